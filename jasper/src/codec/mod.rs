@@ -1,0 +1,63 @@
+//! How a message becomes bytes and comes back.
+
+#[cfg(feature = "json")]
+mod json;
+
+use std::fmt;
+
+use bytes::Bytes;
+
+#[cfg(feature = "json")]
+pub use self::json::Json;
+
+/// Takes the value out of a deserializer; called once by [`Codec::decode`].
+pub type Visit<'a> =
+    &'a mut dyn FnMut(&mut dyn erased_serde::Deserializer<'_>) -> Result<(), erased_serde::Error>;
+
+/// An encoding of messages. Implement it to bring a format of your own.
+pub trait Codec: fmt::Debug + Send + Sync + 'static {
+    /// The media type that names the format in every envelope, such as `application/json`.
+    fn content_type(&self) -> &'static str;
+
+    /// Encodes a message.
+    ///
+    /// # Errors
+    /// The format cannot express the value.
+    fn encode(&self, message: &dyn erased_serde::Serialize) -> Result<Bytes, CodecError>;
+
+    /// Hands a deserializer over `payload` to `visit`.
+    ///
+    /// # Errors
+    /// The payload is not of this format, or not of the type that `visit` reads.
+    fn decode(&self, payload: &[u8], visit: Visit<'_>) -> Result<(), CodecError>;
+}
+
+/// A message could not be encoded or decoded.
+#[derive(Debug, thiserror::Error)]
+#[error("{text}")]
+pub struct CodecError {
+    text: String,
+}
+
+impl CodecError {
+    /// An error with these words; they must not quote the payload, which may hold secrets.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self { text: text.into() }
+    }
+}
+
+/// Decodes a payload into a value of type `T`.
+///
+/// # Errors
+/// As [`Codec::decode`].
+pub fn decode<T: serde::de::DeserializeOwned>(
+    codec: &dyn Codec,
+    payload: &[u8],
+) -> Result<T, CodecError> {
+    let mut value = None;
+    codec.decode(payload, &mut |deserializer| {
+        value = Some(erased_serde::deserialize(deserializer)?);
+        Ok(())
+    })?;
+    value.ok_or_else(|| CodecError::new("the codec handed out no deserializer"))
+}

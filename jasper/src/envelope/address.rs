@@ -1,0 +1,93 @@
+//! Where an envelope goes: a URI whose scheme names the transport.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// A URI such as `local://emails/email_customer` or `tcp://host:5580`.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Address {
+    text: Arc<str>,
+    scheme_len: usize,
+}
+
+/// The scheme of the queues inside this process.
+const LOCAL: &str = "local";
+
+impl Address {
+    /// The address of `handler` on the local queue `queue`.
+    pub fn local(queue: &str, handler: &str) -> Self {
+        Self {
+            text: format!("{LOCAL}://{queue}/{handler}").into(),
+            scheme_len: LOCAL.len(),
+        }
+    }
+
+    /// The part before `://`.
+    pub fn scheme(&self) -> &str {
+        &self.text[..self.scheme_len]
+    }
+
+    /// The part after `://`.
+    pub fn rest(&self) -> &str {
+        &self.text[self.scheme_len + 3..]
+    }
+
+    /// Whether it names a queue of this process.
+    pub fn is_local(&self) -> bool {
+        self.scheme() == LOCAL
+    }
+
+    /// The queue of a local address.
+    pub fn queue(&self) -> Option<&str> {
+        self.is_local()
+            .then(|| self.rest().split('/').next().unwrap_or_default())
+    }
+
+    /// The handler that a local address names, if it names one.
+    pub fn handler(&self) -> Option<&str> {
+        self.is_local()
+            .then(|| self.rest().split_once('/').map(|(_, handler)| handler))
+            .flatten()
+    }
+
+    /// The whole URI.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// The text is not an address.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not an address: expected a scheme and a place, such as `local://emails`")]
+pub struct AddressError {
+    text: String,
+}
+
+impl FromStr for Address {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once("://") {
+            Some((scheme, rest)) if !scheme.is_empty() && !rest.is_empty() => Ok(Self {
+                text: text.into(),
+                scheme_len: scheme.len(),
+            }),
+            _ => Err(AddressError {
+                text: text.to_owned(),
+            }),
+        }
+    }
+}

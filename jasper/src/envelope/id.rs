@@ -1,0 +1,60 @@
+//! The identity of a message.
+
+use std::fmt;
+
+use uuid::Uuid;
+
+/// A UUID: version 7 for a message that starts something, version 5 for one that follows from another.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct MessageId(Uuid);
+
+impl MessageId {
+    /// A new id, ordered by time.
+    #[expect(
+        clippy::new_without_default,
+        reason = "a default id would be a random one"
+    )]
+    pub fn new() -> Self {
+        Self(Uuid::now_v7())
+    }
+
+    /// The id of the `ordinal`-th message that `handler` sends while it handles this one.
+    ///
+    /// A handler that runs again after a rolled-back try sends the same ids, so that receivers drop the repeats.
+    #[must_use]
+    pub fn derived(self, handler: &str, ordinal: usize) -> Self {
+        Self(Uuid::new_v5(
+            &self.0,
+            format!("{handler}#{ordinal}").as_bytes(),
+        ))
+    }
+
+    /// The id of the message of this type with this business key, the same in every process.
+    pub fn of_deduplication_id(message_type: &str, deduplication_id: &str) -> Self {
+        let kind = Uuid::new_v5(&Uuid::NAMESPACE_OID, message_type.as_bytes());
+        Self(Uuid::new_v5(&kind, deduplication_id.as_bytes()))
+    }
+
+    /// The UUID itself.
+    pub const fn as_uuid(self) -> Uuid {
+        self.0
+    }
+}
+
+impl From<Uuid> for MessageId {
+    fn from(uuid: Uuid) -> Self {
+        Self(uuid)
+    }
+}
+
+impl fmt::Display for MessageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Debug for MessageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}

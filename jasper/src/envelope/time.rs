@@ -1,0 +1,22 @@
+//! Times are integer microseconds since 1970 in every table and on every wire.
+
+use std::time::{Duration, SystemTime};
+
+/// The present, cut to the microseconds that a store keeps.
+pub fn now() -> SystemTime {
+    from_micros(to_micros(SystemTime::now()))
+}
+
+/// Microseconds since 1970; a time before that, or beyond the range of `i64`, is moved to the nearest bound.
+pub fn to_micros(time: SystemTime) -> i64 {
+    match time.duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(since) => i64::try_from(since.as_micros()).unwrap_or(i64::MAX),
+        Err(_) => 0,
+    }
+}
+
+/// The time that lies this many microseconds after 1970; a negative number is taken for 0.
+pub fn from_micros(micros: i64) -> SystemTime {
+    let micros = u64::try_from(micros).unwrap_or(0);
+    SystemTime::UNIX_EPOCH + Duration::from_micros(micros)
+}

@@ -1,0 +1,244 @@
+//! What a handler may return: messages to send, alone or within `Result`, `Option`, `Vec` and tuples.
+
+use std::time::Duration;
+
+use super::{Cascades, DeliveryOptions, HandlerContext, HandlerError, IntoHandlerError};
+use crate::message::Message;
+use crate::routing::Reaches;
+
+/// A value that a handler may return.
+///
+/// There is no blanket impl over [`Message`]: the derives emit the impl for each type, so that every type has one
+/// candidate and an error names the message that is at fault, not the tuple around it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be returned from a handler",
+    label = "neither a message nor a `Reply`",
+    note = "return `()`, a type that derives `Command` or `Event`, or `Option`, `Vec`, `Result` or a tuple of such",
+    note = "to answer `bus.invoke(…)`, return `Reply(value)`, alone or as the first of a tuple"
+)]
+pub trait Cascade<Proof> {
+    /// What the value answers to `Bus::invoke`: `()`, or the `T` of a [`Reply<T>`].
+    type Reply;
+
+    /// Adds the messages in it to `cascades` and gives the reply.
+    ///
+    /// # Errors
+    /// The value is, or holds, an `Err`; or a message cannot be encoded.
+    fn collect(self, cascades: &mut Cascades<'_>) -> Result<Self::Reply, HandlerError>;
+}
+
+/// The answer to `Bus::invoke`, of the type that `#[command(reply = …)]` declares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reply<T>(pub T);
+
+impl<T> Cascade<()> for Reply<T> {
+    type Reply = T;
+
+    fn collect(self, _: &mut Cascades<'_>) -> Result<T, HandlerError> {
+        Ok(self.0)
+    }
+}
+
+impl Cascade<()> for () {
+    type Reply = ();
+
+    fn collect(self, _: &mut Cascades<'_>) -> Result<(), HandlerError> {
+        Ok(())
+    }
+}
+
+impl<T, P> Cascade<P> for Option<T>
+where
+    T: Cascade<P, Reply = ()>,
+{
+    type Reply = ();
+
+    fn collect(self, cascades: &mut Cascades<'_>) -> Result<(), HandlerError> {
+        self.map_or(Ok(()), |value| value.collect(cascades))
+    }
+}
+
+impl<T, P> Cascade<P> for Vec<T>
+where
+    T: Cascade<P, Reply = ()>,
+{
+    type Reply = ();
+
+    fn collect(self, cascades: &mut Cascades<'_>) -> Result<(), HandlerError> {
+        self.into_iter()
+            .try_for_each(|value| value.collect(cascades))
+    }
+}
+
+impl<T, E, P> Cascade<P> for Result<T, E>
+where
+    T: Cascade<P>,
+    E: IntoHandlerError,
+{
+    type Reply = T::Reply;
+
+    fn collect(self, cascades: &mut Cascades<'_>) -> Result<Self::Reply, HandlerError> {
+        self.map_err(IntoHandlerError::into_handler_error)?
+            .collect(cascades)
+    }
+}
+
+macro_rules! tuple {
+    ($first:ident $first_proof:ident $(, $rest:ident $rest_proof:ident)+) => {
+        impl<$first, $first_proof, $($rest, $rest_proof),+>
+            Cascade<($first_proof, $($rest_proof),+)> for ($first, $($rest),+)
+        where
+            $first: Cascade<$first_proof>,
+            $($rest: Cascade<$rest_proof, Reply = ()>),+
+        {
+            type Reply = $first::Reply;
+
+            #[allow(non_snake_case, reason = "each value is named as its type parameter")]
+            fn collect(self, cascades: &mut Cascades<'_>) -> Result<Self::Reply, HandlerError> {
+                let ($first, $($rest),+) = self;
+                let reply = $first.collect(cascades)?;
+                $($rest.collect(cascades)?;)+
+                Ok(reply)
+            }
+        }
+    };
+}
+
+tuple!(A Pa, B Pb);
+tuple!(A Pa, B Pb, C Pc);
+tuple!(A Pa, B Pb, C Pc, D Pd);
+tuple!(A Pa, B Pb, C Pc, D Pd, E Pe);
+tuple!(A Pa, B Pb, C Pc, D Pd, E Pe, F Pf);
+tuple!(A Pa, B Pb, C Pc, D Pd, E Pe, F Pf, G Pg);
+tuple!(A Pa, B Pb, C Pc, D Pd, E Pe, F Pf, G Pg, H Ph);
+
+/// A message that is handled after a delay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delayed<M> {
+    /// The message.
+    pub message: M,
+    /// How long it waits, from the commit of the handler that returned it.
+    pub delay: Duration,
+}
+
+/// A message for an endpoint by name or address, whatever handles its type otherwise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct To<M> {
+    /// The message.
+    pub message: M,
+    /// The endpoint's name or address.
+    pub endpoint: String,
+}
+
+/// A message with options of its own.
+#[derive(Debug, Clone, PartialEq)]
+pub struct With<M> {
+    /// The message.
+    pub message: M,
+    /// The options.
+    pub options: DeliveryOptions,
+}
+
+impl<M, P> Cascade<P> for Delayed<M>
+where
+    M: Message,
+    M::Kind: Reaches<M, P>,
+{
+    type Reply = ();
+
+    fn collect(self, cascades: &mut Cascades<'_>) -> Result<(), HandlerError> {
+        let options = DeliveryOptions::new().delay(self.delay);
+        Ok(cascades.push(&self.message, options)?)
+    }
+}
+
+impl<M: Message> Cascade<()> for To<M> {
+    type Reply = ();
+
+    fn collect(self, cascades: &mut Cascades<'_>) -> Result<(), HandlerError> {
+        let options = DeliveryOptions::new().to(self.endpoint);
+        Ok(cascades.push(&self.message, options)?)
+    }
+}
+
+impl<M, P> Cascade<P> for With<M>
+where
+    M: Message,
+    M::Kind: Reaches<M, P>,
+{
+    type Reply = ();
+
+    fn collect(self, cascades: &mut Cascades<'_>) -> Result<(), HandlerError> {
+        Ok(cascades.push(&self.message, self.options)?)
+    }
+}
+
+/// Wraps a message in delivery options where it is returned: `order_placed.delayed(Duration::from_secs(60))`.
+pub trait MessageExt: Message + Sized {
+    /// To be handled after this delay.
+    fn delayed(self, delay: Duration) -> Delayed<Self> {
+        Delayed {
+            message: self,
+            delay,
+        }
+    }
+
+    /// To this endpoint name or address.
+    fn to(self, endpoint: impl Into<String>) -> To<Self> {
+        To {
+            message: self,
+            endpoint: endpoint.into(),
+        }
+    }
+
+    /// With these options.
+    fn with(self, options: DeliveryOptions) -> With<Self> {
+        With {
+            message: self,
+            options,
+        }
+    }
+}
+
+impl<M: Message> MessageExt for M {}
+
+/// Wraps the return type in the macro's probe: rustc prints the root's words where root and leaf are one type, so
+/// the root must not be the leaf.
+#[derive(Debug)]
+pub struct Returned<T>(pub T);
+
+impl<T, P> Cascade<P> for Returned<T>
+where
+    T: Cascade<P>,
+{
+    type Reply = T::Reply;
+
+    fn collect(self, cascades: &mut Cascades<'_>) -> Result<Self::Reply, HandlerError> {
+        self.0.collect(cascades)
+    }
+}
+
+/// A type that answers `Bus::invoke` of the command `M`. The derive emits it for the declared reply.
+#[diagnostic::on_unimplemented(
+    message = "the handler answers with `{Self}`, which is not the reply that `{M}` declares",
+    label = "not the declared reply",
+    note = "declare it with `#[command(reply = …)]`, or return `Reply(value)` of the declared type, alone or as \
+            the first of a tuple"
+)]
+pub trait ReplyOf<M: Message> {
+    /// The same value as the declared type.
+    fn into_reply(self) -> M::Reply;
+}
+
+/// Used by generated code: the messages of a handler's return value go into the context, its reply comes back.
+#[doc(hidden)]
+pub fn settle<M, T, P>(output: T, cx: &mut HandlerContext<'_>) -> Result<M::Reply, HandlerError>
+where
+    M: Message,
+    Returned<T>: Cascade<P>,
+    <Returned<T> as Cascade<P>>::Reply: ReplyOf<M>,
+{
+    Returned(output)
+        .collect(cx.cascades())
+        .map(ReplyOf::into_reply)
+}

@@ -1,0 +1,45 @@
+//! What is done with a message: the handler seam, its arguments, what it returns and how it fails.
+
+mod cascade;
+mod context;
+mod erased;
+mod error;
+mod extract;
+mod options;
+mod outgoing;
+mod registration;
+
+use std::future::Future;
+
+use crate::message::Message;
+
+pub use self::cascade::{Cascade, Delayed, MessageExt, Reply, ReplyOf, Returned, To, With};
+pub use self::context::{Cause, HandlerContext, States};
+pub use self::error::{HandlerError, IntoHandlerError, Terminal};
+pub use self::extract::{FromContext, State, StateRequirement};
+pub use self::options::DeliveryOptions;
+pub use self::outgoing::{Cascades, OutgoingMessage};
+pub use self::registration::{HandlerRegistration, RunError, RunFn};
+
+#[doc(hidden)]
+pub use self::cascade::settle;
+#[doc(hidden)]
+pub use self::erased::run;
+
+/// One annotated function, under the marker type that `#[handler]` emits beside it.
+///
+/// The marker has the function's name, so `place_order` is the function where a value is meant and the marker
+/// where a type is meant.
+pub trait Handler: 'static {
+    /// The message that it takes.
+    type Message: Message;
+
+    /// What the runtime knows of it.
+    const REGISTRATION: HandlerRegistration;
+
+    /// Takes the arguments out of the context, runs the function, and leaves its messages in the context.
+    fn call(
+        message: Self::Message,
+        cx: &mut HandlerContext<'_>,
+    ) -> impl Future<Output = Result<<Self::Message as Message>::Reply, HandlerError>> + Send;
+}

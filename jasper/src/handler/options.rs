@@ -1,0 +1,97 @@
+//! How one message is delivered, where that differs from its type's defaults.
+
+use std::time::{Duration, SystemTime};
+
+use crate::envelope::{Headers, time};
+
+/// Options of one delivery. All are absent unless set.
+#[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
+pub struct DeliveryOptions {
+    /// Not to be handled before this moment.
+    pub due_at: Option<SystemTime>,
+    /// How long after sending it is still worth handling.
+    pub deliver_within: Option<Duration>,
+    /// A business key: a repeat under the same key is dropped within the store's window.
+    pub deduplication_id: Option<String>,
+    /// The group within which order is kept where the endpoint declares order.
+    pub group_id: Option<String>,
+    /// The tenant; without it, that of the message being handled.
+    pub tenant_id: Option<String>,
+    /// The correlation id; without it, that of the message being handled.
+    pub correlation_id: Option<String>,
+    /// The endpoint name or address to send to, whatever handles the type otherwise.
+    pub to: Option<String>,
+    /// Loose headers.
+    pub headers: Headers,
+}
+
+impl DeliveryOptions {
+    /// No options.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// To be handled after this delay.
+    #[must_use]
+    pub fn delay(mut self, delay: Duration) -> Self {
+        self.due_at = Some(time::now() + delay);
+        self
+    }
+
+    /// To be handled at this time.
+    #[must_use]
+    pub const fn at(mut self, due_at: SystemTime) -> Self {
+        self.due_at = Some(due_at);
+        self
+    }
+
+    /// Worth handling only within this time.
+    #[must_use]
+    pub const fn deliver_within(mut self, within: Duration) -> Self {
+        self.deliver_within = Some(within);
+        self
+    }
+
+    /// One message for each key of this type: a repeat is dropped.
+    #[must_use]
+    pub fn deduplicate(mut self, key: impl Into<String>) -> Self {
+        self.deduplication_id = Some(key.into());
+        self
+    }
+
+    /// Part of this group.
+    #[must_use]
+    pub fn group(mut self, group: impl Into<String>) -> Self {
+        self.group_id = Some(group.into());
+        self
+    }
+
+    /// For this tenant.
+    #[must_use]
+    pub fn tenant(mut self, tenant: impl Into<String>) -> Self {
+        self.tenant_id = Some(tenant.into());
+        self
+    }
+
+    /// Part of this request of the outside world.
+    #[must_use]
+    pub fn correlation(mut self, correlation: impl Into<String>) -> Self {
+        self.correlation_id = Some(correlation.into());
+        self
+    }
+
+    /// To this endpoint name or address.
+    #[must_use]
+    pub fn to(mut self, endpoint: impl Into<String>) -> Self {
+        self.to = Some(endpoint.into());
+        self
+    }
+
+    /// With this header.
+    #[must_use]
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+}

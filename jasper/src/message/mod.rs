@@ -1,0 +1,39 @@
+//! What is said: message types, their kinds and their stable wire names.
+
+pub mod kind;
+mod message_type;
+mod registration;
+
+use std::time::Duration;
+
+use serde::{Serialize, de::DeserializeOwned};
+
+pub use self::kind::MessageKind;
+pub use self::message_type::{MessageType, ParseMessageTypeError};
+pub use self::registration::{MessageRegistration, SourceLocation};
+
+/// A type that travels in an [`Envelope`](crate::envelope::Envelope).
+///
+/// Derive it with `#[derive(Command)]` or `#[derive(Event)]`; the derive also lets handlers return the type.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a message",
+    label = "does not derive `Command` or `Event`",
+    note = "derive `jasper::Command` if exactly one handler acts on it, `jasper::Event` if any number may react",
+    note = "a message is also `Serialize` and `Deserialize`: derive those of `serde` beside it"
+)]
+pub trait Message: Serialize + DeserializeOwned + Send + 'static {
+    /// One of the markers in [`kind`]: decides who may handle the message.
+    type Kind: kind::Kind;
+
+    /// What `Bus::invoke` answers with; `()` where `#[command(reply = …)]` names nothing.
+    type Reply: Send + 'static;
+
+    /// The stable name and version under which the message is stored and sent, never a Rust path.
+    const TYPE: MessageType;
+
+    /// The endpoint name or address of `#[command(to = "…")]`.
+    const TO: Option<&'static str> = None;
+
+    /// How long after sending the message is still worth handling.
+    const DELIVER_WITHIN: Option<Duration> = None;
+}

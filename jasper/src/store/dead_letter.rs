@@ -1,0 +1,126 @@
+//! The dead-letter port: messages that nobody will try again unless a person says so.
+
+use std::fmt;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+
+use super::StoreError;
+use crate::envelope::{Address, MessageId};
+
+/// Dead letters and invalid messages, kept with their bytes.
+pub trait DeadLetters: Send + Sync {
+    /// Those that the query selects, newest first.
+    fn list(&self, query: DeadLetterQuery) -> BoxFuture<'_, Result<Vec<DeadLetter>, StoreError>>;
+
+    /// Puts letters back into the inbox as new messages with no attempts; says how many were there.
+    fn replay(&self, ids: Vec<DeadLetterId>) -> BoxFuture<'_, Result<u64, StoreError>>;
+
+    /// Deletes letters; says how many were there.
+    fn discard(&self, ids: Vec<DeadLetterId>) -> BoxFuture<'_, Result<u64, StoreError>>;
+
+    /// Stores a letter that never stood in the inbox, such as one of a buffered queue.
+    fn store(&self, letter: DeadLetter) -> BoxFuture<'_, Result<(), StoreError>>;
+}
+
+/// Which message, on its way to which destination.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct DeadLetterId {
+    /// The message.
+    pub id: MessageId,
+    /// Its destination.
+    pub destination: Address,
+}
+
+/// A message with the reason why it is no longer tried.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeadLetter {
+    /// Which it is.
+    pub id: DeadLetterId,
+    /// Why it is here.
+    pub reason: DeadLetterReason,
+    /// The message type as stored, which need not be one that this build knows.
+    pub message_type: String,
+    /// The type of the last error, for grouping.
+    pub error_type: String,
+    /// The last error in words.
+    pub error_message: String,
+    /// How many attempts were counted.
+    pub attempts: u32,
+    /// The envelope's binary form as it stood in the inbox.
+    pub body: Bytes,
+    /// When it was buried; ignored when it is stored.
+    pub buried_at: SystemTime,
+}
+
+/// Which letters to list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetterQuery {
+    /// Only those with this reason.
+    pub reason: Option<DeadLetterReason>,
+    /// Only those of this message type, as stored.
+    pub message_type: Option<String>,
+    /// The most to return.
+    pub limit: usize,
+}
+
+impl Default for DeadLetterQuery {
+    fn default() -> Self {
+        Self {
+            reason: None,
+            message_type: None,
+            limit: 100,
+        }
+    }
+}
+
+/// Why a message is no longer tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DeadLetterReason {
+    /// Its handler failed as often as its policy allows.
+    Exhausted,
+    /// Its handler said that trying again is of no use.
+    Terminal,
+    /// An invalid message: its bytes are not what its type says.
+    Undecodable,
+    /// An invalid message: no handler of this application knows its type.
+    UnknownType,
+}
+
+impl DeadLetterReason {
+    /// All reasons.
+    pub const ALL: [Self; 4] = [
+        Self::Exhausted,
+        Self::Terminal,
+        Self::Undecodable,
+        Self::UnknownType,
+    ];
+
+    /// The name under which it is stored.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Exhausted => "exhausted",
+            Self::Terminal => "terminal",
+            Self::Undecodable => "undecodable",
+            Self::UnknownType => "unknown_type",
+        }
+    }
+
+    /// The reason stored under this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == name)
+    }
+
+    /// Whether the message itself is at fault, not its handling.
+    pub const fn is_invalid_message(self) -> bool {
+        matches!(self, Self::Undecodable | Self::UnknownType)
+    }
+}
+
+impl fmt::Display for DeadLetterReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

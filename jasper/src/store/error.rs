@@ -1,0 +1,95 @@
+//! What can go wrong in a store, by what the caller can do about it.
+
+use std::time::Duration;
+
+/// An error of a message store.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The file or server is there but is not a database that this store reads.
+    #[error("`{place}` is not a database: {detail}; name another file, or move this one away")]
+    NotADatabase {
+        /// The file or server.
+        place: String,
+        /// What the database driver said.
+        detail: String,
+    },
+    /// The database cannot be opened or reached.
+    #[error("`{place}` cannot be opened: {detail}")]
+    Unreachable {
+        /// The file or server.
+        place: String,
+        /// What the database driver said.
+        detail: String,
+    },
+    /// The database can be read but not written.
+    #[error(
+        "`{place}` is read-only; give this process the right to write the file and its directory"
+    )]
+    ReadOnly {
+        /// The file or server.
+        place: String,
+    },
+    /// The tables were made by a newer jasper.
+    #[error(
+        "`{place}` has schema version {found}, and this build knows up to {known}; \
+         run a build at least as new as the one that upgraded it"
+    )]
+    NewerSchema {
+        /// The file or server.
+        place: String,
+        /// The version found.
+        found: i64,
+        /// The newest version that this build knows.
+        known: i64,
+    },
+    /// The disk or the quota is full. Nothing that was accepted before is lost.
+    #[error(
+        "`{place}` has no room left on its disk; what was accepted before is safe, free some space"
+    )]
+    Full {
+        /// The file or server.
+        place: String,
+    },
+    /// The database is locked or overloaded for now.
+    #[error("`{place}` is busy: {detail}")]
+    Busy {
+        /// The file or server.
+        place: String,
+        /// What the database driver said.
+        detail: String,
+    },
+    /// A call took longer than it may.
+    #[error("the store did not answer within {limit:?}")]
+    Deadline {
+        /// How long the caller waited.
+        limit: Duration,
+    },
+    /// The connection given to the store is not of its type.
+    #[error("the {store} store cannot write through a `{given}`")]
+    WrongConnection {
+        /// The store's name.
+        store: &'static str,
+        /// What was given.
+        given: &'static str,
+    },
+    /// The store has been closed.
+    #[error("the store is closed")]
+    Closed,
+    /// Anything else that the database said.
+    #[error("the database refused: {0}")]
+    Database(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl StoreError {
+    /// Whether the same call may succeed later without anybody changing the program.
+    pub const fn is_transient(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable { .. }
+                | Self::Full { .. }
+                | Self::Busy { .. }
+                | Self::Deadline { .. }
+        )
+    }
+}

@@ -1,0 +1,140 @@
+//! The inbox port: at-least-once receipt, claims, and settlement by compare-and-set.
+
+use std::any::Any;
+use std::time::SystemTime;
+
+use futures_util::future::BoxFuture;
+
+use super::{DeadLetterReason, Incoming, Owner, Ownership, StoreError};
+use crate::envelope::{Address, DecodeError, Envelope};
+
+/// Messages that handlers of this application have yet to handle.
+///
+/// A row is `incoming`, `scheduled` or `handled`. It is keyed by message id and destination.
+pub trait Inbox: Send + Sync {
+    /// Stores rows and returns after they are committed, one answer for each row in order.
+    ///
+    /// A row whose key is already there changes nothing and is answered [`Stored::Duplicate`].
+    ///
+    /// # Errors
+    /// Nothing is known about any row; storing the same rows again is safe.
+    fn store(&self, rows: Vec<Incoming>) -> BoxFuture<'_, Result<Vec<Stored>, StoreError>>;
+
+    /// Stores rows through the user's own connection, inside the transaction that is open on it.
+    ///
+    /// # Errors
+    /// `connection` is not of this store's type, or the database refused.
+    fn store_within<'a>(
+        &'a self,
+        connection: &'a mut (dyn Any + Send),
+        rows: Vec<Incoming>,
+    ) -> BoxFuture<'a, Result<Vec<Stored>, StoreError>>;
+
+    /// Takes unowned rows and due scheduled rows for `request.owner`, oldest first.
+    ///
+    /// A row that nobody has tried yet comes back with its first attempt counted. A row with attempts keeps its
+    /// count: the next one is counted by [`Settlement::Attempt`] when the handler is about to run.
+    fn claim(&self, request: ClaimRequest) -> BoxFuture<'_, Result<Vec<Claimed>, StoreError>>;
+
+    /// Ends or changes ownership of rows, one answer for each in order; all are committed on return.
+    fn settle(
+        &self,
+        settlements: Vec<Settlement>,
+    ) -> BoxFuture<'_, Result<Vec<Settled>, StoreError>>;
+
+    /// Makes at most `limit` rows of `owner` claimable by anybody, and says how many there were.
+    ///
+    /// Used for owners that are gone; attempts stay as they are counted.
+    fn release(&self, owner: Owner, limit: usize) -> BoxFuture<'_, Result<u64, StoreError>>;
+
+    /// When the next scheduled row is due, if there is one.
+    fn next_due(&self) -> BoxFuture<'_, Result<Option<SystemTime>, StoreError>>;
+
+    /// Deletes at most `limit` handled rows whose time of keeping is over, and says how many there were.
+    fn purge_handled(&self, limit: usize) -> BoxFuture<'_, Result<u64, StoreError>>;
+}
+
+/// What became of a row given to [`Inbox::store`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stored {
+    /// It is there now.
+    New,
+    /// A row with its key was there before.
+    Duplicate,
+}
+
+/// Which rows to claim.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimRequest {
+    /// Who claims.
+    pub owner: Owner,
+    /// The destinations to claim for.
+    pub destinations: Vec<Address>,
+    /// Whether `destinations` lists those to leave alone instead.
+    pub except: bool,
+    /// The most rows to take.
+    pub limit: usize,
+}
+
+/// A row taken by [`Inbox::claim`].
+#[derive(Debug, Clone)]
+pub struct Claimed {
+    /// What the claimer holds now.
+    pub ownership: Ownership,
+    /// The stored envelope with the attempts of the row, or why its bytes cannot be read.
+    pub envelope: Result<Envelope, DecodeError>,
+    /// Whether the claim counted the first attempt, so that the handler may run without a further
+    /// [`Settlement::Attempt`].
+    pub first_attempt: bool,
+}
+
+/// What is to become of an owned row.
+#[derive(Debug, Clone)]
+pub enum Settlement {
+    /// The message is handled: the row is deleted, or kept as handled where it was stored with `keep`.
+    Handled(Ownership),
+    /// One more attempt is about to begin; the row stays with its owner.
+    Attempt(Ownership),
+    /// The message waits until this time for anybody to claim it.
+    Schedule(Ownership, SystemTime),
+    /// The message is given back unharmed; `ran` is false where its counted attempt never began and is taken back.
+    Release {
+        /// The row.
+        ownership: Ownership,
+        /// Whether the attempt that is counted began.
+        ran: bool,
+    },
+    /// The message becomes a dead letter or an invalid message, with the bytes of the row.
+    Bury {
+        /// The row.
+        ownership: Ownership,
+        /// Why.
+        reason: DeadLetterReason,
+        /// The type of the error, for grouping.
+        error_type: String,
+        /// The error in words.
+        error_message: String,
+    },
+}
+
+impl Settlement {
+    /// The row that it is about.
+    pub const fn ownership(&self) -> &Ownership {
+        match self {
+            Self::Handled(ownership)
+            | Self::Attempt(ownership)
+            | Self::Schedule(ownership, _)
+            | Self::Release { ownership, .. }
+            | Self::Bury { ownership, .. } => ownership,
+        }
+    }
+}
+
+/// What became of a [`Settlement`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settled {
+    /// It is done.
+    Done,
+    /// The row is no longer held as the settlement says; nothing was changed.
+    Fenced,
+}

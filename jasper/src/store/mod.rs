@@ -1,0 +1,116 @@
+//! The port to a database: what the runtime asks of a message store.
+//!
+//! A *message store* is meant in the sense of durable messaging: inbox, outbox, dead letters and nodes in the
+//! user's own database. Implement [`MessageStore`] to bring a store of your own, and run the clauses of
+//! `jasper::testing::conformance` against it.
+
+mod dead_letter;
+mod error;
+mod inbox;
+pub mod memory;
+mod node;
+mod outbox;
+mod record;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
+mod transaction;
+
+use std::fmt;
+
+use futures_util::future::BoxFuture;
+
+pub use self::dead_letter::{
+    DeadLetter, DeadLetterId, DeadLetterQuery, DeadLetterReason, DeadLetters,
+};
+pub use self::error::StoreError;
+pub use self::inbox::{ClaimRequest, Claimed, Inbox, Settled, Settlement, Stored};
+pub use self::node::{NodeLease, Nodes, Owner};
+pub use self::outbox::{Outbox, OutgoingSettlement};
+pub use self::record::{Incoming, Outgoing, Ownership, Placement};
+pub use self::transaction::{
+    Committed, Completion, Connection, ConnectionType, StoreTransaction, TransactionScope,
+};
+
+/// Inbox, outbox, dead letters and nodes over one database.
+///
+/// Every method may be called from many tasks at once. No method waits for ever: the runtime gives each call a
+/// deadline and drops the future when it passes, so every method must be safe to drop at any await.
+pub trait MessageStore: fmt::Debug + Send + Sync + 'static {
+    /// What this store is and can do, as data.
+    fn info(&self) -> StoreInfo;
+
+    /// Opens a transaction for a durable handler.
+    fn begin(&self) -> BoxFuture<'_, Result<Box<dyn StoreTransaction>, StoreError>>;
+
+    /// Messages that handlers of this application have yet to handle.
+    fn inbox(&self) -> &dyn Inbox;
+
+    /// Messages that are to leave for other processes.
+    fn outbox(&self) -> &dyn Outbox;
+
+    /// Messages that nobody will try again unless a person says so.
+    fn dead_letters(&self) -> &dyn DeadLetters;
+
+    /// The processes that share the database.
+    fn nodes(&self) -> &dyn Nodes;
+
+    /// Schema and housekeeping.
+    fn admin(&self) -> &dyn StoreAdmin;
+}
+
+/// Schema and housekeeping of a store.
+pub trait StoreAdmin: Send + Sync {
+    /// Creates or upgrades the tables. Safe to call at every start and from several processes at once.
+    ///
+    /// # Errors
+    /// The database cannot be written, or its schema is newer than this build.
+    fn prepare(&self) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// How many rows there are, by state.
+    fn counts(&self) -> BoxFuture<'_, Result<Counts, StoreError>>;
+
+    /// Deletes every message and dead letter; nodes and schema stay. For tests.
+    fn clear(&self) -> BoxFuture<'_, Result<(), StoreError>>;
+}
+
+/// What a store is and can do.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct StoreInfo {
+    /// A short name such as `sqlite`, used in logs and telemetry.
+    pub name: &'static str,
+    /// What `&mut` argument its durable handlers may take; `None` for a store without connections.
+    pub connection: Option<ConnectionType>,
+    /// Whether what it holds outlives the process.
+    pub durable: bool,
+}
+
+impl StoreInfo {
+    /// For authors of stores.
+    pub const fn new(
+        name: &'static str,
+        connection: Option<ConnectionType>,
+        durable: bool,
+    ) -> Self {
+        Self {
+            name,
+            connection,
+            durable,
+        }
+    }
+}
+
+/// How many rows a store holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Waiting or running in the inbox, not later than now.
+    pub incoming: u64,
+    /// In the inbox for a later time.
+    pub scheduled: u64,
+    /// Handled and kept to recognise duplicates.
+    pub handled: u64,
+    /// Waiting in the outbox.
+    pub outgoing: u64,
+    /// Dead letters and invalid messages.
+    pub dead_letters: u64,
+}

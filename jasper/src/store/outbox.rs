@@ -1,0 +1,55 @@
+//! The outbox port: messages that are committed here before they leave for another process.
+
+use std::any::Any;
+
+use futures_util::future::BoxFuture;
+
+use super::{Outgoing, Owner, Ownership, Settled, StoreError, Stored};
+use crate::envelope::{Address, Envelope};
+
+/// Messages that are to leave for other processes. Keyed by message id and destination.
+pub trait Outbox: Send + Sync {
+    /// Stores rows and returns after they are committed, one answer for each row in order.
+    fn store(&self, rows: Vec<Outgoing>) -> BoxFuture<'_, Result<Vec<Stored>, StoreError>>;
+
+    /// Stores rows through the user's own connection, inside the transaction that is open on it.
+    ///
+    /// # Errors
+    /// `connection` is not of this store's type, or the database refused.
+    fn store_within<'a>(
+        &'a self,
+        connection: &'a mut (dyn Any + Send),
+        rows: Vec<Outgoing>,
+    ) -> BoxFuture<'a, Result<Vec<Stored>, StoreError>>;
+
+    /// Takes at most `limit` unowned rows for one destination, oldest first.
+    fn claim(
+        &self,
+        owner: Owner,
+        destination: &Address,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Envelope>, StoreError>>;
+
+    /// Ends ownership of rows, one answer for each in order; all are committed on return.
+    fn settle(
+        &self,
+        settlements: Vec<OutgoingSettlement>,
+    ) -> BoxFuture<'_, Result<Vec<Settled>, StoreError>>;
+
+    /// Makes at most `limit` rows of `owner` claimable by anybody, and says how many there were.
+    fn release(&self, owner: Owner, limit: usize) -> BoxFuture<'_, Result<u64, StoreError>>;
+
+    /// The destinations for which unowned rows wait.
+    fn destinations(&self) -> BoxFuture<'_, Result<Vec<Address>, StoreError>>;
+}
+
+/// What is to become of an owned row of the outbox.
+#[derive(Debug, Clone)]
+pub enum OutgoingSettlement {
+    /// The receiver has it: the row is deleted.
+    Sent(Ownership),
+    /// It could not be sent: one attempt is counted and anybody may claim it.
+    Failed(Ownership),
+    /// It will never be sent, for example as it has expired: the row is deleted.
+    Discarded(Ownership),
+}

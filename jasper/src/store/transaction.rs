@@ -1,0 +1,107 @@
+//! The transaction in which a durable handler runs.
+
+use std::any::{Any, TypeId, type_name};
+use std::fmt;
+
+use futures_util::future::BoxFuture;
+
+use super::{Incoming, Outgoing, Ownership, Settled, StoreError, Stored};
+
+/// A connection that a durable handler may take as `&mut`.
+///
+/// Each store implements it for its own type, such as `sqlx::SqliteConnection`.
+#[diagnostic::on_unimplemented(
+    message = "`&mut {Self}` is not a connection of any store",
+    label = "no store hands this out",
+    note = "a `#[durable]` handler takes the connection of its store, such as `&mut sqlx::SqliteConnection`",
+    note = "everything else is taken by value, for example `State<T>`"
+)]
+pub trait Connection: Any + Send {}
+
+/// A connection type as data, so that handlers and store can be compared at start.
+#[derive(Clone, Copy)]
+pub struct ConnectionType {
+    id: fn() -> TypeId,
+    name: fn() -> &'static str,
+}
+
+impl ConnectionType {
+    /// The type `C`.
+    pub const fn of<C: Connection>() -> Self {
+        Self {
+            id: TypeId::of::<C>,
+            name: type_name::<C>,
+        }
+    }
+
+    /// Its Rust path.
+    pub fn name(self) -> &'static str {
+        (self.name)()
+    }
+}
+
+impl PartialEq for ConnectionType {
+    fn eq(&self, other: &Self) -> bool {
+        (self.id)() == (other.id)()
+    }
+}
+
+impl fmt::Debug for ConnectionType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A transaction of the user's own, into which `Bus::enlist` writes messages.
+pub trait TransactionScope: Send {
+    /// The connection on which it is open.
+    type Connection: Connection;
+
+    /// That connection.
+    fn connection(&mut self) -> &mut Self::Connection;
+}
+
+/// One transaction for one run of a durable handler.
+///
+/// Dropping it rolls it back, also where a time-out drops the handler in the middle.
+pub trait StoreTransaction: Send {
+    /// The connection, of the type that the store's info names; `None` for a store without connections.
+    fn connection(&mut self) -> Option<&mut (dyn Any + Send)>;
+
+    /// Writes the completion and commits all, or nothing.
+    ///
+    /// Returns [`Settled::Fenced`] where `completion.handled` is no longer owned as it says: then everything is
+    /// rolled back, the handler's rows too.
+    ///
+    /// # Errors
+    /// The commit may or may not have happened; a repeat of the run is fenced if it has.
+    fn commit(
+        self: Box<Self>,
+        completion: Completion,
+    ) -> BoxFuture<'static, Result<Committed, StoreError>>;
+
+    /// Undoes all that was done in it.
+    fn rollback(self: Box<Self>) -> BoxFuture<'static, Result<(), StoreError>>;
+}
+
+/// What is written with the handler's own rows.
+#[derive(Debug, Clone, Default)]
+pub struct Completion {
+    /// The handled message; `None` for a handler that was invoked.
+    pub handled: Option<Ownership>,
+    /// Messages for handlers of this application.
+    pub incoming: Vec<Incoming>,
+    /// Messages for other processes.
+    pub outgoing: Vec<Outgoing>,
+}
+
+/// How a commit ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Committed {
+    /// Whether the handled message was still owned.
+    pub settled: Settled,
+    /// What became of each of `completion.incoming`; empty if fenced.
+    pub incoming: Vec<Stored>,
+    /// What became of each of `completion.outgoing`; empty if fenced.
+    pub outgoing: Vec<Stored>,
+}
