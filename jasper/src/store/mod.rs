@@ -39,8 +39,11 @@ pub trait MessageStore: fmt::Debug + Send + Sync + 'static {
     /// What this store is and can do, as data.
     fn info(&self) -> StoreInfo;
 
-    /// Opens a transaction for a durable handler.
-    fn begin(&self) -> BoxFuture<'_, Result<Box<dyn StoreTransaction>, StoreError>>;
+    /// Opens a transaction for a durable handler, which `label` names in what the store logs about it.
+    fn begin(
+        &self,
+        label: &'static str,
+    ) -> BoxFuture<'_, Result<Box<dyn StoreTransaction>, StoreError>>;
 
     /// Messages that handlers of this application have yet to handle.
     fn inbox(&self) -> &dyn Inbox;
