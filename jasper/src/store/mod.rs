@@ -40,7 +40,10 @@ pub trait MessageStore: fmt::Debug + Send + Sync + 'static {
     fn info(&self) -> StoreInfo;
 
     /// Opens a transaction for a durable handler.
-    fn begin(&self) -> BoxFuture<'_, Result<Box<dyn StoreTransaction>, StoreError>>;
+    fn begin(
+        &self,
+        label: &'static str,
+    ) -> BoxFuture<'_, Result<Box<dyn StoreTransaction>, StoreError>>;
 
     /// Messages that handlers of this application have yet to handle.
     fn inbox(&self) -> &dyn Inbox;
