@@ -2,10 +2,18 @@
 
 pub mod codec;
 pub mod envelope;
+mod error;
+pub mod error_policy;
 pub mod handler;
 pub mod message;
+pub mod prelude;
 pub mod routing;
+pub mod runtime;
 pub mod store;
+pub mod telemetry;
+
+pub use error::{Error, InvokeError, SendError, StartupProblems};
+pub use runtime::{Bus, Jasper, QueueOptions};
 
 pub use handler::{
     Cascade, Delayed, DeliveryOptions, HandlerError, MessageExt, Reply, State, Terminal, To, With,

@@ -3,7 +3,8 @@
 use std::any::{Any, TypeId, type_name};
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
@@ -43,18 +44,113 @@ impl fmt::Debug for States {
 /// What the messages of a run follow from, and where they wait for its commit.
 #[derive(Debug)]
 pub struct Cause {
+    id: MessageId,
+    handler: &'static str,
+    conversation_id: MessageId,
+    correlation_id: Option<String>,
+    tenant_id: Option<String>,
+    traceparent: Option<String>,
+    ordinal: AtomicUsize,
+    pending: Option<Mutex<Pending>>,
+}
+
+/// What the `Bus` of a durable handler has been given, until its run is over.
+#[derive(Debug)]
+enum Pending {
+    Open(Vec<OutgoingMessage>),
+    Closed,
+}
+
+/// The run is over, and with it the transaction that a message was to join.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RunEnded;
+
+impl Cause {
+    /// What follows from `handler` handling this envelope.
+    pub(crate) fn of(envelope: &Envelope, handler: &'static str, in_transaction: bool) -> Self {
+        Self {
+            id: envelope.id,
+            handler,
+            conversation_id: envelope.conversation_id,
+            correlation_id: envelope.correlation_id.clone(),
+            tenant_id: envelope.tenant_id.clone(),
+            traceparent: envelope.traceparent.clone(),
+            ordinal: AtomicUsize::new(0),
+            pending: in_transaction.then(|| Mutex::new(Pending::Open(Vec::new()))),
+        }
+    }
+
+    /// What follows from invoking `handler`, within `parent` where a handler invokes another.
+    pub(crate) fn of_invocation(
+        handler: &'static str,
+        parent: Option<&Self>,
+        in_transaction: bool,
+    ) -> Self {
+        let id = MessageId::new();
+        Self {
+            id,
+            handler,
+            conversation_id: parent.map_or(id, |parent| parent.conversation_id),
+            correlation_id: parent.and_then(|parent| parent.correlation_id.clone()),
+            tenant_id: parent.and_then(|parent| parent.tenant_id.clone()),
+            traceparent: parent.and_then(|parent| parent.traceparent.clone()),
+            ordinal: AtomicUsize::new(0),
+            pending: in_transaction.then(|| Mutex::new(Pending::Open(Vec::new()))),
+        }
+    }
+
+    /// Writes into `envelope` what it inherits, with the id that this run gives to its next message.
+    pub(crate) fn pass_on(&self, envelope: &mut Envelope) {
+        let ordinal = self.ordinal.fetch_add(1, Ordering::Relaxed);
+        envelope.id = self.id.derived(self.handler, ordinal);
+        envelope.conversation_id = self.conversation_id;
+        envelope.causation_id = Some(self.id);
+        envelope.correlation_id.clone_from(&self.correlation_id);
+        envelope.tenant_id.clone_from(&self.tenant_id);
+        envelope.traceparent.clone_from(&self.traceparent);
+    }
+
     /// The message being handled, or the invocation's own id.
-    pub id: MessageId,
-    /// The handler's name, part of the ids of what it sends.
-    pub handler: &'static str,
+    pub const fn id(&self) -> MessageId {
+        self.id
+    }
+
     /// The first message of the chain.
-    pub conversation_id: MessageId,
-    /// Handed on to every message sent.
-    pub correlation_id: Option<String>,
-    /// Handed on to every message sent.
-    pub tenant_id: Option<String>,
-    /// In a durable handler: what its `Bus` has been given, until the commit. `None` inside once the run is over.
-    pub pending: Option<Mutex<Option<Vec<OutgoingMessage>>>>,
+    pub const fn conversation_id(&self) -> MessageId {
+        self.conversation_id
+    }
+
+    /// Whether messages wait for the commit of the run.
+    pub const fn is_in_transaction(&self) -> bool {
+        self.pending.is_some()
+    }
+
+    /// Keeps a message until the commit. `None`: the run has no transaction, and the message is given back.
+    pub(crate) fn join(
+        &self,
+        message: OutgoingMessage,
+    ) -> Result<Option<OutgoingMessage>, RunEnded> {
+        let Some(pending) = &self.pending else {
+            return Ok(Some(message));
+        };
+        match &mut *pending.lock().unwrap_or_else(PoisonError::into_inner) {
+            Pending::Open(messages) => messages.push(message),
+            Pending::Closed => return Err(RunEnded),
+        }
+        Ok(None)
+    }
+
+    /// Ends the run: what waits is taken, and nothing more is kept.
+    pub(crate) fn close(&self) -> Vec<OutgoingMessage> {
+        let Some(pending) = &self.pending else {
+            return Vec::new();
+        };
+        let mut pending = pending.lock().unwrap_or_else(PoisonError::into_inner);
+        match std::mem::replace(&mut *pending, Pending::Closed) {
+            Pending::Open(messages) => messages,
+            Pending::Closed => Vec::new(),
+        }
+    }
 }
 
 /// What one run of a handler has at hand; arguments are taken out of it by
@@ -84,6 +180,23 @@ impl<'run> HandlerContext<'run> {
     ) -> Self {
         Self {
             envelope: EnvelopeSource::Received(envelope),
+            states,
+            cancellation,
+            cause,
+            connection: None,
+            cascades: Cascades::new(codec),
+        }
+    }
+
+    pub(crate) fn invoked(
+        envelope: &'run (dyn Fn() -> Envelope + Sync),
+        states: &'run States,
+        cancellation: &'run CancellationToken,
+        cause: Arc<Cause>,
+        codec: &'run dyn Codec,
+    ) -> Self {
+        Self {
+            envelope: EnvelopeSource::Invoked(envelope),
             states,
             cancellation,
             cause,

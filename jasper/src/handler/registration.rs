@@ -38,7 +38,7 @@ pub struct HandlerRegistration {
     /// Where it stands in the source.
     pub location: SourceLocation,
     /// The message that it takes.
-    pub message_type: MessageTypeFn,
+    pub message_type: fn() -> MessageType,
     /// That message's kind.
     pub kind: MessageKind,
     /// The local queue on which it runs: `queue = "…"`, or its own name.
@@ -60,9 +60,6 @@ pub struct HandlerRegistration {
     /// Runs it.
     pub run: RunFn,
 }
-
-/// A message type cannot be stored in a `Copy` registration, so it is asked for.
-pub type MessageTypeFn = fn() -> MessageType;
 
 impl fmt::Debug for HandlerRegistration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

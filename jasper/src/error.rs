@@ -1,0 +1,157 @@
+//! The errors of starting, sending and invoking.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::codec::CodecError;
+use crate::handler::HandlerError;
+use crate::message::MessageType;
+use crate::runtime::Problem;
+use crate::store::StoreError;
+
+/// Why an application did not start, or ended other than by a signal.
+#[derive(thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The check at start found mistakes; all of them are listed.
+    #[error("{0}")]
+    Startup(#[from] StartupProblems),
+    /// The store cannot be used.
+    #[error("the message store: {0}")]
+    Store(#[from] StoreError),
+    /// A message was refused.
+    #[error(transparent)]
+    Send(#[from] SendError),
+    /// A command that was invoked failed.
+    #[error(transparent)]
+    Invoke(#[from] InvokeError),
+    /// The operating system refused to report signals.
+    #[error("signals cannot be received: {0}")]
+    Signal(#[source] std::io::Error),
+}
+
+/// A `main` that returns the error prints it by `Debug`, so that form is the readable one too.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Everything that the check at start found.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StartupProblems(Vec<Problem>);
+
+impl StartupProblems {
+    pub(crate) const fn new(problems: Vec<Problem>) -> Self {
+        Self(problems)
+    }
+
+    /// The problems, in the order in which they are printed.
+    pub fn problems(&self) -> &[Problem] {
+        &self.0
+    }
+}
+
+impl fmt::Display for StartupProblems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.0.len();
+        let plural = if count == 1 { "" } else { "s" };
+        write!(f, "the application cannot start: {count} problem{plural}")?;
+        for (index, problem) in self.0.iter().enumerate() {
+            write!(f, "\n  {}. {problem}", index + 1)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for StartupProblems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl std::error::Error for StartupProblems {}
+
+/// Why a message was not accepted. Nothing of it was kept.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// The codec cannot express the message.
+    #[error("`{message_type}` cannot be encoded: {source}")]
+    Encode {
+        /// The message.
+        message_type: MessageType,
+        /// What the codec said.
+        source: CodecError,
+    },
+    /// No handler is registered for a command. The compiler proves that there is one in the program; an
+    /// application that chooses its handlers by hand may still leave it out.
+    #[error("no registered handler takes `{message_type}`")]
+    NoHandler {
+        /// The message.
+        message_type: MessageType,
+    },
+    /// The endpoint is neither configured nor an address that this build can send to.
+    #[error(
+        "`{endpoint}` is not an endpoint of this application; \
+         configure it with `.endpoint(\"{endpoint}\", \"…\")`"
+    )]
+    UnknownEndpoint {
+        /// The name or address.
+        endpoint: String,
+    },
+    /// What was asked for needs a store, and the application has none.
+    #[error("{what} needs a message store; give the builder one with `.store(…)`")]
+    NeedsStore {
+        /// What was asked for.
+        what: &'static str,
+    },
+    /// The store did not take the message.
+    #[error("the message was not stored: {0}")]
+    Store(#[from] StoreError),
+    /// The connection given to `enlist` is not that of the application's store.
+    #[error("the transaction is not one of the application's store")]
+    ForeignTransaction,
+    /// The handler whose `Bus` this is has ended.
+    #[error("the handler that this bus belongs to has ended, and its transaction with it")]
+    RunEnded,
+    /// The application is stopping.
+    #[error("the application is stopping and takes no more messages")]
+    Stopping,
+}
+
+/// Why an invoked command gave no reply. Its effects in the database, if its handler is durable, are undone.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvokeError {
+    /// The handler failed.
+    #[error("{0}")]
+    Failed(HandlerError),
+    /// The handler took longer than its time-out.
+    #[error("the handler did not end within {limit:?}")]
+    TimedOut {
+        /// The time-out.
+        limit: Duration,
+    },
+    /// The handler panicked.
+    #[error("the handler panicked: {message}")]
+    Panicked {
+        /// What it panicked with.
+        message: String,
+    },
+    /// The messages that the handler returned were not accepted.
+    #[error("the messages of the handler were not accepted: {0}")]
+    Send(#[from] SendError),
+    /// The store failed before the outcome was known.
+    #[error("the message store: {0}")]
+    Store(#[from] StoreError),
+    /// A durable handler cannot be invoked within the transaction of another: call it as the function that it is.
+    #[error(
+        "`{handler}` is durable and cannot be invoked inside another handler's transaction; \
+         call the function itself with the connection that you have"
+    )]
+    InsideTransaction {
+        /// The invoked handler.
+        handler: &'static str,
+    },
+}

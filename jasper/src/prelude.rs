@@ -1,0 +1,9 @@
+//! What an application imports: `use jasper::prelude::*;`.
+
+pub use tokio_util::sync::CancellationToken;
+
+pub use crate::envelope::Envelope;
+pub use crate::handler::{
+    Delayed, DeliveryOptions, HandlerError, MessageExt, Reply, State, Terminal, To, With,
+};
+pub use crate::runtime::{Bus, Jasper};

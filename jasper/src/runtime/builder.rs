@@ -1,0 +1,325 @@
+//! Putting an application together, checking it, and starting it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use super::bus::BusRoot;
+use super::check::{Checked, Configured, Problem};
+use super::consumer;
+use super::core::Core;
+use super::queue::{Delivery, Queue};
+use super::queue_options::QueueOptions;
+use super::routes::Routes;
+use super::settings::Settings;
+use super::{Jasper, node, pager};
+use crate::codec::Codec;
+use crate::envelope::Address;
+use crate::error::{Error, StartupProblems};
+use crate::handler::{Handler, HandlerRegistration, States};
+use crate::message::MessageRegistration;
+use crate::store::{MessageStore, Owner};
+
+/// Puts an application together. Start it with [`start`](Self::start).
+#[must_use = "an application runs once it is started"]
+pub struct Builder {
+    settings: Settings,
+    store: Option<Arc<dyn MessageStore>>,
+    codec: Option<Arc<dyn Codec>>,
+    states: States,
+    endpoints: BTreeMap<String, String>,
+    queues: BTreeMap<String, QueueOptions>,
+    handlers: Vec<HandlerRegistration>,
+    discover: bool,
+}
+
+type Receivers = Vec<(Arc<Queue>, UnboundedReceiver<Delivery>)>;
+
+impl Builder {
+    pub(super) fn new() -> Self {
+        #[cfg(feature = "json")]
+        let codec: Option<Arc<dyn Codec>> = Some(Arc::new(crate::codec::Json));
+        #[cfg(not(feature = "json"))]
+        let codec = None;
+        Self {
+            settings: Settings::default(),
+            store: None,
+            codec,
+            states: States::default(),
+            endpoints: BTreeMap::new(),
+            queues: BTreeMap::new(),
+            handlers: Vec::new(),
+            discover: true,
+        }
+    }
+
+    /// The name of this service, written into every envelope as its source. Default: `jasper`.
+    pub fn service(mut self, name: impl Into<String>) -> Self {
+        self.settings.service = name.into();
+        self
+    }
+
+    /// The message store. Without one, nothing outlives the process and durable handlers are refused.
+    pub fn store(mut self, store: impl MessageStore) -> Self {
+        self.store = Some(Arc::new(store));
+        self
+    }
+
+    /// The encoding of all messages. Default: JSON, with the feature `json`.
+    pub fn codec(mut self, codec: impl Codec) -> Self {
+        self.codec = Some(Arc::new(codec));
+        self
+    }
+
+    /// A value that handlers take as [`State<T>`](crate::State).
+    pub fn state<T: Send + Sync + 'static>(mut self, state: T) -> Self {
+        self.states.insert(state);
+        self
+    }
+
+    /// Where the endpoint name of `#[command(to = "…")]` leads, such as `local://shipping`.
+    pub fn endpoint(mut self, name: impl Into<String>, address: impl Into<String>) -> Self {
+        self.endpoints.insert(name.into(), address.into());
+        self
+    }
+
+    /// How a local queue works. What is set here goes before the attributes of its handlers.
+    pub fn queue(mut self, name: impl Into<String>, options: QueueOptions) -> Self {
+        self.queues.insert(name.into(), options);
+        self
+    }
+
+    /// Takes this handler and no others than those given so, instead of all handlers of the program.
+    ///
+    /// For tests, and for programs that run one of several applications.
+    pub fn handler<H: Handler>(mut self) -> Self {
+        self.discover = false;
+        self.handlers.push(H::REGISTRATION);
+        self
+    }
+
+    /// How long a stop waits for running handlers. Default: 30 s.
+    pub const fn drain_timeout(mut self, drain: Duration) -> Self {
+        self.settings.drain = drain;
+        self
+    }
+
+    /// How long one run of a handler may take where its attribute does not say. Default: 60 s.
+    pub const fn handler_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.handler_timeout = timeout;
+        self
+    }
+
+    /// How long this node is trusted after it was last heard of. Its work is recovered by others after that.
+    /// Default: 10 s.
+    pub const fn lease(mut self, lease: Duration) -> Self {
+        self.settings.lease = lease;
+        self
+    }
+
+    /// How often the store is looked at when nothing else gives cause to. Default: 1 s.
+    pub const fn poll_interval(mut self, poll: Duration) -> Self {
+        self.settings.poll = poll;
+        self
+    }
+
+    /// All that would keep this application from starting; see also `jasper::testing::assert_routes!`.
+    ///
+    /// # Errors
+    /// There are problems; all of them are listed.
+    pub fn check(&self) -> Result<(), StartupProblems> {
+        self.check_handlers(&self.registrations())
+    }
+
+    /// Checks the application, prepares the store, joins it as a node, and starts to handle messages.
+    ///
+    /// # Errors
+    /// There are problems, all of which are listed; or the store cannot be used.
+    pub async fn start(self) -> Result<Jasper, Error> {
+        let handlers = self.registrations();
+        self.check_handlers(&handlers)?;
+        let owner = match &self.store {
+            Some(store) => Some(join(&**store, &self.settings).await?),
+            None => None,
+        };
+        log_start(&self, &handlers);
+        let (core, receivers) = self.build(&handlers, owner)?;
+        spawn_tasks(&core, receivers);
+        Ok(Jasper::new(core))
+    }
+
+    /// The handlers, sorted, as `inventory` gives them in no order.
+    fn registrations(&self) -> Vec<HandlerRegistration> {
+        let mut handlers = self.handlers.clone();
+        if self.discover {
+            handlers.extend(inventory::iter::<HandlerRegistration>().copied());
+        }
+        handlers.sort_by_key(|handler| (handler.module, handler.name, handler.location));
+        handlers
+    }
+
+    fn check_handlers(&self, handlers: &[HandlerRegistration]) -> Result<(), StartupProblems> {
+        let messages = if self.discover {
+            messages()
+        } else {
+            let taken = |m: &&MessageRegistration| {
+                handlers
+                    .iter()
+                    .any(|h| (h.message_type)() == m.message_type)
+            };
+            messages().into_iter().filter(taken).collect()
+        };
+        let checked = Checked {
+            messages: &messages,
+            handlers,
+        };
+        let configured = Configured {
+            endpoints: &self.endpoints,
+            queues: &self.queues,
+            states: &self.states,
+            store: self.store.as_ref().map(|store| store.info()),
+            has_codec: self.codec.is_some(),
+        };
+        let mut problems = checked.declarations();
+        problems.extend(configured.against(&checked));
+        match problems.is_empty() {
+            true => Ok(()),
+            false => Err(StartupProblems::new(problems)),
+        }
+    }
+
+    fn build(
+        self,
+        handlers: &[HandlerRegistration],
+        owner: Option<Owner>,
+    ) -> Result<(Arc<Core>, Receivers), StartupProblems> {
+        let no_codec = || StartupProblems::new(vec![Problem::NoCodec]);
+        let codec = self.codec.clone().ok_or_else(no_codec)?;
+        let addresses = self.endpoints.iter().filter_map(|(name, address)| {
+            let address: Address = address.parse().ok()?;
+            Some((name.clone(), address))
+        });
+        let routes = Routes::new(handlers, &self.queues, addresses.collect(), &self.settings);
+        let wake = Arc::new(Notify::new());
+        let mut queues = HashMap::new();
+        let mut receivers = Receivers::new();
+        for handler in handlers {
+            let name = handler.queue;
+            if queues.contains_key(name) {
+                continue;
+            }
+            let (queue, receiver) = self.queue_named(name, handlers, &routes, &wake);
+            let queue = Arc::new(queue);
+            queues.insert(name, Arc::clone(&queue));
+            receivers.push((queue, receiver));
+        }
+        let core = Arc::new_cyclic(|core| {
+            let mut states = self.states;
+            states.insert(BusRoot::new(core.clone()));
+            Core::new(
+                self.settings,
+                codec,
+                states,
+                routes,
+                queues,
+                self.store,
+                owner,
+                wake,
+            )
+        });
+        Ok((core, receivers))
+    }
+
+    fn queue_named(
+        &self,
+        name: &'static str,
+        handlers: &[HandlerRegistration],
+        routes: &Routes,
+        wake: &Arc<Notify>,
+    ) -> (Queue, UnboundedReceiver<Delivery>) {
+        let options = self.queues.get(name).cloned().unwrap_or_default();
+        let said = handlers.iter().filter(|h| h.queue == name);
+        let said = said.filter_map(|h| h.concurrency).next();
+        let entries = routes.handlers().filter(|e| e.registration.queue == name);
+        Queue::new(
+            entries.map(|entry| entry.address.clone()).collect(),
+            options
+                .concurrency
+                .or(said)
+                .unwrap_or(self.settings.concurrency),
+            options.capacity.unwrap_or(self.settings.queue_capacity),
+            Arc::clone(wake),
+        )
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+/// All message types of the program, sorted, as `inventory` gives them in no order.
+fn messages() -> Vec<&'static MessageRegistration> {
+    let mut messages: Vec<_> = inventory::iter::<MessageRegistration>().collect();
+    messages.sort_by_key(|message| (&message.message_type, message.location));
+    messages
+}
+
+async fn join(store: &dyn MessageStore, settings: &Settings) -> Result<Owner, Error> {
+    store.admin().prepare().await?;
+    let node = store.nodes().join(&settings.service, settings.lease);
+    Ok(node.await?.owner)
+}
+
+/// A handler that is missing here was dropped by the linker; see `jasper::handlers_of!`.
+fn log_start(builder: &Builder, handlers: &[HandlerRegistration]) {
+    let store = builder.store.as_ref().map_or("none", |s| s.info().name);
+    let service = &builder.settings.service;
+    tracing::info!(service, store, handlers = handlers.len(), "starting");
+    for handler in handlers {
+        tracing::info!(
+            handler = format_args!("{}::{}", handler.module, handler.name),
+            message.type = %(handler.message_type)(),
+            queue = handler.queue,
+            durable = handler.durable,
+            "handler"
+        );
+    }
+}
+
+fn spawn_tasks(core: &Arc<Core>, receivers: Receivers) {
+    for (queue, receiver) in receivers {
+        let consume = consumer::consume(Arc::clone(core), queue, receiver);
+        core.tasks.spawn(consume);
+    }
+    if let Some(store) = &core.store {
+        let both = || (Arc::clone(core), Arc::clone(store));
+        let (of_core, of_store) = both();
+        core.tasks.spawn(pager::page(of_core, of_store));
+        let (of_core, of_store) = both();
+        core.tasks.spawn(node::renew(of_core, of_store));
+        let (of_core, of_store) = both();
+        core.tasks.spawn(node::recover(of_core, of_store));
+        let (of_core, of_store) = both();
+        core.tasks.spawn(node::purge(of_core, of_store));
+        core.tasks.spawn(pager::look(Arc::clone(core)));
+    }
+}
+
+/// The problems of the program's declarations, without an application around them.
+pub(crate) fn check_declarations() -> Vec<Problem> {
+    let handlers = Builder::new().registrations();
+    let messages = messages();
+    let checked = Checked {
+        messages: &messages,
+        handlers: &handlers,
+    };
+    checked.declarations()
+}

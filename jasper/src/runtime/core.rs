@@ -1,0 +1,207 @@
+//! What all parts of a running application share.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::activity::Activity;
+use super::queue::{Delivery, Queue};
+use super::routes::{HandlerEntry, Routes};
+use super::settings::Settings;
+use crate::codec::Codec;
+use crate::envelope::time;
+use crate::handler::States;
+use crate::store::{DeadLetter, MessageStore, Owner, Settled, Settlement, StoreError};
+use crate::telemetry;
+
+/// What all parts of a running application share.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) settings: Settings,
+    pub(crate) codec: Arc<dyn Codec>,
+    pub(crate) states: States,
+    pub(crate) routes: Routes,
+    pub(crate) queues: HashMap<&'static str, Arc<Queue>>,
+    pub(crate) store: Option<Arc<dyn MessageStore>>,
+    pub(crate) activity: Activity,
+    /// Wakes the pager: something in the store may be ready for memory.
+    pub(crate) pager: Arc<Notify>,
+    /// Cancelled when no new work is to begin.
+    pub(crate) stopping: CancellationToken,
+    /// Cancelled when the time to drain is over and running handlers are to end.
+    pub(crate) ending: CancellationToken,
+    pub(crate) tasks: TaskTracker,
+    /// Wakes the looker: rows may soon be visible that a foreign transaction wrote.
+    pub(crate) looker: Notify,
+    owner: AtomicI64,
+}
+
+/// The first wait after a failed call of the store; each further one doubles.
+const FIRST_BACKOFF: Duration = Duration::from_millis(50);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
+
+impl Core {
+    #[expect(clippy::too_many_arguments, reason = "called once, by the builder")]
+    pub(crate) fn new(
+        settings: Settings,
+        codec: Arc<dyn Codec>,
+        states: States,
+        routes: Routes,
+        queues: HashMap<&'static str, Arc<Queue>>,
+        store: Option<Arc<dyn MessageStore>>,
+        owner: Option<Owner>,
+        pager: Arc<Notify>,
+    ) -> Self {
+        Self {
+            settings,
+            codec,
+            states,
+            routes,
+            queues,
+            store,
+            activity: Activity::default(),
+            pager,
+            stopping: CancellationToken::new(),
+            ending: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            looker: Notify::new(),
+            owner: AtomicI64::new(owner.map_or(0, Owner::number)),
+        }
+    }
+
+    /// The incarnation under which this process owns rows.
+    pub(crate) fn owner(&self) -> Owner {
+        Owner::new(self.owner.load(Ordering::Acquire))
+    }
+
+    /// Goes on under another incarnation.
+    pub(crate) fn set_owner(&self, owner: Owner) {
+        self.owner.store(owner.number(), Ordering::Release);
+    }
+
+    /// A call of the store, with its deadline.
+    pub(crate) async fn call<T>(
+        &self,
+        operation: &'static str,
+        call: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let limit = self.settings.store_deadline;
+        let result = match tokio::time::timeout(limit, call).await {
+            Ok(result) => result,
+            Err(_) => Err(StoreError::Deadline { limit }),
+        };
+        if result.is_err() {
+            metrics::counter!(telemetry::STORE_ERRORS, "op" => operation).increment(1);
+        }
+        result
+    }
+
+    /// Settles a row, however long the store is away. `None`: the application ended first.
+    pub(crate) async fn settle(&self, settlement: Settlement) -> Option<Settled> {
+        let settled = self.settle_all(vec![settlement]).await?;
+        settled.first().copied()
+    }
+
+    /// Settles rows in one call, however long the store is away. `None`: the application ended first.
+    pub(crate) async fn settle_all(&self, settlements: Vec<Settlement>) -> Option<Vec<Settled>> {
+        let store = self.store.as_deref()?;
+        let mut backoff = Backoff::new();
+        loop {
+            let call = store.inbox().settle(settlements.clone());
+            match self.call("settle", call).await {
+                Ok(settled) => {
+                    let fenced = settled.iter().filter(|s| **s == Settled::Fenced).count();
+                    if fenced > 0 {
+                        let fenced = fenced as u64;
+                        metrics::counter!(telemetry::FENCED, "op" => "settle").increment(fenced);
+                    }
+                    return Some(settled);
+                }
+                Err(error) => backoff.wait(self, "settle", &error).await?,
+            }
+        }
+    }
+
+    /// Keeps a dead letter that never stood in the inbox; without a store it is only logged.
+    pub(crate) async fn keep_letter(&self, letter: DeadLetter) {
+        let Some(store) = self.store.as_deref() else {
+            return;
+        };
+        let mut backoff = Backoff::new();
+        loop {
+            let call = store.dead_letters().store(letter.clone());
+            let Err(error) = self.call("bury", call).await else {
+                return;
+            };
+            if backoff.wait(self, "bury", &error).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Puts a message into its queue.
+    pub(crate) fn enqueue(&self, mut delivery: Delivery) {
+        delivery.active = Some(self.activity.begin());
+        if let Err(refused) = delivery.enqueue() {
+            tracing::warn!(message.id = %refused.envelope.id, "not handled before the stop");
+        }
+    }
+
+    /// Puts a message that is only in memory into its queue at a later time.
+    pub(crate) fn enqueue_at(self: &Arc<Self>, mut delivery: Delivery, due_at: SystemTime) {
+        delivery.active = None;
+        let core = Arc::clone(self);
+        self.tasks.spawn(async move {
+            let wait = due_at.duration_since(time::now()).unwrap_or_default();
+            let sleep = tokio::time::sleep(wait);
+            match core.stopping.run_until_cancelled(sleep).await {
+                Some(()) => core.enqueue(delivery),
+                None => {
+                    let id = delivery.envelope.id;
+                    tracing::warn!(message.id = %id, "lost: it waited in memory at the stop");
+                }
+            }
+        });
+    }
+
+    /// Notes that a transaction which this process cannot see may commit messages soon.
+    pub(crate) fn look_soon(&self) {
+        self.looker.notify_one();
+    }
+
+    /// The queue on which a handler runs.
+    pub(crate) fn queue_of(&self, entry: &HandlerEntry) -> &Arc<Queue> {
+        // Every entry's queue is made with the routes; see the builder.
+        &self.queues[entry.registration.queue]
+    }
+}
+
+/// Waits between calls of a store that fails.
+#[derive(Debug)]
+pub(crate) struct Backoff(Duration);
+
+impl Backoff {
+    pub(crate) const fn new() -> Self {
+        Self(FIRST_BACKOFF)
+    }
+
+    /// Waits before the next try. `None`: the application ends, and there is none.
+    pub(crate) async fn wait(
+        &mut self,
+        core: &Core,
+        operation: &'static str,
+        error: &StoreError,
+    ) -> Option<()> {
+        tracing::warn!(operation, %error, retry_in = ?self.0, "the store failed; nothing is lost");
+        let ended = core.ending.run_until_cancelled(tokio::time::sleep(self.0));
+        ended.await?;
+        self.0 = (self.0 * 2).min(LONGEST_BACKOFF);
+        Some(())
+    }
+}

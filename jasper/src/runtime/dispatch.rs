@@ -1,0 +1,260 @@
+//! From encoded messages to rows and memory: each finds its handlers, its place, and its way there.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::core::Core;
+use super::queue::{Backing, Delivery, Slot};
+use super::routes::HandlerEntry;
+use crate::envelope::{Envelope, MessageId, time};
+use crate::error::SendError;
+use crate::handler::{Cause, OutgoingMessage};
+use crate::store::{Incoming, Owner, Placement, Stored};
+use crate::telemetry;
+
+/// For how long the id of a message with a deduplication key stays known after it is handled.
+const DEDUPLICATION_WINDOW: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// Messages that have found their handlers and their place.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    parcels: Vec<Parcel>,
+}
+
+/// One message for one handler.
+#[derive(Debug)]
+struct Parcel {
+    envelope: Envelope,
+    entry: Arc<HandlerEntry>,
+    place: Place,
+}
+
+#[derive(Debug)]
+enum Place {
+    /// Stored as owned by this incarnation, then handed over in memory.
+    StoredHere(Slot, Owner),
+    /// Stored for whoever has room.
+    StoredAnywhere,
+    /// Stored until it is due.
+    StoredForLater,
+    /// Only in memory.
+    Memory(Slot),
+}
+
+impl Batch {
+    /// The rows to store, in order.
+    pub(crate) fn rows(&self) -> Vec<Incoming> {
+        let rows = self.parcels.iter().filter_map(|parcel| {
+            let placement = match &parcel.place {
+                Place::StoredHere(_, owner) => Placement::Owned(*owner),
+                Place::StoredAnywhere => Placement::Unowned,
+                Place::StoredForLater => Placement::Scheduled(parcel.envelope.due_at?),
+                Place::Memory(_) => return None,
+            };
+            let deduplicated = parcel.envelope.deduplication_id.is_some();
+            Some(Incoming {
+                envelope: parcel.envelope.clone(),
+                placement,
+                keep: deduplicated.then_some(DEDUPLICATION_WINDOW),
+            })
+        });
+        rows.collect()
+    }
+}
+
+impl Core {
+    /// Finds handlers and places for messages. `in_transaction`: they are stored with their sender's commit.
+    pub(crate) fn prepare(
+        &self,
+        messages: Vec<OutgoingMessage>,
+        cause: Option<&Cause>,
+        in_transaction: bool,
+    ) -> Result<Batch, SendError> {
+        let mut batch = Batch::default();
+        for message in messages {
+            let template = self.envelope(&message, cause)?;
+            for entry in self.routes.destinations(&message)? {
+                let mut envelope = template.clone();
+                envelope.destination = entry.address.clone();
+                let place = self.place(&mut envelope, entry, in_transaction)?;
+                batch.parcels.push(Parcel {
+                    envelope,
+                    entry: Arc::clone(entry),
+                    place,
+                });
+            }
+        }
+        Ok(batch)
+    }
+
+    /// The rows of a message that joins a transaction of the user's own, for whoever finds them after its commit.
+    pub(crate) fn prepare_unowned(
+        &self,
+        message: OutgoingMessage,
+        cause: Option<&Cause>,
+    ) -> Result<Vec<Incoming>, SendError> {
+        let mut batch = self.prepare(vec![message], cause, true)?;
+        for parcel in &mut batch.parcels {
+            match parcel.place {
+                Place::StoredHere(..) => parcel.place = Place::StoredAnywhere,
+                Place::StoredAnywhere | Place::StoredForLater => continue,
+                Place::Memory(_) => {
+                    return Err(SendError::NeedsStore {
+                        what: "a message of a transaction to a buffered queue",
+                    });
+                }
+            }
+            parcel.envelope.attempts = 0;
+        }
+        Ok(batch.rows())
+    }
+
+    /// Sends messages that belong to no transaction: stores what is to be stored, then hands over.
+    ///
+    /// Answers whether all of it was known before.
+    pub(crate) async fn dispatch(
+        self: &Arc<Self>,
+        messages: Vec<OutgoingMessage>,
+        cause: Option<&Cause>,
+    ) -> Result<bool, SendError> {
+        if cause.is_none() {
+            self.wait_for_room(&messages).await?;
+        }
+        let batch = self.prepare(messages, cause, false)?;
+        let rows = batch.rows();
+        let stored = match (&self.store, rows.is_empty()) {
+            (Some(store), false) => self.call("store", store.inbox().store(rows)).await?,
+            _ => Vec::new(),
+        };
+        let known = !stored.is_empty() && stored.iter().all(|s| *s == Stored::Duplicate);
+        self.hand_over(batch, &stored);
+        Ok(known)
+    }
+
+    /// Back pressure: a sender outside of handlers waits until queues that are not stored have room.
+    async fn wait_for_room(&self, messages: &[OutgoingMessage]) -> Result<(), SendError> {
+        for message in messages {
+            for entry in self.routes.destinations(message)? {
+                if self.store.is_none() || !entry.is_stored(false) {
+                    let room = self.queue_of(entry).room();
+                    let stopped = self.stopping.run_until_cancelled(room).await;
+                    stopped.ok_or(SendError::Stopping)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// After the commit: what is owned or only in memory goes to its queue, except what was known before.
+    pub(crate) fn hand_over(self: &Arc<Self>, batch: Batch, stored: &[Stored]) {
+        let mut stored = stored.iter();
+        for parcel in batch.parcels {
+            let queue = parcel.entry.registration.queue;
+            let is_memory = matches!(parcel.place, Place::Memory(_));
+            if !is_memory && stored.next() == Some(&Stored::Duplicate) {
+                metrics::counter!(telemetry::DUPLICATES, telemetry::DESTINATION => queue)
+                    .increment(1);
+                continue;
+            }
+            metrics::counter!(telemetry::SENT, telemetry::DESTINATION => queue).increment(1);
+            self.deliver(parcel);
+        }
+    }
+
+    fn deliver(self: &Arc<Self>, parcel: Parcel) {
+        let (slot, backing) = match parcel.place {
+            Place::StoredHere(slot, owner) => {
+                let counted = true;
+                (slot, Backing::Stored { owner, counted })
+            }
+            Place::Memory(slot) => (slot, Backing::Memory),
+            Place::StoredAnywhere => return self.queue_of(&parcel.entry).note_overflow(),
+            Place::StoredForLater => return self.pager.notify_one(),
+        };
+        let due_at = parcel.envelope.due_at;
+        let delivery = Delivery {
+            envelope: parcel.envelope,
+            entry: parcel.entry,
+            backing,
+            slot,
+            active: None,
+        };
+        match due_at {
+            Some(due_at) if due_at > time::now() => self.enqueue_at(delivery, due_at),
+            _ => self.enqueue(delivery),
+        }
+    }
+
+    fn envelope(
+        &self,
+        message: &OutgoingMessage,
+        cause: Option<&Cause>,
+    ) -> Result<Envelope, SendError> {
+        let options = &message.options;
+        // Replaced for each handler.
+        let destination = crate::envelope::Address::local("", "");
+        let mut envelope = Envelope::new(
+            message.message_type.clone(),
+            message.content_type.clone(),
+            message.payload.clone(),
+            destination,
+        );
+        envelope.source = Some(self.settings.service.clone());
+        envelope.headers = options.headers.clone();
+        envelope.due_at = options.due_at;
+        let within = options.deliver_within.or(message.deliver_within);
+        envelope.deliver_by = within.map(|within| envelope.sent_at + within);
+        if let Some(cause) = cause {
+            cause.pass_on(&mut envelope);
+        }
+        envelope.group_id.clone_from(&options.group_id);
+        if options.tenant_id.is_some() {
+            envelope.tenant_id.clone_from(&options.tenant_id);
+        }
+        if options.correlation_id.is_some() {
+            envelope.correlation_id.clone_from(&options.correlation_id);
+        }
+        if let Some(key) = &options.deduplication_id {
+            if self.store.is_none() {
+                return Err(SendError::NeedsStore {
+                    what: "a deduplication key",
+                });
+            }
+            let message_type = message.message_type.to_string();
+            envelope.id = MessageId::of_deduplication_id(&message_type, key);
+            envelope.deduplication_id = Some(key.clone());
+        }
+        Ok(envelope)
+    }
+
+    fn place(
+        &self,
+        envelope: &mut Envelope,
+        entry: &HandlerEntry,
+        in_transaction: bool,
+    ) -> Result<Place, SendError> {
+        let queue = self.queue_of(entry);
+        let later = envelope.due_at.is_some_and(|due_at| due_at > time::now());
+        let by_nature = later || envelope.deduplication_id.is_some();
+        let stored = self.store.is_some() && entry.is_stored(in_transaction || by_nature);
+        if !stored {
+            if envelope.deduplication_id.is_some() {
+                return Err(SendError::NeedsStore {
+                    what: "a deduplication key on a buffered queue",
+                });
+            }
+            envelope.attempts = 1;
+            return Ok(Place::Memory(queue.reserve_beyond()));
+        }
+        if later {
+            return Ok(Place::StoredForLater);
+        }
+        match queue.try_reserve() {
+            Some(slot) if !self.stopping.is_cancelled() => {
+                envelope.attempts = 1;
+                Ok(Place::StoredHere(slot, self.owner()))
+            }
+            _ => Ok(Place::StoredAnywhere),
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Sending within a transaction of the user's own.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
+use super::bus::{Sent, encode};
+use super::core::Core;
+use crate::error::SendError;
+use crate::handler::{Cause, DeliveryOptions, OutgoingMessage};
+use crate::message::Message;
+use crate::routing::{Publishes, Sends};
+use crate::store::{StoreError, Stored};
+
+/// Writes messages into a transaction of your own; see [`Bus::enlist`](super::Bus::enlist).
+///
+/// The runtime cannot see the commit of a foreign transaction. It looks for the messages right after, at growing
+/// intervals, and at last with its ordinary poll.
+pub struct Enlisted<'tx> {
+    core: Arc<Core>,
+    cause: Option<Arc<Cause>>,
+    connection: &'tx mut (dyn Any + Send),
+    wrote: bool,
+}
+
+impl<'tx> Enlisted<'tx> {
+    pub(super) const fn new(
+        core: Arc<Core>,
+        cause: Option<Arc<Cause>>,
+        connection: &'tx mut (dyn Any + Send),
+    ) -> Self {
+        Self {
+            core,
+            cause,
+            connection,
+            wrote: false,
+        }
+    }
+
+    /// Sends a command when the transaction commits.
+    ///
+    /// # Errors
+    /// Nothing was written; the transaction may go on, unless the database says otherwise.
+    pub async fn send<M, Proof>(&mut self, message: M) -> Result<Sent, SendError>
+    where
+        M: Message,
+        M::Kind: Sends<M, Proof>,
+    {
+        let message = encode(&self.core, &message)?;
+        self.write(message).await
+    }
+
+    /// Sends a command, with options, when the transaction commits.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub async fn send_with<M, Proof>(
+        &mut self,
+        message: M,
+        options: DeliveryOptions,
+    ) -> Result<Sent, SendError>
+    where
+        M: Message,
+        M::Kind: Sends<M, Proof>,
+    {
+        let mut message = encode(&self.core, &message)?;
+        message.options = options;
+        self.write(message).await
+    }
+
+    /// Publishes an event when the transaction commits.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub async fn publish<M>(&mut self, message: M) -> Result<Sent, SendError>
+    where
+        M: Message,
+        M::Kind: Publishes<M>,
+    {
+        let message = encode(&self.core, &message)?;
+        self.write(message).await
+    }
+
+    async fn write(&mut self, message: OutgoingMessage) -> Result<Sent, SendError> {
+        let Some(store) = self.core.store.clone() else {
+            return Err(SendError::NeedsStore {
+                what: "`bus.enlist`",
+            });
+        };
+        let cause = self.cause.as_deref();
+        let rows = self.core.prepare_unowned(message, cause)?;
+        let write = store.inbox().store_within(self.connection, rows);
+        let stored = match self.core.call("store_within", write).await {
+            Ok(stored) => stored,
+            Err(StoreError::WrongConnection { .. }) => return Err(SendError::ForeignTransaction),
+            Err(error) => return Err(error.into()),
+        };
+        self.wrote = true;
+        let duplicate = !stored.is_empty() && stored.iter().all(|s| *s == Stored::Duplicate);
+        Ok(Sent { duplicate })
+    }
+}
+
+impl Drop for Enlisted<'_> {
+    /// The commit comes after the borrow of the transaction ends, so this is the time to begin looking.
+    fn drop(&mut self) {
+        if self.wrote {
+            self.core.look_soon();
+        }
+    }
+}
+
+impl fmt::Debug for Enlisted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Enlisted").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,238 @@
+//! One run of a handler: its transaction, its time-out, its panics, and what it returns.
+
+use std::any::Any;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::sync::CancellationToken;
+
+use super::core::Core;
+use super::queue::Backing;
+use super::routes::HandlerEntry;
+use crate::codec::CodecError;
+use crate::envelope::Envelope;
+use crate::error::SendError;
+use crate::handler::{Cause, HandlerContext, HandlerError, OutgoingMessage, RunError};
+use crate::store::{Completion, Ownership, Settled, StoreError, StoreTransaction};
+
+/// Why a run did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error("{0}")]
+    Undecodable(CodecError),
+    #[error("{0}")]
+    Handler(HandlerError),
+    #[error("it did not end within {0:?}")]
+    TimedOut(Duration),
+    #[error("it panicked: {0}")]
+    Panicked(String),
+    #[error("its messages were not accepted: {0}")]
+    Send(SendError),
+    /// Not the handler's fault: the message waits until the store is back.
+    #[error("the store failed: {0}")]
+    Store(#[from] StoreError),
+    /// Somebody else has taken the message over; nothing of this run remains.
+    #[error("the message belongs to another node by now")]
+    Fenced,
+    /// The application ends before the handler did.
+    #[error("the application is stopping")]
+    Stopped,
+}
+
+impl Failure {
+    /// A name of low cardinality, for telemetry.
+    pub(crate) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Undecodable(_) => "undecodable",
+            Self::Handler(error) => error.type_name(),
+            Self::TimedOut(_) => "timeout",
+            Self::Panicked(_) => "panic",
+            Self::Send(_) => "send",
+            Self::Store(_) => "store",
+            Self::Fenced => "fenced",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+impl From<SendError> for Failure {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::Store(error) => Self::Store(error),
+            error => Self::Send(error),
+        }
+    }
+}
+
+impl From<RunError> for Failure {
+    fn from(error: RunError) -> Self {
+        match error {
+            RunError::Undecodable(error) => Self::Undecodable(error),
+            RunError::Failed(error) => Self::Handler(error),
+        }
+    }
+}
+
+/// How a run ended well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// The mark that the message is handled is committed with the rest.
+    Marked,
+    /// The row, if there is one, is still to be marked.
+    Unmarked,
+}
+
+/// One run of a handler over a received message.
+pub(crate) struct Run<'a> {
+    pub(crate) core: &'a Arc<Core>,
+    pub(crate) entry: &'a Arc<HandlerEntry>,
+    pub(crate) envelope: &'a Envelope,
+    pub(crate) backing: Backing,
+    /// The worker's place in the queue's parallelism: given up when the body is done and only the commit is left.
+    pub(crate) permit: &'a mut Option<OwnedSemaphorePermit>,
+}
+
+impl Run<'_> {
+    /// Runs the handler, and commits or sends what follows from it.
+    pub(crate) async fn perform(self) -> Result<Ended, Failure> {
+        match (&self.core.store, self.entry.registration.durable) {
+            (Some(store), true) => {
+                let begin = store.begin(self.entry.registration.name);
+                let transaction = self.core.call("begin", begin).await?;
+                self.in_transaction(transaction).await
+            }
+            _ => self.plain().await,
+        }
+    }
+
+    async fn in_transaction(
+        self,
+        mut transaction: Box<dyn StoreTransaction>,
+    ) -> Result<Ended, Failure> {
+        let cause = self.cause(true);
+        let outcome = self.body(&cause, transaction.connection()).await;
+        let mut messages = cause.close();
+        match outcome {
+            Ok(returned) => messages.extend(returned),
+            Err(failure) => {
+                roll_back(self.core, transaction).await;
+                return Err(failure);
+            }
+        }
+        self.commit(transaction, messages, &cause).await
+    }
+
+    /// A handler without a transaction of its own. What it returns is committed with the mark that its message is
+    /// handled, where both are stored; else it is sent first.
+    async fn plain(self) -> Result<Ended, Failure> {
+        let cause = self.cause(false);
+        let messages = self.body(&cause, None).await?;
+        match (&self.core.store, self.backing) {
+            (Some(store), Backing::Stored { .. }) if !messages.is_empty() => {
+                let begin = store.begin(self.entry.registration.name);
+                let transaction = self.core.call("begin", begin).await?;
+                self.commit(transaction, messages, &cause).await
+            }
+            (_, Backing::Stored { .. }) => Ok(Ended::Unmarked),
+            (_, Backing::Memory) => {
+                self.core.dispatch(messages, Some(&cause)).await?;
+                Ok(Ended::Unmarked)
+            }
+        }
+    }
+
+    async fn commit(
+        self,
+        transaction: Box<dyn StoreTransaction>,
+        messages: Vec<OutgoingMessage>,
+        cause: &Cause,
+    ) -> Result<Ended, Failure> {
+        let batch = match self.core.prepare(messages, Some(cause), true) {
+            Ok(batch) => batch,
+            Err(error) => {
+                roll_back(self.core, transaction).await;
+                return Err(error.into());
+            }
+        };
+        let handled = match self.backing {
+            Backing::Stored { owner, .. } => Some(Ownership::of(self.envelope, owner)),
+            Backing::Memory => None,
+        };
+        let completion = Completion {
+            handled,
+            incoming: batch.rows(),
+            outgoing: Vec::new(),
+        };
+        *self.permit = None;
+        let commit = transaction.commit(completion);
+        let committed = self.core.call("commit", commit).await?;
+        if committed.settled == Settled::Fenced {
+            return Err(Failure::Fenced);
+        }
+        self.core.hand_over(batch, &committed.incoming);
+        Ok(Ended::Marked)
+    }
+
+    fn cause(&self, in_transaction: bool) -> Arc<Cause> {
+        let handler = self.entry.registration.name;
+        Arc::new(Cause::of(self.envelope, handler, in_transaction))
+    }
+
+    async fn body(
+        &self,
+        cause: &Arc<Cause>,
+        connection: Option<&mut (dyn Any + Send)>,
+    ) -> Result<Vec<OutgoingMessage>, Failure> {
+        let cancellation = self.core.ending.child_token();
+        let mut cx = HandlerContext::received(
+            self.envelope,
+            &self.core.states,
+            &cancellation,
+            Arc::clone(cause),
+            &*self.core.codec,
+        )
+        .with_connection(connection);
+        let run = (self.entry.registration.run)(self.envelope, &*self.core.codec, &mut cx);
+        let ended = guarded(run, self.entry.timeout, &cancellation).await;
+        if matches!(ended, Err(Failure::TimedOut(_))) {
+            // Tasks that the handler has started learn of it too.
+            cancellation.cancel();
+        }
+        ended??;
+        Ok(cx.cascades().take())
+    }
+}
+
+/// Runs the body of a handler until it ends, panics, takes too long, or the application ends.
+pub(crate) async fn guarded<T>(
+    body: impl Future<Output = T>,
+    limit: Duration,
+    cancellation: &CancellationToken,
+) -> Result<T, Failure> {
+    // Only what the handler itself shares can be seen half-done after a panic; its transaction is rolled back.
+    let body = AssertUnwindSafe(body).catch_unwind();
+    let body = tokio::time::timeout(limit, body);
+    match cancellation.run_until_cancelled(body).await {
+        None => Err(Failure::Stopped),
+        Some(Err(_)) => Err(Failure::TimedOut(limit)),
+        Some(Ok(Err(panic))) => Err(Failure::Panicked(panic_message(&*panic))),
+        Some(Ok(Ok(value))) => Ok(value),
+    }
+}
+
+/// Undoes a failed run. A store that cannot roll back drops the connection, which undoes it too.
+pub(crate) async fn roll_back(core: &Core, transaction: Box<dyn StoreTransaction>) {
+    if let Err(error) = core.call("rollback", transaction.rollback()).await {
+        tracing::warn!(%error, "rolling back failed; the database undoes what was not committed");
+    }
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a value that is not text".to_owned())
+}

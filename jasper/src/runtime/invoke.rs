@@ -1,0 +1,132 @@
+//! Running a command's handler now, statically dispatched.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::core::Core;
+use super::execute::{Failure, guarded, roll_back};
+use crate::envelope::{Address, Envelope};
+use crate::error::{InvokeError, SendError};
+use crate::handler::{Cause, Handler, HandlerContext, HandlerRegistration, OutgoingMessage};
+use crate::message::Message;
+use crate::store::{Completion, MessageStore};
+
+type ReplyOf<H> = <<H as Handler>::Message as Message>::Reply;
+
+/// Runs `H` over `message`. A durable handler runs in a transaction of its own.
+pub(super) async fn invoke<H: Handler>(
+    core: &Arc<Core>,
+    parent: Option<&Cause>,
+    message: H::Message,
+) -> Result<ReplyOf<H>, InvokeError> {
+    let registration = &H::REGISTRATION;
+    if !registration.durable {
+        let cause = Arc::new(Cause::of_invocation(registration.name, parent, false));
+        let (reply, messages) = body::<H>(core, &cause, message, None).await?;
+        return finish(core, reply, messages, &cause).await;
+    }
+    if parent.is_some_and(Cause::is_in_transaction) {
+        return Err(InvokeError::InsideTransaction {
+            handler: registration.name,
+        });
+    }
+    match core.store.as_deref() {
+        Some(store) => in_transaction::<H>(core, store, parent, message).await,
+        None => Err(InvokeError::Send(SendError::NeedsStore {
+            what: "a durable handler",
+        })),
+    }
+}
+
+async fn finish<R>(
+    core: &Arc<Core>,
+    reply: R,
+    messages: Vec<OutgoingMessage>,
+    cause: &Cause,
+) -> Result<R, InvokeError> {
+    if !messages.is_empty() {
+        core.dispatch(messages, Some(cause)).await?;
+    }
+    Ok(reply)
+}
+
+async fn in_transaction<H: Handler>(
+    core: &Arc<Core>,
+    store: &dyn MessageStore,
+    parent: Option<&Cause>,
+    message: H::Message,
+) -> Result<ReplyOf<H>, InvokeError> {
+    let name = H::REGISTRATION.name;
+    let cause = Arc::new(Cause::of_invocation(name, parent, true));
+    let mut transaction = core.call("begin", store.begin(name)).await?;
+    let outcome = body::<H>(core, &cause, message, transaction.connection()).await;
+    let mut messages = cause.close();
+    let prepared = outcome.and_then(|(reply, returned)| {
+        messages.extend(returned);
+        Ok((reply, core.prepare(messages, Some(&cause), true)?))
+    });
+    let (reply, batch) = match prepared {
+        Ok(prepared) => prepared,
+        Err(error) => {
+            roll_back(core, transaction).await;
+            return Err(error);
+        }
+    };
+    let completion = Completion {
+        incoming: batch.rows(),
+        ..Completion::default()
+    };
+    let committed = core.call("commit", transaction.commit(completion)).await?;
+    core.hand_over(batch, &committed.incoming);
+    Ok(reply)
+}
+
+async fn body<H: Handler>(
+    core: &Arc<Core>,
+    cause: &Arc<Cause>,
+    message: H::Message,
+    connection: Option<&mut (dyn Any + Send)>,
+) -> Result<(ReplyOf<H>, Vec<OutgoingMessage>), InvokeError> {
+    let registration = &H::REGISTRATION;
+    let envelope = || invoked_envelope::<H>(core, registration, cause);
+    let mut cx = HandlerContext::invoked(
+        &envelope,
+        &core.states,
+        &core.ending,
+        Arc::clone(cause),
+        &*core.codec,
+    )
+    .with_connection(connection);
+    let limit = registration
+        .timeout
+        .unwrap_or(core.settings.handler_timeout);
+    let run = H::call(message, &mut cx);
+    let reply = match guarded(run, limit, &core.ending).await {
+        Ok(result) => result.map_err(InvokeError::Failed)?,
+        Err(Failure::TimedOut(limit)) => return Err(InvokeError::TimedOut { limit }),
+        Err(Failure::Panicked(message)) => return Err(InvokeError::Panicked { message }),
+        Err(_) => return Err(InvokeError::Send(SendError::Stopping)),
+    };
+    Ok((reply, cx.cascades().take()))
+}
+
+/// The envelope of a command that was never encoded; made when a handler asks for it.
+fn invoked_envelope<H: Handler>(
+    core: &Arc<Core>,
+    registration: &HandlerRegistration,
+    cause: &Cause,
+) -> Envelope {
+    let mut envelope = Envelope::new(
+        H::Message::TYPE,
+        core.codec.content_type(),
+        Bytes::new(),
+        Address::local(registration.queue, registration.name),
+    );
+    envelope.id = cause.id();
+    envelope.conversation_id = cause.conversation_id();
+    envelope.source = Some(core.settings.service.clone());
+    envelope.attempts = 1;
+    envelope
+}

@@ -1,0 +1,125 @@
+//! The running application: bus, queues, workers, recovery, and an orderly stop.
+
+mod activity;
+mod builder;
+mod bus;
+mod check;
+mod consumer;
+mod core;
+mod dispatch;
+mod enlisted;
+mod execute;
+mod invoke;
+mod node;
+mod pager;
+mod queue;
+mod queue_options;
+mod routes;
+mod settings;
+mod shutdown;
+mod worker;
+
+use std::fmt;
+use std::sync::Arc;
+
+use self::core::Core;
+use crate::error::Error;
+use crate::store::MessageStore;
+
+pub use self::builder::Builder;
+pub use self::bus::{Bus, Sending, Sent};
+pub use self::check::Problem;
+pub use self::enlisted::Enlisted;
+pub use self::queue_options::QueueOptions;
+
+pub(crate) use self::builder::check_declarations;
+
+/// A running application.
+///
+/// Dropping it ends it without draining, as a crash would: what is stored is recovered at the next start.
+/// Use [`run_until_shutdown`](Self::run_until_shutdown) or [`stop`](Self::stop) for an orderly end.
+pub struct Jasper {
+    core: Arc<Core>,
+    bus: Bus,
+}
+
+impl Jasper {
+    /// Begins to put an application together.
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+
+    fn new(core: Arc<Core>) -> Self {
+        let bus = Bus::new(Arc::clone(&core));
+        Self { core, bus }
+    }
+
+    /// The bus of the application.
+    pub const fn bus(&self) -> &Bus {
+        &self.bus
+    }
+
+    /// The application's message store, if it has one.
+    pub fn store(&self) -> Option<&dyn MessageStore> {
+        self.core.store.as_deref()
+    }
+
+    /// Waits until there is nothing to handle now: nothing in memory, and nothing in the store but what is scheduled
+    /// for later. For programs that work off a batch, and for tests.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    ///
+    /// # Cancel safety
+    /// Yes.
+    pub async fn until_idle(&self) -> Result<(), Error> {
+        loop {
+            self.core.activity.idle().await;
+            let Some(store) = &self.core.store else {
+                return Ok(());
+            };
+            let counts = self.core.call("counts", store.admin().counts()).await?;
+            if counts.incoming == 0 && self.core.activity.count() == 0 {
+                return Ok(());
+            }
+            self.core.pager.notify_one();
+            // What the store still holds is either on its way into memory or with another node.
+            tokio::time::sleep(self.core.settings.poll / 50).await;
+        }
+    }
+
+    /// Runs until SIGTERM or Ctrl-C, then stops in an orderly way. A second signal ends it at once.
+    ///
+    /// # Errors
+    /// Signals cannot be received, or the store failed while stopping.
+    pub async fn run_until_shutdown(self) -> Result<(), Error> {
+        shutdown::signal().await.map_err(Error::Signal)?;
+        tracing::info!("stopping; a second signal ends at once");
+        tokio::select! {
+            stopped = self.stop() => stopped,
+            signal = shutdown::signal() => signal.map_err(Error::Signal),
+        }
+    }
+
+    /// Stops in an orderly way: no new work begins, running handlers have the drain time-out to end, and what is
+    /// stored is given back for the next start or another node.
+    ///
+    /// # Errors
+    /// The store failed; what was not given back is recovered when the lease runs out.
+    pub async fn stop(self) -> Result<(), Error> {
+        shutdown::stop(&self.core).await
+    }
+}
+
+impl Drop for Jasper {
+    fn drop(&mut self) {
+        self.core.stopping.cancel();
+        self.core.ending.cancel();
+    }
+}
+
+impl fmt::Debug for Jasper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Jasper").finish_non_exhaustive()
+    }
+}

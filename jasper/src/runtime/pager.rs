@@ -1,0 +1,211 @@
+//! The pager: brings stored messages into memory as there is room: due ones, those that did not fit, those that
+//! others left behind, and those that the user's own transactions wrote.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::core::Core;
+use super::queue::{Backing, Delivery, Queue, Slot};
+use super::worker::note_burial;
+use crate::envelope::{Address, time};
+use crate::store::{
+    ClaimRequest, Claimed, DeadLetterId, DeadLetterReason, MessageStore, Settlement, StoreError,
+};
+
+/// The most rows of one claim.
+const PAGE: usize = 250;
+
+/// Runs until the application stops.
+pub(crate) async fn page(core: Arc<Core>, store: Arc<dyn MessageStore>) {
+    let pager = Pager { core, store };
+    let stopping = pager.core.stopping.clone();
+    let mut wait = Duration::ZERO;
+    loop {
+        let woken = tokio::time::timeout(wait, pager.core.pager.notified());
+        if stopping.run_until_cancelled(woken).await.is_none() {
+            return;
+        }
+        wait = match pager.round().await {
+            Ok(wait) => wait,
+            Err(error) => {
+                tracing::warn!(%error, "the store could not be looked at; trying again");
+                pager.core.settings.poll
+            }
+        };
+    }
+}
+
+/// Wakes the pager at growing intervals after a foreign transaction has written messages, as its commit cannot be
+/// seen. Runs until the application stops.
+pub(crate) async fn look(core: Arc<Core>) {
+    let stopping = core.stopping.clone();
+    let mut pause = None;
+    loop {
+        let told = core.looker.notified();
+        let next = async {
+            match pause {
+                None => {
+                    told.await;
+                    FIRST_LOOK
+                }
+                Some(pause) => tokio::select! {
+                    () = told => FIRST_LOOK,
+                    () = tokio::time::sleep(pause) => pause * 2,
+                },
+            }
+        };
+        let Some(next) = stopping.run_until_cancelled(next).await else {
+            return;
+        };
+        core.pager.notify_one();
+        // Past the ordinary poll there is nothing to add to it.
+        pause = (next < core.settings.poll).then_some(next);
+    }
+}
+
+/// How long after a foreign transaction has written messages they are looked for the second time.
+const FIRST_LOOK: Duration = Duration::from_millis(1);
+
+struct Pager {
+    core: Arc<Core>,
+    store: Arc<dyn MessageStore>,
+}
+
+impl Pager {
+    /// Claims for every queue with room, and says how long nothing more can be expected.
+    async fn round(&self) -> Result<Duration, StoreError> {
+        let mut more = false;
+        for queue in self.core.queues.values() {
+            more |= self.fill(queue).await?;
+        }
+        more |= self.strays().await?;
+        if more {
+            return Ok(Duration::ZERO);
+        }
+        let next_due = self.store.inbox().next_due();
+        let poll = self.core.settings.poll;
+        let due_in = match self.core.call("next_due", next_due).await? {
+            Some(due_at) => due_at.duration_since(time::now()).unwrap_or_default(),
+            None => poll,
+        };
+        Ok(due_in.min(poll))
+    }
+
+    /// Fills the memory of one queue. `true`: there is room still and there may be more.
+    async fn fill(&self, queue: &Arc<Queue>) -> Result<bool, StoreError> {
+        let slots = queue.reserve_up_to(PAGE);
+        if slots.is_empty() {
+            queue.note_overflow();
+            return Ok(false);
+        }
+        queue.clear_overflow();
+        let wanted = slots.len();
+        let claimed = self
+            .claim(queue.addresses.clone(), false, wanted)
+            .await
+            .inspect_err(|_| queue.note_overflow())?;
+        let full = claimed.len() == wanted;
+        for (claimed, slot) in claimed.into_iter().zip(slots) {
+            self.admit(claimed, slot).await;
+        }
+        if full {
+            queue.note_overflow();
+        }
+        Ok(full)
+    }
+
+    /// Rows for destinations that no handler of this application has.
+    async fn strays(&self) -> Result<bool, StoreError> {
+        let known = self.core.routes.handlers();
+        let known = known.map(|entry| entry.address.clone()).collect();
+        let strays = self.claim(known, true, PAGE).await?;
+        let full = strays.len() == PAGE;
+        for stray in strays {
+            self.admit_stray(stray).await;
+        }
+        Ok(full)
+    }
+
+    async fn claim(
+        &self,
+        destinations: Vec<Address>,
+        except: bool,
+        limit: usize,
+    ) -> Result<Vec<Claimed>, StoreError> {
+        let request = ClaimRequest {
+            owner: self.core.owner(),
+            destinations,
+            except,
+            limit,
+        };
+        let claim = self.store.inbox().claim(request);
+        self.core.call("claim", claim).await
+    }
+
+    /// A stray may belong to a handler that has moved to another queue, or was renamed; it then waits there for room
+    /// like any other, beyond the capacity.
+    async fn admit_stray(&self, claimed: Claimed) {
+        let entry = claimed.envelope.as_ref().ok().and_then(|envelope| {
+            let routes = &self.core.routes;
+            routes.resolve(&claimed.ownership.destination, &envelope.message_type)
+        });
+        match entry {
+            Some(entry) => {
+                let slot = self.core.queue_of(entry).reserve_beyond();
+                self.admit(claimed, slot).await;
+            }
+            None => self.bury_invalid(claimed).await,
+        }
+    }
+
+    async fn admit(&self, claimed: Claimed, slot: Slot) {
+        let known = claimed.envelope.as_ref().ok().and_then(|envelope| {
+            let routes = &self.core.routes;
+            routes.resolve(&claimed.ownership.destination, &envelope.message_type)
+        });
+        let (Some(entry), Ok(envelope)) = (known.cloned(), claimed.envelope.clone()) else {
+            return self.bury_invalid(claimed).await;
+        };
+        let backing = Backing::Stored {
+            owner: claimed.ownership.owner,
+            counted: claimed.first_attempt,
+        };
+        self.core.enqueue(Delivery {
+            envelope,
+            entry,
+            backing,
+            slot,
+            active: None,
+        });
+    }
+
+    async fn bury_invalid(&self, claimed: Claimed) {
+        let (reason, message_type, error_message) = match &claimed.envelope {
+            Err(error) => (
+                DeadLetterReason::Undecodable,
+                String::new(),
+                error.to_string(),
+            ),
+            Ok(envelope) => (
+                DeadLetterReason::UnknownType,
+                envelope.message_type.to_string(),
+                format!(
+                    "no handler of this application takes `{}` at `{}`",
+                    envelope.message_type, claimed.ownership.destination
+                ),
+            ),
+        };
+        let letter = DeadLetterId {
+            id: claimed.ownership.id,
+            destination: claimed.ownership.destination.clone(),
+        };
+        note_burial(&letter, &message_type, reason, &error_message);
+        let settlement = Settlement::Bury {
+            ownership: claimed.ownership,
+            reason,
+            error_type: reason.as_str().to_owned(),
+            error_message,
+        };
+        self.core.settle(settlement).await;
+    }
+}

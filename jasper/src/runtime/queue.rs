@@ -1,0 +1,157 @@
+//! A local queue: bounded memory, its own parallelism, and word to the pager when there is room again.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::{Notify, Semaphore};
+
+use super::activity::Active;
+use super::routes::HandlerEntry;
+use crate::envelope::{Address, Envelope};
+use crate::store::Owner;
+
+/// One message in memory, on its way to its handler.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    pub(crate) envelope: Envelope,
+    pub(crate) entry: Arc<HandlerEntry>,
+    pub(crate) backing: Backing,
+    pub(crate) slot: Slot,
+    /// Set while it counts as being in work, which a message that waits for a time does not.
+    pub(crate) active: Option<Active>,
+}
+
+/// What stands behind a message in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Backing {
+    /// Nothing: a crash loses it.
+    Memory,
+    /// A row of the inbox, owned as this incarnation.
+    Stored {
+        owner: Owner,
+        /// Whether the coming attempt is already counted in the row.
+        counted: bool,
+    },
+}
+
+/// A local queue of this process.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    /// The addresses of the handlers on it.
+    pub(crate) addresses: Vec<Address>,
+    /// How many of its handlers run at once.
+    pub(crate) running: Arc<Semaphore>,
+    slots: Semaphore,
+    capacity: usize,
+    sender: UnboundedSender<Delivery>,
+    /// Whether rows may wait in the store for room here.
+    overflowed: AtomicBool,
+    pager: Arc<Notify>,
+}
+
+impl Queue {
+    pub(crate) fn new(
+        addresses: Vec<Address>,
+        concurrency: usize,
+        capacity: usize,
+        pager: Arc<Notify>,
+    ) -> (Self, UnboundedReceiver<Delivery>) {
+        let (sender, receiver) = unbounded_channel();
+        let queue = Self {
+            addresses,
+            running: Arc::new(Semaphore::new(concurrency)),
+            slots: Semaphore::new(capacity),
+            capacity,
+            sender,
+            overflowed: AtomicBool::new(false),
+            pager,
+        };
+        (queue, receiver)
+    }
+
+    /// Room for one message, if there is any now.
+    pub(crate) fn try_reserve(self: &Arc<Self>) -> Option<Slot> {
+        self.slots.try_acquire().ok()?.forget();
+        Some(Slot {
+            queue: Arc::clone(self),
+            counted: true,
+        })
+    }
+
+    /// Waits until there is room for one message, without taking it.
+    pub(crate) async fn room(&self) {
+        // The semaphore is never closed, so this is never an error.
+        drop(self.slots.acquire().await);
+    }
+
+    /// Room for at most `limit` messages.
+    pub(crate) fn reserve_up_to(self: &Arc<Self>, limit: usize) -> Vec<Slot> {
+        std::iter::from_fn(|| self.try_reserve())
+            .take(limit)
+            .collect()
+    }
+
+    /// Room beyond the capacity, for a message that a running handler returns to a queue that is not stored: were
+    /// the handler to wait, a full queue that feeds itself would stand still for ever.
+    pub(crate) fn reserve_beyond(self: &Arc<Self>) -> Slot {
+        self.try_reserve().unwrap_or_else(|| Slot {
+            queue: Arc::clone(self),
+            counted: false,
+        })
+    }
+
+    /// Notes that a row was stored which did not fit into memory.
+    pub(crate) fn note_overflow(&self) {
+        self.overflowed.store(true, Ordering::Release);
+        if self.has_room() {
+            self.pager.notify_one();
+        }
+    }
+
+    /// Takes the note back before the store is asked, so that an overflow meanwhile is not missed.
+    pub(crate) fn clear_overflow(&self) {
+        self.overflowed.store(false, Ordering::Release);
+    }
+
+    /// Half of the memory is free: worth a look into the store.
+    fn has_room(&self) -> bool {
+        self.slots.available_permits() * 2 >= self.capacity
+    }
+
+    fn push(&self, delivery: Delivery) -> Result<(), Delivery> {
+        self.sender.send(delivery).map_err(|refused| refused.0)
+    }
+}
+
+/// Room for one message in the memory of a queue; given back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    queue: Arc<Queue>,
+    counted: bool,
+}
+
+impl Slot {
+    pub(crate) const fn queue(&self) -> &Arc<Queue> {
+        &self.queue
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if self.counted {
+            self.queue.slots.add_permits(1);
+        }
+        if self.queue.overflowed.load(Ordering::Acquire) && self.queue.has_room() {
+            self.queue.pager.notify_one();
+        }
+    }
+}
+
+impl Delivery {
+    /// Puts the message into its queue. `Err`: the application has stopped.
+    pub(crate) fn enqueue(self) -> Result<(), Self> {
+        let queue = Arc::clone(self.slot.queue());
+        queue.push(self)
+    }
+}

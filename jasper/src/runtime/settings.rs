@@ -1,0 +1,42 @@
+//! The runtime's numbers, with their defaults.
+
+use std::num::NonZeroUsize;
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+/// What the builder decides once for the whole application.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    /// The name of the service, written into every envelope.
+    pub(crate) service: String,
+    /// How long a stop waits for running handlers.
+    pub(crate) drain: Duration,
+    /// How long a node is trusted after its last renewal.
+    pub(crate) lease: Duration,
+    /// How often the store is looked at when nothing else gives cause to.
+    pub(crate) poll: Duration,
+    /// How long one run of a handler may take.
+    pub(crate) handler_timeout: Duration,
+    /// How long one call of the store may take.
+    pub(crate) store_deadline: Duration,
+    /// How many messages of a queue may be in memory.
+    pub(crate) queue_capacity: usize,
+    /// How many handlers of a queue run at once.
+    pub(crate) concurrency: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let cores = available_parallelism().map_or(1, NonZeroUsize::get);
+        Self {
+            service: String::from("jasper"),
+            drain: Duration::from_secs(30),
+            lease: Duration::from_secs(10),
+            poll: Duration::from_secs(1),
+            handler_timeout: Duration::from_secs(60),
+            store_deadline: Duration::from_secs(30),
+            queue_capacity: 1_000,
+            concurrency: cores.max(5),
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! The orderly stop, and the signals that ask for it.
+
+use std::sync::Arc;
+
+use super::core::Core;
+use super::node;
+use crate::error::Error;
+
+/// Waits for SIGTERM or Ctrl-C.
+pub(super) async fn signal() -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut terminate = signal(SignalKind::terminate())?;
+        tokio::select! {
+            interrupted = tokio::signal::ctrl_c() => interrupted,
+            _ = terminate.recv() => Ok(()),
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await
+}
+
+/// Begins no new work, drains what runs, ends the rest, and gives back what is owned.
+pub(super) async fn stop(core: &Arc<Core>) -> Result<(), Error> {
+    core.stopping.cancel();
+    let drained = tokio::time::timeout(core.settings.drain, core.activity.idle()).await;
+    if drained.is_err() {
+        let running = core.activity.count();
+        tracing::warn!(
+            running,
+            "the drain time-out has passed; ending what still runs"
+        );
+    }
+    core.ending.cancel();
+    core.tasks.close();
+    core.tasks.wait().await;
+    if let Some(store) = &core.store {
+        let owner = core.owner();
+        core.call("leave", store.nodes().leave(owner)).await?;
+        node::release_all(core, &**store, owner).await?;
+        core.call("forget", store.nodes().forget(owner)).await?;
+    }
+    tracing::info!("stopped");
+    Ok(())
+}

@@ -1,0 +1,280 @@
+//! The way of one message through its attempts: count, run, and settle by the handler's policy.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
+
+use super::core::{Backoff, Core};
+use super::execute::{Ended, Failure, Run};
+use super::queue::{Backing, Delivery};
+use crate::envelope::time;
+use crate::error_policy::Verdict;
+use crate::store::{
+    DeadLetter, DeadLetterId, DeadLetterReason, Owner, Ownership, Settled, Settlement,
+};
+use crate::telemetry;
+
+/// Why a message is buried whose last counted attempt never ended.
+const INTERRUPTED: &str = "its last attempt never ended: the process was killed or lost";
+
+/// A message with the worker's place in its queue's parallelism.
+pub(crate) struct Worker {
+    core: Arc<Core>,
+    delivery: Delivery,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Worker {
+    pub(crate) const fn new(
+        core: Arc<Core>,
+        delivery: Delivery,
+        permit: OwnedSemaphorePermit,
+    ) -> Self {
+        Self {
+            core,
+            delivery,
+            permit: Some(permit),
+        }
+    }
+
+    /// Takes the message through its attempts until it is handled, waits for a later time, is buried, or belongs to
+    /// somebody else.
+    pub(crate) async fn run(mut self) {
+        let mut backoff = Backoff::new();
+        loop {
+            if !self.count_attempt().await {
+                return;
+            }
+            if self.delivery.envelope.is_expired(time::now()) {
+                tracing::info!(message.id = %self.delivery.envelope.id, "expired; not handled");
+                return self.settle_handled().await;
+            }
+            let failure = match self.attempt().await {
+                Ok(()) => return,
+                Err(failure) => failure,
+            };
+            match self.after(failure, &mut backoff).await {
+                Next::Again => {}
+                Next::Done => return,
+                Next::Later(due_at) => return self.core.enqueue_at(self.delivery, due_at),
+            }
+        }
+    }
+
+    /// Counts the coming attempt where it is not counted yet. `false`: there is none.
+    async fn count_attempt(&mut self) -> bool {
+        let attempts = self.delivery.envelope.attempts;
+        if let Backing::Stored {
+            counted: false,
+            owner,
+        } = self.delivery.backing
+        {
+            if attempts >= self.delivery.entry.policy.attempts() {
+                self.bury_as(DeadLetterReason::Exhausted, "interrupted", INTERRUPTED)
+                    .await;
+                return false;
+            }
+            let settlement = Settlement::Attempt(self.ownership(owner));
+            if self.core.settle(settlement).await != Some(Settled::Done) {
+                return false;
+            }
+            self.delivery.envelope.attempts = attempts + 1;
+            let counted = true;
+            self.delivery.backing = Backing::Stored { owner, counted };
+        }
+        true
+    }
+
+    async fn attempt(&mut self) -> Result<(), Failure> {
+        let queue = self.delivery.entry.registration.queue;
+        metrics::counter!(telemetry::CONSUMED, telemetry::DESTINATION => queue).increment(1);
+        let started = Instant::now();
+        let run = Run {
+            core: &self.core,
+            entry: &self.delivery.entry,
+            envelope: &self.delivery.envelope,
+            backing: self.delivery.backing,
+            permit: &mut self.permit,
+        };
+        let result = run.perform().await;
+        let error_type = result.as_ref().err().map_or("", Failure::kind);
+        metrics::histogram!(
+            telemetry::PROCESS_DURATION,
+            telemetry::DESTINATION => queue,
+            telemetry::ERROR_TYPE => error_type,
+        )
+        .record(started.elapsed());
+        if result? == Ended::Unmarked {
+            self.settle_handled().await;
+        }
+        Ok(())
+    }
+
+    /// What follows a failed attempt.
+    async fn after(&mut self, failure: Failure, backoff: &mut Backoff) -> Next {
+        self.log(&failure);
+        match &failure {
+            Failure::Store(error) => match backoff.wait(&self.core, "run", error).await {
+                Some(()) => Next::Again,
+                None => Next::Done,
+            },
+            Failure::Fenced => {
+                metrics::counter!(telemetry::FENCED, "op" => "commit").increment(1);
+                Next::Done
+            }
+            Failure::Stopped => {
+                self.release().await;
+                Next::Done
+            }
+            Failure::Undecodable(_) => self.bury(DeadLetterReason::Undecodable, &failure).await,
+            Failure::Handler(error) if error.is_terminal() => {
+                self.bury(DeadLetterReason::Terminal, &failure).await
+            }
+            _ => self.by_policy(&failure).await,
+        }
+    }
+
+    async fn by_policy(&mut self, failure: &Failure) -> Next {
+        let attempts = self.delivery.envelope.attempts;
+        match self.delivery.entry.policy.verdict(attempts) {
+            Verdict::GiveUp => self.bury(DeadLetterReason::Exhausted, failure).await,
+            Verdict::RetryNow => {
+                match &mut self.delivery.backing {
+                    Backing::Stored { counted, .. } => *counted = false,
+                    Backing::Memory => self.delivery.envelope.attempts += 1,
+                }
+                Next::Again
+            }
+            Verdict::RetryAfter(delay) => {
+                let due_at = time::now() + delay;
+                let Some(owner) = self.owner() else {
+                    self.delivery.envelope.attempts += 1;
+                    return Next::Later(due_at);
+                };
+                let settlement = Settlement::Schedule(self.ownership(owner), due_at);
+                self.core.settle(settlement).await;
+                self.core.pager.notify_one();
+                Next::Done
+            }
+        }
+    }
+
+    fn owner(&self) -> Option<Owner> {
+        match self.delivery.backing {
+            Backing::Stored { owner, .. } => Some(owner),
+            Backing::Memory => None,
+        }
+    }
+
+    fn ownership(&self, owner: Owner) -> Ownership {
+        Ownership::of(&self.delivery.envelope, owner)
+    }
+
+    async fn settle_handled(&self) {
+        if let Some(owner) = self.owner() {
+            let settlement = Settlement::Handled(self.ownership(owner));
+            self.core.settle(settlement).await;
+        }
+    }
+
+    /// Gives the message back where the application ends before its handler does.
+    async fn release(&self) {
+        match self.owner() {
+            Some(owner) => {
+                let ownership = self.ownership(owner);
+                let ran = true;
+                self.core
+                    .settle(Settlement::Release { ownership, ran })
+                    .await;
+            }
+            None => {
+                let id = self.delivery.envelope.id;
+                tracing::warn!(message.id = %id, "lost: it was only in memory at the stop");
+            }
+        }
+    }
+
+    async fn bury(&self, reason: DeadLetterReason, failure: &Failure) -> Next {
+        self.bury_as(reason, failure.kind(), &failure.to_string())
+            .await;
+        Next::Done
+    }
+
+    async fn bury_as(&self, reason: DeadLetterReason, error_type: &str, error_message: &str) {
+        let letter = DeadLetterId {
+            id: self.delivery.envelope.id,
+            destination: self.delivery.envelope.destination.clone(),
+        };
+        let message_type = self.delivery.envelope.message_type.to_string();
+        note_burial(&letter, &message_type, reason, error_message);
+        if let Some(owner) = self.owner() {
+            let settlement = Settlement::Bury {
+                ownership: self.ownership(owner),
+                reason,
+                error_type: error_type.to_owned(),
+                error_message: error_message.to_owned(),
+            };
+            self.core.settle(settlement).await;
+            return;
+        }
+        let letter = DeadLetter {
+            id: letter,
+            reason,
+            message_type,
+            error_type: error_type.to_owned(),
+            error_message: error_message.to_owned(),
+            attempts: self.delivery.envelope.attempts,
+            body: self.delivery.envelope.to_bytes(),
+            buried_at: time::now(),
+        };
+        self.core.keep_letter(letter).await;
+    }
+
+    fn log(&self, failure: &Failure) {
+        let envelope = &self.delivery.envelope;
+        tracing::warn!(
+            message.id = %envelope.id,
+            message.type = %envelope.message_type,
+            destination = %envelope.destination,
+            attempt = envelope.attempts,
+            attempts = self.delivery.entry.policy.attempts(),
+            error = %failure,
+            "a run did not succeed"
+        );
+    }
+}
+
+/// What follows an attempt that did not succeed.
+enum Next {
+    /// Another attempt, now.
+    Again,
+    /// Nothing more to do here.
+    Done,
+    /// Another attempt at this time; the message waits in memory.
+    Later(SystemTime),
+}
+
+/// Tells people that a message became a dead letter or an invalid message.
+pub(crate) fn note_burial(
+    letter: &DeadLetterId,
+    message_type: &str,
+    reason: DeadLetterReason,
+    error_message: &str,
+) {
+    metrics::counter!(
+        telemetry::DEAD_LETTERS,
+        "reason" => reason.as_str(),
+        "message.type" => message_type.to_owned(),
+    )
+    .increment(1);
+    tracing::error!(
+        message.id = %letter.id,
+        message.type = message_type,
+        destination = %letter.destination,
+        %reason,
+        error = error_message,
+        "given up; kept as a dead letter"
+    );
+}

@@ -1,0 +1,36 @@
+//! The names of all metrics and spans, after OpenTelemetry's messaging conventions 1.44.
+//!
+//! | name | kind | unit | attributes |
+//! | --- | --- | --- | --- |
+//! | `messaging.client.sent.messages` | counter | message | destination |
+//! | `messaging.client.consumed.messages` | counter | message | destination |
+//! | `messaging.process.duration` | histogram | seconds | destination, `error.type` |
+//! | `jasper.dead_letters` | counter | envelope | message type, reason |
+//! | `jasper.duplicates` | counter | envelope | destination |
+//! | `jasper.fenced` | counter | operation | op |
+//! | `jasper.recovery.envelopes` | counter | envelope | – |
+//! | `jasper.store.errors` | counter | error | op |
+//!
+//! Each run of a handler is in a span `process` with the fields of the message. Payloads and headers are in none.
+
+/// Messages accepted for a destination.
+pub const SENT: &str = "messaging.client.sent.messages";
+/// Messages given to a handler, once for each delivery.
+pub const CONSUMED: &str = "messaging.client.consumed.messages";
+/// How long a run of a handler took.
+pub const PROCESS_DURATION: &str = "messaging.process.duration";
+/// Messages that became dead letters or invalid messages.
+pub const DEAD_LETTERS: &str = "jasper.dead_letters";
+/// Messages that were dropped as their id was known.
+pub const DUPLICATES: &str = "jasper.duplicates";
+/// Writes that were refused as the row belonged to somebody else by then.
+pub const FENCED: &str = "jasper.fenced";
+/// Messages taken over from owners that are gone.
+pub const RECOVERED: &str = "jasper.recovery.envelopes";
+/// Calls of the store that failed.
+pub const STORE_ERRORS: &str = "jasper.store.errors";
+
+/// The destination attribute.
+pub(crate) const DESTINATION: &str = "messaging.destination.name";
+/// The error attribute.
+pub(crate) const ERROR_TYPE: &str = "error.type";

@@ -1,0 +1,173 @@
+//! Names of modules, of the files of adapters, and of migrations.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Offence;
+use super::repository::{Repository, SourceFile};
+use super::tokens::reads;
+
+/// Names that say nothing, so that everything ends up in them.
+const EMPTY: [&str; 9] = [
+    "util",
+    "utils",
+    "common",
+    "helper",
+    "helpers",
+    "manager",
+    "managers",
+    "misc",
+    "miscellaneous",
+];
+
+pub fn check(file: &SourceFile, found: &mut Vec<Offence>) {
+    let path = file.path.trim_end_matches(".rs");
+    if file.path.ends_with(".rs")
+        && let Some(name) = path.split('/').find(|part| EMPTY.contains(part))
+    {
+        found.push(Offence::new(&file.path, 1, empty_name(name)));
+    }
+    for at in 0..file.tokens.len() {
+        let is_inline = reads(&file.tokens, at, &["mod"]) && reads(&file.tokens, at + 2, &["{"]);
+        if is_inline && EMPTY.contains(&file.tokens[at + 1].text.as_str()) {
+            let name = &file.tokens[at + 1];
+            found.push(Offence::new(&file.path, name.line, empty_name(&name.text)));
+        }
+    }
+}
+
+fn empty_name(name: &str) -> String {
+    format!("`{name}` says nothing: name the module after what is in it")
+}
+
+/// Who knows one store finds the way in the next: for every file of the memory store, the SQLite
+/// store has one of the same name.
+pub fn check_adapters(repository: &Repository, found: &mut Vec<Offence>) {
+    let sqlite: BTreeSet<&str> = part_files(repository, "jasper/src/store/sqlite/")
+        .map(|(_, part)| part)
+        .collect();
+    for (file, part) in part_files(repository, "jasper/src/store/memory/") {
+        if !sqlite.contains(part) {
+            let message = format!("store/sqlite has no `{part}`: give both the same file names");
+            found.push(Offence::new(&file.path, 1, message));
+        }
+    }
+}
+
+/// The files of an adapter, with the name of the part: `inbox` of `inbox.rs` and of `inbox/mod.rs`.
+fn part_files<'a>(
+    repository: &'a Repository,
+    folder: &'a str,
+) -> impl Iterator<Item = (&'a SourceFile, &'a str)> {
+    repository.files.iter().filter_map(move |file| {
+        let inside = file.path.strip_prefix(folder)?.strip_suffix(".rs")?;
+        let part = inside.split('/').next()?;
+        (part != "tests").then_some((file, part))
+    })
+}
+
+/// `migrations/<database>/NNNN_name.sql`, from 0001 on and without gaps.
+pub fn check_migrations(repository: &Repository, found: &mut Vec<Offence>) {
+    let mut databases: BTreeMap<&str, BTreeMap<u32, &SourceFile>> = BTreeMap::new();
+    for file in &repository.files {
+        let Some(inside) = file.path.strip_prefix("migrations/") else {
+            continue;
+        };
+        let Some((database, number)) = migration(inside) else {
+            let message = "not `migrations/<database>/NNNN_name.sql`: rename or move it";
+            found.push(Offence::new(&file.path, 1, message));
+            continue;
+        };
+        if databases
+            .entry(database)
+            .or_default()
+            .insert(number, file)
+            .is_some()
+        {
+            let message = format!("a second migration {number:04}: give it the next free number");
+            found.push(Offence::new(&file.path, 1, message));
+        }
+    }
+    for migrations in databases.values() {
+        for (expected, (&number, file)) in (1..).zip(migrations) {
+            if number != expected {
+                let message = format!("a gap: number it {expected:04}");
+                found.push(Offence::new(&file.path, 1, message));
+                break;
+            }
+        }
+    }
+}
+
+fn migration(inside: &str) -> Option<(&str, u32)> {
+    let (database, file) = inside.split_once('/')?;
+    let (number, name) = file.strip_suffix(".sql")?.split_once('_')?;
+    let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    let is_number = number.len() == 4 && number.chars().all(|c| c.is_ascii_digit());
+    let is_valid = is_number && !name.is_empty() && name.chars().all(is_name);
+    is_valid.then_some((database, number.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{assert_clean, assert_offence};
+
+    const HEADER: &str = "//! A snippet.\n";
+
+    #[test]
+    fn an_empty_name_is_an_offence() {
+        assert_offence(
+            &[("jasper/src/store/utils.rs", HEADER)],
+            "utils.rs:1: `utils` says",
+        );
+        assert_offence(&[("tests/common/mod.rs", HEADER)], "`common` says nothing");
+        let inline = "//! A snippet.\n\nmod helpers {}\n";
+        assert_offence(
+            &[("jasper/src/store/inbox.rs", inline)],
+            "inbox.rs:3: `helpers`",
+        );
+        assert_clean(&[("jasper/src/store/inbox.rs", HEADER)]);
+    }
+
+    #[test]
+    fn the_memory_store_has_no_file_that_sqlite_lacks() {
+        let memory = ("jasper/src/store/memory/inbox.rs", HEADER);
+        assert_offence(&[memory], "store/sqlite has no `inbox`");
+        assert_clean(&[memory, ("jasper/src/store/sqlite/inbox.rs", HEADER)]);
+        assert_clean(&[memory, ("jasper/src/store/sqlite/inbox/mod.rs", HEADER)]);
+        assert_clean(&[("jasper/src/store/sqlite/writer.rs", HEADER)]);
+    }
+
+    #[test]
+    fn a_migration_has_a_number_and_a_name() {
+        assert_clean(&[("migrations/sqlite/0001_messages.sql", "")]);
+        for wrong in [
+            "1_a.sql",
+            "0001_A.sql",
+            "0001.sql",
+            "0001_a.txt",
+            "x/0001_a.sql",
+        ] {
+            let path = format!("migrations/sqlite/{wrong}");
+            assert_offence(&[(&path, "")], "rename or move it");
+        }
+        assert_offence(&[("migrations/0001_a.sql", "")], "rename or move it");
+    }
+
+    #[test]
+    fn migrations_are_numbered_without_gaps() {
+        let first = ("migrations/sqlite/0001_messages.sql", "");
+        assert_offence(
+            &[first, ("migrations/sqlite/0003_nodes.sql", "")],
+            "number it 0002",
+        );
+        assert_offence(
+            &[first, ("migrations/sqlite/0001_nodes.sql", "")],
+            "a second migration",
+        );
+        assert_clean(&[first, ("migrations/postgres/0001_messages.sql", "")]);
+        assert_offence(
+            &[("migrations/postgres/0002_nodes.sql", "")],
+            "number it 0001",
+        );
+    }
+}
