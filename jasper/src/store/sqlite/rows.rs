@@ -14,7 +14,8 @@ use crate::envelope::time::to_micros;
 use crate::envelope::{Address, Envelope, MessageId};
 use crate::store::{Incoming, Outgoing, Ownership, Placement, Stored};
 
-/// The most rows in one insert. Each number of rows is a statement of its own in the driver's cache.
+/// The most rows in one insert. Each number of rows is a statement of its own in the driver's
+/// cache.
 pub(super) const ROWS_PER_INSERT: usize = 32;
 
 /// The owner of a row that nobody owns.
@@ -186,9 +187,10 @@ pub(super) async fn insert<R: Insert>(
     stored(rows, &mut ran.into_iter())
 }
 
-/// A whole column of microseconds.
+/// Microseconds as a column holds them, few enough that a sum with the present is not too large.
 pub(super) fn micros(duration: Duration) -> i64 {
-    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+    const MOST: i64 = i64::MAX / 2;
+    i64::try_from(duration.as_micros()).map_or(MOST, |micros| micros.min(MOST))
 }
 
 pub(super) fn message_id(row: &SqliteRow, column: usize) -> sqlx::Result<MessageId> {
