@@ -1,0 +1,3 @@
+//! For tests: yours, and those of authors of stores.
+
+pub mod conformance;
