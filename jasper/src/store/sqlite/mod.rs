@@ -94,12 +94,6 @@ impl SqliteStore {
     /// Outside of a tokio runtime.
     pub async fn open_with(options: SqliteConnectOptions) -> Result<Self, StoreError> {
         let place = Place::new(options.get_filename());
-        if is_in_memory(&options) {
-            return Err(StoreError::Unreachable {
-                place: place.name(),
-                detail: "it would be lost with its connection; use `MemoryStore`".to_owned(),
-            });
-        }
         let options = options
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
@@ -107,7 +101,8 @@ impl SqliteStore {
             .foreign_keys(true);
         let writing = options.clone().statement_cache_capacity(STATEMENTS);
         let connector = Connector::new(writing, place.clone());
-        let session = connector.connect().await?;
+        let mut session = connector.connect().await?;
+        session.check(&place).await?;
         let pool = SqlitePoolOptions::new()
             .max_connections(POOL_SIZE)
             .connect_lazy_with(options);
@@ -188,19 +183,6 @@ impl MessageStore for SqliteStore {
     fn admin(&self) -> &dyn StoreAdmin {
         self
     }
-}
-
-/// The options do not say so themselves, but their URL does.
-fn is_in_memory(options: &SqliteConnectOptions) -> bool {
-    use sqlx::ConnectOptions as _;
-
-    let path = options.get_filename().as_os_str();
-    let url = options.to_url_lossy();
-    path.is_empty()
-        || path == ":memory:"
-        || url
-            .query_pairs()
-            .any(|(key, value)| key == "mode" && value == "memory")
 }
 
 /// The connection that a user gave, if it is one of ours.

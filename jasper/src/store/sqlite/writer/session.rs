@@ -11,6 +11,8 @@ use super::super::error::Place;
 use crate::store::StoreError;
 
 const BEGIN: &str = "begin immediate";
+const JOURNAL: &str = "pragma journal_mode";
+const WRITE_NOTHING: &str = "begin immediate; create table jasper_probe (x); rollback";
 const COMMIT: &str = "commit";
 const SAVEPOINT: &str = "savepoint jasper_member";
 const RELEASE_AND_COMMIT: &str = "release jasper_member; commit";
@@ -92,6 +94,28 @@ impl Session {
     async fn count_outer_transaction(&mut self) -> sqlx::Result<()> {
         std::mem::forget(self.connection.begin().await?);
         self.execute(ROLLBACK).await
+    }
+
+    /// Refuses what can be opened but is no place for messages: SQLite opens a file that it cannot
+    /// write for reading, in silence, and does not keep a database in memory.
+    pub(in super::super) async fn check(&mut self, place: &Place) -> Result<(), StoreError> {
+        let journal = sqlx::query_scalar(JOURNAL).fetch_one(&mut self.connection);
+        let journal: String = journal.await.map_err(|error| place.error(error))?;
+        if journal == "memory" {
+            return Err(StoreError::Unreachable {
+                place: place.name(),
+                detail: "it would be lost with its connection; use `MemoryStore`".to_owned(),
+            });
+        }
+        match self
+            .execute(WRITE_NOTHING)
+            .await
+            .map_err(|error| place.error(error))
+        {
+            // One who writes now is proof enough that the file can be written.
+            Ok(()) | Err(StoreError::Busy { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Opens the outer transaction.
