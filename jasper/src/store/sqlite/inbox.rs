@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use sqlx::{Row, SqliteConnection};
 
 use super::batch::Batch;
-use super::rows::{self, ROWS_PER_INSERT};
+use super::rows;
 use super::settlement::Settle;
 use super::writer::Write;
 use super::{SqliteStore, connection_of};
@@ -57,7 +57,7 @@ where seq in (
 
 impl Inbox for SqliteStore {
     fn store(&self, rows: Vec<Incoming>) -> BoxFuture<'_, Result<Vec<Stored>, StoreError>> {
-        Box::pin(self.writer().write(InsertRows(rows)))
+        Box::pin(self.writer().insert(rows))
     }
 
     fn store_within<'a>(
@@ -97,21 +97,6 @@ impl Inbox for SqliteStore {
 
     fn purge_handled(&self, limit: usize) -> BoxFuture<'_, Result<u64, StoreError>> {
         Box::pin(self.writer().write(PurgeHandled(limit)))
-    }
-}
-
-/// Rows for the inbox or the outbox.
-pub(super) struct InsertRows<R>(pub(super) Vec<R>);
-
-impl<R: rows::Insert + Sync> Write for InsertRows<R> {
-    type Output = Vec<Stored>;
-
-    fn is_one_statement(&self) -> bool {
-        self.0.len() <= ROWS_PER_INSERT
-    }
-
-    async fn run(self, connection: &mut SqliteConnection) -> sqlx::Result<Vec<Stored>> {
-        rows::insert(connection, &self.0).await
     }
 }
 

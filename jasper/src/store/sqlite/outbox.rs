@@ -6,7 +6,6 @@ use futures_util::future::BoxFuture;
 use sqlx::{Row, SqliteConnection};
 
 use super::batch::Batch;
-use super::inbox::InsertRows;
 use super::rows::{self, bind_ownership};
 use super::writer::Write;
 use super::{SqliteStore, connection_of};
@@ -59,7 +58,7 @@ const DELETE_BURIED: &str = "delete from jasper_outgoing where seq = ?";
 
 impl Outbox for SqliteStore {
     fn store(&self, rows: Vec<Outgoing>) -> BoxFuture<'_, Result<Vec<Stored>, StoreError>> {
-        Box::pin(self.writer().write(InsertRows(rows)))
+        Box::pin(self.writer().insert(rows))
     }
 
     fn store_within<'a>(

@@ -33,7 +33,7 @@ const OR_DUPLICATE: &str = " on conflict do nothing";
 const RETURNING_KEY: &str = " returning id, destination";
 
 /// A row that is inserted under a message id and a destination.
-pub(super) trait Insert: Send + 'static {
+pub(super) trait Insert: Send + Sync {
     /// The statement up to its values.
     const INSERT: &'static str;
     /// The values of one row.
@@ -43,6 +43,19 @@ pub(super) trait Insert: Send + 'static {
 
     /// Binds what [`VALUES`](Self::VALUES) lists.
     fn bind(&self, batch: &mut Batch) -> sqlx::Result<()>;
+}
+
+impl<R: Insert> Insert for &R {
+    const INSERT: &'static str = R::INSERT;
+    const VALUES: &'static str = R::VALUES;
+
+    fn envelope(&self) -> &Envelope {
+        R::envelope(self)
+    }
+
+    fn bind(&self, batch: &mut Batch) -> sqlx::Result<()> {
+        R::bind(self, batch)
+    }
 }
 
 impl Insert for Incoming {

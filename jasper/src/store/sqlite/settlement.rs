@@ -99,6 +99,9 @@ fn push(settlement: &Settlement, batch: &mut Batch) -> sqlx::Result<()> {
     }
 }
 
+/// How many statements [`push_handled`] adds.
+pub(super) const HANDLED_STATEMENTS: usize = 2;
+
 /// Adds the statements of which one ends a row that its owner has handled; neither does where it is
 /// fenced.
 pub(super) fn push_handled(row: &Ownership, batch: &mut Batch) -> sqlx::Result<()> {

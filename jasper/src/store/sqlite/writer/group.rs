@@ -4,12 +4,13 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::super::completion;
 use super::super::error::Place;
+use super::super::rows::{self, Insert, ROWS_PER_INSERT};
+use super::insert::{Rows, gather};
 use super::loan::{Loan, Outcome, Returned};
 use super::session::Session;
 use super::{Answer, Job, Request, after_commit, answer};
-use crate::store::{Settled, StoreError};
+use crate::store::StoreError;
 
 /// The most members of one group.
 const MEMBERS: usize = 256;
@@ -72,23 +73,67 @@ impl Group {
         requests: &mut mpsc::Receiver<Request>,
     ) -> Result<Session, Lost> {
         let mut next = Some(first);
-        while let Some(request) = next {
+        while let Some(request) = next.take() {
             self = match request {
                 abandoned if abandoned.is_abandoned() => self,
+                Request::Incoming(rows) => self.store(gather(rows, requests, &mut next)).await?,
+                Request::Outgoing(rows) => self.store(gather(rows, requests, &mut next)).await?,
                 Request::Write(job) => self.write(job).await?,
                 Request::Loan { label, reply } => self.lend(label, reply).await?,
             };
-            next = if self.is_full() {
-                None
-            } else {
-                requests.try_recv().ok()
-            };
+            if next.is_none() && !self.is_full() {
+                next = requests.try_recv().ok();
+            }
         }
         self.commit().await
     }
 
     fn is_full(&self) -> bool {
         self.answers.len() >= MEMBERS || self.began.elapsed() >= LENGTH
+    }
+
+    /// Stores the rows of several callers in one statement.
+    async fn store<R: Insert>(mut self, calls: Vec<Rows<R>>) -> Result<Self, Lost> {
+        let rows: Vec<&R> = calls.iter().flat_map(|call| &call.rows).collect();
+        let alone = rows.len() <= ROWS_PER_INSERT;
+        if !alone && let Err(error) = self.session.protect().await {
+            return Err(self.lost_with(calls, error));
+        }
+        let stored = match rows::insert(self.session.work(), &rows).await {
+            Ok(stored) => stored,
+            Err(error) => {
+                let undone = match alone {
+                    true => self.session.probe().await,
+                    false => self.session.undo().await,
+                };
+                return match undone {
+                    Ok(()) => self.store_each(calls, error).await,
+                    Err(_gone) => Err(self.lost_with(calls, error)),
+                };
+            }
+        };
+        let mut stored = stored.into_iter();
+        for Rows { rows, reply } in calls {
+            let stored = stored.by_ref().take(rows.len()).collect();
+            self.answers.push(after_commit(reply, stored));
+        }
+        Ok(self)
+    }
+
+    /// Stores the rows of each caller alone, so that one whose rows are refused spoils no other.
+    async fn store_each<R: Insert>(
+        mut self,
+        mut calls: Vec<Rows<R>>,
+        error: sqlx::Error,
+    ) -> Result<Self, Lost> {
+        if calls.len() > 1 {
+            for call in calls {
+                self = Box::pin(self.store(vec![call])).await?;
+            }
+        } else if let Some(only) = calls.pop() {
+            answer(only.reply, Err(self.place.error(error)));
+        }
+        Ok(self)
     }
 
     async fn write(mut self, job: Box<dyn Job>) -> Result<Self, Lost> {
@@ -156,12 +201,10 @@ impl Group {
                 return Ok(group);
             }
         };
-        let written = completion::write(self.session.work(), completion).await;
-        match written {
+        match self.session.complete(completion).await {
             Ok(committed) => {
-                let fenced = committed.settled == Settled::Fenced;
                 self.answers.push(after_commit(reply, committed));
-                if fenced { self.undo().await } else { Ok(self) }
+                Ok(self)
             }
             Err(error) => {
                 answer(reply, Err(self.place.error(error)));
@@ -193,6 +236,13 @@ impl Group {
             answer(Ok(()));
         }
         Ok(self.session)
+    }
+
+    /// Lost to these callers too, who are told with the others.
+    fn lost_with<R: Insert>(mut self, calls: Vec<Rows<R>>, error: sqlx::Error) -> Lost {
+        let told = |call: Rows<R>| after_commit(call.reply, Vec::new());
+        self.answers.extend(calls.into_iter().map(told));
+        self.lost(error)
     }
 
     fn lost(self, error: sqlx::Error) -> Lost {

@@ -1,6 +1,7 @@
 //! The one task that writes: it owns the one writing connection and commits for many at once.
 
 mod group;
+mod insert;
 mod loan;
 mod session;
 
@@ -11,10 +12,11 @@ use sqlx::SqliteConnection;
 use tokio::sync::{mpsc, oneshot};
 
 use self::group::Group;
+use self::insert::{Insertable, Rows};
 pub(super) use self::loan::Loan;
 pub(super) use self::session::{Connector, Session};
 use super::error::Place;
-use crate::store::StoreError;
+use crate::store::{Incoming, Outgoing, StoreError, Stored};
 
 /// How many requests may stand in line before a caller waits to be let in.
 const LINE: usize = 1024;
@@ -65,6 +67,16 @@ impl Writer {
         answer.await.unwrap_or(Err(StoreError::Closed))
     }
 
+    /// Stores rows together with those of others, and returns when they are committed.
+    pub(super) async fn insert<R: Insertable>(
+        &self,
+        rows: Vec<R>,
+    ) -> Result<Vec<Stored>, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(R::request(Rows { rows, reply })).await?;
+        answer.await.unwrap_or(Err(StoreError::Closed))
+    }
+
     /// Waits for the turn of a handler, and lends it the connection.
     pub(super) async fn borrow(&self, label: &'static str) -> Result<Loan, StoreError> {
         let (reply, answer) = oneshot::channel();
@@ -81,7 +93,9 @@ impl Writer {
 }
 
 /// What stands in line.
-enum Request {
+pub(super) enum Request {
+    Incoming(Rows<Incoming>),
+    Outgoing(Rows<Outgoing>),
     Write(Box<dyn Job>),
     Loan {
         label: &'static str,
@@ -93,6 +107,8 @@ impl Request {
     /// Whether nobody waits for it any more.
     fn is_abandoned(&self) -> bool {
         match self {
+            Self::Incoming(rows) => rows.reply.is_closed(),
+            Self::Outgoing(rows) => rows.reply.is_closed(),
             Self::Write(job) => job.is_abandoned(),
             Self::Loan { reply, .. } => reply.is_closed(),
         }
@@ -100,6 +116,8 @@ impl Request {
 
     fn refuse(self, error: StoreError) {
         match self {
+            Self::Incoming(rows) => answer(rows.reply, Err(error)),
+            Self::Outgoing(rows) => answer(rows.reply, Err(error)),
             Self::Write(job) => job.refuse(error),
             Self::Loan { reply, .. } => answer(reply, Err(error)),
         }
@@ -107,7 +125,7 @@ impl Request {
 }
 
 /// A [`Write`] of any type, with the one who waits for it.
-trait Job: Send {
+pub(super) trait Job: Send {
     fn is_abandoned(&self) -> bool;
     fn is_one_statement(&self) -> bool;
     fn refuse(self: Box<Self>, error: StoreError);

@@ -7,19 +7,27 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
 use super::super::batch::Batch;
+use super::super::completion;
 use super::super::error::Place;
-use crate::store::StoreError;
+use crate::store::{Committed, Completion, Settled, StoreError};
 
-const BEGIN: &str = "begin immediate";
+// The outer savepoint is there to be missed: where somebody else ended the transaction, its release
+// fails, and with it the commit. The inner ones, all of one name, stand before the members.
+const BEGIN: &str = "begin immediate; savepoint jasper_group; savepoint jasper_member";
+const NEXT_MEMBER: &str = "savepoint jasper_member";
+const FIRST_MEMBER_AGAIN: &str =
+    "release jasper_group; savepoint jasper_group; savepoint jasper_member";
+const DROP_NEXT_MEMBER: &str = "release jasper_member";
+const UNDO: &str = "rollback to jasper_member";
+const COMMIT: &str = "release jasper_group; commit";
+const ROLLBACK: &str = "rollback";
+const PROBE: &str = "begin";
+
 const JOURNAL: &str = "pragma journal_mode";
 const WRITE_NOTHING: &str = "begin immediate; create table jasper_probe (x); rollback";
-const COMMIT: &str = "commit";
-const SAVEPOINT: &str = "savepoint jasper_member";
-const RELEASE_AND_COMMIT: &str = "release jasper_member; commit";
-const RENEW: &str = "release jasper_member; savepoint jasper_member";
-const UNDO: &str = "rollback to jasper_member";
-const PROBE: &str = "begin";
-const ROLLBACK: &str = "rollback";
+
+/// How many savepoints may be open. SQLite looks through all of them when it changes a page.
+const SAVEPOINTS: usize = 16;
 
 /// How to get the writing connection, at the start and after it had to be given up.
 #[derive(Debug)]
@@ -50,17 +58,10 @@ pub(in super::super) struct Session {
     connection: SqliteConnection,
     /// Whether a commit is ours.
     may_commit: Arc<AtomicBool>,
-    savepoint: Savepoint,
-}
-
-/// The state of the savepoint in which members of a group run, one after the other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Savepoint {
-    None,
-    /// Nothing has been done since.
-    Clean,
-    /// A member's work, which stands.
-    Used,
+    /// How many savepoints of members are open.
+    savepoints: usize,
+    /// Whether something was done since the last of them.
+    used: bool,
 }
 
 impl Session {
@@ -79,7 +80,8 @@ impl Session {
         let mut session = Self {
             connection,
             may_commit,
-            savepoint: Savepoint::None,
+            savepoints: 0,
+            used: false,
         };
         session.count_outer_transaction().await?;
         Ok(session)
@@ -121,7 +123,7 @@ impl Session {
     /// Opens the outer transaction.
     pub(super) async fn begin(&mut self) -> sqlx::Result<()> {
         self.execute(BEGIN).await?;
-        self.savepoint = Savepoint::None;
+        self.stand_before_first();
         Ok(())
     }
 
@@ -130,25 +132,24 @@ impl Session {
     /// # Errors
     /// Somebody else has ended it, or the database cannot commit.
     pub(super) async fn commit(&mut self) -> sqlx::Result<()> {
-        let commit = match self.savepoint {
-            Savepoint::None => COMMIT,
-            Savepoint::Clean | Savepoint::Used => RELEASE_AND_COMMIT,
-        };
         self.may_commit.store(true, Ordering::Release);
-        let committed = self.execute(commit).await;
+        let committed = self.execute(COMMIT).await;
         self.may_commit.store(false, Ordering::Release);
-        self.savepoint = Savepoint::None;
         committed
     }
 
     /// Begins a member: what was done before stands, what follows can be undone.
     pub(super) async fn protect(&mut self) -> sqlx::Result<()> {
-        match self.savepoint {
-            Savepoint::None => self.execute(SAVEPOINT).await?,
-            Savepoint::Clean => {}
-            Savepoint::Used => self.execute(RENEW).await?,
+        if !self.used {
+            return Ok(());
         }
-        self.savepoint = Savepoint::Clean;
+        if self.savepoints < SAVEPOINTS {
+            self.execute(NEXT_MEMBER).await?;
+            self.stand_before_next();
+        } else {
+            self.execute(FIRST_MEMBER_AGAIN).await?;
+            self.stand_before_first();
+        }
         Ok(())
     }
 
@@ -158,8 +159,37 @@ impl Session {
     /// The savepoint is not there: the outer transaction was ended by somebody else.
     pub(super) async fn undo(&mut self) -> sqlx::Result<()> {
         self.execute(UNDO).await?;
-        self.savepoint = Savepoint::Clean;
+        self.used = false;
         Ok(())
+    }
+
+    /// Ends a handler's member with its completion, and begins the next one in the same trip.
+    ///
+    /// Where the handled message is fenced, the member is undone. After an error it is still to be.
+    pub(super) async fn complete(&mut self, completion: Completion) -> sqlx::Result<Committed> {
+        let next = (self.savepoints < SAVEPOINTS).then_some(NEXT_MEMBER);
+        let written = completion::write(self.work(), completion, next).await?;
+        if next.is_some() {
+            self.stand_before_next();
+        }
+        if written.settled == Settled::Fenced {
+            if next.is_some() {
+                self.execute(DROP_NEXT_MEMBER).await?;
+                self.savepoints -= 1;
+            }
+            self.undo().await?;
+        }
+        Ok(written)
+    }
+
+    fn stand_before_first(&mut self) {
+        self.savepoints = 1;
+        self.used = false;
+    }
+
+    fn stand_before_next(&mut self) {
+        self.savepoints += 1;
+        self.used = false;
     }
 
     /// Finds out whether the outer transaction is still open.
@@ -176,9 +206,7 @@ impl Session {
 
     /// The connection for a member's work.
     pub(super) fn work(&mut self) -> &mut SqliteConnection {
-        if self.savepoint == Savepoint::Clean {
-            self.savepoint = Savepoint::Used;
-        }
+        self.used = true;
         &mut self.connection
     }
 
