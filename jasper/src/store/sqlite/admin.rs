@@ -11,7 +11,7 @@ use crate::envelope::time::{now, to_micros};
 use crate::store::{Counts, StoreAdmin, StoreError};
 
 /// Each count walks an index that holds no bodies.
-const COUNTS: &str = "\
+pub(super) const COUNTS: &str = "\
 select
     (select count(*) from jasper_incoming where status = 'incoming' and owner = 0)
         + (select count(*) from jasper_incoming where owner > 0)

@@ -10,8 +10,8 @@ use crate::store::{Committed, Completion, Settled, Stored};
 /// Writes the cascades and then, as the last thing, compares and sets the handled row, all in one
 /// trip.
 ///
-/// What begins the next member goes along. Where it answers [`Settled::Fenced`] the caller undoes all
-/// of it, and the handler's own rows.
+/// What begins the next member goes along. Where it answers [`Settled::Fenced`] the caller undoes
+/// all of it, and the handler's own rows.
 pub(super) async fn write(
     connection: &mut SqliteConnection,
     completion: Completion,

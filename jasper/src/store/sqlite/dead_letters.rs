@@ -14,7 +14,7 @@ use crate::store::{
     DeadLetter, DeadLetterId, DeadLetterQuery, DeadLetterReason, DeadLetters, StoreError,
 };
 
-const LIST: &str = "\
+pub(super) const LIST: &str = "\
 select id, destination, reason, message_type, error_type, error_message, attempts, body, buried_at
 from jasper_dead_letters
 where (?1 is null or reason = ?1) and (?2 is null or message_type = ?2)

@@ -55,6 +55,10 @@ where seq in (
     order by keep_until limit ?
 )";
 
+/// What is to find its rows through an index, beside the claim.
+#[cfg(test)]
+pub(super) const STATEMENTS: &[&str] = &[TAKE, RELEASE, NEXT_DUE, PURGE_HANDLED];
+
 impl Inbox for SqliteStore {
     fn store(&self, rows: Vec<Incoming>) -> BoxFuture<'_, Result<Vec<Stored>, StoreError>> {
         Box::pin(self.writer().insert(rows))
@@ -102,19 +106,24 @@ impl Inbox for SqliteStore {
 
 struct Claim(ClaimRequest);
 
+/// The query of a claim with so many destinations.
+pub(super) fn claim_sql(destinations: usize) -> String {
+    let places = vec!["?"; destinations].join(", ");
+    let parts = [
+        CLAIMABLE_UNOWNED,
+        &places,
+        CLAIMABLE_DUE,
+        &places,
+        CLAIMABLE_OLDEST,
+    ];
+    parts.concat()
+}
+
 impl Claim {
     fn query(&self) -> sqlx::Result<Batch> {
         let Self(request) = self;
-        let places = vec!["?"; request.destinations.len()].join(", ");
-        let sql = [
-            CLAIMABLE_UNOWNED,
-            &places,
-            CLAIMABLE_DUE,
-            &places,
-            CLAIMABLE_OLDEST,
-        ];
         let mut batch = Batch::default();
-        batch.push(sql.concat());
+        batch.push(claim_sql(request.destinations.len()));
         self.bind_destinations(&mut batch)?;
         batch.bind(to_micros(now()))?;
         self.bind_destinations(&mut batch)?;

@@ -13,6 +13,8 @@ mod inbox;
 mod migrate;
 mod nodes;
 mod outbox;
+#[cfg(test)]
+mod plans;
 mod presence;
 mod rows;
 mod settlement;

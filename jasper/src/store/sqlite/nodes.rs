@@ -29,7 +29,7 @@ const FORGET: &str = "delete from jasper_nodes where node = ? and lease_until <=
 
 /// Also owners that were forgotten and wrote a row after that; found by stepping from one owner to
 /// the next.
-const EXPIRED: &str = "\
+pub(super) const EXPIRED: &str = "\
 with recursive
 receiving (owner) as (
     select min(owner) from jasper_incoming where owner > 0
@@ -46,8 +46,7 @@ sending (owner) as (
 select node from jasper_nodes where lease_until <= ?
 union
 select owner from (select owner from receiving union select owner from sending)
-where owner is not null and not exists (select 1 from jasper_nodes where node = owner)
-order by 1";
+where owner is not null and not exists (select 1 from jasper_nodes where node = owner)";
 
 impl Nodes for SqliteStore {
     fn join(&self, name: &str, lease: Duration) -> BoxFuture<'_, Result<NodeLease, StoreError>> {

@@ -56,6 +56,11 @@ from jasper_outgoing where seq = ?";
 
 const DELETE_BURIED: &str = "delete from jasper_outgoing where seq = ?";
 
+/// What is to find its rows through an index.
+#[cfg(test)]
+pub(super) const STATEMENTS: &[&str] =
+    &[CLAIMABLE, TAKE, DELETE, FAILED, RELEASE, DESTINATIONS, BURY];
+
 impl Outbox for SqliteStore {
     fn store(&self, rows: Vec<Outgoing>) -> BoxFuture<'_, Result<Vec<Stored>, StoreError>> {
         Box::pin(self.writer().insert(rows))

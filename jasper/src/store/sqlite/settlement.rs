@@ -44,6 +44,18 @@ const DELETE_BURIED: &str = "\
 delete from jasper_incoming
 where id = ? and destination = ? and owner = ? and attempts = ? and status = 'incoming'";
 
+/// What is to find its row through an index.
+#[cfg(test)]
+pub(super) const STATEMENTS: &[&str] = &[
+    DELETE_HANDLED,
+    KEEP_HANDLED,
+    COUNT_ATTEMPT,
+    SCHEDULE,
+    RELEASE,
+    BURY,
+    DELETE_BURIED,
+];
+
 /// [`Inbox::settle`](crate::store::Inbox::settle).
 pub(super) struct Settle(pub(super) Vec<Settlement>);
 
