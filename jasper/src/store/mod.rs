@@ -39,7 +39,7 @@ pub trait MessageStore: fmt::Debug + Send + Sync + 'static {
     /// What this store is and can do, as data.
     fn info(&self) -> StoreInfo;
 
-    /// Opens a transaction for a durable handler.
+    /// Opens a transaction for a durable handler, which `label` names in what the store logs.
     fn begin(
         &self,
         label: &'static str,

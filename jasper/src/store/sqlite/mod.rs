@@ -1,1 +1,211 @@
-//! The SQLite store.
+//! The SQLite store: messages in the file that holds the user's own tables.
+//!
+//! One task writes, on one connection. What waits for it shares a transaction, each member in a savepoint of its
+//! own, so that one fsync serves many messages and one failure spoils only its own. A durable handler is such a
+//! member too: it borrows the connection for its turn.
+
+mod admin;
+mod batch;
+mod completion;
+mod dead_letters;
+mod error;
+mod inbox;
+mod migrate;
+mod nodes;
+mod outbox;
+mod presence;
+mod rows;
+mod settlement;
+mod writer;
+
+use std::any::Any;
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Sqlite, SqliteConnection, SqlitePool};
+
+use self::error::Place;
+use self::presence::Presence;
+use self::writer::{Connector, Writer};
+use super::{
+    Connection, ConnectionType, DeadLetters, Inbox, MessageStore, Nodes, Outbox, StoreAdmin,
+    StoreError, StoreInfo, StoreTransaction, TransactionScope,
+};
+
+/// For how long a connection waits for one of another process.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The connections of the pool that [`SqliteStore::pool`] gives.
+const POOL_SIZE: u32 = 4;
+
+/// Statements that the writer keeps prepared: its own, each for several numbers of rows, and the handlers'.
+const STATEMENTS: usize = 512;
+
+impl Connection for SqliteConnection {}
+
+impl TransactionScope for sqlx::Transaction<'_, Sqlite> {
+    type Connection = SqliteConnection;
+
+    fn connection(&mut self) -> &mut SqliteConnection {
+        self
+    }
+}
+
+/// A message store in a SQLite file. Clones share one writer.
+#[derive(Clone)]
+pub struct SqliteStore {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    writer: Writer,
+    pool: SqlitePool,
+    place: Place,
+    presence: Arc<Presence>,
+}
+
+impl SqliteStore {
+    /// Opens a database file, which is created if it is not there.
+    ///
+    /// # Errors
+    /// The file is not a database, or cannot be written.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub async fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        let options = SqliteConnectOptions::new().filename(path);
+        Self::open_with(options.create_if_missing(true)).await
+    }
+
+    /// Opens a database with options of your own.
+    ///
+    /// The store sets write-ahead logging, `synchronous = full` and foreign keys, and waits up to five seconds
+    /// for other processes.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open); also for a database in memory, which a pool of connections cannot share.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub async fn open_with(options: SqliteConnectOptions) -> Result<Self, StoreError> {
+        let place = Place::new(options.get_filename());
+        if is_in_memory(&options) {
+            return Err(StoreError::Unreachable {
+                place: place.name(),
+                detail: "it would be lost with its connection; use `MemoryStore`".to_owned(),
+            });
+        }
+        let options = options
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(BUSY_TIMEOUT)
+            .foreign_keys(true);
+        let writing = options.clone().statement_cache_capacity(STATEMENTS);
+        let connector = Connector::new(writing, place.clone());
+        let session = connector.connect().await?;
+        let pool = SqlitePoolOptions::new()
+            .max_connections(POOL_SIZE)
+            .connect_lazy_with(options);
+        Ok(Self {
+            shared: Arc::new(Shared {
+                writer: Writer::start(connector, session),
+                pool,
+                presence: Arc::new(Presence::beside(place.path())),
+                place,
+            }),
+        })
+    }
+
+    /// Connections to the same file, for reading and writing of your own outside of handlers.
+    ///
+    /// A write transaction that stays open here keeps every handler waiting.
+    pub fn pool(&self) -> &SqlitePool {
+        &self.shared.pool
+    }
+
+    fn writer(&self) -> &Writer {
+        &self.shared.writer
+    }
+
+    fn place(&self) -> &Place {
+        &self.shared.place
+    }
+
+    fn presence(&self) -> Arc<Presence> {
+        Arc::clone(&self.shared.presence)
+    }
+
+    fn error(&self, error: sqlx::Error) -> StoreError {
+        self.place().error(error)
+    }
+}
+
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteStore")
+            .field("path", &self.place().path())
+            .finish_non_exhaustive()
+    }
+}
+
+impl MessageStore for SqliteStore {
+    fn info(&self) -> StoreInfo {
+        let connection = ConnectionType::of::<SqliteConnection>();
+        StoreInfo::new("sqlite", Some(connection), true)
+    }
+
+    fn begin(
+        &self,
+        label: &'static str,
+    ) -> BoxFuture<'_, Result<Box<dyn StoreTransaction>, StoreError>> {
+        Box::pin(async move {
+            let loan = self.writer().borrow(label).await?;
+            Ok(Box::new(loan) as Box<dyn StoreTransaction>)
+        })
+    }
+
+    fn inbox(&self) -> &dyn Inbox {
+        self
+    }
+
+    fn outbox(&self) -> &dyn Outbox {
+        self
+    }
+
+    fn dead_letters(&self) -> &dyn DeadLetters {
+        self
+    }
+
+    fn nodes(&self) -> &dyn Nodes {
+        self
+    }
+
+    fn admin(&self) -> &dyn StoreAdmin {
+        self
+    }
+}
+
+/// The options do not say so themselves, but their URL does.
+fn is_in_memory(options: &SqliteConnectOptions) -> bool {
+    use sqlx::ConnectOptions as _;
+
+    let path = options.get_filename().as_os_str();
+    let url = options.to_url_lossy();
+    path.is_empty()
+        || path == ":memory:"
+        || url
+            .query_pairs()
+            .any(|(key, value)| key == "mode" && value == "memory")
+}
+
+/// The connection that a user gave, if it is one of ours.
+fn connection_of(given: &mut (dyn Any + Send)) -> Result<&mut SqliteConnection, StoreError> {
+    given.downcast_mut().ok_or(StoreError::WrongConnection {
+        store: "sqlite",
+        given: "connection of another type",
+    })
+}

@@ -1,0 +1,154 @@
+//! Dead letters in SQLite.
+
+use futures_util::future::BoxFuture;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, SqliteConnection};
+
+use super::SqliteStore;
+use super::batch::Batch;
+use super::rows::{self, bind_columns, bind_key};
+use super::writer::Write;
+use crate::envelope::Envelope;
+use crate::envelope::time::{from_micros, now, to_micros};
+use crate::store::{
+    DeadLetter, DeadLetterId, DeadLetterQuery, DeadLetterReason, DeadLetters, StoreError,
+};
+
+const LIST: &str = "\
+select id, destination, reason, message_type, error_type, error_message, attempts, body, buried_at
+from jasper_dead_letters
+where (?1 is null or reason = ?1) and (?2 is null or message_type = ?2)
+order by buried_at desc, seq desc limit ?3";
+
+const REPLAY: &str = "\
+insert into jasper_incoming (id, destination, status, owner, attempts, message_type, body,
+    group_id, tenant_id, correlation_id, sent_at, keep_for)
+select id, destination, 'incoming', 0, 0, message_type, body, group_id, tenant_id,
+    correlation_id, sent_at, keep_for
+from jasper_dead_letters where id = ? and destination = ?
+on conflict do nothing";
+
+const DELETE: &str = "delete from jasper_dead_letters where id = ? and destination = ?";
+
+const STORE: &str = "\
+insert or replace into jasper_dead_letters (id, destination, reason, message_type, error_type,
+    error_message, attempts, body, buried_at, group_id, tenant_id, correlation_id, sent_at)
+values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+
+impl DeadLetters for SqliteStore {
+    fn list(&self, query: DeadLetterQuery) -> BoxFuture<'_, Result<Vec<DeadLetter>, StoreError>> {
+        Box::pin(async move {
+            let rows = sqlx::query(LIST)
+                .bind(query.reason.map(DeadLetterReason::as_str))
+                .bind(query.message_type)
+                .bind(rows::limit(query.limit))
+                .fetch_all(self.pool())
+                .await;
+            rows.and_then(|rows| rows.iter().map(letter).collect())
+                .map_err(|error| self.error(error))
+        })
+    }
+
+    fn replay(&self, ids: Vec<DeadLetterId>) -> BoxFuture<'_, Result<u64, StoreError>> {
+        Box::pin(self.writer().write(Replay(ids)))
+    }
+
+    fn discard(&self, ids: Vec<DeadLetterId>) -> BoxFuture<'_, Result<u64, StoreError>> {
+        Box::pin(self.writer().write(Discard(ids)))
+    }
+
+    fn store(&self, letter: DeadLetter) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(self.writer().write(Store(letter)))
+    }
+}
+
+fn letter(row: &SqliteRow) -> sqlx::Result<DeadLetter> {
+    let reason: &str = row.try_get(2)?;
+    Ok(DeadLetter {
+        id: DeadLetterId {
+            id: rows::message_id(row, 0)?,
+            destination: rows::address(row, 1)?,
+        },
+        reason: DeadLetterReason::from_name(reason).ok_or_else(|| {
+            sqlx::Error::Decode(format!("`{reason}` is no reason that this build knows").into())
+        })?,
+        message_type: row.try_get(3)?,
+        error_type: row.try_get(4)?,
+        error_message: row.try_get(5)?,
+        attempts: rows::count(row, 6)?,
+        body: rows::bytes(row, 7)?,
+        buried_at: from_micros(row.try_get(8)?),
+    })
+}
+
+struct Replay(Vec<DeadLetterId>);
+
+impl Write for Replay {
+    type Output = u64;
+
+    async fn run(self, connection: &mut SqliteConnection) -> sqlx::Result<u64> {
+        let mut replayed = 0;
+        for letter in &self.0 {
+            let mut insert = Batch::of(REPLAY);
+            bind_key(letter.id, &letter.destination, &mut insert)?;
+            insert.run(connection).await?;
+            // Where the inbox has the message again, it came by itself, and the letter has no further use.
+            replayed += delete(letter)?.changes(connection).await?;
+        }
+        Ok(replayed)
+    }
+}
+
+fn delete(letter: &DeadLetterId) -> sqlx::Result<Batch> {
+    let mut batch = Batch::of(DELETE);
+    bind_key(letter.id, &letter.destination, &mut batch)?;
+    Ok(batch)
+}
+
+struct Discard(Vec<DeadLetterId>);
+
+impl Write for Discard {
+    type Output = u64;
+
+    async fn run(self, connection: &mut SqliteConnection) -> sqlx::Result<u64> {
+        let mut discarded = 0;
+        for letter in &self.0 {
+            discarded += delete(letter)?.changes(connection).await?;
+        }
+        Ok(discarded)
+    }
+}
+
+struct Store(DeadLetter);
+
+impl Write for Store {
+    type Output = ();
+
+    fn is_one_statement(&self) -> bool {
+        true
+    }
+
+    async fn run(self, connection: &mut SqliteConnection) -> sqlx::Result<()> {
+        let Self(letter) = self;
+        let buried_at = now();
+        let mut batch = Batch::of(STORE);
+        bind_key(letter.id.id, &letter.id.destination, &mut batch)?;
+        batch.bind(letter.reason.as_str())?;
+        batch.bind(letter.message_type)?;
+        batch.bind(letter.error_type)?;
+        batch.bind(letter.error_message)?;
+        batch.bind(i64::from(letter.attempts))?;
+        batch.bind(&letter.body[..])?;
+        batch.bind(to_micros(buried_at))?;
+        match Envelope::from_bytes(&letter.body) {
+            Ok(envelope) => bind_columns(&envelope, &mut batch)?,
+            Err(_unreadable) => {
+                batch.bind(None::<&str>)?;
+                batch.bind(None::<&str>)?;
+                batch.bind(None::<&str>)?;
+                batch.bind(to_micros(buried_at))?;
+            }
+        }
+        batch.run(connection).await.map(|_ran| ())
+    }
+}

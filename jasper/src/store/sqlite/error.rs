@@ -1,0 +1,106 @@
+//! From SQLite's result codes to what the caller can do about them.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::store::StoreError;
+
+/// Primary result codes, as <https://sqlite.org/rescode.html> numbers them.
+mod code {
+    pub(super) const BUSY: i32 = 5;
+    pub(super) const LOCKED: i32 = 6;
+    pub(super) const READ_ONLY: i32 = 8;
+    pub(super) const IO: i32 = 10;
+    pub(super) const FULL: i32 = 13;
+    pub(super) const CANNOT_OPEN: i32 = 14;
+    pub(super) const NOT_A_DATABASE: i32 = 26;
+
+    /// The extended code for a shared-memory file that cannot grow, which is how a full disk may show.
+    pub(super) const IO_SHARED_MEMORY_SIZE: i32 = 4874;
+
+    /// The low byte of an extended code is its primary code.
+    pub(super) const PRIMARY_MASK: i32 = 0xff;
+}
+
+/// The database file, as errors name it.
+#[derive(Debug, Clone)]
+pub(super) struct Place(Arc<Path>);
+
+impl Place {
+    pub(super) fn new(path: &Path) -> Self {
+        Self(path.into())
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// What a database error means at this place.
+    pub(super) fn error(&self, error: sqlx::Error) -> StoreError {
+        let (place, detail) = (self.name(), error.to_string());
+        match error {
+            sqlx::Error::Database(ref said) => {
+                let Some(code) = said.code().and_then(|code| code.parse::<i32>().ok()) else {
+                    return StoreError::Database(Box::new(error));
+                };
+                match code & code::PRIMARY_MASK {
+                    _ if code == code::IO_SHARED_MEMORY_SIZE => StoreError::Full { place },
+                    code::BUSY | code::LOCKED => StoreError::Busy { place, detail },
+                    code::READ_ONLY => StoreError::ReadOnly { place },
+                    code::FULL => StoreError::Full { place },
+                    code::CANNOT_OPEN if self.is_read_only() => StoreError::ReadOnly { place },
+                    code::CANNOT_OPEN | code::IO => StoreError::Unreachable { place, detail },
+                    code::NOT_A_DATABASE => StoreError::NotADatabase { place, detail },
+                    _ => StoreError::Database(Box::new(error)),
+                }
+            }
+            sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed => {
+                StoreError::Unreachable { place, detail }
+            }
+            sqlx::Error::PoolTimedOut => StoreError::Busy { place, detail },
+            sqlx::Error::PoolClosed => StoreError::Closed,
+            _ => StoreError::Database(Box::new(error)),
+        }
+    }
+
+    /// What a caller is told whose work was undone because the transaction that it shared failed.
+    pub(super) fn spoiled_by(&self, cause: &StoreError) -> StoreError {
+        let place = self.name();
+        match cause {
+            StoreError::Full { .. } => StoreError::Full { place },
+            StoreError::ReadOnly { .. } => StoreError::ReadOnly { place },
+            StoreError::NotADatabase { detail, .. } => StoreError::NotADatabase {
+                place,
+                detail: detail.clone(),
+            },
+            StoreError::Unreachable { detail, .. } => StoreError::Unreachable {
+                place,
+                detail: detail.clone(),
+            },
+            StoreError::Busy { detail, .. } => StoreError::Busy {
+                place,
+                detail: detail.clone(),
+            },
+            cause => StoreError::Busy {
+                place,
+                detail: format!("a transaction shared by several messages was undone: {cause}"),
+            },
+        }
+    }
+
+    pub(super) fn name(&self) -> String {
+        self.0.display().to_string()
+    }
+
+    /// SQLite says "cannot open" of a file that it may not create, so the file system is asked why.
+    fn is_read_only(&self) -> bool {
+        let directory = match self.0.parent() {
+            Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+            Some(parent) => parent,
+            None => return false,
+        };
+        [directory, &self.0].into_iter().any(|path| {
+            std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().readonly())
+        })
+    }
+}

@@ -1,0 +1,216 @@
+//! The inbox in SQLite.
+
+use std::any::Any;
+use std::time::SystemTime;
+
+use futures_util::future::BoxFuture;
+use sqlx::{Row, SqliteConnection};
+
+use super::batch::Batch;
+use super::rows::{self, ROWS_PER_INSERT};
+use super::settlement::Settle;
+use super::writer::Write;
+use super::{SqliteStore, connection_of};
+use crate::envelope::Envelope;
+use crate::envelope::time::{from_micros, now, to_micros};
+use crate::store::{
+    ClaimRequest, Claimed, Inbox, Incoming, Owner, Ownership, Settled, Settlement, StoreError,
+    Stored,
+};
+
+/// Up to the list of destinations, which stands in both halves.
+const CLAIMABLE_UNOWNED: &str = "\
+with claimable (seq) as (
+    select * from (
+        select seq from jasper_incoming
+        where status = 'incoming' and owner = 0 and (destination in (";
+const CLAIMABLE_DUE: &str = ")) <> ?
+        order by sent_at limit ?
+    ) union all select * from (
+        select seq from jasper_incoming
+        where status = 'scheduled' and due_at <= ? and (destination in (";
+const CLAIMABLE_OLDEST: &str = ")) <> ?
+        order by due_at limit ?
+    )
+)
+select seq, id, destination, attempts, body from claimable join jasper_incoming using (seq)
+order by sent_at, seq limit ?";
+
+const TAKE: &str = "\
+update jasper_incoming
+set status = 'incoming', owner = ?, due_at = null, attempts = max(attempts, 1)
+where seq in (select value from json_each(?))";
+
+const RELEASE: &str = "\
+update jasper_incoming set owner = 0
+where seq in (select seq from jasper_incoming where owner = ? and owner > 0 limit ?)";
+
+const NEXT_DUE: &str = "select min(due_at) from jasper_incoming where status = 'scheduled'";
+
+const PURGE_HANDLED: &str = "\
+delete from jasper_incoming
+where seq in (
+    select seq from jasper_incoming
+    where status = 'handled' and keep_until <= ?
+    order by keep_until limit ?
+)";
+
+impl Inbox for SqliteStore {
+    fn store(&self, rows: Vec<Incoming>) -> BoxFuture<'_, Result<Vec<Stored>, StoreError>> {
+        Box::pin(self.writer().write(InsertRows(rows)))
+    }
+
+    fn store_within<'a>(
+        &'a self,
+        connection: &'a mut (dyn Any + Send),
+        rows: Vec<Incoming>,
+    ) -> BoxFuture<'a, Result<Vec<Stored>, StoreError>> {
+        Box::pin(async move {
+            let stored = rows::insert(connection_of(connection)?, &rows).await;
+            stored.map_err(|error| self.error(error))
+        })
+    }
+
+    fn claim(&self, request: ClaimRequest) -> BoxFuture<'_, Result<Vec<Claimed>, StoreError>> {
+        Box::pin(self.writer().write(Claim(request)))
+    }
+
+    fn settle(
+        &self,
+        settlements: Vec<Settlement>,
+    ) -> BoxFuture<'_, Result<Vec<Settled>, StoreError>> {
+        Box::pin(self.writer().write(Settle(settlements)))
+    }
+
+    fn release(&self, owner: Owner, limit: usize) -> BoxFuture<'_, Result<u64, StoreError>> {
+        Box::pin(self.writer().write(Release(owner, limit)))
+    }
+
+    fn next_due(&self) -> BoxFuture<'_, Result<Option<SystemTime>, StoreError>> {
+        Box::pin(async move {
+            let due: Result<Option<i64>, _> =
+                sqlx::query_scalar(NEXT_DUE).fetch_one(self.pool()).await;
+            due.map(|due| due.map(from_micros))
+                .map_err(|error| self.error(error))
+        })
+    }
+
+    fn purge_handled(&self, limit: usize) -> BoxFuture<'_, Result<u64, StoreError>> {
+        Box::pin(self.writer().write(PurgeHandled(limit)))
+    }
+}
+
+/// Rows for the inbox or the outbox.
+pub(super) struct InsertRows<R>(pub(super) Vec<R>);
+
+impl<R: rows::Insert + Sync> Write for InsertRows<R> {
+    type Output = Vec<Stored>;
+
+    fn is_one_statement(&self) -> bool {
+        self.0.len() <= ROWS_PER_INSERT
+    }
+
+    async fn run(self, connection: &mut SqliteConnection) -> sqlx::Result<Vec<Stored>> {
+        rows::insert(connection, &self.0).await
+    }
+}
+
+struct Claim(ClaimRequest);
+
+impl Claim {
+    fn query(&self) -> sqlx::Result<Batch> {
+        let Self(request) = self;
+        let places = vec!["?"; request.destinations.len()].join(", ");
+        let sql = [
+            CLAIMABLE_UNOWNED,
+            &places,
+            CLAIMABLE_DUE,
+            &places,
+            CLAIMABLE_OLDEST,
+        ];
+        let mut batch = Batch::default();
+        batch.push(sql.concat());
+        self.bind_destinations(&mut batch)?;
+        batch.bind(to_micros(now()))?;
+        self.bind_destinations(&mut batch)?;
+        batch.bind(rows::limit(request.limit))?;
+        Ok(batch)
+    }
+
+    fn bind_destinations(&self, batch: &mut Batch) -> sqlx::Result<()> {
+        for destination in &self.0.destinations {
+            batch.bind(destination.as_str())?;
+        }
+        batch.bind(self.0.except)?;
+        batch.bind(rows::limit(self.0.limit))
+    }
+}
+
+impl Write for Claim {
+    type Output = Vec<Claimed>;
+
+    async fn run(self, connection: &mut SqliteConnection) -> sqlx::Result<Vec<Claimed>> {
+        let ran = self.query()?.run(connection).await?;
+        let mut claimed = Vec::new();
+        let mut numbers = Vec::new();
+        for row in ran.iter().flat_map(|ran| &ran.rows) {
+            numbers.push(row.try_get::<i64, _>(0)?);
+            let before = rows::count(row, 3)?;
+            let attempts = before.max(1);
+            claimed.push(Claimed {
+                ownership: Ownership {
+                    id: rows::message_id(row, 1)?,
+                    destination: rows::address(row, 2)?,
+                    owner: self.0.owner,
+                    attempts,
+                },
+                envelope: Envelope::from_bytes(&rows::bytes(row, 4)?).map(|envelope| Envelope {
+                    attempts,
+                    ..envelope
+                }),
+                first_attempt: before == 0,
+            });
+        }
+        if !numbers.is_empty() {
+            let mut take = Batch::of(TAKE);
+            take.bind(self.0.owner.number())?;
+            take.bind(rows::row_numbers(numbers.into_iter()))?;
+            take.run(connection).await?;
+        }
+        Ok(claimed)
+    }
+}
+
+struct Release(Owner, usize);
+
+impl Write for Release {
+    type Output = u64;
+
+    fn is_one_statement(&self) -> bool {
+        true
+    }
+
+    async fn run(self, connection: &mut SqliteConnection) -> sqlx::Result<u64> {
+        let mut batch = Batch::of(RELEASE);
+        batch.bind(self.0.number())?;
+        batch.bind(rows::limit(self.1))?;
+        batch.changes(connection).await
+    }
+}
+
+struct PurgeHandled(usize);
+
+impl Write for PurgeHandled {
+    type Output = u64;
+
+    fn is_one_statement(&self) -> bool {
+        true
+    }
+
+    async fn run(self, connection: &mut SqliteConnection) -> sqlx::Result<u64> {
+        let mut batch = Batch::of(PURGE_HANDLED);
+        batch.bind(to_micros(now()))?;
+        batch.bind(rows::limit(self.0))?;
+        batch.changes(connection).await
+    }
+}

@@ -1,0 +1,90 @@
+//! The schema and its versions, in a migration table of our own.
+
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
+use sqlx::{Connection, SqlSafeStr, SqliteConnection};
+
+use super::error::Place;
+use crate::store::StoreError;
+
+/// Apart from `_sqlx_migrations`, which belongs to the user.
+const TABLE: &str = "jasper_migrations";
+
+const MIGRATIONS: [(i64, &str, &str); 1] = [(
+    1,
+    "create tables",
+    include_str!("../../../migrations/sqlite/0001_create_tables.sql"),
+)];
+
+const HAS_VERSIONS: &str =
+    "select count(*) from sqlite_schema where type = 'table' and name = 'jasper_migrations'";
+const NEWEST_VERSION: &str = "select coalesce(max(version), 0) from jasper_migrations";
+
+/// Brings the schema to the newest version.
+///
+/// All in one write transaction, so that two processes that start at once do it one after the other.
+pub(super) async fn upgrade(
+    connection: &mut SqliteConnection,
+    place: &Place,
+) -> Result<(), StoreError> {
+    let said = |error| place.error(error);
+    let mut transaction = connection
+        .begin_with("begin immediate")
+        .await
+        .map_err(said)?;
+    refuse_newer(&mut transaction, place).await?;
+    // `run` would do, but the compiler cannot tell that its future may move between threads.
+    let migrated = migrator().run_direct(None, &mut *transaction, false).await;
+    migrated.map_err(|error| unwrapped(error, place))?;
+    transaction.commit().await.map_err(said)
+}
+
+async fn refuse_newer(connection: &mut SqliteConnection, place: &Place) -> Result<(), StoreError> {
+    let said = |error| place.error(error);
+    let tables: i64 = sqlx::query_scalar(HAS_VERSIONS)
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(said)?;
+    if tables == 0 {
+        return Ok(());
+    }
+    let found: i64 = sqlx::query_scalar(NEWEST_VERSION)
+        .fetch_one(connection)
+        .await
+        .map_err(said)?;
+    let known = newest_known();
+    if found > known {
+        return Err(StoreError::NewerSchema {
+            place: place.name(),
+            found,
+            known,
+        });
+    }
+    Ok(())
+}
+
+fn newest_known() -> i64 {
+    MIGRATIONS
+        .iter()
+        .map(|(version, ..)| *version)
+        .max()
+        .unwrap_or(0)
+}
+
+fn migrator() -> Migrator {
+    let migrations = MIGRATIONS.map(|(version, description, sql)| {
+        let kind = MigrationType::Simple;
+        Migration::new(version, description.into(), kind, sql.into_sql_str(), false)
+    });
+    let mut migrator = Migrator::with_migrations(migrations.into());
+    migrator.dangerous_set_table_name(TABLE);
+    migrator
+}
+
+fn unwrapped(error: MigrateError, place: &Place) -> StoreError {
+    match error {
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
+            place.error(error)
+        }
+        error => StoreError::Database(Box::new(error)),
+    }
+}

@@ -1,0 +1,179 @@
+//! Nodes and their leases in SQLite.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use sqlx::{Row, SqliteConnection};
+
+use super::SqliteStore;
+use super::batch::Batch;
+use super::presence::{Others, Presence};
+use super::rows::micros;
+use super::writer::Write;
+use crate::envelope::time::{now, to_micros};
+use crate::store::{NodeLease, Nodes, Owner, StoreError};
+
+// SQLite has no clock of its own: the database's time is that of the machine on which it runs, which is ours.
+
+const JOIN: &str = "insert into jasper_nodes (name, lease_until) values (?, ?) returning node";
+
+const END_LEASES: &str = "update jasper_nodes set lease_until = 0 where lease_until > 0";
+
+const RENEW: &str = "update jasper_nodes set lease_until = ? where node = ? and lease_until > ?";
+
+const LEAVE: &str = "update jasper_nodes set lease_until = 0 where node = ?";
+
+const FORGET: &str = "delete from jasper_nodes where node = ? and lease_until <= ?";
+
+/// Also owners that were forgotten and wrote a row after that; found by stepping from one owner to the next.
+const EXPIRED: &str = "\
+with recursive
+receiving (owner) as (
+    select min(owner) from jasper_incoming where owner > 0
+    union all
+    select (select min(owner) from jasper_incoming where owner > 0 and owner > receiving.owner)
+    from receiving where receiving.owner is not null
+),
+sending (owner) as (
+    select min(owner) from jasper_outgoing where owner > 0
+    union all
+    select (select min(owner) from jasper_outgoing where owner > 0 and owner > sending.owner)
+    from sending where sending.owner is not null
+)
+select node from jasper_nodes where lease_until <= ?
+union
+select owner from (select owner from receiving union select owner from sending)
+where owner is not null and not exists (select 1 from jasper_nodes where node = owner)
+order by 1";
+
+impl Nodes for SqliteStore {
+    fn join(&self, name: &str, lease: Duration) -> BoxFuture<'_, Result<NodeLease, StoreError>> {
+        let (name, presence) = (name.to_owned(), self.presence());
+        Box::pin(self.writer().write(Join {
+            name,
+            lease,
+            presence,
+        }))
+    }
+
+    fn renew(&self, owner: Owner, lease: Duration) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(self.writer().write(Renew(owner, lease)))
+    }
+
+    fn expired(&self) -> BoxFuture<'_, Result<Vec<Owner>, StoreError>> {
+        Box::pin(async move {
+            let gone = sqlx::query_scalar(EXPIRED)
+                .bind(to_micros(now()))
+                .fetch_all(self.pool())
+                .await;
+            gone.map(|gone| gone.into_iter().map(Owner::new).collect())
+                .map_err(|error| self.error(error))
+        })
+    }
+
+    fn leave(&self, owner: Owner) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(self.writer().write(Leave(owner)))
+    }
+
+    fn forget(&self, owner: Owner) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(self.writer().write(Forget(owner)))
+    }
+}
+
+struct Join {
+    name: String,
+    lease: Duration,
+    presence: Arc<Presence>,
+}
+
+impl Write for Join {
+    type Output = NodeLease;
+
+    async fn run(self, connection: &mut SqliteConnection) -> sqlx::Result<NodeLease> {
+        if others(self.presence).await == Others::None {
+            Batch::of(END_LEASES).run(connection).await?;
+        }
+        let mut join = Batch::of(JOIN);
+        join.bind(self.name)?;
+        join.bind(lease_until(self.lease))?;
+        let ran = join.run(connection).await?;
+        let node = ran.iter().flat_map(|ran| &ran.rows).next();
+        let node: i64 = node.ok_or(sqlx::Error::RowNotFound)?.try_get(0)?;
+        Ok(NodeLease {
+            owner: Owner::new(node),
+            lease: self.lease,
+        })
+    }
+}
+
+/// Where the file system has no locks, leases alone decide who is alive.
+async fn others(presence: Arc<Presence>) -> Others {
+    let announced = tokio::task::spawn_blocking(move || presence.announce()).await;
+    match announced {
+        Ok(Ok(others)) => others,
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "no lock beside the database; leases tell who is alive");
+            Others::Possible
+        }
+        Err(error) => {
+            tracing::warn!(%error, "the lock beside the database was not tried");
+            Others::Possible
+        }
+    }
+}
+
+fn lease_until(lease: Duration) -> i64 {
+    to_micros(now()).saturating_add(micros(lease))
+}
+
+struct Renew(Owner, Duration);
+
+impl Write for Renew {
+    type Output = bool;
+
+    fn is_one_statement(&self) -> bool {
+        true
+    }
+
+    async fn run(self, connection: &mut SqliteConnection) -> sqlx::Result<bool> {
+        let mut batch = Batch::of(RENEW);
+        batch.bind(lease_until(self.1))?;
+        batch.bind(self.0.number())?;
+        batch.bind(to_micros(now()))?;
+        Ok(batch.changes(connection).await? > 0)
+    }
+}
+
+struct Leave(Owner);
+
+impl Write for Leave {
+    type Output = ();
+
+    fn is_one_statement(&self) -> bool {
+        true
+    }
+
+    async fn run(self, connection: &mut SqliteConnection) -> sqlx::Result<()> {
+        let mut batch = Batch::of(LEAVE);
+        batch.bind(self.0.number())?;
+        batch.run(connection).await.map(|_ran| ())
+    }
+}
+
+struct Forget(Owner);
+
+impl Write for Forget {
+    type Output = ();
+
+    fn is_one_statement(&self) -> bool {
+        true
+    }
+
+    async fn run(self, connection: &mut SqliteConnection) -> sqlx::Result<()> {
+        let mut batch = Batch::of(FORGET);
+        batch.bind(self.0.number())?;
+        batch.bind(to_micros(now()))?;
+        batch.run(connection).await.map(|_ran| ())
+    }
+}

@@ -1,0 +1,211 @@
+//! The outbox in SQLite.
+
+use std::any::Any;
+
+use futures_util::future::BoxFuture;
+use sqlx::{Row, SqliteConnection};
+
+use super::batch::Batch;
+use super::inbox::InsertRows;
+use super::rows::{self, bind_ownership};
+use super::writer::Write;
+use super::{SqliteStore, connection_of};
+use crate::envelope::time::{now, to_micros};
+use crate::envelope::{Address, DecodeError, Envelope};
+use crate::store::{
+    DeadLetterReason, Outbox, Outgoing, OutgoingSettlement, Owner, Settled, StoreError, Stored,
+};
+
+const CLAIMABLE: &str = "\
+select seq, id, destination, attempts, body from jasper_outgoing
+where owner = 0 and destination = ?
+order by sent_at, seq limit ?";
+
+const TAKE: &str = "\
+update jasper_outgoing set owner = ? where seq in (select value from json_each(?))";
+
+const DELETE: &str = "\
+delete from jasper_outgoing where id = ? and destination = ? and owner = ? and attempts = ?";
+
+const FAILED: &str = "\
+update jasper_outgoing set owner = 0, attempts = attempts + 1
+where id = ? and destination = ? and owner = ? and attempts = ?";
+
+const RELEASE: &str = "\
+update jasper_outgoing set owner = 0
+where seq in (select seq from jasper_outgoing where owner = ? and owner > 0 limit ?)";
+
+/// Steps from one destination to the next, so that a long queue costs no more than a short one.
+const DESTINATIONS: &str = "\
+with recursive waiting (destination) as (
+    select min(destination) from jasper_outgoing where owner = 0
+    union all
+    select (
+        select min(destination) from jasper_outgoing
+        where owner = 0 and destination > waiting.destination
+    )
+    from waiting where waiting.destination is not null
+)
+select destination from waiting where destination is not null";
+
+const BURY: &str = "\
+insert or replace into jasper_dead_letters (id, destination, reason, message_type, error_type,
+    error_message, attempts, body, buried_at, group_id, tenant_id, correlation_id, sent_at)
+select id, destination, ?, message_type, ?, ?, attempts, body, ?, group_id, tenant_id,
+    correlation_id, sent_at
+from jasper_outgoing where seq = ?";
+
+const DELETE_BURIED: &str = "delete from jasper_outgoing where seq = ?";
+
+impl Outbox for SqliteStore {
+    fn store(&self, rows: Vec<Outgoing>) -> BoxFuture<'_, Result<Vec<Stored>, StoreError>> {
+        Box::pin(self.writer().write(InsertRows(rows)))
+    }
+
+    fn store_within<'a>(
+        &'a self,
+        connection: &'a mut (dyn Any + Send),
+        rows: Vec<Outgoing>,
+    ) -> BoxFuture<'a, Result<Vec<Stored>, StoreError>> {
+        Box::pin(async move {
+            let stored = rows::insert(connection_of(connection)?, &rows).await;
+            stored.map_err(|error| self.error(error))
+        })
+    }
+
+    fn claim(
+        &self,
+        owner: Owner,
+        destination: &Address,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Envelope>, StoreError>> {
+        let destination = destination.clone();
+        Box::pin(self.writer().write(Claim {
+            owner,
+            destination,
+            limit,
+        }))
+    }
+
+    fn settle(
+        &self,
+        settlements: Vec<OutgoingSettlement>,
+    ) -> BoxFuture<'_, Result<Vec<Settled>, StoreError>> {
+        Box::pin(self.writer().write(Settle(settlements)))
+    }
+
+    fn release(&self, owner: Owner, limit: usize) -> BoxFuture<'_, Result<u64, StoreError>> {
+        Box::pin(self.writer().write(Release(owner, limit)))
+    }
+
+    fn destinations(&self) -> BoxFuture<'_, Result<Vec<Address>, StoreError>> {
+        Box::pin(async move {
+            let rows = sqlx::query(DESTINATIONS).fetch_all(self.pool()).await;
+            rows.and_then(|rows| rows.iter().map(|row| rows::address(row, 0)).collect())
+                .map_err(|error| self.error(error))
+        })
+    }
+}
+
+struct Claim {
+    owner: Owner,
+    destination: Address,
+    limit: usize,
+}
+
+impl Write for Claim {
+    type Output = Vec<Envelope>;
+
+    async fn run(self, connection: &mut SqliteConnection) -> sqlx::Result<Vec<Envelope>> {
+        let mut query = Batch::of(CLAIMABLE);
+        query.bind(self.destination.as_str())?;
+        query.bind(rows::limit(self.limit))?;
+        let ran = query.run(connection).await?;
+        let mut claimed = Vec::new();
+        let mut numbers = Vec::new();
+        for row in ran.iter().flat_map(|ran| &ran.rows) {
+            let number: i64 = row.try_get(0)?;
+            let attempts = rows::count(row, 3)?;
+            match Envelope::from_bytes(&rows::bytes(row, 4)?) {
+                Ok(envelope) => {
+                    numbers.push(number);
+                    claimed.push(Envelope {
+                        attempts,
+                        ..envelope
+                    });
+                }
+                Err(error) => bury(connection, number, &error).await?,
+            }
+        }
+        if !numbers.is_empty() {
+            let mut take = Batch::of(TAKE);
+            take.bind(self.owner.number())?;
+            take.bind(rows::row_numbers(numbers.into_iter()))?;
+            take.run(connection).await?;
+        }
+        Ok(claimed)
+    }
+}
+
+/// Nothing that cannot be read can be sent; as an invalid message it is at least seen.
+async fn bury(
+    connection: &mut SqliteConnection,
+    number: i64,
+    error: &DecodeError,
+) -> sqlx::Result<()> {
+    let mut batch = Batch::of(BURY);
+    batch.bind(DeadLetterReason::Undecodable.as_str())?;
+    batch.bind(std::any::type_name_of_val(error))?;
+    batch.bind(error.to_string())?;
+    batch.bind(to_micros(now()))?;
+    batch.bind(number)?;
+    batch.push(DELETE_BURIED);
+    batch.bind(number)?;
+    batch.run(connection).await.map(|_ran| ())
+}
+
+struct Settle(Vec<OutgoingSettlement>);
+
+impl Write for Settle {
+    type Output = Vec<Settled>;
+
+    async fn run(self, connection: &mut SqliteConnection) -> sqlx::Result<Vec<Settled>> {
+        let mut all = Vec::with_capacity(self.0.len());
+        for chunk in self.0.chunks(rows::ROWS_PER_INSERT) {
+            let mut batch = Batch::default();
+            for settlement in chunk {
+                let (sql, row) = match settlement {
+                    OutgoingSettlement::Sent(row) | OutgoingSettlement::Discarded(row) => {
+                        (DELETE, row)
+                    }
+                    OutgoingSettlement::Failed(row) => (FAILED, row),
+                };
+                batch.push(sql);
+                bind_ownership(row, &mut batch)?;
+            }
+            let ran = batch.run(connection).await?;
+            all.extend(ran.iter().map(|ran| match ran.changes {
+                0 => Settled::Fenced,
+                _ => Settled::Done,
+            }));
+        }
+        Ok(all)
+    }
+}
+
+struct Release(Owner, usize);
+
+impl Write for Release {
+    type Output = u64;
+
+    fn is_one_statement(&self) -> bool {
+        true
+    }
+
+    async fn run(self, connection: &mut SqliteConnection) -> sqlx::Result<u64> {
+        let mut batch = Batch::of(RELEASE);
+        batch.bind(self.0.number())?;
+        batch.bind(rows::limit(self.1))?;
+        batch.changes(connection).await
+    }
+}

@@ -1,0 +1,233 @@
+//! Writing envelopes as rows, and reading them back.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::time::Duration;
+
+use bytes::Bytes;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, SqliteConnection};
+use uuid::Uuid;
+
+use super::batch::{Batch, Ran};
+use crate::envelope::time::to_micros;
+use crate::envelope::{Address, Envelope, MessageId};
+use crate::store::{Incoming, Outgoing, Ownership, Placement, Stored};
+
+/// The most rows in one insert. Each number of rows is a statement of its own in the driver's cache.
+pub(super) const ROWS_PER_INSERT: usize = 32;
+
+/// The owner of a row that nobody owns.
+const NOBODY: i64 = 0;
+
+const INSERT_INCOMING: &str = "\
+insert into jasper_incoming (id, destination, message_type, body, group_id, tenant_id,
+    correlation_id, sent_at, attempts, status, owner, due_at, keep_for) values ";
+const INCOMING_VALUES: &str = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+const INSERT_OUTGOING: &str = "\
+insert into jasper_outgoing (id, destination, message_type, body, group_id, tenant_id,
+    correlation_id, sent_at, attempts, owner, deliver_by) values ";
+const OUTGOING_VALUES: &str = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+const OR_DUPLICATE: &str = " on conflict do nothing";
+const RETURNING_KEY: &str = " returning id, destination";
+
+/// A row that is inserted under a message id and a destination.
+pub(super) trait Insert: Send + 'static {
+    /// The statement up to its values.
+    const INSERT: &'static str;
+    /// The values of one row.
+    const VALUES: &'static str;
+
+    fn envelope(&self) -> &Envelope;
+
+    /// Binds what [`VALUES`](Self::VALUES) lists.
+    fn bind(&self, batch: &mut Batch) -> sqlx::Result<()>;
+}
+
+impl Insert for Incoming {
+    const INSERT: &'static str = INSERT_INCOMING;
+    const VALUES: &'static str = INCOMING_VALUES;
+
+    fn envelope(&self) -> &Envelope {
+        &self.envelope
+    }
+
+    fn bind(&self, batch: &mut Batch) -> sqlx::Result<()> {
+        bind_envelope(&self.envelope, batch)?;
+        let (status, owner, due_at) = match self.placement {
+            Placement::Owned(owner) => ("incoming", owner.number(), None),
+            Placement::Unowned => ("incoming", NOBODY, None),
+            Placement::Scheduled(due_at) => ("scheduled", NOBODY, Some(to_micros(due_at))),
+        };
+        batch.bind(status)?;
+        batch.bind(owner)?;
+        batch.bind(due_at)?;
+        batch.bind(self.keep.map(micros))
+    }
+}
+
+impl Insert for Outgoing {
+    const INSERT: &'static str = INSERT_OUTGOING;
+    const VALUES: &'static str = OUTGOING_VALUES;
+
+    fn envelope(&self) -> &Envelope {
+        &self.envelope
+    }
+
+    fn bind(&self, batch: &mut Batch) -> sqlx::Result<()> {
+        bind_envelope(&self.envelope, batch)?;
+        batch.bind(self.owner.map_or(NOBODY, |owner| owner.number()))?;
+        batch.bind(self.envelope.deliver_by.map(to_micros))
+    }
+}
+
+fn bind_envelope(envelope: &Envelope, batch: &mut Batch) -> sqlx::Result<()> {
+    bind_key(envelope.id, &envelope.destination, batch)?;
+    batch.bind(envelope.message_type.to_string())?;
+    batch.bind(Vec::from(envelope.to_bytes()))?;
+    bind_columns(envelope, batch)?;
+    batch.bind(i64::from(envelope.attempts))
+}
+
+/// Binds the columns that are there for queries.
+pub(super) fn bind_columns(envelope: &Envelope, batch: &mut Batch) -> sqlx::Result<()> {
+    batch.bind(envelope.group_id.as_deref())?;
+    batch.bind(envelope.tenant_id.as_deref())?;
+    batch.bind(envelope.correlation_id.as_deref())?;
+    batch.bind(to_micros(envelope.sent_at))
+}
+
+/// Binds `id = ? and destination = ?`.
+pub(super) fn bind_key(
+    id: MessageId,
+    destination: &Address,
+    batch: &mut Batch,
+) -> sqlx::Result<()> {
+    batch.bind(&id.as_uuid().as_bytes()[..])?;
+    batch.bind(destination.as_str())
+}
+
+/// Binds `id = ? and destination = ? and owner = ? and attempts = ?`.
+pub(super) fn bind_ownership(row: &Ownership, batch: &mut Batch) -> sqlx::Result<()> {
+    bind_key(row.id, &row.destination, batch)?;
+    batch.bind(row.owner.number())?;
+    batch.bind(i64::from(row.attempts))
+}
+
+/// Adds the inserts of these rows to a batch, and says how many statements that are.
+pub(super) fn push_inserts<R: Insert>(rows: &[R], batch: &mut Batch) -> sqlx::Result<()> {
+    for chunk in rows.chunks(ROWS_PER_INSERT) {
+        batch.push(insert_sql::<R>(chunk.len()));
+        for row in chunk {
+            row.bind(batch)?;
+        }
+    }
+    Ok(())
+}
+
+fn insert_sql<R: Insert>(rows: usize) -> Cow<'static, str> {
+    let mut sql = String::with_capacity(R::INSERT.len() + rows * (R::VALUES.len() + 2) + 64);
+    sql.push_str(R::INSERT);
+    for row in 0..rows {
+        if row > 0 {
+            sql.push_str(", ");
+        }
+        sql.push_str(R::VALUES);
+    }
+    sql.push_str(OR_DUPLICATE);
+    if rows > 1 {
+        // One row is told apart by the count of changes alone.
+        sql.push_str(RETURNING_KEY);
+    }
+    sql.into()
+}
+
+/// Takes the answers of [`push_inserts`] off a batch that was run, one answer for each row.
+pub(super) fn stored<R: Insert>(
+    rows: &[R],
+    ran: &mut impl Iterator<Item = Ran>,
+) -> sqlx::Result<Vec<Stored>> {
+    let mut all = Vec::with_capacity(rows.len());
+    for chunk in rows.chunks(ROWS_PER_INSERT) {
+        let inserted = ran.next().unwrap_or_default();
+        if inserted.changes == chunk.len() as u64 {
+            all.extend(chunk.iter().map(|_row| Stored::New));
+        } else if inserted.changes == 0 {
+            all.extend(chunk.iter().map(|_row| Stored::Duplicate));
+        } else {
+            let mut new = HashSet::with_capacity(inserted.rows.len());
+            for row in &inserted.rows {
+                new.insert((message_id(row, 0)?, row.try_get::<String, _>(1)?));
+            }
+            all.extend(chunk.iter().map(|row| {
+                let envelope = row.envelope();
+                // A key that stands twice in the chunk was new once.
+                match new.remove(&(envelope.id, envelope.destination.to_string())) {
+                    true => Stored::New,
+                    false => Stored::Duplicate,
+                }
+            }));
+        }
+    }
+    Ok(all)
+}
+
+/// Inserts rows, and says of each whether it was new.
+pub(super) async fn insert<R: Insert>(
+    connection: &mut SqliteConnection,
+    rows: &[R],
+) -> sqlx::Result<Vec<Stored>> {
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut batch = Batch::default();
+    push_inserts(rows, &mut batch)?;
+    let ran = batch.run(connection).await?;
+    stored(rows, &mut ran.into_iter())
+}
+
+/// A whole column of microseconds.
+pub(super) fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}
+
+pub(super) fn message_id(row: &SqliteRow, column: usize) -> sqlx::Result<MessageId> {
+    let id = Uuid::from_slice(row.try_get(column)?);
+    id.map(MessageId::from)
+        .map_err(|error| undecodable(column, error))
+}
+
+pub(super) fn address(row: &SqliteRow, column: usize) -> sqlx::Result<Address> {
+    let text: &str = row.try_get(column)?;
+    text.parse().map_err(|error| undecodable(column, error))
+}
+
+pub(super) fn count(row: &SqliteRow, column: usize) -> sqlx::Result<u32> {
+    let number: i64 = row.try_get(column)?;
+    u32::try_from(number).map_err(|error| undecodable(column, error))
+}
+
+pub(super) fn bytes(row: &SqliteRow, column: usize) -> sqlx::Result<Bytes> {
+    row.try_get::<Vec<u8>, _>(column).map(Bytes::from)
+}
+
+fn undecodable(
+    column: usize,
+    error: impl std::error::Error + Send + Sync + 'static,
+) -> sqlx::Error {
+    sqlx::Error::ColumnDecode {
+        index: column.to_string(),
+        source: Box::new(error),
+    }
+}
+
+/// A limit as SQL takes it.
+pub(super) fn limit(rows: usize) -> i64 {
+    i64::try_from(rows).unwrap_or(i64::MAX)
+}
+
+/// Row numbers as the JSON array that `json_each` reads.
+pub(super) fn row_numbers(rows: impl Iterator<Item = i64>) -> String {
+    let numbers: Vec<String> = rows.map(|row| row.to_string()).collect();
+    format!("[{}]", numbers.join(","))
+}

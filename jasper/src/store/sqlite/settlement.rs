@@ -1,0 +1,109 @@
+//! The ends and changes of ownership in the inbox, each by compare-and-set.
+
+use sqlx::SqliteConnection;
+
+use super::batch::Batch;
+use super::rows::bind_ownership;
+use super::writer::Write;
+use crate::envelope::time::{now, to_micros};
+use crate::store::{Ownership, Settled, Settlement};
+
+const DELETE_HANDLED: &str = "\
+delete from jasper_incoming
+where id = ? and destination = ? and owner = ? and attempts = ?
+    and status = 'incoming' and keep_for is null";
+
+const KEEP_HANDLED: &str = "\
+update jasper_incoming
+set status = 'handled', owner = 0, body = null, keep_until = ? + keep_for
+where id = ? and destination = ? and owner = ? and attempts = ?
+    and status = 'incoming' and keep_for is not null";
+
+const COUNT_ATTEMPT: &str = "\
+update jasper_incoming set attempts = attempts + 1
+where id = ? and destination = ? and owner = ? and attempts = ? and status = 'incoming'";
+
+const SCHEDULE: &str = "\
+update jasper_incoming set status = 'scheduled', owner = 0, due_at = ?
+where id = ? and destination = ? and owner = ? and attempts = ? and status = 'incoming'";
+
+const RELEASE: &str = "\
+update jasper_incoming set owner = 0, attempts = max(0, attempts - ?)
+where id = ? and destination = ? and owner = ? and attempts = ? and status = 'incoming'";
+
+const BURY: &str = "\
+insert or replace into jasper_dead_letters (id, destination, reason, message_type, error_type,
+    error_message, attempts, body, buried_at, group_id, tenant_id, correlation_id, sent_at,
+    keep_for)
+select id, destination, ?, message_type, ?, ?, attempts, body, ?, group_id, tenant_id,
+    correlation_id, sent_at, keep_for
+from jasper_incoming
+where id = ? and destination = ? and owner = ? and attempts = ? and status = 'incoming'";
+
+const DELETE_BURIED: &str = "\
+delete from jasper_incoming
+where id = ? and destination = ? and owner = ? and attempts = ? and status = 'incoming'";
+
+/// [`Inbox::settle`](crate::store::Inbox::settle).
+pub(super) struct Settle(pub(super) Vec<Settlement>);
+
+impl Write for Settle {
+    type Output = Vec<Settled>;
+
+    async fn run(self, connection: &mut SqliteConnection) -> sqlx::Result<Vec<Settled>> {
+        let mut all = Vec::with_capacity(self.0.len());
+        for settlement in &self.0 {
+            let mut batch = Batch::default();
+            push(settlement, &mut batch)?;
+            all.push(match batch.changes(connection).await? {
+                0 => Settled::Fenced,
+                _ => Settled::Done,
+            });
+        }
+        Ok(all)
+    }
+}
+
+fn push(settlement: &Settlement, batch: &mut Batch) -> sqlx::Result<()> {
+    match settlement {
+        Settlement::Handled(row) => push_handled(row, batch),
+        Settlement::Attempt(row) => {
+            batch.push(COUNT_ATTEMPT);
+            bind_ownership(row, batch)
+        }
+        Settlement::Schedule(row, due_at) => {
+            batch.push(SCHEDULE);
+            batch.bind(to_micros(*due_at))?;
+            bind_ownership(row, batch)
+        }
+        Settlement::Release { ownership, ran } => {
+            batch.push(RELEASE);
+            batch.bind(i64::from(!ran))?;
+            bind_ownership(ownership, batch)
+        }
+        Settlement::Bury {
+            ownership,
+            reason,
+            error_type,
+            error_message,
+        } => {
+            batch.push(BURY);
+            batch.bind(reason.as_str())?;
+            batch.bind(error_type.as_str())?;
+            batch.bind(error_message.as_str())?;
+            batch.bind(to_micros(now()))?;
+            bind_ownership(ownership, batch)?;
+            batch.push(DELETE_BURIED);
+            bind_ownership(ownership, batch)
+        }
+    }
+}
+
+/// Adds the statements of which one ends a row that its owner has handled; neither does where it is fenced.
+pub(super) fn push_handled(row: &Ownership, batch: &mut Batch) -> sqlx::Result<()> {
+    batch.push(DELETE_HANDLED);
+    bind_ownership(row, batch)?;
+    batch.push(KEEP_HANDLED);
+    batch.bind(to_micros(now()))?;
+    bind_ownership(row, batch)
+}
