@@ -44,8 +44,14 @@ async fn raw_loops(folder: &Folder, round: usize, n: usize, report: &mut Report)
 
 async fn jasper(folder: &Folder, round: usize, n: usize, report: &mut Report) -> Outcome<()> {
     let app = ours::start(&folder.file("jasper", round)).await?;
-    report.add(report::ONE_SENDER, ours::through_handler(&app, (n / 10).max(50), 1).await?);
-    report.add(report::SIXTEEN_SENDERS, ours::through_handler(&app, n, 16).await?);
+    report.add(
+        report::ONE_SENDER,
+        ours::through_handler(&app, (n / 10).max(50), 1).await?,
+    );
+    report.add(
+        report::SIXTEEN_SENDERS,
+        ours::through_handler(&app, n, 16).await?,
+    );
     report.add(report::SEND_ALONE, ours::send_alone(&app, n, 16).await?);
     let latency = ours::latency(&app, 500).await?;
     report.add(report::LATENCY_P50, latency.0);

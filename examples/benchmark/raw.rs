@@ -106,14 +106,25 @@ impl Database {
 
 async fn insert(db: &mut SqliteConnection, id: Uuid) -> sqlx::Result<()> {
     let insert = query("insert into messages (id, destination, body) values (?, ?, ?)");
-    let insert = insert.bind(id).bind("local://place_order/place_order").bind(BODY);
+    let insert = insert
+        .bind(id)
+        .bind("local://place_order/place_order")
+        .bind(BODY);
     insert.execute(db).await.map(drop)
 }
 
 async fn delete(db: &mut SqliteConnection, id: Uuid) -> sqlx::Result<()> {
-    query("delete from messages where id = ?").bind(id).execute(db).await.map(drop)
+    query("delete from messages where id = ?")
+        .bind(id)
+        .execute(db)
+        .await
+        .map(drop)
 }
 
 async fn effect(db: &mut SqliteConnection) -> sqlx::Result<()> {
-    query("insert into effects (note) values (?)").bind("an order").execute(db).await.map(drop)
+    query("insert into effects (note) values (?)")
+        .bind("an order")
+        .execute(db)
+        .await
+        .map(drop)
 }

@@ -12,7 +12,7 @@ pub mod runtime;
 pub mod store;
 pub mod telemetry;
 
-pub use error::{Error, InvokeError, SendError, StartupProblems};
+pub use error::{Error, InvokeError, Problem, SendError, StartupProblems};
 pub use runtime::{Bus, Jasper, QueueOptions};
 
 pub use handler::{

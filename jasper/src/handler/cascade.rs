@@ -1,4 +1,5 @@
-//! What a handler may return: messages to send, alone or within `Result`, `Option`, `Vec` and tuples.
+//! What a handler may return: messages to send, alone or within `Result`, `Option`, `Vec` and
+//! tuples.
 
 use std::time::Duration;
 
@@ -8,8 +9,9 @@ use crate::routing::Reaches;
 
 /// A value that a handler may return.
 ///
-/// There is no blanket impl over [`Message`]: the derives emit the impl for each type, so that every type has one
-/// candidate and an error names the message that is at fault, not the tuple around it.
+/// There is no blanket impl over [`Message`]: the derives emit the impl for each type, so that
+/// every type has one candidate and an error names the message that is at fault, not the tuple
+/// around it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be returned from a handler",
     label = "neither a message nor a `Reply`",
@@ -173,7 +175,8 @@ where
     }
 }
 
-/// Wraps a message in delivery options where it is returned: `order_placed.delayed(Duration::from_secs(60))`.
+/// Wraps a message in delivery options where it is returned:
+/// `order_placed.delayed(Duration::from_secs(60))`.
 pub trait MessageExt: Message + Sized {
     /// To be handled after this delay.
     fn delayed(self, delay: Duration) -> Delayed<Self> {
@@ -202,8 +205,8 @@ pub trait MessageExt: Message + Sized {
 
 impl<M: Message> MessageExt for M {}
 
-/// Wraps the return type in the macro's probe: rustc prints the root's words where root and leaf are one type, so
-/// the root must not be the leaf.
+/// Wraps the return type in the macro's probe: rustc prints the root's words where root and leaf
+/// are one type, so the root must not be the leaf.
 #[derive(Debug)]
 pub struct Returned<T>(pub T);
 
@@ -218,7 +221,8 @@ where
     }
 }
 
-/// A type that answers `Bus::invoke` of the command `M`. The derive emits it for the declared reply.
+/// A type that answers `Bus::invoke` of the command `M`. The derive emits it for the declared
+/// reply.
 #[diagnostic::on_unimplemented(
     message = "the handler answers with `{Self}`, which is not the reply that `{M}` declares",
     label = "not the declared reply",
@@ -230,7 +234,8 @@ pub trait ReplyOf<M: Message> {
     fn into_reply(self) -> M::Reply;
 }
 
-/// Used by generated code: the messages of a handler's return value go into the context, its reply comes back.
+/// Used by generated code: the messages of a handler's return value go into the context, its reply
+/// comes back.
 #[doc(hidden)]
 pub fn settle<M, T, P>(output: T, cx: &mut HandlerContext<'_>) -> Result<M::Reply, HandlerError>
 where

@@ -99,7 +99,8 @@ impl Cause {
         }
     }
 
-    /// Writes into `envelope` what it inherits, with the id that this run gives to its next message.
+    /// Writes into `envelope` what it inherits, with the id that this run gives to its next
+    /// message.
     pub(crate) fn pass_on(&self, envelope: &mut Envelope) {
         let ordinal = self.ordinal.fetch_add(1, Ordering::Relaxed);
         envelope.id = self.id.derived(self.handler, ordinal);
@@ -125,7 +126,8 @@ impl Cause {
         self.pending.is_some()
     }
 
-    /// Keeps a message until the commit. `None`: the run has no transaction, and the message is given back.
+    /// Keeps a message until the commit. `None`: the run has no transaction, and the message is
+    /// given back.
     pub(crate) fn join(
         &self,
         message: OutgoingMessage,
@@ -240,7 +242,8 @@ impl<'run> HandlerContext<'run> {
     /// The connection of the handler's transaction.
     ///
     /// # Errors
-    /// The store has connections of another type, or the run is not in a transaction. The check at start finds both.
+    /// The store has connections of another type, or the run is not in a transaction. The check at
+    /// start finds both.
     pub fn connection<C: Connection>(&mut self) -> Result<&mut C, HandlerError> {
         self.connection
             .as_deref_mut()

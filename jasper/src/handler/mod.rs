@@ -28,8 +28,8 @@ pub use self::erased::run;
 
 /// One annotated function, under the marker type that `#[handler]` emits beside it.
 ///
-/// The marker has the function's name, so `place_order` is the function where a value is meant and the marker
-/// where a type is meant.
+/// The marker has the function's name, so `place_order` is the function where a value is meant and
+/// the marker where a type is meant.
 pub trait Handler: 'static {
     /// The message that it takes.
     type Message: Message;
@@ -37,7 +37,8 @@ pub trait Handler: 'static {
     /// What the runtime knows of it.
     const REGISTRATION: HandlerRegistration;
 
-    /// Takes the arguments out of the context, runs the function, and leaves its messages in the context.
+    /// Takes the arguments out of the context, runs the function, and leaves its messages in the
+    /// context.
     fn call(
         message: Self::Message,
         cx: &mut HandlerContext<'_>,

@@ -1,12 +1,15 @@
-//! Compile-time routing: the traits by which the compiler proves that every message has a place to go.
+//! Compile-time routing: the traits by which the compiler proves that every message has a place to
+//! go.
 
 use crate::message::Message;
 use crate::message::kind::{Command, Event, Routed};
 
-/// `#[handler]` implements it for the message of each handler, with the handler's own marker type as `By`.
+/// `#[handler]` implements it for the message of each handler, with the handler's own marker type
+/// as `By`.
 ///
-/// The marker is local to the handler's crate, so the orphan rule permits the impl where the message comes from
-/// another crate; and a command with two handlers has two candidates, which the compiler reports.
+/// The marker is local to the handler's crate, so the orphan rule permits the impl where the
+/// message comes from another crate; and a command with two handlers has two candidates, which the
+/// compiler reports.
 #[diagnostic::on_unimplemented(
     message = "no handler for `{Self}` is visible here",
     label = "`{Self}` would be sent, but nothing handles it",

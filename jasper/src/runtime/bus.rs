@@ -21,9 +21,9 @@ use crate::store::TransactionScope;
 
 /// Sends commands, publishes events and invokes commands. Cheap to clone.
 ///
-/// A `Bus` that a handler takes as an argument knows the message being handled: what it sends belongs to the same
-/// conversation. In a `#[durable]` handler it is part of the transaction: what it sends leaves with the commit, or
-/// not at all.
+/// A `Bus` that a handler takes as an argument knows the message being handled: what it sends
+/// belongs to the same conversation. In a `#[durable]` handler it is part of the transaction: what
+/// it sends leaves with the commit, or not at all.
 #[derive(Clone)]
 pub struct Bus {
     core: Arc<Core>,
@@ -37,7 +37,8 @@ impl Bus {
 
     /// Sends a command to its one handler or endpoint. Await the result; options may be set before.
     ///
-    /// When it returns, a message for a durable handler or queue is committed to the store; any other is in memory.
+    /// When it returns, a message for a durable handler or queue is committed to the store; any
+    /// other is in memory.
     ///
     /// # Errors
     /// Nothing of the message was kept.
@@ -68,15 +69,16 @@ impl Bus {
 
     /// Runs a command's handler now, in this task, and gives its typed reply.
     ///
-    /// The handler is found by the compiler; nothing is stored, looked up or encoded. A durable handler runs in a
-    /// transaction. There is one attempt: the caller sees its failure. Messages that the handler returns are sent when
-    /// it has succeeded.
+    /// The handler is found by the compiler; nothing is stored, looked up or encoded. A durable
+    /// handler runs in a transaction. There is one attempt: the caller sees its failure.
+    /// Messages that the handler returns are sent when it has succeeded.
     ///
     /// # Errors
     /// The handler failed, panicked or took too long; or the store did.
     ///
     /// # Cancel safety
-    /// Dropped before it returns, the handler is dropped where it awaits; its transaction is rolled back.
+    /// Dropped before it returns, the handler is dropped where it awaits; its transaction is rolled
+    /// back.
     pub async fn invoke<M, OneHandler>(&self, message: M) -> Result<M::Reply, InvokeError>
     where
         M: Message,
@@ -86,7 +88,8 @@ impl Bus {
         invoke::invoke::<OneHandler>(&self.core, self.cause.as_deref(), message).await
     }
 
-    /// Sends within a transaction of your own: messages join it, leave after its commit, and vanish with its rollback.
+    /// Sends within a transaction of your own: messages join it, leave after its commit, and vanish
+    /// with its rollback.
     ///
     /// ```text
     /// let mut tx = pool.begin().await?;
@@ -149,7 +152,8 @@ impl FromContext for Bus {
     }
 }
 
-/// The way from a handler's context to the application. Weak, as the application owns the states that it lies in.
+/// The way from a handler's context to the application. Weak, as the application owns the states
+/// that it lies in.
 #[derive(Debug)]
 pub(super) struct BusRoot(Weak<Core>);
 
@@ -177,7 +181,8 @@ impl Sending<'_> {
         self.option(|options| options.at(due_at))
     }
 
-    /// One message for each key of this type: a repeat is dropped for seven days after it is handled. Needs a store.
+    /// One message for each key of this type: a repeat is dropped for seven days after it is
+    /// handled. Needs a store.
     pub fn deduplicate(self, key: impl Into<String>) -> Self {
         self.option(|options| options.deduplicate(key))
     }

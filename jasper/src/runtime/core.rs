@@ -108,7 +108,8 @@ impl Core {
         settled.first().copied()
     }
 
-    /// Settles rows in one call, however long the store is away. `None`: the application ended first.
+    /// Settles rows in one call, however long the store is away. `None`: the application ended
+    /// first.
     pub(crate) async fn settle_all(&self, settlements: Vec<Settlement>) -> Option<Vec<Settled>> {
         let store = self.store.as_deref()?;
         let mut backoff = Backoff::new();
@@ -148,8 +149,9 @@ impl Core {
     /// Puts a message into its queue.
     pub(crate) fn enqueue(&self, mut delivery: Delivery) {
         delivery.active = Some(self.activity.begin());
-        if let Err(refused) = delivery.enqueue() {
-            tracing::warn!(message.id = %refused.envelope.id, "not handled before the stop");
+        let queue = Arc::clone(delivery.slot.queue());
+        if let Err(id) = queue.push(delivery) {
+            tracing::warn!(message.id = %id, "not handled before the stop");
         }
     }
 

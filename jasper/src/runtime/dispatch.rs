@@ -63,7 +63,8 @@ impl Batch {
 }
 
 impl Core {
-    /// Finds handlers and places for messages. `in_transaction`: they are stored with their sender's commit.
+    /// Finds handlers and places for messages. `in_transaction`: they are stored with their
+    /// sender's commit.
     pub(crate) fn prepare(
         &self,
         messages: Vec<OutgoingMessage>,
@@ -87,7 +88,8 @@ impl Core {
         Ok(batch)
     }
 
-    /// The rows of a message that joins a transaction of the user's own, for whoever finds them after its commit.
+    /// The rows of a message that joins a transaction of the user's own, for whoever finds them
+    /// after its commit.
     pub(crate) fn prepare_unowned(
         &self,
         message: OutgoingMessage,
@@ -131,7 +133,8 @@ impl Core {
         Ok(known)
     }
 
-    /// Back pressure: a sender outside of handlers waits until queues that are not stored have room.
+    /// Back pressure: a sender outside of handlers waits until queues that are not stored have
+    /// room.
     async fn wait_for_room(&self, messages: &[OutgoingMessage]) -> Result<(), SendError> {
         for message in messages {
             for entry in self.routes.destinations(message)? {
@@ -145,7 +148,8 @@ impl Core {
         Ok(())
     }
 
-    /// After the commit: what is owned or only in memory goes to its queue, except what was known before.
+    /// After the commit: what is owned or only in memory goes to its queue, except what was known
+    /// before.
     pub(crate) fn hand_over(self: &Arc<Self>, batch: Batch, stored: &[Stored]) {
         let mut stored = stored.iter();
         for parcel in batch.parcels {

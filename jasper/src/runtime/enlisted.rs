@@ -14,8 +14,8 @@ use crate::store::{StoreError, Stored};
 
 /// Writes messages into a transaction of your own; see [`Bus::enlist`](super::Bus::enlist).
 ///
-/// The runtime cannot see the commit of a foreign transaction. It looks for the messages right after, at growing
-/// intervals, and at last with its ordinary poll.
+/// The runtime cannot see the commit of a foreign transaction. It looks for the messages right
+/// after, at growing intervals, and at last with its ordinary poll.
 pub struct Enlisted<'tx> {
     core: Arc<Core>,
     cause: Option<Arc<Cause>>,
@@ -102,7 +102,8 @@ impl<'tx> Enlisted<'tx> {
 }
 
 impl Drop for Enlisted<'_> {
-    /// The commit comes after the borrow of the transaction ends, so this is the time to begin looking.
+    /// The commit comes after the borrow of the transaction ends, so this is the time to begin
+    /// looking.
     fn drop(&mut self) {
         if self.wrote {
             self.core.look_soon();

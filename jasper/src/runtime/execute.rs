@@ -92,7 +92,8 @@ pub(crate) struct Run<'a> {
     pub(crate) entry: &'a Arc<HandlerEntry>,
     pub(crate) envelope: &'a Envelope,
     pub(crate) backing: Backing,
-    /// The worker's place in the queue's parallelism: given up when the body is done and only the commit is left.
+    /// The worker's place in the queue's parallelism: given up when the body is done and only the
+    /// commit is left.
     pub(crate) permit: &'a mut Option<OwnedSemaphorePermit>,
 }
 
@@ -126,8 +127,8 @@ impl Run<'_> {
         self.commit(transaction, messages, &cause).await
     }
 
-    /// A handler without a transaction of its own. What it returns is committed with the mark that its message is
-    /// handled, where both are stored; else it is sent first.
+    /// A handler without a transaction of its own. What it returns is committed with the mark that
+    /// its message is handled, where both are stored; else it is sent first.
     async fn plain(self) -> Result<Ended, Failure> {
         let cause = self.cause(false);
         let messages = self.body(&cause, None).await?;
@@ -213,7 +214,8 @@ pub(crate) async fn guarded<T>(
     limit: Duration,
     cancellation: &CancellationToken,
 ) -> Result<T, Failure> {
-    // Only what the handler itself shares can be seen half-done after a panic; its transaction is rolled back.
+    // Only what the handler itself shares can be seen half-done after a panic; its transaction is
+    // rolled back.
     let body = AssertUnwindSafe(body).catch_unwind();
     let body = tokio::time::timeout(limit, body);
     match cancellation.run_until_cancelled(body).await {

@@ -28,7 +28,6 @@ use crate::store::MessageStore;
 
 pub use self::builder::Builder;
 pub use self::bus::{Bus, Sending, Sent};
-pub use self::check::Problem;
 pub use self::enlisted::Enlisted;
 pub use self::queue_options::QueueOptions;
 
@@ -36,8 +35,9 @@ pub(crate) use self::builder::check_declarations;
 
 /// A running application.
 ///
-/// Dropping it ends it without draining, as a crash would: what is stored is recovered at the next start.
-/// Use [`run_until_shutdown`](Self::run_until_shutdown) or [`stop`](Self::stop) for an orderly end.
+/// Dropping it ends it without draining, as a crash would: what is stored is recovered at the next
+/// start. Use [`run_until_shutdown`](Self::run_until_shutdown) or [`stop`](Self::stop) for an
+/// orderly end.
 pub struct Jasper {
     core: Arc<Core>,
     bus: Bus,
@@ -64,8 +64,8 @@ impl Jasper {
         self.core.store.as_deref()
     }
 
-    /// Waits until there is nothing to handle now: nothing in memory, and nothing in the store but what is scheduled
-    /// for later. For programs that work off a batch, and for tests.
+    /// Waits until there is nothing to handle now: nothing in memory, and nothing in the store but
+    /// what is scheduled for later. For programs that work off a batch, and for tests.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -101,8 +101,8 @@ impl Jasper {
         }
     }
 
-    /// Stops in an orderly way: no new work begins, running handlers have the drain time-out to end, and what is
-    /// stored is given back for the next start or another node.
+    /// Stops in an orderly way: no new work begins, running handlers have the drain time-out to
+    /// end, and what is stored is given back for the next start or another node.
     ///
     /// # Errors
     /// The store failed; what was not given back is recovered when the lease runs out.

@@ -11,8 +11,9 @@ use sqlx::{
 
 /// Statements with their arguments, executed in order until one fails.
 ///
-/// The driver hands each query to a thread and waits for it, which costs more than most of our statements do; it
-/// runs all statements of one text in one such trip, and keeps them prepared under that text.
+/// The driver hands each query to a thread and waits for it, which costs more than most of our
+/// statements do; it runs all statements of one text in one such trip, and keeps them prepared
+/// under that text.
 #[derive(Default)]
 pub(super) struct Batch {
     sql: Cow<'static, str>,
@@ -36,7 +37,8 @@ impl Batch {
         batch
     }
 
-    /// Adds a statement. It may refer to its arguments by `?` only, in the order in which they are bound.
+    /// Adds a statement. It may refer to its arguments by `?` only, in the order in which they are
+    /// bound.
     pub(super) fn push(&mut self, sql: impl Into<Cow<'static, str>>) {
         if self.sql.is_empty() {
             self.sql = sql.into();

@@ -7,7 +7,8 @@ use super::rows;
 use super::settlement;
 use crate::store::{Committed, Completion, Settled, Stored};
 
-/// Writes the cascades and then, as the last thing, compares and sets the handled row, all in one trip.
+/// Writes the cascades and then, as the last thing, compares and sets the handled row, all in one
+/// trip.
 ///
 /// Where it answers [`Settled::Fenced`] the caller undoes all of it, and the handler's own rows.
 pub(super) async fn write(

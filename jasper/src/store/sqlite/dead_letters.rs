@@ -92,7 +92,8 @@ impl Write for Replay {
             let mut insert = Batch::of(REPLAY);
             bind_key(letter.id, &letter.destination, &mut insert)?;
             insert.run(connection).await?;
-            // Where the inbox has the message again, it came by itself, and the letter has no further use.
+            // Where the inbox has the message again, it came by itself, and the letter has no
+            // further use.
             replayed += delete(letter)?.changes(connection).await?;
         }
         Ok(replayed)

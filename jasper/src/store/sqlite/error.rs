@@ -15,7 +15,8 @@ mod code {
     pub(super) const CANNOT_OPEN: i32 = 14;
     pub(super) const NOT_A_DATABASE: i32 = 26;
 
-    /// The extended code for a shared-memory file that cannot grow, which is how a full disk may show.
+    /// The extended code for a shared-memory file that cannot grow, which is how a full disk may
+    /// show.
     pub(super) const IO_SHARED_MEMORY_SIZE: i32 = 4874;
 
     /// The low byte of an extended code is its primary code.

@@ -21,7 +21,8 @@ const NEWEST_VERSION: &str = "select coalesce(max(version), 0) from jasper_migra
 
 /// Brings the schema to the newest version.
 ///
-/// All in one write transaction, so that two processes that start at once do it one after the other.
+/// All in one write transaction, so that two processes that start at once do it one after the
+/// other.
 pub(super) async fn upgrade(
     connection: &mut SqliteConnection,
     place: &Place,

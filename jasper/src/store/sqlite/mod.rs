@@ -1,8 +1,8 @@
 //! The SQLite store: messages in the file that holds the user's own tables.
 //!
-//! One task writes, on one connection. What waits for it shares a transaction, each member in a savepoint of its
-//! own, so that one fsync serves many messages and one failure spoils only its own. A durable handler is such a
-//! member too: it borrows the connection for its turn.
+//! One task writes, on one connection. What waits for it shares a transaction, each member in a
+//! savepoint of its own, so that one fsync serves many messages and one failure spoils only its
+//! own. A durable handler is such a member too: it borrows the connection for its turn.
 
 mod admin;
 mod batch;
@@ -42,7 +42,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// The connections of the pool that [`SqliteStore::pool`] gives.
 const POOL_SIZE: u32 = 4;
 
-/// Statements that the writer keeps prepared: its own, each for several numbers of rows, and the handlers'.
+/// Statements that the writer keeps prepared: its own, each for several numbers of rows, and the
+/// handlers'.
 const STATEMENTS: usize = 512;
 
 impl Connection for SqliteConnection {}
@@ -83,11 +84,12 @@ impl SqliteStore {
 
     /// Opens a database with options of your own.
     ///
-    /// The store sets write-ahead logging, `synchronous = full` and foreign keys, and waits up to five seconds
-    /// for other processes.
+    /// The store sets write-ahead logging, `synchronous = full` and foreign keys, and waits up to
+    /// five seconds for other processes.
     ///
     /// # Errors
-    /// As [`open`](Self::open); also for a database in memory, which a pool of connections cannot share.
+    /// As [`open`](Self::open); also for a database in memory, which a pool of connections cannot
+    /// share.
     ///
     /// # Panics
     /// Outside of a tokio runtime.

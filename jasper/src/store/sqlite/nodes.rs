@@ -14,7 +14,8 @@ use super::writer::Write;
 use crate::envelope::time::{now, to_micros};
 use crate::store::{NodeLease, Nodes, Owner, StoreError};
 
-// SQLite has no clock of its own: the database's time is that of the machine on which it runs, which is ours.
+// SQLite has no clock of its own: the database's time is that of the machine on which it runs,
+// which is ours.
 
 const JOIN: &str = "insert into jasper_nodes (name, lease_until) values (?, ?) returning node";
 
@@ -26,7 +27,8 @@ const LEAVE: &str = "update jasper_nodes set lease_until = 0 where node = ?";
 
 const FORGET: &str = "delete from jasper_nodes where node = ? and lease_until <= ?";
 
-/// Also owners that were forgotten and wrote a row after that; found by stepping from one owner to the next.
+/// Also owners that were forgotten and wrote a row after that; found by stepping from one owner to
+/// the next.
 const EXPIRED: &str = "\
 with recursive
 receiving (owner) as (

@@ -5,10 +5,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-/// A lock file beside the database, held for as long as the store lives; the system frees it with the process.
+/// A lock file beside the database, held for as long as the store lives; the system frees it with
+/// the process.
 ///
-/// It is a file of its own, since SQLite's locks on the database file would be lost with any handle on that file
-/// that is closed.
+/// It is a file of its own, since SQLite's locks on the database file would be lost with any handle
+/// on that file that is closed.
 #[derive(Debug)]
 pub(super) struct Presence {
     path: PathBuf,
@@ -36,8 +37,8 @@ impl Presence {
 
     /// Takes the lock, alone if nobody has it, and then keeps it together with others.
     ///
-    /// To be called within a write transaction of the database: between the two steps the lock is free for a
-    /// moment, in which another process that joins would think itself alone.
+    /// To be called within a write transaction of the database: between the two steps the lock is
+    /// free for a moment, in which another process that joins would think itself alone.
     pub(super) fn announce(&self) -> io::Result<Others> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         if held.is_some() {

@@ -14,7 +14,8 @@ use crate::envelope::time::to_micros;
 use crate::envelope::{Address, Envelope, MessageId};
 use crate::store::{Incoming, Outgoing, Ownership, Placement, Stored};
 
-/// The most rows in one insert. Each number of rows is a statement of its own in the driver's cache.
+/// The most rows in one insert. Each number of rows is a statement of its own in the driver's
+/// cache.
 pub(super) const ROWS_PER_INSERT: usize = 32;
 
 /// The owner of a row that nobody owns.

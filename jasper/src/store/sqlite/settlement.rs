@@ -99,7 +99,8 @@ fn push(settlement: &Settlement, batch: &mut Batch) -> sqlx::Result<()> {
     }
 }
 
-/// Adds the statements of which one ends a row that its owner has handled; neither does where it is fenced.
+/// Adds the statements of which one ends a row that its owner has handled; neither does where it is
+/// fenced.
 pub(super) fn push_handled(row: &Ownership, batch: &mut Batch) -> sqlx::Result<()> {
     batch.push(DELETE_HANDLED);
     bind_ownership(row, batch)?;

@@ -14,7 +14,8 @@ use crate::store::{Settled, StoreError};
 /// The most members of one group.
 const MEMBERS: usize = 256;
 
-/// After this long a group takes no more members, so that the first does not wait for ever for its answer.
+/// After this long a group takes no more members, so that the first does not wait for ever for its
+/// answer.
 const LENGTH: Duration = Duration::from_millis(25);
 
 /// A handler that holds the connection for this long is named, as everybody waits for it.
@@ -22,7 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// One open transaction. Nobody is answered before it is committed.
 ///
-/// Each step takes the group and gives it back, or gives back why it is lost: a group that is lost cannot be used.
+/// Each step takes the group and gives it back, or gives back why it is lost: a group that is lost
+/// cannot be used.
 pub(super) struct Group {
     session: Session,
     place: Place,
@@ -48,7 +50,8 @@ impl Group {
         }
     }
 
-    /// Serves this request and all that wait, commits and answers. Gives back the connection if it is still good.
+    /// Serves this request and all that wait, commits and answers. Gives back the connection if it
+    /// is still good.
     pub(super) async fn serve(
         self,
         first: Request,

@@ -64,9 +64,9 @@ enum Savepoint {
 impl Session {
     /// Takes a connection for writing.
     ///
-    /// A commit that is not ours is a handler that executed `commit`, or a statement after SQLite undid the whole
-    /// transaction: either would commit half of what belongs together, so it is turned into a rollback, which
-    /// the next use of the savepoint detects.
+    /// A commit that is not ours is a handler that executed `commit`, or a statement after SQLite
+    /// undid the whole transaction: either would commit half of what belongs together, so it is
+    /// turned into a rollback, which the next use of the savepoint detects.
     async fn new(mut connection: SqliteConnection) -> sqlx::Result<Self> {
         let may_commit = Arc::new(AtomicBool::new(false));
         let ours = Arc::clone(&may_commit);
@@ -83,10 +83,12 @@ impl Session {
         Ok(session)
     }
 
-    /// Lets the driver count one open transaction for as long as it lives, so that a `begin` of a handler nests.
+    /// Lets the driver count one open transaction for as long as it lives, so that a `begin` of a
+    /// handler nests.
     ///
-    /// The driver only counts what its own guards begin and end. The outer transactions of all groups are begun
-    /// and ended in plain SQL, beside savepoints in the same trip, and stand for the one that is counted here.
+    /// The driver only counts what its own guards begin and end. The outer transactions of all
+    /// groups are begun and ended in plain SQL, beside savepoints in the same trip, and stand
+    /// for the one that is counted here.
     async fn count_outer_transaction(&mut self) -> sqlx::Result<()> {
         std::mem::forget(self.connection.begin().await?);
         self.execute(ROLLBACK).await
