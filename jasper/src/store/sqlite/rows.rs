@@ -187,9 +187,10 @@ pub(super) async fn insert<R: Insert>(
     stored(rows, &mut ran.into_iter())
 }
 
-/// A whole column of microseconds.
+/// Microseconds as a column holds them, few enough that a sum with the present is not too large.
 pub(super) fn micros(duration: Duration) -> i64 {
-    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+    const MOST: i64 = i64::MAX / 2;
+    i64::try_from(duration.as_micros()).map_or(MOST, |micros| micros.min(MOST))
 }
 
 pub(super) fn message_id(row: &SqliteRow, column: usize) -> sqlx::Result<MessageId> {

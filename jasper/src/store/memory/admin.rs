@@ -1,0 +1,43 @@
+//! Housekeeping in memory.
+
+use futures_util::future::BoxFuture;
+
+use super::MemoryStore;
+use super::state::Status;
+use crate::envelope::time;
+use crate::store::{Counts, StoreAdmin, StoreError};
+
+impl StoreAdmin for MemoryStore {
+    fn prepare(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.with(|_state| ())
+    }
+
+    fn counts(&self) -> BoxFuture<'_, Result<Counts, StoreError>> {
+        self.with(|state| {
+            let now = time::now();
+            let mut counts = Counts {
+                outgoing: state.outgoing.len() as u64,
+                dead_letters: state.dead_letters.len() as u64,
+                ..Counts::default()
+            };
+            for row in state.incoming.values() {
+                match row.status {
+                    Status::Handled(_) => counts.handled += 1,
+                    Status::Scheduled(due_at) if due_at > now => counts.scheduled += 1,
+                    Status::Scheduled(_) | Status::Unowned | Status::Owned(_) => {
+                        counts.incoming += 1;
+                    }
+                }
+            }
+            counts
+        })
+    }
+
+    fn clear(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.with(|state| {
+            state.incoming.clear();
+            state.outgoing.clear();
+            state.dead_letters.clear();
+        })
+    }
+}

@@ -1,0 +1,83 @@
+//! Dead letters in memory.
+
+use std::cmp::Reverse;
+
+use futures_util::future::BoxFuture;
+
+use super::MemoryStore;
+use super::state::{BuriedRow, IncomingRow, State, Status};
+use crate::envelope::{Envelope, time};
+use crate::store::{DeadLetter, DeadLetterId, DeadLetterQuery, DeadLetters, StoreError};
+
+impl DeadLetters for MemoryStore {
+    fn list(&self, query: DeadLetterQuery) -> BoxFuture<'_, Result<Vec<DeadLetter>, StoreError>> {
+        self.with(move |state| {
+            let mut rows: Vec<&BuriedRow> = state
+                .dead_letters
+                .values()
+                .filter(|row| selects(&query, &row.letter))
+                .collect();
+            rows.sort_unstable_by_key(|row| Reverse((row.letter.buried_at, row.sequence)));
+            let newest = rows.into_iter().take(query.limit);
+            newest.map(|row| row.letter.clone()).collect()
+        })
+    }
+
+    fn replay(&self, ids: Vec<DeadLetterId>) -> BoxFuture<'_, Result<u64, StoreError>> {
+        self.with(move |state| {
+            let replayed = ids.into_iter().filter_map(|id| replay(state, id));
+            replayed.count() as u64
+        })
+    }
+
+    fn discard(&self, ids: Vec<DeadLetterId>) -> BoxFuture<'_, Result<u64, StoreError>> {
+        self.with(move |state| {
+            let discarded = ids.into_iter().filter_map(|id| {
+                let DeadLetterId { id, destination } = id;
+                state.dead_letters.remove(&(id, destination))
+            });
+            discarded.count() as u64
+        })
+    }
+
+    fn store(&self, letter: DeadLetter) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.with(move |state| {
+            let buried_at = time::now();
+            state.bury(
+                DeadLetter {
+                    buried_at,
+                    ..letter
+                },
+                None,
+            );
+        })
+    }
+}
+
+fn selects(query: &DeadLetterQuery, letter: &DeadLetter) -> bool {
+    query.reason.is_none_or(|reason| reason == letter.reason)
+        && query
+            .message_type
+            .as_ref()
+            .is_none_or(|message_type| *message_type == letter.message_type)
+}
+
+fn replay(state: &mut State, id: DeadLetterId) -> Option<()> {
+    let key = (id.id, id.destination);
+    let BuriedRow { letter, keep, .. } = state.dead_letters.remove(&key)?;
+    let sent_at = match Envelope::from_bytes(&letter.body) {
+        Ok(envelope) => envelope.sent_at,
+        Err(_unreadable) => letter.buried_at,
+    };
+    let row = IncomingRow {
+        status: Status::Unowned,
+        age: (sent_at, state.next()),
+        attempts: 0,
+        message_type: letter.message_type,
+        body: letter.body,
+        keep,
+    };
+    // Where the inbox has the message again, it came by itself, and the letter has no further use.
+    state.insert_incoming_row(key, row);
+    Some(())
+}

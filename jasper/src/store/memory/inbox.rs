@@ -1,0 +1,186 @@
+//! The inbox in memory.
+
+use std::any::Any;
+use std::time::SystemTime;
+
+use futures_util::future::BoxFuture;
+
+use super::state::{Age, Key, State, Status, key};
+use super::{MemoryStore, no_connection};
+use crate::envelope::{Envelope, time};
+use crate::store::{
+    ClaimRequest, Claimed, DeadLetter, DeadLetterId, DeadLetterReason, Inbox, Incoming, Owner,
+    Ownership, Settled, Settlement, StoreError, Stored,
+};
+
+impl Inbox for MemoryStore {
+    fn store(&self, rows: Vec<Incoming>) -> BoxFuture<'_, Result<Vec<Stored>, StoreError>> {
+        self.with(|state| {
+            rows.into_iter()
+                .map(|row| state.insert_incoming(row))
+                .collect()
+        })
+    }
+
+    fn store_within<'a>(
+        &'a self,
+        _connection: &'a mut (dyn Any + Send),
+        _rows: Vec<Incoming>,
+    ) -> BoxFuture<'a, Result<Vec<Stored>, StoreError>> {
+        no_connection()
+    }
+
+    fn claim(&self, request: ClaimRequest) -> BoxFuture<'_, Result<Vec<Claimed>, StoreError>> {
+        self.with(move |state| {
+            let claimable = claimable(state, &request);
+            claimable
+                .into_iter()
+                .map(|(_age, key)| take(state, key, request.owner))
+                .collect()
+        })
+    }
+
+    fn settle(
+        &self,
+        settlements: Vec<Settlement>,
+    ) -> BoxFuture<'_, Result<Vec<Settled>, StoreError>> {
+        self.with(move |state| {
+            let settlements = settlements.into_iter();
+            settlements
+                .map(|settlement| settle(state, settlement))
+                .collect()
+        })
+    }
+
+    fn release(&self, owner: Owner, limit: usize) -> BoxFuture<'_, Result<u64, StoreError>> {
+        self.with(move |state| {
+            let mut released = 0;
+            let rows = state.incoming.values_mut();
+            let owned = rows.filter(|row| row.status == Status::Owned(owner));
+            for row in owned.take(limit) {
+                row.status = Status::Unowned;
+                released += 1;
+            }
+            released
+        })
+    }
+
+    fn next_due(&self) -> BoxFuture<'_, Result<Option<SystemTime>, StoreError>> {
+        self.with(|state| {
+            let times = state.incoming.values().filter_map(|row| match row.status {
+                Status::Scheduled(due_at) => Some(due_at),
+                _ => None,
+            });
+            times.min()
+        })
+    }
+
+    fn purge_handled(&self, limit: usize) -> BoxFuture<'_, Result<u64, StoreError>> {
+        self.with(move |state| {
+            let now = time::now();
+            let over = |status| matches!(status, Status::Handled(until) if until <= now);
+            let rows = state.incoming.iter().filter(|(_, row)| over(row.status));
+            let keys: Vec<Key> = rows.take(limit).map(|(key, _)| key.clone()).collect();
+            for key in &keys {
+                state.incoming.remove(key);
+            }
+            keys.len() as u64
+        })
+    }
+}
+
+/// The oldest rows that anybody may take.
+fn claimable(state: &State, request: &ClaimRequest) -> Vec<(Age, Key)> {
+    let now = time::now();
+    let free = |status| match status {
+        Status::Unowned => true,
+        Status::Scheduled(due_at) => due_at <= now,
+        Status::Owned(_) | Status::Handled(_) => false,
+    };
+    let mut claimable: Vec<(Age, Key)> = state
+        .incoming
+        .iter()
+        .filter(|(_, row)| free(row.status))
+        .filter(|((_, place), _)| request.destinations.contains(place) != request.except)
+        .map(|(key, row)| (row.age, key.clone()))
+        .collect();
+    claimable.sort_unstable_by_key(|(age, _)| *age);
+    claimable.truncate(request.limit);
+    claimable
+}
+
+fn take(state: &mut State, key: Key, owner: Owner) -> Claimed {
+    let row = state
+        .incoming
+        .get_mut(&key)
+        .expect("a row that was found under this lock is still there");
+    let first_attempt = row.attempts == 0;
+    row.status = Status::Owned(owner);
+    row.attempts = row.attempts.max(1);
+    let attempts = row.attempts;
+    let envelope = Envelope::from_bytes(&row.body);
+    let (id, destination) = key;
+    Claimed {
+        ownership: Ownership {
+            id,
+            destination,
+            owner,
+            attempts,
+        },
+        envelope: envelope.map(|envelope| Envelope {
+            attempts,
+            ..envelope
+        }),
+        first_attempt,
+    }
+}
+
+fn settle(state: &mut State, settlement: Settlement) -> Settled {
+    let Some(row) = state.held(settlement.ownership()) else {
+        return Settled::Fenced;
+    };
+    match settlement {
+        Settlement::Handled(by) => {
+            state.handled(&by);
+        }
+        Settlement::Attempt(_) => row.attempts += 1,
+        Settlement::Schedule(_, due_at) => row.status = Status::Scheduled(due_at),
+        Settlement::Release { ran, .. } => {
+            row.status = Status::Unowned;
+            row.attempts = row.attempts.saturating_sub(u32::from(!ran));
+        }
+        Settlement::Bury {
+            ownership,
+            reason,
+            error_type,
+            error_message,
+        } => bury(state, &ownership, reason, error_type, error_message),
+    }
+    Settled::Done
+}
+
+fn bury(
+    state: &mut State,
+    by: &Ownership,
+    reason: DeadLetterReason,
+    error_type: String,
+    error_message: String,
+) {
+    let Some(row) = state.incoming.remove(&key(by)) else {
+        return;
+    };
+    let letter = DeadLetter {
+        id: DeadLetterId {
+            id: by.id,
+            destination: by.destination.clone(),
+        },
+        reason,
+        message_type: row.message_type,
+        error_type,
+        error_message,
+        attempts: row.attempts,
+        body: row.body,
+        buried_at: time::now(),
+    };
+    state.bury(letter, row.keep);
+}

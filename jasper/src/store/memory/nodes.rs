@@ -1,0 +1,73 @@
+//! Nodes in memory: all of one process.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+
+use super::MemoryStore;
+use super::state::{Status, after};
+use crate::envelope::time;
+use crate::store::{NodeLease, Nodes, Owner, StoreError};
+
+impl Nodes for MemoryStore {
+    fn join(&self, _name: &str, lease: Duration) -> BoxFuture<'_, Result<NodeLease, StoreError>> {
+        self.with(move |state| {
+            state.last_node += 1;
+            let owner = Owner::new(state.last_node);
+            state.nodes.insert(owner, after(lease));
+            NodeLease { owner, lease }
+        })
+    }
+
+    fn renew(&self, owner: Owner, lease: Duration) -> BoxFuture<'_, Result<bool, StoreError>> {
+        self.with(move |state| {
+            let now = time::now();
+            match state.nodes.get_mut(&owner) {
+                Some(until) if *until > now => {
+                    *until = after(lease);
+                    true
+                }
+                _ => false,
+            }
+        })
+    }
+
+    fn expired(&self) -> BoxFuture<'_, Result<Vec<Owner>, StoreError>> {
+        self.with(|state| {
+            let now = time::now();
+            let incoming = state.incoming.values().filter_map(|row| match row.status {
+                Status::Owned(owner) => Some(owner),
+                _ => None,
+            });
+            let outgoing = state.outgoing.values().filter_map(|row| row.owner);
+            // Also owners that were forgotten and wrote a row after that.
+            let forgotten = incoming
+                .chain(outgoing)
+                .filter(|owner| !state.nodes.contains_key(owner));
+            let nodes = state.nodes.iter();
+            let over = nodes
+                .filter(|(_, until)| **until <= now)
+                .map(|(owner, _)| *owner);
+            let gone: BTreeSet<Owner> = over.chain(forgotten).collect();
+            gone.into_iter().collect()
+        })
+    }
+
+    fn leave(&self, owner: Owner) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.with(move |state| {
+            if let Some(until) = state.nodes.get_mut(&owner) {
+                *until = time::from_micros(0);
+            }
+        })
+    }
+
+    fn forget(&self, owner: Owner) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.with(move |state| {
+            let now = time::now();
+            if state.nodes.get(&owner).is_some_and(|until| *until <= now) {
+                state.nodes.remove(&owner);
+            }
+        })
+    }
+}

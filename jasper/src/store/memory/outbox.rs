@@ -1,0 +1,111 @@
+//! The outbox in memory.
+
+use std::any::Any;
+use std::collections::BTreeSet;
+
+use futures_util::future::BoxFuture;
+
+use super::state::{Age, Key, State, key};
+use super::{MemoryStore, no_connection};
+use crate::envelope::{Address, Envelope};
+use crate::store::{Outbox, Outgoing, OutgoingSettlement, Owner, Settled, StoreError, Stored};
+
+impl Outbox for MemoryStore {
+    fn store(&self, rows: Vec<Outgoing>) -> BoxFuture<'_, Result<Vec<Stored>, StoreError>> {
+        self.with(|state| {
+            rows.into_iter()
+                .map(|row| state.insert_outgoing(row))
+                .collect()
+        })
+    }
+
+    fn store_within<'a>(
+        &'a self,
+        _connection: &'a mut (dyn Any + Send),
+        _rows: Vec<Outgoing>,
+    ) -> BoxFuture<'a, Result<Vec<Stored>, StoreError>> {
+        no_connection()
+    }
+
+    fn claim(
+        &self,
+        owner: Owner,
+        destination: &Address,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Envelope>, StoreError>> {
+        let destination = destination.clone();
+        self.with(move |state| {
+            let mut free: Vec<(Age, Key)> = state
+                .outgoing
+                .iter()
+                .filter(|((_, place), row)| *place == destination && row.owner.is_none())
+                .map(|(key, row)| (row.age, key.clone()))
+                .collect();
+            free.sort_unstable_by_key(|(age, _)| *age);
+            free.truncate(limit);
+            free.into_iter()
+                .filter_map(|(_, key)| take(state, &key, owner))
+                .collect()
+        })
+    }
+
+    fn settle(
+        &self,
+        settlements: Vec<OutgoingSettlement>,
+    ) -> BoxFuture<'_, Result<Vec<Settled>, StoreError>> {
+        self.with(move |state| {
+            settlements
+                .iter()
+                .map(|settlement| settle(state, settlement))
+                .collect()
+        })
+    }
+
+    fn release(&self, owner: Owner, limit: usize) -> BoxFuture<'_, Result<u64, StoreError>> {
+        self.with(move |state| {
+            let mut released = 0;
+            let rows = state.outgoing.values_mut();
+            for row in rows.filter(|row| row.owner == Some(owner)).take(limit) {
+                row.owner = None;
+                released += 1;
+            }
+            released
+        })
+    }
+
+    fn destinations(&self) -> BoxFuture<'_, Result<Vec<Address>, StoreError>> {
+        self.with(|state| {
+            let free = state.outgoing.iter().filter(|(_, row)| row.owner.is_none());
+            let places: BTreeSet<&Address> = free.map(|((_, place), _)| place).collect();
+            places.into_iter().cloned().collect()
+        })
+    }
+}
+
+fn take(state: &mut State, key: &Key, owner: Owner) -> Option<Envelope> {
+    let row = state.outgoing.get_mut(key)?;
+    row.owner = Some(owner);
+    Some(Envelope {
+        attempts: row.attempts,
+        ..row.envelope.clone()
+    })
+}
+
+fn settle(state: &mut State, settlement: &OutgoingSettlement) -> Settled {
+    let (OutgoingSettlement::Sent(by)
+    | OutgoingSettlement::Failed(by)
+    | OutgoingSettlement::Discarded(by)) = settlement;
+    let Some(row) = state.held_outgoing(by) else {
+        return Settled::Fenced;
+    };
+    match settlement {
+        OutgoingSettlement::Failed(_) => {
+            row.owner = None;
+            row.attempts += 1;
+        }
+        OutgoingSettlement::Sent(_) | OutgoingSettlement::Discarded(_) => {
+            state.outgoing.remove(&key(by));
+        }
+    }
+    Settled::Done
+}

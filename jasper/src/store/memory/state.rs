@@ -1,0 +1,171 @@
+//! What the store holds, and the rules by which rows change.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+
+use crate::envelope::{Address, Envelope, MessageId, time};
+use crate::store::{
+    DeadLetter, DeadLetterId, Incoming, Outgoing, Owner, Ownership, Placement, Stored,
+};
+
+/// Message id and destination.
+pub(super) type Key = (MessageId, Address);
+
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) incoming: HashMap<Key, IncomingRow>,
+    pub(super) outgoing: HashMap<Key, OutgoingRow>,
+    pub(super) dead_letters: HashMap<Key, BuriedRow>,
+    /// Each node with the end of its lease.
+    pub(super) nodes: BTreeMap<Owner, SystemTime>,
+    pub(super) last_node: i64,
+    /// Counts the rows that were ever stored, so that equally old ones keep their order.
+    sequence: u64,
+}
+
+/// Where a row stands in the order of age: by the time of sending, then as stored.
+pub(super) type Age = (SystemTime, u64);
+
+pub(super) struct IncomingRow {
+    pub(super) status: Status,
+    pub(super) age: Age,
+    pub(super) attempts: u32,
+    pub(super) message_type: String,
+    /// Empty once it is handled.
+    pub(super) body: Bytes,
+    pub(super) keep: Option<Duration>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Status {
+    Unowned,
+    Owned(Owner),
+    Scheduled(SystemTime),
+    /// Handled, and known until this time.
+    Handled(SystemTime),
+}
+
+pub(super) struct OutgoingRow {
+    pub(super) owner: Option<Owner>,
+    pub(super) age: Age,
+    pub(super) attempts: u32,
+    pub(super) envelope: Envelope,
+}
+
+pub(super) struct BuriedRow {
+    pub(super) letter: DeadLetter,
+    pub(super) sequence: u64,
+    pub(super) keep: Option<Duration>,
+}
+
+impl State {
+    /// The number of the next row.
+    pub(super) fn next(&mut self) -> u64 {
+        self.sequence += 1;
+        self.sequence
+    }
+
+    pub(super) fn insert_incoming(&mut self, row: Incoming) -> Stored {
+        let sequence = self.next();
+        let Incoming {
+            envelope,
+            placement,
+            keep,
+        } = row;
+        let key = (envelope.id, envelope.destination.clone());
+        let status = match placement {
+            Placement::Owned(owner) => Status::Owned(owner),
+            Placement::Unowned => Status::Unowned,
+            Placement::Scheduled(due_at) => Status::Scheduled(due_at),
+        };
+        self.insert_incoming_row(
+            key,
+            IncomingRow {
+                status,
+                age: (envelope.sent_at, sequence),
+                attempts: envelope.attempts,
+                message_type: envelope.message_type.to_string(),
+                body: envelope.to_bytes(),
+                keep,
+            },
+        )
+    }
+
+    pub(super) fn insert_incoming_row(&mut self, key: Key, row: IncomingRow) -> Stored {
+        if self.incoming.contains_key(&key) {
+            return Stored::Duplicate;
+        }
+        self.incoming.insert(key, row);
+        Stored::New
+    }
+
+    pub(super) fn insert_outgoing(&mut self, row: Outgoing) -> Stored {
+        let sequence = self.next();
+        let Outgoing { envelope, owner } = row;
+        let key = (envelope.id, envelope.destination.clone());
+        if self.outgoing.contains_key(&key) {
+            return Stored::Duplicate;
+        }
+        let row = OutgoingRow {
+            owner,
+            age: (envelope.sent_at, sequence),
+            attempts: envelope.attempts,
+            envelope,
+        };
+        self.outgoing.insert(key, row);
+        Stored::New
+    }
+
+    /// The row that is held as this says, or nothing: the caller is fenced.
+    pub(super) fn held(&mut self, by: &Ownership) -> Option<&mut IncomingRow> {
+        self.incoming
+            .get_mut(&key(by))
+            .filter(|row| row.status == Status::Owned(by.owner) && row.attempts == by.attempts)
+    }
+
+    /// The outgoing row that is held as this says.
+    pub(super) fn held_outgoing(&mut self, by: &Ownership) -> Option<&mut OutgoingRow> {
+        self.outgoing
+            .get_mut(&key(by))
+            .filter(|row| row.owner == Some(by.owner) && row.attempts == by.attempts)
+    }
+
+    /// Ends a held row as handled; says whether it was held.
+    pub(super) fn handled(&mut self, by: &Ownership) -> bool {
+        let Some(row) = self.held(by) else {
+            return false;
+        };
+        match row.keep {
+            Some(keep) => {
+                row.status = Status::Handled(after(keep));
+                row.body = Bytes::new();
+            }
+            None => drop(self.incoming.remove(&key(by))),
+        }
+        true
+    }
+
+    /// Keeps a letter in place of an older one with its key.
+    pub(super) fn bury(&mut self, letter: DeadLetter, keep: Option<Duration>) {
+        let sequence = self.next();
+        let DeadLetterId { id, destination } = letter.id.clone();
+        let row = BuriedRow {
+            letter,
+            sequence,
+            keep,
+        };
+        self.dead_letters.insert((id, destination), row);
+    }
+}
+
+pub(super) fn key(of: &Ownership) -> Key {
+    (of.id, of.destination.clone())
+}
+
+/// The time that lies so far ahead, or as far as a table can hold.
+pub(super) fn after(duration: Duration) -> SystemTime {
+    let micros = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
+    time::from_micros(time::to_micros(time::now()).saturating_add(micros))
+}
