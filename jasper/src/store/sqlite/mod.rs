@@ -87,14 +87,8 @@ impl SqliteStore {
     /// The store sets write-ahead logging, `synchronous = full` and foreign keys, and waits up to
     /// five seconds for other processes.
     ///
-<<<<<<< HEAD
-    /// # Errors
-    /// As [`open`](Self::open); also for a database in memory, which a pool of connections cannot
-    /// share.
-=======
     /// # Errors As [`open`](Self::open); also for a database in memory, which a pool of connections
     /// cannot share.
->>>>>>> store
     ///
     /// # Panics
     /// Outside of a tokio runtime.

@@ -87,13 +87,8 @@ impl Session {
     /// handler nests.
     ///
     /// The driver only counts what its own guards begin and end. The outer transactions of all
-<<<<<<< HEAD
-    /// groups are begun and ended in plain SQL, beside savepoints in the same trip, and stand
-    /// for the one that is counted here.
-=======
     /// groups are begun and ended in plain SQL, beside savepoints in the same trip, and stand for
     /// the one that is counted here.
->>>>>>> store
     async fn count_outer_transaction(&mut self) -> sqlx::Result<()> {
         std::mem::forget(self.connection.begin().await?);
         self.execute(ROLLBACK).await
