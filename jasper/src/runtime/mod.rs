@@ -73,6 +73,7 @@ impl Jasper {
     /// # Cancel safety
     /// Yes.
     pub async fn until_idle(&self) -> Result<(), Error> {
+        let mut rounds = self.core.rounds.subscribe();
         loop {
             self.core.activity.idle().await;
             let Some(store) = &self.core.store else {
@@ -82,9 +83,11 @@ impl Jasper {
             if counts.incoming == 0 && self.core.activity.count() == 0 {
                 return Ok(());
             }
+            // What the store still holds comes into memory with the pager's next round, or is with another node.
             self.core.pager.notify_one();
-            // What the store still holds is either on its way into memory or with another node.
-            tokio::time::sleep(self.core.settings.poll / 50).await;
+            if rounds.changed().await.is_err() {
+                return Ok(());
+            }
         }
     }
 

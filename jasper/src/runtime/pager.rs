@@ -32,6 +32,7 @@ pub(crate) async fn page(core: Arc<Core>, store: Arc<dyn MessageStore>) {
                 pager.core.settings.poll
             }
         };
+        pager.core.rounds.send_modify(|rounds| *rounds += 1);
     }
 }
 
