@@ -20,7 +20,6 @@ pub struct Enlisted<'tx> {
     core: Arc<Core>,
     cause: Option<Arc<Cause>>,
     connection: &'tx mut (dyn Any + Send),
-    wrote: bool,
 }
 
 impl<'tx> Enlisted<'tx> {
@@ -33,7 +32,6 @@ impl<'tx> Enlisted<'tx> {
             core,
             cause,
             connection,
-            wrote: false,
         }
     }
 
@@ -95,19 +93,10 @@ impl<'tx> Enlisted<'tx> {
             Err(StoreError::WrongConnection { .. }) => return Err(SendError::ForeignTransaction),
             Err(error) => return Err(error.into()),
         };
-        self.wrote = true;
+        // The commit is still to come; looking goes on for as long as an ordinary poll takes.
+        self.core.look_soon();
         let duplicate = !stored.is_empty() && stored.iter().all(|s| *s == Stored::Duplicate);
         Ok(Sent { duplicate })
-    }
-}
-
-impl Drop for Enlisted<'_> {
-    /// The commit comes after the borrow of the transaction ends, so this is the time to begin
-    /// looking.
-    fn drop(&mut self) {
-        if self.wrote {
-            self.core.look_soon();
-        }
     }
 }
 
