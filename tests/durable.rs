@@ -1,16 +1,16 @@
 //! What `#[durable]` promises, on SQLite: rows, messages and the mark that a message is handled are one.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use jasper::prelude::*;
 use jasper::runtime::Builder;
 use jasper::store::{DeadLetterQuery, DeadLetterReason, MessageStore};
-use jasper::{InvokeError, SendError};
+use jasper::{InvokeError, QueueOptions, SendError};
 use serde::{Deserialize, Serialize};
-use sqlx::{SqliteConnection, query, query_scalar};
+use sqlx::{SqliteConnection, query, query_as, query_scalar};
 use tempfile::TempDir;
 use tests::Journal;
+use tokio::sync::Semaphore;
 
 #[derive(Command, Serialize, Deserialize)]
 #[command(reply = i64)]
@@ -184,20 +184,21 @@ async fn what_a_crash_leaves_is_handled_at_the_next_start() {
 async fn what_is_stopped_in_order_is_handed_on_without_a_lost_attempt() {
     let fixture = Fixture::new();
     let store = fixture.store().await;
-    let app = Jasper::builder().store(store.clone()).handler::<wait>().state(fixture.journal.clone());
-    let app = app.start().await.unwrap();
+    let gate = Arc::new(Semaphore::new(0));
+    let app = Jasper::builder().store(store.clone()).handler::<wait>();
+    let app = app.state(fixture.journal.clone()).state(Arc::clone(&gate));
+    let app = app.queue("wait", QueueOptions::new().durable()).start().await.unwrap();
     for number in 0..20 {
         app.bus().send(Wait { number }).await.unwrap();
     }
     fixture.journal.wait_for("begun").await;
-    app.stop().await.unwrap();
-    let counts = store.admin().counts().await.unwrap();
-    let attempts = query_scalar("select max(attempts) from jasper_incoming where attempts = 0");
-    let attempts: Option<i64> = attempts.fetch_one(store.pool()).await.unwrap();
-    assert_eq!((counts.incoming, attempts), (19, Some(0)));
-    let owned = query_scalar("select count(*) from jasper_incoming where owner <> 0");
-    let owned: i64 = owned.fetch_one(store.pool()).await.unwrap();
-    assert_eq!(owned, 0);
+    // The stop begins before the only running handler can end, and waits for it.
+    let (stopped, ()) = tokio::join!(app.stop(), async { gate.add_permits(20) });
+    stopped.unwrap();
+    assert_eq!(fixture.journal.notes(), ["begun", "done 0"]);
+    let rows = query_as("select owner, attempts, count(*) from jasper_incoming group by 1, 2");
+    let rows: Vec<(i64, i64, i64)> = rows.fetch_all(store.pool()).await.unwrap();
+    assert_eq!(rows, [(0, 0, 19)]);
 }
 
 #[derive(Command, Serialize, Deserialize)]
@@ -205,13 +206,13 @@ struct Wait {
     number: usize,
 }
 
-/// Ends when the application begins to stop.
 #[handler(queue = "wait", concurrency = 1)]
-#[durable]
-async fn wait(cmd: Wait, journal: State<Journal>) {
+async fn wait(cmd: Wait, gate: State<Arc<Semaphore>>, journal: State<Journal>) {
     journal.note("begun");
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    journal.note(format!("done {}", cmd.number));
+    if let Ok(permit) = gate.acquire().await {
+        permit.forget();
+        journal.note(format!("done {}", cmd.number));
+    }
 }
 
 #[tokio::test]

@@ -76,7 +76,7 @@ impl fmt::Debug for StartupProblems {
 impl std::error::Error for StartupProblems {}
 
 /// Why a message was not accepted. Nothing of it was kept.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
     /// The codec cannot express the message.
@@ -125,7 +125,7 @@ pub enum SendError {
 
 /// Why an invoked command gave no reply. Its effects in the database, if its handler is durable,
 /// are undone.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum InvokeError {
     /// The handler failed.
@@ -159,4 +159,18 @@ pub enum InvokeError {
         /// The invoked handler.
         handler: &'static str,
     },
+}
+
+/// In words, as a `main` that returns the error prints it so.
+impl fmt::Debug for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// In words, as a `main` that returns the error prints it so.
+impl fmt::Debug for InvokeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
