@@ -7,3 +7,5 @@ pub use crate::handler::{
     Delayed, DeliveryOptions, HandlerError, MessageExt, Reply, State, Terminal, To, With,
 };
 pub use crate::runtime::{Bus, Jasper};
+#[cfg(feature = "macros")]
+pub use jasper_macros::{Command, Event, durable, handler};

@@ -1,5 +1,6 @@
 //! What a handler may return: messages to send, alone or within `Result`, `Option`, `Vec` and tuples.
 
+use std::marker::PhantomData;
 use std::time::Duration;
 
 use super::{Cascades, DeliveryOptions, HandlerContext, HandlerError, IntoHandlerError};
@@ -225,10 +226,16 @@ where
     note = "declare it with `#[command(reply = …)]`, or return `Reply(value)` of the declared type, alone or as \
             the first of a tuple"
 )]
-pub trait ReplyOf<M: Message> {
+pub trait ReplyOf<M: Message, Kind = <M as Message>::Kind> {
     /// The same value as the declared type.
     fn into_reply(self) -> M::Reply;
 }
+
+/// Not public API. The proof for a single message, with the kind that its derive gives it: a type that derives both
+/// `Command` and `Event` then has two impls of `Message`, which is one error, and of nothing else.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Leaf<Kind, Proof>(PhantomData<(Kind, Proof)>);
 
 /// Used by generated code: the messages of a handler's return value go into the context, its reply comes back.
 #[doc(hidden)]

@@ -7,6 +7,7 @@ mod error;
 mod extract;
 mod options;
 mod outgoing;
+mod proof;
 mod registration;
 
 use std::future::Future;
@@ -22,9 +23,11 @@ pub use self::outgoing::{Cascades, OutgoingMessage};
 pub use self::registration::{HandlerRegistration, RunError, RunFn};
 
 #[doc(hidden)]
-pub use self::cascade::settle;
+pub use self::cascade::{Leaf, settle};
 #[doc(hidden)]
 pub use self::erased::run;
+#[doc(hidden)]
+pub use self::proof::{Holds, Marker, Proven};
 
 /// One annotated function, under the marker type that `#[handler]` emits beside it.
 ///
