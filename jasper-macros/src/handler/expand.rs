@@ -92,6 +92,7 @@ fn handled_impl(model: &Model<'_>, message: &Type) -> TokenStream {
     let marker = marker_ident(model);
     let message = shown_at(place, message.to_token_stream());
     quote_spanned! {place=>
+        #[diagnostic::do_not_recommend]
         impl #private::Handled<#marker> for #message {}
     }
 }
@@ -267,15 +268,21 @@ fn connection(connection: &Type, cx: &Ident) -> TokenStream {
     quote_spanned!(span=> #cx.connection::<#connection>())
 }
 
-/// Spanned at the return type, where the compiler reports what cannot be returned or has no handler.
+/// Spanned at the return type, where the compiler reports what cannot be returned or has no handler; in a call it would
+/// report that at the argument.
 fn settled(model: &Model<'_>, subject: &TokenStream, cx: &Ident) -> TokenStream {
     let (first, last) = match model.output() {
         Some(output) => ends(&output.to_token_stream()),
         None => (model.place(), model.place()),
     };
+    let place = generated_at(first);
     let private = private(first);
-    let arguments = quote_spanned!(last=> (output, #cx));
-    quote_spanned!(first=> #private::settle::<#subject, _, _> #arguments)
+    let open = quote_spanned!(first=> #private::settle::<#subject, _, _);
+    let path = quote_spanned!(last=> #open>);
+    quote_spanned! {place=>
+        let settle = #path;
+        settle(output, #cx)
+    }
 }
 
 fn submission(model: &Model<'_>) -> TokenStream {

@@ -76,10 +76,9 @@ fn cascade_impl(model: &Model) -> TokenStream {
     let ident = &model.ident;
     let kind = kind_type(model, place);
     quote_spanned! {place=>
-        #[automatically_derived]
-        impl<Proof> #private::Cascade<#private::Leaf<#kind, Proof>> for #ident
+        impl<OneHandler> #private::Cascade<#private::Leaf<#kind, OneHandler>> for #ident
         where
-            #kind: #private::Reaches<#ident, Proof>,
+            #kind: #private::Reaches<#ident, OneHandler>,
         {
             type Reply = ();
 
@@ -94,20 +93,22 @@ fn cascade_impl(model: &Model) -> TokenStream {
     }
 }
 
+/// Its head is shown as if the user had written it: the compiler points there when a handler answers wrongly.
 fn reply_impl(model: &Model) -> TokenStream {
-    let place = generated_at(model.ident.span());
-    let private = private(place);
+    let shown = model.ident.span();
+    let place = generated_at(shown);
+    let private = private(shown);
     let ident = &model.ident;
-    let kind = kind_type(model, place);
-    let reply = shown_at(place, model.reply.to_token_stream());
-    quote_spanned! {place=>
-        #[automatically_derived]
-        impl #private::ReplyOf<#ident, #kind> for #reply {
+    let kind = kind_type(model, shown);
+    let reply = shown_at(shown, model.reply.to_token_stream());
+    let body = quote_spanned! {place=>
+        {
             fn into_reply(self) -> Self {
                 self
             }
         }
-    }
+    };
+    quote_spanned!(shown=> impl #private::ReplyOf<#ident, #kind> for #reply #body)
 }
 
 fn registration(model: &Model) -> TokenStream {
