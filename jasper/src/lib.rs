@@ -15,17 +15,31 @@ pub mod telemetry;
 pub use error::{Error, InvokeError, Problem, SendError, StartupProblems};
 pub use runtime::{Bus, Jasper, QueueOptions};
 
+#[cfg(feature = "macros")]
+pub use jasper_macros::{Command, Event, durable, handler};
+
 pub use handler::{
     Cascade, Delayed, DeliveryOptions, HandlerError, MessageExt, Reply, State, Terminal, To, With,
 };
 pub use message::Message;
+
+/// Keeps the handlers of the named crates in the program: `jasper::handlers_of!(orders, billing);`, in the binary.
+///
+/// A linker leaves out a crate that nothing names, and its handlers with it, in silence. A crate of which the program
+/// uses anything else is kept anyway; this is for those that hold handlers only.
+#[macro_export]
+macro_rules! handlers_of {
+    ($($handlers:ident),+ $(,)?) => {
+        $(use $handlers as _;)+
+    };
+}
 
 /// Not public API. Used by generated code.
 #[doc(hidden)]
 pub mod __private {
     pub use crate::handler::{
         Cascade, Cascades, DeliveryOptions, FromContext, Handler, HandlerContext, HandlerError,
-        HandlerRegistration, ReplyOf, run, settle,
+        HandlerRegistration, Holds, Leaf, Marker, Proven, ReplyOf, run, settle,
     };
     pub use crate::message::{
         Message, MessageKind, MessageRegistration, MessageType, SourceLocation, kind,

@@ -9,3 +9,5 @@ pub use crate::handler::{
 pub use crate::runtime::{Bus, Jasper};
 #[cfg(feature = "sqlite")]
 pub use crate::store::sqlite::SqliteStore;
+#[cfg(feature = "macros")]
+pub use jasper_macros::{Command, Event, durable, handler};

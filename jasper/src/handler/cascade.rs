@@ -1,6 +1,7 @@
 //! What a handler may return: messages to send, alone or within `Result`, `Option`, `Vec` and
 //! tuples.
 
+use std::marker::PhantomData;
 use std::time::Duration;
 
 use super::{Cascades, DeliveryOptions, HandlerContext, HandlerError, IntoHandlerError};
@@ -205,45 +206,59 @@ pub trait MessageExt: Message + Sized {
 
 impl<M: Message> MessageExt for M {}
 
-/// Wraps the return type in the macro's probe: rustc prints the root's words where root and leaf
-/// are one type, so the root must not be the leaf.
-#[derive(Debug)]
-pub struct Returned<T>(pub T);
-
-impl<T, P> Cascade<P> for Returned<T>
-where
-    T: Cascade<P>,
-{
-    type Reply = T::Reply;
-
-    fn collect(self, cascades: &mut Cascades<'_>) -> Result<Self::Reply, HandlerError> {
-        self.0.collect(cascades)
-    }
-}
-
-/// A type that answers `Bus::invoke` of the command `M`. The derive emits it for the declared
-/// reply.
+/// A type that answers `Bus::invoke` of the command `M`. The derive emits it for the declared reply.
 #[diagnostic::on_unimplemented(
     message = "the handler answers with `{Self}`, which is not the reply that `{M}` declares",
     label = "not the declared reply",
     note = "declare it with `#[command(reply = …)]`, or return `Reply(value)` of the declared type, alone or as \
             the first of a tuple"
 )]
-pub trait ReplyOf<M: Message> {
+pub trait ReplyOf<M: Message, Kind = <M as Message>::Kind> {
     /// The same value as the declared type.
     fn into_reply(self) -> M::Reply;
 }
 
-/// Used by generated code: the messages of a handler's return value go into the context, its reply
-/// comes back.
+/// Not public API. The proof for a single message, with the kind that its derive gives it: a type that derives both
+/// `Command` and `Event` then has two impls of `Message`, which is one error, and of nothing else.
 #[doc(hidden)]
-pub fn settle<M, T, P>(output: T, cx: &mut HandlerContext<'_>) -> Result<M::Reply, HandlerError>
+#[derive(Debug)]
+pub struct Leaf<Kind, Proof>(PhantomData<(Kind, Proof)>);
+
+/// Not public API. The return value of a handler on its way into the context.
+///
+/// rustc prints the words of the requirement that it started from where that and the one that failed are of one type,
+/// so a message is not asked about directly but within this.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Returned<T>(pub T);
+
+/// Not public API. A return value that the handler of `M` may have.
+#[doc(hidden)]
+pub trait Settles<M: Message, OneHandler> {
+    /// The messages of the value go into `cascades`, its reply comes back.
+    fn settle(self, cascades: &mut Cascades<'_>) -> Result<M::Reply, HandlerError>;
+}
+
+impl<M, T, OneHandler> Settles<M, OneHandler> for Returned<T>
 where
     M: Message,
-    Returned<T>: Cascade<P>,
-    <Returned<T> as Cascade<P>>::Reply: ReplyOf<M>,
+    T: Cascade<OneHandler>,
+    T::Reply: ReplyOf<M>,
 {
-    Returned(output)
-        .collect(cx.cascades())
-        .map(ReplyOf::into_reply)
+    fn settle(self, cascades: &mut Cascades<'_>) -> Result<M::Reply, HandlerError> {
+        self.0.collect(cascades).map(ReplyOf::into_reply)
+    }
+}
+
+/// Used by generated code: the messages of a handler's return value go into the context, its reply comes back.
+#[doc(hidden)]
+pub fn settle<M, T, OneHandler>(
+    output: T,
+    cx: &mut HandlerContext<'_>,
+) -> Result<M::Reply, HandlerError>
+where
+    M: Message,
+    Returned<T>: Settles<M, OneHandler>,
+{
+    Returned(output).settle(cx.cascades())
 }

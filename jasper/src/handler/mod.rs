@@ -7,13 +7,14 @@ mod error;
 mod extract;
 mod options;
 mod outgoing;
+mod proof;
 mod registration;
 
 use std::future::Future;
 
 use crate::message::Message;
 
-pub use self::cascade::{Cascade, Delayed, MessageExt, Reply, ReplyOf, Returned, To, With};
+pub use self::cascade::{Cascade, Delayed, MessageExt, Reply, ReplyOf, To, With};
 pub use self::context::{Cause, HandlerContext, States};
 pub use self::error::{HandlerError, IntoHandlerError, Terminal};
 pub use self::extract::{FromContext, State, StateRequirement};
@@ -22,9 +23,11 @@ pub use self::outgoing::{Cascades, OutgoingMessage};
 pub use self::registration::{HandlerRegistration, RunError, RunFn};
 
 #[doc(hidden)]
-pub use self::cascade::settle;
+pub use self::cascade::{Leaf, settle};
 #[doc(hidden)]
 pub use self::erased::run;
+#[doc(hidden)]
+pub use self::proof::{Holds, Marker, Proven};
 
 /// One annotated function, under the marker type that `#[handler]` emits beside it.
 ///

@@ -13,7 +13,7 @@ use super::enlisted::Enlisted;
 use super::invoke;
 use crate::error::{InvokeError, SendError};
 use crate::handler::{
-    Cause, DeliveryOptions, FromContext, Handler, HandlerContext, HandlerError, OutgoingMessage,
+    Cause, DeliveryOptions, FromContext, HandlerContext, HandlerError, OutgoingMessage,
 };
 use crate::message::Message;
 use crate::routing::{Invokes, Publishes, Sends};
@@ -45,10 +45,10 @@ impl Bus {
     ///
     /// # Cancel safety
     /// Dropped before it returns, the message may or may not have been accepted.
-    pub fn send<M, Proof>(&self, message: M) -> Sending<'_>
+    pub fn send<M, OneHandler>(&self, message: M) -> Sending<'_>
     where
         M: Message,
-        M::Kind: Sends<M, Proof>,
+        M::Kind: Sends<M, OneHandler>,
     {
         self.sending(&message)
     }
@@ -77,15 +77,16 @@ impl Bus {
     /// The handler failed, panicked or took too long; or the store did.
     ///
     /// # Cancel safety
-    /// Dropped before it returns, the handler is dropped where it awaits; its transaction is rolled
-    /// back.
-    pub async fn invoke<M, OneHandler>(&self, message: M) -> Result<M::Reply, InvokeError>
+    /// Dropped before it returns, the handler is dropped where it awaits; its transaction is rolled back.
+    // Not an `async fn`: its future would carry the bounds, and a command without a handler be reported three times.
+    pub fn invoke<M, OneHandler>(&self, message: M) -> BoxFuture<'_, Result<M::Reply, InvokeError>>
     where
         M: Message,
         M::Kind: Invokes<M, OneHandler>,
-        OneHandler: Handler<Message = M>,
     {
-        invoke::invoke::<OneHandler>(&self.core, self.cause.as_deref(), message).await
+        let cause = self.cause.as_deref();
+        invoke::invoke::<<M::Kind as Invokes<M, OneHandler>>::Handler>(&self.core, cause, message)
+            .boxed()
     }
 
     /// Sends within a transaction of your own: messages join it, leave after its commit, and vanish

@@ -39,10 +39,10 @@ impl<'tx> Enlisted<'tx> {
     ///
     /// # Errors
     /// Nothing was written; the transaction may go on, unless the database says otherwise.
-    pub async fn send<M, Proof>(&mut self, message: M) -> Result<Sent, SendError>
+    pub async fn send<M, OneHandler>(&mut self, message: M) -> Result<Sent, SendError>
     where
         M: Message,
-        M::Kind: Sends<M, Proof>,
+        M::Kind: Sends<M, OneHandler>,
     {
         let message = encode(&self.core, &message)?;
         self.write(message).await
@@ -52,14 +52,14 @@ impl<'tx> Enlisted<'tx> {
     ///
     /// # Errors
     /// As [`send`](Self::send).
-    pub async fn send_with<M, Proof>(
+    pub async fn send_with<M, OneHandler>(
         &mut self,
         message: M,
         options: DeliveryOptions,
     ) -> Result<Sent, SendError>
     where
         M: Message,
-        M::Kind: Sends<M, Proof>,
+        M::Kind: Sends<M, OneHandler>,
     {
         let mut message = encode(&self.core, &message)?;
         message.options = options;

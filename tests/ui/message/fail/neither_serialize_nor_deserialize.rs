@@ -1,0 +1,6 @@
+use jasper::prelude::*;
+
+#[derive(Command)]
+struct PlaceOrder;
+
+fn main() {}
