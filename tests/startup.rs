@@ -199,3 +199,13 @@ async fn a_message_to_an_endpoint_reaches_the_handler_on_its_queue() {
     app.until_idle().await.unwrap();
     app.stop().await.unwrap();
 }
+
+#[test]
+fn the_declarations_of_a_program_are_checked_in_one_line() {
+    // This test program declares mistakes on purpose.
+    let problems = jasper::testing::check_routes().unwrap_err();
+    let kinds = problems.problems();
+    assert!(kinds.iter().any(|p| matches!(p, Problem::TwoHandlers { .. })));
+    assert!(kinds.iter().any(|p| matches!(p, Problem::DuplicateMessageType { .. })));
+    jasper::testing::assert_routes!(Jasper::builder().handler::<plain>());
+}

@@ -107,7 +107,7 @@ impl Database {
 async fn insert(db: &mut SqliteConnection, id: Uuid) -> sqlx::Result<()> {
     let insert = query("insert into messages (id, destination, body) values (?, ?, ?)");
     let insert = insert
-        .bind(id)
+        .bind(&id.as_bytes()[..])
         .bind("local://place_order/place_order")
         .bind(BODY);
     insert.execute(db).await.map(drop)
@@ -115,7 +115,7 @@ async fn insert(db: &mut SqliteConnection, id: Uuid) -> sqlx::Result<()> {
 
 async fn delete(db: &mut SqliteConnection, id: Uuid) -> sqlx::Result<()> {
     query("delete from messages where id = ?")
-        .bind(id)
+        .bind(&id.as_bytes()[..])
         .execute(db)
         .await
         .map(drop)

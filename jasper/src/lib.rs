@@ -11,6 +11,8 @@ pub mod routing;
 pub mod runtime;
 pub mod store;
 pub mod telemetry;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use error::{Error, InvokeError, Problem, SendError, StartupProblems};
 pub use runtime::{Bus, Jasper, QueueOptions};

@@ -318,7 +318,8 @@ fn spawn_tasks(core: &Arc<Core>, receivers: Receivers) {
 }
 
 /// The problems of the program's declarations, without an application around them.
-pub(crate) fn check_declarations() -> Vec<Problem> {
+#[cfg(feature = "testing")]
+pub(crate) fn check_declarations() -> Vec<crate::error::Problem> {
     let handlers = Builder::new().registrations();
     let messages = messages();
     let checked = Checked {

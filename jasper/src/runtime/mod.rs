@@ -31,6 +31,7 @@ pub use self::bus::{Bus, Sending, Sent};
 pub use self::enlisted::Enlisted;
 pub use self::queue_options::QueueOptions;
 
+#[cfg(feature = "testing")]
 pub(crate) use self::builder::check_declarations;
 
 /// A running application.

@@ -1,0 +1,266 @@
+//! Claims: who gets which row, and never two the same.
+
+use std::collections::HashSet;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+
+use super::StoreFixture;
+use super::subject::{LONG, Subject, all, at, envelope, local, scheduled, to, unowned};
+use crate::envelope::{Envelope, MessageId};
+use crate::store::{
+    ClaimRequest, Claimed, DeadLetter, DeadLetterId, DeadLetterReason, MessageStore, Settled,
+    Settlement,
+};
+
+/// The first claim counts an attempt; after that the runtime does, when the handler begins.
+pub async fn a_first_claim_counts_an_attempt_and_a_later_one_does_not<F: StoreFixture>(
+    fixture: &F,
+) {
+    let subject = Subject::of(fixture).await;
+    let owner = subject.join().await;
+    subject.store_new(unowned(envelope())).await;
+    let first = subject.claim_one(owner).await;
+    assert!(first.first_attempt);
+    assert_eq!(first.ownership.attempts, 1);
+    assert_eq!(attempts(&first), 1);
+    let release = Settlement::Release {
+        ownership: first.ownership,
+        ran: true,
+    };
+    assert_eq!(subject.settle(release).await, Settled::Done);
+    let second = subject.claim_one(owner).await;
+    assert!(!second.first_attempt);
+    assert_eq!(second.ownership.attempts, 1);
+    assert_eq!(attempts(&second), 1);
+}
+
+/// An envelope may come with attempts from elsewhere.
+pub async fn stored_attempts_are_kept<F: StoreFixture>(fixture: &F) {
+    let subject = Subject::of(fixture).await;
+    let envelope = Envelope {
+        attempts: 7,
+        ..envelope()
+    };
+    subject.store_new(unowned(envelope)).await;
+    let claimed = subject.claim_one(subject.join().await).await;
+    assert!(!claimed.first_attempt);
+    assert_eq!(claimed.ownership.attempts, 7);
+    assert_eq!(attempts(&claimed), 7);
+}
+
+/// Whose row it is stands in the claim, and the row is held so.
+pub async fn a_claimed_row_belongs_to_its_claimer<F: StoreFixture>(fixture: &F) {
+    let subject = Subject::of(fixture).await;
+    let owner = subject.join().await;
+    subject.store_new(unowned(envelope())).await;
+    let claimed = subject.claim_one(owner).await;
+    assert_eq!(claimed.ownership.owner, owner);
+    assert!(subject.claim_all(subject.join().await).await.is_empty());
+    assert!(subject.claim_all(owner).await.is_empty());
+    let handled = Settlement::Handled(claimed.ownership);
+    assert_eq!(subject.settle(handled).await, Settled::Done);
+}
+
+/// No more than asked for, and the rest another time.
+pub async fn a_claim_takes_no_more_than_its_limit<F: StoreFixture>(fixture: &F) {
+    let subject = Subject::of(fixture).await;
+    let owner = subject.join().await;
+    let rows = (0..5).map(|_| unowned(envelope())).collect();
+    subject.store(rows).await;
+    let limited = |limit| ClaimRequest {
+        limit,
+        ..all(owner)
+    };
+    assert_eq!(subject.claim(limited(0)).await.len(), 0);
+    assert_eq!(subject.claim(limited(3)).await.len(), 3);
+    assert_eq!(subject.claim(limited(3)).await.len(), 2);
+    assert_eq!(subject.claim(limited(3)).await.len(), 0);
+}
+
+/// By the time of sending, whatever the order of storing; also of rows that became due.
+pub async fn a_claim_takes_the_oldest_first<F: StoreFixture>(fixture: &F) {
+    let subject = Subject::of(fixture).await;
+    let sent = |order| Envelope {
+        sent_at: at(order),
+        ..envelope()
+    };
+    let [first, second, third, fourth] = [sent(1), sent(2), sent(3), sent(4)];
+    let rows = vec![
+        unowned(fourth.clone()),
+        unowned(second.clone()),
+        scheduled(first.clone(), at(9)),
+        scheduled(third.clone(), at(5)),
+    ];
+    subject.store(rows).await;
+    let owner = subject.join().await;
+    let half = ClaimRequest {
+        limit: 2,
+        ..all(owner)
+    };
+    let ids = |claimed: Vec<Claimed>| -> Vec<MessageId> {
+        claimed.iter().map(|claimed| claimed.ownership.id).collect()
+    };
+    assert_eq!(ids(subject.claim_all(owner).await).len(), 4);
+    let release = subject.store.inbox().release(owner, 10).await;
+    assert_eq!(release.expect("the store answers"), 4);
+    assert_eq!(
+        ids(subject.claim(half.clone()).await),
+        [first.id, second.id]
+    );
+    assert_eq!(ids(subject.claim(half).await), [third.id, fourth.id]);
+}
+
+/// Rows for others stay.
+pub async fn a_claim_takes_only_the_destinations_that_it_lists<F: StoreFixture>(fixture: &F) {
+    let subject = Subject::of(fixture).await;
+    let owner = subject.join().await;
+    for queue in ["a", "b", "c"] {
+        subject.store_new(unowned(to(&local(queue)))).await;
+    }
+    let request = ClaimRequest {
+        destinations: vec![local("a"), local("c")],
+        except: false,
+        ..all(owner)
+    };
+    let claimed = subject.claim(request.clone()).await;
+    let places: HashSet<_> = claimed
+        .iter()
+        .map(|row| &row.ownership.destination)
+        .collect();
+    assert_eq!(places, HashSet::from([&local("a"), &local("c")]));
+    let none = ClaimRequest {
+        destinations: Vec::new(),
+        ..request
+    };
+    assert!(subject.claim(none).await.is_empty());
+    assert_eq!(subject.claim_all(owner).await.len(), 1);
+}
+
+/// A queue whose memory is full is left alone.
+pub async fn a_claim_leaves_the_excepted_destinations_alone<F: StoreFixture>(fixture: &F) {
+    let subject = Subject::of(fixture).await;
+    let owner = subject.join().await;
+    for queue in ["a", "b", "c"] {
+        let due = scheduled(to(&local(queue)), at(1));
+        subject.store(vec![unowned(to(&local(queue))), due]).await;
+    }
+    let request = ClaimRequest {
+        destinations: vec![local("a"), local("c")],
+        ..all(owner)
+    };
+    let claimed = subject.claim(request).await;
+    assert_eq!(claimed.len(), 2);
+    for row in claimed {
+        assert_eq!(row.ownership.destination, local("b"));
+    }
+}
+
+/// It waits for its time, and that time is known.
+pub async fn a_row_that_is_not_yet_due_is_not_claimed<F: StoreFixture>(fixture: &F) {
+    let subject = Subject::of(fixture).await;
+    let due_at = SystemTime::now() + LONG;
+    subject.store_new(scheduled(envelope(), due_at)).await;
+    assert!(subject.claim_all(subject.join().await).await.is_empty());
+    assert_eq!(subject.counts().await.scheduled, 1);
+}
+
+/// A row whose time has come is like any other that nobody owns.
+pub async fn a_row_that_is_due_is_claimed<F: StoreFixture>(fixture: &F) {
+    let subject = Subject::of(fixture).await;
+    subject.store_new(scheduled(envelope(), at(1))).await;
+    let claimed = subject.claim_one(subject.join().await).await;
+    assert!(claimed.first_attempt);
+    assert_eq!(claimed.ownership.attempts, 1);
+    let settled = subject.settle(Settlement::Handled(claimed.ownership)).await;
+    assert_eq!(settled, Settled::Done);
+}
+
+/// The timer of the next due row needs no scan.
+pub async fn the_next_due_time_is_the_earliest<F: StoreFixture>(fixture: &F) {
+    let subject = Subject::of(fixture).await;
+    let next_due = async || {
+        let next_due = subject.store.inbox().next_due().await;
+        next_due.expect("the store answers")
+    };
+    assert_eq!(next_due().await, None);
+    subject.store_new(unowned(envelope())).await;
+    assert_eq!(next_due().await, None);
+    subject.store_new(scheduled(envelope(), at(7))).await;
+    subject.store_new(scheduled(envelope(), at(5))).await;
+    subject.store_new(scheduled(envelope(), at(6))).await;
+    assert_eq!(next_due().await, Some(at(5)));
+    subject.claim_all(subject.join().await).await;
+    assert_eq!(next_due().await, None);
+}
+
+/// Many claimers, each row once.
+pub async fn concurrent_claims_never_share_a_row<F: StoreFixture>(fixture: &F) {
+    let subject = Subject::of(fixture).await;
+    let rows = (0..200).map(|_| unowned(envelope())).collect();
+    subject.store(rows).await;
+    let mut requests = Vec::new();
+    for _ in 0..8 {
+        let owner = subject.join().await;
+        requests.extend((0..8).map(|_| ClaimRequest {
+            limit: 4,
+            ..all(owner)
+        }));
+    }
+    let claims = requests.into_iter().map(|request| subject.claim(request));
+    let claimed = futures_util::future::join_all(claims).await.concat();
+    let different: HashSet<_> = claimed.iter().map(|claimed| claimed.ownership.id).collect();
+    assert_eq!(different.len(), claimed.len(), "no row was given twice");
+    assert_eq!(claimed.len(), 200);
+}
+
+/// Bytes that nobody can read must neither block the claim nor get lost.
+pub async fn an_unreadable_body_is_claimed_as_an_error_and_buried_intact<F: StoreFixture>(
+    fixture: &F,
+) {
+    let subject = Subject::of(fixture).await;
+    let body = Bytes::from_static(b"\xff\x00 no envelope");
+    let letter = DeadLetter {
+        id: DeadLetterId {
+            id: MessageId::new(),
+            destination: local("conformance"),
+        },
+        reason: DeadLetterReason::Undecodable,
+        message_type: "no message type at all".to_owned(),
+        error_type: String::new(),
+        error_message: String::new(),
+        attempts: 3,
+        body: body.clone(),
+        buried_at: at(0),
+    };
+    let letters = subject.store.dead_letters();
+    letters
+        .store(letter.clone())
+        .await
+        .expect("the store answers");
+    let replayed = letters.replay(vec![letter.id.clone()]).await;
+    assert_eq!(replayed.expect("the store answers"), 1);
+    subject.store_new(unowned(envelope())).await;
+
+    let claimed = subject.claim_all(subject.join().await).await;
+    assert_eq!(claimed.len(), 2, "a readable row is claimed beside it");
+    let unreadable = claimed.into_iter().find(|row| row.envelope.is_err());
+    let unreadable = unreadable.expect("one cannot be read");
+    let bury = Settlement::Bury {
+        ownership: unreadable.ownership,
+        reason: DeadLetterReason::Undecodable,
+        error_type: "a type".to_owned(),
+        error_message: "a message".to_owned(),
+    };
+    assert_eq!(subject.settle(bury).await, Settled::Done);
+    let letters = subject.letters().await;
+    assert_eq!(letters.len(), 1);
+    assert_eq!(letters[0].body, body);
+    assert_eq!(letters[0].message_type, letter.message_type);
+    assert_eq!(letters[0].attempts, 1);
+}
+
+fn attempts(claimed: &Claimed) -> u32 {
+    let envelope = claimed.envelope.as_ref();
+    envelope.expect("the bytes can be read").attempts
+}

@@ -1,0 +1,236 @@
+//! Dead letters: kept whole, found, and tried again once if a person says so.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::StoreFixture;
+use super::subject::{LONG, Subject, at, envelope, local, unowned};
+use crate::envelope::{Envelope, MessageId};
+use crate::store::{
+    DeadLetter, DeadLetterId, DeadLetterQuery, DeadLetterReason, MessageStore, Settled, Settlement,
+    Stored,
+};
+
+/// A letter that never stood in the inbox is kept as it is, under the time of the store.
+pub async fn a_stored_letter_is_listed_as_it_is<F: StoreFixture>(fixture: &F) {
+    let subject = Subject::of(fixture).await;
+    let letter = letter(&envelope());
+    store(&subject, letter.clone()).await;
+    let listed = subject.letters().await;
+    assert_eq!(listed.len(), 1);
+    assert!(
+        listed[0].buried_at > at(0) + LONG,
+        "the store sets the time"
+    );
+    let expected = DeadLetter {
+        buried_at: listed[0].buried_at,
+        ..letter
+    };
+    assert_eq!(listed[0], expected);
+}
+
+/// The last is what a person looks for.
+pub async fn letters_are_listed_newest_first_and_bounded<F: StoreFixture>(fixture: &F) {
+    let subject = Subject::of(fixture).await;
+    let letters = [(); 3].map(|()| letter(&envelope()));
+    for letter in &letters {
+        store(&subject, letter.clone()).await;
+    }
+    let query = DeadLetterQuery {
+        limit: 2,
+        ..DeadLetterQuery::default()
+    };
+    let listed = list(&subject, query).await;
+    let ids: Vec<MessageId> = listed.iter().map(|letter| letter.id.id).collect();
+    assert_eq!(ids, [letters[2].id.id, letters[1].id.id]);
+}
+
+/// By reason, by message type, or both.
+pub async fn letters_are_listed_by_reason_and_type<F: StoreFixture>(fixture: &F) {
+    let subject = Subject::of(fixture).await;
+    for reason in DeadLetterReason::ALL {
+        for message_type in ["first@1", "second@1"] {
+            let letter = DeadLetter {
+                reason,
+                message_type: message_type.to_owned(),
+                ..letter(&envelope())
+            };
+            store(&subject, letter).await;
+        }
+    }
+    let reason = Some(DeadLetterReason::Terminal);
+    let message_type = Some("second@1".to_owned());
+    let of_reason = DeadLetterQuery {
+        reason,
+        ..DeadLetterQuery::default()
+    };
+    let of_type = DeadLetterQuery {
+        message_type: message_type.clone(),
+        ..DeadLetterQuery::default()
+    };
+    let of_both = DeadLetterQuery {
+        reason,
+        message_type,
+        ..DeadLetterQuery::default()
+    };
+    assert_eq!(list(&subject, of_reason).await.len(), 2);
+    assert_eq!(list(&subject, of_type).await.len(), 4);
+    let both = list(&subject, of_both).await;
+    assert_eq!(both.len(), 1);
+    assert_eq!(both[0].reason, DeadLetterReason::Terminal);
+    assert_eq!(both[0].message_type, "second@1");
+}
+
+/// It comes back as if new, and only once.
+pub async fn a_replayed_letter_has_no_attempts_and_is_replayed_once<F: StoreFixture>(fixture: &F) {
+    let subject = Subject::of(fixture).await;
+    let owner = subject.join().await;
+    let sent = Envelope {
+        attempts: 5,
+        ..envelope()
+    };
+    let id = bury(&subject, &sent).await;
+    assert_eq!(replay(&subject, &id).await, 1);
+    assert_eq!(replay(&subject, &id).await, 0);
+    assert!(subject.letters().await.is_empty());
+    let claimed = subject.claim_one(owner).await;
+    assert!(claimed.first_attempt);
+    assert_eq!(claimed.ownership.attempts, 1);
+    let envelope = claimed.envelope.expect("the bytes can be read");
+    assert_eq!(envelope.payload, sent.payload);
+    assert_eq!(envelope.id, sent.id);
+}
+
+/// Whether the message itself is kept after its handling is not forgotten on the way.
+pub async fn a_replayed_letter_is_still_to_be_kept<F: StoreFixture>(fixture: &F) {
+    let subject = Subject::of(fixture).await;
+    let owner = subject.join().await;
+    let held = subject.store_owned(owner, Some(LONG)).await;
+    let id = DeadLetterId {
+        id: held.id,
+        destination: held.destination.clone(),
+    };
+    subject.settle(burial(held)).await;
+    assert_eq!(replay(&subject, &id).await, 1);
+    let claimed = subject.claim_one(owner).await;
+    subject.settle(Settlement::Handled(claimed.ownership)).await;
+    assert_eq!(subject.counts().await.handled, 1);
+}
+
+/// Where the message came again by itself, it is there once.
+pub async fn a_letter_whose_message_is_there_again_is_not_doubled<F: StoreFixture>(fixture: &F) {
+    let subject = Subject::of(fixture).await;
+    let sent = envelope();
+    let id = bury(&subject, &sent).await;
+    subject.store_new(unowned(sent)).await;
+    assert_eq!(replay(&subject, &id).await, 1);
+    let counts = subject.counts().await;
+    assert_eq!((counts.incoming, counts.dead_letters), (1, 0));
+}
+
+/// A message that fails again lies there once, as it failed the last time.
+pub async fn a_message_buried_again_replaces_its_letter<F: StoreFixture>(fixture: &F) {
+    let subject = Subject::of(fixture).await;
+    let sent = envelope();
+    bury(&subject, &sent).await;
+    let again = DeadLetter {
+        reason: DeadLetterReason::Exhausted,
+        ..letter(&sent)
+    };
+    store(&subject, again).await;
+    let letters = subject.letters().await;
+    assert_eq!(letters.len(), 1);
+    assert_eq!(letters[0].reason, DeadLetterReason::Exhausted);
+}
+
+/// What a person throws away is gone, and nothing else.
+pub async fn a_discarded_letter_is_gone_and_others_stay<F: StoreFixture>(fixture: &F) {
+    let subject = Subject::of(fixture).await;
+    let first = bury(&subject, &envelope()).await;
+    let second = bury(&subject, &envelope()).await;
+    let letters = subject.store.dead_letters();
+    let elsewhere = DeadLetterId {
+        destination: local("elsewhere"),
+        ..second.clone()
+    };
+    let discard = async |ids| letters.discard(ids).await.expect("the store answers");
+    assert_eq!(discard(vec![first.clone(), elsewhere]).await, 1);
+    assert_eq!(discard(vec![first]).await, 0);
+    let left = subject.letters().await;
+    assert_eq!(left.len(), 1);
+    assert_eq!(left[0].id, second);
+    assert_eq!(subject.counts().await.incoming, 0);
+}
+
+/// Many at once; what is not there is not counted.
+pub async fn letters_are_replayed_together<F: StoreFixture>(fixture: &F) {
+    let subject = Subject::of(fixture).await;
+    let mut ids = Vec::new();
+    for _ in 0..5 {
+        ids.push(bury(&subject, &envelope()).await);
+    }
+    ids.push(letter(&envelope()).id);
+    let replayed = subject.store.dead_letters().replay(ids).await;
+    assert_eq!(replayed.expect("the store answers"), 5);
+    assert_eq!(subject.claim_all(subject.join().await).await.len(), 5);
+}
+
+fn letter(envelope: &Envelope) -> DeadLetter {
+    DeadLetter {
+        id: DeadLetterId {
+            id: envelope.id,
+            destination: envelope.destination.clone(),
+        },
+        reason: DeadLetterReason::UnknownType,
+        message_type: envelope.message_type.to_string(),
+        error_type: "an error type".to_owned(),
+        error_message: "an error in words".to_owned(),
+        attempts: 2,
+        body: Bytes::from(vec![0u8; 10_000]),
+        buried_at: at(0) - Duration::from_secs(1),
+    }
+}
+
+async fn store<F: StoreFixture>(subject: &Subject<'_, F>, letter: DeadLetter) {
+    let stored = subject.store.dead_letters().store(letter).await;
+    stored.expect("the store answers");
+}
+
+async fn list<F: StoreFixture>(
+    subject: &Subject<'_, F>,
+    query: DeadLetterQuery,
+) -> Vec<DeadLetter> {
+    let listed = subject.store.dead_letters().list(query).await;
+    listed.expect("the store answers")
+}
+
+async fn replay<F: StoreFixture>(subject: &Subject<'_, F>, id: &DeadLetterId) -> u64 {
+    let replayed = subject.store.dead_letters().replay(vec![id.clone()]).await;
+    replayed.expect("the store answers")
+}
+
+/// Brings a message to the dead letters by way of the inbox.
+async fn bury<F: StoreFixture>(subject: &Subject<'_, F>, envelope: &Envelope) -> DeadLetterId {
+    let stored = subject.store(vec![unowned(envelope.clone())]).await;
+    assert_eq!(stored, [Stored::New]);
+    let claimed = subject.claim_one(subject.join().await).await;
+    let id = DeadLetterId {
+        id: envelope.id,
+        destination: envelope.destination.clone(),
+    };
+    assert_eq!(
+        subject.settle(burial(claimed.ownership)).await,
+        Settled::Done
+    );
+    id
+}
+
+fn burial(ownership: crate::store::Ownership) -> Settlement {
+    Settlement::Bury {
+        ownership,
+        reason: DeadLetterReason::Terminal,
+        error_type: "an error type".to_owned(),
+        error_message: "an error in words".to_owned(),
+    }
+}

@@ -1,0 +1,156 @@
+//! Nodes: who is alive, under numbers that are never used twice.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use super::StoreFixture;
+use super::subject::{LONG, Subject, envelope};
+use crate::store::{Incoming, MessageStore, Outgoing, Owner, Placement, Settled, Settlement};
+
+/// Short enough to wait for its end.
+const SHORT: Duration = Duration::from_millis(30);
+
+/// Not even of one that is forgotten.
+pub async fn a_number_is_never_given_twice<F: StoreFixture>(fixture: &F) {
+    let subject = Subject::of(fixture).await;
+    let mut given = HashSet::new();
+    for _ in 0..5 {
+        let owner = subject.join().await;
+        assert!(given.insert(owner), "{owner} was given before");
+        leave(&subject, owner).await;
+        forget(&subject, owner).await;
+    }
+}
+
+/// The second incarnation does not end the first.
+pub async fn one_store_that_joins_twice_is_two_nodes<F: StoreFixture>(fixture: &F) {
+    let subject = Subject::of(fixture).await;
+    let first = subject.join().await;
+    let second = subject.join().await;
+    assert_ne!(first, second);
+    assert!(renew(&subject, first, LONG).await);
+    assert!(renew(&subject, second, LONG).await);
+    assert!(expired(&subject).await.is_empty());
+}
+
+/// The lease that is granted is the one that was asked for.
+pub async fn a_lease_is_granted_as_asked_for<F: StoreFixture>(fixture: &F) {
+    let subject = Subject::of(fixture).await;
+    let lease = subject.store.nodes().join("a 'name'", SHORT).await;
+    assert_eq!(lease.expect("the store answers").lease, SHORT);
+}
+
+/// A node that renews in time stays.
+pub async fn a_renewed_lease_runs_on<F: StoreFixture>(fixture: &F) {
+    let subject = Subject::of(fixture).await;
+    let lease = subject.store.nodes().join("node", LONG).await;
+    let owner = lease.expect("the store answers").owner;
+    assert!(renew(&subject, owner, LONG).await);
+    assert!(!expired(&subject).await.contains(&owner));
+}
+
+/// A node that is late is told that it is gone, and stays gone.
+pub async fn a_lease_that_ran_out_cannot_be_renewed<F: StoreFixture>(fixture: &F) {
+    let subject = Subject::of(fixture).await;
+    let lease = subject.store.nodes().join("node", SHORT).await;
+    let owner = lease.expect("the store answers").owner;
+    // The store's clock is not the test's: only real time ends a lease.
+    while !expired(&subject).await.contains(&owner) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(!renew(&subject, owner, LONG).await);
+    assert_eq!(expired(&subject).await, [owner]);
+}
+
+/// A node that stops is gone at once.
+pub async fn a_node_that_left_is_gone<F: StoreFixture>(fixture: &F) {
+    let subject = Subject::of(fixture).await;
+    let gone = subject.join().await;
+    let alive = subject.join().await;
+    leave(&subject, gone).await;
+    assert!(!renew(&subject, gone, LONG).await);
+    assert_eq!(expired(&subject).await, [gone]);
+    assert!(renew(&subject, alive, LONG).await);
+}
+
+/// Nobody looks for its rows any more.
+pub async fn a_forgotten_node_is_not_listed<F: StoreFixture>(fixture: &F) {
+    let subject = Subject::of(fixture).await;
+    let owner = subject.join().await;
+    leave(&subject, owner).await;
+    forget(&subject, owner).await;
+    assert!(expired(&subject).await.is_empty());
+    assert!(!renew(&subject, owner, LONG).await);
+}
+
+/// Who is alive cannot be forgotten.
+pub async fn a_living_node_is_not_forgotten<F: StoreFixture>(fixture: &F) {
+    let subject = Subject::of(fixture).await;
+    let owner = subject.join().await;
+    forget(&subject, owner).await;
+    assert!(renew(&subject, owner, LONG).await);
+}
+
+/// A number that was never given has no lease.
+pub async fn an_unknown_node_cannot_renew<F: StoreFixture>(fixture: &F) {
+    let subject = Subject::of(fixture).await;
+    assert!(!renew(&subject, Owner::new(4711), LONG).await);
+    leave(&subject, Owner::new(4711)).await;
+    forget(&subject, Owner::new(4711)).await;
+    assert!(expired(&subject).await.is_empty());
+}
+
+/// A zombie may write after it was forgotten: its rows must be found all the same.
+pub async fn a_forgotten_owner_of_rows_is_listed<F: StoreFixture>(fixture: &F) {
+    let subject = Subject::of(fixture).await;
+    let [receiver, sender] = [subject.join().await, subject.join().await];
+    for owner in [receiver, sender] {
+        leave(&subject, owner).await;
+        forget(&subject, owner).await;
+    }
+    let row = Incoming {
+        envelope: envelope(),
+        placement: Placement::Owned(receiver),
+        keep: None,
+    };
+    subject.store_new(row).await;
+    let row = Outgoing {
+        envelope: envelope(),
+        owner: Some(sender),
+    };
+    subject.store_out(vec![row]).await;
+    let mut gone = expired(&subject).await;
+    gone.sort_unstable();
+    assert_eq!(gone, [receiver, sender]);
+}
+
+/// The end of a lease alone takes no row away: the claim of another does.
+pub async fn a_row_of_a_gone_node_is_its_own_until_it_is_released<F: StoreFixture>(fixture: &F) {
+    let subject = Subject::of(fixture).await;
+    let owner = subject.join().await;
+    let held = subject.store_owned(owner, None).await;
+    leave(&subject, owner).await;
+    assert!(subject.claim_all(subject.join().await).await.is_empty());
+    let settled = subject.settle(Settlement::Handled(held)).await;
+    assert_eq!(settled, Settled::Done);
+}
+
+async fn renew<F: StoreFixture>(subject: &Subject<'_, F>, owner: Owner, lease: Duration) -> bool {
+    let renewed = subject.store.nodes().renew(owner, lease).await;
+    renewed.expect("the store answers")
+}
+
+async fn expired<F: StoreFixture>(subject: &Subject<'_, F>) -> Vec<Owner> {
+    let expired = subject.store.nodes().expired().await;
+    expired.expect("the store answers")
+}
+
+async fn leave<F: StoreFixture>(subject: &Subject<'_, F>, owner: Owner) {
+    let left = subject.store.nodes().leave(owner).await;
+    left.expect("the store answers");
+}
+
+async fn forget<F: StoreFixture>(subject: &Subject<'_, F>, owner: Owner) {
+    let forgotten = subject.store.nodes().forget(owner).await;
+    forgotten.expect("the store answers");
+}

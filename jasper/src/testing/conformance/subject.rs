@@ -1,0 +1,207 @@
+//! A store under test, which ends the clause where it answers with an error, and what it is given.
+
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+
+use super::{Effects, StoreFixture};
+use crate::envelope::{Address, Envelope, time};
+use crate::message::MessageType;
+use crate::store::{
+    ClaimRequest, Claimed, Counts, DeadLetter, DeadLetterQuery, Incoming, MessageStore, Outgoing,
+    Owner, Ownership, Placement, Settled, Settlement, StoreTransaction, Stored,
+};
+
+/// A lease that no clause outlives.
+pub(super) const LONG: Duration = Duration::from_secs(3600);
+
+const ANSWERS: &str = "the store answers";
+
+pub(super) struct Subject<'f, F: StoreFixture> {
+    pub(super) fixture: &'f F,
+    pub(super) store: F::Store,
+    pub(super) guard: F::Guard,
+}
+
+impl<'f, F: StoreFixture> Subject<'f, F> {
+    pub(super) async fn of(fixture: &'f F) -> Self {
+        let (store, guard) = fixture.open().await;
+        Self {
+            fixture,
+            store,
+            guard,
+        }
+    }
+
+    /// The user's own rows; a fixture of a store with connections has to provide them.
+    pub(super) fn effects(&self) -> Option<&dyn Effects<F::Store>> {
+        let effects = self.fixture.effects();
+        let has_connections = self.store.info().connection.is_some();
+        assert_eq!(
+            effects.is_some(),
+            has_connections,
+            "a fixture has `effects` just if its store has connections"
+        );
+        effects
+    }
+
+    pub(super) async fn count_effects(&self) -> u64 {
+        match self.effects() {
+            Some(effects) => effects.count(&self.store).await,
+            None => 0,
+        }
+    }
+
+    pub(super) async fn join(&self) -> Owner {
+        let lease = self.store.nodes().join("conformance", LONG).await;
+        lease.expect(ANSWERS).owner
+    }
+
+    pub(super) async fn store(&self, rows: Vec<Incoming>) -> Vec<Stored> {
+        self.store.inbox().store(rows).await.expect(ANSWERS)
+    }
+
+    /// Stores one row, which is to be new.
+    pub(super) async fn store_new(&self, row: Incoming) {
+        assert_eq!(self.store(vec![row]).await, [Stored::New]);
+    }
+
+    /// Stores an envelope as owned, its first attempt counted, and says how it is held.
+    pub(super) async fn store_owned(&self, owner: Owner, keep: Option<Duration>) -> Ownership {
+        let envelope = Envelope {
+            attempts: 1,
+            ..envelope()
+        };
+        let ownership = Ownership::of(&envelope, owner);
+        self.store_new(Incoming {
+            envelope,
+            placement: Placement::Owned(owner),
+            keep,
+        })
+        .await;
+        ownership
+    }
+
+    pub(super) async fn store_out(&self, rows: Vec<Outgoing>) -> Vec<Stored> {
+        self.store.outbox().store(rows).await.expect(ANSWERS)
+    }
+
+    pub(super) async fn claim(&self, request: ClaimRequest) -> Vec<Claimed> {
+        self.store.inbox().claim(request).await.expect(ANSWERS)
+    }
+
+    /// Claims everything that can be claimed.
+    pub(super) async fn claim_all(&self, owner: Owner) -> Vec<Claimed> {
+        self.claim(all(owner)).await
+    }
+
+    /// Claims the only row that can be claimed.
+    pub(super) async fn claim_one(&self, owner: Owner) -> Claimed {
+        let mut claimed = self.claim_all(owner).await;
+        assert_eq!(claimed.len(), 1, "one row can be claimed");
+        claimed.remove(0)
+    }
+
+    pub(super) async fn settle(&self, settlement: Settlement) -> Settled {
+        let settled = self.store.inbox().settle(vec![settlement]).await;
+        let settled = settled.expect(ANSWERS);
+        assert_eq!(settled.len(), 1, "one settlement has one answer");
+        settled[0]
+    }
+
+    pub(super) async fn begin(&self) -> Box<dyn StoreTransaction> {
+        self.store.begin("conformance").await.expect(ANSWERS)
+    }
+
+    pub(super) async fn letters(&self) -> Vec<DeadLetter> {
+        let query = DeadLetterQuery::default();
+        self.store.dead_letters().list(query).await.expect(ANSWERS)
+    }
+
+    pub(super) async fn counts(&self) -> Counts {
+        self.store.admin().counts().await.expect(ANSWERS)
+    }
+}
+
+/// Everything, for this owner.
+pub(super) fn all(owner: Owner) -> ClaimRequest {
+    ClaimRequest {
+        owner,
+        destinations: Vec::new(),
+        except: true,
+        limit: 10_000,
+    }
+}
+
+pub(super) fn local(queue: &str) -> Address {
+    Address::local(queue, "conformance")
+}
+
+/// A new message to the queue `conformance`.
+pub(super) fn envelope() -> Envelope {
+    to(&local("conformance"))
+}
+
+pub(super) fn to(destination: &Address) -> Envelope {
+    Envelope::new(
+        MessageType::new("conformance.message", 1),
+        "application/json",
+        Bytes::from_static(b"{\"text\":\"payload\"}"),
+        destination.clone(),
+    )
+}
+
+/// An envelope in which no field is empty, with a payload of several pages.
+pub(super) fn full_envelope() -> Envelope {
+    let mut envelope = envelope();
+    envelope.payload = (0..100_000u32).map(|number| (number % 251) as u8).collect();
+    envelope.headers.insert("empty", "");
+    envelope
+        .headers
+        .insert("name", "value, with \u{1F980} and \"quotes\"");
+    envelope.source = Some("a service".to_owned());
+    envelope.reply_to = Some(local("replies"));
+    envelope.correlation_id = Some("correlation".to_owned());
+    envelope.conversation_id = super::subject::envelope().id;
+    envelope.causation_id = Some(super::subject::envelope().id);
+    envelope.traceparent =
+        Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned());
+    envelope.saga_id = Some("saga".to_owned());
+    envelope.tenant_id = Some("tenant 'quoted'".to_owned());
+    envelope.group_id = Some("group".to_owned());
+    envelope.deduplication_id = Some("business key".to_owned());
+    envelope.sent_at = at(1);
+    envelope.deliver_by = Some(at(3));
+    envelope.due_at = Some(at(2));
+    envelope.attempts = 1;
+    envelope
+}
+
+/// A time of the past, by its order.
+pub(super) fn at(order: u64) -> SystemTime {
+    time::from_micros(1_700_000_000_000_000) + Duration::from_secs(order)
+}
+
+pub(super) fn unowned(envelope: Envelope) -> Incoming {
+    Incoming {
+        envelope,
+        placement: Placement::Unowned,
+        keep: None,
+    }
+}
+
+pub(super) fn scheduled(envelope: Envelope, due_at: SystemTime) -> Incoming {
+    Incoming {
+        envelope,
+        placement: Placement::Scheduled(due_at),
+        keep: None,
+    }
+}
+
+pub(super) fn kept(envelope: Envelope, keep: Duration) -> Incoming {
+    Incoming {
+        envelope,
+        placement: Placement::Unowned,
+        keep: Some(keep),
+    }
+}
