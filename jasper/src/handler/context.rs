@@ -161,10 +161,13 @@ pub struct HandlerContext<'run> {
     envelope: EnvelopeSource<'run>,
     states: &'run States,
     cancellation: &'run CancellationToken,
-    cause: Arc<Cause>,
+    cause: CauseSource<'run>,
     connection: Option<&'run mut (dyn Any + Send)>,
     cascades: Cascades<'run>,
 }
+
+/// Gives the same cause at each call; an invoked command has none until somebody asks for it.
+pub(crate) type CauseSource<'run> = &'run (dyn Fn() -> Arc<Cause> + Sync);
 
 /// An invoked command has no envelope until somebody asks for one.
 enum EnvelopeSource<'run> {
@@ -177,7 +180,7 @@ impl<'run> HandlerContext<'run> {
         envelope: &'run Envelope,
         states: &'run States,
         cancellation: &'run CancellationToken,
-        cause: Arc<Cause>,
+        cause: CauseSource<'run>,
         codec: &'run dyn Codec,
     ) -> Self {
         Self {
@@ -194,7 +197,7 @@ impl<'run> HandlerContext<'run> {
         envelope: &'run (dyn Fn() -> Envelope + Sync),
         states: &'run States,
         cancellation: &'run CancellationToken,
-        cause: Arc<Cause>,
+        cause: CauseSource<'run>,
         codec: &'run dyn Codec,
     ) -> Self {
         Self {
@@ -235,8 +238,8 @@ impl<'run> HandlerContext<'run> {
     }
 
     /// What messages sent in this run follow from.
-    pub const fn cause(&self) -> &Arc<Cause> {
-        &self.cause
+    pub fn cause(&self) -> Arc<Cause> {
+        (self.cause)()
     }
 
     /// The connection of the handler's transaction.
@@ -265,7 +268,7 @@ impl<'run> HandlerContext<'run> {
 impl fmt::Debug for HandlerContext<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HandlerContext")
-            .field("cause", &self.cause)
+            .field("cause", &self.cause())
             .finish_non_exhaustive()
     }
 }

@@ -15,6 +15,7 @@ use std::future::Future;
 use crate::message::Message;
 
 pub use self::cascade::{Cascade, Delayed, MessageExt, Reply, ReplyOf, To, With};
+pub(crate) use self::context::CauseSource;
 pub use self::context::{Cause, HandlerContext, States};
 pub use self::error::{HandlerError, IntoHandlerError, Terminal};
 pub use self::extract::{FromContext, State, StateRequirement};

@@ -148,7 +148,7 @@ impl FromContext for Bus {
         let core = root.and_then(|root| root.0.upgrade());
         Ok(Self {
             core: core.ok_or_else(|| HandlerError::new("the application has ended"))?,
-            cause: Some(Arc::clone(cx.cause())),
+            cause: Some(cx.cause()),
         })
     }
 }

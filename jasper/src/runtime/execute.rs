@@ -3,10 +3,12 @@
 use std::any::Any;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
-use futures_util::FutureExt;
+use futures_util::{FutureExt, poll};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
@@ -189,11 +191,12 @@ impl Run<'_> {
         connection: Option<&mut (dyn Any + Send)>,
     ) -> Result<Vec<OutgoingMessage>, Failure> {
         let cancellation = self.core.ending.child_token();
+        let cause = || Arc::clone(cause);
         let mut cx = HandlerContext::received(
             self.envelope,
             &self.core.states,
             &cancellation,
-            Arc::clone(cause),
+            &cause,
             &*self.core.codec,
         )
         .with_connection(connection);
@@ -216,13 +219,16 @@ pub(crate) async fn guarded<T>(
 ) -> Result<T, Failure> {
     // Only what the handler itself shares can be seen half-done after a panic; its transaction is
     // rolled back.
-    let body = AssertUnwindSafe(body).catch_unwind();
+    let mut body = pin!(AssertUnwindSafe(body).catch_unwind());
+    // A body that never waits needs neither a timer nor a place among those to be cancelled.
+    if let Poll::Ready(ended) = poll!(body.as_mut()) {
+        return ended.map_err(panicked);
+    }
     let body = tokio::time::timeout(limit, body);
     match cancellation.run_until_cancelled(body).await {
         None => Err(Failure::Stopped),
         Some(Err(_)) => Err(Failure::TimedOut(limit)),
-        Some(Ok(Err(panic))) => Err(Failure::Panicked(panic_message(&*panic))),
-        Some(Ok(Ok(value))) => Ok(value),
+        Some(Ok(ended)) => ended.map_err(panicked),
     }
 }
 
@@ -233,8 +239,8 @@ pub(crate) async fn roll_back(core: &Core, transaction: Box<dyn StoreTransaction
     }
 }
 
-fn panic_message(panic: &(dyn Any + Send)) -> String {
+fn panicked(panic: Box<dyn Any + Send>) -> Failure {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "a value that is not text".to_owned())
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+    Failure::Panicked(text.unwrap_or_else(|| "a value that is not text".to_owned()))
 }
