@@ -71,14 +71,12 @@ fn message_impl(model: &Model) -> TokenStream {
 ///
 /// The kind in the proof keeps a type that derives both `Command` and `Event` at one error, not two.
 fn cascade_impl(model: &Model) -> TokenStream {
-    let place = generated_at(model.ident.span());
-    let private = private(place);
+    let shown = model.ident.span();
+    let place = generated_at(shown);
+    let (private, private_shown) = (private(place), private(shown));
     let ident = &model.ident;
-    let kind = kind_type(model, place);
-    quote_spanned! {place=>
-        impl<OneHandler> #private::Cascade<#private::Leaf<#kind, OneHandler>> for #ident
-        where
-            #kind: #private::Reaches<#ident, OneHandler>,
+    let kind = kind_type(model, shown);
+    let body = quote_spanned! {place=>
         {
             type Reply = ();
 
@@ -90,6 +88,12 @@ fn cascade_impl(model: &Model) -> TokenStream {
                 ::core::result::Result::Ok(cascades.push(&self, options)?)
             }
         }
+    };
+    quote_spanned! {shown=>
+        impl<OneHandler> #private_shown::Cascade<#private_shown::Leaf<#kind, OneHandler>> for #ident
+        where
+            #kind: #private_shown::Reaches<#ident, OneHandler>,
+        #body
     }
 }
 
