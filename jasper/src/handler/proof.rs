@@ -4,6 +4,9 @@ use std::convert::Infallible;
 use std::fmt;
 use std::marker::PhantomData;
 
+use crate::message::kind::Kind;
+use crate::message::{Message, MessageKind, MessageType};
+
 /// Not public API. What the marker of a handler consists of: it has no values.
 #[doc(hidden)]
 pub struct Marker<Message>(Infallible, PhantomData<Message>);
@@ -36,4 +39,20 @@ pub trait Proves<T> {
 
 impl<T> Proves<T> for Holds<true> {
     type Same = T;
+}
+
+/// Not public API. Compiles for a message only.
+#[doc(hidden)]
+pub const fn is_message<M: Message>() {}
+
+/// Not public API. The type of `M`.
+#[doc(hidden)]
+pub fn message_type<M: Message>() -> MessageType {
+    M::TYPE
+}
+
+/// Not public API. The kind of `M`.
+#[doc(hidden)]
+pub const fn kind<M: Message>() -> MessageKind {
+    <M::Kind as Kind>::KIND
 }
