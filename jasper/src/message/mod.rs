@@ -12,17 +12,6 @@ pub use self::kind::MessageKind;
 pub use self::message_type::{MessageType, ParseMessageTypeError};
 pub use self::registration::{MessageRegistration, SourceLocation};
 
-/// What can be encoded and decoded: all that `serde` can serialize, and deserialize without borrowing.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be encoded and decoded",
-    label = "not both `Serialize` and `Deserialize`",
-    note = "a message is stored and sent: derive `serde::Serialize` and `serde::Deserialize` for it"
-)]
-pub trait Payload: Serialize + DeserializeOwned {}
-
-#[diagnostic::do_not_recommend]
-impl<T: Serialize + DeserializeOwned> Payload for T {}
-
 /// A type that travels in an [`Envelope`](crate::envelope::Envelope).
 ///
 /// Derive it with `#[derive(Command)]` or `#[derive(Event)]`; the derive also lets handlers return the type.
@@ -32,7 +21,7 @@ impl<T: Serialize + DeserializeOwned> Payload for T {}
     note = "derive `jasper::Command` if exactly one handler acts on it, `jasper::Event` if any number may react",
     note = "a message is also `Serialize` and `Deserialize`: derive those of `serde` beside it"
 )]
-pub trait Message: Payload + Send + 'static {
+pub trait Message: Serialize + DeserializeOwned + Send + 'static {
     /// One of the markers in [`kind`]: decides who may handle the message.
     type Kind: kind::Kind;
 
