@@ -41,9 +41,23 @@ impl<T> Proves<T> for Holds<true> {
     type Same = T;
 }
 
-/// Not public API. Compiles for a message only.
+/// Not public API. Compiles for the first argument of a handler only.
 #[doc(hidden)]
-pub const fn is_message<M: Message>() {}
+pub const fn is_message<M: FirstArgument>() {}
+
+/// Not public API. [`Message`], in the words of a handler.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "the first argument of a handler is its message, and `{Self}` is not a message",
+    label = "does not derive `Command` or `Event`",
+    note = "put the message first; what else the handler needs comes after it",
+    note = "if this is the message: derive `jasper::Command` for it if exactly one handler acts on it, \
+            `jasper::Event` if any number may react"
+)]
+pub trait FirstArgument {}
+
+#[diagnostic::do_not_recommend]
+impl<M: Message> FirstArgument for M {}
 
 /// Not public API. The type of `M`.
 #[doc(hidden)]
