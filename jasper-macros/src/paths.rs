@@ -1,6 +1,6 @@
 //! The paths and spans of generated code.
 
-use proc_macro2::{Group, Span, TokenStream, TokenTree};
+use proc_macro2::{Span, TokenStream};
 use quote::quote_spanned;
 
 /// The hidden module of jasper that generated code names everything through.
@@ -11,20 +11,6 @@ pub(crate) fn private(span: Span) -> TokenStream {
 /// Stands where `place` stands, but belongs to the macro: lints of the user's crate do not apply to it.
 pub(crate) fn generated_at(place: Span) -> Span {
     Span::call_site().located_at(place)
-}
-
-/// The same tokens, shown by the compiler at `place`; names in them mean what they meant.
-pub(crate) fn shown_at(place: Span, tokens: TokenStream) -> TokenStream {
-    let moved = |mut token: TokenTree| {
-        let span = token.span().located_at(place);
-        if let TokenTree::Group(group) = &token {
-            let inner = shown_at(place, group.stream());
-            token = Group::new(group.delimiter(), inner).into();
-        }
-        token.set_span(span);
-        token
-    };
-    tokens.into_iter().map(moved).collect()
 }
 
 /// The first and the last span of some tokens. The compiler joins the spans of an expression's two ends, which a

@@ -41,7 +41,8 @@ macro_rules! handlers_of {
 pub mod __private {
     pub use crate::handler::{
         Cascade, Cascades, DeliveryOptions, FromContext, Handler, HandlerContext, HandlerError,
-        HandlerRegistration, Holds, Leaf, Marker, Proven, ReplyOf, run, settle,
+        HandlerRegistration, Holds, Leaf, Marker, Proven, is_message, kind as kind_of,
+        message_type, run, settle,
     };
     pub use crate::message::{
         Message, MessageKind, MessageRegistration, MessageType, SourceLocation, kind,

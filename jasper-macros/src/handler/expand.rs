@@ -5,7 +5,7 @@ use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{LitStr, Type};
 
 use super::model::{Argument, Model};
-use crate::paths::{ends, generated_at, private, shown_at};
+use crate::paths::{ends, generated_at, private};
 use crate::value::expand_duration;
 
 /// All that the macro emits beside the function.
@@ -22,7 +22,7 @@ pub(super) fn expand(model: &Model<'_>) -> TokenStream {
     let handled = handled_impl(model, message);
     let message_proof = message_proof(message);
     let connection_proof = model.connection().map(connection_proof);
-    let handler = handler_impl(model, message);
+    let handler = handler_impl(model);
     let submission = submission(model);
     quote_spanned! {place=>
         #marker
@@ -74,7 +74,6 @@ fn marker(model: &Model<'_>, message: &Type) -> TokenStream {
     let place = generated_at(model.place());
     let private = private(place);
     let marker = marker_ident(model);
-    let message = shown_at(place, message.to_token_stream());
     let conditions = &model.conditions;
     quote_spanned! {place=>
         #(#conditions)*
@@ -90,10 +89,11 @@ fn handled_impl(model: &Model<'_>, message: &Type) -> TokenStream {
     let place = model.place();
     let private = private(place);
     let marker = marker_ident(model);
-    let message = shown_at(place, message.to_token_stream());
+    let subject = Ident::new(SUBJECT, place);
     quote_spanned! {place=>
+        type #subject = #message;
         #[diagnostic::do_not_recommend]
-        impl #private::Handled<#marker> for #message {}
+        impl #private::Handled<#marker> for #subject {}
     }
 }
 
@@ -103,11 +103,10 @@ fn handled_impl(model: &Model<'_>, message: &Type) -> TokenStream {
 /// been reported, and the compiler says nothing more of the types that depend on it.
 fn message_proof(message: &Type) -> TokenStream {
     let tokens = message.to_token_stream();
-    let (first, last) = ends(&tokens);
-    let private = private(first);
-    let trait_of = quote_spanned!(first=> <#message as #private::Message>);
-    let question = quote_spanned!(last=> #trait_of::TO);
-    proof(MESSAGE, first, &question)
+    let span = ends(&tokens).0;
+    let private = private(span);
+    let question = quote_spanned!(span=> #private::is_message::<#message>());
+    proof(MESSAGE, span, &question)
 }
 
 /// The same question of the connection.
@@ -118,6 +117,7 @@ fn connection_proof(connection: &Type) -> TokenStream {
     proof(CONNECTION, span, &question)
 }
 
+const SUBJECT: &str = "__Subject";
 const MESSAGE: &str = "__Message";
 const CONNECTION: &str = "__Connection";
 
@@ -140,11 +140,12 @@ fn proven(span: Span, inner: &TokenStream, proof: &str) -> TokenStream {
     quote_spanned!(span=> #private::Proven<#inner, #proof>)
 }
 
-fn handler_impl(model: &Model<'_>, message: &Type) -> TokenStream {
+fn handler_impl(model: &Model<'_>) -> TokenStream {
     let place = generated_at(model.place());
     let private = private(place);
     let marker = marker_ident(model);
-    let subject = proven(place, &shown_at(place, message.to_token_stream()), MESSAGE);
+    let subject = Ident::new(SUBJECT, place);
+    let subject = proven(place, &subject.into_token_stream(), MESSAGE);
     let registration = registration(model, &subject);
     let call = call(model, &subject);
     quote_spanned! {place=>
@@ -188,8 +189,8 @@ fn registration(model: &Model<'_>, subject: &TokenStream) -> TokenStream {
             name: #name,
             module: ::core::module_path!(),
             location: #private::SourceLocation { file: ::core::file!(), line: ::core::line!() },
-            message_type: || <#subject as #private::Message>::TYPE,
-            kind: <<#subject as #private::Message>::Kind as #private::kind::Kind>::KIND,
+            message_type: #private::message_type::<#subject>,
+            kind: #private::kind_of::<#subject>(),
             queue: #queue,
             concurrency: #concurrency,
             attempts: #attempts,

@@ -4,7 +4,7 @@ use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 
 use super::model::{Flavor, Model};
-use crate::paths::{generated_at, private, shown_at};
+use crate::paths::{generated_at, private};
 use crate::value::expand_duration;
 
 /// All that the derive emits.
@@ -19,8 +19,7 @@ pub(super) fn expand(model: &Model) -> TokenStream {
 pub(super) fn stand_in(model: &Model) -> TokenStream {
     let message = message_impl(model);
     let cascade = cascade_impl(model);
-    let reply = reply_impl(model);
-    quote!(#message #cascade #reply)
+    quote!(#message #cascade)
 }
 
 fn kind(model: &Model) -> &'static str {
@@ -71,14 +70,12 @@ fn message_impl(model: &Model) -> TokenStream {
 ///
 /// The kind in the proof keeps a type that derives both `Command` and `Event` at one error, not two.
 fn cascade_impl(model: &Model) -> TokenStream {
-    let place = generated_at(model.ident.span());
-    let private = private(place);
+    let shown = model.ident.span();
+    let place = generated_at(shown);
+    let (private, private_shown) = (private(place), private(shown));
     let ident = &model.ident;
-    let kind = kind_type(model, place);
-    quote_spanned! {place=>
-        impl<OneHandler> #private::Cascade<#private::Leaf<#kind, OneHandler>> for #ident
-        where
-            #kind: #private::Reaches<#ident, OneHandler>,
+    let kind = kind_type(model, shown);
+    let body = quote_spanned! {place=>
         {
             type Reply = ();
 
@@ -90,25 +87,13 @@ fn cascade_impl(model: &Model) -> TokenStream {
                 ::core::result::Result::Ok(cascades.push(&self, options)?)
             }
         }
-    }
-}
-
-/// Its head is shown as if the user had written it: the compiler points there when a handler answers wrongly.
-fn reply_impl(model: &Model) -> TokenStream {
-    let shown = model.ident.span();
-    let place = generated_at(shown);
-    let private = private(shown);
-    let ident = &model.ident;
-    let kind = kind_type(model, shown);
-    let reply = shown_at(shown, model.reply.to_token_stream());
-    let body = quote_spanned! {place=>
-        {
-            fn into_reply(self) -> Self {
-                self
-            }
-        }
     };
-    quote_spanned!(shown=> impl #private::ReplyOf<#ident, #kind> for #reply #body)
+    quote_spanned! {shown=>
+        impl<OneHandler> #private_shown::Cascade<#private_shown::Leaf<#kind, OneHandler>> for #ident
+        where
+            #kind: #private_shown::Reaches<#ident, OneHandler>,
+        #body
+    }
 }
 
 fn registration(model: &Model) -> TokenStream {
@@ -116,13 +101,15 @@ fn registration(model: &Model) -> TokenStream {
     let private = private(place);
     let ident = &model.ident;
     let kind = proc_macro2::Ident::new(kind(model), place);
+    let (name, version) = (&model.name, model.version);
+    let to = optional(place, model.to.as_ref().map(ToTokens::to_token_stream));
     quote_spanned! {place=>
         const _: () = {
             #private::inventory::submit! {
                 #private::MessageRegistration::new(
-                    <#ident as #private::Message>::TYPE,
+                    #private::MessageType::new(#name, #version),
                     #private::MessageKind::#kind,
-                    <#ident as #private::Message>::TO,
+                    #to,
                     ::core::concat!(::core::module_path!(), "::", ::core::stringify!(#ident)),
                     #private::SourceLocation {
                         file: ::core::file!(),

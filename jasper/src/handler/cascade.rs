@@ -206,16 +206,23 @@ pub trait MessageExt: Message + Sized {
 
 impl<M: Message> MessageExt for M {}
 
-/// A type that answers `Bus::invoke` of the command `M`. The derive emits it for the declared reply.
+/// A type that answers `Bus::invoke` of `M`, which declares the reply `Declared`: only that type itself does.
 #[diagnostic::on_unimplemented(
-    message = "the handler answers with `{Self}`, which is not the reply that `{M}` declares",
+    message = "the handler answers with `{Self}`, but `{M}` declares the reply `{Declared}`",
     label = "not the declared reply",
     note = "declare it with `#[command(reply = …)]`, or return `Reply(value)` of the declared type, alone or as \
             the first of a tuple"
 )]
-pub trait ReplyOf<M: Message, Kind = <M as Message>::Kind> {
+pub trait ReplyOf<M, Declared> {
     /// The same value as the declared type.
-    fn into_reply(self) -> M::Reply;
+    fn into_reply(self) -> Declared;
+}
+
+#[diagnostic::do_not_recommend]
+impl<M, Declared> ReplyOf<M, Declared> for Declared {
+    fn into_reply(self) -> Self {
+        self
+    }
 }
 
 /// Not public API. The proof for a single message, with the kind that its derive gives it: a type that derives both
@@ -243,7 +250,7 @@ impl<M, T, OneHandler> Settles<M, OneHandler> for Returned<T>
 where
     M: Message,
     T: Cascade<OneHandler>,
-    T::Reply: ReplyOf<M>,
+    T::Reply: ReplyOf<M, M::Reply>,
 {
     fn settle(self, cascades: &mut Cascades<'_>) -> Result<M::Reply, HandlerError> {
         self.0.collect(cascades).map(ReplyOf::into_reply)

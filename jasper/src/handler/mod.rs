@@ -28,7 +28,7 @@ pub use self::cascade::{Leaf, settle};
 #[doc(hidden)]
 pub use self::erased::run;
 #[doc(hidden)]
-pub use self::proof::{Holds, Marker, Proven};
+pub use self::proof::{Holds, Marker, Proven, is_message, kind, message_type};
 
 /// One annotated function, under the marker type that `#[handler]` emits beside it.
 ///

@@ -4,6 +4,9 @@ use std::convert::Infallible;
 use std::fmt;
 use std::marker::PhantomData;
 
+use crate::message::kind::Kind;
+use crate::message::{Message, MessageKind, MessageType};
+
 /// Not public API. What the marker of a handler consists of: it has no values.
 #[doc(hidden)]
 pub struct Marker<Message>(Infallible, PhantomData<Message>);
@@ -36,4 +39,34 @@ pub trait Proves<T> {
 
 impl<T> Proves<T> for Holds<true> {
     type Same = T;
+}
+
+/// Not public API. Compiles for the first argument of a handler only.
+#[doc(hidden)]
+pub const fn is_message<M: FirstArgument>() {}
+
+/// Not public API. [`Message`], in the words of a handler.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "the first argument of a handler is its message, and `{Self}` is not a message",
+    label = "does not derive `Command` or `Event`",
+    note = "put the message first; what else the handler needs comes after it",
+    note = "if this is the message: derive `jasper::Command` for it if exactly one handler acts on it, \
+            `jasper::Event` if any number may react"
+)]
+pub trait FirstArgument {}
+
+#[diagnostic::do_not_recommend]
+impl<M: Message> FirstArgument for M {}
+
+/// Not public API. The type of `M`.
+#[doc(hidden)]
+pub fn message_type<M: Message>() -> MessageType {
+    M::TYPE
+}
+
+/// Not public API. The kind of `M`.
+#[doc(hidden)]
+pub const fn kind<M: Message>() -> MessageKind {
+    <M::Kind as Kind>::KIND
 }

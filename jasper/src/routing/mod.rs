@@ -49,6 +49,11 @@ pub trait Publishes<M> {}
 #[diagnostic::do_not_recommend]
 impl<M> Publishes<M> for Event {}
 
+/// A handler of `M`, as one bound: `Handler<Message = M>` is two, each reported on its own.
+pub trait HandlerOf<M: Message>: Handler<Message = M> {}
+
+impl<H: Handler> HandlerOf<H::Message> for H {}
+
 /// A message of this kind can be given to `Bus::invoke`.
 #[diagnostic::on_unimplemented(
     message = "`{M}` cannot be invoked: only a command with a handler in this application can",
@@ -60,10 +65,11 @@ pub trait Invokes<M: Message, OneHandler> {
     type Handler: Handler<Message = M>;
 }
 
+// The order of the bounds matters: with two handlers, rustc reports the first that it cannot decide, and no other.
 impl<M, OneHandler> Invokes<M, OneHandler> for Command
 where
     M: Message + Handled<OneHandler>,
-    OneHandler: Handler<Message = M>,
+    OneHandler: HandlerOf<M>,
 {
     type Handler = OneHandler;
 }

@@ -1,6 +1,0 @@
-use jasper::prelude::*;
-
-#[derive(Command)]
-struct PlaceOrder;
-
-fn main() {}
