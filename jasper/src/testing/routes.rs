@@ -21,7 +21,7 @@ pub fn check_routes() -> Result<(), StartupProblems> {
 /// handlers of one name, conflicting concurrency. `assert_routes!(builder)` looks at the configuration too:
 /// endpoints, states, queues, the store. The store is not opened for that.
 ///
-/// ```
+/// ```standalone_crate
 /// #[derive(jasper::Command, serde::Serialize, serde::Deserialize)]
 /// struct Greet;
 ///
