@@ -2,19 +2,16 @@
 
 use std::any::Any;
 use std::fmt;
-use std::future::IntoFuture;
 use std::sync::{Arc, Weak};
-use std::time::{Duration, SystemTime};
 
 use futures_util::future::{BoxFuture, FutureExt};
 
 use super::core::Core;
 use super::enlisted::Enlisted;
 use super::invoke;
-use crate::error::{InvokeError, SendError};
-use crate::handler::{
-    Cause, DeliveryOptions, FromContext, HandlerContext, HandlerError, OutgoingMessage,
-};
+use super::sending::Sending;
+use crate::error::InvokeError;
+use crate::handler::{Cause, FromContext, HandlerContext, HandlerError};
 use crate::message::Message;
 use crate::routing::{Invokes, Publishes, Sends};
 use crate::store::TransactionScope;
@@ -104,36 +101,8 @@ impl Bus {
     }
 
     fn sending<M: Message>(&self, message: &M) -> Sending<'_> {
-        Sending {
-            bus: self,
-            message: encode(&self.core, message),
-        }
+        Sending::new(&self.core, self.cause.as_deref(), message)
     }
-
-    async fn submit(&self, message: OutgoingMessage) -> Result<Sent, SendError> {
-        let cause = self.cause.as_deref();
-        let message = match cause {
-            Some(cause) => cause.join(message).map_err(|_| SendError::RunEnded)?,
-            None => Some(message),
-        };
-        let Some(message) = message else {
-            return Ok(Sent { duplicate: false });
-        };
-        if cause.is_none() && self.core.stopping.is_cancelled() {
-            return Err(SendError::Stopping);
-        }
-        let duplicate = self.core.dispatch(vec![message], cause).await?;
-        Ok(Sent { duplicate })
-    }
-}
-
-pub(super) fn encode<M: Message>(core: &Core, message: &M) -> Result<OutgoingMessage, SendError> {
-    OutgoingMessage::encode(message, DeliveryOptions::new(), &*core.codec).map_err(|source| {
-        SendError::Encode {
-            message_type: M::TYPE,
-            source,
-        }
-    })
 }
 
 impl fmt::Debug for Bus {
@@ -162,64 +131,4 @@ impl BusRoot {
     pub(super) const fn new(core: Weak<Core>) -> Self {
         Self(core)
     }
-}
-
-/// A message that is about to be sent: set options, then await it.
-#[must_use = "a message is sent when this is awaited"]
-pub struct Sending<'bus> {
-    bus: &'bus Bus,
-    message: Result<OutgoingMessage, SendError>,
-}
-
-impl Sending<'_> {
-    /// To be handled after this delay.
-    pub fn delay(self, delay: Duration) -> Self {
-        self.option(|options| options.delay(delay))
-    }
-
-    /// To be handled at this time.
-    pub fn at(self, due_at: SystemTime) -> Self {
-        self.option(|options| options.at(due_at))
-    }
-
-    /// One message for each key of this type: a repeat is dropped for seven days after it is
-    /// handled. Needs a store.
-    pub fn deduplicate(self, key: impl Into<String>) -> Self {
-        self.option(|options| options.deduplicate(key))
-    }
-
-    /// With these options, which replace those set before.
-    pub fn with(self, options: DeliveryOptions) -> Self {
-        self.option(|_| options)
-    }
-
-    fn option(mut self, set: impl FnOnce(DeliveryOptions) -> DeliveryOptions) -> Self {
-        if let Ok(message) = &mut self.message {
-            message.options = set(std::mem::take(&mut message.options));
-        }
-        self
-    }
-}
-
-impl<'bus> IntoFuture for Sending<'bus> {
-    type Output = Result<Sent, SendError>;
-    type IntoFuture = BoxFuture<'bus, Self::Output>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        async move { self.bus.submit(self.message?).await }.boxed()
-    }
-}
-
-impl fmt::Debug for Sending<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sending").finish_non_exhaustive()
-    }
-}
-
-/// A message that was accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Sent {
-    /// It repeats a message with the same deduplication key, and was dropped.
-    pub duplicate: bool,
 }

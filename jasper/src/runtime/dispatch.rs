@@ -8,7 +8,8 @@ use super::queue::{Backing, Delivery, Slot};
 use super::routes::HandlerEntry;
 use crate::envelope::{Envelope, MessageId, time};
 use crate::error::SendError;
-use crate::handler::{Cause, OutgoingMessage};
+use crate::handler::{Cause, DeliveryOptions, OutgoingMessage};
+use crate::message::Message;
 use crate::store::{Incoming, Owner, Placement, Stored};
 use crate::telemetry;
 
@@ -63,6 +64,14 @@ impl Batch {
 }
 
 impl Core {
+    pub(crate) fn encode<M: Message>(&self, message: &M) -> Result<OutgoingMessage, SendError> {
+        let encoded = OutgoingMessage::encode(message, DeliveryOptions::new(), &*self.codec);
+        encoded.map_err(|source| SendError::Encode {
+            message_type: M::TYPE,
+            source,
+        })
+    }
+
     /// Finds handlers and places for messages. `in_transaction`: they are stored with their
     /// sender's commit.
     pub(crate) fn prepare(

@@ -4,8 +4,8 @@ use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
-use super::bus::{Sent, encode};
 use super::core::Core;
+use super::sending::Sent;
 use crate::error::SendError;
 use crate::handler::{Cause, DeliveryOptions, OutgoingMessage};
 use crate::message::Message;
@@ -44,7 +44,7 @@ impl<'tx> Enlisted<'tx> {
         M: Message,
         M::Kind: Sends<M, OneHandler>,
     {
-        let message = encode(&self.core, &message)?;
+        let message = self.core.encode(&message)?;
         self.write(message).await
     }
 
@@ -61,7 +61,7 @@ impl<'tx> Enlisted<'tx> {
         M: Message,
         M::Kind: Sends<M, OneHandler>,
     {
-        let mut message = encode(&self.core, &message)?;
+        let mut message = self.core.encode(&message)?;
         message.options = options;
         self.write(message).await
     }
@@ -75,7 +75,7 @@ impl<'tx> Enlisted<'tx> {
         M: Message,
         M::Kind: Publishes<M>,
     {
-        let message = encode(&self.core, &message)?;
+        let message = self.core.encode(&message)?;
         self.write(message).await
     }
 

@@ -122,7 +122,8 @@ impl Run<'_> {
         match outcome {
             Ok(returned) => messages.extend(returned),
             Err(failure) => {
-                roll_back(self.core, transaction).await;
+                // Where the store has lost the transaction, the handler only saw what that did to it.
+                roll_back(self.core, transaction).await?;
                 return Err(failure);
             }
         }
@@ -157,7 +158,7 @@ impl Run<'_> {
         let batch = match self.core.prepare(messages, Some(cause), true) {
             Ok(batch) => batch,
             Err(error) => {
-                roll_back(self.core, transaction).await;
+                roll_back(self.core, transaction).await?;
                 return Err(error.into());
             }
         };
@@ -232,11 +233,12 @@ pub(crate) async fn guarded<T>(
     }
 }
 
-/// Undoes a failed run. A store that cannot roll back drops the connection, which undoes it too.
-pub(crate) async fn roll_back(core: &Core, transaction: Box<dyn StoreTransaction>) {
-    if let Err(error) = core.call("rollback", transaction.rollback()).await {
-        tracing::warn!(%error, "rolling back failed; the database undoes what was not committed");
-    }
+/// Undoes a failed run.
+pub(crate) async fn roll_back(
+    core: &Core,
+    transaction: Box<dyn StoreTransaction>,
+) -> Result<(), StoreError> {
+    core.call("rollback", transaction.rollback()).await
 }
 
 fn panicked(panic: Box<dyn Any + Send>) -> Failure {

@@ -75,7 +75,7 @@ async fn in_transaction<H: Handler>(
     let (reply, batch) = match prepared {
         Ok(prepared) => prepared,
         Err(error) => {
-            roll_back(core, transaction).await;
+            roll_back(core, transaction).await?;
             return Err(error);
         }
     };

@@ -15,6 +15,7 @@ mod pager;
 mod queue;
 mod queue_options;
 mod routes;
+mod sending;
 mod settings;
 mod shutdown;
 mod worker;
@@ -27,9 +28,10 @@ use crate::error::Error;
 use crate::store::MessageStore;
 
 pub use self::builder::Builder;
-pub use self::bus::{Bus, Sending, Sent};
+pub use self::bus::Bus;
 pub use self::enlisted::Enlisted;
 pub use self::queue_options::QueueOptions;
+pub use self::sending::{Sending, Sent};
 
 #[cfg(feature = "testing")]
 pub(crate) use self::builder::check_declarations;
