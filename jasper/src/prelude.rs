@@ -7,3 +7,7 @@ pub use crate::handler::{
     Delayed, DeliveryOptions, HandlerError, MessageExt, Reply, State, Terminal, To, With,
 };
 pub use crate::runtime::{Bus, Jasper};
+#[cfg(feature = "sqlite")]
+pub use crate::store::sqlite::SqliteStore;
+#[cfg(feature = "macros")]
+pub use jasper_macros::{Command, Event, durable, handler};

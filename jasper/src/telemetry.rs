@@ -11,7 +11,8 @@
 //! | `jasper.recovery.envelopes` | counter | envelope | – |
 //! | `jasper.store.errors` | counter | error | op |
 //!
-//! Each run of a handler is in a span `process` with the fields of the message. Payloads and headers are in none.
+//! Each run of a handler is in a span `process` with the fields of the message. Payloads and
+//! headers are in none.
 
 /// Messages accepted for a destination.
 pub const SENT: &str = "messaging.client.sent.messages";

@@ -1,1 +1,107 @@
-//! Placeholder.
+//! What several of the tests need.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::watch;
+
+/// Notes that handlers leave, in order.
+#[derive(Clone)]
+pub struct Journal {
+    notes: Arc<Mutex<Vec<String>>>,
+    count: Arc<watch::Sender<usize>>,
+}
+
+impl Default for Journal {
+    fn default() -> Self {
+        Self { notes: Arc::default(), count: Arc::new(watch::Sender::new(0)) }
+    }
+}
+
+impl Journal {
+    /// Adds a note.
+    pub fn note(&self, note: impl Into<String>) {
+        let mut notes = self.notes.lock().expect("no test panics while it holds the notes");
+        notes.push(note.into());
+        self.count.send_replace(notes.len());
+    }
+
+    /// The notes, in order.
+    pub fn notes(&self) -> Vec<String> {
+        self.notes.lock().expect("no test panics while it holds the notes").clone()
+    }
+
+    /// The notes, sorted, where their order is not said.
+    pub fn sorted(&self) -> Vec<String> {
+        let mut notes = self.notes();
+        notes.sort();
+        notes
+    }
+
+    /// Waits until this note is there.
+    ///
+    /// # Panics
+    /// It is not after a minute.
+    pub async fn wait_for(&self, note: &str) {
+        let mut count = self.count.subscribe();
+        let there = count.wait_for(|_| self.notes().iter().any(|n| n == note));
+        let limit = std::time::Duration::from_secs(60);
+        let waited = tokio::time::timeout(limit, there).await;
+        assert!(waited.is_ok(), "no note `{note}` among {:?}", self.notes());
+    }
+}
+
+/// The randomness of a test, repeatable by `JASPER_SEED`.
+#[derive(Debug, Clone)]
+pub struct Seed {
+    seed: u64,
+    state: u64,
+}
+
+impl Seed {
+    /// The seed that `JASPER_SEED` names, or one of this moment.
+    ///
+    /// # Panics
+    /// `JASPER_SEED` is not a number.
+    pub fn from_env() -> Self {
+        let now = || uuid::Uuid::now_v7().as_u64_pair().1;
+        let seed = std::env::var("JASPER_SEED");
+        let seed = seed.map_or_else(|_| now(), |text| text.parse().expect("JASPER_SEED: a number"));
+        Self { seed, state: seed }
+    }
+
+    /// The next number, by SplitMix64.
+    pub fn number(&mut self) -> u64 {
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.state;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// The next number from 0 to 1.
+    pub fn fraction(&mut self) -> f64 {
+        (self.number() >> 11) as f64 / (1u64 << 53) as f64
+    }
+}
+
+impl std::fmt::Display for Seed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "JASPER_SEED={}", self.seed)
+    }
+}
+
+/// The program of an example, built if it is not.
+///
+/// # Panics
+/// It does not build.
+pub fn example(name: &str) -> PathBuf {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let build = ["build", "--quiet", "--package", "examples", "--example", name];
+    let built = std::process::Command::new(cargo).args(build).status().expect("cargo runs");
+    assert!(built.success(), "the example `{name}` does not build");
+    // A test lies in target/<profile>/deps, an example in target/debug/examples.
+    let test = std::env::current_exe().expect("a test is a program");
+    let profile = test.parent().and_then(|deps| deps.parent()).expect("target/<profile>/deps");
+    profile.with_file_name("debug").join("examples").join(name)
+}

@@ -4,7 +4,8 @@ use std::fmt;
 
 use uuid::Uuid;
 
-/// A UUID: version 7 for a message that starts something, version 5 for one that follows from another.
+/// A UUID: version 7 for a message that starts something, version 5 for one that follows from
+/// another.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MessageId(Uuid);
 
@@ -20,7 +21,8 @@ impl MessageId {
 
     /// The id of the `ordinal`-th message that `handler` sends while it handles this one.
     ///
-    /// A handler that runs again after a rolled-back try sends the same ids, so that receivers drop the repeats.
+    /// A handler that runs again after a rolled-back try sends the same ids, so that receivers drop
+    /// the repeats.
     #[must_use]
     pub fn derived(self, handler: &str, ordinal: usize) -> Self {
         Self(Uuid::new_v5(

@@ -110,7 +110,8 @@ impl Envelope {
         binary::encode(self)
     }
 
-    /// Reads the form that [`to_bytes`](Self::to_bytes) writes. The payload is borrowed from `bytes`, not copied.
+    /// Reads the form that [`to_bytes`](Self::to_bytes) writes. The payload is borrowed from
+    /// `bytes`, not copied.
     ///
     /// # Errors
     /// The bytes are not an envelope, are cut off, or exceed the limits on headers.

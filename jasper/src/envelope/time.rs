@@ -7,7 +7,8 @@ pub fn now() -> SystemTime {
     from_micros(to_micros(SystemTime::now()))
 }
 
-/// Microseconds since 1970; a time before that, or beyond the range of `i64`, is moved to the nearest bound.
+/// Microseconds since 1970; a time before that, or beyond the range of `i64`, is moved to the
+/// nearest bound.
 pub fn to_micros(time: SystemTime) -> i64 {
     match time.duration_since(SystemTime::UNIX_EPOCH) {
         Ok(since) => i64::try_from(since.as_micros()).unwrap_or(i64::MAX),

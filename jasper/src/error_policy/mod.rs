@@ -4,8 +4,8 @@ use std::time::Duration;
 
 /// How many attempts a message has, and how long it waits before each further one.
 ///
-/// The first retries follow at once; the delays stand before the last attempts. A waiting message is stored where
-/// there is a store, so that it holds neither a worker nor memory.
+/// The first retries follow at once; the delays stand before the last attempts. A waiting message
+/// is stored where there is a store, so that it holds neither a worker nor memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ErrorPolicy {
     attempts: u32,
@@ -43,8 +43,8 @@ impl Default for ErrorPolicy {
 impl ErrorPolicy {
     /// The policy that `#[handler(attempts = …, delays = […])]` asks for.
     ///
-    /// Without `delays`, attempts beyond the quick retries wait 10 s, 1 min, then 5 min each. Without `attempts`,
-    /// the delays follow three quick retries.
+    /// Without `delays`, attempts beyond the quick retries wait 10 s, 1 min, then 5 min each.
+    /// Without `attempts`, the delays follow three quick retries.
     pub fn of(attempts: Option<u32>, delays: Option<&[Duration]>) -> Self {
         match (attempts, delays) {
             (None, delays) => Self::quick_then(delays.unwrap_or(&DELAYS).to_vec()),

@@ -1,5 +1,7 @@
-//! What a handler may return: messages to send, alone or within `Result`, `Option`, `Vec` and tuples.
+//! What a handler may return: messages to send, alone or within `Result`, `Option`, `Vec` and
+//! tuples.
 
+use std::marker::PhantomData;
 use std::time::Duration;
 
 use super::{Cascades, DeliveryOptions, HandlerContext, HandlerError, IntoHandlerError};
@@ -8,8 +10,9 @@ use crate::routing::Reaches;
 
 /// A value that a handler may return.
 ///
-/// There is no blanket impl over [`Message`]: the derives emit the impl for each type, so that every type has one
-/// candidate and an error names the message that is at fault, not the tuple around it.
+/// There is no blanket impl over [`Message`]: the derives emit the impl for each type, so that
+/// every type has one candidate and an error names the message that is at fault, not the tuple
+/// around it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be returned from a handler",
     label = "neither a message nor a `Reply`",
@@ -173,7 +176,8 @@ where
     }
 }
 
-/// Wraps a message in delivery options where it is returned: `order_placed.delayed(Duration::from_secs(60))`.
+/// Wraps a message in delivery options where it is returned:
+/// `order_placed.delayed(Duration::from_secs(60))`.
 pub trait MessageExt: Message + Sized {
     /// To be handled after this delay.
     fn delayed(self, delay: Duration) -> Delayed<Self> {
@@ -202,43 +206,66 @@ pub trait MessageExt: Message + Sized {
 
 impl<M: Message> MessageExt for M {}
 
-/// Wraps the return type in the macro's probe: rustc prints the root's words where root and leaf are one type, so
-/// the root must not be the leaf.
-#[derive(Debug)]
-pub struct Returned<T>(pub T);
-
-impl<T, P> Cascade<P> for Returned<T>
-where
-    T: Cascade<P>,
-{
-    type Reply = T::Reply;
-
-    fn collect(self, cascades: &mut Cascades<'_>) -> Result<Self::Reply, HandlerError> {
-        self.0.collect(cascades)
-    }
-}
-
-/// A type that answers `Bus::invoke` of the command `M`. The derive emits it for the declared reply.
+/// A type that answers `Bus::invoke` of `M`, which declares the reply `Declared`: only that type itself does.
 #[diagnostic::on_unimplemented(
-    message = "the handler answers with `{Self}`, which is not the reply that `{M}` declares",
+    message = "the handler answers with `{Self}`, but `{M}` declares the reply `{Declared}`",
     label = "not the declared reply",
     note = "declare it with `#[command(reply = …)]`, or return `Reply(value)` of the declared type, alone or as \
             the first of a tuple"
 )]
-pub trait ReplyOf<M: Message> {
+pub trait ReplyOf<M, Declared> {
     /// The same value as the declared type.
-    fn into_reply(self) -> M::Reply;
+    fn into_reply(self) -> Declared;
+}
+
+#[diagnostic::do_not_recommend]
+impl<M, Declared> ReplyOf<M, Declared> for Declared {
+    fn into_reply(self) -> Self {
+        self
+    }
+}
+
+/// Not public API. The proof for a single message, with the kind that its derive gives it: a type that derives both
+/// `Command` and `Event` then has two impls of `Message`, which is one error, and of nothing else.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Leaf<Kind, Proof>(PhantomData<(Kind, Proof)>);
+
+/// Not public API. The return value of a handler on its way into the context.
+///
+/// rustc prints the words of the requirement that it started from where that and the one that failed are of one type,
+/// so a message is not asked about directly but within this.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Returned<T>(pub T);
+
+/// Not public API. A return value that the handler of `M` may have.
+#[doc(hidden)]
+pub trait Settles<M: Message, OneHandler> {
+    /// The messages of the value go into `cascades`, its reply comes back.
+    fn settle(self, cascades: &mut Cascades<'_>) -> Result<M::Reply, HandlerError>;
+}
+
+impl<M, T, OneHandler> Settles<M, OneHandler> for Returned<T>
+where
+    M: Message,
+    T: Cascade<OneHandler>,
+    T::Reply: ReplyOf<M, M::Reply>,
+{
+    fn settle(self, cascades: &mut Cascades<'_>) -> Result<M::Reply, HandlerError> {
+        self.0.collect(cascades).map(ReplyOf::into_reply)
+    }
 }
 
 /// Used by generated code: the messages of a handler's return value go into the context, its reply comes back.
 #[doc(hidden)]
-pub fn settle<M, T, P>(output: T, cx: &mut HandlerContext<'_>) -> Result<M::Reply, HandlerError>
+pub fn settle<M, T, OneHandler>(
+    output: T,
+    cx: &mut HandlerContext<'_>,
+) -> Result<M::Reply, HandlerError>
 where
     M: Message,
-    Returned<T>: Cascade<P>,
-    <Returned<T> as Cascade<P>>::Reply: ReplyOf<M>,
+    Returned<T>: Settles<M, OneHandler>,
 {
-    Returned(output)
-        .collect(cx.cascades())
-        .map(ReplyOf::into_reply)
+    Returned(output).settle(cx.cascades())
 }

@@ -99,7 +99,8 @@ impl Cause {
         }
     }
 
-    /// Writes into `envelope` what it inherits, with the id that this run gives to its next message.
+    /// Writes into `envelope` what it inherits, with the id that this run gives to its next
+    /// message.
     pub(crate) fn pass_on(&self, envelope: &mut Envelope) {
         let ordinal = self.ordinal.fetch_add(1, Ordering::Relaxed);
         envelope.id = self.id.derived(self.handler, ordinal);
@@ -125,7 +126,8 @@ impl Cause {
         self.pending.is_some()
     }
 
-    /// Keeps a message until the commit. `None`: the run has no transaction, and the message is given back.
+    /// Keeps a message until the commit. `None`: the run has no transaction, and the message is
+    /// given back.
     pub(crate) fn join(
         &self,
         message: OutgoingMessage,
@@ -159,10 +161,13 @@ pub struct HandlerContext<'run> {
     envelope: EnvelopeSource<'run>,
     states: &'run States,
     cancellation: &'run CancellationToken,
-    cause: Arc<Cause>,
+    cause: CauseSource<'run>,
     connection: Option<&'run mut (dyn Any + Send)>,
     cascades: Cascades<'run>,
 }
+
+/// Gives the same cause at each call; an invoked command has none until somebody asks for it.
+pub(crate) type CauseSource<'run> = &'run (dyn Fn() -> Arc<Cause> + Sync);
 
 /// An invoked command has no envelope until somebody asks for one.
 enum EnvelopeSource<'run> {
@@ -175,7 +180,7 @@ impl<'run> HandlerContext<'run> {
         envelope: &'run Envelope,
         states: &'run States,
         cancellation: &'run CancellationToken,
-        cause: Arc<Cause>,
+        cause: CauseSource<'run>,
         codec: &'run dyn Codec,
     ) -> Self {
         Self {
@@ -192,7 +197,7 @@ impl<'run> HandlerContext<'run> {
         envelope: &'run (dyn Fn() -> Envelope + Sync),
         states: &'run States,
         cancellation: &'run CancellationToken,
-        cause: Arc<Cause>,
+        cause: CauseSource<'run>,
         codec: &'run dyn Codec,
     ) -> Self {
         Self {
@@ -233,14 +238,15 @@ impl<'run> HandlerContext<'run> {
     }
 
     /// What messages sent in this run follow from.
-    pub const fn cause(&self) -> &Arc<Cause> {
-        &self.cause
+    pub fn cause(&self) -> Arc<Cause> {
+        (self.cause)()
     }
 
     /// The connection of the handler's transaction.
     ///
     /// # Errors
-    /// The store has connections of another type, or the run is not in a transaction. The check at start finds both.
+    /// The store has connections of another type, or the run is not in a transaction. The check at
+    /// start finds both.
     pub fn connection<C: Connection>(&mut self) -> Result<&mut C, HandlerError> {
         self.connection
             .as_deref_mut()
@@ -262,7 +268,7 @@ impl<'run> HandlerContext<'run> {
 impl fmt::Debug for HandlerContext<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HandlerContext")
-            .field("cause", &self.cause)
+            .field("cause", &self.cause())
             .finish_non_exhaustive()
     }
 }

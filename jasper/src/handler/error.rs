@@ -6,7 +6,8 @@ use std::fmt;
 
 /// The failure of a handler: worth another try, unless it is [terminal](HandlerError::terminal).
 ///
-/// Every error type becomes one by `?`. Like other catch-all errors it is not itself a `std::error::Error`.
+/// Every error type becomes one by `?`. Like other catch-all errors it is not itself a
+/// `std::error::Error`.
 pub struct HandlerError {
     source: Box<dyn Error + Send + Sync>,
     type_name: &'static str,

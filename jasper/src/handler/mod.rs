@@ -7,13 +7,15 @@ mod error;
 mod extract;
 mod options;
 mod outgoing;
+mod proof;
 mod registration;
 
 use std::future::Future;
 
 use crate::message::Message;
 
-pub use self::cascade::{Cascade, Delayed, MessageExt, Reply, ReplyOf, Returned, To, With};
+pub use self::cascade::{Cascade, Delayed, MessageExt, Reply, ReplyOf, To, With};
+pub(crate) use self::context::CauseSource;
 pub use self::context::{Cause, HandlerContext, States};
 pub use self::error::{HandlerError, IntoHandlerError, Terminal};
 pub use self::extract::{FromContext, State, StateRequirement};
@@ -22,14 +24,16 @@ pub use self::outgoing::{Cascades, OutgoingMessage};
 pub use self::registration::{HandlerRegistration, RunError, RunFn};
 
 #[doc(hidden)]
-pub use self::cascade::settle;
+pub use self::cascade::{Leaf, settle};
 #[doc(hidden)]
 pub use self::erased::run;
+#[doc(hidden)]
+pub use self::proof::{Holds, Marker, Proven, is_message, kind, message_type};
 
 /// One annotated function, under the marker type that `#[handler]` emits beside it.
 ///
-/// The marker has the function's name, so `place_order` is the function where a value is meant and the marker
-/// where a type is meant.
+/// The marker has the function's name, so `place_order` is the function where a value is meant and
+/// the marker where a type is meant.
 pub trait Handler: 'static {
     /// The message that it takes.
     type Message: Message;
@@ -37,7 +41,8 @@ pub trait Handler: 'static {
     /// What the runtime knows of it.
     const REGISTRATION: HandlerRegistration;
 
-    /// Takes the arguments out of the context, runs the function, and leaves its messages in the context.
+    /// Takes the arguments out of the context, runs the function, and leaves its messages in the
+    /// context.
     fn call(
         message: Self::Message,
         cx: &mut HandlerContext<'_>,

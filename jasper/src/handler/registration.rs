@@ -27,8 +27,8 @@ pub enum RunError {
     Failed(HandlerError),
 }
 
-/// One handler of the program. Built by `#[handler]`; the fields are public for generated code and for tools that
-/// describe an application.
+/// One handler of the program. Built by `#[handler]`; the fields are public for generated code and
+/// for tools that describe an application.
 #[derive(Clone, Copy)]
 pub struct HandlerRegistration {
     /// The function's name.

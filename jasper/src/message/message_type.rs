@@ -6,7 +6,8 @@ use std::str::FromStr;
 
 /// A stable name and a version, written `place-order@1`.
 ///
-/// Names are lower-case words joined by `-` and grouped by `.`; the derives check that when they compile.
+/// Names are lower-case words joined by `-` and grouped by `.`; the derives check that when they
+/// compile.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MessageType {
     name: Cow<'static, str>,
@@ -14,7 +15,8 @@ pub struct MessageType {
 }
 
 impl MessageType {
-    /// The type with this name and version. The name is not checked here; the derives and [`FromStr`] do.
+    /// The type with this name and version. The name is not checked here; the derives and
+    /// [`FromStr`] do.
     pub const fn new(name: &'static str, version: u16) -> Self {
         Self {
             name: Cow::Borrowed(name),

@@ -1,12 +1,16 @@
-//! Compile-time routing: the traits by which the compiler proves that every message has a place to go.
+//! Compile-time routing: the traits by which the compiler proves that every message has a place to
+//! go.
 
+use crate::handler::Handler;
 use crate::message::Message;
 use crate::message::kind::{Command, Event, Routed};
 
-/// `#[handler]` implements it for the message of each handler, with the handler's own marker type as `By`.
+/// `#[handler]` implements it for the message of each handler, with the handler's own marker type
+/// as `By`.
 ///
-/// The marker is local to the handler's crate, so the orphan rule permits the impl where the message comes from
-/// another crate; and a command with two handlers has two candidates, which the compiler reports.
+/// The marker is local to the handler's crate, so the orphan rule permits the impl where the
+/// message comes from another crate; and a command with two handlers has two candidates, which the
+/// compiler reports.
 #[diagnostic::on_unimplemented(
     message = "no handler for `{Self}` is visible here",
     label = "`{Self}` would be sent, but nothing handles it",
@@ -16,7 +20,7 @@ use crate::message::kind::{Command, Event, Routed};
 pub trait Handled<By> {}
 
 /// A message of this kind has a place to go; implemented for the kinds.
-pub trait Reaches<M, Proof> {}
+pub trait Reaches<M, OneHandler> {}
 
 impl<M, OneHandler> Reaches<M, OneHandler> for Command where M: Handled<OneHandler> {}
 impl<M> Reaches<M, ()> for Event {}
@@ -28,9 +32,10 @@ impl<M> Reaches<M, ()> for Routed {}
     label = "an event has any number of handlers",
     note = "use `bus.publish(…)`, or derive `Command` if exactly one handler acts on it"
 )]
-pub trait Sends<M, Proof> {}
+pub trait Sends<M, OneHandler> {}
 
 impl<M, OneHandler> Sends<M, OneHandler> for Command where M: Handled<OneHandler> {}
+#[diagnostic::do_not_recommend]
 impl<M> Sends<M, ()> for Routed {}
 
 /// A message of this kind can be given to `Bus::publish`.
@@ -41,7 +46,13 @@ impl<M> Sends<M, ()> for Routed {}
 )]
 pub trait Publishes<M> {}
 
-impl<M: Message> Publishes<M> for Event {}
+#[diagnostic::do_not_recommend]
+impl<M> Publishes<M> for Event {}
+
+/// A handler of `M`, as one bound: `Handler<Message = M>` is two, each reported on its own.
+pub trait HandlerOf<M: Message>: Handler<Message = M> {}
+
+impl<H: Handler> HandlerOf<H::Message> for H {}
 
 /// A message of this kind can be given to `Bus::invoke`.
 #[diagnostic::on_unimplemented(
@@ -49,6 +60,16 @@ impl<M: Message> Publishes<M> for Event {}
     label = "not a command that is handled here",
     note = "events are published with `bus.publish(…)`; a command with `to = \"…\"` is sent with `bus.send(…)`"
 )]
-pub trait Invokes<M, Proof> {}
+pub trait Invokes<M: Message, OneHandler> {
+    /// The handler, to which the call is dispatched by the compiler.
+    type Handler: Handler<Message = M>;
+}
 
-impl<M, OneHandler> Invokes<M, OneHandler> for Command where M: Handled<OneHandler> {}
+// The order of the bounds matters: with two handlers, rustc reports the first that it cannot decide, and no other.
+impl<M, OneHandler> Invokes<M, OneHandler> for Command
+where
+    M: Message + Handled<OneHandler>,
+    OneHandler: HandlerOf<M>,
+{
+    type Handler = OneHandler;
+}

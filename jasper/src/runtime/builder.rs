@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::bus::BusRoot;
-use super::check::{Checked, Configured, Problem};
+use super::check::{Checked, Configured};
 use super::consumer;
 use super::core::Core;
 use super::queue::{Delivery, Queue};
@@ -19,7 +19,7 @@ use super::settings::Settings;
 use super::{Jasper, node, pager};
 use crate::codec::Codec;
 use crate::envelope::Address;
-use crate::error::{Error, StartupProblems};
+use crate::error::{Error, Problem, StartupProblems};
 use crate::handler::{Handler, HandlerRegistration, States};
 use crate::message::MessageRegistration;
 use crate::store::{MessageStore, Owner};
@@ -63,7 +63,8 @@ impl Builder {
         self
     }
 
-    /// The message store. Without one, nothing outlives the process and durable handlers are refused.
+    /// The message store. Without one, nothing outlives the process and durable handlers are
+    /// refused.
     pub fn store(mut self, store: impl MessageStore) -> Self {
         self.store = Some(Arc::new(store));
         self
@@ -93,7 +94,8 @@ impl Builder {
         self
     }
 
-    /// Takes this handler and no others than those given so, instead of all handlers of the program.
+    /// Takes this handler and no others than those given so, instead of all handlers of the
+    /// program.
     ///
     /// For tests, and for programs that run one of several applications.
     pub fn handler<H: Handler>(mut self) -> Self {
@@ -114,8 +116,8 @@ impl Builder {
         self
     }
 
-    /// How long this node is trusted after it was last heard of. Its work is recovered by others after that.
-    /// Default: 10 s.
+    /// How long this node is trusted after it was last heard of. Its work is recovered by others
+    /// after that. Default: 10 s.
     pub const fn lease(mut self, lease: Duration) -> Self {
         self.settings.lease = lease;
         self
@@ -127,7 +129,8 @@ impl Builder {
         self
     }
 
-    /// All that would keep this application from starting; see also `jasper::testing::assert_routes!`.
+    /// All that would keep this application from starting; see also
+    /// `jasper::testing::assert_routes!`.
     ///
     /// # Errors
     /// There are problems; all of them are listed.
@@ -135,7 +138,8 @@ impl Builder {
         self.check_handlers(&self.registrations())
     }
 
-    /// Checks the application, prepares the store, joins it as a node, and starts to handle messages.
+    /// Checks the application, prepares the store, joins it as a node, and starts to handle
+    /// messages.
     ///
     /// # Errors
     /// There are problems, all of which are listed; or the store cannot be used.
@@ -314,7 +318,8 @@ fn spawn_tasks(core: &Arc<Core>, receivers: Receivers) {
 }
 
 /// The problems of the program's declarations, without an application around them.
-pub(crate) fn check_declarations() -> Vec<Problem> {
+#[cfg(feature = "testing")]
+pub(crate) fn check_declarations() -> Vec<crate::error::Problem> {
     let handlers = Builder::new().registrations();
     let messages = messages();
     let checked = Checked {

@@ -10,8 +10,8 @@ use super::queue::{Backing, Delivery, Queue};
 use super::worker::Worker;
 use crate::store::{Ownership, Settlement};
 
-/// Runs until the application ends. Once it stops, stored messages that have not begun are given back, and those
-/// that are only in memory are still handled.
+/// Runs until the application ends. Once it stops, stored messages that have not begun are given
+/// back, and those that are only in memory are still handled.
 pub(crate) async fn consume(
     core: Arc<Core>,
     queue: Arc<Queue>,
@@ -40,7 +40,8 @@ async fn permit(core: &Core, queue: &Queue, delivery: &Delivery) -> Option<Owned
     last_call.run_until_cancelled(permit).await?.ok()
 }
 
-/// Gives back what is not to begin any more, with all that waits behind it and is stored, in one call.
+/// Gives back what is not to begin any more, with all that waits behind it and is stored, in one
+/// call.
 async fn give_back(core: &Core, first: Delivery, receiver: &mut UnboundedReceiver<Delivery>) {
     let mut settlements = Vec::new();
     let mut waiting = vec![first];
@@ -50,7 +51,8 @@ async fn give_back(core: &Core, first: Delivery, receiver: &mut UnboundedReceive
         match delivery.backing {
             Backing::Stored { owner, counted } => settlements.push(Settlement::Release {
                 ownership: Ownership::of(&delivery.envelope, owner),
-                // A first attempt was counted in advance and is taken back; a later one is not counted yet.
+                // A first attempt was counted in advance and is taken back; a later one is not
+                // counted yet.
                 ran: !counted,
             }),
             Backing::Memory => in_memory.push(delivery),

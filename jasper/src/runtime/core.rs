@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -37,6 +37,8 @@ pub(crate) struct Core {
     /// Cancelled when the time to drain is over and running handlers are to end.
     pub(crate) ending: CancellationToken,
     pub(crate) tasks: TaskTracker,
+    /// Counts the rounds of the pager, for those who wait for one.
+    pub(crate) rounds: watch::Sender<u64>,
     /// Wakes the looker: rows may soon be visible that a foreign transaction wrote.
     pub(crate) looker: Notify,
     owner: AtomicI64,
@@ -70,6 +72,7 @@ impl Core {
             stopping: CancellationToken::new(),
             ending: CancellationToken::new(),
             tasks: TaskTracker::new(),
+            rounds: watch::Sender::new(0),
             looker: Notify::new(),
             owner: AtomicI64::new(owner.map_or(0, Owner::number)),
         }
@@ -108,7 +111,8 @@ impl Core {
         settled.first().copied()
     }
 
-    /// Settles rows in one call, however long the store is away. `None`: the application ended first.
+    /// Settles rows in one call, however long the store is away. `None`: the application ended
+    /// first.
     pub(crate) async fn settle_all(&self, settlements: Vec<Settlement>) -> Option<Vec<Settled>> {
         let store = self.store.as_deref()?;
         let mut backoff = Backoff::new();
@@ -148,8 +152,9 @@ impl Core {
     /// Puts a message into its queue.
     pub(crate) fn enqueue(&self, mut delivery: Delivery) {
         delivery.active = Some(self.activity.begin());
-        if let Err(refused) = delivery.enqueue() {
-            tracing::warn!(message.id = %refused.envelope.id, "not handled before the stop");
+        let queue = Arc::clone(delivery.slot.queue());
+        if let Err(id) = queue.push(delivery) {
+            tracing::warn!(message.id = %id, "not handled before the stop");
         }
     }
 

@@ -8,7 +8,8 @@ use super::queue::{Backing, Delivery, Slot};
 use super::routes::HandlerEntry;
 use crate::envelope::{Envelope, MessageId, time};
 use crate::error::SendError;
-use crate::handler::{Cause, OutgoingMessage};
+use crate::handler::{Cause, DeliveryOptions, OutgoingMessage};
+use crate::message::Message;
 use crate::store::{Incoming, Owner, Placement, Stored};
 use crate::telemetry;
 
@@ -63,7 +64,16 @@ impl Batch {
 }
 
 impl Core {
-    /// Finds handlers and places for messages. `in_transaction`: they are stored with their sender's commit.
+    pub(crate) fn encode<M: Message>(&self, message: &M) -> Result<OutgoingMessage, SendError> {
+        let encoded = OutgoingMessage::encode(message, DeliveryOptions::new(), &*self.codec);
+        encoded.map_err(|source| SendError::Encode {
+            message_type: M::TYPE,
+            source,
+        })
+    }
+
+    /// Finds handlers and places for messages. `in_transaction`: they are stored with their
+    /// sender's commit.
     pub(crate) fn prepare(
         &self,
         messages: Vec<OutgoingMessage>,
@@ -87,7 +97,8 @@ impl Core {
         Ok(batch)
     }
 
-    /// The rows of a message that joins a transaction of the user's own, for whoever finds them after its commit.
+    /// The rows of a message that joins a transaction of the user's own, for whoever finds them
+    /// after its commit.
     pub(crate) fn prepare_unowned(
         &self,
         message: OutgoingMessage,
@@ -131,7 +142,8 @@ impl Core {
         Ok(known)
     }
 
-    /// Back pressure: a sender outside of handlers waits until queues that are not stored have room.
+    /// Back pressure: a sender outside of handlers waits until queues that are not stored have
+    /// room.
     async fn wait_for_room(&self, messages: &[OutgoingMessage]) -> Result<(), SendError> {
         for message in messages {
             for entry in self.routes.destinations(message)? {
@@ -145,7 +157,8 @@ impl Core {
         Ok(())
     }
 
-    /// After the commit: what is owned or only in memory goes to its queue, except what was known before.
+    /// After the commit: what is owned or only in memory goes to its queue, except what was known
+    /// before.
     pub(crate) fn hand_over(self: &Arc<Self>, batch: Batch, stored: &[Stored]) {
         let mut stored = stored.iter();
         for parcel in batch.parcels {

@@ -4,8 +4,8 @@ use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
-use super::bus::{Sent, encode};
 use super::core::Core;
+use super::sending::Sent;
 use crate::error::SendError;
 use crate::handler::{Cause, DeliveryOptions, OutgoingMessage};
 use crate::message::Message;
@@ -14,13 +14,12 @@ use crate::store::{StoreError, Stored};
 
 /// Writes messages into a transaction of your own; see [`Bus::enlist`](super::Bus::enlist).
 ///
-/// The runtime cannot see the commit of a foreign transaction. It looks for the messages right after, at growing
-/// intervals, and at last with its ordinary poll.
+/// The runtime cannot see the commit of a foreign transaction. It looks for the messages right
+/// after, at growing intervals, and at last with its ordinary poll.
 pub struct Enlisted<'tx> {
     core: Arc<Core>,
     cause: Option<Arc<Cause>>,
     connection: &'tx mut (dyn Any + Send),
-    wrote: bool,
 }
 
 impl<'tx> Enlisted<'tx> {
@@ -33,7 +32,6 @@ impl<'tx> Enlisted<'tx> {
             core,
             cause,
             connection,
-            wrote: false,
         }
     }
 
@@ -41,12 +39,12 @@ impl<'tx> Enlisted<'tx> {
     ///
     /// # Errors
     /// Nothing was written; the transaction may go on, unless the database says otherwise.
-    pub async fn send<M, Proof>(&mut self, message: M) -> Result<Sent, SendError>
+    pub async fn send<M, OneHandler>(&mut self, message: M) -> Result<Sent, SendError>
     where
         M: Message,
-        M::Kind: Sends<M, Proof>,
+        M::Kind: Sends<M, OneHandler>,
     {
-        let message = encode(&self.core, &message)?;
+        let message = self.core.encode(&message)?;
         self.write(message).await
     }
 
@@ -54,16 +52,16 @@ impl<'tx> Enlisted<'tx> {
     ///
     /// # Errors
     /// As [`send`](Self::send).
-    pub async fn send_with<M, Proof>(
+    pub async fn send_with<M, OneHandler>(
         &mut self,
         message: M,
         options: DeliveryOptions,
     ) -> Result<Sent, SendError>
     where
         M: Message,
-        M::Kind: Sends<M, Proof>,
+        M::Kind: Sends<M, OneHandler>,
     {
-        let mut message = encode(&self.core, &message)?;
+        let mut message = self.core.encode(&message)?;
         message.options = options;
         self.write(message).await
     }
@@ -77,7 +75,7 @@ impl<'tx> Enlisted<'tx> {
         M: Message,
         M::Kind: Publishes<M>,
     {
-        let message = encode(&self.core, &message)?;
+        let message = self.core.encode(&message)?;
         self.write(message).await
     }
 
@@ -95,18 +93,10 @@ impl<'tx> Enlisted<'tx> {
             Err(StoreError::WrongConnection { .. }) => return Err(SendError::ForeignTransaction),
             Err(error) => return Err(error.into()),
         };
-        self.wrote = true;
+        // The commit is still to come; looking goes on for as long as an ordinary poll takes.
+        self.core.look_soon();
         let duplicate = !stored.is_empty() && stored.iter().all(|s| *s == Stored::Duplicate);
         Ok(Sent { duplicate })
-    }
-}
-
-impl Drop for Enlisted<'_> {
-    /// The commit comes after the borrow of the transaction ends, so this is the time to begin looking.
-    fn drop(&mut self) {
-        if self.wrote {
-            self.core.look_soon();
-        }
     }
 }
 

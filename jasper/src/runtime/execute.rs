@@ -3,10 +3,12 @@
 use std::any::Any;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
-use futures_util::FutureExt;
+use futures_util::{FutureExt, poll};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
@@ -92,7 +94,8 @@ pub(crate) struct Run<'a> {
     pub(crate) entry: &'a Arc<HandlerEntry>,
     pub(crate) envelope: &'a Envelope,
     pub(crate) backing: Backing,
-    /// The worker's place in the queue's parallelism: given up when the body is done and only the commit is left.
+    /// The worker's place in the queue's parallelism: given up when the body is done and only the
+    /// commit is left.
     pub(crate) permit: &'a mut Option<OwnedSemaphorePermit>,
 }
 
@@ -119,15 +122,16 @@ impl Run<'_> {
         match outcome {
             Ok(returned) => messages.extend(returned),
             Err(failure) => {
-                roll_back(self.core, transaction).await;
+                // Where the store has lost the transaction, the handler only saw what that did to it.
+                roll_back(self.core, transaction).await?;
                 return Err(failure);
             }
         }
         self.commit(transaction, messages, &cause).await
     }
 
-    /// A handler without a transaction of its own. What it returns is committed with the mark that its message is
-    /// handled, where both are stored; else it is sent first.
+    /// A handler without a transaction of its own. What it returns is committed with the mark that
+    /// its message is handled, where both are stored; else it is sent first.
     async fn plain(self) -> Result<Ended, Failure> {
         let cause = self.cause(false);
         let messages = self.body(&cause, None).await?;
@@ -154,7 +158,7 @@ impl Run<'_> {
         let batch = match self.core.prepare(messages, Some(cause), true) {
             Ok(batch) => batch,
             Err(error) => {
-                roll_back(self.core, transaction).await;
+                roll_back(self.core, transaction).await?;
                 return Err(error.into());
             }
         };
@@ -188,11 +192,12 @@ impl Run<'_> {
         connection: Option<&mut (dyn Any + Send)>,
     ) -> Result<Vec<OutgoingMessage>, Failure> {
         let cancellation = self.core.ending.child_token();
+        let cause = || Arc::clone(cause);
         let mut cx = HandlerContext::received(
             self.envelope,
             &self.core.states,
             &cancellation,
-            Arc::clone(cause),
+            &cause,
             &*self.core.codec,
         )
         .with_connection(connection);
@@ -213,26 +218,31 @@ pub(crate) async fn guarded<T>(
     limit: Duration,
     cancellation: &CancellationToken,
 ) -> Result<T, Failure> {
-    // Only what the handler itself shares can be seen half-done after a panic; its transaction is rolled back.
-    let body = AssertUnwindSafe(body).catch_unwind();
+    // Only what the handler itself shares can be seen half-done after a panic; its transaction is
+    // rolled back.
+    let mut body = pin!(AssertUnwindSafe(body).catch_unwind());
+    // A body that never waits needs neither a timer nor a place among those to be cancelled.
+    if let Poll::Ready(ended) = poll!(body.as_mut()) {
+        return ended.map_err(panicked);
+    }
     let body = tokio::time::timeout(limit, body);
     match cancellation.run_until_cancelled(body).await {
         None => Err(Failure::Stopped),
         Some(Err(_)) => Err(Failure::TimedOut(limit)),
-        Some(Ok(Err(panic))) => Err(Failure::Panicked(panic_message(&*panic))),
-        Some(Ok(Ok(value))) => Ok(value),
+        Some(Ok(ended)) => ended.map_err(panicked),
     }
 }
 
-/// Undoes a failed run. A store that cannot roll back drops the connection, which undoes it too.
-pub(crate) async fn roll_back(core: &Core, transaction: Box<dyn StoreTransaction>) {
-    if let Err(error) = core.call("rollback", transaction.rollback()).await {
-        tracing::warn!(%error, "rolling back failed; the database undoes what was not committed");
-    }
+/// Undoes a failed run.
+pub(crate) async fn roll_back(
+    core: &Core,
+    transaction: Box<dyn StoreTransaction>,
+) -> Result<(), StoreError> {
+    core.call("rollback", transaction.rollback()).await
 }
 
-fn panic_message(panic: &(dyn Any + Send)) -> String {
+fn panicked(panic: Box<dyn Any + Send>) -> Failure {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "a value that is not text".to_owned())
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+    Failure::Panicked(text.unwrap_or_else(|| "a value that is not text".to_owned()))
 }

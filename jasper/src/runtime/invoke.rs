@@ -1,7 +1,7 @@
 //! Running a command's handler now, statically dispatched.
 
 use std::any::Any;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
@@ -9,7 +9,9 @@ use super::core::Core;
 use super::execute::{Failure, guarded, roll_back};
 use crate::envelope::{Address, Envelope};
 use crate::error::{InvokeError, SendError};
-use crate::handler::{Cause, Handler, HandlerContext, HandlerRegistration, OutgoingMessage};
+use crate::handler::{
+    Cause, CauseSource, Handler, HandlerContext, HandlerRegistration, OutgoingMessage,
+};
 use crate::message::Message;
 use crate::store::{Completion, MessageStore};
 
@@ -23,9 +25,7 @@ pub(super) async fn invoke<H: Handler>(
 ) -> Result<ReplyOf<H>, InvokeError> {
     let registration = &H::REGISTRATION;
     if !registration.durable {
-        let cause = Arc::new(Cause::of_invocation(registration.name, parent, false));
-        let (reply, messages) = body::<H>(core, &cause, message, None).await?;
-        return finish(core, reply, messages, &cause).await;
+        return plain::<H>(core, parent, message).await;
     }
     if parent.is_some_and(Cause::is_in_transaction) {
         return Err(InvokeError::InsideTransaction {
@@ -40,14 +40,18 @@ pub(super) async fn invoke<H: Handler>(
     }
 }
 
-async fn finish<R>(
+async fn plain<H: Handler>(
     core: &Arc<Core>,
-    reply: R,
-    messages: Vec<OutgoingMessage>,
-    cause: &Cause,
-) -> Result<R, InvokeError> {
+    parent: Option<&Cause>,
+    message: H::Message,
+) -> Result<ReplyOf<H>, InvokeError> {
+    let name = H::REGISTRATION.name;
+    let made = OnceLock::new();
+    let make = || Arc::new(Cause::of_invocation(name, parent, false));
+    let cause = || Arc::clone(made.get_or_init(make));
+    let (reply, messages) = body::<H>(core, &cause, message, None).await?;
     if !messages.is_empty() {
-        core.dispatch(messages, Some(cause)).await?;
+        core.dispatch(messages, Some(&cause())).await?;
     }
     Ok(reply)
 }
@@ -61,7 +65,8 @@ async fn in_transaction<H: Handler>(
     let name = H::REGISTRATION.name;
     let cause = Arc::new(Cause::of_invocation(name, parent, true));
     let mut transaction = core.call("begin", store.begin(name)).await?;
-    let outcome = body::<H>(core, &cause, message, transaction.connection()).await;
+    let source = || Arc::clone(&cause);
+    let outcome = body::<H>(core, &source, message, transaction.connection()).await;
     let mut messages = cause.close();
     let prepared = outcome.and_then(|(reply, returned)| {
         messages.extend(returned);
@@ -70,7 +75,7 @@ async fn in_transaction<H: Handler>(
     let (reply, batch) = match prepared {
         Ok(prepared) => prepared,
         Err(error) => {
-            roll_back(core, transaction).await;
+            roll_back(core, transaction).await?;
             return Err(error);
         }
     };
@@ -85,20 +90,15 @@ async fn in_transaction<H: Handler>(
 
 async fn body<H: Handler>(
     core: &Arc<Core>,
-    cause: &Arc<Cause>,
+    cause: CauseSource<'_>,
     message: H::Message,
     connection: Option<&mut (dyn Any + Send)>,
 ) -> Result<(ReplyOf<H>, Vec<OutgoingMessage>), InvokeError> {
     let registration = &H::REGISTRATION;
-    let envelope = || invoked_envelope::<H>(core, registration, cause);
-    let mut cx = HandlerContext::invoked(
-        &envelope,
-        &core.states,
-        &core.ending,
-        Arc::clone(cause),
-        &*core.codec,
-    )
-    .with_connection(connection);
+    let envelope = || invoked_envelope::<H>(core, registration, &cause());
+    let mut cx =
+        HandlerContext::invoked(&envelope, &core.states, &core.ending, cause, &*core.codec)
+            .with_connection(connection);
     let limit = registration
         .timeout
         .unwrap_or(core.settings.handler_timeout);

@@ -15,6 +15,7 @@ mod pager;
 mod queue;
 mod queue_options;
 mod routes;
+mod sending;
 mod settings;
 mod shutdown;
 mod worker;
@@ -27,17 +28,19 @@ use crate::error::Error;
 use crate::store::MessageStore;
 
 pub use self::builder::Builder;
-pub use self::bus::{Bus, Sending, Sent};
-pub use self::check::Problem;
+pub use self::bus::Bus;
 pub use self::enlisted::Enlisted;
 pub use self::queue_options::QueueOptions;
+pub use self::sending::{Sending, Sent};
 
+#[cfg(feature = "testing")]
 pub(crate) use self::builder::check_declarations;
 
 /// A running application.
 ///
-/// Dropping it ends it without draining, as a crash would: what is stored is recovered at the next start.
-/// Use [`run_until_shutdown`](Self::run_until_shutdown) or [`stop`](Self::stop) for an orderly end.
+/// Dropping it ends it without draining, as a crash would: what is stored is recovered at the next
+/// start. Use [`run_until_shutdown`](Self::run_until_shutdown) or [`stop`](Self::stop) for an
+/// orderly end.
 pub struct Jasper {
     core: Arc<Core>,
     bus: Bus,
@@ -64,8 +67,8 @@ impl Jasper {
         self.core.store.as_deref()
     }
 
-    /// Waits until there is nothing to handle now: nothing in memory, and nothing in the store but what is scheduled
-    /// for later. For programs that work off a batch, and for tests.
+    /// Waits until there is nothing to handle now: nothing in memory, and nothing in the store but
+    /// what is scheduled for later. For programs that work off a batch, and for tests.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -73,6 +76,7 @@ impl Jasper {
     /// # Cancel safety
     /// Yes.
     pub async fn until_idle(&self) -> Result<(), Error> {
+        let mut rounds = self.core.rounds.subscribe();
         loop {
             self.core.activity.idle().await;
             let Some(store) = &self.core.store else {
@@ -82,9 +86,11 @@ impl Jasper {
             if counts.incoming == 0 && self.core.activity.count() == 0 {
                 return Ok(());
             }
+            // What the store still holds comes into memory with the pager's next round, or is with another node.
             self.core.pager.notify_one();
-            // What the store still holds is either on its way into memory or with another node.
-            tokio::time::sleep(self.core.settings.poll / 50).await;
+            if rounds.changed().await.is_err() {
+                return Ok(());
+            }
         }
     }
 
@@ -101,8 +107,8 @@ impl Jasper {
         }
     }
 
-    /// Stops in an orderly way: no new work begins, running handlers have the drain time-out to end, and what is
-    /// stored is given back for the next start or another node.
+    /// Stops in an orderly way: no new work begins, running handlers have the drain time-out to
+    /// end, and what is stored is given back for the next start or another node.
     ///
     /// # Errors
     /// The store failed; what was not given back is recovered when the lease runs out.

@@ -14,8 +14,8 @@ const RELEASE_PAGE: usize = 1_000;
 
 /// Renews the lease, and does nothing else, until the application ends.
 ///
-/// A node whose lease was lost joins again under a new incarnation: what the old one owned is recovered like the work
-/// of any node that is gone, and its late writes are fenced.
+/// A node whose lease was lost joins again under a new incarnation: what the old one owned is
+/// recovered like the work of any node that is gone, and its late writes are fenced.
 pub(crate) async fn renew(core: Arc<Core>, store: Arc<dyn MessageStore>) {
     let lease = core.settings.lease;
     let mut trusted_until = Instant::now() + lease;
@@ -52,8 +52,9 @@ async fn rejoin(core: &Core, store: &dyn MessageStore, trusted_until: &mut Insta
     }
 }
 
-/// Recovers what nodes that are gone have left, at once and then as often as a lease can run out, until the
-/// application stops. Needs no leader: the rows of one owner may be released by several nodes at once.
+/// Recovers what nodes that are gone have left, at once and then as often as a lease can run out,
+/// until the application stops. Needs no leader: the rows of one owner may be released by several
+/// nodes at once.
 pub(crate) async fn recover(core: Arc<Core>, store: Arc<dyn MessageStore>) {
     loop {
         if let Err(error) = recover_once(&core, &*store).await {

@@ -1,5 +1,5 @@
-//! The pager: brings stored messages into memory as there is room: due ones, those that did not fit, those that
-//! others left behind, and those that the user's own transactions wrote.
+//! The pager: brings stored messages into memory as there is room: due ones, those that did not
+//! fit, those that others left behind, and those that the user's own transactions wrote.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,11 +32,12 @@ pub(crate) async fn page(core: Arc<Core>, store: Arc<dyn MessageStore>) {
                 pager.core.settings.poll
             }
         };
+        pager.core.rounds.send_modify(|rounds| *rounds += 1);
     }
 }
 
-/// Wakes the pager at growing intervals after a foreign transaction has written messages, as its commit cannot be
-/// seen. Runs until the application stops.
+/// Wakes the pager at growing intervals after a foreign transaction has written messages, as its
+/// commit cannot be seen. Runs until the application stops.
 pub(crate) async fn look(core: Arc<Core>) {
     let stopping = core.stopping.clone();
     let mut pause = None;
@@ -142,8 +143,8 @@ impl Pager {
         self.core.call("claim", claim).await
     }
 
-    /// A stray may belong to a handler that has moved to another queue, or was renamed; it then waits there for room
-    /// like any other, beyond the capacity.
+    /// A stray may belong to a handler that has moved to another queue, or was renamed; it then
+    /// waits there for room like any other, beyond the capacity.
     async fn admit_stray(&self, claimed: Claimed) {
         let entry = claimed.envelope.as_ref().ok().and_then(|envelope| {
             let routes = &self.core.routes;

@@ -1,4 +1,5 @@
-//! A local queue: bounded memory, its own parallelism, and word to the pager when there is room again.
+//! A local queue: bounded memory, its own parallelism, and word to the pager when there is room
+//! again.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +9,7 @@ use tokio::sync::{Notify, Semaphore};
 
 use super::activity::Active;
 use super::routes::HandlerEntry;
-use crate::envelope::{Address, Envelope};
+use crate::envelope::{Address, Envelope, MessageId};
 use crate::store::Owner;
 
 /// One message in memory, on its way to its handler.
@@ -92,8 +93,9 @@ impl Queue {
             .collect()
     }
 
-    /// Room beyond the capacity, for a message that a running handler returns to a queue that is not stored: were
-    /// the handler to wait, a full queue that feeds itself would stand still for ever.
+    /// Room beyond the capacity, for a message that a running handler returns to a queue that is
+    /// not stored: were the handler to wait, a full queue that feeds itself would stand still
+    /// for ever.
     pub(crate) fn reserve_beyond(self: &Arc<Self>) -> Slot {
         self.try_reserve().unwrap_or_else(|| Slot {
             queue: Arc::clone(self),
@@ -119,8 +121,10 @@ impl Queue {
         self.slots.available_permits() * 2 >= self.capacity
     }
 
-    fn push(&self, delivery: Delivery) -> Result<(), Delivery> {
-        self.sender.send(delivery).map_err(|refused| refused.0)
+    /// `Err`: the id of a message that comes too late, as the application has ended.
+    pub(crate) fn push(&self, delivery: Delivery) -> Result<(), MessageId> {
+        let sent = self.sender.send(delivery);
+        sent.map_err(|refused| refused.0.envelope.id)
     }
 }
 
@@ -145,13 +149,5 @@ impl Drop for Slot {
         if self.queue.overflowed.load(Ordering::Acquire) && self.queue.has_room() {
             self.queue.pager.notify_one();
         }
-    }
-}
-
-impl Delivery {
-    /// Puts the message into its queue. `Err`: the application has stopped.
-    pub(crate) fn enqueue(self) -> Result<(), Self> {
-        let queue = Arc::clone(self.slot.queue());
-        queue.push(self)
     }
 }

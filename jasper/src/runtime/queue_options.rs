@@ -1,6 +1,7 @@
 //! How a local queue works, where the application says so.
 
-/// The options of one local queue; what is not set is decided by its handlers' attributes and the defaults.
+/// The options of one local queue; what is not set is decided by its handlers' attributes and the
+/// defaults.
 #[derive(Debug, Clone, Default)]
 pub struct QueueOptions {
     pub(crate) concurrency: Option<usize>,
@@ -33,8 +34,8 @@ impl QueueOptions {
         self
     }
 
-    /// How many of its messages may be in memory. Stored messages beyond that wait in the store; senders of
-    /// messages that are not stored wait for room. At least 1.
+    /// How many of its messages may be in memory. Stored messages beyond that wait in the store;
+    /// senders of messages that are not stored wait for room. At least 1.
     #[must_use]
     pub const fn capacity(mut self, capacity: usize) -> Self {
         self.capacity = Some(capacity);
@@ -48,7 +49,8 @@ impl QueueOptions {
         self
     }
 
-    /// No message is stored, not even one that a durable handler returns: a crash loses what is in memory.
+    /// No message is stored, not even one that a durable handler returns: a crash loses what is in
+    /// memory.
     #[must_use]
     pub const fn buffered(mut self) -> Self {
         self.mode = QueueMode::Buffered;

@@ -131,8 +131,8 @@ impl Routes {
         handlers.iter().find(|h| h.registration.queue == queue)
     }
 
-    /// The handler of a stored message, also where its handler has moved to another queue since, or where a
-    /// command's only handler has been renamed.
+    /// The handler of a stored message, also where its handler has moved to another queue since, or
+    /// where a command's only handler has been renamed.
     pub(crate) fn resolve(
         &self,
         destination: &Address,

@@ -39,8 +39,8 @@ impl Worker {
         }
     }
 
-    /// Takes the message through its attempts until it is handled, waits for a later time, is buried, or belongs to
-    /// somebody else.
+    /// Takes the message through its attempts until it is handled, waits for a later time, is
+    /// buried, or belongs to somebody else.
     pub(crate) async fn run(mut self) {
         let mut backoff = Backoff::new();
         loop {

@@ -1,9 +1,10 @@
 //! What can go wrong in a store, by what the caller can do about it.
 
+use std::fmt;
 use std::time::Duration;
 
 /// An error of a message store.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
     /// The file or server is there but is not a database that this store reads.
@@ -91,5 +92,12 @@ impl StoreError {
                 | Self::Busy { .. }
                 | Self::Deadline { .. }
         )
+    }
+}
+
+/// In words, as a `main` that returns the error prints it so.
+impl fmt::Debug for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }

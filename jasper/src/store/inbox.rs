@@ -32,11 +32,13 @@ pub trait Inbox: Send + Sync {
 
     /// Takes unowned rows and due scheduled rows for `request.owner`, oldest first.
     ///
-    /// A row that nobody has tried yet comes back with its first attempt counted. A row with attempts keeps its
-    /// count: the next one is counted by [`Settlement::Attempt`] when the handler is about to run.
+    /// A row that nobody has tried yet comes back with its first attempt counted. A row with
+    /// attempts keeps its count: the next one is counted by [`Settlement::Attempt`] when the
+    /// handler is about to run.
     fn claim(&self, request: ClaimRequest) -> BoxFuture<'_, Result<Vec<Claimed>, StoreError>>;
 
-    /// Ends or changes ownership of rows, one answer for each in order; all are committed on return.
+    /// Ends or changes ownership of rows, one answer for each in order; all are committed on
+    /// return.
     fn settle(
         &self,
         settlements: Vec<Settlement>,
@@ -50,7 +52,8 @@ pub trait Inbox: Send + Sync {
     /// When the next scheduled row is due, if there is one.
     fn next_due(&self) -> BoxFuture<'_, Result<Option<SystemTime>, StoreError>>;
 
-    /// Deletes at most `limit` handled rows whose time of keeping is over, and says how many there were.
+    /// Deletes at most `limit` handled rows whose time of keeping is over, and says how many there
+    /// were.
     fn purge_handled(&self, limit: usize) -> BoxFuture<'_, Result<u64, StoreError>>;
 }
 
@@ -91,13 +94,15 @@ pub struct Claimed {
 /// What is to become of an owned row.
 #[derive(Debug, Clone)]
 pub enum Settlement {
-    /// The message is handled: the row is deleted, or kept as handled where it was stored with `keep`.
+    /// The message is handled: the row is deleted, or kept as handled where it was stored with
+    /// `keep`.
     Handled(Ownership),
     /// One more attempt is about to begin; the row stays with its owner.
     Attempt(Ownership),
     /// The message waits until this time for anybody to claim it.
     Schedule(Ownership, SystemTime),
-    /// The message is given back unharmed; `ran` is false where its counted attempt never began and is taken back.
+    /// The message is given back unharmed; `ran` is false where its counted attempt never began and
+    /// is taken back.
     Release {
         /// The row.
         ownership: Ownership,

@@ -1,8 +1,8 @@
 //! The port to a database: what the runtime asks of a message store.
 //!
-//! A *message store* is meant in the sense of durable messaging: inbox, outbox, dead letters and nodes in the
-//! user's own database. Implement [`MessageStore`] to bring a store of your own, and run the clauses of
-//! `jasper::testing::conformance` against it.
+//! A *message store* is meant in the sense of durable messaging: inbox, outbox, dead letters and
+//! nodes in the user's own database. Implement [`MessageStore`] to bring a store of your own, and
+//! run the clauses of `jasper::testing::conformance` against it.
 
 mod dead_letter;
 mod error;
@@ -33,8 +33,9 @@ pub use self::transaction::{
 
 /// Inbox, outbox, dead letters and nodes over one database.
 ///
-/// Every method may be called from many tasks at once. No method waits for ever: the runtime gives each call a
-/// deadline and drops the future when it passes, so every method must be safe to drop at any await.
+/// Every method may be called from many tasks at once. No method waits for ever: the runtime gives
+/// each call a deadline and drops the future when it passes, so every method must be safe to drop
+/// at any await.
 pub trait MessageStore: fmt::Debug + Send + Sync + 'static {
     /// What this store is and can do, as data.
     fn info(&self) -> StoreInfo;
@@ -63,7 +64,8 @@ pub trait MessageStore: fmt::Debug + Send + Sync + 'static {
 
 /// Schema and housekeeping of a store.
 pub trait StoreAdmin: Send + Sync {
-    /// Creates or upgrades the tables. Safe to call at every start and from several processes at once.
+    /// Creates or upgrades the tables. Safe to call at every start and from several processes at
+    /// once.
     ///
     /// # Errors
     /// The database cannot be written, or its schema is newer than this build.

@@ -36,11 +36,12 @@ impl fmt::Display for Owner {
 pub trait Nodes: Send + Sync {
     /// Joins under a new incarnation whose lease runs for `lease`.
     ///
-    /// A store that can prove that no other process is alive ends the leases of all others here, so that their
-    /// work is recovered at once.
+    /// A store that can prove that no other process is alive ends the leases of all others here, so
+    /// that their work is recovered at once.
     fn join(&self, name: &str, lease: Duration) -> BoxFuture<'_, Result<NodeLease, StoreError>>;
 
-    /// Extends the lease. `false`: it had run out or was taken away, and this incarnation must not write again.
+    /// Extends the lease. `false`: it had run out or was taken away, and this incarnation must not
+    /// write again.
     fn renew(&self, owner: Owner, lease: Duration) -> BoxFuture<'_, Result<bool, StoreError>>;
 
     /// The owners that are gone, by lease or by leaving, and may still own rows.

@@ -7,8 +7,8 @@ use crate::envelope::{Address, Envelope, MessageId};
 
 /// The key and the state that every write on an owned row compares before it writes.
 ///
-/// A write that finds another owner or another count changes nothing: the row has been taken over, and the writer
-/// is told that it is fenced.
+/// A write that finds another owner or another count changes nothing: the row has been taken over,
+/// and the writer is told that it is fenced.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Ownership {
     /// The message.
@@ -40,8 +40,8 @@ pub struct Incoming {
     pub envelope: Envelope,
     /// Who handles it, and when.
     pub placement: Placement,
-    /// For how long the id stays known after the message is handled, so that a repeat is recognised.
-    /// `None`: the row goes away when the message is handled.
+    /// For how long the id stays known after the message is handled, so that a repeat is
+    /// recognised. `None`: the row goes away when the message is handled.
     pub keep: Option<Duration>,
 }
 

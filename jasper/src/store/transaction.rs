@@ -65,13 +65,14 @@ pub trait TransactionScope: Send {
 ///
 /// Dropping it rolls it back, also where a time-out drops the handler in the middle.
 pub trait StoreTransaction: Send {
-    /// The connection, of the type that the store's info names; `None` for a store without connections.
+    /// The connection, of the type that the store's info names; `None` for a store without
+    /// connections.
     fn connection(&mut self) -> Option<&mut (dyn Any + Send)>;
 
     /// Writes the completion and commits all, or nothing.
     ///
-    /// Returns [`Settled::Fenced`] where `completion.handled` is no longer owned as it says: then everything is
-    /// rolled back, the handler's rows too.
+    /// Returns [`Settled::Fenced`] where `completion.handled` is no longer owned as it says: then
+    /// everything is rolled back, the handler's rows too.
     ///
     /// # Errors
     /// The commit may or may not have happened; a repeat of the run is fenced if it has.

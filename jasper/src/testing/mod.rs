@@ -1,3 +1,7 @@
 //! For tests: yours, and those of authors of stores.
 
 pub mod conformance;
+mod routes;
+
+pub use self::routes::check_routes;
+pub use crate::__assert_routes as assert_routes;

@@ -96,8 +96,9 @@ impl Writer {
         self.0.put_slice(value.as_bytes());
     }
 
-    /// A value of 4 GiB does not fit the format; no codec of this process can have produced one in memory that a
-    /// reader would accept, so the length is capped and the reader refuses the envelope as cut off.
+    /// A value of 4 GiB does not fit the format; no codec of this process can have produced one in
+    /// memory that a reader would accept, so the length is capped and the reader refuses the
+    /// envelope as cut off.
     fn length(&mut self, length: usize) {
         self.0.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
     }

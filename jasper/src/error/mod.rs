@@ -1,13 +1,16 @@
 //! The errors of starting, sending and invoking.
 
+mod problem;
+
 use std::fmt;
 use std::time::Duration;
 
 use crate::codec::CodecError;
 use crate::handler::HandlerError;
 use crate::message::MessageType;
-use crate::runtime::Problem;
 use crate::store::StoreError;
+
+pub use self::problem::Problem;
 
 /// Why an application did not start, or ended other than by a signal.
 #[derive(thiserror::Error)]
@@ -73,7 +76,7 @@ impl fmt::Debug for StartupProblems {
 impl std::error::Error for StartupProblems {}
 
 /// Why a message was not accepted. Nothing of it was kept.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
     /// The codec cannot express the message.
@@ -84,8 +87,8 @@ pub enum SendError {
         /// What the codec said.
         source: CodecError,
     },
-    /// No handler is registered for a command. The compiler proves that there is one in the program; an
-    /// application that chooses its handlers by hand may still leave it out.
+    /// No handler is registered for a command. The compiler proves that there is one in the
+    /// program; an application that chooses its handlers by hand may still leave it out.
     #[error("no registered handler takes `{message_type}`")]
     NoHandler {
         /// The message.
@@ -120,8 +123,9 @@ pub enum SendError {
     Stopping,
 }
 
-/// Why an invoked command gave no reply. Its effects in the database, if its handler is durable, are undone.
-#[derive(Debug, thiserror::Error)]
+/// Why an invoked command gave no reply. Its effects in the database, if its handler is durable,
+/// are undone.
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum InvokeError {
     /// The handler failed.
@@ -145,7 +149,8 @@ pub enum InvokeError {
     /// The store failed before the outcome was known.
     #[error("the message store: {0}")]
     Store(#[from] StoreError),
-    /// A durable handler cannot be invoked within the transaction of another: call it as the function that it is.
+    /// A durable handler cannot be invoked within the transaction of another: call it as the
+    /// function that it is.
     #[error(
         "`{handler}` is durable and cannot be invoked inside another handler's transaction; \
          call the function itself with the connection that you have"
@@ -154,4 +159,18 @@ pub enum InvokeError {
         /// The invoked handler.
         handler: &'static str,
     },
+}
+
+/// In words, as a `main` that returns the error prints it so.
+impl fmt::Debug for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// In words, as a `main` that returns the error prints it so.
+impl fmt::Debug for InvokeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }

@@ -1,0 +1,97 @@
+//! The `key = value` lists of the attributes: unknown keys, repeated keys and wrong values are all reported.
+
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use syn::Token;
+use syn::ext::IdentExt;
+use syn::parse::{ParseStream, Parser};
+
+use crate::diagnostics::Diagnostics;
+
+/// One attribute as its users know it.
+#[derive(Debug)]
+pub(crate) struct Attribute {
+    /// As it is written, such as `#[handler]`.
+    pub(crate) name: &'static str,
+    /// The keys that it takes.
+    pub(crate) keys: &'static [&'static str],
+}
+
+impl Attribute {
+    /// Reads `tokens`, giving the value after each known key to `value`.
+    pub(crate) fn read(
+        &self,
+        tokens: TokenStream,
+        seen: &mut Vec<Ident>,
+        diagnostics: &mut Diagnostics,
+        mut value: impl FnMut(&str, ParseStream<'_>) -> syn::Result<()>,
+    ) {
+        let list = |input: ParseStream<'_>| {
+            while !input.is_empty() {
+                if let Err(error) = self.entry(input, seen, &mut value) {
+                    diagnostics.push(error);
+                    skip_entry(input);
+                }
+                if !input.is_empty() {
+                    input.parse::<Token![,]>()?;
+                }
+            }
+            Ok(())
+        };
+        let outcome = list.parse2(tokens);
+        if let Err(error) = outcome {
+            diagnostics.push(error);
+        }
+    }
+
+    fn entry(
+        &self,
+        input: ParseStream<'_>,
+        seen: &mut Vec<Ident>,
+        value: &mut impl FnMut(&str, ParseStream<'_>) -> syn::Result<()>,
+    ) -> syn::Result<()> {
+        let Ok(key) = input.call(Ident::parse_any) else {
+            return Err(self.error(input.span(), "expected `key = value`"));
+        };
+        let name = key.to_string();
+        if !self.keys.contains(&name.as_str()) {
+            return Err(self.error(key.span(), &format!("unknown key `{name}`")));
+        }
+        if seen.contains(&key) {
+            let message = format!("`{name}` is given twice: keep one of them");
+            return Err(syn::Error::new(key.span(), message));
+        }
+        if input.parse::<Token![=]>().is_err() {
+            let message = format!("`{name}` needs a value: write `{name} = …`");
+            return Err(syn::Error::new(key.span(), message));
+        }
+        seen.push(key);
+        value(&name, input)
+    }
+
+    fn error(&self, span: Span, what: &str) -> syn::Error {
+        let keys = match self.keys {
+            [] => format!("`{}` takes no keys yet", self.name),
+            keys => format!("`{}` takes {}", self.name, listed(keys)),
+        };
+        syn::Error::new(span, format!("{what}; {keys}"))
+    }
+}
+
+/// `a`, `b` and `c`, each in backticks.
+pub(crate) fn listed(words: &[&str]) -> String {
+    let quoted: Vec<_> = words.iter().map(|word| format!("`{word}`")).collect();
+    match quoted.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
+        _ => quoted.concat(),
+    }
+}
+
+/// Goes on after a mistake, so that the entries after it are checked too.
+fn skip_entry(input: ParseStream<'_>) {
+    while !input.is_empty() && !input.peek(Token![,]) {
+        // A token tree can be taken from any input that is not empty.
+        if input.parse::<TokenTree>().is_err() {
+            break;
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! The mistakes of one item, collected so that all are reported at once.
+
+use proc_macro2::{Span, TokenStream};
+use quote::ToTokens;
+
+/// Collects mistakes. It has to be [finished](Self::finish): a mistake that is noticed but not reported would let
+/// wrong code through.
+#[derive(Debug, Default)]
+pub(crate) struct Diagnostics {
+    errors: Vec<syn::Error>,
+    finished: bool,
+}
+
+impl Diagnostics {
+    /// Reports a mistake at all of these tokens.
+    pub(crate) fn at(&mut self, tokens: impl ToTokens, message: impl std::fmt::Display) {
+        self.push(syn::Error::new_spanned(tokens, message));
+    }
+
+    /// Reports a mistake at a place.
+    pub(crate) fn at_span(&mut self, span: Span, message: impl std::fmt::Display) {
+        self.push(syn::Error::new(span, message));
+    }
+
+    /// Reports a mistake that was found while parsing.
+    pub(crate) fn push(&mut self, error: syn::Error) {
+        self.errors.push(error);
+    }
+
+    /// Ends the collection: `None` if there was no mistake, else one `compile_error!` for each.
+    pub(crate) fn finish(mut self) -> Option<TokenStream> {
+        self.finished = true;
+        let mut errors = self.errors.drain(..);
+        let first = errors.next()?;
+        let all = errors.fold(first, |mut all, error| {
+            all.combine(error);
+            all
+        });
+        Some(all.into_compile_error())
+    }
+}
+
+impl Drop for Diagnostics {
+    fn drop(&mut self) {
+        debug_assert!(
+            self.finished || std::thread::panicking(),
+            "mistakes were collected but not reported: call `finish`"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_mistake_becomes_an_error_of_its_own() {
+        let mut diagnostics = Diagnostics::default();
+        diagnostics.at_span(Span::call_site(), "one");
+        diagnostics.at_span(Span::call_site(), "two");
+        let errors = diagnostics.finish().expect("two mistakes").to_string();
+        assert_eq!(errors.matches("compile_error").count(), 2, "{errors}");
+    }
+
+    #[test]
+    fn no_mistake_is_no_error() {
+        assert!(Diagnostics::default().finish().is_none());
+    }
+
+    #[test]
+    #[should_panic(expected = "not reported")]
+    fn an_unfinished_collection_is_a_bug() {
+        drop(Diagnostics::default());
+    }
+}

@@ -1,0 +1,57 @@
+//! What `#[handler(…)]` and `#[durable(…)]` say.
+
+use std::time::Duration;
+
+use proc_macro2::{Ident, TokenStream};
+use syn::LitStr;
+
+use crate::attribute::Attribute;
+use crate::diagnostics::Diagnostics;
+use crate::value;
+
+/// The keys as the user gave them.
+#[derive(Debug, Default)]
+pub(super) struct Args {
+    pub(super) queue: Option<LitStr>,
+    pub(super) concurrency: Option<usize>,
+    pub(super) attempts: Option<u32>,
+    pub(super) delays: Option<Vec<Duration>>,
+    pub(super) timeout: Option<Duration>,
+    /// The key `attempts` itself, for the rules that hold between keys.
+    pub(super) attempts_key: Option<Ident>,
+}
+
+const HANDLER: Attribute = Attribute {
+    name: "#[handler]",
+    keys: &["queue", "concurrency", "attempts", "delays", "timeout"],
+};
+
+const DURABLE: Attribute = Attribute {
+    name: "#[durable]",
+    keys: &[],
+};
+
+impl Args {
+    /// Reads what stands in the parentheses of `#[handler(…)]`.
+    pub(super) fn read(tokens: TokenStream, diagnostics: &mut Diagnostics) -> Self {
+        let mut args = Self::default();
+        let mut seen = Vec::new();
+        HANDLER.read(tokens, &mut seen, diagnostics, |key, input| {
+            match key {
+                "queue" => args.queue = Some(value::text(key, "emails", input)?),
+                "concurrency" => args.concurrency = Some(value::count(key, input)?),
+                "attempts" => args.attempts = Some(value::count(key, input)?),
+                "delays" => args.delays = Some(value::durations(key, input)?),
+                _ => args.timeout = Some(value::duration(key, input)?),
+            }
+            Ok(())
+        });
+        args.attempts_key = seen.into_iter().find(|key| key == "attempts");
+        args
+    }
+}
+
+/// Reads what stands in the parentheses of `#[durable(…)]`: nothing yet.
+pub(super) fn read_durable(tokens: TokenStream, diagnostics: &mut Diagnostics) {
+    DURABLE.read(tokens, &mut Vec::new(), diagnostics, |_, _| Ok(()));
+}

@@ -1,0 +1,122 @@
+//! The impls of a message type. Nothing here can fail.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+
+use super::model::{Flavor, Model};
+use crate::paths::{generated_at, private};
+use crate::value::expand_duration;
+
+/// All that the derive emits.
+pub(super) fn expand(model: &Model) -> TokenStream {
+    let impls = stand_in(model);
+    let registration = registration(model);
+    quote!(#impls #registration)
+}
+
+/// The impls without the registration: what uses the type compiles, so that a mistake in its attribute is the only
+/// error.
+pub(super) fn stand_in(model: &Model) -> TokenStream {
+    let message = message_impl(model);
+    let cascade = cascade_impl(model);
+    quote!(#message #cascade)
+}
+
+fn kind(model: &Model) -> &'static str {
+    match model.flavor {
+        Flavor::Event => "Event",
+        Flavor::Command if model.to.is_some() => "Routed",
+        Flavor::Command => "Command",
+    }
+}
+
+/// `kind::Command`, `kind::Event` or `kind::Routed`.
+fn kind_type(model: &Model, span: Span) -> TokenStream {
+    let private = private(span);
+    let kind = proc_macro2::Ident::new(kind(model), span);
+    quote_spanned!(span=> #private::kind::#kind)
+}
+
+fn optional(span: Span, value: Option<TokenStream>) -> TokenStream {
+    match value {
+        Some(value) => quote_spanned!(span=> ::core::option::Option::Some(#value)),
+        None => quote_spanned!(span=> ::core::option::Option::None),
+    }
+}
+
+/// Shown at the type's name, where the compiler reports a type that `serde` cannot encode.
+fn message_impl(model: &Model) -> TokenStream {
+    let place = generated_at(model.ident.span());
+    let private = private(place);
+    let ident = &model.ident;
+    let kind = kind_type(model, place);
+    let (name, version, reply) = (&model.name, model.version, &model.reply);
+    let to = optional(place, model.to.as_ref().map(ToTokens::to_token_stream));
+    let within = model.deliver_within.map(|it| expand_duration(place, it));
+    let within = optional(place, within);
+    quote_spanned! {place=>
+        #[automatically_derived]
+        impl #private::Message for #ident {
+            type Kind = #kind;
+            type Reply = #reply;
+            const TYPE: #private::MessageType = #private::MessageType::new(#name, #version);
+            const TO: ::core::option::Option<&'static str> = #to;
+            const DELIVER_WITHIN: ::core::option::Option<::core::time::Duration> = #within;
+        }
+    }
+}
+
+/// The leaf at which the compiler arrives when a handler returns the type, however deep within other types.
+///
+/// The kind in the proof keeps a type that derives both `Command` and `Event` at one error, not two.
+fn cascade_impl(model: &Model) -> TokenStream {
+    let shown = model.ident.span();
+    let place = generated_at(shown);
+    let (private, private_shown) = (private(place), private(shown));
+    let ident = &model.ident;
+    let kind = kind_type(model, shown);
+    let body = quote_spanned! {place=>
+        {
+            type Reply = ();
+
+            fn collect(
+                self,
+                cascades: &mut #private::Cascades<'_>,
+            ) -> ::core::result::Result<(), #private::HandlerError> {
+                let options = #private::DeliveryOptions::new();
+                ::core::result::Result::Ok(cascades.push(&self, options)?)
+            }
+        }
+    };
+    quote_spanned! {shown=>
+        impl<OneHandler> #private_shown::Cascade<#private_shown::Leaf<#kind, OneHandler>> for #ident
+        where
+            #kind: #private_shown::Reaches<#ident, OneHandler>,
+        #body
+    }
+}
+
+fn registration(model: &Model) -> TokenStream {
+    let place = generated_at(model.ident.span());
+    let private = private(place);
+    let ident = &model.ident;
+    let kind = proc_macro2::Ident::new(kind(model), place);
+    let (name, version) = (&model.name, model.version);
+    let to = optional(place, model.to.as_ref().map(ToTokens::to_token_stream));
+    quote_spanned! {place=>
+        const _: () = {
+            #private::inventory::submit! {
+                #private::MessageRegistration::new(
+                    #private::MessageType::new(#name, #version),
+                    #private::MessageKind::#kind,
+                    #to,
+                    ::core::concat!(::core::module_path!(), "::", ::core::stringify!(#ident)),
+                    #private::SourceLocation {
+                        file: ::core::file!(),
+                        line: ::core::line!(),
+                    },
+                )
+            }
+        };
+    }
+}

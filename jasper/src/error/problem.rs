@@ -1,0 +1,176 @@
+//! The mistakes that the check at start finds.
+
+use crate::message::{MessageType, SourceLocation};
+
+/// A mistake that keeps an application from starting.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Problem {
+    /// Two Rust types claim one wire name.
+    #[error(
+        "`{first}` ({first_at}) and `{second}` ({second_at}) are both called `{message_type}`; \
+         give one of them another `name = \"…\"`"
+    )]
+    DuplicateMessageType {
+        /// The wire name and version.
+        message_type: MessageType,
+        /// One type.
+        first: &'static str,
+        /// Where it stands.
+        first_at: SourceLocation,
+        /// The other type.
+        second: &'static str,
+        /// Where it stands.
+        second_at: SourceLocation,
+    },
+    /// Two handlers take one command.
+    #[error(
+        "the command `{message_type}` has two handlers, at {first_at} and at {second_at}; \
+         remove one, or derive `Event` if both are to react"
+    )]
+    TwoHandlers {
+        /// The command.
+        message_type: MessageType,
+        /// One handler.
+        first_at: SourceLocation,
+        /// The other.
+        second_at: SourceLocation,
+    },
+    /// Two handlers of one message have the same name, so that stored messages could not be told
+    /// apart.
+    #[error(
+        "two handlers of `{message_type}` are named `{name}`, at {first_at} and at {second_at}; rename one"
+    )]
+    DuplicateHandler {
+        /// The message.
+        message_type: MessageType,
+        /// The name.
+        name: &'static str,
+        /// One handler.
+        first_at: SourceLocation,
+        /// The other.
+        second_at: SourceLocation,
+    },
+    /// `to = "…"` names an endpoint that is not configured.
+    #[error(
+        "`{message}` ({at}) goes to the endpoint `{endpoint}`, which is not configured; \
+         add `.endpoint(\"{endpoint}\", \"…\")` to the builder"
+    )]
+    UnknownEndpoint {
+        /// The message's Rust type.
+        message: &'static str,
+        /// Where it stands.
+        at: SourceLocation,
+        /// The endpoint.
+        endpoint: String,
+    },
+    /// An address that cannot be read.
+    #[error(
+        "the endpoint `{endpoint}` is configured as `{address}`, which is not an address; write `local://queue`"
+    )]
+    InvalidAddress {
+        /// The endpoint.
+        endpoint: String,
+        /// What is configured.
+        address: String,
+    },
+    /// No transport of this build serves the scheme.
+    #[error(
+        "the endpoint `{endpoint}` is at `{address}`, and this build has no transport for it; supported: local"
+    )]
+    NoTransport {
+        /// The endpoint's name, or the address where there is no name.
+        endpoint: String,
+        /// The address.
+        address: String,
+    },
+    /// A message goes to a local queue on which nothing handles it.
+    #[error(
+        "`{message}` ({at}) goes to the local queue `{queue}`, where no handler takes it; \
+         add `#[handler(queue = \"{queue}\")]` to the function that does"
+    )]
+    NoHandlerOnQueue {
+        /// The message's Rust type.
+        message: &'static str,
+        /// Where it stands.
+        at: SourceLocation,
+        /// The queue.
+        queue: String,
+    },
+    /// A durable handler takes a connection that the store does not have.
+    #[error("`{handler}` ({at}) takes `&mut {takes}`, but the {store} store hands out {gives}")]
+    WrongConnection {
+        /// The handler.
+        handler: &'static str,
+        /// Where it stands.
+        at: SourceLocation,
+        /// What it takes.
+        takes: &'static str,
+        /// The store.
+        store: &'static str,
+        /// What the store hands out, in words.
+        gives: String,
+    },
+    /// A durable handler, or a durable queue, without a store.
+    #[error("{what} needs a message store; give the builder one with `.store(…)`")]
+    NoStore {
+        /// What needs it.
+        what: String,
+    },
+    /// A handler takes a state that is not registered.
+    #[error("`{handler}` ({at}) takes `State<{state}>`; register one with `.state(…)`")]
+    MissingState {
+        /// The handler.
+        handler: &'static str,
+        /// Where it stands.
+        at: SourceLocation,
+        /// The type.
+        state: &'static str,
+    },
+    /// Two handlers of one queue ask for different concurrency.
+    #[error(
+        "the handlers at {first_at} and {second_at} give the queue `{queue}` different concurrency; \
+         say it in one place"
+    )]
+    ConcurrencyConflict {
+        /// The queue.
+        queue: &'static str,
+        /// One handler.
+        first_at: SourceLocation,
+        /// The other.
+        second_at: SourceLocation,
+    },
+    /// A durable handler on a queue that stores nothing.
+    #[error("`{handler}` ({at}) is durable, but its queue `{queue}` is configured as buffered")]
+    DurableOnBuffered {
+        /// The handler.
+        handler: &'static str,
+        /// Where it stands.
+        at: SourceLocation,
+        /// The queue.
+        queue: &'static str,
+    },
+    /// A configured queue that no handler uses.
+    #[error(
+        "the queue `{queue}` is configured, but no handler runs on it; the queues are: {known}"
+    )]
+    UnknownQueue {
+        /// The queue.
+        queue: String,
+        /// The queues that there are.
+        known: String,
+    },
+    /// A number that must be at least 1.
+    #[error("the queue `{queue}` has {what} 0; it must be at least 1")]
+    Zero {
+        /// The queue.
+        queue: String,
+        /// Which number.
+        what: &'static str,
+    },
+    /// No codec, as the `json` feature is off and none was given.
+    #[error(
+        "there is no codec; turn the feature `json` on, or give the builder one with `.codec(…)`"
+    )]
+    NoCodec,
+}

@@ -1,0 +1,72 @@
+//! What `#[handler]` proves things with.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::marker::PhantomData;
+
+use crate::message::kind::Kind;
+use crate::message::{Message, MessageKind, MessageType};
+
+/// Not public API. What the marker of a handler consists of: it has no values.
+#[doc(hidden)]
+pub struct Marker<Message>(Infallible, PhantomData<Message>);
+
+impl<Message> fmt::Debug for Marker<Message> {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {}
+    }
+}
+
+/// Not public API. Says that a type in a handler's signature is what it has to be.
+///
+/// Generated code computes the parameter in a block that does not compile where the type is not. The compiler reports
+/// that block, takes the parameter for an error, and keeps silent about all types that depend on it: so one mistake
+/// is one error.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Holds<const YES: bool>;
+
+/// Not public API. `T`, as far as `Proof` holds.
+#[doc(hidden)]
+pub type Proven<T, Proof> = <Proof as Proves<T>>::Same;
+
+/// See [`Proven`].
+#[doc(hidden)]
+pub trait Proves<T> {
+    /// The type itself.
+    type Same;
+}
+
+impl<T> Proves<T> for Holds<true> {
+    type Same = T;
+}
+
+/// Not public API. Compiles for the first argument of a handler only.
+#[doc(hidden)]
+pub const fn is_message<M: FirstArgument>() {}
+
+/// Not public API. [`Message`], in the words of a handler.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "the first argument of a handler is its message, and `{Self}` is not a message",
+    label = "does not derive `Command` or `Event`",
+    note = "put the message first; what else the handler needs comes after it",
+    note = "if this is the message: derive `jasper::Command` for it if exactly one handler acts on it, \
+            `jasper::Event` if any number may react"
+)]
+pub trait FirstArgument {}
+
+#[diagnostic::do_not_recommend]
+impl<M: Message> FirstArgument for M {}
+
+/// Not public API. The type of `M`.
+#[doc(hidden)]
+pub fn message_type<M: Message>() -> MessageType {
+    M::TYPE
+}
+
+/// Not public API. The kind of `M`.
+#[doc(hidden)]
+pub const fn kind<M: Message>() -> MessageKind {
+    <M::Kind as Kind>::KIND
+}

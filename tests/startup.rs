@@ -1,0 +1,211 @@
+//! The check at start: every mistake that types cannot see, all of them in one list.
+
+use jasper::prelude::*;
+use jasper::runtime::Builder;
+use jasper::store::memory::MemoryStore;
+use jasper::{Error, Problem, QueueOptions};
+use serde::{Deserialize, Serialize};
+use sqlx::SqliteConnection;
+
+#[derive(Command, Serialize, Deserialize)]
+struct Plain;
+
+#[handler]
+async fn plain(_cmd: Plain) {}
+
+#[handler]
+async fn plain_again(_cmd: Plain) {}
+
+mod elsewhere {
+    use super::Happened;
+    use jasper::handler;
+
+    #[handler]
+    pub(super) async fn on_happened(_event: Happened) {}
+}
+
+#[derive(Event, Serialize, Deserialize)]
+struct Happened;
+
+#[handler]
+async fn on_happened(_event: Happened) {}
+
+#[derive(Command, Serialize, Deserialize)]
+#[command(to = "shipping")]
+struct Ship;
+
+#[handler(queue = "docks")]
+async fn ship(_cmd: Ship) {}
+
+#[derive(Command, Serialize, Deserialize)]
+struct Keep;
+
+#[handler(queue = "kept")]
+#[durable]
+async fn keep(_cmd: Keep, _db: &mut SqliteConnection) {}
+
+struct Config;
+
+#[derive(Command, Serialize, Deserialize)]
+struct Configure;
+
+#[handler]
+async fn configure(_cmd: Configure, _config: State<Config>) {}
+
+mod first {
+    #[derive(jasper::Command, serde::Serialize, serde::Deserialize)]
+    #[command(name = "same")]
+    pub(super) struct A;
+
+    #[jasper::handler]
+    pub(super) async fn a(_cmd: A) {}
+}
+
+mod second {
+    #[derive(jasper::Command, serde::Serialize, serde::Deserialize)]
+    #[command(name = "same")]
+    pub(super) struct B;
+
+    #[jasper::handler]
+    pub(super) async fn b(_cmd: B) {}
+}
+
+#[derive(Command, Serialize, Deserialize)]
+struct Quick;
+
+#[handler(queue = "shared", concurrency = 1)]
+async fn quick(_cmd: Quick) {}
+
+#[derive(Command, Serialize, Deserialize)]
+struct Slow;
+
+#[handler(queue = "shared", concurrency = 2)]
+async fn slow(_cmd: Slow) {}
+
+fn problems(builder: &Builder) -> Vec<Problem> {
+    builder.check().err().map_or_else(Vec::new, |problems| problems.problems().to_vec())
+}
+
+fn only(builder: &Builder) -> Problem {
+    let mut problems = problems(builder);
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    problems.remove(0)
+}
+
+#[tokio::test]
+async fn an_application_without_mistakes_starts() {
+    let app = Jasper::builder().handler::<plain>().start().await.unwrap();
+    app.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn all_mistakes_are_reported_at_once_and_in_words() {
+    let builder = Jasper::builder()
+        .handler::<plain>()
+        .handler::<plain_again>()
+        .handler::<ship>()
+        .handler::<keep>()
+        .handler::<configure>()
+        .queue("emial", QueueOptions::new().concurrency(0));
+    let error = builder.start().await.unwrap_err();
+    assert!(matches!(error, Error::Startup(_)));
+    let text = error.to_string();
+    assert!(text.starts_with("the application cannot start: 6 problems"), "{text}");
+    for mend in [
+        "the command `plain@1` has two handlers",
+        "add `.endpoint(\"shipping\", \"…\")`",
+        "the durable handler `keep` (tests/startup.rs:",
+        "takes `State<startup::Config>`; register one with `.state(…)`",
+        "the queue `emial` is configured, but no handler runs on it",
+        "the queue `emial` has concurrency 0",
+    ] {
+        assert!(text.contains(mend), "no `{mend}` in:\n{text}");
+    }
+}
+
+#[test]
+fn two_handlers_of_one_command_are_refused() {
+    let builder = Jasper::builder().handler::<plain>().handler::<plain_again>();
+    assert!(matches!(only(&builder), Problem::TwoHandlers { .. }));
+}
+
+#[test]
+fn two_subscribers_of_one_name_are_refused_as_their_messages_could_not_be_told_apart() {
+    let builder = Jasper::builder().handler::<on_happened>().handler::<elsewhere::on_happened>();
+    assert!(matches!(only(&builder), Problem::DuplicateHandler { name: "on_happened", .. }));
+}
+
+#[test]
+fn two_types_of_one_wire_name_are_refused() {
+    let builder = Jasper::builder().handler::<first::a>().handler::<second::b>();
+    let problems = problems(&builder);
+    let duplicate = |p: &Problem| matches!(p, Problem::DuplicateMessageType { .. });
+    assert!(problems.iter().any(duplicate), "{problems:?}");
+}
+
+#[test]
+fn an_endpoint_must_be_configured_with_an_address_that_this_build_serves_and_a_handler() {
+    let builder = || Jasper::builder().handler::<ship>();
+    assert!(matches!(only(&builder()), Problem::UnknownEndpoint { .. }));
+    let nonsense = builder().endpoint("shipping", "the docks");
+    assert!(matches!(only(&nonsense), Problem::InvalidAddress { .. }));
+    let unserved = builder().endpoint("shipping", "carrier-pigeon://loft");
+    assert!(matches!(only(&unserved), Problem::NoTransport { .. }));
+    let unhandled = builder().endpoint("shipping", "local://elsewhere");
+    assert!(matches!(only(&unhandled), Problem::NoHandlerOnQueue { .. }));
+    let right = builder().endpoint("shipping", "local://docks");
+    assert_eq!(problems(&right), []);
+}
+
+#[test]
+fn a_durable_handler_needs_a_store_of_its_connection_and_a_queue_that_stores() {
+    let builder = || Jasper::builder().handler::<keep>();
+    assert!(matches!(only(&builder()), Problem::NoStore { .. }));
+    let memory = builder().store(MemoryStore::new());
+    assert!(matches!(only(&memory), Problem::WrongConnection { .. }));
+    let buffered = builder().queue("kept", QueueOptions::new().buffered());
+    let problems = problems(&buffered);
+    assert!(problems.iter().any(|p| matches!(p, Problem::DurableOnBuffered { .. })));
+}
+
+#[test]
+fn a_durable_queue_needs_a_store() {
+    let builder = Jasper::builder().handler::<plain>();
+    let durable = builder.queue("plain", QueueOptions::new().durable());
+    assert!(matches!(only(&durable), Problem::NoStore { .. }));
+}
+
+#[test]
+fn a_state_must_be_registered() {
+    let builder = || Jasper::builder().handler::<configure>();
+    assert!(matches!(only(&builder()), Problem::MissingState { .. }));
+    assert_eq!(problems(&builder().state(Config)), []);
+}
+
+#[test]
+fn handlers_of_one_queue_agree_on_its_concurrency() {
+    let builder = Jasper::builder().handler::<quick>().handler::<slow>();
+    assert!(matches!(only(&builder), Problem::ConcurrencyConflict { queue: "shared", .. }));
+}
+
+#[tokio::test]
+async fn a_message_to_an_endpoint_reaches_the_handler_on_its_queue() {
+    let app = Jasper::builder().handler::<ship>().endpoint("shipping", "local://docks");
+    let app = app.start().await.unwrap();
+    app.bus().send(Ship).await.unwrap();
+    let elsewhere = DeliveryOptions::new().to("nowhere");
+    let refused = app.bus().send(Ship).with(elsewhere).await.unwrap_err();
+    assert!(refused.to_string().contains("`nowhere` is not an endpoint"), "{refused}");
+    app.until_idle().await.unwrap();
+    app.stop().await.unwrap();
+}
+
+#[test]
+fn the_declarations_of_a_program_are_checked_in_one_line() {
+    // This test program declares mistakes on purpose.
+    let problems = jasper::testing::check_routes().unwrap_err();
+    let kinds = problems.problems();
+    assert!(kinds.iter().any(|p| matches!(p, Problem::TwoHandlers { .. })));
+    assert!(kinds.iter().any(|p| matches!(p, Problem::DuplicateMessageType { .. })));
+    jasper::testing::assert_routes!(Jasper::builder().handler::<plain>());
+}

@@ -1,0 +1,10 @@
+use jasper::prelude::*;
+use serde::{Deserialize, Serialize};
+
+#[derive(Command, Serialize, Deserialize)]
+struct PlaceOrder;
+
+#[handler(attempts = 0)]
+async fn place_order(_: PlaceOrder) {}
+
+fn main() {}

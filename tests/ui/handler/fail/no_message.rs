@@ -1,0 +1,6 @@
+use jasper::prelude::*;
+
+#[handler]
+async fn place_order() {}
+
+fn main() {}

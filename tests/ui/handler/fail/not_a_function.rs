@@ -1,0 +1,6 @@
+use jasper::prelude::*;
+
+#[handler]
+struct PlaceOrder;
+
+fn main() {}

@@ -1,0 +1,14 @@
+use jasper::prelude::*;
+use serde::{Deserialize, Serialize};
+
+struct Connection;
+impl jasper::store::Connection for Connection {}
+
+#[derive(Command, Serialize, Deserialize)]
+struct PlaceOrder;
+
+#[handler]
+#[durable]
+async fn place_order(_: PlaceOrder, _: &mut Connection, _: &mut Connection) {}
+
+fn main() {}

@@ -1,0 +1,17 @@
+//! A `#[cfg]` on the function holds for what stands beside it.
+
+use jasper::prelude::*;
+use serde::{Deserialize, Serialize};
+
+#[derive(Command, Serialize, Deserialize)]
+struct PlaceOrder;
+
+#[handler]
+#[cfg(any())]
+async fn place_order(_: PlaceOrder, _: NoSuchType) {}
+
+#[handler]
+#[cfg(all())]
+async fn place_order(_: PlaceOrder) {}
+
+fn main() {}

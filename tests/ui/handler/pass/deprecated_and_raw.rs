@@ -1,0 +1,25 @@
+//! Lints on the function, and names that are keywords.
+
+#![deny(warnings)]
+#![allow(non_snake_case)]
+
+use jasper::prelude::*;
+use serde::{Deserialize, Serialize};
+
+#[derive(Command, Serialize, Deserialize)]
+struct PlaceOrder;
+
+#[derive(Event, Serialize, Deserialize)]
+struct OrderPlaced;
+
+#[deprecated]
+#[handler]
+async fn r#type(_: PlaceOrder) {}
+
+#[handler]
+#[deprecated]
+async fn Another(_: OrderPlaced) {}
+
+fn main() {
+    let _: jasper::handler::HandlerRegistration = <r#type as jasper::handler::Handler>::REGISTRATION;
+}

@@ -1,0 +1,7 @@
+use jasper::prelude::*;
+use serde::{Deserialize, Serialize};
+
+#[derive(Command, Event, Serialize, Deserialize)]
+struct PlaceOrder;
+
+fn main() {}

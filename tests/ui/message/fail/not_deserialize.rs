@@ -1,0 +1,7 @@
+use jasper::prelude::*;
+use serde::Serialize;
+
+#[derive(Command, Serialize)]
+struct PlaceOrder;
+
+fn main() {}

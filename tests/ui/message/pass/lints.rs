@@ -1,0 +1,27 @@
+//! The derives are silent under strict lints.
+
+#![forbid(unsafe_code, missing_docs, unreachable_pub)]
+#![deny(warnings)]
+#![warn(clippy::pedantic)]
+
+use jasper::prelude::*;
+use serde::{Deserialize, Serialize};
+
+#[derive(Command, Serialize, Deserialize)]
+#[command(reply = Private)]
+struct Ask;
+
+#[derive(Serialize, Deserialize)]
+struct Private;
+
+#[derive(Event, Serialize, Deserialize)]
+#[event(name = "asked")]
+#[allow(non_camel_case_types)]
+struct was_asked;
+
+#[handler]
+async fn ask(_: Ask) -> (Reply<Private>, was_asked) {
+    (Reply(Private), was_asked)
+}
+
+fn main() {}

@@ -1,0 +1,18 @@
+use jasper::prelude::*;
+use serde::{Deserialize, Serialize};
+
+#[derive(Command, Serialize, Deserialize)]
+struct PlaceOrder;
+
+#[derive(Command, Serialize, Deserialize)]
+struct Charge;
+
+#[derive(Event, Serialize, Deserialize)]
+struct OrderPlaced;
+
+#[handler]
+async fn place_order(_: PlaceOrder) -> Result<(OrderPlaced, Option<Charge>), HandlerError> {
+    Ok((OrderPlaced, Some(Charge)))
+}
+
+fn main() {}

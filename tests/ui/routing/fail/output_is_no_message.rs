@@ -1,0 +1,12 @@
+use jasper::prelude::*;
+use serde::{Deserialize, Serialize};
+
+#[derive(Command, Serialize, Deserialize)]
+struct PlaceOrder;
+
+#[handler]
+async fn place_order(_: PlaceOrder) -> Result<String, HandlerError> {
+    Ok("placed".to_owned())
+}
+
+fn main() {}

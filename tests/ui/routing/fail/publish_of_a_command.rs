@@ -1,0 +1,14 @@
+use jasper::prelude::*;
+use serde::{Deserialize, Serialize};
+
+#[derive(Command, Serialize, Deserialize)]
+struct PlaceOrder;
+
+#[handler]
+async fn place_order(_: PlaceOrder) {}
+
+async fn application(bus: Bus) {
+    let _ = bus.publish(PlaceOrder).await;
+}
+
+fn main() {}

@@ -1,0 +1,13 @@
+use jasper::prelude::*;
+use serde::{Deserialize, Serialize};
+
+#[derive(Command, Serialize, Deserialize)]
+#[command(reply = u32)]
+struct Count;
+
+#[handler]
+async fn count(_: Count) -> Result<(), HandlerError> {
+    Ok(())
+}
+
+fn main() {}
