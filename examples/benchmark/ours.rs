@@ -163,7 +163,8 @@ pub(crate) async fn latency(app: &App, n: usize) -> Outcome<(f64, f64)> {
         .lock()
         .unwrap_or_else(PoisonError::into_inner);
     let pairs = departures.iter().zip(arrivals.iter());
-    let seconds = pairs.filter_map(|(from, to)| Some(to.as_ref()?.duration_since(*from).as_secs_f64()));
+    let seconds =
+        pairs.filter_map(|(from, to)| Some(to.as_ref()?.duration_since(*from).as_secs_f64()));
     let seconds: Vec<_> = seconds.collect();
     Ok((percentile(seconds.clone(), 50), percentile(seconds, 99)))
 }

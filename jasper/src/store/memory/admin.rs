@@ -3,7 +3,7 @@
 use futures_util::future::BoxFuture;
 
 use super::MemoryStore;
-use super::state::Status;
+use super::rows::Status;
 use crate::envelope::time;
 use crate::store::{Counts, StoreAdmin, StoreError};
 

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use futures_util::future::BoxFuture;
 
 use super::MemoryStore;
-use super::state::{BuriedRow, IncomingRow, State, Status};
+use super::rows::{BuriedRow, IncomingRow, State, Status};
 use crate::envelope::{Envelope, time};
 use crate::store::{DeadLetter, DeadLetterId, DeadLetterQuery, DeadLetters, StoreError};
 

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use futures_util::future::BoxFuture;
 
-use super::state::{Age, Key, State, Status, key};
+use super::rows::{Age, Key, State, Status, key};
 use super::{MemoryStore, no_connection};
 use crate::envelope::{Envelope, time};
 use crate::store::{

@@ -1,12 +1,12 @@
 //! A store in memory, with the same rules as the durable ones and no durability.
 
 mod admin;
+mod completion;
 mod dead_letters;
 mod inbox;
 mod nodes;
 mod outbox;
-mod state;
-mod transaction;
+mod rows;
 
 use std::fmt;
 use std::future::ready;
@@ -14,8 +14,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::future::BoxFuture;
 
-use self::state::State;
-use self::transaction::MemoryTransaction;
+use self::completion::MemoryTransaction;
+use self::rows::State;
 use super::{
     DeadLetters, Inbox, MessageStore, Nodes, Outbox, StoreAdmin, StoreError, StoreInfo,
     StoreTransaction,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 
 use super::MemoryStore;
-use super::state::{Status, after};
+use super::rows::{Status, after};
 use crate::envelope::time;
 use crate::store::{NodeLease, Nodes, Owner, StoreError};
 

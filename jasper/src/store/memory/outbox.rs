@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use futures_util::future::BoxFuture;
 
-use super::state::{Age, Key, State, key};
+use super::rows::{Age, Key, State, key};
 use super::{MemoryStore, no_connection};
 use crate::envelope::{Address, Envelope};
 use crate::store::{Outbox, Outgoing, OutgoingSettlement, Owner, Settled, StoreError, Stored};
