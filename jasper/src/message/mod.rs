@@ -14,7 +14,8 @@ pub use self::registration::{MessageRegistration, SourceLocation};
 
 /// A type that travels in an [`Envelope`](crate::envelope::Envelope).
 ///
-/// Derive it with `#[derive(Command)]` or `#[derive(Event)]`; the derive also lets handlers return the type.
+/// Derive it with `#[derive(Command)]` or `#[derive(Event)]`; the derive also lets handlers return
+/// the type.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a message",
     label = "does not derive `Command` or `Event`",

@@ -13,10 +13,10 @@ use super::enlisted::Enlisted;
 use super::invoke;
 use crate::error::{InvokeError, SendError};
 use crate::handler::{
-    Cause, DeliveryOptions, FromContext, HandlerContext, HandlerError, OutgoingMessage,
+    Cause, DeliveryOptions, FromContext, HandlerContext, HandlerError, Invokes, OutgoingMessage,
 };
 use crate::message::Message;
-use crate::routing::{Invokes, Publishes, Sends};
+use crate::routing::{Publishes, Sends};
 use crate::store::TransactionScope;
 
 /// Sends commands, publishes events and invokes commands. Cheap to clone.
