@@ -1,4 +1,5 @@
-//! The `key = value` lists of the attributes: unknown keys, repeated keys and wrong values are all reported.
+//! The `key = value` lists of the attributes: unknown keys, repeated keys and wrong values are all
+//! reported.
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use syn::Token;

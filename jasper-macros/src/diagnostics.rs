@@ -3,8 +3,8 @@
 use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;
 
-/// Collects mistakes. It has to be [finished](Self::finish): a mistake that is noticed but not reported would let
-/// wrong code through.
+/// Collects mistakes. It has to be [finished](Self::finish): a mistake that is noticed but not
+/// reported would let wrong code through.
 #[derive(Debug, Default)]
 pub(crate) struct Diagnostics {
     errors: Vec<syn::Error>,

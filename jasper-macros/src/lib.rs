@@ -1,4 +1,5 @@
-//! The attribute and derive macros of jasper. Their documentation for users is at jasper's re-exports.
+//! The attribute and derive macros of jasper. Their documentation for users is at jasper's
+//! re-exports.
 //!
 //! # Layout
 //!
@@ -8,10 +9,11 @@
 //! * `signature`: a function whose body is left as tokens;
 //! * `diagnostics`: the mistakes of one item, collected so that all are reported at once.
 //!
-//! Each macro is a pipeline of the same four steps: `args` reads what the user wrote, `model` gives it a shape with
-//! all defaults filled in, `validate` reports every mistake that the model shows, and `expand` cannot fail.
-//! What only types can tell (is this a message, can this be an argument) is left to trait bounds, spanned at the
-//! user's own tokens: no type is ever recognised by its name.
+//! Each macro is a pipeline of the same four steps: `args` reads what the user wrote, `model` gives
+//! it a shape with all defaults filled in, `validate` reports every mistake that the model shows,
+//! and `expand` cannot fail. What only types can tell (is this a message, can this be an argument)
+//! is left to trait bounds, spanned at the user's own tokens: no type is ever recognised by its
+//! name.
 //!
 //! With `JASPER_MACROS_DEBUG=1` in the environment each expansion is printed to stderr.
 
@@ -33,15 +35,18 @@ use proc_macro::TokenStream;
 /// struct PlaceOrder { order_id: Uuid }
 /// ```
 ///
-/// | key | value | without it |
-/// | --- | --- | --- |
-/// | `name` | the name under which the message is stored and sent: lower-case words of letters and digits, joined by `-`, grouped by `.` | the type's name: `PlaceOrder` is `place-order` |
-/// | `version` | a whole number from 1 | 1 |
-/// | `to` | the endpoint that handles it: a name given to the builder's `endpoint`, or an address such as `tcp://host:5580` | a handler in this application |
-/// | `reply` | the type with which `bus.invoke(…)` answers | `()` |
-/// | `deliver_within` | how long after sending it is still worth handling: `500ms`, `30s`, `5m`, `2h`, `7d` | for ever |
+/// * `name`: the name under which the message is stored and sent: lower-case words of letters and
+///   digits, joined by `-`, grouped by `.`. Without it: the type's name: `PlaceOrder` is
+///   `place-order`.
+/// * `version`: a whole number from 1. Without it: 1.
+/// * `to`: the endpoint that handles it: a name given to the builder's `endpoint`, or an address
+///   such as `tcp://host:5580`. Without it: a handler in this application.
+/// * `reply`: the type with which `bus.invoke(…)` answers. Without it: `()`.
+/// * `deliver_within`: how long after sending it is still worth handling: `500ms`, `30s`, `5m`,
+///   `2h`, `7d`. Without it: for ever.
 ///
-/// The name is part of what is stored: give one before the first release if the type may be renamed later.
+/// The name is part of what is stored: give one before the first release if the type may be renamed
+/// later.
 #[proc_macro_derive(Command, attributes(command))]
 pub fn derive_command(item: TokenStream) -> TokenStream {
     finish("Command", message::command(item.into()))
@@ -67,23 +72,26 @@ pub fn derive_event(item: TokenStream) -> TokenStream {
 ///
 /// ```text
 /// #[handler(queue = "emails", attempts = 5, delays = ["10s", "1m"])]
-/// async fn email_customer(event: OrderPlaced, mailer: State<Mailer>) -> Result<(), MailError> { … }
+/// async fn email_customer(event: OrderPlaced, mailer: State<Mailer>) -> Result<(), MailError> { …
+/// }
 /// ```
 ///
-/// The function stays as it is written, and a unit test calls it as the function that it is. After the message it
-/// takes anything that is `FromContext`, such as `State<T>`, by value. What it returns is sent: a message, or
-/// `Option`, `Vec`, `Result` or a tuple of messages. Each of them must have a handler, or it does not compile.
+/// The function stays as it is written, and a unit test calls it as the function that it is. After
+/// the message it takes anything that is `FromContext`, such as `State<T>`, by value. What it
+/// returns is sent: a message, or `Option`, `Vec`, `Result` or a tuple of messages. Each of them
+/// must have a handler, or it does not compile.
 ///
-/// | key | value | without it |
-/// | --- | --- | --- |
-/// | `queue` | the local queue on which it runs | the function's name |
-/// | `concurrency` | how many of the queue's messages run at once | as the queue is configured |
-/// | `attempts` | the most attempts before the message is a dead letter | the application's policy |
-/// | `delays` | the delays before the last attempts, such as `["10s", "1m"]`; those before are made at once | the application's policy |
-/// | `timeout` | the time-out of one run, such as `"30s"` | the application's |
+/// * `queue`: the local queue on which it runs. Without it: the function's name.
+/// * `concurrency`: how many of the queue's messages run at once. Without it: as the queue is
+///   configured.
+/// * `attempts`: the most attempts before the message is a dead letter. Without it: the
+///   application's policy.
+/// * `delays`: the delays before the last attempts, such as `["10s", "1m"]`; those before are made
+///   at once. Without it: the application's policy.
+/// * `timeout`: the time-out of one run, such as `"30s"`. Without it: the application's.
 ///
-/// Beside the function stands a type of the same name, by which `Jasper::builder().handler::<place_order>()` can
-/// name the handler.
+/// Beside the function stands a type of the same name, by which
+/// `Jasper::builder().handler::<place_order>()` can name the handler.
 #[proc_macro_attribute]
 pub fn handler(args: TokenStream, item: TokenStream) -> TokenStream {
     finish("handler", handler::handler(args.into(), item.into()))
@@ -94,11 +102,13 @@ pub fn handler(args: TokenStream, item: TokenStream) -> TokenStream {
 /// ```text
 /// #[handler]
 /// #[durable]
-/// async fn place_order(cmd: PlaceOrder, db: &mut SqliteConnection) -> Result<OrderPlaced, OrderError> { … }
+/// async fn place_order(cmd: PlaceOrder, db: &mut SqliteConnection) -> Result<OrderPlaced,
+/// OrderError> { … }
 /// ```
 ///
-/// What the handler writes through its connection, the messages that it returns and the mark that its message is
-/// handled are committed together, or not at all. It may take the connection of its store as `&mut`.
+/// What the handler writes through its connection, the messages that it returns and the mark that
+/// its message is handled are committed together, or not at all. It may take the connection of its
+/// store as `&mut`.
 #[proc_macro_attribute]
 pub fn durable(args: TokenStream, item: TokenStream) -> TokenStream {
     finish("durable", handler::durable(args.into(), item.into()))

@@ -8,13 +8,14 @@ pub(crate) fn private(span: Span) -> TokenStream {
     quote_spanned!(span=> ::jasper::__private)
 }
 
-/// Stands where `place` stands, but belongs to the macro: lints of the user's crate do not apply to it.
+/// Stands where `place` stands, but belongs to the macro: lints of the user's crate do not apply to
+/// it.
 pub(crate) fn generated_at(place: Span) -> Span {
     Span::call_site().located_at(place)
 }
 
-/// The first and the last span of some tokens. The compiler joins the spans of an expression's two ends, which a
-/// macro cannot do for itself.
+/// The first and the last span of some tokens. The compiler joins the spans of an expression's two
+/// ends, which a macro cannot do for itself.
 pub(crate) fn ends(tokens: &TokenStream) -> (Span, Span) {
     let mut spans = tokens.clone().into_iter().map(|token| token.span());
     let first = spans.next().unwrap_or_else(Span::call_site);

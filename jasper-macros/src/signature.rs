@@ -1,7 +1,7 @@
 //! A function whose signature is parsed and whose body is left as it is.
 //!
-//! The body may be half-typed, as it is in an editor; as tokens it is handed back unread, so that completion keeps
-//! working in it.
+//! The body may be half-typed, as it is in an editor; as tokens it is handed back unread, so that
+//! completion keeps working in it.
 
 use proc_macro2::TokenStream;
 use quote::ToTokens;

@@ -66,8 +66,8 @@ fn duration_of(literal: &LitStr) -> syn::Result<Duration> {
     let text = literal.value();
     parse_duration(&text).ok_or_else(|| {
         let message = format!(
-            "`{text}` is not a duration: write a whole number and a unit, `ms`, `s`, `m`, `h` or `d`, \
-             such as `30s`"
+            "`{text}` is not a duration: write a whole number and a unit, `ms`, `s`, `m`, `h` or \
+             `d`, such as `30s`"
         );
         syn::Error::new(literal.span(), message)
     })

@@ -122,10 +122,11 @@ pub use handler::{
 };
 pub use message::Message;
 
-/// Keeps the handlers of the named crates in the program: `jasper::handlers_of!(orders, billing);`, in the binary.
+/// Keeps the handlers of the named crates in the program: `jasper::handlers_of!(orders, billing);`,
+/// in the binary.
 ///
-/// A linker leaves out a crate that nothing names, and its handlers with it, in silence. A crate of which the program
-/// uses anything else is kept anyway; this is for those that hold handlers only.
+/// A linker leaves out a crate that nothing names, and its handlers with it, in silence. A crate of
+/// which the program uses anything else is kept anyway; this is for those that hold handlers only.
 #[macro_export]
 macro_rules! handlers_of {
     ($($handlers:ident),+ $(,)?) => {

@@ -38,7 +38,8 @@ pub(super) fn expand(model: &Model<'_>) -> TokenStream {
     }
 }
 
-/// What a handler with a mistake leaves behind: its message counts as handled, so that the mistake is the only error.
+/// What a handler with a mistake leaves behind: its message counts as handled, so that the mistake
+/// is the only error.
 pub(super) fn stand_in(model: &Model<'_>) -> TokenStream {
     let Some(message) = model.message else {
         return TokenStream::new();
@@ -67,9 +68,9 @@ fn marker_ident(model: &Model<'_>) -> Ident {
 
 /// The type that stands for the handler.
 ///
-/// It is public whatever the function is, as the compiler infers it wherever the message is sent; and it has the
-/// message as a parameter, so that it is no more visible than a private message. Having no values, it can be neither
-/// made nor mistaken for the function.
+/// It is public whatever the function is, as the compiler infers it wherever the message is sent;
+/// and it has the message as a parameter, so that it is no more visible than a private message.
+/// Having no values, it can be neither made nor mistaken for the function.
 fn marker(model: &Model<'_>, message: &Type) -> TokenStream {
     let place = generated_at(model.place());
     let private = private(place);
@@ -99,8 +100,9 @@ fn handled_impl(model: &Model<'_>, message: &Type) -> TokenStream {
 
 /// Asks the compiler once, at the message's own tokens, whether it is a message.
 ///
-/// Everything else names its types through `Proven`. Where the answer is no, the constant in it is an error that has
-/// been reported, and the compiler says nothing more of the types that depend on it.
+/// Everything else names its types through `Proven`. Where the answer is no, the constant in it is
+/// an error that has been reported, and the compiler says nothing more of the types that depend on
+/// it.
 fn message_proof(message: &Type) -> TokenStream {
     let tokens = message.to_token_stream();
     let span = ends(&tokens).0;
@@ -183,7 +185,7 @@ fn registration(model: &Model<'_>, subject: &TokenStream) -> TokenStream {
         let connection = proven(place, &connection.to_token_stream(), CONNECTION);
         some(quote_spanned!(place=> #private::ConnectionType::of::<#connection>()))
     });
-    let requirements = model.values().map(|value| requirement(value));
+    let requirements = model.values().map(requirement);
     quote_spanned! {place=>
         #private::HandlerRegistration {
             name: #name,
@@ -204,7 +206,8 @@ fn registration(model: &Model<'_>, subject: &TokenStream) -> TokenStream {
     }
 }
 
-/// Spanned at the argument's type, as is its use in `call`: the compiler reports a mistake in it once.
+/// Spanned at the argument's type, as is its use in `call`: the compiler reports a mistake in it
+/// once.
 fn from_context(value: &Type, function: &str) -> TokenStream {
     let tokens = value.to_token_stream();
     let (first, last) = ends(&tokens);
@@ -219,8 +222,8 @@ fn requirement(value: &Type) -> TokenStream {
     from_context(value, "requirement")
 }
 
-/// The values are taken before the connection, which keeps the context borrowed; the function gets them in its own
-/// order.
+/// The values are taken before the connection, which keeps the context borrowed; the function gets
+/// them in its own order.
 fn call(model: &Model<'_>, subject: &TokenStream) -> TokenStream {
     let place = generated_at(model.place());
     let private = private(place);
@@ -269,8 +272,8 @@ fn connection(connection: &Type, cx: &Ident) -> TokenStream {
     quote_spanned!(span=> #cx.connection::<#connection>())
 }
 
-/// Spanned at the return type, where the compiler reports what cannot be returned or has no handler; in a call it would
-/// report that at the argument.
+/// Spanned at the return type, where the compiler reports what cannot be returned or has no
+/// handler; in a call it would report that at the argument.
 fn settled(model: &Model<'_>, subject: &TokenStream, cx: &Ident) -> TokenStream {
     let (first, last) = match model.output() {
         Some(output) => ends(&output.to_token_stream()),

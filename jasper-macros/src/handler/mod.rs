@@ -1,7 +1,7 @@
 //! `#[handler]` and `#[durable]`.
 //!
-//! The two stand beside each other in either order. Whichever the compiler expands first finds the other among the
-//! function's attributes, takes it away, and expands both.
+//! The two stand beside each other in either order. Whichever the compiler expands first finds the
+//! other among the function's attributes, takes it away, and expands both.
 
 mod args;
 mod expand;

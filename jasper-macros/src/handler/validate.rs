@@ -134,7 +134,8 @@ fn check_queue(model: &Model<'_>, diagnostics: &mut Diagnostics) {
     }
 }
 
-/// The first attempt waits for nothing, so there is one attempt more than there are delays, at least.
+/// The first attempt waits for nothing, so there is one attempt more than there are delays, at
+/// least.
 fn check_retries(model: &Model<'_>, diagnostics: &mut Diagnostics) {
     let delays = model.args.delays.as_ref().map_or(0, Vec::len);
     let (Some(attempts), Some(key)) = (model.args.attempts, &model.args.attempts_key) else {
@@ -142,19 +143,19 @@ fn check_retries(model: &Model<'_>, diagnostics: &mut Diagnostics) {
     };
     if delays > 0 && usize::try_from(attempts).is_ok_and(|attempts| attempts <= delays) {
         let message = format!(
-            "{attempts} attempts leave no room for {delays} delays, as the first attempt waits for \
-             nothing: write `attempts = {}` or more",
+            "{attempts} attempts leave no room for {delays} delays, as the first attempt waits \
+             for nothing: write `attempts = {}` or more",
             delays + 1
         );
         diagnostics.at(key, message);
     }
 }
 
-const ARGUMENT_IMPL: &str = "the type of an argument has to be named, as jasper supplies the value: \
-                             write a type instead of `impl …`";
+const ARGUMENT_IMPL: &str = "the type of an argument has to be named, as jasper supplies the \
+                             value: write a type instead of `impl …`";
 
-const OUTPUT_IMPL: &str = "the return type has to be named, as the messages in it are routed by their types: \
-                           write the message's type instead of `impl …`";
+const OUTPUT_IMPL: &str = "the return type has to be named, as the messages in it are routed by \
+                           their types: write the message's type instead of `impl …`";
 
 /// Looks for `impl Trait` however deep in `within`.
 fn refuse_impl_trait(within: &Type, message: &str, diagnostics: &mut Diagnostics) {

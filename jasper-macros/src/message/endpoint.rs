@@ -33,8 +33,8 @@ pub(super) fn mistake(to: &str) -> Option<String> {
 }
 
 /// The grammar of queue names in words.
-pub(crate) const QUEUE_GRAMMAR: &str =
-    "write lower-case letters, digits, `_`, `.` and `-`, the first a letter or digit";
+pub(crate) const QUEUE_GRAMMAR: &str = "write lower-case letters, digits, `_`, `.` and `-`, the \
+                                        first a letter or digit";
 
 /// Whether `name` can name a local queue.
 pub(crate) fn is_queue(name: &str) -> bool {

@@ -14,8 +14,8 @@ pub(super) fn expand(model: &Model) -> TokenStream {
     quote!(#impls #registration)
 }
 
-/// The impls without the registration: what uses the type compiles, so that a mistake in its attribute is the only
-/// error.
+/// The impls without the registration: what uses the type compiles, so that a mistake in its
+/// attribute is the only error.
 pub(super) fn stand_in(model: &Model) -> TokenStream {
     let message = message_impl(model);
     let cascade = cascade_impl(model);
@@ -66,9 +66,11 @@ fn message_impl(model: &Model) -> TokenStream {
     }
 }
 
-/// The leaf at which the compiler arrives when a handler returns the type, however deep within other types.
+/// The leaf at which the compiler arrives when a handler returns the type, however deep within
+/// other types.
 ///
-/// The kind in the proof keeps a type that derives both `Command` and `Event` at one error, not two.
+/// The kind in the proof keeps a type that derives both `Command` and `Event` at one error, not
+/// two.
 fn cascade_impl(model: &Model) -> TokenStream {
     let shown = model.ident.span();
     let place = generated_at(shown);

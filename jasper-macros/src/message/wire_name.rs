@@ -3,7 +3,8 @@
 /// The longest name, which has to fit a column and an index of every database.
 const LENGTH_MAX: usize = 100;
 
-/// The default wire name of a type: `PlaceOrder` is `place-order`, `HTTPRequest2` is `http-request2`.
+/// The default wire name of a type: `PlaceOrder` is `place-order`, `HTTPRequest2` is
+/// `http-request2`.
 pub(super) fn of_type(type_name: &str) -> String {
     let letters: Vec<char> = type_name.trim_start_matches("r#").chars().collect();
     let mut name = String::new();
@@ -47,8 +48,8 @@ pub(super) fn mistake(name: &str) -> Option<String> {
 }
 
 /// The grammar in words.
-pub(super) const GRAMMAR: &str = "write lower-case words of letters and digits, joined by `-` and grouped by `.`, \
-                                  such as `orders.place-order`";
+pub(super) const GRAMMAR: &str = "write lower-case words of letters and digits, joined by `-` and \
+                                  grouped by `.`, such as `orders.place-order`";
 
 #[cfg(test)]
 mod tests {

@@ -16,7 +16,8 @@ use crate::routing::Reaches;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be returned from a handler",
     label = "neither a message nor a `Reply`",
-    note = "return `()`, a type that derives `Command` or `Event`, or `Option`, `Vec`, `Result` or a tuple of such",
+    note = "return `()`, a type that derives `Command` or `Event`, or `Option`, `Vec`, `Result` or a \
+            tuple of such",
     note = "to answer `bus.invoke(…)`, return `Reply(value)`, alone or as the first of a tuple"
 )]
 pub trait Cascade<Proof> {
@@ -206,12 +207,13 @@ pub trait MessageExt: Message + Sized {
 
 impl<M: Message> MessageExt for M {}
 
-/// A type that answers `Bus::invoke` of `M`, which declares the reply `Declared`: only that type itself does.
+/// A type that answers `Bus::invoke` of `M`, which declares the reply `Declared`: only that type
+/// itself does.
 #[diagnostic::on_unimplemented(
     message = "the handler answers with `{Self}`, but `{M}` declares the reply `{Declared}`",
     label = "not the declared reply",
-    note = "declare it with `#[command(reply = …)]`, or return `Reply(value)` of the declared type, alone or as \
-            the first of a tuple"
+    note = "declare it with `#[command(reply = …)]`, or return `Reply(value)` of the declared \
+            type, alone or as the first of a tuple"
 )]
 pub trait ReplyOf<M, Declared> {
     /// The same value as the declared type.
@@ -225,16 +227,17 @@ impl<M, Declared> ReplyOf<M, Declared> for Declared {
     }
 }
 
-/// Not public API. The proof for a single message, with the kind that its derive gives it: a type that derives both
-/// `Command` and `Event` then has two impls of `Message`, which is one error, and of nothing else.
+/// Not public API. The proof for a single message, with the kind that its derive gives it: a type
+/// that derives both `Command` and `Event` then has two impls of `Message`, which is one error, and
+/// of nothing else.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Leaf<Kind, Proof>(PhantomData<(Kind, Proof)>);
 
 /// Not public API. The return value of a handler on its way into the context.
 ///
-/// rustc prints the words of the requirement that it started from where that and the one that failed are of one type,
-/// so a message is not asked about directly but within this.
+/// rustc prints the words of the requirement that it started from where that and the one that
+/// failed are of one type, so a message is not asked about directly but within this.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Returned<T>(pub T);
@@ -257,7 +260,8 @@ where
     }
 }
 
-/// Used by generated code: the messages of a handler's return value go into the context, its reply comes back.
+/// Used by generated code: the messages of a handler's return value go into the context, its reply
+/// comes back.
 #[doc(hidden)]
 pub fn settle<M, T, OneHandler>(
     output: T,

@@ -19,9 +19,9 @@ impl<Message> fmt::Debug for Marker<Message> {
 
 /// Not public API. Says that a type in a handler's signature is what it has to be.
 ///
-/// Generated code computes the parameter in a block that does not compile where the type is not. The compiler reports
-/// that block, takes the parameter for an error, and keeps silent about all types that depend on it: so one mistake
-/// is one error.
+/// Generated code computes the parameter in a block that does not compile where the type is not.
+/// The compiler reports that block, takes the parameter for an error, and keeps silent about all
+/// types that depend on it: so one mistake is one error.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Holds<const YES: bool>;
@@ -51,8 +51,8 @@ pub const fn is_message<M: FirstArgument>() {}
     message = "the first argument of a handler is its message, and `{Self}` is not a message",
     label = "does not derive `Command` or `Event`",
     note = "put the message first; what else the handler needs comes after it",
-    note = "if this is the message: derive `jasper::Command` for it if exactly one handler acts on it, \
-            `jasper::Event` if any number may react"
+    note = "if this is the message: derive `jasper::Command` for it if exactly one handler acts on \
+            it, `jasper::Event` if any number may react"
 )]
 pub trait FirstArgument {}
 

@@ -1,8 +1,6 @@
 //! Compile-time routing: the traits by which the compiler proves that every message has a place to
 //! go.
 
-use crate::handler::Handler;
-use crate::message::Message;
 use crate::message::kind::{Command, Event, Routed};
 
 /// `#[handler]` implements it for the message of each handler, with the handler's own marker type
@@ -14,7 +12,8 @@ use crate::message::kind::{Command, Event, Routed};
 #[diagnostic::on_unimplemented(
     message = "no handler for `{Self}` is visible here",
     label = "`{Self}` would be sent, but nothing handles it",
-    note = "annotate a function that takes `{Self}` with `#[handler]`, in this crate or in one that it uses",
+    note = "annotate a function that takes `{Self}` with `#[handler]`, in this crate or in one that \
+            it uses",
     note = "or name the endpoint that handles it: `#[command(to = \"…\")]`"
 )]
 pub trait Handled<By> {}
@@ -48,28 +47,3 @@ pub trait Publishes<M> {}
 
 #[diagnostic::do_not_recommend]
 impl<M> Publishes<M> for Event {}
-
-/// A handler of `M`, as one bound: `Handler<Message = M>` is two, each reported on its own.
-pub trait HandlerOf<M: Message>: Handler<Message = M> {}
-
-impl<H: Handler> HandlerOf<H::Message> for H {}
-
-/// A message of this kind can be given to `Bus::invoke`.
-#[diagnostic::on_unimplemented(
-    message = "`{M}` cannot be invoked: only a command with a handler in this application can",
-    label = "not a command that is handled here",
-    note = "events are published with `bus.publish(…)`; a command with `to = \"…\"` is sent with `bus.send(…)`"
-)]
-pub trait Invokes<M: Message, OneHandler> {
-    /// The handler, to which the call is dispatched by the compiler.
-    type Handler: Handler<Message = M>;
-}
-
-// The order of the bounds matters: with two handlers, rustc reports the first that it cannot decide, and no other.
-impl<M, OneHandler> Invokes<M, OneHandler> for Command
-where
-    M: Message + Handled<OneHandler>,
-    OneHandler: HandlerOf<M>,
-{
-    type Handler = OneHandler;
-}

@@ -11,9 +11,9 @@ use super::enlisted::Enlisted;
 use super::invoke;
 use super::sending::Sending;
 use crate::error::InvokeError;
-use crate::handler::{Cause, FromContext, HandlerContext, HandlerError};
+use crate::handler::{Cause, FromContext, HandlerContext, HandlerError, Invokes};
 use crate::message::Message;
-use crate::routing::{Invokes, Publishes, Sends};
+use crate::routing::{Publishes, Sends};
 use crate::store::TransactionScope;
 
 /// Sends commands, publishes events and invokes commands. Cheap to clone.

@@ -21,5 +21,6 @@ async fn r#type(_: PlaceOrder) {}
 async fn Another(_: OrderPlaced) {}
 
 fn main() {
-    let _: jasper::handler::HandlerRegistration = <r#type as jasper::handler::Handler>::REGISTRATION;
+    let registration = <r#type as jasper::handler::Handler>::REGISTRATION;
+    assert_eq!(registration.name, "type");
 }

@@ -1,4 +1,5 @@
-//! A private message of a public handler, a private handler in a module, and a handler within a function.
+//! A private message of a public handler, a private handler in a module, and a handler within a
+//! function.
 
 #![forbid(unsafe_code, missing_docs, unreachable_pub)]
 #![deny(warnings)]

@@ -2,7 +2,10 @@ use jasper::prelude::*;
 use serde::{Deserialize, Serialize};
 
 #[derive(Command, Serialize, Deserialize)]
-#[command(name = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa")]
+#[command(
+    name = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\
+            aaaaaaaaaaaaaaaaaaaaa"
+)]
 struct PlaceOrder;
 
 fn main() {}
