@@ -172,7 +172,9 @@ impl Worker {
         Ownership::of(&self.delivery.envelope, owner)
     }
 
-    async fn settle_handled(&self) {
+    async fn settle_handled(&mut self) {
+        // Only the commit is left: the place in the queue's parallelism is for the next body.
+        self.permit = None;
         if let Some(owner) = self.owner() {
             let settlement = Settlement::Handled(self.ownership(owner));
             self.core.settle(settlement).await;
