@@ -138,9 +138,8 @@ macro_rules! handlers_of {
 #[doc(hidden)]
 pub mod __private {
     pub use crate::handler::{
-        Cascade, Cascades, DeliveryOptions, FromContext, Handler, HandlerContext, HandlerError,
-        HandlerRegistration, Holds, Leaf, Marker, Proven, is_message, kind as kind_of,
-        message_type, run, settle,
+        Cascade, Cascades, FromContext, Handler, HandlerContext, HandlerError, HandlerRegistration,
+        Holds, Leaf, Marker, Proven, is_message, kind as kind_of, message_type, push, run, settle,
     };
     pub use crate::message::{
         Message, MessageKind, MessageRegistration, MessageType, SourceLocation, kind,

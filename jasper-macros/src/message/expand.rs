@@ -85,8 +85,7 @@ fn cascade_impl(model: &Model) -> TokenStream {
                 self,
                 cascades: &mut #private::Cascades<'_>,
             ) -> ::core::result::Result<(), #private::HandlerError> {
-                let options = #private::DeliveryOptions::new();
-                ::core::result::Result::Ok(cascades.push(&self, options)?)
+                #private::push(self, cascades)
             }
         }
     };

@@ -260,6 +260,13 @@ where
     }
 }
 
+/// Used by generated code: adds one message, without options. A function, as the compiler checks it
+/// once and not for each message type.
+#[doc(hidden)]
+pub fn push<M: Message>(message: M, cascades: &mut Cascades<'_>) -> Result<(), HandlerError> {
+    Ok(cascades.push(&message, DeliveryOptions::new())?)
+}
+
 /// Used by generated code: the messages of a handler's return value go into the context, its reply
 /// comes back.
 #[doc(hidden)]

@@ -26,7 +26,7 @@ pub use self::outgoing::{Cascades, OutgoingMessage};
 pub use self::registration::{HandlerRegistration, RunError, RunFn};
 
 #[doc(hidden)]
-pub use self::cascade::{Leaf, settle};
+pub use self::cascade::{Leaf, push, settle};
 #[doc(hidden)]
 pub use self::erased::run;
 #[doc(hidden)]
