@@ -15,6 +15,8 @@ pub trait DeadLetters: Send + Sync {
     fn list(&self, query: DeadLetterQuery) -> BoxFuture<'_, Result<Vec<DeadLetter>, StoreError>>;
 
     /// Puts letters back into the inbox as new messages with no attempts; says how many were there.
+    ///
+    /// Where the inbox has the message again already, the letter goes and nothing else changes.
     fn replay(&self, ids: Vec<DeadLetterId>) -> BoxFuture<'_, Result<u64, StoreError>>;
 
     /// Deletes letters; says how many were there.

@@ -30,7 +30,7 @@ pub trait Inbox: Send + Sync {
         rows: Vec<Incoming>,
     ) -> BoxFuture<'a, Result<Vec<Stored>, StoreError>>;
 
-    /// Takes unowned rows and due scheduled rows for `request.owner`, oldest first.
+    /// Takes unowned rows and due scheduled rows for `request.owner`, oldest first by `sent_at`.
     ///
     /// A row that nobody has tried yet comes back with its first attempt counted. A row with
     /// attempts keeps its count: the next one is counted by [`Settlement::Attempt`] when the

@@ -45,6 +45,9 @@ pub trait Nodes: Send + Sync {
     fn renew(&self, owner: Owner, lease: Duration) -> BoxFuture<'_, Result<bool, StoreError>>;
 
     /// The owners that are gone, by lease or by leaving, and may still own rows.
+    ///
+    /// Also owners of rows that are not known as nodes: one that was forgotten may have written
+    /// after that.
     fn expired(&self) -> BoxFuture<'_, Result<Vec<Owner>, StoreError>>;
 
     /// Ends the lease of an owner that stops. Its rows, if any are left, are recovered by others.

@@ -22,7 +22,7 @@ pub trait Outbox: Send + Sync {
         rows: Vec<Outgoing>,
     ) -> BoxFuture<'a, Result<Vec<Stored>, StoreError>>;
 
-    /// Takes at most `limit` unowned rows for one destination, oldest first.
+    /// Takes at most `limit` unowned rows for one destination, oldest first by `sent_at`.
     fn claim(
         &self,
         owner: Owner,

@@ -9,6 +9,9 @@ use sqlx::{
     SqliteConnection, Type,
 };
 
+/// How many settlements go in one trip. Each number of them is a text of its own in the cache.
+pub(super) const SETTLEMENTS_PER_TRIP: usize = 8;
+
 /// Statements with their arguments, executed in order until one fails.
 ///
 /// The driver hands each query to a thread and waits for it, which costs more than most of our

@@ -5,7 +5,7 @@ use std::any::Any;
 use futures_util::future::BoxFuture;
 use sqlx::{Row, SqliteConnection};
 
-use super::batch::Batch;
+use super::batch::{Batch, SETTLEMENTS_PER_TRIP};
 use super::rows::{self, bind_ownership};
 use super::writer::Write;
 use super::{SqliteStore, connection_of};
@@ -175,7 +175,7 @@ impl Write for Settle {
 
     async fn run(self, connection: &mut SqliteConnection) -> sqlx::Result<Vec<Settled>> {
         let mut all = Vec::with_capacity(self.0.len());
-        for chunk in self.0.chunks(rows::ROWS_PER_INSERT) {
+        for chunk in self.0.chunks(SETTLEMENTS_PER_TRIP) {
             let mut batch = Batch::default();
             for settlement in chunk {
                 let (sql, row) = match settlement {

@@ -2,7 +2,7 @@
 
 use sqlx::SqliteConnection;
 
-use super::batch::Batch;
+use super::batch::{Batch, SETTLEMENTS_PER_TRIP};
 use super::rows::bind_ownership;
 use super::writer::Write;
 use crate::envelope::time::{now, to_micros};
@@ -64,15 +64,30 @@ impl Write for Settle {
 
     async fn run(self, connection: &mut SqliteConnection) -> sqlx::Result<Vec<Settled>> {
         let mut all = Vec::with_capacity(self.0.len());
-        for settlement in &self.0 {
+        for chunk in self.0.chunks(SETTLEMENTS_PER_TRIP) {
             let mut batch = Batch::default();
-            push(settlement, &mut batch)?;
-            all.push(match batch.changes(connection).await? {
-                0 => Settled::Fenced,
-                _ => Settled::Done,
-            });
+            for settlement in chunk {
+                push(settlement, &mut batch)?;
+            }
+            let mut ran = batch.run(connection).await?.into_iter();
+            all.extend(chunk.iter().map(|settlement| {
+                let own = ran.by_ref().take(statements(settlement));
+                match own.map(|ran| ran.changes).sum::<u64>() {
+                    0 => Settled::Fenced,
+                    _ => Settled::Done,
+                }
+            }));
         }
         Ok(all)
+    }
+}
+
+/// How many statements [`push`] adds.
+const fn statements(settlement: &Settlement) -> usize {
+    match settlement {
+        Settlement::Handled(_) => HANDLED_STATEMENTS,
+        Settlement::Bury { .. } => 2,
+        Settlement::Attempt(_) | Settlement::Schedule(..) | Settlement::Release { .. } => 1,
     }
 }
 

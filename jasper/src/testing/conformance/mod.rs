@@ -23,7 +23,7 @@ pub use self::fixture::{Effects, OwnTransaction, StoreFixture};
 
 /// One `#[tokio::test]` for each clause, against the stores that the fixture opens.
 ///
-/// ```ignore
+/// ```text
 /// jasper::store_conformance!(MyFixture::default());
 /// ```
 #[macro_export]
