@@ -56,36 +56,23 @@ async fn a_command_reaches_its_handler_and_its_event_every_subscriber() {
     let app = greeting(&journal).start().await.unwrap();
     app.bus().send(greet_command("Ada")).await.unwrap();
     app.until_idle().await.unwrap();
-    let expected = [
-        "hello Ada",
-        "letter Ada at local://letters/write_letter",
-        "remember Ada",
-    ];
+    let expected = ["hello Ada", "letter Ada at local://letters/write_letter", "remember Ada"];
     assert_eq!(journal.sorted(), expected);
     app.stop().await.unwrap();
 }
 
 #[tokio::test]
 async fn an_event_without_subscribers_is_accepted_and_goes_nowhere() {
-    let app = Jasper::builder()
-        .handler::<flaky>()
-        .state(Journal::default());
+    let app = Jasper::builder().handler::<flaky>().state(Journal::default());
     let app = app.state(Failures::of(0)).start().await.unwrap();
-    app.bus()
-        .publish(Greeted {
-            name: "nobody".into(),
-        })
-        .await
-        .unwrap();
+    app.bus().publish(Greeted { name: "nobody".into() }).await.unwrap();
     app.until_idle().await.unwrap();
     app.stop().await.unwrap();
 }
 
 #[tokio::test]
 async fn a_command_whose_handler_was_left_out_is_refused_where_it_is_sent() {
-    let app = Jasper::builder()
-        .handler::<remember>()
-        .state(Journal::default());
+    let app = Jasper::builder().handler::<remember>().state(Journal::default());
     let app = app.start().await.unwrap();
     let refused = app.bus().send(greet_command("Ada")).await.unwrap_err();
     assert!(
@@ -97,21 +84,13 @@ async fn a_command_whose_handler_was_left_out_is_refused_where_it_is_sent() {
 #[tokio::test]
 async fn messages_of_one_chain_share_the_conversation_and_name_their_cause() {
     let journal = Journal::default();
-    let app = Jasper::builder()
-        .state(journal.clone())
-        .handler::<first>()
-        .handler::<second>();
+    let app = Jasper::builder().state(journal.clone()).handler::<first>().handler::<second>();
     let app = app.start().await.unwrap();
-    let options = DeliveryOptions::new()
-        .correlation("request 7")
-        .tenant("north");
+    let options = DeliveryOptions::new().correlation("request 7").tenant("north");
     app.bus().send(First).with(options).await.unwrap();
     app.until_idle().await.unwrap();
     let notes = journal.notes();
-    assert_eq!(
-        notes[0], notes[1],
-        "the second message does not follow from the first"
-    );
+    assert_eq!(notes[0], notes[1], "the second message does not follow from the first");
     app.stop().await.unwrap();
 }
 
@@ -124,10 +103,8 @@ struct Second;
 #[handler]
 async fn first(_cmd: First, envelope: Envelope, journal: State<Journal>) -> Second {
     let (id, conversation) = (envelope.id, envelope.conversation_id);
-    journal.note(format!(
-        "{conversation} {id} {:?}",
-        (envelope.correlation_id, envelope.tenant_id)
-    ));
+    journal
+        .note(format!("{conversation} {id} {:?}", (envelope.correlation_id, envelope.tenant_id)));
     Second
 }
 
@@ -152,9 +129,7 @@ impl Failures {
 
     fn next(&self) -> bool {
         let take = |left: usize| left.checked_sub(1);
-        self.0
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, take)
-            .is_ok()
+        self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take).is_ok()
     }
 }
 
@@ -177,28 +152,12 @@ async fn flaky(
 
 async fn run_flaky(failures: usize) -> (Journal, Vec<DeadLetterReason>) {
     let journal = Journal::default();
-    let app = Jasper::builder()
-        .store(MemoryStore::new())
-        .state(journal.clone());
-    let app = app
-        .state(Failures::of(failures))
-        .handler::<flaky>()
-        .start()
-        .await
-        .unwrap();
+    let app = Jasper::builder().store(MemoryStore::new()).state(journal.clone());
+    let app = app.state(Failures::of(failures)).handler::<flaky>().start().await.unwrap();
     app.bus().send(Flaky).await.unwrap();
     app.until_idle().await.unwrap();
-    let letters = app
-        .store()
-        .unwrap()
-        .dead_letters()
-        .list(DeadLetterQuery::default());
-    let reasons = letters
-        .await
-        .unwrap()
-        .into_iter()
-        .map(|letter| letter.reason)
-        .collect();
+    let letters = app.store().unwrap().dead_letters().list(DeadLetterQuery::default());
+    let reasons = letters.await.unwrap().into_iter().map(|letter| letter.reason).collect();
     app.stop().await.unwrap();
     (journal, reasons)
 }
@@ -245,17 +204,11 @@ async fn fail(
 
 async fn letter_of(how: &str) -> (Vec<String>, DeadLetterReason, String) {
     let journal = Journal::default();
-    let app = Jasper::builder()
-        .store(MemoryStore::new())
-        .state(journal.clone());
+    let app = Jasper::builder().store(MemoryStore::new()).state(journal.clone());
     let app = app.handler::<fail>().start().await.unwrap();
     app.bus().send(Fail { how: how.into() }).await.unwrap();
     app.until_idle().await.unwrap();
-    let letters = app
-        .store()
-        .unwrap()
-        .dead_letters()
-        .list(DeadLetterQuery::default());
+    let letters = app.store().unwrap().dead_letters().list(DeadLetterQuery::default());
     let letter = letters.await.unwrap().pop().expect("a dead letter");
     app.stop().await.unwrap();
     (journal.sorted(), letter.reason, letter.error_message)
@@ -289,29 +242,13 @@ async fn a_delayed_message_waits_and_an_expired_one_is_not_handled() {
     let journal = Journal::default();
     let app = greeting(&journal).start().await.unwrap();
     let hour = Duration::from_secs(3_600);
-    app.bus()
-        .send(greet_command("later"))
-        .delay(hour)
-        .await
-        .unwrap();
+    app.bus().send(greet_command("later")).delay(hour).await.unwrap();
     let expired = DeliveryOptions::new().deliver_within(Duration::ZERO);
-    app.bus()
-        .send(greet_command("too late"))
-        .with(expired)
-        .await
-        .unwrap();
-    app.bus()
-        .send(greet_command("soon"))
-        .delay(Duration::from_millis(20))
-        .await
-        .unwrap();
+    app.bus().send(greet_command("too late")).with(expired).await.unwrap();
+    app.bus().send(greet_command("soon")).delay(Duration::from_millis(20)).await.unwrap();
     journal.wait_for("remember soon").await;
     app.until_idle().await.unwrap();
-    assert!(
-        journal.notes().iter().all(|note| note.contains("soon")),
-        "{:?}",
-        journal.notes()
-    );
+    assert!(journal.notes().iter().all(|note| note.contains("soon")), "{:?}", journal.notes());
     app.stop().await.unwrap();
 }
 
@@ -338,16 +275,9 @@ async fn slow(cmd: Slow, gauge: State<Gauge>, journal: State<Journal>) {
 #[tokio::test]
 async fn a_queue_runs_no_more_handlers_at_once_than_it_is_told_to() {
     let (gauge, journal) = (Gauge::default(), Journal::default());
-    let app = Jasper::builder()
-        .state(gauge.clone())
-        .state(journal.clone())
-        .handler::<slow>();
+    let app = Jasper::builder().state(gauge.clone()).state(journal.clone()).handler::<slow>();
     // A small memory too: senders wait for room instead of failing.
-    let app = app
-        .queue("slow", QueueOptions::new().capacity(3))
-        .start()
-        .await
-        .unwrap();
+    let app = app.queue("slow", QueueOptions::new().capacity(3)).start().await.unwrap();
     for number in 0..50 {
         app.bus().send(Slow { number }).await.unwrap();
     }
@@ -374,9 +304,7 @@ async fn count_down(cmd: Countdown, journal: State<Journal>) -> Vec<Countdown> {
 #[tokio::test]
 async fn a_full_queue_that_feeds_itself_does_not_stand_still() {
     let journal = Journal::default();
-    let app = Jasper::builder()
-        .state(journal.clone())
-        .handler::<count_down>();
+    let app = Jasper::builder().state(journal.clone()).handler::<count_down>();
     let options = QueueOptions::new().capacity(1).concurrency(1);
     let app = app.queue("countdown", options).start().await.unwrap();
     app.bus().send(Countdown { left: 20 }).await.unwrap();
@@ -388,39 +316,14 @@ async fn a_full_queue_that_feeds_itself_does_not_stand_still() {
 #[tokio::test]
 async fn a_key_makes_repeats_one_message_and_needs_a_store() {
     let journal = Journal::default();
-    let app = greeting(&journal)
-        .store(MemoryStore::new())
-        .start()
-        .await
-        .unwrap();
-    let first = app
-        .bus()
-        .send(greet_command("Ada"))
-        .deduplicate("a")
-        .await
-        .unwrap();
+    let app = greeting(&journal).store(MemoryStore::new()).start().await.unwrap();
+    let first = app.bus().send(greet_command("Ada")).deduplicate("a").await.unwrap();
     app.until_idle().await.unwrap();
-    let repeat = app
-        .bus()
-        .send(greet_command("Ada"))
-        .deduplicate("a")
-        .await
-        .unwrap();
-    let other = app
-        .bus()
-        .send(greet_command("Bob"))
-        .deduplicate("b")
-        .await
-        .unwrap();
+    let repeat = app.bus().send(greet_command("Ada")).deduplicate("a").await.unwrap();
+    let other = app.bus().send(greet_command("Bob")).deduplicate("b").await.unwrap();
     app.until_idle().await.unwrap();
-    assert_eq!(
-        [first.duplicate, repeat.duplicate, other.duplicate],
-        [false, true, false]
-    );
-    let hellos = journal
-        .notes()
-        .into_iter()
-        .filter(|note| note.starts_with("hello"));
+    assert_eq!([first.duplicate, repeat.duplicate, other.duplicate], [false, true, false]);
+    let hellos = journal.notes().into_iter().filter(|note| note.starts_with("hello"));
     assert_eq!(hellos.collect::<Vec<_>>(), ["hello Ada", "hello Bob"]);
     app.stop().await.unwrap();
 

@@ -1,4 +1,5 @@
-//! What `#[durable]` promises, on SQLite: rows, messages and the mark that a message is handled are one.
+//! What `#[durable]` promises, on SQLite: rows, messages and the mark that a message is handled are
+//! one.
 
 use std::sync::{Arc, Mutex};
 
@@ -44,23 +45,15 @@ async fn write(
     db: &mut SqliteConnection,
     bus: Bus,
 ) -> Result<(Reply<i64>, Written), HandlerError> {
-    query("insert into effects (note) values (?)")
-        .bind(&cmd.note)
-        .execute(&mut *db)
-        .await?;
-    bus.publish(Announced {
-        note: cmd.note.clone(),
-    })
-    .await?;
+    query("insert into effects (note) values (?)").bind(&cmd.note).execute(&mut *db).await?;
+    bus.publish(Announced { note: cmd.note.clone() }).await?;
     match cmd.then {
         Then::Succeed => {}
         Then::Fail => return Err(HandlerError::new("as told")),
         Then::Panic => panic!("as told"),
         Then::Hang => std::future::pending().await,
     }
-    let count = query_scalar("select count(*) from effects")
-        .fetch_one(db)
-        .await?;
+    let count = query_scalar("select count(*) from effects").fetch_one(db).await?;
     Ok((Reply(count), Written { note: cmd.note }))
 }
 
@@ -83,16 +76,11 @@ struct Fixture {
 
 impl Fixture {
     fn new() -> Self {
-        Self {
-            folder: TempDir::new().unwrap(),
-            journal: Journal::default(),
-        }
+        Self { folder: TempDir::new().unwrap(), journal: Journal::default() }
     }
 
     async fn store(&self) -> SqliteStore {
-        let store = SqliteStore::open(self.folder.path().join("test.db"))
-            .await
-            .unwrap();
+        let store = SqliteStore::open(self.folder.path().join("test.db")).await.unwrap();
         let schema = "create table if not exists effects (note text not null)";
         query(schema).execute(store.pool()).await.unwrap();
         store
@@ -109,10 +97,7 @@ impl Fixture {
 
     async fn start(&self) -> (Jasper, SqliteStore) {
         let store = self.store().await;
-        (
-            self.builder().store(store.clone()).start().await.unwrap(),
-            store,
-        )
+        (self.builder().store(store.clone()).start().await.unwrap(), store)
     }
 }
 
@@ -122,19 +107,12 @@ async fn effects(store: &SqliteStore) -> Vec<String> {
 }
 
 async fn letters(store: &SqliteStore) -> Vec<DeadLetterReason> {
-    let letters = store
-        .dead_letters()
-        .list(DeadLetterQuery::default())
-        .await
-        .unwrap();
+    let letters = store.dead_letters().list(DeadLetterQuery::default()).await.unwrap();
     letters.into_iter().map(|letter| letter.reason).collect()
 }
 
 fn command(note: &str, then: Then) -> Write {
-    Write {
-        note: note.into(),
-        then,
-    }
+    Write { note: note.into(), then }
 }
 
 #[tokio::test]
@@ -145,10 +123,7 @@ async fn rows_and_messages_commit_together_and_nothing_is_left_behind() {
     app.until_idle().await.unwrap();
     assert_eq!(effects(&store).await, ["a"]);
     assert_eq!(fixture.journal.sorted(), ["announced a", "written a"]);
-    assert_eq!(
-        store.admin().counts().await.unwrap(),
-        jasper::store::Counts::default()
-    );
+    assert_eq!(store.admin().counts().await.unwrap(), jasper::store::Counts::default());
     app.stop().await.unwrap();
 }
 
@@ -172,21 +147,14 @@ async fn one_failure_spoils_only_its_own_message() {
     let (app, store) = fixture.start().await;
     let bus = app.bus();
     let sent = (0..90).map(|n| {
-        let then = if n % 3 == 0 {
-            Then::Fail
-        } else {
-            Then::Succeed
-        };
+        let then = if n % 3 == 0 { Then::Fail } else { Then::Succeed };
         bus.send(command(&format!("{n:02}"), then)).into_future()
     });
     for sent in futures_util::future::join_all(sent).await {
         sent.unwrap();
     }
     app.until_idle().await.unwrap();
-    let expected: Vec<_> = (0..90)
-        .filter(|n| n % 3 != 0)
-        .map(|n| format!("{n:02}"))
-        .collect();
+    let expected: Vec<_> = (0..90).filter(|n| n % 3 != 0).map(|n| format!("{n:02}")).collect();
     assert_eq!(effects(&store).await, expected);
     assert_eq!(letters(&store).await.len(), 30);
     assert_eq!(fixture.journal.notes().len(), 2 * expected.len());
@@ -198,27 +166,17 @@ async fn what_a_crash_leaves_is_handled_at_the_next_start() {
     let fixture = Fixture::new();
     let (app, store) = fixture.start().await;
     for n in 0..40 {
-        app.bus()
-            .send(command(&format!("{n:02}"), Then::Succeed))
-            .await
-            .unwrap();
+        app.bus().send(command(&format!("{n:02}"), Then::Succeed)).await.unwrap();
     }
     // Dropped, not stopped: nothing is given back, as if the process had been killed.
     drop((app, store));
     let (app, store) = fixture.start().await;
     app.until_idle().await.unwrap();
-    assert_eq!(
-        effects(&store).await,
-        (0..40).map(|n| format!("{n:02}")).collect::<Vec<_>>()
-    );
+    assert_eq!(effects(&store).await, (0..40).map(|n| format!("{n:02}")).collect::<Vec<_>>());
     let mut notes = fixture.journal.notes();
     notes.sort();
     notes.dedup();
-    assert_eq!(
-        notes.len(),
-        80,
-        "each event reached its subscriber at least once"
-    );
+    assert_eq!(notes.len(), 80, "each event reached its subscriber at least once");
     assert_eq!(letters(&store).await, []);
     app.stop().await.unwrap();
 }
@@ -230,11 +188,7 @@ async fn what_is_stopped_in_order_is_handed_on_without_a_lost_attempt() {
     let gate = Arc::new(Semaphore::new(0));
     let app = Jasper::builder().store(store.clone()).handler::<wait>();
     let app = app.state(fixture.journal.clone()).state(Arc::clone(&gate));
-    let app = app
-        .queue("wait", QueueOptions::new().durable())
-        .start()
-        .await
-        .unwrap();
+    let app = app.queue("wait", QueueOptions::new().durable()).start().await.unwrap();
     for number in 0..20 {
         app.bus().send(Wait { number }).await.unwrap();
     }
@@ -266,38 +220,17 @@ async fn wait(cmd: Wait, gate: State<Arc<Semaphore>>, journal: State<Journal>) {
 async fn invoke_gives_the_reply_and_commits_and_shows_a_failure_without_retrying() {
     let fixture = Fixture::new();
     let (app, store) = fixture.start().await;
-    assert_eq!(
-        app.bus().invoke(command("a", Then::Succeed)).await.unwrap(),
-        1
-    );
-    assert_eq!(
-        app.bus().invoke(command("b", Then::Succeed)).await.unwrap(),
-        2
-    );
-    let failed = app
-        .bus()
-        .invoke(command("c", Then::Fail))
-        .await
-        .unwrap_err();
+    assert_eq!(app.bus().invoke(command("a", Then::Succeed)).await.unwrap(), 1);
+    assert_eq!(app.bus().invoke(command("b", Then::Succeed)).await.unwrap(), 2);
+    let failed = app.bus().invoke(command("c", Then::Fail)).await.unwrap_err();
     assert!(matches!(failed, InvokeError::Failed(error) if error.to_string() == "as told"));
-    let failed = app
-        .bus()
-        .invoke(command("c", Then::Panic))
-        .await
-        .unwrap_err();
+    let failed = app.bus().invoke(command("c", Then::Panic)).await.unwrap_err();
     assert!(matches!(failed, InvokeError::Panicked { message } if message == "as told"));
-    let failed = app
-        .bus()
-        .invoke(command("c", Then::Hang))
-        .await
-        .unwrap_err();
+    let failed = app.bus().invoke(command("c", Then::Hang)).await.unwrap_err();
     assert!(matches!(failed, InvokeError::TimedOut { .. }));
     app.until_idle().await.unwrap();
     assert_eq!(effects(&store).await, ["a", "b"]);
-    assert_eq!(
-        fixture.journal.sorted(),
-        ["announced a", "announced b", "written a", "written b"]
-    );
+    assert_eq!(fixture.journal.sorted(), ["announced a", "announced b", "written a", "written b"]);
     assert_eq!(letters(&store).await, []);
     app.stop().await.unwrap();
 }
@@ -317,9 +250,7 @@ async fn nest(
     kept: State<Kept>,
     journal: State<Journal>,
 ) -> sqlx::Result<()> {
-    query("insert into effects (note) values ('nested')")
-        .execute(db)
-        .await?;
+    query("insert into effects (note) values ('nested')").execute(db).await?;
     if let Err(refused) = bus.invoke(command("inner", Then::Succeed)).await {
         journal.note(refused.to_string());
     }
@@ -332,22 +263,14 @@ async fn a_bus_of_a_transaction_neither_waits_for_itself_nor_outlives_it() {
     let fixture = Fixture::new();
     let kept = Kept::default();
     let store = fixture.store().await;
-    let app = fixture
-        .builder()
-        .store(store.clone())
-        .state(kept.clone())
-        .handler::<nest>();
+    let app = fixture.builder().store(store.clone()).state(kept.clone()).handler::<nest>();
     let app = app.start().await.unwrap();
     app.bus().send(Nested).await.unwrap();
     app.until_idle().await.unwrap();
     assert_eq!(effects(&store).await, ["nested"]);
     assert!(fixture.journal.notes()[0].contains("cannot be invoked inside"));
     let bus = kept.0.lock().unwrap().take().unwrap();
-    let late = bus
-        .publish(Announced {
-            note: "late".into(),
-        })
-        .await;
+    let late = bus.publish(Announced { note: "late".into() }).await;
     assert!(matches!(late, Err(SendError::RunEnded)));
     app.stop().await.unwrap();
 }
@@ -357,44 +280,21 @@ async fn a_message_joins_a_transaction_of_the_users_own() {
     let fixture = Fixture::new();
     let (app, store) = fixture.start().await;
     let mut tx = store.pool().begin().await.unwrap();
-    query("insert into effects (note) values ('by hand')")
-        .execute(&mut *tx)
-        .await
-        .unwrap();
-    app.bus()
-        .enlist(&mut tx)
-        .publish(Announced {
-            note: "rolled back".into(),
-        })
-        .await
-        .unwrap();
+    query("insert into effects (note) values ('by hand')").execute(&mut *tx).await.unwrap();
+    app.bus().enlist(&mut tx).publish(Announced { note: "rolled back".into() }).await.unwrap();
     tx.rollback().await.unwrap();
 
     let mut tx = store.pool().begin().await.unwrap();
-    query("insert into effects (note) values ('by hand')")
-        .execute(&mut *tx)
-        .await
-        .unwrap();
+    query("insert into effects (note) values ('by hand')").execute(&mut *tx).await.unwrap();
     let mut enlisted = app.bus().enlist(&mut tx);
-    enlisted
-        .publish(Announced {
-            note: "committed".into(),
-        })
-        .await
-        .unwrap();
-    enlisted
-        .send(command("from a transaction", Then::Succeed))
-        .await
-        .unwrap();
+    enlisted.publish(Announced { note: "committed".into() }).await.unwrap();
+    enlisted.send(command("from a transaction", Then::Succeed)).await.unwrap();
     tx.commit().await.unwrap();
     fixture.journal.wait_for("written from a transaction").await;
     app.until_idle().await.unwrap();
     assert_eq!(effects(&store).await, ["by hand", "from a transaction"]);
-    let notes = [
-        "announced committed",
-        "announced from a transaction",
-        "written from a transaction",
-    ];
+    let notes =
+        ["announced committed", "announced from a transaction", "written from a transaction"];
     assert_eq!(fixture.journal.sorted(), notes);
     app.stop().await.unwrap();
 }
@@ -403,12 +303,7 @@ async fn a_message_joins_a_transaction_of_the_users_own() {
 async fn a_nested_transaction_of_the_users_own_is_a_savepoint() {
     let fixture = Fixture::new();
     let store = fixture.store().await;
-    let app = Jasper::builder()
-        .store(store.clone())
-        .handler::<halves>()
-        .start()
-        .await
-        .unwrap();
+    let app = Jasper::builder().store(store.clone()).handler::<halves>().start().await.unwrap();
     app.bus().send(Halves).await.unwrap();
     app.until_idle().await.unwrap();
     assert_eq!(effects(&store).await, ["kept"]);
@@ -423,13 +318,9 @@ struct Halves;
 async fn halves(_cmd: Halves, db: &mut SqliteConnection) -> sqlx::Result<()> {
     use sqlx::Connection;
     let mut undone = db.begin().await?;
-    query("insert into effects (note) values ('undone')")
-        .execute(&mut *undone)
-        .await?;
+    query("insert into effects (note) values ('undone')").execute(&mut *undone).await?;
     undone.rollback().await?;
     let mut kept = db.begin().await?;
-    query("insert into effects (note) values ('kept')")
-        .execute(&mut *kept)
-        .await?;
+    query("insert into effects (note) values ('kept')").execute(&mut *kept).await?;
     kept.commit().await
 }

@@ -46,10 +46,7 @@ fn an_envelope_with_no_optional_field_comes_back_equal() {
 fn every_cut_is_refused_and_none_panics() {
     let bytes = full().to_bytes();
     for length in 0..bytes.len() {
-        assert!(
-            Envelope::from_bytes(&bytes.slice(..length)).is_err(),
-            "cut at {length}"
-        );
+        assert!(Envelope::from_bytes(&bytes.slice(..length)).is_err(), "cut at {length}");
     }
 }
 
@@ -96,10 +93,7 @@ fn too_many_headers_are_refused() {
     for n in 0..MAX_HEADERS {
         envelope.headers.insert(format!("header {n}"), "x");
     }
-    assert_eq!(
-        Envelope::from_bytes(&envelope.to_bytes()),
-        Err(DecodeError::TooManyHeaders)
-    );
+    assert_eq!(Envelope::from_bytes(&envelope.to_bytes()), Err(DecodeError::TooManyHeaders));
 }
 
 #[test]

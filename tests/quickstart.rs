@@ -20,10 +20,7 @@ struct Quickstart {
 
 impl Quickstart {
     fn new() -> Self {
-        Self {
-            program: example("quickstart"),
-            folder: TempDir::new().unwrap(),
-        }
+        Self { program: example("quickstart"), folder: TempDir::new().unwrap() }
     }
 
     fn file(&self, name: &str) -> PathBuf {
@@ -32,14 +29,8 @@ impl Quickstart {
 
     fn command(&self, orders: Option<&Path>) -> Command {
         let mut command = Command::new(&self.program);
-        command
-            .args(orders)
-            .current_dir(self.folder.path())
-            .kill_on_drop(true);
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        command.args(orders).current_dir(self.folder.path()).kill_on_drop(true);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
 
@@ -78,9 +69,7 @@ fn expected() -> BTreeMap<String, u64> {
         ("e-mails", 905),
         ("dead letters", 3),
     ];
-    rows.into_iter()
-        .map(|(what, count)| (what.to_owned(), count))
-        .collect()
+    rows.into_iter().map(|(what, count)| (what.to_owned(), count)).collect()
 }
 
 #[tokio::test]
@@ -138,14 +127,8 @@ async fn each_order_once(quickstart: &Quickstart, orders: usize, seed: &Seed) {
     let mut db = options.connect().await.unwrap();
     for table in ["orders", "emails"] {
         let count = format!("select count(distinct order_id) from {table}");
-        let count: i64 = query_scalar(sqlx::AssertSqlSafe(count))
-            .fetch_one(&mut db)
-            .await
-            .unwrap();
-        assert_eq!(
-            count, orders as i64,
-            "{table} differ from one another; {seed}"
-        );
+        let count: i64 = query_scalar(sqlx::AssertSqlSafe(count)).fetch_one(&mut db).await.unwrap();
+        assert_eq!(count, orders as i64, "{table} differ from one another; {seed}");
     }
     let left: i64 = query_scalar("select count(*) from jasper_incoming where status <> 'handled'")
         .fetch_one(&mut db)
@@ -168,14 +151,8 @@ async fn a_file_that_is_not_a_database_is_named_and_left_alone() {
     let text = "These are my notes, which no program may destroy. ".repeat(100);
     std::fs::write(quickstart.file("quickstart.db"), &text).unwrap();
     let error = quickstart.error().await;
-    assert!(
-        error.contains("`quickstart.db` is not a database"),
-        "{error}"
-    );
-    assert_eq!(
-        std::fs::read_to_string(quickstart.file("quickstart.db")).unwrap(),
-        text
-    );
+    assert!(error.contains("`quickstart.db` is not a database"), "{error}");
+    assert_eq!(std::fs::read_to_string(quickstart.file("quickstart.db")).unwrap(), text);
 }
 
 #[tokio::test]
@@ -199,14 +176,7 @@ async fn lines_that_are_no_orders_are_counted_and_stop_nothing() {
     let good = r#"{"order_id":"B-1","sku":"mug","quantity":1,"email":"b@example.com"}"#;
     std::fs::write(&file, format!("\n{{\n{good}\nnull\n\u{7f}\n")).unwrap();
     let table = quickstart.table(Some(&file)).await;
-    assert_eq!(
-        (
-            table["received"],
-            table["refused: not an order"],
-            table["stored"]
-        ),
-        (5, 4, 1)
-    );
+    assert_eq!((table["received"], table["refused: not an order"], table["stored"]), (5, 4, 1));
 }
 
 #[tokio::test]
@@ -215,9 +185,5 @@ async fn a_file_of_orders_that_is_not_there_is_an_error() {
     let missing = quickstart.file("missing.jsonl");
     let output = quickstart.run(Some(&missing)).await;
     assert!(!output.status.success());
-    assert!(
-        String::from_utf8(output.stderr)
-            .unwrap()
-            .contains("missing.jsonl")
-    );
+    assert!(String::from_utf8(output.stderr).unwrap().contains("missing.jsonl"));
 }

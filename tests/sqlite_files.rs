@@ -29,10 +29,7 @@ async fn a_file_of_something_else_is_not_a_database() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(file(&directory), "a letter, no database. ".repeat(100)).unwrap();
     let error = SqliteStore::open(file(&directory)).await.unwrap_err();
-    assert!(
-        matches!(error, StoreError::NotADatabase { .. }),
-        "{error:?}"
-    );
+    assert!(matches!(error, StoreError::NotADatabase { .. }), "{error:?}");
     assert!(error.to_string().contains("shop.db"), "{error}");
     assert!(!error.is_transient());
 }
@@ -58,9 +55,7 @@ async fn a_missing_file_is_not_made_unless_the_options_say_so() {
 async fn a_file_opened_for_reading_only_is_refused() {
     let (directory, store) = prepared().await;
     drop(store);
-    let options = SqliteConnectOptions::new()
-        .filename(file(&directory))
-        .read_only(true);
+    let options = SqliteConnectOptions::new().filename(file(&directory)).read_only(true);
     let error = SqliteStore::open_with(options).await.unwrap_err();
     assert!(matches!(error, StoreError::ReadOnly { .. }), "{error:?}");
     assert!(error.to_string().contains("shop.db"), "{error}");
@@ -73,10 +68,7 @@ async fn a_file_that_may_not_be_written_is_refused() {
     drop(store);
     forbid_writing(&file(&directory));
     // A superuser writes in spite of it.
-    let may_write = std::fs::File::options()
-        .write(true)
-        .open(file(&directory))
-        .is_ok();
+    let may_write = std::fs::File::options().write(true).open(file(&directory)).is_ok();
     match SqliteStore::open(file(&directory)).await {
         Ok(_store) => assert!(may_write),
         Err(error) => assert!(matches!(error, StoreError::ReadOnly { .. }), "{error:?}"),
@@ -161,9 +153,7 @@ async fn two_stores_on_one_file_never_share_a_row() {
         right.push(second.inbox().store(vec![row]));
     }
     let stored = join_all(left.into_iter().chain(right)).await;
-    let new = stored
-        .into_iter()
-        .filter(|stored| *stored.as_ref().unwrap() == [Stored::New]);
+    let new = stored.into_iter().filter(|stored| *stored.as_ref().unwrap() == [Stored::New]);
     assert_eq!(new.count(), 100);
 
     let owners = [join(&first).await, join(&second).await];
@@ -238,15 +228,10 @@ async fn a_full_disk_loses_nothing_and_work_goes_on_when_there_is_room() {
     assert!(error.is_transient());
     assert!(accepted > 0);
     let there = store.admin().counts().await.unwrap().incoming;
-    assert_eq!(
-        there, accepted as u64,
-        "what was accepted is there, and nothing else"
-    );
+    assert_eq!(there, accepted as u64, "what was accepted is there, and nothing else");
 
     let claimed = store.inbox().claim(all(owner, 4)).await.unwrap();
-    let handled = claimed
-        .into_iter()
-        .map(|row| Settlement::Handled(row.ownership));
+    let handled = claimed.into_iter().map(|row| Settlement::Handled(row.ownership));
     store.inbox().settle(handled.collect()).await.unwrap();
     let stored = store.inbox().store(vec![unowned(10_000)]).await.unwrap();
     assert_eq!(stored, [Stored::New]);
@@ -287,10 +272,5 @@ fn unowned(payload: usize) -> Incoming {
 }
 
 fn all(owner: Owner, limit: usize) -> ClaimRequest {
-    ClaimRequest {
-        owner,
-        destinations: Vec::new(),
-        except: true,
-        limit,
-    }
+    ClaimRequest { owner, destinations: Vec::new(), except: true, limit }
 }

@@ -72,12 +72,7 @@ async fn a_nested_transaction_that_is_never_ended_harms_nobody() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_commit_by_hand_commits_nothing_and_the_writer_goes_on() {
     let (_directory, store) = open().await;
-    for sql in [
-        "commit",
-        "rollback",
-        "rollback; begin",
-        "insert or rollback into t values (0)",
-    ] {
+    for sql in ["commit", "rollback", "rollback; begin", "insert or rollback into t values (0)"] {
         let neighbour = store.begin("neighbour").await.unwrap();
         let mut transaction = {
             // Both stand in one group: the second begins before the first is answered.
@@ -94,23 +89,14 @@ async fn a_commit_by_hand_commits_nothing_and_the_writer_goes_on() {
         assert!(said.is_ok() || sql != "rollback", "{said:?}");
         // What follows would commit by itself if it could.
         let _refused = write(by_hand, 2).await;
-        let rows = Completion {
-            incoming: vec![unowned()],
-            ..Completion::default()
-        };
+        let rows = Completion { incoming: vec![unowned()], ..Completion::default() };
         let error = transaction.commit(rows).await.unwrap_err();
-        assert!(
-            matches!(error, StoreError::Database(_) | StoreError::Busy { .. }),
-            "{error:?}"
-        );
+        assert!(matches!(error, StoreError::Database(_) | StoreError::Busy { .. }), "{error:?}");
         assert_eq!(written(&store).await, [0i64; 0], "{sql}");
         assert_eq!(store.admin().counts().await.unwrap().incoming, 0, "{sql}");
         keeps_working(&store).await;
         store.admin().clear().await.unwrap();
-        sqlx::query("delete from effects")
-            .execute(store.pool())
-            .await
-            .unwrap();
+        sqlx::query("delete from effects").execute(store.pool()).await.unwrap();
     }
 }
 
@@ -165,15 +151,9 @@ async fn a_handler_that_is_dropped_at_any_await_leaves_the_writer_working() {
         poll_times(handler, polls).await;
         assert_eq!(written(&store).await, [0i64; 0], "after {polls} polls");
         // A neighbour of the cancelled `begin` may have been undone with it, and was told so.
-        while !matches!(
-            store.inbox().store(vec![unowned()]).await.as_deref(),
-            Ok([Stored::New])
-        ) {}
+        while !matches!(store.inbox().store(vec![unowned()]).await.as_deref(), Ok([Stored::New])) {}
         keeps_working(&store).await;
-        sqlx::query("delete from effects")
-            .execute(store.pool())
-            .await
-            .unwrap();
+        sqlx::query("delete from effects").execute(store.pool()).await.unwrap();
     }
 }
 
@@ -210,21 +190,12 @@ async fn many_handlers_run_one_after_the_other() {
     });
     join_all(runs).await;
     let expected: Vec<i64> = (1..=160).collect();
-    assert_eq!(
-        written(&store).await,
-        expected,
-        "no run saw less than all before it"
-    );
+    assert_eq!(written(&store).await, expected, "no run saw less than all before it");
 }
 
 #[test]
 fn a_store_whose_runtime_is_gone_says_that_it_is_closed() {
-    let runtime = || {
-        tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap()
-    };
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let first = runtime();
     let (_directory, store) = first.block_on(open());
     drop(first);
@@ -238,9 +209,7 @@ fn a_store_whose_runtime_is_gone_says_that_it_is_closed() {
 
 async fn open() -> (TempDir, SqliteStore) {
     let directory = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(directory.path().join("shop.db"))
-        .await
-        .unwrap();
+    let store = SqliteStore::open(directory.path().join("shop.db")).await.unwrap();
     store.admin().prepare().await.unwrap();
     let tables = "create table effects (number integer not null);
         create table t (number integer primary key); insert into t values (0)";

@@ -83,10 +83,7 @@ struct Slow;
 async fn slow(_cmd: Slow) {}
 
 fn problems(builder: &Builder) -> Vec<Problem> {
-    builder
-        .check()
-        .err()
-        .map_or_else(Vec::new, |problems| problems.problems().to_vec())
+    builder.check().err().map_or_else(Vec::new, |problems| problems.problems().to_vec())
 }
 
 fn only(builder: &Builder) -> Problem {
@@ -113,10 +110,7 @@ async fn all_mistakes_are_reported_at_once_and_in_words() {
     let error = builder.start().await.unwrap_err();
     assert!(matches!(error, Error::Startup(_)));
     let text = error.to_string();
-    assert!(
-        text.starts_with("the application cannot start: 6 problems"),
-        "{text}"
-    );
+    assert!(text.starts_with("the application cannot start: 6 problems"), "{text}");
     for mend in [
         "the command `plain@1` has two handlers",
         "add `.endpoint(\"shipping\", \"…\")`",
@@ -131,31 +125,19 @@ async fn all_mistakes_are_reported_at_once_and_in_words() {
 
 #[test]
 fn two_handlers_of_one_command_are_refused() {
-    let builder = Jasper::builder()
-        .handler::<plain>()
-        .handler::<plain_again>();
+    let builder = Jasper::builder().handler::<plain>().handler::<plain_again>();
     assert!(matches!(only(&builder), Problem::TwoHandlers { .. }));
 }
 
 #[test]
 fn two_subscribers_of_one_name_are_refused_as_their_messages_could_not_be_told_apart() {
-    let builder = Jasper::builder()
-        .handler::<on_happened>()
-        .handler::<elsewhere::on_happened>();
-    assert!(matches!(
-        only(&builder),
-        Problem::DuplicateHandler {
-            name: "on_happened",
-            ..
-        }
-    ));
+    let builder = Jasper::builder().handler::<on_happened>().handler::<elsewhere::on_happened>();
+    assert!(matches!(only(&builder), Problem::DuplicateHandler { name: "on_happened", .. }));
 }
 
 #[test]
 fn two_types_of_one_wire_name_are_refused() {
-    let builder = Jasper::builder()
-        .handler::<first::a>()
-        .handler::<second::b>();
+    let builder = Jasper::builder().handler::<first::a>().handler::<second::b>();
     let problems = problems(&builder);
     let duplicate = |p: &Problem| matches!(p, Problem::DuplicateMessageType { .. });
     assert!(problems.iter().any(duplicate), "{problems:?}");
@@ -183,11 +165,7 @@ fn a_durable_handler_needs_a_store_of_its_connection_and_a_queue_that_stores() {
     assert!(matches!(only(&memory), Problem::WrongConnection { .. }));
     let buffered = builder().queue("kept", QueueOptions::new().buffered());
     let problems = problems(&buffered);
-    assert!(
-        problems
-            .iter()
-            .any(|p| matches!(p, Problem::DurableOnBuffered { .. }))
-    );
+    assert!(problems.iter().any(|p| matches!(p, Problem::DurableOnBuffered { .. })));
 }
 
 #[test]
@@ -207,28 +185,17 @@ fn a_state_must_be_registered() {
 #[test]
 fn handlers_of_one_queue_agree_on_its_concurrency() {
     let builder = Jasper::builder().handler::<quick>().handler::<slow>();
-    assert!(matches!(
-        only(&builder),
-        Problem::ConcurrencyConflict {
-            queue: "shared",
-            ..
-        }
-    ));
+    assert!(matches!(only(&builder), Problem::ConcurrencyConflict { queue: "shared", .. }));
 }
 
 #[tokio::test]
 async fn a_message_to_an_endpoint_reaches_the_handler_on_its_queue() {
-    let app = Jasper::builder()
-        .handler::<ship>()
-        .endpoint("shipping", "local://docks");
+    let app = Jasper::builder().handler::<ship>().endpoint("shipping", "local://docks");
     let app = app.start().await.unwrap();
     app.bus().send(Ship).await.unwrap();
     let elsewhere = DeliveryOptions::new().to("nowhere");
     let refused = app.bus().send(Ship).with(elsewhere).await.unwrap_err();
-    assert!(
-        refused.to_string().contains("`nowhere` is not an endpoint"),
-        "{refused}"
-    );
+    assert!(refused.to_string().contains("`nowhere` is not an endpoint"), "{refused}");
     app.until_idle().await.unwrap();
     app.stop().await.unwrap();
 }
@@ -238,15 +205,7 @@ fn the_declarations_of_a_program_are_checked_in_one_line() {
     // This test program declares mistakes on purpose.
     let problems = jasper::testing::check_routes().unwrap_err();
     let kinds = problems.problems();
-    assert!(
-        kinds
-            .iter()
-            .any(|p| matches!(p, Problem::TwoHandlers { .. }))
-    );
-    assert!(
-        kinds
-            .iter()
-            .any(|p| matches!(p, Problem::DuplicateMessageType { .. }))
-    );
+    assert!(kinds.iter().any(|p| matches!(p, Problem::TwoHandlers { .. })));
+    assert!(kinds.iter().any(|p| matches!(p, Problem::DuplicateMessageType { .. })));
     jasper::testing::assert_routes!(Jasper::builder().handler::<plain>());
 }

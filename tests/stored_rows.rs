@@ -1,4 +1,5 @@
-//! What becomes of rows that stand in the store at the start: interrupted, unknown, unreadable, moved.
+//! What becomes of rows that stand in the store at the start: interrupted, unknown, unreadable,
+//! moved.
 
 use std::time::Duration;
 
@@ -34,65 +35,38 @@ struct Fixture {
 impl Fixture {
     async fn new() -> Self {
         let folder = TempDir::new().unwrap();
-        let store = SqliteStore::open(folder.path().join("test.db"))
-            .await
-            .unwrap();
+        let store = SqliteStore::open(folder.path().join("test.db")).await.unwrap();
         store.admin().prepare().await.unwrap();
-        Self {
-            _folder: folder,
-            store,
-            journal: Journal::default(),
-        }
+        Self { _folder: folder, store, journal: Journal::default() }
     }
 
     async fn put(&self, envelope: Envelope) {
-        let row = Incoming {
-            envelope,
-            placement: Placement::Unowned,
-            keep: None,
-        };
+        let row = Incoming { envelope, placement: Placement::Unowned, keep: None };
         self.store.inbox().store(vec![row]).await.unwrap();
     }
 
     /// Runs an application until it is idle, and gives the dead letters.
     async fn run(&self) -> Vec<DeadLetter> {
-        let app = Jasper::builder()
-            .store(self.store.clone())
-            .state(self.journal.clone());
+        let app = Jasper::builder().store(self.store.clone()).state(self.journal.clone());
         let app = app.handler::<work>().start().await.unwrap();
         app.until_idle().await.unwrap();
         app.stop().await.unwrap();
-        self.store
-            .dead_letters()
-            .list(DeadLetterQuery::default())
-            .await
-            .unwrap()
+        self.store.dead_letters().list(DeadLetterQuery::default()).await.unwrap()
     }
 }
 
 fn envelope(message_type: MessageType, payload: &'static str, destination: &str) -> Envelope {
     let payload = Bytes::from_static(payload.as_bytes());
-    Envelope::new(
-        message_type,
-        "application/json",
-        payload,
-        destination.parse().unwrap(),
-    )
+    Envelope::new(message_type, "application/json", payload, destination.parse().unwrap())
 }
 
 #[tokio::test]
 async fn a_message_that_kills_the_process_is_buried_after_exactly_its_attempts() {
     let fixture = Fixture::new().await;
-    fixture
-        .put(envelope(Work::TYPE, r#"{"number":1}"#, "local://work/work"))
-        .await;
+    fixture.put(envelope(Work::TYPE, r#"{"number":1}"#, "local://work/work")).await;
     for run in 1..=3 {
         let store = &fixture.store;
-        let node = store
-            .nodes()
-            .join("victim", Duration::from_millis(1))
-            .await
-            .unwrap();
+        let node = store.nodes().join("victim", Duration::from_millis(1)).await.unwrap();
         let claim = ClaimRequest {
             owner: node.owner,
             destinations: vec![Address::local("work", "work")],
@@ -101,14 +75,8 @@ async fn a_message_that_kills_the_process_is_buried_after_exactly_its_attempts()
         };
         let claimed = store.inbox().claim(claim).await.unwrap().remove(0);
         if !claimed.first_attempt {
-            let ownership = Ownership {
-                ..claimed.ownership
-            };
-            store
-                .inbox()
-                .settle(vec![Settlement::Attempt(ownership)])
-                .await
-                .unwrap();
+            let ownership = Ownership { ..claimed.ownership };
+            store.inbox().settle(vec![Settlement::Attempt(ownership)]).await.unwrap();
         }
         assert_eq!(run > 1, !claimed.first_attempt);
         // The victim dies here, in the middle of the run, and its lease runs out.
@@ -117,10 +85,7 @@ async fn a_message_that_kills_the_process_is_buried_after_exactly_its_attempts()
     let letters = fixture.run().await;
     assert_eq!(fixture.journal.notes(), [""; 0], "a fourth attempt began");
     assert_eq!(letters.len(), 1);
-    assert_eq!(
-        (letters[0].reason, letters[0].attempts),
-        (DeadLetterReason::Exhausted, 3)
-    );
+    assert_eq!((letters[0].reason, letters[0].attempts), (DeadLetterReason::Exhausted, 3));
 }
 
 #[tokio::test]
@@ -136,37 +101,20 @@ async fn a_message_that_was_interrupted_once_has_its_other_attempts() {
 #[tokio::test]
 async fn an_unknown_type_becomes_an_invalid_message_with_its_bytes() {
     let fixture = Fixture::new().await;
-    let unknown = envelope(
-        MessageType::new("gone", 1),
-        r#"{"a":1}"#,
-        "local://gone/gone",
-    );
+    let unknown = envelope(MessageType::new("gone", 1), r#"{"a":1}"#, "local://gone/gone");
     fixture.put(unknown.clone()).await;
     let letters = fixture.run().await;
     assert_eq!(letters[0].reason, DeadLetterReason::UnknownType);
     assert!(letters[0].reason.is_invalid_message());
     assert_eq!(letters[0].message_type, "gone@1");
-    assert!(
-        letters[0].error_message.contains("`gone@1`"),
-        "{}",
-        letters[0].error_message
-    );
-    assert_eq!(
-        Envelope::from_bytes(&letters[0].body).unwrap().payload,
-        unknown.payload
-    );
+    assert!(letters[0].error_message.contains("`gone@1`"), "{}", letters[0].error_message);
+    assert_eq!(Envelope::from_bytes(&letters[0].body).unwrap().payload, unknown.payload);
 }
 
 #[tokio::test]
 async fn a_payload_that_does_not_fit_its_type_becomes_an_invalid_message_at_once() {
     let fixture = Fixture::new().await;
-    fixture
-        .put(envelope(
-            Work::TYPE,
-            r#"{"number":"one"}"#,
-            "local://work/work",
-        ))
-        .await;
+    fixture.put(envelope(Work::TYPE, r#"{"number":"one"}"#, "local://work/work")).await;
     let letters = fixture.run().await;
     assert_eq!(letters[0].reason, DeadLetterReason::Undecodable);
     assert_eq!(letters[0].attempts, 1);
@@ -176,14 +124,10 @@ async fn a_payload_that_does_not_fit_its_type_becomes_an_invalid_message_at_once
 #[tokio::test]
 async fn bytes_that_are_no_envelope_become_an_invalid_message_and_stop_nobody() {
     let fixture = Fixture::new().await;
-    fixture
-        .put(envelope(Work::TYPE, r#"{"number":1}"#, "local://work/work"))
-        .await;
+    fixture.put(envelope(Work::TYPE, r#"{"number":1}"#, "local://work/work")).await;
     let spoil = query("update jasper_incoming set body = x'ff00ff'");
     spoil.execute(fixture.store.pool()).await.unwrap();
-    fixture
-        .put(envelope(Work::TYPE, r#"{"number":2}"#, "local://work/work"))
-        .await;
+    fixture.put(envelope(Work::TYPE, r#"{"number":2}"#, "local://work/work")).await;
     let letters = fixture.run().await;
     assert_eq!(letters.len(), 1);
     assert_eq!(letters[0].reason, DeadLetterReason::Undecodable);
@@ -194,20 +138,8 @@ async fn bytes_that_are_no_envelope_become_an_invalid_message_and_stop_nobody() 
 #[tokio::test]
 async fn a_message_for_a_handler_that_moved_to_another_queue_still_reaches_it() {
     let fixture = Fixture::new().await;
-    fixture
-        .put(envelope(
-            Work::TYPE,
-            r#"{"number":1}"#,
-            "local://old_queue/work",
-        ))
-        .await;
-    fixture
-        .put(envelope(
-            Work::TYPE,
-            r#"{"number":2}"#,
-            "local://work/old_name",
-        ))
-        .await;
+    fixture.put(envelope(Work::TYPE, r#"{"number":1}"#, "local://old_queue/work")).await;
+    fixture.put(envelope(Work::TYPE, r#"{"number":2}"#, "local://work/old_name")).await;
     assert_eq!(fixture.run().await, []);
     assert_eq!(fixture.journal.sorted(), ["1 attempt 1", "2 attempt 1"]);
 }
@@ -220,12 +152,7 @@ async fn a_dead_letter_that_is_replayed_starts_with_all_its_attempts() {
     fixture.put(worn).await;
     let letters = fixture.run().await;
     assert_eq!(letters.len(), 1);
-    let replayed = fixture
-        .store
-        .dead_letters()
-        .replay(vec![letters[0].id.clone()])
-        .await
-        .unwrap();
+    let replayed = fixture.store.dead_letters().replay(vec![letters[0].id.clone()]).await.unwrap();
     assert_eq!(replayed, 1);
     assert_eq!(fixture.run().await, []);
     assert_eq!(fixture.journal.notes(), ["1 attempt 1"]);

@@ -12,22 +12,12 @@ use rules::Repository;
 fn the_repository_keeps_the_house_rules() {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
     let repository = Repository::read(root.as_ref()).expect("the repository can be read");
-    assert!(
-        repository.files.len() > 20,
-        "the scanner found too few files to be believed"
-    );
+    assert!(repository.files.len() > 20, "the scanner found too few files to be believed");
 
     for note in rules::notes(&repository) {
         println!("note: {note}");
     }
     let offences = rules::offences(&repository);
-    let list: String = offences
-        .iter()
-        .map(|offence| format!("  {offence}\n"))
-        .collect();
-    assert!(
-        offences.is_empty(),
-        "{} offences against the house rules:\n{list}",
-        offences.len()
-    );
+    let list: String = offences.iter().map(|offence| format!("  {offence}\n")).collect();
+    assert!(offences.is_empty(), "{} offences against the house rules:\n{list}", offences.len());
 }

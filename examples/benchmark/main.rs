@@ -1,8 +1,8 @@
 //! What jasper costs on SQLite, beside hand-written loops on the same file system in the same run.
 //!
-//! `cargo run --release --example benchmark [MESSAGES]`; the database lies in a new folder under the
-//! working directory, so that a `tmpfs` on `/tmp` does not flatter anybody. Nothing here is asserted:
-//! machines differ and are noisy, so read the ratios, not the figures alone.
+//! `cargo run --release --example benchmark [MESSAGES]`; the database lies in a new folder under
+//! the working directory, so that a `tmpfs` on `/tmp` does not flatter anybody. Nothing here is
+//! asserted: machines differ and are noisy, so read the ratios, not the figures alone.
 
 mod ours;
 mod raw;
@@ -44,14 +44,8 @@ async fn raw_loops(folder: &Folder, round: usize, n: usize, report: &mut Report)
 
 async fn jasper(folder: &Folder, round: usize, n: usize, report: &mut Report) -> Outcome<()> {
     let app = ours::start(&folder.file("jasper", round)).await?;
-    report.add(
-        report::ONE_SENDER,
-        ours::through_handler(&app, (n / 10).max(50), 1).await?,
-    );
-    report.add(
-        report::SIXTEEN_SENDERS,
-        ours::through_handler(&app, n, 16).await?,
-    );
+    report.add(report::ONE_SENDER, ours::through_handler(&app, (n / 10).max(50), 1).await?);
+    report.add(report::SIXTEEN_SENDERS, ours::through_handler(&app, n, 16).await?);
     report.add(report::SEND_ALONE, ours::send_alone(&app, n, 16).await?);
     let latency = ours::latency(&app, 500).await?;
     report.add(report::LATENCY_P50, latency.0);

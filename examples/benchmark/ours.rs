@@ -37,10 +37,7 @@ struct Add {
 #[handler]
 #[durable]
 async fn write(cmd: Write, db: &mut SqliteConnection) -> sqlx::Result<Written> {
-    query("insert into effects (note) values (?)")
-        .bind(&cmd.note)
-        .execute(db)
-        .await?;
+    query("insert into effects (note) values (?)").bind(&cmd.note).execute(db).await?;
     Ok(Written { note: cmd.note })
 }
 
@@ -79,11 +76,7 @@ pub(crate) async fn start(file: &Path) -> Outcome<App> {
     let schema = "create table effects (n integer primary key, note text not null)";
     query(schema).execute(store.pool()).await?;
     let arrivals = Arrivals::default();
-    let jasper = Jasper::builder()
-        .store(store)
-        .state(arrivals.clone())
-        .start()
-        .await?;
+    let jasper = Jasper::builder().store(store).state(arrivals.clone()).start().await?;
     Ok(App { jasper, arrivals })
 }
 
@@ -91,11 +84,7 @@ pub(crate) async fn start(file: &Path) -> Outcome<App> {
 pub(crate) async fn through_handler(app: &App, n: usize, senders: usize) -> Outcome<f64> {
     let started = Instant::now();
     let sent = send_from(app, n, senders, |bus| async move {
-        bus.send(Write {
-            note: "an order".into(),
-        })
-        .await
-        .map(drop)
+        bus.send(Write { note: "an order".into() }).await.map(drop)
     });
     let sent = sent.await?;
     app.jasper.until_idle().await?;
@@ -107,12 +96,7 @@ pub(crate) async fn send_alone(app: &App, n: usize, senders: usize) -> Outcome<f
     let started = Instant::now();
     let sent = send_from(app, n, senders, |bus| async move {
         let day = Duration::from_secs(24 * 60 * 60);
-        bus.send(Write {
-            note: "x".repeat(100),
-        })
-        .delay(day)
-        .await
-        .map(drop)
+        bus.send(Write { note: "x".repeat(100) }).delay(day).await.map(drop)
     });
     Ok(sent.await? as f64 / started.elapsed().as_secs_f64())
 }
@@ -142,12 +126,10 @@ where
     Ok(each * senders)
 }
 
-/// Seconds from the call of `send` to the entry of the handler, at 100 messages per second: p50 and p99.
+/// Seconds from the call of `send` to the entry of the handler, at 100 messages per second: p50 and
+/// p99.
 pub(crate) async fn latency(app: &App, n: usize) -> Outcome<(f64, f64)> {
-    *app.arrivals
-        .0
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner) = vec![None; n];
+    *app.arrivals.0.lock().unwrap_or_else(PoisonError::into_inner) = vec![None; n];
     let mut departures = Vec::with_capacity(n);
     let mut ticks = tokio::time::interval(Duration::from_millis(10));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -157,11 +139,7 @@ pub(crate) async fn latency(app: &App, n: usize) -> Outcome<(f64, f64)> {
         app.jasper.bus().send(Ping { number }).await?;
     }
     app.jasper.until_idle().await?;
-    let arrivals = app
-        .arrivals
-        .0
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner);
+    let arrivals = app.arrivals.0.lock().unwrap_or_else(PoisonError::into_inner);
     let pairs = departures.iter().zip(arrivals.iter());
     let seconds =
         pairs.filter_map(|(from, to)| Some(to.as_ref()?.duration_since(*from).as_secs_f64()));

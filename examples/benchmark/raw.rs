@@ -27,7 +27,8 @@ impl Database {
             .synchronous(SqliteSynchronous::Full);
         let mut db = options.connect().await?;
         let schema = "create table effects (n integer primary key, note text not null);
-            create table messages (id blob primary key, destination text not null, body blob not null)";
+            create table messages
+                (id blob primary key, destination text not null, body blob not null)";
         raw_sql(schema).execute(&mut db).await?;
         Ok(Self { options })
     }
@@ -44,8 +45,8 @@ impl Database {
         Ok(percentile(seconds, 50))
     }
 
-    /// Messages per second when each is written, handled with one business row and one follow-up, and both are
-    /// deleted, so many to a transaction.
+    /// Messages per second when each is written, handled with one business row and one follow-up,
+    /// and both are deleted, so many to a transaction.
     pub(crate) async fn same_writes(&self, n: usize, each: usize) -> Outcome<f64> {
         let mut db = self.options.connect().await?;
         let started = Instant::now();
@@ -106,25 +107,14 @@ impl Database {
 
 async fn insert(db: &mut SqliteConnection, id: Uuid) -> sqlx::Result<()> {
     let insert = query("insert into messages (id, destination, body) values (?, ?, ?)");
-    let insert = insert
-        .bind(&id.as_bytes()[..])
-        .bind("local://place_order/place_order")
-        .bind(BODY);
+    let insert = insert.bind(&id.as_bytes()[..]).bind("local://place_order/place_order").bind(BODY);
     insert.execute(db).await.map(drop)
 }
 
 async fn delete(db: &mut SqliteConnection, id: Uuid) -> sqlx::Result<()> {
-    query("delete from messages where id = ?")
-        .bind(&id.as_bytes()[..])
-        .execute(db)
-        .await
-        .map(drop)
+    query("delete from messages where id = ?").bind(&id.as_bytes()[..]).execute(db).await.map(drop)
 }
 
 async fn effect(db: &mut SqliteConnection) -> sqlx::Result<()> {
-    query("insert into effects (note) values (?)")
-        .bind("an order")
-        .execute(db)
-        .await
-        .map(drop)
+    query("insert into effects (note) values (?)").bind("an order").execute(db).await.map(drop)
 }

@@ -26,14 +26,8 @@ impl Report {
     pub(crate) fn print(&self) {
         println!("medians of {} rounds, synchronous=FULL", super::ROUNDS);
         println!("\nmessages per second");
-        for name in [
-            ONE_EACH,
-            HUNDRED_EACH,
-            ONE_SENDER,
-            SIXTEEN_SENDERS,
-            GROUP_COMMIT,
-            SEND_ALONE,
-        ] {
+        for name in [ONE_EACH, HUNDRED_EACH, ONE_SENDER, SIXTEEN_SENDERS, GROUP_COMMIT, SEND_ALONE]
+        {
             println!("  {name:<40}{:>12.0}", self.median(name));
         }
         println!("\nmilliseconds");
@@ -56,9 +50,7 @@ impl Report {
 
     fn ratio(&self, ours: &str, raw: &str, aim: &str) {
         let pairs = self.0[ours].iter().zip(&self.0[raw]);
-        let each: Vec<_> = pairs
-            .map(|(ours, raw)| format!("{:.2}", ours / raw))
-            .collect();
+        let each: Vec<_> = pairs.map(|(ours, raw)| format!("{:.2}", ours / raw)).collect();
         println!("  {ours} / {raw}: {} (aim {aim})", each.join(", "));
     }
 
@@ -71,8 +63,5 @@ impl Report {
 pub(crate) fn percentile(mut figures: Vec<f64>, percent: usize) -> f64 {
     figures.sort_by(f64::total_cmp);
     let last = figures.len().saturating_sub(1);
-    figures
-        .get(last * percent / 100)
-        .copied()
-        .unwrap_or(f64::NAN)
+    figures.get(last * percent / 100).copied().unwrap_or(f64::NAN)
 }

@@ -28,9 +28,7 @@ struct OrderPlaced {
 #[handler]
 #[durable]
 async fn place_order(cmd: PlaceOrder, db: &mut Db) -> sqlx::Result<Option<OrderPlaced>> {
-    let PlaceOrder {
-        order_id, email, ..
-    } = cmd;
+    let PlaceOrder { order_id, email, .. } = cmd;
     let place = sqlx::query_scalar(include_str!("place_order.sql"));
     let place = place.bind(&order_id).bind(cmd.sku).bind(cmd.quantity);
     let placed: bool = place.fetch_one(db).await?;
@@ -41,9 +39,7 @@ async fn place_order(cmd: PlaceOrder, db: &mut Db) -> sqlx::Result<Option<OrderP
 #[durable]
 async fn send_email(e: OrderPlaced, db: &mut Db, mail: State<File>) -> Result<(), HandlerError> {
     if !e.email.contains('@') {
-        return Err(HandlerError::terminal(HandlerError::new(
-            "no e-mail address",
-        )));
+        return Err(HandlerError::terminal(HandlerError::new("no e-mail address")));
     }
     writeln!(&*mail, "{}", e.order_id)?; // outside of the database: at least once
     let email = sqlx::query("insert into emails values (?, ?)"); // inside of it: once
@@ -54,18 +50,9 @@ async fn send_email(e: OrderPlaced, db: &mut Db, mail: State<File>) -> Result<()
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let store = SqliteStore::open("quickstart.db").await?;
-    let mail = File::options()
-        .create(true)
-        .append(true)
-        .open("quickstart.mail")?;
-    let app = Jasper::builder()
-        .store(store.clone())
-        .state(mail)
-        .start()
-        .await?;
-    sqlx::raw_sql(include_str!("schema.sql"))
-        .execute(store.pool())
-        .await?;
+    let mail = File::options().create(true).append(true).open("quickstart.mail")?;
+    let app = Jasper::builder().store(store.clone()).state(mail).start().await?;
+    sqlx::raw_sql(include_str!("schema.sql")).execute(store.pool()).await?;
     let file = env::args().nth(1).unwrap_or(ORDERS.into());
     let input = fs::read_to_string(&file).map_err(|error| format!("{file}: {error}"))?;
     let lines: Vec<_> = (1..).zip(input.lines()).collect();
@@ -73,22 +60,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     for some in lines.chunks(50).progress() {
         let orders = some.iter().filter_map(|(line, text)| {
             let order = serde_json::from_str::<PlaceOrder>(text).map_err(|_| malformed += 1);
-            Some(
-                app.bus()
-                    .send(order.ok()?)
-                    .deduplicate(format!("line {line}"))
-                    .into_future(),
-            )
+            Some(app.bus().send(order.ok()?).deduplicate(format!("line {line}")).into_future())
         });
         try_join_all(orders.collect::<Vec<_>>()).await?;
     }
     app.until_idle().await?;
-    println!(
-        "{:<28}{:>6}\n{:<28}{malformed:>6}",
-        "received",
-        lines.len(),
-        "refused: not an order"
-    );
+    println!("{:<28}{:>6}\n{:<28}{malformed:>6}", "received", lines.len(), "refused: not an order");
     let summary = sqlx::query_as::<_, (String, i64)>("select * from summary");
     for (what, count) in summary.fetch_all(store.pool()).await? {
         println!("{what:<28}{count:>6}");

@@ -27,9 +27,7 @@ where
         let message = format!("`{key}` takes a whole number from 1, such as `{key} = 5`");
         syn::Error::new(span, message)
     };
-    let literal: LitInt = input
-        .parse()
-        .map_err(|error: syn::Error| wrong(error.span()))?;
+    let literal: LitInt = input.parse().map_err(|error: syn::Error| wrong(error.span()))?;
     literal
         .base10_parse()
         .ok()
@@ -114,17 +112,7 @@ mod tests {
 
     #[test]
     fn anything_else_is_refused() {
-        for text in [
-            "",
-            "30",
-            "s",
-            "1.5s",
-            "-1s",
-            "30 s",
-            "30S",
-            "1w",
-            "99999999999999999d",
-        ] {
+        for text in ["", "30", "s", "1.5s", "-1s", "30 s", "30S", "1w", "99999999999999999d"] {
             assert_eq!(parse_duration(text), None, "{text}");
         }
     }

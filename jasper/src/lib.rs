@@ -1,9 +1,9 @@
 //! Annotated async functions as durable message handlers, on the database that you already have.
 //!
-//! A *message* is a type that derives [`Command`] (exactly one handler acts on it) or [`Event`] (any number
-//! react). A *handler* is an async function under [`#[handler]`](macro@handler) that takes it. What the function
-//! returns is sent on. Under [`#[durable]`](macro@durable) its rows, the messages that it returns and the mark
-//! that its message is handled are one commit.
+//! A *message* is a type that derives [`Command`] (exactly one handler acts on it) or [`Event`]
+//! (any number react). A *handler* is an async function under [`#[handler]`](macro@handler) that
+//! takes it. What the function returns is sent on. Under [`#[durable]`](macro@durable) its rows,
+//! the messages that it returns and the mark that its message is handled are one commit.
 //!
 //! ```standalone_crate
 //! use jasper::prelude::*;
@@ -95,7 +95,8 @@
 //! - [`error_policy`]: what follows a failure.
 //! - [`store`]: the port to a database, and the stores that come with jasper.
 //! - [`telemetry`]: the names of metrics and spans.
-//! - `testing`, with the feature of that name: `assert_routes!`, and the conformance suite for stores.
+//! - `testing`, with the feature of that name: `assert_routes!`, and the conformance suite for
+//!   stores.
 
 pub mod codec;
 pub mod envelope;

@@ -14,30 +14,21 @@ pub struct Journal {
 
 impl Default for Journal {
     fn default() -> Self {
-        Self {
-            notes: Arc::default(),
-            count: Arc::new(watch::Sender::new(0)),
-        }
+        Self { notes: Arc::default(), count: Arc::new(watch::Sender::new(0)) }
     }
 }
 
 impl Journal {
     /// Adds a note.
     pub fn note(&self, note: impl Into<String>) {
-        let mut notes = self
-            .notes
-            .lock()
-            .expect("no test panics while it holds the notes");
+        let mut notes = self.notes.lock().expect("no test panics while it holds the notes");
         notes.push(note.into());
         self.count.send_replace(notes.len());
     }
 
     /// The notes, in order.
     pub fn notes(&self) -> Vec<String> {
-        self.notes
-            .lock()
-            .expect("no test panics while it holds the notes")
-            .clone()
+        self.notes.lock().expect("no test panics while it holds the notes").clone()
     }
 
     /// The notes, sorted, where their order is not said.
@@ -75,10 +66,7 @@ impl Seed {
     pub fn from_env() -> Self {
         let now = || uuid::Uuid::now_v7().as_u64_pair().1;
         let seed = std::env::var("JASPER_SEED");
-        let seed = seed.map_or_else(
-            |_| now(),
-            |text| text.parse().expect("JASPER_SEED: a number"),
-        );
+        let seed = seed.map_or_else(|_| now(), |text| text.parse().expect("JASPER_SEED: a number"));
         Self { seed, state: seed }
     }
 
@@ -109,24 +97,11 @@ impl std::fmt::Display for Seed {
 /// It does not build.
 pub fn example(name: &str) -> PathBuf {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let build = [
-        "build",
-        "--quiet",
-        "--package",
-        "examples",
-        "--example",
-        name,
-    ];
-    let built = std::process::Command::new(cargo)
-        .args(build)
-        .status()
-        .expect("cargo runs");
+    let build = ["build", "--quiet", "--package", "examples", "--example", name];
+    let built = std::process::Command::new(cargo).args(build).status().expect("cargo runs");
     assert!(built.success(), "the example `{name}` does not build");
     // A test lies in target/<profile>/deps, an example in target/debug/examples.
     let test = std::env::current_exe().expect("a test is a program");
-    let profile = test
-        .parent()
-        .and_then(|deps| deps.parent())
-        .expect("target/<profile>/deps");
+    let profile = test.parent().and_then(|deps| deps.parent()).expect("target/<profile>/deps");
     profile.with_file_name("debug").join("examples").join(name)
 }

@@ -82,9 +82,7 @@ fn adapters(repository: &Repository) -> BTreeSet<String> {
         let inside = file.path.strip_prefix("jasper/src/")?;
         let mut parts = inside.split('/');
         let (port, adapter, _file) = (parts.next()?, parts.next()?, parts.next()?);
-        WITH_ADAPTERS
-            .contains(&port)
-            .then(|| format!("{port}/{adapter}"))
+        WITH_ADAPTERS.contains(&port).then(|| format!("{port}/{adapter}"))
     });
     modules.collect()
 }
@@ -111,10 +109,7 @@ fn place(path: &[String], adapters: &BTreeSet<String>) -> Place {
             return Place::Adapter(adapter);
         }
     }
-    match LAYERS
-        .iter()
-        .position(|layer| layer.contains(&first.as_str()))
-    {
+    match LAYERS.iter().position(|layer| layer.contains(&first.as_str())) {
         Some(layer) => Place::Layer(layer, first.clone()),
         None => Place::Unknown(first.clone()),
     }
@@ -138,9 +133,9 @@ fn refusal(from: &Place, to: &Place, used: &Use) -> Option<String> {
         Place::Adapter(other) => Some(format!(
             "`{name}` uses the adapter `{other}`: go through its port, and let the facade join them"
         )),
-        Place::Open(other) if !used.path.is_empty() => Some(format!(
-            "`{name}` uses {other}, which is above all layers: move the type down"
-        )),
+        Place::Open(other) if !used.path.is_empty() => {
+            Some(format!("`{name}` uses {other}, which is above all layers: move the type down"))
+        }
         Place::Open(_) => None,
         // An exported macro lives at the root, wherever it was written.
         Place::Unknown(_) if used.is_macro || used.is_exported => None,
@@ -155,9 +150,7 @@ fn uses(tokens: &[Token], file_module: &[String]) -> Vec<Use> {
     let mut found = Vec::new();
     for_each_with_module(tokens, file_module, |at, module| {
         let token = &tokens[at];
-        let before = at
-            .checked_sub(1)
-            .map_or("", |before| tokens[before].text.as_str());
+        let before = at.checked_sub(1).map_or("", |before| tokens[before].text.as_str());
         let is_start = tokens.get(at + 1).is_some_and(|next| next.is("::")) && before != "::";
         if token.is_test || !token.is_word || !is_start || is_visibility(tokens, at) {
             return;
@@ -210,9 +203,7 @@ fn for_each_with_module(
 }
 
 fn declares(tokens: &[Token], name: &str) -> bool {
-    tokens
-        .windows(3)
-        .any(|w| w[0].is("mod") && w[1].is(name) && (w[2].is(";") || w[2].is("{")))
+    tokens.windows(3).any(|w| w[0].is("mod") && w[1].is(name) && (w[2].is(";") || w[2].is("{")))
 }
 
 /// `pub(in super::super)` says who may look in, and uses nothing.
@@ -226,23 +217,9 @@ fn follow(tokens: &[Token], at: usize, mut used: Use, found: &mut Vec<Use>) {
     if token.is("{") {
         let mut branch = at + 1;
         while branch < token.end {
-            let Use {
-                is_macro,
-                is_exported,
-                ..
-            } = used;
+            let Use { is_macro, is_exported, .. } = used;
             let (path, line) = (used.path.clone(), tokens[branch].line);
-            follow(
-                tokens,
-                branch,
-                Use {
-                    path,
-                    line,
-                    is_macro,
-                    is_exported,
-                },
-                found,
-            );
+            follow(tokens, branch, Use { path, line, is_macro, is_exported }, found);
             while branch < token.end && !tokens[branch].is(",") {
                 branch = tokens[branch].end + 1;
             }

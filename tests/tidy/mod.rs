@@ -21,11 +21,7 @@ pub struct Offence {
 
 impl Offence {
     fn new(path: &str, line: usize, message: impl Into<String>) -> Self {
-        Self {
-            path: path.to_owned(),
-            line,
-            message: message.into(),
-        }
+        Self { path: path.to_owned(), line, message: message.into() }
     }
 }
 
@@ -43,11 +39,7 @@ pub fn offences(repository: &Repository) -> Vec<Offence> {
         names::check(file, &mut found);
         words::check_text(file, &mut found);
         if let Some(problem) = &file.unreadable {
-            found.push(Offence::new(
-                &file.path,
-                problem.line,
-                "cannot be read as Rust; mend it",
-            ));
+            found.push(Offence::new(&file.path, problem.line, "cannot be read as Rust; mend it"));
         }
         size::check_functions(file, &mut found);
         words::check_tokens(file, &mut found);
@@ -68,10 +60,7 @@ pub fn notes(repository: &Repository) -> Vec<String> {
 /// The messages for a repository of these files only; what the tests of the rules look at.
 #[cfg(test)]
 fn complaints(files: &[(&str, &str)]) -> Vec<String> {
-    offences(&Repository::of(files))
-        .iter()
-        .map(ToString::to_string)
-        .collect()
+    offences(&Repository::of(files)).iter().map(ToString::to_string).collect()
 }
 
 /// Shows a rule one repository and asserts that it answers with one offence, at this place and with
@@ -80,10 +69,7 @@ fn complaints(files: &[(&str, &str)]) -> Vec<String> {
 #[track_caller]
 fn assert_offence(files: &[(&str, &str)], expected: &str) {
     let found = complaints(files);
-    assert!(
-        found.len() == 1 && found[0].contains(expected),
-        "expected {expected:?}: {found:#?}"
-    );
+    assert!(found.len() == 1 && found[0].contains(expected), "expected {expected:?}: {found:#?}");
 }
 
 #[cfg(test)]

@@ -42,9 +42,8 @@ fn empty_name(name: &str) -> String {
 /// Who knows one store finds the way in the next: for every file of the memory store, the SQLite
 /// store has one of the same name.
 pub fn check_adapters(repository: &Repository, found: &mut Vec<Offence>) {
-    let sqlite: BTreeSet<&str> = part_files(repository, "jasper/src/store/sqlite/")
-        .map(|(_, part)| part)
-        .collect();
+    let sqlite: BTreeSet<&str> =
+        part_files(repository, "jasper/src/store/sqlite/").map(|(_, part)| part).collect();
     for (file, part) in part_files(repository, "jasper/src/store/memory/") {
         if !sqlite.contains(part) {
             let message = format!("store/sqlite has no `{part}`: give both the same file names");
@@ -77,12 +76,7 @@ pub fn check_migrations(repository: &Repository, found: &mut Vec<Offence>) {
             found.push(Offence::new(&file.path, 1, message));
             continue;
         };
-        if databases
-            .entry(database)
-            .or_default()
-            .insert(number, file)
-            .is_some()
-        {
+        if databases.entry(database).or_default().insert(number, file).is_some() {
             let message = format!("a second migration {number:04}: give it the next free number");
             found.push(Offence::new(&file.path, 1, message));
         }
@@ -115,16 +109,10 @@ mod tests {
 
     #[test]
     fn an_empty_name_is_an_offence() {
-        assert_offence(
-            &[("jasper/src/store/utils.rs", HEADER)],
-            "utils.rs:1: `utils` says",
-        );
+        assert_offence(&[("jasper/src/store/utils.rs", HEADER)], "utils.rs:1: `utils` says");
         assert_offence(&[("tests/common/mod.rs", HEADER)], "`common` says nothing");
         let inline = "//! A snippet.\n\nmod helpers {}\n";
-        assert_offence(
-            &[("jasper/src/store/inbox.rs", inline)],
-            "inbox.rs:3: `helpers`",
-        );
+        assert_offence(&[("jasper/src/store/inbox.rs", inline)], "inbox.rs:3: `helpers`");
         assert_clean(&[("jasper/src/store/inbox.rs", HEADER)]);
     }
 
@@ -140,13 +128,7 @@ mod tests {
     #[test]
     fn a_migration_has_a_number_and_a_name() {
         assert_clean(&[("migrations/sqlite/0001_messages.sql", "")]);
-        for wrong in [
-            "1_a.sql",
-            "0001_A.sql",
-            "0001.sql",
-            "0001_a.txt",
-            "x/0001_a.sql",
-        ] {
+        for wrong in ["1_a.sql", "0001_A.sql", "0001.sql", "0001_a.txt", "x/0001_a.sql"] {
             let path = format!("migrations/sqlite/{wrong}");
             assert_offence(&[(&path, "")], "rename or move it");
         }
@@ -156,18 +138,9 @@ mod tests {
     #[test]
     fn migrations_are_numbered_without_gaps() {
         let first = ("migrations/sqlite/0001_messages.sql", "");
-        assert_offence(
-            &[first, ("migrations/sqlite/0003_nodes.sql", "")],
-            "number it 0002",
-        );
-        assert_offence(
-            &[first, ("migrations/sqlite/0001_nodes.sql", "")],
-            "a second migration",
-        );
+        assert_offence(&[first, ("migrations/sqlite/0003_nodes.sql", "")], "number it 0002");
+        assert_offence(&[first, ("migrations/sqlite/0001_nodes.sql", "")], "a second migration");
         assert_clean(&[first, ("migrations/postgres/0001_messages.sql", "")]);
-        assert_offence(
-            &[("migrations/postgres/0002_nodes.sql", "")],
-            "number it 0001",
-        );
+        assert_offence(&[("migrations/postgres/0002_nodes.sql", "")], "number it 0001");
     }
 }

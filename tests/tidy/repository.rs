@@ -32,30 +32,19 @@ impl Repository {
     #[cfg(test)]
     pub fn of(files: &[(&str, &str)]) -> Self {
         let file = |&(path, text): &(&str, &str)| SourceFile::new(path.into(), text.into());
-        Self {
-            files: files.iter().map(file).collect(),
-        }
+        Self { files: files.iter().map(file).collect() }
     }
 }
 
 impl SourceFile {
     fn new(path: String, text: String) -> Self {
         let is_rust = path.ends_with(".rs") && !path.starts_with("tests/ui/");
-        let lexed = if is_rust {
-            tokens::lex(&text)
-        } else {
-            Ok(Vec::new())
-        };
+        let lexed = if is_rust { tokens::lex(&text) } else { Ok(Vec::new()) };
         let (tokens, unreadable) = match lexed {
             Ok(tokens) => (tokens, None),
             Err(unreadable) => (Vec::new(), Some(unreadable)),
         };
-        Self {
-            path,
-            text,
-            tokens,
-            unreadable,
-        }
+        Self { path, text, tokens, unreadable }
     }
 
     /// A Rust file that has to keep every rule. The cases under `tests/ui` are wrong on purpose.
@@ -73,10 +62,7 @@ impl SourceFile {
     }
 
     pub fn lines(&self) -> impl Iterator<Item = (usize, &str)> {
-        self.text
-            .lines()
-            .enumerate()
-            .map(|(index, line)| (index + 1, line))
+        self.text.lines().enumerate().map(|(index, line)| (index + 1, line))
     }
 }
 

@@ -47,26 +47,15 @@ pub fn check_functions(file: &SourceFile, found: &mut Vec<Offence>) {
 pub fn note(file: &SourceFile) -> Option<String> {
     let length = file.lines().count();
     let is_noted = file.is_rust() && (FILE_LINES_NOTED + 1..=FILE_LINES).contains(&length);
-    is_noted.then(|| {
-        format!(
-            "{} has {length} lines; {FILE_LINES} is the limit",
-            file.path
-        )
-    })
+    is_noted.then(|| format!("{} has {length} lines; {FILE_LINES} is the limit", file.path))
 }
 
 /// The name and the closing brace of the function whose `fn` is at `at`. None for the type of a
 /// function pointer and for a declaration without a body.
 fn function(file: &SourceFile, at: usize) -> Option<(String, usize)> {
     // Within `quote!` and `macro_rules!` the name may be a variable: `fn #name`, `fn $name`.
-    let is_variable = file
-        .tokens
-        .get(at + 1)
-        .is_some_and(|token| token.is("#") || token.is("$"));
-    let name = file
-        .tokens
-        .get(at + 1 + usize::from(is_variable))
-        .filter(|token| token.is_word)?;
+    let is_variable = file.tokens.get(at + 1).is_some_and(|token| token.is("#") || token.is("$"));
+    let name = file.tokens.get(at + 1 + usize::from(is_variable)).filter(|token| token.is_word)?;
     let mut here = at;
     while let Some(token) = file.tokens.get(here) {
         match token.text.as_str() {
@@ -89,10 +78,7 @@ mod tests {
     }
 
     fn function_of(lines: usize) -> String {
-        format!(
-            "//! Long.\n\nasync fn long() {{\n{}}}\n",
-            "    step();\n".repeat(lines - 2)
-        )
+        format!("//! Long.\n\nasync fn long() {{\n{}}}\n", "    step();\n".repeat(lines - 2))
     }
 
     #[test]
@@ -111,10 +97,7 @@ mod tests {
     #[test]
     fn a_function_of_more_than_70_lines_is_an_offence() {
         assert_clean(&[(FILE, &function_of(70))]);
-        assert_offence(
-            &[(FILE, &function_of(71))],
-            "expand.rs:3: `long` has 71 lines",
-        );
+        assert_offence(&[(FILE, &function_of(71))], "expand.rs:3: `long` has 71 lines");
     }
 
     #[test]
@@ -127,10 +110,7 @@ mod tests {
     #[test]
     fn a_type_and_a_declaration_are_no_functions() {
         let text = "type Run = fn(u8) -> u8;\ntrait T { fn f(&self); }\n";
-        assert_clean(&[(
-            FILE,
-            &format!("//! Short.\n\n{text}{}", "// A line.\n".repeat(80)),
-        )]);
+        assert_clean(&[(FILE, &format!("//! Short.\n\n{text}{}", "// A line.\n".repeat(80)))]);
     }
 
     #[test]

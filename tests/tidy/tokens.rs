@@ -31,9 +31,8 @@ impl Token {
 }
 
 pub fn lex(text: &str) -> Result<Vec<Token>, Unreadable> {
-    let stream = TokenStream::from_str(text).map_err(|error: LexError| Unreadable {
-        line: error.span().start().line,
-    })?;
+    let stream = TokenStream::from_str(text)
+        .map_err(|error: LexError| Unreadable { line: error.span().start().line })?;
     let mut tokens = Vec::new();
     flatten(stream, &mut tokens);
     mark_tests(&mut tokens);
@@ -42,12 +41,9 @@ pub fn lex(text: &str) -> Result<Vec<Token>, Unreadable> {
 
 /// Whether the tokens from `at` on read like this.
 pub fn reads(tokens: &[Token], at: usize, expected: &[&str]) -> bool {
-    tokens.get(at..at + expected.len()).is_some_and(|found| {
-        found
-            .iter()
-            .zip(expected)
-            .all(|(token, expected)| token.is(expected))
-    })
+    tokens
+        .get(at..at + expected.len())
+        .is_some_and(|found| found.iter().zip(expected).all(|(token, expected)| token.is(expected)))
 }
 
 fn flatten(stream: TokenStream, tokens: &mut Vec<Token>) {
@@ -88,13 +84,7 @@ fn is_joint(tree: &TokenTree) -> bool {
 
 fn push(tokens: &mut Vec<Token>, text: &str, span: Span, is_word: bool) {
     let (line, end) = (span.start().line, tokens.len());
-    tokens.push(Token {
-        text: text.to_owned(),
-        line,
-        is_word,
-        end,
-        is_test: false,
-    });
+    tokens.push(Token { text: text.to_owned(), line, is_word, end, is_test: false });
 }
 
 fn mark_tests(tokens: &mut [Token]) {
@@ -103,9 +93,7 @@ fn mark_tests(tokens: &mut [Token]) {
             tokens.iter_mut().for_each(|token| token.is_test = true);
         } else if reads(tokens, at, &["#", "["]) && is_test_attribute(tokens, at + 1) {
             let end = item_end(tokens, tokens[at + 1].end + 1);
-            tokens[at..=end]
-                .iter_mut()
-                .for_each(|token| token.is_test = true);
+            tokens[at..=end].iter_mut().for_each(|token| token.is_test = true);
         }
     }
 }
@@ -117,23 +105,13 @@ fn is_test_attribute(tokens: &[Token], open: usize) -> bool {
     if inside.first().is_some_and(|token| token.is("cfg")) {
         return names("test") && !names("not") && !names("any");
     }
-    let path = inside
-        .iter()
-        .take_while(|token| token.is_word || token.is("::"));
+    let path = inside.iter().take_while(|token| token.is_word || token.is("::"));
     path.last().is_some_and(|token| token.is("test"))
 }
 
 /// The last token of the item, statement or field that starts here.
 fn item_end(tokens: &[Token], start: usize) -> usize {
-    const WITH_BODY: [&str; 7] = [
-        "fn",
-        "impl",
-        "mod",
-        "struct",
-        "enum",
-        "trait",
-        "macro_rules",
-    ];
+    const WITH_BODY: [&str; 7] = ["fn", "impl", "mod", "struct", "enum", "trait", "macro_rules"];
     const WITH_SEMICOLON: [&str; 5] = ["use", "static", "const", "let", "type"];
     let (mut has_body, mut has_semicolon) = (false, false);
     let mut at = start;
@@ -158,11 +136,7 @@ mod tests {
 
     fn test_words(text: &str) -> Vec<String> {
         let tokens = lex(text).expect("the snippet lexes");
-        tokens
-            .into_iter()
-            .filter(|t| t.is_test && t.is_word)
-            .map(|t| t.text)
-            .collect()
+        tokens.into_iter().filter(|t| t.is_test && t.is_word).map(|t| t.text).collect()
     }
 
     #[test]

@@ -58,19 +58,14 @@ fn offence_at(file: &SourceFile, at: usize) -> Option<&'static str> {
 
 /// A call of `sleep` by path or by its imported name. A method is somebody's own clock.
 fn is_sleep(tokens: &[Token], at: usize) -> bool {
-    let before = at
-        .checked_sub(1)
-        .map_or("", |before| tokens[before].text.as_str());
+    let before = at.checked_sub(1).map_or("", |before| tokens[before].text.as_str());
     reads(tokens, at, &["sleep", "("]) && before != "." && before != "fn"
 }
 
 /// Whether the reason stands on this line or in the block of comments right above it.
 fn is_explained(file: &SourceFile, line: usize) -> bool {
     let lines: Vec<&str> = file.text.lines().map(str::trim).collect();
-    let above = lines[..line - 1]
-        .iter()
-        .rev()
-        .take_while(|line| line.starts_with("//"));
+    let above = lines[..line - 1].iter().rev().take_while(|line| line.starts_with("//"));
     lines[line - 1].contains(REAL_TIME) || above.into_iter().any(|line| line.starts_with(REAL_TIME))
 }
 
@@ -103,16 +98,10 @@ mod tests {
 
     #[test]
     fn unwrap_is_an_offence_outside_tests_only() {
-        assert_offence(
-            &[(SOURCE, &file("fn f() { g().unwrap() }"))],
-            "relay.rs:3: `.unwrap()`",
-        );
+        assert_offence(&[(SOURCE, &file("fn f() { g().unwrap() }"))], "relay.rs:3: `.unwrap()`");
         let inside = file("fn f() { info!(a = g().unwrap()) }");
         assert_offence(&[("examples/orders.rs", &inside)], "`.unwrap()`");
-        assert_clean(&[(
-            SOURCE,
-            &file("#[cfg(test)]\nmod tests { fn f() { g().unwrap() } }"),
-        )]);
+        assert_clean(&[(SOURCE, &file("#[cfg(test)]\nmod tests { fn f() { g().unwrap() } }"))]);
         assert_clean(&[(TEST, &file("fn f() { g().unwrap() }"))]);
         assert_clean(&[(
             SOURCE,
@@ -122,19 +111,13 @@ mod tests {
 
     #[test]
     fn a_test_that_is_switched_off_is_an_offence() {
-        assert_offence(
-            &[(TEST, &file("#[ignore = \"slow\"]\nfn f() {}"))],
-            "`#[ignore]`",
-        );
+        assert_offence(&[(TEST, &file("#[ignore = \"slow\"]\nfn f() {}"))], "`#[ignore]`");
     }
 
     #[test]
     fn holes_and_leftovers_are_offences() {
         for hole in ["todo!()", "unimplemented!(\"later\")"] {
-            assert_offence(
-                &[(SOURCE, &file(&format!("fn f() {{ {hole} }}")))],
-                "a hole",
-            );
+            assert_offence(&[(SOURCE, &file(&format!("fn f() {{ {hole} }}")))], "a hole");
         }
         assert_offence(&[(SOURCE, &file("fn f() { dbg!(1); }"))], "`dbg!`");
         for marker in MARKERS {
@@ -145,21 +128,14 @@ mod tests {
 
     #[test]
     fn a_test_may_sleep_only_with_a_reason() {
-        for sleep in [
-            "std::thread::sleep(d)",
-            "tokio::time::sleep(d).await",
-            "sleep(d).await",
-        ] {
+        for sleep in ["std::thread::sleep(d)", "tokio::time::sleep(d).await", "sleep(d).await"] {
             let body = file(&format!("async fn f() {{\n    {sleep};\n}}"));
             assert_offence(&[(TEST, &body)], "recovery.rs:4: a test that sleeps");
         }
         let above =
             "async fn f() {\n// Real time: the lease\n// has to run out.\nsleep(d).await;\n}";
         assert_clean(&[(TEST, &file(above))]);
-        assert_clean(&[(
-            TEST,
-            &file("fn f() {\nsleep(d); // Real time: the disk is slow.\n}"),
-        )]);
+        assert_clean(&[(TEST, &file("fn f() {\nsleep(d); // Real time: the disk is slow.\n}"))]);
         assert_clean(&[(TEST, &file("fn f() { clock.sleep(d) }"))]);
         assert_clean(&[(SOURCE, &file("async fn f() { sleep(d).await }"))]);
         let unit_test = file("#[tokio::test]\nasync fn f() { sleep(d).await }");

@@ -26,10 +26,7 @@ const HANDLER: Attribute = Attribute {
     keys: &["queue", "concurrency", "attempts", "delays", "timeout"],
 };
 
-const DURABLE: Attribute = Attribute {
-    name: "#[durable]",
-    keys: &[],
-};
+const DURABLE: Attribute = Attribute { name: "#[durable]", keys: &[] };
 
 impl Args {
     /// Reads what stands in the parentheses of `#[handler(…)]`.

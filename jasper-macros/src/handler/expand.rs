@@ -15,9 +15,7 @@ pub(super) fn expand(model: &Model<'_>) -> TokenStream {
     };
     let place = generated_at(model.place());
     let conditions = &model.conditions;
-    let deprecated = model
-        .is_deprecated
-        .then(|| quote_spanned!(place=> #[allow(deprecated)]));
+    let deprecated = model.is_deprecated.then(|| quote_spanned!(place=> #[allow(deprecated)]));
     let marker = marker(model, message);
     let handled = handled_impl(model, message);
     let message_proof = message_proof(message);
@@ -163,11 +161,7 @@ fn registration(model: &Model<'_>, subject: &TokenStream) -> TokenStream {
     let place = generated_at(model.place());
     let private = private(place);
     let name = model.name();
-    let queue = model
-        .args
-        .queue
-        .as_ref()
-        .map_or_else(|| name.clone(), LitStr::value);
+    let queue = model.args.queue.as_ref().map_or_else(|| name.clone(), LitStr::value);
     let durable = model.durable;
     let some = |value: TokenStream| quote_spanned!(place=> ::core::option::Option::Some(#value));
     let none = || quote_spanned!(place=> ::core::option::Option::None);
@@ -178,9 +172,7 @@ fn registration(model: &Model<'_>, subject: &TokenStream) -> TokenStream {
         let delays = delays.iter().map(|delay| expand_duration(place, *delay));
         some(quote_spanned!(place=> &[#(#delays),*]))
     });
-    let timeout = args
-        .timeout
-        .map_or_else(none, |it| some(expand_duration(place, it)));
+    let timeout = args.timeout.map_or_else(none, |it| some(expand_duration(place, it)));
     let connection = model.connection().map_or_else(none, |connection| {
         let connection = proven(place, &connection.to_token_stream(), CONNECTION);
         some(quote_spanned!(place=> #private::ConnectionType::of::<#connection>()))

@@ -69,10 +69,8 @@ fn check_message(model: &Model<'_>, diagnostics: &mut Diagnostics) {
             "a handler takes its message as the first argument: \
              add one of a type that derives `Command` or `Event`",
         ),
-        Some(Type::Reference(reference)) => diagnostics.at(
-            reference,
-            "the message comes first and is taken by value: remove the `&`",
-        ),
+        Some(Type::Reference(reference)) => diagnostics
+            .at(reference, "the message comes first and is taken by value: remove the `&`"),
         Some(message) => refuse_impl_trait(message, ARGUMENT_IMPL, diagnostics),
         None => {}
     }
@@ -96,13 +94,10 @@ fn check_arguments(model: &Model<'_>, diagnostics: &mut Diagnostics) {
 
 /// Only a durable handler runs in a transaction, and the transaction is on one connection.
 fn check_connections(model: &Model<'_>, diagnostics: &mut Diagnostics) {
-    let mut connections = model
-        .arguments
-        .iter()
-        .filter_map(|argument| match argument {
-            Argument::Connection(reference) => Some(*reference),
-            _ => None,
-        });
+    let mut connections = model.arguments.iter().filter_map(|argument| match argument {
+        Argument::Connection(reference) => Some(*reference),
+        _ => None,
+    });
     let Some(first) = connections.next() else {
         return;
     };
@@ -168,9 +163,6 @@ fn refuse_impl_trait(within: &Type, message: &str, diagnostics: &mut Diagnostics
             self.diagnostics.at(found, self.message);
         }
     }
-    let mut search = Search {
-        message,
-        diagnostics,
-    };
+    let mut search = Search { message, diagnostics };
     visit::visit_type(&mut search, within);
 }

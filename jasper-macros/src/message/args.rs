@@ -19,15 +19,11 @@ pub(super) struct Args {
     pub(super) deliver_within: Option<Duration>,
 }
 
-const COMMAND: Attribute = Attribute {
-    name: "#[command]",
-    keys: &["name", "version", "to", "reply", "deliver_within"],
-};
+const COMMAND: Attribute =
+    Attribute { name: "#[command]", keys: &["name", "version", "to", "reply", "deliver_within"] };
 
-const EVENT: Attribute = Attribute {
-    name: "#[event]",
-    keys: &["name", "version", "deliver_within"],
-};
+const EVENT: Attribute =
+    Attribute { name: "#[event]", keys: &["name", "version", "deliver_within"] };
 
 impl Args {
     /// Reads all `#[command(…)]` or `#[event(…)]` of the item as one list.
@@ -42,10 +38,7 @@ impl Args {
         };
         let mut args = Self::default();
         let mut seen = Vec::new();
-        for found in attributes
-            .iter()
-            .filter(|found| found.path().is_ident(word))
-        {
+        for found in attributes.iter().filter(|found| found.path().is_ident(word)) {
             let Meta::List(list) = &found.meta else {
                 let message = format!("`{word}` takes a list: `#[{word}(name = \"…\")]`");
                 diagnostics.at(found, message);

@@ -10,24 +10,21 @@ pub(super) fn mistake(to: &str) -> Option<String> {
     let Some((scheme, rest)) = to.split_once("://") else {
         return wire_name::mistake(to).map(|what| {
             let what = what.replace("is not a name", "is not the name of an endpoint");
-            format!(
-                "{what}: {}; or give an address, such as `tcp://host:5580`",
-                wire_name::GRAMMAR
-            )
+            format!("{what}: {}; or give an address, such as `tcp://host:5580`", wire_name::GRAMMAR)
         });
     };
     match scheme {
-        "local" if !is_queue(rest) => Some(format!(
-            "`{to}` names no queue: {QUEUE_GRAMMAR}, such as `local://emails`"
-        )),
+        "local" if !is_queue(rest) => {
+            Some(format!("`{to}` names no queue: {QUEUE_GRAMMAR}, such as `local://emails`"))
+        }
         "tcp" | "durable" => socket_mistake(scheme, to, rest),
         _ if !SCHEMES.contains(&scheme) => Some(format!(
             "unknown scheme `{scheme}` in `{to}`; the schemes are {}",
             listed(SCHEMES)
         )),
-        _ if rest.is_empty() => Some(format!(
-            "`{to}` ends after its scheme: name the host or the queue"
-        )),
+        _ if rest.is_empty() => {
+            Some(format!("`{to}` ends after its scheme: name the host or the queue"))
+        }
         _ => None,
     }
 }
@@ -40,27 +37,19 @@ pub(crate) const QUEUE_GRAMMAR: &str = "write lower-case letters, digits, `_`, `
 pub(crate) fn is_queue(name: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     name.bytes().next().is_some_and(is_plain)
-        && name
-            .bytes()
-            .all(|byte| is_plain(byte) || matches!(byte, b'_' | b'.' | b'-'))
+        && name.bytes().all(|byte| is_plain(byte) || matches!(byte, b'_' | b'.' | b'-'))
 }
 
 fn socket_mistake(scheme: &str, to: &str, rest: &str) -> Option<String> {
     let authority = rest.split('/').next().unwrap_or(rest);
     let (host, port) = authority.rsplit_once(':').unwrap_or((authority, ""));
     if host.is_empty() {
-        return Some(format!(
-            "`{to}` names no host: write `{scheme}://host:port`"
-        ));
+        return Some(format!("`{to}` names no host: write `{scheme}://host:port`"));
     }
     match port.parse::<u16>() {
         Ok(1..) => None,
-        _ if port.is_empty() => Some(format!(
-            "`{to}` has no port: write `{scheme}://{host}:5580`"
-        )),
-        _ => Some(format!(
-            "`{port}` in `{to}` is not a port: write a number from 1 to 65535"
-        )),
+        _ if port.is_empty() => Some(format!("`{to}` has no port: write `{scheme}://{host}:5580`")),
+        _ => Some(format!("`{port}` in `{to}` is not a port: write a number from 1 to 65535")),
     }
 }
 

@@ -37,9 +37,7 @@ impl Model {
             name: args.name.unwrap_or_else(default_name),
             version: args.version.unwrap_or(1),
             to: args.to,
-            reply: args
-                .reply
-                .unwrap_or_else(|| parse_quote_spanned!(Span::call_site()=> ())),
+            reply: args.reply.unwrap_or_else(|| parse_quote_spanned!(Span::call_site()=> ())),
             deliver_within: args.deliver_within,
             ident,
         }

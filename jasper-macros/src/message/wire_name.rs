@@ -75,9 +75,7 @@ mod tests {
         for name in ["a", "place-order", "orders.place-order2", "v2.x"] {
             assert_eq!(mistake(name), None, "{name}");
         }
-        for name in [
-            "", "Place", "2nd", "a--b", "-a", "a-", "a..b", "a b", "a_b", "ä",
-        ] {
+        for name in ["", "Place", "2nd", "a--b", "-a", "a-", "a..b", "a b", "a_b", "ä"] {
             assert!(mistake(name).is_some(), "{name}");
         }
         assert!(mistake(&"a".repeat(100)).is_none());

@@ -17,10 +17,7 @@ const LOCAL: &str = "local";
 impl Address {
     /// The address of `handler` on the local queue `queue`.
     pub fn local(queue: &str, handler: &str) -> Self {
-        Self {
-            text: format!("{LOCAL}://{queue}/{handler}").into(),
-            scheme_len: LOCAL.len(),
-        }
+        Self { text: format!("{LOCAL}://{queue}/{handler}").into(), scheme_len: LOCAL.len() }
     }
 
     /// The part before `://`.
@@ -40,15 +37,12 @@ impl Address {
 
     /// The queue of a local address.
     pub fn queue(&self) -> Option<&str> {
-        self.is_local()
-            .then(|| self.rest().split('/').next().unwrap_or_default())
+        self.is_local().then(|| self.rest().split('/').next().unwrap_or_default())
     }
 
     /// The handler that a local address names, if it names one.
     pub fn handler(&self) -> Option<&str> {
-        self.is_local()
-            .then(|| self.rest().split_once('/').map(|(_, handler)| handler))
-            .flatten()
+        self.is_local().then(|| self.rest().split_once('/').map(|(_, handler)| handler)).flatten()
     }
 
     /// The whole URI.
@@ -81,13 +75,10 @@ impl FromStr for Address {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.split_once("://") {
-            Some((scheme, rest)) if !scheme.is_empty() && !rest.is_empty() => Ok(Self {
-                text: text.into(),
-                scheme_len: scheme.len(),
-            }),
-            _ => Err(AddressError {
-                text: text.to_owned(),
-            }),
+            Some((scheme, rest)) if !scheme.is_empty() && !rest.is_empty() => {
+                Ok(Self { text: text.into(), scheme_len: scheme.len() })
+            }
+            _ => Err(AddressError { text: text.to_owned() }),
         }
     }
 }

@@ -11,10 +11,7 @@ pub struct MessageId(Uuid);
 
 impl MessageId {
     /// A new id, ordered by time.
-    #[expect(
-        clippy::new_without_default,
-        reason = "a default id would be a random one"
-    )]
+    #[expect(clippy::new_without_default, reason = "a default id would be a random one")]
     pub fn new() -> Self {
         Self(Uuid::now_v7())
     }
@@ -25,10 +22,7 @@ impl MessageId {
     /// the repeats.
     #[must_use]
     pub fn derived(self, handler: &str, ordinal: usize) -> Self {
-        Self(Uuid::new_v5(
-            &self.0,
-            format!("{handler}#{ordinal}").as_bytes(),
-        ))
+        Self(Uuid::new_v5(&self.0, format!("{handler}#{ordinal}").as_bytes()))
     }
 
     /// The id of the message of this type with this business key, the same in every process.

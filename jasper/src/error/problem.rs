@@ -39,7 +39,8 @@ pub enum Problem {
     /// Two handlers of one message have the same name, so that stored messages could not be told
     /// apart.
     #[error(
-        "two handlers of `{message_type}` are named `{name}`, at {first_at} and at {second_at}; rename one"
+        "two handlers of `{message_type}` are named `{name}`, at {first_at} and at {second_at}; \
+         rename one"
     )]
     DuplicateHandler {
         /// The message.
@@ -76,7 +77,8 @@ pub enum Problem {
     },
     /// No transport of this build serves the scheme.
     #[error(
-        "the endpoint `{endpoint}` is at `{address}`, and this build has no transport for it; supported: local"
+        "the endpoint `{endpoint}` is at `{address}`, and this build has no transport for it; \
+         supported: local"
     )]
     NoTransport {
         /// The endpoint's name, or the address where there is no name.
@@ -129,7 +131,8 @@ pub enum Problem {
     },
     /// Two handlers of one queue ask for different concurrency.
     #[error(
-        "the handlers at {first_at} and {second_at} give the queue `{queue}` different concurrency; \
+        "the handlers at {first_at} and {second_at} give the queue `{queue}` different \
+         concurrency; \
          say it in one place"
     )]
     ConcurrencyConflict {

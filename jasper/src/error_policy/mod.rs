@@ -27,11 +27,8 @@ pub enum Verdict {
 const QUICK_RETRIES: u32 = 3;
 
 /// Delays after the quick retries where nothing else is said.
-const DELAYS: [Duration; 3] = [
-    Duration::from_secs(10),
-    Duration::from_secs(60),
-    Duration::from_secs(300),
-];
+const DELAYS: [Duration; 3] =
+    [Duration::from_secs(10), Duration::from_secs(60), Duration::from_secs(300)];
 
 impl Default for ErrorPolicy {
     /// Seven attempts: three retries at once, then after 10 s, 1 min and 5 min.
@@ -48,28 +45,21 @@ impl ErrorPolicy {
     pub fn of(attempts: Option<u32>, delays: Option<&[Duration]>) -> Self {
         match (attempts, delays) {
             (None, delays) => Self::quick_then(delays.unwrap_or(&DELAYS).to_vec()),
-            (Some(attempts), Some(delays)) => Self {
-                attempts: attempts.max(1),
-                delays: delays.to_vec(),
-            },
+            (Some(attempts), Some(delays)) => {
+                Self { attempts: attempts.max(1), delays: delays.to_vec() }
+            }
             (Some(attempts), None) => {
                 let waiting = attempts.saturating_sub(1 + QUICK_RETRIES);
                 let last = DELAYS[DELAYS.len() - 1];
                 let delays = (0..waiting as usize).map(|n| DELAYS.get(n).copied().unwrap_or(last));
-                Self {
-                    attempts: attempts.max(1),
-                    delays: delays.collect(),
-                }
+                Self { attempts: attempts.max(1), delays: delays.collect() }
             }
         }
     }
 
     fn quick_then(delays: Vec<Duration>) -> Self {
         let waiting = u32::try_from(delays.len()).unwrap_or(u32::MAX);
-        Self {
-            attempts: waiting.saturating_add(1 + QUICK_RETRIES),
-            delays,
-        }
+        Self { attempts: waiting.saturating_add(1 + QUICK_RETRIES), delays }
     }
 
     /// The most attempts, the first included.
@@ -102,10 +92,7 @@ mod tests {
     fn the_default_retries_three_times_at_once_then_waits_three_times_then_gives_up() {
         let [a, b, c] = DELAYS.map(Verdict::RetryAfter);
         let now = Verdict::RetryNow;
-        assert_eq!(
-            verdicts(&ErrorPolicy::default()),
-            [now, now, now, a, b, c, Verdict::GiveUp]
-        );
+        assert_eq!(verdicts(&ErrorPolicy::default()), [now, now, now, a, b, c, Verdict::GiveUp]);
     }
 
     #[test]
@@ -119,11 +106,7 @@ mod tests {
         let policy = ErrorPolicy::of(Some(3), Some(&[second]));
         assert_eq!(
             verdicts(&policy),
-            [
-                Verdict::RetryNow,
-                Verdict::RetryAfter(second),
-                Verdict::GiveUp
-            ]
+            [Verdict::RetryNow, Verdict::RetryAfter(second), Verdict::GiveUp]
         );
     }
 

@@ -16,8 +16,8 @@ use crate::routing::Reaches;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be returned from a handler",
     label = "neither a message nor a `Reply`",
-    note = "return `()`, a type that derives `Command` or `Event`, or `Option`, `Vec`, `Result` or a \
-            tuple of such",
+    note = "return `()`, a type that derives `Command` or `Event`, or `Option`, `Vec`, `Result` or \
+            a tuple of such",
     note = "to answer `bus.invoke(…)`, return `Reply(value)`, alone or as the first of a tuple"
 )]
 pub trait Cascade<Proof> {
@@ -69,8 +69,7 @@ where
     type Reply = ();
 
     fn collect(self, cascades: &mut Cascades<'_>) -> Result<(), HandlerError> {
-        self.into_iter()
-            .try_for_each(|value| value.collect(cascades))
+        self.into_iter().try_for_each(|value| value.collect(cascades))
     }
 }
 
@@ -82,8 +81,7 @@ where
     type Reply = T::Reply;
 
     fn collect(self, cascades: &mut Cascades<'_>) -> Result<Self::Reply, HandlerError> {
-        self.map_err(IntoHandlerError::into_handler_error)?
-            .collect(cascades)
+        self.map_err(IntoHandlerError::into_handler_error)?.collect(cascades)
     }
 }
 
@@ -182,26 +180,17 @@ where
 pub trait MessageExt: Message + Sized {
     /// To be handled after this delay.
     fn delayed(self, delay: Duration) -> Delayed<Self> {
-        Delayed {
-            message: self,
-            delay,
-        }
+        Delayed { message: self, delay }
     }
 
     /// To this endpoint name or address.
     fn to(self, endpoint: impl Into<String>) -> To<Self> {
-        To {
-            message: self,
-            endpoint: endpoint.into(),
-        }
+        To { message: self, endpoint: endpoint.into() }
     }
 
     /// With these options.
     fn with(self, options: DeliveryOptions) -> With<Self> {
-        With {
-            message: self,
-            options,
-        }
+        With { message: self, options }
     }
 }
 

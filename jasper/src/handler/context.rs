@@ -248,15 +248,14 @@ impl<'run> HandlerContext<'run> {
     /// The store has connections of another type, or the run is not in a transaction. The check at
     /// start finds both.
     pub fn connection<C: Connection>(&mut self) -> Result<&mut C, HandlerError> {
-        self.connection
-            .as_deref_mut()
-            .and_then(|connection| connection.downcast_mut())
-            .ok_or_else(|| {
+        self.connection.as_deref_mut().and_then(|connection| connection.downcast_mut()).ok_or_else(
+            || {
                 HandlerError::new(format!(
                     "this run has no transaction with a `{}`",
                     type_name::<C>()
                 ))
-            })
+            },
+        )
     }
 
     /// The messages that the handler returned.
@@ -267,8 +266,6 @@ impl<'run> HandlerContext<'run> {
 
 impl fmt::Debug for HandlerContext<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HandlerContext")
-            .field("cause", &self.cause())
-            .finish_non_exhaustive()
+        f.debug_struct("HandlerContext").field("cause", &self.cause()).finish_non_exhaustive()
     }
 }

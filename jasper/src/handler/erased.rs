@@ -16,10 +16,7 @@ pub fn run<'a, H: Handler>(
     async move {
         let message: H::Message =
             codec::decode(codec, &envelope.payload).map_err(RunError::Undecodable)?;
-        H::call(message, cx)
-            .await
-            .map(drop)
-            .map_err(RunError::Failed)
+        H::call(message, cx).await.map(drop).map_err(RunError::Failed)
     }
     .boxed()
 }

@@ -17,19 +17,12 @@ pub struct HandlerError {
 impl HandlerError {
     /// A failure in words, worth another try.
     pub fn new(message: impl Into<String>) -> Self {
-        Self {
-            source: message.into().into(),
-            type_name: "message",
-            terminal: false,
-        }
+        Self { source: message.into().into(), type_name: "message", terminal: false }
     }
 
     /// A failure that no further try can mend: the message becomes a dead letter at once.
     pub fn terminal(error: impl IntoHandlerError) -> Self {
-        Self {
-            terminal: true,
-            ..error.into_handler_error()
-        }
+        Self { terminal: true, ..error.into_handler_error() }
     }
 
     /// Whether a further try is of no use.
@@ -73,11 +66,7 @@ impl fmt::Display for HandlerError {
 
 impl<E: Error + Send + Sync + 'static> From<E> for HandlerError {
     fn from(error: E) -> Self {
-        Self {
-            source: Box::new(error),
-            type_name: type_name::<E>(),
-            terminal: false,
-        }
+        Self { source: Box::new(error), type_name: type_name::<E>(), terminal: false }
     }
 }
 
@@ -85,7 +74,8 @@ impl<E: Error + Send + Sync + 'static> From<E> for HandlerError {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the error of a handler",
     label = "not an error type",
-    note = "implement `std::error::Error` for it (`thiserror` does), or return `jasper::HandlerError`",
+    note = "implement `std::error::Error` for it (`thiserror` does), or return \
+            `jasper::HandlerError`",
     note = "`HandlerError::new(\"…\")` makes one out of words"
 )]
 pub trait IntoHandlerError {

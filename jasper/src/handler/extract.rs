@@ -13,7 +13,8 @@ use crate::envelope::Envelope;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an argument of a handler",
     label = "jasper does not know how to supply this",
-    note = "after the message, a handler takes `State<T>`, `Envelope`, `Bus` or `CancellationToken` by value, and a \
+    note = "after the message, a handler takes `State<T>`, `Envelope`, `Bus` or \
+            `CancellationToken` by value, and a \
             `#[durable]` handler `&mut` the store's connection",
     note = "for a value of your own, register it with `.state(value)` and take `State<{Self}>`"
 )]
@@ -73,10 +74,7 @@ impl<T: Send + Sync + 'static> FromContext for State<T> {
     }
 
     fn requirement() -> Option<StateRequirement> {
-        Some(StateRequirement {
-            type_id: TypeId::of::<T>(),
-            type_name: type_name::<T>(),
-        })
+        Some(StateRequirement { type_id: TypeId::of::<T>(), type_name: type_name::<T>() })
     }
 }
 

@@ -61,10 +61,7 @@ pub struct Cascades<'run> {
 impl<'run> Cascades<'run> {
     /// No messages yet; they will be encoded with `codec`.
     pub const fn new(codec: &'run dyn Codec) -> Self {
-        Self {
-            codec,
-            messages: Vec::new(),
-        }
+        Self { codec, messages: Vec::new() }
     }
 
     /// Adds a message.

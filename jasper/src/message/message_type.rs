@@ -18,10 +18,7 @@ impl MessageType {
     /// The type with this name and version. The name is not checked here; the derives and
     /// [`FromStr`] do.
     pub const fn new(name: &'static str, version: u16) -> Self {
-        Self {
-            name: Cow::Borrowed(name),
-            version,
-        }
+        Self { name: Cow::Borrowed(name), version }
     }
 
     /// The name without its version.
@@ -58,17 +55,12 @@ impl FromStr for MessageType {
     type Err = ParseMessageTypeError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let refused = || ParseMessageTypeError {
-            text: text.to_owned(),
-        };
+        let refused = || ParseMessageTypeError { text: text.to_owned() };
         let (name, version) = text.rsplit_once('@').ok_or_else(refused)?;
         let version = version.parse().map_err(|_| refused())?;
         if name.is_empty() {
             return Err(refused());
         }
-        Ok(Self {
-            name: Cow::Owned(name.to_owned()),
-            version,
-        })
+        Ok(Self { name: Cow::Owned(name.to_owned()), version })
     }
 }

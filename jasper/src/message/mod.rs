@@ -19,7 +19,8 @@ pub use self::registration::{MessageRegistration, SourceLocation};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a message",
     label = "does not derive `Command` or `Event`",
-    note = "derive `jasper::Command` if exactly one handler acts on it, `jasper::Event` if any number may react",
+    note = "derive `jasper::Command` if exactly one handler acts on it, `jasper::Event` if any \
+            number may react",
     note = "a message is also `Serialize` and `Deserialize`: derive those of `serde` beside it"
 )]
 pub trait Message: Serialize + DeserializeOwned + Send + 'static {

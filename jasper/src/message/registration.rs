@@ -29,13 +29,7 @@ impl MessageRegistration {
         rust_name: &'static str,
         location: SourceLocation,
     ) -> Self {
-        Self {
-            message_type,
-            kind,
-            to,
-            rust_name,
-            location,
-        }
+        Self { message_type, kind, to, rust_name, location }
     }
 }
 

@@ -12,8 +12,8 @@ use crate::message::kind::{Command, Event, Routed};
 #[diagnostic::on_unimplemented(
     message = "no handler for `{Self}` is visible here",
     label = "`{Self}` would be sent, but nothing handles it",
-    note = "annotate a function that takes `{Self}` with `#[handler]`, in this crate or in one that \
-            it uses",
+    note = "annotate a function that takes `{Self}` with `#[handler]`, in this crate or in one \
+            that it uses",
     note = "or name the endpoint that handles it: `#[command(to = \"…\")]`"
 )]
 pub trait Handled<By> {}

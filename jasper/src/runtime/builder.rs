@@ -171,16 +171,11 @@ impl Builder {
             messages()
         } else {
             let taken = |m: &&MessageRegistration| {
-                handlers
-                    .iter()
-                    .any(|h| (h.message_type)() == m.message_type)
+                handlers.iter().any(|h| (h.message_type)() == m.message_type)
             };
             messages().into_iter().filter(taken).collect()
         };
-        let checked = Checked {
-            messages: &messages,
-            handlers,
-        };
+        let checked = Checked { messages: &messages, handlers };
         let configured = Configured {
             endpoints: &self.endpoints,
             queues: &self.queues,
@@ -224,16 +219,7 @@ impl Builder {
         let core = Arc::new_cyclic(|core| {
             let mut states = self.states;
             states.insert(BusRoot::new(core.clone()));
-            Core::new(
-                self.settings,
-                codec,
-                states,
-                routes,
-                queues,
-                self.store,
-                owner,
-                wake,
-            )
+            Core::new(self.settings, codec, states, routes, queues, self.store, owner, wake)
         });
         Ok((core, receivers))
     }
@@ -251,10 +237,7 @@ impl Builder {
         let entries = routes.handlers().filter(|e| e.registration.queue == name);
         Queue::new(
             entries.map(|entry| entry.address.clone()).collect(),
-            options
-                .concurrency
-                .or(said)
-                .unwrap_or(self.settings.concurrency),
+            options.concurrency.or(said).unwrap_or(self.settings.concurrency),
             options.capacity.unwrap_or(self.settings.queue_capacity),
             Arc::clone(wake),
         )
@@ -263,9 +246,7 @@ impl Builder {
 
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder")
-            .field("settings", &self.settings)
-            .finish_non_exhaustive()
+        f.debug_struct("Builder").field("settings", &self.settings).finish_non_exhaustive()
     }
 }
 
@@ -322,9 +303,6 @@ fn spawn_tasks(core: &Arc<Core>, receivers: Receivers) {
 pub(crate) fn check_declarations() -> Vec<crate::error::Problem> {
     let handlers = Builder::new().registrations();
     let messages = messages();
-    let checked = Checked {
-        messages: &messages,
-        handlers: &handlers,
-    };
+    let checked = Checked { messages: &messages, handlers: &handlers };
     checked.declarations()
 }

@@ -74,8 +74,10 @@ impl Bus {
     /// The handler failed, panicked or took too long; or the store did.
     ///
     /// # Cancel safety
-    /// Dropped before it returns, the handler is dropped where it awaits; its transaction is rolled back.
-    // Not an `async fn`: its future would carry the bounds, and a command without a handler be reported three times.
+    /// Dropped before it returns, the handler is dropped where it awaits; its transaction is rolled
+    /// back.
+    // Not an `async fn`: its future would carry the bounds, and a command without a handler be
+    // reported three times.
     pub fn invoke<M, OneHandler>(&self, message: M) -> BoxFuture<'_, Result<M::Reply, InvokeError>>
     where
         M: Message,

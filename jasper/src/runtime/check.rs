@@ -53,11 +53,7 @@ impl Checked<'_> {
                 None => (handler.location, handler.location),
             };
             if handler.kind != MessageKind::Event && !others.is_empty() {
-                problems.push(Problem::TwoHandlers {
-                    message_type,
-                    first_at,
-                    second_at,
-                });
+                problems.push(Problem::TwoHandlers { message_type, first_at, second_at });
             } else if let Some(same) = others.iter().find(|other| other.name == handler.name) {
                 problems.push(Problem::DuplicateHandler {
                     message_type,
@@ -149,10 +145,8 @@ impl Configured<'_> {
         let Some(queue) = address.queue() else {
             // A configured endpoint is reported once, by `endpoints`.
             if !self.endpoints.contains_key(to) {
-                problems.push(Problem::NoTransport {
-                    endpoint: to.to_owned(),
-                    address: to.to_owned(),
-                });
+                problems
+                    .push(Problem::NoTransport { endpoint: to.to_owned(), address: to.to_owned() });
             }
             return;
         };
@@ -192,10 +186,7 @@ impl Configured<'_> {
         }
         let Some(store) = self.store else {
             problems.push(Problem::NoStore {
-                what: format!(
-                    "the durable handler `{}` ({})",
-                    handler.name, handler.location
-                ),
+                what: format!("the durable handler `{}` ({})", handler.name, handler.location),
             });
             return;
         };
@@ -221,25 +212,15 @@ impl Configured<'_> {
                 let mut known: Vec<_> = handlers.iter().map(|handler| handler.queue).collect();
                 known.sort_unstable();
                 known.dedup();
-                problems.push(Problem::UnknownQueue {
-                    queue: queue.clone(),
-                    known: known.join(", "),
-                });
+                problems
+                    .push(Problem::UnknownQueue { queue: queue.clone(), known: known.join(", ") });
             }
             if options.mode == QueueMode::Durable && self.store.is_none() {
-                problems.push(Problem::NoStore {
-                    what: format!("the durable queue `{queue}`"),
-                });
+                problems.push(Problem::NoStore { what: format!("the durable queue `{queue}`") });
             }
-            let numbers = [
-                ("concurrency", options.concurrency),
-                ("capacity", options.capacity),
-            ];
+            let numbers = [("concurrency", options.concurrency), ("capacity", options.capacity)];
             for (what, _) in numbers.into_iter().filter(|(_, n)| *n == Some(0)) {
-                problems.push(Problem::Zero {
-                    queue: queue.clone(),
-                    what,
-                });
+                problems.push(Problem::Zero { queue: queue.clone(), what });
             }
         }
     }

@@ -66,10 +66,7 @@ impl Batch {
 impl Core {
     pub(crate) fn encode<M: Message>(&self, message: &M) -> Result<OutgoingMessage, SendError> {
         let encoded = OutgoingMessage::encode(message, DeliveryOptions::new(), &*self.codec);
-        encoded.map_err(|source| SendError::Encode {
-            message_type: M::TYPE,
-            source,
-        })
+        encoded.map_err(|source| SendError::Encode { message_type: M::TYPE, source })
     }
 
     /// Finds handlers and places for messages. `in_transaction`: they are stored with their
@@ -87,11 +84,7 @@ impl Core {
                 let mut envelope = template.clone();
                 envelope.destination = entry.address.clone();
                 let place = self.place(&mut envelope, entry, in_transaction)?;
-                batch.parcels.push(Parcel {
-                    envelope,
-                    entry: Arc::clone(entry),
-                    place,
-                });
+                batch.parcels.push(Parcel { envelope, entry: Arc::clone(entry), place });
             }
         }
         Ok(batch)
@@ -229,9 +222,7 @@ impl Core {
         }
         if let Some(key) = &options.deduplication_id {
             if self.store.is_none() {
-                return Err(SendError::NeedsStore {
-                    what: "a deduplication key",
-                });
+                return Err(SendError::NeedsStore { what: "a deduplication key" });
             }
             let message_type = message.message_type.to_string();
             envelope.id = MessageId::of_deduplication_id(&message_type, key);

@@ -28,11 +28,7 @@ impl<'tx> Enlisted<'tx> {
         cause: Option<Arc<Cause>>,
         connection: &'tx mut (dyn Any + Send),
     ) -> Self {
-        Self {
-            core,
-            cause,
-            connection,
-        }
+        Self { core, cause, connection }
     }
 
     /// Sends a command when the transaction commits.
@@ -81,9 +77,7 @@ impl<'tx> Enlisted<'tx> {
 
     async fn write(&mut self, message: OutgoingMessage) -> Result<Sent, SendError> {
         let Some(store) = self.core.store.clone() else {
-            return Err(SendError::NeedsStore {
-                what: "`bus.enlist`",
-            });
+            return Err(SendError::NeedsStore { what: "`bus.enlist`" });
         };
         let cause = self.cause.as_deref();
         let rows = self.core.prepare_unowned(message, cause)?;

@@ -122,7 +122,8 @@ impl Run<'_> {
         match outcome {
             Ok(returned) => messages.extend(returned),
             Err(failure) => {
-                // Where the store has lost the transaction, the handler only saw what that did to it.
+                // Where the store has lost the transaction, the handler only saw what that did to
+                // it.
                 roll_back(self.core, transaction).await?;
                 return Err(failure);
             }
@@ -166,11 +167,7 @@ impl Run<'_> {
             Backing::Stored { owner, .. } => Some(Ownership::of(self.envelope, owner)),
             Backing::Memory => None,
         };
-        let completion = Completion {
-            handled,
-            incoming: batch.rows(),
-            outgoing: Vec::new(),
-        };
+        let completion = Completion { handled, incoming: batch.rows(), outgoing: Vec::new() };
         *self.permit = None;
         let commit = transaction.commit(completion);
         let committed = self.core.call("commit", commit).await?;

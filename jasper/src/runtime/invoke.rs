@@ -28,15 +28,11 @@ pub(super) async fn invoke<H: Handler>(
         return plain::<H>(core, parent, message).await;
     }
     if parent.is_some_and(Cause::is_in_transaction) {
-        return Err(InvokeError::InsideTransaction {
-            handler: registration.name,
-        });
+        return Err(InvokeError::InsideTransaction { handler: registration.name });
     }
     match core.store.as_deref() {
         Some(store) => in_transaction::<H>(core, store, parent, message).await,
-        None => Err(InvokeError::Send(SendError::NeedsStore {
-            what: "a durable handler",
-        })),
+        None => Err(InvokeError::Send(SendError::NeedsStore { what: "a durable handler" })),
     }
 }
 
@@ -79,10 +75,7 @@ async fn in_transaction<H: Handler>(
             return Err(error);
         }
     };
-    let completion = Completion {
-        incoming: batch.rows(),
-        ..Completion::default()
-    };
+    let completion = Completion { incoming: batch.rows(), ..Completion::default() };
     let committed = core.call("commit", transaction.commit(completion)).await?;
     core.hand_over(batch, &committed.incoming);
     Ok(reply)
@@ -99,9 +92,7 @@ async fn body<H: Handler>(
     let mut cx =
         HandlerContext::invoked(&envelope, &core.states, &core.ending, cause, &*core.codec)
             .with_connection(connection);
-    let limit = registration
-        .timeout
-        .unwrap_or(core.settings.handler_timeout);
+    let limit = registration.timeout.unwrap_or(core.settings.handler_timeout);
     let run = H::call(message, &mut cx);
     let reply = match guarded(run, limit, &core.ending).await {
         Ok(result) => result.map_err(InvokeError::Failed)?,

@@ -86,7 +86,8 @@ impl Jasper {
             if counts.incoming == 0 && self.core.activity.count() == 0 {
                 return Ok(());
             }
-            // What the store still holds comes into memory with the pager's next round, or is with another node.
+            // What the store still holds comes into memory with the pager's next round, or is with
+            // another node.
             self.core.pager.notify_one();
             if rounds.changed().await.is_err() {
                 return Ok(());

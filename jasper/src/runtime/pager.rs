@@ -133,12 +133,7 @@ impl Pager {
         except: bool,
         limit: usize,
     ) -> Result<Vec<Claimed>, StoreError> {
-        let request = ClaimRequest {
-            owner: self.core.owner(),
-            destinations,
-            except,
-            limit,
-        };
+        let request = ClaimRequest { owner: self.core.owner(), destinations, except, limit };
         let claim = self.store.inbox().claim(request);
         self.core.call("claim", claim).await
     }
@@ -167,26 +162,14 @@ impl Pager {
         let (Some(entry), Ok(envelope)) = (known.cloned(), claimed.envelope.clone()) else {
             return self.bury_invalid(claimed).await;
         };
-        let backing = Backing::Stored {
-            owner: claimed.ownership.owner,
-            counted: claimed.first_attempt,
-        };
-        self.core.enqueue(Delivery {
-            envelope,
-            entry,
-            backing,
-            slot,
-            active: None,
-        });
+        let backing =
+            Backing::Stored { owner: claimed.ownership.owner, counted: claimed.first_attempt };
+        self.core.enqueue(Delivery { envelope, entry, backing, slot, active: None });
     }
 
     async fn bury_invalid(&self, claimed: Claimed) {
         let (reason, message_type, error_message) = match &claimed.envelope {
-            Err(error) => (
-                DeadLetterReason::Undecodable,
-                String::new(),
-                error.to_string(),
-            ),
+            Err(error) => (DeadLetterReason::Undecodable, String::new(), error.to_string()),
             Ok(envelope) => (
                 DeadLetterReason::UnknownType,
                 envelope.message_type.to_string(),

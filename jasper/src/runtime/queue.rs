@@ -74,10 +74,7 @@ impl Queue {
     /// Room for one message, if there is any now.
     pub(crate) fn try_reserve(self: &Arc<Self>) -> Option<Slot> {
         self.slots.try_acquire().ok()?.forget();
-        Some(Slot {
-            queue: Arc::clone(self),
-            counted: true,
-        })
+        Some(Slot { queue: Arc::clone(self), counted: true })
     }
 
     /// Waits until there is room for one message, without taking it.
@@ -88,19 +85,14 @@ impl Queue {
 
     /// Room for at most `limit` messages.
     pub(crate) fn reserve_up_to(self: &Arc<Self>, limit: usize) -> Vec<Slot> {
-        std::iter::from_fn(|| self.try_reserve())
-            .take(limit)
-            .collect()
+        std::iter::from_fn(|| self.try_reserve()).take(limit).collect()
     }
 
     /// Room beyond the capacity, for a message that a running handler returns to a queue that is
     /// not stored: were the handler to wait, a full queue that feeds itself would stand still
     /// for ever.
     pub(crate) fn reserve_beyond(self: &Arc<Self>) -> Slot {
-        self.try_reserve().unwrap_or_else(|| Slot {
-            queue: Arc::clone(self),
-            counted: false,
-        })
+        self.try_reserve().unwrap_or_else(|| Slot { queue: Arc::clone(self), counted: false })
     }
 
     /// Notes that a row was stored which did not fit into memory.

@@ -60,14 +60,10 @@ impl Routes {
         endpoints: BTreeMap<String, Address>,
         settings: &Settings,
     ) -> Self {
-        let mut routes = Self {
-            endpoints,
-            ..Self::default()
-        };
+        let mut routes = Self { endpoints, ..Self::default() };
         for &registration in handlers {
-            let mode = queues
-                .get(registration.queue)
-                .map_or(QueueMode::Automatic, |options| options.mode);
+            let mode =
+                queues.get(registration.queue).map_or(QueueMode::Automatic, |options| options.mode);
             let entry = Arc::new(HandlerEntry::new(registration, mode, settings));
             let key = (entry.address.clone(), entry.message_type.clone());
             routes.by_address.insert(key, Arc::clone(&entry));
@@ -92,9 +88,7 @@ impl Routes {
         }
         let handlers = self.by_type.get(&message.message_type);
         if handlers.is_none() && message.kind == MessageKind::Command {
-            return Err(SendError::NoHandler {
-                message_type: message.message_type.clone(),
-            });
+            return Err(SendError::NoHandler { message_type: message.message_type.clone() });
         }
         Ok(handlers.into_iter().flatten().collect())
     }
@@ -108,9 +102,7 @@ impl Routes {
             .as_ref()
             .and_then(Address::queue)
             .and_then(|queue| self.on_queue(queue, message_type))
-            .ok_or_else(|| SendError::UnknownEndpoint {
-                endpoint: endpoint.to_owned(),
-            })
+            .ok_or_else(|| SendError::UnknownEndpoint { endpoint: endpoint.to_owned() })
     }
 
     /// Where an endpoint name, or an address written in its place, leads.

@@ -27,11 +27,7 @@ impl<'bus> Sending<'bus> {
         message: &M,
     ) -> Self {
         let message = core.encode(message);
-        Self {
-            core,
-            cause,
-            message,
-        }
+        Self { core, cause, message }
     }
 
     /// To be handled after this delay.

@@ -27,10 +27,7 @@ pub(super) async fn stop(core: &Arc<Core>) -> Result<(), Error> {
     let drained = tokio::time::timeout(core.settings.drain, core.activity.idle()).await;
     if drained.is_err() {
         let running = core.activity.count();
-        tracing::warn!(
-            running,
-            "the drain time-out has passed; ending what still runs"
-        );
+        tracing::warn!(running, "the drain time-out has passed; ending what still runs");
     }
     core.ending.cancel();
     core.tasks.close();

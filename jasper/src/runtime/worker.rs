@@ -32,11 +32,7 @@ impl Worker {
         delivery: Delivery,
         permit: OwnedSemaphorePermit,
     ) -> Self {
-        Self {
-            core,
-            delivery,
-            permit: Some(permit),
-        }
+        Self { core, delivery, permit: Some(permit) }
     }
 
     /// Takes the message through its attempts until it is handled, waits for a later time, is
@@ -66,14 +62,9 @@ impl Worker {
     /// Counts the coming attempt where it is not counted yet. `false`: there is none.
     async fn count_attempt(&mut self) -> bool {
         let attempts = self.delivery.envelope.attempts;
-        if let Backing::Stored {
-            counted: false,
-            owner,
-        } = self.delivery.backing
-        {
+        if let Backing::Stored { counted: false, owner } = self.delivery.backing {
             if attempts >= self.delivery.entry.policy.attempts() {
-                self.bury_as(DeadLetterReason::Exhausted, "interrupted", INTERRUPTED)
-                    .await;
+                self.bury_as(DeadLetterReason::Exhausted, "interrupted", INTERRUPTED).await;
                 return false;
             }
             let settlement = Settlement::Attempt(self.ownership(owner));
@@ -187,9 +178,7 @@ impl Worker {
             Some(owner) => {
                 let ownership = self.ownership(owner);
                 let ran = true;
-                self.core
-                    .settle(Settlement::Release { ownership, ran })
-                    .await;
+                self.core.settle(Settlement::Release { ownership, ran }).await;
             }
             None => {
                 let id = self.delivery.envelope.id;
@@ -199,8 +188,7 @@ impl Worker {
     }
 
     async fn bury(&self, reason: DeadLetterReason, failure: &Failure) -> Next {
-        self.bury_as(reason, failure.kind(), &failure.to_string())
-            .await;
+        self.bury_as(reason, failure.kind(), &failure.to_string()).await;
         Next::Done
     }
 

@@ -69,11 +69,7 @@ pub struct DeadLetterQuery {
 
 impl Default for DeadLetterQuery {
     fn default() -> Self {
-        Self {
-            reason: None,
-            message_type: None,
-            limit: 100,
-        }
+        Self { reason: None, message_type: None, limit: 100 }
     }
 }
 
@@ -93,12 +89,8 @@ pub enum DeadLetterReason {
 
 impl DeadLetterReason {
     /// All reasons.
-    pub const ALL: [Self; 4] = [
-        Self::Exhausted,
-        Self::Terminal,
-        Self::Undecodable,
-        Self::UnknownType,
-    ];
+    pub const ALL: [Self; 4] =
+        [Self::Exhausted, Self::Terminal, Self::Undecodable, Self::UnknownType];
 
     /// The name under which it is stored.
     pub const fn as_str(self) -> &'static str {

@@ -97,11 +97,7 @@ impl StoreInfo {
         connection: Option<ConnectionType>,
         durable: bool,
     ) -> Self {
-        Self {
-            name,
-            connection,
-            durable,
-        }
+        Self { name, connection, durable }
     }
 }
 

@@ -13,7 +13,8 @@ use super::{Incoming, Outgoing, Ownership, Settled, StoreError, Stored};
 #[diagnostic::on_unimplemented(
     message = "`&mut {Self}` is not a connection of any store",
     label = "no store hands this out",
-    note = "a `#[durable]` handler takes the connection of its store, such as `&mut sqlx::SqliteConnection`",
+    note = "a `#[durable]` handler takes the connection of its store, such as \
+            `&mut sqlx::SqliteConnection`",
     note = "everything else is taken by value, for example `State<T>`"
 )]
 pub trait Connection: Any + Send {}
@@ -28,10 +29,7 @@ pub struct ConnectionType {
 impl ConnectionType {
     /// The type `C`.
     pub const fn of<C: Connection>() -> Self {
-        Self {
-            id: TypeId::of::<C>,
-            name: type_name::<C>,
-        }
+        Self { id: TypeId::of::<C>, name: type_name::<C> }
     }
 
     /// Its Rust path.

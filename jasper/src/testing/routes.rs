@@ -17,9 +17,10 @@ pub fn check_routes() -> Result<(), StartupProblems> {
 
 /// Panics with all that would keep the application from starting.
 ///
-/// `assert_routes!()` looks at what the program declares: two types of one wire name, two handlers of one command,
-/// handlers of one name, conflicting concurrency. `assert_routes!(builder)` looks at the configuration too:
-/// endpoints, states, queues, the store. The store is not opened for that.
+/// `assert_routes!()` looks at what the program declares: two types of one wire name, two handlers
+/// of one command, handlers of one name, conflicting concurrency. `assert_routes!(builder)` looks
+/// at the configuration too: endpoints, states, queues, the store. The store is not opened for
+/// that.
 ///
 /// ```standalone_crate
 /// #[derive(jasper::Command, serde::Serialize, serde::Deserialize)]

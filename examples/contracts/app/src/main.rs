@@ -13,16 +13,9 @@ async fn main() -> Result<(), jasper::Error> {
     if let Ok(mut stock) = stock.0.lock() {
         stock.insert("mug".into(), 5);
     }
-    let app = Jasper::builder()
-        .service("shop")
-        .state(stock)
-        .start()
-        .await?;
+    let app = Jasper::builder().service("shop").state(stock).start().await?;
     for quantity in [3, 2, 4, 20] {
-        let reserve = Reserve {
-            sku: "mug".into(),
-            quantity,
-        };
+        let reserve = Reserve { sku: "mug".into(), quantity };
         match app.bus().invoke(reserve).await {
             Ok(left) => println!("{quantity} reserved, {} left", left.0),
             Err(error) => println!("{quantity} not reserved: {error}"),

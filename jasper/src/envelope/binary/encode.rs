@@ -11,9 +11,7 @@ use super::{VERSION, tag};
 const TYPICAL_FIELDS: usize = 320;
 
 pub(in super::super) fn encode(envelope: &Envelope) -> Bytes {
-    let mut out = Writer(BytesMut::with_capacity(
-        TYPICAL_FIELDS + envelope.payload.len(),
-    ));
+    let mut out = Writer(BytesMut::with_capacity(TYPICAL_FIELDS + envelope.payload.len()));
     out.0.put_u8(VERSION);
     out.identity(envelope);
     out.places(envelope);

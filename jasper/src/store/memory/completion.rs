@@ -40,19 +40,11 @@ fn commit(store: &MemoryStore, completion: Completion) -> Committed {
     if let Some(handled) = &completion.handled
         && !state.handled(handled)
     {
-        return Committed {
-            settled: Settled::Fenced,
-            incoming: Vec::new(),
-            outgoing: Vec::new(),
-        };
+        return Committed { settled: Settled::Fenced, incoming: Vec::new(), outgoing: Vec::new() };
     }
     let incoming = completion.incoming.into_iter();
     let incoming = incoming.map(|row| state.insert_incoming(row)).collect();
     let outgoing = completion.outgoing.into_iter();
     let outgoing = outgoing.map(|row| state.insert_outgoing(row)).collect();
-    Committed {
-        settled: Settled::Done,
-        incoming,
-        outgoing,
-    }
+    Committed { settled: Settled::Done, incoming, outgoing }
 }

@@ -12,11 +12,8 @@ use crate::store::{DeadLetter, DeadLetterId, DeadLetterQuery, DeadLetters, Store
 impl DeadLetters for MemoryStore {
     fn list(&self, query: DeadLetterQuery) -> BoxFuture<'_, Result<Vec<DeadLetter>, StoreError>> {
         self.with(move |state| {
-            let mut rows: Vec<&BuriedRow> = state
-                .dead_letters
-                .values()
-                .filter(|row| selects(&query, &row.letter))
-                .collect();
+            let mut rows: Vec<&BuriedRow> =
+                state.dead_letters.values().filter(|row| selects(&query, &row.letter)).collect();
             rows.sort_unstable_by_key(|row| Reverse((row.letter.buried_at, row.sequence)));
             let newest = rows.into_iter().take(query.limit);
             newest.map(|row| row.letter.clone()).collect()
@@ -43,13 +40,7 @@ impl DeadLetters for MemoryStore {
     fn store(&self, letter: DeadLetter) -> BoxFuture<'_, Result<(), StoreError>> {
         self.with(move |state| {
             let buried_at = time::now();
-            state.bury(
-                DeadLetter {
-                    buried_at,
-                    ..letter
-                },
-                None,
-            );
+            state.bury(DeadLetter { buried_at, ..letter }, None);
         })
     }
 }

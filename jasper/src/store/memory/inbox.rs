@@ -15,11 +15,7 @@ use crate::store::{
 
 impl Inbox for MemoryStore {
     fn store(&self, rows: Vec<Incoming>) -> BoxFuture<'_, Result<Vec<Stored>, StoreError>> {
-        self.with(|state| {
-            rows.into_iter()
-                .map(|row| state.insert_incoming(row))
-                .collect()
-        })
+        self.with(|state| rows.into_iter().map(|row| state.insert_incoming(row)).collect())
     }
 
     fn store_within<'a>(
@@ -33,10 +29,7 @@ impl Inbox for MemoryStore {
     fn claim(&self, request: ClaimRequest) -> BoxFuture<'_, Result<Vec<Claimed>, StoreError>> {
         self.with(move |state| {
             let claimable = claimable(state, &request);
-            claimable
-                .into_iter()
-                .map(|(_age, key)| take(state, key, request.owner))
-                .collect()
+            claimable.into_iter().map(|(_age, key)| take(state, key, request.owner)).collect()
         })
     }
 
@@ -46,9 +39,7 @@ impl Inbox for MemoryStore {
     ) -> BoxFuture<'_, Result<Vec<Settled>, StoreError>> {
         self.with(move |state| {
             let settlements = settlements.into_iter();
-            settlements
-                .map(|settlement| settle(state, settlement))
-                .collect()
+            settlements.map(|settlement| settle(state, settlement)).collect()
         })
     }
 
@@ -110,10 +101,8 @@ fn claimable(state: &State, request: &ClaimRequest) -> Vec<(Age, Key)> {
 }
 
 fn take(state: &mut State, key: Key, owner: Owner) -> Claimed {
-    let row = state
-        .incoming
-        .get_mut(&key)
-        .expect("a row that was found under this lock is still there");
+    let row =
+        state.incoming.get_mut(&key).expect("a row that was found under this lock is still there");
     let first_attempt = row.attempts == 0;
     row.status = Status::Owned(owner);
     row.attempts = row.attempts.max(1);
@@ -121,16 +110,8 @@ fn take(state: &mut State, key: Key, owner: Owner) -> Claimed {
     let envelope = Envelope::from_bytes(&row.body);
     let (id, destination) = key;
     Claimed {
-        ownership: Ownership {
-            id,
-            destination,
-            owner,
-            attempts,
-        },
-        envelope: envelope.map(|envelope| Envelope {
-            attempts,
-            ..envelope
-        }),
+        ownership: Ownership { id, destination, owner, attempts },
+        envelope: envelope.map(|envelope| Envelope { attempts, ..envelope }),
         first_attempt,
     }
 }
@@ -149,12 +130,9 @@ fn settle(state: &mut State, settlement: Settlement) -> Settled {
             row.status = Status::Unowned;
             row.attempts = row.attempts.saturating_sub(u32::from(!ran));
         }
-        Settlement::Bury {
-            ownership,
-            reason,
-            error_type,
-            error_message,
-        } => bury(state, &ownership, reason, error_type, error_message),
+        Settlement::Bury { ownership, reason, error_type, error_message } => {
+            bury(state, &ownership, reason, error_type, error_message);
+        }
     }
     Settled::Done
 }
@@ -170,10 +148,7 @@ fn bury(
         return;
     };
     let letter = DeadLetter {
-        id: DeadLetterId {
-            id: by.id,
-            destination: by.destination.clone(),
-        },
+        id: DeadLetterId { id: by.id, destination: by.destination.clone() },
         reason,
         message_type: row.message_type,
         error_type,

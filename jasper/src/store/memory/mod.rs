@@ -70,9 +70,7 @@ impl MessageStore for MemoryStore {
         _label: &'static str,
     ) -> BoxFuture<'_, Result<Box<dyn StoreTransaction>, StoreError>> {
         let transaction = MemoryTransaction::new(self.clone());
-        Box::pin(ready(
-            Ok(Box::new(transaction) as Box<dyn StoreTransaction>),
-        ))
+        Box::pin(ready(Ok(Box::new(transaction) as Box<dyn StoreTransaction>)))
     }
 
     fn inbox(&self) -> &dyn Inbox {
@@ -98,8 +96,5 @@ impl MessageStore for MemoryStore {
 
 /// There is no connection that could be of this store's type.
 fn no_connection<T: Send + 'static>() -> BoxFuture<'static, Result<T, StoreError>> {
-    Box::pin(ready(Err(StoreError::WrongConnection {
-        store: NAME,
-        given: "connection",
-    })))
+    Box::pin(ready(Err(StoreError::WrongConnection { store: NAME, given: "connection" })))
 }

@@ -42,13 +42,10 @@ impl Nodes for MemoryStore {
             });
             let outgoing = state.outgoing.values().filter_map(|row| row.owner);
             // Also owners that were forgotten and wrote a row after that.
-            let forgotten = incoming
-                .chain(outgoing)
-                .filter(|owner| !state.nodes.contains_key(owner));
+            let forgotten =
+                incoming.chain(outgoing).filter(|owner| !state.nodes.contains_key(owner));
             let nodes = state.nodes.iter();
-            let over = nodes
-                .filter(|(_, until)| **until <= now)
-                .map(|(owner, _)| *owner);
+            let over = nodes.filter(|(_, until)| **until <= now).map(|(owner, _)| *owner);
             let gone: BTreeSet<Owner> = over.chain(forgotten).collect();
             gone.into_iter().collect()
         })

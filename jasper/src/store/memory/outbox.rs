@@ -12,11 +12,7 @@ use crate::store::{Outbox, Outgoing, OutgoingSettlement, Owner, Settled, StoreEr
 
 impl Outbox for MemoryStore {
     fn store(&self, rows: Vec<Outgoing>) -> BoxFuture<'_, Result<Vec<Stored>, StoreError>> {
-        self.with(|state| {
-            rows.into_iter()
-                .map(|row| state.insert_outgoing(row))
-                .collect()
-        })
+        self.with(|state| rows.into_iter().map(|row| state.insert_outgoing(row)).collect())
     }
 
     fn store_within<'a>(
@@ -43,9 +39,7 @@ impl Outbox for MemoryStore {
                 .collect();
             free.sort_unstable_by_key(|(age, _)| *age);
             free.truncate(limit);
-            free.into_iter()
-                .filter_map(|(_, key)| take(state, &key, owner))
-                .collect()
+            free.into_iter().filter_map(|(_, key)| take(state, &key, owner)).collect()
         })
     }
 
@@ -54,10 +48,7 @@ impl Outbox for MemoryStore {
         settlements: Vec<OutgoingSettlement>,
     ) -> BoxFuture<'_, Result<Vec<Settled>, StoreError>> {
         self.with(move |state| {
-            settlements
-                .iter()
-                .map(|settlement| settle(state, settlement))
-                .collect()
+            settlements.iter().map(|settlement| settle(state, settlement)).collect()
         })
     }
 
@@ -85,10 +76,7 @@ impl Outbox for MemoryStore {
 fn take(state: &mut State, key: &Key, owner: Owner) -> Option<Envelope> {
     let row = state.outgoing.get_mut(key)?;
     row.owner = Some(owner);
-    Some(Envelope {
-        attempts: row.attempts,
-        ..row.envelope.clone()
-    })
+    Some(Envelope { attempts: row.attempts, ..row.envelope.clone() })
 }
 
 fn settle(state: &mut State, settlement: &OutgoingSettlement) -> Settled {

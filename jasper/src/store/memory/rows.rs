@@ -69,11 +69,7 @@ impl State {
 
     pub(super) fn insert_incoming(&mut self, row: Incoming) -> Stored {
         let sequence = self.next();
-        let Incoming {
-            envelope,
-            placement,
-            keep,
-        } = row;
+        let Incoming { envelope, placement, keep } = row;
         let key = (envelope.id, envelope.destination.clone());
         let status = match placement {
             Placement::Owned(owner) => Status::Owned(owner),
@@ -151,11 +147,7 @@ impl State {
     pub(super) fn bury(&mut self, letter: DeadLetter, keep: Option<Duration>) {
         let sequence = self.next();
         let DeadLetterId { id, destination } = letter.id.clone();
-        let row = BuriedRow {
-            letter,
-            sequence,
-            keep,
-        };
+        let row = BuriedRow { letter, sequence, keep };
         self.dead_letters.insert((id, destination), row);
     }
 }

@@ -17,11 +17,7 @@ pub(super) async fn write(
     completion: Completion,
     next: Option<&'static str>,
 ) -> sqlx::Result<Committed> {
-    let Completion {
-        handled,
-        incoming,
-        outgoing,
-    } = completion;
+    let Completion { handled, incoming, outgoing } = completion;
     let mut batch = Batch::default();
     rows::push_inserts(&incoming, &mut batch)?;
     rows::push_inserts(&outgoing, &mut batch)?;
@@ -37,9 +33,7 @@ pub(super) async fn write(
     let mut ran = batch.run(connection).await?.into_iter();
     let incoming = rows::stored(&incoming, &mut ran)?;
     let outgoing = rows::stored(&outgoing, &mut ran)?;
-    let ended = ran
-        .take(settlement::HANDLED_STATEMENTS)
-        .any(|ran| ran.changes > 0);
+    let ended = ran.take(settlement::HANDLED_STATEMENTS).any(|ran| ran.changes > 0);
     if handled.is_some() && !ended {
         return Ok(Committed {
             settled: Settled::Fenced,
@@ -51,9 +45,5 @@ pub(super) async fn write(
 }
 
 fn done(incoming: Vec<Stored>, outgoing: Vec<Stored>) -> Committed {
-    Committed {
-        settled: Settled::Done,
-        incoming,
-        outgoing,
-    }
+    Committed { settled: Settled::Done, incoming, outgoing }
 }

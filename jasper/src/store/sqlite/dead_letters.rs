@@ -65,10 +65,7 @@ impl DeadLetters for SqliteStore {
 fn letter(row: &SqliteRow) -> sqlx::Result<DeadLetter> {
     let reason: &str = row.try_get(2)?;
     Ok(DeadLetter {
-        id: DeadLetterId {
-            id: rows::message_id(row, 0)?,
-            destination: rows::address(row, 1)?,
-        },
+        id: DeadLetterId { id: rows::message_id(row, 0)?, destination: rows::address(row, 1)? },
         reason: DeadLetterReason::from_name(reason).ok_or_else(|| {
             sqlx::Error::Decode(format!("`{reason}` is no reason that this build knows").into())
         })?,

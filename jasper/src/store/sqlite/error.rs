@@ -70,18 +70,13 @@ impl Place {
         match cause {
             StoreError::Full { .. } => StoreError::Full { place },
             StoreError::ReadOnly { .. } => StoreError::ReadOnly { place },
-            StoreError::NotADatabase { detail, .. } => StoreError::NotADatabase {
-                place,
-                detail: detail.clone(),
-            },
-            StoreError::Unreachable { detail, .. } => StoreError::Unreachable {
-                place,
-                detail: detail.clone(),
-            },
-            StoreError::Busy { detail, .. } => StoreError::Busy {
-                place,
-                detail: detail.clone(),
-            },
+            StoreError::NotADatabase { detail, .. } => {
+                StoreError::NotADatabase { place, detail: detail.clone() }
+            }
+            StoreError::Unreachable { detail, .. } => {
+                StoreError::Unreachable { place, detail: detail.clone() }
+            }
+            StoreError::Busy { detail, .. } => StoreError::Busy { place, detail: detail.clone() },
             cause => StoreError::Busy {
                 place,
                 detail: format!("a transaction shared by several messages was undone: {cause}"),

@@ -94,8 +94,7 @@ impl Inbox for SqliteStore {
         Box::pin(async move {
             let due: Result<Option<i64>, _> =
                 sqlx::query_scalar(NEXT_DUE).fetch_one(self.pool()).await;
-            due.map(|due| due.map(from_micros))
-                .map_err(|error| self.error(error))
+            due.map(|due| due.map(from_micros)).map_err(|error| self.error(error))
         })
     }
 
@@ -109,13 +108,7 @@ struct Claim(ClaimRequest);
 /// The query of a claim with so many destinations.
 pub(super) fn claim_sql(destinations: usize) -> String {
     let places = vec!["?"; destinations].join(", ");
-    let parts = [
-        CLAIMABLE_UNOWNED,
-        &places,
-        CLAIMABLE_DUE,
-        &places,
-        CLAIMABLE_OLDEST,
-    ];
+    let parts = [CLAIMABLE_UNOWNED, &places, CLAIMABLE_DUE, &places, CLAIMABLE_OLDEST];
     parts.concat()
 }
 
@@ -158,10 +151,8 @@ impl Write for Claim {
                     owner: self.0.owner,
                     attempts,
                 },
-                envelope: Envelope::from_bytes(&rows::bytes(row, 4)?).map(|envelope| Envelope {
-                    attempts,
-                    ..envelope
-                }),
+                envelope: Envelope::from_bytes(&rows::bytes(row, 4)?)
+                    .map(|envelope| Envelope { attempts, ..envelope }),
                 first_attempt: before == 0,
             });
         }

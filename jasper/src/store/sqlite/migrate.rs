@@ -9,11 +9,8 @@ use crate::store::StoreError;
 /// Apart from `_sqlx_migrations`, which belongs to the user.
 const TABLE: &str = "jasper_migrations";
 
-const MIGRATIONS: [(i64, &str, &str); 1] = [(
-    1,
-    "create tables",
-    include_str!("../../../migrations/sqlite/0001_create_tables.sql"),
-)];
+const MIGRATIONS: [(i64, &str, &str); 1] =
+    [(1, "create tables", include_str!("../../../migrations/sqlite/0001_create_tables.sql"))];
 
 const HAS_VERSIONS: &str =
     "select count(*) from sqlite_schema where type = 'table' and name = 'jasper_migrations'";
@@ -28,10 +25,7 @@ pub(super) async fn upgrade(
     place: &Place,
 ) -> Result<(), StoreError> {
     let said = |error| place.error(error);
-    let mut transaction = connection
-        .begin_with("begin immediate")
-        .await
-        .map_err(said)?;
+    let mut transaction = connection.begin_with("begin immediate").await.map_err(said)?;
     refuse_newer(&mut transaction, place).await?;
     // `run` would do, but the compiler cannot tell that its future may move between threads.
     let migrated = migrator().run_direct(None, &mut *transaction, false).await;
@@ -41,34 +35,22 @@ pub(super) async fn upgrade(
 
 async fn refuse_newer(connection: &mut SqliteConnection, place: &Place) -> Result<(), StoreError> {
     let said = |error| place.error(error);
-    let tables: i64 = sqlx::query_scalar(HAS_VERSIONS)
-        .fetch_one(&mut *connection)
-        .await
-        .map_err(said)?;
+    let tables: i64 =
+        sqlx::query_scalar(HAS_VERSIONS).fetch_one(&mut *connection).await.map_err(said)?;
     if tables == 0 {
         return Ok(());
     }
-    let found: i64 = sqlx::query_scalar(NEWEST_VERSION)
-        .fetch_one(connection)
-        .await
-        .map_err(said)?;
+    let found: i64 =
+        sqlx::query_scalar(NEWEST_VERSION).fetch_one(connection).await.map_err(said)?;
     let known = newest_known();
     if found > known {
-        return Err(StoreError::NewerSchema {
-            place: place.name(),
-            found,
-            known,
-        });
+        return Err(StoreError::NewerSchema { place: place.name(), found, known });
     }
     Ok(())
 }
 
 fn newest_known() -> i64 {
-    MIGRATIONS
-        .iter()
-        .map(|(version, ..)| *version)
-        .max()
-        .unwrap_or(0)
+    MIGRATIONS.iter().map(|(version, ..)| *version).max().unwrap_or(0)
 }
 
 fn migrator() -> Migrator {

@@ -105,9 +105,7 @@ impl SqliteStore {
         let connector = Connector::new(writing, place.clone());
         let mut session = connector.connect().await?;
         session.check(&place).await?;
-        let pool = SqlitePoolOptions::new()
-            .max_connections(POOL_SIZE)
-            .connect_lazy_with(options);
+        let pool = SqlitePoolOptions::new().max_connections(POOL_SIZE).connect_lazy_with(options);
         Ok(Self {
             shared: Arc::new(Shared {
                 writer: Writer::start(connector, session),
@@ -144,9 +142,7 @@ impl SqliteStore {
 
 impl fmt::Debug for SqliteStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SqliteStore")
-            .field("path", &self.place().path())
-            .finish_non_exhaustive()
+        f.debug_struct("SqliteStore").field("path", &self.place().path()).finish_non_exhaustive()
     }
 }
 
@@ -189,8 +185,7 @@ impl MessageStore for SqliteStore {
 
 /// The connection that a user gave, if it is one of ours.
 fn connection_of(given: &mut (dyn Any + Send)) -> Result<&mut SqliteConnection, StoreError> {
-    given.downcast_mut().ok_or(StoreError::WrongConnection {
-        store: "sqlite",
-        given: "connection of another type",
-    })
+    given
+        .downcast_mut()
+        .ok_or(StoreError::WrongConnection { store: "sqlite", given: "connection of another type" })
 }

@@ -51,11 +51,7 @@ where owner is not null and not exists (select 1 from jasper_nodes where node = 
 impl Nodes for SqliteStore {
     fn join(&self, name: &str, lease: Duration) -> BoxFuture<'_, Result<NodeLease, StoreError>> {
         let (name, presence) = (name.to_owned(), self.presence());
-        Box::pin(self.writer().write(Join {
-            name,
-            lease,
-            presence,
-        }))
+        Box::pin(self.writer().write(Join { name, lease, presence }))
     }
 
     fn renew(&self, owner: Owner, lease: Duration) -> BoxFuture<'_, Result<bool, StoreError>> {
@@ -64,10 +60,8 @@ impl Nodes for SqliteStore {
 
     fn expired(&self) -> BoxFuture<'_, Result<Vec<Owner>, StoreError>> {
         Box::pin(async move {
-            let gone = sqlx::query_scalar(EXPIRED)
-                .bind(to_micros(now()))
-                .fetch_all(self.pool())
-                .await;
+            let gone =
+                sqlx::query_scalar(EXPIRED).bind(to_micros(now())).fetch_all(self.pool()).await;
             gone.map(|gone| gone.into_iter().map(Owner::new).collect())
                 .map_err(|error| self.error(error))
         })
@@ -101,10 +95,7 @@ impl Write for Join {
         let ran = join.run(connection).await?;
         let node = ran.iter().flat_map(|ran| &ran.rows).next();
         let node: i64 = node.ok_or(sqlx::Error::RowNotFound)?.try_get(0)?;
-        Ok(NodeLease {
-            owner: Owner::new(node),
-            lease: self.lease,
-        })
+        Ok(NodeLease { owner: Owner::new(node), lease: self.lease })
     }
 }
 

@@ -84,11 +84,7 @@ impl Outbox for SqliteStore {
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<Envelope>, StoreError>> {
         let destination = destination.clone();
-        Box::pin(self.writer().write(Claim {
-            owner,
-            destination,
-            limit,
-        }))
+        Box::pin(self.writer().write(Claim { owner, destination, limit }))
     }
 
     fn settle(
@@ -133,10 +129,7 @@ impl Write for Claim {
             match Envelope::from_bytes(&rows::bytes(row, 4)?) {
                 Ok(envelope) => {
                     numbers.push(number);
-                    claimed.push(Envelope {
-                        attempts,
-                        ..envelope
-                    });
+                    claimed.push(Envelope { attempts, ..envelope });
                 }
                 Err(error) => bury(connection, number, &error).await?,
             }

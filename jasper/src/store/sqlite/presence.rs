@@ -29,10 +29,7 @@ impl Presence {
     pub(super) fn beside(database: &Path) -> Self {
         let mut path = database.as_os_str().to_owned();
         path.push("-jasper-lock");
-        Self {
-            path: path.into(),
-            held: Mutex::new(None),
-        }
+        Self { path: path.into(), held: Mutex::new(None) }
     }
 
     /// Takes the lock, alone if nobody has it, and then keeps it together with others.
@@ -45,11 +42,7 @@ impl Presence {
             // What this store has joined as before must not be taken for dead.
             return Ok(Others::Possible);
         }
-        let file = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&self.path)?;
+        let file = File::options().create(true).truncate(false).write(true).open(&self.path)?;
         let others = match file.try_lock() {
             Ok(()) => Others::None,
             Err(TryLockError::WouldBlock) => Others::Possible,

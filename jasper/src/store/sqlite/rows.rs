@@ -208,8 +208,7 @@ pub(super) fn micros(duration: Duration) -> i64 {
 
 pub(super) fn message_id(row: &SqliteRow, column: usize) -> sqlx::Result<MessageId> {
     let id = Uuid::from_slice(row.try_get(column)?);
-    id.map(MessageId::from)
-        .map_err(|error| undecodable(column, error))
+    id.map(MessageId::from).map_err(|error| undecodable(column, error))
 }
 
 pub(super) fn address(row: &SqliteRow, column: usize) -> sqlx::Result<Address> {
@@ -230,10 +229,7 @@ fn undecodable(
     column: usize,
     error: impl std::error::Error + Send + Sync + 'static,
 ) -> sqlx::Error {
-    sqlx::Error::ColumnDecode {
-        index: column.to_string(),
-        source: Box::new(error),
-    }
+    sqlx::Error::ColumnDecode { index: column.to_string(), source: Box::new(error) }
 }
 
 /// A limit as SQL takes it.

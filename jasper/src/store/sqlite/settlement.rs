@@ -46,15 +46,8 @@ where id = ? and destination = ? and owner = ? and attempts = ? and status = 'in
 
 /// What is to find its row through an index.
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] = &[
-    DELETE_HANDLED,
-    KEEP_HANDLED,
-    COUNT_ATTEMPT,
-    SCHEDULE,
-    RELEASE,
-    BURY,
-    DELETE_BURIED,
-];
+pub(super) const STATEMENTS: &[&str] =
+    &[DELETE_HANDLED, KEEP_HANDLED, COUNT_ATTEMPT, SCHEDULE, RELEASE, BURY, DELETE_BURIED];
 
 /// [`Inbox::settle`](crate::store::Inbox::settle).
 pub(super) struct Settle(pub(super) Vec<Settlement>);
@@ -108,12 +101,7 @@ fn push(settlement: &Settlement, batch: &mut Batch) -> sqlx::Result<()> {
             batch.bind(i64::from(!ran))?;
             bind_ownership(ownership, batch)
         }
-        Settlement::Bury {
-            ownership,
-            reason,
-            error_type,
-            error_message,
-        } => {
+        Settlement::Bury { ownership, reason, error_type, error_message } => {
             batch.push(BURY);
             batch.bind(reason.as_str())?;
             batch.bind(error_type.as_str())?;

@@ -31,13 +31,7 @@ pub async fn a_new_store_is_empty<F: StoreFixture>(fixture: &F) {
 pub async fn rows_are_counted_by_state<F: StoreFixture>(fixture: &F) {
     let subject = Subject::of(fixture).await;
     fill(&subject, subject.join().await).await;
-    let expected = Counts {
-        incoming: 3,
-        scheduled: 1,
-        handled: 2,
-        outgoing: 2,
-        dead_letters: 1,
-    };
+    let expected = Counts { incoming: 3, scheduled: 1, handled: 2, outgoing: 2, dead_letters: 1 };
     assert_eq!(subject.counts().await, expected);
 }
 
@@ -46,12 +40,7 @@ pub async fn to_clear_empties_the_store_and_keeps_nodes<F: StoreFixture>(fixture
     let subject = Subject::of(fixture).await;
     let owner = subject.join().await;
     fill(&subject, owner).await;
-    subject
-        .store
-        .admin()
-        .clear()
-        .await
-        .expect("the store answers");
+    subject.store.admin().clear().await.expect("the store answers");
     assert_eq!(subject.counts().await, Counts::default());
     let renewed = subject.store.nodes().renew(owner, LONG).await;
     assert!(renewed.expect("the store answers"));
@@ -78,17 +67,8 @@ pub async fn every_row_is_reachable_by_some_recovery<F: StoreFixture>(fixture: &
     send_all(&subject, recoverer).await;
     let purged = subject.store.inbox().purge_handled(100).await;
     purged.expect("the store answers");
-    let left = Counts {
-        scheduled: 1,
-        handled: 1,
-        dead_letters: 1,
-        ..Counts::default()
-    };
-    assert_eq!(
-        subject.counts().await,
-        left,
-        "what waits for its time and for a person"
-    );
+    let left = Counts { scheduled: 1, handled: 1, dead_letters: 1, ..Counts::default() };
+    assert_eq!(subject.counts().await, left, "what waits for its time and for a person");
     let next_due = subject.store.inbox().next_due().await;
     assert!(next_due.expect("the store answers").is_some());
 }
@@ -98,18 +78,10 @@ pub async fn what_is_committed_is_there_after_reopening<F: StoreFixture>(fixture
     let subject = Subject::of(fixture).await;
     fill(&subject, subject.join().await).await;
     let before = subject.counts().await;
-    let Subject {
-        fixture,
-        store,
-        guard,
-    } = subject;
+    let Subject { fixture, store, guard } = subject;
     let durable = store.info().durable;
     let reopened = fixture.reopen(store, &guard).await;
-    assert_eq!(
-        reopened.is_some(),
-        durable,
-        "a fixture reopens just if its store is durable"
-    );
+    assert_eq!(reopened.is_some(), durable, "a fixture reopens just if its store is durable");
     if let Some(store) = reopened {
         let after = store.admin().counts().await;
         assert_eq!(after.expect("the store answers"), before);
@@ -127,16 +99,10 @@ async fn fill<F: StoreFixture>(subject: &Subject<'_, F>, owner: Owner) {
     bury(subject, held).await;
     subject.store_owned(owner, None).await;
     let later = SystemTime::now() + LONG;
-    let rows = vec![
-        unowned(envelope()),
-        scheduled(envelope(), at(1)),
-        scheduled(envelope(), later),
-    ];
+    let rows =
+        vec![unowned(envelope()), scheduled(envelope(), at(1)), scheduled(envelope(), later)];
     subject.store(rows).await;
-    let outgoing = |owner| Outgoing {
-        envelope: envelope(),
-        owner,
-    };
+    let outgoing = |owner| Outgoing { envelope: envelope(), owner };
     let rows = vec![outgoing(None), outgoing(Some(owner))];
     subject.store_out(rows).await;
 }

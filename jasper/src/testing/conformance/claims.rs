@@ -24,10 +24,7 @@ pub async fn a_first_claim_counts_an_attempt_and_a_later_one_does_not<F: StoreFi
     assert!(first.first_attempt);
     assert_eq!(first.ownership.attempts, 1);
     assert_eq!(attempts(&first), 1);
-    let release = Settlement::Release {
-        ownership: first.ownership,
-        ran: true,
-    };
+    let release = Settlement::Release { ownership: first.ownership, ran: true };
     assert_eq!(subject.settle(release).await, Settled::Done);
     let second = subject.claim_one(owner).await;
     assert!(!second.first_attempt);
@@ -38,10 +35,7 @@ pub async fn a_first_claim_counts_an_attempt_and_a_later_one_does_not<F: StoreFi
 /// An envelope may come with attempts from elsewhere.
 pub async fn stored_attempts_are_kept<F: StoreFixture>(fixture: &F) {
     let subject = Subject::of(fixture).await;
-    let envelope = Envelope {
-        attempts: 7,
-        ..envelope()
-    };
+    let envelope = Envelope { attempts: 7, ..envelope() };
     subject.store_new(unowned(envelope)).await;
     let claimed = subject.claim_one(subject.join().await).await;
     assert!(!claimed.first_attempt);
@@ -68,10 +62,7 @@ pub async fn a_claim_takes_no_more_than_its_limit<F: StoreFixture>(fixture: &F) 
     let owner = subject.join().await;
     let rows = (0..5).map(|_| unowned(envelope())).collect();
     subject.store(rows).await;
-    let limited = |limit| ClaimRequest {
-        limit,
-        ..all(owner)
-    };
+    let limited = |limit| ClaimRequest { limit, ..all(owner) };
     assert_eq!(subject.claim(limited(0)).await.len(), 0);
     assert_eq!(subject.claim(limited(3)).await.len(), 3);
     assert_eq!(subject.claim(limited(3)).await.len(), 2);
@@ -81,10 +72,7 @@ pub async fn a_claim_takes_no_more_than_its_limit<F: StoreFixture>(fixture: &F) 
 /// By the time of sending, whatever the order of storing; also of rows that became due.
 pub async fn a_claim_takes_the_oldest_first<F: StoreFixture>(fixture: &F) {
     let subject = Subject::of(fixture).await;
-    let sent = |order| Envelope {
-        sent_at: at(order),
-        ..envelope()
-    };
+    let sent = |order| Envelope { sent_at: at(order), ..envelope() };
     let [first, second, third, fourth] = [sent(1), sent(2), sent(3), sent(4)];
     let rows = vec![
         unowned(fourth.clone()),
@@ -94,20 +82,14 @@ pub async fn a_claim_takes_the_oldest_first<F: StoreFixture>(fixture: &F) {
     ];
     subject.store(rows).await;
     let owner = subject.join().await;
-    let half = ClaimRequest {
-        limit: 2,
-        ..all(owner)
-    };
+    let half = ClaimRequest { limit: 2, ..all(owner) };
     let ids = |claimed: Vec<Claimed>| -> Vec<MessageId> {
         claimed.iter().map(|claimed| claimed.ownership.id).collect()
     };
     assert_eq!(ids(subject.claim_all(owner).await).len(), 4);
     let release = subject.store.inbox().release(owner, 10).await;
     assert_eq!(release.expect("the store answers"), 4);
-    assert_eq!(
-        ids(subject.claim(half.clone()).await),
-        [first.id, second.id]
-    );
+    assert_eq!(ids(subject.claim(half.clone()).await), [first.id, second.id]);
     assert_eq!(ids(subject.claim(half).await), [third.id, fourth.id]);
 }
 
@@ -118,21 +100,12 @@ pub async fn a_claim_takes_only_the_destinations_that_it_lists<F: StoreFixture>(
     for queue in ["a", "b", "c"] {
         subject.store_new(unowned(to(&local(queue)))).await;
     }
-    let request = ClaimRequest {
-        destinations: vec![local("a"), local("c")],
-        except: false,
-        ..all(owner)
-    };
+    let request =
+        ClaimRequest { destinations: vec![local("a"), local("c")], except: false, ..all(owner) };
     let claimed = subject.claim(request.clone()).await;
-    let places: HashSet<_> = claimed
-        .iter()
-        .map(|row| &row.ownership.destination)
-        .collect();
+    let places: HashSet<_> = claimed.iter().map(|row| &row.ownership.destination).collect();
     assert_eq!(places, HashSet::from([&local("a"), &local("c")]));
-    let none = ClaimRequest {
-        destinations: Vec::new(),
-        ..request
-    };
+    let none = ClaimRequest { destinations: Vec::new(), ..request };
     assert!(subject.claim(none).await.is_empty());
     assert_eq!(subject.claim_all(owner).await.len(), 1);
 }
@@ -145,10 +118,7 @@ pub async fn a_claim_leaves_the_excepted_destinations_alone<F: StoreFixture>(fix
         let due = scheduled(to(&local(queue)), at(1));
         subject.store(vec![unowned(to(&local(queue))), due]).await;
     }
-    let request = ClaimRequest {
-        destinations: vec![local("a"), local("c")],
-        ..all(owner)
-    };
+    let request = ClaimRequest { destinations: vec![local("a"), local("c")], ..all(owner) };
     let claimed = subject.claim(request).await;
     assert_eq!(claimed.len(), 2);
     for row in claimed {
@@ -202,10 +172,7 @@ pub async fn concurrent_claims_never_share_a_row<F: StoreFixture>(fixture: &F) {
     let mut requests = Vec::new();
     for _ in 0..8 {
         let owner = subject.join().await;
-        requests.extend((0..8).map(|_| ClaimRequest {
-            limit: 4,
-            ..all(owner)
-        }));
+        requests.extend((0..8).map(|_| ClaimRequest { limit: 4, ..all(owner) }));
     }
     let claims = requests.into_iter().map(|request| subject.claim(request));
     let claimed = futures_util::future::join_all(claims).await.concat();
@@ -221,10 +188,7 @@ pub async fn an_unreadable_body_is_claimed_as_an_error_and_buried_intact<F: Stor
     let subject = Subject::of(fixture).await;
     let body = Bytes::from_static(b"\xff\x00 no envelope");
     let letter = DeadLetter {
-        id: DeadLetterId {
-            id: MessageId::new(),
-            destination: local("conformance"),
-        },
+        id: DeadLetterId { id: MessageId::new(), destination: local("conformance") },
         reason: DeadLetterReason::Undecodable,
         message_type: "no message type at all".to_owned(),
         error_type: String::new(),
@@ -234,10 +198,7 @@ pub async fn an_unreadable_body_is_claimed_as_an_error_and_buried_intact<F: Stor
         buried_at: at(0),
     };
     let letters = subject.store.dead_letters();
-    letters
-        .store(letter.clone())
-        .await
-        .expect("the store answers");
+    letters.store(letter.clone()).await.expect("the store answers");
     let replayed = letters.replay(vec![letter.id.clone()]).await;
     assert_eq!(replayed.expect("the store answers"), 1);
     subject.store_new(unowned(envelope())).await;

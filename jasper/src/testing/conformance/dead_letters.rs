@@ -19,14 +19,8 @@ pub async fn a_stored_letter_is_listed_as_it_is<F: StoreFixture>(fixture: &F) {
     store(&subject, letter.clone()).await;
     let listed = subject.letters().await;
     assert_eq!(listed.len(), 1);
-    assert!(
-        listed[0].buried_at > at(0) + LONG,
-        "the store sets the time"
-    );
-    let expected = DeadLetter {
-        buried_at: listed[0].buried_at,
-        ..letter
-    };
+    assert!(listed[0].buried_at > at(0) + LONG, "the store sets the time");
+    let expected = DeadLetter { buried_at: listed[0].buried_at, ..letter };
     assert_eq!(listed[0], expected);
 }
 
@@ -37,10 +31,7 @@ pub async fn letters_are_listed_newest_first_and_bounded<F: StoreFixture>(fixtur
     for letter in &letters {
         store(&subject, letter.clone()).await;
     }
-    let query = DeadLetterQuery {
-        limit: 2,
-        ..DeadLetterQuery::default()
-    };
+    let query = DeadLetterQuery { limit: 2, ..DeadLetterQuery::default() };
     let listed = list(&subject, query).await;
     let ids: Vec<MessageId> = listed.iter().map(|letter| letter.id.id).collect();
     assert_eq!(ids, [letters[2].id.id, letters[1].id.id]);
@@ -51,29 +42,17 @@ pub async fn letters_are_listed_by_reason_and_type<F: StoreFixture>(fixture: &F)
     let subject = Subject::of(fixture).await;
     for reason in DeadLetterReason::ALL {
         for message_type in ["first@1", "second@1"] {
-            let letter = DeadLetter {
-                reason,
-                message_type: message_type.to_owned(),
-                ..letter(&envelope())
-            };
+            let letter =
+                DeadLetter { reason, message_type: message_type.to_owned(), ..letter(&envelope()) };
             store(&subject, letter).await;
         }
     }
     let reason = Some(DeadLetterReason::Terminal);
     let message_type = Some("second@1".to_owned());
-    let of_reason = DeadLetterQuery {
-        reason,
-        ..DeadLetterQuery::default()
-    };
-    let of_type = DeadLetterQuery {
-        message_type: message_type.clone(),
-        ..DeadLetterQuery::default()
-    };
-    let of_both = DeadLetterQuery {
-        reason,
-        message_type,
-        ..DeadLetterQuery::default()
-    };
+    let of_reason = DeadLetterQuery { reason, ..DeadLetterQuery::default() };
+    let of_type =
+        DeadLetterQuery { message_type: message_type.clone(), ..DeadLetterQuery::default() };
+    let of_both = DeadLetterQuery { reason, message_type, ..DeadLetterQuery::default() };
     assert_eq!(list(&subject, of_reason).await.len(), 2);
     assert_eq!(list(&subject, of_type).await.len(), 4);
     let both = list(&subject, of_both).await;
@@ -86,10 +65,7 @@ pub async fn letters_are_listed_by_reason_and_type<F: StoreFixture>(fixture: &F)
 pub async fn a_replayed_letter_has_no_attempts_and_is_replayed_once<F: StoreFixture>(fixture: &F) {
     let subject = Subject::of(fixture).await;
     let owner = subject.join().await;
-    let sent = Envelope {
-        attempts: 5,
-        ..envelope()
-    };
+    let sent = Envelope { attempts: 5, ..envelope() };
     let id = bury(&subject, &sent).await;
     assert_eq!(replay(&subject, &id).await, 1);
     assert_eq!(replay(&subject, &id).await, 0);
@@ -107,10 +83,7 @@ pub async fn a_replayed_letter_is_still_to_be_kept<F: StoreFixture>(fixture: &F)
     let subject = Subject::of(fixture).await;
     let owner = subject.join().await;
     let held = subject.store_owned(owner, Some(LONG)).await;
-    let id = DeadLetterId {
-        id: held.id,
-        destination: held.destination.clone(),
-    };
+    let id = DeadLetterId { id: held.id, destination: held.destination.clone() };
     subject.settle(burial(held)).await;
     assert_eq!(replay(&subject, &id).await, 1);
     let claimed = subject.claim_one(owner).await;
@@ -134,10 +107,7 @@ pub async fn a_message_buried_again_replaces_its_letter<F: StoreFixture>(fixture
     let subject = Subject::of(fixture).await;
     let sent = envelope();
     bury(&subject, &sent).await;
-    let again = DeadLetter {
-        reason: DeadLetterReason::Exhausted,
-        ..letter(&sent)
-    };
+    let again = DeadLetter { reason: DeadLetterReason::Exhausted, ..letter(&sent) };
     store(&subject, again).await;
     let letters = subject.letters().await;
     assert_eq!(letters.len(), 1);
@@ -150,10 +120,7 @@ pub async fn a_discarded_letter_is_gone_and_others_stay<F: StoreFixture>(fixture
     let first = bury(&subject, &envelope()).await;
     let second = bury(&subject, &envelope()).await;
     let letters = subject.store.dead_letters();
-    let elsewhere = DeadLetterId {
-        destination: local("elsewhere"),
-        ..second.clone()
-    };
+    let elsewhere = DeadLetterId { destination: local("elsewhere"), ..second.clone() };
     let discard = async |ids| letters.discard(ids).await.expect("the store answers");
     assert_eq!(discard(vec![first.clone(), elsewhere]).await, 1);
     assert_eq!(discard(vec![first]).await, 0);
@@ -178,10 +145,7 @@ pub async fn letters_are_replayed_together<F: StoreFixture>(fixture: &F) {
 
 fn letter(envelope: &Envelope) -> DeadLetter {
     DeadLetter {
-        id: DeadLetterId {
-            id: envelope.id,
-            destination: envelope.destination.clone(),
-        },
+        id: DeadLetterId { id: envelope.id, destination: envelope.destination.clone() },
         reason: DeadLetterReason::UnknownType,
         message_type: envelope.message_type.to_string(),
         error_type: "an error type".to_owned(),
@@ -215,14 +179,8 @@ async fn bury<F: StoreFixture>(subject: &Subject<'_, F>, envelope: &Envelope) ->
     let stored = subject.store(vec![unowned(envelope.clone())]).await;
     assert_eq!(stored, [Stored::New]);
     let claimed = subject.claim_one(subject.join().await).await;
-    let id = DeadLetterId {
-        id: envelope.id,
-        destination: envelope.destination.clone(),
-    };
-    assert_eq!(
-        subject.settle(burial(claimed.ownership)).await,
-        Settled::Done
-    );
+    let id = DeadLetterId { id: envelope.id, destination: envelope.destination.clone() };
+    assert_eq!(subject.settle(burial(claimed.ownership)).await, Settled::Done);
     id
 }
 

@@ -22,10 +22,7 @@ pub async fn a_repeated_key_is_a_duplicate_and_changes_nothing<F: StoreFixture>(
     let subject = Subject::of(fixture).await;
     let first = envelope();
     subject.store_new(unowned(first.clone())).await;
-    let repeat = Envelope {
-        payload: "another payload".into(),
-        ..first.clone()
-    };
+    let repeat = Envelope { payload: "another payload".into(), ..first.clone() };
     let repeat = Incoming {
         envelope: repeat,
         placement: Placement::Scheduled(std::time::SystemTime::now() + LONG),
@@ -51,10 +48,7 @@ pub async fn a_key_that_stands_twice_in_one_call_is_stored_once<F: StoreFixture>
 pub async fn one_message_at_two_destinations_is_two_rows<F: StoreFixture>(fixture: &F) {
     let subject = Subject::of(fixture).await;
     let first = envelope();
-    let second = Envelope {
-        destination: local("elsewhere"),
-        ..first.clone()
-    };
+    let second = Envelope { destination: local("elsewhere"), ..first.clone() };
     let stored = subject.store(vec![unowned(first), unowned(second)]).await;
     assert_eq!(stored, [Stored::New, Stored::New]);
     assert_eq!(subject.claim_all(subject.join().await).await.len(), 2);

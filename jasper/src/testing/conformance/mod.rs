@@ -193,10 +193,7 @@ mod tests {
         for clauses in ports {
             for clause in clauses.split("\npub async fn ").skip(1) {
                 let name = clause.split('<').next().unwrap();
-                assert!(
-                    list.contains(&format!("\n                {name}\n")),
-                    "{name}"
-                );
+                assert!(list.contains(&format!("\n                {name}\n")), "{name}");
             }
         }
     }

@@ -108,16 +108,9 @@ pub async fn a_forgotten_owner_of_rows_is_listed<F: StoreFixture>(fixture: &F) {
         leave(&subject, owner).await;
         forget(&subject, owner).await;
     }
-    let row = Incoming {
-        envelope: envelope(),
-        placement: Placement::Owned(receiver),
-        keep: None,
-    };
+    let row = Incoming { envelope: envelope(), placement: Placement::Owned(receiver), keep: None };
     subject.store_new(row).await;
-    let row = Outgoing {
-        envelope: envelope(),
-        owner: Some(sender),
-    };
+    let row = Outgoing { envelope: envelope(), owner: Some(sender) };
     subject.store_out(vec![row]).await;
     let mut gone = expired(&subject).await;
     gone.sort_unstable();

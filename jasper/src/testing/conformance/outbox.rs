@@ -23,10 +23,7 @@ pub async fn an_outgoing_row_is_claimed_for_its_destination<F: StoreFixture>(fix
 /// Nothing is lost on the way through the database.
 pub async fn an_outgoing_envelope_comes_back_with_every_field<F: StoreFixture>(fixture: &F) {
     let subject = Subject::of(fixture).await;
-    let envelope = Envelope {
-        destination: remote("a"),
-        ..full_envelope()
-    };
+    let envelope = Envelope { destination: remote("a"), ..full_envelope() };
     subject.store_out(vec![free(envelope.clone())]).await;
     let claimed = claim(&subject, subject.join().await, "a", 10).await;
     assert!(claimed == [envelope]);
@@ -37,14 +34,8 @@ pub async fn a_repeated_outgoing_key_is_a_duplicate<F: StoreFixture>(fixture: &F
     let subject = Subject::of(fixture).await;
     let owner = subject.join().await;
     let first = to(&remote("a"));
-    let other = Envelope {
-        destination: remote("b"),
-        ..first.clone()
-    };
-    let owned_repeat = Outgoing {
-        owner: Some(owner),
-        ..free(first.clone())
-    };
+    let other = Envelope { destination: remote("b"), ..first.clone() };
+    let owned_repeat = Outgoing { owner: Some(owner), ..free(first.clone()) };
     subject.store_out(vec![free(first.clone())]).await;
     let stored = subject.store_out(vec![owned_repeat, free(other)]).await;
     assert_eq!(stored, [Stored::Duplicate, Stored::New]);
@@ -55,10 +46,7 @@ pub async fn a_repeated_outgoing_key_is_a_duplicate<F: StoreFixture>(fixture: &F
 pub async fn outgoing_rows_are_claimed_oldest_first_and_bounded<F: StoreFixture>(fixture: &F) {
     let subject = Subject::of(fixture).await;
     let owner = subject.join().await;
-    let sent = |order| Envelope {
-        sent_at: at(order),
-        ..to(&remote("a"))
-    };
+    let sent = |order| Envelope { sent_at: at(order), ..to(&remote("a")) };
     let [first, second, third] = [sent(1), sent(2), sent(3)];
     let rows = [&third, &first, &second].map(|envelope| free(envelope.clone()));
     subject.store_out(rows.into()).await;
@@ -113,14 +101,8 @@ pub async fn a_fenced_outgoing_settlement_changes_nothing<F: StoreFixture>(fixtu
     let subject = Subject::of(fixture).await;
     let owner = subject.join().await;
     let held = store_owned(&subject, owner).await;
-    let foreign = Ownership {
-        owner: subject.join().await,
-        ..held.clone()
-    };
-    let overtaken = Ownership {
-        attempts: held.attempts + 1,
-        ..held.clone()
-    };
+    let foreign = Ownership { owner: subject.join().await, ..held.clone() };
+    let overtaken = Ownership { attempts: held.attempts + 1, ..held.clone() };
     let unknown = Ownership::of(&to(&remote("a")), owner);
     for ownership in [foreign, overtaken, unknown] {
         for settlement in [
@@ -211,19 +193,13 @@ fn remote(name: &str) -> Address {
 }
 
 fn free(envelope: Envelope) -> Outgoing {
-    Outgoing {
-        envelope,
-        owner: None,
-    }
+    Outgoing { envelope, owner: None }
 }
 
 async fn store_owned<F: StoreFixture>(subject: &Subject<'_, F>, owner: Owner) -> Ownership {
     let envelope = to(&remote("a"));
     let held = Ownership::of(&envelope, owner);
-    let row = Outgoing {
-        envelope,
-        owner: Some(owner),
-    };
+    let row = Outgoing { envelope, owner: Some(owner) };
     assert_eq!(subject.store_out(vec![row]).await, [Stored::New]);
     held
 }
@@ -234,11 +210,7 @@ async fn claim<F: StoreFixture>(
     place: &str,
     limit: usize,
 ) -> Vec<Envelope> {
-    let claimed = subject
-        .store
-        .outbox()
-        .claim(owner, &remote(place), limit)
-        .await;
+    let claimed = subject.store.outbox().claim(owner, &remote(place), limit).await;
     claimed.expect("the store answers")
 }
 

@@ -16,10 +16,7 @@ pub async fn an_attempt_is_counted_and_the_row_stays_owned<F: StoreFixture>(fixt
     assert_eq!(subject.settle(attempt.clone()).await, Settled::Done);
     assert_eq!(subject.settle(attempt).await, Settled::Fenced);
     assert!(subject.claim_all(owner).await.is_empty());
-    let held = Ownership {
-        attempts: held.attempts + 1,
-        ..held
-    };
+    let held = Ownership { attempts: held.attempts + 1, ..held };
     let handled = Settlement::Handled(held);
     assert_eq!(subject.settle(handled).await, Settled::Done);
 }
@@ -48,10 +45,7 @@ pub async fn a_release_after_a_run_keeps_its_attempt<F: StoreFixture>(fixture: &
     let subject = Subject::of(fixture).await;
     let owner = subject.join().await;
     let held = subject.store_owned(owner, None).await;
-    let release = Settlement::Release {
-        ownership: held.clone(),
-        ran: true,
-    };
+    let release = Settlement::Release { ownership: held.clone(), ran: true };
     assert_eq!(subject.settle(release).await, Settled::Done);
     let claimed = subject.claim_one(owner).await;
     assert_eq!(claimed.ownership, held);
@@ -63,10 +57,7 @@ pub async fn a_release_without_a_run_takes_its_attempt_back<F: StoreFixture>(fix
     let subject = Subject::of(fixture).await;
     let owner = subject.join().await;
     let held = subject.store_owned(owner, None).await;
-    let release = Settlement::Release {
-        ownership: held,
-        ran: false,
-    };
+    let release = Settlement::Release { ownership: held, ran: false };
     assert_eq!(subject.settle(release).await, Settled::Done);
     let claimed = subject.claim_one(owner).await;
     assert_eq!(claimed.ownership.attempts, 1);
@@ -77,18 +68,12 @@ pub async fn a_release_without_a_run_takes_its_attempt_back<F: StoreFixture>(fix
 pub async fn a_buried_row_keeps_its_bytes_reason_and_attempts<F: StoreFixture>(fixture: &F) {
     let subject = Subject::of(fixture).await;
     let owner = subject.join().await;
-    let envelope = Envelope {
-        attempts: 4,
-        ..envelope()
-    };
+    let envelope = Envelope { attempts: 4, ..envelope() };
     subject.store_new(unowned(envelope.clone())).await;
     let held = subject.claim_one(owner).await.ownership;
     assert_eq!(subject.settle(bury(held.clone())).await, Settled::Done);
     assert_eq!(subject.settle(bury(held)).await, Settled::Fenced);
-    let expected = Counts {
-        dead_letters: 1,
-        ..Counts::default()
-    };
+    let expected = Counts { dead_letters: 1, ..Counts::default() };
     assert_eq!(subject.counts().await, expected);
     let letter = subject.letters().await.remove(0);
     assert_eq!(letter.id.id, envelope.id);
@@ -106,10 +91,7 @@ pub async fn every_settlement_by_another_owner_is_fenced<F: StoreFixture>(fixtur
     let subject = Subject::of(fixture).await;
     let other = subject.join().await;
     let held = subject.store_owned(subject.join().await, None).await;
-    let foreign = Ownership {
-        owner: other,
-        ..held.clone()
-    };
+    let foreign = Ownership { owner: other, ..held.clone() };
     all_are_fenced(&subject, foreign).await;
     still_held(&subject, held).await;
 }
@@ -119,10 +101,7 @@ pub async fn every_settlement_with_other_attempts_is_fenced<F: StoreFixture>(fix
     let subject = Subject::of(fixture).await;
     let held = subject.store_owned(subject.join().await, None).await;
     for attempts in [0, 2] {
-        let overtaken = Ownership {
-            attempts,
-            ..held.clone()
-        };
+        let overtaken = Ownership { attempts, ..held.clone() };
         all_are_fenced(&subject, overtaken).await;
     }
     still_held(&subject, held).await;
@@ -153,10 +132,7 @@ pub async fn every_settlement_of_a_released_row_is_fenced<F: StoreFixture>(fixtu
     let subject = Subject::of(fixture).await;
     let owner = subject.join().await;
     let held = subject.store_owned(owner, None).await;
-    let release = Settlement::Release {
-        ownership: held.clone(),
-        ran: true,
-    };
+    let release = Settlement::Release { ownership: held.clone(), ran: true };
     assert_eq!(subject.settle(release).await, Settled::Done);
     all_are_fenced(&subject, held.clone()).await;
     assert_eq!(subject.claim_one(owner).await.ownership, held);
@@ -179,25 +155,14 @@ pub async fn settlements_are_answered_in_order<F: StoreFixture>(fixture: &F) {
     let mut settlements = Vec::new();
     for _ in 0..40 {
         let held = subject.store_owned(owner, None).await;
-        let foreign = Ownership {
-            owner: Owner::new(owner.number() + 1),
-            ..held.clone()
-        };
+        let foreign = Ownership { owner: Owner::new(owner.number() + 1), ..held.clone() };
         settlements.push(Settlement::Handled(foreign));
         settlements.push(Settlement::Attempt(held.clone()));
         settlements.push(Settlement::Handled(held.clone()));
-        settlements.push(Settlement::Handled(Ownership {
-            attempts: 2,
-            ..held
-        }));
+        settlements.push(Settlement::Handled(Ownership { attempts: 2, ..held }));
     }
     let settled = subject.store.inbox().settle(settlements).await;
-    let expected = [
-        Settled::Fenced,
-        Settled::Done,
-        Settled::Fenced,
-        Settled::Done,
-    ];
+    let expected = [Settled::Fenced, Settled::Done, Settled::Fenced, Settled::Done];
     assert_eq!(settled.expect("the store answers"), expected.repeat(40));
     assert_eq!(subject.counts().await, Counts::default());
 }
@@ -221,11 +186,7 @@ pub async fn the_release_of_an_owner_is_bounded_and_spares_others<F: StoreFixtur
     let claimed = subject.claim_all(alive).await;
     assert_eq!(claimed.len(), 2);
     assert!(claimed.iter().all(|claimed| !claimed.first_attempt));
-    assert!(
-        claimed
-            .iter()
-            .all(|claimed| claimed.ownership.attempts == 1)
-    );
+    assert!(claimed.iter().all(|claimed| claimed.ownership.attempts == 1));
     assert_eq!(release(dead).await, 0);
 }
 
@@ -239,10 +200,7 @@ fn bury(ownership: Ownership) -> Settlement {
 }
 
 async fn all_are_fenced<F: StoreFixture>(subject: &Subject<'_, F>, ownership: Ownership) {
-    let release = |ran| Settlement::Release {
-        ownership: ownership.clone(),
-        ran,
-    };
+    let release = |ran| Settlement::Release { ownership: ownership.clone(), ran };
     let settlements = [
         Settlement::Handled(ownership.clone()),
         Settlement::Attempt(ownership.clone()),

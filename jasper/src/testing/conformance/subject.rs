@@ -26,11 +26,7 @@ pub(super) struct Subject<'f, F: StoreFixture> {
 impl<'f, F: StoreFixture> Subject<'f, F> {
     pub(super) async fn of(fixture: &'f F) -> Self {
         let (store, guard) = fixture.open().await;
-        Self {
-            fixture,
-            store,
-            guard,
-        }
+        Self { fixture, store, guard }
     }
 
     /// The user's own rows; a fixture of a store with connections has to provide them.
@@ -68,17 +64,9 @@ impl<'f, F: StoreFixture> Subject<'f, F> {
 
     /// Stores an envelope as owned, its first attempt counted, and says how it is held.
     pub(super) async fn store_owned(&self, owner: Owner, keep: Option<Duration>) -> Ownership {
-        let envelope = Envelope {
-            attempts: 1,
-            ..envelope()
-        };
+        let envelope = Envelope { attempts: 1, ..envelope() };
         let ownership = Ownership::of(&envelope, owner);
-        self.store_new(Incoming {
-            envelope,
-            placement: Placement::Owned(owner),
-            keep,
-        })
-        .await;
+        self.store_new(Incoming { envelope, placement: Placement::Owned(owner), keep }).await;
         ownership
     }
 
@@ -125,12 +113,7 @@ impl<'f, F: StoreFixture> Subject<'f, F> {
 
 /// Everything, for this owner.
 pub(super) fn all(owner: Owner) -> ClaimRequest {
-    ClaimRequest {
-        owner,
-        destinations: Vec::new(),
-        except: true,
-        limit: 10_000,
-    }
+    ClaimRequest { owner, destinations: Vec::new(), except: true, limit: 10_000 }
 }
 
 pub(super) fn local(queue: &str) -> Address {
@@ -156,9 +139,7 @@ pub(super) fn full_envelope() -> Envelope {
     let mut envelope = envelope();
     envelope.payload = (0..100_000u32).map(|number| (number % 251) as u8).collect();
     envelope.headers.insert("empty", "");
-    envelope
-        .headers
-        .insert("name", "value, with \u{1F980} and \"quotes\"");
+    envelope.headers.insert("name", "value, with \u{1F980} and \"quotes\"");
     envelope.source = Some("a service".to_owned());
     envelope.reply_to = Some(local("replies"));
     envelope.correlation_id = Some("correlation".to_owned());
@@ -183,25 +164,13 @@ pub(super) fn at(order: u64) -> SystemTime {
 }
 
 pub(super) fn unowned(envelope: Envelope) -> Incoming {
-    Incoming {
-        envelope,
-        placement: Placement::Unowned,
-        keep: None,
-    }
+    Incoming { envelope, placement: Placement::Unowned, keep: None }
 }
 
 pub(super) fn scheduled(envelope: Envelope, due_at: SystemTime) -> Incoming {
-    Incoming {
-        envelope,
-        placement: Placement::Scheduled(due_at),
-        keep: None,
-    }
+    Incoming { envelope, placement: Placement::Scheduled(due_at), keep: None }
 }
 
 pub(super) fn kept(envelope: Envelope, keep: Duration) -> Incoming {
-    Incoming {
-        envelope,
-        placement: Placement::Unowned,
-        keep: Some(keep),
-    }
+    Incoming { envelope, placement: Placement::Unowned, keep: Some(keep) }
 }

@@ -21,10 +21,7 @@ pub async fn a_commit_ends_the_message_and_stores_what_follows<F: StoreFixture>(
         outgoing: vec![Stored::New],
     };
     assert_eq!(run(&subject, completion.clone()).await, expected);
-    assert_eq!(
-        subject.claim_one(owner).await.ownership.id,
-        completion.incoming[0].envelope.id
-    );
+    assert_eq!(subject.claim_one(owner).await.ownership.id, completion.incoming[0].envelope.id);
     let counts = subject.counts().await;
     assert_eq!((counts.incoming, counts.outgoing), (1, 1));
     assert_eq!(subject.count_effects().await, effects_of(&subject, 1));
@@ -69,10 +66,7 @@ pub async fn a_commit_schedules_what_is_for_later<F: StoreFixture>(fixture: &F) 
     let subject = Subject::of(fixture).await;
     let later = scheduled(envelope(), std::time::SystemTime::now() + LONG);
     let due = scheduled(envelope(), at(1));
-    let completion = Completion {
-        incoming: vec![later, due.clone()],
-        ..Completion::default()
-    };
+    let completion = Completion { incoming: vec![later, due.clone()], ..Completion::default() };
     run(&subject, completion).await;
     let claimed = subject.claim_one(subject.join().await).await;
     assert_eq!(claimed.ownership.id, due.envelope.id);
@@ -83,29 +77,17 @@ pub async fn a_fenced_commit_undoes_everything<F: StoreFixture>(fixture: &F) {
     let subject = Subject::of(fixture).await;
     let held = subject.store_owned(subject.join().await, None).await;
     let overtaken = [
-        Ownership {
-            owner: subject.join().await,
-            ..held.clone()
-        },
-        Ownership {
-            attempts: 2,
-            ..held.clone()
-        },
+        Ownership { owner: subject.join().await, ..held.clone() },
+        Ownership { attempts: 2, ..held.clone() },
         Ownership::of(&envelope(), held.owner),
     ];
     for ownership in overtaken {
         let committed = run(&subject, completion(Some(ownership), 2)).await;
-        let expected = Committed {
-            settled: Settled::Fenced,
-            incoming: Vec::new(),
-            outgoing: Vec::new(),
-        };
+        let expected =
+            Committed { settled: Settled::Fenced, incoming: Vec::new(), outgoing: Vec::new() };
         assert_eq!(committed, expected);
     }
-    let expected = Counts {
-        incoming: 1,
-        ..Counts::default()
-    };
+    let expected = Counts { incoming: 1, ..Counts::default() };
     assert_eq!(subject.counts().await, expected);
     assert_eq!(subject.count_effects().await, 0);
     let committed = run(&subject, completion(Some(held), 0)).await;
@@ -198,10 +180,7 @@ pub async fn one_rollback_spares_its_neighbours<F: StoreFixture>(fixture: &F) {
         messages.push(subject.store_owned(owner, None).await);
     }
     let runs = messages.iter().enumerate().map(async |(number, held)| {
-        let foreign = Ownership {
-            attempts: 9,
-            ..held.clone()
-        };
+        let foreign = Ownership { attempts: 9, ..held.clone() };
         match number % 4 {
             0 => drop(begin_with_effect(&subject).await),
             1 => {
@@ -242,9 +221,7 @@ pub async fn a_row_stored_within_a_transaction_is_there_after_its_commit<F: Stor
     let stored = stored.expect("the store answers");
     assert_eq!(stored, [Stored::New, Stored::Duplicate]);
     let outbox = subject.store.outbox();
-    let stored = outbox
-        .store_within(transaction.connection(), vec![outgoing()])
-        .await;
+    let stored = outbox.store_within(transaction.connection(), vec![outgoing()]).await;
     assert_eq!(stored.expect("the store answers"), [Stored::New]);
     assert_eq!(subject.counts().await, Counts::default());
     transaction.commit().await;
@@ -302,30 +279,19 @@ async fn refuses_connections<F: StoreFixture>(subject: &Subject<'_, F>) {
     let refused = subject.store.inbox().store_within(&mut foreign, rows).await;
     assert!(matches!(refused, Err(StoreError::WrongConnection { .. })));
     let rows = vec![outgoing()];
-    let refused = subject
-        .store
-        .outbox()
-        .store_within(&mut foreign, rows)
-        .await;
+    let refused = subject.store.outbox().store_within(&mut foreign, rows).await;
     assert!(matches!(refused, Err(StoreError::WrongConnection { .. })));
     assert_eq!(subject.counts().await, Counts::default());
 }
 
 fn outgoing() -> Outgoing {
-    Outgoing {
-        envelope: envelope(),
-        owner: None,
-    }
+    Outgoing { envelope: envelope(), owner: None }
 }
 
 /// A completion with so many new messages for each of inbox and outbox.
 fn completion(handled: Option<Ownership>, messages: usize) -> Completion {
     let incoming: Vec<Incoming> = (0..messages).map(|_| unowned(envelope())).collect();
-    Completion {
-        handled,
-        incoming,
-        outgoing: (0..messages).map(|_| outgoing()).collect(),
-    }
+    Completion { handled, incoming, outgoing: (0..messages).map(|_| outgoing()).collect() }
 }
 
 async fn begin_with_effect<F: StoreFixture>(subject: &Subject<'_, F>) -> Box<dyn StoreTransaction> {

@@ -43,12 +43,7 @@ struct Lost {
 
 impl Group {
     pub(super) fn new(session: Session, place: Place) -> Self {
-        Self {
-            session,
-            place,
-            answers: Vec::new(),
-            began: Instant::now(),
-        }
+        Self { session, place, answers: Vec::new(), began: Instant::now() }
     }
 
     /// Serves this request and all that wait, commits and answers. Gives back the connection if it

@@ -58,11 +58,7 @@ impl Writer {
     pub(super) async fn write<W: Write>(&self, write: W) -> Result<W::Output, StoreError> {
         let (reply, answer) = oneshot::channel();
         let place = self.place.clone();
-        let job = Box::new(Pending {
-            write,
-            reply,
-            place,
-        });
+        let job = Box::new(Pending { write, reply, place });
         self.send(Request::Write(job)).await?;
         answer.await.unwrap_or(Err(StoreError::Closed))
     }
@@ -85,10 +81,7 @@ impl Writer {
     }
 
     async fn send(&self, request: Request) -> Result<(), StoreError> {
-        self.line
-            .send(request)
-            .await
-            .map_err(|_closed| StoreError::Closed)
+        self.line.send(request).await.map_err(|_closed| StoreError::Closed)
     }
 }
 
@@ -97,10 +90,7 @@ pub(super) enum Request {
     Incoming(Rows<Incoming>),
     Outgoing(Rows<Outgoing>),
     Write(Box<dyn Job>),
-    Loan {
-        label: &'static str,
-        reply: oneshot::Sender<Result<Loan, StoreError>>,
-    },
+    Loan { label: &'static str, reply: oneshot::Sender<Result<Loan, StoreError>> },
 }
 
 impl Request {

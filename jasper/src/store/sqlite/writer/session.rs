@@ -73,16 +73,8 @@ impl Session {
     async fn new(mut connection: SqliteConnection) -> sqlx::Result<Self> {
         let may_commit = Arc::new(AtomicBool::new(false));
         let ours = Arc::clone(&may_commit);
-        connection
-            .lock_handle()
-            .await?
-            .set_commit_hook(move || ours.load(Ordering::Acquire));
-        let mut session = Self {
-            connection,
-            may_commit,
-            savepoints: 0,
-            used: false,
-        };
+        connection.lock_handle().await?.set_commit_hook(move || ours.load(Ordering::Acquire));
+        let mut session = Self { connection, may_commit, savepoints: 0, used: false };
         session.count_outer_transaction().await?;
         Ok(session)
     }
@@ -109,11 +101,7 @@ impl Session {
                 detail: "it would be lost with its connection; use `MemoryStore`".to_owned(),
             });
         }
-        match self
-            .execute(WRITE_NOTHING)
-            .await
-            .map_err(|error| place.error(error))
-        {
+        match self.execute(WRITE_NOTHING).await.map_err(|error| place.error(error)) {
             // One who writes now is proof enough that the file can be written.
             Ok(()) | Err(StoreError::Busy { .. }) => Ok(()),
             Err(error) => Err(error),
@@ -218,9 +206,6 @@ impl Session {
     }
 
     async fn execute(&mut self, sql: &'static str) -> sqlx::Result<()> {
-        Batch::of(sql)
-            .run(&mut self.connection)
-            .await
-            .map(|_ran| ())
+        Batch::of(sql).run(&mut self.connection).await.map(|_ran| ())
     }
 }
