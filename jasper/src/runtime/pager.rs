@@ -2,7 +2,7 @@
 //! fit, those that others left behind, and those that the user's own transactions wrote.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::core::Core;
 use super::queue::{Backing, Delivery, Queue, Slot};
@@ -73,8 +73,13 @@ struct Pager {
 }
 
 impl Pager {
-    /// Claims for every queue with room, and says how long nothing more can be expected.
+    /// Claims for every queue with room, if there is anything to claim, and says how long nothing
+    /// more can be expected.
     async fn round(&self) -> Result<Duration, StoreError> {
+        let wait = self.claimable_in().await?;
+        if !wait.is_zero() {
+            return Ok(wait);
+        }
         let mut more = false;
         for queue in self.core.queues.values() {
             more |= self.fill(queue).await?;
@@ -83,13 +88,18 @@ impl Pager {
         if more {
             return Ok(Duration::ZERO);
         }
-        let next_due = self.store.inbox().next_due();
+        let wait = self.claimable_in().await?;
+        // What is left now is for a queue that is full, and gives word when it has room.
+        Ok(if wait.is_zero() { self.core.settings.poll } else { wait })
+    }
+
+    /// How long there will be nothing to claim, as far as the store knows; at most one poll.
+    async fn claimable_in(&self) -> Result<Duration, StoreError> {
         let poll = self.core.settings.poll;
-        let due_in = match self.core.call("next_due", next_due).await? {
-            Some(due_at) => due_at.duration_since(time::now()).unwrap_or_default(),
-            None => poll,
-        };
-        Ok(due_in.min(poll))
+        let next = self.store.inbox().next_claimable();
+        let next = self.core.call("next_claimable", next).await?;
+        let wait = |at: SystemTime| at.duration_since(time::now()).unwrap_or_default();
+        Ok(next.map_or(poll, wait).min(poll))
     }
 
     /// Fills the memory of one queue. `true`: there is room still and there may be more.

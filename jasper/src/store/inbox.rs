@@ -49,8 +49,9 @@ pub trait Inbox: Send + Sync {
     /// Used for owners that are gone; attempts stay as they are counted.
     fn release(&self, owner: Owner, limit: usize) -> BoxFuture<'_, Result<u64, StoreError>>;
 
-    /// When the next scheduled row is due, if there is one.
-    fn next_due(&self) -> BoxFuture<'_, Result<Option<SystemTime>, StoreError>>;
+    /// From when on the next row can be claimed: a time that has passed where an unowned row waits,
+    /// else the time of the next scheduled one. `None`: there is neither.
+    fn next_claimable(&self) -> BoxFuture<'_, Result<Option<SystemTime>, StoreError>>;
 
     /// Deletes at most `limit` handled rows whose time of keeping is over, and says how many there
     /// were.

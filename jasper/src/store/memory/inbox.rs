@@ -56,9 +56,10 @@ impl Inbox for MemoryStore {
         })
     }
 
-    fn next_due(&self) -> BoxFuture<'_, Result<Option<SystemTime>, StoreError>> {
+    fn next_claimable(&self) -> BoxFuture<'_, Result<Option<SystemTime>, StoreError>> {
         self.with(|state| {
             let times = state.incoming.values().filter_map(|row| match row.status {
+                Status::Unowned => Some(SystemTime::UNIX_EPOCH),
                 Status::Scheduled(due_at) => Some(due_at),
                 _ => None,
             });

@@ -45,7 +45,13 @@ const RELEASE: &str = "\
 update jasper_incoming set owner = 0
 where seq in (select seq from jasper_incoming where owner = ? and owner > 0 limit ?)";
 
-const NEXT_DUE: &str = "select min(due_at) from jasper_incoming where status = 'scheduled'";
+const NEXT_CLAIMABLE: &str = "\
+select min(since) from (
+    select 0 as since
+    where exists (select 1 from jasper_incoming where status = 'incoming' and owner = 0)
+    union all
+    select min(due_at) from jasper_incoming where status = 'scheduled'
+)";
 
 const PURGE_HANDLED: &str = "\
 delete from jasper_incoming
@@ -57,7 +63,7 @@ where seq in (
 
 /// What is to find its rows through an index, beside the claim.
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] = &[TAKE, RELEASE, NEXT_DUE, PURGE_HANDLED];
+pub(super) const STATEMENTS: &[&str] = &[TAKE, RELEASE, NEXT_CLAIMABLE, PURGE_HANDLED];
 
 impl Inbox for SqliteStore {
     fn store(&self, rows: Vec<Incoming>) -> BoxFuture<'_, Result<Vec<Stored>, StoreError>> {
@@ -90,10 +96,10 @@ impl Inbox for SqliteStore {
         Box::pin(self.writer().write(Release(owner, limit)))
     }
 
-    fn next_due(&self) -> BoxFuture<'_, Result<Option<SystemTime>, StoreError>> {
+    fn next_claimable(&self) -> BoxFuture<'_, Result<Option<SystemTime>, StoreError>> {
         Box::pin(async move {
             let due: Result<Option<i64>, _> =
-                sqlx::query_scalar(NEXT_DUE).fetch_one(self.pool()).await;
+                sqlx::query_scalar(NEXT_CLAIMABLE).fetch_one(self.pool()).await;
             due.map(|due| due.map(from_micros)).map_err(|error| self.error(error))
         })
     }

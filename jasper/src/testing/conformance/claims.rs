@@ -146,22 +146,22 @@ pub async fn a_row_that_is_due_is_claimed<F: StoreFixture>(fixture: &F) {
     assert_eq!(settled, Settled::Done);
 }
 
-/// The timer of the next due row needs no scan.
-pub async fn the_next_due_time_is_the_earliest<F: StoreFixture>(fixture: &F) {
+/// One question tells whether there is anything to claim, and else when there will be.
+pub async fn the_next_claimable_row_is_known_without_claiming<F: StoreFixture>(fixture: &F) {
     let subject = Subject::of(fixture).await;
-    let next_due = async || {
-        let next_due = subject.store.inbox().next_due().await;
-        next_due.expect("the store answers")
+    let next = async || {
+        let next = subject.store.inbox().next_claimable().await;
+        next.expect("the store answers")
     };
-    assert_eq!(next_due().await, None);
-    subject.store_new(unowned(envelope())).await;
-    assert_eq!(next_due().await, None);
+    assert_eq!(next().await, None);
     subject.store_new(scheduled(envelope(), at(7))).await;
     subject.store_new(scheduled(envelope(), at(5))).await;
     subject.store_new(scheduled(envelope(), at(6))).await;
-    assert_eq!(next_due().await, Some(at(5)));
+    assert_eq!(next().await, Some(at(5)));
     subject.claim_all(subject.join().await).await;
-    assert_eq!(next_due().await, None);
+    assert_eq!(next().await, None, "what is owned is nobody else's to claim");
+    subject.store_new(unowned(envelope())).await;
+    assert!(next().await.is_some_and(|since| since <= SystemTime::now()));
 }
 
 /// Many claimers, each row once.

@@ -85,7 +85,7 @@ macro_rules! __store_clauses {
                 a_claim_leaves_the_excepted_destinations_alone
                 a_row_that_is_not_yet_due_is_not_claimed
                 a_row_that_is_due_is_claimed
-                the_next_due_time_is_the_earliest
+                the_next_claimable_row_is_known_without_claiming
                 concurrent_claims_never_share_a_row
                 an_unreadable_body_is_claimed_as_an_error_and_buried_intact
             }
