@@ -8,7 +8,6 @@ use sqlx::{Row, SqliteConnection};
 
 use super::batch::Batch;
 use super::rows;
-use super::settlement::Settle;
 use super::writer::Write;
 use super::{SqliteStore, connection_of};
 use crate::envelope::Envelope;
@@ -67,7 +66,7 @@ pub(super) const STATEMENTS: &[&str] = &[TAKE, RELEASE, NEXT_CLAIMABLE, PURGE_HA
 
 impl Inbox for SqliteStore {
     fn store(&self, rows: Vec<Incoming>) -> BoxFuture<'_, Result<Vec<Stored>, StoreError>> {
-        Box::pin(self.writer().insert(rows))
+        Box::pin(self.writer().share(rows))
     }
 
     fn store_within<'a>(
@@ -89,7 +88,7 @@ impl Inbox for SqliteStore {
         &self,
         settlements: Vec<Settlement>,
     ) -> BoxFuture<'_, Result<Vec<Settled>, StoreError>> {
-        Box::pin(self.writer().write(Settle(settlements)))
+        Box::pin(self.writer().share(settlements))
     }
 
     fn release(&self, owner: Owner, limit: usize) -> BoxFuture<'_, Result<u64, StoreError>> {

@@ -63,7 +63,7 @@ pub(super) const STATEMENTS: &[&str] =
 
 impl Outbox for SqliteStore {
     fn store(&self, rows: Vec<Outgoing>) -> BoxFuture<'_, Result<Vec<Stored>, StoreError>> {
-        Box::pin(self.writer().insert(rows))
+        Box::pin(self.writer().share(rows))
     }
 
     fn store_within<'a>(

@@ -1,10 +1,8 @@
 //! The ends and changes of ownership in the inbox, each by compare-and-set.
 
-use sqlx::SqliteConnection;
-
-use super::batch::{Batch, SETTLEMENTS_PER_TRIP};
+use super::batch::{Batch, Ran, SETTLEMENTS_PER_TRIP};
 use super::rows::bind_ownership;
-use super::writer::Write;
+use super::writer::{Call, Request, Shared};
 use crate::envelope::time::{now, to_micros};
 use crate::store::{Ownership, Settled, Settlement};
 
@@ -49,29 +47,39 @@ where id = ? and destination = ? and owner = ? and attempts = ? and status = 'in
 pub(super) const STATEMENTS: &[&str] =
     &[DELETE_HANDLED, KEEP_HANDLED, COUNT_ATTEMPT, SCHEDULE, RELEASE, BURY, DELETE_BURIED];
 
-/// [`Inbox::settle`](crate::store::Inbox::settle).
-pub(super) struct Settle(pub(super) Vec<Settlement>);
+impl Shared for Settlement {
+    type Answer = Settled;
 
-impl Write for Settle {
-    type Output = Vec<Settled>;
+    const MOST: usize = SETTLEMENTS_PER_TRIP;
 
-    async fn run(self, connection: &mut SqliteConnection) -> sqlx::Result<Vec<Settled>> {
-        let mut all = Vec::with_capacity(self.0.len());
-        for chunk in self.0.chunks(SETTLEMENTS_PER_TRIP) {
-            let mut batch = Batch::default();
-            for settlement in chunk {
-                push(settlement, &mut batch)?;
-            }
-            let mut ran = batch.run(connection).await?.into_iter();
-            all.extend(chunk.iter().map(|settlement| {
-                let own = ran.by_ref().take(statements(settlement));
-                match own.map(|ran| ran.changes).sum::<u64>() {
-                    0 => Settled::Fenced,
-                    _ => Settled::Done,
-                }
-            }));
+    fn request(call: Call<Self>) -> Request {
+        Request::Settlement(call)
+    }
+
+    fn of_request(request: Request) -> Result<Call<Self>, Request> {
+        match request {
+            Request::Settlement(call) => Ok(call),
+            other => Err(other),
         }
-        Ok(all)
+    }
+
+    fn is_one_statement() -> bool {
+        false
+    }
+
+    fn push(items: &[&Self], batch: &mut Batch) -> sqlx::Result<()> {
+        items.iter().try_for_each(|settlement| push(settlement, batch))
+    }
+
+    fn answers(items: &[&Self], ran: &mut impl Iterator<Item = Ran>) -> sqlx::Result<Vec<Settled>> {
+        let answer = |settlement: &&Self| {
+            let own = ran.by_ref().take(statements(settlement));
+            match own.map(|ran| ran.changes).sum::<u64>() {
+                0 => Settled::Fenced,
+                _ => Settled::Done,
+            }
+        };
+        Ok(items.iter().map(answer).collect())
     }
 }
 

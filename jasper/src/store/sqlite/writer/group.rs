@@ -2,13 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use super::super::error::Place;
-use super::super::rows::{self, Insert, ROWS_PER_INSERT};
-use super::insert::{Rows, gather};
 use super::loan::{Loan, Outcome, Returned};
 use super::session::Session;
+use super::shared::{Call, Line, Shared};
 use super::{Answer, Job, Request, after_commit, answer};
 use crate::store::StoreError;
 
@@ -48,12 +47,8 @@ impl Group {
 
     /// Serves this request and all that wait, commits and answers. Gives back the connection if it
     /// is still good.
-    pub(super) async fn serve(
-        self,
-        first: Request,
-        requests: &mut mpsc::Receiver<Request>,
-    ) -> Option<Session> {
-        match self.serve_all(first, requests).await {
+    pub(super) async fn serve(self, first: Request, line: &mut Line) -> Option<Session> {
+        match self.serve_all(first, line).await {
             Ok(session) => Some(session),
             Err(lost) => {
                 lost.tell().await;
@@ -62,23 +57,17 @@ impl Group {
         }
     }
 
-    async fn serve_all(
-        mut self,
-        first: Request,
-        requests: &mut mpsc::Receiver<Request>,
-    ) -> Result<Session, Lost> {
+    async fn serve_all(mut self, first: Request, line: &mut Line) -> Result<Session, Lost> {
         let mut next = Some(first);
-        while let Some(request) = next.take() {
+        while let Some(request) = next {
             self = match request {
-                abandoned if abandoned.is_abandoned() => self,
-                Request::Incoming(rows) => self.store(gather(rows, requests, &mut next)).await?,
-                Request::Outgoing(rows) => self.store(gather(rows, requests, &mut next)).await?,
+                Request::Incoming(call) => self.share(line.gather(call)).await?,
+                Request::Outgoing(call) => self.share(line.gather(call)).await?,
+                Request::Settlement(call) => self.share(line.gather(call)).await?,
                 Request::Write(job) => self.write(job).await?,
                 Request::Loan { label, reply } => self.lend(label, reply).await?,
             };
-            if next.is_none() && !self.is_full() {
-                next = requests.try_recv().ok();
-            }
+            next = if self.is_full() { None } else { line.next() };
         }
         self.commit().await
     }
@@ -87,43 +76,35 @@ impl Group {
         self.answers.len() >= MEMBERS || self.began.elapsed() >= LENGTH
     }
 
-    /// Stores the rows of several callers in one statement.
-    async fn store<R: Insert>(mut self, calls: Vec<Rows<R>>) -> Result<Self, Lost> {
-        let rows: Vec<&R> = calls.iter().flat_map(|call| &call.rows).collect();
-        let alone = rows.len() <= ROWS_PER_INSERT;
-        if !alone && let Err(error) = self.session.protect().await {
-            return Err(self.lost_with(calls, error));
-        }
-        let stored = match rows::insert(self.session.work(), &rows).await {
-            Ok(stored) => stored,
+    /// Does what several callers ask for in one trip.
+    async fn share<T: Shared>(mut self, calls: Vec<Call<T>>) -> Result<Self, Lost> {
+        let items: Vec<&T> = calls.iter().flat_map(|call| &call.items).collect();
+        let answers = match self.session.share(&items).await {
+            Ok(answers) => answers,
             Err(error) => {
-                let undone = match alone {
-                    true => self.session.probe().await,
-                    false => self.session.undo().await,
-                };
-                return match undone {
-                    Ok(()) => self.store_each(calls, error).await,
+                return match self.session.undo_share::<T>(items.len()).await {
+                    Ok(()) => self.share_each(calls, error).await,
                     Err(_gone) => Err(self.lost_with(calls, error)),
                 };
             }
         };
-        let mut stored = stored.into_iter();
-        for Rows { rows, reply } in calls {
-            let stored = stored.by_ref().take(rows.len()).collect();
-            self.answers.push(after_commit(reply, stored));
+        let mut answers = answers.into_iter();
+        for Call { items, reply } in calls {
+            let own = answers.by_ref().take(items.len()).collect();
+            self.answers.push(after_commit(reply, own));
         }
         Ok(self)
     }
 
-    /// Stores the rows of each caller alone, so that one whose rows are refused spoils no other.
-    async fn store_each<R: Insert>(
+    /// Does what each caller asks for alone, so that one whose items are refused spoils no other.
+    async fn share_each<T: Shared>(
         mut self,
-        mut calls: Vec<Rows<R>>,
+        mut calls: Vec<Call<T>>,
         error: sqlx::Error,
     ) -> Result<Self, Lost> {
         if calls.len() > 1 {
             for call in calls {
-                self = Box::pin(self.store(vec![call])).await?;
+                self = Box::pin(self.share(vec![call])).await?;
             }
         } else if let Some(only) = calls.pop() {
             answer(only.reply, Err(self.place.error(error)));
@@ -234,8 +215,8 @@ impl Group {
     }
 
     /// Lost to these callers too, who are told with the others.
-    fn lost_with<R: Insert>(mut self, calls: Vec<Rows<R>>, error: sqlx::Error) -> Lost {
-        let told = |call: Rows<R>| after_commit(call.reply, Vec::new());
+    fn lost_with<T: Shared>(mut self, calls: Vec<Call<T>>, error: sqlx::Error) -> Lost {
+        let told = |call: Call<T>| after_commit(call.reply, Vec::new());
         self.answers.extend(calls.into_iter().map(told));
         self.lost(error)
     }

@@ -1,9 +1,10 @@
 //! The one task that writes: it owns the one writing connection and commits for many at once.
 
+mod alone;
 mod group;
-mod insert;
 mod loan;
 mod session;
+mod shared;
 
 use std::future::Future;
 
@@ -12,11 +13,12 @@ use sqlx::SqliteConnection;
 use tokio::sync::{mpsc, oneshot};
 
 use self::group::Group;
-use self::insert::{Insertable, Rows};
 pub(super) use self::loan::Loan;
 pub(super) use self::session::{Connector, Session};
+use self::shared::Line;
+pub(super) use self::shared::{Call, Shared};
 use super::error::Place;
-use crate::store::{Incoming, Outgoing, StoreError, Stored};
+use crate::store::{Incoming, Outgoing, Settlement, StoreError};
 
 /// How many requests may stand in line before a caller waits to be let in.
 const LINE: usize = 1024;
@@ -63,13 +65,16 @@ impl Writer {
         answer.await.unwrap_or(Err(StoreError::Closed))
     }
 
-    /// Stores rows together with those of others, and returns when they are committed.
-    pub(super) async fn insert<R: Insertable>(
+    /// Does something together with what others ask for, and returns when it is committed.
+    pub(super) async fn share<T: Shared>(
         &self,
-        rows: Vec<R>,
-    ) -> Result<Vec<Stored>, StoreError> {
+        items: Vec<T>,
+    ) -> Result<Vec<T::Answer>, StoreError> {
+        if items.is_empty() {
+            return Ok(Vec::new());
+        }
         let (reply, answer) = oneshot::channel();
-        self.send(R::request(Rows { rows, reply })).await?;
+        self.send(T::request(Call { items, reply })).await?;
         answer.await.unwrap_or(Err(StoreError::Closed))
     }
 
@@ -87,8 +92,9 @@ impl Writer {
 
 /// What stands in line.
 pub(super) enum Request {
-    Incoming(Rows<Incoming>),
-    Outgoing(Rows<Outgoing>),
+    Incoming(Call<Incoming>),
+    Outgoing(Call<Outgoing>),
+    Settlement(Call<Settlement>),
     Write(Box<dyn Job>),
     Loan { label: &'static str, reply: oneshot::Sender<Result<Loan, StoreError>> },
 }
@@ -97,8 +103,9 @@ impl Request {
     /// Whether nobody waits for it any more.
     fn is_abandoned(&self) -> bool {
         match self {
-            Self::Incoming(rows) => rows.reply.is_closed(),
-            Self::Outgoing(rows) => rows.reply.is_closed(),
+            Self::Incoming(call) => call.reply.is_closed(),
+            Self::Outgoing(call) => call.reply.is_closed(),
+            Self::Settlement(call) => call.reply.is_closed(),
             Self::Write(job) => job.is_abandoned(),
             Self::Loan { reply, .. } => reply.is_closed(),
         }
@@ -106,8 +113,9 @@ impl Request {
 
     fn refuse(self, error: StoreError) {
         match self {
-            Self::Incoming(rows) => answer(rows.reply, Err(error)),
-            Self::Outgoing(rows) => answer(rows.reply, Err(error)),
+            Self::Incoming(call) => answer(call.reply, Err(error)),
+            Self::Outgoing(call) => answer(call.reply, Err(error)),
+            Self::Settlement(call) => answer(call.reply, Err(error)),
             Self::Write(job) => job.refuse(error),
             Self::Loan { reply, .. } => answer(reply, Err(error)),
         }
@@ -172,49 +180,59 @@ fn answer<T>(reply: oneshot::Sender<T>, value: T) {
 }
 
 /// The task. Whatever waits when a group ends is the next group, so that nobody waits for company.
-async fn serve(mut requests: mpsc::Receiver<Request>, connector: Connector, session: Session) {
+async fn serve(requests: mpsc::Receiver<Request>, connector: Connector, session: Session) {
+    let mut line = Line::new(requests);
     let mut session = Some(session);
-    while let Some(first) = requests.recv().await {
-        if first.is_abandoned() {
-            continue;
-        }
-        let group = match open(&connector, session.take()).await {
-            Ok(group) => group,
+    while let Some(first) = line.wait().await {
+        let place = connector.place();
+        let good = match session.take() {
+            Some(session) => Ok(session),
+            None => connector.connect().await,
+        };
+        session = match good {
+            Ok(session) => serve_group(first, &mut line, session, place).await,
             Err(error) => {
-                refuse_all(first, &mut requests, connector.place(), error);
-                continue;
+                refuse_all(first, &mut line, place, error);
+                None
             }
         };
-        session = group.serve(first, &mut requests).await;
     }
     if let Some(session) = session {
         session.close().await;
     }
 }
 
-async fn open(connector: &Connector, session: Option<Session>) -> Result<Group, StoreError> {
-    let mut session = match session {
-        Some(session) => session,
-        None => connector.connect().await?,
+/// Serves one group. Gives back the connection if it is still good.
+async fn serve_group(
+    first: Request,
+    line: &mut Line,
+    mut session: Session,
+    place: &Place,
+) -> Option<Session> {
+    // A lone request needs one trip, with the transaction around it.
+    let first = match line.is_empty() {
+        true => match alone::serve(first, session, place).await {
+            alone::Served::Done(session) => return session,
+            alone::Served::NotAlone(request, given_back) => {
+                session = *given_back;
+                request
+            }
+        },
+        false => first,
     };
-    let place = connector.place();
     match session.begin().await {
-        Ok(()) => Ok(Group::new(session, place.clone())),
+        Ok(()) => Group::new(session, place.clone()).serve(first, line).await,
         Err(error) => {
             session.close().await;
-            Err(place.error(error))
+            refuse_all(first, line, place, place.error(error));
+            None
         }
     }
 }
 
 /// All who wait are told, so that they do not fail one by one after a wait for the lock each.
-fn refuse_all(
-    first: Request,
-    requests: &mut mpsc::Receiver<Request>,
-    place: &Place,
-    error: StoreError,
-) {
-    while let Ok(request) = requests.try_recv() {
+fn refuse_all(first: Request, line: &mut Line, place: &Place, error: StoreError) {
+    while let Some(request) = line.next() {
         request.refuse(place.spoiled_by(&error));
     }
     first.refuse(error);

@@ -9,6 +9,7 @@ use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use super::super::batch::Batch;
 use super::super::completion;
 use super::super::error::Place;
+use super::shared::Shared;
 use crate::store::{Committed, Completion, Settled, StoreError};
 
 // The outer savepoint is there to be missed: where somebody else ended the transaction, its release
@@ -17,10 +18,13 @@ const BEGIN: &str = "begin immediate; savepoint jasper_group; savepoint jasper_m
 const NEXT_MEMBER: &str = "savepoint jasper_member";
 const FIRST_MEMBER_AGAIN: &str =
     "release jasper_group; savepoint jasper_group; savepoint jasper_member";
+const FIRST_MEMBER_AGAIN_STATEMENTS: usize = 3;
 const DROP_NEXT_MEMBER: &str = "release jasper_member";
 const UNDO: &str = "rollback to jasper_member";
 const COMMIT: &str = "release jasper_group; commit";
 const ROLLBACK: &str = "rollback";
+const BEGIN_ALONE: &str = "begin immediate";
+const COMMIT_ALONE: &str = "commit";
 const PROBE: &str = "begin";
 
 const JOURNAL: &str = "pragma journal_mode";
@@ -108,6 +112,72 @@ impl Session {
         }
     }
 
+    /// Does these in a transaction of their own, in one trip. After an error,
+    /// [`abandon`](Self::abandon) it.
+    pub(super) async fn alone<T: Shared>(&mut self, items: &[&T]) -> sqlx::Result<Vec<T::Answer>> {
+        let mut batch = Batch::of(BEGIN_ALONE);
+        T::push(items, &mut batch)?;
+        batch.push(COMMIT_ALONE);
+        self.may_commit.store(true, Ordering::Release);
+        let ran = batch.run(&mut self.connection).await;
+        self.may_commit.store(false, Ordering::Release);
+        T::answers(items, &mut ran?.into_iter().skip(1))
+    }
+
+    /// Undoes whatever is open. Gives the connection back if it is still good.
+    pub(super) async fn abandon(mut self) -> Option<Self> {
+        match self.execute(ROLLBACK).await {
+            Ok(()) => Some(self),
+            Err(_nothing_open) => {
+                self.close().await;
+                None
+            }
+        }
+    }
+
+    /// Does these as one member, or as part of the last where they are one statement.
+    ///
+    /// After an error, [`undo_share`](Self::undo_share).
+    pub(super) async fn share<T: Shared>(&mut self, items: &[&T]) -> sqlx::Result<Vec<T::Answer>> {
+        let mut answers = Vec::with_capacity(items.len());
+        let one_statement = T::is_one_statement() && items.len() <= T::MOST;
+        let mut protect = !one_statement && self.used;
+        for trip in items.chunks(T::MOST) {
+            let mut batch = Batch::default();
+            let mut ahead = 0;
+            if std::mem::take(&mut protect) {
+                ahead = self.push_protection(&mut batch);
+            }
+            T::push(trip, &mut batch)?;
+            let ran = batch.run(self.work()).await?;
+            answers.extend(T::answers(trip, &mut ran.into_iter().skip(ahead))?);
+        }
+        Ok(answers)
+    }
+
+    /// After a failed [`share`](Self::share): undoes what it did.
+    ///
+    /// # Errors
+    /// The outer transaction is gone.
+    pub(super) async fn undo_share<T: Shared>(&mut self, items: usize) -> sqlx::Result<()> {
+        match T::is_one_statement() && items <= T::MOST {
+            true => self.probe().await,
+            false => self.undo().await,
+        }
+    }
+
+    /// Adds what [`protect`](Self::protect) does to a batch, and says how many statements that is.
+    fn push_protection(&mut self, batch: &mut Batch) -> usize {
+        if self.savepoints < SAVEPOINTS {
+            batch.push(NEXT_MEMBER);
+            self.stand_before_next();
+            return 1;
+        }
+        batch.push(FIRST_MEMBER_AGAIN);
+        self.stand_before_first();
+        FIRST_MEMBER_AGAIN_STATEMENTS
+    }
+
     /// Opens the outer transaction.
     pub(super) async fn begin(&mut self) -> sqlx::Result<()> {
         self.execute(BEGIN).await?;
@@ -131,13 +201,9 @@ impl Session {
         if !self.used {
             return Ok(());
         }
-        if self.savepoints < SAVEPOINTS {
-            self.execute(NEXT_MEMBER).await?;
-            self.stand_before_next();
-        } else {
-            self.execute(FIRST_MEMBER_AGAIN).await?;
-            self.stand_before_first();
-        }
+        let mut batch = Batch::default();
+        self.push_protection(&mut batch);
+        batch.run(&mut self.connection).await?;
         Ok(())
     }
 

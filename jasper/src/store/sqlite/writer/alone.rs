@@ -1,0 +1,43 @@
+//! A request that nobody else waits beside: its transaction is one trip to the connection's thread.
+
+use super::super::error::Place;
+use super::session::Session;
+use super::shared::{Call, Shared};
+use super::{Request, answer};
+
+/// What became of a request that came alone.
+pub(super) enum Served {
+    /// It is answered. The connection is given back if it is still good.
+    Done(Option<Session>),
+    /// It is of a kind that takes more than one trip.
+    NotAlone(Request, Box<Session>),
+}
+
+/// Serves a request if one trip is enough for it.
+pub(super) async fn serve(request: Request, session: Session, place: &Place) -> Served {
+    match request {
+        Request::Incoming(call) => share(call, session, place).await,
+        Request::Outgoing(call) => share(call, session, place).await,
+        Request::Settlement(call) => share(call, session, place).await,
+        other => Served::NotAlone(other, Box::new(session)),
+    }
+}
+
+async fn share<T: Shared>(call: Call<T>, mut session: Session, place: &Place) -> Served {
+    if call.items.len() > T::MOST {
+        return Served::NotAlone(T::request(call), Box::new(session));
+    }
+    let items: Vec<&T> = call.items.iter().collect();
+    match session.alone(&items).await {
+        Ok(answers) => {
+            answer(call.reply, Ok(answers));
+            Served::Done(Some(session))
+        }
+        Err(error) => {
+            // Told last, so that nothing of it can be found once the caller knows.
+            let session = session.abandon().await;
+            answer(call.reply, Err(place.error(error)));
+            Served::Done(session)
+        }
+    }
+}
