@@ -46,7 +46,7 @@ async fn written(_event: Written) {}
 
 #[handler]
 #[durable]
-async fn ping(cmd: Ping, arrivals: State<Arrivals>) {
+async fn ping(cmd: Ping, _db: &mut SqliteConnection, arrivals: State<Arrivals>) {
     arrivals.0.0.lock().unwrap_or_else(PoisonError::into_inner)[cmd.number] = Some(Instant::now());
 }
 

@@ -102,13 +102,13 @@ pub(crate) struct Run<'a> {
 impl Run<'_> {
     /// Runs the handler, and commits or sends what follows from it.
     pub(crate) async fn perform(self) -> Result<Ended, Failure> {
-        match (&self.core.store, self.entry.registration.durable) {
-            (Some(store), true) => {
+        match (&self.core.store, self.entry.registration.connection) {
+            (Some(store), Some(_)) => {
                 let begin = store.begin(self.entry.registration.name);
                 let transaction = self.core.call("begin", begin).await?;
                 self.in_transaction(transaction).await
             }
-            _ => self.plain().await,
+            _ => self.without_connection().await,
         }
     }
 
@@ -131,11 +131,14 @@ impl Run<'_> {
         self.commit(transaction, messages, &cause).await
     }
 
-    /// A handler without a transaction of its own. What it returns is committed with the mark that
-    /// its message is handled, where both are stored; else it is sent first.
-    async fn plain(self) -> Result<Ended, Failure> {
-        let cause = self.cause(false);
-        let messages = self.body(&cause, None).await?;
+    /// A handler that takes no connection keeps none from others while it runs. What it sends is
+    /// committed with the mark that its message is handled, where both are stored; else it is sent
+    /// first.
+    async fn without_connection(self) -> Result<Ended, Failure> {
+        let cause = self.cause(self.entry.registration.durable);
+        let outcome = self.body(&cause, None).await;
+        let mut messages = cause.close();
+        messages.extend(outcome?);
         match (&self.core.store, self.backing) {
             (Some(store), Backing::Stored { .. }) if !messages.is_empty() => {
                 let begin = store.begin(self.entry.registration.name);
