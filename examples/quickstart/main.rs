@@ -60,7 +60,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     for some in lines.chunks(50).progress() {
         let orders = some.iter().filter_map(|(line, text)| {
             let order = serde_json::from_str::<PlaceOrder>(text).map_err(|_| malformed += 1);
-            Some(app.bus().send(order.ok()?).deduplicate(format!("line {line}")).into_future())
+            Some(app.bus().send(order.ok()?).deduplicate(format!("{line}: {text}")).into_future())
         });
         try_join_all(orders.collect::<Vec<_>>()).await?;
     }

@@ -6,7 +6,7 @@ pub use crate::envelope::Envelope;
 pub use crate::handler::{
     Delayed, DeliveryOptions, HandlerError, MessageExt, Reply, State, Terminal, To, With,
 };
-pub use crate::runtime::{Bus, Jasper};
+pub use crate::runtime::{Bus, Jasper, QueueOptions};
 #[cfg(feature = "sqlite")]
 pub use crate::store::sqlite::SqliteStore;
 #[cfg(feature = "macros")]

@@ -7,6 +7,7 @@
 //! | `messaging.process.duration` | histogram | seconds | destination, `error.type` |
 //! | `jasper.dead_letters` | counter | envelope | message type, reason |
 //! | `jasper.duplicates` | counter | envelope | destination |
+//! | `jasper.expired` | counter | envelope | destination |
 //! | `jasper.fenced` | counter | operation | op |
 //! | `jasper.recovery.envelopes` | counter | envelope | – |
 //! | `jasper.store.errors` | counter | error | op |
@@ -24,6 +25,8 @@ pub const PROCESS_DURATION: &str = "messaging.process.duration";
 pub const DEAD_LETTERS: &str = "jasper.dead_letters";
 /// Messages that were dropped as their id was known.
 pub const DUPLICATES: &str = "jasper.duplicates";
+/// Messages that were dropped as their time had passed.
+pub const EXPIRED: &str = "jasper.expired";
 /// Writes that were refused as the row belonged to somebody else by then.
 pub const FENCED: &str = "jasper.fenced";
 /// Messages taken over from owners that are gone.

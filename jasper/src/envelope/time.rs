@@ -21,3 +21,9 @@ pub fn from_micros(micros: i64) -> SystemTime {
     let micros = u64::try_from(micros).unwrap_or(0);
     SystemTime::UNIX_EPOCH + Duration::from_micros(micros)
 }
+
+/// The moment so long after another; a sum that is too large is the latest moment that is stored.
+pub fn after(time: SystemTime, duration: Duration) -> SystemTime {
+    let latest = from_micros(i64::MAX);
+    time.checked_add(duration).map_or(latest, |sum| sum.min(latest))
+}

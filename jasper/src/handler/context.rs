@@ -99,11 +99,16 @@ impl Cause {
         }
     }
 
-    /// Writes into `envelope` what it inherits, with the id that this run gives to its next
-    /// message.
-    pub(crate) fn pass_on(&self, envelope: &mut Envelope) {
-        let ordinal = self.ordinal.fetch_add(1, Ordering::Relaxed);
-        envelope.id = self.id.derived(self.handler, ordinal);
+    /// Writes into `envelope` what it inherits.
+    ///
+    /// `commits_with_run`: a run that is repeated has left nothing behind, so the message gets an id
+    /// that a repetition gives it again. Else it keeps the new id that it has: a repetition may
+    /// send other messages, and none of them is to be taken for this one.
+    pub(crate) fn pass_on(&self, envelope: &mut Envelope, commits_with_run: bool) {
+        if commits_with_run {
+            let ordinal = self.ordinal.fetch_add(1, Ordering::Relaxed);
+            envelope.id = self.id.derived(self.handler, ordinal);
+        }
         envelope.conversation_id = self.conversation_id;
         envelope.causation_id = Some(self.id);
         envelope.correlation_id.clone_from(&self.correlation_id);
@@ -173,6 +178,27 @@ pub(crate) type CauseSource<'run> = &'run (dyn Fn() -> Arc<Cause> + Sync);
 enum EnvelopeSource<'run> {
     Received(&'run Envelope),
     Invoked(&'run (dyn Fn() -> Envelope + Sync)),
+}
+
+tokio::task_local! {
+    /// The transaction in which this task runs a handler, so that a `Bus` that was not taken as an
+    /// argument joins it too, instead of waiting for it.
+    static TRANSACTION: Arc<Cause>;
+}
+
+impl Cause {
+    /// The transaction in which this task runs a handler, if it does.
+    pub(crate) fn of_task() -> Option<Arc<Self>> {
+        TRANSACTION.try_with(Arc::clone).ok()
+    }
+
+    /// Runs a handler's body in its transaction.
+    pub(crate) async fn scope<T>(self: Arc<Self>, body: impl Future<Output = T>) -> T {
+        match self.is_in_transaction() {
+            true => TRANSACTION.scope(self, body).await,
+            false => body.await,
+        }
+    }
 }
 
 impl<'run> HandlerContext<'run> {

@@ -32,10 +32,29 @@ impl DeliveryOptions {
         Self::default()
     }
 
+    /// These options, and where one is absent, that of `other`.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        let mut headers = other.headers;
+        for (name, value) in self.headers.iter() {
+            headers.insert(name, value);
+        }
+        Self {
+            due_at: self.due_at.or(other.due_at),
+            deliver_within: self.deliver_within.or(other.deliver_within),
+            deduplication_id: self.deduplication_id.or(other.deduplication_id),
+            group_id: self.group_id.or(other.group_id),
+            tenant_id: self.tenant_id.or(other.tenant_id),
+            correlation_id: self.correlation_id.or(other.correlation_id),
+            to: self.to.or(other.to),
+            headers,
+        }
+    }
+
     /// To be handled after this delay.
     #[must_use]
     pub fn delay(mut self, delay: Duration) -> Self {
-        self.due_at = Some(time::now() + delay);
+        self.due_at = Some(time::after(time::now(), delay));
         self
     }
 

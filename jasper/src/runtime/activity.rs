@@ -13,6 +13,7 @@ pub(crate) struct Activity(Arc<Inner>);
 struct Inner {
     count: AtomicUsize,
     idle: Notify,
+    busy: Notify,
 }
 
 /// One message in memory, until it is dropped.
@@ -21,12 +22,19 @@ pub(crate) struct Active(Arc<Inner>);
 
 impl Activity {
     pub(crate) fn begin(&self) -> Active {
-        self.0.count.fetch_add(1, Ordering::AcqRel);
+        if self.0.count.fetch_add(1, Ordering::AcqRel) == 0 {
+            self.0.busy.notify_waiters();
+        }
         Active(Arc::clone(&self.0))
     }
 
     pub(crate) fn count(&self) -> usize {
         self.0.count.load(Ordering::Acquire)
+    }
+
+    /// Waits until something comes into memory.
+    pub(crate) async fn busy(&self) {
+        self.0.busy.notified().await;
     }
 
     /// Waits until nothing is in memory.

@@ -118,14 +118,14 @@ impl Builder {
 
     /// How long this node is trusted after it was last heard of. Its work is recovered by others
     /// after that. Default: 10 s.
-    pub const fn lease(mut self, lease: Duration) -> Self {
-        self.settings.lease = lease;
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.settings.lease = within(lease);
         self
     }
 
     /// How often the store is looked at when nothing else gives cause to. Default: 1 s.
-    pub const fn poll_interval(mut self, poll: Duration) -> Self {
-        self.settings.poll = poll;
+    pub fn poll_interval(mut self, poll: Duration) -> Self {
+        self.settings.poll = within(poll);
         self
     }
 
@@ -248,6 +248,11 @@ impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder").field("settings", &self.settings).finish_non_exhaustive()
     }
+}
+
+/// An interval of a task that repeats: neither a hot loop nor beyond what a clock can add.
+fn within(interval: Duration) -> Duration {
+    interval.clamp(Duration::from_millis(10), Duration::from_secs(24 * 60 * 60))
 }
 
 /// All message types of the program, sorted, as `inventory` gives them in no order.

@@ -74,8 +74,8 @@ impl Bus {
     /// The handler failed, panicked or took too long; or the store did.
     ///
     /// # Cancel safety
-    /// Dropped before it returns, the handler is dropped where it awaits; its transaction is rolled
-    /// back.
+    /// Dropped before it returns, the handler is dropped where it awaits, and its transaction is
+    /// rolled back; a commit that has begun goes on.
     // Not an `async fn`: its future would carry the bounds, and a command without a handler be
     // reported three times.
     pub fn invoke<M, OneHandler>(&self, message: M) -> BoxFuture<'_, Result<M::Reply, InvokeError>>
@@ -83,7 +83,7 @@ impl Bus {
         M: Message,
         M::Kind: Invokes<M, OneHandler>,
     {
-        let cause = self.cause.as_deref();
+        let cause = self.cause();
         invoke::invoke::<<M::Kind as Invokes<M, OneHandler>>::Handler>(&self.core, cause, message)
             .boxed()
     }
@@ -102,8 +102,17 @@ impl Bus {
         Enlisted::new(Arc::clone(&self.core), self.cause.clone(), connection)
     }
 
+    /// What is sent follows from the message whose handler was given this bus; but within a
+    /// transaction of this task, whatever bus is used, it joins that.
+    fn cause(&self) -> Option<Arc<Cause>> {
+        match &self.cause {
+            Some(cause) if cause.is_in_transaction() => self.cause.clone(),
+            _ => Cause::of_task().or_else(|| self.cause.clone()),
+        }
+    }
+
     fn sending<M: Message>(&self, message: &M) -> Sending<'_> {
-        Sending::new(&self.core, self.cause.as_deref(), message)
+        Sending::new(&self.core, self.cause(), message)
     }
 }
 

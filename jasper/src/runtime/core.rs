@@ -88,21 +88,30 @@ impl Core {
         self.owner.store(owner.number(), Ordering::Release);
     }
 
-    /// A call of the store, with its deadline.
+    /// A call of the store whose outcome has to be known, however long it takes: to give up waiting
+    /// would not undo it.
+    pub(crate) async fn wait<T>(
+        &self,
+        operation: &'static str,
+        call: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let result = call.await;
+        if result.is_err() {
+            metrics::counter!(telemetry::STORE_ERRORS, "op" => operation).increment(1);
+        }
+        result
+    }
+
+    /// A call of the store that may be given up, with its deadline.
     pub(crate) async fn call<T>(
         &self,
         operation: &'static str,
         call: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
         let limit = self.settings.store_deadline;
-        let result = match tokio::time::timeout(limit, call).await {
-            Ok(result) => result,
-            Err(_) => Err(StoreError::Deadline { limit }),
-        };
-        if result.is_err() {
-            metrics::counter!(telemetry::STORE_ERRORS, "op" => operation).increment(1);
-        }
-        result
+        let call = tokio::time::timeout(limit, call);
+        let known = async { call.await.unwrap_or(Err(StoreError::Deadline { limit })) };
+        self.wait(operation, known).await
     }
 
     /// Settles a row, however long the store is away. `None`: the application ended first.
@@ -118,7 +127,7 @@ impl Core {
         let mut backoff = Backoff::new();
         loop {
             let call = store.inbox().settle(settlements.clone());
-            match self.call("settle", call).await {
+            match self.wait("settle", call).await {
                 Ok(settled) => {
                     let fenced = settled.iter().filter(|s| **s == Settled::Fenced).count();
                     if fenced > 0 {
@@ -161,6 +170,7 @@ impl Core {
     /// Puts a message that is only in memory into its queue at a later time.
     pub(crate) fn enqueue_at(self: &Arc<Self>, mut delivery: Delivery, due_at: SystemTime) {
         delivery.active = None;
+        delivery.slot.give_back();
         let core = Arc::clone(self);
         self.tasks.spawn(async move {
             let wait = due_at.duration_since(time::now()).unwrap_or_default();

@@ -10,7 +10,10 @@ use crate::envelope::{Envelope, MessageId, time};
 use crate::error::SendError;
 use crate::handler::{Cause, DeliveryOptions, OutgoingMessage};
 use crate::message::Message;
-use crate::store::{Incoming, Owner, Placement, Stored};
+use crate::store::{
+    Completion, Incoming, Owner, Ownership, Placement, Settled, StoreError, StoreTransaction,
+    Stored,
+};
 use crate::telemetry;
 
 /// For how long the id of a message with a deduplication key stays known after it is handled.
@@ -63,27 +66,39 @@ impl Batch {
     }
 }
 
+/// What a message is part of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Joining {
+    /// Nothing: it is accepted by itself.
+    Nothing,
+    /// The transaction in which its handler's run commits.
+    Run,
+    /// A transaction of the user's own.
+    Foreign,
+}
+
 impl Core {
     pub(crate) fn encode<M: Message>(&self, message: &M) -> Result<OutgoingMessage, SendError> {
         let encoded = OutgoingMessage::encode(message, DeliveryOptions::new(), &*self.codec);
         encoded.map_err(|source| SendError::Encode { message_type: M::TYPE, source })
     }
 
-    /// Finds handlers and places for messages. `in_transaction`: they are stored with their
-    /// sender's commit.
+    /// Finds handlers and places for messages. Those that are not stored take their place from
+    /// `room`, or beyond the capacity of their queue.
     pub(crate) fn prepare(
         &self,
         messages: Vec<OutgoingMessage>,
         cause: Option<&Cause>,
-        in_transaction: bool,
+        joining: Joining,
+        room: &mut Vec<Slot>,
     ) -> Result<Batch, SendError> {
         let mut batch = Batch::default();
         for message in messages {
-            let template = self.envelope(&message, cause)?;
+            let template = self.envelope(&message, cause, joining == Joining::Run)?;
             for entry in self.routes.destinations(&message)? {
                 let mut envelope = template.clone();
                 envelope.destination = entry.address.clone();
-                let place = self.place(&mut envelope, entry, in_transaction)?;
+                let place = self.place(&mut envelope, entry, joining, room)?;
                 batch.parcels.push(Parcel { envelope, entry: Arc::clone(entry), place });
             }
         }
@@ -97,7 +112,7 @@ impl Core {
         message: OutgoingMessage,
         cause: Option<&Cause>,
     ) -> Result<Vec<Incoming>, SendError> {
-        let mut batch = self.prepare(vec![message], cause, true)?;
+        let mut batch = self.prepare(vec![message], cause, Joining::Foreign, &mut Vec::new())?;
         for parcel in &mut batch.parcels {
             match parcel.place {
                 Place::StoredHere(..) => parcel.place = Place::StoredAnywhere,
@@ -121,29 +136,56 @@ impl Core {
         messages: Vec<OutgoingMessage>,
         cause: Option<&Cause>,
     ) -> Result<bool, SendError> {
+        let mut room = Vec::new();
         if cause.is_none() {
-            self.wait_for_room(&messages).await?;
+            self.take_room(&messages, &mut room).await?;
         }
-        let batch = self.prepare(messages, cause, false)?;
+        let batch = self.prepare(messages, cause, Joining::Nothing, &mut room)?;
         let rows = batch.rows();
-        let stored = match (&self.store, rows.is_empty()) {
-            (Some(store), false) => self.call("store", store.inbox().store(rows)).await?,
-            _ => Vec::new(),
+        let Some(store) = self.store.clone().filter(|_| !rows.is_empty()) else {
+            self.hand_over(batch, &[]);
+            return Ok(false);
         };
-        let known = !stored.is_empty() && stored.iter().all(|s| *s == Stored::Duplicate);
-        self.hand_over(batch, &stored);
-        Ok(known)
+        // In a task of its own: whatever becomes of the caller, what is stored is handed over.
+        let core = Arc::clone(self);
+        let storing = self.tasks.spawn(async move {
+            let stored = store.inbox().store(rows).await?;
+            let known = stored.iter().all(|stored| *stored == Stored::Duplicate);
+            core.hand_over(batch, &stored);
+            Ok(known)
+        });
+        let stored = async { storing.await.unwrap_or(Err(StoreError::Closed)) };
+        Ok(self.call("store", stored).await?)
+    }
+
+    /// Commits a run, and hands over what it sends. `None`: the handler was invoked.
+    pub(crate) async fn commit(
+        self: &Arc<Self>,
+        transaction: Box<dyn StoreTransaction>,
+        batch: Batch,
+        handled: Option<Ownership>,
+    ) -> Result<Settled, StoreError> {
+        let completion = Completion { handled, incoming: batch.rows(), outgoing: Vec::new() };
+        let committed = self.wait("commit", transaction.commit(completion)).await?;
+        if committed.settled == Settled::Done {
+            self.hand_over(batch, &committed.incoming);
+        }
+        Ok(committed.settled)
     }
 
     /// Back pressure: a sender outside of handlers waits until queues that are not stored have
     /// room.
-    async fn wait_for_room(&self, messages: &[OutgoingMessage]) -> Result<(), SendError> {
+    async fn take_room(
+        &self,
+        messages: &[OutgoingMessage],
+        room: &mut Vec<Slot>,
+    ) -> Result<(), SendError> {
         for message in messages {
             for entry in self.routes.destinations(message)? {
                 if self.store.is_none() || !entry.is_stored(false) {
-                    let room = self.queue_of(entry).room();
-                    let stopped = self.stopping.run_until_cancelled(room).await;
-                    stopped.ok_or(SendError::Stopping)?;
+                    let slot = self.queue_of(entry).reserve();
+                    let slot = self.stopping.run_until_cancelled(slot).await;
+                    room.push(slot.ok_or(SendError::Stopping)?);
                 }
             }
         }
@@ -170,7 +212,7 @@ impl Core {
     fn deliver(self: &Arc<Self>, parcel: Parcel) {
         let (slot, backing) = match parcel.place {
             Place::StoredHere(slot, owner) => {
-                let counted = true;
+                let counted = parcel.envelope.attempts > 0;
                 (slot, Backing::Stored { owner, counted })
             }
             Place::Memory(slot) => (slot, Backing::Memory),
@@ -195,6 +237,7 @@ impl Core {
         &self,
         message: &OutgoingMessage,
         cause: Option<&Cause>,
+        commits_with_run: bool,
     ) -> Result<Envelope, SendError> {
         let options = &message.options;
         // Replaced for each handler.
@@ -209,9 +252,9 @@ impl Core {
         envelope.headers = options.headers.clone();
         envelope.due_at = options.due_at;
         let within = options.deliver_within.or(message.deliver_within);
-        envelope.deliver_by = within.map(|within| envelope.sent_at + within);
+        envelope.deliver_by = within.map(|within| time::after(envelope.sent_at, within));
         if let Some(cause) = cause {
-            cause.pass_on(&mut envelope);
+            cause.pass_on(&mut envelope, commits_with_run);
         }
         envelope.group_id.clone_from(&options.group_id);
         if options.tenant_id.is_some() {
@@ -235,12 +278,14 @@ impl Core {
         &self,
         envelope: &mut Envelope,
         entry: &HandlerEntry,
-        in_transaction: bool,
+        joining: Joining,
+        room: &mut Vec<Slot>,
     ) -> Result<Place, SendError> {
         let queue = self.queue_of(entry);
         let later = envelope.due_at.is_some_and(|due_at| due_at > time::now());
         let by_nature = later || envelope.deduplication_id.is_some();
-        let stored = self.store.is_some() && entry.is_stored(in_transaction || by_nature);
+        let stored =
+            self.store.is_some() && entry.is_stored(joining != Joining::Nothing || by_nature);
         if !stored {
             if envelope.deduplication_id.is_some() {
                 return Err(SendError::NeedsStore {
@@ -248,14 +293,18 @@ impl Core {
                 });
             }
             envelope.attempts = 1;
-            return Ok(Place::Memory(queue.reserve_beyond()));
+            let taken = room.iter().position(|slot| Arc::ptr_eq(slot.queue(), queue));
+            let slot = taken.map(|index| room.swap_remove(index));
+            return Ok(Place::Memory(slot.unwrap_or_else(|| queue.reserve_beyond())));
         }
         if later {
             return Ok(Place::StoredForLater);
         }
         match queue.try_reserve() {
             Some(slot) if !self.stopping.is_cancelled() => {
-                envelope.attempts = 1;
+                // The only attempt of a message is counted when it begins: counted before, a crash
+                // would take it from a message that never ran.
+                envelope.attempts = u32::from(entry.policy.attempts() > 1);
                 Ok(Place::StoredHere(slot, self.owner()))
             }
             _ => Ok(Place::StoredAnywhere),

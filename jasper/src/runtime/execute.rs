@@ -13,13 +13,14 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
 use super::core::Core;
+use super::dispatch::Joining;
 use super::queue::Backing;
 use super::routes::HandlerEntry;
 use crate::codec::CodecError;
 use crate::envelope::Envelope;
 use crate::error::SendError;
 use crate::handler::{Cause, HandlerContext, HandlerError, OutgoingMessage, RunError};
-use crate::store::{Completion, Ownership, Settled, StoreError, StoreTransaction};
+use crate::store::{Ownership, Settled, StoreError, StoreTransaction};
 
 /// Why a run did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -159,7 +160,8 @@ impl Run<'_> {
         messages: Vec<OutgoingMessage>,
         cause: &Cause,
     ) -> Result<Ended, Failure> {
-        let batch = match self.core.prepare(messages, Some(cause), true) {
+        let mut room = Vec::new();
+        let batch = match self.core.prepare(messages, Some(cause), Joining::Run, &mut room) {
             Ok(batch) => batch,
             Err(error) => {
                 roll_back(self.core, transaction).await?;
@@ -170,15 +172,11 @@ impl Run<'_> {
             Backing::Stored { owner, .. } => Some(Ownership::of(self.envelope, owner)),
             Backing::Memory => None,
         };
-        let completion = Completion { handled, incoming: batch.rows(), outgoing: Vec::new() };
         *self.permit = None;
-        let commit = transaction.commit(completion);
-        let committed = self.core.call("commit", commit).await?;
-        if committed.settled == Settled::Fenced {
-            return Err(Failure::Fenced);
+        match self.core.commit(transaction, batch, handled).await? {
+            Settled::Done => Ok(Ended::Marked),
+            Settled::Fenced => Err(Failure::Fenced),
         }
-        self.core.hand_over(batch, &committed.incoming);
-        Ok(Ended::Marked)
     }
 
     fn cause(&self, in_transaction: bool) -> Arc<Cause> {
@@ -192,6 +190,7 @@ impl Run<'_> {
         connection: Option<&mut (dyn Any + Send)>,
     ) -> Result<Vec<OutgoingMessage>, Failure> {
         let cancellation = self.core.ending.child_token();
+        let transaction = Arc::clone(cause);
         let cause = || Arc::clone(cause);
         let mut cx = HandlerContext::received(
             self.envelope,
@@ -202,6 +201,7 @@ impl Run<'_> {
         )
         .with_connection(connection);
         let run = (self.entry.registration.run)(self.envelope, &*self.core.codec, &mut cx);
+        let run = transaction.scope(run);
         let ended = guarded(run, self.entry.timeout, &cancellation).await;
         if matches!(ended, Err(Failure::TimedOut(_))) {
             // Tasks that the handler has started learn of it too.

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 
 use super::core::Core;
+use super::dispatch::Joining;
 use super::execute::{Failure, guarded, roll_back};
 use crate::envelope::{Address, Envelope};
 use crate::error::{InvokeError, SendError};
@@ -13,41 +14,51 @@ use crate::handler::{
     Cause, CauseSource, Handler, HandlerContext, HandlerRegistration, OutgoingMessage,
 };
 use crate::message::Message;
-use crate::store::{Completion, MessageStore};
+use crate::store::{MessageStore, StoreError};
 
 type ReplyOf<H> = <<H as Handler>::Message as Message>::Reply;
 
 /// Runs `H` over `message`. A durable handler runs in a transaction of its own.
 pub(super) async fn invoke<H: Handler>(
     core: &Arc<Core>,
-    parent: Option<&Cause>,
+    parent: Option<Arc<Cause>>,
     message: H::Message,
 ) -> Result<ReplyOf<H>, InvokeError> {
     let registration = &H::REGISTRATION;
     if !registration.durable {
         return plain::<H>(core, parent, message).await;
     }
-    if parent.is_some_and(Cause::is_in_transaction) {
+    if parent.as_deref().is_some_and(Cause::is_in_transaction) {
         return Err(InvokeError::InsideTransaction { handler: registration.name });
     }
     match core.store.as_deref() {
-        Some(store) => in_transaction::<H>(core, store, parent, message).await,
+        Some(store) => in_transaction::<H>(core, store, parent.as_deref(), message).await,
         None => Err(InvokeError::Send(SendError::NeedsStore { what: "a durable handler" })),
     }
 }
 
 async fn plain<H: Handler>(
     core: &Arc<Core>,
-    parent: Option<&Cause>,
+    parent: Option<Arc<Cause>>,
     message: H::Message,
 ) -> Result<ReplyOf<H>, InvokeError> {
     let name = H::REGISTRATION.name;
     let made = OnceLock::new();
-    let make = || Arc::new(Cause::of_invocation(name, parent, false));
-    let cause = || Arc::clone(made.get_or_init(make));
+    let cause = || match &parent {
+        // Within a transaction it is part of that run, and what it sends leaves with it.
+        Some(parent) if parent.is_in_transaction() => Arc::clone(parent),
+        parent => {
+            let make = || Arc::new(Cause::of_invocation(name, parent.as_deref(), false));
+            Arc::clone(made.get_or_init(make))
+        }
+    };
     let (reply, messages) = body::<H>(core, &cause, message, None).await?;
-    if !messages.is_empty() {
-        core.dispatch(messages, Some(&cause())).await?;
+    let mut sent = Vec::new();
+    for message in messages {
+        sent.extend(cause().join(message).map_err(|_| SendError::RunEnded)?);
+    }
+    if !sent.is_empty() {
+        core.dispatch(sent, Some(&cause())).await?;
     }
     Ok(reply)
 }
@@ -62,11 +73,13 @@ async fn in_transaction<H: Handler>(
     let cause = Arc::new(Cause::of_invocation(name, parent, true));
     let mut transaction = core.call("begin", store.begin(name)).await?;
     let source = || Arc::clone(&cause);
-    let outcome = body::<H>(core, &source, message, transaction.connection()).await;
+    let run = body::<H>(core, &source, message, transaction.connection());
+    let outcome = Arc::clone(&cause).scope(run).await;
     let mut messages = cause.close();
     let prepared = outcome.and_then(|(reply, returned)| {
         messages.extend(returned);
-        Ok((reply, core.prepare(messages, Some(&cause), true)?))
+        let batch = core.prepare(messages, Some(&cause), Joining::Run, &mut Vec::new())?;
+        Ok((reply, batch))
     });
     let (reply, batch) = match prepared {
         Ok(prepared) => prepared,
@@ -75,9 +88,10 @@ async fn in_transaction<H: Handler>(
             return Err(error);
         }
     };
-    let completion = Completion { incoming: batch.rows(), ..Completion::default() };
-    let committed = core.call("commit", transaction.commit(completion)).await?;
-    core.hand_over(batch, &committed.incoming);
+    // In a task of its own: whatever becomes of the caller, what is committed is handed over.
+    let committer = Arc::clone(core);
+    let commit = async move { committer.commit(transaction, batch, None).await };
+    core.tasks.spawn(commit).await.unwrap_or(Err(StoreError::Closed))?;
     Ok(reply)
 }
 

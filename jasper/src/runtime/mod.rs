@@ -70,6 +70,9 @@ impl Jasper {
     /// Waits until there is nothing to handle now: nothing in memory, and nothing in the store but
     /// what is scheduled for later. For programs that work off a batch, and for tests.
     ///
+    /// It waits for other processes on the same store too, and has no limit of its own: put it under
+    /// a time-out where that matters.
+    ///
     /// # Errors
     /// The store cannot be read.
     ///
@@ -86,11 +89,18 @@ impl Jasper {
             if counts.incoming == 0 && self.core.activity.count() == 0 {
                 return Ok(());
             }
-            // What the store still holds comes into memory with the pager's next round, or is with
-            // another node.
+            // What the store still holds comes into memory with the pager's next round; what does
+            // not is with another node, and is looked for as seldom as anything else.
             self.core.pager.notify_one();
             if rounds.changed().await.is_err() {
                 return Ok(());
+            }
+            if self.core.activity.count() == 0 {
+                let poll = tokio::time::sleep(self.core.settings.poll);
+                tokio::select! {
+                    () = poll => {}
+                    () = self.core.activity.busy() => {}
+                }
             }
         }
     }

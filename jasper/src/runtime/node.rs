@@ -69,6 +69,10 @@ pub(crate) async fn recover(core: Arc<Core>, store: Arc<dyn MessageStore>) {
 
 async fn recover_once(core: &Core, store: &dyn MessageStore) -> Result<(), StoreError> {
     for owner in core.call("expired", store.nodes().expired()).await? {
+        if owner == core.owner() {
+            // Late, not gone: the renewal finds out, and goes on as a new node.
+            continue;
+        }
         let released = release_all(core, store, owner).await?;
         if released > 0 {
             tracing::info!(%owner, released, "recovered the work of a node that is gone");

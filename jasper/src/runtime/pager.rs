@@ -125,16 +125,23 @@ impl Pager {
         Ok(full)
     }
 
-    /// Rows for destinations that no handler of this application has.
+    /// Rows for destinations that no handler of this application has. Another node may have it, so
+    /// they are only looked at where there is no other.
     async fn strays(&self) -> Result<bool, StoreError> {
+        let alive = self.store.nodes().alive();
+        let own = self.core.owner();
+        if self.core.call("alive", alive).await?.into_iter().any(|owner| owner != own) {
+            return Ok(false);
+        }
         let known = self.core.routes.handlers();
         let known = known.map(|entry| entry.address.clone()).collect();
         let strays = self.claim(known, true, PAGE).await?;
         let full = strays.len() == PAGE;
+        let mut room = true;
         for stray in strays {
-            self.admit_stray(stray).await;
+            room &= self.admit_stray(stray).await;
         }
-        Ok(full)
+        Ok(full && room)
     }
 
     async fn claim(
@@ -145,23 +152,30 @@ impl Pager {
     ) -> Result<Vec<Claimed>, StoreError> {
         let request = ClaimRequest { owner: self.core.owner(), destinations, except, limit };
         let claim = self.store.inbox().claim(request);
-        self.core.call("claim", claim).await
+        self.core.wait("claim", claim).await
     }
 
-    /// A stray may belong to a handler that has moved to another queue, or was renamed; it then
-    /// waits there for room like any other, beyond the capacity.
-    async fn admit_stray(&self, claimed: Claimed) {
+    /// A stray may belong to a handler that has moved to another queue, or was renamed. `false`:
+    /// that queue has no room now, and the stray waits in the store.
+    async fn admit_stray(&self, claimed: Claimed) -> bool {
         let entry = claimed.envelope.as_ref().ok().and_then(|envelope| {
             let routes = &self.core.routes;
             routes.resolve(&claimed.ownership.destination, &envelope.message_type)
         });
-        match entry {
-            Some(entry) => {
-                let slot = self.core.queue_of(entry).reserve_beyond();
-                self.admit(claimed, slot).await;
-            }
-            None => self.bury_invalid(claimed).await,
+        let Some(entry) = entry else {
+            self.bury_invalid(claimed).await;
+            return true;
+        };
+        let queue = self.core.queue_of(entry);
+        if let Some(slot) = queue.try_reserve() {
+            self.admit(claimed, slot).await;
+            return true;
         }
+        queue.note_overflow();
+        let ran = !claimed.first_attempt;
+        let release = Settlement::Release { ownership: claimed.ownership, ran };
+        self.core.settle(release).await;
+        false
     }
 
     async fn admit(&self, claimed: Claimed, slot: Slot) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
 use super::activity::Active;
 use super::routes::HandlerEntry;
@@ -77,10 +77,11 @@ impl Queue {
         Some(Slot { queue: Arc::clone(self), counted: true })
     }
 
-    /// Waits until there is room for one message, without taking it.
-    pub(crate) async fn room(&self) {
+    /// Room for one message, as soon as there is some.
+    pub(crate) async fn reserve(self: &Arc<Self>) -> Slot {
         // The semaphore is never closed, so this is never an error.
-        drop(self.slots.acquire().await);
+        let counted = self.slots.acquire().await.map(SemaphorePermit::forget).is_ok();
+        Slot { queue: Arc::clone(self), counted }
     }
 
     /// Room for at most `limit` messages.
@@ -133,11 +134,18 @@ impl Slot {
     }
 }
 
-impl Drop for Slot {
-    fn drop(&mut self) {
-        if self.counted {
+impl Slot {
+    /// Gives the room back, while the message waits elsewhere.
+    pub(crate) fn give_back(&mut self) {
+        if std::mem::take(&mut self.counted) {
             self.queue.slots.add_permits(1);
         }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.give_back();
         if self.queue.overflowed.load(Ordering::Acquire) && self.queue.has_room() {
             self.queue.pager.notify_one();
         }

@@ -16,14 +16,14 @@ use crate::message::Message;
 #[must_use = "a message is sent when this is awaited"]
 pub struct Sending<'bus> {
     core: &'bus Arc<Core>,
-    cause: Option<&'bus Cause>,
+    cause: Option<Arc<Cause>>,
     message: Result<OutgoingMessage, SendError>,
 }
 
 impl<'bus> Sending<'bus> {
     pub(super) fn new<M: Message>(
         core: &'bus Arc<Core>,
-        cause: Option<&'bus Cause>,
+        cause: Option<Arc<Cause>>,
         message: &M,
     ) -> Self {
         let message = core.encode(message);
@@ -46,24 +46,26 @@ impl<'bus> Sending<'bus> {
         self.option(|options| options.deduplicate(key))
     }
 
-    /// With these options, which replace those set before.
+    /// With these options, which go before those set earlier.
     pub fn with(self, options: DeliveryOptions) -> Self {
-        self.option(|_| options)
+        self.option(|earlier| options.or(earlier))
     }
 
     async fn submit(self) -> Result<Sent, SendError> {
         let message = self.message?;
-        let Some(cause) = self.cause else {
-            if self.core.stopping.is_cancelled() {
-                return Err(SendError::Stopping);
-            }
-            let duplicate = self.core.dispatch(vec![message], None).await?;
-            return Ok(Sent { duplicate });
+        let message = match &self.cause {
+            Some(cause) => cause.join(message).map_err(|_| SendError::RunEnded)?,
+            None => Some(message),
         };
-        let duplicate = match cause.join(message).map_err(|_| SendError::RunEnded)? {
-            Some(message) => self.core.dispatch(vec![message], Some(cause)).await?,
-            None => false,
+        let Some(message) = message else {
+            return Ok(Sent { duplicate: false });
         };
+        // What still runs may speak until the end, everybody else until the stop.
+        let last_call = if self.cause.is_some() { &self.core.ending } else { &self.core.stopping };
+        if last_call.is_cancelled() {
+            return Err(SendError::Stopping);
+        }
+        let duplicate = self.core.dispatch(vec![message], self.cause.as_deref()).await?;
         Ok(Sent { duplicate })
     }
 

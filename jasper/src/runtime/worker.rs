@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use super::core::{Backoff, Core};
 use super::execute::{Ended, Failure, Run};
@@ -12,7 +13,7 @@ use super::queue::{Backing, Delivery};
 use crate::envelope::time;
 use crate::error_policy::Verdict;
 use crate::store::{
-    DeadLetter, DeadLetterId, DeadLetterReason, Owner, Ownership, Settled, Settlement,
+    DeadLetter, DeadLetterId, DeadLetterReason, Owner, Ownership, Settled, Settlement, StoreError,
 };
 use crate::telemetry;
 
@@ -40,10 +41,12 @@ impl Worker {
     pub(crate) async fn run(mut self) {
         let mut backoff = Backoff::new();
         loop {
-            if !self.count_attempt().await {
+            if self.is_stale() || !self.take_place().await || !self.count_attempt().await {
                 return;
             }
             if self.delivery.envelope.is_expired(time::now()) {
+                let queue = self.delivery.entry.registration.queue;
+                metrics::counter!(telemetry::EXPIRED, telemetry::DESTINATION => queue).increment(1);
                 tracing::info!(message.id = %self.delivery.envelope.id, "expired; not handled");
                 return self.settle_handled().await;
             }
@@ -57,6 +60,23 @@ impl Worker {
                 Next::Later(due_at) => return self.core.enqueue_at(self.delivery, due_at),
             }
         }
+    }
+
+    /// Whether its row belongs to an incarnation that this node has lost: recovery gives it to
+    /// whoever is alive, with its attempts as they are.
+    fn is_stale(&self) -> bool {
+        self.owner().is_some_and(|owner| owner != self.core.owner())
+    }
+
+    /// A place in the queue's parallelism, where the last one was given up for a commit that
+    /// failed. `false`: the application ends.
+    async fn take_place(&mut self) -> bool {
+        if self.permit.is_none() {
+            let running = Arc::clone(&self.delivery.slot.queue().running).acquire_owned();
+            let permit = self.core.ending.run_until_cancelled(running).await;
+            self.permit = permit.and_then(Result::ok);
+        }
+        self.permit.is_some()
     }
 
     /// Counts the coming attempt where it is not counted yet. `false`: there is none.
@@ -89,7 +109,16 @@ impl Worker {
             backing: self.delivery.backing,
             permit: &mut self.permit,
         };
-        let result = run.perform().await;
+        let span = tracing::info_span!(
+            "process",
+            messaging.system = "jasper",
+            messaging.operation.name = "process",
+            messaging.destination.name = queue,
+            messaging.message.id = %self.delivery.envelope.id,
+            message.type = %self.delivery.envelope.message_type,
+            attempt = self.delivery.envelope.attempts,
+        );
+        let result = run.perform().instrument(span).await;
         let error_type = result.as_ref().err().map_or("", Failure::kind);
         metrics::histogram!(
             telemetry::PROCESS_DURATION,
@@ -107,6 +136,9 @@ impl Worker {
     async fn after(&mut self, failure: Failure, backoff: &mut Backoff) -> Next {
         self.log(&failure);
         match &failure {
+            Failure::Store(StoreError::TransactionEnded) => self.by_policy(&failure).await,
+            // The rows of this node are given back by the stop, or by recovery.
+            Failure::Store(_) if self.core.stopping.is_cancelled() => Next::Done,
             Failure::Store(error) => match backoff.wait(&self.core, "run", error).await {
                 Some(()) => Next::Again,
                 None => Next::Done,
@@ -139,7 +171,7 @@ impl Worker {
                 Next::Again
             }
             Verdict::RetryAfter(delay) => {
-                let due_at = time::now() + delay;
+                let due_at = time::after(time::now(), delay);
                 let Some(owner) = self.owner() else {
                     self.delivery.envelope.attempts += 1;
                     return Next::Later(due_at);

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
 use super::StoreError;
-use crate::envelope::{Address, MessageId};
+use crate::envelope::{Address, Envelope, MessageId};
 
 /// Dead letters and invalid messages, kept with their bytes.
 pub trait DeadLetters: Send + Sync {
@@ -54,6 +54,17 @@ pub struct DeadLetter {
     pub body: Bytes,
     /// When it was buried; ignored when it is stored.
     pub buried_at: SystemTime,
+}
+
+impl DeadLetter {
+    /// The body with which a letter is replayed: who replays it wants it handled, so it no longer
+    /// expires. Bytes that are no envelope stay as they are.
+    pub fn body_for_replay(body: &Bytes) -> Bytes {
+        match Envelope::from_bytes(body) {
+            Ok(envelope) => Envelope { deliver_by: None, ..envelope }.to_bytes(),
+            Err(_unreadable) => body.clone(),
+        }
+    }
 }
 
 /// Which letters to list.

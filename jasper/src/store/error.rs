@@ -74,6 +74,12 @@ pub enum StoreError {
         /// What was given.
         given: &'static str,
     },
+    /// The handler's transaction was ended by one of its own statements.
+    #[error(
+        "the handler ended its transaction itself, by `commit`, `rollback` or a statement that \
+         rolls back; what it did is undone"
+    )]
+    TransactionEnded,
     /// The store has been closed.
     #[error("the store is closed")]
     Closed,

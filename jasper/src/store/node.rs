@@ -50,6 +50,9 @@ pub trait Nodes: Send + Sync {
     /// after that.
     fn expired(&self) -> BoxFuture<'_, Result<Vec<Owner>, StoreError>>;
 
+    /// The owners whose leases run.
+    fn alive(&self) -> BoxFuture<'_, Result<Vec<Owner>, StoreError>>;
+
     /// Ends the lease of an owner that stops. Its rows, if any are left, are recovered by others.
     fn leave(&self, owner: Owner) -> BoxFuture<'_, Result<(), StoreError>>;
 

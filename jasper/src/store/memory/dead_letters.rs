@@ -65,7 +65,7 @@ fn replay(state: &mut State, id: DeadLetterId) -> Option<()> {
         age: (sent_at, state.next()),
         attempts: 0,
         message_type: letter.message_type,
-        body: letter.body,
+        body: DeadLetter::body_for_replay(&letter.body),
         keep,
     };
     // Where the inbox has the message again, it came by itself, and the letter has no further use.

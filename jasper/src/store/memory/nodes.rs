@@ -33,6 +33,16 @@ impl Nodes for MemoryStore {
         })
     }
 
+    fn alive(&self) -> BoxFuture<'_, Result<Vec<Owner>, StoreError>> {
+        self.with(|state| {
+            let now = time::now();
+            let alive = state.nodes.iter().filter(|(_, until)| **until > now);
+            let mut alive: Vec<Owner> = alive.map(|(owner, _)| *owner).collect();
+            alive.sort_unstable();
+            alive
+        })
+    }
+
     fn expired(&self) -> BoxFuture<'_, Result<Vec<Owner>, StoreError>> {
         self.with(|state| {
             let now = time::now();

@@ -20,10 +20,12 @@ from jasper_dead_letters
 where (?1 is null or reason = ?1) and (?2 is null or message_type = ?2)
 order by buried_at desc, seq desc limit ?3";
 
+const BODY: &str = "select body from jasper_dead_letters where id = ? and destination = ?";
+
 const REPLAY: &str = "\
 insert into jasper_incoming (id, destination, status, owner, attempts, message_type, body,
     group_id, tenant_id, correlation_id, sent_at, keep_for)
-select id, destination, 'incoming', 0, 0, message_type, body, group_id, tenant_id,
+select id, destination, 'incoming', 0, 0, message_type, ?, group_id, tenant_id,
     correlation_id, sent_at, keep_for
 from jasper_dead_letters where id = ? and destination = ?
 on conflict do nothing";
@@ -86,7 +88,15 @@ impl Write for Replay {
     async fn run(self, connection: &mut SqliteConnection) -> sqlx::Result<u64> {
         let mut replayed = 0;
         for letter in &self.0 {
+            let mut read = Batch::of(BODY);
+            bind_key(letter.id, &letter.destination, &mut read)?;
+            let read = read.run(connection).await?;
+            let Some(row) = read.iter().flat_map(|ran| &ran.rows).next() else {
+                continue;
+            };
+            let body = DeadLetter::body_for_replay(&rows::bytes(row, 0)?);
             let mut insert = Batch::of(REPLAY);
+            insert.bind(Vec::from(body))?;
             bind_key(letter.id, &letter.destination, &mut insert)?;
             insert.run(connection).await?;
             // Where the inbox has the message again, it came by itself, and the letter has no

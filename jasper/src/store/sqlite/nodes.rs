@@ -23,6 +23,8 @@ const END_LEASES: &str = "update jasper_nodes set lease_until = 0 where lease_un
 
 const RENEW: &str = "update jasper_nodes set lease_until = ? where node = ? and lease_until > ?";
 
+const ALIVE: &str = "select node from jasper_nodes where lease_until > ? order by node";
+
 const LEAVE: &str = "update jasper_nodes set lease_until = 0 where node = ?";
 
 const FORGET: &str = "delete from jasper_nodes where node = ? and lease_until <= ?";
@@ -63,6 +65,16 @@ impl Nodes for SqliteStore {
             let gone =
                 sqlx::query_scalar(EXPIRED).bind(to_micros(now())).fetch_all(self.pool()).await;
             gone.map(|gone| gone.into_iter().map(Owner::new).collect())
+                .map_err(|error| self.error(error))
+        })
+    }
+
+    fn alive(&self) -> BoxFuture<'_, Result<Vec<Owner>, StoreError>> {
+        Box::pin(async move {
+            let alive =
+                sqlx::query_scalar(ALIVE).bind(to_micros(now())).fetch_all(self.pool()).await;
+            alive
+                .map(|alive| alive.into_iter().map(Owner::new).collect())
                 .map_err(|error| self.error(error))
         })
     }

@@ -157,6 +157,7 @@ macro_rules! __store_clauses {
                 a_lease_that_ran_out_cannot_be_renewed
                 a_node_that_left_is_gone
                 a_forgotten_node_is_not_listed
+                the_living_nodes_are_known
                 a_living_node_is_not_forgotten
                 an_unknown_node_cannot_renew
                 a_forgotten_owner_of_rows_is_listed

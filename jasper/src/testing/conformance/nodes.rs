@@ -83,6 +83,17 @@ pub async fn a_forgotten_node_is_not_listed<F: StoreFixture>(fixture: &F) {
     assert!(!renew(&subject, owner, LONG).await);
 }
 
+/// Only nodes whose leases run count as alive.
+pub async fn the_living_nodes_are_known<F: StoreFixture>(fixture: &F) {
+    let subject = Subject::of(fixture).await;
+    let alive = async || subject.store.nodes().alive().await.expect("the store answers");
+    assert!(alive().await.is_empty());
+    let [first, second] = [subject.join().await, subject.join().await];
+    assert_eq!(alive().await, [first, second]);
+    leave(&subject, first).await;
+    assert_eq!(alive().await, [second]);
+}
+
 /// Who is alive cannot be forgotten.
 pub async fn a_living_node_is_not_forgotten<F: StoreFixture>(fixture: &F) {
     let subject = Subject::of(fixture).await;

@@ -172,9 +172,10 @@ impl Group {
             Outcome::Commit(completion, reply) => (completion, reply),
             Outcome::Dropped => return self.undo().await,
             Outcome::Rollback(reply) => {
-                let group = self.undo().await?;
+                let undone = self.undo().await;
+                // Undone it is, also where the whole group is: that was this handler's doing.
                 answer(reply, Ok(()));
-                return Ok(group);
+                return undone;
             }
         };
         match self.session.complete(completion).await {
@@ -183,8 +184,11 @@ impl Group {
                 Ok(self)
             }
             Err(error) => {
-                answer(reply, Err(self.place.error(error)));
-                self.undo().await
+                let error = self.place.error(error);
+                let undone = self.undo().await;
+                let blamed = undone.is_err() && !error.is_transient();
+                answer(reply, Err(if blamed { StoreError::TransactionEnded } else { error }));
+                undone
             }
         }
     }
