@@ -91,7 +91,7 @@ async fn a_commit_by_hand_commits_nothing_and_the_writer_goes_on() {
         let _refused = write(by_hand, 2).await;
         let rows = Completion { incoming: vec![unowned()], ..Completion::default() };
         let error = transaction.commit(rows).await.unwrap_err();
-        assert!(matches!(error, StoreError::Database(_) | StoreError::Busy { .. }), "{error:?}");
+        assert!(matches!(error, StoreError::TransactionEnded | StoreError::Busy { .. }), "{error}");
         assert_eq!(written(&store).await, [0i64; 0], "{sql}");
         assert_eq!(store.admin().counts().await.unwrap().incoming, 0, "{sql}");
         keeps_working(&store).await;

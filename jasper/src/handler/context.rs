@@ -101,8 +101,8 @@ impl Cause {
 
     /// Writes into `envelope` what it inherits.
     ///
-    /// `commits_with_run`: a run that is repeated has left nothing behind, so the message gets an id
-    /// that a repetition gives it again. Else it keeps the new id that it has: a repetition may
+    /// `commits_with_run`: a run that is repeated has left nothing behind, so the message gets an
+    /// id that a repetition gives it again. Else it keeps the new id that it has: a repetition may
     /// send other messages, and none of them is to be taken for this one.
     pub(crate) fn pass_on(&self, envelope: &mut Envelope, commits_with_run: bool) {
         if commits_with_run {

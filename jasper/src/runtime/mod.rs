@@ -70,8 +70,8 @@ impl Jasper {
     /// Waits until there is nothing to handle now: nothing in memory, and nothing in the store but
     /// what is scheduled for later. For programs that work off a batch, and for tests.
     ///
-    /// It waits for other processes on the same store too, and has no limit of its own: put it under
-    /// a time-out where that matters.
+    /// It waits for other processes on the same store too, and has no limit of its own: put it
+    /// under a time-out where that matters.
     ///
     /// # Errors
     /// The store cannot be read.
