@@ -41,6 +41,7 @@ async fn a_missing_directory_is_named() {
     let error = SqliteStore::open(&path).await.unwrap_err();
     assert!(matches!(error, StoreError::Unreachable { .. }), "{error:?}");
     assert!(error.to_string().contains("nowhere"), "{error}");
+    assert!(error.to_string().contains("look whether its directory exists"), "{error}");
 }
 
 #[tokio::test]

@@ -209,14 +209,7 @@ impl<'run> HandlerContext<'run> {
         cause: CauseSource<'run>,
         codec: &'run dyn Codec,
     ) -> Self {
-        Self {
-            envelope: EnvelopeSource::Received(envelope),
-            states,
-            cancellation,
-            cause,
-            connection: None,
-            cascades: Cascades::new(codec),
-        }
+        Self::new(EnvelopeSource::Received(envelope), states, cancellation, cause, codec)
     }
 
     pub(crate) fn invoked(
@@ -226,14 +219,18 @@ impl<'run> HandlerContext<'run> {
         cause: CauseSource<'run>,
         codec: &'run dyn Codec,
     ) -> Self {
-        Self {
-            envelope: EnvelopeSource::Invoked(envelope),
-            states,
-            cancellation,
-            cause,
-            connection: None,
-            cascades: Cascades::new(codec),
-        }
+        Self::new(EnvelopeSource::Invoked(envelope), states, cancellation, cause, codec)
+    }
+
+    const fn new(
+        envelope: EnvelopeSource<'run>,
+        states: &'run States,
+        cancellation: &'run CancellationToken,
+        cause: CauseSource<'run>,
+        codec: &'run dyn Codec,
+    ) -> Self {
+        let cascades = Cascades::new(codec);
+        Self { envelope, states, cancellation, cause, connection: None, cascades }
     }
 
     #[must_use]

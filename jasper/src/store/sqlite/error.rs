@@ -27,6 +27,9 @@ mod code {
 #[derive(Debug, Clone)]
 pub(super) struct Place(Arc<Path>);
 
+/// What to do about a file that SQLite cannot open, for which it gives no reason.
+const LOOK: &str = "look whether its directory exists, and whether this process may write there";
+
 impl Place {
     pub(super) fn new(path: &Path) -> Self {
         Self(path.into())
@@ -50,7 +53,11 @@ impl Place {
                     code::READ_ONLY => StoreError::ReadOnly { place },
                     code::FULL => StoreError::Full { place },
                     code::CANNOT_OPEN if self.is_read_only() => StoreError::ReadOnly { place },
-                    code::CANNOT_OPEN | code::IO => StoreError::Unreachable { place, detail },
+                    code::CANNOT_OPEN => {
+                        let detail = format!("{detail}; {LOOK}");
+                        StoreError::Unreachable { place, detail }
+                    }
+                    code::IO => StoreError::Unreachable { place, detail },
                     code::NOT_A_DATABASE => StoreError::NotADatabase { place, detail },
                     _ => StoreError::Database(Box::new(error)),
                 }

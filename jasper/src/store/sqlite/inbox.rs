@@ -7,6 +7,7 @@ use futures_util::future::BoxFuture;
 use sqlx::{Row, SqliteConnection};
 
 use super::batch::Batch;
+use super::release::Release;
 use super::rows;
 use super::writer::Write;
 use super::{SqliteStore, connection_of};
@@ -92,7 +93,7 @@ impl Inbox for SqliteStore {
     }
 
     fn release(&self, owner: Owner, limit: usize) -> BoxFuture<'_, Result<u64, StoreError>> {
-        Box::pin(self.writer().write(Release(owner, limit)))
+        Box::pin(self.writer().write(Release { sql: RELEASE, owner, limit }))
     }
 
     fn next_claimable(&self) -> BoxFuture<'_, Result<Option<SystemTime>, StoreError>> {
@@ -168,23 +169,6 @@ impl Write for Claim {
             take.run(connection).await?;
         }
         Ok(claimed)
-    }
-}
-
-struct Release(Owner, usize);
-
-impl Write for Release {
-    type Output = u64;
-
-    fn is_one_statement(&self) -> bool {
-        true
-    }
-
-    async fn run(self, connection: &mut SqliteConnection) -> sqlx::Result<u64> {
-        let mut batch = Batch::of(RELEASE);
-        batch.bind(self.0.number())?;
-        batch.bind(rows::limit(self.1))?;
-        batch.changes(connection).await
     }
 }
 

@@ -16,6 +16,7 @@ mod outbox;
 #[cfg(test)]
 mod plans;
 mod presence;
+mod release;
 mod rows;
 mod settlement;
 mod writer;

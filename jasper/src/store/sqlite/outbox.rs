@@ -6,6 +6,7 @@ use futures_util::future::BoxFuture;
 use sqlx::{Row, SqliteConnection};
 
 use super::batch::{Batch, SETTLEMENTS_PER_TRIP};
+use super::release::Release;
 use super::rows::{self, bind_ownership};
 use super::writer::Write;
 use super::{SqliteStore, connection_of};
@@ -95,7 +96,7 @@ impl Outbox for SqliteStore {
     }
 
     fn release(&self, owner: Owner, limit: usize) -> BoxFuture<'_, Result<u64, StoreError>> {
-        Box::pin(self.writer().write(Release(owner, limit)))
+        Box::pin(self.writer().write(Release { sql: RELEASE, owner, limit }))
     }
 
     fn destinations(&self) -> BoxFuture<'_, Result<Vec<Address>, StoreError>> {
@@ -187,22 +188,5 @@ impl Write for Settle {
             }));
         }
         Ok(all)
-    }
-}
-
-struct Release(Owner, usize);
-
-impl Write for Release {
-    type Output = u64;
-
-    fn is_one_statement(&self) -> bool {
-        true
-    }
-
-    async fn run(self, connection: &mut SqliteConnection) -> sqlx::Result<u64> {
-        let mut batch = Batch::of(RELEASE);
-        batch.bind(self.0.number())?;
-        batch.bind(rows::limit(self.1))?;
-        batch.changes(connection).await
     }
 }
