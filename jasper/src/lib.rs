@@ -90,7 +90,8 @@
 //! # Layout
 //!
 //! - [`message`], [`envelope`], [`codec`]: what is said, how it travels, how it is encoded.
-//! - [`routing`], [`handler`]: the proof that a message has a place to go, and what is done there.
+//! - [`routing`], [`mod@handler`]: the proof that a message has a place to go, and what is done
+//!   there.
 //! - [`runtime`]: the application: builder, bus, queues, recovery, stop.
 //! - [`error_policy`]: what follows a failure.
 //! - [`store`]: the port to a database, and the stores that come with jasper.

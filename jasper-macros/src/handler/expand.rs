@@ -147,12 +147,16 @@ fn handler_impl(model: &Model<'_>) -> TokenStream {
     let subject = Ident::new(SUBJECT, place);
     let subject = proven(place, &subject.into_token_stream(), MESSAGE);
     let registration = registration(model, &subject);
-    let call = call(model, &subject);
+    let call = call(model);
+    let settle = settle(model, &subject);
+    let output = model.output().map_or_else(|| quote!(()), ToTokens::to_token_stream);
     quote_spanned! {place=>
         impl #private::Handler for #marker {
             type Message = #subject;
+            type Output = #output;
             const REGISTRATION: #private::HandlerRegistration = #registration;
             #call
+            #settle
         }
     }
 }
@@ -216,7 +220,7 @@ fn requirement(value: &Type) -> TokenStream {
 
 /// The values are taken before the connection, which keeps the context borrowed; the function gets
 /// them in its own order.
-fn call(model: &Model<'_>, subject: &TokenStream) -> TokenStream {
+fn call(model: &Model<'_>) -> TokenStream {
     let place = generated_at(model.place());
     let private = private(place);
     let local = Span::mixed_site().located_at(model.place());
@@ -241,18 +245,36 @@ fn call(model: &Model<'_>, subject: &TokenStream) -> TokenStream {
         passed.push(name);
     }
     let function = marker_ident(model);
+    quote_spanned! {place=>
+        fn call(
+            #message: Self::Message,
+            #cx: &mut #private::HandlerContext<'_>,
+        ) -> ::core::result::Result<
+            impl ::core::future::Future<Output = Self::Output> + ::core::marker::Send,
+            #private::HandlerError,
+        > {
+            #(#values)*
+            #(#connections)*
+            ::core::result::Result::Ok(#function(#message #(, #passed)*))
+        }
+    }
+}
+
+/// What becomes of the function's return value.
+fn settle(model: &Model<'_>, subject: &TokenStream) -> TokenStream {
+    let place = generated_at(model.place());
+    let private = private(place);
+    let local = Span::mixed_site().located_at(model.place());
+    let cx = Ident::new("cx", local);
     let settled = settled(model, subject, &cx);
     quote_spanned! {place=>
-        async fn call(
-            #message: Self::Message,
+        fn settle(
+            output: Self::Output,
             #cx: &mut #private::HandlerContext<'_>,
         ) -> ::core::result::Result<
             <Self::Message as #private::Message>::Reply,
             #private::HandlerError,
         > {
-            #(#values)*
-            #(#connections)*
-            let output = #function(#message #(, #passed)*).await;
             #settled
         }
     }

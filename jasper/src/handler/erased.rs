@@ -2,7 +2,7 @@
 
 use futures_util::future::{BoxFuture, FutureExt};
 
-use super::{Handler, HandlerContext, RunError};
+use super::{Handler, HandlerContext, RunError, handle};
 use crate::codec::{self, Codec};
 use crate::envelope::Envelope;
 
@@ -16,7 +16,7 @@ pub fn run<'a, H: Handler>(
     async move {
         let message: H::Message =
             codec::decode(codec, &envelope.payload).map_err(RunError::Undecodable)?;
-        H::call(message, cx).await.map(drop).map_err(RunError::Failed)
+        handle::<H>(message, cx).await.map(drop).map_err(RunError::Failed)
     }
     .boxed()
 }

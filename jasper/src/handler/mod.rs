@@ -43,10 +43,36 @@ pub trait Handler: 'static {
     /// What the runtime knows of it.
     const REGISTRATION: HandlerRegistration;
 
-    /// Takes the arguments out of the context, runs the function, and leaves its messages in the
-    /// context.
+    /// What the function returns.
+    type Output: Send;
+
+    /// Takes the arguments out of the context and calls the function.
+    ///
+    /// Generated code stops here, and does not await the future, so that the compiler has no second
+    /// future to check for each handler.
+    ///
+    /// # Errors
+    /// An argument is not to be had.
     fn call(
         message: Self::Message,
         cx: &mut HandlerContext<'_>,
-    ) -> impl Future<Output = Result<<Self::Message as Message>::Reply, HandlerError>> + Send;
+    ) -> Result<impl Future<Output = Self::Output> + Send, HandlerError>;
+
+    /// Leaves the messages of the function's return value in the context, and gives the reply.
+    ///
+    /// # Errors
+    /// The function failed, or a message cannot be encoded.
+    fn settle(
+        output: Self::Output,
+        cx: &mut HandlerContext<'_>,
+    ) -> Result<<Self::Message as Message>::Reply, HandlerError>;
+}
+
+/// Runs a handler over a message.
+pub(crate) async fn handle<H: Handler>(
+    message: H::Message,
+    cx: &mut HandlerContext<'_>,
+) -> Result<<H::Message as Message>::Reply, HandlerError> {
+    let output = H::call(message, cx)?.await;
+    H::settle(output, cx)
 }

@@ -11,7 +11,7 @@ use super::execute::{Failure, guarded, roll_back};
 use crate::envelope::{Address, Envelope};
 use crate::error::{InvokeError, SendError};
 use crate::handler::{
-    Cause, CauseSource, Handler, HandlerContext, HandlerRegistration, OutgoingMessage,
+    Cause, CauseSource, Handler, HandlerContext, HandlerRegistration, OutgoingMessage, handle,
 };
 use crate::message::Message;
 use crate::store::{MessageStore, StoreError};
@@ -107,7 +107,7 @@ async fn body<H: Handler>(
         HandlerContext::invoked(&envelope, &core.states, &core.ending, cause, &*core.codec)
             .with_connection(connection);
     let limit = registration.timeout.unwrap_or(core.settings.handler_timeout);
-    let run = H::call(message, &mut cx);
+    let run = handle::<H>(message, &mut cx);
     let reply = match guarded(run, limit, &core.ending).await {
         Ok(result) => result.map_err(InvokeError::Failed)?,
         Err(Failure::TimedOut(limit)) => return Err(InvokeError::TimedOut { limit }),
