@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::core::Core;
+use super::finish::Finish;
 use super::queue::{Backing, Delivery, Slot};
 use super::routes::HandlerEntry;
 use crate::envelope::{Envelope, MessageId, time};
@@ -146,15 +147,15 @@ impl Core {
             self.hand_over(batch, &[]);
             return Ok(false);
         };
-        // In a task of its own: whatever becomes of the caller, what is stored is handed over.
+        // Whatever becomes of the caller, what is stored is handed over.
         let core = Arc::clone(self);
-        let storing = self.tasks.spawn(async move {
+        let storing = async move {
             let stored = store.inbox().store(rows).await?;
             let known = stored.iter().all(|stored| *stored == Stored::Duplicate);
             core.hand_over(batch, &stored);
             Ok(known)
-        });
-        let stored = async { storing.await.unwrap_or(Err(StoreError::Closed)) };
+        };
+        let stored = Finish::new(storing, &self.tasks);
         Ok(self.call("store", stored).await?)
     }
 

@@ -8,13 +8,14 @@ use bytes::Bytes;
 use super::core::Core;
 use super::dispatch::Joining;
 use super::execute::{Failure, guarded, roll_back};
+use super::finish::Finish;
 use crate::envelope::{Address, Envelope};
 use crate::error::{InvokeError, SendError};
 use crate::handler::{
     Cause, CauseSource, Handler, HandlerContext, HandlerRegistration, OutgoingMessage, handle,
 };
 use crate::message::Message;
-use crate::store::{MessageStore, StoreError};
+use crate::store::MessageStore;
 
 type ReplyOf<H> = <<H as Handler>::Message as Message>::Reply;
 
@@ -88,10 +89,10 @@ async fn in_transaction<H: Handler>(
             return Err(error);
         }
     };
-    // In a task of its own: whatever becomes of the caller, what is committed is handed over.
+    // Whatever becomes of the caller, what is committed is handed over.
     let committer = Arc::clone(core);
     let commit = async move { committer.commit(transaction, batch, None).await };
-    core.tasks.spawn(commit).await.unwrap_or(Err(StoreError::Closed))?;
+    Finish::new(commit, &core.tasks).await?;
     Ok(reply)
 }
 

@@ -9,6 +9,7 @@ mod core;
 mod dispatch;
 mod enlisted;
 mod execute;
+mod finish;
 mod invoke;
 mod node;
 mod pager;
