@@ -9,8 +9,7 @@ use jasper::store::{DeadLetterQuery, DeadLetterReason, MessageStore};
 use jasper::{InvokeError, QueueOptions, SendError};
 use serde::{Deserialize, Serialize};
 use sqlx::{SqliteConnection, query, query_as, query_scalar};
-use tempfile::TempDir;
-use tests::Journal;
+use tests::{Fixture, Journal};
 use tokio::sync::Semaphore;
 
 #[derive(Command, Serialize, Deserialize)]
@@ -68,37 +67,18 @@ async fn on_announced(event: Announced, journal: State<Journal>) {
     journal.note(format!("announced {}", event.note));
 }
 
-/// An application on a file of its own.
-struct Fixture {
-    folder: TempDir,
-    journal: Journal,
+/// Everything but a store.
+fn builder(fixture: &Fixture) -> Builder {
+    Jasper::builder()
+        .state(fixture.journal.clone())
+        .handler::<write>()
+        .handler::<on_written>()
+        .handler::<on_announced>()
 }
 
-impl Fixture {
-    fn new() -> Self {
-        Self { folder: TempDir::new().unwrap(), journal: Journal::default() }
-    }
-
-    async fn store(&self) -> SqliteStore {
-        let store = SqliteStore::open(self.folder.path().join("test.db")).await.unwrap();
-        let schema = "create table if not exists effects (note text not null)";
-        query(schema).execute(store.pool()).await.unwrap();
-        store
-    }
-
-    /// Everything but a store.
-    fn builder(&self) -> Builder {
-        Jasper::builder()
-            .state(self.journal.clone())
-            .handler::<write>()
-            .handler::<on_written>()
-            .handler::<on_announced>()
-    }
-
-    async fn start(&self) -> (Jasper, SqliteStore) {
-        let store = self.store().await;
-        (self.builder().store(store.clone()).start().await.unwrap(), store)
-    }
+async fn start(fixture: &Fixture) -> (Jasper, SqliteStore) {
+    let store = fixture.store().await;
+    (builder(fixture).store(store.clone()).start().await.unwrap(), store)
 }
 
 async fn effects(store: &SqliteStore) -> Vec<String> {
@@ -117,8 +97,8 @@ fn command(note: &str, then: Then) -> Write {
 
 #[tokio::test]
 async fn rows_and_messages_commit_together_and_nothing_is_left_behind() {
-    let fixture = Fixture::new();
-    let (app, store) = fixture.start().await;
+    let fixture = Fixture::create();
+    let (app, store) = start(&fixture).await;
     app.bus().send(command("a", Then::Succeed)).await.unwrap();
     app.until_idle().await.unwrap();
     assert_eq!(effects(&store).await, ["a"]);
@@ -130,8 +110,8 @@ async fn rows_and_messages_commit_together_and_nothing_is_left_behind() {
 #[tokio::test]
 async fn a_failed_run_leaves_neither_rows_nor_messages() {
     for then in [Then::Fail, Then::Panic, Then::Hang] {
-        let fixture = Fixture::new();
-        let (app, store) = fixture.start().await;
+        let fixture = Fixture::create();
+        let (app, store) = start(&fixture).await;
         app.bus().send(command("a", then)).await.unwrap();
         app.until_idle().await.unwrap();
         assert_eq!(effects(&store).await, [""; 0]);
@@ -143,8 +123,8 @@ async fn a_failed_run_leaves_neither_rows_nor_messages() {
 
 #[tokio::test]
 async fn one_failure_spoils_only_its_own_message() {
-    let fixture = Fixture::new();
-    let (app, store) = fixture.start().await;
+    let fixture = Fixture::create();
+    let (app, store) = start(&fixture).await;
     let bus = app.bus();
     let sent = (0..90).map(|n| {
         let then = if n % 3 == 0 { Then::Fail } else { Then::Succeed };
@@ -163,14 +143,14 @@ async fn one_failure_spoils_only_its_own_message() {
 
 #[tokio::test]
 async fn what_a_crash_leaves_is_handled_at_the_next_start() {
-    let fixture = Fixture::new();
-    let (app, store) = fixture.start().await;
+    let fixture = Fixture::create();
+    let (app, store) = start(&fixture).await;
     for n in 0..40 {
         app.bus().send(command(&format!("{n:02}"), Then::Succeed)).await.unwrap();
     }
     // Dropped, not stopped: nothing is given back, as if the process had been killed.
     drop((app, store));
-    let (app, store) = fixture.start().await;
+    let (app, store) = start(&fixture).await;
     app.until_idle().await.unwrap();
     assert_eq!(effects(&store).await, (0..40).map(|n| format!("{n:02}")).collect::<Vec<_>>());
     let mut notes = fixture.journal.notes();
@@ -183,7 +163,7 @@ async fn what_a_crash_leaves_is_handled_at_the_next_start() {
 
 #[tokio::test]
 async fn what_is_stopped_in_order_is_handed_on_without_a_lost_attempt() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::create();
     let store = fixture.store().await;
     let gate = Arc::new(Semaphore::new(0));
     let app = Jasper::builder().store(store.clone()).handler::<wait>();
@@ -218,8 +198,8 @@ async fn wait(cmd: Wait, gate: State<Arc<Semaphore>>, journal: State<Journal>) {
 
 #[tokio::test]
 async fn invoke_gives_the_reply_and_commits_and_shows_a_failure_without_retrying() {
-    let fixture = Fixture::new();
-    let (app, store) = fixture.start().await;
+    let fixture = Fixture::create();
+    let (app, store) = start(&fixture).await;
     assert_eq!(app.bus().invoke(command("a", Then::Succeed)).await.unwrap(), 1);
     assert_eq!(app.bus().invoke(command("b", Then::Succeed)).await.unwrap(), 2);
     let failed = app.bus().invoke(command("c", Then::Fail)).await.unwrap_err();
@@ -260,10 +240,10 @@ async fn nest(
 
 #[tokio::test]
 async fn a_bus_of_a_transaction_neither_waits_for_itself_nor_outlives_it() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::create();
     let kept = Kept::default();
     let store = fixture.store().await;
-    let app = fixture.builder().store(store.clone()).state(kept.clone()).handler::<nest>();
+    let app = builder(&fixture).store(store.clone()).state(kept.clone()).handler::<nest>();
     let app = app.start().await.unwrap();
     app.bus().send(Nested).await.unwrap();
     app.until_idle().await.unwrap();
@@ -277,8 +257,8 @@ async fn a_bus_of_a_transaction_neither_waits_for_itself_nor_outlives_it() {
 
 #[tokio::test]
 async fn a_message_joins_a_transaction_of_the_users_own() {
-    let fixture = Fixture::new();
-    let (app, store) = fixture.start().await;
+    let fixture = Fixture::create();
+    let (app, store) = start(&fixture).await;
     let mut tx = store.pool().begin().await.unwrap();
     query("insert into effects (note) values ('by hand')").execute(&mut *tx).await.unwrap();
     app.bus().enlist(&mut tx).publish(Announced { note: "rolled back".into() }).await.unwrap();
@@ -301,7 +281,7 @@ async fn a_message_joins_a_transaction_of_the_users_own() {
 
 #[tokio::test]
 async fn a_nested_transaction_of_the_users_own_is_a_savepoint() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::create();
     let store = fixture.store().await;
     let app = Jasper::builder().store(store.clone()).handler::<halves>().start().await.unwrap();
     app.bus().send(Halves).await.unwrap();

@@ -9,30 +9,11 @@ use jasper::store::{Counts, DeadLetterQuery, MessageStore};
 use jasper::{HandlerError, With};
 use serde::{Deserialize, Serialize};
 use sqlx::{SqliteConnection, query, query_scalar};
-use tempfile::TempDir;
-use tests::Journal;
+use tests::{Fixture, Journal};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 const LONG: Duration = Duration::from_secs(60);
-
-struct Fixture {
-    folder: TempDir,
-    journal: Journal,
-}
-
-impl Fixture {
-    fn new() -> Self {
-        Self { folder: TempDir::new().unwrap(), journal: Journal::default() }
-    }
-
-    async fn store(&self) -> SqliteStore {
-        let store = SqliteStore::open(self.folder.path().join("test.db")).await.unwrap();
-        let schema = "create table if not exists effects (note text not null)";
-        query(schema).execute(store.pool()).await.unwrap();
-        store
-    }
-}
 
 async fn effects(store: &SqliteStore, note: &str) -> i64 {
     let count = query_scalar("select count(*) from effects where note = ?").bind(note);
@@ -75,7 +56,7 @@ async fn chain(_cmd: Chain, db: &mut SqliteConnection) -> sqlx::Result<Note> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_caller_that_gives_up_waiting_strands_nothing() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::create();
     let store = fixture.store().await;
     let app = Jasper::builder().store(store.clone()).handler::<note>().handler::<chain>();
     let app = app.start().await.unwrap();
@@ -112,7 +93,7 @@ async fn work_off(
 
 #[tokio::test]
 async fn a_repeated_run_that_sends_other_messages_loses_none_of_them() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::create();
     let store = fixture.store().await;
     let app = Jasper::builder().store(store.clone()).handler::<note>().handler::<work_off>();
     let app = app.state(Mutex::new(vec![1u32, 2, 3, 4, 5])).start().await.unwrap();
@@ -140,7 +121,7 @@ async fn once(cmd: Once, gate: State<Semaphore>, journal: State<Journal>) {
 
 #[tokio::test]
 async fn a_crash_takes_the_only_attempt_from_no_message_that_never_ran() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::create();
     let start = async |permits| {
         let app = Jasper::builder().store(fixture.store().await).handler::<once>();
         let app = app.state(Semaphore::new(permits)).state(fixture.journal.clone());
@@ -204,7 +185,7 @@ async fn outer(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_a_durable_handler_speaks_through_joins_its_transaction() {
     for (fails, told, kept) in [(true, 0, 0), (false, 2, 1)] {
-        let fixture = Fixture::new();
+        let fixture = Fixture::create();
         let store = fixture.store().await;
         let app = Jasper::builder().store(store.clone()).state(Mutex::new(None::<Bus>));
         let app = app.state(fixture.journal.clone()).handler::<outer>().handler::<inner>();
@@ -230,7 +211,7 @@ async fn put_bus(_cmd: PutBus, bus: Bus, kept: State<Mutex<Option<Bus>>>) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_handler_that_ends_its_transaction_is_given_up_like_any_other() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::create();
     let store = fixture.store().await;
     let trigger = "create trigger no_bad before insert on effects when new.note = 'bad'
         begin select raise(rollback, 'not this one'); end";
@@ -259,7 +240,7 @@ async fn bad(_cmd: Bad, db: &mut SqliteConnection) -> sqlx::Result<()> {
 
 #[tokio::test]
 async fn a_duration_without_end_is_the_latest_moment_and_no_panic() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::create();
     let store = fixture.store().await;
     let app = Jasper::builder().store(store.clone()).handler::<note>().handler::<eternal>();
     let app = app.start().await.unwrap();
@@ -283,7 +264,7 @@ async fn eternal(_cmd: Eternal) -> With<Note> {
 
 #[tokio::test]
 async fn two_programs_on_one_database_leave_each_others_messages_alone() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::create();
     let store = fixture.store().await;
     let web = Jasper::builder().store(fixture.store().await).handler::<chain>().handler::<note>();
     let web = web.poll_interval(Duration::from_millis(10)).start().await.unwrap();
@@ -314,7 +295,7 @@ async fn linger(_cmd: Linger, _db: &mut SqliteConnection) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lease_lost_to_a_slow_handler_costs_no_message() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::create();
     let store = fixture.store().await;
     let app = Jasper::builder().store(store.clone()).lease(Duration::from_millis(400));
     let app = app.drain_timeout(Duration::from_millis(100));
@@ -338,7 +319,7 @@ async fn a_lease_lost_to_a_slow_handler_costs_no_message() {
 
 #[tokio::test]
 async fn senders_of_what_is_not_stored_wait_for_room() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::create();
     let gate = Arc::new(Semaphore::new(0));
     let accepted = Arc::new(AtomicUsize::new(0));
     let app = Jasper::builder().state(Arc::clone(&gate)).state(fixture.journal.clone());
@@ -377,7 +358,7 @@ async fn hold(_cmd: Hold, gate: State<Arc<Semaphore>>, journal: State<Journal>) 
 
 #[tokio::test]
 async fn what_waits_in_memory_for_its_time_keeps_no_room_from_others() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::create();
     let app = Jasper::builder().state(Arc::new(Semaphore::new(9))).handler::<hold>();
     let app = app.state(fixture.journal.clone());
     let app = app.queue("held", QueueOptions::new().capacity(2)).start().await.unwrap();
@@ -405,7 +386,7 @@ async fn fleeting(_cmd: Fleeting, runs: State<AtomicUsize>) -> Result<(), Handle
 
 #[tokio::test]
 async fn a_dead_letter_that_is_replayed_does_not_expire() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::create();
     let store = fixture.store().await;
     let app = Jasper::builder().store(store.clone()).state(AtomicUsize::new(0));
     let app = app.handler::<fleeting>().handler::<runs>().start().await.unwrap();
@@ -432,7 +413,7 @@ async fn runs(_cmd: Runs, runs: State<AtomicUsize>) -> Reply<usize> {
 
 #[tokio::test]
 async fn a_signal_stops_the_application_in_order() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::create();
     let store = fixture.store().await;
     let app = Jasper::builder().store(store.clone()).handler::<note>().start().await.unwrap();
     let bus = app.bus().clone();

@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
+use jasper::prelude::SqliteStore;
+use tempfile::TempDir;
 use tokio::sync::watch;
 
 /// Notes that handlers leave, in order.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Journal {
     notes: Arc<Mutex<Vec<String>>>,
     count: Arc<watch::Sender<usize>>,
@@ -48,6 +50,37 @@ impl Journal {
         let limit = std::time::Duration::from_secs(60);
         let waited = tokio::time::timeout(limit, there).await;
         assert!(waited.is_ok(), "no note `{note}` among {:?}", self.notes());
+    }
+}
+
+/// A database file of its own for a test, with a table for the effects of handlers, and a journal.
+#[derive(Debug)]
+pub struct Fixture {
+    folder: TempDir,
+    /// Where handlers leave notes.
+    pub journal: Journal,
+}
+
+impl Fixture {
+    /// A folder for the file, removed with this.
+    ///
+    /// # Panics
+    /// There is no room for one.
+    pub fn create() -> Self {
+        let folder = TempDir::new().expect("a temporary folder");
+        Self { folder, journal: Journal::default() }
+    }
+
+    /// A store on the file, which has the table `effects (note text not null)`.
+    ///
+    /// # Panics
+    /// It cannot be opened.
+    pub async fn store(&self) -> SqliteStore {
+        let store = SqliteStore::open(self.folder.path().join("test.db")).await;
+        let store = store.expect("a new file can be opened");
+        let schema = "create table if not exists effects (note text not null)";
+        sqlx::query(schema).execute(store.pool()).await.expect("a table can be made");
+        store
     }
 }
 

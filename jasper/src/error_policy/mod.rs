@@ -4,8 +4,8 @@ use std::time::Duration;
 
 /// How many attempts a message has, and how long it waits before each further one.
 ///
-/// The first retries follow at once; the delays stand before the last attempts. A waiting message
-/// is stored where there is a store, so that it holds neither a worker nor memory.
+/// The first retries follow at once; the delays stand before the last attempts. A message that
+/// waits holds no worker; one that is stored waits in the store, any other in memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ErrorPolicy {
     attempts: u32,

@@ -119,7 +119,7 @@ tuple!(A Pa, B Pb, C Pc, D Pd, E Pe, F Pf, G Pg, H Ph);
 pub struct Delayed<M> {
     /// The message.
     pub message: M,
-    /// How long it waits, from the commit of the handler that returned it.
+    /// How long it waits, from the return of the handler.
     pub delay: Duration,
 }
 

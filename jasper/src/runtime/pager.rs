@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use super::core::Core;
 use super::queue::{Backing, Delivery, Queue, Slot};
+use super::routes::HandlerEntry;
 use super::worker::note_burial;
 use crate::envelope::{Address, time};
 use crate::store::{
@@ -117,7 +118,10 @@ impl Pager {
             .inspect_err(|_| queue.note_overflow())?;
         let full = claimed.len() == wanted;
         for (claimed, slot) in claimed.into_iter().zip(slots) {
-            self.admit(claimed, slot).await;
+            match self.handler_of(&claimed) {
+                Some(entry) => self.admit(claimed, entry, slot).await,
+                None => self.bury_invalid(claimed).await,
+            }
         }
         if full {
             queue.note_overflow();
@@ -158,17 +162,13 @@ impl Pager {
     /// A stray may belong to a handler that has moved to another queue, or was renamed. `false`:
     /// that queue has no room now, and the stray waits in the store.
     async fn admit_stray(&self, claimed: Claimed) -> bool {
-        let entry = claimed.envelope.as_ref().ok().and_then(|envelope| {
-            let routes = &self.core.routes;
-            routes.resolve(&claimed.ownership.destination, &envelope.message_type)
-        });
-        let Some(entry) = entry else {
+        let Some(entry) = self.handler_of(&claimed) else {
             self.bury_invalid(claimed).await;
             return true;
         };
-        let queue = self.core.queue_of(entry);
+        let queue = self.core.queue_of(&entry);
         if let Some(slot) = queue.try_reserve() {
-            self.admit(claimed, slot).await;
+            self.admit(claimed, entry, slot).await;
             return true;
         }
         queue.note_overflow();
@@ -178,12 +178,15 @@ impl Pager {
         false
     }
 
-    async fn admit(&self, claimed: Claimed, slot: Slot) {
-        let known = claimed.envelope.as_ref().ok().and_then(|envelope| {
-            let routes = &self.core.routes;
-            routes.resolve(&claimed.ownership.destination, &envelope.message_type)
-        });
-        let (Some(entry), Ok(envelope)) = (known.cloned(), claimed.envelope.clone()) else {
+    /// The handler that a row is for; none where the row cannot be read either.
+    fn handler_of(&self, claimed: &Claimed) -> Option<Arc<HandlerEntry>> {
+        let envelope = claimed.envelope.as_ref().ok()?;
+        let destination = &claimed.ownership.destination;
+        self.core.routes.resolve(destination, &envelope.message_type).cloned()
+    }
+
+    async fn admit(&self, claimed: Claimed, entry: Arc<HandlerEntry>, slot: Slot) {
+        let Ok(envelope) = claimed.envelope else {
             return self.bury_invalid(claimed).await;
         };
         let backing =
