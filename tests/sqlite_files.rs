@@ -256,7 +256,7 @@ fn forbid_writing(path: &Path) {
 }
 
 async fn join(store: &SqliteStore) -> Owner {
-    store.nodes().join("node", LONG).await.unwrap().owner
+    store.nodes().join("node", LONG, &[]).await.unwrap().owner
 }
 
 fn unowned(payload: usize) -> Incoming {
@@ -273,5 +273,5 @@ fn unowned(payload: usize) -> Incoming {
 }
 
 fn all(owner: Owner, limit: usize) -> ClaimRequest {
-    ClaimRequest { owner, destinations: Vec::new(), except: true, limit }
+    ClaimRequest { owner, subscriptions: Vec::new(), except: true, limit }
 }

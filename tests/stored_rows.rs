@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use jasper::envelope::{Address, Envelope};
+use jasper::envelope::Envelope;
 use jasper::message::{Message, MessageType};
 use jasper::prelude::*;
 use jasper::store::{
@@ -66,13 +66,9 @@ async fn a_message_that_kills_the_process_is_buried_after_exactly_its_attempts()
     fixture.put(envelope(Work::TYPE, r#"{"number":1}"#, "local://work/work")).await;
     for run in 1..=3 {
         let store = &fixture.store;
-        let node = store.nodes().join("victim", Duration::from_millis(1)).await.unwrap();
-        let claim = ClaimRequest {
-            owner: node.owner,
-            destinations: vec![Address::local("work", "work")],
-            except: false,
-            limit: 1,
-        };
+        let node = store.nodes().join("victim", Duration::from_millis(1), &[]).await.unwrap();
+        let claim =
+            ClaimRequest { owner: node.owner, subscriptions: Vec::new(), except: true, limit: 1 };
         let claimed = store.inbox().claim(claim).await.unwrap().remove(0);
         if !claimed.first_attempt {
             let ownership = Ownership { ..claimed.ownership };

@@ -14,7 +14,7 @@ use super::consumer;
 use super::core::Core;
 use super::queue::{Delivery, Queue};
 use super::queue_options::QueueOptions;
-use super::routes::Routes;
+use super::routes::{Routes, subscription};
 use super::settings::Settings;
 use super::{Jasper, node, pager};
 use crate::codec::Codec;
@@ -147,7 +147,7 @@ impl Builder {
         let handlers = self.registrations();
         self.check_handlers(&handlers)?;
         let owner = match &self.store {
-            Some(store) => Some(join(&**store, &self.settings).await?),
+            Some(store) => Some(join(&**store, &self.settings, &handlers).await?),
             None => None,
         };
         log_start(&self, &handlers);
@@ -236,7 +236,7 @@ impl Builder {
         let said = said.filter_map(|h| h.concurrency).next();
         let entries = routes.handlers().filter(|e| e.registration.queue == name);
         Queue::new(
-            entries.map(|entry| entry.address.clone()).collect(),
+            entries.map(|entry| entry.subscription()).collect(),
             options.concurrency.or(said).unwrap_or(self.settings.concurrency),
             options.capacity.unwrap_or(self.settings.queue_capacity),
             Arc::clone(wake),
@@ -262,9 +262,15 @@ fn messages() -> Vec<&'static MessageRegistration> {
     messages
 }
 
-async fn join(store: &dyn MessageStore, settings: &Settings) -> Result<Owner, Error> {
+async fn join(
+    store: &dyn MessageStore,
+    settings: &Settings,
+    handlers: &[HandlerRegistration],
+) -> Result<Owner, Error> {
     store.admin().prepare().await?;
-    let node = store.nodes().join(&settings.service, settings.lease);
+    let mut takes: Vec<_> = handlers.iter().map(subscription).collect();
+    takes.sort_unstable();
+    let node = store.nodes().join(&settings.service, settings.lease, &takes);
     Ok(node.await?.owner)
 }
 

@@ -105,7 +105,7 @@ impl Run<'_> {
     pub(crate) async fn perform(self) -> Result<Ended, Failure> {
         match (&self.core.store, self.entry.registration.connection) {
             (Some(store), Some(_)) => {
-                let begin = store.begin(self.entry.registration.name);
+                let begin = store.begin(self.entry.begin());
                 let transaction = self.core.call("begin", begin).await?;
                 self.in_transaction(transaction).await
             }
@@ -142,7 +142,7 @@ impl Run<'_> {
         messages.extend(outcome?);
         match (&self.core.store, self.backing) {
             (Some(store), Backing::Stored { .. }) if !messages.is_empty() => {
-                let begin = store.begin(self.entry.registration.name);
+                let begin = store.begin(self.entry.begin());
                 let transaction = self.core.call("begin", begin).await?;
                 self.commit(transaction, messages, &cause).await
             }

@@ -15,7 +15,7 @@ use crate::handler::{
     Cause, CauseSource, Handler, HandlerContext, HandlerRegistration, OutgoingMessage, handle,
 };
 use crate::message::Message;
-use crate::store::MessageStore;
+use crate::store::{Begin, MessageStore};
 
 type ReplyOf<H> = <<H as Handler>::Message as Message>::Reply;
 
@@ -72,7 +72,7 @@ async fn in_transaction<H: Handler>(
 ) -> Result<ReplyOf<H>, InvokeError> {
     let name = H::REGISTRATION.name;
     let cause = Arc::new(Cause::of_invocation(name, parent, true));
-    let mut transaction = core.call("begin", store.begin(name)).await?;
+    let mut transaction = core.call("begin", store.begin(Begin::of(name))).await?;
     let source = || Arc::clone(&cause);
     let run = body::<H>(core, &source, message, transaction.connection());
     let outcome = Arc::clone(&cause).scope(run).await;

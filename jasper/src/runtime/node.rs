@@ -40,7 +40,8 @@ pub(crate) async fn renew(core: Arc<Core>, store: Arc<dyn MessageStore>) {
 async fn rejoin(core: &Core, store: &dyn MessageStore, trusted_until: &mut Instant) {
     let asked = Instant::now();
     let lease = core.settings.lease;
-    let join = store.nodes().join(&core.settings.service, lease);
+    let takes = core.routes.subscriptions();
+    let join = store.nodes().join(&core.settings.service, lease, &takes);
     match core.call("join", join).await {
         Ok(node) => {
             let (lost, gained) = (core.owner(), node.owner);
@@ -115,7 +116,7 @@ pub(crate) async fn purge(core: Arc<Core>, store: Arc<dyn MessageStore>) {
             return;
         }
         loop {
-            let purge = store.inbox().purge_handled(RELEASE_PAGE);
+            let purge = store.admin().purge(RELEASE_PAGE);
             match core.call("purge", purge).await {
                 Ok(purged) if purged == RELEASE_PAGE as u64 => {}
                 Ok(_) => break,

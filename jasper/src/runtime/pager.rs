@@ -2,15 +2,15 @@
 //! fit, those that others left behind, and those that the user's own transactions wrote.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use super::core::Core;
 use super::queue::{Backing, Delivery, Queue, Slot};
 use super::routes::HandlerEntry;
 use super::worker::note_burial;
-use crate::envelope::{Address, time};
 use crate::store::{
     ClaimRequest, Claimed, DeadLetterId, DeadLetterReason, MessageStore, Settlement, StoreError,
+    Subscription,
 };
 
 /// The most rows of one claim.
@@ -99,8 +99,7 @@ impl Pager {
         let poll = self.core.settings.poll;
         let next = self.store.inbox().next_claimable();
         let next = self.core.call("next_claimable", next).await?;
-        let wait = |at: SystemTime| at.duration_since(time::now()).unwrap_or_default();
-        Ok(next.map_or(poll, wait).min(poll))
+        Ok(next.map_or(poll, |wait| wait.min(poll)))
     }
 
     /// Fills the memory of one queue. `true`: there is room still and there may be more.
@@ -113,7 +112,7 @@ impl Pager {
         queue.clear_overflow();
         let wanted = slots.len();
         let claimed = self
-            .claim(queue.addresses.clone(), false, wanted)
+            .claim(queue.takes.clone(), false, wanted)
             .await
             .inspect_err(|_| queue.note_overflow())?;
         let full = claimed.len() == wanted;
@@ -134,11 +133,10 @@ impl Pager {
     async fn strays(&self) -> Result<bool, StoreError> {
         let alive = self.store.nodes().alive();
         let own = self.core.owner();
-        if self.core.call("alive", alive).await?.into_iter().any(|owner| owner != own) {
+        if self.core.call("alive", alive).await?.into_iter().any(|node| node.owner != own) {
             return Ok(false);
         }
-        let known = self.core.routes.handlers();
-        let known = known.map(|entry| entry.address.clone()).collect();
+        let known = self.core.routes.subscriptions();
         let strays = self.claim(known, true, PAGE).await?;
         let full = strays.len() == PAGE;
         let mut room = true;
@@ -150,11 +148,11 @@ impl Pager {
 
     async fn claim(
         &self,
-        destinations: Vec<Address>,
+        subscriptions: Vec<Subscription>,
         except: bool,
         limit: usize,
     ) -> Result<Vec<Claimed>, StoreError> {
-        let request = ClaimRequest { owner: self.core.owner(), destinations, except, limit };
+        let request = ClaimRequest { owner: self.core.owner(), subscriptions, except, limit };
         let claim = self.store.inbox().claim(request);
         self.core.wait("claim", claim).await
     }

@@ -9,8 +9,8 @@ use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
 use super::activity::Active;
 use super::routes::HandlerEntry;
-use crate::envelope::{Address, Envelope, MessageId};
-use crate::store::Owner;
+use crate::envelope::{Envelope, MessageId};
+use crate::store::{Owner, Subscription};
 
 /// One message in memory, on its way to its handler.
 #[derive(Debug)]
@@ -39,8 +39,8 @@ pub(crate) enum Backing {
 /// A local queue of this process.
 #[derive(Debug)]
 pub(crate) struct Queue {
-    /// The addresses of the handlers on it.
-    pub(crate) addresses: Vec<Address>,
+    /// What the handlers on it take.
+    pub(crate) takes: Vec<Subscription>,
     /// How many of its handlers run at once.
     pub(crate) running: Arc<Semaphore>,
     slots: Semaphore,
@@ -53,14 +53,14 @@ pub(crate) struct Queue {
 
 impl Queue {
     pub(crate) fn new(
-        addresses: Vec<Address>,
+        takes: Vec<Subscription>,
         concurrency: usize,
         capacity: usize,
         pager: Arc<Notify>,
     ) -> (Self, UnboundedReceiver<Delivery>) {
         let (sender, receiver) = unbounded_channel();
         let queue = Self {
-            addresses,
+            takes,
             running: Arc::new(Semaphore::new(concurrency)),
             slots: Semaphore::new(capacity),
             capacity,

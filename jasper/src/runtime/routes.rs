@@ -11,6 +11,7 @@ use crate::error::SendError;
 use crate::error_policy::ErrorPolicy;
 use crate::handler::{HandlerRegistration, OutgoingMessage};
 use crate::message::{MessageKind, MessageType};
+use crate::store::{Begin, Subscription};
 
 /// One handler with everything that is decided about it at start.
 #[derive(Debug)]
@@ -35,6 +36,16 @@ impl HandlerEntry {
         }
     }
 
+    /// What it takes, as nodes tell each other.
+    pub(crate) fn subscription(&self) -> Subscription {
+        subscription(&self.registration)
+    }
+
+    /// For whom its transactions are opened.
+    pub(crate) const fn begin(&self) -> Begin {
+        Begin::of(self.registration.name)
+    }
+
     /// Whether a message for this handler is stored, given whether its sender is in a transaction.
     pub(crate) fn is_stored(&self, in_transaction: bool) -> bool {
         match self.mode {
@@ -42,6 +53,14 @@ impl HandlerEntry {
             QueueMode::Buffered => false,
             QueueMode::Automatic => self.registration.durable || in_transaction,
         }
+    }
+}
+
+/// What a handler takes, as nodes tell each other.
+pub(crate) fn subscription(handler: &HandlerRegistration) -> Subscription {
+    Subscription {
+        destination: Address::local(handler.queue, handler.name),
+        message_type: (handler.message_type)().to_string(),
     }
 }
 
@@ -76,6 +95,13 @@ impl Routes {
     /// All handlers, in no order.
     pub(crate) fn handlers(&self) -> impl Iterator<Item = &Arc<HandlerEntry>> {
         self.by_type.values().flatten()
+    }
+
+    /// What this application takes, sorted.
+    pub(crate) fn subscriptions(&self) -> Vec<Subscription> {
+        let mut takes: Vec<_> = self.handlers().map(|entry| entry.subscription()).collect();
+        takes.sort_unstable();
+        takes
     }
 
     /// The handlers that an outgoing message goes to; none for an event that nobody subscribes to.

@@ -80,6 +80,18 @@ pub enum StoreError {
          rolls back; what it did is undone"
     )]
     TransactionEnded,
+    /// The database refuses to commit what the handler did.
+    #[error("the database does not commit what the handler did: {detail}; it is undone")]
+    CommitRefused {
+        /// What the database said.
+        detail: String,
+    },
+    /// A name for tables or schema is not one that every database takes.
+    #[error("`{name}` cannot be a name here: use letters, digits and `_`, at most 48 of them")]
+    BadName {
+        /// The name given.
+        name: String,
+    },
     /// The store has been closed.
     #[error("the store is closed")]
     Closed,
@@ -89,6 +101,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether the handler of the transaction is to blame, not the store.
+    pub const fn blames_handler(&self) -> bool {
+        matches!(self, Self::TransactionEnded | Self::CommitRefused { .. })
+    }
+
     /// Whether the same call may succeed later without anybody changing the program.
     pub const fn is_transient(&self) -> bool {
         matches!(

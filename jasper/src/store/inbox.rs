@@ -1,12 +1,12 @@
 //! The inbox port: at-least-once receipt, claims, and settlement by compare-and-set.
 
 use std::any::Any;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use futures_util::future::BoxFuture;
 
-use super::{DeadLetterReason, Incoming, Owner, Ownership, StoreError};
-use crate::envelope::{Address, DecodeError, Envelope};
+use super::{DeadLetterReason, Incoming, Owner, Ownership, StoreError, Subscription};
+use crate::envelope::{DecodeError, Envelope};
 
 /// Messages that handlers of this application have yet to handle.
 ///
@@ -49,13 +49,19 @@ pub trait Inbox: Send + Sync {
     /// Used for owners that are gone; attempts stay as they are counted.
     fn release(&self, owner: Owner, limit: usize) -> BoxFuture<'_, Result<u64, StoreError>>;
 
-    /// From when on the next row can be claimed: a time that has passed where an unowned row waits,
-    /// else the time of the next scheduled one. `None`: there is neither.
-    fn next_claimable(&self) -> BoxFuture<'_, Result<Option<SystemTime>, StoreError>>;
+    /// In how long the next row can be claimed, in the store's own time: at once where an unowned
+    /// row waits, else when the next scheduled one is due. `None`: there is neither.
+    fn next_claimable(&self) -> BoxFuture<'_, Result<Option<Duration>, StoreError>>;
 
-    /// Deletes at most `limit` handled rows whose time of keeping is over, and says how many there
-    /// were.
-    fn purge_handled(&self, limit: usize) -> BoxFuture<'_, Result<u64, StoreError>>;
+    /// At most `limit` rows that `owner` holds, in no order.
+    ///
+    /// After a call that may or may not have been carried out, an owner may hold rows of which it
+    /// does not know; it finds them so, and gives them back.
+    fn owned(
+        &self,
+        owner: Owner,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Ownership>, StoreError>>;
 }
 
 /// What became of a row given to [`Inbox::store`].
@@ -72,9 +78,9 @@ pub enum Stored {
 pub struct ClaimRequest {
     /// Who claims.
     pub owner: Owner,
-    /// The destinations to claim for.
-    pub destinations: Vec<Address>,
-    /// Whether `destinations` lists those to leave alone instead.
+    /// What to claim.
+    pub subscriptions: Vec<Subscription>,
+    /// Whether `subscriptions` lists what to leave alone instead.
     pub except: bool,
     /// The most rows to take.
     pub limit: usize,
@@ -99,6 +105,9 @@ pub enum Settlement {
     /// `keep`.
     Handled(Ownership),
     /// One more attempt is about to begin; the row stays with its owner.
+    ///
+    /// Asked for again by the same owner after an answer was lost, it is done and counts no more: a
+    /// row of its owner with one attempt more than `attempts` is this attempt.
     Attempt(Ownership),
     /// The message waits until this time for anybody to claim it.
     Schedule(Ownership, SystemTime),

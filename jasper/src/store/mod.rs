@@ -24,11 +24,11 @@ pub use self::dead_letter::{
 };
 pub use self::error::StoreError;
 pub use self::inbox::{ClaimRequest, Claimed, Inbox, Settled, Settlement, Stored};
-pub use self::node::{NodeLease, Nodes, Owner};
+pub use self::node::{LiveNode, NodeLease, Nodes, Owner, Subscription};
 pub use self::outbox::{Outbox, OutgoingSettlement};
 pub use self::record::{Incoming, Outgoing, Ownership, Placement};
 pub use self::transaction::{
-    Committed, Completion, Connection, ConnectionType, StoreTransaction, TransactionScope,
+    Begin, Committed, Completion, Connection, ConnectionType, StoreTransaction, TransactionScope,
 };
 
 /// Inbox, outbox, dead letters and nodes over one database.
@@ -40,11 +40,8 @@ pub trait MessageStore: fmt::Debug + Send + Sync + 'static {
     /// What this store is and can do, as data.
     fn info(&self) -> StoreInfo;
 
-    /// Opens a transaction for a durable handler, which `label` names in what the store logs.
-    fn begin(
-        &self,
-        label: &'static str,
-    ) -> BoxFuture<'_, Result<Box<dyn StoreTransaction>, StoreError>>;
+    /// Opens a transaction for a durable handler.
+    fn begin(&self, begin: Begin) -> BoxFuture<'_, Result<Box<dyn StoreTransaction>, StoreError>>;
 
     /// Messages that handlers of this application have yet to handle.
     fn inbox(&self) -> &dyn Inbox;
@@ -74,6 +71,10 @@ pub trait StoreAdmin: Send + Sync {
     /// How many rows there are, by state.
     fn counts(&self) -> BoxFuture<'_, Result<Counts, StoreError>>;
 
+    /// Deletes at most `limit` handled rows whose time of keeping is over, and says how many there
+    /// were.
+    fn purge(&self, limit: usize) -> BoxFuture<'_, Result<u64, StoreError>>;
+
     /// Deletes every message and dead letter; nodes and schema stay. For tests.
     fn clear(&self) -> BoxFuture<'_, Result<(), StoreError>>;
 }
@@ -88,6 +89,8 @@ pub struct StoreInfo {
     pub connection: Option<ConnectionType>,
     /// Whether what it holds outlives the process.
     pub durable: bool,
+    /// Whether [`Nodes::heard`] gives word.
+    pub tells: bool,
 }
 
 impl StoreInfo {
@@ -97,7 +100,14 @@ impl StoreInfo {
         connection: Option<ConnectionType>,
         durable: bool,
     ) -> Self {
-        Self { name, connection, durable }
+        Self { name, connection, durable, tells: false }
+    }
+
+    /// Of a store whose [`Nodes::heard`] gives word.
+    #[must_use]
+    pub const fn telling(mut self) -> Self {
+        self.tells = true;
+        self
     }
 }
 

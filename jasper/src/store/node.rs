@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 
 use super::StoreError;
+use crate::envelope::Address;
 
 /// The number of one incarnation of a node. A process that joins again gets another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -32,13 +33,57 @@ impl fmt::Display for Owner {
     }
 }
 
+/// What a node takes: messages of one type at one destination.
+///
+/// Nodes of several versions may share a database, so that both count: a newer version of a type at
+/// the same destination is for the nodes that know it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Subscription {
+    /// The destination.
+    pub destination: Address,
+    /// The message type as it stands in the row.
+    pub message_type: String,
+}
+
+impl Subscription {
+    /// A list as it stands in the table of nodes, one line for each.
+    pub fn to_lines(list: &[Self]) -> String {
+        let lines = list.iter().map(|s| format!("{} {}\n", s.message_type, s.destination));
+        lines.collect()
+    }
+
+    /// The list that [`to_lines`](Self::to_lines) wrote; lines that are none are left out.
+    pub fn from_lines(lines: &str) -> Vec<Self> {
+        let parse = |line: &str| {
+            let (message_type, destination) = line.split_once(' ')?;
+            let destination = destination.parse().ok()?;
+            Some(Self { destination, message_type: message_type.to_owned() })
+        };
+        lines.lines().filter_map(parse).collect()
+    }
+}
+
+/// A node whose lease runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LiveNode {
+    /// Its incarnation.
+    pub owner: Owner,
+    /// What it takes.
+    pub takes: Vec<Subscription>,
+}
+
 /// The processes that share the database. Leases are counted in the database's time.
 pub trait Nodes: Send + Sync {
-    /// Joins under a new incarnation whose lease runs for `lease`.
+    /// Joins under a new incarnation whose lease runs for `lease`, and says what this node takes.
     ///
     /// A store that can prove that no other process is alive ends the leases of all others here, so
     /// that their work is recovered at once.
-    fn join(&self, name: &str, lease: Duration) -> BoxFuture<'_, Result<NodeLease, StoreError>>;
+    fn join(
+        &self,
+        name: &str,
+        lease: Duration,
+        takes: &[Subscription],
+    ) -> BoxFuture<'_, Result<NodeLease, StoreError>>;
 
     /// Extends the lease. `false`: it had run out or was taken away, and this incarnation must not
     /// write again.
@@ -50,14 +95,23 @@ pub trait Nodes: Send + Sync {
     /// after that.
     fn expired(&self) -> BoxFuture<'_, Result<Vec<Owner>, StoreError>>;
 
-    /// The owners whose leases run.
-    fn alive(&self) -> BoxFuture<'_, Result<Vec<Owner>, StoreError>>;
+    /// The nodes whose leases run, by their numbers.
+    fn alive(&self) -> BoxFuture<'_, Result<Vec<LiveNode>, StoreError>>;
 
     /// Ends the lease of an owner that stops. Its rows, if any are left, are recovered by others.
     fn leave(&self, owner: Owner) -> BoxFuture<'_, Result<(), StoreError>>;
 
-    /// Forgets an owner that is gone and owns nothing any more.
+    /// Forgets an owner that is gone and owns nothing any more; any other stays.
     fn forget(&self, owner: Owner) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// Waits until rows may have become claimable by somebody else's doing: another process, or a
+    /// transaction of the user's own.
+    ///
+    /// Word may come for nothing, and may be lost while a connection is; a poll is its safety net.
+    /// A store that cannot tell, as its [`StoreInfo`](super::StoreInfo) says, waits for ever.
+    fn heard(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(std::future::pending())
+    }
 }
 
 /// Membership, as [`Nodes::join`] gives it.

@@ -59,6 +59,23 @@ pub trait TransactionScope: Send {
     fn connection(&mut self) -> &mut Self::Connection;
 }
 
+/// For whom a transaction is opened, and with how many others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Begin {
+    /// The handler, as logs name it.
+    pub handler: &'static str,
+    /// How many runs of the handler may share one transaction, each in a savepoint of its own. 1
+    /// means that it is shared with none; a store that always or never shares pays no heed to it.
+    pub share: u32,
+}
+
+impl Begin {
+    /// A transaction for this handler, shared with none.
+    pub const fn of(handler: &'static str) -> Self {
+        Self { handler, share: 1 }
+    }
+}
+
 /// One transaction for one run of a durable handler.
 ///
 /// Dropping it rolls it back, also where a time-out drops the handler in the middle.

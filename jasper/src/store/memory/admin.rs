@@ -3,7 +3,7 @@
 use futures_util::future::BoxFuture;
 
 use super::MemoryStore;
-use super::rows::Status;
+use super::rows::{Key, Status};
 use crate::envelope::time;
 use crate::store::{Counts, StoreAdmin, StoreError};
 
@@ -30,6 +30,19 @@ impl StoreAdmin for MemoryStore {
                 }
             }
             counts
+        })
+    }
+
+    fn purge(&self, limit: usize) -> BoxFuture<'_, Result<u64, StoreError>> {
+        self.with(move |state| {
+            let now = time::now();
+            let over = |status| matches!(status, Status::Handled(until) if until <= now);
+            let rows = state.incoming.iter().filter(|(_, row)| over(row.status));
+            let keys: Vec<Key> = rows.take(limit).map(|(key, _)| key.clone()).collect();
+            for key in &keys {
+                state.incoming.remove(key);
+            }
+            keys.len() as u64
         })
     }
 

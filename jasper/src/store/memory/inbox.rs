@@ -1,16 +1,16 @@
 //! The inbox in memory.
 
 use std::any::Any;
-use std::time::SystemTime;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-use super::rows::{Age, Key, State, Status, key};
+use super::rows::{Age, IncomingRow, Key, State, Status, key};
 use super::{MemoryStore, no_connection};
 use crate::envelope::{Envelope, time};
 use crate::store::{
     ClaimRequest, Claimed, DeadLetter, DeadLetterId, DeadLetterReason, Inbox, Incoming, Owner,
-    Ownership, Settled, Settlement, StoreError, Stored,
+    Ownership, Settled, Settlement, StoreError, Stored, Subscription,
 };
 
 impl Inbox for MemoryStore {
@@ -56,27 +56,33 @@ impl Inbox for MemoryStore {
         })
     }
 
-    fn next_claimable(&self) -> BoxFuture<'_, Result<Option<SystemTime>, StoreError>> {
+    fn next_claimable(&self) -> BoxFuture<'_, Result<Option<Duration>, StoreError>> {
         self.with(|state| {
-            let times = state.incoming.values().filter_map(|row| match row.status {
-                Status::Unowned => Some(SystemTime::UNIX_EPOCH),
-                Status::Scheduled(due_at) => Some(due_at),
+            let now = time::now();
+            let waits = state.incoming.values().filter_map(|row| match row.status {
+                Status::Unowned => Some(Duration::ZERO),
+                Status::Scheduled(due_at) => Some(due_at.duration_since(now).unwrap_or_default()),
                 _ => None,
             });
-            times.min()
+            waits.min()
         })
     }
 
-    fn purge_handled(&self, limit: usize) -> BoxFuture<'_, Result<u64, StoreError>> {
+    fn owned(
+        &self,
+        owner: Owner,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Ownership>, StoreError>> {
         self.with(move |state| {
-            let now = time::now();
-            let over = |status| matches!(status, Status::Handled(until) if until <= now);
-            let rows = state.incoming.iter().filter(|(_, row)| over(row.status));
-            let keys: Vec<Key> = rows.take(limit).map(|(key, _)| key.clone()).collect();
-            for key in &keys {
-                state.incoming.remove(key);
-            }
-            keys.len() as u64
+            let rows = state.incoming.iter();
+            let owned = rows.filter(|(_, row)| row.status == Status::Owned(owner)).take(limit);
+            let ownership = |((id, destination), row): (&Key, &IncomingRow)| Ownership {
+                id: *id,
+                destination: destination.clone(),
+                owner,
+                attempts: row.attempts,
+            };
+            owned.map(ownership).collect()
         })
     }
 }
@@ -93,12 +99,18 @@ fn claimable(state: &State, request: &ClaimRequest) -> Vec<(Age, Key)> {
         .incoming
         .iter()
         .filter(|(_, row)| free(row.status))
-        .filter(|((_, place), _)| request.destinations.contains(place) != request.except)
+        .filter(|(key, row)| takes(request, key, row) != request.except)
         .map(|(key, row)| (row.age, key.clone()))
         .collect();
     claimable.sort_unstable_by_key(|(age, _)| *age);
     claimable.truncate(request.limit);
     claimable
+}
+
+fn takes(request: &ClaimRequest, (_, destination): &Key, row: &IncomingRow) -> bool {
+    let of_row =
+        |s: &Subscription| s.destination == *destination && s.message_type == row.message_type;
+    request.subscriptions.iter().any(of_row)
 }
 
 fn take(state: &mut State, key: Key, owner: Owner) -> Claimed {
@@ -118,6 +130,9 @@ fn take(state: &mut State, key: Key, owner: Owner) -> Claimed {
 }
 
 fn settle(state: &mut State, settlement: Settlement) -> Settled {
+    if let Settlement::Attempt(by) = &settlement {
+        return state.count_attempt(by);
+    }
     let Some(row) = state.held(settlement.ownership()) else {
         return Settled::Fenced;
     };
@@ -125,7 +140,7 @@ fn settle(state: &mut State, settlement: Settlement) -> Settled {
         Settlement::Handled(by) => {
             state.handled(&by);
         }
-        Settlement::Attempt(_) => row.attempts += 1,
+        Settlement::Attempt(_) => {}
         Settlement::Schedule(_, due_at) => row.status = Status::Scheduled(due_at),
         Settlement::Release { ran, .. } => {
             row.status = Status::Unowned;

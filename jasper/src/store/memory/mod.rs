@@ -17,7 +17,7 @@ use futures_util::future::BoxFuture;
 use self::completion::MemoryTransaction;
 use self::rows::State;
 use super::{
-    DeadLetters, Inbox, MessageStore, Nodes, Outbox, StoreAdmin, StoreError, StoreInfo,
+    Begin, DeadLetters, Inbox, MessageStore, Nodes, Outbox, StoreAdmin, StoreError, StoreInfo,
     StoreTransaction,
 };
 
@@ -65,10 +65,7 @@ impl MessageStore for MemoryStore {
         StoreInfo::new(NAME, None, false)
     }
 
-    fn begin(
-        &self,
-        _label: &'static str,
-    ) -> BoxFuture<'_, Result<Box<dyn StoreTransaction>, StoreError>> {
+    fn begin(&self, _begin: Begin) -> BoxFuture<'_, Result<Box<dyn StoreTransaction>, StoreError>> {
         let transaction = MemoryTransaction::new(self.clone());
         Box::pin(ready(Ok(Box::new(transaction) as Box<dyn StoreTransaction>)))
     }

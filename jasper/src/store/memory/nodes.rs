@@ -6,16 +6,22 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 
 use super::MemoryStore;
-use super::rows::{Status, after};
+use super::rows::{NodeRow, Status, after};
 use crate::envelope::time;
-use crate::store::{NodeLease, Nodes, Owner, StoreError};
+use crate::store::{LiveNode, NodeLease, Nodes, Owner, StoreError, Subscription};
 
 impl Nodes for MemoryStore {
-    fn join(&self, _name: &str, lease: Duration) -> BoxFuture<'_, Result<NodeLease, StoreError>> {
+    fn join(
+        &self,
+        _name: &str,
+        lease: Duration,
+        takes: &[Subscription],
+    ) -> BoxFuture<'_, Result<NodeLease, StoreError>> {
+        let takes = takes.to_vec();
         self.with(move |state| {
             state.last_node += 1;
             let owner = Owner::new(state.last_node);
-            state.nodes.insert(owner, after(lease));
+            state.nodes.insert(owner, NodeRow { until: after(lease), takes });
             NodeLease { owner, lease }
         })
     }
@@ -24,8 +30,8 @@ impl Nodes for MemoryStore {
         self.with(move |state| {
             let now = time::now();
             match state.nodes.get_mut(&owner) {
-                Some(until) if *until > now => {
-                    *until = after(lease);
+                Some(node) if node.until > now => {
+                    node.until = after(lease);
                     true
                 }
                 _ => false,
@@ -33,13 +39,15 @@ impl Nodes for MemoryStore {
         })
     }
 
-    fn alive(&self) -> BoxFuture<'_, Result<Vec<Owner>, StoreError>> {
+    fn alive(&self) -> BoxFuture<'_, Result<Vec<LiveNode>, StoreError>> {
         self.with(|state| {
             let now = time::now();
-            let alive = state.nodes.iter().filter(|(_, until)| **until > now);
-            let mut alive: Vec<Owner> = alive.map(|(owner, _)| *owner).collect();
-            alive.sort_unstable();
-            alive
+            let alive = state.nodes.iter().filter(|(_, node)| node.until > now);
+            let live = alive.map(|(owner, node)| {
+                let takes = node.takes.clone();
+                LiveNode { owner: *owner, takes }
+            });
+            live.collect()
         })
     }
 
@@ -55,7 +63,7 @@ impl Nodes for MemoryStore {
             let forgotten =
                 incoming.chain(outgoing).filter(|owner| !state.nodes.contains_key(owner));
             let nodes = state.nodes.iter();
-            let over = nodes.filter(|(_, until)| **until <= now).map(|(owner, _)| *owner);
+            let over = nodes.filter(|(_, node)| node.until <= now).map(|(owner, _)| *owner);
             let gone: BTreeSet<Owner> = over.chain(forgotten).collect();
             gone.into_iter().collect()
         })
@@ -63,8 +71,8 @@ impl Nodes for MemoryStore {
 
     fn leave(&self, owner: Owner) -> BoxFuture<'_, Result<(), StoreError>> {
         self.with(move |state| {
-            if let Some(until) = state.nodes.get_mut(&owner) {
-                *until = time::from_micros(0);
+            if let Some(node) = state.nodes.get_mut(&owner) {
+                node.until = time::from_micros(0);
             }
         })
     }
@@ -72,7 +80,9 @@ impl Nodes for MemoryStore {
     fn forget(&self, owner: Owner) -> BoxFuture<'_, Result<(), StoreError>> {
         self.with(move |state| {
             let now = time::now();
-            if state.nodes.get(&owner).is_some_and(|until| *until <= now) {
+            let holds = state.incoming.values().any(|row| row.status == Status::Owned(owner))
+                || state.outgoing.values().any(|row| row.owner == Some(owner));
+            if !holds && state.nodes.get(&owner).is_some_and(|node| node.until <= now) {
                 state.nodes.remove(&owner);
             }
         })

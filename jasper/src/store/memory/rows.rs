@@ -7,7 +7,8 @@ use bytes::Bytes;
 
 use crate::envelope::{Address, Envelope, MessageId, time};
 use crate::store::{
-    DeadLetter, DeadLetterId, Incoming, Outgoing, Owner, Ownership, Placement, Stored,
+    DeadLetter, DeadLetterId, Incoming, Outgoing, Owner, Ownership, Placement, Settled, Stored,
+    Subscription,
 };
 
 /// Message id and destination.
@@ -18,11 +19,16 @@ pub(super) struct State {
     pub(super) incoming: HashMap<Key, IncomingRow>,
     pub(super) outgoing: HashMap<Key, OutgoingRow>,
     pub(super) dead_letters: HashMap<Key, BuriedRow>,
-    /// Each node with the end of its lease.
-    pub(super) nodes: BTreeMap<Owner, SystemTime>,
+    pub(super) nodes: BTreeMap<Owner, NodeRow>,
     pub(super) last_node: i64,
     /// Counts the rows that were ever stored, so that equally old ones keep their order.
     sequence: u64,
+}
+
+pub(super) struct NodeRow {
+    /// The end of its lease.
+    pub(super) until: SystemTime,
+    pub(super) takes: Vec<Subscription>,
 }
 
 /// Where a row stands in the order of age: by the time of sending, then as stored.
@@ -119,6 +125,21 @@ impl State {
         self.incoming
             .get_mut(&key(by))
             .filter(|row| row.status == Status::Owned(by.owner) && row.attempts == by.attempts)
+    }
+
+    /// Counts a further attempt of a held row, once however often it is asked for.
+    pub(super) fn count_attempt(&mut self, by: &Ownership) -> Settled {
+        let counted = by.attempts + 1;
+        let row = self.incoming.get_mut(&key(by)).filter(|row| {
+            row.status == Status::Owned(by.owner) && (by.attempts..=counted).contains(&row.attempts)
+        });
+        match row {
+            Some(row) => {
+                row.attempts = counted;
+                Settled::Done
+            }
+            None => Settled::Fenced,
+        }
     }
 
     /// The outgoing row that is held as this says.

@@ -6,6 +6,7 @@ use sqlx::{Row, SqliteConnection};
 use super::SqliteStore;
 use super::batch::Batch;
 use super::migrate;
+use super::rows;
 use super::writer::Write;
 use crate::envelope::time::{now, to_micros};
 use crate::store::{Counts, StoreAdmin, StoreError};
@@ -20,6 +21,14 @@ select
     (select count(*) from jasper_incoming where status = 'handled'),
     (select count(*) from jasper_outgoing),
     (select count(*) from jasper_dead_letters)";
+
+pub(super) const PURGE: &str = "\
+delete from jasper_incoming
+where seq in (
+    select seq from jasper_incoming
+    where status = 'handled' and keep_until <= ?
+    order by keep_until limit ?
+)";
 
 const CLEAR: &str = "\
 delete from jasper_incoming; delete from jasper_outgoing; delete from jasper_dead_letters";
@@ -54,8 +63,29 @@ impl StoreAdmin for SqliteStore {
         })
     }
 
+    fn purge(&self, limit: usize) -> BoxFuture<'_, Result<u64, StoreError>> {
+        Box::pin(self.writer().write(Purge(limit)))
+    }
+
     fn clear(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(self.writer().write(Clear))
+    }
+}
+
+struct Purge(usize);
+
+impl Write for Purge {
+    type Output = u64;
+
+    fn is_one_statement(&self) -> bool {
+        true
+    }
+
+    async fn run(self, connection: &mut SqliteConnection) -> sqlx::Result<u64> {
+        let mut batch = Batch::of(PURGE);
+        batch.bind(to_micros(now()))?;
+        batch.bind(rows::limit(self.0))?;
+        batch.changes(connection).await
     }
 }
 

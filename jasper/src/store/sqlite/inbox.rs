@@ -1,9 +1,10 @@
 //! The inbox in SQLite.
 
 use std::any::Any;
-use std::time::SystemTime;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 
 use super::batch::Batch;
@@ -18,17 +19,18 @@ use crate::store::{
     Stored,
 };
 
-/// Up to the list of destinations, which stands in both halves.
+/// Up to the list of subscriptions, which stands in both halves.
 const CLAIMABLE_UNOWNED: &str = "\
 with claimable (seq) as (
     select * from (
         select seq from jasper_incoming
-        where status = 'incoming' and owner = 0 and (destination in (";
+        where status = 'incoming' and owner = 0 and ((destination, message_type) in (";
 const CLAIMABLE_DUE: &str = ")) <> ?
         order by sent_at limit ?
     ) union all select * from (
         select seq from jasper_incoming
-        where status = 'scheduled' and due_at <= ? and (destination in (";
+        where status = 'scheduled' and due_at <= ?
+            and ((destination, message_type) in (";
 const CLAIMABLE_OLDEST: &str = ")) <> ?
         order by due_at limit ?
     )
@@ -53,17 +55,12 @@ select min(since) from (
     select min(due_at) from jasper_incoming where status = 'scheduled'
 )";
 
-const PURGE_HANDLED: &str = "\
-delete from jasper_incoming
-where seq in (
-    select seq from jasper_incoming
-    where status = 'handled' and keep_until <= ?
-    order by keep_until limit ?
-)";
+const OWNED: &str = "\
+select id, destination, attempts from jasper_incoming where owner = ? and owner > 0 limit ?";
 
 /// What is to find its rows through an index, beside the claim.
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] = &[TAKE, RELEASE, NEXT_CLAIMABLE, PURGE_HANDLED];
+pub(super) const STATEMENTS: &[&str] = &[TAKE, RELEASE, NEXT_CLAIMABLE, OWNED];
 
 impl Inbox for SqliteStore {
     fn store(&self, rows: Vec<Incoming>) -> BoxFuture<'_, Result<Vec<Stored>, StoreError>> {
@@ -96,24 +93,47 @@ impl Inbox for SqliteStore {
         Box::pin(self.writer().write(Release { sql: RELEASE, owner, limit }))
     }
 
-    fn next_claimable(&self) -> BoxFuture<'_, Result<Option<SystemTime>, StoreError>> {
+    fn next_claimable(&self) -> BoxFuture<'_, Result<Option<Duration>, StoreError>> {
         Box::pin(async move {
             let due: Result<Option<i64>, _> =
                 sqlx::query_scalar(NEXT_CLAIMABLE).fetch_one(self.pool()).await;
-            due.map(|due| due.map(from_micros)).map_err(|error| self.error(error))
+            let wait = |due| from_micros(due).duration_since(now()).unwrap_or_default();
+            due.map(|due| due.map(wait)).map_err(|error| self.error(error))
         })
     }
 
-    fn purge_handled(&self, limit: usize) -> BoxFuture<'_, Result<u64, StoreError>> {
-        Box::pin(self.writer().write(PurgeHandled(limit)))
+    fn owned(
+        &self,
+        owner: Owner,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Ownership>, StoreError>> {
+        Box::pin(async move {
+            let query = sqlx::query(OWNED).bind(owner.number()).bind(rows::limit(limit));
+            let rows = query.fetch_all(self.pool()).await;
+            rows.and_then(|rows| rows.iter().map(|row| ownership(row, owner)).collect())
+                .map_err(|error| self.error(error))
+        })
     }
+}
+
+fn ownership(row: &SqliteRow, owner: Owner) -> sqlx::Result<Ownership> {
+    Ok(Ownership {
+        id: rows::message_id(row, 0)?,
+        destination: rows::address(row, 1)?,
+        owner,
+        attempts: rows::count(row, 2)?,
+    })
 }
 
 struct Claim(ClaimRequest);
 
-/// The query of a claim with so many destinations.
-pub(super) fn claim_sql(destinations: usize) -> String {
-    let places = vec!["?"; destinations].join(", ");
+/// The query of a claim with so many subscriptions.
+pub(super) fn claim_sql(subscriptions: usize) -> String {
+    let places = match subscriptions {
+        // An empty list of pairs does not parse.
+        0 => "select null, null where false".to_owned(),
+        some => format!("values {}", vec!["(?, ?)"; some].join(", ")),
+    };
     let parts = [CLAIMABLE_UNOWNED, &places, CLAIMABLE_DUE, &places, CLAIMABLE_OLDEST];
     parts.concat()
 }
@@ -122,17 +142,18 @@ impl Claim {
     fn query(&self) -> sqlx::Result<Batch> {
         let Self(request) = self;
         let mut batch = Batch::default();
-        batch.push(claim_sql(request.destinations.len()));
-        self.bind_destinations(&mut batch)?;
+        batch.push(claim_sql(request.subscriptions.len()));
+        self.bind_subscriptions(&mut batch)?;
         batch.bind(to_micros(now()))?;
-        self.bind_destinations(&mut batch)?;
+        self.bind_subscriptions(&mut batch)?;
         batch.bind(rows::limit(request.limit))?;
         Ok(batch)
     }
 
-    fn bind_destinations(&self, batch: &mut Batch) -> sqlx::Result<()> {
-        for destination in &self.0.destinations {
-            batch.bind(destination.as_str())?;
+    fn bind_subscriptions(&self, batch: &mut Batch) -> sqlx::Result<()> {
+        for subscription in &self.0.subscriptions {
+            batch.bind(subscription.destination.as_str())?;
+            batch.bind(subscription.message_type.as_str())?;
         }
         batch.bind(self.0.except)?;
         batch.bind(rows::limit(self.0.limit))
@@ -169,22 +190,5 @@ impl Write for Claim {
             take.run(connection).await?;
         }
         Ok(claimed)
-    }
-}
-
-struct PurgeHandled(usize);
-
-impl Write for PurgeHandled {
-    type Output = u64;
-
-    fn is_one_statement(&self) -> bool {
-        true
-    }
-
-    async fn run(self, connection: &mut SqliteConnection) -> sqlx::Result<u64> {
-        let mut batch = Batch::of(PURGE_HANDLED);
-        batch.bind(to_micros(now()))?;
-        batch.bind(rows::limit(self.0))?;
-        batch.changes(connection).await
     }
 }

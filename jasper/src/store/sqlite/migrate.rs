@@ -9,8 +9,14 @@ use crate::store::StoreError;
 /// Apart from `_sqlx_migrations`, which belongs to the user.
 const TABLE: &str = "jasper_migrations";
 
-const MIGRATIONS: [(i64, &str, &str); 1] =
-    [(1, "create tables", include_str!("../../../migrations/sqlite/0001_create_tables.sql"))];
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (1, "create tables", include_str!("../../../migrations/sqlite/0001_create_tables.sql")),
+    (
+        2,
+        "nodes say what they take",
+        include_str!("../../../migrations/sqlite/0002_nodes_say_what_they_take.sql"),
+    ),
+];
 
 const HAS_VERSIONS: &str =
     "select count(*) from sqlite_schema where type = 'table' and name = 'jasper_migrations'";

@@ -35,7 +35,7 @@ use self::error::Place;
 use self::presence::Presence;
 use self::writer::{Connector, Writer};
 use super::{
-    Connection, ConnectionType, DeadLetters, Inbox, MessageStore, Nodes, Outbox, StoreAdmin,
+    Begin, Connection, ConnectionType, DeadLetters, Inbox, MessageStore, Nodes, Outbox, StoreAdmin,
     StoreError, StoreInfo, StoreTransaction, TransactionScope,
 };
 
@@ -153,12 +153,9 @@ impl MessageStore for SqliteStore {
         StoreInfo::new("sqlite", Some(connection), true)
     }
 
-    fn begin(
-        &self,
-        label: &'static str,
-    ) -> BoxFuture<'_, Result<Box<dyn StoreTransaction>, StoreError>> {
+    fn begin(&self, begin: Begin) -> BoxFuture<'_, Result<Box<dyn StoreTransaction>, StoreError>> {
         Box::pin(async move {
-            let loan = self.writer().borrow(label).await?;
+            let loan = self.writer().borrow(begin.handler).await?;
             Ok(Box::new(loan) as Box<dyn StoreTransaction>)
         })
     }

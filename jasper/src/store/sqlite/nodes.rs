@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 
 use super::SqliteStore;
@@ -12,22 +13,26 @@ use super::presence::{Others, Presence};
 use super::rows::micros;
 use super::writer::Write;
 use crate::envelope::time::{now, to_micros};
-use crate::store::{NodeLease, Nodes, Owner, StoreError};
+use crate::store::{LiveNode, NodeLease, Nodes, Owner, StoreError, Subscription};
 
 // SQLite has no clock of its own: the database's time is that of the machine on which it runs,
 // which is ours.
 
-const JOIN: &str = "insert into jasper_nodes (name, lease_until) values (?, ?) returning node";
+const JOIN: &str =
+    "insert into jasper_nodes (name, lease_until, takes) values (?, ?, ?) returning node";
 
 const END_LEASES: &str = "update jasper_nodes set lease_until = 0 where lease_until > 0";
 
 const RENEW: &str = "update jasper_nodes set lease_until = ? where node = ? and lease_until > ?";
 
-const ALIVE: &str = "select node from jasper_nodes where lease_until > ? order by node";
+const ALIVE: &str = "select node, takes from jasper_nodes where lease_until > ? order by node";
 
 const LEAVE: &str = "update jasper_nodes set lease_until = 0 where node = ?";
 
-const FORGET: &str = "delete from jasper_nodes where node = ? and lease_until <= ?";
+const FORGET: &str = "\
+delete from jasper_nodes where node = ? and lease_until <= ?
+    and not exists (select 1 from jasper_incoming where owner = node and owner > 0)
+    and not exists (select 1 from jasper_outgoing where owner = node and owner > 0)";
 
 /// Also owners that were forgotten and wrote a row after that; found by stepping from one owner to
 /// the next.
@@ -51,9 +56,15 @@ select owner from (select owner from receiving union select owner from sending)
 where owner is not null and not exists (select 1 from jasper_nodes where node = owner)";
 
 impl Nodes for SqliteStore {
-    fn join(&self, name: &str, lease: Duration) -> BoxFuture<'_, Result<NodeLease, StoreError>> {
+    fn join(
+        &self,
+        name: &str,
+        lease: Duration,
+        takes: &[Subscription],
+    ) -> BoxFuture<'_, Result<NodeLease, StoreError>> {
         let (name, presence) = (name.to_owned(), self.presence());
-        Box::pin(self.writer().write(Join { name, lease, presence }))
+        let takes = Subscription::to_lines(takes);
+        Box::pin(self.writer().write(Join { name, lease, takes, presence }))
     }
 
     fn renew(&self, owner: Owner, lease: Duration) -> BoxFuture<'_, Result<bool, StoreError>> {
@@ -69,12 +80,10 @@ impl Nodes for SqliteStore {
         })
     }
 
-    fn alive(&self) -> BoxFuture<'_, Result<Vec<Owner>, StoreError>> {
+    fn alive(&self) -> BoxFuture<'_, Result<Vec<LiveNode>, StoreError>> {
         Box::pin(async move {
-            let alive =
-                sqlx::query_scalar(ALIVE).bind(to_micros(now())).fetch_all(self.pool()).await;
-            alive
-                .map(|alive| alive.into_iter().map(Owner::new).collect())
+            let rows = sqlx::query(ALIVE).bind(to_micros(now())).fetch_all(self.pool()).await;
+            rows.and_then(|rows| rows.iter().map(live_node).collect())
                 .map_err(|error| self.error(error))
         })
     }
@@ -88,9 +97,15 @@ impl Nodes for SqliteStore {
     }
 }
 
+fn live_node(row: &SqliteRow) -> sqlx::Result<LiveNode> {
+    let takes: &str = row.try_get(1)?;
+    Ok(LiveNode { owner: Owner::new(row.try_get(0)?), takes: Subscription::from_lines(takes) })
+}
+
 struct Join {
     name: String,
     lease: Duration,
+    takes: String,
     presence: Arc<Presence>,
 }
 
@@ -104,6 +119,7 @@ impl Write for Join {
         let mut join = Batch::of(JOIN);
         join.bind(self.name)?;
         join.bind(lease_until(self.lease))?;
+        join.bind(self.takes)?;
         let ran = join.run(connection).await?;
         let node = ran.iter().flat_map(|ran| &ran.rows).next();
         let node: i64 = node.ok_or(sqlx::Error::RowNotFound)?.try_get(0)?;

@@ -14,7 +14,7 @@ async fn no_statement_scans_a_table() {
     let statements = [inbox::STATEMENTS, outbox::STATEMENTS, settlement::STATEMENTS]
         .concat()
         .into_iter()
-        .chain([claim.as_str(), dead_letters::LIST, nodes::EXPIRED, admin::COUNTS]);
+        .chain([claim.as_str(), dead_letters::LIST, nodes::EXPIRED, admin::COUNTS, admin::PURGE]);
     for sql in statements {
         let explain = AssertSqlSafe(format!("explain query plan {sql}"));
         let plan = sqlx::query(explain).fetch_all(&mut connection).await;

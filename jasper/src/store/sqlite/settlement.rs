@@ -1,7 +1,7 @@
 //! The ends and changes of ownership in the inbox, each by compare-and-set.
 
 use super::batch::{Batch, Ran, SETTLEMENTS_PER_TRIP};
-use super::rows::bind_ownership;
+use super::rows::{bind_key, bind_ownership};
 use super::writer::{Call, Request, Shared};
 use crate::envelope::time::{now, to_micros};
 use crate::store::{Ownership, Settled, Settlement};
@@ -18,8 +18,9 @@ where id = ? and destination = ? and owner = ? and attempts = ?
     and status = 'incoming' and keep_for is not null";
 
 const COUNT_ATTEMPT: &str = "\
-update jasper_incoming set attempts = attempts + 1
-where id = ? and destination = ? and owner = ? and attempts = ? and status = 'incoming'";
+update jasper_incoming set attempts = ?
+where id = ? and destination = ? and owner = ? and attempts between ? and ?
+    and status = 'incoming'";
 
 const SCHEDULE: &str = "\
 update jasper_incoming set status = 'scheduled', owner = 0, due_at = ?
@@ -96,8 +97,13 @@ fn push(settlement: &Settlement, batch: &mut Batch) -> sqlx::Result<()> {
     match settlement {
         Settlement::Handled(row) => push_handled(row, batch),
         Settlement::Attempt(row) => {
+            let (before, counted) = (i64::from(row.attempts), i64::from(row.attempts) + 1);
             batch.push(COUNT_ATTEMPT);
-            bind_ownership(row, batch)
+            batch.bind(counted)?;
+            bind_key(row.id, &row.destination, batch)?;
+            batch.bind(row.owner.number())?;
+            batch.bind(before)?;
+            batch.bind(counted)
         }
         Settlement::Schedule(row, due_at) => {
             batch.push(SCHEDULE);

@@ -65,7 +65,7 @@ pub async fn every_row_is_reachable_by_some_recovery<F: StoreFixture>(fixture: &
         subject.settle(Settlement::Handled(claimed.ownership)).await;
     }
     send_all(&subject, recoverer).await;
-    let purged = subject.store.inbox().purge_handled(100).await;
+    let purged = subject.store.admin().purge(100).await;
     purged.expect("the store answers");
     let left = Counts { scheduled: 1, handled: 1, dead_letters: 1, ..Counts::default() };
     assert_eq!(subject.counts().await, left, "what waits for its time and for a person");

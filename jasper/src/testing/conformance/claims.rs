@@ -1,16 +1,17 @@
 //! Claims: who gets which row, and never two the same.
 
 use std::collections::HashSet;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 
 use super::StoreFixture;
-use super::subject::{LONG, Subject, all, at, envelope, local, scheduled, to, unowned};
+use super::subject::{LONG, Subject, all, at, envelope, local, scheduled, taken_at, to, unowned};
 use crate::envelope::{Envelope, MessageId};
+use crate::message::MessageType;
 use crate::store::{
-    ClaimRequest, Claimed, DeadLetter, DeadLetterId, DeadLetterReason, MessageStore, Settled,
-    Settlement,
+    ClaimRequest, Claimed, DeadLetter, DeadLetterId, DeadLetterReason, MessageStore, Ownership,
+    Settled, Settlement, Subscription,
 };
 
 /// The first claim counts an attempt; after that the runtime does, when the handler begins.
@@ -100,12 +101,11 @@ pub async fn a_claim_takes_only_the_destinations_that_it_lists<F: StoreFixture>(
     for queue in ["a", "b", "c"] {
         subject.store_new(unowned(to(&local(queue)))).await;
     }
-    let request =
-        ClaimRequest { destinations: vec![local("a"), local("c")], except: false, ..all(owner) };
+    let request = ClaimRequest { subscriptions: both("a", "c"), except: false, ..all(owner) };
     let claimed = subject.claim(request.clone()).await;
     let places: HashSet<_> = claimed.iter().map(|row| &row.ownership.destination).collect();
     assert_eq!(places, HashSet::from([&local("a"), &local("c")]));
-    let none = ClaimRequest { destinations: Vec::new(), ..request };
+    let none = ClaimRequest { subscriptions: Vec::new(), ..request };
     assert!(subject.claim(none).await.is_empty());
     assert_eq!(subject.claim_all(owner).await.len(), 1);
 }
@@ -118,12 +118,29 @@ pub async fn a_claim_leaves_the_excepted_destinations_alone<F: StoreFixture>(fix
         let due = scheduled(to(&local(queue)), at(1));
         subject.store(vec![unowned(to(&local(queue))), due]).await;
     }
-    let request = ClaimRequest { destinations: vec![local("a"), local("c")], ..all(owner) };
+    let request = ClaimRequest { subscriptions: both("a", "c"), ..all(owner) };
     let claimed = subject.claim(request).await;
     assert_eq!(claimed.len(), 2);
     for row in claimed {
         assert_eq!(row.ownership.destination, local("b"));
     }
+}
+
+/// Another version of a type at the same destination is for the nodes that know it.
+pub async fn a_claim_takes_only_the_types_that_it_lists<F: StoreFixture>(fixture: &F) {
+    let subject = Subject::of(fixture).await;
+    let owner = subject.join().await;
+    let [known, newer] = [envelope(), envelope()];
+    let newer = Envelope { message_type: MessageType::new("conformance.message", 2), ..newer };
+    subject.store(vec![unowned(newer.clone()), unowned(known.clone())]).await;
+    let takes = vec![taken_at("conformance")];
+    let listed = ClaimRequest { subscriptions: takes.clone(), except: false, ..all(owner) };
+    let claimed = subject.claim(listed).await;
+    assert_eq!(claimed.len(), 1);
+    assert_eq!(claimed[0].ownership.id, known.id);
+    let others = subject.claim(ClaimRequest { subscriptions: takes, ..all(owner) }).await;
+    assert_eq!(others.len(), 1);
+    assert_eq!(others[0].ownership.id, newer.id);
 }
 
 /// It waits for its time, and that time is known.
@@ -154,14 +171,42 @@ pub async fn the_next_claimable_row_is_known_without_claiming<F: StoreFixture>(f
         next.expect("the store answers")
     };
     assert_eq!(next().await, None);
-    subject.store_new(scheduled(envelope(), at(7))).await;
+    let now = SystemTime::now();
+    subject.store_new(scheduled(envelope(), now + LONG * 3)).await;
+    subject.store_new(scheduled(envelope(), now + LONG)).await;
+    subject.store_new(scheduled(envelope(), now + LONG * 2)).await;
+    let wait = next().await.expect("a row waits for its time");
+    assert!(LONG / 2 < wait && wait < LONG * 3 / 2, "{wait:?}");
     subject.store_new(scheduled(envelope(), at(5))).await;
-    subject.store_new(scheduled(envelope(), at(6))).await;
-    assert_eq!(next().await, Some(at(5)));
-    subject.claim_all(subject.join().await).await;
-    assert_eq!(next().await, None, "what is owned is nobody else's to claim");
+    assert_eq!(next().await, Some(Duration::ZERO), "a row is due");
+    let owner = subject.join().await;
+    subject.claim_all(owner).await;
+    let wait = next().await.expect("three rows wait for their time");
+    assert!(wait > LONG / 2, "what is owned is nobody else's to claim");
     subject.store_new(unowned(envelope())).await;
-    assert!(next().await.is_some_and(|since| since <= SystemTime::now()));
+    assert_eq!(next().await, Some(Duration::ZERO));
+}
+
+/// An owner finds rows that it holds without knowing, and no others.
+pub async fn the_rows_of_an_owner_are_listed<F: StoreFixture>(fixture: &F) {
+    let subject = Subject::of(fixture).await;
+    let [owner, other] = [subject.join().await, subject.join().await];
+    let mut held = HashSet::new();
+    for _ in 0..3 {
+        held.insert(subject.store_owned(owner, None).await);
+    }
+    subject.store_owned(other, None).await;
+    subject.store_new(unowned(envelope())).await;
+    let owned = async |limit| -> HashSet<Ownership> {
+        let owned = subject.store.inbox().owned(owner, limit).await;
+        owned.expect("the store answers").into_iter().collect()
+    };
+    assert_eq!(owned(10).await, held);
+    assert_eq!(owned(2).await.len(), 2);
+    for row in held {
+        subject.settle(Settlement::Handled(row)).await;
+    }
+    assert_eq!(owned(10).await.len(), 0);
 }
 
 /// Many claimers, each row once.
@@ -224,4 +269,8 @@ pub async fn an_unreadable_body_is_claimed_as_an_error_and_buried_intact<F: Stor
 fn attempts(claimed: &Claimed) -> u32 {
     let envelope = claimed.envelope.as_ref();
     envelope.expect("the bytes can be read").attempts
+}
+
+fn both(first: &str, second: &str) -> Vec<Subscription> {
+    vec![taken_at(first), taken_at(second)]
 }

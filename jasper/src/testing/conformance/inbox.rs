@@ -175,6 +175,6 @@ pub async fn a_purge_is_bounded_and_spares_rows_whose_time_is_not_over<F: StoreF
 }
 
 async fn purge<F: StoreFixture>(subject: &Subject<'_, F>, limit: usize) -> u64 {
-    let purged = subject.store.inbox().purge_handled(limit).await;
+    let purged = subject.store.admin().purge(limit).await;
     purged.expect("the store answers")
 }

@@ -85,12 +85,15 @@ macro_rules! __store_clauses {
                 a_claim_leaves_the_excepted_destinations_alone
                 a_row_that_is_not_yet_due_is_not_claimed
                 a_row_that_is_due_is_claimed
+                a_claim_takes_only_the_types_that_it_lists
                 the_next_claimable_row_is_known_without_claiming
+                the_rows_of_an_owner_are_listed
                 concurrent_claims_never_share_a_row
                 an_unreadable_body_is_claimed_as_an_error_and_buried_intact
             }
             settlement {
                 an_attempt_is_counted_and_the_row_stays_owned
+                an_attempt_that_is_asked_for_twice_is_counted_once
                 a_scheduled_row_belongs_to_nobody_and_waits
                 a_release_after_a_run_keeps_its_attempt
                 a_release_without_a_run_takes_its_attempt_back
@@ -158,6 +161,8 @@ macro_rules! __store_clauses {
                 a_node_that_left_is_gone
                 a_forgotten_node_is_not_listed
                 the_living_nodes_are_known
+                what_a_living_node_takes_is_known
+                an_owner_of_rows_is_not_forgotten
                 a_living_node_is_not_forgotten
                 an_unknown_node_cannot_renew
                 a_forgotten_owner_of_rows_is_listed

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use super::StoreFixture;
-use super::subject::{LONG, Subject, envelope};
+use super::subject::{LONG, Subject, envelope, taken_at};
 use crate::store::{Incoming, MessageStore, Outgoing, Owner, Placement, Settled, Settlement};
 
 /// Short enough to wait for its end.
@@ -36,14 +36,14 @@ pub async fn one_store_that_joins_twice_is_two_nodes<F: StoreFixture>(fixture: &
 /// The lease that is granted is the one that was asked for.
 pub async fn a_lease_is_granted_as_asked_for<F: StoreFixture>(fixture: &F) {
     let subject = Subject::of(fixture).await;
-    let lease = subject.store.nodes().join("a 'name'", SHORT).await;
+    let lease = subject.store.nodes().join("a 'name'", SHORT, &[]).await;
     assert_eq!(lease.expect("the store answers").lease, SHORT);
 }
 
 /// A node that renews in time stays.
 pub async fn a_renewed_lease_runs_on<F: StoreFixture>(fixture: &F) {
     let subject = Subject::of(fixture).await;
-    let lease = subject.store.nodes().join("node", LONG).await;
+    let lease = subject.store.nodes().join("node", LONG, &[]).await;
     let owner = lease.expect("the store answers").owner;
     assert!(renew(&subject, owner, LONG).await);
     assert!(!expired(&subject).await.contains(&owner));
@@ -52,7 +52,7 @@ pub async fn a_renewed_lease_runs_on<F: StoreFixture>(fixture: &F) {
 /// A node that is late is told that it is gone, and stays gone.
 pub async fn a_lease_that_ran_out_cannot_be_renewed<F: StoreFixture>(fixture: &F) {
     let subject = Subject::of(fixture).await;
-    let lease = subject.store.nodes().join("node", SHORT).await;
+    let lease = subject.store.nodes().join("node", SHORT, &[]).await;
     let owner = lease.expect("the store answers").owner;
     // The store's clock is not the test's: only real time ends a lease.
     while !expired(&subject).await.contains(&owner) {
@@ -86,12 +86,47 @@ pub async fn a_forgotten_node_is_not_listed<F: StoreFixture>(fixture: &F) {
 /// Only nodes whose leases run count as alive.
 pub async fn the_living_nodes_are_known<F: StoreFixture>(fixture: &F) {
     let subject = Subject::of(fixture).await;
-    let alive = async || subject.store.nodes().alive().await.expect("the store answers");
+    let alive = async || -> Vec<Owner> {
+        let alive = subject.store.nodes().alive().await.expect("the store answers");
+        alive.into_iter().map(|node| node.owner).collect()
+    };
     assert!(alive().await.is_empty());
     let [first, second] = [subject.join().await, subject.join().await];
     assert_eq!(alive().await, [first, second]);
     leave(&subject, first).await;
     assert_eq!(alive().await, [second]);
+}
+
+/// What a living node takes is known, so that others leave it alone.
+pub async fn what_a_living_node_takes_is_known<F: StoreFixture>(fixture: &F) {
+    let subject = Subject::of(fixture).await;
+    let takes = [taken_at("a"), taken_at("b")];
+    for takes in [&takes[..], &[]] {
+        subject.store.nodes().join("node", LONG, takes).await.expect("the store answers");
+    }
+    let alive = subject.store.nodes().alive().await.expect("the store answers");
+    assert_eq!(alive[0].takes, takes);
+    assert_eq!(alive[1].takes, []);
+}
+
+/// A node that is gone and owns rows is remembered until they are released.
+pub async fn an_owner_of_rows_is_not_forgotten<F: StoreFixture>(fixture: &F) {
+    let subject = Subject::of(fixture).await;
+    let [receiver, sender] = [subject.join().await, subject.join().await];
+    subject.store_owned(receiver, None).await;
+    subject.store_out(vec![Outgoing { envelope: envelope(), owner: Some(sender) }]).await;
+    for owner in [receiver, sender] {
+        leave(&subject, owner).await;
+        forget(&subject, owner).await;
+    }
+    assert_eq!(expired(&subject).await.len(), 2);
+    for owner in [receiver, sender] {
+        let incoming = subject.store.inbox().release(owner, 10).await.expect("the store answers");
+        let outgoing = subject.store.outbox().release(owner, 10).await.expect("the store answers");
+        assert_eq!(incoming + outgoing, 1);
+        forget(&subject, owner).await;
+    }
+    assert!(expired(&subject).await.is_empty());
 }
 
 /// Who is alive cannot be forgotten.

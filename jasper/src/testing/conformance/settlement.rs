@@ -13,12 +13,22 @@ pub async fn an_attempt_is_counted_and_the_row_stays_owned<F: StoreFixture>(fixt
     let owner = subject.join().await;
     let held = subject.store_owned(owner, None).await;
     let attempt = Settlement::Attempt(held.clone());
-    assert_eq!(subject.settle(attempt.clone()).await, Settled::Done);
-    assert_eq!(subject.settle(attempt).await, Settled::Fenced);
+    assert_eq!(subject.settle(attempt).await, Settled::Done);
     assert!(subject.claim_all(owner).await.is_empty());
     let held = Ownership { attempts: held.attempts + 1, ..held };
     let handled = Settlement::Handled(held);
     assert_eq!(subject.settle(handled).await, Settled::Done);
+}
+
+/// The answer may have been lost, so that its owner asks again.
+pub async fn an_attempt_that_is_asked_for_twice_is_counted_once<F: StoreFixture>(fixture: &F) {
+    let subject = Subject::of(fixture).await;
+    let held = subject.store_owned(subject.join().await, None).await;
+    for _ in 0..3 {
+        assert_eq!(subject.settle(Settlement::Attempt(held.clone())).await, Settled::Done);
+    }
+    let counted = Ownership { attempts: held.attempts + 1, ..held };
+    assert_eq!(subject.settle(Settlement::Handled(counted)).await, Settled::Done);
 }
 
 /// Until its time it belongs to nobody; then it is claimed with the attempts that it had.
@@ -100,7 +110,12 @@ pub async fn every_settlement_by_another_owner_is_fenced<F: StoreFixture>(fixtur
 pub async fn every_settlement_with_other_attempts_is_fenced<F: StoreFixture>(fixture: &F) {
     let subject = Subject::of(fixture).await;
     let held = subject.store_owned(subject.join().await, None).await;
-    for attempts in [0, 2] {
+    for attempts in [1, 2] {
+        let attempt = Settlement::Attempt(Ownership { attempts, ..held.clone() });
+        assert_eq!(subject.settle(attempt).await, Settled::Done);
+    }
+    let held = Ownership { attempts: 3, ..held };
+    for attempts in [0, 1, 4] {
         let overtaken = Ownership { attempts, ..held.clone() };
         all_are_fenced(&subject, overtaken).await;
     }

@@ -8,8 +8,9 @@ use super::{Effects, StoreFixture};
 use crate::envelope::{Address, Envelope, time};
 use crate::message::MessageType;
 use crate::store::{
-    ClaimRequest, Claimed, Counts, DeadLetter, DeadLetterQuery, Incoming, MessageStore, Outgoing,
-    Owner, Ownership, Placement, Settled, Settlement, StoreTransaction, Stored,
+    Begin, ClaimRequest, Claimed, Counts, DeadLetter, DeadLetterQuery, Incoming, MessageStore,
+    Outgoing, Owner, Ownership, Placement, Settled, Settlement, StoreTransaction, Stored,
+    Subscription,
 };
 
 /// A lease that no clause outlives.
@@ -49,7 +50,7 @@ impl<'f, F: StoreFixture> Subject<'f, F> {
     }
 
     pub(super) async fn join(&self) -> Owner {
-        let lease = self.store.nodes().join("conformance", LONG).await;
+        let lease = self.store.nodes().join("conformance", LONG, &[]).await;
         lease.expect(ANSWERS).owner
     }
 
@@ -98,7 +99,7 @@ impl<'f, F: StoreFixture> Subject<'f, F> {
     }
 
     pub(super) async fn begin(&self) -> Box<dyn StoreTransaction> {
-        self.store.begin("conformance").await.expect(ANSWERS)
+        self.store.begin(Begin::of("conformance")).await.expect(ANSWERS)
     }
 
     pub(super) async fn letters(&self) -> Vec<DeadLetter> {
@@ -113,7 +114,13 @@ impl<'f, F: StoreFixture> Subject<'f, F> {
 
 /// Everything, for this owner.
 pub(super) fn all(owner: Owner) -> ClaimRequest {
-    ClaimRequest { owner, destinations: Vec::new(), except: true, limit: 10_000 }
+    ClaimRequest { owner, subscriptions: Vec::new(), except: true, limit: 10_000 }
+}
+
+/// What a handler of the suite's messages takes at this queue.
+pub(super) fn taken_at(queue: &str) -> Subscription {
+    let message_type = envelope().message_type.to_string();
+    Subscription { destination: local(queue), message_type }
 }
 
 pub(super) fn local(queue: &str) -> Address {

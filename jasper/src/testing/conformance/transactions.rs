@@ -5,7 +5,7 @@ use futures_util::future::join_all;
 use super::StoreFixture;
 use super::subject::{LONG, Subject, at, envelope, scheduled, unowned};
 use crate::store::{
-    Committed, Completion, Counts, Incoming, MessageStore, Outgoing, Ownership, Settled,
+    Begin, Committed, Completion, Counts, Incoming, MessageStore, Outgoing, Ownership, Settled,
     StoreError, StoreTransaction, Stored,
 };
 
@@ -149,7 +149,7 @@ pub async fn an_abandoned_call_holds_nobody_up<F: StoreFixture>(fixture: &F) {
     let held = begin_with_effect(&subject).await;
     // Each is polled once, so that it stands in line, and is then dropped.
     for _ in 0..3 {
-        let begin = subject.store.begin("abandoned");
+        let begin = subject.store.begin(Begin::of("abandoned"));
         assert!(poll_once(begin).await.is_none_or(|begun| begun.is_ok()));
     }
     let rows = vec![unowned(envelope())];
