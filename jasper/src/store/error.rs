@@ -1,10 +1,11 @@
 //! What can go wrong in a store, by what the caller can do about it.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// An error of a message store.
-#[derive(thiserror::Error)]
+#[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
     /// The file or server is there but is not a database that this store reads.
@@ -97,7 +98,7 @@ pub enum StoreError {
     Closed,
     /// Anything else that the database said.
     #[error("the database refused: {0}")]
-    Database(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Database(#[source] Arc<dyn std::error::Error + Send + Sync>),
 }
 
 impl StoreError {

@@ -4,6 +4,8 @@
 //! nodes in the user's own database. Implement [`MessageStore`] to bring a store of your own, and
 //! run the clauses of `jasper::testing::conformance` against it.
 
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+mod coalescer;
 mod dead_letter;
 mod error;
 mod inbox;

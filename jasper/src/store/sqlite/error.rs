@@ -45,7 +45,7 @@ impl Place {
         match error {
             sqlx::Error::Database(ref said) => {
                 let Some(code) = said.code().and_then(|code| code.parse::<i32>().ok()) else {
-                    return StoreError::Database(Box::new(error));
+                    return StoreError::Database(Arc::new(error));
                 };
                 match code & code::PRIMARY_MASK {
                     _ if code == code::IO_SHARED_MEMORY_SIZE => StoreError::Full { place },
@@ -59,7 +59,7 @@ impl Place {
                     }
                     code::IO => StoreError::Unreachable { place, detail },
                     code::NOT_A_DATABASE => StoreError::NotADatabase { place, detail },
-                    _ => StoreError::Database(Box::new(error)),
+                    _ => StoreError::Database(Arc::new(error)),
                 }
             }
             sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed => {
@@ -67,7 +67,7 @@ impl Place {
             }
             sqlx::Error::PoolTimedOut => StoreError::Busy { place, detail },
             sqlx::Error::PoolClosed => StoreError::Closed,
-            _ => StoreError::Database(Box::new(error)),
+            _ => StoreError::Database(Arc::new(error)),
         }
     }
 

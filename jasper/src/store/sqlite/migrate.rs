@@ -1,5 +1,7 @@
 //! The schema and its versions, in a migration table of our own.
 
+use std::sync::Arc;
+
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::{Connection, SqlSafeStr, SqliteConnection};
 
@@ -74,6 +76,6 @@ fn unwrapped(error: MigrateError, place: &Place) -> StoreError {
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
             place.error(error)
         }
-        error => StoreError::Database(Box::new(error)),
+        error => StoreError::Database(Arc::new(error)),
     }
 }

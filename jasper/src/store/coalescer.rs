@@ -1,0 +1,245 @@
+//! What many callers ask for in one round trip, without a timer: whatever waits when a flush ends
+//! is the next flush.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_util::future::BoxFuture;
+use tokio::sync::oneshot;
+
+use super::StoreError;
+
+/// Does something for many at once, and answers each item in order.
+type Flush<T, A> =
+    Box<dyn Fn(Vec<T>) -> BoxFuture<'static, Result<Vec<A>, StoreError>> + Send + Sync>;
+
+/// Gathers the items of many callers while a flush is on its way. Clones share one line.
+///
+/// A flush that begins is finished, whether or not its callers still wait.
+pub(super) struct Coalescer<T, A> {
+    shared: Arc<Shared<T, A>>,
+}
+
+struct Shared<T, A> {
+    state: Mutex<State<T, A>>,
+    flush: Flush<T, A>,
+    /// The most items of one flush; a single call with more goes alone.
+    most: usize,
+    /// How many flushes may be on their way at once.
+    at_once: usize,
+}
+
+struct State<T, A> {
+    waiting: VecDeque<Call<T, A>>,
+    flushing: usize,
+}
+
+struct Call<T, A> {
+    items: Vec<T>,
+    reply: oneshot::Sender<Result<Vec<A>, StoreError>>,
+}
+
+impl<T, A> Coalescer<T, A>
+where
+    T: Clone + Send + 'static,
+    A: Send + 'static,
+{
+    pub(super) fn new(
+        most: usize,
+        at_once: usize,
+        flush: impl Fn(Vec<T>) -> BoxFuture<'static, Result<Vec<A>, StoreError>> + Send + Sync + 'static,
+    ) -> Self {
+        let state = Mutex::new(State { waiting: VecDeque::new(), flushing: 0 });
+        Self { shared: Arc::new(Shared { state, flush: Box::new(flush), most, at_once }) }
+    }
+
+    /// Does it for these items together with those of others, and answers each of them in order.
+    ///
+    /// # Cancel safety
+    /// Dropped, the items may or may not be done.
+    pub(super) async fn submit(&self, items: Vec<T>) -> Result<Vec<A>, StoreError> {
+        if items.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (reply, answer) = oneshot::channel();
+        if self.shared.enter(Call { items, reply }) {
+            tokio::spawn(flush_all(Arc::clone(&self.shared)));
+        }
+        answer.await.unwrap_or(Err(StoreError::Closed))
+    }
+}
+
+impl<T, A> Shared<T, A> {
+    fn state(&self) -> MutexGuard<'_, State<T, A>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// `true`: the caller is to start a flusher.
+    fn enter(&self, call: Call<T, A>) -> bool {
+        let mut state = self.state();
+        state.waiting.push_back(call);
+        let starts = state.flushing < self.at_once;
+        state.flushing += usize::from(starts);
+        starts
+    }
+
+    /// The calls of the next flush. `None`: nobody waits, and the flusher that asked ends.
+    fn next(&self) -> Option<Vec<Call<T, A>>> {
+        let mut state = self.state();
+        let mut calls = Vec::new();
+        let mut items = 0;
+        while let Some(call) = state.waiting.pop_front() {
+            // What a caller asked for that is gone is not begun any more.
+            if call.reply.is_closed() {
+                continue;
+            }
+            items += call.items.len();
+            if items > self.most && !calls.is_empty() {
+                state.waiting.push_front(call);
+                break;
+            }
+            calls.push(call);
+        }
+        if calls.is_empty() {
+            state.flushing -= 1;
+            return None;
+        }
+        Some(calls)
+    }
+}
+
+/// Flushes until nobody waits.
+async fn flush_all<T, A>(shared: Arc<Shared<T, A>>)
+where
+    T: Clone + Send + 'static,
+    A: Send + 'static,
+{
+    while let Some(calls) = shared.next() {
+        flush(&shared, calls).await;
+    }
+}
+
+async fn flush<T, A>(shared: &Shared<T, A>, mut calls: Vec<Call<T, A>>)
+where
+    T: Clone + Send + 'static,
+    A: Send + 'static,
+{
+    if let [_only] = calls.as_slice()
+        && let Some(call) = calls.pop()
+    {
+        return answer(call.reply, (shared.flush)(call.items).await);
+    }
+    let items = calls.iter().flat_map(|call| call.items.iter().cloned()).collect();
+    match (shared.flush)(items).await {
+        Ok(answers) => {
+            let mut answers = answers.into_iter();
+            for call in calls {
+                let own = answers.by_ref().take(call.items.len()).collect();
+                answer(call.reply, Ok(own));
+            }
+        }
+        Err(error) if error.is_transient() => {
+            for call in calls {
+                answer(call.reply, Err(error.clone()));
+            }
+        }
+        // One of them is at fault; the others must not fail with it.
+        Err(_of_one) => {
+            for call in calls {
+                answer(call.reply, (shared.flush)(call.items).await);
+            }
+        }
+    }
+}
+
+fn answer<T>(reply: oneshot::Sender<T>, value: T) {
+    // A caller that no longer waits has been told by its own deadline.
+    drop(reply.send(value));
+}
+
+impl<T, A> Clone for Coalescer<T, A> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl<T, A> fmt::Debug for Coalescer<T, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Coalescer").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures_util::FutureExt;
+    use futures_util::future::join_all;
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    /// Doubles numbers when the gate lets it, refuses 13, and counts its flushes.
+    fn doubling(gate: &Arc<Semaphore>, flushes: &Arc<AtomicUsize>) -> Coalescer<u32, u32> {
+        let (gate, flushes) = (Arc::clone(gate), Arc::clone(flushes));
+        Coalescer::new(100, 1, move |items: Vec<u32>| {
+            let gate = Arc::clone(&gate);
+            flushes.fetch_add(1, Ordering::SeqCst);
+            async move {
+                gate.acquire().await.map_err(|_closed| StoreError::Closed)?.forget();
+                match items.contains(&13) {
+                    true => Err(StoreError::Closed),
+                    false => Ok(items.into_iter().map(|item| item * 2).collect()),
+                }
+            }
+            .boxed()
+        })
+    }
+
+    #[tokio::test]
+    async fn what_waits_while_a_flush_is_on_its_way_is_the_next_flush() {
+        let (gate, flushes) = (Arc::new(Semaphore::new(0)), Arc::default());
+        let coalescer = doubling(&gate, &flushes);
+        let callers = (0..50).map(|n| coalescer.submit(vec![n, n + 1]));
+        let open = async {
+            tokio::task::yield_now().await;
+            gate.add_permits(10);
+        };
+        let (answers, ()) = tokio::join!(join_all(callers), open);
+        for (n, answer) in (0..50).zip(answers) {
+            assert_eq!(answer.unwrap(), [n * 2, n * 2 + 2]);
+        }
+        assert_eq!(flushes.load(Ordering::SeqCst), 1, "all came before the flusher began");
+    }
+
+    #[tokio::test]
+    async fn one_that_is_refused_spoils_no_other() {
+        let (gate, flushes) = (Arc::new(Semaphore::new(100)), Arc::default());
+        let coalescer = doubling(&gate, &flushes);
+        let answers = join_all([1, 13, 2].map(|n| coalescer.submit(vec![n]))).await;
+        assert_eq!(answers[0].as_ref().unwrap(), &[2]);
+        assert!(answers[1].is_err());
+        assert_eq!(answers[2].as_ref().unwrap(), &[4]);
+    }
+
+    #[tokio::test]
+    async fn a_call_larger_than_a_flush_goes_alone() {
+        let (gate, flushes) = (Arc::new(Semaphore::new(100)), Arc::default());
+        let coalescer = doubling(&gate, &flushes);
+        let large: Vec<u32> = (100..350).collect();
+        let (large, small) = tokio::join!(coalescer.submit(large), coalescer.submit(vec![1]));
+        assert_eq!(large.unwrap().len(), 250);
+        assert_eq!(small.unwrap(), [2]);
+        assert_eq!(flushes.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test]
+    async fn what_nobody_waits_for_is_not_begun() {
+        let (gate, flushes) = (Arc::new(Semaphore::new(100)), Arc::default());
+        let coalescer = doubling(&gate, &flushes);
+        assert!(coalescer.submit(vec![1]).now_or_never().is_none());
+        assert_eq!(coalescer.submit(vec![2]).await.unwrap(), [4]);
+        assert_eq!(flushes.load(Ordering::SeqCst), 1);
+    }
+}
