@@ -201,13 +201,13 @@ mod tests {
     async fn what_waits_while_a_flush_is_on_its_way_is_the_next_flush() {
         let (gate, flushes) = (Arc::new(Semaphore::new(0)), Arc::default());
         let coalescer = doubling(&gate, &flushes);
-        let callers = (0..50).map(|n| coalescer.submit(vec![n, n + 1]));
+        let callers = (100..150).map(|n| coalescer.submit(vec![n, n + 1]));
         let open = async {
             tokio::task::yield_now().await;
             gate.add_permits(10);
         };
         let (answers, ()) = tokio::join!(join_all(callers), open);
-        for (n, answer) in (0..50).zip(answers) {
+        for (n, answer) in (100..150).zip(answers) {
             assert_eq!(answer.unwrap(), [n * 2, n * 2 + 2]);
         }
         assert_eq!(flushes.load(Ordering::SeqCst), 1, "all came before the flusher began");
