@@ -1,5 +1,7 @@
 //! What several of the tests need.
 
+pub mod servers;
+
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
