@@ -1,5 +1,6 @@
 //! What several of the tests need.
 
+pub mod proxy;
 pub mod servers;
 
 use std::path::PathBuf;

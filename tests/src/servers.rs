@@ -88,7 +88,7 @@ impl Server {
             Some(all) => TempDir::new_in(all),
             None => TempDir::new(),
         };
-        let folder = folder.expect("a temporary folder");
+        let folder = folder.expect("a folder in JASPER_TEST_SERVERS, or a temporary one");
         // Made before the server starts, so that a start that fails half-way is cleaned up too.
         let mut server = Self { kind, folder, port: 0, url: String::new() };
         server.url = server.call("start", &[]).await;
