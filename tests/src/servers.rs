@@ -1,6 +1,6 @@
 //! Real databases: the servers that all tests share, and servers for one test alone.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use tempfile::TempDir;
@@ -84,10 +84,9 @@ impl Server {
     /// It does not start.
     pub async fn start(kind: Kind) -> Self {
         // There, whoever started the shared servers also stops this one if the test is killed.
-        let folder = match std::env::var_os("JASPER_TEST_SERVERS") {
-            Some(all) => TempDir::new_in(all),
-            None => TempDir::new(),
-        };
+        let all = std::env::var_os("JASPER_TEST_SERVERS");
+        let all = all.map_or_else(std::env::temp_dir, PathBuf::from);
+        let folder = tempfile::Builder::new().prefix("server-").tempdir_in(all);
         let folder = folder.expect("a folder in JASPER_TEST_SERVERS, or a temporary one");
         // Made before the server starts, so that a start that fails half-way is cleaned up too.
         let mut server = Self { kind, folder, port: 0, url: String::new() };
