@@ -12,6 +12,8 @@ mod inbox;
 pub mod memory;
 mod node;
 mod outbox;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 mod record;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
