@@ -1,5 +1,8 @@
 //! What several of the tests need.
 
+pub mod proxy;
+pub mod servers;
+
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 

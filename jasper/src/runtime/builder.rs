@@ -129,6 +129,17 @@ impl Builder {
         self
     }
 
+    /// How long a stored message that no living node has a handler for waits for one, counted by
+    /// each node from when it first finds the message; then it becomes an invalid message. Default:
+    /// 10 minutes.
+    ///
+    /// It is the time that an upgrade of all nodes may take in which the first of them already
+    /// sends what only they know.
+    pub const fn keep_unknown(mut self, keep: Duration) -> Self {
+        self.settings.keep_unknown = keep;
+        self
+    }
+
     /// All that would keep this application from starting; see also
     /// `jasper::testing::assert_routes!`.
     ///
@@ -233,7 +244,9 @@ impl Builder {
     ) -> (Queue, UnboundedReceiver<Delivery>) {
         let options = self.queues.get(name).cloned().unwrap_or_default();
         let said = handlers.iter().filter(|h| h.queue == name);
-        let said = said.filter_map(|h| h.concurrency).next();
+        // Runs that share a transaction have to be under way together.
+        let shared = |h: &HandlerRegistration| h.share.and_then(|share| share.try_into().ok());
+        let said = said.filter_map(|h| h.concurrency.or_else(|| shared(h))).max();
         let entries = routes.handlers().filter(|e| e.registration.queue == name);
         Queue::new(
             entries.map(|entry| entry.subscription()).collect(),
@@ -302,7 +315,11 @@ fn spawn_tasks(core: &Arc<Core>, receivers: Receivers) {
         let (of_core, of_store) = both();
         core.tasks.spawn(node::renew(of_core, of_store));
         let (of_core, of_store) = both();
-        core.tasks.spawn(node::recover(of_core, of_store));
+        core.tasks.spawn(node::recover(of_core, of_store, node::Left::Incoming));
+        let (of_core, of_store) = both();
+        core.tasks.spawn(node::recover(of_core, of_store, node::Left::Outgoing));
+        let (of_core, of_store) = both();
+        core.tasks.spawn(pager::listen(of_core, of_store));
         let (of_core, of_store) = both();
         core.tasks.spawn(node::purge(of_core, of_store));
         core.tasks.spawn(pager::look(Arc::clone(core)));

@@ -7,13 +7,16 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::activity::Activity;
+use super::held::Held;
 use super::queue::{Delivery, Queue};
 use super::routes::{HandlerEntry, Routes};
 use super::settings::Settings;
+use super::trust::Trust;
 use crate::codec::Codec;
 use crate::envelope::time;
 use crate::handler::States;
@@ -39,6 +42,10 @@ pub(crate) struct Core {
     pub(crate) tasks: TaskTracker,
     /// Counts the rounds of the pager, for those who wait for one.
     pub(crate) rounds: watch::Sender<u64>,
+    /// Until when this node may take its rows for its own.
+    pub(crate) trust: Trust,
+    /// The stored messages that are in memory here.
+    pub(crate) held: Arc<Held>,
     /// Wakes the looker: rows may soon be visible that a foreign transaction wrote.
     pub(crate) looker: Notify,
     owner: AtomicI64,
@@ -60,6 +67,8 @@ impl Core {
         owner: Option<Owner>,
         pager: Arc<Notify>,
     ) -> Self {
+        // The joining has just come back; the renewal starts from here.
+        let trust = Trust::until(Instant::now() + settings.lease);
         Self {
             settings,
             codec,
@@ -73,6 +82,8 @@ impl Core {
             ending: CancellationToken::new(),
             tasks: TaskTracker::new(),
             rounds: watch::Sender::new(0),
+            trust,
+            held: Arc::default(),
             looker: Notify::new(),
             owner: AtomicI64::new(owner.map_or(0, Owner::number)),
         }
@@ -98,6 +109,8 @@ impl Core {
         let result = call.await;
         if result.is_err() {
             metrics::counter!(telemetry::STORE_ERRORS, "op" => operation).increment(1);
+            // It may have been carried out all the same.
+            self.held.doubt_until(Instant::now() + self.settings.lease);
         }
         result
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::core::Core;
 use super::finish::Finish;
+use super::held::Hold;
 use super::queue::{Backing, Delivery, Slot};
 use super::routes::HandlerEntry;
 use crate::envelope::{Envelope, MessageId, time};
@@ -37,7 +38,7 @@ struct Parcel {
 #[derive(Debug)]
 enum Place {
     /// Stored as owned by this incarnation, then handed over in memory.
-    StoredHere(Slot, Owner),
+    StoredHere(Slot, Owner, Hold),
     /// Stored for whoever has room.
     StoredAnywhere,
     /// Stored until it is due.
@@ -51,7 +52,7 @@ impl Batch {
     pub(crate) fn rows(&self) -> Vec<Incoming> {
         let rows = self.parcels.iter().filter_map(|parcel| {
             let placement = match &parcel.place {
-                Place::StoredHere(_, owner) => Placement::Owned(*owner),
+                Place::StoredHere(_, owner, _) => Placement::Owned(*owner),
                 Place::StoredAnywhere => Placement::Unowned,
                 Place::StoredForLater => Placement::Scheduled(parcel.envelope.due_at?),
                 Place::Memory(_) => return None,
@@ -127,6 +128,12 @@ impl Core {
             parcel.envelope.attempts = 0;
         }
         Ok(batch.rows())
+    }
+
+    /// Whether a message is stored wherever it goes, when it belongs to no transaction.
+    pub(crate) fn is_stored(&self, message: &OutgoingMessage) -> Result<bool, SendError> {
+        let destinations = self.routes.destinations(message)?;
+        Ok(self.store.is_some() && destinations.iter().all(|entry| entry.is_stored(false)))
     }
 
     /// Sends messages that belong to no transaction: stores what is to be stored, then hands over.
@@ -211,12 +218,12 @@ impl Core {
     }
 
     fn deliver(self: &Arc<Self>, parcel: Parcel) {
-        let (slot, backing) = match parcel.place {
-            Place::StoredHere(slot, owner) => {
+        let (slot, backing, hold) = match parcel.place {
+            Place::StoredHere(slot, owner, hold) => {
                 let counted = parcel.envelope.attempts > 0;
-                (slot, Backing::Stored { owner, counted })
+                (slot, Backing::Stored { owner, counted }, Some(hold))
             }
-            Place::Memory(slot) => (slot, Backing::Memory),
+            Place::Memory(slot) => (slot, Backing::Memory, None),
             Place::StoredAnywhere => return self.queue_of(&parcel.entry).note_overflow(),
             Place::StoredForLater => return self.pager.notify_one(),
         };
@@ -226,6 +233,7 @@ impl Core {
             entry: parcel.entry,
             backing,
             slot,
+            _hold: hold,
             active: None,
         };
         match due_at {
@@ -302,11 +310,12 @@ impl Core {
             return Ok(Place::StoredForLater);
         }
         match queue.try_reserve() {
-            Some(slot) if !self.stopping.is_cancelled() => {
+            Some(slot) if !self.stopping.is_cancelled() && self.trust.is_given() => {
                 // The only attempt of a message is counted when it begins: counted before, a crash
                 // would take it from a message that never ran.
                 envelope.attempts = u32::from(entry.policy.attempts() > 1);
-                Ok(Place::StoredHere(slot, self.owner()))
+                let hold = self.held.hold(envelope.id, &envelope.destination);
+                Ok(Place::StoredHere(slot, self.owner(), hold))
             }
             _ => Ok(Place::StoredAnywhere),
         }

@@ -41,6 +41,9 @@ pub(crate) enum Failure {
     /// Somebody else has taken the message over; nothing of this run remains.
     #[error("the message belongs to another node by now")]
     Fenced,
+    /// The lease ran out before the commit, by this node's own clock; nothing of this run remains.
+    #[error("the lease of this node ran out before it could commit")]
+    Untrusted,
     /// The application ends before the handler did.
     #[error("the application is stopping")]
     Stopped,
@@ -57,6 +60,7 @@ impl Failure {
             Self::Send(_) => "send",
             Self::Store(_) => "store",
             Self::Fenced => "fenced",
+            Self::Untrusted => "untrusted",
             Self::Stopped => "stopped",
         }
     }
@@ -160,6 +164,10 @@ impl Run<'_> {
         messages: Vec<OutgoingMessage>,
         cause: &Cause,
     ) -> Result<Ended, Failure> {
+        if matches!(self.backing, Backing::Stored { .. }) && !self.core.trust.is_given() {
+            roll_back(self.core, transaction).await?;
+            return Err(Failure::Untrusted);
+        }
         let mut room = Vec::new();
         let batch = match self.core.prepare(messages, Some(cause), Joining::Run, &mut room) {
             Ok(batch) => batch,

@@ -10,6 +10,7 @@ mod dispatch;
 mod enlisted;
 mod execute;
 mod finish;
+mod held;
 mod invoke;
 mod node;
 mod pager;
@@ -19,6 +20,8 @@ mod routes;
 mod sending;
 mod settings;
 mod shutdown;
+mod strays;
+mod trust;
 mod worker;
 
 use std::fmt;

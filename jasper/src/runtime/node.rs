@@ -1,5 +1,7 @@
 //! The life of this process as a node: its lease, and the work of nodes that are gone.
 
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,91 +20,127 @@ const RELEASE_PAGE: usize = 1_000;
 /// recovered like the work of any node that is gone, and its late writes are fenced.
 pub(crate) async fn renew(core: Arc<Core>, store: Arc<dyn MessageStore>) {
     let lease = core.settings.lease;
-    let mut trusted_until = Instant::now() + lease;
+    let mut pause = lease / 3;
     loop {
-        let pause = tokio::time::sleep(lease / 3);
-        if core.ending.run_until_cancelled(pause).await.is_none() {
+        if core.ending.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
             return;
         }
+        pause = lease / 3;
         let asked = Instant::now();
         let renewal = store.nodes().renew(core.owner(), lease);
-        match core.call("renew", renewal).await {
-            Ok(true) => trusted_until = asked + lease,
-            Ok(false) => rejoin(&core, &*store, &mut trusted_until).await,
-            Err(error) => {
-                let left = trusted_until.saturating_duration_since(Instant::now());
-                tracing::warn!(%error, ?left, "the lease could not be renewed");
+        let renewed = match core.call("renew", renewal).await {
+            Ok(true) => {
+                core.trust.extend(asked + lease);
+                Ok(())
             }
+            Ok(false) => join_again(&core, &*store).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = renewed {
+            let left = core.trust.end().saturating_duration_since(Instant::now());
+            tracing::warn!(%error, ?left, "the lease could not be renewed");
+            pause = lease / 12;
         }
     }
 }
 
-async fn rejoin(core: &Core, store: &dyn MessageStore, trusted_until: &mut Instant) {
+/// Goes on as another incarnation. A node that was asleep or cut off has lost its lease for good.
+async fn join_again(core: &Core, store: &dyn MessageStore) -> Result<(), StoreError> {
     let asked = Instant::now();
     let lease = core.settings.lease;
     let takes = core.routes.subscriptions();
     let join = store.nodes().join(&core.settings.service, lease, &takes);
-    match core.call("join", join).await {
-        Ok(node) => {
-            let (lost, gained) = (core.owner(), node.owner);
-            tracing::warn!(%lost, %gained, "the lease was lost; going on as a new node");
-            core.set_owner(node.owner);
-            *trusted_until = asked + lease;
-        }
-        Err(error) => tracing::warn!(%error, "the lease was lost, and joining again failed"),
+    let node = core.call("join", join).await?;
+    let (lost, gained) = (core.owner(), node.owner);
+    tracing::warn!(%lost, %gained, "the lease was lost; going on as a new node");
+    core.set_owner(node.owner);
+    core.trust.extend(asked + lease);
+    core.pager.notify_one();
+    Ok(())
+}
+
+/// What a node that is gone may have left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Left {
+    /// Messages for handlers.
+    Incoming,
+    /// Messages on their way to others.
+    Outgoing,
+}
+
+impl Left {
+    /// Makes a page of it claimable, in a transaction of its own.
+    async fn release(
+        self,
+        core: &Core,
+        store: &dyn MessageStore,
+        owner: Owner,
+    ) -> Result<u64, StoreError> {
+        let release = match self {
+            Self::Incoming => store.inbox().release(owner, RELEASE_PAGE),
+            Self::Outgoing => store.outbox().release(owner, RELEASE_PAGE),
+        };
+        core.call("release", release).await
     }
 }
 
-/// Recovers what nodes that are gone have left, at once and then as often as a lease can run out,
-/// until the application stops. Needs no leader: the rows of one owner may be released by several
-/// nodes at once.
-pub(crate) async fn recover(core: Arc<Core>, store: Arc<dyn MessageStore>) {
+/// Recovers what nodes that are gone have left, at once and then several times in each lease, until
+/// the application stops. Needs no leader: the rows of one owner may be released by several nodes
+/// at once.
+pub(crate) async fn recover(core: Arc<Core>, store: Arc<dyn MessageStore>, left: Left) {
     loop {
-        if let Err(error) = recover_once(&core, &*store).await {
+        if let Err(error) = recover_once(&core, &*store, left).await {
             tracing::warn!(%error, "the work of nodes that are gone could not be recovered yet");
         }
-        let pause = tokio::time::sleep(core.settings.lease / 2);
+        let pause = tokio::time::sleep(jittered(core.settings.lease / 5));
         if core.stopping.run_until_cancelled(pause).await.is_none() {
             return;
         }
     }
 }
 
-async fn recover_once(core: &Core, store: &dyn MessageStore) -> Result<(), StoreError> {
+async fn recover_once(core: &Core, store: &dyn MessageStore, left: Left) -> Result<(), StoreError> {
     for owner in core.call("expired", store.nodes().expired()).await? {
         if owner == core.owner() {
             // Late, not gone: the renewal finds out, and goes on as a new node.
             continue;
         }
-        let released = release_all(core, store, owner).await?;
+        let released = release_all(core, store, owner, left).await?;
         if released > 0 {
-            tracing::info!(%owner, released, "recovered the work of a node that is gone");
+            tracing::info!(%owner, released, ?left, "recovered the work of a node that is gone");
             metrics::counter!(telemetry::RECOVERED).increment(released);
-            core.pager.notify_one();
         }
+        // Stays until nothing of it is left.
         core.call("forget", store.nodes().forget(owner)).await?;
     }
     Ok(())
 }
 
-/// Makes all rows of an owner claimable, page by page, each page in a transaction of its own.
+/// Makes all rows of an owner claimable, page by page.
 pub(crate) async fn release_all(
     core: &Core,
     store: &dyn MessageStore,
     owner: Owner,
+    left: Left,
 ) -> Result<u64, StoreError> {
     let mut total = 0;
     loop {
-        let incoming = store.inbox().release(owner, RELEASE_PAGE);
-        let incoming = core.call("release", incoming).await?;
-        let outgoing = store.outbox().release(owner, RELEASE_PAGE);
-        let outgoing = core.call("release", outgoing).await?;
-        total += incoming + outgoing;
-        let page = RELEASE_PAGE as u64;
-        if incoming < page && outgoing < page {
+        let released = left.release(core, store, owner).await?;
+        total += released;
+        if released > 0 {
+            core.pager.notify_one();
+        }
+        if released < RELEASE_PAGE as u64 {
             return Ok(total);
         }
     }
+}
+
+/// About this long: nodes that were started together are not to ask together for ever.
+fn jittered(pause: Duration) -> Duration {
+    // Each state hashes with keys of its own.
+    let random = RandomState::new().build_hasher().finish() as u32;
+    pause.mul_f64(0.75 + f64::from(random) / f64::from(u32::MAX) / 2.0)
 }
 
 /// How often handled rows are looked through for those whose time of keeping is over.
@@ -111,7 +149,7 @@ const PURGE_PAUSE: Duration = Duration::from_secs(60);
 /// Deletes handled rows whose time of keeping is over, until the application stops.
 pub(crate) async fn purge(core: Arc<Core>, store: Arc<dyn MessageStore>) {
     loop {
-        let pause = tokio::time::sleep(PURGE_PAUSE);
+        let pause = tokio::time::sleep(jittered(PURGE_PAUSE));
         if core.stopping.run_until_cancelled(pause).await.is_none() {
             return;
         }

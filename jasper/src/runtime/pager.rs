@@ -7,10 +7,11 @@ use std::time::Duration;
 use super::core::Core;
 use super::queue::{Backing, Delivery, Queue, Slot};
 use super::routes::HandlerEntry;
+use super::strays::{Strays, Verdict};
 use super::worker::note_burial;
 use crate::store::{
-    ClaimRequest, Claimed, DeadLetterId, DeadLetterReason, MessageStore, Settlement, StoreError,
-    Subscription,
+    ClaimRequest, Claimed, DeadLetterId, DeadLetterReason, MessageStore, Ownership, Settlement,
+    StoreError, Subscription,
 };
 
 /// The most rows of one claim.
@@ -18,7 +19,7 @@ const PAGE: usize = 250;
 
 /// Runs until the application stops.
 pub(crate) async fn page(core: Arc<Core>, store: Arc<dyn MessageStore>) {
-    let pager = Pager { core, store };
+    let mut pager = Pager { core, store, strays: Strays::default() };
     let stopping = pager.core.stopping.clone();
     let mut wait = Duration::ZERO;
     loop {
@@ -65,18 +66,41 @@ pub(crate) async fn look(core: Arc<Core>) {
     }
 }
 
+/// Wakes the pager where the store tells that there may be something to claim. Runs until the
+/// application stops.
+pub(crate) async fn listen(core: Arc<Core>, store: Arc<dyn MessageStore>) {
+    loop {
+        let Some(heard) = core.stopping.run_until_cancelled(store.nodes().heard()).await else {
+            return;
+        };
+        if let Err(error) = heard {
+            tracing::debug!(%error, "no word from the store for now; the poll goes on");
+            let pause = tokio::time::sleep(core.settings.poll);
+            if core.stopping.run_until_cancelled(pause).await.is_none() {
+                return;
+            }
+        }
+        core.pager.notify_one();
+    }
+}
+
 /// How long after a foreign transaction has written messages they are looked for the second time.
 const FIRST_LOOK: Duration = Duration::from_millis(1);
 
 struct Pager {
     core: Arc<Core>,
     store: Arc<dyn MessageStore>,
+    strays: Strays,
 }
 
 impl Pager {
     /// Claims for every queue with room, if there is anything to claim, and says how long nothing
     /// more can be expected.
-    async fn round(&self) -> Result<Duration, StoreError> {
+    async fn round(&mut self) -> Result<Duration, StoreError> {
+        if !self.core.trust.is_given() {
+            return Ok(self.core.settings.poll);
+        }
+        self.give_back_missing().await?;
         let wait = self.claimable_in().await?;
         if !wait.is_zero() {
             return Ok(wait);
@@ -128,16 +152,34 @@ impl Pager {
         Ok(full)
     }
 
-    /// Rows for destinations that no handler of this application has. Another node may have it, so
-    /// they are only looked at where there is no other.
-    async fn strays(&self) -> Result<bool, StoreError> {
-        let alive = self.store.nodes().alive();
-        let own = self.core.owner();
-        if self.core.call("alive", alive).await?.into_iter().any(|node| node.owner != own) {
-            return Ok(false);
+    /// Gives back the rows that this node owns and does not hold in memory, after a call that may
+    /// have been carried out although it failed. Only this task claims, so no claim is on its way.
+    async fn give_back_missing(&self) -> Result<(), StoreError> {
+        while self.core.held.take_doubt() {
+            let limit = self.core.held.count() + PAGE;
+            let owned = self.store.inbox().owned(self.core.owner(), limit);
+            let missing = self.core.held.missing(self.core.call("owned", owned).await?);
+            if missing.is_empty() {
+                return Ok(());
+            }
+            tracing::info!(rows = missing.len(), "giving back rows that a failed call has taken");
+            // A first attempt was counted in advance, and none of these has begun.
+            let release = missing.into_iter().map(|ownership| {
+                let ran = ownership.attempts != 1;
+                Settlement::Release { ownership, ran }
+            });
+            self.core.settle_all(release.collect()).await;
         }
-        let known = self.core.routes.subscriptions();
-        let strays = self.claim(known, true, PAGE).await?;
+        Ok(())
+    }
+
+    /// Rows that no living node takes. One may come for which they are, after an upgrade; where
+    /// none does in the time that is set for it, they become invalid messages.
+    async fn strays(&mut self) -> Result<bool, StoreError> {
+        let alive = self.core.call("alive", self.store.nodes().alive()).await?;
+        let own = self.core.routes.subscriptions();
+        let spared = self.strays.leave_alone(alive, own, self.core.settings.keep_unknown);
+        let strays = self.claim(spared, true, PAGE).await?;
         let full = strays.len() == PAGE;
         let mut room = true;
         for stray in strays {
@@ -159,9 +201,9 @@ impl Pager {
 
     /// A stray may belong to a handler that has moved to another queue, or was renamed. `false`:
     /// that queue has no room now, and the stray waits in the store.
-    async fn admit_stray(&self, claimed: Claimed) -> bool {
+    async fn admit_stray(&mut self, claimed: Claimed) -> bool {
         let Some(entry) = self.handler_of(&claimed) else {
-            self.bury_invalid(claimed).await;
+            self.keep_or_bury(claimed).await;
             return true;
         };
         let queue = self.core.queue_of(&entry);
@@ -170,10 +212,29 @@ impl Pager {
             return true;
         }
         queue.note_overflow();
+        self.give_back(claimed).await;
+        false
+    }
+
+    /// A stray that nobody knows waits for its time. One that cannot be read has no time to wait
+    /// for.
+    async fn keep_or_bury(&mut self, claimed: Claimed) {
+        if let Ok(envelope) = &claimed.envelope {
+            let stray = Subscription {
+                destination: claimed.ownership.destination.clone(),
+                message_type: envelope.message_type.to_string(),
+            };
+            if self.strays.found(stray, self.core.settings.keep_unknown) == Verdict::Wait {
+                return self.give_back(claimed).await;
+            }
+        }
+        self.bury_invalid(claimed).await;
+    }
+
+    async fn give_back(&self, claimed: Claimed) {
         let ran = !claimed.first_attempt;
         let release = Settlement::Release { ownership: claimed.ownership, ran };
         self.core.settle(release).await;
-        false
     }
 
     /// The handler that a row is for; none where the row cannot be read either.
@@ -189,7 +250,9 @@ impl Pager {
         };
         let backing =
             Backing::Stored { owner: claimed.ownership.owner, counted: claimed.first_attempt };
-        self.core.enqueue(Delivery { envelope, entry, backing, slot, active: None });
+        let Ownership { id, destination, .. } = &claimed.ownership;
+        let hold = Some(self.core.held.hold(*id, destination));
+        self.core.enqueue(Delivery { envelope, entry, backing, slot, _hold: hold, active: None });
     }
 
     async fn bury_invalid(&self, claimed: Claimed) {

@@ -8,6 +8,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
 use super::activity::Active;
+use super::held::Hold;
 use super::routes::HandlerEntry;
 use crate::envelope::{Envelope, MessageId};
 use crate::store::{Owner, Subscription};
@@ -19,6 +20,8 @@ pub(crate) struct Delivery {
     pub(crate) entry: Arc<HandlerEntry>,
     pub(crate) backing: Backing,
     pub(crate) slot: Slot,
+    /// Set for a message that is stored.
+    pub(crate) _hold: Option<Hold>,
     /// Set while it counts as being in work, which a message that waits for a time does not.
     pub(crate) active: Option<Active>,
 }

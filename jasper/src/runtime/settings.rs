@@ -15,6 +15,8 @@ pub(crate) struct Settings {
     pub(crate) lease: Duration,
     /// How often the store is looked at when nothing else gives cause to.
     pub(crate) poll: Duration,
+    /// How long a message of which no living node knows the type is left alone.
+    pub(crate) keep_unknown: Duration,
     /// How long one run of a handler may take.
     pub(crate) handler_timeout: Duration,
     /// How long one call of the store may take.
@@ -33,6 +35,7 @@ impl Default for Settings {
             drain: Duration::from_secs(30),
             lease: Duration::from_secs(10),
             poll: Duration::from_secs(1),
+            keep_unknown: Duration::from_secs(10 * 60),
             handler_timeout: Duration::from_secs(60),
             store_deadline: Duration::from_secs(30),
             queue_capacity: 1_000,

@@ -35,7 +35,9 @@ pub(super) async fn stop(core: &Arc<Core>) -> Result<(), Error> {
     if let Some(store) = &core.store {
         let owner = core.owner();
         core.call("leave", store.nodes().leave(owner)).await?;
-        node::release_all(core, &**store, owner).await?;
+        for left in [node::Left::Incoming, node::Left::Outgoing] {
+            node::release_all(core, &**store, owner, left).await?;
+        }
         core.call("forget", store.nodes().forget(owner)).await?;
     }
     tracing::info!("stopped");

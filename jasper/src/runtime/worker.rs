@@ -13,7 +13,7 @@ use super::queue::{Backing, Delivery};
 use crate::envelope::time;
 use crate::error_policy::Verdict;
 use crate::store::{
-    DeadLetter, DeadLetterId, DeadLetterReason, Owner, Ownership, Settled, Settlement, StoreError,
+    DeadLetter, DeadLetterId, DeadLetterReason, Owner, Ownership, Settled, Settlement,
 };
 use crate::telemetry;
 
@@ -41,7 +41,7 @@ impl Worker {
     pub(crate) async fn run(mut self) {
         let mut backoff = Backoff::new();
         loop {
-            if self.is_stale() || !self.take_place().await || !self.count_attempt().await {
+            if !self.is_ours().await || !self.take_place().await || !self.count_attempt().await {
                 return;
             }
             if self.delivery.envelope.is_expired(time::now()) {
@@ -62,10 +62,20 @@ impl Worker {
         }
     }
 
-    /// Whether its row belongs to an incarnation that this node has lost: recovery gives it to
-    /// whoever is alive, with its attempts as they are.
-    fn is_stale(&self) -> bool {
-        self.owner().is_some_and(|owner| owner != self.core.owner())
+    /// `false`: its row belongs to an incarnation that this node has lost, and recovery gives it to
+    /// whoever is alive, with its attempts as they are; or the application ends. A node that cannot
+    /// know waits until it does.
+    async fn is_ours(&self) -> bool {
+        let Some(owner) = self.owner() else {
+            return true;
+        };
+        if !self.core.trust.is_given() {
+            let given = self.core.trust.given();
+            if self.core.ending.run_until_cancelled(given).await.is_none() {
+                return false;
+            }
+        }
+        owner == self.core.owner()
     }
 
     /// A place in the queue's parallelism, where the last one was given up for a commit that
@@ -136,13 +146,19 @@ impl Worker {
     async fn after(&mut self, failure: Failure, backoff: &mut Backoff) -> Next {
         self.log(&failure);
         match &failure {
-            Failure::Store(StoreError::TransactionEnded) => self.by_policy(&failure).await,
+            Failure::Store(error) if error.blames_handler() => self.by_policy(&failure).await,
             // The rows of this node are given back by the stop, or by recovery.
             Failure::Store(_) if self.core.stopping.is_cancelled() => Next::Done,
             Failure::Store(error) => match backoff.wait(&self.core, "run", error).await {
                 Some(()) => Next::Again,
                 None => Next::Done,
             },
+            // What follows depends on whether the lease can be renewed.
+            Failure::Untrusted => {
+                metrics::counter!(telemetry::FENCED, "op" => "lease").increment(1);
+                self.permit = None;
+                Next::Again
+            }
             Failure::Fenced => {
                 metrics::counter!(telemetry::FENCED, "op" => "commit").increment(1);
                 Next::Done

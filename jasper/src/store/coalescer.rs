@@ -11,8 +11,10 @@ use tokio::sync::oneshot;
 use super::StoreError;
 
 /// Does something for many at once, and answers each item in order.
-type Flush<T, A> =
-    Box<dyn Fn(Vec<T>) -> BoxFuture<'static, Result<Vec<A>, StoreError>> + Send + Sync>;
+type Flush<T, A> = Box<dyn Fn(Vec<T>) -> Flushed<A> + Send + Sync>;
+
+/// The answers of one flush, once they are there.
+type Flushed<A> = BoxFuture<'static, Result<Vec<A>, StoreError>>;
 
 /// Gathers the items of many callers while a flush is on its way. Clones share one line.
 ///
@@ -48,7 +50,7 @@ where
     pub(super) fn new(
         most: usize,
         at_once: usize,
-        flush: impl Fn(Vec<T>) -> BoxFuture<'static, Result<Vec<A>, StoreError>> + Send + Sync + 'static,
+        flush: impl Fn(Vec<T>) -> Flushed<A> + Send + Sync + 'static,
     ) -> Self {
         let state = Mutex::new(State { waiting: VecDeque::new(), flushing: 0 });
         Self { shared: Arc::new(Shared { state, flush: Box::new(flush), most, at_once }) }

@@ -1,0 +1,84 @@
+//! Transfers between accounts at random, and a list of those that were accepted.
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::io::{ErrorKind, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use futures_util::future::try_join_all;
+use jasper::Bus;
+
+use crate::Outcome;
+use crate::arguments::Arguments;
+use crate::bank::{ACCOUNTS, Bank, Order};
+use crate::node;
+
+/// How many transfers are on their way to the store at once.
+const SENDERS: usize = 10;
+
+/// How often a transfer is sent before its sender gives up, and how long it waits in between.
+const TRIES: usize = 100;
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Sends the transfers 1 to `count` that were not accepted before, and waits until all is handled.
+pub(crate) async fn send(bank: &impl Bank, arguments: &Arguments, count: i64) -> Outcome<()> {
+    let before = arguments.accepted.as_deref().map_or(Ok(HashSet::new()), accepted)?;
+    let file = arguments.accepted.as_ref();
+    let file = file.map(|path| File::options().create(true).append(true).open(path)).transpose()?;
+    let app = node::start(bank, arguments).await?;
+    let left = (1..=count).filter(|id| !before.contains(id));
+    let orders = RefCell::new(left.map(|id| order(id, arguments.seed)));
+    let sender = || async {
+        loop {
+            let next = orders.borrow_mut().next();
+            let Some(order) = next else {
+                return Outcome::<()>::Ok(());
+            };
+            send_one(bank, app.bus(), order).await?;
+            if let Some(mut file) = file.as_ref() {
+                // In one call, so that a kill leaves no half of a line.
+                file.write_all(format!("{}\n", order.id).as_bytes())?;
+            }
+        }
+    };
+    try_join_all((0..SENDERS).map(|_| sender())).await?;
+    app.until_idle().await?;
+    Ok(app.stop().await?)
+}
+
+/// A transfer of which nothing was heard may have been accepted: sent again, it is the same one.
+async fn send_one(bank: &impl Bank, bus: &Bus, order: Order) -> Outcome<()> {
+    let mut tries = 0;
+    while let Err(error) = bank.send(bus, order).await {
+        tries += 1;
+        if tries == TRIES {
+            return Err(error.into());
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    Ok(())
+}
+
+/// The ids in a file of accepted transfers, of which there may be none yet.
+pub(crate) fn accepted(path: &Path) -> Outcome<HashSet<i64>> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(text.lines().map(str::parse).collect::<Result<_, _>>()?),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(HashSet::new()),
+        Err(error) => Err(format!("{}: {error}", path.display()).into()),
+    }
+}
+
+/// The same for the same seed, by SplitMix64.
+fn order(id: i64, seed: u64) -> Order {
+    let mut state = seed ^ id.cast_unsigned().wrapping_mul(0xd134_2543_de82_ef95);
+    let mut below = |limit: i64| {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = state;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((mixed ^ (mixed >> 31)) >> 1).cast_signed() % limit
+    };
+    Order { id, from: 1 + below(ACCOUNTS), to: 1 + below(ACCOUNTS), amount: 1 + below(100) }
+}

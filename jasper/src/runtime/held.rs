@@ -1,0 +1,117 @@
+//! What this process knows that it holds in the store.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::time::Instant;
+
+use crate::envelope::{Address, MessageId};
+use crate::store::Ownership;
+
+/// The stored messages that are in memory or about to be stored for it.
+///
+/// A call of the store may be carried out although its answer is an error, or lost with the
+/// connection. The rows that such a call has made this node's own are in nobody's memory; they are
+/// found by comparing what the store lists with what is held here.
+#[derive(Debug, Default)]
+pub(crate) struct Held {
+    rows: Mutex<HashMap<Key, u32>>,
+    doubt: Mutex<Option<Instant>>,
+}
+
+type Key = (MessageId, Address);
+
+/// One message in memory, as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Hold {
+    held: Arc<Held>,
+    key: Key,
+}
+
+impl Held {
+    /// Notes a message before the store may make it this node's own.
+    pub(crate) fn hold(self: &Arc<Self>, id: MessageId, destination: &Address) -> Hold {
+        let key = (id, destination.clone());
+        *self.rows().entry(key.clone()).or_default() += 1;
+        Hold { held: Arc::clone(self), key }
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.rows().len()
+    }
+
+    /// Those that are not in memory.
+    pub(crate) fn missing(&self, owned: Vec<Ownership>) -> Vec<Ownership> {
+        let rows = self.rows();
+        let unknown = |row: &Ownership| !rows.contains_key(&(row.id, row.destination.clone()));
+        owned.into_iter().filter(unknown).collect()
+    }
+
+    /// A call has failed and may have been carried out: what the store lists is to be compared, up
+    /// to this moment, as the call may still be on its way.
+    pub(crate) fn doubt_until(&self, end: Instant) {
+        *self.doubt.lock().unwrap_or_else(PoisonError::into_inner) = Some(end);
+    }
+
+    /// Whether there is doubt; asked after its end, it is there for the last time.
+    pub(crate) fn take_doubt(&self) -> bool {
+        let mut doubt = self.doubt.lock().unwrap_or_else(PoisonError::into_inner);
+        let end = *doubt;
+        *doubt = doubt.filter(|end| *end > Instant::now());
+        end.is_some()
+    }
+
+    fn rows(&self) -> MutexGuard<'_, HashMap<Key, u32>> {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let mut rows = self.held.rows();
+        let left = rows.get_mut(&self.key).map(|count| {
+            *count -= 1;
+            *count
+        });
+        if left == Some(0) {
+            rows.remove(&self.key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Owner;
+
+    fn row(id: MessageId, destination: &Address) -> Ownership {
+        Ownership { id, destination: destination.clone(), owner: Owner::new(1), attempts: 1 }
+    }
+
+    #[test]
+    fn a_row_is_missing_once_nobody_holds_it() {
+        let (held, id) = (Arc::new(Held::default()), MessageId::new());
+        let (here, there) = (Address::local("q", "here"), Address::local("q", "there"));
+        let twice = [held.hold(id, &here), held.hold(id, &here)];
+        let owned = || vec![row(id, &here), row(id, &there)];
+        assert_eq!(held.missing(owned()), [row(id, &there)]);
+        let [first, second] = twice;
+        drop(first);
+        assert_eq!(held.missing(owned()), [row(id, &there)]);
+        drop(second);
+        assert_eq!(held.missing(owned()), owned());
+        assert_eq!(held.count(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn doubt_lasts_until_it_was_asked_for_after_its_end() {
+        let held = Held::default();
+        assert!(!held.take_doubt());
+        held.doubt_until(Instant::now() + std::time::Duration::from_secs(1));
+        assert!(held.take_doubt());
+        tokio::time::advance(std::time::Duration::from_secs(2)).await;
+        assert!(held.take_doubt());
+        assert!(!held.take_doubt());
+    }
+}

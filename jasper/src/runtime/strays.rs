@@ -1,0 +1,91 @@
+//! Messages for which this application has no handler at their place: of another version of the
+//! application, of a handler that has moved, or of nobody any more.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::store::{LiveNode, Subscription};
+
+/// What no living node takes, with the time since when this node has known that.
+#[derive(Debug, Default)]
+pub(crate) struct Strays {
+    unknown_since: HashMap<Subscription, Instant>,
+}
+
+/// What is to become of a stray that no handler of this application can take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// A node that knows it may come yet.
+    Wait,
+    /// Nobody has come in the time that it was given.
+    GiveUp,
+}
+
+impl Strays {
+    /// What to leave alone: what a living node takes, and what waits for one that does.
+    pub(crate) fn leave_alone(
+        &mut self,
+        alive: Vec<LiveNode>,
+        own: Vec<Subscription>,
+        keep: Duration,
+    ) -> Vec<Subscription> {
+        let taken = alive.into_iter().flat_map(|node| node.takes).chain(own);
+        let mut spared: BTreeSet<Subscription> = taken.collect();
+        self.unknown_since.retain(|stray, _since| !spared.contains(stray));
+        let waiting = self.unknown_since.iter().filter(|(_, since)| since.elapsed() < keep);
+        spared.extend(waiting.map(|(stray, _since)| stray.clone()));
+        spared.into_iter().collect()
+    }
+
+    /// What becomes of one that was found.
+    pub(crate) fn found(&mut self, stray: Subscription, keep: Duration) -> Verdict {
+        let since = *self.unknown_since.entry(stray).or_insert_with(Instant::now);
+        if since.elapsed() < keep { Verdict::Wait } else { Verdict::GiveUp }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::envelope::Address;
+    use crate::store::Owner;
+
+    const KEEP: Duration = Duration::from_secs(60);
+
+    fn stray() -> Subscription {
+        let destination = Address::local("queue", "handler");
+        Subscription { destination, message_type: "type@2".into() }
+    }
+
+    fn taking(takes: Vec<Subscription>) -> Vec<LiveNode> {
+        vec![LiveNode { owner: Owner::new(1), takes }]
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_nobody_takes_waits_for_its_time_and_is_given_up() {
+        let mut strays = Strays::default();
+        assert_eq!(strays.leave_alone(taking(vec![]), vec![], KEEP), []);
+        assert_eq!(strays.found(stray(), KEEP), Verdict::Wait);
+        assert_eq!(strays.leave_alone(taking(vec![]), vec![], KEEP), [stray()]);
+        tokio::time::advance(KEEP).await;
+        assert_eq!(strays.leave_alone(taking(vec![]), vec![], KEEP), []);
+        assert_eq!(strays.found(stray(), KEEP), Verdict::GiveUp);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_living_node_takes_is_left_to_it_and_its_time_begins_anew() {
+        let mut strays = Strays::default();
+        assert_eq!(strays.found(stray(), KEEP), Verdict::Wait);
+        tokio::time::advance(KEEP).await;
+        assert_eq!(strays.leave_alone(taking(vec![stray()]), vec![], KEEP), [stray()]);
+        assert_eq!(strays.leave_alone(taking(vec![]), vec![], KEEP), []);
+        assert_eq!(strays.found(stray(), KEEP), Verdict::Wait);
+    }
+
+    #[tokio::test]
+    async fn what_this_application_takes_is_no_stray() {
+        assert_eq!(Strays::default().leave_alone(vec![], vec![stray()], KEEP), [stray()]);
+    }
+}

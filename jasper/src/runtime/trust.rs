@@ -1,0 +1,60 @@
+//! Until when this node may take for granted that its rows are its own.
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// The end of the lease by this node's own clock, which cannot be set.
+///
+/// Past it others may have taken its work over. Their claims would fence its writes anyway, but a
+/// node that knows that it is late neither claims nor commits.
+#[derive(Debug)]
+pub(crate) struct Trust(watch::Sender<Instant>);
+
+impl Trust {
+    pub(crate) fn until(end: Instant) -> Self {
+        Self(watch::Sender::new(end))
+    }
+
+    /// Trusted until then.
+    pub(crate) fn extend(&self, end: Instant) {
+        self.0.send_replace(end);
+    }
+
+    pub(crate) fn end(&self) -> Instant {
+        *self.0.borrow()
+    }
+
+    pub(crate) fn is_given(&self) -> bool {
+        Instant::now() < self.end()
+    }
+
+    /// Waits until it is given again.
+    pub(crate) async fn given(&self) {
+        let mut changes = self.0.subscribe();
+        while !self.is_given() {
+            // The sender lives as long as this borrow of it.
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn it_ends_by_itself_and_comes_back_when_it_is_extended() {
+        let second = Duration::from_secs(1);
+        let trust = Trust::until(Instant::now() + second);
+        assert!(trust.is_given());
+        tokio::time::advance(second).await;
+        assert!(!trust.is_given());
+        let extend = async { trust.extend(Instant::now() + second) };
+        tokio::join!(trust.given(), extend);
+        assert!(trust.is_given());
+    }
+}

@@ -1,0 +1,183 @@
+//! A network that fails: a TCP proxy between a test and its database, which cuts connections where
+//! it hurts most, around a commit.
+//!
+//! It knows PostgreSQL and MySQL by who speaks first, and reads them as long as they are not
+//! encrypted; the bytes of anything else it forwards.
+
+mod connection;
+mod mysql;
+mod postgres;
+mod protocol;
+mod rule;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+
+pub use self::rule::{Chance, Moment};
+
+use self::connection::Connection;
+use self::rule::Rule;
+
+/// A proxy in front of one server. Dropped, it closes all connections.
+#[derive(Debug)]
+pub struct Proxy {
+    addr: SocketAddr,
+    network: Arc<Network>,
+    accepting: JoinHandle<()>,
+}
+
+/// What all connections share.
+struct Network {
+    upstream: SocketAddr,
+    rule: Mutex<Option<Rule>>,
+    cuts: AtomicU64,
+    /// Changes when all open connections are to be closed.
+    closing: watch::Sender<()>,
+    is_paused: watch::Sender<bool>,
+    delay: watch::Sender<Duration>,
+}
+
+impl Proxy {
+    /// A proxy on a free port of 127.0.0.1, which forwards and nothing more.
+    ///
+    /// # Panics
+    /// No port is free.
+    pub async fn start(upstream: SocketAddr) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+        let addr = listener.local_addr().expect("a listener has an address");
+        let network = Arc::new(Network {
+            upstream,
+            rule: Mutex::default(),
+            cuts: AtomicU64::new(0),
+            closing: watch::Sender::new(()),
+            is_paused: watch::Sender::new(false),
+            delay: watch::Sender::new(Duration::ZERO),
+        });
+        let accepting = tokio::spawn(accept(listener, Arc::clone(&network)));
+        Self { addr, network, accepting }
+    }
+
+    /// A proxy in front of the server that this address of a database names.
+    ///
+    /// # Panics
+    /// The address has no number of an IPv4 host and of a port.
+    pub async fn in_front_of(url: &str) -> Self {
+        let upstream = authority(url).parse().expect("an address with numbers for host and port");
+        Self::start(upstream).await
+    }
+
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// The same address of a database by way of this proxy.
+    pub fn url(&self, url: &str) -> String {
+        url.replacen(authority(url), &self.addr.to_string(), 1)
+    }
+
+    /// Cuts a connection after its client has sent `COMMIT` as the text of a query.
+    pub fn cut_commits(&self, chance: Chance) {
+        *self.network.rule() = Some(Rule::commits(chance));
+    }
+
+    /// Cuts a connection after its client has sent bytes for which `is_meant` is true. It is shown
+    /// what one read brought: mostly, but not for sure, one request.
+    pub fn cut_after(&self, is_meant: impl FnMut(&[u8]) -> bool + Send + 'static, chance: Chance) {
+        *self.network.rule() = Some(Rule::bytes(is_meant, chance));
+    }
+
+    /// From now on cuts nothing by itself.
+    pub fn cut_nothing(&self) {
+        *self.network.rule() = None;
+    }
+
+    /// How many connections were cut by [`Proxy::cut_commits`] and [`Proxy::cut_after`].
+    pub fn cuts(&self) -> u64 {
+        self.network.cuts.load(Ordering::SeqCst)
+    }
+
+    /// Closes every open connection. New ones are welcome.
+    pub fn cut_all(&self) {
+        self.network.closing.send_replace(());
+    }
+
+    /// Holds back all bytes, of new connections too, until [`Proxy::resume`].
+    pub fn pause(&self) {
+        self.network.is_paused.send_replace(true);
+    }
+
+    /// Forwards again, nothing being lost.
+    pub fn resume(&self) {
+        self.network.is_paused.send_replace(false);
+    }
+
+    /// Forwards bytes so much later, in both directions.
+    pub fn delay(&self, delay: Duration) {
+        self.network.delay.send_replace(delay);
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+impl Network {
+    fn rule(&self) -> MutexGuard<'_, Option<Rule>> {
+        self.rule.lock().expect("no predicate of a test panics")
+    }
+}
+
+impl fmt::Debug for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Network")
+            .field("upstream", &self.upstream)
+            .field("cuts", &self.cuts)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The connections end with this task, as it owns theirs.
+async fn accept(listener: TcpListener, network: Arc<Network>) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => if let Ok((client, _)) = accepted {
+                // Here and not in the task, so that it hears of every later `cut_all`.
+                let closing = network.closing.subscribe();
+                connections.spawn(serve(client, Arc::clone(&network), closing));
+            },
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+/// What goes wrong closes the connection, as a real network does.
+async fn serve(client: TcpStream, network: Arc<Network>, mut closing: watch::Receiver<()>) {
+    let forwarded = async {
+        let server = TcpStream::connect(network.upstream).await?;
+        client.set_nodelay(true)?;
+        server.set_nodelay(true)?;
+        Connection::new(&network).forward(client, server).await
+    };
+    tokio::select! {
+        _ = forwarded => {}
+        _ = closing.changed() => {}
+    }
+}
+
+/// `127.0.0.1:5432` of `postgres://postgres@127.0.0.1:5432/postgres`.
+fn authority(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let rest = rest.split('/').next().unwrap_or(rest);
+    rest.rsplit('@').next().unwrap_or(rest)
+}

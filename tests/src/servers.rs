@@ -1,0 +1,180 @@
+//! Real databases: the servers that all tests share, and servers for one test alone.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/servers");
+
+/// The address of the PostgreSQL server that all tests share, with the database `postgres`.
+///
+/// # Panics
+/// The environment names none.
+pub fn postgres_url() -> String {
+    shared("JASPER_TEST_POSTGRES")
+}
+
+/// The address of the MariaDB server that all tests share, without a database.
+///
+/// # Panics
+/// The environment names none.
+pub fn mariadb_url() -> String {
+    shared("JASPER_TEST_MARIADB")
+}
+
+/// A test that is skipped without its server would pass where nothing was tested.
+fn shared(variable: &str) -> String {
+    std::env::var(variable).unwrap_or_else(|_| {
+        panic!(
+            "{variable} is not set: run `tests/run`, or start servers with \
+             `eval \"$(tests/servers env)\"`"
+        )
+    })
+}
+
+/// The database that a server is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Its user is `postgres` and needs no password.
+    Postgres,
+    /// Its user is `root` and needs no password.
+    MariaDb,
+}
+
+impl Kind {
+    /// Its name in `tests/servers`.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Postgres => "postgres",
+            Self::MariaDb => "mariadb",
+        }
+    }
+}
+
+/// A database server for one test alone, which may crash and freeze. Stopped when dropped.
+#[derive(Debug)]
+pub struct Server {
+    kind: Kind,
+    folder: TempDir,
+    port: u16,
+    url: String,
+}
+
+impl Server {
+    /// A new PostgreSQL server.
+    ///
+    /// # Panics
+    /// It does not start.
+    pub async fn postgres() -> Self {
+        Self::start(Kind::Postgres).await
+    }
+
+    /// A new MariaDB server.
+    ///
+    /// # Panics
+    /// It does not start.
+    pub async fn mariadb() -> Self {
+        Self::start(Kind::MariaDb).await
+    }
+
+    /// A new server.
+    ///
+    /// # Panics
+    /// It does not start.
+    pub async fn start(kind: Kind) -> Self {
+        // There, whoever started the shared servers also stops this one if the test is killed.
+        let all = std::env::var_os("JASPER_TEST_SERVERS");
+        let all = all.map_or_else(std::env::temp_dir, PathBuf::from);
+        let folder = tempfile::Builder::new().prefix("server-").tempdir_in(all);
+        let folder = folder.expect("a folder in JASPER_TEST_SERVERS, or a temporary one");
+        // Made before the server starts, so that a start that fails half-way is cleaned up too.
+        let mut server = Self { kind, folder, port: 0, url: String::new() };
+        server.url = server.call("start", &[]).await;
+        let port = server.url.rsplit(':').next().and_then(|rest| rest.split('/').next());
+        server.port = port.and_then(|port| port.parse().ok()).expect("an address with a port");
+        server
+    }
+
+    /// Its address, like that of the shared server.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Its port on 127.0.0.1. It keeps the port when it starts again.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Crashes it, which ends all connections, and starts it again.
+    ///
+    /// # Panics
+    /// It does not start again.
+    pub async fn restart_immediately(&self) {
+        self.crash().await;
+        self.start_again().await;
+    }
+
+    /// Crashes it: what was not committed is lost, and nobody can connect.
+    ///
+    /// # Panics
+    /// It does not end.
+    pub async fn crash(&self) {
+        self.call("stop", &["immediate"]).await;
+    }
+
+    /// Starts it after [`Server::crash`], at the same port and with what was committed.
+    ///
+    /// # Panics
+    /// It does not start.
+    pub async fn start_again(&self) {
+        self.call("start", &[&self.port.to_string()]).await;
+    }
+
+    /// Stops all its processes, so that its connections stay open and nothing answers.
+    ///
+    /// # Panics
+    /// It does not run.
+    pub async fn freeze(&self) {
+        self.call("freeze", &[]).await;
+    }
+
+    /// Continues after [`Server::freeze`].
+    ///
+    /// # Panics
+    /// It does not run.
+    pub async fn thaw(&self) {
+        self.call("thaw", &[]).await;
+    }
+
+    async fn call(&self, what: &'static str, more: &[&str]) -> String {
+        let mut command = command(what, self.kind, self.folder.path());
+        command.args(more);
+        let output = tokio::process::Command::from(command).output().await;
+        read(what, output.expect("`tests/servers` can be run"))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let stopped = command("stop", self.kind, self.folder.path()).arg("immediate").output();
+        let stopped = stopped.expect("`tests/servers` can be run");
+        // A second panic would hide why the test failed.
+        if !std::thread::panicking() {
+            read("stop", stopped);
+        }
+    }
+}
+
+fn command(what: &str, kind: Kind, folder: &Path) -> Command {
+    let mut command = Command::new(SCRIPT);
+    command.args([what, kind.name()]).arg(folder);
+    command
+}
+
+/// What the script printed.
+fn read(what: &str, output: Output) -> String {
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "`tests/servers {what}` fails: {said}");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
