@@ -8,6 +8,7 @@ use jasper::store::postgres::PostgresStore;
 use jasper::testing::conformance::{Effects, OwnTransaction, StoreFixture};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Postgres, Transaction};
+use tests::servers::postgres_url;
 
 type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -28,7 +29,7 @@ impl Guard {
 
     /// The user's own table lies in the same schema, and is found on the search path.
     async fn open(&self) -> PostgresStore {
-        let options: PgConnectOptions = url().parse().unwrap();
+        let options: PgConnectOptions = postgres_url().parse().unwrap();
         let options = options.options([("search_path", &self.schema)]);
         let builder = PostgresStore::builder().schema(&self.schema).connections(8);
         builder.connect_with(options).await.unwrap()
@@ -41,16 +42,12 @@ impl Drop for Guard {
         let dropped = std::thread::spawn(|| {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.unwrap().block_on(async {
-                let mut connection = PgConnection::connect(&url()).await?;
+                let mut connection = PgConnection::connect(&postgres_url()).await?;
                 sqlx::raw_sql(AssertSqlSafe(drop_schema)).execute(&mut connection).await
             })
         });
         drop(dropped.join());
     }
-}
-
-fn url() -> String {
-    std::env::var("JASPER_TEST_POSTGRES").expect("JASPER_TEST_POSTGRES names a database")
 }
 
 impl StoreFixture for Schema {

@@ -31,7 +31,7 @@ const STATEMENTS: usize = 256;
 
 /// Plans of the store's own statements are made once, and for large tables: one that was made while
 /// a table was empty must do when it is full.
-const PLAN_FOR_LARGE_TABLES: &str =
+pub(super) const PLAN_FOR_LARGE_TABLES: &str =
     "set plan_cache_mode = force_generic_plan; set enable_seqscan = off; set jit = off";
 
 /// How to open a [`PostgresStore`] that is not the ordinary one.

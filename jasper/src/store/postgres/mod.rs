@@ -15,6 +15,8 @@ mod listener;
 mod migrate;
 mod nodes;
 mod outbox;
+#[cfg(test)]
+mod plans;
 mod rows;
 mod settlement;
 mod sql;
