@@ -46,7 +46,7 @@ create table jasper_incoming (
 -- Compressing what is read once costs more than it saves.
 alter table jasper_incoming alter column body set storage external;
 
-create index jasper_incoming_unowned on jasper_incoming (sent_at)
+create index jasper_incoming_unowned on jasper_incoming (destination, message_type, sent_at)
     where status = 'incoming' and owner = 0;
 create index jasper_incoming_owned on jasper_incoming (owner) where owner > 0;
 create index jasper_incoming_scheduled on jasper_incoming (due_at) where status = 'scheduled';

@@ -309,7 +309,7 @@ impl Core {
         if later {
             return Ok(Place::StoredForLater);
         }
-        match queue.try_reserve() {
+        match queue.try_reserve_in_turn() {
             Some(slot) if !self.stopping.is_cancelled() && self.trust.is_given() => {
                 // The only attempt of a message is counted when it begins: counted before, a crash
                 // would take it from a message that never ran.

@@ -15,31 +15,62 @@ use super::{PostgresStore, SHARED_ROWS, connection_of};
 use crate::envelope::Envelope;
 use crate::store::coalescer::Coalescer;
 use crate::store::{
-    ClaimRequest, Claimed, Inbox, Incoming, Owner, Ownership, Settled, Settlement, StoreError,
-    Stored,
+    ClaimRequest, Claimable, Claimed, Inbox, Incoming, Owner, Ownership, Settled, Settlement,
+    StoreError, Stored, Subscription,
 };
 
-/// Rows that somebody else is about to take are left to them. Those of the two halves that are not
-/// among the oldest stay locked until the statement ends, and unclaimed.
+/// Rows whose time has come wait like any other from then on. The rest steps from one subscription
+/// to the next, so that many rows cost no more than few. The last row tells when more is due.
+const LOOK: &str = "\
+with recursive due as (
+    update {incoming} set status = 'incoming', due_at = null
+    where ctid = any (array(
+        select ctid from {incoming} where status = 'scheduled' and due_at <= (select {now})
+        order by due_at limit 1000
+        for update skip locked
+    ))
+    returning destination, message_type
+), waiting as (
+    (
+        select destination, message_type from {incoming}
+        where status = 'incoming' and owner = 0
+        order by destination, message_type limit 1
+    )
+    union all
+    select next.destination, next.message_type
+    from waiting here cross join lateral (
+        select destination, message_type from {incoming}
+        where status = 'incoming' and owner = 0
+            and (destination, message_type) > (here.destination, here.message_type)
+        order by destination, message_type limit 1
+    ) next
+)
+select destination, message_type, null::bigint as next_due
+from (select * from waiting union select * from due) claimable
+union all
+select null, null, case
+    when (select count(*) from due) = 1000 then 0
+    else (select min(due_at) from {incoming} where status = 'scheduled' and due_at > (select {now}))
+        - {now}
+end";
+
+/// Rows that somebody else is about to take are left to them. Those that are not among the oldest
+/// stay locked until the statement ends, and unclaimed.
 const CLAIM: &str = "\
-with unowned as materialized (
-    select ctid as place, id, destination, sent_at, attempts from {incoming}
-    where status = 'incoming' and owner = 0
-        and ((destination, message_type) in (select * from unnest($2::text[], $3::text[]))) <> $4
-    order by sent_at limit $5
-    for update skip locked
-), due as materialized (
-    select ctid as place, id, destination, sent_at, attempts from {incoming}
-    where status = 'scheduled' and due_at <= {now}
-        and ((destination, message_type) in (select * from unnest($2::text[], $3::text[]))) <> $4
-    order by due_at limit $5
-    for update skip locked
-), oldest as materialized (
-    select * from (select * from unowned union all select * from due) claimable
-    order by sent_at limit $5
+with oldest as materialized (
+    select candidate.*
+    from unnest($2::text[], $3::text[]) as wanted (destination, message_type)
+        cross join lateral (
+            select ctid as place, id, destination, sent_at, attempts from {incoming} row
+            where row.status = 'incoming' and row.owner = 0
+                and row.destination = wanted.destination
+                and row.message_type = wanted.message_type
+            order by sent_at limit $4
+            for update skip locked
+        ) candidate
+    order by sent_at limit $4
 ), taken as (
-    update {incoming} set
-        status = 'incoming', owner = $1, due_at = null, attempts = greatest(attempts, 1)
+    update {incoming} set owner = $1, attempts = greatest(attempts, 1)
     where ctid = any (array(select place from oldest))
     returning id, destination, attempts, body
 )
@@ -60,21 +91,10 @@ select (select count(*) from released), (select 1 from {tell} told where exists 
     select from released
 ))";
 
-const NEXT_CLAIMABLE: &str = "\
-select case
-    when exists (select from {incoming} where status = 'incoming' and owner = 0) then 0
-    else (select min(due_at) - {now} from {incoming} where status = 'scheduled')
-end";
-
 const OWNED: &str = "\
 select id, destination, attempts from {incoming} where owner = $1 and owner > 0 limit $2";
 
-statements!(InboxSql {
-    claim: CLAIM,
-    release: RELEASE,
-    next_claimable: NEXT_CLAIMABLE,
-    owned: OWNED,
-});
+statements!(InboxSql { look: LOOK, claim: CLAIM, release: RELEASE, owned: OWNED });
 
 /// What stores the rows of all callers.
 pub(super) fn coalescer(desk: &Desk) -> Coalescer<Incoming, Stored> {
@@ -105,6 +125,14 @@ impl Inbox for PostgresStore {
         })
     }
 
+    fn look(&self) -> BoxFuture<'_, Result<Claimable, StoreError>> {
+        Box::pin(async move {
+            let query = sqlx::query(self.sql().inbox.look.clone());
+            let rows = query.fetch_all(&self.desk().pool).await;
+            rows.and_then(|rows| claimable(&rows)).map_err(|error| self.error(error))
+        })
+    }
+
     fn claim(&self, request: ClaimRequest) -> BoxFuture<'_, Result<Vec<Claimed>, StoreError>> {
         Box::pin(async move {
             let rows = claim(self.desk(), &request).await;
@@ -129,15 +157,6 @@ impl Inbox for PostgresStore {
         })
     }
 
-    fn next_claimable(&self) -> BoxFuture<'_, Result<Option<Duration>, StoreError>> {
-        Box::pin(async move {
-            let query = sqlx::query_scalar(self.sql().inbox.next_claimable.clone());
-            let wait: sqlx::Result<Option<i64>> = query.fetch_one(&self.desk().pool).await;
-            let wait = wait.map_err(|error| self.error(error))?;
-            Ok(wait.map(|micros| Duration::from_micros(rows::total(micros))))
-        })
-    }
-
     fn owned(
         &self,
         owner: Owner,
@@ -153,6 +172,24 @@ impl Inbox for PostgresStore {
     }
 }
 
+fn claimable(rows: &[PgRow]) -> sqlx::Result<Claimable> {
+    let mut claimable = Claimable::default();
+    for row in rows {
+        match row.try_get::<Option<String>, _>(1)? {
+            Some(message_type) => {
+                let destination = rows::address(row, 0)?;
+                claimable.now.push(Subscription { destination, message_type });
+            }
+            None => {
+                let micros: Option<i64> = row.try_get(2)?;
+                claimable.next_due = micros.map(|m| Duration::from_micros(rows::total(m)));
+            }
+        }
+    }
+    claimable.now.sort_unstable();
+    Ok(claimable)
+}
+
 async fn claim(desk: &Desk, request: &ClaimRequest) -> sqlx::Result<Vec<PgRow>> {
     let subscriptions = request.subscriptions.iter();
     let destinations = subscriptions.clone().map(|s| s.destination.as_str());
@@ -161,7 +198,6 @@ async fn claim(desk: &Desk, request: &ClaimRequest) -> sqlx::Result<Vec<PgRow>> 
     bind(&mut arguments, request.owner.number())?;
     bind(&mut arguments, destinations.collect::<Vec<_>>())?;
     bind(&mut arguments, types.collect::<Vec<_>>())?;
-    bind(&mut arguments, request.except)?;
     bind(&mut arguments, rows::limit(request.limit))?;
     sqlx::query_with(desk.sql.inbox.claim.clone(), arguments).fetch_all(&desk.pool).await
 }

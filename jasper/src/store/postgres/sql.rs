@@ -73,7 +73,7 @@ impl Names {
 
 /// Declares the statements of one file, so that they are made once and the test of plans sees all.
 macro_rules! statements {
-    ($name:ident { $($statement:ident: $text:expr,)+ }) => {
+    ($name:ident { $($statement:ident: $text:expr),+ $(,)? }) => {
         #[derive(Debug)]
         pub(super) struct $name {
             $(pub(super) $statement: sqlx::SqlStr,)+
