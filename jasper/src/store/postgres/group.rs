@@ -4,7 +4,7 @@ use sqlx::{Executor, Postgres, Transaction};
 use tokio::sync::oneshot;
 
 use super::completion::{self, Written};
-use super::desk::Desk;
+use super::desk::{Desk, in_time};
 use super::loan::{Loan, Member, Outcome, Returned};
 use super::sharing::Sharing;
 use super::transaction::drain;
@@ -79,7 +79,7 @@ impl Group {
 
     /// Lets what a run did stand, and begins the next.
     async fn keep(mut self, member: Member) -> Option<Self> {
-        match self.transaction.execute(NEXT_MEMBER).await {
+        match in_time(self.transaction.execute(NEXT_MEMBER)).await {
             Ok(_done) => {
                 self.members.push(member);
                 Some(self)
@@ -103,8 +103,8 @@ impl Group {
     }
 
     async fn undo_member(&mut self) -> sqlx::Result<()> {
-        drain(&mut self.transaction).await?;
-        self.transaction.execute(UNDO_MEMBER).await.map(|_done| ())
+        in_time(drain(&mut self.transaction)).await?;
+        in_time(self.transaction.execute(UNDO_MEMBER)).await.map(|_done| ())
     }
 }
 
@@ -113,16 +113,17 @@ impl Group {
     pub(super) async fn end(mut self) {
         if self.members.is_empty() {
             // What nobody keeps is undone by the database too, if this fails.
-            drop(self.transaction.rollback().await);
+            drop(in_time(self.transaction.rollback()).await);
             return;
         }
         let members = std::mem::take(&mut self.members).into_iter();
         let (completions, replies): (Vec<Completion>, Replies) =
             members.map(|member| (member.completion, member.reply)).unzip();
         let connection = &mut *self.transaction;
-        match completion::write_group(connection, &self.desk.sql, &completions).await {
+        let written = completion::write_group(connection, &self.desk.sql, &completions);
+        match in_time(written).await {
             Ok(Written::Done(all)) if all.iter().all(|one| one.settled == Settled::Done) => {
-                match self.transaction.commit().await {
+                match in_time(self.transaction.commit()).await {
                     Ok(()) => answer(replies, all.into_iter().map(Ok)),
                     Err(error) => {
                         let error = self.desk.place.commit_error(error);
@@ -131,7 +132,7 @@ impl Group {
                 }
             }
             Ok(Written::Done(all)) => {
-                drop(self.transaction.rollback().await);
+                drop(in_time(self.transaction.rollback()).await);
                 let spoiled = self.desk.place.spoiled("the message of another run was taken over");
                 let each = all.into_iter().map(|one| match one.settled {
                     Settled::Fenced => Ok(one),
@@ -140,11 +141,11 @@ impl Group {
                 answer(replies, each);
             }
             Ok(Written::Ended) => {
-                drop(self.transaction.rollback().await);
+                drop(in_time(self.transaction.rollback()).await);
                 refuse(replies, StoreError::TransactionEnded, &self.desk, &self.sharing);
             }
             Err(error) => {
-                drop(self.transaction.rollback().await);
+                drop(in_time(self.transaction.rollback()).await);
                 let error = self.desk.place.completion_error(error);
                 refuse(replies, error, &self.desk, &self.sharing);
             }

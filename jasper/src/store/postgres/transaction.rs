@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use sqlx::{Connection, PgConnection, PgPool, Postgres, SqlSafeStr, SqlStr, Transaction};
 
 use super::completion::{self, BEGIN, Written};
-use super::desk::Desk;
+use super::desk::{Desk, in_time};
 use crate::store::{Committed, Completion, Settled, StoreError, StoreTransaction};
 
 /// A transaction that no other run shares.
@@ -31,9 +31,9 @@ impl Run {
 
     async fn end(mut self, completion: Completion) -> Result<Committed, StoreError> {
         let connection = &mut *self.transaction;
-        match completion::write_one(connection, &self.desk.sql, &completion).await {
+        match in_time(completion::write_one(connection, &self.desk.sql, &completion)).await {
             Ok(Written::Done(committed)) if committed.settled == Settled::Done => {
-                let ended = self.transaction.commit().await;
+                let ended = in_time(self.transaction.commit()).await;
                 ended.map(|()| committed).map_err(|error| self.desk.place.commit_error(error))
             }
             Ok(Written::Done(fenced)) => self.undo().await.map(|()| fenced),
@@ -55,7 +55,7 @@ impl Run {
             drain(&mut self.transaction).await?;
             self.transaction.rollback().await
         };
-        undone.await.map_err(|error| self.desk.error(error))
+        in_time(undone).await.map_err(|error| self.desk.error(error))
     }
 }
 
