@@ -13,7 +13,10 @@ use tests::servers::postgres_url;
 type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// A schema of its own for each store, in one database.
-struct Schema;
+struct Schema {
+    /// How many runs may share a transaction.
+    share: u32,
+}
 
 struct Guard {
     schema: String,
@@ -71,6 +74,10 @@ impl StoreFixture for Schema {
         Some(guard.open().await)
     }
 
+    fn share(&self) -> u32 {
+        self.share
+    }
+
     fn effects(&self) -> Option<&dyn Effects<PostgresStore>> {
         Some(self)
     }
@@ -123,4 +130,10 @@ impl OwnTransaction for Own {
     }
 }
 
-jasper::store_conformance!(Schema);
+jasper::store_conformance!(Schema { share: 1 });
+
+mod shared {
+    use super::*;
+
+    jasper::store_conformance!(Schema { share: 50 });
+}
