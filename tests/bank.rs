@@ -15,17 +15,45 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, query};
 use tempfile::TempDir;
 use tests::Seed;
+use tests::servers::new_postgres_database;
 
 fn sqlite(folder: &TempDir) -> String {
     format!("sqlite:{}", folder.path().join("bank.db").display())
 }
 
+/// What is the same for all databases.
+fn crashes(url: String, nodes: usize, kills: usize) -> Crashes {
+    let lease = Duration::from_secs(2);
+    Crashes { url, nodes, kills, lease, apart: Duration::from_millis(100), rate: 100 }
+}
+
 #[tokio::test]
 async fn on_sqlite_fifty_kills_lose_no_transfer_and_do_none_twice() {
     let folder = TempDir::new().unwrap();
-    let lease = Duration::from_secs(2);
-    let crashes = Crashes { url: sqlite(&folder), nodes: 1, kills: 50, lease };
+    let crashes = Crashes { rate: 2_000, ..crashes(sqlite(&folder), 1, kills(50)) };
     crashes.run(Seed::from_env()).await;
+}
+
+#[tokio::test]
+async fn on_postgres_two_hundred_kills_of_three_nodes_lose_no_transfer_and_do_none_twice() {
+    let url = new_postgres_database("bank").await;
+    crashes(url, 3, kills(200)).run(Seed::from_env()).await;
+}
+
+/// With so much time between the kills that nobody else is killed who has just taken the work over,
+/// what is printed is how long it takes.
+#[tokio::test]
+async fn the_work_of_a_killed_node_goes_on_after_its_lease() {
+    let url = new_postgres_database("bank").await;
+    let lease = Duration::from_secs(2);
+    let apart = lease * 2;
+    let crashes = Crashes { lease, apart, rate: 200, ..crashes(url, 3, kills(8)) };
+    crashes.run(Seed::from_env()).await;
+}
+
+/// As many as `JASPER_KILLS` says, for longer runs.
+fn kills(usual: usize) -> usize {
+    std::env::var("JASPER_KILLS").map_or(usual, |kills| kills.parse().expect("a number of kills"))
 }
 
 #[tokio::test]
@@ -39,7 +67,7 @@ async fn what_is_lost_or_done_twice_does_show() {
         let folder = TempDir::new().unwrap();
         let bank = Bank::new(&sqlite(&folder), folder.path());
         bank.setup().await;
-        assert!(bank.send(100).output().await.unwrap().status.success());
+        assert!(bank.send(0, 100).output().await.unwrap().status.success());
         bank.check().await.unwrap();
         let file = SqliteConnectOptions::new().filename(folder.path().join("bank.db"));
         query(tampering).execute(&mut file.connect().await.unwrap()).await.unwrap();

@@ -10,6 +10,10 @@ pub(crate) struct Arguments {
     pub(crate) url: String,
     pub(crate) lease: Duration,
     pub(crate) seed: u64,
+    /// Transfers are numbered from after this, so that several nodes can send.
+    pub(crate) after: i64,
+    /// How many transfers are sent in a second, if not as many as can be.
+    pub(crate) rate: Option<u32>,
     /// Where the ids of accepted transfers are kept.
     pub(crate) accepted: Option<PathBuf>,
 }
@@ -23,7 +27,8 @@ pub(crate) enum Command {
 }
 
 const USAGE: &str = "usage: bank setup|serve|send|check|watch URL [COUNT] \
-                     [--lease MS] [--seed N] [--accepted FILE]";
+                     [--lease MS] [--seed N] [--after ID] [--rate N] \
+                     [--accepted FILE]";
 
 impl Arguments {
     pub(crate) fn read(mut words: impl Iterator<Item = String>) -> Outcome<Self> {
@@ -37,12 +42,15 @@ impl Arguments {
             "watch" => Command::Watch,
             _ => return Err(USAGE.into()),
         };
-        let mut read = Self { command, url, lease: LEASE, seed: 1, accepted: None };
+        let mut read =
+            Self { command, url, lease: LEASE, seed: 1, after: 0, rate: None, accepted: None };
         while let Some(option) = words.next() {
             let value = words.next().ok_or(USAGE)?;
             match option.as_str() {
                 "--lease" => read.lease = Duration::from_millis(value.parse()?),
                 "--seed" => read.seed = value.parse()?,
+                "--after" => read.after = value.parse()?,
+                "--rate" => read.rate = Some(value.parse()?),
                 "--accepted" => read.accepted = Some(value.into()),
                 _ => return Err(USAGE.into()),
             }

@@ -3,15 +3,16 @@
 //! ```text
 //! bank setup URL                                   tables, and 100 accounts with 1,000 each
 //! bank serve URL [--lease MS]                      a node, until SIGTERM
-//! bank send URL COUNT [--lease MS] [--seed N] [--accepted FILE]
-//!                                                  a node that sends transfers 1 to COUNT and
-//!                                                  ends when all is handled
+//! bank send URL COUNT [--lease MS] [--seed N] [--after ID] [--rate N] [--accepted FILE]
+//!                                                  a node that sends so many transfers and ends
+//!                                                  when all is handled
 //! bank check URL [--accepted FILE]                 what was lost or done twice; fails if any was
 //! bank watch URL                                   how long it takes to do the work of nodes
 //!                                                  that were killed; see `watch.rs`
 //! ```
 //!
-//! URL is `sqlite:FILE`. Another database is another file like `sqlite.rs`, and a line in `main`.
+//! URL is `sqlite:FILE` or `postgres://USER@HOST:PORT/DATABASE`. Another database is another file
+//! like `sqlite.rs`, and a line in `main`.
 //! A transfer that `send` has written to FILE was accepted: whatever is killed, it takes effect
 //! once. One that is not in FILE may have been accepted too, so `send` sends it again under the
 //! same key when it is started again.
@@ -20,6 +21,7 @@ mod arguments;
 mod bank;
 mod check;
 mod node;
+mod postgres;
 mod send;
 mod sqlite;
 mod watch;
@@ -39,6 +41,10 @@ async fn main() -> Outcome<ExitCode> {
     let (scheme, place) = arguments.url.split_once(':').unwrap_or_default();
     match scheme {
         "sqlite" => run(&sqlite::SqliteBank::open(place).await?, &arguments).await,
+        "postgres" => {
+            let bank = postgres::PostgresBank::connect(&arguments.url).await?;
+            run(&bank, &arguments).await
+        }
         _ => Err(format!("`{}`: there is no bank for that", arguments.url).into()),
     }
 }

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use jasper::Bus;
+use tokio::sync::Mutex;
+use tokio::time::interval;
 
 use crate::Outcome;
 use crate::arguments::Arguments;
@@ -22,16 +24,21 @@ const SENDERS: usize = 10;
 const TRIES: usize = 100;
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Sends the transfers 1 to `count` that were not accepted before, and waits until all is handled.
+/// Sends `count` transfers, but for those that were accepted before, and waits until all is handled.
 pub(crate) async fn send(bank: &impl Bank, arguments: &Arguments, count: i64) -> Outcome<()> {
     let before = arguments.accepted.as_deref().map_or(Ok(HashSet::new()), accepted)?;
     let file = arguments.accepted.as_ref();
     let file = file.map(|path| File::options().create(true).append(true).open(path)).transpose()?;
     let app = node::start(bank, arguments).await?;
-    let left = (1..=count).filter(|id| !before.contains(id));
+    let first = arguments.after + 1;
+    let left = (first..first + count).filter(|id| !before.contains(id));
     let orders = RefCell::new(left.map(|id| order(id, arguments.seed)));
+    let ticks = arguments.rate.map(|rate| Mutex::new(interval(Duration::from_secs(1) / rate)));
     let sender = || async {
         loop {
+            if let Some(ticks) = &ticks {
+                ticks.lock().await.tick().await;
+            }
             let next = orders.borrow_mut().next();
             let Some(order) = next else {
                 return Outcome::<()>::Ok(());

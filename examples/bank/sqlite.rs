@@ -11,6 +11,7 @@ use crate::Outcome;
 use crate::bank::{ACCOUNTS, BALANCE, Bank, Node, Order};
 
 #[derive(Command, Serialize, Deserialize)]
+#[command(name = "sqlite.transfer")]
 struct Transfer {
     id: i64,
     from: i64,
@@ -19,6 +20,7 @@ struct Transfer {
 }
 
 #[derive(Command, Serialize, Deserialize)]
+#[command(name = "sqlite.credit")]
 struct Credit {
     id: i64,
     to: i64,

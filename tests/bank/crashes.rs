@@ -9,22 +9,26 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-use crate::program::Bank;
+use crate::program::{APART, Bank};
 use crate::recovery::Watch;
 
 /// No step takes so long, unless something is stuck.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// More transfers than a node mostly sends before it is killed.
-const SENT_AT_ONCE: usize = 5_000;
+/// More transfers than a node sends before it is killed.
+const MANY: usize = 100_000;
 
-/// One node sends transfers, and all of them handle what is sent. Each that is killed is started
+/// Nodes that send transfers and handle what any of them has sent. Each that is killed is started
 /// again.
 pub struct Crashes {
     pub url: String,
     pub nodes: usize,
     pub kills: usize,
     pub lease: Duration,
+    /// How long it takes on average from one kill to the next.
+    pub apart: Duration,
+    /// How many transfers each node sends in a second.
+    pub rate: u32,
 }
 
 impl Crashes {
@@ -35,27 +39,26 @@ impl Crashes {
         let bank = Bank::new(&self.url, folder.path());
         bank.setup().await;
         let transfers = seed.number();
-        let start = async |node| start(self.node(&bank, node, transfers)).await;
+        let start = async |node, count| start(self.node(&bank, node, count, transfers)).await;
         let mut nodes = Vec::new();
         for node in 0..self.nodes {
-            nodes.push(start(node).await);
+            nodes.push(start(node, MANY).await);
         }
         let mut watch = Watch::start(&bank);
-        let mut kills = 0;
-        while kills < self.kills {
-            let moment = Duration::from_millis(20).mul_f64(1.0 + 9.0 * seed.fraction());
+        for _ in 0..self.kills {
+            let moment = self.apart.mul_f64(0.1 + 1.8 * seed.fraction());
             // Real time: the moment of the kill is what is random here.
             tokio::time::sleep(moment).await;
             let victim = (seed.number() % self.nodes as u64) as usize;
-            if let Some(process) = kill(&mut nodes[victim]).await {
-                watch.killed(process).await;
-                kills += 1;
-            }
-            nodes[victim] = start(victim).await;
+            watch.killed(kill(&mut nodes[victim]).await).await;
+            nodes[victim] = start(victim, MANY).await;
         }
-        assert!(ended(&mut nodes[0]).await.success(), "{seed}");
-        for node in &mut nodes[1..] {
-            terminate(node).await;
+        for (number, node) in nodes.iter_mut().enumerate() {
+            watch.killed(kill(node).await).await;
+            // Sends no more, and ends when all is handled.
+            *node = start(number, 0).await;
+        }
+        for node in &mut nodes {
             assert!(ended(node).await.success(), "{seed}");
         }
         println!(
@@ -70,12 +73,9 @@ impl Crashes {
         }
     }
 
-    fn node(&self, bank: &Bank, node: usize, transfers: u64) -> Command {
-        let mut command = match node {
-            0 => bank.send(bank.accepted() + SENT_AT_ONCE),
-            _ => bank.command("serve"),
-        };
-        // Ignored by those that send nothing.
+    fn node(&self, bank: &Bank, node: usize, count: usize, transfers: u64) -> Command {
+        let mut command = bank.send(node * APART, count);
+        command.arg("--rate").arg(self.rate.to_string());
         command.arg("--seed").arg(transfers.to_string());
         command.arg("--lease").arg(self.lease.as_millis().to_string());
         command
@@ -90,19 +90,12 @@ async fn start(mut command: Command) -> Child {
     child
 }
 
-/// Says which process that was; `None` where it had done its work before.
-async fn kill(node: &mut Child) -> Option<u32> {
-    let process = node.id();
+/// Says which process that was.
+async fn kill(node: &mut Child) -> u32 {
+    let process = node.id().expect("it has more to send than it has time for");
     node.start_kill().unwrap();
-    let is_done = ended(node).await.success();
-    process.filter(|_| !is_done)
-}
-
-async fn terminate(node: &Child) {
-    let process = node.id().expect("it serves until it is told to end");
-    let mut command = Command::new("sh");
-    command.args(["-c", &format!("kill -TERM {process}")]);
-    assert!(command.status().await.unwrap().success());
+    assert!(!ended(node).await.success());
+    process
 }
 
 async fn ended(node: &mut Child) -> ExitStatus {

@@ -7,6 +7,9 @@ use std::process::Stdio;
 use tests::example;
 use tokio::process::Command;
 
+/// The numbers of transfers that different nodes send lie so far apart.
+pub const APART: usize = 10_000_000;
+
 pub struct Bank {
     program: PathBuf,
     url: String,
@@ -27,10 +30,12 @@ impl Bank {
         command
     }
 
-    /// Sends transfers up to this one that were not accepted before.
-    pub fn send(&self, count: usize) -> Command {
+    /// Sends transfers after this number, up to `count` more than were accepted before.
+    pub fn send(&self, after: usize, count: usize) -> Command {
+        let count = self.accepted(after) + count;
         let mut command = self.command("send");
-        command.arg(count.to_string()).arg("--accepted").arg(&self.accepted);
+        command.arg(count.to_string()).arg("--after").arg(after.to_string());
+        command.arg("--accepted").arg(&self.accepted);
         command
     }
 
@@ -38,9 +43,11 @@ impl Bank {
         assert!(self.command("setup").output().await.unwrap().status.success());
     }
 
-    /// How many transfers were accepted.
-    pub fn accepted(&self) -> usize {
-        fs::read_to_string(&self.accepted).map_or(0, |ids| ids.lines().count())
+    /// How many transfers after this number were accepted, of one node.
+    fn accepted(&self, after: usize) -> usize {
+        let ids = fs::read_to_string(&self.accepted).unwrap_or_default();
+        let ids = ids.lines().map(|id| id.parse::<usize>().unwrap());
+        ids.filter(|id| (after + 1..after + APART).contains(id)).count()
     }
 
     /// What it says of the books; `Err` where they are wrong.

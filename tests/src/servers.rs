@@ -1,5 +1,6 @@
 //! Real databases: the servers that all tests share, and servers for one test alone.
 
+use sqlx::{AssertSqlSafe, Connection};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -21,6 +22,41 @@ pub fn postgres_url() -> String {
 /// The environment names none.
 pub fn mariadb_url() -> String {
     shared("JASPER_TEST_MARIADB")
+}
+
+/// The URL of a new database on the PostgreSQL server that all tests share.
+///
+/// # Panics
+/// The environment names no server, or it makes no database.
+pub async fn new_postgres_database(name: &str) -> String {
+    let url = postgres_url();
+    let name = unique(name);
+    let mut server = sqlx::PgConnection::connect(&url).await.expect("the server answers");
+    let create = AssertSqlSafe(format!("create database {name}"));
+    sqlx::query(create).execute(&mut server).await.expect("a database can be made");
+    replace_database(&url, &name)
+}
+
+/// The URL of a new database on the MariaDB server that all tests share.
+///
+/// # Panics
+/// The environment names no server, or it makes no database.
+pub async fn new_mariadb_database(name: &str) -> String {
+    let url = mariadb_url();
+    let name = unique(name);
+    let mut server = sqlx::MySqlConnection::connect(&url).await.expect("the server answers");
+    let create = AssertSqlSafe(format!("create database {name}"));
+    sqlx::query(create).execute(&mut server).await.expect("a database can be made");
+    replace_database(&url, &name)
+}
+
+fn unique(name: &str) -> String {
+    format!("{name}_{}", uuid::Uuid::now_v7().simple())
+}
+
+fn replace_database(url: &str, name: &str) -> String {
+    let server = url.rsplit_once('/').map_or(url, |(server, _database)| server);
+    format!("{server}/{name}")
 }
 
 /// A test that is skipped without its server would pass where nothing was tested.

@@ -130,6 +130,12 @@ impl Core {
         Ok(batch.rows())
     }
 
+    /// Whether a message is stored wherever it goes, when it belongs to no transaction.
+    pub(crate) fn is_stored(&self, message: &OutgoingMessage) -> Result<bool, SendError> {
+        let destinations = self.routes.destinations(message)?;
+        Ok(self.store.is_some() && destinations.iter().all(|entry| entry.is_stored(false)))
+    }
+
     /// Sends messages that belong to no transaction: stores what is to be stored, then hands over.
     ///
     /// Answers whether all of it was known before.
@@ -303,7 +309,7 @@ impl Core {
         if later {
             return Ok(Place::StoredForLater);
         }
-        match queue.try_reserve() {
+        match queue.try_reserve_in_turn() {
             Some(slot) if !self.stopping.is_cancelled() && self.trust.is_given() => {
                 // The only attempt of a message is counted when it begins: counted before, a crash
                 // would take it from a message that never ran.
