@@ -1,11 +1,13 @@
 //! Database servers: what is measured on each of them, and what is aimed at.
 
-pub(crate) mod mysql;
+mod handlers;
+mod ours;
 pub(crate) mod postgres;
 mod raw;
 
 use uuid::Uuid;
 
+use self::handlers::{Application, Runs};
 use self::raw::Raw;
 use crate::report::{Layout, Report};
 use crate::{Outcome, ROUNDS};
@@ -101,21 +103,6 @@ pub(crate) const TIMES: &[&str] = &[
     LATENCY_BEGUN[2],
 ];
 
-/// For a server without goals.
-pub(crate) const RATIOS: &[(&str, &str, &str)] = &[
-    (SEND, INSERTS, "-"),
-    (SEND_DELAYED, INSERTS, "-"),
-    (BULK, BATCHES, "-"),
-    (DRAIN, TAKEN, "-"),
-    (HANDLER, ONE_EACH, "-"),
-    (HANDLER_16, INSERT_AND_HANDLE, "-"),
-    (HANDLER_64, INSERT_AND_HANDLE, "-"),
-    (SHARED, HUNDRED_EACH, "-"),
-    (SHARED_64, HUNDRED_EACH, "-"),
-    (LATENCY[0], COMMIT, "-"),
-    (LATENCY_BEGUN[0], COMMIT, "-"),
-];
-
 pub(crate) const GOALS: &[(&str, &str, &str)] = &[
     (SEND, INSERTS, ">= 1.5"),
     (SEND_DELAYED, INSERTS, ">= 1.5"),
@@ -135,7 +122,7 @@ pub(crate) const GOALS: &[(&str, &str, &str)] = &[
 const OF_STATEMENTS: usize = 10;
 const OF_TRANSACTIONS: usize = 2;
 
-pub(crate) async fn measure<D: Database>(url: &str, messages: usize) -> Outcome<()> {
+pub(crate) async fn measure<D: Application>(url: &str, messages: usize) -> Outcome<()> {
     let mut bench = Bench { url, messages, databases: 0, report: Report::default() };
     for round in 0..ROUNDS {
         eprintln!("round {} of {ROUNDS}", round + 1);
@@ -157,7 +144,7 @@ struct Bench<'a> {
 
 impl Bench<'_> {
     /// What is compared stands side by side, and each finds an empty database.
-    async fn round<D: Database>(&mut self) -> Outcome<()> {
+    async fn round<D: Application>(&mut self) -> Outcome<()> {
         self.sending::<D>().await?;
         self.draining::<D>().await?;
         self.handling::<D>().await?;
@@ -165,41 +152,67 @@ impl Bench<'_> {
         self.latency::<D>().await
     }
 
-    async fn sending<D: Database>(&mut self) -> Outcome<()> {
+    async fn sending<D: Application>(&mut self) -> Outcome<()> {
         let (n, many) = (self.messages, self.messages * OF_STATEMENTS);
         let inserts = self.raw::<D>().await?.inserts(n, 10).await?;
         self.report.add(INSERTS, inserts);
+        let send = ours::send::<D>(&self.fresh().await?, n, 10, false).await?;
+        self.report.add(SEND, send);
+        let delayed = ours::send::<D>(&self.fresh().await?, n, 10, true).await?;
+        self.report.add(SEND_DELAYED, delayed);
         let batches = self.raw::<D>().await?.batches(many).await?;
         self.report.add(BATCHES, batches);
+        let bulk = ours::bulk::<D>(&self.fresh().await?, many).await?;
+        self.report.add(BULK, bulk);
         Ok(())
     }
 
-    async fn draining<D: Database>(&mut self) -> Outcome<()> {
+    async fn draining<D: Application>(&mut self) -> Outcome<()> {
         let many = self.messages * OF_STATEMENTS;
         let taken = self.raw::<D>().await?.taken(many, 4).await?;
         self.report.add(TAKEN, taken);
+        let drain = ours::drain::<D>(&self.fresh().await?, many).await?;
+        self.report.add(DRAIN, drain);
         Ok(())
     }
 
-    async fn handling<D: Database>(&mut self) -> Outcome<()> {
+    async fn handling<D: Application>(&mut self) -> Outcome<()> {
         let n = self.messages;
         let one_each = self.raw::<D>().await?.handled(n, 16, 1).await?;
         self.report.add(ONE_EACH, one_each);
+        let handler = ours::backlog::<D>(&self.fresh().await?, n, Runs::Alone).await?;
+        self.report.add(HANDLER, handler);
         let both = self.raw::<D>().await?.inserted_and_handled(n, 16).await?;
         self.report.add(INSERT_AND_HANDLE, both);
+        for (name, senders) in [(HANDLER_16, 16), (HANDLER_64, 64)] {
+            let database = self.fresh::<D>().await?;
+            let handler = ours::overlapped(&database, n, senders, Runs::Alone).await?;
+            self.report.add(name, handler);
+        }
         Ok(())
     }
 
-    async fn sharing<D: Database>(&mut self) -> Outcome<()> {
+    async fn sharing<D: Application>(&mut self) -> Outcome<()> {
         let many = self.messages * OF_TRANSACTIONS;
         let hundred_each = self.raw::<D>().await?.handled(many, 16, 100).await?;
         self.report.add(HUNDRED_EACH, hundred_each);
+        let shared = ours::backlog::<D>(&self.fresh().await?, many, Runs::Together).await?;
+        self.report.add(SHARED, shared);
+        let shared = ours::overlapped::<D>(&self.fresh().await?, many, 64, Runs::Together).await?;
+        self.report.add(SHARED_64, shared);
         Ok(())
     }
 
-    async fn latency<D: Database>(&mut self) -> Outcome<()> {
+    async fn latency<D: Application>(&mut self) -> Outcome<()> {
         let commit = self.raw::<D>().await?.commit_latency(500).await?;
         self.report.add(COMMIT, commit);
+        let database = self.fresh::<D>().await?;
+        for (names, begun) in [(LATENCY, false), (LATENCY_BEGUN, true)] {
+            let latency = ours::latency(&database, 500, begun).await?;
+            for (name, seconds) in names.into_iter().zip(latency) {
+                self.report.add(name, seconds);
+            }
+        }
         Ok(())
     }
 

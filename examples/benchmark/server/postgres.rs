@@ -1,12 +1,17 @@
 //! PostgreSQL.
 
+use jasper::prelude::*;
+use jasper::runtime::{Builder, Sending};
+use jasper::store::Incoming;
+use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Postgres, query, query_scalar, raw_sql};
 use uuid::Uuid;
 
-use super::raw::{
-    BATCH, BODY, DESTINATION, FOR_LATER, LEASED, MESSAGE_TYPE, NOTE, UNOWNED, micros,
+use super::handlers::{
+    Application, Arrivals, FollowUp, Handled, NOTE, Runs, application, follow_up, row,
 };
+use super::raw::{BATCH, BODY, DESTINATION, FOR_LATER, LEASED, MESSAGE_TYPE, UNOWNED, micros};
 use super::{Database, GOALS, RATES, TIMES};
 use crate::Outcome;
 use crate::report::Layout;
@@ -117,4 +122,12 @@ async fn insert_many(db: &mut PgConnection, messages: &[Uuid]) -> sqlx::Result<(
     let insert = query(INSERT_MANY).bind(messages);
     let insert = insert.bind([DESTINATION; BATCH]).bind([MESSAGE_TYPE; BATCH]).bind(UNOWNED);
     insert.bind([micros(); BATCH]).bind([BODY; BATCH]).execute(db).await.map(drop)
+}
+
+application! {
+    OnPostgres,
+    PostgresStore,
+    PgConnection,
+    "insert into effects (note) values ($1)",
+    names: "postgres.write", "postgres.write-together", "postgres.begin",
 }

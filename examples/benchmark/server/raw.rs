@@ -16,7 +16,6 @@ pub(super) const BODY: &[u8] = &[b'x'; 250];
 
 pub(super) const DESTINATION: &str = "local://place_order/place_order";
 pub(super) const MESSAGE_TYPE: &str = "orders.place-order";
-pub(super) const NOTE: &str = "an order";
 
 /// Rows of one statement, and messages of one lease.
 pub(super) const BATCH: usize = 100;
