@@ -32,7 +32,7 @@ pub enum Fault {
 /// | port | operations |
 /// | --- | --- |
 /// | transactions | `begin`, `commit`, `rollback` |
-/// | inbox | `store`, `store_within`, `claim`, `settle`, `release`, `owned`, `next_claimable` |
+/// | inbox | `store`, `store_within`, `claim`, `settle`, `release`, `owned`, `look` |
 /// | nodes | `join`, `renew`, `expired`, `alive`, `leave`, `forget`, `heard` |
 /// | dead letters | `bury`, `list`, `replay`, `discard` |
 /// | housekeeping | `prepare`, `counts`, `purge`, `clear` |
@@ -60,7 +60,7 @@ const OPERATIONS: &[&str] = &[
     "settle",
     "release",
     "owned",
-    "next_claimable",
+    "look",
     "join",
     "renew",
     "expired",

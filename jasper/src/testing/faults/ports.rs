@@ -10,8 +10,8 @@ use super::FaultyStore;
 use super::transaction::FaultyTransaction;
 use crate::envelope::{Address, Envelope};
 use crate::store::{
-    Begin, ClaimRequest, Claimed, Counts, DeadLetter, DeadLetterId, DeadLetterQuery, DeadLetters,
-    Inbox, Incoming, LiveNode, MessageStore, NodeLease, Nodes, Outbox, Outgoing,
+    Begin, ClaimRequest, Claimable, Claimed, Counts, DeadLetter, DeadLetterId, DeadLetterQuery,
+    DeadLetters, Inbox, Incoming, LiveNode, MessageStore, NodeLease, Nodes, Outbox, Outgoing,
     OutgoingSettlement, Owner, Ownership, Settled, Settlement, StoreAdmin, StoreError, StoreInfo,
     StoreTransaction, Stored, Subscription,
 };
@@ -88,8 +88,8 @@ impl<S: MessageStore> Inbox for FaultyStore<S> {
         self.meet("release", self.store.inbox().release(owner, limit))
     }
 
-    fn next_claimable(&self) -> Answer<'_, Option<Duration>> {
-        self.meet("next_claimable", self.store.inbox().next_claimable())
+    fn look(&self) -> Answer<'_, Claimable> {
+        self.meet("look", self.store.inbox().look())
     }
 
     fn owned(&self, owner: Owner, limit: usize) -> Answer<'_, Vec<Ownership>> {
