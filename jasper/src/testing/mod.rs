@@ -1,7 +1,9 @@
 //! For tests: yours, and those of authors of stores.
 
 pub mod conformance;
+mod faults;
 mod routes;
 
+pub use self::faults::{Fault, Faults, FaultyStore};
 pub use self::routes::check_routes;
 pub use crate::__assert_routes as assert_routes;

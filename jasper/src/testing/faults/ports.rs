@@ -1,0 +1,203 @@
+//! Every port of the store inside, by way of the faults.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+
+use super::FaultyStore;
+use super::transaction::FaultyTransaction;
+use crate::envelope::{Address, Envelope};
+use crate::store::{
+    Begin, ClaimRequest, Claimable, Claimed, Counts, DeadLetter, DeadLetterId, DeadLetterQuery,
+    DeadLetters, Inbox, Incoming, LiveNode, MessageStore, NodeLease, Nodes, Outbox, Outgoing,
+    OutgoingSettlement, Owner, Ownership, Settled, Settlement, StoreAdmin, StoreError, StoreInfo,
+    StoreTransaction, Stored, Subscription,
+};
+
+type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
+
+impl<S: MessageStore> FaultyStore<S> {
+    fn meet<'a, T: Send + 'a>(
+        &'a self,
+        operation: &'static str,
+        call: impl Future<Output = Result<T, StoreError>> + Send + 'a,
+    ) -> Answer<'a, T> {
+        Box::pin(self.plan.meet(operation, call))
+    }
+}
+
+impl<S: MessageStore> MessageStore for FaultyStore<S> {
+    fn info(&self) -> StoreInfo {
+        self.store.info()
+    }
+
+    fn begin(&self, begin: Begin) -> Answer<'_, Box<dyn StoreTransaction>> {
+        let begin = async move {
+            let transaction = self.store.begin(begin).await?;
+            let plan = Arc::clone(&self.plan);
+            Ok(Box::new(FaultyTransaction { transaction, plan }) as Box<dyn StoreTransaction>)
+        };
+        self.meet("begin", begin)
+    }
+
+    fn inbox(&self) -> &dyn Inbox {
+        self
+    }
+
+    fn outbox(&self) -> &dyn Outbox {
+        self
+    }
+
+    fn dead_letters(&self) -> &dyn DeadLetters {
+        self
+    }
+
+    fn nodes(&self) -> &dyn Nodes {
+        self
+    }
+
+    fn admin(&self) -> &dyn StoreAdmin {
+        self
+    }
+}
+
+impl<S: MessageStore> Inbox for FaultyStore<S> {
+    fn store(&self, rows: Vec<Incoming>) -> Answer<'_, Vec<Stored>> {
+        self.meet("store", self.store.inbox().store(rows))
+    }
+
+    fn store_within<'a>(
+        &'a self,
+        connection: &'a mut (dyn Any + Send),
+        rows: Vec<Incoming>,
+    ) -> Answer<'a, Vec<Stored>> {
+        self.meet("store_within", self.store.inbox().store_within(connection, rows))
+    }
+
+    fn claim(&self, request: ClaimRequest) -> Answer<'_, Vec<Claimed>> {
+        self.meet("claim", self.store.inbox().claim(request))
+    }
+
+    fn settle(&self, settlements: Vec<Settlement>) -> Answer<'_, Vec<Settled>> {
+        self.meet("settle", self.store.inbox().settle(settlements))
+    }
+
+    fn release(&self, owner: Owner, limit: usize) -> Answer<'_, u64> {
+        self.meet("release", self.store.inbox().release(owner, limit))
+    }
+
+    fn look(&self) -> Answer<'_, Claimable> {
+        self.meet("look", self.store.inbox().look())
+    }
+
+    fn owned(&self, owner: Owner, limit: usize) -> Answer<'_, Vec<Ownership>> {
+        self.meet("owned", self.store.inbox().owned(owner, limit))
+    }
+}
+
+impl<S: MessageStore> Nodes for FaultyStore<S> {
+    fn join(&self, name: &str, lease: Duration, takes: &[Subscription]) -> Answer<'_, NodeLease> {
+        let (name, takes) = (name.to_owned(), takes.to_vec());
+        let join = async move { self.store.nodes().join(&name, lease, &takes).await };
+        self.meet("join", join)
+    }
+
+    fn renew(&self, owner: Owner, lease: Duration) -> Answer<'_, bool> {
+        self.meet("renew", self.store.nodes().renew(owner, lease))
+    }
+
+    fn expired(&self) -> Answer<'_, Vec<Owner>> {
+        self.meet("expired", self.store.nodes().expired())
+    }
+
+    fn alive(&self) -> Answer<'_, Vec<LiveNode>> {
+        self.meet("alive", self.store.nodes().alive())
+    }
+
+    fn leave(&self, owner: Owner) -> Answer<'_, ()> {
+        self.meet("leave", self.store.nodes().leave(owner))
+    }
+
+    fn forget(&self, owner: Owner) -> Answer<'_, ()> {
+        self.meet("forget", self.store.nodes().forget(owner))
+    }
+
+    fn heard(&self) -> Answer<'_, ()> {
+        self.meet("heard", self.store.nodes().heard())
+    }
+}
+
+impl<S: MessageStore> DeadLetters for FaultyStore<S> {
+    fn list(&self, query: DeadLetterQuery) -> Answer<'_, Vec<DeadLetter>> {
+        self.meet("list", self.store.dead_letters().list(query))
+    }
+
+    fn replay(&self, ids: Vec<DeadLetterId>) -> Answer<'_, u64> {
+        self.meet("replay", self.store.dead_letters().replay(ids))
+    }
+
+    fn discard(&self, ids: Vec<DeadLetterId>) -> Answer<'_, u64> {
+        self.meet("discard", self.store.dead_letters().discard(ids))
+    }
+
+    fn store(&self, letter: DeadLetter) -> Answer<'_, ()> {
+        self.meet("bury", self.store.dead_letters().store(letter))
+    }
+}
+
+impl<S: MessageStore> StoreAdmin for FaultyStore<S> {
+    fn prepare(&self) -> Answer<'_, ()> {
+        self.meet("prepare", self.store.admin().prepare())
+    }
+
+    fn counts(&self) -> Answer<'_, Counts> {
+        self.meet("counts", self.store.admin().counts())
+    }
+
+    fn purge(&self, limit: usize) -> Answer<'_, u64> {
+        self.meet("purge", self.store.admin().purge(limit))
+    }
+
+    fn clear(&self) -> Answer<'_, ()> {
+        self.meet("clear", self.store.admin().clear())
+    }
+}
+
+impl<S: MessageStore> Outbox for FaultyStore<S> {
+    fn store(&self, rows: Vec<Outgoing>) -> Answer<'_, Vec<Stored>> {
+        self.meet("outbox_store", self.store.outbox().store(rows))
+    }
+
+    fn store_within<'a>(
+        &'a self,
+        connection: &'a mut (dyn Any + Send),
+        rows: Vec<Outgoing>,
+    ) -> Answer<'a, Vec<Stored>> {
+        self.meet("outbox_store_within", self.store.outbox().store_within(connection, rows))
+    }
+
+    fn claim(
+        &self,
+        owner: Owner,
+        destination: &Address,
+        limit: usize,
+    ) -> Answer<'_, Vec<Envelope>> {
+        let destination = destination.clone();
+        let claim = async move { self.store.outbox().claim(owner, &destination, limit).await };
+        self.meet("outbox_claim", claim)
+    }
+
+    fn settle(&self, settlements: Vec<OutgoingSettlement>) -> Answer<'_, Vec<Settled>> {
+        self.meet("outbox_settle", self.store.outbox().settle(settlements))
+    }
+
+    fn release(&self, owner: Owner, limit: usize) -> Answer<'_, u64> {
+        self.meet("outbox_release", self.store.outbox().release(owner, limit))
+    }
+
+    fn destinations(&self) -> Answer<'_, Vec<Address>> {
+        self.meet("destinations", self.store.outbox().destinations())
+    }
+}
