@@ -7,6 +7,8 @@ mod program;
 #[path = "bank/recovery.rs"]
 mod recovery;
 
+use std::fmt::Debug;
+use std::str::FromStr;
 use std::time::Duration;
 
 use crashes::Crashes;
@@ -24,7 +26,8 @@ fn sqlite(folder: &TempDir) -> String {
 /// What is the same for all databases.
 fn crashes(url: String, nodes: usize, kills: usize) -> Crashes {
     let lease = Duration::from_secs(2);
-    Crashes { url, nodes, kills, lease, apart: Duration::from_millis(100), rate: 100 }
+    let apart = Duration::from_millis(100);
+    Crashes { url, nodes, kills, lease, apart, jitter: 0.9, rate: 100 }
 }
 
 #[tokio::test]
@@ -41,19 +44,24 @@ async fn on_postgres_two_hundred_kills_of_three_nodes_lose_no_transfer_and_do_no
 }
 
 /// With so much time between the kills that nobody else is killed who has just taken the work over,
-/// what is printed is how long it takes.
+/// what is printed is how long it takes. `JASPER_LEASE` gives another lease, in milliseconds.
 #[tokio::test]
 async fn the_work_of_a_killed_node_goes_on_after_its_lease() {
     let url = new_postgres_database("bank").await;
-    let lease = Duration::from_secs(2);
+    let lease = Duration::from_millis(from_env("JASPER_LEASE", 2_000));
     let apart = lease * 2;
-    let crashes = Crashes { lease, apart, rate: 200, ..crashes(url, 3, kills(8)) };
+    let crashes = crashes(url, 3, kills(8));
+    let crashes = Crashes { lease, apart, jitter: 0.25, rate: 200, ..crashes };
     crashes.run(Seed::from_env()).await;
 }
 
 /// As many as `JASPER_KILLS` says, for longer runs.
 fn kills(usual: usize) -> usize {
-    std::env::var("JASPER_KILLS").map_or(usual, |kills| kills.parse().expect("a number of kills"))
+    from_env("JASPER_KILLS", usual)
+}
+
+fn from_env<N: FromStr<Err: Debug>>(variable: &str, usual: N) -> N {
+    std::env::var(variable).map_or(usual, |number| number.parse().expect("a number"))
 }
 
 #[tokio::test]

@@ -1,74 +1,45 @@
 //! The PostgreSQL store keeps every clause.
 
-use std::any::Any;
-use std::sync::atomic::{AtomicU32, Ordering};
+#[path = "postgres_schema.rs"]
+mod postgres_schema;
 
-use jasper::store::MessageStore;
+use std::any::Any;
+
 use jasper::store::postgres::PostgresStore;
 use jasper::testing::conformance::{Effects, OwnTransaction, StoreFixture};
-use sqlx::postgres::PgConnectOptions;
-use sqlx::{AssertSqlSafe, Connection, PgConnection, Postgres, Transaction};
-use tests::servers::postgres_url;
+use sqlx::{PgConnection, Postgres, Transaction};
+
+use postgres_schema::Schema;
 
 type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// A schema of its own for each store, in one database.
-struct Schema;
-
-struct Guard {
-    schema: String,
+struct Database {
+    /// How many runs may share a transaction.
+    share: u32,
 }
 
-static NUMBER: AtomicU32 = AtomicU32::new(0);
-
-impl Guard {
-    fn new() -> Self {
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        Self { schema: format!("conformance_{}_{number}", std::process::id()) }
-    }
-
-    /// The user's own table lies in the same schema, and is found on the search path.
-    async fn open(&self) -> PostgresStore {
-        let options: PgConnectOptions = postgres_url().parse().unwrap();
-        let options = options.options([("search_path", &self.schema)]);
-        let builder = PostgresStore::builder().schema(&self.schema).connections(8);
-        builder.connect_with(options).await.unwrap()
-    }
-}
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        let drop_schema = format!("drop schema if exists {} cascade", self.schema);
-        let dropped = std::thread::spawn(|| {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.unwrap().block_on(async {
-                let mut connection = PgConnection::connect(&postgres_url()).await?;
-                sqlx::raw_sql(AssertSqlSafe(drop_schema)).execute(&mut connection).await
-            })
-        });
-        drop(dropped.join());
-    }
-}
-
-impl StoreFixture for Schema {
+impl StoreFixture for Database {
     type Store = PostgresStore;
-    type Guard = Guard;
+    type Guard = Schema;
 
-    async fn open(&self) -> (PostgresStore, Guard) {
-        let guard = Guard::new();
-        let store = guard.open().await;
-        store.admin().prepare().await.unwrap();
+    async fn open(&self) -> (PostgresStore, Schema) {
+        let (store, schema) = Schema::open().await;
         sqlx::query("create table effects (number bigint not null)")
             .execute(store.pool())
             .await
             .unwrap();
-        (store, guard)
+        (store, schema)
     }
 
-    async fn reopen(&self, store: PostgresStore, guard: &Guard) -> Option<PostgresStore> {
+    async fn reopen(&self, store: PostgresStore, schema: &Schema) -> Option<PostgresStore> {
         store.pool().close().await;
         drop(store);
-        Some(guard.open().await)
+        Some(schema.connect().await)
+    }
+
+    fn share(&self) -> u32 {
+        self.share
     }
 
     fn effects(&self) -> Option<&dyn Effects<PostgresStore>> {
@@ -76,7 +47,7 @@ impl StoreFixture for Schema {
     }
 }
 
-impl Effects<PostgresStore> for Schema {
+impl Effects<PostgresStore> for Database {
     fn write<'a>(&'a self, connection: &'a mut (dyn Any + Send), number: i64) -> BoxFuture<'a, ()> {
         let connection: &mut PgConnection = connection.downcast_mut().unwrap();
         Box::pin(async move {
@@ -123,4 +94,10 @@ impl OwnTransaction for Own {
     }
 }
 
-jasper::store_conformance!(Schema);
+jasper::store_conformance!(Database { share: 1 });
+
+mod shared {
+    use super::*;
+
+    jasper::store_conformance!(Database { share: 50 });
+}

@@ -24,7 +24,8 @@ const SENDERS: usize = 10;
 const TRIES: usize = 100;
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Sends `count` transfers, but for those that were accepted before, and waits until all is handled.
+/// Sends `count` transfers, but for those that were accepted before, and waits until all is
+/// handled.
 pub(crate) async fn send(bank: &impl Bank, arguments: &Arguments, count: i64) -> Outcome<()> {
     let before = arguments.accepted.as_deref().map_or(Ok(HashSet::new()), accepted)?;
     let file = arguments.accepted.as_ref();

@@ -27,6 +27,8 @@ pub struct Crashes {
     pub lease: Duration,
     /// How long it takes on average from one kill to the next.
     pub apart: Duration,
+    /// By which part of that it may be more or less.
+    pub jitter: f64,
     /// How many transfers each node sends in a second.
     pub rate: u32,
 }
@@ -46,7 +48,7 @@ impl Crashes {
         }
         let mut watch = Watch::start(&bank);
         for _ in 0..self.kills {
-            let moment = self.apart.mul_f64(0.1 + 1.8 * seed.fraction());
+            let moment = self.apart.mul_f64(1.0 + self.jitter * (2.0 * seed.fraction() - 1.0));
             // Real time: the moment of the kill is what is random here.
             tokio::time::sleep(moment).await;
             let victim = (seed.number() % self.nodes as u64) as usize;

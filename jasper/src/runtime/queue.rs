@@ -80,8 +80,8 @@ impl Queue {
         Some(Slot { queue: Arc::clone(self), counted: true })
     }
 
-    /// Room for a message that is about to be stored, unless others wait in the store that are older
-    /// than it: were it to go before them, a backlog would last as long as senders are busy.
+    /// Room for a message that is about to be stored, unless others wait in the store that are
+    /// older: were it to go before them, a backlog would last as long as senders are busy.
     pub(crate) fn try_reserve_in_turn(self: &Arc<Self>) -> Option<Slot> {
         match self.overflowed.load(Ordering::Acquire) {
             true => None,

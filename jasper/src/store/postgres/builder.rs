@@ -4,7 +4,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{Connection, PgPool};
+use sqlx::{Connection, PgConnection, PgPool};
 
 use super::PostgresStore;
 use super::error::Place;
@@ -23,7 +23,7 @@ const DESK_CONNECTIONS: u32 = 4;
 /// One for the leases of nodes, and one that listens.
 const NODE_CONNECTIONS: u32 = 2;
 
-/// For how long a caller waits for a connection.
+/// For how long a caller waits for a connection, and a connection may take to show life.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Statements that a connection keeps prepared: those of the store, and the handlers'.
@@ -104,6 +104,12 @@ impl PostgresStoreBuilder {
             .acquire_timeout(PATIENCE)
             // A trip for every message is too dear; who gets a dead connection tries again.
             .test_before_acquire(false)
+            .after_release(|connection, _about| {
+                Box::pin(async move {
+                    // A rollback that nobody has waited for is about to be sent.
+                    Ok(!connection.should_flush() || is_alive(connection).await)
+                })
+            })
             .connect_lazy_with(options);
         self.of_pool(pool).await
     }
@@ -111,7 +117,8 @@ impl PostgresStoreBuilder {
     /// Lets handlers run on connections of a pool that the application has already.
     ///
     /// A pool that tests each connection before it gives it out costs every message a trip; see
-    /// `PgPoolOptions::test_before_acquire`. The number of connections is the pool's.
+    /// `PgPoolOptions::test_before_acquire`. The number of connections is the pool's, and so is
+    /// what becomes of one that broke without a sign.
     ///
     /// # Errors
     /// The schema cannot be a name, or the database cannot be reached.
@@ -119,7 +126,7 @@ impl PostgresStoreBuilder {
         let names = Names::of(&self.schema)?;
         let options = PgConnectOptions::clone(&pool.connect_options());
         let place = Place::of(&options);
-        let reached = sqlx::PgConnection::connect_with(&options).await;
+        let reached = PgConnection::connect_with(&options).await;
         let closed = async { reached?.close().await };
         closed.await.map_err(|error| place.error(error))?;
         let desk = own_pool(DESK_CONNECTIONS).connect_lazy_with(options.clone());
@@ -128,12 +135,20 @@ impl PostgresStoreBuilder {
     }
 }
 
+/// Whether it answers. The pool would wait for one that broke without a sign, and would have one
+/// less.
+async fn is_alive(connection: &mut PgConnection) -> bool {
+    let answer = tokio::time::timeout(PATIENCE, connection.ping()).await;
+    answer.is_ok_and(|answer| answer.is_ok())
+}
+
 /// For the store's own statements only.
 fn own_pool(connections: u32) -> PgPoolOptions {
     PgPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(PATIENCE)
         .test_before_acquire(false)
+        .after_release(|connection, _about| Box::pin(async { Ok(is_alive(connection).await) }))
         .after_connect(|connection, _about| {
             Box::pin(async move {
                 sqlx::raw_sql(PLAN_FOR_LARGE_TABLES).execute(connection).await.map(|_done| ())

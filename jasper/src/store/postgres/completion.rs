@@ -3,13 +3,14 @@
 use std::collections::HashSet;
 
 use sqlx::postgres::{PgArguments, PgRow};
-use sqlx::{PgConnection, Row};
+use sqlx::{PgConnection, Row, SqlStr};
 
 use super::rows::{
-    self, INSERT_INCOMING, any_claimable, bind_incoming, bind_outgoing, bind_ownerships, stored,
+    self, INSERT_INCOMING, any_claimable, bind, bind_incoming, bind_outgoing, bind_ownerships,
+    stored,
 };
 use super::settlement::Key;
-use super::sql::{Sql, statements};
+use super::sql::{Names, Sql, statements};
 use crate::store::{Committed, Completion, Ownership, Settled};
 
 /// Begins the transaction of a run. The setting is gone with the transaction, so that one that a
@@ -37,7 +38,7 @@ with incoming as (
 ";
 
 /// After the insert of [`rows`], whose arrays are the first thirteen arguments.
-const OUTGOING_AND_ENDS: &str = "
+const OUTGOING: &str = "
     where {running}
     on conflict do nothing returning id, destination
 ), outgoing as (
@@ -47,7 +48,26 @@ const OUTGOING_AND_ENDS: &str = "
         $19::text[], $20::text[], $21::bigint[], $22::bigint[], $23::bigint[], $24::bigint[])
     where {running}
     on conflict do nothing returning id, destination
-), held as materialized (
+), ";
+
+/// Scalars, so that a plan that is made once costs no more than one for each message.
+const END_OF_ONE: &str = "\
+deleted as (
+    delete from {incoming}
+    where id = $25 and destination = $26 and owner = $27 and attempts = $28
+        and status = 'incoming' and keep_for is null and {running}
+    returning id, destination
+), kept as (
+    update {incoming}
+    set status = 'handled', owner = 0, body = null, keep_until = {now} + keep_for
+    where id = $25 and destination = $26 and owner = $27 and attempts = $28
+        and status = 'incoming' and keep_for is not null and {running}
+    returning id, destination
+)";
+
+/// Also takes the guard away that keeps all others from committing.
+const ENDS_OF_GROUP: &str = "\
+held as materialized (
     select * from unnest($25::uuid[], $26::text[], $27::bigint[], $28::bigint[])
         as held (id, destination, owner, attempts)
     where {running}
@@ -63,7 +83,11 @@ const OUTGOING_AND_ENDS: &str = "
     where row.id = held.id and row.destination = held.destination and row.owner = held.owner
         and row.attempts = held.attempts and row.status = 'incoming' and row.keep_for is not null
     returning row.id, row.destination
-)
+), unguarded as (
+    delete from {guard} where backend = pg_backend_pid() and {running}
+)";
+
+const ANSWERS: &str = "
 select 0, null::uuid, null::text where {running}
 union all select 1, id, destination from deleted
 union all select 1, id, destination from kept
@@ -73,33 +97,78 @@ union all select 3, id, destination from outgoing";
 const AND_TELL: &str = "
 union all select 4, null::uuid, null::text from {tell} told where {running}";
 
+/// Begins a transaction that several runs share, with the savepoint of the first.
+///
+/// The guard is a row that breaks a constraint which the database looks at when it commits: where a
+/// handler executes `commit`, that fails, and no run is committed without its completion.
+const BEGIN_GROUP: &str = "\
+begin; set local jasper.run = 'on';
+insert into {guard} (backend) values (pg_backend_pid());
+savepoint jasper_member";
+
 statements!(CompletionSql {
     end_one: END_ONE,
-    complete: [INCOMING, INSERT_INCOMING, OUTGOING_AND_ENDS].concat(),
-    complete_and_tell: [INCOMING, INSERT_INCOMING, OUTGOING_AND_ENDS, AND_TELL].concat(),
+    complete_one: [INCOMING, INSERT_INCOMING, OUTGOING, END_OF_ONE, ANSWERS].concat(),
+    complete_one_and_tell: [INCOMING, INSERT_INCOMING, OUTGOING, END_OF_ONE, ANSWERS, AND_TELL]
+        .concat(),
+    complete_group: [INCOMING, INSERT_INCOMING, OUTGOING, ENDS_OF_GROUP, ANSWERS].concat(),
+    complete_group_and_tell: [
+        INCOMING,
+        INSERT_INCOMING,
+        OUTGOING,
+        ENDS_OF_GROUP,
+        ANSWERS,
+        AND_TELL
+    ]
+    .concat(),
 });
 
-/// What [`write`] found.
+/// What begins a transaction that several runs share.
+pub(super) fn begin_group(names: &Names) -> SqlStr {
+    names.statement(BEGIN_GROUP)
+}
+
+/// What the last statement found.
 #[derive(Debug)]
-pub(super) enum Written {
-    /// All is written; each completion is answered. Where one is fenced, all is to be undone.
-    All(Vec<Committed>),
+pub(super) enum Written<T> {
+    /// It is written. Where a message is fenced, all is to be undone.
+    Done(T),
     /// Nothing is written: the transaction is not the one that was begun.
     Ended,
 }
 
-/// Writes completions at the end of the transaction that they share, in one trip.
-pub(super) async fn write(
+/// Writes the completion of a run that has the transaction for itself, in one trip.
+pub(super) async fn write_one(
+    connection: &mut PgConnection,
+    sql: &Sql,
+    completion: &Completion,
+) -> sqlx::Result<Written<Committed>> {
+    let Completion { handled, incoming, outgoing } = completion;
+    if incoming.is_empty() && outgoing.is_empty() {
+        return end_one(connection, sql, handled.as_ref()).await;
+    }
+    let mut arguments = PgArguments::default();
+    bind_incoming(incoming.iter(), &mut arguments)?;
+    bind_outgoing(outgoing.iter(), &mut arguments)?;
+    bind(&mut arguments, handled.as_ref().map(|row| row.id.as_uuid()))?;
+    bind(&mut arguments, handled.as_ref().map(|row| row.destination.as_str()))?;
+    bind(&mut arguments, handled.as_ref().map(|row| row.owner.number()))?;
+    bind(&mut arguments, handled.as_ref().map(|row| i64::from(row.attempts)))?;
+    let statement = match any_claimable(incoming.iter()) {
+        true => &sql.completion.complete_one_and_tell,
+        false => &sql.completion.complete_one,
+    };
+    let query = sqlx::query_with(statement.clone(), arguments);
+    let mut did = Did::read(&query.fetch_all(connection).await?)?;
+    Ok(did.written(|did| did.answer(completion)))
+}
+
+/// Writes the completions of the runs that share a transaction, in one trip, one answer for each.
+pub(super) async fn write_group(
     connection: &mut PgConnection,
     sql: &Sql,
     completions: &[Completion],
-) -> sqlx::Result<Written> {
-    if let [Completion { handled, incoming, outgoing }] = completions
-        && incoming.is_empty()
-        && outgoing.is_empty()
-    {
-        return end_one(connection, sql, handled.as_ref()).await;
-    }
+) -> sqlx::Result<Written<Vec<Committed>>> {
     let incoming = completions.iter().flat_map(|completion| &completion.incoming);
     let outgoing = completions.iter().flat_map(|completion| &completion.outgoing);
     let handled = completions.iter().filter_map(|completion| completion.handled.as_ref());
@@ -108,22 +177,19 @@ pub(super) async fn write(
     bind_outgoing(outgoing, &mut arguments)?;
     bind_ownerships(handled, &mut arguments)?;
     let statement = match any_claimable(incoming) {
-        true => &sql.completion.complete_and_tell,
-        false => &sql.completion.complete,
+        true => &sql.completion.complete_group_and_tell,
+        false => &sql.completion.complete_group,
     };
     let query = sqlx::query_with(statement.clone(), arguments);
     let mut did = Did::read(&query.fetch_all(connection).await?)?;
-    match did.running {
-        true => Ok(Written::All(completions.iter().map(|all| did.answer(all)).collect())),
-        false => Ok(Written::Ended),
-    }
+    Ok(did.written(|did| completions.iter().map(|all| did.answer(all)).collect()))
 }
 
 async fn end_one(
     connection: &mut PgConnection,
     sql: &Sql,
     handled: Option<&Ownership>,
-) -> sqlx::Result<Written> {
+) -> sqlx::Result<Written<Committed>> {
     let query = sqlx::query(sql.completion.end_one.clone())
         .bind(handled.map(|row| row.id.as_uuid()))
         .bind(handled.map(|row| row.destination.as_str()))
@@ -135,7 +201,7 @@ async fn end_one(
     }
     let ended = handled.is_none() || row.try_get(1)?;
     let settled = if ended { Settled::Done } else { Settled::Fenced };
-    Ok(Written::All(vec![Committed { settled, incoming: Vec::new(), outgoing: Vec::new() }]))
+    Ok(Written::Done(Committed { settled, incoming: Vec::new(), outgoing: Vec::new() }))
 }
 
 /// What a completion did, by the keys of its rows.
@@ -165,12 +231,17 @@ impl Did {
         Ok(did)
     }
 
+    fn written<T>(&mut self, answer: impl FnOnce(&mut Self) -> T) -> Written<T> {
+        match self.running {
+            true => Written::Done(answer(self)),
+            false => Written::Ended,
+        }
+    }
+
+    /// Of two runs of one message, the first has ended it.
     fn answer(&mut self, completion: &Completion) -> Committed {
-        let is_ended = |row: &Ownership| {
-            let key = (row.id, row.destination.to_string());
-            self.ended.contains(&key)
-        };
-        if completion.handled.as_ref().is_some_and(|row| !is_ended(row)) {
+        let mut ends = |row: &Ownership| self.ended.remove(&(row.id, row.destination.to_string()));
+        if completion.handled.as_ref().is_some_and(|row| !ends(row)) {
             let (incoming, outgoing) = (Vec::new(), Vec::new());
             return Committed { settled: Settled::Fenced, incoming, outgoing };
         }

@@ -1,6 +1,9 @@
 //! The store's own connections and statements, apart from those of handlers.
 
+use std::future::Future;
+use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sqlx::PgPool;
 
@@ -21,5 +24,19 @@ pub(super) struct Desk {
 impl Desk {
     pub(super) fn error(&self, error: sqlx::Error) -> StoreError {
         self.place.error(error)
+    }
+}
+
+/// After this long the store gives up a statement of its own that nobody else gives up.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Fails where the database does not answer for long, as over a connection that broke without a
+/// sign.
+pub(super) async fn in_time<T>(
+    statement: impl Future<Output = sqlx::Result<T>>,
+) -> sqlx::Result<T> {
+    match tokio::time::timeout(LIMIT, statement).await {
+        Ok(done) => done,
+        Err(_elapsed) => Err(sqlx::Error::Io(io::ErrorKind::TimedOut.into())),
     }
 }

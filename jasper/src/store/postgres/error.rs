@@ -13,6 +13,8 @@ mod code {
     pub(super) const CONNECTION: &str = "08";
     /// The handler went on after an error of its own.
     pub(super) const FAILED_TRANSACTION: &str = "25P02";
+    pub(super) const NO_TRANSACTION: &str = "25P01";
+    pub(super) const NO_SAVEPOINT: &str = "3B001";
     pub(super) const READ_ONLY: &str = "25006";
     /// A class: user name and password.
     pub(super) const AUTHORIZATION: &str = "28";
@@ -75,6 +77,17 @@ impl Place {
             sqlx::Error::PoolClosed => StoreError::Closed,
             _ => StoreError::Database(Arc::new(error)),
         }
+    }
+
+    /// What a run is told that was undone with the others of its transaction.
+    pub(super) fn spoiled(&self, cause: &str) -> StoreError {
+        let detail = format!("a transaction shared by several messages was undone: {cause}");
+        StoreError::Busy { place: self.name(), detail }
+    }
+
+    /// Whether an error says that there is no transaction, or none with our savepoint.
+    pub(super) fn ended_by_handler(&self, error: &sqlx::Error) -> bool {
+        matches!(code_of(error).as_deref(), Some(code::NO_TRANSACTION | code::NO_SAVEPOINT))
     }
 
     /// What an error means with which the completion of a handler's transaction failed.

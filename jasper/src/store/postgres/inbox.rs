@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use sqlx::Row;
 use sqlx::postgres::{PgArguments, PgRow};
 
-use super::desk::Desk;
+use super::desk::{Desk, in_time};
 use super::rows::{self, bind};
 use super::sql::statements;
 use super::{PostgresStore, SHARED_ROWS, connection_of};
@@ -102,7 +102,7 @@ pub(super) fn coalescer(desk: &Desk) -> Coalescer<Incoming, Stored> {
     Coalescer::new(SHARED_ROWS, 1, move |rows: Vec<Incoming>| {
         let desk = desk.clone();
         async move {
-            let stored = rows::insert(&desk.pool, &desk.sql, &rows).await;
+            let stored = in_time(rows::insert(&desk.pool, &desk.sql, &rows)).await;
             stored.map_err(|error| desk.error(error))
         }
         .boxed()

@@ -1,8 +1,8 @@
 //! The PostgreSQL store: messages in a schema of the database that holds the user's own tables.
 //!
-//! Handlers run on connections of a pool, each in a transaction of its own. What the store does by
-//! itself goes over other connections, and what many callers ask for at once goes in one statement:
-//! whatever waits when one ends is the next one.
+//! Handlers run on connections of a pool, each in a transaction of its own, or several in one where
+//! they say so. What the store does by itself goes over other connections, and what many callers
+//! ask for at once goes in one statement: whatever waits when one ends is the next one.
 
 mod admin;
 mod builder;
@@ -10,8 +10,10 @@ mod completion;
 mod dead_letters;
 mod desk;
 mod error;
+mod group;
 mod inbox;
 mod listener;
+mod loan;
 mod migrate;
 mod nodes;
 mod outbox;
@@ -19,6 +21,7 @@ mod outbox;
 mod plans;
 mod rows;
 mod settlement;
+mod sharing;
 mod sql;
 mod transaction;
 
@@ -34,6 +37,7 @@ pub use self::builder::PostgresStoreBuilder;
 use self::desk::Desk;
 use self::error::Place;
 use self::listener::Listener;
+use self::sharing::Sharing;
 use self::sql::{Names, Sql};
 use self::transaction::Run;
 use super::coalescer::Coalescer;
@@ -67,6 +71,7 @@ struct Shared {
     nodes: PgPool,
     desk: Desk,
     listener: Listener,
+    sharing: Sharing,
     incoming: Coalescer<Incoming, Stored>,
     outgoing: Coalescer<Outgoing, Stored>,
     settlements: Coalescer<Settlement, Settled>,
@@ -120,6 +125,7 @@ impl PostgresStore {
                 outgoing: outbox::coalescer(&desk),
                 settlements: settlement::coalescer(&desk),
                 outgoing_settlements: outbox::settlement_coalescer(&desk),
+                sharing: Sharing::new(pool.clone(), desk.clone()),
                 pool,
                 nodes,
                 desk,
@@ -160,8 +166,12 @@ impl MessageStore for PostgresStore {
         StoreInfo::new("postgres", Some(connection), true).telling()
     }
 
-    fn begin(&self, _begin: Begin) -> BoxFuture<'_, Result<Box<dyn StoreTransaction>, StoreError>> {
+    fn begin(&self, begin: Begin) -> BoxFuture<'_, Result<Box<dyn StoreTransaction>, StoreError>> {
         Box::pin(async move {
+            if begin.share > 1 {
+                let loan = self.shared.sharing.borrow(begin.share).await?;
+                return Ok(Box::new(loan) as Box<dyn StoreTransaction>);
+            }
             let run = Run::begin(&self.shared.pool, self.desk()).await?;
             Ok(Box::new(run) as Box<dyn StoreTransaction>)
         })

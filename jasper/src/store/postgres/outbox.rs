@@ -7,7 +7,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use sqlx::postgres::{PgArguments, PgRow};
 
-use super::desk::Desk;
+use super::desk::{Desk, in_time};
 use super::rows::{self, bind_ownerships};
 use super::settlement::{self, rounds};
 use super::sql::statements;
@@ -100,7 +100,7 @@ pub(super) fn coalescer(desk: &Desk) -> Coalescer<Outgoing, Stored> {
     Coalescer::new(SHARED_ROWS, 1, move |rows: Vec<Outgoing>| {
         let desk = desk.clone();
         async move {
-            let stored = rows::insert(&desk.pool, &desk.sql, &rows).await;
+            let stored = in_time(rows::insert(&desk.pool, &desk.sql, &rows)).await;
             stored.map_err(|error| desk.error(error))
         }
         .boxed()
@@ -113,7 +113,7 @@ pub(super) fn settlement_coalescer(desk: &Desk) -> Coalescer<OutgoingSettlement,
     Coalescer::new(SHARED_ROWS, 1, move |settlements: Vec<OutgoingSettlement>| {
         let desk = desk.clone();
         async move {
-            let settled = settle_all(&desk, &settlements).await;
+            let settled = in_time(settle_all(&desk, &settlements)).await;
             settled.map_err(|error| desk.error(error))
         }
         .boxed()

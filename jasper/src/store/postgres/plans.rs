@@ -31,6 +31,8 @@ analyze {dead_letters}";
 /// What reads a whole table, as it is asked to.
 const WHOLE: [&str; 4] = ["counts", "clear_incoming", "clear_outgoing", "clear_dead_letters"];
 
+const PLANS: &str = "the server plans every statement";
+
 #[tokio::test]
 async fn no_statement_scans_a_table() {
     let url = std::env::var("JASPER_TEST_POSTGRES");
@@ -40,13 +42,15 @@ async fn no_statement_scans_a_table() {
     store.admin().prepare().await.unwrap();
     let mut connection = PgConnection::connect(&url).await.unwrap();
     let names = &store.desk().names;
-    connection.execute(sqlx::raw_sql(names.statement(FILL))).await.unwrap();
     connection.execute("set plan_cache_mode = force_generic_plan").await.unwrap();
     let sql = store.sql();
     let mut scans = Vec::new();
-    // On connections whose settings are the users'.
-    for (name, text) in [sql.rows.list(), sql.completion.list()].concat() {
-        scans.extend(scans_of(&mut connection, name, text).await);
+    // On connections whose settings are the users', also where there are no rows yet.
+    for rows in ["select 1", FILL] {
+        connection.execute(sqlx::raw_sql(names.statement(rows))).await.unwrap();
+        for (name, text) in [sql.rows.list(), sql.completion.list()].concat() {
+            scans.extend(scans_of(&mut connection, name, text).await);
+        }
     }
     connection.execute(PLAN_FOR_LARGE_TABLES).await.unwrap();
     for (name, text) in sql.list().into_iter().filter(|(name, _)| !WHOLE.contains(name)) {
@@ -69,14 +73,14 @@ async fn scans_of(connection: &mut PgConnection, name: &str, text: &str) -> Vec<
 /// How the database goes about a statement of which it knows no argument.
 async fn plan(connection: &mut PgConnection, text: &str) -> Vec<String> {
     let prepare = format!("prepare planned as {text}");
-    connection.execute(sqlx::raw_sql(AssertSqlSafe(prepare))).await.unwrap();
+    connection.execute(sqlx::raw_sql(AssertSqlSafe(prepare))).await.expect(PLANS);
     let arguments = (1..).take_while(|n| text.contains(&format!("${n}"))).count();
     let arguments = match arguments {
         0 => String::new(),
         some => format!("({})", vec!["null"; some].join(", ")),
     };
     let explain = sqlx::query_scalar(AssertSqlSafe(format!("explain execute planned{arguments}")));
-    let plan = explain.persistent(false).fetch_all(&mut *connection).await.unwrap();
-    connection.execute("deallocate planned").await.unwrap();
+    let plan = explain.persistent(false).fetch_all(&mut *connection).await.expect(PLANS);
+    connection.execute("deallocate planned").await.expect(PLANS);
     plan
 }

@@ -7,7 +7,7 @@ use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::{PgExecutor, Row, SqlStr};
 
 use super::SHARED_ROWS;
-use super::desk::Desk;
+use super::desk::{Desk, in_time};
 use super::rows::{self, bind, bind_ownerships, storable};
 use super::sql::statements;
 use crate::envelope::time::to_micros;
@@ -99,7 +99,7 @@ pub(super) fn coalescer(desk: &Desk) -> Coalescer<Settlement, Settled> {
     Coalescer::new(SHARED_ROWS, 1, move |settlements: Vec<Settlement>| {
         let desk = desk.clone();
         async move {
-            let settled = settle_all(&desk, &settlements).await;
+            let settled = in_time(settle_all(&desk, &settlements)).await;
             settled.map_err(|error| desk.error(error))
         }
         .boxed()

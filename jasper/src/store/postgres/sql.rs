@@ -60,6 +60,7 @@ impl Names {
             .replace("{outgoing}", &format!("\"{schema}\".jasper_outgoing"))
             .replace("{dead_letters}", &format!("\"{schema}\".jasper_dead_letters"))
             .replace("{nodes}", &format!("\"{schema}\".jasper_nodes"))
+            .replace("{guard}", &format!("\"{schema}\".jasper_guard"))
             .replace("{migrations}", &format!("\"{schema}\".jasper_migrations"))
             .replace("{schema}", &format!("\"{schema}\""))
             .replace("{tell}", &format!("(select pg_notify('{}', ''))", self.channel()))

@@ -7,11 +7,10 @@ use std::task::{Context, Poll};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use sqlx::pool::PoolConnection;
-use sqlx::{PgConnection, PgPool, Postgres, SqlSafeStr, Transaction};
+use sqlx::{Connection, PgConnection, PgPool, Postgres, SqlSafeStr, SqlStr, Transaction};
 
 use super::completion::{self, BEGIN, Written};
-use super::desk::Desk;
+use super::desk::{Desk, in_time};
 use crate::store::{Committed, Completion, Settled, StoreError, StoreTransaction};
 
 /// A transaction that no other run shares.
@@ -25,26 +24,19 @@ impl Run {
     /// # Cancel safety
     /// Dropped, nothing is begun.
     pub(super) async fn begin(pool: &PgPool, desk: &Desk) -> Result<Self, StoreError> {
-        let begun = match pool.acquire().await {
-            Ok(connection) => begin(connection).await,
-            Err(error) => Err(error),
-        };
+        let begun = begin(pool, BEGIN.into_sql_str()).await;
         let transaction = begun.map_err(|error| desk.error(error))?;
         Ok(Self { transaction, desk: desk.clone() })
     }
 
     async fn end(mut self, completion: Completion) -> Result<Committed, StoreError> {
-        let completions = [completion];
         let connection = &mut *self.transaction;
-        match completion::write(connection, &self.desk.sql, &completions).await {
-            Ok(Written::All(mut committed)) => match committed.pop() {
-                Some(committed) if committed.settled == Settled::Done => {
-                    let ended = self.transaction.commit().await;
-                    ended.map(|()| committed).map_err(|error| self.desk.place.commit_error(error))
-                }
-                Some(fenced) => self.undo().await.map(|()| fenced),
-                None => Err(StoreError::Closed),
-            },
+        match in_time(completion::write_one(connection, &self.desk.sql, &completion)).await {
+            Ok(Written::Done(committed)) if committed.settled == Settled::Done => {
+                let ended = in_time(self.transaction.commit()).await;
+                ended.map(|()| committed).map_err(|error| self.desk.place.commit_error(error))
+            }
+            Ok(Written::Done(fenced)) => self.undo().await.map(|()| fenced),
             Ok(Written::Ended) => {
                 self.undo().await?;
                 Err(StoreError::TransactionEnded)
@@ -58,8 +50,12 @@ impl Run {
         }
     }
 
-    async fn undo(self) -> Result<(), StoreError> {
-        self.transaction.rollback().await.map_err(|error| self.desk.error(error))
+    async fn undo(mut self) -> Result<(), StoreError> {
+        let undone = async {
+            drain(&mut self.transaction).await?;
+            self.transaction.rollback().await
+        };
+        in_time(undone).await.map_err(|error| self.desk.error(error))
     }
 }
 
@@ -81,15 +77,25 @@ impl StoreTransaction for Run {
     }
 }
 
-/// Begins the transaction of a run.
+/// Begins the transaction of a run, or of several.
 ///
 /// # Cancel safety
 /// Dropped, the connection comes back without a transaction.
 pub(super) async fn begin(
-    connection: PoolConnection<Postgres>,
+    pool: &PgPool,
+    begin: SqlStr,
 ) -> sqlx::Result<Transaction<'static, Postgres>> {
-    let begun = Transaction::begin(connection, Some(BEGIN.into_sql_str()));
-    Finished(Some(begun)).await
+    let connection = pool.acquire().await?;
+    Finished(Some(Transaction::begin(connection, Some(begin)))).await
+}
+
+/// Waits for the answer of a statement that a handler began and dropped, and forgets it: an error
+/// in it is not one of the next statement.
+pub(super) async fn drain(connection: &mut PgConnection) -> sqlx::Result<()> {
+    match connection.flush().await {
+        Err(sqlx::Error::Database(_of_the_dropped)) => connection.flush().await,
+        other => other,
+    }
 }
 
 /// Goes on to its end also where its caller drops it, in a task of its own.

@@ -28,6 +28,11 @@ pub trait StoreFixture: Send + Sync {
         ready(None)
     }
 
+    /// How many runs may share one of the transactions that the clauses begin.
+    fn share(&self) -> u32 {
+        1
+    }
+
     /// How to write rows as a user does. `None` for a store without connections.
     fn effects(&self) -> Option<&dyn Effects<Self::Store>> {
         None

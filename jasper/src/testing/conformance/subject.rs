@@ -104,7 +104,11 @@ impl<'f, F: StoreFixture> Subject<'f, F> {
     }
 
     pub(super) async fn begin(&self) -> Box<dyn StoreTransaction> {
-        self.store.begin(Begin::of("conformance")).await.expect(ANSWERS)
+        self.store.begin(self.run()).await.expect(ANSWERS)
+    }
+
+    pub(super) fn run(&self) -> Begin {
+        Begin { share: self.fixture.share(), ..Begin::of("conformance") }
     }
 
     pub(super) async fn letters(&self) -> Vec<DeadLetter> {

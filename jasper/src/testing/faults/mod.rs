@@ -36,7 +36,8 @@ pub enum Fault {
 /// | nodes | `join`, `renew`, `expired`, `alive`, `leave`, `forget`, `heard` |
 /// | dead letters | `bury`, `list`, `replay`, `discard` |
 /// | housekeeping | `prepare`, `counts`, `purge`, `clear` |
-/// | outbox | `outbox_store`, `outbox_store_within`, `outbox_claim`, `outbox_settle`, `outbox_release`, `destinations` |
+/// | outbox | `outbox_store`, `outbox_store_within`, `outbox_claim`, `outbox_settle` |
+/// | outbox | `outbox_release`, `destinations` |
 #[derive(Debug, Clone)]
 pub struct Faults {
     seed: u64,

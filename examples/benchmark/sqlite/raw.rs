@@ -8,8 +8,8 @@ use sqlx::{ConnectOptions, Connection, SqliteConnection, query, raw_sql};
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
-use super::Outcome;
-use super::report::percentile;
+use crate::Outcome;
+use crate::report::percentile;
 
 /// About what an order takes as JSON.
 const BODY: &[u8] = &[b'x'; 250];

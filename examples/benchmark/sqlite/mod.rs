@@ -1,0 +1,97 @@
+//! SQLite: one file for each round, with `synchronous=FULL`.
+
+mod ours;
+mod raw;
+
+use std::env;
+use std::path::PathBuf;
+
+use crate::report::{Layout, Report};
+use crate::{Outcome, ROUNDS};
+
+const COMMIT: &str = "one-row commit";
+const ONE_EACH: &str = "(a) same writes, one transaction each";
+const HUNDRED_EACH: &str = "(b) same writes, 100 to a transaction";
+const GROUP_COMMIT: &str = "group-commit loop, 16 senders";
+const ONE_SENDER: &str = "durable handler, 1 sender";
+const SIXTEEN_SENDERS: &str = "durable handler, 16 senders";
+const SEND_ALONE: &str = "send alone, 16 senders";
+const LATENCY_P50: &str = "send to handler, 100/s, p50";
+const LATENCY_P99: &str = "send to handler, 100/s, p99";
+const PLAIN_CALL: &str = "plain call";
+const INVOKE: &str = "invoke";
+
+const LAYOUT: Layout = Layout {
+    conditions: "synchronous=FULL",
+    rates: &[ONE_EACH, HUNDRED_EACH, ONE_SENDER, SIXTEEN_SENDERS, GROUP_COMMIT, SEND_ALONE],
+    times: &[COMMIT, LATENCY_P50, LATENCY_P99],
+    moments: &[PLAIN_CALL, INVOKE],
+    ratios: &[
+        (ONE_SENDER, ONE_EACH, "-"),
+        (SIXTEEN_SENDERS, ONE_EACH, ">= 3"),
+        (SIXTEEN_SENDERS, HUNDRED_EACH, ">= 0.5"),
+        (SEND_ALONE, GROUP_COMMIT, ">= 0.8"),
+        (LATENCY_P50, COMMIT, "<= 2"),
+    ],
+};
+
+pub(crate) async fn measure(messages: usize) -> Outcome<()> {
+    let folder = Folder::new()?;
+    let mut report = Report::default();
+    for round in 0..ROUNDS {
+        eprintln!("round {} of {ROUNDS}", round + 1);
+        raw_loops(&folder, round, messages, &mut report).await?;
+        jasper(&folder, round, messages, &mut report).await?;
+    }
+    report.print(&LAYOUT);
+    let over = (report.median(INVOKE) - report.median(PLAIN_CALL)) * 1e9;
+    println!("  invoke over the plain call: {over:.1} ns, aimed at <= 200");
+    Ok(())
+}
+
+async fn raw_loops(folder: &Folder, round: usize, n: usize, report: &mut Report) -> Outcome<()> {
+    let few = (n / 10).max(50);
+    let raw = raw::Database::create(&folder.file("raw", round)).await?;
+    report.add(COMMIT, raw.commit_latency(few).await?);
+    report.add(ONE_EACH, raw.same_writes(few, 1).await?);
+    report.add(HUNDRED_EACH, raw.same_writes(n, 100).await?);
+    report.add(GROUP_COMMIT, raw.group_commit(n, 16).await?);
+    Ok(())
+}
+
+async fn jasper(folder: &Folder, round: usize, n: usize, report: &mut Report) -> Outcome<()> {
+    let app = ours::start(&folder.file("jasper", round)).await?;
+    report.add(ONE_SENDER, ours::through_handler(&app, (n / 10).max(50), 1).await?);
+    report.add(SIXTEEN_SENDERS, ours::through_handler(&app, n, 16).await?);
+    report.add(SEND_ALONE, ours::send_alone(&app, n, 16).await?);
+    let latency = ours::latency(&app, 500).await?;
+    report.add(LATENCY_P50, latency.0);
+    report.add(LATENCY_P99, latency.1);
+    report.add(PLAIN_CALL, ours::plain_calls(200_000).await);
+    report.add(INVOKE, ours::invocations(&app, 200_000).await?);
+    app.stop().await?;
+    Ok(())
+}
+
+/// A folder of this run, removed at the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Outcome<Self> {
+        let path = env::current_dir()?.join(format!("benchmark-{}.tmp", std::process::id()));
+        std::fs::create_dir(&path)?;
+        Ok(Self(path))
+    }
+
+    fn file(&self, name: &str, round: usize) -> PathBuf {
+        self.0.join(format!("{name}-{round}.db"))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.0) {
+            eprintln!("{} was not removed: {error}", self.0.display());
+        }
+    }
+}

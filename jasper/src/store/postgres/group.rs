@@ -1,0 +1,189 @@
+//! The runs that share one transaction, and so one commit.
+
+use sqlx::{Executor, Postgres, Transaction};
+use tokio::sync::oneshot;
+
+use super::completion::{self, Written};
+use super::desk::{Desk, in_time};
+use super::loan::{Loan, Member, Outcome, Returned};
+use super::sharing::Sharing;
+use super::transaction::drain;
+use crate::store::{Committed, Completion, Settled, StoreError};
+
+/// Ends what a run did, and begins the next, in one trip.
+const NEXT_MEMBER: &str = "release savepoint jasper_member; savepoint jasper_member";
+
+/// Undoes what a run did, and stands where the next begins.
+const UNDO_MEMBER: &str = "rollback to savepoint jasper_member";
+
+/// One open transaction. Nobody is answered before it is committed.
+pub(super) struct Group {
+    transaction: Transaction<'static, Postgres>,
+    members: Vec<Member>,
+    desk: Desk,
+    sharing: Sharing,
+}
+
+impl Group {
+    pub(super) fn new(
+        transaction: Transaction<'static, Postgres>,
+        desk: Desk,
+        sharing: Sharing,
+    ) -> Self {
+        Self { transaction, members: Vec::new(), desk, sharing }
+    }
+
+    /// Lends the transaction to a run, for as long as that takes. `None`: it is lost, and all are
+    /// told.
+    pub(super) async fn lend(
+        self,
+        reply: oneshot::Sender<Result<Loan, StoreError>>,
+    ) -> Option<Self> {
+        let Self { transaction, members, desk, sharing } = self;
+        let (loan, back) = Loan::new(transaction);
+        // A loan that nobody takes any more is dropped here, and comes back like any other.
+        drop(reply.send(Ok(loan)));
+        match back.await {
+            Ok(Returned { transaction, outcome }) => {
+                Self { transaction, members, desk, sharing }.take_back(outcome).await
+            }
+            // Only a runtime that ends drops a loan without giving it back.
+            Err(_gone) => {
+                drop(members);
+                None
+            }
+        }
+    }
+
+    /// Ends a run as its handler wishes.
+    async fn take_back(mut self, outcome: Outcome) -> Option<Self> {
+        match outcome {
+            Outcome::Commit(member) => self.keep(member).await,
+            Outcome::Dropped => match self.undo_member().await {
+                Ok(()) => Some(self),
+                Err(error) => self.lost(error),
+            },
+            Outcome::Rollback(reply) => match self.undo_member().await {
+                Ok(()) => {
+                    drop(reply.send(Ok(())));
+                    Some(self)
+                }
+                Err(error) => {
+                    // Undone it is, also where the whole transaction is: that was its own doing.
+                    drop(reply.send(Ok(())));
+                    self.lost(error)
+                }
+            },
+        }
+    }
+
+    /// Lets what a run did stand, and begins the next.
+    async fn keep(mut self, member: Member) -> Option<Self> {
+        match in_time(self.transaction.execute(NEXT_MEMBER)).await {
+            Ok(_done) => {
+                self.members.push(member);
+                Some(self)
+            }
+            Err(error) => match self.undo_member().await {
+                Ok(()) => {
+                    let error = self.desk.place.completion_error(error);
+                    drop(member.reply.send(Err(error)));
+                    Some(self)
+                }
+                Err(gone) => {
+                    let error = match self.desk.place.ended_by_handler(&gone) {
+                        true => StoreError::TransactionEnded,
+                        false => self.desk.error(error),
+                    };
+                    drop(member.reply.send(Err(error)));
+                    self.lost(gone)
+                }
+            },
+        }
+    }
+
+    async fn undo_member(&mut self) -> sqlx::Result<()> {
+        in_time(drain(&mut self.transaction)).await?;
+        in_time(self.transaction.execute(UNDO_MEMBER)).await.map(|_done| ())
+    }
+}
+
+impl Group {
+    /// Writes all completions, commits and answers.
+    pub(super) async fn end(mut self) {
+        if self.members.is_empty() {
+            // What nobody keeps is undone by the database too, if this fails.
+            drop(in_time(self.transaction.rollback()).await);
+            return;
+        }
+        let members = std::mem::take(&mut self.members).into_iter();
+        let (completions, replies): (Vec<Completion>, Replies) =
+            members.map(|member| (member.completion, member.reply)).unzip();
+        let connection = &mut *self.transaction;
+        let written = completion::write_group(connection, &self.desk.sql, &completions);
+        match in_time(written).await {
+            Ok(Written::Done(all)) if all.iter().all(|one| one.settled == Settled::Done) => {
+                match in_time(self.transaction.commit()).await {
+                    Ok(()) => answer(replies, all.into_iter().map(Ok)),
+                    Err(error) => {
+                        let error = self.desk.place.commit_error(error);
+                        refuse(replies, error, &self.desk, &self.sharing);
+                    }
+                }
+            }
+            Ok(Written::Done(all)) => {
+                drop(in_time(self.transaction.rollback()).await);
+                let spoiled = self.desk.place.spoiled("the message of another run was taken over");
+                let each = all.into_iter().map(|one| match one.settled {
+                    Settled::Fenced => Ok(one),
+                    Settled::Done => Err(spoiled.clone()),
+                });
+                answer(replies, each);
+            }
+            Ok(Written::Ended) => {
+                drop(in_time(self.transaction.rollback()).await);
+                refuse(replies, StoreError::TransactionEnded, &self.desk, &self.sharing);
+            }
+            Err(error) => {
+                drop(in_time(self.transaction.rollback()).await);
+                let error = self.desk.place.completion_error(error);
+                refuse(replies, error, &self.desk, &self.sharing);
+            }
+        }
+    }
+
+    /// Tells all whose work is undone with the transaction.
+    fn lost(self, error: sqlx::Error) -> Option<Self> {
+        let error = match self.desk.place.ended_by_handler(&error) {
+            true => self.desk.place.spoiled("another handler ended it by a statement of its own"),
+            false => self.desk.error(error),
+        };
+        tracing::warn!(%error, members = self.members.len(), "a shared transaction was undone");
+        let each = self.members.iter().map(|_member| Err(error.clone())).collect::<Vec<_>>();
+        answer(self.members.into_iter().map(|member| member.reply).collect(), each);
+        None
+    }
+}
+
+type Replies = Vec<oneshot::Sender<Result<Committed, StoreError>>>;
+
+fn answer(replies: Replies, answers: impl IntoIterator<Item = Result<Committed, StoreError>>) {
+    for (reply, answer) in replies.into_iter().zip(answers) {
+        // A caller that no longer waits has been told by its own deadline.
+        drop(reply.send(answer));
+    }
+}
+
+/// Tells all that nothing is committed. Where one of several is at fault and nobody can say which,
+/// each runs again, alone.
+fn refuse(replies: Replies, error: StoreError, desk: &Desk, sharing: &Sharing) {
+    let error = match replies.len() > 1 && !error.is_transient() {
+        true => {
+            sharing.set_apart(replies.len());
+            desk.place.spoiled(&error.to_string())
+        }
+        false => error,
+    };
+    let each: Vec<_> = replies.iter().map(|_reply| Err(error.clone())).collect();
+    answer(replies, each);
+}

@@ -1,0 +1,142 @@
+//! The runs that wait for a transaction that they share with others.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use sqlx::{PgPool, SqlStr};
+use tokio::sync::oneshot;
+
+use super::completion::begin_group;
+use super::desk::Desk;
+use super::group::Group;
+use super::loan::Loan;
+use super::transaction::begin;
+use crate::store::StoreError;
+
+/// How many shared transactions may be open at once. Each has a connection.
+const GROUPS: usize = 4;
+
+/// After this long a transaction takes no more runs, so that the first does not wait for ever for
+/// its answer.
+const LENGTH: Duration = Duration::from_millis(25);
+
+/// Where runs wait for their turn. Whoever waits when a run ends is the next in its transaction.
+#[derive(Clone)]
+pub(super) struct Sharing {
+    line: Arc<Mutex<Line>>,
+    pool: PgPool,
+    desk: Desk,
+    begin: SqlStr,
+}
+
+#[derive(Default)]
+struct Line {
+    waiting: VecDeque<Borrower>,
+    groups: usize,
+    /// How many of the next runs are to share with none: among them is one that the database
+    /// refuses to commit.
+    alone: usize,
+}
+
+/// A run that waits.
+struct Borrower {
+    share: u32,
+    reply: oneshot::Sender<Result<Loan, StoreError>>,
+}
+
+impl Sharing {
+    pub(super) fn new(pool: PgPool, desk: Desk) -> Self {
+        let begin = begin_group(&desk.names);
+        Self { line: Arc::default(), pool, desk, begin }
+    }
+
+    /// Waits for the turn of a run that at most so many share their transaction with.
+    ///
+    /// # Cancel safety
+    /// Dropped, the turn goes to the next.
+    pub(super) async fn borrow(&self, share: u32) -> Result<Loan, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        if self.enter(Borrower { share, reply }) {
+            let sharing = self.clone();
+            tokio::spawn(async move { sharing.serve_all().await });
+        }
+        answer.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// The next `runs` runs share with none, so that the one at fault fails alone.
+    pub(super) fn set_apart(&self, runs: usize) {
+        let mut line = self.line();
+        line.alone = line.alone.max(runs);
+    }
+
+    fn line(&self) -> MutexGuard<'_, Line> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// `true`: the caller is to start a task that serves.
+    fn enter(&self, borrower: Borrower) -> bool {
+        let mut line = self.line();
+        line.waiting.push_back(borrower);
+        let starts = line.groups < GROUPS;
+        line.groups += usize::from(starts);
+        starts
+    }
+
+    /// The first run of a group, and how many runs that may have. `None`: nobody waits, and the
+    /// task that asked ends.
+    fn first(&self) -> Option<(Borrower, u32)> {
+        let mut line = self.line();
+        let Some(first) = line.next() else {
+            line.groups -= 1;
+            return None;
+        };
+        let most = if line.alone > 0 { 1 } else { first.share };
+        line.alone = line.alone.saturating_sub(1);
+        Some((first, most))
+    }
+
+    /// Serves until nobody waits.
+    async fn serve_all(&self) {
+        while let Some((first, most)) = self.first() {
+            match begin(&self.pool, self.begin.clone()).await {
+                Ok(transaction) => {
+                    let group = Group::new(transaction, self.desk.clone(), self.clone());
+                    self.serve(group, first, most).await;
+                }
+                Err(error) => drop(first.reply.send(Err(self.desk.error(error)))),
+            }
+        }
+    }
+
+    /// Serves one group.
+    async fn serve(&self, mut group: Group, first: Borrower, most: u32) {
+        let began = Instant::now();
+        let mut next = Some(first);
+        let mut runs = 0;
+        while let Some(Borrower { reply, .. }) = next {
+            group = match group.lend(reply).await {
+                Some(group) => group,
+                None => return,
+            };
+            runs += 1;
+            let has_room = runs < most && began.elapsed() < LENGTH;
+            next = if has_room { self.line().next() } else { None };
+        }
+        group.end().await;
+    }
+}
+
+impl Line {
+    /// The next run that somebody still waits for.
+    fn next(&mut self) -> Option<Borrower> {
+        std::iter::from_fn(|| self.waiting.pop_front()).find(|next| !next.reply.is_closed())
+    }
+}
+
+impl fmt::Debug for Sharing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sharing").finish_non_exhaustive()
+    }
+}

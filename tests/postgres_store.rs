@@ -1,0 +1,195 @@
+//! What is only PostgreSQL's: schemas, word of new rows, and connections that are lost.
+
+#[path = "postgres_schema.rs"]
+mod postgres_schema;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use jasper::envelope::{Address, Envelope};
+use jasper::message::MessageType;
+use jasper::store::postgres::PostgresStore;
+use jasper::store::{Counts, Incoming, MessageStore, Owner, Placement, StoreError, Stored};
+use sqlx::postgres::PgPoolOptions;
+use tests::proxy::Proxy;
+use tests::servers::postgres_url;
+
+use postgres_schema::Schema;
+
+/// Long enough for a server that has much to do, short enough to fail.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+#[tokio::test]
+async fn a_schema_that_is_no_name_is_refused() {
+    for schema in ["", "1", "a b", "a\"; drop schema public; --", &"a".repeat(49)] {
+        let refused = PostgresStore::builder().schema(schema).connect(&postgres_url()).await;
+        assert!(matches!(refused, Err(StoreError::BadName { .. })), "{schema}");
+    }
+}
+
+#[tokio::test]
+async fn a_password_is_never_shown() {
+    let url = "postgres://me:secret@127.0.0.1:1/shop";
+    let error = PostgresStore::connect(url).await.unwrap_err();
+    assert!(matches!(&error, StoreError::Unreachable { place, .. } if place == "127.0.0.1:1/shop"));
+    let refused = PostgresStore::connect("postgres://me:secret@host:port/shop").await.unwrap_err();
+    let (store, _schema) = Schema::open().await;
+    for shown in [format!("{error} {error:?}"), format!("{refused}"), format!("{store:?}")] {
+        assert!(!shown.contains("secret") && !shown.contains("postgres@"), "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn two_schemas_in_one_database_do_not_meet() {
+    let (first, _schema) = Schema::open().await;
+    let (second, _schema) = Schema::open().await;
+    assert_eq!(first.inbox().store(vec![unowned()]).await.unwrap(), [Stored::New]);
+    assert_eq!(first.admin().counts().await.unwrap().incoming, 1);
+    assert_eq!(second.admin().counts().await.unwrap(), Counts::default());
+}
+
+#[tokio::test]
+async fn several_processes_prepare_at_once() {
+    let schema = Schema::new();
+    let stores = join_all((0..8).map(|_| schema.connect())).await;
+    let prepared = join_all(stores.iter().map(|store| store.admin().prepare())).await;
+    for prepared in prepared {
+        prepared.unwrap();
+    }
+    assert_eq!(stores[0].inbox().store(vec![unowned()]).await.unwrap(), [Stored::New]);
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused() {
+    let (store, _schema) = Schema::open().await;
+    let newer = "update jasper_migrations set version = 9999 where version = 1";
+    sqlx::query(newer).execute(store.pool()).await.unwrap();
+    let refused = store.admin().prepare().await;
+    assert!(matches!(refused, Err(StoreError::NewerSchema { found: 9999, .. })), "{refused:?}");
+}
+
+#[tokio::test]
+async fn handlers_may_run_on_a_pool_that_is_there_already() {
+    let pool = PgPoolOptions::new().max_connections(1).connect(&postgres_url()).await.unwrap();
+    let schema = Schema::new();
+    let store = PostgresStore::builder().schema(&schema.name).of_pool(pool.clone()).await.unwrap();
+    store.admin().prepare().await.unwrap();
+    // The store has connections of its own for what it does beside handlers.
+    let _held = pool.acquire().await.unwrap();
+    assert_eq!(store.inbox().store(vec![unowned()]).await.unwrap(), [Stored::New]);
+    let node = store.nodes().join("node", PATIENCE, &[]).await.unwrap();
+    assert!(store.nodes().renew(node.owner, PATIENCE).await.unwrap());
+}
+
+#[tokio::test]
+async fn text_that_postgresql_cannot_hold_is_stored_all_the_same() {
+    let (store, _schema) = Schema::open().await;
+    let mut row = unowned();
+    row.envelope.correlation_id = Some("a\0b".to_owned());
+    let sent = row.envelope.clone();
+    assert_eq!(store.inbox().store(vec![row]).await.unwrap(), [Stored::New]);
+    let found = store.inbox().look().await.unwrap();
+    let request =
+        jasper::store::ClaimRequest { owner: Owner::new(1), subscriptions: found.now, limit: 1 };
+    let claimed = store.inbox().claim(request).await.unwrap().remove(0);
+    assert_eq!(claimed.envelope.unwrap().correlation_id, sent.correlation_id);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn word_comes_when_a_transaction_of_the_users_own_commits() {
+    let (store, _schema) = Schema::open().await;
+    hear_the_first(&store).await;
+    let mut transaction = store.pool().begin().await.unwrap();
+    let connection: &mut sqlx::PgConnection = &mut transaction;
+    store.inbox().store_within(connection, vec![unowned()]).await.unwrap();
+    assert!(!hears_soon(&store).await, "nothing is committed");
+    transaction.commit().await.unwrap();
+    hear(&store).await;
+    assert!(!hears_soon(&store).await, "word is given once");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn word_is_given_of_what_others_may_claim_and_of_nothing_else() {
+    let (store, schema) = Schema::open().await;
+    let other = schema.connect().await;
+    hear_the_first(&store).await;
+    let owned = |owner| Incoming { placement: Placement::Owned(owner), ..unowned() };
+    let owner = other.nodes().join("other", PATIENCE, &[]).await.unwrap().owner;
+    other.inbox().store(vec![owned(owner)]).await.unwrap();
+    assert!(!hears_soon(&store).await, "an owned row is nobody else's");
+    other.inbox().store(vec![unowned()]).await.unwrap();
+    hear(&store).await;
+    assert_eq!(other.inbox().release(owner, 10).await.unwrap(), 1);
+    hear(&store).await;
+    assert_eq!(other.inbox().release(owner, 10).await.unwrap(), 0);
+    assert!(!hears_soon(&store).await, "nothing was released");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn word_comes_once_a_connection_that_was_lost_is_back() {
+    let proxy = Proxy::in_front_of(&postgres_url()).await;
+    let (_direct, schema) = Schema::open().await;
+    let store = schema.connect_to(&proxy.url(&postgres_url())).await;
+    hear_the_first(&store).await;
+    proxy.cut_all();
+    hear(&store).await;
+    while hears_soon(&store).await {}
+    store_at_last(&store).await;
+    hear(&store).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_whose_connections_are_cut_goes_on() {
+    let proxy = Proxy::in_front_of(&postgres_url()).await;
+    let (direct, schema) = Schema::open().await;
+    let store = schema.connect_to(&proxy.url(&postgres_url())).await;
+    for round in 1..4 {
+        store_at_last(&store).await;
+        proxy.cut_all();
+        assert!(direct.admin().counts().await.unwrap().incoming >= round);
+    }
+    store_at_last(&store).await;
+    let node = store.nodes().join("node", PATIENCE, &[]).await;
+    if let Err(error) = node {
+        assert!(error.is_transient(), "{error}");
+    }
+}
+
+/// Stores a row, again where the store says that this may help.
+async fn store_at_last(store: &PostgresStore) {
+    loop {
+        match store.inbox().store(vec![unowned()]).await {
+            Ok(stored) => return assert_eq!(stored, [Stored::New]),
+            Err(error) => assert!(error.is_transient(), "{error}"),
+        }
+    }
+}
+
+/// The first word says that somebody listens now.
+async fn hear_the_first(store: &PostgresStore) {
+    hear(store).await;
+}
+
+async fn hear(store: &PostgresStore) {
+    let heard = tokio::time::timeout(PATIENCE, store.nodes().heard()).await;
+    heard.expect("word comes").unwrap();
+}
+
+async fn hears_soon(store: &PostgresStore) -> bool {
+    // Real time: that nothing comes can only be seen by waiting.
+    tokio::time::timeout(Duration::from_millis(200), store.nodes().heard()).await.is_ok()
+}
+
+fn unowned() -> Incoming {
+    Incoming {
+        envelope: Envelope::new(
+            MessageType::new("store.message", 1),
+            "application/json",
+            Bytes::from_static(b"{}"),
+            Address::local("store", "handler"),
+        ),
+        placement: Placement::Unowned,
+        keep: None,
+    }
+}
