@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::{Notify, watch};
@@ -48,12 +49,20 @@ pub(crate) struct Core {
     pub(crate) held: Arc<Held>,
     /// Wakes the looker: rows may soon be visible that a foreign transaction wrote.
     pub(crate) looker: Notify,
+    /// Whether a call of the store has failed since the last one that told that it is well.
+    is_failing: AtomicBool,
+    /// Wakes those who wait for the store to be well again.
+    well: Notify,
     owner: AtomicI64,
 }
 
 /// The first wait after a failed call of the store; each further one doubles.
 const FIRST_BACKOFF: Duration = Duration::from_millis(50);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
+
+/// The calls of which one that succeeds tells that the store is well: those that write, as reading
+/// may go well on a full disk, and the look of the pager, which is seldom where there is no work.
+const SIGNS_OF_LIFE: [&str; 6] = ["store", "claim", "settle", "commit", "renew", "look"];
 
 impl Core {
     #[expect(clippy::too_many_arguments, reason = "called once, by the builder")]
@@ -85,6 +94,8 @@ impl Core {
             trust,
             held: Arc::default(),
             looker: Notify::new(),
+            is_failing: AtomicBool::new(false),
+            well: Notify::new(),
             owner: AtomicI64::new(owner.map_or(0, Owner::number)),
         }
     }
@@ -111,6 +122,10 @@ impl Core {
             metrics::counter!(telemetry::STORE_ERRORS, "op" => operation).increment(1);
             // It may have been carried out all the same.
             self.held.doubt_until(Instant::now() + self.settings.lease);
+            self.is_failing.store(true, Ordering::Release);
+        } else if self.is_failing.load(Ordering::Acquire) && SIGNS_OF_LIFE.contains(&operation) {
+            self.is_failing.store(false, Ordering::Release);
+            self.well.notify_waiters();
         }
         result
     }
@@ -219,7 +234,8 @@ impl Backoff {
         Self(FIRST_BACKOFF)
     }
 
-    /// Waits before the next try. `None`: the application ends, and there is none.
+    /// Waits before the next try, until a call of somebody else tells that the store is well, if
+    /// that is sooner. `None`: the application ends, and there is none.
     pub(crate) async fn wait(
         &mut self,
         core: &Core,
@@ -227,8 +243,16 @@ impl Backoff {
         error: &StoreError,
     ) -> Option<()> {
         tracing::warn!(operation, %error, retry_in = ?self.0, "the store failed; nothing is lost");
-        let ended = core.ending.run_until_cancelled(tokio::time::sleep(self.0));
-        ended.await?;
+        let mut well = pin!(core.well.notified());
+        well.as_mut().enable();
+        let pause = async {
+            tokio::time::sleep(FIRST_BACKOFF).await;
+            tokio::select! {
+                () = tokio::time::sleep(self.0 - FIRST_BACKOFF) => {}
+                () = well => {}
+            }
+        };
+        core.ending.run_until_cancelled(pause).await?;
         self.0 = (self.0 * 2).min(LONGEST_BACKOFF);
         Some(())
     }
