@@ -1,0 +1,1 @@
+//! Every statement that looks for rows finds them through an index.
