@@ -1,12 +1,15 @@
 //! The MySQL store keeps every clause, on MariaDB.
 
+mod mariadb_database;
+
 use std::any::Any;
 
 use jasper::store::MessageStore;
 use jasper::store::mysql::MysqlStore;
 use jasper::testing::conformance::{Effects, OwnTransaction, StoreFixture};
 use sqlx::{MySql, MySqlConnection, Transaction};
-use tests::mariadb::Database;
+
+use mariadb_database::Database;
 
 type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 

@@ -332,3 +332,42 @@ async fn a_key_makes_repeats_one_message_and_needs_a_store() {
     assert!(matches!(refused, Err(SendError::NeedsStore { .. })));
     app.stop().await.unwrap();
 }
+
+#[derive(Clone, Default)]
+struct Tally(Arc<AtomicUsize>);
+
+#[derive(Command, Serialize, Deserialize)]
+struct Count;
+
+#[handler(queue = "counted")]
+async fn count(_cmd: Count, tally: State<Tally>) {
+    tally.0.0.fetch_add(1, Ordering::SeqCst);
+}
+
+#[derive(Command, Serialize, Deserialize)]
+struct CountStored;
+
+#[handler]
+#[durable]
+async fn count_stored(_cmd: CountStored, tally: State<Tally>) {
+    tally.0.0.fetch_add(1, Ordering::SeqCst);
+}
+
+#[tokio::test]
+async fn many_commands_are_sent_in_one_call_whether_stored_or_not() {
+    let tally = Tally::default();
+    let app = Jasper::builder().store(MemoryStore::new()).state(tally.clone());
+    // Less room than messages: those that are not stored have to wait for it.
+    let app = app.queue("counted", QueueOptions::new().capacity(3));
+    let app = app.handler::<count>().handler::<count_stored>().start().await.unwrap();
+    assert_eq!(app.bus().send_all((0..50).map(|_| Count)).await.unwrap(), 50);
+    assert_eq!(app.bus().send_all((0..2_500).map(|_| CountStored)).await.unwrap(), 2_500);
+    assert_eq!(app.bus().send_all([] as [Count; 0]).await.unwrap(), 0);
+    app.until_idle().await.unwrap();
+    assert_eq!(tally.0.load(Ordering::SeqCst), 2_550);
+    let bus = app.bus().clone();
+    app.stop().await.unwrap();
+    let refused = bus.send_all([Count, Count]).await.unwrap_err();
+    assert_eq!(refused.accepted, 0);
+    assert!(matches!(refused.source, SendError::Stopping));
+}

@@ -11,6 +11,7 @@ use jasper::store::memory::MemoryStore;
 use jasper::store::sqlite::SqliteStore;
 use jasper::store::{
     ClaimRequest, Incoming, MessageStore, Owner, Placement, Settlement, StoreError, Stored,
+    Subscription,
 };
 use sqlx::sqlite::SqliteConnectOptions;
 use tempfile::TempDir;
@@ -273,5 +274,8 @@ fn unowned(payload: usize) -> Incoming {
 }
 
 fn all(owner: Owner, limit: usize) -> ClaimRequest {
-    ClaimRequest { owner, subscriptions: Vec::new(), except: true, limit }
+    let message_type = "files.message@1".to_owned();
+    let destination = Address::local("files", "handler");
+    let subscriptions = vec![Subscription { destination, message_type }];
+    ClaimRequest { owner, subscriptions, limit }
 }

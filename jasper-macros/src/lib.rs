@@ -109,6 +109,11 @@ pub fn handler(args: TokenStream, item: TokenStream) -> TokenStream {
 /// What the handler writes through its connection, the messages that it returns and the mark that
 /// its message is handled are committed together, or not at all. It may take the connection of its
 /// store as `&mut`.
+///
+/// * `share`: how many runs of the handler may share one transaction, each in a savepoint of its
+///   own: `#[durable(share = 50)]`. One commit then serves many messages, at the price that runs
+///   wait for each other, and hold what they have locked for as long. Without it: 1. Stores that
+///   always share, such as SQLite, or never do, pay no heed to it.
 #[proc_macro_attribute]
 pub fn durable(args: TokenStream, item: TokenStream) -> TokenStream {
     finish("durable", handler::durable(args.into(), item.into()))

@@ -113,7 +113,7 @@ pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use error::{Error, InvokeError, Problem, SendError, StartupProblems};
+pub use error::{Error, InvokeError, Problem, SendAllError, SendError, StartupProblems};
 pub use runtime::{Bus, Jasper, QueueOptions};
 
 #[cfg(feature = "macros")]

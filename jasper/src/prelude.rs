@@ -9,6 +9,8 @@ pub use crate::handler::{
 pub use crate::runtime::{Bus, Jasper, QueueOptions};
 #[cfg(feature = "mysql")]
 pub use crate::store::mysql::MysqlStore;
+#[cfg(feature = "postgres")]
+pub use crate::store::postgres::PostgresStore;
 #[cfg(feature = "sqlite")]
 pub use crate::store::sqlite::SqliteStore;
 #[cfg(feature = "macros")]

@@ -8,8 +8,9 @@
 -- `scheduled` waits for its time, owned by nobody
 -- `handled`   is kept without a body, so that a repeat is recognised
 --
--- `turn` is the time by which rows of one state are taken: claimed by `sent_at` or `due_at`, purged
--- by `keep_until`. With it one index serves every recovery, and a message costs two entries.
+-- One index serves every recovery, so that a message costs two entries. For that, what rows of one
+-- state are taken by stands in columns of its own: `turn` is the time of its turn, and where
+-- anybody may claim it, `waits_at` and `waits_as` are what it is claimed by.
 create table if not exists `{prefix}jasper_incoming` (
     id binary(16) not null,
     destination varchar(255) not null,
@@ -17,7 +18,7 @@ create table if not exists `{prefix}jasper_incoming` (
     owner bigint not null,
     attempts bigint not null,
     due_at bigint,
-    message_type mediumtext not null,
+    message_type varchar(255) not null,
     body longblob,
     group_id mediumtext,
     tenant_id mediumtext,
@@ -25,11 +26,17 @@ create table if not exists `{prefix}jasper_incoming` (
     sent_at bigint not null,
     keep_for bigint,
     keep_until bigint,
+    waits_at varchar(255) generated always as (
+        case when owner = 0 and status = 'incoming' then destination else '' end
+    ) stored,
+    waits_as varchar(255) generated always as (
+        case when owner = 0 and status = 'incoming' then message_type else '' end
+    ) stored,
     turn bigint generated always as (
         case status when 'scheduled' then due_at when 'handled' then keep_until else sent_at end
     ) stored,
     primary key (id, destination),
-    key turns (owner, status, turn),
+    key turns (owner, status, waits_at, waits_as, turn),
     check (owner >= 0),
     check (attempts >= 0),
     check (status = 'incoming' or owner = 0),
@@ -44,7 +51,7 @@ create table if not exists `{prefix}jasper_outgoing` (
     owner bigint not null,
     attempts bigint not null,
     deliver_by bigint,
-    message_type mediumtext not null,
+    message_type varchar(255) not null,
     body longblob not null,
     group_id mediumtext,
     tenant_id mediumtext,
@@ -61,7 +68,7 @@ create table if not exists `{prefix}jasper_dead_letters` (
     id binary(16) not null,
     destination varchar(255) not null,
     reason varchar(32) not null,
-    message_type mediumtext not null,
+    message_type varchar(255) not null,
     error_type mediumtext not null,
     error_message mediumtext not null,
     attempts bigint not null,

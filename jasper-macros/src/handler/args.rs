@@ -21,12 +21,20 @@ pub(super) struct Args {
     pub(super) attempts_key: Option<Ident>,
 }
 
+/// What `#[durable(…)]` says.
+#[derive(Debug, Default)]
+pub(super) struct DurableArgs {
+    pub(super) share: Option<u32>,
+    /// The key `share` itself.
+    pub(super) share_key: Option<Ident>,
+}
+
 const HANDLER: Attribute = Attribute {
     name: "#[handler]",
     keys: &["queue", "concurrency", "attempts", "delays", "timeout"],
 };
 
-const DURABLE: Attribute = Attribute { name: "#[durable]", keys: &[] };
+const DURABLE: Attribute = Attribute { name: "#[durable]", keys: &["share"] };
 
 impl Args {
     /// Reads what stands in the parentheses of `#[handler(…)]`.
@@ -48,7 +56,16 @@ impl Args {
     }
 }
 
-/// Reads what stands in the parentheses of `#[durable(…)]`: nothing yet.
-pub(super) fn read_durable(tokens: TokenStream, diagnostics: &mut Diagnostics) {
-    DURABLE.read(tokens, &mut Vec::new(), diagnostics, |_, _| Ok(()));
+impl DurableArgs {
+    /// Reads what stands in the parentheses of `#[durable(…)]`.
+    pub(super) fn read(tokens: TokenStream, diagnostics: &mut Diagnostics) -> Self {
+        let mut args = Self::default();
+        let mut seen = Vec::new();
+        DURABLE.read(tokens, &mut seen, diagnostics, |key, input| {
+            args.share = Some(value::count(key, input)?);
+            Ok(())
+        });
+        args.share_key = seen.pop();
+        args
+    }
 }

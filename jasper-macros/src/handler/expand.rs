@@ -166,7 +166,7 @@ fn registration(model: &Model<'_>, subject: &TokenStream) -> TokenStream {
     let private = private(place);
     let name = model.name();
     let queue = model.args.queue.as_ref().map_or_else(|| name.clone(), LitStr::value);
-    let durable = model.durable;
+    let durable = model.durable.is_some();
     let some = |value: TokenStream| quote_spanned!(place=> ::core::option::Option::Some(#value));
     let none = || quote_spanned!(place=> ::core::option::Option::None);
     let args = &model.args;
@@ -176,6 +176,8 @@ fn registration(model: &Model<'_>, subject: &TokenStream) -> TokenStream {
         let delays = delays.iter().map(|delay| expand_duration(place, *delay));
         some(quote_spanned!(place=> &[#(#delays),*]))
     });
+    let share = model.durable.as_ref().and_then(|durable| durable.share);
+    let share = share.map_or_else(none, |it| some(quote!(#it)));
     let timeout = args.timeout.map_or_else(none, |it| some(expand_duration(place, it)));
     let connection = model.connection().map_or_else(none, |connection| {
         let connection = proven(place, &connection.to_token_stream(), CONNECTION);
@@ -195,6 +197,7 @@ fn registration(model: &Model<'_>, subject: &TokenStream) -> TokenStream {
             delays: #delays,
             timeout: #timeout,
             durable: #durable,
+            share: #share,
             connection: #connection,
             requirements: &[#(#requirements),*],
             run: #private::run::<Self>,

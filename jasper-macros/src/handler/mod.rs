@@ -12,7 +12,7 @@ use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote};
 use syn::Meta;
 
-use self::args::Args;
+use self::args::{Args, DurableArgs};
 use self::model::Model;
 use crate::diagnostics::Diagnostics;
 use crate::signature::Function;
@@ -25,11 +25,11 @@ pub(crate) fn handler(args: TokenStream, item: TokenStream) -> TokenStream {
     };
     let mut diagnostics = Diagnostics::default();
     let args = Args::read(args, &mut diagnostics);
-    let durable = function.take_attribute("durable");
-    if let Some(durable) = &durable {
-        args::read_durable(attribute_args(durable, &mut diagnostics), &mut diagnostics);
-    }
-    expand(&function, args, durable.is_some(), diagnostics)
+    let durable = function.take_attribute("durable").map(|durable| {
+        let tokens = attribute_args(&durable, &mut diagnostics);
+        DurableArgs::read(tokens, &mut diagnostics)
+    });
+    expand(&function, args, durable, diagnostics)
 }
 
 /// Expands `#[durable]`, and the `#[handler]` after it.
@@ -39,7 +39,7 @@ pub(crate) fn durable(args: TokenStream, item: TokenStream) -> TokenStream {
         Err(_) => return not_a_function("#[durable]", &item),
     };
     let mut diagnostics = Diagnostics::default();
-    args::read_durable(args, &mut diagnostics);
+    let durable = DurableArgs::read(args, &mut diagnostics);
     let Some(handler) = function.take_attribute("handler") else {
         diagnostics.at_span(
             Span::call_site(),
@@ -49,13 +49,13 @@ pub(crate) fn durable(args: TokenStream, item: TokenStream) -> TokenStream {
         return quote!(#errors #function);
     };
     let args = Args::read(attribute_args(&handler, &mut diagnostics), &mut diagnostics);
-    expand(&function, args, true, diagnostics)
+    expand(&function, args, Some(durable), diagnostics)
 }
 
 fn expand(
     function: &Function,
     args: Args,
-    durable: bool,
+    durable: Option<DurableArgs>,
     mut diagnostics: Diagnostics,
 ) -> TokenStream {
     let model = Model::new(function, args, durable);

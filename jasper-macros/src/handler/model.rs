@@ -4,7 +4,7 @@ use proc_macro2::{Ident, Span};
 use syn::ext::IdentExt;
 use syn::{Attribute, FnArg, Receiver, ReturnType, Signature, Type, TypeReference};
 
-use super::args::Args;
+use super::args::{Args, DurableArgs};
 use crate::signature::Function;
 
 /// One handler.
@@ -20,7 +20,8 @@ pub(super) struct Model<'a> {
     pub(super) message: Option<&'a Type>,
     /// The arguments after the message.
     pub(super) arguments: Vec<Argument<'a>>,
-    pub(super) durable: bool,
+    /// What `#[durable]` says, where it is there.
+    pub(super) durable: Option<DurableArgs>,
     pub(super) args: Args,
 }
 
@@ -37,7 +38,7 @@ pub(super) enum Argument<'a> {
 
 impl<'a> Model<'a> {
     /// The model of `function`, given what its attributes say.
-    pub(super) fn new(function: &'a Function, args: Args, durable: bool) -> Self {
+    pub(super) fn new(function: &'a Function, args: Args, durable: Option<DurableArgs>) -> Self {
         let signature = &function.signature;
         let mut types = signature.inputs.iter().filter_map(|input| match input {
             FnArg::Typed(typed) => Some(&*typed.ty),

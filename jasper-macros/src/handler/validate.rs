@@ -19,6 +19,7 @@ pub(super) fn validate(model: &Model<'_>, diagnostics: &mut Diagnostics) {
     check_output(model, diagnostics);
     check_queue(model, diagnostics);
     check_retries(model, diagnostics);
+    check_share(model, diagnostics);
 }
 
 /// There is no instance on which the runtime could call a method.
@@ -101,7 +102,7 @@ fn check_connections(model: &Model<'_>, diagnostics: &mut Diagnostics) {
     let Some(first) = connections.next() else {
         return;
     };
-    if !model.durable {
+    if model.durable.is_none() {
         diagnostics.at(
             first,
             "only a durable handler runs in a transaction: add `#[durable]` to take its connection \
@@ -143,6 +144,20 @@ fn check_retries(model: &Model<'_>, diagnostics: &mut Diagnostics) {
             delays + 1
         );
         diagnostics.at(key, message);
+    }
+}
+
+/// What is shared is the transaction on the connection.
+fn check_share(model: &Model<'_>, diagnostics: &mut Diagnostics) {
+    let key = model.durable.as_ref().and_then(|durable| durable.share_key.as_ref());
+    if let Some(key) = key
+        && model.connection().is_none()
+    {
+        diagnostics.at(
+            key,
+            "`share` lets runs of a handler share a transaction, and this one has none: take the \
+             store's connection as `&mut`, or remove `share`",
+        );
     }
 }
 

@@ -75,7 +75,7 @@ impl fmt::Debug for StartupProblems {
 
 impl std::error::Error for StartupProblems {}
 
-/// Why a message was not accepted. Nothing of it was kept.
+/// Why a message was not accepted. Nothing of it was kept, but for [`Store`](Self::Store).
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
@@ -159,6 +159,23 @@ pub enum InvokeError {
         /// The invoked handler.
         handler: &'static str,
     },
+}
+
+/// Why `send_all` ended early.
+#[derive(thiserror::Error)]
+#[error("{accepted} messages were accepted, and then: {source}")]
+pub struct SendAllError {
+    /// How many of the first messages were accepted for certain.
+    pub accepted: usize,
+    /// What kept the next ones from it.
+    pub source: SendError,
+}
+
+/// In words, as a `main` that returns the error prints it so.
+impl fmt::Debug for SendAllError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 /// In words, as a `main` that returns the error prints it so.

@@ -53,6 +53,8 @@ pub struct HandlerRegistration {
     pub timeout: Option<Duration>,
     /// Whether it is `#[durable]`.
     pub durable: bool,
+    /// How many of its runs may share a transaction, where the attribute says so.
+    pub share: Option<u32>,
     /// The connection that it takes as `&mut`, if it takes one.
     pub connection: Option<ConnectionType>,
     /// What its arguments need to be registered.

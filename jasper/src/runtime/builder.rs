@@ -244,7 +244,9 @@ impl Builder {
     ) -> (Queue, UnboundedReceiver<Delivery>) {
         let options = self.queues.get(name).cloned().unwrap_or_default();
         let said = handlers.iter().filter(|h| h.queue == name);
-        let said = said.filter_map(|h| h.concurrency).next();
+        // Runs that share a transaction have to be under way together.
+        let shared = |h: &HandlerRegistration| h.share.and_then(|share| share.try_into().ok());
+        let said = said.filter_map(|h| h.concurrency.or_else(|| shared(h))).max();
         let entries = routes.handlers().filter(|e| e.registration.queue == name);
         Queue::new(
             entries.map(|entry| entry.subscription()).collect(),

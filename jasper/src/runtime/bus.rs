@@ -9,8 +9,8 @@ use futures_util::future::{BoxFuture, FutureExt};
 use super::core::Core;
 use super::enlisted::Enlisted;
 use super::invoke;
-use super::sending::Sending;
-use crate::error::InvokeError;
+use super::sending::{self, Sending};
+use crate::error::{InvokeError, SendAllError};
 use crate::handler::{Cause, FromContext, HandlerContext, HandlerError, Invokes};
 use crate::message::Message;
 use crate::routing::{Publishes, Sends};
@@ -38,7 +38,9 @@ impl Bus {
     /// other is in memory.
     ///
     /// # Errors
-    /// Nothing of the message was kept.
+    /// Nothing of the message was kept; but after an error of the store it may have been accepted
+    /// all the same. Sent again with the same [deduplication key](Sending::deduplicate), it is one
+    /// message in either case.
     ///
     /// # Cancel safety
     /// Dropped before it returns, the message may or may not have been accepted.
@@ -48,6 +50,29 @@ impl Bus {
         M::Kind: Sends<M, OneHandler>,
     {
         self.sending(&message)
+    }
+
+    /// Sends many commands of one type: the quick way to bring in a file or a table.
+    ///
+    /// They are accepted in pages of up to 1,000, each in one transaction, in order.
+    ///
+    /// # Errors
+    /// [`SendAllError::accepted`](crate::SendAllError) says how many of the first were
+    /// accepted; the page after those may or may not have been.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, some of the messages may have been accepted.
+    pub async fn send_all<M, OneHandler>(
+        &self,
+        messages: impl IntoIterator<Item = M> + Send,
+    ) -> Result<usize, SendAllError>
+    where
+        M: Message,
+        M::Kind: Sends<M, OneHandler>,
+    {
+        let encoded = messages.into_iter().map(|message| self.core.encode(&message));
+        let encoded: Vec<_> = encoded.collect();
+        sending::send_all(&self.core, self.cause(), encoded).await
     }
 
     /// Publishes an event to all handlers that subscribe to it, of which there may be none.

@@ -130,6 +130,12 @@ impl Core {
         Ok(batch.rows())
     }
 
+    /// Whether a message is stored wherever it goes, when it belongs to no transaction.
+    pub(crate) fn is_stored(&self, message: &OutgoingMessage) -> Result<bool, SendError> {
+        let destinations = self.routes.destinations(message)?;
+        Ok(self.store.is_some() && destinations.iter().all(|entry| entry.is_stored(false)))
+    }
+
     /// Sends messages that belong to no transaction: stores what is to be stored, then hands over.
     ///
     /// Answers whether all of it was known before.

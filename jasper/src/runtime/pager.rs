@@ -1,6 +1,7 @@
 //! The pager: brings stored messages into memory as there is room: due ones, those that did not
 //! fit, those that others left behind, and those that the user's own transactions wrote.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,8 +11,8 @@ use super::routes::HandlerEntry;
 use super::strays::{Strays, Verdict};
 use super::worker::note_burial;
 use crate::store::{
-    ClaimRequest, Claimed, DeadLetterId, DeadLetterReason, MessageStore, Ownership, Settlement,
-    StoreError, Subscription,
+    ClaimRequest, Claimable, Claimed, DeadLetterId, DeadLetterReason, MessageStore, Ownership,
+    Settlement, StoreError, Subscription,
 };
 
 /// The most rows of one claim.
@@ -101,33 +102,40 @@ impl Pager {
             return Ok(self.core.settings.poll);
         }
         self.give_back_missing().await?;
-        let wait = self.claimable_in().await?;
-        if !wait.is_zero() {
-            return Ok(wait);
+        let look = self.look().await?;
+        if look.now.is_empty() {
+            return Ok(self.wait_for(&look));
         }
         let mut more = false;
         for queue in self.core.queues.values() {
-            more |= self.fill(queue).await?;
+            let waits = |takes: &&Subscription| look.now.binary_search(takes).is_ok();
+            let waiting: Vec<_> = queue.takes.iter().filter(waits).cloned().collect();
+            if !waiting.is_empty() {
+                more |= self.fill(queue, waiting).await?;
+            }
         }
-        more |= self.strays().await?;
-        if more {
-            return Ok(Duration::ZERO);
-        }
-        let wait = self.claimable_in().await?;
-        // What is left now is for a queue that is full, and gives word when it has room.
-        Ok(if wait.is_zero() { self.core.settings.poll } else { wait })
+        more |= self.strays(look.now).await?;
+        // What is left is for a queue that is full and gives word when it has room, or waits for a
+        // node that knows it.
+        Ok(if more { Duration::ZERO } else { self.wait_for(&self.look().await?) })
     }
 
-    /// How long there will be nothing to claim, as far as the store knows; at most one poll.
-    async fn claimable_in(&self) -> Result<Duration, StoreError> {
+    async fn look(&self) -> Result<Claimable, StoreError> {
+        self.core.call("look", self.store.inbox().look()).await
+    }
+
+    /// How long there is nothing more to do, as far as the store knows; at most one poll.
+    fn wait_for(&self, look: &Claimable) -> Duration {
         let poll = self.core.settings.poll;
-        let next = self.store.inbox().next_claimable();
-        let next = self.core.call("next_claimable", next).await?;
-        Ok(next.map_or(poll, |wait| wait.min(poll)))
+        look.next_due.map_or(poll, |wait| wait.min(poll))
     }
 
     /// Fills the memory of one queue. `true`: there is room still and there may be more.
-    async fn fill(&self, queue: &Arc<Queue>) -> Result<bool, StoreError> {
+    async fn fill(
+        &self,
+        queue: &Arc<Queue>,
+        waiting: Vec<Subscription>,
+    ) -> Result<bool, StoreError> {
         let slots = queue.reserve_up_to(PAGE);
         if slots.is_empty() {
             queue.note_overflow();
@@ -135,10 +143,7 @@ impl Pager {
         }
         queue.clear_overflow();
         let wanted = slots.len();
-        let claimed = self
-            .claim(queue.takes.clone(), false, wanted)
-            .await
-            .inspect_err(|_| queue.note_overflow())?;
+        let claimed = self.claim(waiting, wanted).await.inspect_err(|_| queue.note_overflow())?;
         let full = claimed.len() == wanted;
         for (claimed, slot) in claimed.into_iter().zip(slots) {
             match self.handler_of(&claimed) {
@@ -175,14 +180,22 @@ impl Pager {
 
     /// Rows that no living node takes. One may come for which they are, after an upgrade; where
     /// none does in the time that is set for it, they become invalid messages.
-    async fn strays(&mut self) -> Result<bool, StoreError> {
+    async fn strays(&mut self, waiting: Vec<Subscription>) -> Result<bool, StoreError> {
+        let own: HashSet<Subscription> = self.core.routes.subscriptions().into_iter().collect();
+        let not_own: Vec<_> = waiting.into_iter().filter(|s| !own.contains(s)).collect();
+        if not_own.is_empty() {
+            return Ok(false);
+        }
         let alive = self.core.call("alive", self.store.nodes().alive()).await?;
-        let own = self.core.routes.subscriptions();
-        let spared = self.strays.leave_alone(alive, own, self.core.settings.keep_unknown);
-        let strays = self.claim(spared, true, PAGE).await?;
-        let full = strays.len() == PAGE;
+        let keep = self.core.settings.keep_unknown;
+        let strays = self.strays.among(not_own, alive, keep);
+        if strays.is_empty() {
+            return Ok(false);
+        }
+        let claimed = self.claim(strays, PAGE).await?;
+        let full = claimed.len() == PAGE;
         let mut room = true;
-        for stray in strays {
+        for stray in claimed {
             room &= self.admit_stray(stray).await;
         }
         Ok(full && room)
@@ -191,10 +204,9 @@ impl Pager {
     async fn claim(
         &self,
         subscriptions: Vec<Subscription>,
-        except: bool,
         limit: usize,
     ) -> Result<Vec<Claimed>, StoreError> {
-        let request = ClaimRequest { owner: self.core.owner(), subscriptions, except, limit };
+        let request = ClaimRequest { owner: self.core.owner(), subscriptions, limit };
         let claim = self.store.inbox().claim(request);
         self.core.wait("claim", claim).await
     }

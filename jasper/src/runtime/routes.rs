@@ -42,8 +42,11 @@ impl HandlerEntry {
     }
 
     /// For whom its transactions are opened.
-    pub(crate) const fn begin(&self) -> Begin {
-        Begin::of(self.registration.name)
+    pub(crate) fn begin(&self) -> Begin {
+        Begin {
+            handler: self.registration.name,
+            share: self.registration.share.unwrap_or(1).max(1),
+        }
     }
 
     /// Whether a message for this handler is stored, given whether its sender is in a transaction.

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use futures_util::future::{BoxFuture, FutureExt};
 
 use super::core::Core;
-use crate::error::SendError;
+use crate::error::{SendAllError, SendError};
 use crate::handler::{Cause, DeliveryOptions, OutgoingMessage};
 use crate::message::Message;
 
@@ -52,20 +52,7 @@ impl<'bus> Sending<'bus> {
     }
 
     async fn submit(self) -> Result<Sent, SendError> {
-        let message = self.message?;
-        let message = match &self.cause {
-            Some(cause) => cause.join(message).map_err(|_| SendError::RunEnded)?,
-            None => Some(message),
-        };
-        let Some(message) = message else {
-            return Ok(Sent { duplicate: false });
-        };
-        // What still runs may speak until the end, everybody else until the stop.
-        let last_call = if self.cause.is_some() { &self.core.ending } else { &self.core.stopping };
-        if last_call.is_cancelled() {
-            return Err(SendError::Stopping);
-        }
-        let duplicate = self.core.dispatch(vec![message], self.cause.as_deref()).await?;
+        let duplicate = submit(self.core, self.cause.as_deref(), vec![self.message?]).await?;
         Ok(Sent { duplicate })
     }
 
@@ -75,6 +62,57 @@ impl<'bus> Sending<'bus> {
         }
         self
     }
+}
+
+/// Accepts messages, or lets them join the transaction that they follow from; says whether all of
+/// them were known before.
+async fn submit(
+    core: &Arc<Core>,
+    cause: Option<&Cause>,
+    messages: Vec<OutgoingMessage>,
+) -> Result<bool, SendError> {
+    let messages = match cause {
+        None => messages,
+        Some(cause) => {
+            let joined = messages.into_iter().filter_map(|m| cause.join(m).transpose());
+            joined.collect::<Result<Vec<_>, _>>().map_err(|_ended| SendError::RunEnded)?
+        }
+    };
+    if messages.is_empty() {
+        return Ok(false);
+    }
+    // What still runs may speak until the end, everybody else until the stop.
+    let last_call = if cause.is_some() { &core.ending } else { &core.stopping };
+    if last_call.is_cancelled() {
+        return Err(SendError::Stopping);
+    }
+    core.dispatch(messages, cause).await
+}
+
+/// The most messages that are stored in one transaction.
+const PAGE: usize = 1_000;
+
+/// Accepts many messages page by page; says how many.
+pub(super) async fn send_all(
+    core: &Arc<Core>,
+    cause: Option<Arc<Cause>>,
+    messages: Vec<Result<OutgoingMessage, SendError>>,
+) -> Result<usize, SendAllError> {
+    let mut accepted = 0;
+    let failed = |accepted, source| SendAllError { accepted, source };
+    // Where nothing is to be accepted, nothing is.
+    let messages = messages.into_iter().collect::<Result<Vec<_>, _>>();
+    let mut messages = messages.map_err(|error| failed(0, error))?.into_iter().peekable();
+    while let Some(first) = messages.peek() {
+        // What waits for room in memory is sent one by one, as its room comes one by one.
+        let stored = core.is_stored(first).map_err(|error| failed(accepted, error))?;
+        let page: Vec<_> = messages.by_ref().take(if stored { PAGE } else { 1 }).collect();
+        let count = page.len();
+        let sent = submit(core, cause.as_deref(), page).await;
+        sent.map_err(|error| failed(accepted, error))?;
+        accepted += count;
+    }
+    Ok(accepted)
 }
 
 impl<'bus> IntoFuture for Sending<'bus> {

@@ -1,7 +1,7 @@
 //! Messages for which this application has no handler at their place: of another version of the
 //! application, of a handler that has moved, or of nobody any more.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -24,19 +24,22 @@ pub(crate) enum Verdict {
 }
 
 impl Strays {
-    /// What to leave alone: what a living node takes, and what waits for one that does.
-    pub(crate) fn leave_alone(
+    /// Those of `waiting` that no living node takes and that are worth a claim: all but those that
+    /// are known to wait for a node.
+    pub(crate) fn among(
         &mut self,
+        waiting: Vec<Subscription>,
         alive: Vec<LiveNode>,
-        own: Vec<Subscription>,
         keep: Duration,
     ) -> Vec<Subscription> {
-        let taken = alive.into_iter().flat_map(|node| node.takes).chain(own);
-        let mut spared: BTreeSet<Subscription> = taken.collect();
-        self.unknown_since.retain(|stray, _since| !spared.contains(stray));
-        let waiting = self.unknown_since.iter().filter(|(_, since)| since.elapsed() < keep);
-        spared.extend(waiting.map(|(stray, _since)| stray.clone()));
-        spared.into_iter().collect()
+        let taken: HashSet<Subscription> = alive.into_iter().flat_map(|node| node.takes).collect();
+        let unknown = waiting.into_iter().filter(|stray| !taken.contains(stray));
+        let unknown: HashSet<Subscription> = unknown.collect();
+        // What is taken or gone begins its time anew when it is found another time.
+        self.unknown_since.retain(|stray, _since| unknown.contains(stray));
+        let since = |stray: &Subscription| self.unknown_since.get(stray);
+        let waits = |stray: &Subscription| since(stray).is_some_and(|s| s.elapsed() < keep);
+        unknown.into_iter().filter(|stray| !waits(stray)).collect()
     }
 
     /// What becomes of one that was found.
@@ -66,11 +69,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_nobody_takes_waits_for_its_time_and_is_given_up() {
         let mut strays = Strays::default();
-        assert_eq!(strays.leave_alone(taking(vec![]), vec![], KEEP), []);
+        assert_eq!(strays.among(vec![stray()], taking(vec![]), KEEP), [stray()]);
         assert_eq!(strays.found(stray(), KEEP), Verdict::Wait);
-        assert_eq!(strays.leave_alone(taking(vec![]), vec![], KEEP), [stray()]);
+        assert_eq!(strays.among(vec![stray()], taking(vec![]), KEEP), []);
         tokio::time::advance(KEEP).await;
-        assert_eq!(strays.leave_alone(taking(vec![]), vec![], KEEP), []);
+        assert_eq!(strays.among(vec![stray()], taking(vec![]), KEEP), [stray()]);
         assert_eq!(strays.found(stray(), KEEP), Verdict::GiveUp);
     }
 
@@ -79,13 +82,8 @@ mod tests {
         let mut strays = Strays::default();
         assert_eq!(strays.found(stray(), KEEP), Verdict::Wait);
         tokio::time::advance(KEEP).await;
-        assert_eq!(strays.leave_alone(taking(vec![stray()]), vec![], KEEP), [stray()]);
-        assert_eq!(strays.leave_alone(taking(vec![]), vec![], KEEP), []);
+        assert_eq!(strays.among(vec![stray()], taking(vec![stray()]), KEEP), []);
+        assert_eq!(strays.among(vec![stray()], taking(vec![]), KEEP), [stray()]);
         assert_eq!(strays.found(stray(), KEEP), Verdict::Wait);
-    }
-
-    #[tokio::test]
-    async fn what_this_application_takes_is_no_stray() {
-        assert_eq!(Strays::default().leave_alone(vec![], vec![stray()], KEEP), [stray()]);
     }
 }

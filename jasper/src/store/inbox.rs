@@ -30,7 +30,13 @@ pub trait Inbox: Send + Sync {
         rows: Vec<Incoming>,
     ) -> BoxFuture<'a, Result<Vec<Stored>, StoreError>>;
 
-    /// Takes unowned rows and due scheduled rows for `request.owner`, oldest first by `sent_at`.
+    /// Looks what can be claimed by anybody.
+    ///
+    /// This is when scheduled rows become claimable whose time has come, in the store's own time:
+    /// at most a thousand in one look. It costs no more for many rows than for few.
+    fn look(&self) -> BoxFuture<'_, Result<Claimable, StoreError>>;
+
+    /// Takes rows that nobody owns for `request.owner`, oldest first by `sent_at`.
     ///
     /// A row that nobody has tried yet comes back with its first attempt counted. A row with
     /// attempts keeps its count: the next one is counted by [`Settlement::Attempt`] when the
@@ -48,10 +54,6 @@ pub trait Inbox: Send + Sync {
     ///
     /// Used for owners that are gone; attempts stay as they are counted.
     fn release(&self, owner: Owner, limit: usize) -> BoxFuture<'_, Result<u64, StoreError>>;
-
-    /// In how long the next row can be claimed, in the store's own time: at once where an unowned
-    /// row waits, else when the next scheduled one is due. `None`: there is neither.
-    fn next_claimable(&self) -> BoxFuture<'_, Result<Option<Duration>, StoreError>>;
 
     /// At most `limit` rows that `owner` holds, in no order.
     ///
@@ -73,6 +75,15 @@ pub enum Stored {
     Duplicate,
 }
 
+/// What [`Inbox::look`] finds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Claimable {
+    /// What rows wait for that nobody owns, each once, sorted.
+    pub now: Vec<Subscription>,
+    /// In how long the next scheduled row is due; `None` where none is scheduled.
+    pub next_due: Option<Duration>,
+}
+
 /// Which rows to claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClaimRequest {
@@ -80,8 +91,6 @@ pub struct ClaimRequest {
     pub owner: Owner,
     /// What to claim.
     pub subscriptions: Vec<Subscription>,
-    /// Whether `subscriptions` lists what to leave alone instead.
-    pub except: bool,
     /// The most rows to take.
     pub limit: usize,
 }

@@ -14,6 +14,8 @@ pub mod memory;
 pub mod mysql;
 mod node;
 mod outbox;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 mod record;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
@@ -27,7 +29,7 @@ pub use self::dead_letter::{
     DeadLetter, DeadLetterId, DeadLetterQuery, DeadLetterReason, DeadLetters,
 };
 pub use self::error::StoreError;
-pub use self::inbox::{ClaimRequest, Claimed, Inbox, Settled, Settlement, Stored};
+pub use self::inbox::{ClaimRequest, Claimable, Claimed, Inbox, Settled, Settlement, Stored};
 pub use self::node::{LiveNode, NodeLease, Nodes, Owner, Subscription};
 pub use self::outbox::{Outbox, OutgoingSettlement};
 pub use self::record::{Incoming, Outgoing, Ownership, Placement};

@@ -1,16 +1,17 @@
 //! The inbox in memory.
 
 use std::any::Any;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
 use super::rows::{Age, IncomingRow, Key, State, Status, key};
 use super::{MemoryStore, no_connection};
-use crate::envelope::{Envelope, time};
+use crate::envelope::{Address, Envelope, time};
 use crate::store::{
-    ClaimRequest, Claimed, DeadLetter, DeadLetterId, DeadLetterReason, Inbox, Incoming, Owner,
-    Ownership, Settled, Settlement, StoreError, Stored, Subscription,
+    ClaimRequest, Claimable, Claimed, DeadLetter, DeadLetterId, DeadLetterReason, Inbox, Incoming,
+    Owner, Ownership, Settled, Settlement, StoreError, Stored, Subscription,
 };
 
 impl Inbox for MemoryStore {
@@ -24,6 +25,28 @@ impl Inbox for MemoryStore {
         _rows: Vec<Incoming>,
     ) -> BoxFuture<'a, Result<Vec<Stored>, StoreError>> {
         no_connection()
+    }
+
+    fn look(&self) -> BoxFuture<'_, Result<Claimable, StoreError>> {
+        self.with(|state| {
+            let now = time::now();
+            let mut waiting = BTreeSet::new();
+            let mut next_due: Option<Duration> = None;
+            for ((_, destination), row) in &mut state.incoming {
+                if let Status::Scheduled(due_at) = row.status {
+                    match due_at.duration_since(now) {
+                        Ok(wait) if !wait.is_zero() => {
+                            next_due = Some(next_due.map_or(wait, |next| next.min(wait)));
+                        }
+                        _ => row.status = Status::Unowned,
+                    }
+                }
+                if row.status == Status::Unowned {
+                    waiting.insert(subscription(destination, row));
+                }
+            }
+            Claimable { now: waiting.into_iter().collect(), next_due }
+        })
     }
 
     fn claim(&self, request: ClaimRequest) -> BoxFuture<'_, Result<Vec<Claimed>, StoreError>> {
@@ -56,18 +79,6 @@ impl Inbox for MemoryStore {
         })
     }
 
-    fn next_claimable(&self) -> BoxFuture<'_, Result<Option<Duration>, StoreError>> {
-        self.with(|state| {
-            let now = time::now();
-            let waits = state.incoming.values().filter_map(|row| match row.status {
-                Status::Unowned => Some(Duration::ZERO),
-                Status::Scheduled(due_at) => Some(due_at.duration_since(now).unwrap_or_default()),
-                _ => None,
-            });
-            waits.min()
-        })
-    }
-
     fn owned(
         &self,
         owner: Owner,
@@ -87,19 +98,13 @@ impl Inbox for MemoryStore {
     }
 }
 
-/// The oldest rows that anybody may take.
+/// The oldest rows that nobody owns.
 fn claimable(state: &State, request: &ClaimRequest) -> Vec<(Age, Key)> {
-    let now = time::now();
-    let free = |status| match status {
-        Status::Unowned => true,
-        Status::Scheduled(due_at) => due_at <= now,
-        Status::Owned(_) | Status::Handled(_) => false,
-    };
     let mut claimable: Vec<(Age, Key)> = state
         .incoming
         .iter()
-        .filter(|(_, row)| free(row.status))
-        .filter(|(key, row)| takes(request, key, row) != request.except)
+        .filter(|(_, row)| row.status == Status::Unowned)
+        .filter(|((_, at), row)| request.subscriptions.contains(&subscription(at, row)))
         .map(|(key, row)| (row.age, key.clone()))
         .collect();
     claimable.sort_unstable_by_key(|(age, _)| *age);
@@ -107,10 +112,9 @@ fn claimable(state: &State, request: &ClaimRequest) -> Vec<(Age, Key)> {
     claimable
 }
 
-fn takes(request: &ClaimRequest, (_, destination): &Key, row: &IncomingRow) -> bool {
-    let of_row =
-        |s: &Subscription| s.destination == *destination && s.message_type == row.message_type;
-    request.subscriptions.iter().any(of_row)
+fn subscription(destination: &Address, row: &IncomingRow) -> Subscription {
+    let message_type = row.message_type.clone();
+    Subscription { destination: destination.clone(), message_type }
 }
 
 fn take(state: &mut State, key: Key, owner: Owner) -> Claimed {

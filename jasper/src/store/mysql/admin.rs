@@ -7,7 +7,8 @@ use super::MysqlStore;
 use super::desk::Work;
 use super::migrate;
 use super::rows;
-use super::sql::{Sql, statements};
+use super::sql::{Sql, statements, unprepared};
+use super::sweep::Sweep;
 use crate::store::{Counts, StoreAdmin, StoreError};
 
 /// Each count walks an index that holds no bodies.
@@ -16,15 +17,20 @@ select
     (select count(*) from {incoming} where owner = 0 and status = 'incoming')
         + (select count(*) from {incoming} where owner > 0)
         + (select count(*) from {incoming}
-            where owner = 0 and status = 'scheduled' and turn <= {now}),
-    (select count(*) from {incoming} where owner = 0 and status = 'scheduled' and turn > {now}),
+            where owner = 0 and status = 'scheduled' and waits_at = '' and waits_as = ''
+                and turn <= {now}),
+    (select count(*) from {incoming}
+        where owner = 0 and status = 'scheduled' and waits_at = '' and waits_as = ''
+            and turn > {now}),
     (select count(*) from {incoming} where owner = 0 and status = 'handled'),
     (select count(*) from {outgoing}),
     (select count(*) from {dead_letters})";
 
-const PURGE: &str = "\
-delete from {incoming} where owner = 0 and status = 'handled' and turn <= {now}
-order by turn limit ?";
+/// Handled rows whose time of keeping is over.
+const FIND_OVER: &str = "\
+select id, destination from {incoming} force index (turns)
+where owner = 0 and status = 'handled' and waits_at = '' and waits_as = '' and turn <= {now}
+order by turn limit ? for update skip locked";
 
 const CLEAR_INCOMING: &str = "delete from {incoming}";
 const CLEAR_OUTGOING: &str = "delete from {outgoing}";
@@ -32,7 +38,7 @@ const CLEAR_DEAD_LETTERS: &str = "delete from {dead_letters}";
 
 statements!(AdminSql {
     counts: COUNTS,
-    purge: PURGE,
+    find_over: FIND_OVER,
     clear_incoming: CLEAR_INCOMING,
     clear_outgoing: CLEAR_OUTGOING,
     clear_dead_letters: CLEAR_DEAD_LETTERS,
@@ -49,7 +55,7 @@ impl StoreAdmin for MysqlStore {
     }
 
     fn purge(&self, limit: usize) -> BoxFuture<'_, Result<u64, StoreError>> {
-        Box::pin(self.desk().give(Purge(limit)))
+        Box::pin(self.desk().give(Sweep::purge(limit)))
     }
 
     fn clear(&self) -> BoxFuture<'_, Result<(), StoreError>> {
@@ -63,7 +69,7 @@ impl Work for Count {
     type Output = Counts;
 
     async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<Counts> {
-        let row = sqlx::query(sql.admin.counts.clone()).fetch_one(connection).await?;
+        let row = unprepared(&sql.admin.counts).fetch_one(connection).await?;
         let count = |column: usize| row.try_get(column).map(rows::total);
         Ok(Counts {
             incoming: count(0)?,
@@ -72,17 +78,6 @@ impl Work for Count {
             outgoing: count(3)?,
             dead_letters: count(4)?,
         })
-    }
-}
-
-struct Purge(usize);
-
-impl Work for Purge {
-    type Output = u64;
-
-    async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<u64> {
-        let query = sqlx::query(sql.admin.purge.clone()).bind(rows::limit(self.0));
-        query.execute(connection).await.map(|done| done.rows_affected())
     }
 }
 
@@ -95,7 +90,7 @@ impl Work for Clear {
         let sql = &sql.admin;
         let mut transaction = connection.begin().await?;
         for clear in [&sql.clear_incoming, &sql.clear_outgoing, &sql.clear_dead_letters] {
-            sqlx::query(clear.clone()).execute(&mut *transaction).await?;
+            unprepared(clear).execute(&mut *transaction).await?;
         }
         transaction.commit().await
     }

@@ -157,7 +157,7 @@ impl Work for Store {
 
     async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<()> {
         let Self(letter) = self;
-        rows::check_destination(&letter.id.destination)?;
+        rows::check_names(&letter.id.destination, &letter.message_type)?;
         rows::check_size(&letter.body, sql)?;
         let mut arguments = MySqlArguments::default();
         bind_key(letter.id.id, &letter.id.destination, &mut arguments)?;

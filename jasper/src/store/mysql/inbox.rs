@@ -1,45 +1,56 @@
 //! The inbox in MySQL.
 
 use std::any::Any;
+use std::collections::HashMap;
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use sqlx::mysql::{MySqlArguments, MySqlRow};
-use sqlx::{Connection, MySqlConnection, Row, SqlStr};
+use sqlx::{AssertSqlSafe, Connection, MySqlConnection, Row, SqlSafeStr, SqlStr};
 
 use super::desk::{Desk, Work};
 use super::keys::{self, Key};
-use super::release::{Release, Table};
 use super::rows::{self, Insert, bind};
-use super::sql::{self, Sql, statements};
+use super::sql::{Sql, statements, unprepared};
+use super::sweep::{Sweep, Table};
 use super::{MysqlStore, SHARED_ROWS, connection_of};
 use crate::envelope::Envelope;
 use crate::store::coalescer::Coalescer;
 use crate::store::{
-    ClaimRequest, Claimed, Inbox, Incoming, Owner, Ownership, Settled, Settlement, StoreError,
-    Stored,
+    ClaimRequest, Claimable, Claimed, Inbox, Incoming, Owner, Ownership, Settled, Settlement,
+    StoreError, Stored, Subscription,
 };
 
-// Rows that somebody else is about to take are left to them. With another index the database would
-// have to sort, and would lock all that it sorts.
-const UNOWNED: &str = "\
-select id, destination, attempts, body, sent_at from {incoming} force index (turns)
-where owner = 0 and status = 'incoming'{filter}
-order by turn limit ? for update skip locked";
-const DUE: &str = "\
-select id, destination, attempts, body, sent_at from {incoming} force index (turns)
-where owner = 0 and status = 'scheduled' and turn <= {now}{filter}
+/// Reads one entry of the index for each subscription, so that many rows cost no more than few.
+const WAITING: &str = "\
+select waits_at, waits_as from {incoming} where owner = 0 and status = 'incoming'
+group by owner, status, waits_at, waits_as";
+
+const NEXT_DUE: &str = "\
+select greatest(0, min(turn) - {now}) from {incoming}
+where owner = 0 and status = 'scheduled' and waits_at = '' and waits_as = ''";
+
+const FIND_DUE: &str = "\
+select id, destination from {incoming} force index (turns)
+where owner = 0 and status = 'scheduled' and waits_at = '' and waits_as = '' and turn <= {now}
 order by turn limit ? for update skip locked";
 
-const ONLY: &str = " and (destination, message_type) in ({pairs})";
-const EXCEPT: &str = " and (destination, message_type) not in ({pairs})";
-const PAIR: &str = "(?, ?)";
+/// Rows whose time has come wait like any other from then on.
+const BECOME_DUE: &str = "update {incoming} set status = 'incoming', due_at = null where {keys}";
+
+// Rows that somebody else is about to take are left to them. With another index the database would
+// have to sort, and would lock all that it sorts. That parts of a union lock what they read is
+// documented for MySQL 8, and tried on MariaDB only.
+const CLAIMABLE: &str = "\
+(select id, destination, turn from {incoming} force index (turns)
+where owner = 0 and status = 'incoming' and waits_at = ? and waits_as = ?
+order by turn limit ? for update skip locked)";
+
+const READ: &str = "select id, destination, attempts, body from {incoming} where {keys}";
 
 const TAKE: &str = "\
-update {incoming}
-set status = 'incoming', owner = ?, due_at = null, attempts = greatest(attempts, 1)
-where {keys}";
+update {incoming} set owner = ?, attempts = greatest(attempts, 1) where {keys}";
 
 const FIND_OWNED: &str = "\
 select id, destination from {incoming} where owner = ? and status = 'incoming' limit ?
@@ -47,27 +58,27 @@ for update skip locked";
 
 const FREE: &str = "update {incoming} set owner = 0 where {keys}";
 
-const NEXT_CLAIMABLE: &str = "\
-select case
-    when exists (select 1 from {incoming} where owner = 0 and status = 'incoming') then 0
-    else (
-        select greatest(0, min(turn) - {now}) from {incoming}
-        where owner = 0 and status = 'scheduled'
-    )
-end";
-
 const OWNED: &str = "\
 select id, destination, attempts from {incoming} where owner = ? and status = 'incoming' limit ?";
 
 statements!(InboxSql {
-    unowned: UNOWNED,
-    due: DUE,
+    waiting: WAITING,
+    next_due: NEXT_DUE,
+    find_due: FIND_DUE,
+    become_due: BECOME_DUE,
+    claimable: CLAIMABLE,
+    read: READ,
     take: TAKE,
     find_owned: FIND_OWNED,
     free: FREE,
-    next_claimable: NEXT_CLAIMABLE,
     owned: OWNED,
 });
+
+/// The most rows that become due in one look.
+const DUE_AT_ONCE: usize = 1000;
+
+/// The most subscriptions of which rows are looked for in one statement.
+const PARTS: usize = 50;
 
 /// What stores the rows of all callers.
 pub(super) fn coalescer(desk: &Desk) -> Coalescer<Incoming, Stored> {
@@ -94,13 +105,19 @@ impl Inbox for MysqlStore {
         })
     }
 
-    fn claim(&self, request: ClaimRequest) -> BoxFuture<'_, Result<Vec<Claimed>, StoreError>> {
+    fn look(&self) -> BoxFuture<'_, Result<Claimable, StoreError>> {
         Box::pin(async move {
-            match request.limit == 0 || request.subscriptions.is_empty() && !request.except {
-                true => Ok(Vec::new()),
-                false => self.desk().give(Claim(request)).await,
+            let seen = self.desk().give(Look).await?;
+            if seen.next_due != Some(Duration::ZERO) {
+                return Ok(seen);
             }
+            self.desk().give(Sweep::due(DUE_AT_ONCE)).await?;
+            self.desk().give(Look).await
         })
+    }
+
+    fn claim(&self, request: ClaimRequest) -> BoxFuture<'_, Result<Vec<Claimed>, StoreError>> {
+        Box::pin(self.desk().give(Claim(request)))
     }
 
     fn settle(
@@ -111,11 +128,7 @@ impl Inbox for MysqlStore {
     }
 
     fn release(&self, owner: Owner, limit: usize) -> BoxFuture<'_, Result<u64, StoreError>> {
-        Box::pin(self.desk().give(Release { table: Table::Incoming, owner, limit }))
-    }
-
-    fn next_claimable(&self) -> BoxFuture<'_, Result<Option<Duration>, StoreError>> {
-        Box::pin(self.desk().give(NextClaimable))
+        Box::pin(self.desk().give(Sweep::release(Table::Incoming, owner, limit)))
     }
 
     fn owned(
@@ -138,19 +151,23 @@ impl<R: Insert> Work for Store<R> {
     }
 }
 
-struct NextClaimable;
+/// What is claimable without anything becoming due.
+struct Look;
 
-impl Work for NextClaimable {
-    type Output = Option<Duration>;
+impl Work for Look {
+    type Output = Claimable;
 
-    async fn run(
-        &self,
-        connection: &mut MySqlConnection,
-        sql: &Sql,
-    ) -> sqlx::Result<Option<Duration>> {
-        let query = sqlx::query_scalar(sql.inbox.next_claimable.clone());
-        let wait: Option<i64> = query.fetch_one(connection).await?;
-        Ok(wait.map(|micros| Duration::from_micros(rows::total(micros))))
+    async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<Claimable> {
+        let rows = unprepared(&sql.inbox.waiting).fetch_all(&mut *connection).await?;
+        let subscription = |row: &MySqlRow| -> sqlx::Result<Subscription> {
+            Ok(Subscription { destination: rows::address(row, 0)?, message_type: row.try_get(1)? })
+        };
+        let mut now: Vec<_> = rows.iter().map(subscription).collect::<sqlx::Result<_>>()?;
+        now.sort_unstable();
+        let next_due = unprepared(&sql.inbox.next_due).fetch_one(connection).await?;
+        let next_due: Option<i64> = next_due.try_get(0)?;
+        let next_due = next_due.map(|micros| Duration::from_micros(rows::total(micros)));
+        Ok(Claimable { now, next_due })
     }
 }
 
@@ -187,55 +204,55 @@ impl Work for Claim {
     type Output = Vec<Claimed>;
 
     async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<Vec<Claimed>> {
-        let mut transaction = connection.begin().await?;
-        let mut found = self.find(&sql.inbox.unowned, &mut transaction).await?;
-        found.extend(self.find(&sql.inbox.due, &mut transaction).await?);
-        let mut oldest = Vec::with_capacity(found.len());
-        for row in &found {
-            oldest.push((row.try_get::<i64, _>(4)?, row));
+        if self.0.subscriptions.is_empty() || self.0.limit == 0 {
+            return Ok(Vec::new());
         }
-        oldest.sort_by_key(|(sent_at, _row)| *sent_at);
-        oldest.truncate(self.0.limit);
-        let claimed = oldest.into_iter().map(|(_, row)| claimed(row, self.0.owner));
-        let claimed = claimed.collect::<sqlx::Result<Vec<Claimed>>>()?;
-        let keys: Vec<Key> = claimed.iter().map(|row| keys::key_of(&row.ownership)).collect();
+        let mut transaction = connection.begin().await?;
+        let oldest = self.oldest(&mut transaction, sql).await?;
+        let rows = keys::fetch(&mut transaction, &sql.inbox.read, &oldest).await?;
+        let mut claimed = HashMap::with_capacity(rows.len());
+        for row in &rows {
+            claimed.insert(keys::read(row)?, read_claimed(row, self.0.owner)?);
+        }
         let owner = [self.0.owner.number()];
-        keys::execute(&mut transaction, &sql.inbox.take, &owner, &keys).await?;
+        keys::execute(&mut transaction, &sql.inbox.take, &owner, &oldest).await?;
         transaction.commit().await?;
-        Ok(claimed)
+        Ok(oldest.iter().filter_map(|key| claimed.remove(key)).collect())
     }
 }
 
 impl Claim {
-    async fn find(
-        &self,
-        statement: &SqlStr,
-        connection: &mut MySqlConnection,
-    ) -> sqlx::Result<Vec<MySqlRow>> {
-        let Self(request) = self;
-        let mut arguments = MySqlArguments::default();
-        for subscription in &request.subscriptions {
-            bind(&mut arguments, subscription.destination.as_str())?;
-            bind(&mut arguments, subscription.message_type.as_str())?;
+    /// Locks the oldest of each subscription, and gives the oldest of all.
+    async fn oldest(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<Vec<Key>> {
+        let limit = rows::limit(self.0.limit);
+        let mut oldest = Vec::new();
+        for subscriptions in self.0.subscriptions.chunks(PARTS) {
+            let mut arguments = MySqlArguments::default();
+            for subscription in subscriptions {
+                bind(&mut arguments, subscription.destination.as_str())?;
+                bind(&mut arguments, subscription.message_type.as_str())?;
+                bind(&mut arguments, limit)?;
+            }
+            let statement = claim_sql(&sql.inbox.claimable, subscriptions.len());
+            let found = sqlx::query_with(statement, arguments).fetch_all(&mut *connection).await?;
+            for row in &found {
+                oldest.push((row.try_get::<i64, _>(2)?, keys::read(row)?));
+            }
         }
-        bind(&mut arguments, rows::limit(request.limit))?;
-        let statement = claim_sql(statement, request.subscriptions.len(), request.except);
-        sqlx::query_with(statement, arguments).fetch_all(connection).await
+        oldest.sort_unstable();
+        oldest.truncate(self.0.limit);
+        Ok(oldest.into_iter().map(|(_sent_at, key)| key).collect())
     }
 }
 
-/// One half of a claim with so many subscriptions.
-pub(super) fn claim_sql(statement: &SqlStr, subscriptions: usize, except: bool) -> SqlStr {
-    let filter = match (subscriptions, except) {
-        (0, _) => "",
-        (_, true) => EXCEPT,
-        (_, false) => ONLY,
-    };
-    let statement = sql::repeated(statement, "{filter}", filter, "", 1);
-    sql::repeated(&statement, "{pairs}", PAIR, ", ", subscriptions)
+/// What finds the rows of so many subscriptions.
+pub(super) fn claim_sql(part: &SqlStr, subscriptions: usize) -> SqlStr {
+    let parts = vec![part.as_str(); subscriptions].join(" union all ");
+    // Constants of this store; what users give is bound.
+    AssertSqlSafe(parts).into_sql_str()
 }
 
-fn claimed(row: &MySqlRow, owner: Owner) -> sqlx::Result<Claimed> {
+fn read_claimed(row: &MySqlRow, owner: Owner) -> sqlx::Result<Claimed> {
     let before = ownership(row, owner)?;
     let attempts = before.attempts.max(1);
     Ok(Claimed {

@@ -21,10 +21,10 @@ mod nodes;
 mod outbox;
 #[cfg(test)]
 mod plans;
-mod release;
 mod rows;
 mod settlement;
 mod sql;
+mod sweep;
 mod transaction;
 
 use std::any::Any;

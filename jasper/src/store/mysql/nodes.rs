@@ -9,7 +9,7 @@ use sqlx::{MySqlConnection, Row};
 use super::MysqlStore;
 use super::desk::Work;
 use super::rows::micros;
-use super::sql::{Sql, statements};
+use super::sql::{Sql, statements, unprepared};
 use crate::store::{LiveNode, NodeLease, Nodes, Owner, StoreError, Subscription};
 
 const JOIN: &str = "insert into {nodes} (name, lease_until, takes) values (?, {now} + ?, ?)";
@@ -119,9 +119,8 @@ impl Work for Expired {
     type Output = Vec<Owner>;
 
     async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<Vec<Owner>> {
-        let gone: Vec<i64> =
-            sqlx::query_scalar(sql.nodes.expired.clone()).fetch_all(connection).await?;
-        Ok(gone.into_iter().map(Owner::new).collect())
+        let rows = unprepared(&sql.nodes.expired).fetch_all(connection).await?;
+        rows.iter().map(|row| row.try_get(0).map(Owner::new)).collect()
     }
 }
 
@@ -135,7 +134,7 @@ impl Work for Alive {
         connection: &mut MySqlConnection,
         sql: &Sql,
     ) -> sqlx::Result<Vec<LiveNode>> {
-        let rows = sqlx::query(sql.nodes.alive.clone()).fetch_all(connection).await?;
+        let rows = unprepared(&sql.nodes.alive).fetch_all(connection).await?;
         rows.iter().map(live_node).collect()
     }
 }

@@ -10,10 +10,10 @@ use sqlx::{Connection, MySqlConnection};
 use super::desk::{Desk, Work};
 use super::inbox::Store;
 use super::keys::{self, Key, key_of};
-use super::release::{Release, Table};
 use super::rows::{self, bind, bind_key};
 use super::settlement::{lock, waves};
-use super::sql::{Sql, statements};
+use super::sql::{Sql, statements, unprepared};
+use super::sweep::{Sweep, Table};
 use super::{MysqlStore, SHARED_ROWS, connection_of};
 use crate::envelope::{Address, DecodeError, Envelope};
 use crate::store::coalescer::Coalescer;
@@ -23,7 +23,7 @@ use crate::store::{
 };
 
 // Rows that somebody else is about to take are left to them.
-const CLAIMABLE: &str = "\
+const UNSENT: &str = "\
 select id, destination, attempts, body from {outgoing} force index (turns)
 where owner = 0 and destination = ?
 order by sent_at limit ? for update skip locked";
@@ -56,7 +56,7 @@ select id, destination, ?, message_type, ?, ?, attempts, body, {now}, group_id, 
 from {outgoing} where id = ? and destination = ?";
 
 statements!(OutboxSql {
-    claimable: CLAIMABLE,
+    unsent: UNSENT,
     take: TAKE,
     find_owned: FIND_OWNED,
     free: FREE,
@@ -119,7 +119,7 @@ impl Outbox for MysqlStore {
     }
 
     fn release(&self, owner: Owner, limit: usize) -> BoxFuture<'_, Result<u64, StoreError>> {
-        Box::pin(self.desk().give(Release { table: Table::Outgoing, owner, limit }))
+        Box::pin(self.desk().give(Sweep::release(Table::Outgoing, owner, limit)))
     }
 
     fn destinations(&self) -> BoxFuture<'_, Result<Vec<Address>, StoreError>> {
@@ -133,8 +133,7 @@ impl Work for Destinations {
     type Output = Vec<Address>;
 
     async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<Vec<Address>> {
-        let query = sqlx::query(sql.outbox.destinations.clone());
-        let rows = query.fetch_all(connection).await?;
+        let rows = unprepared(&sql.outbox.destinations).fetch_all(connection).await?;
         rows.iter().map(|row| rows::address(row, 0)).collect()
     }
 }
@@ -154,7 +153,7 @@ impl Work for Claim {
         sql: &Sql,
     ) -> sqlx::Result<Vec<Envelope>> {
         let mut transaction = connection.begin().await?;
-        let query = sqlx::query(sql.outbox.claimable.clone())
+        let query = sqlx::query(sql.outbox.unsent.clone())
             .bind(self.destination.as_str())
             .bind(rows::limit(self.limit));
         let found = query.fetch_all(&mut *transaction).await?;

@@ -19,8 +19,8 @@ use crate::store::{Incoming, Outgoing, Ownership, Placement, Stored};
 /// The owner of a row that nobody owns.
 const NOBODY: i64 = 0;
 
-/// The characters of the column.
-const LONGEST_DESTINATION: usize = 255;
+/// The most characters of a destination and of a message type.
+const LONGEST_NAME: usize = 255;
 
 /// The most bytes of one insert, unless a single row has more: each server takes that.
 const SHARED_BYTES: usize = 1 << 20;
@@ -173,13 +173,13 @@ where
 #[derive(Debug, thiserror::Error)]
 enum Refusal {
     #[error(
-        "the destination `{0}` has more than {LONGEST_DESTINATION} characters, which the MySQL \
-         store cannot keep"
+        "the {what} `{text}` has more than {LONGEST_NAME} characters, which the MySQL store \
+         cannot keep"
     )]
-    LongDestination(Address),
+    TooLong { what: &'static str, text: String },
     /// MySQL compares without it, so that two destinations would be one.
-    #[error("the destination `{0}` ends in a space, which the MySQL store does not tell apart")]
-    EndsInSpace(Address),
+    #[error("the {what} `{text}` ends in a space, which the MySQL store does not tell apart")]
+    EndsInSpace { what: &'static str, text: String },
     #[error(
         "a message of {bytes} bytes is larger than the server takes, which is {limit}; raise its \
          `max_allowed_packet`, or send less"
@@ -187,16 +187,22 @@ enum Refusal {
     LargeBody { bytes: usize, limit: usize },
 }
 
-/// Whether a table can hold it. A server that is not strict would cut what is too long.
-pub(super) fn check_destination(destination: &Address) -> sqlx::Result<()> {
-    let refusal = if destination.as_str().chars().count() > LONGEST_DESTINATION {
-        Refusal::LongDestination(destination.clone())
-    } else if destination.as_str().ends_with(' ') {
-        Refusal::EndsInSpace(destination.clone())
-    } else {
-        return Ok(());
-    };
-    Err(sqlx::Error::Encode(Box::new(refusal)))
+fn refused(refusal: Refusal) -> sqlx::Error {
+    sqlx::Error::Encode(Box::new(refusal))
+}
+
+/// Whether a table can hold these. A server that is not strict would cut what is too long.
+pub(super) fn check_names(destination: &Address, message_type: &str) -> sqlx::Result<()> {
+    for (what, text) in [("destination", destination.as_str()), ("message type", message_type)] {
+        let owned = || text.to_owned();
+        if text.len() > LONGEST_NAME && text.chars().count() > LONGEST_NAME {
+            return Err(refused(Refusal::TooLong { what, text: owned() }));
+        }
+        if text.ends_with(' ') {
+            return Err(refused(Refusal::EndsInSpace { what, text: owned() }));
+        }
+    }
+    Ok(())
 }
 
 /// Whether the server takes a statement with this body; else it would close the connection.
@@ -205,7 +211,7 @@ pub(super) fn check_size(body: &[u8], sql: &Sql) -> sqlx::Result<()> {
     // The columns beside the body are in it, and so no longer than it.
     match 2 * bytes + ROW_OVERHEAD <= limit || bytes + SHARED_BYTES <= limit {
         true => Ok(()),
-        false => Err(sqlx::Error::Encode(Box::new(Refusal::LargeBody { bytes, limit }))),
+        false => Err(refused(Refusal::LargeBody { bytes, limit })),
     }
 }
 
@@ -219,8 +225,9 @@ pub(super) async fn insert<R: Insert>(
 ) -> sqlx::Result<Vec<Stored>> {
     let mut bodies = Vec::with_capacity(rows.len());
     for row in rows {
-        check_destination(&row.envelope().destination)?;
-        let body = row.envelope().to_bytes();
+        let envelope = row.envelope();
+        check_names(&envelope.destination, &envelope.message_type.to_string())?;
+        let body = envelope.to_bytes();
         check_size(&body, sql)?;
         bodies.push(body);
     }

@@ -271,7 +271,7 @@ mod tests {
             attempts: 1,
         };
         let [a, b] = [owned(MessageId::new()), owned(MessageId::new())];
-        let items = [a.clone(), b.clone(), a.clone(), a];
+        let items = [a.clone(), b, a.clone(), a];
         assert_eq!(waves(&items, |row| row), [vec![0, 1], vec![2], vec![3]]);
         assert!(waves(&[] as &[Ownership], |row| row).is_empty());
     }

@@ -1,6 +1,6 @@
 //! The texts of the statements, with the names of this store's tables in them.
 
-use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
+use sqlx::{AssertSqlSafe, RawSql, SqlSafeStr, SqlStr};
 
 use super::admin::AdminSql;
 use super::completion::CompletionSql;
@@ -70,6 +70,14 @@ impl Names {
         // Constants of this store, and names that were found to be nothing else.
         AssertSqlSafe(text).into_sql_str()
     }
+}
+
+/// A query that binds nothing, and is not prepared.
+///
+/// MariaDB 10.11 plans a prepared query worse where it is executed again after others have used the
+/// table: it then takes no index for one that holds all the columns, and reads every row.
+pub(super) fn unprepared(statement: &SqlStr) -> RawSql {
+    sqlx::raw_sql(statement.clone())
 }
 
 /// A statement with so many keys for `{keys}`.

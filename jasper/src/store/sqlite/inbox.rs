@@ -15,28 +15,45 @@ use super::{SqliteStore, connection_of};
 use crate::envelope::Envelope;
 use crate::envelope::time::{from_micros, now, to_micros};
 use crate::store::{
-    ClaimRequest, Claimed, Inbox, Incoming, Owner, Ownership, Settled, Settlement, StoreError,
-    Stored,
+    ClaimRequest, Claimable, Claimed, Inbox, Incoming, Owner, Ownership, Settled, Settlement,
+    StoreError, Stored, Subscription,
 };
 
-/// Up to the list of subscriptions, which stands in both halves.
-const CLAIMABLE_UNOWNED: &str = "\
-with claimable (seq) as (
+/// Rows whose time has come wait like any other from then on.
+const BECOME_DUE: &str = "\
+update jasper_incoming set status = 'incoming', due_at = null
+where seq in (
+    select seq from jasper_incoming where status = 'scheduled' and due_at <= ?
+    order by due_at limit 1000
+)";
+
+/// Steps from one subscription to the next, so that many rows cost no more than few.
+const WAITING: &str = "\
+with recursive waiting (seq) as (
     select * from (
-        select seq from jasper_incoming
-        where status = 'incoming' and owner = 0 and ((destination, message_type) in (";
-const CLAIMABLE_DUE: &str = ")) <> ?
-        order by sent_at limit ?
-    ) union all select * from (
-        select seq from jasper_incoming
-        where status = 'scheduled' and due_at <= ?
-            and ((destination, message_type) in (";
-const CLAIMABLE_OLDEST: &str = ")) <> ?
-        order by due_at limit ?
+        select seq from jasper_incoming where status = 'incoming' and owner = 0
+        order by destination, message_type limit 1
     )
+    union all
+    select (
+        select next.seq from jasper_incoming here join jasper_incoming next
+        where here.seq = waiting.seq and next.status = 'incoming' and next.owner = 0
+            and (next.destination, next.message_type) > (here.destination, here.message_type)
+        order by next.destination, next.message_type limit 1
+    )
+    from waiting where waiting.seq is not null
 )
-select seq, id, destination, attempts, body from claimable join jasper_incoming using (seq)
-order by sent_at, seq limit ?";
+select destination, message_type from waiting join jasper_incoming using (seq)";
+
+const NEXT_DUE: &str = "select min(due_at) from jasper_incoming where status = 'scheduled'";
+
+/// The oldest of one subscription.
+const CLAIMABLE: &str = "\
+select * from (
+    select seq, sent_at from jasper_incoming
+    where status = 'incoming' and owner = 0 and destination = ? and message_type = ?
+    order by sent_at limit ?
+)";
 
 const TAKE: &str = "\
 update jasper_incoming
@@ -47,20 +64,12 @@ const RELEASE: &str = "\
 update jasper_incoming set owner = 0
 where seq in (select seq from jasper_incoming where owner = ? and owner > 0 limit ?)";
 
-const NEXT_CLAIMABLE: &str = "\
-select min(since) from (
-    select 0 as since
-    where exists (select 1 from jasper_incoming where status = 'incoming' and owner = 0)
-    union all
-    select min(due_at) from jasper_incoming where status = 'scheduled'
-)";
-
 const OWNED: &str = "\
 select id, destination, attempts from jasper_incoming where owner = ? and owner > 0 limit ?";
 
 /// What is to find its rows through an index, beside the claim.
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] = &[TAKE, RELEASE, NEXT_CLAIMABLE, OWNED];
+pub(super) const STATEMENTS: &[&str] = &[BECOME_DUE, WAITING, NEXT_DUE, TAKE, RELEASE, OWNED];
 
 impl Inbox for SqliteStore {
     fn store(&self, rows: Vec<Incoming>) -> BoxFuture<'_, Result<Vec<Stored>, StoreError>> {
@@ -75,6 +84,17 @@ impl Inbox for SqliteStore {
         Box::pin(async move {
             let stored = rows::insert(connection_of(connection)?, &rows).await;
             stored.map_err(|error| self.error(error))
+        })
+    }
+
+    fn look(&self) -> BoxFuture<'_, Result<Claimable, StoreError>> {
+        Box::pin(async move {
+            let mut seen = self.seen().await.map_err(|error| self.error(error))?;
+            if seen.next_due == Some(Duration::ZERO) {
+                self.writer().write(BecomeDue).await?;
+                seen = self.seen().await.map_err(|error| self.error(error))?;
+            }
+            Ok(seen)
         })
     }
 
@@ -93,15 +113,6 @@ impl Inbox for SqliteStore {
         Box::pin(self.writer().write(Release { sql: RELEASE, owner, limit }))
     }
 
-    fn next_claimable(&self) -> BoxFuture<'_, Result<Option<Duration>, StoreError>> {
-        Box::pin(async move {
-            let due: Result<Option<i64>, _> =
-                sqlx::query_scalar(NEXT_CLAIMABLE).fetch_one(self.pool()).await;
-            let wait = |due| from_micros(due).duration_since(now()).unwrap_or_default();
-            due.map(|due| due.map(wait)).map_err(|error| self.error(error))
-        })
-    }
-
     fn owned(
         &self,
         owner: Owner,
@@ -116,6 +127,38 @@ impl Inbox for SqliteStore {
     }
 }
 
+impl SqliteStore {
+    /// What is claimable without anything becoming due.
+    async fn seen(&self) -> sqlx::Result<Claimable> {
+        let mut connection = self.pool().acquire().await?;
+        let rows = sqlx::query(WAITING).fetch_all(&mut *connection).await?;
+        let subscription = |row: &SqliteRow| -> sqlx::Result<Subscription> {
+            Ok(Subscription { destination: rows::address(row, 0)?, message_type: row.try_get(1)? })
+        };
+        let mut waiting: Vec<_> = rows.iter().map(subscription).collect::<sqlx::Result<_>>()?;
+        waiting.sort_unstable();
+        let due: Option<i64> = sqlx::query_scalar(NEXT_DUE).fetch_one(&mut *connection).await?;
+        let wait = |due| from_micros(due).duration_since(now()).unwrap_or_default();
+        Ok(Claimable { now: waiting, next_due: due.map(wait) })
+    }
+}
+
+struct BecomeDue;
+
+impl Write for BecomeDue {
+    type Output = u64;
+
+    fn is_one_statement(&self) -> bool {
+        true
+    }
+
+    async fn run(self, connection: &mut SqliteConnection) -> sqlx::Result<u64> {
+        let mut batch = Batch::of(BECOME_DUE);
+        batch.bind(to_micros(now()))?;
+        batch.changes(connection).await
+    }
+}
+
 fn ownership(row: &SqliteRow, owner: Owner) -> sqlx::Result<Ownership> {
     Ok(Ownership {
         id: rows::message_id(row, 0)?,
@@ -127,15 +170,16 @@ fn ownership(row: &SqliteRow, owner: Owner) -> sqlx::Result<Ownership> {
 
 struct Claim(ClaimRequest);
 
-/// The query of a claim with so many subscriptions.
+/// The query of a claim with so many subscriptions, at least one.
 pub(super) fn claim_sql(subscriptions: usize) -> String {
-    let places = match subscriptions {
-        // An empty list of pairs does not parse.
-        0 => "select null, null where false".to_owned(),
-        some => format!("values {}", vec!["(?, ?)"; some].join(", ")),
-    };
-    let parts = [CLAIMABLE_UNOWNED, &places, CLAIMABLE_DUE, &places, CLAIMABLE_OLDEST];
-    parts.concat()
+    let each = vec![CLAIMABLE; subscriptions].join(" union all ");
+    format!(
+        "with claimable (seq, sent_at) as ({each})
+        select row.seq, row.id, row.destination, row.attempts, row.body
+        from (select * from claimable order by sent_at, seq limit ?) oldest
+            join jasper_incoming row using (seq)
+        order by oldest.sent_at, oldest.seq"
+    )
 }
 
 impl Claim {
@@ -143,20 +187,14 @@ impl Claim {
         let Self(request) = self;
         let mut batch = Batch::default();
         batch.push(claim_sql(request.subscriptions.len()));
-        self.bind_subscriptions(&mut batch)?;
-        batch.bind(to_micros(now()))?;
-        self.bind_subscriptions(&mut batch)?;
-        batch.bind(rows::limit(request.limit))?;
-        Ok(batch)
-    }
-
-    fn bind_subscriptions(&self, batch: &mut Batch) -> sqlx::Result<()> {
-        for subscription in &self.0.subscriptions {
+        let limit = rows::limit(request.limit);
+        for subscription in &request.subscriptions {
             batch.bind(subscription.destination.as_str())?;
             batch.bind(subscription.message_type.as_str())?;
+            batch.bind(limit)?;
         }
-        batch.bind(self.0.except)?;
-        batch.bind(rows::limit(self.0.limit))
+        batch.bind(limit)?;
+        Ok(batch)
     }
 }
 
@@ -164,8 +202,11 @@ impl Write for Claim {
     type Output = Vec<Claimed>;
 
     async fn run(self, connection: &mut SqliteConnection) -> sqlx::Result<Vec<Claimed>> {
-        let ran = self.query()?.run(connection).await?;
         let mut claimed = Vec::new();
+        if self.0.subscriptions.is_empty() {
+            return Ok(claimed);
+        }
+        let ran = self.query()?.run(connection).await?;
         let mut numbers = Vec::new();
         for row in ran.iter().flat_map(|ran| &ran.rows) {
             numbers.push(row.try_get::<i64, _>(0)?);

@@ -11,12 +11,17 @@ use crate::store::StoreError;
 /// Apart from `_sqlx_migrations`, which belongs to the user.
 const TABLE: &str = "jasper_migrations";
 
-const MIGRATIONS: [(i64, &str, &str); 2] = [
+const MIGRATIONS: [(i64, &str, &str); 3] = [
     (1, "create tables", include_str!("../../../migrations/sqlite/0001_create_tables.sql")),
     (
         2,
         "nodes say what they take",
         include_str!("../../../migrations/sqlite/0002_nodes_say_what_they_take.sql"),
+    ),
+    (
+        3,
+        "claim by subscription",
+        include_str!("../../../migrations/sqlite/0003_claim_by_subscription.sql"),
     ),
 ];
 

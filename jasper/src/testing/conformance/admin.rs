@@ -69,8 +69,7 @@ pub async fn every_row_is_reachable_by_some_recovery<F: StoreFixture>(fixture: &
     purged.expect("the store answers");
     let left = Counts { scheduled: 1, handled: 1, dead_letters: 1, ..Counts::default() };
     assert_eq!(subject.counts().await, left, "what waits for its time and for a person");
-    let next_claimable = subject.store.inbox().next_claimable().await;
-    assert!(next_claimable.expect("the store answers").is_some());
+    assert!(subject.look().await.next_due.is_some());
 }
 
 /// What is committed outlives the store, if the store says that it is durable.

@@ -1,7 +1,7 @@
 //! Claims: who gets which row, and never two the same.
 
 use std::collections::HashSet;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 
@@ -10,8 +10,8 @@ use super::subject::{LONG, Subject, all, at, envelope, local, scheduled, taken_a
 use crate::envelope::{Envelope, MessageId};
 use crate::message::MessageType;
 use crate::store::{
-    ClaimRequest, Claimed, DeadLetter, DeadLetterId, DeadLetterReason, MessageStore, Ownership,
-    Settled, Settlement, Subscription,
+    ClaimRequest, Claimable, Claimed, DeadLetter, DeadLetterId, DeadLetterReason, MessageStore,
+    Ownership, Settled, Settlement, Subscription,
 };
 
 /// The first claim counts an attempt; after that the runtime does, when the handler begins.
@@ -101,29 +101,13 @@ pub async fn a_claim_takes_only_the_destinations_that_it_lists<F: StoreFixture>(
     for queue in ["a", "b", "c"] {
         subject.store_new(unowned(to(&local(queue)))).await;
     }
-    let request = ClaimRequest { subscriptions: both("a", "c"), except: false, ..all(owner) };
+    let request = ClaimRequest { subscriptions: both("a", "c"), ..all(owner) };
     let claimed = subject.claim(request.clone()).await;
     let places: HashSet<_> = claimed.iter().map(|row| &row.ownership.destination).collect();
     assert_eq!(places, HashSet::from([&local("a"), &local("c")]));
     let none = ClaimRequest { subscriptions: Vec::new(), ..request };
     assert!(subject.claim(none).await.is_empty());
     assert_eq!(subject.claim_all(owner).await.len(), 1);
-}
-
-/// A queue whose memory is full is left alone.
-pub async fn a_claim_leaves_the_excepted_destinations_alone<F: StoreFixture>(fixture: &F) {
-    let subject = Subject::of(fixture).await;
-    let owner = subject.join().await;
-    for queue in ["a", "b", "c"] {
-        let due = scheduled(to(&local(queue)), at(1));
-        subject.store(vec![unowned(to(&local(queue))), due]).await;
-    }
-    let request = ClaimRequest { subscriptions: both("a", "c"), ..all(owner) };
-    let claimed = subject.claim(request).await;
-    assert_eq!(claimed.len(), 2);
-    for row in claimed {
-        assert_eq!(row.ownership.destination, local("b"));
-    }
 }
 
 /// Another version of a type at the same destination is for the nodes that know it.
@@ -133,14 +117,11 @@ pub async fn a_claim_takes_only_the_types_that_it_lists<F: StoreFixture>(fixture
     let [known, newer] = [envelope(), envelope()];
     let newer = Envelope { message_type: MessageType::new("conformance.message", 2), ..newer };
     subject.store(vec![unowned(newer.clone()), unowned(known.clone())]).await;
-    let takes = vec![taken_at("conformance")];
-    let listed = ClaimRequest { subscriptions: takes.clone(), except: false, ..all(owner) };
-    let claimed = subject.claim(listed).await;
+    let known_only = ClaimRequest { subscriptions: vec![taken_at("conformance")], ..all(owner) };
+    let claimed = subject.claim(known_only).await;
     assert_eq!(claimed.len(), 1);
     assert_eq!(claimed[0].ownership.id, known.id);
-    let others = subject.claim(ClaimRequest { subscriptions: takes, ..all(owner) }).await;
-    assert_eq!(others.len(), 1);
-    assert_eq!(others[0].ownership.id, newer.id);
+    assert_eq!(subject.claim_one(owner).await.ownership.id, newer.id);
 }
 
 /// It waits for its time, and that time is known.
@@ -163,28 +144,41 @@ pub async fn a_row_that_is_due_is_claimed<F: StoreFixture>(fixture: &F) {
     assert_eq!(settled, Settled::Done);
 }
 
-/// One question tells whether there is anything to claim, and else when there will be.
-pub async fn the_next_claimable_row_is_known_without_claiming<F: StoreFixture>(fixture: &F) {
+/// One look tells what waits, for whom, and when the next row is due.
+pub async fn a_look_tells_what_waits_and_when_more_is_due<F: StoreFixture>(fixture: &F) {
     let subject = Subject::of(fixture).await;
-    let next = async || {
-        let next = subject.store.inbox().next_claimable().await;
-        next.expect("the store answers")
-    };
-    assert_eq!(next().await, None);
+    assert_eq!(subject.look().await, Claimable::default());
     let now = SystemTime::now();
-    subject.store_new(scheduled(envelope(), now + LONG * 3)).await;
-    subject.store_new(scheduled(envelope(), now + LONG)).await;
-    subject.store_new(scheduled(envelope(), now + LONG * 2)).await;
-    let wait = next().await.expect("a row waits for its time");
+    subject.store_new(scheduled(to(&local("c")), now + LONG * 3)).await;
+    subject.store_new(scheduled(to(&local("c")), now + LONG)).await;
+    let look = subject.look().await;
+    assert_eq!(look.now, []);
+    let wait = look.next_due.expect("a row waits for its time");
     assert!(LONG / 2 < wait && wait < LONG * 3 / 2, "{wait:?}");
-    subject.store_new(scheduled(envelope(), at(5))).await;
-    assert_eq!(next().await, Some(Duration::ZERO), "a row is due");
-    let owner = subject.join().await;
-    subject.claim_all(owner).await;
-    let wait = next().await.expect("three rows wait for their time");
-    assert!(wait > LONG / 2, "what is owned is nobody else's to claim");
-    subject.store_new(unowned(envelope())).await;
-    assert_eq!(next().await, Some(Duration::ZERO));
+    for queue in ["b", "a", "b"] {
+        subject.store_new(unowned(to(&local(queue)))).await;
+    }
+    let newer = MessageType::new("conformance.message", 2);
+    let newer = Envelope { message_type: newer, ..to(&local("a")) };
+    let newest = Subscription { message_type: newer.message_type.to_string(), ..taken_at("a") };
+    subject.store_new(unowned(newer)).await;
+    assert_eq!(subject.look().await.now, [taken_at("a"), newest, taken_at("b")]);
+    subject.claim_all(subject.join().await).await;
+    assert_eq!(subject.look().await.now, [], "what is owned is nobody else's to claim");
+}
+
+/// A row whose time has come is found like one that never had to wait.
+pub async fn a_look_finds_what_has_become_due<F: StoreFixture>(fixture: &F) {
+    let subject = Subject::of(fixture).await;
+    let rows = (0..20).map(|n| scheduled(to(&local("a")), at(n))).collect();
+    subject.store(rows).await;
+    let later = scheduled(to(&local("b")), SystemTime::now() + LONG);
+    subject.store_new(later).await;
+    let look = subject.look().await;
+    assert_eq!(look.now, [taken_at("a")]);
+    assert!(look.next_due.is_some_and(|wait| wait > LONG / 2));
+    assert_eq!(subject.claim_all(subject.join().await).await.len(), 20);
+    assert_eq!(subject.counts().await.scheduled, 1);
 }
 
 /// An owner finds rows that it holds without knowing, and no others.

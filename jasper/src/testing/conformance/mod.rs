@@ -82,11 +82,11 @@ macro_rules! __store_clauses {
                 a_claim_takes_no_more_than_its_limit
                 a_claim_takes_the_oldest_first
                 a_claim_takes_only_the_destinations_that_it_lists
-                a_claim_leaves_the_excepted_destinations_alone
                 a_row_that_is_not_yet_due_is_not_claimed
                 a_row_that_is_due_is_claimed
                 a_claim_takes_only_the_types_that_it_lists
-                the_next_claimable_row_is_known_without_claiming
+                a_look_tells_what_waits_and_when_more_is_due
+                a_look_finds_what_has_become_due
                 the_rows_of_an_owner_are_listed
                 concurrent_claims_never_share_a_row
                 an_unreadable_body_is_claimed_as_an_error_and_buried_intact

@@ -8,9 +8,9 @@ use super::{Effects, StoreFixture};
 use crate::envelope::{Address, Envelope, time};
 use crate::message::MessageType;
 use crate::store::{
-    Begin, ClaimRequest, Claimed, Counts, DeadLetter, DeadLetterQuery, Incoming, MessageStore,
-    Outgoing, Owner, Ownership, Placement, Settled, Settlement, StoreTransaction, Stored,
-    Subscription,
+    Begin, ClaimRequest, Claimable, Claimed, Counts, DeadLetter, DeadLetterQuery, Incoming,
+    MessageStore, Outgoing, Owner, Ownership, Placement, Settled, Settlement, StoreTransaction,
+    Stored, Subscription,
 };
 
 /// A lease that no clause outlives.
@@ -75,13 +75,18 @@ impl<'f, F: StoreFixture> Subject<'f, F> {
         self.store.outbox().store(rows).await.expect(ANSWERS)
     }
 
+    pub(super) async fn look(&self) -> Claimable {
+        self.store.inbox().look().await.expect(ANSWERS)
+    }
+
     pub(super) async fn claim(&self, request: ClaimRequest) -> Vec<Claimed> {
         self.store.inbox().claim(request).await.expect(ANSWERS)
     }
 
     /// Claims everything that can be claimed.
     pub(super) async fn claim_all(&self, owner: Owner) -> Vec<Claimed> {
-        self.claim(all(owner)).await
+        let subscriptions = self.look().await.now;
+        self.claim(ClaimRequest { subscriptions, ..all(owner) }).await
     }
 
     /// Claims the only row that can be claimed.
@@ -112,9 +117,10 @@ impl<'f, F: StoreFixture> Subject<'f, F> {
     }
 }
 
-/// Everything, for this owner.
+/// All that the clauses store, for this owner.
 pub(super) fn all(owner: Owner) -> ClaimRequest {
-    ClaimRequest { owner, subscriptions: Vec::new(), except: true, limit: 10_000 }
+    let subscriptions = ["conformance", "a", "b", "c"].map(taken_at).to_vec();
+    ClaimRequest { owner, subscriptions, limit: 10_000 }
 }
 
 /// What a handler of the suite's messages takes at this queue.

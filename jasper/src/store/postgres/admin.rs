@@ -1,0 +1,90 @@
+//! Schema and housekeeping in PostgreSQL.
+
+use futures_util::future::BoxFuture;
+use sqlx::Row;
+
+use super::PostgresStore;
+use super::migrate;
+use super::rows;
+use super::sql::statements;
+use crate::store::{Counts, StoreAdmin, StoreError};
+
+/// Each count walks an index that holds no bodies.
+const COUNTS: &str = "\
+select
+    (select count(*) from {incoming} where status = 'incoming' and owner = 0)
+        + (select count(*) from {incoming} where owner > 0)
+        + (select count(*) from {incoming} where status = 'scheduled' and due_at <= {now}),
+    (select count(*) from {incoming} where status = 'scheduled' and due_at > {now}),
+    (select count(*) from {incoming} where status = 'handled'),
+    (select count(*) from {outgoing}),
+    (select count(*) from {dead_letters})";
+
+const PURGE: &str = "\
+delete from {incoming}
+where ctid = any (array(
+    select ctid from {incoming} where status = 'handled' and keep_until <= {now}
+    order by keep_until limit $1
+    for update skip locked
+))";
+
+const CLEAR_INCOMING: &str = "delete from {incoming}";
+const CLEAR_OUTGOING: &str = "delete from {outgoing}";
+const CLEAR_DEAD_LETTERS: &str = "delete from {dead_letters}";
+
+statements!(AdminSql {
+    counts: COUNTS,
+    purge: PURGE,
+    clear_incoming: CLEAR_INCOMING,
+    clear_outgoing: CLEAR_OUTGOING,
+    clear_dead_letters: CLEAR_DEAD_LETTERS,
+});
+
+impl StoreAdmin for PostgresStore {
+    fn prepare(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(migrate::upgrade(self.desk()))
+    }
+
+    fn counts(&self) -> BoxFuture<'_, Result<Counts, StoreError>> {
+        Box::pin(async move {
+            let query = sqlx::query(self.sql().admin.counts.clone());
+            let row = query.fetch_one(&self.desk().pool).await;
+            let row = row.map_err(|error| self.error(error))?;
+            let count = |column: usize| {
+                row.try_get(column).map(rows::total).map_err(|error| self.error(error))
+            };
+            Ok(Counts {
+                incoming: count(0)?,
+                scheduled: count(1)?,
+                handled: count(2)?,
+                outgoing: count(3)?,
+                dead_letters: count(4)?,
+            })
+        })
+    }
+
+    fn purge(&self, limit: usize) -> BoxFuture<'_, Result<u64, StoreError>> {
+        Box::pin(async move {
+            let query = sqlx::query(self.sql().admin.purge.clone()).bind(rows::limit(limit));
+            let purged = query.execute(&self.desk().pool).await;
+            purged.map(|done| done.rows_affected()).map_err(|error| self.error(error))
+        })
+    }
+
+    fn clear(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            let cleared = self.clear_all().await;
+            cleared.map_err(|error| self.error(error))
+        })
+    }
+}
+
+impl PostgresStore {
+    async fn clear_all(&self) -> sqlx::Result<()> {
+        let sql = &self.sql().admin;
+        for clear in [&sql.clear_incoming, &sql.clear_outgoing, &sql.clear_dead_letters] {
+            sqlx::query(clear.clone()).execute(&self.desk().pool).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,142 @@
+//! Where a store finds its database, and how it names its schema.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Connection, PgPool};
+
+use super::PostgresStore;
+use super::error::Place;
+use super::sql::Names;
+use crate::store::StoreError;
+
+/// The schema of a store that names none.
+const SCHEMA: &str = "jasper";
+
+/// The connections of a store that says no number.
+const CONNECTIONS: u32 = 16;
+
+/// Connections for the store's own statements, each of which serves many callers.
+const DESK_CONNECTIONS: u32 = 4;
+
+/// One for the leases of nodes, and one that listens.
+const NODE_CONNECTIONS: u32 = 2;
+
+/// For how long a caller waits for a connection.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Statements that a connection keeps prepared: those of the store, and the handlers'.
+const STATEMENTS: usize = 256;
+
+/// Plans of the store's own statements are made once, and for large tables: one that was made while
+/// a table was empty must do when it is full.
+const PLAN_FOR_LARGE_TABLES: &str =
+    "set plan_cache_mode = force_generic_plan; set enable_seqscan = off; set jit = off";
+
+/// How to open a [`PostgresStore`] that is not the ordinary one.
+///
+/// ```no_run
+/// # async fn open() -> Result<(), jasper::store::StoreError> {
+/// use jasper::store::postgres::PostgresStore;
+///
+/// let store = PostgresStore::builder()
+///     .schema("billing_messages")
+///     .connections(32)
+///     .connect("postgres://app@db.example/billing")
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct PostgresStoreBuilder {
+    schema: String,
+    connections: u32,
+}
+
+impl PostgresStoreBuilder {
+    pub(super) fn new() -> Self {
+        Self { schema: SCHEMA.to_owned(), connections: CONNECTIONS }
+    }
+
+    /// The schema for the store's tables, `jasper` unless said otherwise. It is created by
+    /// [`prepare`](crate::store::StoreAdmin::prepare) if it is not there.
+    #[must_use]
+    pub fn schema(mut self, schema: impl Into<String>) -> Self {
+        self.schema = schema.into();
+        self
+    }
+
+    /// The most connections for handlers and for [`pool`](PostgresStore::pool), 16 unless said
+    /// otherwise; at least 1.
+    ///
+    /// The store has at most 6 more for its own work.
+    #[must_use]
+    pub fn connections(mut self, connections: u32) -> Self {
+        self.connections = connections.max(1);
+        self
+    }
+
+    /// Connects to the database of a URL such as `postgres://user:password@host:5432/database`.
+    ///
+    /// # Errors
+    /// The URL is none, the schema cannot be a name, or the database cannot be reached.
+    pub async fn connect(self, url: &str) -> Result<PostgresStore, StoreError> {
+        let options = PgConnectOptions::from_str(url).map_err(|error| StoreError::Unreachable {
+            // The URL itself may have a password in it.
+            place: "the URL".to_owned(),
+            detail: error.to_string(),
+        })?;
+        self.connect_with(options).await
+    }
+
+    /// Connects with options of your own.
+    ///
+    /// # Errors
+    /// The schema cannot be a name, or the database cannot be reached.
+    pub async fn connect_with(
+        self,
+        options: PgConnectOptions,
+    ) -> Result<PostgresStore, StoreError> {
+        let options = options.statement_cache_capacity(STATEMENTS);
+        let pool = PgPoolOptions::new()
+            .max_connections(self.connections)
+            .acquire_timeout(PATIENCE)
+            // A trip for every message is too dear; who gets a dead connection tries again.
+            .test_before_acquire(false)
+            .connect_lazy_with(options);
+        self.of_pool(pool).await
+    }
+
+    /// Lets handlers run on connections of a pool that the application has already.
+    ///
+    /// A pool that tests each connection before it gives it out costs every message a trip; see
+    /// `PgPoolOptions::test_before_acquire`. The number of connections is the pool's.
+    ///
+    /// # Errors
+    /// The schema cannot be a name, or the database cannot be reached.
+    pub async fn of_pool(self, pool: PgPool) -> Result<PostgresStore, StoreError> {
+        let names = Names::of(&self.schema)?;
+        let options = PgConnectOptions::clone(&pool.connect_options());
+        let place = Place::of(&options);
+        let reached = sqlx::PgConnection::connect_with(&options).await;
+        let closed = async { reached?.close().await };
+        closed.await.map_err(|error| place.error(error))?;
+        let desk = own_pool(DESK_CONNECTIONS).connect_lazy_with(options.clone());
+        let nodes = own_pool(NODE_CONNECTIONS).connect_lazy_with(options);
+        Ok(PostgresStore::new(pool, desk, nodes, names, place))
+    }
+}
+
+/// For the store's own statements only.
+fn own_pool(connections: u32) -> PgPoolOptions {
+    PgPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(PATIENCE)
+        .test_before_acquire(false)
+        .after_connect(|connection, _about| {
+            Box::pin(async move {
+                sqlx::raw_sql(PLAN_FOR_LARGE_TABLES).execute(connection).await.map(|_done| ())
+            })
+        })
+}

@@ -1,0 +1,177 @@
+//! Dead letters in PostgreSQL.
+
+use futures_util::future::BoxFuture;
+use sqlx::Row;
+use sqlx::postgres::{PgArguments, PgRow};
+
+use super::PostgresStore;
+use super::desk::Desk;
+use super::rows::{self, bind, storable};
+use super::sql::statements;
+use crate::envelope::Envelope;
+use crate::envelope::time::{from_micros, to_micros};
+use crate::store::{
+    DeadLetter, DeadLetterId, DeadLetterQuery, DeadLetterReason, DeadLetters, StoreError,
+};
+
+const LIST: &str = "\
+select id, destination, reason, message_type, error_type, error_message, attempts, body, buried_at
+from {dead_letters}
+where ($1::text is null or reason = $1) and ($2::text is null or message_type = $2)
+order by buried_at desc, id desc limit $3";
+
+const BODIES: &str = "\
+select letter.id, letter.destination, letter.body from {dead_letters} letter
+join unnest($1::uuid[], $2::text[]) as chosen (id, destination)
+    on letter.id = chosen.id and letter.destination = chosen.destination";
+
+/// Where the inbox has the message again, it came by itself, and the letter has no further use.
+const REPLAY: &str = "\
+with letters as (
+    delete from {dead_letters} letter
+    using unnest($1::uuid[], $2::text[], $3::bytea[]) as chosen (id, destination, body)
+    where letter.id = chosen.id and letter.destination = chosen.destination
+    returning letter.*, chosen.body as new_body
+), replayed as (
+    insert into {incoming} (id, destination, status, owner, attempts, message_type, body, group_id,
+        tenant_id, correlation_id, sent_at, keep_for)
+    select id, destination, 'incoming', 0, 0, message_type, new_body, group_id, tenant_id,
+        correlation_id, sent_at, keep_for
+    from letters
+    on conflict do nothing
+    returning 1
+)
+select (select count(*) from letters), (select 1 from {tell} told where exists (
+    select from replayed
+))";
+
+const DISCARD: &str = "\
+delete from {dead_letters} letter
+using unnest($1::uuid[], $2::text[]) as chosen (id, destination)
+where letter.id = chosen.id and letter.destination = chosen.destination";
+
+const STORE: &str = "\
+insert into {dead_letters} (id, destination, reason, message_type, error_type, error_message,
+    attempts, body, buried_at, group_id, tenant_id, correlation_id, sent_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8, {now}, $9, $10, $11, coalesce($12, {now}))
+on conflict (id, destination) do update set
+    (reason, message_type, error_type, error_message, attempts, body, buried_at, group_id,
+        tenant_id, correlation_id, sent_at, keep_for) =
+    (excluded.reason, excluded.message_type, excluded.error_type, excluded.error_message,
+        excluded.attempts, excluded.body, excluded.buried_at, excluded.group_id,
+        excluded.tenant_id, excluded.correlation_id, excluded.sent_at, excluded.keep_for)";
+
+statements!(DeadLettersSql {
+    list: LIST,
+    bodies: BODIES,
+    replay: REPLAY,
+    discard: DISCARD,
+    store: STORE,
+});
+
+impl DeadLetters for PostgresStore {
+    fn list(&self, query: DeadLetterQuery) -> BoxFuture<'_, Result<Vec<DeadLetter>, StoreError>> {
+        Box::pin(async move {
+            let rows = sqlx::query(self.sql().dead_letters.list.clone())
+                .bind(query.reason.map(DeadLetterReason::as_str))
+                .bind(query.message_type)
+                .bind(rows::limit(query.limit))
+                .fetch_all(&self.desk().pool)
+                .await;
+            rows::read(rows, self.place(), letter)
+        })
+    }
+
+    fn replay(&self, ids: Vec<DeadLetterId>) -> BoxFuture<'_, Result<u64, StoreError>> {
+        Box::pin(async move {
+            let replayed = replay(self.desk(), &ids).await;
+            replayed.map_err(|error| self.error(error))
+        })
+    }
+
+    fn discard(&self, ids: Vec<DeadLetterId>) -> BoxFuture<'_, Result<u64, StoreError>> {
+        Box::pin(async move {
+            let discarded = discard(self.desk(), &ids).await;
+            discarded.map_err(|error| self.error(error))
+        })
+    }
+
+    fn store(&self, letter: DeadLetter) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            let stored = store(self.desk(), &letter).await;
+            stored.map_err(|error| self.error(error))
+        })
+    }
+}
+
+fn letter(row: &PgRow) -> sqlx::Result<DeadLetter> {
+    let reason: &str = row.try_get(2)?;
+    Ok(DeadLetter {
+        id: letter_id(row)?,
+        reason: DeadLetterReason::from_name(reason).ok_or_else(|| {
+            sqlx::Error::Decode(format!("`{reason}` is no reason that this build knows").into())
+        })?,
+        message_type: row.try_get(3)?,
+        error_type: row.try_get(4)?,
+        error_message: row.try_get(5)?,
+        attempts: rows::count(row, 6)?,
+        body: rows::bytes(row, 7)?,
+        buried_at: from_micros(row.try_get(8)?),
+    })
+}
+
+/// Of a row that begins with id and destination.
+fn letter_id(row: &PgRow) -> sqlx::Result<DeadLetterId> {
+    Ok(DeadLetterId { id: rows::message_id(row, 0)?, destination: rows::address(row, 1)? })
+}
+
+fn bind_ids<'l>(
+    ids: impl Iterator<Item = &'l DeadLetterId> + Clone,
+    arguments: &mut PgArguments,
+) -> sqlx::Result<()> {
+    bind(arguments, ids.clone().map(|letter| letter.id.as_uuid()).collect::<Vec<_>>())?;
+    bind(arguments, ids.map(|letter| letter.destination.as_str()).collect::<Vec<_>>())
+}
+
+/// Reads the bodies, as only this program can change them, and moves the letters.
+async fn replay(desk: &Desk, ids: &[DeadLetterId]) -> sqlx::Result<u64> {
+    let mut arguments = PgArguments::default();
+    bind_ids(ids.iter(), &mut arguments)?;
+    let query = sqlx::query_with(desk.sql.dead_letters.bodies.clone(), arguments);
+    let mut letters = Vec::new();
+    for row in query.fetch_all(&desk.pool).await? {
+        letters.push((letter_id(&row)?, DeadLetter::body_for_replay(&rows::bytes(&row, 2)?)));
+    }
+    let mut arguments = PgArguments::default();
+    bind_ids(letters.iter().map(|(id, _)| id), &mut arguments)?;
+    bind(&mut arguments, letters.iter().map(|(_, body)| &body[..]).collect::<Vec<_>>())?;
+    let query = sqlx::query_scalar_with(desk.sql.dead_letters.replay.clone(), arguments);
+    query.fetch_one(&desk.pool).await.map(rows::total)
+}
+
+async fn discard(desk: &Desk, ids: &[DeadLetterId]) -> sqlx::Result<u64> {
+    let mut arguments = PgArguments::default();
+    bind_ids(ids.iter(), &mut arguments)?;
+    let query = sqlx::query_with(desk.sql.dead_letters.discard.clone(), arguments);
+    query.execute(&desk.pool).await.map(|done| done.rows_affected())
+}
+
+async fn store(desk: &Desk, letter: &DeadLetter) -> sqlx::Result<()> {
+    // Bytes that are no envelope have no columns beside them.
+    let envelope = Envelope::from_bytes(&letter.body).ok();
+    let envelope = envelope.as_ref();
+    let query = sqlx::query(desk.sql.dead_letters.store.clone())
+        .bind(letter.id.id.as_uuid())
+        .bind(letter.id.destination.as_str())
+        .bind(letter.reason.as_str())
+        .bind(storable(&letter.message_type))
+        .bind(storable(&letter.error_type))
+        .bind(storable(&letter.error_message))
+        .bind(i64::from(letter.attempts))
+        .bind(&letter.body[..])
+        .bind(envelope.and_then(|e| e.group_id.as_deref()).map(storable))
+        .bind(envelope.and_then(|e| e.tenant_id.as_deref()).map(storable))
+        .bind(envelope.and_then(|e| e.correlation_id.as_deref()).map(storable))
+        .bind(envelope.map(|e| to_micros(e.sent_at)));
+    query.execute(&desk.pool).await.map(|_done| ())
+}

@@ -1,0 +1,116 @@
+//! From PostgreSQL's error codes to what the caller can do about them.
+
+use std::sync::Arc;
+
+use sqlx::postgres::PgConnectOptions;
+
+use crate::store::StoreError;
+
+/// Codes and classes, as <https://www.postgresql.org/docs/current/errcodes-appendix.html> lists
+/// them.
+mod code {
+    /// A class: the connection failed.
+    pub(super) const CONNECTION: &str = "08";
+    /// The handler went on after an error of its own.
+    pub(super) const FAILED_TRANSACTION: &str = "25P02";
+    pub(super) const READ_ONLY: &str = "25006";
+    /// A class: user name and password.
+    pub(super) const AUTHORIZATION: &str = "28";
+    pub(super) const NO_SUCH_DATABASE: &str = "3D000";
+    pub(super) const SERIALIZATION: &str = "40001";
+    pub(super) const DEADLOCK: &str = "40P01";
+    /// A class: memory, connections, and the disk, which has a code of its own.
+    pub(super) const RESOURCES: &str = "53";
+    pub(super) const DISK_FULL: &str = "53100";
+    pub(super) const LOCK_NOT_AVAILABLE: &str = "55P03";
+    /// A class: shut down, restarted, or cancelled by a person or a time limit.
+    pub(super) const INTERVENTION: &str = "57";
+    pub(super) const CANCELLED: &str = "57014";
+}
+
+/// The database, as errors name it: without user name and password.
+#[derive(Debug, Clone)]
+pub(super) struct Place(Arc<str>);
+
+impl Place {
+    pub(super) fn of(options: &PgConnectOptions) -> Self {
+        let database = options.get_database().unwrap_or(options.get_username());
+        let name = match options.get_socket() {
+            Some(socket) => format!("{}/{database}", socket.display()),
+            None => format!("{}:{}/{database}", options.get_host(), options.get_port()),
+        };
+        Self(name.into())
+    }
+
+    pub(super) fn name(&self) -> String {
+        self.0.to_string()
+    }
+
+    /// What a database error means at this place.
+    pub(super) fn error(&self, error: sqlx::Error) -> StoreError {
+        let (place, detail) = (self.name(), error.to_string());
+        match error {
+            sqlx::Error::Database(ref said) => {
+                let code = said.code().unwrap_or_default();
+                match (&*code, code.get(..2).unwrap_or_default()) {
+                    (code::READ_ONLY, _) => StoreError::ReadOnly { place },
+                    (code::DISK_FULL, _) => StoreError::Full { place },
+                    (code::SERIALIZATION | code::DEADLOCK | code::LOCK_NOT_AVAILABLE, _)
+                    | (code::CANCELLED, _)
+                    | (_, code::RESOURCES) => StoreError::Busy { place, detail },
+                    (code::NO_SUCH_DATABASE, _)
+                    | (_, code::CONNECTION | code::AUTHORIZATION | code::INTERVENTION) => {
+                        StoreError::Unreachable { place, detail }
+                    }
+                    _ => StoreError::Database(Arc::new(error)),
+                }
+            }
+            sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::WorkerCrashed => {
+                StoreError::Unreachable { place, detail }
+            }
+            sqlx::Error::PoolTimedOut => StoreError::Busy {
+                place,
+                detail: "all of this store's connections are in use".to_owned(),
+            },
+            sqlx::Error::PoolClosed => StoreError::Closed,
+            _ => StoreError::Database(Arc::new(error)),
+        }
+    }
+
+    /// What an error means with which the completion of a handler's transaction failed.
+    pub(super) fn completion_error(&self, error: sqlx::Error) -> StoreError {
+        match code_of(&error).as_deref() {
+            Some(code::FAILED_TRANSACTION) => StoreError::CommitRefused {
+                detail: "one of its statements failed, and it went on".to_owned(),
+            },
+            _ => self.error(error),
+        }
+    }
+
+    /// What an error means with which the commit of a handler's transaction failed. What the
+    /// database checks no earlier, such as a deferred constraint, was the handler's doing.
+    pub(super) fn commit_error(&self, error: sqlx::Error) -> StoreError {
+        let by_database = code_of(&error).is_some();
+        let detail = error.to_string();
+        match self.error(error) {
+            StoreError::Database(_) if by_database => StoreError::CommitRefused { detail },
+            other => other,
+        }
+    }
+}
+
+fn code_of(error: &sqlx::Error) -> Option<String> {
+    error.as_database_error()?.code().map(|code| code.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_has_no_secrets() {
+        let options: PgConnectOptions =
+            "postgres://me:secret@db.example:5433/shop".parse().unwrap();
+        assert_eq!(Place::of(&options).name(), "db.example:5433/shop");
+    }
+}

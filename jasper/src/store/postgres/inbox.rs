@@ -1,0 +1,224 @@
+//! The inbox in PostgreSQL.
+
+use std::any::Any;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use sqlx::Row;
+use sqlx::postgres::{PgArguments, PgRow};
+
+use super::desk::Desk;
+use super::rows::{self, bind};
+use super::sql::statements;
+use super::{PostgresStore, SHARED_ROWS, connection_of};
+use crate::envelope::Envelope;
+use crate::store::coalescer::Coalescer;
+use crate::store::{
+    ClaimRequest, Claimable, Claimed, Inbox, Incoming, Owner, Ownership, Settled, Settlement,
+    StoreError, Stored, Subscription,
+};
+
+/// Rows whose time has come wait like any other from then on. The rest steps from one subscription
+/// to the next, so that many rows cost no more than few. The last row tells when more is due.
+const LOOK: &str = "\
+with recursive due as (
+    update {incoming} set status = 'incoming', due_at = null
+    where ctid = any (array(
+        select ctid from {incoming} where status = 'scheduled' and due_at <= (select {now})
+        order by due_at limit 1000
+        for update skip locked
+    ))
+    returning destination, message_type
+), waiting as (
+    (
+        select destination, message_type from {incoming}
+        where status = 'incoming' and owner = 0
+        order by destination, message_type limit 1
+    )
+    union all
+    select next.destination, next.message_type
+    from waiting here cross join lateral (
+        select destination, message_type from {incoming}
+        where status = 'incoming' and owner = 0
+            and (destination, message_type) > (here.destination, here.message_type)
+        order by destination, message_type limit 1
+    ) next
+)
+select destination, message_type, null::bigint as next_due
+from (select * from waiting union select * from due) claimable
+union all
+select null, null, case
+    when (select count(*) from due) = 1000 then 0
+    else (select min(due_at) from {incoming} where status = 'scheduled' and due_at > (select {now}))
+        - {now}
+end";
+
+/// Rows that somebody else is about to take are left to them. Those that are not among the oldest
+/// stay locked until the statement ends, and unclaimed.
+const CLAIM: &str = "\
+with oldest as materialized (
+    select candidate.*
+    from unnest($2::text[], $3::text[]) as wanted (destination, message_type)
+        cross join lateral (
+            select ctid as place, id, destination, sent_at, attempts from {incoming} row
+            where row.status = 'incoming' and row.owner = 0
+                and row.destination = wanted.destination
+                and row.message_type = wanted.message_type
+            order by sent_at limit $4
+            for update skip locked
+        ) candidate
+    order by sent_at limit $4
+), taken as (
+    update {incoming} set owner = $1, attempts = greatest(attempts, 1)
+    where ctid = any (array(select place from oldest))
+    returning id, destination, attempts, body
+)
+select taken.id, taken.destination, taken.attempts, taken.body, oldest.attempts = 0
+from taken join oldest on taken.id = oldest.id and taken.destination = oldest.destination
+order by oldest.sent_at, taken.id";
+
+const RELEASE: &str = "\
+with released as (
+    update {incoming} set owner = 0
+    where ctid = any (array(
+        select ctid from {incoming} where owner = $1 and owner > 0 limit $2
+        for update skip locked
+    ))
+    returning 1
+)
+select (select count(*) from released), (select 1 from {tell} told where exists (
+    select from released
+))";
+
+const OWNED: &str = "\
+select id, destination, attempts from {incoming} where owner = $1 and owner > 0 limit $2";
+
+statements!(InboxSql { look: LOOK, claim: CLAIM, release: RELEASE, owned: OWNED });
+
+/// What stores the rows of all callers.
+pub(super) fn coalescer(desk: &Desk) -> Coalescer<Incoming, Stored> {
+    let desk = desk.clone();
+    Coalescer::new(SHARED_ROWS, 1, move |rows: Vec<Incoming>| {
+        let desk = desk.clone();
+        async move {
+            let stored = rows::insert(&desk.pool, &desk.sql, &rows).await;
+            stored.map_err(|error| desk.error(error))
+        }
+        .boxed()
+    })
+}
+
+impl Inbox for PostgresStore {
+    fn store(&self, rows: Vec<Incoming>) -> BoxFuture<'_, Result<Vec<Stored>, StoreError>> {
+        Box::pin(self.shared.incoming.submit(rows))
+    }
+
+    fn store_within<'a>(
+        &'a self,
+        connection: &'a mut (dyn Any + Send),
+        rows: Vec<Incoming>,
+    ) -> BoxFuture<'a, Result<Vec<Stored>, StoreError>> {
+        Box::pin(async move {
+            let stored = rows::insert(connection_of(connection)?, self.sql(), &rows).await;
+            stored.map_err(|error| self.error(error))
+        })
+    }
+
+    fn look(&self) -> BoxFuture<'_, Result<Claimable, StoreError>> {
+        Box::pin(async move {
+            let query = sqlx::query(self.sql().inbox.look.clone());
+            let rows = query.fetch_all(&self.desk().pool).await;
+            rows.and_then(|rows| claimable(&rows)).map_err(|error| self.error(error))
+        })
+    }
+
+    fn claim(&self, request: ClaimRequest) -> BoxFuture<'_, Result<Vec<Claimed>, StoreError>> {
+        Box::pin(async move {
+            let rows = claim(self.desk(), &request).await;
+            rows::read(rows, self.place(), |row| claimed(row, request.owner))
+        })
+    }
+
+    fn settle(
+        &self,
+        settlements: Vec<Settlement>,
+    ) -> BoxFuture<'_, Result<Vec<Settled>, StoreError>> {
+        Box::pin(self.shared.settlements.submit(settlements))
+    }
+
+    fn release(&self, owner: Owner, limit: usize) -> BoxFuture<'_, Result<u64, StoreError>> {
+        Box::pin(async move {
+            let query = sqlx::query_scalar(self.sql().inbox.release.clone())
+                .bind(owner.number())
+                .bind(rows::limit(limit));
+            let released = query.fetch_one(&self.desk().pool).await;
+            released.map(rows::total).map_err(|error| self.error(error))
+        })
+    }
+
+    fn owned(
+        &self,
+        owner: Owner,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Ownership>, StoreError>> {
+        Box::pin(async move {
+            let query = sqlx::query(self.sql().inbox.owned.clone())
+                .bind(owner.number())
+                .bind(rows::limit(limit));
+            let rows = query.fetch_all(&self.desk().pool).await;
+            rows::read(rows, self.place(), |row| ownership(row, owner))
+        })
+    }
+}
+
+fn claimable(rows: &[PgRow]) -> sqlx::Result<Claimable> {
+    let mut claimable = Claimable::default();
+    for row in rows {
+        match row.try_get::<Option<String>, _>(1)? {
+            Some(message_type) => {
+                let destination = rows::address(row, 0)?;
+                claimable.now.push(Subscription { destination, message_type });
+            }
+            None => {
+                let micros: Option<i64> = row.try_get(2)?;
+                claimable.next_due = micros.map(|m| Duration::from_micros(rows::total(m)));
+            }
+        }
+    }
+    claimable.now.sort_unstable();
+    Ok(claimable)
+}
+
+async fn claim(desk: &Desk, request: &ClaimRequest) -> sqlx::Result<Vec<PgRow>> {
+    let subscriptions = request.subscriptions.iter();
+    let destinations = subscriptions.clone().map(|s| s.destination.as_str());
+    let types = subscriptions.map(|s| s.message_type.as_str());
+    let mut arguments = PgArguments::default();
+    bind(&mut arguments, request.owner.number())?;
+    bind(&mut arguments, destinations.collect::<Vec<_>>())?;
+    bind(&mut arguments, types.collect::<Vec<_>>())?;
+    bind(&mut arguments, rows::limit(request.limit))?;
+    sqlx::query_with(desk.sql.inbox.claim.clone(), arguments).fetch_all(&desk.pool).await
+}
+
+fn claimed(row: &PgRow, owner: Owner) -> sqlx::Result<Claimed> {
+    let ownership = ownership(row, owner)?;
+    let attempts = ownership.attempts;
+    Ok(Claimed {
+        ownership,
+        envelope: Envelope::from_bytes(&rows::bytes(row, 3)?)
+            .map(|envelope| Envelope { attempts, ..envelope }),
+        first_attempt: row.try_get(4)?,
+    })
+}
+
+/// Of a row that begins with id, destination and attempts.
+fn ownership(row: &PgRow, owner: Owner) -> sqlx::Result<Ownership> {
+    Ok(Ownership {
+        id: rows::message_id(row, 0)?,
+        destination: rows::address(row, 1)?,
+        owner,
+        attempts: rows::count(row, 2)?,
+    })
+}

@@ -1,0 +1,109 @@
+//! Word from the database of rows that anybody may claim.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use sqlx::postgres::PgListener;
+use sqlx::{Executor, PgPool};
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+
+use super::error::Place;
+
+/// How long a quiet connection is believed to be alive.
+const QUIET: Duration = Duration::from_secs(30);
+
+/// How long a connection may take to show that it is alive.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long after a failure the database is called again.
+const PAUSE: Duration = Duration::from_secs(1);
+
+const SHOW_LIFE: &str = "select 1";
+
+/// One connection that listens for all callers, from the first call on.
+#[derive(Debug)]
+pub(super) struct Listener {
+    pool: PgPool,
+    channel: String,
+    place: Place,
+    /// How often word has come.
+    words: watch::Sender<u64>,
+    /// Up to which word callers were told.
+    told: AtomicU64,
+    task: OnceLock<AbortHandle>,
+}
+
+impl Listener {
+    pub(super) fn of(pool: PgPool, channel: String, place: Place) -> Self {
+        let (words, told) = (watch::Sender::new(0), AtomicU64::new(0));
+        Self { pool, channel, place, words, told, task: OnceLock::new() }
+    }
+
+    /// Waits for word that no caller was told yet, from the time of the last call on. After the
+    /// connection was lost there is word once it is back, as some may have been missed.
+    ///
+    /// # Cancel safety
+    /// Dropped, no word is lost.
+    pub(super) async fn heard(&self) {
+        self.task.get_or_init(|| self.start());
+        let told = self.told.load(Ordering::Acquire);
+        let mut words = self.words.subscribe();
+        if let Ok(word) = words.wait_for(|word| *word > told).await {
+            self.told.fetch_max(*word, Ordering::AcqRel);
+        }
+    }
+
+    fn start(&self) -> AbortHandle {
+        let (pool, channel) = (self.pool.clone(), self.channel.clone());
+        let (place, words) = (self.place.clone(), self.words.clone());
+        let task = tokio::spawn(async move {
+            loop {
+                let Err(error) = listen(&pool, &channel, &words).await;
+                let error = place.error(error);
+                tracing::debug!(%error, "the connection that listens is lost; opening another");
+                tokio::time::sleep(PAUSE).await;
+            }
+        });
+        task.abort_handle()
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let Some(task) = self.task.get() {
+            task.abort();
+        }
+    }
+}
+
+/// Listens until the connection is lost for good.
+async fn listen(
+    pool: &PgPool,
+    channel: &str,
+    words: &watch::Sender<u64>,
+) -> sqlx::Result<std::convert::Infallible> {
+    let mut listener = PgListener::connect_with(pool).await?;
+    listener.listen(channel).await?;
+    loop {
+        // At first, and after a connection was lost, for what may have been missed.
+        words.send_modify(|words| *words += 1);
+        next_word(&mut listener).await?;
+    }
+}
+
+/// Waits for word, or until a connection that was lost is there again.
+async fn next_word(listener: &mut PgListener) -> sqlx::Result<()> {
+    loop {
+        if let Ok(word) = tokio::time::timeout(QUIET, listener.try_recv()).await {
+            word?;
+            // One answer does for all that came together.
+            while listener.next_buffered().is_some() {}
+            return Ok(());
+        }
+        // A connection that broke without a sign stays quiet for ever.
+        let alive = tokio::time::timeout(PATIENCE, listener.execute(SHOW_LIFE)).await;
+        alive.map_err(|_elapsed| sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()))??;
+    }
+}

@@ -1,0 +1,195 @@
+//! The PostgreSQL store: messages in a schema of the database that holds the user's own tables.
+//!
+//! Handlers run on connections of a pool, each in a transaction of its own. What the store does by
+//! itself goes over other connections, and what many callers ask for at once goes in one statement:
+//! whatever waits when one ends is the next one.
+
+mod admin;
+mod builder;
+mod completion;
+mod dead_letters;
+mod desk;
+mod error;
+mod inbox;
+mod listener;
+mod migrate;
+mod nodes;
+mod outbox;
+mod rows;
+mod settlement;
+mod sql;
+mod transaction;
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{PgConnection, PgPool, Postgres};
+
+pub use self::builder::PostgresStoreBuilder;
+use self::desk::Desk;
+use self::error::Place;
+use self::listener::Listener;
+use self::sql::{Names, Sql};
+use self::transaction::Run;
+use super::coalescer::Coalescer;
+use super::{
+    Begin, Connection, ConnectionType, DeadLetters, Inbox, Incoming, MessageStore, Nodes, Outbox,
+    Outgoing, OutgoingSettlement, Settled, Settlement, StoreAdmin, StoreError, StoreInfo,
+    StoreTransaction, Stored, TransactionScope,
+};
+
+/// The most rows of one statement that several callers share.
+const SHARED_ROWS: usize = 500;
+
+impl Connection for PgConnection {}
+
+impl TransactionScope for sqlx::Transaction<'_, Postgres> {
+    type Connection = PgConnection;
+
+    fn connection(&mut self) -> &mut PgConnection {
+        self
+    }
+}
+
+/// A message store in a schema of a PostgreSQL database. Clones share their connections.
+#[derive(Clone)]
+pub struct PostgresStore {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    pool: PgPool,
+    nodes: PgPool,
+    desk: Desk,
+    listener: Listener,
+    incoming: Coalescer<Incoming, Stored>,
+    outgoing: Coalescer<Outgoing, Stored>,
+    settlements: Coalescer<Settlement, Settled>,
+    outgoing_settlements: Coalescer<OutgoingSettlement, Settled>,
+}
+
+impl PostgresStore {
+    /// Connects to the database of a URL such as `postgres://user:password@host:5432/database`,
+    /// with the schema `jasper`.
+    ///
+    /// # Errors
+    /// The URL is none, or the database cannot be reached.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub async fn connect(url: &str) -> Result<Self, StoreError> {
+        Self::builder().connect(url).await
+    }
+
+    /// Connects with options of your own, with the schema `jasper`.
+    ///
+    /// # Errors
+    /// The database cannot be reached.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub async fn connect_with(options: PgConnectOptions) -> Result<Self, StoreError> {
+        Self::builder().connect_with(options).await
+    }
+
+    /// For another schema, another number of connections, or a pool that is there already.
+    pub fn builder() -> PostgresStoreBuilder {
+        PostgresStoreBuilder::new()
+    }
+
+    /// The connections on which handlers run, for reading and writing of your own outside of
+    /// handlers.
+    ///
+    /// A connection that is held here is one that no handler has.
+    pub fn pool(&self) -> &PgPool {
+        &self.shared.pool
+    }
+
+    fn new(pool: PgPool, desk: PgPool, nodes: PgPool, names: Names, place: Place) -> Self {
+        let sql = Arc::new(Sql::of(&names));
+        let listener = Listener::of(nodes.clone(), names.channel(), place.clone());
+        let desk = Desk { pool: desk, sql, names, place };
+        Self {
+            shared: Arc::new(Shared {
+                incoming: inbox::coalescer(&desk),
+                outgoing: outbox::coalescer(&desk),
+                settlements: settlement::coalescer(&desk),
+                outgoing_settlements: outbox::settlement_coalescer(&desk),
+                pool,
+                nodes,
+                desk,
+                listener,
+            }),
+        }
+    }
+
+    fn desk(&self) -> &Desk {
+        &self.shared.desk
+    }
+
+    fn sql(&self) -> &Sql {
+        &self.shared.desk.sql
+    }
+
+    fn place(&self) -> &Place {
+        &self.shared.desk.place
+    }
+
+    fn error(&self, error: sqlx::Error) -> StoreError {
+        self.place().error(error)
+    }
+}
+
+impl fmt::Debug for PostgresStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresStore")
+            .field("place", &self.place().name())
+            .field("schema", &self.desk().names.schema())
+            .finish_non_exhaustive()
+    }
+}
+
+impl MessageStore for PostgresStore {
+    fn info(&self) -> StoreInfo {
+        let connection = ConnectionType::of::<PgConnection>();
+        StoreInfo::new("postgres", Some(connection), true).telling()
+    }
+
+    fn begin(&self, _begin: Begin) -> BoxFuture<'_, Result<Box<dyn StoreTransaction>, StoreError>> {
+        Box::pin(async move {
+            let run = Run::begin(&self.shared.pool, self.desk()).await?;
+            Ok(Box::new(run) as Box<dyn StoreTransaction>)
+        })
+    }
+
+    fn inbox(&self) -> &dyn Inbox {
+        self
+    }
+
+    fn outbox(&self) -> &dyn Outbox {
+        self
+    }
+
+    fn dead_letters(&self) -> &dyn DeadLetters {
+        self
+    }
+
+    fn nodes(&self) -> &dyn Nodes {
+        self
+    }
+
+    fn admin(&self) -> &dyn StoreAdmin {
+        self
+    }
+}
+
+/// The connection that a user gave, if it is one of ours.
+fn connection_of(given: &mut (dyn Any + Send)) -> Result<&mut PgConnection, StoreError> {
+    given.downcast_mut().ok_or(StoreError::WrongConnection {
+        store: "postgres",
+        given: "connection of another type",
+    })
+}

@@ -1,0 +1,242 @@
+//! The outbox in PostgreSQL.
+
+use std::any::Any;
+use std::collections::HashSet;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use sqlx::postgres::{PgArguments, PgRow};
+
+use super::desk::Desk;
+use super::rows::{self, bind_ownerships};
+use super::settlement::{self, rounds};
+use super::sql::statements;
+use super::{PostgresStore, SHARED_ROWS, connection_of};
+use crate::envelope::{Address, DecodeError, Envelope, MessageId};
+use crate::store::coalescer::Coalescer;
+use crate::store::{
+    DeadLetterReason, Outbox, Outgoing, OutgoingSettlement, Owner, Ownership, Settled, StoreError,
+    Stored,
+};
+
+const CLAIM: &str = "\
+with oldest as materialized (
+    select ctid as place from {outgoing} where owner = 0 and destination = $2
+    order by sent_at limit $3
+    for update skip locked
+), taken as (
+    update {outgoing} set owner = $1 where ctid = any (array(select place from oldest))
+    returning id, destination, attempts, body, sent_at
+)
+select id, destination, attempts, body from taken order by sent_at, id";
+
+const DELETE: &str = "\
+delete from {outgoing} row
+using unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[])
+    as held (id, destination, owner, attempts)
+where row.id = held.id and row.destination = held.destination and row.owner = held.owner
+    and row.attempts = held.attempts
+returning row.id, row.destination";
+
+const FAILED: &str = "\
+update {outgoing} row set owner = 0, attempts = row.attempts + 1
+from unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[])
+    as held (id, destination, owner, attempts)
+where row.id = held.id and row.destination = held.destination and row.owner = held.owner
+    and row.attempts = held.attempts
+returning row.id, row.destination, {tell}";
+
+const RELEASE: &str = "\
+with released as (
+    update {outgoing} set owner = 0
+    where ctid = any (array(
+        select ctid from {outgoing} where owner = $1 and owner > 0 limit $2
+        for update skip locked
+    ))
+    returning 1
+)
+select (select count(*) from released), (select 1 from {tell} told where exists (
+    select from released
+))";
+
+/// Steps from one destination to the next, so that a long queue costs no more than a short one.
+const DESTINATIONS: &str = "\
+with recursive waiting (destination) as (
+    (select destination from {outgoing} where owner = 0 order by destination limit 1)
+    union all
+    select (
+        select destination from {outgoing}
+        where owner = 0 and destination > waiting.destination
+        order by destination limit 1
+    )
+    from waiting where waiting.destination is not null
+)
+select destination from waiting where destination is not null";
+
+/// What cannot be read cannot be sent; as an invalid message it is at least seen.
+const BURY: &str = "\
+with buried as (
+    delete from {outgoing} where id = $1 and destination = $2 and owner = $3 returning *
+)
+insert into {dead_letters} (id, destination, reason, message_type, error_type, error_message,
+    attempts, body, buried_at, group_id, tenant_id, correlation_id, sent_at)
+select id, destination, $4, message_type, $5, $6, attempts, body, {now}, group_id, tenant_id,
+    correlation_id, sent_at
+from buried
+on conflict (id, destination) do nothing";
+
+statements!(OutboxSql {
+    claim: CLAIM,
+    delete: DELETE,
+    failed: FAILED,
+    release: RELEASE,
+    destinations: DESTINATIONS,
+    bury: BURY,
+});
+
+/// What stores the rows of all callers.
+pub(super) fn coalescer(desk: &Desk) -> Coalescer<Outgoing, Stored> {
+    let desk = desk.clone();
+    Coalescer::new(SHARED_ROWS, 1, move |rows: Vec<Outgoing>| {
+        let desk = desk.clone();
+        async move {
+            let stored = rows::insert(&desk.pool, &desk.sql, &rows).await;
+            stored.map_err(|error| desk.error(error))
+        }
+        .boxed()
+    })
+}
+
+/// What settles the rows of all callers.
+pub(super) fn settlement_coalescer(desk: &Desk) -> Coalescer<OutgoingSettlement, Settled> {
+    let desk = desk.clone();
+    Coalescer::new(SHARED_ROWS, 1, move |settlements: Vec<OutgoingSettlement>| {
+        let desk = desk.clone();
+        async move {
+            let settled = settle_all(&desk, &settlements).await;
+            settled.map_err(|error| desk.error(error))
+        }
+        .boxed()
+    })
+}
+
+impl Outbox for PostgresStore {
+    fn store(&self, rows: Vec<Outgoing>) -> BoxFuture<'_, Result<Vec<Stored>, StoreError>> {
+        Box::pin(self.shared.outgoing.submit(rows))
+    }
+
+    fn store_within<'a>(
+        &'a self,
+        connection: &'a mut (dyn Any + Send),
+        rows: Vec<Outgoing>,
+    ) -> BoxFuture<'a, Result<Vec<Stored>, StoreError>> {
+        Box::pin(async move {
+            let stored = rows::insert(connection_of(connection)?, self.sql(), &rows).await;
+            stored.map_err(|error| self.error(error))
+        })
+    }
+
+    fn claim(
+        &self,
+        owner: Owner,
+        destination: &Address,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Envelope>, StoreError>> {
+        let destination = destination.clone();
+        Box::pin(async move {
+            let claimed = claim(self.desk(), owner, &destination, limit).await;
+            claimed.map_err(|error| self.error(error))
+        })
+    }
+
+    fn settle(
+        &self,
+        settlements: Vec<OutgoingSettlement>,
+    ) -> BoxFuture<'_, Result<Vec<Settled>, StoreError>> {
+        Box::pin(self.shared.outgoing_settlements.submit(settlements))
+    }
+
+    fn release(&self, owner: Owner, limit: usize) -> BoxFuture<'_, Result<u64, StoreError>> {
+        Box::pin(async move {
+            let query = sqlx::query_scalar(self.sql().outbox.release.clone())
+                .bind(owner.number())
+                .bind(rows::limit(limit));
+            let released = query.fetch_one(&self.desk().pool).await;
+            released.map(rows::total).map_err(|error| self.error(error))
+        })
+    }
+
+    fn destinations(&self) -> BoxFuture<'_, Result<Vec<Address>, StoreError>> {
+        Box::pin(async move {
+            let query = sqlx::query(self.sql().outbox.destinations.clone());
+            let rows = query.fetch_all(&self.desk().pool).await;
+            rows::read(rows, self.place(), |row| rows::address(row, 0))
+        })
+    }
+}
+
+async fn claim(
+    desk: &Desk,
+    owner: Owner,
+    destination: &Address,
+    limit: usize,
+) -> sqlx::Result<Vec<Envelope>> {
+    let query = sqlx::query(desk.sql.outbox.claim.clone())
+        .bind(owner.number())
+        .bind(destination.as_str())
+        .bind(rows::limit(limit));
+    let mut claimed = Vec::new();
+    for row in query.fetch_all(&desk.pool).await? {
+        let attempts = rows::count(&row, 2)?;
+        match Envelope::from_bytes(&rows::bytes(&row, 3)?) {
+            Ok(envelope) => claimed.push(Envelope { attempts, ..envelope }),
+            Err(error) => bury(desk, owner, &row, &error).await?,
+        }
+    }
+    Ok(claimed)
+}
+
+async fn bury(desk: &Desk, owner: Owner, row: &PgRow, error: &DecodeError) -> sqlx::Result<()> {
+    let query = sqlx::query(desk.sql.outbox.bury.clone())
+        .bind(rows::message_id(row, 0)?.as_uuid())
+        .bind(rows::address(row, 1)?.as_str().to_owned())
+        .bind(owner.number())
+        .bind(DeadLetterReason::Undecodable.as_str())
+        .bind(std::any::type_name_of_val(error))
+        .bind(error.to_string());
+    query.execute(&desk.pool).await.map(|_done| ())
+}
+
+/// Settles each, in as few statements as tell the kinds apart.
+async fn settle_all(desk: &Desk, all: &[OutgoingSettlement]) -> sqlx::Result<Vec<Settled>> {
+    let mut settled = vec![Settled::Fenced; all.len()];
+    for round in rounds(all.iter().map(ownership)) {
+        for failed in [false, true] {
+            let of_kind = |at: &usize| matches!(all[*at], OutgoingSettlement::Failed(_)) == failed;
+            let chosen: Vec<usize> = round.iter().copied().filter(of_kind).collect();
+            let statement = match failed {
+                true => &desk.sql.outbox.failed,
+                false => &desk.sql.outbox.delete,
+            };
+            let held: Vec<&Ownership> = chosen.iter().map(|at| ownership(&all[*at])).collect();
+            if held.is_empty() {
+                continue;
+            }
+            let mut arguments = PgArguments::default();
+            bind_ownerships(held.iter().copied(), &mut arguments)?;
+            let query = sqlx::query_with(statement.clone(), arguments);
+            let done: HashSet<(MessageId, String)> =
+                settlement::keys(&query.fetch_all(&desk.pool).await?)?;
+            settlement::mark(&mut settled, &chosen, &held, &done);
+        }
+    }
+    Ok(settled)
+}
+
+const fn ownership(settlement: &OutgoingSettlement) -> &Ownership {
+    match settlement {
+        OutgoingSettlement::Sent(row)
+        | OutgoingSettlement::Failed(row)
+        | OutgoingSettlement::Discarded(row) => row,
+    }
+}

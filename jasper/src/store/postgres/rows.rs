@@ -1,0 +1,254 @@
+//! Writing envelopes as rows, and reading them back.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::time::Duration;
+
+use bytes::Bytes;
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::{Arguments, Encode, PgExecutor, Postgres, Row, Type};
+use uuid::Uuid;
+
+use super::sql::{Sql, statements};
+use crate::envelope::time::to_micros;
+use crate::envelope::{Address, Envelope, MessageId};
+use crate::store::{Incoming, Outgoing, Ownership, Placement, StoreError, Stored};
+
+use super::error::Place;
+
+/// The owner of a row that nobody owns.
+const NOBODY: i64 = 0;
+
+/// One array for each column, in the order of [`bind_incoming`].
+pub(super) const INSERT_INCOMING: &str = "\
+insert into {incoming} (id, destination, message_type, body, group_id, tenant_id, correlation_id,
+    sent_at, attempts, status, owner, due_at, keep_for)
+select * from unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::text[],
+    $7::text[], $8::bigint[], $9::bigint[], $10::text[], $11::bigint[], $12::bigint[],
+    $13::bigint[])";
+
+/// One array for each column, in the order of [`bind_outgoing`].
+const INSERT_OUTGOING: &str = "\
+insert into {outgoing} (id, destination, message_type, body, group_id, tenant_id, correlation_id,
+    sent_at, attempts, owner, deliver_by)
+select * from unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::text[],
+    $7::text[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[])
+on conflict do nothing returning id, destination";
+
+const OR_DUPLICATE: &str = "
+on conflict do nothing returning id, destination";
+
+/// Word is given only where something was stored.
+const OR_DUPLICATE_AND_TELL: &str = "
+on conflict do nothing returning id, destination, {tell}";
+
+statements!(RowsSql {
+    store_incoming: [INSERT_INCOMING, OR_DUPLICATE].concat(),
+    store_claimable: [INSERT_INCOMING, OR_DUPLICATE_AND_TELL].concat(),
+    store_outgoing: INSERT_OUTGOING,
+});
+
+/// A row that is inserted under a message id and a destination.
+pub(super) trait Insert: Send + Sync {
+    fn envelope(&self) -> &Envelope;
+
+    /// The statement that stores these.
+    fn statement<'s>(rows: &[Self], sql: &'s Sql) -> &'s sqlx::SqlStr
+    where
+        Self: Sized;
+
+    /// Binds an array for each column.
+    fn bind(rows: &[Self], arguments: &mut PgArguments) -> sqlx::Result<()>
+    where
+        Self: Sized;
+}
+
+impl Insert for Incoming {
+    fn envelope(&self) -> &Envelope {
+        &self.envelope
+    }
+
+    fn statement<'s>(rows: &[Self], sql: &'s Sql) -> &'s sqlx::SqlStr {
+        match any_claimable(rows.iter()) {
+            true => &sql.rows.store_claimable,
+            false => &sql.rows.store_incoming,
+        }
+    }
+
+    fn bind(rows: &[Self], arguments: &mut PgArguments) -> sqlx::Result<()> {
+        bind_incoming(rows.iter(), arguments)
+    }
+}
+
+impl Insert for Outgoing {
+    fn envelope(&self) -> &Envelope {
+        &self.envelope
+    }
+
+    fn statement<'s>(_rows: &[Self], sql: &'s Sql) -> &'s sqlx::SqlStr {
+        &sql.rows.store_outgoing
+    }
+
+    fn bind(rows: &[Self], arguments: &mut PgArguments) -> sqlx::Result<()> {
+        bind_outgoing(rows.iter(), arguments)
+    }
+}
+
+/// Whether others may claim any of these at once, so that they are to be told.
+///
+/// Word is never given of rows that the writer owns: it would make all commits wait for each other.
+pub(super) fn any_claimable<'r>(mut rows: impl Iterator<Item = &'r Incoming>) -> bool {
+    rows.any(|row| row.placement == Placement::Unowned)
+}
+
+/// Inserts rows, and says of each whether it was new.
+pub(super) async fn insert<R: Insert>(
+    executor: impl PgExecutor<'_>,
+    sql: &Sql,
+    rows: &[R],
+) -> sqlx::Result<Vec<Stored>> {
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut arguments = PgArguments::default();
+    R::bind(rows, &mut arguments)?;
+    let statement = R::statement(rows, sql).clone();
+    let inserted = sqlx::query_with(statement, arguments).fetch_all(executor).await?;
+    if inserted.len() == rows.len() {
+        return Ok(vec![Stored::New; rows.len()]);
+    }
+    let mut new = HashSet::with_capacity(inserted.len());
+    for row in &inserted {
+        new.insert((message_id(row, 0)?, row.try_get::<String, _>(1)?));
+    }
+    Ok(rows.iter().map(|row| stored(row.envelope(), &mut new)).collect())
+}
+
+/// What became of a row, given the keys that were new. A key that stands twice was new once.
+pub(super) fn stored(envelope: &Envelope, new: &mut HashSet<(MessageId, String)>) -> Stored {
+    match new.remove(&(envelope.id, envelope.destination.to_string())) {
+        true => Stored::New,
+        false => Stored::Duplicate,
+    }
+}
+
+pub(super) fn bind_incoming<'r>(
+    rows: impl Iterator<Item = &'r Incoming> + Clone,
+    arguments: &mut PgArguments,
+) -> sqlx::Result<()> {
+    bind_envelopes(rows.clone().map(|row| &row.envelope), arguments)?;
+    let placed = rows.clone().map(|row| match row.placement {
+        Placement::Owned(owner) => ("incoming", owner.number(), None),
+        Placement::Unowned => ("incoming", NOBODY, None),
+        Placement::Scheduled(due_at) => ("scheduled", NOBODY, Some(to_micros(due_at))),
+    });
+    bind(arguments, placed.clone().map(|(status, ..)| status).collect::<Vec<_>>())?;
+    bind(arguments, placed.clone().map(|(_, owner, _)| owner).collect::<Vec<_>>())?;
+    bind(arguments, placed.map(|(.., due_at)| due_at).collect::<Vec<_>>())?;
+    bind(arguments, rows.map(|row| row.keep.map(micros)).collect::<Vec<_>>())
+}
+
+pub(super) fn bind_outgoing<'r>(
+    rows: impl Iterator<Item = &'r Outgoing> + Clone,
+    arguments: &mut PgArguments,
+) -> sqlx::Result<()> {
+    bind_envelopes(rows.clone().map(|row| &row.envelope), arguments)?;
+    let owner = |row: &Outgoing| row.owner.map_or(NOBODY, |owner| owner.number());
+    bind(arguments, rows.clone().map(owner).collect::<Vec<_>>())?;
+    let deliver_by = rows.map(|row| row.envelope.deliver_by.map(to_micros));
+    bind(arguments, deliver_by.collect::<Vec<_>>())
+}
+
+fn bind_envelopes<'e>(
+    all: impl Iterator<Item = &'e Envelope> + Clone,
+    arguments: &mut PgArguments,
+) -> sqlx::Result<()> {
+    bind(arguments, all.clone().map(|e| e.id.as_uuid()).collect::<Vec<_>>())?;
+    bind(arguments, all.clone().map(|e| e.destination.as_str()).collect::<Vec<_>>())?;
+    bind(arguments, all.clone().map(|e| e.message_type.to_string()).collect::<Vec<_>>())?;
+    let bodies: Vec<Bytes> = all.clone().map(Envelope::to_bytes).collect();
+    bind(arguments, bodies.iter().map(|body| &body[..]).collect::<Vec<_>>())?;
+    let text = |text: &'e Option<String>| text.as_deref().map(storable);
+    bind(arguments, all.clone().map(|e| text(&e.group_id)).collect::<Vec<_>>())?;
+    bind(arguments, all.clone().map(|e| text(&e.tenant_id)).collect::<Vec<_>>())?;
+    bind(arguments, all.clone().map(|e| text(&e.correlation_id)).collect::<Vec<_>>())?;
+    bind(arguments, all.clone().map(|e| to_micros(e.sent_at)).collect::<Vec<_>>())?;
+    bind(arguments, all.map(|e| i64::from(e.attempts)).collect::<Vec<_>>())
+}
+
+/// Binds arrays for `(id, destination, owner, attempts)`.
+pub(super) fn bind_ownerships<'o>(
+    all: impl Iterator<Item = &'o Ownership> + Clone,
+    arguments: &mut PgArguments,
+) -> sqlx::Result<()> {
+    bind(arguments, all.clone().map(|row| row.id.as_uuid()).collect::<Vec<_>>())?;
+    bind(arguments, all.clone().map(|row| row.destination.as_str()).collect::<Vec<_>>())?;
+    bind(arguments, all.clone().map(|row| row.owner.number()).collect::<Vec<_>>())?;
+    bind(arguments, all.map(|row| i64::from(row.attempts)).collect::<Vec<_>>())
+}
+
+/// Binds the next argument.
+pub(super) fn bind<'t, T>(arguments: &mut PgArguments, value: T) -> sqlx::Result<()>
+where
+    T: Encode<'t, Postgres> + Type<Postgres>,
+{
+    arguments.add(value).map_err(sqlx::Error::Encode)
+}
+
+/// Text as PostgreSQL takes it, which has no character of the number 0. The body has the original.
+pub(super) fn storable(text: &str) -> Cow<'_, str> {
+    match text.contains('\0') {
+        true => text.replace('\0', "\u{FFFD}").into(),
+        false => text.into(),
+    }
+}
+
+/// Microseconds as a column holds them, few enough that a sum with the present is not too large.
+pub(super) fn micros(duration: Duration) -> i64 {
+    const MOST: i64 = i64::MAX / 2;
+    i64::try_from(duration.as_micros()).map_or(MOST, |micros| micros.min(MOST))
+}
+
+pub(super) fn message_id(row: &PgRow, column: usize) -> sqlx::Result<MessageId> {
+    row.try_get::<Uuid, _>(column).map(MessageId::from)
+}
+
+pub(super) fn address(row: &PgRow, column: usize) -> sqlx::Result<Address> {
+    let text: &str = row.try_get(column)?;
+    text.parse().map_err(|error| undecodable(column, error))
+}
+
+pub(super) fn count(row: &PgRow, column: usize) -> sqlx::Result<u32> {
+    let number: i64 = row.try_get(column)?;
+    u32::try_from(number).map_err(|error| undecodable(column, error))
+}
+
+pub(super) fn bytes(row: &PgRow, column: usize) -> sqlx::Result<Bytes> {
+    row.try_get::<&[u8], _>(column).map(Bytes::copy_from_slice)
+}
+
+fn undecodable(
+    column: usize,
+    error: impl std::error::Error + Send + Sync + 'static,
+) -> sqlx::Error {
+    sqlx::Error::ColumnDecode { index: column.to_string(), source: Box::new(error) }
+}
+
+/// A limit as SQL takes it.
+pub(super) fn limit(rows: usize) -> i64 {
+    i64::try_from(rows).unwrap_or(i64::MAX)
+}
+
+/// A count of rows, which is never negative.
+pub(super) fn total(rows: i64) -> u64 {
+    u64::try_from(rows).unwrap_or(0)
+}
+
+/// Reads all rows, or says what the database's answer means.
+pub(super) fn read<T>(
+    rows: sqlx::Result<Vec<PgRow>>,
+    place: &Place,
+    read: impl Fn(&PgRow) -> sqlx::Result<T>,
+) -> Result<Vec<T>, StoreError> {
+    rows.and_then(|rows| rows.iter().map(read).collect()).map_err(|error| place.error(error))
+}

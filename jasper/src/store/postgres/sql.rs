@@ -1,0 +1,164 @@
+//! The texts of the statements, with the names of this store's schema in them.
+
+use std::sync::Arc;
+
+use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
+
+use super::admin::AdminSql;
+use super::completion::CompletionSql;
+use super::dead_letters::DeadLettersSql;
+use super::inbox::InboxSql;
+use super::nodes::NodesSql;
+use super::outbox::OutboxSql;
+use super::rows::RowsSql;
+use super::settlement::SettlementSql;
+use crate::store::StoreError;
+
+/// The longest name, so that names made of it are still names for PostgreSQL.
+const LONGEST: usize = 48;
+
+/// Microseconds since 1970, by the clock of the database.
+const NOW: &str = "(extract(epoch from clock_timestamp()) * 1000000)::bigint";
+
+/// Whether the transaction in which a handler was begun is still open.
+const RUNNING: &str = "coalesce(current_setting('jasper.run', true), '') = 'on'";
+
+/// The schema and the channel of a store.
+#[derive(Debug, Clone)]
+pub(super) struct Names {
+    schema: String,
+}
+
+impl Names {
+    /// # Errors
+    /// The name is not `^[A-Za-z_][A-Za-z0-9_]{0,47}$`.
+    pub(super) fn of(schema: &str) -> Result<Self, StoreError> {
+        let is_inner = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let begins_well = schema.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+        match begins_well && schema.len() <= LONGEST && schema.chars().all(is_inner) {
+            true => Ok(Self { schema: schema.to_owned() }),
+            false => Err(StoreError::BadName { name: schema.to_owned() }),
+        }
+    }
+
+    pub(super) fn schema(&self) -> &str {
+        &self.schema
+    }
+
+    /// Where word is given of rows that anybody may claim.
+    pub(super) fn channel(&self) -> String {
+        format!("jasper:{}", self.schema)
+    }
+
+    /// A statement in which `{incoming}` and its like are names and `{now}` is the present.
+    /// `{running}` is whether the transaction that a handler was given is still open, and `{tell}`
+    /// gives word of rows that anybody may claim, once the transaction commits.
+    pub(super) fn statement(&self, text: &str) -> SqlStr {
+        let schema = &self.schema;
+        let text = text
+            .replace("{incoming}", &format!("\"{schema}\".jasper_incoming"))
+            .replace("{outgoing}", &format!("\"{schema}\".jasper_outgoing"))
+            .replace("{dead_letters}", &format!("\"{schema}\".jasper_dead_letters"))
+            .replace("{nodes}", &format!("\"{schema}\".jasper_nodes"))
+            .replace("{migrations}", &format!("\"{schema}\".jasper_migrations"))
+            .replace("{schema}", &format!("\"{schema}\""))
+            .replace("{tell}", &format!("(select pg_notify('{}', ''))", self.channel()))
+            .replace("{running}", RUNNING)
+            .replace("{now}", NOW);
+        // Constants of this store, and a name that was found to be nothing else.
+        AssertSqlSafe(Arc::<str>::from(text)).into_sql_str()
+    }
+}
+
+/// Declares the statements of one file, so that they are made once and the test of plans sees all.
+macro_rules! statements {
+    ($name:ident { $($statement:ident: $text:expr),+ $(,)? }) => {
+        #[derive(Debug)]
+        pub(super) struct $name {
+            $(pub(super) $statement: sqlx::SqlStr,)+
+        }
+
+        impl $name {
+            pub(super) fn of(names: &super::sql::Names) -> Self {
+                Self { $($statement: names.statement(&$text),)+ }
+            }
+
+            /// Every statement, with its name.
+            #[cfg(test)]
+            pub(super) fn list(&self) -> Vec<(&'static str, &str)> {
+                vec![$((stringify!($statement), self.$statement.as_str()),)+]
+            }
+        }
+    };
+}
+
+pub(super) use statements;
+
+/// All statements of a store.
+#[derive(Debug)]
+pub(super) struct Sql {
+    pub(super) rows: RowsSql,
+    pub(super) inbox: InboxSql,
+    pub(super) outbox: OutboxSql,
+    pub(super) settlement: SettlementSql,
+    pub(super) completion: CompletionSql,
+    pub(super) dead_letters: DeadLettersSql,
+    pub(super) nodes: NodesSql,
+    pub(super) admin: AdminSql,
+}
+
+impl Sql {
+    pub(super) fn of(names: &Names) -> Self {
+        Self {
+            rows: RowsSql::of(names),
+            inbox: InboxSql::of(names),
+            outbox: OutboxSql::of(names),
+            settlement: SettlementSql::of(names),
+            completion: CompletionSql::of(names),
+            dead_letters: DeadLettersSql::of(names),
+            nodes: NodesSql::of(names),
+            admin: AdminSql::of(names),
+        }
+    }
+
+    /// Every statement, with its name.
+    #[cfg(test)]
+    pub(super) fn list(&self) -> Vec<(&'static str, &str)> {
+        [
+            self.rows.list(),
+            self.inbox.list(),
+            self.outbox.list(),
+            self.settlement.list(),
+            self.completion.list(),
+            self.dead_letters.list(),
+            self.nodes.list(),
+            self.admin.list(),
+        ]
+        .concat()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_needs_care_is_refused() {
+        let long = "a".repeat(LONGEST + 1);
+        for wrong in ["", "1a", "a-b", "a b", "a\"b", "ä", "a.b", &long] {
+            let refused = Names::of(wrong);
+            assert!(matches!(refused, Err(StoreError::BadName { .. })), "{wrong}");
+        }
+        for good in ["a", "_a", "Jasper_2", &long[1..]] {
+            assert_eq!(Names::of(good).unwrap().schema(), good);
+        }
+    }
+
+    #[test]
+    fn no_placeholder_is_left() {
+        let sql = Sql::of(&Names::of("shop").unwrap());
+        for (name, text) in sql.list() {
+            assert!(!text.contains('{'), "{name}: {text}");
+        }
+    }
+}

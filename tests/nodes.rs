@@ -1,0 +1,144 @@
+//! Several nodes on one store: what each takes, and what it leaves to others.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use jasper::envelope::{Address, Envelope};
+use jasper::message::Message;
+use jasper::prelude::*;
+use jasper::store::memory::MemoryStore;
+use jasper::store::{DeadLetterQuery, DeadLetterReason, Incoming, MessageStore, Placement};
+use serde::{Deserialize, Serialize};
+use tests::Journal;
+
+/// Longer than any of these tests takes.
+const LONG: Duration = Duration::from_secs(600);
+
+/// One version of an application.
+mod old {
+    use super::*;
+
+    #[derive(Command, Serialize, Deserialize)]
+    #[command(name = "nodes.work", version = 1)]
+    pub struct Work;
+
+    #[handler(queue = "work")]
+    #[durable]
+    pub async fn work(_cmd: Work, journal: State<Journal>) {
+        journal.note("old");
+    }
+}
+
+/// The next one, whose handler takes another version of the message at the same place.
+mod new {
+    use super::*;
+
+    #[derive(Command, Serialize, Deserialize)]
+    #[command(name = "nodes.work", version = 2)]
+    pub struct Work;
+
+    #[handler(queue = "work")]
+    #[durable]
+    pub async fn work(_cmd: Work, journal: State<Journal>) {
+        journal.note("new");
+    }
+}
+
+struct Cluster {
+    store: MemoryStore,
+    journal: Journal,
+}
+
+impl Cluster {
+    fn new() -> Self {
+        Self { store: MemoryStore::new(), journal: Journal::default() }
+    }
+
+    fn builder(&self) -> jasper::runtime::Builder {
+        let builder = Jasper::builder().store(self.store.clone()).state(self.journal.clone());
+        builder.keep_unknown(LONG).poll_interval(Duration::from_millis(20))
+    }
+
+    /// Stores a message that belongs to nobody.
+    async fn put<M: Message>(&self, message: &M) {
+        let payload = serde_json::to_vec(message).unwrap();
+        let envelope = Envelope::new(
+            M::TYPE,
+            "application/json",
+            Bytes::from(payload),
+            Address::local("work", "work"),
+        );
+        let row = Incoming { envelope, placement: Placement::Unowned, keep: None };
+        self.store.inbox().store(vec![row]).await.unwrap();
+    }
+
+    async fn letters(&self) -> Vec<DeadLetterReason> {
+        let letters = self.store.dead_letters().list(DeadLetterQuery::default()).await.unwrap();
+        letters.iter().map(|letter| letter.reason).collect()
+    }
+}
+
+#[tokio::test]
+async fn a_version_that_only_another_node_knows_is_left_to_it() {
+    let cluster = Cluster::new();
+    let old = cluster.builder().handler::<old::work>().start().await.unwrap();
+    cluster.put(&new::Work).await;
+    cluster.put(&old::Work).await;
+    cluster.journal.wait_for("old").await;
+    // The old node has had its chance; the new one comes only now.
+    let new = cluster.builder().handler::<new::work>().start().await.unwrap();
+    cluster.journal.wait_for("new").await;
+    cluster.put(&new::Work).await;
+    cluster.put(&old::Work).await;
+    new.until_idle().await.unwrap();
+    assert_eq!(cluster.journal.sorted(), ["new", "new", "old", "old"]);
+    assert_eq!(cluster.letters().await, []);
+    old.stop().await.unwrap();
+    new.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_a_living_node_knows_is_left_alone_however_long_it_takes() {
+    let cluster = Cluster::new();
+    // Alive, but not at work: it joined and handles nothing.
+    let takes = jasper::store::Subscription {
+        destination: Address::local("work", "work"),
+        message_type: new::Work::TYPE.to_string(),
+    };
+    cluster.store.nodes().join("busy", LONG, &[takes]).await.unwrap();
+    cluster.put(&new::Work).await;
+    let old = cluster.builder().keep_unknown(Duration::ZERO).handler::<old::work>();
+    let old = old.start().await.unwrap();
+    cluster.put(&old::Work).await;
+    cluster.journal.wait_for("old").await;
+    assert_eq!(cluster.letters().await, []);
+    assert_eq!(cluster.store.admin().counts().await.unwrap().incoming, 1);
+    old.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_no_living_node_knows_becomes_an_invalid_message_after_its_time() {
+    let cluster = Cluster::new();
+    let old = cluster.builder().keep_unknown(Duration::from_millis(100));
+    let old = old.handler::<old::work>().start().await.unwrap();
+    cluster.put(&new::Work).await;
+    old.until_idle().await.unwrap();
+    assert_eq!(cluster.letters().await, [DeadLetterReason::UnknownType]);
+    old.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_node_that_stops_leaves_its_messages_to_others_at_once() {
+    let cluster = Cluster::new();
+    let first = cluster.builder().lease(LONG).handler::<old::work>().start().await.unwrap();
+    for _ in 0..20 {
+        first.bus().send(old::Work).await.unwrap();
+    }
+    first.stop().await.unwrap();
+    let alive = cluster.store.nodes().alive().await.unwrap();
+    assert_eq!(alive, []);
+    let second = cluster.builder().handler::<old::work>().start().await.unwrap();
+    second.until_idle().await.unwrap();
+    assert_eq!(cluster.journal.notes().len(), 20);
+    second.stop().await.unwrap();
+}
