@@ -5,6 +5,8 @@
 mod books;
 #[path = "faults/calm.rs"]
 mod calm;
+#[path = "faults/memory.rs"]
+mod memory;
 #[path = "faults/storm.rs"]
 mod storm;
 #[path = "faults/work.rs"]

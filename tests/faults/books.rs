@@ -14,11 +14,11 @@ use crate::work::{ATTEMPTS, Seen};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Strictness {
     /// Only what they do in transactions, as any run may have been interrupted.
-    EveryEffect,
+    Effects,
     /// Also how many attempts there were, of which each may have run several times.
-    EveryAttempt,
+    Attempts,
     /// Also how many runs there were.
-    EveryRun,
+    Runs,
 }
 
 pub struct Books {
@@ -99,12 +99,12 @@ impl Books {
             let note = format!("tally {n}");
             let runs = self.seen.runs(&note);
             match self.strictness {
-                Strictness::EveryEffect if runs.len() as u32 >= once => {}
+                Strictness::Effects if runs.len() as u32 >= once => {}
                 _ => self.compare(&note, runs.len() as u32, once),
             }
         }
         let letters = self.store.dead_letters().list(DeadLetterQuery::default()).await.unwrap();
-        if self.strictness >= Strictness::EveryAttempt {
+        if self.strictness >= Strictness::Attempts {
             self.check_tried(times);
             let full = letters.iter().filter(|letter| letter.attempts == ATTEMPTS).count();
             self.compare("dead letters", letters.len() as u32, self.tried.len() as u32);
@@ -119,7 +119,7 @@ impl Books {
             self.compare(&notes[1], times(&notes[1]), 1);
             for note in notes {
                 let mut runs = self.seen.runs(&note);
-                if self.strictness < Strictness::EveryRun {
+                if self.strictness < Strictness::Runs {
                     runs.dedup();
                 }
                 if runs != Vec::from_iter(1..=ATTEMPTS) {

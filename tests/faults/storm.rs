@@ -38,17 +38,17 @@ pub struct Storm {
 impl Storm {
     /// Faults that give no cause to repeat a run that is not to be committed.
     pub fn of(faults: fn(Faults) -> Faults) -> Self {
-        Self { faults, lease: Duration::from_secs(10), strictness: Strictness::EveryRun }
+        Self { faults, lease: Duration::from_secs(10), strictness: Strictness::Runs }
     }
 
     /// Faults after which a run is repeated, as its transaction was lost.
     pub fn that_repeats_runs(self) -> Self {
-        Self { strictness: Strictness::EveryAttempt, ..self }
+        Self { strictness: Strictness::Attempts, ..self }
     }
 
     /// Leases that are lost in the storm: what runs then is interrupted, which costs an attempt.
     pub fn that_ends_leases(self, lease: Duration) -> Self {
-        Self { lease, strictness: Strictness::EveryEffect, ..self }
+        Self { lease, strictness: Strictness::Effects, ..self }
     }
 
     /// Runs with many seeds. Something must have gone wrong in this operation in all of them.

@@ -318,8 +318,9 @@ impl Core {
                 // The only attempt of a message is counted when it begins: counted before, a crash
                 // would take it from a message that never ran.
                 envelope.attempts = u32::from(entry.policy.attempts() > 1);
-                let hold = self.held.hold(envelope.id, &envelope.destination);
-                Ok(Place::StoredHere(slot, self.owner(), hold))
+                let owner = self.owner();
+                let hold = self.held.hold(envelope.id, &envelope.destination, owner);
+                Ok(Place::StoredHere(slot, owner, hold))
             }
             _ => Ok(Place::StoredAnywhere),
         }

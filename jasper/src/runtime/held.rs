@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::time::Instant;
 
 use crate::envelope::{Address, MessageId};
-use crate::store::Ownership;
+use crate::store::{Owner, Ownership};
 
 /// The stored messages that are in memory or about to be stored for it.
 ///
@@ -19,7 +19,9 @@ pub(crate) struct Held {
     doubt: Mutex<Option<Instant>>,
 }
 
-type Key = (MessageId, Address);
+/// Under another incarnation it is another's: a message that is held as that of one which this node
+/// has lost does not hold its row.
+type Key = (MessageId, Address, Owner);
 
 /// One message in memory, as long as this lives.
 #[derive(Debug)]
@@ -30,8 +32,13 @@ pub(crate) struct Hold {
 
 impl Held {
     /// Notes a message before the store may make it this node's own.
-    pub(crate) fn hold(self: &Arc<Self>, id: MessageId, destination: &Address) -> Hold {
-        let key = (id, destination.clone());
+    pub(crate) fn hold(
+        self: &Arc<Self>,
+        id: MessageId,
+        destination: &Address,
+        owner: Owner,
+    ) -> Hold {
+        let key = (id, destination.clone(), owner);
         *self.rows().entry(key.clone()).or_default() += 1;
         Hold { held: Arc::clone(self), key }
     }
@@ -44,8 +51,12 @@ impl Held {
     /// Those that are not in memory.
     pub(crate) fn missing(&self, owned: Vec<Ownership>) -> Vec<Ownership> {
         let rows = self.rows();
-        let unknown = |row: &Ownership| !rows.contains_key(&(row.id, row.destination.clone()));
-        owned.into_iter().filter(unknown).collect()
+        owned.into_iter().filter(|row| !rows.contains_key(&key(row))).collect()
+    }
+
+    /// Whether a row is in memory.
+    pub(crate) fn holds(&self, row: &Ownership) -> bool {
+        self.rows().contains_key(&key(row))
     }
 
     /// A call has failed and may have been carried out: what the store lists is to be compared, up
@@ -67,6 +78,10 @@ impl Held {
     }
 }
 
+fn key(row: &Ownership) -> Key {
+    (row.id, row.destination.clone(), row.owner)
+}
+
 impl Drop for Hold {
     fn drop(&mut self) {
         let mut rows = self.held.rows();
@@ -83,7 +98,6 @@ impl Drop for Hold {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::Owner;
 
     fn row(id: MessageId, destination: &Address) -> Ownership {
         Ownership { id, destination: destination.clone(), owner: Owner::new(1), attempts: 1 }
@@ -93,15 +107,17 @@ mod tests {
     fn a_row_is_missing_once_nobody_holds_it() {
         let (held, id) = (Arc::new(Held::default()), MessageId::new());
         let (here, there) = (Address::local("q", "here"), Address::local("q", "there"));
-        let twice = [held.hold(id, &here), held.hold(id, &here)];
+        let twice = [(); 2].map(|()| held.hold(id, &here, Owner::new(1)));
+        let _of_another = held.hold(id, &there, Owner::new(2));
         let owned = || vec![row(id, &here), row(id, &there)];
         assert_eq!(held.missing(owned()), [row(id, &there)]);
+        assert!(held.holds(&row(id, &here)) && !held.holds(&row(id, &there)));
         let [first, second] = twice;
         drop(first);
         assert_eq!(held.missing(owned()), [row(id, &there)]);
         drop(second);
         assert_eq!(held.missing(owned()), owned());
-        assert_eq!(held.count(), 0);
+        assert_eq!(held.count(), 1);
     }
 
     #[tokio::test(start_paused = true)]

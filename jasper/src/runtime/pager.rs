@@ -20,7 +20,7 @@ const PAGE: usize = 250;
 
 /// Runs until the application stops.
 pub(crate) async fn page(core: Arc<Core>, store: Arc<dyn MessageStore>) {
-    let mut pager = Pager { core, store, strays: Strays::default() };
+    let mut pager = Pager { core, store, strays: Strays::default(), aside: Vec::new() };
     let stopping = pager.core.stopping.clone();
     let mut wait = Duration::ZERO;
     loop {
@@ -29,7 +29,8 @@ pub(crate) async fn page(core: Arc<Core>, store: Arc<dyn MessageStore>) {
             return;
         }
         wait = match pager.round().await {
-            Ok(wait) => wait,
+            Ok(wait) if pager.aside.is_empty() => wait,
+            Ok(wait) => wait.min(SOON),
             Err(error) => {
                 tracing::warn!(%error, "the store could not be looked at; trying again");
                 pager.core.settings.poll
@@ -38,6 +39,9 @@ pub(crate) async fn page(core: Arc<Core>, store: Arc<dyn MessageStore>) {
         pager.core.rounds.send_modify(|rounds| *rounds += 1);
     }
 }
+
+/// How long rows that are laid aside wait before they are looked at again.
+const SOON: Duration = Duration::from_millis(50);
 
 /// Wakes the pager at growing intervals after a foreign transaction has written messages, as its
 /// commit cannot be seen. Runs until the application stops.
@@ -92,6 +96,10 @@ struct Pager {
     core: Arc<Core>,
     store: Arc<dyn MessageStore>,
     strays: Strays,
+    /// Claimed while this process has not done with them under the same ownership: it still asks
+    /// for a settlement that is done already, as the answer was lost. Were they handled now, that
+    /// settlement would come in between.
+    aside: Vec<Claimed>,
 }
 
 impl Pager {
@@ -101,13 +109,15 @@ impl Pager {
         if !self.core.trust.is_given() {
             return Ok(self.core.settings.poll);
         }
+        self.give_back_aside().await;
         self.give_back_missing().await?;
         let look = self.look().await?;
         if look.now.is_empty() {
             return Ok(self.wait_for(&look));
         }
         let mut more = false;
-        for queue in self.core.queues.values() {
+        let core = Arc::clone(&self.core);
+        for queue in core.queues.values() {
             let waits = |takes: &&Subscription| look.now.binary_search(takes).is_ok();
             let waiting: Vec<_> = queue.takes.iter().filter(waits).cloned().collect();
             if !waiting.is_empty() {
@@ -132,7 +142,7 @@ impl Pager {
 
     /// Fills the memory of one queue. `true`: there is room still and there may be more.
     async fn fill(
-        &self,
+        &mut self,
         queue: &Arc<Queue>,
         waiting: Vec<Subscription>,
     ) -> Result<bool, StoreError> {
@@ -176,6 +186,16 @@ impl Pager {
             self.core.settle_all(release.collect()).await;
         }
         Ok(())
+    }
+
+    /// Gives back what was laid aside, once nothing else is done with it here.
+    async fn give_back_aside(&mut self) {
+        let aside = std::mem::take(&mut self.aside);
+        let (busy, free) = aside.into_iter().partition(|row| self.core.held.holds(&row.ownership));
+        self.aside = busy;
+        for claimed in free {
+            self.give_back(claimed).await;
+        }
     }
 
     /// Rows that no living node takes. One may come for which they are, after an upgrade; where
@@ -256,14 +276,23 @@ impl Pager {
         self.core.routes.resolve(destination, &envelope.message_type).cloned()
     }
 
-    async fn admit(&self, claimed: Claimed, entry: Arc<HandlerEntry>, slot: Slot) {
+    async fn admit(&mut self, claimed: Claimed, entry: Arc<HandlerEntry>, slot: Slot) {
+        // What was laid aside of it before is no longer owned, or it could not have been claimed.
+        self.aside.retain(|row| {
+            let (old, new) = (&row.ownership, &claimed.ownership);
+            (old.id, &old.destination) != (new.id, &new.destination)
+        });
+        if self.core.held.holds(&claimed.ownership) {
+            self.aside.push(claimed);
+            return;
+        }
         let Ok(envelope) = claimed.envelope else {
             return self.bury_invalid(claimed).await;
         };
         let backing =
             Backing::Stored { owner: claimed.ownership.owner, counted: claimed.first_attempt };
-        let Ownership { id, destination, .. } = &claimed.ownership;
-        let hold = Some(self.core.held.hold(*id, destination));
+        let Ownership { id, destination, owner, .. } = &claimed.ownership;
+        let hold = Some(self.core.held.hold(*id, destination, *owner));
         self.core.enqueue(Delivery { envelope, entry, backing, slot, _hold: hold, active: None });
     }
 
