@@ -17,7 +17,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, query};
 use tempfile::TempDir;
 use tests::Seed;
-use tests::servers::new_postgres_database;
+use tests::servers::{new_mariadb_database, new_postgres_database};
 
 fn sqlite(folder: &TempDir) -> String {
     format!("sqlite:{}", folder.path().join("bank.db").display())
@@ -41,6 +41,12 @@ async fn on_sqlite_fifty_kills_lose_no_transfer_and_do_none_twice() {
 async fn on_postgres_two_hundred_kills_of_three_nodes_lose_no_transfer_and_do_none_twice() {
     let url = new_postgres_database("bank").await;
     crashes(url, 3, kills(200)).run(Seed::from_env()).await;
+}
+
+#[tokio::test]
+async fn on_mariadb_fifty_kills_lose_no_transfer_and_do_none_twice() {
+    let url = new_mariadb_database("bank").await;
+    crashes(url, 3, kills(50)).run(Seed::from_env()).await;
 }
 
 /// With so much time between the kills that nobody else is killed who has just taken the work over,

@@ -11,8 +11,8 @@
 //!                                                  that were killed; see `watch.rs`
 //! ```
 //!
-//! URL is `sqlite:FILE` or `postgres://USER@HOST:PORT/DATABASE`. Another database is another file
-//! like `sqlite.rs`, and a line in `main`.
+//! URL is `sqlite:FILE`, `postgres://USER@HOST:PORT/DATABASE` or the like with `mysql:`. Another
+//! database is another file like `sqlite.rs`, and a line in `main`.
 //! A transfer that `send` has written to FILE was accepted: whatever is killed, it takes effect
 //! once. One that is not in FILE may have been accepted too, so `send` sends it again under the
 //! same key when it is started again.
@@ -20,6 +20,7 @@
 mod arguments;
 mod bank;
 mod check;
+mod mysql;
 mod node;
 mod postgres;
 mod send;
@@ -41,6 +42,7 @@ async fn main() -> Outcome<ExitCode> {
     let (scheme, place) = arguments.url.split_once(':').unwrap_or_default();
     match scheme {
         "sqlite" => run(&sqlite::SqliteBank::open(place).await?, &arguments).await,
+        "mysql" => run(&mysql::MysqlBank::connect(&arguments.url).await?, &arguments).await,
         "postgres" => {
             let bank = postgres::PostgresBank::connect(&arguments.url).await?;
             run(&bank, &arguments).await

@@ -7,6 +7,8 @@ pub use crate::handler::{
     Delayed, DeliveryOptions, HandlerError, MessageExt, Reply, State, Terminal, To, With,
 };
 pub use crate::runtime::{Bus, Jasper, QueueOptions};
+#[cfg(feature = "mysql")]
+pub use crate::store::mysql::MysqlStore;
 #[cfg(feature = "postgres")]
 pub use crate::store::postgres::PostgresStore;
 #[cfg(feature = "sqlite")]

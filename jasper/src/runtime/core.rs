@@ -121,13 +121,19 @@ impl Core {
         if result.is_err() {
             metrics::counter!(telemetry::STORE_ERRORS, "op" => operation).increment(1);
             // It may have been carried out all the same.
-            self.held.doubt_until(Instant::now() + self.settings.lease);
+            self.doubt();
             self.is_failing.store(true, Ordering::Release);
         } else if self.is_failing.load(Ordering::Acquire) && SIGNS_OF_LIFE.contains(&operation) {
             self.is_failing.store(false, Ordering::Release);
             self.well.notify_waiters();
         }
         result
+    }
+
+    /// This node may own rows that it does not know of, or soon will: for as long as a call may
+    /// still be on its way, the pager compares.
+    pub(crate) fn doubt(&self) {
+        self.held.doubt_until(Instant::now() + self.settings.lease);
     }
 
     /// A call of the store that may be given up, with its deadline.

@@ -210,6 +210,10 @@ impl Core {
             if !is_memory && stored.next() == Some(&Stored::Duplicate) {
                 metrics::counter!(telemetry::DUPLICATES, telemetry::DESTINATION => queue)
                     .increment(1);
+                // Or it was stored just now, by a call of the store's own that it repeated.
+                if matches!(parcel.place, Place::StoredHere(..)) {
+                    self.doubt();
+                }
                 continue;
             }
             metrics::counter!(telemetry::SENT, telemetry::DESTINATION => queue).increment(1);

@@ -10,6 +10,8 @@ mod dead_letter;
 mod error;
 mod inbox;
 pub mod memory;
+#[cfg(feature = "mysql")]
+pub mod mysql;
 mod node;
 mod outbox;
 #[cfg(feature = "postgres")]

@@ -65,11 +65,12 @@ deleted as (
     returning id, destination
 )";
 
-/// Also takes the guard away that keeps all others from committing.
+/// Also takes the guard away that keeps all others from committing. The arrays are selected, so
+/// that no plan knows their lengths, and one that is made once is as good as any.
 const ENDS_OF_GROUP: &str = "\
 held as materialized (
-    select * from unnest($25::uuid[], $26::text[], $27::bigint[], $28::bigint[])
-        as held (id, destination, owner, attempts)
+    select * from unnest((select $25::uuid[]), (select $26::text[]), (select $27::bigint[]),
+        (select $28::bigint[])) as held (id, destination, owner, attempts)
     where {running}
 ), deleted as (
     delete from {incoming} row using held

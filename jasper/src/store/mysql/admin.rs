@@ -1,0 +1,97 @@
+//! Schema and housekeeping in MySQL.
+
+use futures_util::future::BoxFuture;
+use sqlx::{Connection, MySqlConnection, Row};
+
+use super::MysqlStore;
+use super::desk::Work;
+use super::migrate;
+use super::rows;
+use super::sql::{Sql, statements, unprepared};
+use super::sweep::Sweep;
+use crate::store::{Counts, StoreAdmin, StoreError};
+
+/// Each count walks an index that holds no bodies.
+const COUNTS: &str = "\
+select
+    (select count(*) from {incoming} where owner = 0 and status = 'incoming')
+        + (select count(*) from {incoming} where owner > 0)
+        + (select count(*) from {incoming}
+            where owner = 0 and status = 'scheduled' and waits_at = '' and waits_as = ''
+                and turn <= {now}),
+    (select count(*) from {incoming}
+        where owner = 0 and status = 'scheduled' and waits_at = '' and waits_as = ''
+            and turn > {now}),
+    (select count(*) from {incoming} where owner = 0 and status = 'handled'),
+    (select count(*) from {outgoing}),
+    (select count(*) from {dead_letters})";
+
+/// Handled rows whose time of keeping is over.
+const FIND_OVER: &str = "\
+select id, destination from {incoming} force index (turns)
+where owner = 0 and status = 'handled' and waits_at = '' and waits_as = '' and turn <= {now}
+order by turn limit ? for update skip locked";
+
+const CLEAR_INCOMING: &str = "delete from {incoming}";
+const CLEAR_OUTGOING: &str = "delete from {outgoing}";
+const CLEAR_DEAD_LETTERS: &str = "delete from {dead_letters}";
+
+statements!(AdminSql {
+    counts: COUNTS,
+    find_over: FIND_OVER,
+    clear_incoming: CLEAR_INCOMING,
+    clear_outgoing: CLEAR_OUTGOING,
+    clear_dead_letters: CLEAR_DEAD_LETTERS,
+});
+
+impl StoreAdmin for MysqlStore {
+    fn prepare(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        let connections = &self.shared.connections;
+        Box::pin(migrate::upgrade(&connections.options, &connections.names, self.place()))
+    }
+
+    fn counts(&self) -> BoxFuture<'_, Result<Counts, StoreError>> {
+        Box::pin(self.desk().give(Count))
+    }
+
+    fn purge(&self, limit: usize) -> BoxFuture<'_, Result<u64, StoreError>> {
+        Box::pin(self.desk().give(Sweep::purge(limit)))
+    }
+
+    fn clear(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(self.desk().give(Clear))
+    }
+}
+
+struct Count;
+
+impl Work for Count {
+    type Output = Counts;
+
+    async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<Counts> {
+        let row = unprepared(&sql.admin.counts).fetch_one(connection).await?;
+        let count = |column: usize| row.try_get(column).map(rows::total);
+        Ok(Counts {
+            incoming: count(0)?,
+            scheduled: count(1)?,
+            handled: count(2)?,
+            outgoing: count(3)?,
+            dead_letters: count(4)?,
+        })
+    }
+}
+
+struct Clear;
+
+impl Work for Clear {
+    type Output = ();
+
+    async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<()> {
+        let sql = &sql.admin;
+        let mut transaction = connection.begin().await?;
+        for clear in [&sql.clear_incoming, &sql.clear_outgoing, &sql.clear_dead_letters] {
+            unprepared(clear).execute(&mut *transaction).await?;
+        }
+        transaction.commit().await
+    }
+}

@@ -1,0 +1,182 @@
+//! Dead letters in MySQL.
+
+use futures_util::future::BoxFuture;
+use sqlx::mysql::{MySqlArguments, MySqlRow};
+use sqlx::{Connection, MySqlConnection, Row};
+
+use super::MysqlStore;
+use super::desk::Work;
+use super::error::is_duplicate;
+use super::keys::{self, Key};
+use super::rows::{self, bind, bind_columns, bind_key};
+use super::sql::{Sql, statements};
+use crate::envelope::Envelope;
+use crate::envelope::time::{from_micros, now, to_micros};
+use crate::store::{
+    DeadLetter, DeadLetterId, DeadLetterQuery, DeadLetterReason, DeadLetters, StoreError,
+};
+
+const LIST: &str = "\
+select id, destination, reason, message_type, error_type, error_message, attempts, body, buried_at
+from {dead_letters}
+where (? is null or reason = ?) and (? is null or message_type = ?)
+order by buried_at desc, id desc limit ?";
+
+const BODY: &str = "\
+select body from {dead_letters} where id = ? and destination = ? for update";
+
+const REPLAY: &str = "\
+insert into {incoming} (id, destination, status, owner, attempts, message_type, body,
+    group_id, tenant_id, correlation_id, sent_at, keep_for)
+select id, destination, 'incoming', 0, 0, message_type, ?, group_id, tenant_id, correlation_id,
+    sent_at, keep_for
+from {dead_letters} where id = ? and destination = ?";
+
+const DELETE: &str = "delete from {dead_letters} where {keys}";
+
+const STORE: &str = "\
+replace into {dead_letters} (id, destination, reason, message_type, error_type, error_message,
+    attempts, body, group_id, tenant_id, correlation_id, sent_at, buried_at)
+values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {now})";
+
+statements!(DeadLettersSql {
+    list: LIST,
+    body: BODY,
+    replay: REPLAY,
+    delete: DELETE,
+    store: STORE,
+});
+
+impl DeadLetters for MysqlStore {
+    fn list(&self, query: DeadLetterQuery) -> BoxFuture<'_, Result<Vec<DeadLetter>, StoreError>> {
+        Box::pin(self.desk().give(List(query)))
+    }
+
+    fn replay(&self, ids: Vec<DeadLetterId>) -> BoxFuture<'_, Result<u64, StoreError>> {
+        Box::pin(self.desk().give(Replay(ids)))
+    }
+
+    fn discard(&self, ids: Vec<DeadLetterId>) -> BoxFuture<'_, Result<u64, StoreError>> {
+        let keys = ids.into_iter().map(|letter| (letter.id, letter.destination)).collect();
+        Box::pin(self.desk().give(Discard(keys)))
+    }
+
+    fn store(&self, letter: DeadLetter) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(self.desk().give(Store(letter)))
+    }
+}
+
+struct List(DeadLetterQuery);
+
+impl Work for List {
+    type Output = Vec<DeadLetter>;
+
+    async fn run(
+        &self,
+        connection: &mut MySqlConnection,
+        sql: &Sql,
+    ) -> sqlx::Result<Vec<DeadLetter>> {
+        let reason = self.0.reason.map(DeadLetterReason::as_str);
+        let message_type = self.0.message_type.as_deref();
+        let query = sqlx::query(sql.dead_letters.list.clone())
+            .bind(reason)
+            .bind(reason)
+            .bind(message_type)
+            .bind(message_type)
+            .bind(rows::limit(self.0.limit));
+        query.fetch_all(connection).await?.iter().map(letter).collect()
+    }
+}
+
+fn letter(row: &MySqlRow) -> sqlx::Result<DeadLetter> {
+    let (id, destination) = keys::read(row)?;
+    let reason: &str = row.try_get(2)?;
+    Ok(DeadLetter {
+        id: DeadLetterId { id, destination },
+        reason: DeadLetterReason::from_name(reason).ok_or_else(|| {
+            sqlx::Error::Decode(format!("`{reason}` is no reason that this build knows").into())
+        })?,
+        message_type: row.try_get(3)?,
+        error_type: row.try_get(4)?,
+        error_message: row.try_get(5)?,
+        attempts: rows::count(row, 6)?,
+        body: rows::bytes(row, 7)?,
+        buried_at: from_micros(row.try_get(8)?),
+    })
+}
+
+struct Replay(Vec<DeadLetterId>);
+
+impl Work for Replay {
+    type Output = u64;
+
+    async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<u64> {
+        let mut replayed = 0;
+        let mut transaction = connection.begin().await?;
+        for letter in &self.0 {
+            let mut key = MySqlArguments::default();
+            bind_key(letter.id, &letter.destination, &mut key)?;
+            let read = sqlx::query_with(sql.dead_letters.body.clone(), key);
+            let Some(row) = read.fetch_optional(&mut *transaction).await? else {
+                continue;
+            };
+            let body = DeadLetter::body_for_replay(&rows::bytes(&row, 0)?);
+            let mut arguments = MySqlArguments::default();
+            bind(&mut arguments, &body[..])?;
+            bind_key(letter.id, &letter.destination, &mut arguments)?;
+            let insert = sqlx::query_with(sql.dead_letters.replay.clone(), arguments);
+            match insert.execute(&mut *transaction).await {
+                // Where the inbox has the message again, it came by itself, and the letter has no
+                // further use.
+                Err(error) if !is_duplicate(&error) => return Err(error),
+                _inserted_or_there => {}
+            }
+            let key = [(letter.id, letter.destination.clone())];
+            replayed +=
+                keys::execute(&mut transaction, &sql.dead_letters.delete, &[], &key).await?;
+        }
+        transaction.commit().await?;
+        Ok(replayed)
+    }
+}
+
+struct Discard(Vec<Key>);
+
+impl Work for Discard {
+    type Output = u64;
+
+    async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<u64> {
+        keys::execute(connection, &sql.dead_letters.delete, &[], &self.0).await
+    }
+}
+
+struct Store(DeadLetter);
+
+impl Work for Store {
+    type Output = ();
+
+    async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<()> {
+        let Self(letter) = self;
+        rows::check_names(&letter.id.destination, &letter.message_type)?;
+        rows::check_size(&letter.body, sql)?;
+        let mut arguments = MySqlArguments::default();
+        bind_key(letter.id.id, &letter.id.destination, &mut arguments)?;
+        bind(&mut arguments, letter.reason.as_str())?;
+        bind(&mut arguments, letter.message_type.as_str())?;
+        bind(&mut arguments, letter.error_type.as_str())?;
+        bind(&mut arguments, letter.error_message.as_str())?;
+        bind(&mut arguments, i64::from(letter.attempts))?;
+        bind(&mut arguments, &letter.body[..])?;
+        match Envelope::from_bytes(&letter.body) {
+            Ok(envelope) => bind_columns(&envelope, &mut arguments)?,
+            Err(_unreadable) => {
+                for _unknown in ["group_id", "tenant_id", "correlation_id"] {
+                    bind(&mut arguments, None::<&str>)?;
+                }
+                bind(&mut arguments, to_micros(now()))?;
+            }
+        }
+        let store = sqlx::query_with(sql.dead_letters.store.clone(), arguments);
+        store.execute(connection).await.map(|_done| ())
+    }
+}

@@ -1,0 +1,75 @@
+//! The store's own work, on connections of its own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::{MySqlConnection, MySqlPool};
+
+use super::error::{self, Place};
+use super::sql::Sql;
+use crate::store::StoreError;
+
+/// For how long the store works on one thing; less than a caller waits. A connection over which no
+/// answer came is closed.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// How often something is tried of which the database says that it met something else.
+const TRIES: u32 = 4;
+
+/// Something that the store does on one connection, all or nothing.
+pub(super) trait Work: Send + Sync + 'static {
+    type Output: Send + 'static;
+
+    /// Does it. It is asked again where the database has rolled it back.
+    fn run(
+        &self,
+        connection: &mut MySqlConnection,
+        sql: &Sql,
+    ) -> impl Future<Output = sqlx::Result<Self::Output>> + Send;
+}
+
+/// Where the store does its own work. No code of a user ever runs on these connections, so none can
+/// be left in a transaction, and none is held by a handler that waits for the store.
+#[derive(Debug, Clone)]
+pub(super) struct Desk {
+    pub(super) pool: MySqlPool,
+    pub(super) sql: Arc<Sql>,
+    pub(super) place: Place,
+}
+
+impl Desk {
+    /// Does it in a task of its own, so that what has begun is finished whether or not the caller
+    /// still waits: a connection that is left in the middle of a statement is of no further use.
+    pub(super) async fn give<W: Work>(&self, work: W) -> Result<W::Output, StoreError> {
+        let desk = self.clone();
+        let done = tokio::spawn(async move { desk.work(work).await }).await;
+        done.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// Does it. Not to be dropped before it is done.
+    pub(super) async fn work<W: Work>(&self, work: W) -> Result<W::Output, StoreError> {
+        let mut connection = self.pool.acquire().await.map_err(|error| self.place.error(error))?;
+        match tokio::time::timeout(LIMIT, self.tries(&work, &mut connection)).await {
+            Ok(worked) => worked.map_err(|error| self.place.error(error)),
+            Err(_elapsed) => {
+                connection.close_on_drop();
+                Err(StoreError::Deadline { limit: LIMIT })
+            }
+        }
+    }
+
+    /// A deadlock with somebody else is nobody's fault, and over when it is reported.
+    async fn tries<W: Work>(
+        &self,
+        work: &W,
+        connection: &mut MySqlConnection,
+    ) -> sqlx::Result<W::Output> {
+        let mut tried = 1;
+        loop {
+            match work.run(connection, &self.sql).await {
+                Err(error) if tried < TRIES && error::is_rolled_back(&error) => tried += 1,
+                done => return done,
+            }
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! From MySQL's error numbers to what the caller can do about them.
+
+use std::sync::Arc;
+
+use sqlx::mysql::{MySqlConnectOptions, MySqlDatabaseError};
+
+use crate::store::StoreError;
+
+/// Numbers, as <https://dev.mysql.com/doc/mysql-errors/8.0/en/server-error-reference.html> and
+/// <https://mariadb.com/docs/server/reference/error-codes> list them.
+mod number {
+    /// Both servers have several numbers for a disk that is full; see also [`ENGINE`].
+    pub(super) const DISK_FULL: [u16; 2] = [1021, 1114];
+    /// What the operating system said stands in the text.
+    pub(super) const ENGINE: [u16; 3] = [3, 1026, 1030];
+    pub(super) const READ_ONLY: [u16; 3] = [1290, 1792, 1836];
+    /// Too many connections, of all or of this user.
+    pub(super) const CROWDED: [u16; 3] = [1040, 1203, 1226];
+    /// Given up by a person or a time limit.
+    pub(super) const INTERRUPTED: [u16; 3] = [1317, 1969, 3024];
+    /// Access, unknown database, shut down, killed.
+    pub(super) const UNREACHABLE: [u16; 8] = [1044, 1045, 1049, 1053, 1129, 1130, 1698, 1927];
+    pub(super) const LOCK_TIMED_OUT: u16 = 1205;
+    /// The transaction is rolled back: a deadlock, or a record that changed in between.
+    pub(super) const ROLLED_BACK: [u16; 2] = [1213, 1020];
+    pub(super) const DUPLICATE_KEY: u16 = 1062;
+    pub(super) const NO_SUCH_SAVEPOINT: u16 = 1305;
+}
+
+/// How the operating system numbers a disk that is full.
+const NO_SPACE: &str = "28";
+
+/// The database, as errors name it: without user name and password.
+#[derive(Debug, Clone)]
+pub(super) struct Place(Arc<str>);
+
+impl Place {
+    pub(super) fn of(options: &MySqlConnectOptions) -> Self {
+        let database = options.get_database().unwrap_or_default();
+        let name = match options.get_socket() {
+            Some(socket) => format!("{}/{database}", socket.display()),
+            None => format!("{}:{}/{database}", options.get_host(), options.get_port()),
+        };
+        Self(name.into())
+    }
+
+    pub(super) fn name(&self) -> String {
+        self.0.to_string()
+    }
+
+    /// What a database error means at this place.
+    pub(super) fn error(&self, error: sqlx::Error) -> StoreError {
+        let (place, detail) = (self.name(), error.to_string());
+        match error {
+            sqlx::Error::Database(_) => match number_of(&error) {
+                Some(n) if is_full(n, &detail) => StoreError::Full { place },
+                Some(n) if number::READ_ONLY.contains(&n) => StoreError::ReadOnly { place },
+                Some(n) if is_busy(n) => StoreError::Busy { place, detail },
+                Some(n) if number::UNREACHABLE.contains(&n) => {
+                    StoreError::Unreachable { place, detail }
+                }
+                _ => StoreError::Database(Arc::new(error)),
+            },
+            // Answers of a connection that was left in the middle of a statement are no answers.
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::WorkerCrashed => StoreError::Unreachable { place, detail },
+            sqlx::Error::PoolTimedOut => StoreError::Busy {
+                place,
+                detail: "no connection is free, and no new one could be opened".to_owned(),
+            },
+            sqlx::Error::PoolClosed => StoreError::Closed,
+            sqlx::Error::Encode(refusal) => StoreError::Database(refusal.into()),
+            _ => StoreError::Database(Arc::new(error)),
+        }
+    }
+
+    /// What an error means with which the completion of a handler's transaction failed.
+    pub(super) fn completion_error(&self, error: sqlx::Error) -> StoreError {
+        match error {
+            // What the handler sends cannot be stored, however often it is tried.
+            sqlx::Error::Encode(refusal) => {
+                StoreError::CommitRefused { detail: refusal.to_string() }
+            }
+            error => self.error(error),
+        }
+    }
+
+    /// What an error means with which the commit of a handler's transaction failed.
+    pub(super) fn commit_error(&self, error: sqlx::Error) -> StoreError {
+        let said = number_of(&error);
+        let detail = error.to_string();
+        match self.error(error) {
+            _ if said == Some(number::NO_SUCH_SAVEPOINT) => StoreError::TransactionEnded,
+            StoreError::Database(_) if said.is_some() => StoreError::CommitRefused { detail },
+            other => other,
+        }
+    }
+}
+
+fn is_full(number: u16, detail: &str) -> bool {
+    let is_number = |word: &str| word.trim_matches(|c: char| !c.is_ascii_digit()) == NO_SPACE;
+    number::DISK_FULL.contains(&number)
+        || number::ENGINE.contains(&number) && detail.split_whitespace().any(is_number)
+}
+
+fn is_busy(number: u16) -> bool {
+    number == number::LOCK_TIMED_OUT
+        || number::ROLLED_BACK.contains(&number)
+        || number::CROWDED.contains(&number)
+        || number::INTERRUPTED.contains(&number)
+}
+
+/// Whether the statement met a row with its key, and changed nothing.
+pub(super) fn is_duplicate(error: &sqlx::Error) -> bool {
+    number_of(error) == Some(number::DUPLICATE_KEY)
+}
+
+/// Whether the whole transaction is rolled back, and may be tried again.
+pub(super) fn is_rolled_back(error: &sqlx::Error) -> bool {
+    number_of(error).is_some_and(|number| number::ROLLED_BACK.contains(&number))
+}
+
+fn number_of(error: &sqlx::Error) -> Option<u16> {
+    let said = error.as_database_error()?.try_downcast_ref::<MySqlDatabaseError>()?;
+    Some(said.number())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_has_no_secrets() {
+        let options: MySqlConnectOptions =
+            "mysql://me:secret@db.example:3307/shop".parse().unwrap();
+        assert_eq!(Place::of(&options).name(), "db.example:3307/shop");
+    }
+
+    #[test]
+    fn a_full_disk_is_known_by_what_the_system_said() {
+        assert!(is_full(1114, "The table 'jasper_incoming' is full"));
+        let detail = "Got error 28 \"No space left on device\" from storage engine InnoDB";
+        assert!(is_full(1030, detail));
+        assert!(is_full(1026, "Error writing file 'x' (errno: 28 \"No space left on device\")"));
+        assert!(!is_full(1030, "Got error 128 from storage engine"));
+    }
+}

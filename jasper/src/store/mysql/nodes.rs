@@ -1,0 +1,173 @@
+//! Nodes and their leases in MySQL, in the time of the database.
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use sqlx::mysql::MySqlRow;
+use sqlx::{MySqlConnection, Row};
+
+use super::MysqlStore;
+use super::desk::Work;
+use super::rows::micros;
+use super::sql::{Sql, statements, unprepared};
+use crate::store::{LiveNode, NodeLease, Nodes, Owner, StoreError, Subscription};
+
+const JOIN: &str = "insert into {nodes} (name, lease_until, takes) values (?, {now} + ?, ?)";
+
+const RENEW: &str = "\
+update {nodes} set lease_until = {now} + ? where node = ? and lease_until > {now}";
+
+const ALIVE: &str = "select node, takes from {nodes} where lease_until > {now} order by node";
+
+const LEAVE: &str = "update {nodes} set lease_until = 0 where node = ?";
+
+const OWNS: &str = "\
+select exists (select 1 from {incoming} where owner = ?)
+    or exists (select 1 from {outgoing} where owner = ?)";
+
+const FORGET: &str = "delete from {nodes} where node = ? and lease_until <= {now}";
+
+/// Also owners that were forgotten and wrote a row after that. Of each owner one entry of the index
+/// is read, however many rows it has.
+const EXPIRED: &str = "\
+select node from {nodes} where lease_until <= {now}
+union
+select owner from (
+    select owner from {incoming} where owner > 0 group by owner
+    union
+    select owner from {outgoing} where owner > 0 group by owner
+) owners
+where not exists (select 1 from {nodes} where node = owners.owner)";
+
+statements!(NodesSql {
+    join: JOIN,
+    renew: RENEW,
+    alive: ALIVE,
+    leave: LEAVE,
+    owns: OWNS,
+    forget: FORGET,
+    expired: EXPIRED,
+});
+
+impl Nodes for MysqlStore {
+    fn join(
+        &self,
+        name: &str,
+        lease: Duration,
+        takes: &[Subscription],
+    ) -> BoxFuture<'_, Result<NodeLease, StoreError>> {
+        let (name, takes) = (name.to_owned(), Subscription::to_lines(takes));
+        Box::pin(self.node_desk().give(Join { name, lease, takes }))
+    }
+
+    fn renew(&self, owner: Owner, lease: Duration) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(self.node_desk().give(Renew(owner, lease)))
+    }
+
+    fn expired(&self) -> BoxFuture<'_, Result<Vec<Owner>, StoreError>> {
+        Box::pin(self.desk().give(Expired))
+    }
+
+    fn alive(&self) -> BoxFuture<'_, Result<Vec<LiveNode>, StoreError>> {
+        Box::pin(self.desk().give(Alive))
+    }
+
+    fn leave(&self, owner: Owner) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(self.node_desk().give(Leave(owner)))
+    }
+
+    fn forget(&self, owner: Owner) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(self.desk().give(Forget(owner)))
+    }
+}
+
+struct Join {
+    name: String,
+    lease: Duration,
+    takes: String,
+}
+
+impl Work for Join {
+    type Output = NodeLease;
+
+    async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<NodeLease> {
+        let query = sqlx::query(sql.nodes.join.clone())
+            .bind(&self.name)
+            .bind(micros(self.lease))
+            .bind(&self.takes);
+        let joined = query.execute(connection).await?;
+        let node = i64::try_from(joined.last_insert_id()).unwrap_or(i64::MAX);
+        Ok(NodeLease { owner: Owner::new(node), lease: self.lease })
+    }
+}
+
+struct Renew(Owner, Duration);
+
+impl Work for Renew {
+    type Output = bool;
+
+    async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<bool> {
+        let query = sqlx::query(sql.nodes.renew.clone()).bind(micros(self.1)).bind(self.0.number());
+        // The driver asks for rows that are met, whether or not they change.
+        Ok(query.execute(connection).await?.rows_affected() > 0)
+    }
+}
+
+struct Expired;
+
+impl Work for Expired {
+    type Output = Vec<Owner>;
+
+    async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<Vec<Owner>> {
+        let rows = unprepared(&sql.nodes.expired).fetch_all(connection).await?;
+        rows.iter().map(|row| row.try_get(0).map(Owner::new)).collect()
+    }
+}
+
+struct Alive;
+
+impl Work for Alive {
+    type Output = Vec<LiveNode>;
+
+    async fn run(
+        &self,
+        connection: &mut MySqlConnection,
+        sql: &Sql,
+    ) -> sqlx::Result<Vec<LiveNode>> {
+        let rows = unprepared(&sql.nodes.alive).fetch_all(connection).await?;
+        rows.iter().map(live_node).collect()
+    }
+}
+
+fn live_node(row: &MySqlRow) -> sqlx::Result<LiveNode> {
+    let takes: &str = row.try_get(1)?;
+    Ok(LiveNode { owner: Owner::new(row.try_get(0)?), takes: Subscription::from_lines(takes) })
+}
+
+struct Leave(Owner);
+
+impl Work for Leave {
+    type Output = ();
+
+    async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<()> {
+        let query = sqlx::query(sql.nodes.leave.clone()).bind(self.0.number());
+        query.execute(connection).await.map(|_done| ())
+    }
+}
+
+struct Forget(Owner);
+
+impl Work for Forget {
+    type Output = ();
+
+    /// A row that is written in between is found all the same, as one of an owner that is unknown.
+    async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<()> {
+        let owner = self.0.number();
+        let query = sqlx::query_scalar(sql.nodes.owns.clone()).bind(owner).bind(owner);
+        let owns: i64 = query.fetch_one(&mut *connection).await?;
+        if owns == 0 {
+            sqlx::query(sql.nodes.forget.clone()).bind(owner).execute(connection).await?;
+        }
+        Ok(())
+    }
+}

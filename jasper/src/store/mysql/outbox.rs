@@ -1,0 +1,232 @@
+//! The outbox in MySQL.
+
+use std::any::Any;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use sqlx::mysql::MySqlArguments;
+use sqlx::{Connection, MySqlConnection};
+
+use super::desk::{Desk, Work};
+use super::inbox::Store;
+use super::keys::{self, Key, key_of};
+use super::rows::{self, bind, bind_key};
+use super::settlement::{lock, waves};
+use super::sql::{Sql, statements, unprepared};
+use super::sweep::{Sweep, Table};
+use super::{MysqlStore, SHARED_ROWS, connection_of};
+use crate::envelope::{Address, DecodeError, Envelope};
+use crate::store::coalescer::Coalescer;
+use crate::store::{
+    DeadLetterReason, Outbox, Outgoing, OutgoingSettlement, Owner, Ownership, Settled, StoreError,
+    Stored,
+};
+
+// Rows that somebody else is about to take are left to them.
+const UNSENT: &str = "\
+select id, destination, attempts, body from {outgoing} force index (turns)
+where owner = 0 and destination = ?
+order by sent_at limit ? for update skip locked";
+
+const TAKE: &str = "update {outgoing} set owner = ? where {keys}";
+
+const FIND_OWNED: &str = "\
+select id, destination from {outgoing} where owner = ? limit ? for update skip locked";
+
+const FREE: &str = "update {outgoing} set owner = 0 where {keys}";
+
+/// Locks the rows, as rows of the inbox are locked; the last two are always so.
+const LOCK: &str = "\
+select id, destination, owner, attempts, 1, 0 from {outgoing} where {keys} for update";
+
+const DELETE: &str = "delete from {outgoing} where {keys}";
+
+const FAILED: &str = "update {outgoing} set owner = 0, attempts = attempts + 1 where {keys}";
+
+/// Reads one entry of the index for each destination, so that a long queue costs no more than a
+/// short one.
+const DESTINATIONS: &str = "\
+select destination from {outgoing} where owner = 0 group by owner, destination";
+
+const BURY: &str = "\
+replace into {dead_letters} (id, destination, reason, message_type, error_type, error_message,
+    attempts, body, buried_at, group_id, tenant_id, correlation_id, sent_at)
+select id, destination, ?, message_type, ?, ?, attempts, body, {now}, group_id, tenant_id,
+    correlation_id, sent_at
+from {outgoing} where id = ? and destination = ?";
+
+statements!(OutboxSql {
+    unsent: UNSENT,
+    take: TAKE,
+    find_owned: FIND_OWNED,
+    free: FREE,
+    lock: LOCK,
+    delete: DELETE,
+    failed: FAILED,
+    destinations: DESTINATIONS,
+    bury: BURY,
+});
+
+/// What stores the rows of all callers.
+pub(super) fn coalescer(desk: &Desk) -> Coalescer<Outgoing, Stored> {
+    let desk = desk.clone();
+    Coalescer::new(SHARED_ROWS, 1, move |rows| {
+        let desk = desk.clone();
+        async move { desk.work(Store(rows)).await }.boxed()
+    })
+}
+
+/// What settles for all callers.
+pub(super) fn settlement_coalescer(desk: &Desk) -> Coalescer<OutgoingSettlement, Settled> {
+    let desk = desk.clone();
+    Coalescer::new(SHARED_ROWS, 1, move |settlements| {
+        let desk = desk.clone();
+        async move { desk.work(Settle(settlements)).await }.boxed()
+    })
+}
+
+impl Outbox for MysqlStore {
+    fn store(&self, rows: Vec<Outgoing>) -> BoxFuture<'_, Result<Vec<Stored>, StoreError>> {
+        Box::pin(self.shared.outgoing.submit(rows))
+    }
+
+    fn store_within<'a>(
+        &'a self,
+        connection: &'a mut (dyn Any + Send),
+        rows: Vec<Outgoing>,
+    ) -> BoxFuture<'a, Result<Vec<Stored>, StoreError>> {
+        Box::pin(async move {
+            let stored = rows::insert(connection_of(connection)?, self.sql(), &rows).await;
+            stored.map_err(|error| self.error(error))
+        })
+    }
+
+    fn claim(
+        &self,
+        owner: Owner,
+        destination: &Address,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Envelope>, StoreError>> {
+        let destination = destination.clone();
+        Box::pin(self.desk().give(Claim { owner, destination, limit }))
+    }
+
+    fn settle(
+        &self,
+        settlements: Vec<OutgoingSettlement>,
+    ) -> BoxFuture<'_, Result<Vec<Settled>, StoreError>> {
+        Box::pin(self.shared.outgoing_settlements.submit(settlements))
+    }
+
+    fn release(&self, owner: Owner, limit: usize) -> BoxFuture<'_, Result<u64, StoreError>> {
+        Box::pin(self.desk().give(Sweep::release(Table::Outgoing, owner, limit)))
+    }
+
+    fn destinations(&self) -> BoxFuture<'_, Result<Vec<Address>, StoreError>> {
+        Box::pin(self.desk().give(Destinations))
+    }
+}
+
+struct Destinations;
+
+impl Work for Destinations {
+    type Output = Vec<Address>;
+
+    async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<Vec<Address>> {
+        let rows = unprepared(&sql.outbox.destinations).fetch_all(connection).await?;
+        rows.iter().map(|row| rows::address(row, 0)).collect()
+    }
+}
+
+struct Claim {
+    owner: Owner,
+    destination: Address,
+    limit: usize,
+}
+
+impl Work for Claim {
+    type Output = Vec<Envelope>;
+
+    async fn run(
+        &self,
+        connection: &mut MySqlConnection,
+        sql: &Sql,
+    ) -> sqlx::Result<Vec<Envelope>> {
+        let mut transaction = connection.begin().await?;
+        let query = sqlx::query(sql.outbox.unsent.clone())
+            .bind(self.destination.as_str())
+            .bind(rows::limit(self.limit));
+        let found = query.fetch_all(&mut *transaction).await?;
+        let mut claimed = Vec::with_capacity(found.len());
+        let mut taken = Vec::with_capacity(found.len());
+        for row in &found {
+            let (key, attempts) = (keys::read(row)?, rows::count(row, 2)?);
+            match Envelope::from_bytes(&rows::bytes(row, 3)?) {
+                Ok(envelope) => {
+                    claimed.push(Envelope { attempts, ..envelope });
+                    taken.push(key);
+                }
+                Err(error) => bury(&mut transaction, sql, key, &error).await?,
+            }
+        }
+        let owner = [self.owner.number()];
+        keys::execute(&mut transaction, &sql.outbox.take, &owner, &taken).await?;
+        transaction.commit().await?;
+        Ok(claimed)
+    }
+}
+
+/// Nothing that cannot be read can be sent; as an invalid message it is at least seen.
+async fn bury(
+    connection: &mut MySqlConnection,
+    sql: &Sql,
+    key: Key,
+    error: &DecodeError,
+) -> sqlx::Result<()> {
+    let mut arguments = MySqlArguments::default();
+    bind(&mut arguments, DeadLetterReason::Undecodable.as_str())?;
+    bind(&mut arguments, std::any::type_name_of_val(error))?;
+    bind(&mut arguments, error.to_string())?;
+    bind_key(key.0, &key.1, &mut arguments)?;
+    sqlx::query_with(sql.outbox.bury.clone(), arguments).execute(&mut *connection).await?;
+    keys::execute(connection, &sql.outbox.delete, &[], &[key]).await.map(|_met| ())
+}
+
+struct Settle(Vec<OutgoingSettlement>);
+
+impl Work for Settle {
+    type Output = Vec<Settled>;
+
+    async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<Vec<Settled>> {
+        let mut answers = vec![Settled::Fenced; self.0.len()];
+        let mut transaction = connection.begin().await?;
+        for wave in waves(&self.0, ownership) {
+            let keys: Vec<Key> = wave.iter().map(|&at| key_of(ownership(&self.0[at]))).collect();
+            let held = lock(&mut transaction, &sql.outbox.lock, &keys).await?;
+            let (mut deletes, mut failures) = (Vec::new(), Vec::new());
+            for (&at, key) in wave.iter().zip(keys) {
+                if held.get(&key).is_some_and(|held| held.is(ownership(&self.0[at]))) {
+                    answers[at] = Settled::Done;
+                    match &self.0[at] {
+                        OutgoingSettlement::Failed(_) => failures.push(key),
+                        OutgoingSettlement::Sent(_) | OutgoingSettlement::Discarded(_) => {
+                            deletes.push(key);
+                        }
+                    }
+                }
+            }
+            keys::execute(&mut transaction, &sql.outbox.delete, &[], &deletes).await?;
+            keys::execute(&mut transaction, &sql.outbox.failed, &[], &failures).await?;
+        }
+        transaction.commit().await?;
+        Ok(answers)
+    }
+}
+
+const fn ownership(settlement: &OutgoingSettlement) -> &Ownership {
+    match settlement {
+        OutgoingSettlement::Sent(row)
+        | OutgoingSettlement::Failed(row)
+        | OutgoingSettlement::Discarded(row) => row,
+    }
+}

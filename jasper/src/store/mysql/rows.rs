@@ -1,0 +1,372 @@
+//! Writing envelopes as rows, and reading them back.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use bytes::Bytes;
+use sqlx::mysql::{MySqlArguments, MySqlRow};
+use sqlx::{Arguments, Encode, MySql, MySqlConnection, Row, SqlStr, Type};
+use uuid::Uuid;
+
+use super::SHARED_ROWS;
+use super::error::is_duplicate;
+use super::keys::{self, Key, PREPARED_KEYS};
+use super::sql::{self, Sql, statements};
+use crate::envelope::time::to_micros;
+use crate::envelope::{Address, Envelope, MessageId};
+use crate::store::{Incoming, Outgoing, Ownership, Placement, Stored};
+
+/// The owner of a row that nobody owns.
+const NOBODY: i64 = 0;
+
+/// The most characters of a destination and of a message type.
+const LONGEST_NAME: usize = 255;
+
+/// The most bytes of one insert, unless a single row has more: each server takes that.
+const SHARED_BYTES: usize = 1 << 20;
+
+/// What a statement has beside the bodies of its rows, each of which is counted so.
+const ROW_OVERHEAD: usize = 1024;
+
+// A plain insert: where it meets a key that is there, it changes nothing at all, and says so. With
+// `ignore` it would turn every other error into a warning, too.
+const INSERT_INCOMING: &str = "\
+insert into {incoming} (id, destination, message_type, body, group_id, tenant_id, correlation_id,
+    sent_at, attempts, status, owner, due_at, keep_for) values {values}";
+const INCOMING_VALUES: &str = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+const INSERT_OUTGOING: &str = "\
+insert into {outgoing} (id, destination, message_type, body, group_id, tenant_id, correlation_id,
+    sent_at, attempts, owner, deliver_by) values {values}";
+const OUTGOING_VALUES: &str = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+
+// With locks, as in a transaction of the user's own a read without may see an older state than the
+// insert has met.
+const INCOMING_PRESENT: &str = "\
+select id, destination from {incoming} where {keys} for update";
+const OUTGOING_PRESENT: &str = "\
+select id, destination from {outgoing} where {keys} for update";
+
+statements!(RowsSql {
+    insert_incoming: INSERT_INCOMING,
+    insert_outgoing: INSERT_OUTGOING,
+    incoming_present: INCOMING_PRESENT,
+    outgoing_present: OUTGOING_PRESENT,
+});
+
+/// A row that is inserted under a message id and a destination.
+pub(super) trait Insert: Send + Sync + 'static {
+    /// The values of one row.
+    const VALUES: &'static str;
+
+    /// What inserts `{values}`.
+    fn insertion(sql: &Sql) -> &SqlStr;
+
+    /// What finds out which of `{keys}` are there.
+    fn presence(sql: &Sql) -> &SqlStr;
+
+    fn envelope(&self) -> &Envelope;
+
+    /// Binds what [`VALUES`](Self::VALUES) lists.
+    fn bind(&self, body: &[u8], arguments: &mut MySqlArguments) -> sqlx::Result<()>;
+}
+
+impl Insert for Incoming {
+    const VALUES: &'static str = INCOMING_VALUES;
+
+    fn insertion(sql: &Sql) -> &SqlStr {
+        &sql.rows.insert_incoming
+    }
+
+    fn presence(sql: &Sql) -> &SqlStr {
+        &sql.rows.incoming_present
+    }
+
+    fn envelope(&self) -> &Envelope {
+        &self.envelope
+    }
+
+    fn bind(&self, body: &[u8], arguments: &mut MySqlArguments) -> sqlx::Result<()> {
+        bind_envelope(&self.envelope, body, arguments)?;
+        let (status, owner, due_at) = match self.placement {
+            Placement::Owned(owner) => ("incoming", owner.number(), None),
+            Placement::Unowned => ("incoming", NOBODY, None),
+            Placement::Scheduled(due_at) => ("scheduled", NOBODY, Some(to_micros(due_at))),
+        };
+        bind(arguments, status)?;
+        bind(arguments, owner)?;
+        bind(arguments, due_at)?;
+        bind(arguments, self.keep.map(micros))
+    }
+}
+
+impl Insert for Outgoing {
+    const VALUES: &'static str = OUTGOING_VALUES;
+
+    fn insertion(sql: &Sql) -> &SqlStr {
+        &sql.rows.insert_outgoing
+    }
+
+    fn presence(sql: &Sql) -> &SqlStr {
+        &sql.rows.outgoing_present
+    }
+
+    fn envelope(&self) -> &Envelope {
+        &self.envelope
+    }
+
+    fn bind(&self, body: &[u8], arguments: &mut MySqlArguments) -> sqlx::Result<()> {
+        bind_envelope(&self.envelope, body, arguments)?;
+        bind(arguments, self.owner.map_or(NOBODY, |owner| owner.number()))?;
+        bind(arguments, self.envelope.deliver_by.map(to_micros))
+    }
+}
+
+fn bind_envelope(
+    envelope: &Envelope,
+    body: &[u8],
+    arguments: &mut MySqlArguments,
+) -> sqlx::Result<()> {
+    bind_key(envelope.id, &envelope.destination, arguments)?;
+    bind(arguments, envelope.message_type.to_string())?;
+    bind(arguments, body)?;
+    bind_columns(envelope, arguments)?;
+    bind(arguments, i64::from(envelope.attempts))
+}
+
+/// Binds the columns that are there for queries.
+pub(super) fn bind_columns(
+    envelope: &Envelope,
+    arguments: &mut MySqlArguments,
+) -> sqlx::Result<()> {
+    bind(arguments, envelope.group_id.as_deref())?;
+    bind(arguments, envelope.tenant_id.as_deref())?;
+    bind(arguments, envelope.correlation_id.as_deref())?;
+    bind(arguments, to_micros(envelope.sent_at))
+}
+
+/// Binds `id = ? and destination = ?`.
+pub(super) fn bind_key(
+    id: MessageId,
+    destination: &Address,
+    arguments: &mut MySqlArguments,
+) -> sqlx::Result<()> {
+    bind(arguments, &id.as_uuid().as_bytes()[..])?;
+    bind(arguments, destination.as_str())
+}
+
+/// Binds `id = ? and destination = ? and owner = ? and attempts = ?`.
+pub(super) fn bind_ownership(row: &Ownership, arguments: &mut MySqlArguments) -> sqlx::Result<()> {
+    bind_key(row.id, &row.destination, arguments)?;
+    bind(arguments, row.owner.number())?;
+    bind(arguments, i64::from(row.attempts))
+}
+
+/// Binds the next argument.
+pub(super) fn bind<'t, T>(arguments: &mut MySqlArguments, value: T) -> sqlx::Result<()>
+where
+    T: Encode<'t, MySql> + Type<MySql>,
+{
+    arguments.add(value).map_err(sqlx::Error::Encode)
+}
+
+/// What a table cannot hold.
+#[derive(Debug, thiserror::Error)]
+enum Refusal {
+    #[error(
+        "the {what} `{text}` has more than {LONGEST_NAME} characters, which the MySQL store \
+         cannot keep"
+    )]
+    TooLong { what: &'static str, text: String },
+    /// MySQL compares without it, so that two destinations would be one.
+    #[error("the {what} `{text}` ends in a space, which the MySQL store does not tell apart")]
+    EndsInSpace { what: &'static str, text: String },
+    #[error(
+        "a message of {bytes} bytes is larger than the server takes, which is {limit}; raise its \
+         `max_allowed_packet`, or send less"
+    )]
+    LargeBody { bytes: usize, limit: usize },
+}
+
+fn refused(refusal: Refusal) -> sqlx::Error {
+    sqlx::Error::Encode(Box::new(refusal))
+}
+
+/// Whether a table can hold these. A server that is not strict would cut what is too long.
+pub(super) fn check_names(destination: &Address, message_type: &str) -> sqlx::Result<()> {
+    for (what, text) in [("destination", destination.as_str()), ("message type", message_type)] {
+        let owned = || text.to_owned();
+        if text.len() > LONGEST_NAME && text.chars().count() > LONGEST_NAME {
+            return Err(refused(Refusal::TooLong { what, text: owned() }));
+        }
+        if text.ends_with(' ') {
+            return Err(refused(Refusal::EndsInSpace { what, text: owned() }));
+        }
+    }
+    Ok(())
+}
+
+/// Whether the server takes a statement with this body; else it would close the connection.
+pub(super) fn check_size(body: &[u8], sql: &Sql) -> sqlx::Result<()> {
+    let (bytes, limit) = (body.len(), sql.packet_limit);
+    // The columns beside the body are in it, and so no longer than it.
+    match 2 * bytes + ROW_OVERHEAD <= limit || bytes + SHARED_BYTES <= limit {
+        true => Ok(()),
+        false => Err(refused(Refusal::LargeBody { bytes, limit })),
+    }
+}
+
+/// Inserts rows, and says of each whether it was new.
+///
+/// Without a transaction, rows of which nothing is said may be there after an error.
+pub(super) async fn insert<R: Insert>(
+    connection: &mut MySqlConnection,
+    sql: &Sql,
+    rows: &[R],
+) -> sqlx::Result<Vec<Stored>> {
+    let mut bodies = Vec::with_capacity(rows.len());
+    for row in rows {
+        let envelope = row.envelope();
+        check_names(&envelope.destination, &envelope.message_type.to_string())?;
+        let body = envelope.to_bytes();
+        check_size(&body, sql)?;
+        bodies.push(body);
+    }
+    let mut answers = vec![Stored::Duplicate; rows.len()];
+    let mut seen = HashSet::with_capacity(rows.len());
+    let mut once: Vec<usize> =
+        (0..rows.len()).filter(|&at| seen.insert(order(rows[at].envelope()))).collect();
+    // All in one order, so that two that store the same rows do not wait for each other.
+    once.sort_unstable_by_key(|&at| order(rows[at].envelope()));
+    let mut inserting = Inserting { connection, sql, rows, bodies };
+    for portion in portions(&once, &inserting.bodies) {
+        for at in inserting.insert(portion).await? {
+            answers[at] = Stored::New;
+        }
+    }
+    Ok(answers)
+}
+
+/// Rows that go in one statement.
+fn portions<'o>(once: &'o [usize], bodies: &[Bytes]) -> Vec<&'o [usize]> {
+    let mut portions = Vec::new();
+    let mut start = 0;
+    let mut size = 0;
+    for (at, &row) in once.iter().enumerate() {
+        let own = bodies[row].len() + ROW_OVERHEAD;
+        if at > start && (size + own > SHARED_BYTES || at - start == SHARED_ROWS) {
+            portions.push(&once[start..at]);
+            (start, size) = (at, 0);
+        }
+        size += own;
+    }
+    portions.push(&once[start..]);
+    portions
+}
+
+struct Inserting<'i, R> {
+    connection: &'i mut MySqlConnection,
+    sql: &'i Sql,
+    rows: &'i [R],
+    bodies: Vec<Bytes>,
+}
+
+impl<R: Insert> Inserting<'_, R> {
+    /// Inserts these rows, and gives those that were new.
+    async fn insert(&mut self, rows: &[usize]) -> sqlx::Result<Vec<usize>> {
+        if rows.is_empty() || self.is_inserted(rows).await? {
+            return Ok(rows.to_vec());
+        }
+        let there = self.present(rows).await?;
+        let is_missing = |&at: &usize| !there.contains(&self.key(at));
+        let missing: Vec<usize> = rows.iter().copied().filter(is_missing).collect();
+        if missing.is_empty() || self.is_inserted(&missing).await? {
+            return Ok(missing);
+        }
+        // Somebody else stores them right now. A row that is alone is there, or it is not.
+        let mut new = Vec::new();
+        for at in missing {
+            if self.is_inserted(&[at]).await? {
+                new.push(at);
+            }
+        }
+        Ok(new)
+    }
+
+    /// Whether all of them were new; else none is inserted.
+    async fn is_inserted(&mut self, rows: &[usize]) -> sqlx::Result<bool> {
+        let mut arguments = MySqlArguments::default();
+        let size: usize = rows.iter().map(|&at| self.bodies[at].len() + ROW_OVERHEAD / 4).sum();
+        arguments.reserve(rows.len() * 13, size);
+        for &at in rows {
+            self.rows[at].bind(&self.bodies[at], &mut arguments)?;
+        }
+        let insert = sql::repeated(R::insertion(self.sql), "{values}", R::VALUES, ", ", rows.len());
+        let inserted = sqlx::query_with(insert, arguments)
+            .persistent(rows.len() <= PREPARED_KEYS)
+            .execute(&mut *self.connection)
+            .await;
+        match inserted {
+            Ok(_done) => Ok(true),
+            Err(error) if is_duplicate(&error) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Which of them are there.
+    async fn present(&mut self, rows: &[usize]) -> sqlx::Result<HashSet<Key>> {
+        let keys: Vec<Key> = rows.iter().map(|&at| self.key(at)).collect();
+        let found = keys::fetch(self.connection, R::presence(self.sql), &keys).await?;
+        found.iter().map(keys::read).collect()
+    }
+
+    fn key(&self, row: usize) -> Key {
+        let envelope = self.rows[row].envelope();
+        (envelope.id, envelope.destination.clone())
+    }
+}
+
+fn order(envelope: &Envelope) -> (MessageId, &str) {
+    (envelope.id, envelope.destination.as_str())
+}
+
+/// Microseconds as a column holds them, few enough that a sum with the present is not too large.
+pub(super) fn micros(duration: Duration) -> i64 {
+    const MOST: i64 = i64::MAX / 2;
+    i64::try_from(duration.as_micros()).map_or(MOST, |micros| micros.min(MOST))
+}
+
+pub(super) fn message_id(row: &MySqlRow, column: usize) -> sqlx::Result<MessageId> {
+    let id = Uuid::from_slice(row.try_get(column)?);
+    id.map(MessageId::from).map_err(|error| undecodable(column, error))
+}
+
+pub(super) fn address(row: &MySqlRow, column: usize) -> sqlx::Result<Address> {
+    let text: &str = row.try_get(column)?;
+    text.parse().map_err(|error| undecodable(column, error))
+}
+
+pub(super) fn count(row: &MySqlRow, column: usize) -> sqlx::Result<u32> {
+    let number: i64 = row.try_get(column)?;
+    u32::try_from(number).map_err(|error| undecodable(column, error))
+}
+
+pub(super) fn bytes(row: &MySqlRow, column: usize) -> sqlx::Result<Bytes> {
+    row.try_get::<&[u8], _>(column).map(Bytes::copy_from_slice)
+}
+
+fn undecodable(
+    column: usize,
+    error: impl std::error::Error + Send + Sync + 'static,
+) -> sqlx::Error {
+    sqlx::Error::ColumnDecode { index: column.to_string(), source: Box::new(error) }
+}
+
+/// A limit as SQL takes it.
+pub(super) fn limit(rows: usize) -> i64 {
+    i64::try_from(rows).unwrap_or(i64::MAX)
+}
+
+/// A count of rows, which is never negative.
+pub(super) fn total(rows: i64) -> u64 {
+    u64::try_from(rows).unwrap_or(0)
+}

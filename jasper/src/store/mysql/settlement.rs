@@ -1,0 +1,278 @@
+//! The ends and changes of ownership in the inbox, each by compare-and-set.
+
+use std::collections::HashMap;
+
+use futures_util::FutureExt;
+use sqlx::mysql::{MySqlArguments, MySqlRow};
+use sqlx::{Connection, MySqlConnection, Row, SqlStr};
+
+use super::SHARED_ROWS;
+use super::completion;
+use super::desk::{Desk, Work};
+use super::keys::{self, Key, key_of};
+use super::rows::{bind, bind_key};
+use super::sql::{self, Sql, statements};
+use crate::envelope::time::to_micros;
+use crate::store::coalescer::Coalescer;
+use crate::store::{Ownership, Settled, Settlement};
+
+/// Locks the rows, so that what is found holds until the transaction ends.
+const LOCK: &str = "\
+select id, destination, owner, attempts, status = 'incoming', keep_for is not null
+from {incoming} where {keys} for update";
+
+// What follows meets rows that are locked and compared.
+
+const DELETE: &str = "delete from {incoming} where {keys}";
+
+const KEEP: &str = "\
+update {incoming} set status = 'handled', owner = 0, body = null, keep_until = {now} + keep_for
+where {keys}";
+
+const COUNT_ATTEMPT: &str = "update {incoming} set attempts = attempts + 1 where {keys}";
+
+const SCHEDULE: &str = "\
+update {incoming} set status = 'scheduled', owner = 0, due_at = case {cases} end where {keys}";
+const CASE: &str = "when id = ? and destination = ? then ?";
+
+const RELEASE: &str = "update {incoming} set owner = 0 where {keys}";
+
+const TAKE_BACK: &str = "\
+update {incoming} set owner = 0, attempts = greatest(0, attempts - 1) where {keys}";
+
+const BURY: &str = "\
+replace into {dead_letters} (id, destination, reason, message_type, error_type, error_message,
+    attempts, body, buried_at, group_id, tenant_id, correlation_id, sent_at, keep_for)
+select id, destination, ?, message_type, ?, ?, attempts, body, {now}, group_id, tenant_id,
+    correlation_id, sent_at, keep_for
+from {incoming} where id = ? and destination = ?";
+
+statements!(SettlementSql {
+    lock: LOCK,
+    delete: DELETE,
+    keep: KEEP,
+    count_attempt: COUNT_ATTEMPT,
+    schedule: SCHEDULE,
+    release: RELEASE,
+    take_back: TAKE_BACK,
+    bury: BURY,
+});
+
+/// What settles for all callers.
+pub(super) fn coalescer(desk: &Desk) -> Coalescer<Settlement, Settled> {
+    let desk = desk.clone();
+    Coalescer::new(SHARED_ROWS, 1, move |settlements| {
+        let desk = desk.clone();
+        async move { desk.work(Settle(settlements)).await }.boxed()
+    })
+}
+
+struct Settle(Vec<Settlement>);
+
+impl Work for Settle {
+    type Output = Vec<Settled>;
+
+    async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<Vec<Settled>> {
+        if let [Settlement::Handled(row)] = &self.0[..] {
+            return Ok(vec![completion::handle(connection, sql, row).await?]);
+        }
+        let mut answers = vec![Settled::Fenced; self.0.len()];
+        let mut transaction = connection.begin().await?;
+        for wave in waves(&self.0, Settlement::ownership) {
+            let keys: Vec<Key> = wave.iter().map(|&at| key_of(self.0[at].ownership())).collect();
+            let held = lock(&mut transaction, &sql.settlement.lock, &keys).await?;
+            let mut writes = Writes::default();
+            for &at in &wave {
+                answers[at] = writes.decide(&self.0[at], &held);
+            }
+            writes.execute(&mut transaction, sql).await?;
+        }
+        transaction.commit().await?;
+        Ok(answers)
+    }
+}
+
+/// Where each stands in the list, in groups that can be done at once: what is about the same row
+/// stands in different ones, in order.
+pub(super) fn waves<T>(items: &[T], row: impl Fn(&T) -> &Ownership) -> Vec<Vec<usize>> {
+    let mut waves: Vec<Vec<usize>> = Vec::new();
+    let mut before = HashMap::with_capacity(items.len());
+    for (at, item) in items.iter().enumerate() {
+        let wave = before.entry((row(item).id, &row(item).destination)).or_insert(0);
+        if waves.len() == *wave {
+            waves.push(Vec::new());
+        }
+        waves[*wave].push(at);
+        *wave += 1;
+    }
+    waves
+}
+
+/// A row as it stands in a table, locked.
+pub(super) struct Held {
+    owner: i64,
+    attempts: i64,
+    /// Neither scheduled nor handled; always so in the outbox.
+    is_incoming: bool,
+    /// Whether its id is kept after it is handled; never in the outbox.
+    is_kept: bool,
+}
+
+impl Held {
+    /// Whether it is held as this says.
+    pub(super) fn is(&self, row: &Ownership) -> bool {
+        self.is_owned(row) && self.attempts == i64::from(row.attempts)
+    }
+
+    fn is_owned(&self, row: &Ownership) -> bool {
+        self.is_incoming && self.owner == row.owner.number()
+    }
+}
+
+/// Locks these rows and reads how they are held; of those that are not there it says nothing.
+pub(super) async fn lock(
+    connection: &mut MySqlConnection,
+    statement: &SqlStr,
+    keys: &[Key],
+) -> sqlx::Result<HashMap<Key, Held>> {
+    let found = keys::fetch(connection, statement, keys).await?;
+    found.iter().map(|row| Ok((keys::read(row)?, held(row)?))).collect()
+}
+
+fn held(row: &MySqlRow) -> sqlx::Result<Held> {
+    Ok(Held {
+        owner: row.try_get(2)?,
+        attempts: row.try_get(3)?,
+        is_incoming: row.try_get::<i64, _>(4)? != 0,
+        is_kept: row.try_get::<i64, _>(5)? != 0,
+    })
+}
+
+/// What is to be written to rows that are locked, each of them once.
+#[derive(Default)]
+struct Writes<'s> {
+    deletes: Vec<Key>,
+    keeps: Vec<Key>,
+    attempts: Vec<Key>,
+    schedules: Vec<(Key, i64)>,
+    releases: Vec<Key>,
+    taken_back: Vec<Key>,
+    burials: Vec<&'s Settlement>,
+}
+
+impl<'s> Writes<'s> {
+    /// What becomes of a settlement, given how its row is held.
+    fn decide(&mut self, settlement: &'s Settlement, held: &HashMap<Key, Held>) -> Settled {
+        let row = settlement.ownership();
+        let key = key_of(row);
+        let Some(held) = held.get(&key) else {
+            return Settled::Fenced;
+        };
+        let is_counted = matches!(settlement, Settlement::Attempt(_))
+            && held.is_owned(row)
+            && held.attempts == i64::from(row.attempts) + 1;
+        if is_counted {
+            return Settled::Done;
+        }
+        if !held.is(row) {
+            return Settled::Fenced;
+        }
+        match settlement {
+            Settlement::Handled(_) if held.is_kept => self.keeps.push(key),
+            Settlement::Handled(_) => self.deletes.push(key),
+            Settlement::Attempt(_) => self.attempts.push(key),
+            Settlement::Schedule(_, due_at) => self.schedules.push((key, to_micros(*due_at))),
+            Settlement::Release { ran: true, .. } => self.releases.push(key),
+            Settlement::Release { ran: false, .. } => self.taken_back.push(key),
+            Settlement::Bury { .. } => {
+                self.burials.push(settlement);
+                self.deletes.push(key);
+            }
+        }
+        Settled::Done
+    }
+
+    async fn execute(self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<()> {
+        let sql = &sql.settlement;
+        for burial in self.burials {
+            bury(connection, &sql.bury, burial).await?;
+        }
+        schedule(connection, &sql.schedule, &self.schedules).await?;
+        for (statement, keys) in [
+            (&sql.keep, &self.keeps),
+            (&sql.count_attempt, &self.attempts),
+            (&sql.release, &self.releases),
+            (&sql.take_back, &self.taken_back),
+            (&sql.delete, &self.deletes),
+        ] {
+            keys::execute(connection, statement, &[], keys).await?;
+        }
+        Ok(())
+    }
+}
+
+async fn bury(
+    connection: &mut MySqlConnection,
+    statement: &SqlStr,
+    burial: &Settlement,
+) -> sqlx::Result<()> {
+    if let Settlement::Bury { ownership, reason, error_type, error_message } = burial {
+        let mut arguments = MySqlArguments::default();
+        bind(&mut arguments, reason.as_str())?;
+        bind(&mut arguments, error_type.as_str())?;
+        bind(&mut arguments, error_message.as_str())?;
+        bind_key(ownership.id, &ownership.destination, &mut arguments)?;
+        sqlx::query_with(statement.clone(), arguments).execute(connection).await?;
+    }
+    Ok(())
+}
+
+/// Each for its own time.
+async fn schedule(
+    connection: &mut MySqlConnection,
+    statement: &SqlStr,
+    schedules: &[(Key, i64)],
+) -> sqlx::Result<()> {
+    for schedules in schedules.chunks(SCHEDULES) {
+        let mut arguments = MySqlArguments::default();
+        for ((id, destination), due_at) in schedules {
+            bind_key(*id, destination, &mut arguments)?;
+            bind(&mut arguments, *due_at)?;
+        }
+        for ((id, destination), _due_at) in schedules {
+            bind_key(*id, destination, &mut arguments)?;
+        }
+        let statement = schedule_sql(statement, schedules.len());
+        sqlx::query_with(statement, arguments).execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+/// The most rows that are scheduled in one statement, which looks for each of them in all cases.
+const SCHEDULES: usize = 32;
+
+/// The statement that schedules so many rows.
+pub(super) fn schedule_sql(statement: &SqlStr, rows: usize) -> SqlStr {
+    sql::keyed(&sql::repeated(statement, "{cases}", CASE, " ", rows), rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::envelope::{Address, MessageId};
+    use crate::store::Owner;
+
+    #[test]
+    fn what_is_about_the_same_row_is_done_in_order() {
+        let owned = |id| Ownership {
+            id,
+            destination: Address::local("queue", "handler"),
+            owner: Owner::new(1),
+            attempts: 1,
+        };
+        let [a, b] = [owned(MessageId::new()), owned(MessageId::new())];
+        let items = [a.clone(), b, a.clone(), a];
+        assert_eq!(waves(&items, |row| row), [vec![0, 1], vec![2], vec![3]]);
+        assert!(waves(&[] as &[Ownership], |row| row).is_empty());
+    }
+}

@@ -1,0 +1,75 @@
+//! Rows of which only those are taken that nobody has locked.
+
+use sqlx::{Connection, MySqlConnection, SqlStr};
+
+use super::desk::Work;
+use super::sql::Sql;
+use super::{keys, rows};
+use crate::store::Owner;
+
+/// Finds rows, and does the same to each.
+///
+/// A row that is locked is left for another time: a process that hangs in the middle of a commit,
+/// or a handler that takes its time, must not keep the others from being handled.
+pub(super) struct Sweep {
+    kind: Kind,
+    limit: usize,
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Release(Table, Owner),
+    Due,
+    Purge,
+}
+
+#[derive(Clone, Copy)]
+pub(super) enum Table {
+    Incoming,
+    Outgoing,
+}
+
+impl Sweep {
+    /// Makes at most so many rows of an owner that is gone claimable by anybody.
+    pub(super) const fn release(table: Table, owner: Owner, limit: usize) -> Self {
+        Self { kind: Kind::Release(table, owner), limit }
+    }
+
+    /// Makes at most so many rows claimable whose time has come.
+    pub(super) const fn due(limit: usize) -> Self {
+        Self { kind: Kind::Due, limit }
+    }
+
+    /// Deletes at most so many handled rows whose time of keeping is over.
+    pub(super) const fn purge(limit: usize) -> Self {
+        Self { kind: Kind::Purge, limit }
+    }
+
+    /// What finds the rows, and what is done to `{keys}`.
+    const fn statements<'s>(&self, sql: &'s Sql) -> (&'s SqlStr, &'s SqlStr) {
+        match self.kind {
+            Kind::Release(Table::Incoming, _) => (&sql.inbox.find_owned, &sql.inbox.free),
+            Kind::Release(Table::Outgoing, _) => (&sql.outbox.find_owned, &sql.outbox.free),
+            Kind::Due => (&sql.inbox.find_due, &sql.inbox.become_due),
+            Kind::Purge => (&sql.admin.find_over, &sql.settlement.delete),
+        }
+    }
+}
+
+impl Work for Sweep {
+    type Output = u64;
+
+    async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<u64> {
+        let (find, write) = self.statements(sql);
+        let mut transaction = connection.begin().await?;
+        let mut query = sqlx::query(find.clone());
+        if let Kind::Release(_table, owner) = self.kind {
+            query = query.bind(owner.number());
+        }
+        let found = query.bind(rows::limit(self.limit)).fetch_all(&mut *transaction).await?;
+        let found = found.iter().map(keys::read).collect::<sqlx::Result<Vec<_>>>()?;
+        let swept = keys::execute(&mut transaction, write, &[], &found).await?;
+        transaction.commit().await?;
+        Ok(swept)
+    }
+}
