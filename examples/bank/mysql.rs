@@ -31,11 +31,7 @@ struct Credit {
 
 #[handler]
 #[durable]
-async fn debit(
-    cmd: Transfer,
-    db: &mut MySqlConnection,
-    node: State<Node>,
-) -> sqlx::Result<Credit> {
+async fn debit(cmd: Transfer, db: &mut MySqlConnection, node: State<Node>) -> sqlx::Result<Credit> {
     let Transfer { id, from, to, amount } = cmd;
     book(db, from, -amount).await?;
     note(db, id, "debit", &node).await?;
