@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::activity::Activity;
+use super::agenda::Agenda;
 use super::held::Held;
 use super::queue::{Delivery, Queue};
 use super::routes::{HandlerEntry, Routes};
@@ -36,6 +37,8 @@ pub(crate) struct Core {
     pub(crate) activity: Activity,
     /// Wakes the pager: something in the store may be ready for memory.
     pub(crate) pager: Arc<Notify>,
+    /// When the pager looks next.
+    pub(crate) agenda: Agenda,
     /// Cancelled when no new work is to begin.
     pub(crate) stopping: CancellationToken,
     /// Cancelled when the time to drain is over and running handlers are to end.
@@ -87,6 +90,7 @@ impl Core {
             store,
             activity: Activity::default(),
             pager,
+            agenda: Agenda::default(),
             stopping: CancellationToken::new(),
             ending: CancellationToken::new(),
             tasks: TaskTracker::new(),
@@ -167,6 +171,7 @@ impl Core {
                     if fenced > 0 {
                         let fenced = fenced as u64;
                         metrics::counter!(telemetry::FENCED, "op" => "settle").increment(fenced);
+                        self.doubt();
                     }
                     return Some(settled);
                 }

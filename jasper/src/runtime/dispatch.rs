@@ -229,7 +229,12 @@ impl Core {
             }
             Place::Memory(slot) => (slot, Backing::Memory, None),
             Place::StoredAnywhere => return self.queue_of(&parcel.entry).note_overflow(),
-            Place::StoredForLater => return self.pager.notify_one(),
+            Place::StoredForLater => {
+                if parcel.envelope.due_at.is_some_and(|due_at| self.agenda.note(due_at)) {
+                    self.pager.notify_one();
+                }
+                return;
+            }
         };
         let due_at = parcel.envelope.due_at;
         let delivery = Delivery {

@@ -1,6 +1,7 @@
 //! The running application: bus, queues, workers, recovery, and an orderly stop.
 
 mod activity;
+mod agenda;
 mod builder;
 mod bus;
 mod check;

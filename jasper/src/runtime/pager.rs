@@ -24,10 +24,12 @@ pub(crate) async fn page(core: Arc<Core>, store: Arc<dyn MessageStore>) {
     let stopping = pager.core.stopping.clone();
     let mut wait = Duration::ZERO;
     loop {
-        let woken = tokio::time::timeout(wait, pager.core.pager.notified());
+        let rest = pager.core.agenda.rest(wait);
+        let woken = tokio::time::timeout(rest, pager.core.pager.notified());
         if stopping.run_until_cancelled(woken).await.is_none() {
             return;
         }
+        pager.core.agenda.look();
         wait = match pager.round().await {
             Ok(wait) if pager.aside.is_empty() => wait,
             Ok(wait) => wait.min(SOON),
@@ -146,7 +148,8 @@ impl Pager {
         queue: &Arc<Queue>,
         waiting: Vec<Subscription>,
     ) -> Result<bool, StoreError> {
-        let slots = queue.reserve_up_to(PAGE);
+        // Large pages: a little room is left to grow.
+        let slots = if queue.has_room() { queue.reserve_up_to(PAGE) } else { Vec::new() };
         if slots.is_empty() {
             queue.note_overflow();
             return Ok(false);

@@ -122,7 +122,7 @@ impl Queue {
     }
 
     /// Half of the memory is free: worth a look into the store.
-    fn has_room(&self) -> bool {
+    pub(crate) fn has_room(&self) -> bool {
         self.slots.available_permits() * 2 >= self.capacity
     }
 

@@ -161,6 +161,8 @@ impl Worker {
             }
             Failure::Fenced => {
                 metrics::counter!(telemetry::FENCED, "op" => "commit").increment(1);
+                // Whoever has it, it is not held here any more.
+                self.core.doubt();
                 Next::Done
             }
             Failure::Stopped => {

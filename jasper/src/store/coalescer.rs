@@ -119,6 +119,8 @@ where
 {
     while let Some(calls) = shared.next() {
         flush(&shared, calls).await;
+        // Who was just answered may ask again at once, and shares the next flush then.
+        tokio::task::yield_now().await;
     }
 }
 

@@ -11,7 +11,7 @@ use super::rows::{
 };
 use super::settlement::Key;
 use super::sql::{Names, Sql, statements};
-use crate::store::{Committed, Completion, Ownership, Settled};
+use crate::store::{Committed, Completion, Incoming, Ownership, Settled, Stored};
 
 /// Begins the transaction of a run. The setting is gone with the transaction, so that one that a
 /// handler has ended by a statement of its own, and maybe begun again, is told apart.
@@ -65,6 +65,29 @@ deleted as (
     returning id, destination
 )";
 
+/// The end of one message that one other follows, which is for handlers of this application.
+const ONE_FOR_ONE: &str = "\
+with incoming as (
+    insert into {incoming} (id, destination, message_type, body, group_id, tenant_id,
+        correlation_id, sent_at, attempts, status, owner, due_at, keep_for)
+    select $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17
+    where {running}
+    on conflict do nothing returning 1
+), deleted as (
+    delete from {incoming}
+    where id = $1 and destination = $2 and owner = $3 and attempts = $4
+        and status = 'incoming' and keep_for is null and {running}
+    returning 1
+), kept as (
+    update {incoming}
+    set status = 'handled', owner = 0, body = null, keep_until = {now} + keep_for
+    where id = $1 and destination = $2 and owner = $3 and attempts = $4
+        and status = 'incoming' and keep_for is not null and {running}
+    returning 1
+)
+select {running}, exists (select from deleted) or exists (select from kept),
+    exists (select from incoming)";
+
 /// Also takes the guard away that keeps all others from committing. The arrays are selected, so
 /// that no plan knows their lengths, and one that is made once is as good as any.
 const ENDS_OF_GROUP: &str = "\
@@ -109,6 +132,7 @@ savepoint jasper_member";
 
 statements!(CompletionSql {
     end_one: END_ONE,
+    one_for_one: ONE_FOR_ONE,
     complete_one: [INCOMING, INSERT_INCOMING, OUTGOING, END_OF_ONE, ANSWERS].concat(),
     complete_one_and_tell: [INCOMING, INSERT_INCOMING, OUTGOING, END_OF_ONE, ANSWERS, AND_TELL]
         .concat(),
@@ -148,6 +172,11 @@ pub(super) async fn write_one(
     if incoming.is_empty() && outgoing.is_empty() {
         return end_one(connection, sql, handled.as_ref()).await;
     }
+    if let ([one], []) = (incoming.as_slice(), outgoing.as_slice())
+        && !any_claimable(incoming.iter())
+    {
+        return one_for_one(connection, sql, handled.as_ref(), one).await;
+    }
     let mut arguments = PgArguments::default();
     bind_incoming(incoming.iter(), &mut arguments)?;
     bind_outgoing(outgoing.iter(), &mut arguments)?;
@@ -186,6 +215,32 @@ pub(super) async fn write_group(
     Ok(did.written(|did| completions.iter().map(|all| did.answer(all)).collect()))
 }
 
+/// Scalars instead of arrays: this is what most handlers do that send anything.
+async fn one_for_one(
+    connection: &mut PgConnection,
+    sql: &Sql,
+    handled: Option<&Ownership>,
+    follow_up: &Incoming,
+) -> sqlx::Result<Written<Committed>> {
+    let mut arguments = PgArguments::default();
+    bind(&mut arguments, handled.map(|row| row.id.as_uuid()))?;
+    bind(&mut arguments, handled.map(|row| row.destination.as_str()))?;
+    bind(&mut arguments, handled.map(|row| row.owner.number()))?;
+    bind(&mut arguments, handled.map(|row| i64::from(row.attempts)))?;
+    rows::bind_one(follow_up, &mut arguments)?;
+    let query = sqlx::query_with(sql.completion.one_for_one.clone(), arguments);
+    let row = query.fetch_one(connection).await?;
+    if !row.try_get::<bool, _>(0)? {
+        return Ok(Written::Ended);
+    }
+    let ended = handled.is_none() || row.try_get(1)?;
+    if !ended {
+        return Ok(Written::Done(answer(Settled::Fenced, Vec::new())));
+    }
+    let stored = if row.try_get(2)? { Stored::New } else { Stored::Duplicate };
+    Ok(Written::Done(answer(Settled::Done, vec![stored])))
+}
+
 async fn end_one(
     connection: &mut PgConnection,
     sql: &Sql,
@@ -202,7 +257,11 @@ async fn end_one(
     }
     let ended = handled.is_none() || row.try_get(1)?;
     let settled = if ended { Settled::Done } else { Settled::Fenced };
-    Ok(Written::Done(Committed { settled, incoming: Vec::new(), outgoing: Vec::new() }))
+    Ok(Written::Done(answer(settled, Vec::new())))
+}
+
+const fn answer(settled: Settled, incoming: Vec<Stored>) -> Committed {
+    Committed { settled, incoming, outgoing: Vec::new() }
 }
 
 /// What a completion did, by the keys of its rows.
@@ -243,8 +302,7 @@ impl Did {
     fn answer(&mut self, completion: &Completion) -> Committed {
         let mut ends = |row: &Ownership| self.ended.remove(&(row.id, row.destination.to_string()));
         if completion.handled.as_ref().is_some_and(|row| !ends(row)) {
-            let (incoming, outgoing) = (Vec::new(), Vec::new());
-            return Committed { settled: Settled::Fenced, incoming, outgoing };
+            return answer(Settled::Fenced, Vec::new());
         }
         let incoming = completion.incoming.iter();
         let outgoing = completion.outgoing.iter();

@@ -108,6 +108,15 @@ impl Group {
     }
 }
 
+/// How many of these end the message that this one ends.
+fn runs_of(one: &Completion, all: &[Completion]) -> usize {
+    let row = |completion: &Completion| {
+        completion.handled.as_ref().map(|row| (row.id, row.destination.clone()))
+    };
+    let own = row(one);
+    all.iter().filter(|other| row(other) == own).count()
+}
+
 impl Group {
     /// Writes all completions, commits and answers.
     pub(super) async fn end(mut self) {
@@ -134,9 +143,10 @@ impl Group {
             Ok(Written::Done(all)) => {
                 drop(in_time(self.transaction.rollback()).await);
                 let spoiled = self.desk.place.spoiled("the message of another run was taken over");
-                let each = all.into_iter().map(|one| match one.settled {
-                    Settled::Fenced => Ok(one),
-                    Settled::Done => Err(spoiled.clone()),
+                let each = all.into_iter().zip(&completions).map(|(one, own)| match one.settled {
+                    // Another run of it in this very group is undone with the group.
+                    Settled::Fenced if runs_of(own, &completions) == 1 => Ok(one),
+                    _ => Err(spoiled.clone()),
                 });
                 answer(replies, each);
             }

@@ -148,6 +148,29 @@ pub(super) fn bind_incoming<'r>(
     bind(arguments, rows.map(|row| row.keep.map(micros)).collect::<Vec<_>>())
 }
 
+/// One scalar for each column, in the order of [`bind_incoming`].
+pub(super) fn bind_one(row: &Incoming, arguments: &mut PgArguments) -> sqlx::Result<()> {
+    let envelope = &row.envelope;
+    let (status, owner, due_at) = match row.placement {
+        Placement::Owned(owner) => ("incoming", owner.number(), None),
+        Placement::Unowned => ("incoming", NOBODY, None),
+        Placement::Scheduled(due_at) => ("scheduled", NOBODY, Some(to_micros(due_at))),
+    };
+    bind(arguments, envelope.id.as_uuid())?;
+    bind(arguments, envelope.destination.as_str())?;
+    bind(arguments, envelope.message_type.to_string())?;
+    bind(arguments, &envelope.to_bytes()[..])?;
+    bind(arguments, envelope.group_id.as_deref().map(storable))?;
+    bind(arguments, envelope.tenant_id.as_deref().map(storable))?;
+    bind(arguments, envelope.correlation_id.as_deref().map(storable))?;
+    bind(arguments, to_micros(envelope.sent_at))?;
+    bind(arguments, i64::from(envelope.attempts))?;
+    bind(arguments, status)?;
+    bind(arguments, owner)?;
+    bind(arguments, due_at)?;
+    bind(arguments, row.keep.map(micros))
+}
+
 pub(super) fn bind_outgoing<'r>(
     rows: impl Iterator<Item = &'r Outgoing> + Clone,
     arguments: &mut PgArguments,
