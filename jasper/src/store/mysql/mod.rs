@@ -65,7 +65,8 @@ impl TransactionScope for sqlx::Transaction<'_, MySql> {
 /// A durable handler's transaction runs at read committed, whatever the server's default is: in a
 /// handler a row that is read twice may have changed in between, unless it is read `for update`. A
 /// handler that executes `commit`, or a statement that commits by itself such as `create table`,
-/// ends its transaction; that is reported, but MySQL cannot undo it.
+/// ends its transaction; that is reported, but MySQL cannot undo it. What the handler does after
+/// that is undone, unless it switches `autocommit` on, which nothing can make good.
 ///
 /// Runs of a handler never share a transaction here, whatever its `share` says.
 #[derive(Clone)]

@@ -100,9 +100,10 @@ fn statements(store: &MysqlStore, length: usize) -> Vec<(&'static str, String)> 
 
 /// With a value for each argument, by what stands before it; each id is another.
 fn with_values(text: &str) -> String {
-    let mut parts = text.split("id = ?");
+    let text = text.replace("(?, ?)", "(@id, 'local://queue/1')").replace("id = ?", "id = @id");
+    let mut parts = text.split("@id");
     let first = parts.next().unwrap_or_default().to_owned();
-    let ids = parts.zip(1..).map(|(part, number)| format!("id = x'{number:032x}'{part}"));
+    let ids = parts.zip(1..).map(|(part, number)| format!("x'{number:032x}'{part}"));
     ids.fold(first, |text, part| text + &part)
         .replace("destination = ?", "destination = 'local://queue/1'")
         .replace("waits_at = ?", "waits_at = 'local://queue/1'")
