@@ -4,6 +4,7 @@
 //! benchmark [sqlite] [MESSAGES]        in a new folder under the working directory, so that a
 //!                                      `tmpfs` on `/tmp` does not flatter anybody
 //! benchmark postgres URL [MESSAGES]    in databases of its own on that server, and with the
+//! benchmark mysql URL [MESSAGES]       durability that the server has
 //! ```
 //!
 //! Nothing here is asserted: machines differ and are noisy, so read the ratios, not the figures
@@ -16,6 +17,7 @@ mod sqlite;
 use std::env;
 use std::error::Error;
 
+use self::server::mysql::OnMysql;
 use self::server::postgres::OnPostgres;
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
@@ -26,7 +28,7 @@ const ROUNDS: usize = 3;
 const FEW: usize = 4_000;
 const MANY: usize = 10_000;
 
-const USAGE: &str = "usage: benchmark [sqlite | postgres URL] [MESSAGES]";
+const USAGE: &str = "usage: benchmark [sqlite | postgres URL | mysql URL] [MESSAGES]";
 
 #[tokio::main]
 async fn main() -> Outcome<()> {
@@ -35,8 +37,10 @@ async fn main() -> Outcome<()> {
     match words[..] {
         [] | ["sqlite"] => sqlite::measure(FEW).await,
         ["postgres", url] => server::measure::<OnPostgres>(url, MANY).await,
+        ["mysql", url] => server::measure::<OnMysql>(url, MANY).await,
         [messages] | ["sqlite", messages] => sqlite::measure(count(messages)?).await,
         ["postgres", url, messages] => server::measure::<OnPostgres>(url, count(messages)?).await,
+        ["mysql", url, messages] => server::measure::<OnMysql>(url, count(messages)?).await,
         _ => Err(USAGE.into()),
     }
 }

@@ -6,6 +6,7 @@ use jasper::prelude::*;
 use jasper::store::{Incoming, MessageStore};
 use tokio::time::MissedTickBehavior;
 
+use super::TICK;
 use super::handlers::{
     Application, Arrivals, DAY, Forget, Handled, NOTE, Park, Ping, Runs, followed_up, forget, park,
     ping, row,
@@ -162,7 +163,7 @@ pub(super) async fn latency<D: Application>(
     let app = App::start::<D>(database.store().await?).await?;
     app.arrivals.expect(n);
     let mut departures = Vec::with_capacity(n);
-    let mut ticks = tokio::time::interval(Duration::from_millis(10));
+    let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     for number in 0..n {
         ticks.tick().await;

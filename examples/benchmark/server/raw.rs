@@ -1,7 +1,7 @@
 //! Hand-written loops over sqlx: the limits that jasper is held against.
 
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use sqlx::Connection;
 use tokio::sync::{Mutex, mpsc};
@@ -39,11 +39,16 @@ impl<D: Database> Raw<D> {
         Ok(Self(database))
     }
 
-    /// Seconds of one commit that writes one row, on one idle connection, p50.
-    pub(super) async fn commit_latency(&self, n: usize) -> Outcome<f64> {
+    /// Seconds of one commit that writes one row, on one idle connection, p50; one after the other,
+    /// or so far apart that the machine rests meanwhile.
+    pub(super) async fn commit_latency(&self, n: usize, apart: Option<Duration>) -> Outcome<f64> {
         let mut db = self.0.connect().await?;
+        let mut ticks = apart.map(tokio::time::interval);
         let mut seconds = Vec::new();
         for _ in 0..n {
+            if let Some(ticks) = &mut ticks {
+                ticks.tick().await;
+            }
             let started = Instant::now();
             D::insert(&mut db, &[Uuid::now_v7()]).await?;
             seconds.push(started.elapsed().as_secs_f64());
