@@ -10,7 +10,9 @@ use futures_util::future::join_all;
 use jasper::envelope::{Address, Envelope};
 use jasper::message::MessageType;
 use jasper::store::postgres::PostgresStore;
-use jasper::store::{Counts, Incoming, MessageStore, Owner, Placement, StoreError, Stored};
+use jasper::store::{
+    ClaimRequest, Counts, Incoming, MessageStore, Owner, Placement, StoreError, Stored,
+};
 use sqlx::postgres::PgPoolOptions;
 use tests::proxy::Proxy;
 use tests::servers::postgres_url;
@@ -154,6 +156,24 @@ async fn a_store_whose_connections_are_cut_goes_on() {
     if let Err(error) = node {
         assert!(error.is_transient(), "{error}");
     }
+}
+
+#[tokio::test]
+async fn a_claim_that_is_never_answered_is_given_up() {
+    let proxy = Proxy::in_front_of(&postgres_url()).await;
+    let (_direct, schema) = Schema::open().await;
+    let store = schema.connect_to(&proxy.url(&postgres_url())).await;
+    let claim = || {
+        let owner = Owner::new(1);
+        store.inbox().claim(ClaimRequest { owner, subscriptions: Vec::new(), limit: 1 })
+    };
+    claim().await.unwrap();
+    // Real time: the connection goes back to its pool in a task that nobody can wait for.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    proxy.pause();
+    tokio::time::pause();
+    let given_up = tokio::time::timeout(Duration::from_secs(600), claim()).await;
+    assert!(given_up.unwrap().unwrap_err().is_transient());
 }
 
 /// Stores a row, again where the store says that this may help.

@@ -157,13 +157,15 @@ impl Core {
         // Whatever becomes of the caller, what is stored is handed over.
         let core = Arc::clone(self);
         let storing = async move {
-            let stored = store.inbox().store(rows).await?;
+            // Also where it fails after its caller has gone, it may have been carried out.
+            let stored = core.wait("store", store.inbox().store(rows)).await?;
             let known = stored.iter().all(|stored| *stored == Stored::Duplicate);
             core.hand_over(batch, &stored);
             Ok(known)
         };
-        let stored = Finish::new(storing, &self.tasks);
-        Ok(self.call("store", stored).await?)
+        let limit = self.settings.store_deadline;
+        let stored = tokio::time::timeout(limit, Finish::new(storing, &self.tasks));
+        Ok(stored.await.unwrap_or(Err(StoreError::Deadline { limit }))?)
     }
 
     /// Commits a run, and hands over what it sends. `None`: the handler was invoked.

@@ -135,7 +135,7 @@ impl Inbox for PostgresStore {
 
     fn claim(&self, request: ClaimRequest) -> BoxFuture<'_, Result<Vec<Claimed>, StoreError>> {
         Box::pin(async move {
-            let rows = claim(self.desk(), &request).await;
+            let rows = in_time(claim(self.desk(), &request)).await;
             rows::read(rows, self.place(), |row| claimed(row, request.owner))
         })
     }

@@ -144,7 +144,7 @@ impl Outbox for PostgresStore {
     ) -> BoxFuture<'_, Result<Vec<Envelope>, StoreError>> {
         let destination = destination.clone();
         Box::pin(async move {
-            let claimed = claim(self.desk(), owner, &destination, limit).await;
+            let claimed = in_time(claim(self.desk(), owner, &destination, limit)).await;
             claimed.map_err(|error| self.error(error))
         })
     }
