@@ -372,7 +372,7 @@ async fn what_waits_in_memory_for_its_time_keeps_no_room_from_others() {
 }
 
 #[derive(Command, Serialize, Deserialize)]
-#[command(deliver_within = "20ms")]
+#[command(deliver_within = "500ms")]
 struct Fleeting;
 
 #[handler(attempts = 1)]
@@ -395,7 +395,7 @@ async fn a_dead_letter_that_is_replayed_does_not_expire() {
     let letters = store.dead_letters().list(DeadLetterQuery::default()).await.unwrap();
     assert_eq!(letters.len(), 1);
     // Real time: what the message says of its expiry has to be over.
-    tokio::time::sleep(Duration::from_millis(30)).await;
+    tokio::time::sleep(Duration::from_millis(510)).await;
     store.dead_letters().replay(vec![letters[0].id.clone()]).await.unwrap();
     idle(&app).await;
     assert_eq!(app.bus().invoke(Runs).await.unwrap(), 2);

@@ -114,11 +114,14 @@ async fn one_that_is_rolled_back_or_dropped_spoils_no_other() {
     write(connection(&mut *second), 2).await.unwrap();
     second.rollback().await.unwrap();
     assert_eq!(innocent.await.unwrap().unwrap().settled, Settled::Done);
+    assert_eq!(written(&store).await, [1]);
+    // Another pair may take several tries, each of which begins with no effects.
+    sqlx::query("delete from effects").execute(store.pool()).await.unwrap();
     let Pair { innocent, mut second, .. } = pair(&store).await;
     write(connection(&mut *second), 2).await.unwrap();
     drop(second);
     assert_eq!(innocent.await.unwrap().unwrap().settled, Settled::Done);
-    assert_eq!(written(&store).await, [1, 1]);
+    assert_eq!(written(&store).await, [1]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
