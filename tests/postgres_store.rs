@@ -176,6 +176,19 @@ async fn a_claim_that_is_never_answered_is_given_up() {
     assert!(given_up.unwrap().unwrap_err().is_transient());
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_that_store_the_same_in_opposite_order_wait_for_one_another_and_go_on() {
+    let (one, schema) = Schema::open().await;
+    let other = schema.connect().await;
+    for _ in 0..5 {
+        let rows: Vec<_> = (0..1000).map(|_| unowned()).collect();
+        let backwards = rows.iter().rev().cloned().collect();
+        let both = tokio::join!(one.inbox().store(rows), other.inbox().store(backwards));
+        let stored = [both.0.unwrap(), both.1.unwrap()].concat();
+        assert_eq!(stored.iter().filter(|stored| **stored == Stored::New).count(), 1000);
+    }
+}
+
 /// Stores a row, again where the store says that this may help.
 async fn store_at_last(store: &PostgresStore) {
     loop {

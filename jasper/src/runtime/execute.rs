@@ -20,7 +20,7 @@ use crate::codec::CodecError;
 use crate::envelope::Envelope;
 use crate::error::SendError;
 use crate::handler::{Cause, HandlerContext, HandlerError, OutgoingMessage, RunError};
-use crate::store::{Ownership, Settled, StoreError, StoreTransaction};
+use crate::store::{Begin, Ownership, Settled, StoreError, StoreTransaction};
 
 /// Why a run did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -102,6 +102,8 @@ pub(crate) struct Run<'a> {
     /// The worker's place in the queue's parallelism: given up when the body is done and only the
     /// commit is left.
     pub(crate) permit: &'a mut Option<OwnedSemaphorePermit>,
+    /// Whether it shares its transaction with none, whatever its handler says.
+    pub(crate) alone: bool,
 }
 
 impl Run<'_> {
@@ -109,7 +111,7 @@ impl Run<'_> {
     pub(crate) async fn perform(self) -> Result<Ended, Failure> {
         match (&self.core.store, self.entry.registration.connection) {
             (Some(store), Some(_)) => {
-                let begin = store.begin(self.entry.begin());
+                let begin = store.begin(self.begin());
                 let transaction = self.core.call("begin", begin).await?;
                 self.in_transaction(transaction).await
             }
@@ -146,7 +148,7 @@ impl Run<'_> {
         messages.extend(outcome?);
         match (&self.core.store, self.backing) {
             (Some(store), Backing::Stored { .. }) if !messages.is_empty() => {
-                let begin = store.begin(self.entry.begin());
+                let begin = store.begin(self.begin());
                 let transaction = self.core.call("begin", begin).await?;
                 self.commit(transaction, messages, &cause).await
             }
@@ -184,6 +186,13 @@ impl Run<'_> {
         match self.core.commit(transaction, batch, handled).await? {
             Settled::Done => Ok(Ended::Marked),
             Settled::Fenced => Err(Failure::Fenced),
+        }
+    }
+
+    fn begin(&self) -> Begin {
+        match self.alone {
+            true => Begin::of(self.entry.registration.name),
+            false => self.entry.begin(),
         }
     }
 

@@ -28,7 +28,12 @@ pub(crate) async fn renew(core: Arc<Core>, store: Arc<dyn MessageStore>) {
         pause = lease / 3;
         let asked = Instant::now();
         let renewal = store.nodes().renew(core.owner(), lease);
-        let renewed = match core.call("renew", renewal).await {
+        // Over a connection that broke without a sign there is no answer: another one has to be
+        // tried while the lease lasts.
+        let limit = lease / 3;
+        let renewal = tokio::time::timeout(limit, renewal);
+        let renewal = async { renewal.await.unwrap_or(Err(StoreError::Deadline { limit })) };
+        let renewed = match core.wait("renew", renewal).await {
             Ok(true) => {
                 core.trust.extend(asked + lease);
                 Ok(())

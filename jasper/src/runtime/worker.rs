@@ -25,6 +25,8 @@ pub(crate) struct Worker {
     core: Arc<Core>,
     delivery: Delivery,
     permit: Option<OwnedSemaphorePermit>,
+    /// The next run shares its transaction with none: it may be this one that spoils it for others.
+    alone: bool,
 }
 
 impl Worker {
@@ -33,7 +35,7 @@ impl Worker {
         delivery: Delivery,
         permit: OwnedSemaphorePermit,
     ) -> Self {
-        Self { core, delivery, permit: Some(permit) }
+        Self { core, delivery, permit: Some(permit), alone: false }
     }
 
     /// Takes the message through its attempts until it is handled, waits for a later time, is
@@ -118,6 +120,7 @@ impl Worker {
             envelope: &self.delivery.envelope,
             backing: self.delivery.backing,
             permit: &mut self.permit,
+            alone: self.alone,
         };
         let span = tracing::info_span!(
             "process",
@@ -149,10 +152,13 @@ impl Worker {
             Failure::Store(error) if error.blames_handler() => self.by_policy(&failure).await,
             // The rows of this node are given back by the stop, or by recovery.
             Failure::Store(_) if self.core.stopping.is_cancelled() => Next::Done,
-            Failure::Store(error) => match backoff.wait(&self.core, "run", error).await {
-                Some(()) => Next::Again,
-                None => Next::Done,
-            },
+            Failure::Store(error) => {
+                self.alone = true;
+                match backoff.wait(&self.core, "run", error).await {
+                    Some(()) => Next::Again,
+                    None => Next::Done,
+                }
+            }
             // What follows depends on whether the lease can be renewed.
             Failure::Untrusted => {
                 metrics::counter!(telemetry::FENCED, "op" => "lease").increment(1);

@@ -20,8 +20,8 @@ const CONNECTIONS: u32 = 16;
 /// Connections for the store's own statements, each of which serves many callers.
 const DESK_CONNECTIONS: u32 = 4;
 
-/// One for the leases of nodes, and one that listens.
-const NODE_CONNECTIONS: u32 = 2;
+/// One for the leases of nodes, another where that does not answer, and one that listens.
+const NODE_CONNECTIONS: u32 = 3;
 
 /// For how long a caller waits for a connection, and a connection may take to show life.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -70,7 +70,7 @@ impl PostgresStoreBuilder {
     /// The most connections for handlers and for [`pool`](PostgresStore::pool), 16 unless said
     /// otherwise; at least 1.
     ///
-    /// The store has at most 6 more for its own work.
+    /// The store has at most 7 more for its own work.
     #[must_use]
     pub fn connections(mut self, connections: u32) -> Self {
         self.connections = connections.max(1);

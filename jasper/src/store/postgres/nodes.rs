@@ -93,7 +93,7 @@ impl Nodes for PostgresStore {
     fn expired(&self) -> BoxFuture<'_, Result<Vec<Owner>, StoreError>> {
         Box::pin(async move {
             let query = sqlx::query_scalar(self.sql().nodes.expired.clone());
-            let gone = query.fetch_all(&self.shared.nodes).await;
+            let gone = query.fetch_all(&self.desk().pool).await;
             gone.map(|gone| gone.into_iter().map(Owner::new).collect())
                 .map_err(|error| self.error(error))
         })
@@ -102,14 +102,14 @@ impl Nodes for PostgresStore {
     fn alive(&self) -> BoxFuture<'_, Result<Vec<LiveNode>, StoreError>> {
         Box::pin(async move {
             let query = sqlx::query(self.sql().nodes.alive.clone());
-            rows::read(query.fetch_all(&self.shared.nodes).await, self.place(), live_node)
+            rows::read(query.fetch_all(&self.desk().pool).await, self.place(), live_node)
         })
     }
 
     fn leave(&self, owner: Owner) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move {
             let query = sqlx::query(self.sql().nodes.leave.clone()).bind(owner.number());
-            let left = query.execute(&self.shared.nodes).await;
+            let left = query.execute(&self.desk().pool).await;
             left.map(|_done| ()).map_err(|error| self.error(error))
         })
     }
@@ -117,7 +117,7 @@ impl Nodes for PostgresStore {
     fn forget(&self, owner: Owner) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move {
             let query = sqlx::query(self.sql().nodes.forget.clone()).bind(owner.number());
-            let forgotten = query.execute(&self.shared.nodes).await;
+            let forgotten = query.execute(&self.desk().pool).await;
             forgotten.map(|_done| ()).map_err(|error| self.error(error))
         })
     }

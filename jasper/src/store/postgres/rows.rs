@@ -132,10 +132,21 @@ pub(super) fn stored(envelope: &Envelope, new: &mut HashSet<(MessageId, String)>
     }
 }
 
+/// All writers insert in the order of the keys, so that of two with the same keys one waits for the
+/// other, and never each for the other. Of those with one key the first stays the first.
+fn in_order<'r, R: Insert>(rows: impl Iterator<Item = &'r R>) -> Vec<&'r R> {
+    let key = |row: &R| (row.envelope().id.as_uuid(), row.envelope().destination.clone());
+    let mut rows: Vec<&R> = rows.collect();
+    rows.sort_by_cached_key(|row| key(row));
+    rows
+}
+
 pub(super) fn bind_incoming<'r>(
-    rows: impl Iterator<Item = &'r Incoming> + Clone,
+    rows: impl Iterator<Item = &'r Incoming>,
     arguments: &mut PgArguments,
 ) -> sqlx::Result<()> {
+    let rows = in_order(rows);
+    let rows = rows.iter().copied();
     bind_envelopes(rows.clone().map(|row| &row.envelope), arguments)?;
     let placed = rows.clone().map(|row| match row.placement {
         Placement::Owned(owner) => ("incoming", owner.number(), None),
@@ -172,9 +183,11 @@ pub(super) fn bind_one(row: &Incoming, arguments: &mut PgArguments) -> sqlx::Res
 }
 
 pub(super) fn bind_outgoing<'r>(
-    rows: impl Iterator<Item = &'r Outgoing> + Clone,
+    rows: impl Iterator<Item = &'r Outgoing>,
     arguments: &mut PgArguments,
 ) -> sqlx::Result<()> {
+    let rows = in_order(rows);
+    let rows = rows.iter().copied();
     bind_envelopes(rows.clone().map(|row| &row.envelope), arguments)?;
     let owner = |row: &Outgoing| row.owner.map_or(NOBODY, |owner| owner.number());
     bind(arguments, rows.clone().map(owner).collect::<Vec<_>>())?;
