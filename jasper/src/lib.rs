@@ -95,6 +95,7 @@
 //! - [`runtime`]: the application: builder, bus, queues, recovery, stop.
 //! - [`error_policy`]: what follows a failure.
 //! - [`store`]: the port to a database, and the stores that come with jasper.
+//! - [`transport`]: the port to other processes, and the transports that come with jasper.
 //! - [`telemetry`]: the names of metrics and spans.
 //! - `testing`, with the feature of that name: `assert_routes!`, and the conformance suite for
 //!   stores.
@@ -112,6 +113,7 @@ pub mod store;
 pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod transport;
 
 pub use error::{Error, InvokeError, Problem, SendAllError, SendError, StartupProblems};
 pub use runtime::{Bus, Jasper, QueueOptions};

@@ -110,6 +110,12 @@ impl Envelope {
         binary::encode(self)
     }
 
+    /// The same form in two parts, the second of which is the payload itself, for writers that need
+    /// not copy it.
+    pub fn to_parts(&self) -> (Bytes, Bytes) {
+        (binary::encode_head(self), self.payload.clone())
+    }
+
     /// Reads the form that [`to_bytes`](Self::to_bytes) writes. The payload is borrowed from
     /// `bytes`, not copied.
     ///

@@ -11,7 +11,18 @@ use super::{VERSION, tag};
 const TYPICAL_FIELDS: usize = 320;
 
 pub(in super::super) fn encode(envelope: &Envelope) -> Bytes {
-    let mut out = Writer(BytesMut::with_capacity(TYPICAL_FIELDS + envelope.payload.len()));
+    let mut out = head(envelope, envelope.payload.len());
+    out.put_slice(&envelope.payload);
+    out.freeze()
+}
+
+/// All but the bytes of the payload, which come last.
+pub(in super::super) fn encode_head(envelope: &Envelope) -> Bytes {
+    head(envelope, 0).freeze()
+}
+
+fn head(envelope: &Envelope, room: usize) -> BytesMut {
+    let mut out = Writer(BytesMut::with_capacity(TYPICAL_FIELDS + room));
     out.0.put_u8(VERSION);
     out.identity(envelope);
     out.places(envelope);
@@ -20,8 +31,9 @@ pub(in super::super) fn encode(envelope: &Envelope) -> Bytes {
     for (name, value) in envelope.headers.iter() {
         out.header(name, value);
     }
-    out.bytes(tag::PAYLOAD, &envelope.payload);
-    out.0.freeze()
+    out.0.put_u8(tag::PAYLOAD);
+    out.length(envelope.payload.len());
+    out.0
 }
 
 struct Writer(BytesMut);

@@ -10,7 +10,7 @@ mod encode;
 pub use self::decode::{DecodeError, MAX_HEADER_BYTES, MAX_HEADERS};
 
 pub(super) use self::decode::decode;
-pub(super) use self::encode::encode;
+pub(super) use self::encode::{encode, encode_head};
 
 /// The first byte of every envelope.
 const VERSION: u8 = 1;

@@ -1,0 +1,75 @@
+//! What is sent and received together, and what becomes of each part.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::envelope::{DecodeError, Envelope};
+
+/// Envelopes that are sent together.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    /// The envelopes, in order.
+    pub envelopes: Vec<Envelope>,
+    /// What the sender wants to know of each when it has its receipt.
+    pub guarantee: Guarantee,
+}
+
+/// What the receiver has done with an envelope that it accepts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Guarantee {
+    /// It is committed to the receiver's store.
+    Stored,
+    /// The receiver has it, in memory at least.
+    InMemory,
+}
+
+/// What became of one envelope.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Receipt {
+    /// The receiver has it as the guarantee says, or had it before.
+    Accepted,
+    /// Not now: sent again later, it may be accepted.
+    Deferred {
+        /// Why, for people.
+        why: Cow<'static, str>,
+    },
+    /// Not now or ever: the sender keeps it as a dead letter.
+    Refused {
+        /// Why, for people.
+        why: Cow<'static, str>,
+    },
+}
+
+impl Receipt {
+    /// Deferred, for this reason.
+    pub fn deferred(why: impl Into<Cow<'static, str>>) -> Self {
+        Self::Deferred { why: why.into() }
+    }
+
+    /// Refused, for this reason.
+    pub fn refused(why: impl Into<Cow<'static, str>>) -> Self {
+        Self::Refused { why: why.into() }
+    }
+}
+
+/// Envelopes that have come together.
+#[derive(Debug, Clone)]
+pub struct Received {
+    /// The name under which the sender has proved who it is; `None` where nobody has to.
+    pub peer: Option<Arc<str>>,
+    /// What the sender wants to be able to rely on.
+    pub guarantee: Guarantee,
+    /// The envelopes in order, or bytes that are none.
+    pub envelopes: Vec<Result<Envelope, Unreadable>>,
+}
+
+/// Bytes in the place of an envelope that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// The bytes as they came.
+    pub bytes: Bytes,
+    /// What is wrong with them.
+    pub error: DecodeError,
+}

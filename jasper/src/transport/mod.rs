@@ -1,0 +1,115 @@
+//! The port to other processes: what the runtime asks of a transport.
+//!
+//! A *transport* carries envelopes between processes: TCP, a broker. It knows addresses,
+//! connections and receipts, and nothing of handlers, stores and retries: what is to be sent again
+//! and when is the runtime's affair. Implement [`Transport`] to bring one of your own, and run the
+//! clauses of `jasper::testing::conformance` against it.
+
+mod batch;
+mod error;
+mod info;
+mod request;
+mod uri;
+
+use std::fmt;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+
+use crate::envelope::Address;
+
+pub use self::batch::{Batch, Guarantee, Receipt, Received, Unreadable};
+pub use self::error::TransportError;
+pub use self::info::{Capabilities, Mode, Scheme, TransportInfo, TransportRegistration};
+pub use self::request::{
+    Answer, FailureKind, ReceivedRequest, RemoteFailure, RemoteReply, Request,
+};
+pub use self::uri::{EndpointUri, UriError};
+
+/// A way to other processes.
+pub trait Transport: fmt::Debug + Send + Sync + 'static {
+    /// What it is and can do, as data.
+    fn info(&self) -> TransportInfo;
+
+    /// Looks for what is wrong with an address before anything is opened.
+    ///
+    /// # Errors
+    /// The address is none of this transport, has an option that it does not know, or asks for
+    /// something that is not safe.
+    fn check(&self, uri: &EndpointUri, direction: Direction) -> Result<(), TransportError>;
+
+    /// The way to a destination. Opens nothing: it connects when it is first used, and again
+    /// whenever it is used after a connection was lost.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check).
+    fn sender(&self, uri: &EndpointUri) -> Result<Arc<dyn Sender>, TransportError>;
+
+    /// Begins to receive at this address, and returns when it is bound.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check), or the address cannot be bound.
+    fn listen(
+        &self,
+        uri: EndpointUri,
+        receiver: Arc<dyn Receiver>,
+    ) -> BoxFuture<'_, Result<Box<dyn Listener>, TransportError>>;
+}
+
+/// Which way messages go at an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// From this process.
+    Send,
+    /// To this process.
+    Listen,
+}
+
+/// The way to one destination. May be used by many tasks at once.
+pub trait Sender: fmt::Debug + Send + Sync + 'static {
+    /// Sends envelopes, and answers with one receipt for each, in order. A batch without envelopes
+    /// asks whether the destination answers.
+    ///
+    /// It tries once: a connection that cannot be opened is an error at once.
+    ///
+    /// # Errors
+    /// Nothing is known of any envelope;
+    /// [`may_have_arrived`](TransportError::may_have_arrived) says whether all are certain not to
+    /// have arrived.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, the envelopes may or may not have arrived.
+    fn send(&self, batch: Batch) -> BoxFuture<'_, Result<Vec<Receipt>, TransportError>>;
+
+    /// Sends one envelope and waits for what its handler answers, on the same connection.
+    ///
+    /// # Errors
+    /// There is no answer, and the handler may or may not have run, as
+    /// [`may_have_arrived`](TransportError::may_have_arrived) says.
+    ///
+    /// # Cancel safety
+    /// As [`send`](Self::send).
+    fn request(&self, request: Request) -> BoxFuture<'_, Result<Answer, TransportError>>;
+}
+
+/// An address at which messages are received.
+pub trait Listener: fmt::Debug + Send + Sync + 'static {
+    /// Where it listens; a port that was left to the system has its number.
+    fn address(&self) -> Address;
+
+    /// Receives nothing new, and returns when all that was received is answered and the address is
+    /// free again. Safe to call twice.
+    fn stop(&self) -> BoxFuture<'_, ()>;
+}
+
+/// Takes what a transport receives; the runtime's side of a [`Listener`].
+pub trait Receiver: fmt::Debug + Send + Sync + 'static {
+    /// Takes envelopes, and answers with one receipt for each, in order, when they are where the
+    /// guarantee of their sender asks for. A transport acknowledges no sooner.
+    ///
+    /// To wait is to ask the transport for patience: it lets the sender wait too.
+    fn receive(&self, received: Received) -> BoxFuture<'_, Vec<Receipt>>;
+
+    /// Runs the handler of a request, and gives its answer.
+    fn answer(&self, request: ReceivedRequest) -> BoxFuture<'_, Answer>;
+}
