@@ -39,6 +39,15 @@ pub trait Outbox: Send + Sync {
     /// Makes at most `limit` rows of `owner` claimable by anybody, and says how many there were.
     fn release(&self, owner: Owner, limit: usize) -> BoxFuture<'_, Result<u64, StoreError>>;
 
+    /// At most `limit` rows that `owner` holds, in no order.
+    ///
+    /// It finds rows of which it does not know, as by [`Inbox::owned`](super::Inbox::owned).
+    fn owned(
+        &self,
+        owner: Owner,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Ownership>, StoreError>>;
+
     /// The destinations for which unowned rows wait.
     fn destinations(&self) -> BoxFuture<'_, Result<Vec<Address>, StoreError>>;
 }

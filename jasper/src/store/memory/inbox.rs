@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-use super::rows::{Age, IncomingRow, Key, State, Status, key};
+use super::rows::{Age, IncomingRow, Key, State, Status, key, ownership};
 use super::{MemoryStore, no_connection};
 use crate::envelope::{Address, Envelope, time};
 use crate::store::{
@@ -87,13 +87,7 @@ impl Inbox for MemoryStore {
         self.with(move |state| {
             let rows = state.incoming.iter();
             let owned = rows.filter(|(_, row)| row.status == Status::Owned(owner)).take(limit);
-            let ownership = |((id, destination), row): (&Key, &IncomingRow)| Ownership {
-                id: *id,
-                destination: destination.clone(),
-                owner,
-                attempts: row.attempts,
-            };
-            owned.map(ownership).collect()
+            owned.map(|(key, row)| ownership(key, owner, row.attempts)).collect()
         })
     }
 }

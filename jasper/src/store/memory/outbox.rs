@@ -5,10 +5,12 @@ use std::collections::BTreeSet;
 
 use futures_util::future::BoxFuture;
 
-use super::rows::{Age, Key, State, key};
+use super::rows::{Age, Key, State, key, ownership};
 use super::{MemoryStore, no_connection};
 use crate::envelope::{Address, Envelope};
-use crate::store::{Outbox, Outgoing, OutgoingSettlement, Owner, Settled, StoreError, Stored};
+use crate::store::{
+    Outbox, Outgoing, OutgoingSettlement, Owner, Ownership, Settled, StoreError, Stored,
+};
 
 impl Outbox for MemoryStore {
     fn store(&self, rows: Vec<Outgoing>) -> BoxFuture<'_, Result<Vec<Stored>, StoreError>> {
@@ -61,6 +63,18 @@ impl Outbox for MemoryStore {
                 released += 1;
             }
             released
+        })
+    }
+
+    fn owned(
+        &self,
+        owner: Owner,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Ownership>, StoreError>> {
+        self.with(move |state| {
+            let rows = state.outgoing.iter();
+            let owned = rows.filter(|(_, row)| row.owner == Some(owner)).take(limit);
+            owned.map(|(key, row)| ownership(key, owner, row.attempts)).collect()
         })
     }
 

@@ -8,7 +8,7 @@ use sqlx::mysql::MySqlArguments;
 use sqlx::{Connection, MySqlConnection};
 
 use super::desk::{Desk, Work};
-use super::inbox::Store;
+use super::inbox::{Owned, Store};
 use super::keys::{self, Key, key_of};
 use super::rows::{self, bind, bind_key};
 use super::settlement::{lock, waves};
@@ -35,6 +35,9 @@ select id, destination from {outgoing} where owner = ? limit ? for update skip l
 
 const FREE: &str = "update {outgoing} set owner = 0 where {keys}";
 
+const OWNED: &str = "\
+select id, destination, attempts from {outgoing} where owner = ? limit ?";
+
 /// Locks the rows, as rows of the inbox are locked; the last two are always so.
 const LOCK: &str = "\
 select id, destination, owner, attempts, 1, 0 from {outgoing} where {keys} for update";
@@ -60,6 +63,7 @@ statements!(OutboxSql {
     take: TAKE,
     find_owned: FIND_OWNED,
     free: FREE,
+    owned: OWNED,
     lock: LOCK,
     delete: DELETE,
     failed: FAILED,
@@ -120,6 +124,14 @@ impl Outbox for MysqlStore {
 
     fn release(&self, owner: Owner, limit: usize) -> BoxFuture<'_, Result<u64, StoreError>> {
         Box::pin(self.desk().give(Sweep::release(Table::Outgoing, owner, limit)))
+    }
+
+    fn owned(
+        &self,
+        owner: Owner,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Ownership>, StoreError>> {
+        Box::pin(self.desk().give(Owned { table: Table::Outgoing, owner, limit }))
     }
 
     fn destinations(&self) -> BoxFuture<'_, Result<Vec<Address>, StoreError>> {

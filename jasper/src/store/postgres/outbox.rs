@@ -59,6 +59,9 @@ select (select count(*) from released), (select 1 from {tell} told where exists 
     select from released
 ))";
 
+const OWNED: &str = "\
+select id, destination, attempts from {outgoing} where owner = $1 and owner > 0 limit $2";
+
 /// Steps from one destination to the next, so that a long queue costs no more than a short one.
 const DESTINATIONS: &str = "\
 with recursive waiting (destination) as (
@@ -90,6 +93,7 @@ statements!(OutboxSql {
     delete: DELETE,
     failed: FAILED,
     release: RELEASE,
+    owned: OWNED,
     destinations: DESTINATIONS,
     bury: BURY,
 });
@@ -164,6 +168,14 @@ impl Outbox for PostgresStore {
             let released = query.fetch_one(&self.desk().pool).await;
             released.map(rows::total).map_err(|error| self.error(error))
         })
+    }
+
+    fn owned(
+        &self,
+        owner: Owner,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Ownership>, StoreError>> {
+        Box::pin(self.owned_by(&self.sql().outbox.owned, owner, limit))
     }
 
     fn destinations(&self) -> BoxFuture<'_, Result<Vec<Address>, StoreError>> {

@@ -13,7 +13,8 @@ use super::{SqliteStore, connection_of};
 use crate::envelope::time::{now, to_micros};
 use crate::envelope::{Address, DecodeError, Envelope};
 use crate::store::{
-    DeadLetterReason, Outbox, Outgoing, OutgoingSettlement, Owner, Settled, StoreError, Stored,
+    DeadLetterReason, Outbox, Outgoing, OutgoingSettlement, Owner, Ownership, Settled, StoreError,
+    Stored,
 };
 
 const CLAIMABLE: &str = "\
@@ -34,6 +35,9 @@ where id = ? and destination = ? and owner = ? and attempts = ?";
 const RELEASE: &str = "\
 update jasper_outgoing set owner = 0
 where seq in (select seq from jasper_outgoing where owner = ? and owner > 0 limit ?)";
+
+const OWNED: &str = "\
+select id, destination, attempts from jasper_outgoing where owner = ? and owner > 0 limit ?";
 
 /// Steps from one destination to the next, so that a long queue costs no more than a short one.
 const DESTINATIONS: &str = "\
@@ -60,7 +64,7 @@ const DELETE_BURIED: &str = "delete from jasper_outgoing where seq = ?";
 /// What is to find its rows through an index.
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&str] =
-    &[CLAIMABLE, TAKE, DELETE, FAILED, RELEASE, DESTINATIONS, BURY];
+    &[CLAIMABLE, TAKE, DELETE, FAILED, RELEASE, OWNED, DESTINATIONS, BURY];
 
 impl Outbox for SqliteStore {
     fn store(&self, rows: Vec<Outgoing>) -> BoxFuture<'_, Result<Vec<Stored>, StoreError>> {
@@ -97,6 +101,14 @@ impl Outbox for SqliteStore {
 
     fn release(&self, owner: Owner, limit: usize) -> BoxFuture<'_, Result<u64, StoreError>> {
         Box::pin(self.writer().write(Release { sql: RELEASE, owner, limit }))
+    }
+
+    fn owned(
+        &self,
+        owner: Owner,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Ownership>, StoreError>> {
+        Box::pin(self.owned_by(OWNED, owner, limit))
     }
 
     fn destinations(&self) -> BoxFuture<'_, Result<Vec<Address>, StoreError>> {

@@ -138,6 +138,7 @@ macro_rules! __store_clauses {
                 a_fenced_outgoing_settlement_changes_nothing
                 outgoing_settlements_are_answered_in_order
                 the_release_of_outgoing_rows_is_bounded_and_spares_others
+                the_outgoing_rows_of_an_owner_are_listed
                 destinations_are_those_of_rows_that_nobody_owns
                 concurrent_outgoing_claims_never_share_a_row
             }

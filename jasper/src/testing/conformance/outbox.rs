@@ -154,6 +154,31 @@ pub async fn the_release_of_outgoing_rows_is_bounded_and_spares_others<F: StoreF
     assert_eq!(claim(&subject, alive, "a", 10).await.len(), 3);
 }
 
+/// An owner finds rows that it holds without knowing, and no others.
+pub async fn the_outgoing_rows_of_an_owner_are_listed<F: StoreFixture>(fixture: &F) {
+    let subject = Subject::of(fixture).await;
+    let [owner, other] = [subject.join().await, subject.join().await];
+    let tried = free(Envelope { attempts: 3, ..to(&remote("b")) });
+    subject.store_out(vec![tried, free(to(&remote("c")))]).await;
+    let claimed = claim(&subject, owner, "b", 10).await;
+    let mut held: HashSet<Ownership> =
+        claimed.iter().map(|envelope| Ownership::of(envelope, owner)).collect();
+    for _ in 0..2 {
+        held.insert(store_owned(&subject, owner).await);
+    }
+    store_owned(&subject, other).await;
+    let owned = async |limit| -> HashSet<Ownership> {
+        let owned = subject.store.outbox().owned(owner, limit).await;
+        owned.expect("the store answers").into_iter().collect()
+    };
+    assert_eq!(owned(10).await, held);
+    assert_eq!(owned(2).await.len(), 2);
+    for row in held {
+        settle(&subject, OutgoingSettlement::Sent(row)).await;
+    }
+    assert_eq!(owned(10).await.len(), 0);
+}
+
 /// So that the relay asks for each destination that has something.
 pub async fn destinations_are_those_of_rows_that_nobody_owns<F: StoreFixture>(fixture: &F) {
     let subject = Subject::of(fixture).await;
