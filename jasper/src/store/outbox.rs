@@ -62,3 +62,14 @@ pub enum OutgoingSettlement {
     /// It will never be sent, for example as it has expired: the row is deleted.
     Discarded(Ownership),
 }
+
+impl OutgoingSettlement {
+    /// The row that it is about.
+    pub const fn ownership(&self) -> &Ownership {
+        match self {
+            Self::Sent(ownership) | Self::Failed(ownership) | Self::Discarded(ownership) => {
+                ownership
+            }
+        }
+    }
+}

@@ -94,9 +94,7 @@ fn take(state: &mut State, key: &Key, owner: Owner) -> Option<Envelope> {
 }
 
 fn settle(state: &mut State, settlement: &OutgoingSettlement) -> Settled {
-    let (OutgoingSettlement::Sent(by)
-    | OutgoingSettlement::Failed(by)
-    | OutgoingSettlement::Discarded(by)) = settlement;
+    let by = settlement.ownership();
     let Some(row) = state.held_outgoing(by) else {
         return Settled::Fenced;
     };

@@ -212,12 +212,12 @@ impl Work for Settle {
     async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<Vec<Settled>> {
         let mut answers = vec![Settled::Fenced; self.0.len()];
         let mut transaction = connection.begin().await?;
-        for wave in waves(&self.0, ownership) {
-            let keys: Vec<Key> = wave.iter().map(|&at| key_of(ownership(&self.0[at]))).collect();
+        for wave in waves(&self.0, OutgoingSettlement::ownership) {
+            let keys: Vec<Key> = wave.iter().map(|&at| key_of(self.0[at].ownership())).collect();
             let held = lock(&mut transaction, &sql.outbox.lock, &keys).await?;
             let (mut deletes, mut failures) = (Vec::new(), Vec::new());
             for (&at, key) in wave.iter().zip(keys) {
-                if held.get(&key).is_some_and(|held| held.is(ownership(&self.0[at]))) {
+                if held.get(&key).is_some_and(|held| held.is(self.0[at].ownership())) {
                     answers[at] = Settled::Done;
                     match &self.0[at] {
                         OutgoingSettlement::Failed(_) => failures.push(key),
@@ -232,13 +232,5 @@ impl Work for Settle {
         }
         transaction.commit().await?;
         Ok(answers)
-    }
-}
-
-const fn ownership(settlement: &OutgoingSettlement) -> &Ownership {
-    match settlement {
-        OutgoingSettlement::Sent(row)
-        | OutgoingSettlement::Failed(row)
-        | OutgoingSettlement::Discarded(row) => row,
     }
 }

@@ -1,18 +1,18 @@
 //! The outbox in PostgreSQL.
 
 use std::any::Any;
-use std::collections::HashSet;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use sqlx::SqlStr;
 use sqlx::postgres::{PgArguments, PgRow};
 
 use super::desk::{Desk, in_time};
-use super::rows::{self, bind_ownerships};
-use super::settlement::{self, rounds};
-use super::sql::statements;
+use super::rows;
+use super::sql::{Sql, statements};
+use super::steps::Settle;
 use super::{PostgresStore, SHARED_ROWS, connection_of};
-use crate::envelope::{Address, DecodeError, Envelope, MessageId};
+use crate::envelope::{Address, DecodeError, Envelope};
 use crate::store::coalescer::Coalescer;
 use crate::store::{
     DeadLetterReason, Outbox, Outgoing, OutgoingSettlement, Owner, Ownership, Settled, StoreError,
@@ -106,19 +106,6 @@ pub(super) fn coalescer(desk: &Desk) -> Coalescer<Outgoing, Stored> {
         async move {
             let stored = in_time(rows::insert(&desk.pool, &desk.sql, &rows)).await;
             stored.map_err(|error| desk.error(error))
-        }
-        .boxed()
-    })
-}
-
-/// What settles the rows of all callers.
-pub(super) fn settlement_coalescer(desk: &Desk) -> Coalescer<OutgoingSettlement, Settled> {
-    let desk = desk.clone();
-    Coalescer::new(SHARED_ROWS, 1, move |settlements: Vec<OutgoingSettlement>| {
-        let desk = desk.clone();
-        async move {
-            let settled = in_time(settle_all(&desk, &settlements)).await;
-            settled.map_err(|error| desk.error(error))
         }
         .boxed()
     })
@@ -219,36 +206,36 @@ async fn bury(desk: &Desk, owner: Owner, row: &PgRow, error: &DecodeError) -> sq
     query.execute(&desk.pool).await.map(|_done| ())
 }
 
-/// Settles each, in as few statements as tell the kinds apart.
-async fn settle_all(desk: &Desk, all: &[OutgoingSettlement]) -> sqlx::Result<Vec<Settled>> {
-    let mut settled = vec![Settled::Fenced; all.len()];
-    for round in rounds(all.iter().map(ownership)) {
-        for failed in [false, true] {
-            let of_kind = |at: &usize| matches!(all[*at], OutgoingSettlement::Failed(_)) == failed;
-            let chosen: Vec<usize> = round.iter().copied().filter(of_kind).collect();
-            let statement = match failed {
-                true => &desk.sql.outbox.failed,
-                false => &desk.sql.outbox.delete,
-            };
-            let held: Vec<&Ownership> = chosen.iter().map(|at| ownership(&all[*at])).collect();
-            if held.is_empty() {
-                continue;
-            }
-            let mut arguments = PgArguments::default();
-            bind_ownerships(held.iter().copied(), &mut arguments)?;
-            let query = sqlx::query_with(statement.clone(), arguments);
-            let done: HashSet<(MessageId, String)> =
-                settlement::keys(&query.fetch_all(&desk.pool).await?)?;
-            settlement::mark(&mut settled, &chosen, &held, &done);
-        }
-    }
-    Ok(settled)
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Delete,
+    Failed,
 }
 
-const fn ownership(settlement: &OutgoingSettlement) -> &Ownership {
-    match settlement {
-        OutgoingSettlement::Sent(row)
-        | OutgoingSettlement::Failed(row)
-        | OutgoingSettlement::Discarded(row) => row,
+impl Settle for OutgoingSettlement {
+    type Kind = Kind;
+
+    const KINDS: &'static [Kind] = &[Kind::Delete, Kind::Failed];
+
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Sent(_) | Self::Discarded(_) => Kind::Delete,
+            Self::Failed(_) => Kind::Failed,
+        }
+    }
+
+    fn ownership(&self) -> &Ownership {
+        self.ownership()
+    }
+
+    fn statement(kind: Kind, sql: &Sql) -> &SqlStr {
+        match kind {
+            Kind::Delete => &sql.outbox.delete,
+            Kind::Failed => &sql.outbox.failed,
+        }
+    }
+
+    fn bind(_of_kind: &[&Self], _kind: Kind, _arguments: &mut PgArguments) -> sqlx::Result<()> {
+        Ok(())
     }
 }
