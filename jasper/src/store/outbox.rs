@@ -59,6 +59,8 @@ pub enum OutgoingSettlement {
     Sent(Ownership),
     /// It could not be sent: one attempt is counted and anybody may claim it.
     Failed(Ownership),
+    /// Nobody tried to send it: no attempt is counted and anybody may claim it.
+    Released(Ownership),
     /// It will never be sent, for example as it has expired: the row is deleted.
     Discarded(Ownership),
 }
@@ -67,9 +69,10 @@ impl OutgoingSettlement {
     /// The row that it is about.
     pub const fn ownership(&self) -> &Ownership {
         match self {
-            Self::Sent(ownership) | Self::Failed(ownership) | Self::Discarded(ownership) => {
-                ownership
-            }
+            Self::Sent(ownership)
+            | Self::Failed(ownership)
+            | Self::Released(ownership)
+            | Self::Discarded(ownership) => ownership,
         }
     }
 }

@@ -103,6 +103,7 @@ fn settle(state: &mut State, settlement: &OutgoingSettlement) -> Settled {
             row.owner = None;
             row.attempts += 1;
         }
+        OutgoingSettlement::Released(_) => row.owner = None,
         OutgoingSettlement::Sent(_) | OutgoingSettlement::Discarded(_) => {
             state.outgoing.remove(&key(by));
         }

@@ -215,12 +215,13 @@ impl Work for Settle {
         for wave in waves(&self.0, OutgoingSettlement::ownership) {
             let keys: Vec<Key> = wave.iter().map(|&at| key_of(self.0[at].ownership())).collect();
             let held = lock(&mut transaction, &sql.outbox.lock, &keys).await?;
-            let (mut deletes, mut failures) = (Vec::new(), Vec::new());
+            let (mut deletes, mut failures, mut releases) = (Vec::new(), Vec::new(), Vec::new());
             for (&at, key) in wave.iter().zip(keys) {
                 if held.get(&key).is_some_and(|held| held.is(self.0[at].ownership())) {
                     answers[at] = Settled::Done;
                     match &self.0[at] {
                         OutgoingSettlement::Failed(_) => failures.push(key),
+                        OutgoingSettlement::Released(_) => releases.push(key),
                         OutgoingSettlement::Sent(_) | OutgoingSettlement::Discarded(_) => {
                             deletes.push(key);
                         }
@@ -229,6 +230,7 @@ impl Work for Settle {
             }
             keys::execute(&mut transaction, &sql.outbox.delete, &[], &deletes).await?;
             keys::execute(&mut transaction, &sql.outbox.failed, &[], &failures).await?;
+            keys::execute(&mut transaction, &sql.outbox.free, &[], &releases).await?;
         }
         transaction.commit().await?;
         Ok(answers)

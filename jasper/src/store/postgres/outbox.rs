@@ -8,7 +8,7 @@ use sqlx::SqlStr;
 use sqlx::postgres::{PgArguments, PgRow};
 
 use super::desk::{Desk, in_time};
-use super::rows;
+use super::rows::{self, bind};
 use super::sql::{Sql, statements};
 use super::steps::Settle;
 use super::{PostgresStore, SHARED_ROWS, connection_of};
@@ -38,10 +38,10 @@ where row.id = held.id and row.destination = held.destination and row.owner = he
     and row.attempts = held.attempts
 returning row.id, row.destination";
 
-const FAILED: &str = "\
-update {outgoing} row set owner = 0, attempts = row.attempts + 1
-from unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[])
-    as held (id, destination, owner, attempts)
+const GIVE_BACK: &str = "\
+update {outgoing} row set owner = 0, attempts = row.attempts + held.failed
+from unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[])
+    as held (id, destination, owner, attempts, failed)
 where row.id = held.id and row.destination = held.destination and row.owner = held.owner
     and row.attempts = held.attempts
 returning row.id, row.destination, {tell}";
@@ -91,7 +91,7 @@ on conflict (id, destination) do nothing";
 statements!(OutboxSql {
     claim: CLAIM,
     delete: DELETE,
-    failed: FAILED,
+    give_back: GIVE_BACK,
     release: RELEASE,
     owned: OWNED,
     destinations: DESTINATIONS,
@@ -209,18 +209,18 @@ async fn bury(desk: &Desk, owner: Owner, row: &PgRow, error: &DecodeError) -> sq
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Delete,
-    Failed,
+    GiveBack,
 }
 
 impl Settle for OutgoingSettlement {
     type Kind = Kind;
 
-    const KINDS: &'static [Kind] = &[Kind::Delete, Kind::Failed];
+    const KINDS: &'static [Kind] = &[Kind::Delete, Kind::GiveBack];
 
     fn kind(&self) -> Kind {
         match self {
             Self::Sent(_) | Self::Discarded(_) => Kind::Delete,
-            Self::Failed(_) => Kind::Failed,
+            Self::Failed(_) | Self::Released(_) => Kind::GiveBack,
         }
     }
 
@@ -231,11 +231,21 @@ impl Settle for OutgoingSettlement {
     fn statement(kind: Kind, sql: &Sql) -> &SqlStr {
         match kind {
             Kind::Delete => &sql.outbox.delete,
-            Kind::Failed => &sql.outbox.failed,
+            Kind::GiveBack => &sql.outbox.give_back,
         }
     }
 
-    fn bind(_of_kind: &[&Self], _kind: Kind, _arguments: &mut PgArguments) -> sqlx::Result<()> {
-        Ok(())
+    fn bind(of_kind: &[&Self], kind: Kind, arguments: &mut PgArguments) -> sqlx::Result<()> {
+        let settlements = of_kind.iter();
+        match kind {
+            Kind::Delete => Ok(()),
+            Kind::GiveBack => {
+                let failed = settlements.map(|settlement| match settlement {
+                    Self::Failed(_) => 1_i64,
+                    _ => 0,
+                });
+                bind(arguments, failed.collect::<Vec<_>>())
+            }
+        }
     }
 }

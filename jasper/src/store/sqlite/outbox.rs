@@ -28,8 +28,8 @@ update jasper_outgoing set owner = ? where seq in (select value from json_each(?
 const DELETE: &str = "\
 delete from jasper_outgoing where id = ? and destination = ? and owner = ? and attempts = ?";
 
-const FAILED: &str = "\
-update jasper_outgoing set owner = 0, attempts = attempts + 1
+const GIVE_BACK: &str = "\
+update jasper_outgoing set owner = 0, attempts = attempts + ?
 where id = ? and destination = ? and owner = ? and attempts = ?";
 
 const RELEASE: &str = "\
@@ -64,7 +64,7 @@ const DELETE_BURIED: &str = "delete from jasper_outgoing where seq = ?";
 /// What is to find its rows through an index.
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&str] =
-    &[CLAIMABLE, TAKE, DELETE, FAILED, RELEASE, OWNED, DESTINATIONS, BURY];
+    &[CLAIMABLE, TAKE, DELETE, GIVE_BACK, RELEASE, OWNED, DESTINATIONS, BURY];
 
 impl Outbox for SqliteStore {
     fn store(&self, rows: Vec<Outgoing>) -> BoxFuture<'_, Result<Vec<Stored>, StoreError>> {
@@ -184,14 +184,7 @@ impl Write for Settle {
         for chunk in self.0.chunks(SETTLEMENTS_PER_TRIP) {
             let mut batch = Batch::default();
             for settlement in chunk {
-                let (sql, row) = match settlement {
-                    OutgoingSettlement::Sent(row) | OutgoingSettlement::Discarded(row) => {
-                        (DELETE, row)
-                    }
-                    OutgoingSettlement::Failed(row) => (FAILED, row),
-                };
-                batch.push(sql);
-                bind_ownership(row, &mut batch)?;
+                push(settlement, &mut batch)?;
             }
             let ran = batch.run(connection).await?;
             all.extend(ran.iter().map(|ran| match ran.changes {
@@ -201,4 +194,15 @@ impl Write for Settle {
         }
         Ok(all)
     }
+}
+
+fn push(settlement: &OutgoingSettlement, batch: &mut Batch) -> sqlx::Result<()> {
+    match settlement {
+        OutgoingSettlement::Sent(_) | OutgoingSettlement::Discarded(_) => batch.push(DELETE),
+        OutgoingSettlement::Failed(_) | OutgoingSettlement::Released(_) => {
+            batch.push(GIVE_BACK);
+            batch.bind(i64::from(matches!(settlement, OutgoingSettlement::Failed(_))))?;
+        }
+    }
+    bind_ownership(settlement.ownership(), batch)
 }

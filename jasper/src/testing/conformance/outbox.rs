@@ -96,6 +96,22 @@ pub async fn a_failed_row_counts_an_attempt_and_can_be_claimed<F: StoreFixture>(
     assert_eq!(claimed[0].attempts, held.attempts + 1);
 }
 
+/// A row that nobody tried to send is there for anybody, as it was.
+pub async fn a_released_outgoing_row_keeps_its_attempts_and_can_be_claimed<F: StoreFixture>(
+    fixture: &F,
+) {
+    let subject = Subject::of(fixture).await;
+    let owner = subject.join().await;
+    let sent = Envelope { attempts: 2, ..to(&remote("a")) };
+    let held = Ownership::of(&sent, owner);
+    let row = Outgoing { envelope: sent.clone(), owner: Some(owner) };
+    subject.store_out(vec![row]).await;
+    let released = OutgoingSettlement::Released(held);
+    assert_eq!(settle(&subject, released.clone()).await, Settled::Done);
+    assert_eq!(settle(&subject, released).await, Settled::Fenced);
+    assert!(claim(&subject, subject.join().await, "a", 10).await == [sent]);
+}
+
 /// Another owner, other attempts, or no such row: nothing changes.
 pub async fn a_fenced_outgoing_settlement_changes_nothing<F: StoreFixture>(fixture: &F) {
     let subject = Subject::of(fixture).await;
@@ -108,6 +124,7 @@ pub async fn a_fenced_outgoing_settlement_changes_nothing<F: StoreFixture>(fixtu
         for settlement in [
             OutgoingSettlement::Sent(ownership.clone()),
             OutgoingSettlement::Failed(ownership.clone()),
+            OutgoingSettlement::Released(ownership.clone()),
             OutgoingSettlement::Discarded(ownership),
         ] {
             assert_eq!(settle(&subject, settlement).await, Settled::Fenced);
