@@ -198,7 +198,7 @@ impl Work for Owned {
 }
 
 /// Of a row that begins with id, destination and attempts.
-fn ownership(row: &MySqlRow, owner: Owner) -> sqlx::Result<Ownership> {
+pub(super) fn ownership(row: &MySqlRow, owner: Owner) -> sqlx::Result<Ownership> {
     let (id, destination) = keys::read(row)?;
     Ok(Ownership { id, destination, owner, attempts: rows::count(row, 2)? })
 }

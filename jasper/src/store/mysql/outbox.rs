@@ -4,22 +4,21 @@ use std::any::Any;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use sqlx::mysql::MySqlArguments;
 use sqlx::{Connection, MySqlConnection};
 
 use super::desk::{Desk, Work};
-use super::inbox::{Owned, Store};
+use super::inbox::{Owned, Store, ownership};
 use super::keys::{self, Key, key_of};
-use super::rows::{self, bind, bind_key};
-use super::settlement::{lock, waves};
+use super::rows;
+use super::settlement::{bury, lock, waves};
 use super::sql::{Sql, statements, unprepared};
 use super::sweep::{Sweep, Table};
 use super::{MysqlStore, SHARED_ROWS, connection_of};
-use crate::envelope::{Address, DecodeError, Envelope};
+use crate::envelope::{Address, Envelope};
 use crate::store::coalescer::Coalescer;
+use crate::store::dead_letter::Burial;
 use crate::store::{
-    DeadLetterReason, Outbox, Outgoing, OutgoingSettlement, Owner, Ownership, Settled, StoreError,
-    Stored,
+    Outbox, Outgoing, OutgoingSettlement, Owner, Ownership, Settled, StoreError, Stored,
 };
 
 // Rows that somebody else is about to take are left to them.
@@ -170,38 +169,28 @@ impl Work for Claim {
             .bind(rows::limit(self.limit));
         let found = query.fetch_all(&mut *transaction).await?;
         let mut claimed = Vec::with_capacity(found.len());
-        let mut taken = Vec::with_capacity(found.len());
+        let (mut taken, mut buried) = (Vec::with_capacity(found.len()), Vec::new());
         for row in &found {
-            let (key, attempts) = (keys::read(row)?, rows::count(row, 2)?);
+            let held = ownership(row, self.owner)?;
             match Envelope::from_bytes(&rows::bytes(row, 3)?) {
                 Ok(envelope) => {
-                    claimed.push(Envelope { attempts, ..envelope });
-                    taken.push(key);
+                    claimed.push(Envelope { attempts: held.attempts, ..envelope });
+                    taken.push(key_of(&held));
                 }
-                Err(error) => bury(&mut transaction, sql, key, &error).await?,
+                Err(error) => {
+                    let error = error.to_string();
+                    let burial = Burial::of_unreadable(&held, &error);
+                    bury(&mut transaction, &sql.outbox.bury, burial).await?;
+                    buried.push(key_of(&held));
+                }
             }
         }
         let owner = [self.owner.number()];
         keys::execute(&mut transaction, &sql.outbox.take, &owner, &taken).await?;
+        keys::execute(&mut transaction, &sql.outbox.delete, &[], &buried).await?;
         transaction.commit().await?;
         Ok(claimed)
     }
-}
-
-/// Nothing that cannot be read can be sent; as an invalid message it is at least seen.
-async fn bury(
-    connection: &mut MySqlConnection,
-    sql: &Sql,
-    key: Key,
-    error: &DecodeError,
-) -> sqlx::Result<()> {
-    let mut arguments = MySqlArguments::default();
-    bind(&mut arguments, DeadLetterReason::Undecodable.as_str())?;
-    bind(&mut arguments, std::any::type_name_of_val(error))?;
-    bind(&mut arguments, error.to_string())?;
-    bind_key(key.0, &key.1, &mut arguments)?;
-    sqlx::query_with(sql.outbox.bury.clone(), arguments).execute(&mut *connection).await?;
-    keys::execute(connection, &sql.outbox.delete, &[], &[key]).await.map(|_met| ())
 }
 
 struct Settle(Vec<OutgoingSettlement>);

@@ -222,7 +222,7 @@ fn claimed(row: &PgRow, owner: Owner) -> sqlx::Result<Claimed> {
 }
 
 /// Of a row that begins with id, destination and attempts.
-fn ownership(row: &PgRow, owner: Owner) -> sqlx::Result<Ownership> {
+pub(super) fn ownership(row: &PgRow, owner: Owner) -> sqlx::Result<Ownership> {
     Ok(Ownership {
         id: rows::message_id(row, 0)?,
         destination: rows::address(row, 1)?,

@@ -5,18 +5,19 @@ use std::any::Any;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use sqlx::SqlStr;
-use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::postgres::PgArguments;
 
 use super::desk::{Desk, in_time};
-use super::rows::{self, bind};
+use super::inbox::ownership;
+use super::rows::{self, bind, bind_ownerships, bind_reasons};
 use super::sql::{Sql, statements};
 use super::steps::Settle;
 use super::{PostgresStore, SHARED_ROWS, connection_of};
-use crate::envelope::{Address, DecodeError, Envelope};
+use crate::envelope::{Address, Envelope};
 use crate::store::coalescer::Coalescer;
+use crate::store::dead_letter::Burial;
 use crate::store::{
-    DeadLetterReason, Outbox, Outgoing, OutgoingSettlement, Owner, Ownership, Settled, StoreError,
-    Stored,
+    Outbox, Outgoing, OutgoingSettlement, Owner, Ownership, Settled, StoreError, Stored,
 };
 
 const CLAIM: &str = "\
@@ -76,17 +77,23 @@ with recursive waiting (destination) as (
 )
 select destination from waiting where destination is not null";
 
-/// What cannot be read cannot be sent; as an invalid message it is at least seen.
 const BURY: &str = "\
 with buried as (
-    delete from {outgoing} where id = $1 and destination = $2 and owner = $3 returning *
+    delete from {outgoing} row
+    using unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[],
+        $7::text[]) as held (id, destination, owner, attempts, reason, error_type, error_message)
+    where row.id = held.id and row.destination = held.destination and row.owner = held.owner
+        and row.attempts = held.attempts
+    returning row.*, held.reason, held.error_type, held.error_message
+), letters as (
+    insert into {dead_letters} (id, destination, reason, message_type, error_type, error_message,
+        attempts, body, buried_at, group_id, tenant_id, correlation_id, sent_at)
+    select id, destination, reason, message_type, error_type, error_message, attempts, body, {now},
+        group_id, tenant_id, correlation_id, sent_at
+    from buried
+    {or_replace}
 )
-insert into {dead_letters} (id, destination, reason, message_type, error_type, error_message,
-    attempts, body, buried_at, group_id, tenant_id, correlation_id, sent_at)
-select id, destination, $4, message_type, $5, $6, attempts, body, {now}, group_id, tenant_id,
-    correlation_id, sent_at
-from buried
-on conflict (id, destination) do nothing";
+select id, destination from buried";
 
 statements!(OutboxSql {
     claim: CLAIM,
@@ -184,25 +191,27 @@ async fn claim(
         .bind(owner.number())
         .bind(destination.as_str())
         .bind(rows::limit(limit));
-    let mut claimed = Vec::new();
+    let (mut claimed, mut unreadable) = (Vec::new(), Vec::new());
     for row in query.fetch_all(&desk.pool).await? {
-        let attempts = rows::count(&row, 2)?;
+        let held = ownership(&row, owner)?;
         match Envelope::from_bytes(&rows::bytes(&row, 3)?) {
-            Ok(envelope) => claimed.push(Envelope { attempts, ..envelope }),
-            Err(error) => bury(desk, owner, &row, &error).await?,
+            Ok(envelope) => claimed.push(Envelope { attempts: held.attempts, ..envelope }),
+            Err(error) => unreadable.push((held, error.to_string())),
         }
     }
+    bury(desk, &unreadable).await?;
     Ok(claimed)
 }
 
-async fn bury(desk: &Desk, owner: Owner, row: &PgRow, error: &DecodeError) -> sqlx::Result<()> {
-    let query = sqlx::query(desk.sql.outbox.bury.clone())
-        .bind(rows::message_id(row, 0)?.as_uuid())
-        .bind(rows::address(row, 1)?.as_str().to_owned())
-        .bind(owner.number())
-        .bind(DeadLetterReason::Undecodable.as_str())
-        .bind(std::any::type_name_of_val(error))
-        .bind(error.to_string());
+async fn bury(desk: &Desk, unreadable: &[(Ownership, String)]) -> sqlx::Result<()> {
+    if unreadable.is_empty() {
+        return Ok(());
+    }
+    let mut arguments = PgArguments::default();
+    bind_ownerships(unreadable.iter().map(|(row, _)| row), &mut arguments)?;
+    let burials = unreadable.iter().map(|(row, error)| Burial::of_unreadable(row, error));
+    bind_reasons(burials, &mut arguments)?;
+    let query = sqlx::query_with(desk.sql.outbox.bury.clone(), arguments);
     query.execute(&desk.pool).await.map(|_done| ())
 }
 

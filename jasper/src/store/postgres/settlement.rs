@@ -3,7 +3,7 @@
 use sqlx::SqlStr;
 use sqlx::postgres::PgArguments;
 
-use super::rows::{bind, storable};
+use super::rows::{bind, bind_reasons};
 use super::sql::{Sql, statements};
 use super::steps::Settle;
 use crate::envelope::time::to_micros;
@@ -67,12 +67,7 @@ with buried as (
     select id, destination, reason, message_type, error_type, error_message, attempts, body, {now},
         group_id, tenant_id, correlation_id, sent_at, keep_for
     from buried
-    on conflict (id, destination) do update set
-        (reason, message_type, error_type, error_message, attempts, body, buried_at, group_id,
-            tenant_id, correlation_id, sent_at, keep_for) =
-        (excluded.reason, excluded.message_type, excluded.error_type, excluded.error_message,
-            excluded.attempts, excluded.body, excluded.buried_at, excluded.group_id,
-            excluded.tenant_id, excluded.correlation_id, excluded.sent_at, excluded.keep_for)
+    {or_replace}
 )
 select id, destination from buried";
 
@@ -142,16 +137,7 @@ impl Settle for Settlement {
                 bind(arguments, undone.collect::<Vec<_>>())
             }
             Kind::Bury => {
-                let reasons = settlements.map(|settlement| match settlement {
-                    Self::Bury { reason, error_type, error_message, .. } => {
-                        (reason.as_str(), storable(error_type), storable(error_message))
-                    }
-                    _ => ("", "".into(), "".into()),
-                });
-                let reasons: Vec<_> = reasons.collect();
-                bind(arguments, reasons.iter().map(|(reason, ..)| *reason).collect::<Vec<_>>())?;
-                bind(arguments, reasons.iter().map(|(_, kind, _)| &**kind).collect::<Vec<_>>())?;
-                bind(arguments, reasons.iter().map(|(.., text)| &**text).collect::<Vec<_>>())
+                bind_reasons(settlements.filter_map(|settlement| settlement.burial()), arguments)
             }
         }
     }

@@ -167,7 +167,8 @@ impl Write for BecomeDue {
     }
 }
 
-fn ownership(row: &SqliteRow, owner: Owner) -> sqlx::Result<Ownership> {
+/// Of a row that begins with id, destination and attempts.
+pub(super) fn ownership(row: &SqliteRow, owner: Owner) -> sqlx::Result<Ownership> {
     Ok(Ownership {
         id: rows::message_id(row, 0)?,
         destination: rows::address(row, 1)?,
