@@ -50,7 +50,7 @@ pub struct DeadLetter {
     pub error_message: String,
     /// How many attempts were counted.
     pub attempts: u32,
-    /// The envelope's binary form as it stood in the inbox.
+    /// The envelope's binary form as it stood in the inbox or the outbox.
     pub body: Bytes,
     /// When it was buried; ignored when it is stored.
     pub buried_at: SystemTime,
@@ -134,12 +134,14 @@ pub enum DeadLetterReason {
     Undecodable,
     /// An invalid message: no handler of this application knows its type.
     UnknownType,
+    /// Its receiver refused it: sent to it again, it would be refused again.
+    Refused,
 }
 
 impl DeadLetterReason {
     /// All reasons.
-    pub const ALL: [Self; 4] =
-        [Self::Exhausted, Self::Terminal, Self::Undecodable, Self::UnknownType];
+    pub const ALL: [Self; 5] =
+        [Self::Exhausted, Self::Terminal, Self::Undecodable, Self::UnknownType, Self::Refused];
 
     /// The name under which it is stored.
     pub const fn as_str(self) -> &'static str {
@@ -148,6 +150,7 @@ impl DeadLetterReason {
             Self::Terminal => "terminal",
             Self::Undecodable => "undecodable",
             Self::UnknownType => "unknown_type",
+            Self::Refused => "refused",
         }
     }
 

@@ -4,7 +4,8 @@ use std::any::Any;
 
 use futures_util::future::BoxFuture;
 
-use super::{Outgoing, Owner, Ownership, Settled, StoreError, Stored};
+use super::dead_letter::Burial;
+use super::{DeadLetterReason, Outgoing, Owner, Ownership, Settled, StoreError, Stored};
 use crate::envelope::{Address, Envelope};
 
 /// Messages that are to leave for other processes. Keyed by message id and destination.
@@ -63,6 +64,14 @@ pub enum OutgoingSettlement {
     Released(Ownership),
     /// It will never be sent, for example as it has expired: the row is deleted.
     Discarded(Ownership),
+    /// Its receiver will never take it: it becomes a dead letter with the bytes of the row, for the
+    /// reason [`DeadLetterReason::Refused`] and with the error type `refused`.
+    Refused {
+        /// The row.
+        ownership: Ownership,
+        /// What the receiver said, in words.
+        error_message: String,
+    },
 }
 
 impl OutgoingSettlement {
@@ -72,7 +81,19 @@ impl OutgoingSettlement {
             Self::Sent(ownership)
             | Self::Failed(ownership)
             | Self::Released(ownership)
-            | Self::Discarded(ownership) => ownership,
+            | Self::Discarded(ownership)
+            | Self::Refused { ownership, .. } => ownership,
+        }
+    }
+
+    /// Why the row becomes a dead letter, where it does.
+    pub(super) fn burial(&self) -> Option<Burial<'_>> {
+        match self {
+            Self::Refused { ownership, error_message } => {
+                let reason = DeadLetterReason::Refused;
+                Some(Burial { ownership, reason, error_type: reason.as_str(), error_message })
+            }
+            _ => None,
         }
     }
 }

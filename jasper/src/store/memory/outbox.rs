@@ -104,8 +104,14 @@ fn settle(state: &mut State, settlement: &OutgoingSettlement) -> Settled {
             row.attempts += 1;
         }
         OutgoingSettlement::Released(_) => row.owner = None,
-        OutgoingSettlement::Sent(_) | OutgoingSettlement::Discarded(_) => {
-            state.outgoing.remove(&key(by));
+        OutgoingSettlement::Sent(_)
+        | OutgoingSettlement::Discarded(_)
+        | OutgoingSettlement::Refused { .. } => {
+            let row = state.outgoing.remove(&key(by));
+            if let (Some(row), Some(burial)) = (row, settlement.burial()) {
+                let message_type = row.envelope.message_type.to_string();
+                state.bury(burial.letter(message_type, row.envelope.to_bytes()), None);
+            }
         }
     }
     Settled::Done

@@ -206,16 +206,22 @@ impl Work for Settle {
             let held = lock(&mut transaction, &sql.outbox.lock, &keys).await?;
             let (mut deletes, mut failures, mut releases) = (Vec::new(), Vec::new(), Vec::new());
             for (&at, key) in wave.iter().zip(keys) {
-                if held.get(&key).is_some_and(|held| held.is(self.0[at].ownership())) {
-                    answers[at] = Settled::Done;
-                    match &self.0[at] {
-                        OutgoingSettlement::Failed(_) => failures.push(key),
-                        OutgoingSettlement::Released(_) => releases.push(key),
-                        OutgoingSettlement::Sent(_) | OutgoingSettlement::Discarded(_) => {
-                            deletes.push(key);
-                        }
-                    }
+                let settlement = &self.0[at];
+                if !held.get(&key).is_some_and(|held| held.is(settlement.ownership())) {
+                    continue;
                 }
+                answers[at] = Settled::Done;
+                if let Some(burial) = settlement.burial() {
+                    bury(&mut transaction, &sql.outbox.bury, burial).await?;
+                }
+                let write = match settlement {
+                    OutgoingSettlement::Failed(_) => &mut failures,
+                    OutgoingSettlement::Released(_) => &mut releases,
+                    OutgoingSettlement::Sent(_)
+                    | OutgoingSettlement::Discarded(_)
+                    | OutgoingSettlement::Refused { .. } => &mut deletes,
+                };
+                write.push(key);
             }
             keys::execute(&mut transaction, &sql.outbox.delete, &[], &deletes).await?;
             keys::execute(&mut transaction, &sql.outbox.failed, &[], &failures).await?;

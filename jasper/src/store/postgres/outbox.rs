@@ -219,17 +219,19 @@ async fn bury(desk: &Desk, unreadable: &[(Ownership, String)]) -> sqlx::Result<(
 pub(super) enum Kind {
     Delete,
     GiveBack,
+    Bury,
 }
 
 impl Settle for OutgoingSettlement {
     type Kind = Kind;
 
-    const KINDS: &'static [Kind] = &[Kind::Delete, Kind::GiveBack];
+    const KINDS: &'static [Kind] = &[Kind::Delete, Kind::GiveBack, Kind::Bury];
 
     fn kind(&self) -> Kind {
         match self {
             Self::Sent(_) | Self::Discarded(_) => Kind::Delete,
             Self::Failed(_) | Self::Released(_) => Kind::GiveBack,
+            Self::Refused { .. } => Kind::Bury,
         }
     }
 
@@ -241,6 +243,7 @@ impl Settle for OutgoingSettlement {
         match kind {
             Kind::Delete => &sql.outbox.delete,
             Kind::GiveBack => &sql.outbox.give_back,
+            Kind::Bury => &sql.outbox.bury,
         }
     }
 
@@ -254,6 +257,9 @@ impl Settle for OutgoingSettlement {
                     _ => 0,
                 });
                 bind(arguments, failed.collect::<Vec<_>>())
+            }
+            Kind::Bury => {
+                bind_reasons(settlements.filter_map(|settlement| settlement.burial()), arguments)
             }
         }
     }

@@ -9,7 +9,7 @@ use super::batch::{Batch, SETTLEMENTS_PER_TRIP};
 use super::inbox::ownership;
 use super::release::Release;
 use super::rows::{self, bind_ownership};
-use super::settlement::{BURIAL_STATEMENTS, push_burial};
+use super::settlement::{BURIAL_STATEMENTS, answer, push_burial};
 use super::writer::Write;
 use super::{SqliteStore, connection_of};
 use crate::envelope::{Address, Envelope};
@@ -175,23 +175,38 @@ impl Write for Settle {
             for settlement in chunk {
                 push(settlement, &mut batch)?;
             }
-            let ran = batch.run(connection).await?;
-            all.extend(ran.iter().map(|ran| match ran.changes {
-                0 => Settled::Fenced,
-                _ => Settled::Done,
-            }));
+            let mut ran = batch.run(connection).await?.into_iter();
+            all.extend(chunk.iter().map(|settlement| answer(statements(settlement), &mut ran)));
         }
         Ok(all)
     }
 }
 
+/// How many statements [`push`] adds.
+const fn statements(settlement: &OutgoingSettlement) -> usize {
+    match settlement {
+        OutgoingSettlement::Refused { .. } => BURIAL_STATEMENTS,
+        OutgoingSettlement::Sent(_)
+        | OutgoingSettlement::Failed(_)
+        | OutgoingSettlement::Released(_)
+        | OutgoingSettlement::Discarded(_) => 1,
+    }
+}
+
 fn push(settlement: &OutgoingSettlement, batch: &mut Batch) -> sqlx::Result<()> {
     match settlement {
-        OutgoingSettlement::Sent(_) | OutgoingSettlement::Discarded(_) => batch.push(DELETE),
-        OutgoingSettlement::Failed(_) | OutgoingSettlement::Released(_) => {
+        OutgoingSettlement::Sent(row) | OutgoingSettlement::Discarded(row) => {
+            batch.push(DELETE);
+            bind_ownership(row, batch)
+        }
+        OutgoingSettlement::Failed(row) | OutgoingSettlement::Released(row) => {
+            let failed = matches!(settlement, OutgoingSettlement::Failed(_));
             batch.push(GIVE_BACK);
-            batch.bind(i64::from(matches!(settlement, OutgoingSettlement::Failed(_))))?;
+            batch.bind(i64::from(failed))?;
+            bind_ownership(row, batch)
+        }
+        OutgoingSettlement::Refused { .. } => {
+            settlement.burial().map_or(Ok(()), |burial| push_burial(burial, BURIAL, batch))
         }
     }
-    bind_ownership(settlement.ownership(), batch)
 }

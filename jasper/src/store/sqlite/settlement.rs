@@ -74,14 +74,15 @@ impl Shared for Settlement {
     }
 
     fn answers(items: &[&Self], ran: &mut impl Iterator<Item = Ran>) -> sqlx::Result<Vec<Settled>> {
-        let answer = |settlement: &&Self| {
-            let own = ran.by_ref().take(statements(settlement));
-            match own.map(|ran| ran.changes).sum::<u64>() {
-                0 => Settled::Fenced,
-                _ => Settled::Done,
-            }
-        };
-        Ok(items.iter().map(answer).collect())
+        Ok(items.iter().map(|settlement| answer(statements(settlement), ran)).collect())
+    }
+}
+
+/// What became of a settlement by the next so many statements of a batch that was run.
+pub(super) fn answer(statements: usize, ran: &mut impl Iterator<Item = Ran>) -> Settled {
+    match ran.take(statements).map(|ran| ran.changes).sum::<u64>() {
+        0 => Settled::Fenced,
+        _ => Settled::Done,
     }
 }
 

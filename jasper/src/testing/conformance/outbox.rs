@@ -3,9 +3,12 @@
 use std::collections::HashSet;
 
 use super::StoreFixture;
-use super::subject::{Subject, at, full_envelope, to};
+use super::subject::{LONG, Subject, at, full_envelope, to};
 use crate::envelope::{Address, Envelope, MessageId};
-use crate::store::{MessageStore, Outgoing, OutgoingSettlement, Owner, Ownership, Settled, Stored};
+use crate::store::{
+    Counts, DeadLetter, DeadLetterId, DeadLetterReason, MessageStore, Outgoing, OutgoingSettlement,
+    Owner, Ownership, Settled, Stored,
+};
 
 /// What is stored can be claimed, by destination.
 pub async fn an_outgoing_row_is_claimed_for_its_destination<F: StoreFixture>(fixture: &F) {
@@ -112,6 +115,36 @@ pub async fn a_released_outgoing_row_keeps_its_attempts_and_can_be_claimed<F: St
     assert!(claim(&subject, subject.join().await, "a", 10).await == [sent]);
 }
 
+/// What its receiver will never take is for a person to see, in place of an older letter.
+pub async fn a_refused_row_becomes_a_dead_letter_with_its_bytes<F: StoreFixture>(fixture: &F) {
+    let subject = Subject::of(fixture).await;
+    let owner = subject.join().await;
+    let sent = Envelope { destination: remote("a"), attempts: 2, ..full_envelope() };
+    let id = DeadLetterId { id: sent.id, destination: sent.destination.clone() };
+    let expected = DeadLetter {
+        id,
+        reason: DeadLetterReason::Refused,
+        message_type: sent.message_type.to_string(),
+        error_type: "refused".to_owned(),
+        error_message: "no such 'queue'".to_owned(),
+        attempts: 2,
+        body: sent.to_bytes(),
+        buried_at: at(0),
+    };
+    let older = DeadLetter { reason: DeadLetterReason::Terminal, attempts: 1, ..expected.clone() };
+    subject.store.dead_letters().store(older).await.expect("the store answers");
+    let row = Outgoing { envelope: sent.clone(), owner: Some(owner) };
+    subject.store_out(vec![row]).await;
+    let refused = refused(Ownership::of(&sent, owner));
+    assert_eq!(settle(&subject, refused.clone()).await, Settled::Done);
+    assert_eq!(settle(&subject, refused).await, Settled::Fenced);
+    let counts = Counts { dead_letters: 1, ..Counts::default() };
+    assert_eq!(subject.counts().await, counts);
+    let letter = subject.letters().await.remove(0);
+    assert!(letter.buried_at > at(0) + LONG, "the store sets the time");
+    assert_eq!(letter, DeadLetter { buried_at: letter.buried_at, ..expected });
+}
+
 /// Another owner, other attempts, or no such row: nothing changes.
 pub async fn a_fenced_outgoing_settlement_changes_nothing<F: StoreFixture>(fixture: &F) {
     let subject = Subject::of(fixture).await;
@@ -125,12 +158,14 @@ pub async fn a_fenced_outgoing_settlement_changes_nothing<F: StoreFixture>(fixtu
             OutgoingSettlement::Sent(ownership.clone()),
             OutgoingSettlement::Failed(ownership.clone()),
             OutgoingSettlement::Released(ownership.clone()),
-            OutgoingSettlement::Discarded(ownership),
+            OutgoingSettlement::Discarded(ownership.clone()),
+            refused(ownership),
         ] {
             assert_eq!(settle(&subject, settlement).await, Settled::Fenced);
         }
     }
     assert!(claim(&subject, owner, "a", 10).await.is_empty());
+    assert!(subject.letters().await.is_empty());
     let settled = settle(&subject, OutgoingSettlement::Sent(held)).await;
     assert_eq!(settled, Settled::Done);
 }
@@ -232,6 +267,11 @@ pub async fn concurrent_outgoing_claims_never_share_a_row<F: StoreFixture>(fixtu
 fn remote(name: &str) -> Address {
     let address = format!("tcp://{name}:5580").parse();
     address.expect("a scheme and a place are an address")
+}
+
+fn refused(ownership: Ownership) -> OutgoingSettlement {
+    let error_message = "no such 'queue'".to_owned();
+    OutgoingSettlement::Refused { ownership, error_message }
 }
 
 fn free(envelope: Envelope) -> Outgoing {
