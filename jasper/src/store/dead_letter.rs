@@ -6,8 +6,8 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
-use super::StoreError;
-use crate::envelope::{Address, Envelope, MessageId};
+use super::{Ownership, StoreError};
+use crate::envelope::{Address, Envelope, MessageId, time};
 
 /// Dead letters and invalid messages, kept with their bytes.
 pub trait DeadLetters: Send + Sync {
@@ -50,7 +50,7 @@ pub struct DeadLetter {
     pub error_message: String,
     /// How many attempts were counted.
     pub attempts: u32,
-    /// The envelope's binary form as it stood in the inbox.
+    /// The envelope's binary form as it stood in the inbox or the outbox.
     pub body: Bytes,
     /// When it was buried; ignored when it is stored.
     pub buried_at: SystemTime,
@@ -63,6 +63,44 @@ impl DeadLetter {
         match Envelope::from_bytes(body) {
             Ok(envelope) => Envelope { deliver_by: None, ..envelope }.to_bytes(),
             Err(_unreadable) => body.clone(),
+        }
+    }
+}
+
+/// Why a row that is held becomes a dead letter: what its store adds to what stands in the row.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Burial<'b> {
+    pub(super) ownership: &'b Ownership,
+    pub(super) reason: DeadLetterReason,
+    pub(super) error_type: &'b str,
+    pub(super) error_message: &'b str,
+}
+
+impl<'b> Burial<'b> {
+    /// Of an outgoing row that cannot be read, and so cannot be sent; as an invalid message it is
+    /// at least seen.
+    #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+    pub(super) fn of_unreadable(ownership: &'b Ownership, error_message: &'b str) -> Self {
+        Self {
+            ownership,
+            reason: DeadLetterReason::Undecodable,
+            error_type: std::any::type_name::<crate::envelope::DecodeError>(),
+            error_message,
+        }
+    }
+
+    /// The letter of a row with this message, buried now.
+    pub(super) fn letter(&self, message_type: String, body: Bytes) -> DeadLetter {
+        let Ownership { id, destination, attempts, .. } = self.ownership.clone();
+        DeadLetter {
+            id: DeadLetterId { id, destination },
+            reason: self.reason,
+            message_type,
+            error_type: self.error_type.to_owned(),
+            error_message: self.error_message.to_owned(),
+            attempts,
+            body,
+            buried_at: time::now(),
         }
     }
 }
@@ -96,12 +134,14 @@ pub enum DeadLetterReason {
     Undecodable,
     /// An invalid message: no handler of this application knows its type.
     UnknownType,
+    /// Its receiver refused it: sent to it again, it would be refused again.
+    Refused,
 }
 
 impl DeadLetterReason {
     /// All reasons.
-    pub const ALL: [Self; 4] =
-        [Self::Exhausted, Self::Terminal, Self::Undecodable, Self::UnknownType];
+    pub const ALL: [Self; 5] =
+        [Self::Exhausted, Self::Terminal, Self::Undecodable, Self::UnknownType, Self::Refused];
 
     /// The name under which it is stored.
     pub const fn as_str(self) -> &'static str {
@@ -110,6 +150,7 @@ impl DeadLetterReason {
             Self::Terminal => "terminal",
             Self::Undecodable => "undecodable",
             Self::UnknownType => "unknown_type",
+            Self::Refused => "refused",
         }
     }
 

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use futures_util::future::BoxFuture;
 
+use super::dead_letter::Burial;
 use super::{DeadLetterReason, Incoming, Owner, Ownership, StoreError, Subscription};
 use crate::envelope::{DecodeError, Envelope};
 
@@ -150,6 +151,16 @@ impl Settlement {
             | Self::Schedule(ownership, _)
             | Self::Release { ownership, .. }
             | Self::Bury { ownership, .. } => ownership,
+        }
+    }
+
+    /// Why the row becomes a dead letter, where it does.
+    pub(super) fn burial(&self) -> Option<Burial<'_>> {
+        match self {
+            Self::Bury { ownership, reason, error_type, error_message } => {
+                Some(Burial { ownership, reason: *reason, error_type, error_message })
+            }
+            _ => None,
         }
     }
 }

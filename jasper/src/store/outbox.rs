@@ -4,7 +4,8 @@ use std::any::Any;
 
 use futures_util::future::BoxFuture;
 
-use super::{Outgoing, Owner, Ownership, Settled, StoreError, Stored};
+use super::dead_letter::Burial;
+use super::{DeadLetterReason, Outgoing, Owner, Ownership, Settled, StoreError, Stored};
 use crate::envelope::{Address, Envelope};
 
 /// Messages that are to leave for other processes. Keyed by message id and destination.
@@ -39,6 +40,15 @@ pub trait Outbox: Send + Sync {
     /// Makes at most `limit` rows of `owner` claimable by anybody, and says how many there were.
     fn release(&self, owner: Owner, limit: usize) -> BoxFuture<'_, Result<u64, StoreError>>;
 
+    /// At most `limit` rows that `owner` holds, in no order.
+    ///
+    /// It finds rows of which it does not know, as by [`Inbox::owned`](super::Inbox::owned).
+    fn owned(
+        &self,
+        owner: Owner,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Ownership>, StoreError>>;
+
     /// The destinations for which unowned rows wait.
     fn destinations(&self) -> BoxFuture<'_, Result<Vec<Address>, StoreError>>;
 }
@@ -50,6 +60,40 @@ pub enum OutgoingSettlement {
     Sent(Ownership),
     /// It could not be sent: one attempt is counted and anybody may claim it.
     Failed(Ownership),
+    /// Nobody tried to send it: no attempt is counted and anybody may claim it.
+    Released(Ownership),
     /// It will never be sent, for example as it has expired: the row is deleted.
     Discarded(Ownership),
+    /// Its receiver will never take it: it becomes a dead letter with the bytes of the row, for the
+    /// reason [`DeadLetterReason::Refused`] and with the error type `refused`.
+    Refused {
+        /// The row.
+        ownership: Ownership,
+        /// What the receiver said, in words.
+        error_message: String,
+    },
+}
+
+impl OutgoingSettlement {
+    /// The row that it is about.
+    pub const fn ownership(&self) -> &Ownership {
+        match self {
+            Self::Sent(ownership)
+            | Self::Failed(ownership)
+            | Self::Released(ownership)
+            | Self::Discarded(ownership)
+            | Self::Refused { ownership, .. } => ownership,
+        }
+    }
+
+    /// Why the row becomes a dead letter, where it does.
+    pub(super) fn burial(&self) -> Option<Burial<'_>> {
+        match self {
+            Self::Refused { ownership, error_message } => {
+                let reason = DeadLetterReason::Refused;
+                Some(Burial { ownership, reason, error_type: reason.as_str(), error_message })
+            }
+            _ => None,
+        }
+    }
 }

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-use super::rows::{Age, IncomingRow, Key, State, Status, key};
+use super::rows::{Age, IncomingRow, Key, State, Status, key, ownership};
 use super::{MemoryStore, no_connection};
 use crate::envelope::{Address, Envelope, time};
+use crate::store::dead_letter::Burial;
 use crate::store::{
-    ClaimRequest, Claimable, Claimed, DeadLetter, DeadLetterId, DeadLetterReason, Inbox, Incoming,
-    Owner, Ownership, Settled, Settlement, StoreError, Stored, Subscription,
+    ClaimRequest, Claimable, Claimed, Inbox, Incoming, Owner, Ownership, Settled, Settlement,
+    StoreError, Stored, Subscription,
 };
 
 impl Inbox for MemoryStore {
@@ -87,13 +88,7 @@ impl Inbox for MemoryStore {
         self.with(move |state| {
             let rows = state.incoming.iter();
             let owned = rows.filter(|(_, row)| row.status == Status::Owned(owner)).take(limit);
-            let ownership = |((id, destination), row): (&Key, &IncomingRow)| Ownership {
-                id: *id,
-                destination: destination.clone(),
-                owner,
-                attempts: row.attempts,
-            };
-            owned.map(ownership).collect()
+            owned.map(|(key, row)| ownership(key, owner, row.attempts)).collect()
         })
     }
 }
@@ -150,32 +145,17 @@ fn settle(state: &mut State, settlement: Settlement) -> Settled {
             row.status = Status::Unowned;
             row.attempts = row.attempts.saturating_sub(u32::from(!ran));
         }
-        Settlement::Bury { ownership, reason, error_type, error_message } => {
-            bury(state, &ownership, reason, error_type, error_message);
+        Settlement::Bury { .. } => {
+            if let Some(burial) = settlement.burial() {
+                bury(state, burial);
+            }
         }
     }
     Settled::Done
 }
 
-fn bury(
-    state: &mut State,
-    by: &Ownership,
-    reason: DeadLetterReason,
-    error_type: String,
-    error_message: String,
-) {
-    let Some(row) = state.incoming.remove(&key(by)) else {
-        return;
-    };
-    let letter = DeadLetter {
-        id: DeadLetterId { id: by.id, destination: by.destination.clone() },
-        reason,
-        message_type: row.message_type,
-        error_type,
-        error_message,
-        attempts: row.attempts,
-        body: row.body,
-        buried_at: time::now(),
-    };
-    state.bury(letter, row.keep);
+fn bury(state: &mut State, burial: Burial<'_>) {
+    if let Some(row) = state.incoming.remove(&key(burial.ownership)) {
+        state.bury(burial.letter(row.message_type, row.body), row.keep);
+    }
 }

@@ -5,10 +5,12 @@ use std::collections::BTreeSet;
 
 use futures_util::future::BoxFuture;
 
-use super::rows::{Age, Key, State, key};
+use super::rows::{Age, Key, State, key, ownership};
 use super::{MemoryStore, no_connection};
 use crate::envelope::{Address, Envelope};
-use crate::store::{Outbox, Outgoing, OutgoingSettlement, Owner, Settled, StoreError, Stored};
+use crate::store::{
+    Outbox, Outgoing, OutgoingSettlement, Owner, Ownership, Settled, StoreError, Stored,
+};
 
 impl Outbox for MemoryStore {
     fn store(&self, rows: Vec<Outgoing>) -> BoxFuture<'_, Result<Vec<Stored>, StoreError>> {
@@ -64,6 +66,18 @@ impl Outbox for MemoryStore {
         })
     }
 
+    fn owned(
+        &self,
+        owner: Owner,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Ownership>, StoreError>> {
+        self.with(move |state| {
+            let rows = state.outgoing.iter();
+            let owned = rows.filter(|(_, row)| row.owner == Some(owner)).take(limit);
+            owned.map(|(key, row)| ownership(key, owner, row.attempts)).collect()
+        })
+    }
+
     fn destinations(&self) -> BoxFuture<'_, Result<Vec<Address>, StoreError>> {
         self.with(|state| {
             let free = state.outgoing.iter().filter(|(_, row)| row.owner.is_none());
@@ -80,9 +94,7 @@ fn take(state: &mut State, key: &Key, owner: Owner) -> Option<Envelope> {
 }
 
 fn settle(state: &mut State, settlement: &OutgoingSettlement) -> Settled {
-    let (OutgoingSettlement::Sent(by)
-    | OutgoingSettlement::Failed(by)
-    | OutgoingSettlement::Discarded(by)) = settlement;
+    let by = settlement.ownership();
     let Some(row) = state.held_outgoing(by) else {
         return Settled::Fenced;
     };
@@ -91,8 +103,15 @@ fn settle(state: &mut State, settlement: &OutgoingSettlement) -> Settled {
             row.owner = None;
             row.attempts += 1;
         }
-        OutgoingSettlement::Sent(_) | OutgoingSettlement::Discarded(_) => {
-            state.outgoing.remove(&key(by));
+        OutgoingSettlement::Released(_) => row.owner = None,
+        OutgoingSettlement::Sent(_)
+        | OutgoingSettlement::Discarded(_)
+        | OutgoingSettlement::Refused { .. } => {
+            let row = state.outgoing.remove(&key(by));
+            if let (Some(row), Some(burial)) = (row, settlement.burial()) {
+                let message_type = row.envelope.message_type.to_string();
+                state.bury(burial.letter(message_type, row.envelope.to_bytes()), None);
+            }
         }
     }
     Settled::Done

@@ -173,6 +173,12 @@ impl State {
     }
 }
 
+/// How `owner` holds a row with this key.
+pub(super) fn ownership(key: &Key, owner: Owner, attempts: u32) -> Ownership {
+    let (id, destination) = key.clone();
+    Ownership { id, destination, owner, attempts }
+}
+
 pub(super) fn key(of: &Ownership) -> Key {
     (of.id, of.destination.clone())
 }

@@ -136,7 +136,7 @@ impl Inbox for MysqlStore {
         owner: Owner,
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<Ownership>, StoreError>> {
-        Box::pin(self.desk().give(Owned { owner, limit }))
+        Box::pin(self.desk().give(Owned { table: Table::Incoming, owner, limit }))
     }
 }
 
@@ -171,9 +171,11 @@ impl Work for Look {
     }
 }
 
-struct Owned {
-    owner: Owner,
-    limit: usize,
+/// At most so many rows that an owner holds; also those of the outbox.
+pub(super) struct Owned {
+    pub(super) table: Table,
+    pub(super) owner: Owner,
+    pub(super) limit: usize,
 }
 
 impl Work for Owned {
@@ -184,16 +186,19 @@ impl Work for Owned {
         connection: &mut MySqlConnection,
         sql: &Sql,
     ) -> sqlx::Result<Vec<Ownership>> {
-        let query = sqlx::query(sql.inbox.owned.clone())
-            .bind(self.owner.number())
-            .bind(rows::limit(self.limit));
+        let statement = match self.table {
+            Table::Incoming => &sql.inbox.owned,
+            Table::Outgoing => &sql.outbox.owned,
+        };
+        let query =
+            sqlx::query(statement.clone()).bind(self.owner.number()).bind(rows::limit(self.limit));
         let rows = query.fetch_all(connection).await?;
         rows.iter().map(|row| ownership(row, self.owner)).collect()
     }
 }
 
 /// Of a row that begins with id, destination and attempts.
-fn ownership(row: &MySqlRow, owner: Owner) -> sqlx::Result<Ownership> {
+pub(super) fn ownership(row: &MySqlRow, owner: Owner) -> sqlx::Result<Ownership> {
     let (id, destination) = keys::read(row)?;
     Ok(Ownership { id, destination, owner, attempts: rows::count(row, 2)? })
 }

@@ -4,22 +4,21 @@ use std::any::Any;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use sqlx::mysql::MySqlArguments;
 use sqlx::{Connection, MySqlConnection};
 
 use super::desk::{Desk, Work};
-use super::inbox::Store;
+use super::inbox::{Owned, Store, ownership};
 use super::keys::{self, Key, key_of};
-use super::rows::{self, bind, bind_key};
-use super::settlement::{lock, waves};
+use super::rows;
+use super::settlement::{bury, lock, waves};
 use super::sql::{Sql, statements, unprepared};
 use super::sweep::{Sweep, Table};
 use super::{MysqlStore, SHARED_ROWS, connection_of};
-use crate::envelope::{Address, DecodeError, Envelope};
+use crate::envelope::{Address, Envelope};
 use crate::store::coalescer::Coalescer;
+use crate::store::dead_letter::Burial;
 use crate::store::{
-    DeadLetterReason, Outbox, Outgoing, OutgoingSettlement, Owner, Ownership, Settled, StoreError,
-    Stored,
+    Outbox, Outgoing, OutgoingSettlement, Owner, Ownership, Settled, StoreError, Stored,
 };
 
 // Rows that somebody else is about to take are left to them.
@@ -34,6 +33,9 @@ const FIND_OWNED: &str = "\
 select id, destination from {outgoing} where owner = ? limit ? for update skip locked";
 
 const FREE: &str = "update {outgoing} set owner = 0 where {keys}";
+
+const OWNED: &str = "\
+select id, destination, attempts from {outgoing} where owner = ? limit ?";
 
 /// Locks the rows, as rows of the inbox are locked; the last two are always so.
 const LOCK: &str = "\
@@ -60,6 +62,7 @@ statements!(OutboxSql {
     take: TAKE,
     find_owned: FIND_OWNED,
     free: FREE,
+    owned: OWNED,
     lock: LOCK,
     delete: DELETE,
     failed: FAILED,
@@ -122,6 +125,14 @@ impl Outbox for MysqlStore {
         Box::pin(self.desk().give(Sweep::release(Table::Outgoing, owner, limit)))
     }
 
+    fn owned(
+        &self,
+        owner: Owner,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Ownership>, StoreError>> {
+        Box::pin(self.desk().give(Owned { table: Table::Outgoing, owner, limit }))
+    }
+
     fn destinations(&self) -> BoxFuture<'_, Result<Vec<Address>, StoreError>> {
         Box::pin(self.desk().give(Destinations))
     }
@@ -158,38 +169,28 @@ impl Work for Claim {
             .bind(rows::limit(self.limit));
         let found = query.fetch_all(&mut *transaction).await?;
         let mut claimed = Vec::with_capacity(found.len());
-        let mut taken = Vec::with_capacity(found.len());
+        let (mut taken, mut buried) = (Vec::with_capacity(found.len()), Vec::new());
         for row in &found {
-            let (key, attempts) = (keys::read(row)?, rows::count(row, 2)?);
+            let held = ownership(row, self.owner)?;
             match Envelope::from_bytes(&rows::bytes(row, 3)?) {
                 Ok(envelope) => {
-                    claimed.push(Envelope { attempts, ..envelope });
-                    taken.push(key);
+                    claimed.push(Envelope { attempts: held.attempts, ..envelope });
+                    taken.push(key_of(&held));
                 }
-                Err(error) => bury(&mut transaction, sql, key, &error).await?,
+                Err(error) => {
+                    let error = error.to_string();
+                    let burial = Burial::of_unreadable(&held, &error);
+                    bury(&mut transaction, &sql.outbox.bury, burial).await?;
+                    buried.push(key_of(&held));
+                }
             }
         }
         let owner = [self.owner.number()];
         keys::execute(&mut transaction, &sql.outbox.take, &owner, &taken).await?;
+        keys::execute(&mut transaction, &sql.outbox.delete, &[], &buried).await?;
         transaction.commit().await?;
         Ok(claimed)
     }
-}
-
-/// Nothing that cannot be read can be sent; as an invalid message it is at least seen.
-async fn bury(
-    connection: &mut MySqlConnection,
-    sql: &Sql,
-    key: Key,
-    error: &DecodeError,
-) -> sqlx::Result<()> {
-    let mut arguments = MySqlArguments::default();
-    bind(&mut arguments, DeadLetterReason::Undecodable.as_str())?;
-    bind(&mut arguments, std::any::type_name_of_val(error))?;
-    bind(&mut arguments, error.to_string())?;
-    bind_key(key.0, &key.1, &mut arguments)?;
-    sqlx::query_with(sql.outbox.bury.clone(), arguments).execute(&mut *connection).await?;
-    keys::execute(connection, &sql.outbox.delete, &[], &[key]).await.map(|_met| ())
 }
 
 struct Settle(Vec<OutgoingSettlement>);
@@ -200,33 +201,33 @@ impl Work for Settle {
     async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<Vec<Settled>> {
         let mut answers = vec![Settled::Fenced; self.0.len()];
         let mut transaction = connection.begin().await?;
-        for wave in waves(&self.0, ownership) {
-            let keys: Vec<Key> = wave.iter().map(|&at| key_of(ownership(&self.0[at]))).collect();
+        for wave in waves(&self.0, OutgoingSettlement::ownership) {
+            let keys: Vec<Key> = wave.iter().map(|&at| key_of(self.0[at].ownership())).collect();
             let held = lock(&mut transaction, &sql.outbox.lock, &keys).await?;
-            let (mut deletes, mut failures) = (Vec::new(), Vec::new());
+            let (mut deletes, mut failures, mut releases) = (Vec::new(), Vec::new(), Vec::new());
             for (&at, key) in wave.iter().zip(keys) {
-                if held.get(&key).is_some_and(|held| held.is(ownership(&self.0[at]))) {
-                    answers[at] = Settled::Done;
-                    match &self.0[at] {
-                        OutgoingSettlement::Failed(_) => failures.push(key),
-                        OutgoingSettlement::Sent(_) | OutgoingSettlement::Discarded(_) => {
-                            deletes.push(key);
-                        }
-                    }
+                let settlement = &self.0[at];
+                if !held.get(&key).is_some_and(|held| held.is(settlement.ownership())) {
+                    continue;
                 }
+                answers[at] = Settled::Done;
+                if let Some(burial) = settlement.burial() {
+                    bury(&mut transaction, &sql.outbox.bury, burial).await?;
+                }
+                let write = match settlement {
+                    OutgoingSettlement::Failed(_) => &mut failures,
+                    OutgoingSettlement::Released(_) => &mut releases,
+                    OutgoingSettlement::Sent(_)
+                    | OutgoingSettlement::Discarded(_)
+                    | OutgoingSettlement::Refused { .. } => &mut deletes,
+                };
+                write.push(key);
             }
             keys::execute(&mut transaction, &sql.outbox.delete, &[], &deletes).await?;
             keys::execute(&mut transaction, &sql.outbox.failed, &[], &failures).await?;
+            keys::execute(&mut transaction, &sql.outbox.free, &[], &releases).await?;
         }
         transaction.commit().await?;
         Ok(answers)
-    }
-}
-
-const fn ownership(settlement: &OutgoingSettlement) -> &Ownership {
-    match settlement {
-        OutgoingSettlement::Sent(row)
-        | OutgoingSettlement::Failed(row)
-        | OutgoingSettlement::Discarded(row) => row,
     }
 }

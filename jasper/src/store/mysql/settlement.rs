@@ -14,6 +14,7 @@ use super::rows::{bind, bind_key};
 use super::sql::{self, Sql, statements};
 use crate::envelope::time::to_micros;
 use crate::store::coalescer::Coalescer;
+use crate::store::dead_letter::Burial;
 use crate::store::{Ownership, Settled, Settlement};
 
 /// Locks the rows, so that what is found holds until the transaction ends.
@@ -157,7 +158,7 @@ struct Writes<'s> {
     schedules: Vec<(Key, i64)>,
     releases: Vec<Key>,
     taken_back: Vec<Key>,
-    burials: Vec<&'s Settlement>,
+    burials: Vec<Burial<'s>>,
 }
 
 impl<'s> Writes<'s> {
@@ -185,7 +186,7 @@ impl<'s> Writes<'s> {
             Settlement::Release { ran: true, .. } => self.releases.push(key),
             Settlement::Release { ran: false, .. } => self.taken_back.push(key),
             Settlement::Bury { .. } => {
-                self.burials.push(settlement);
+                self.burials.extend(settlement.burial());
                 self.deletes.push(key);
             }
         }
@@ -211,20 +212,19 @@ impl<'s> Writes<'s> {
     }
 }
 
-async fn bury(
+/// Writes a row as a dead letter, by the statement of its table, and leaves it there.
+pub(super) async fn bury(
     connection: &mut MySqlConnection,
     statement: &SqlStr,
-    burial: &Settlement,
+    burial: Burial<'_>,
 ) -> sqlx::Result<()> {
-    if let Settlement::Bury { ownership, reason, error_type, error_message } = burial {
-        let mut arguments = MySqlArguments::default();
-        bind(&mut arguments, reason.as_str())?;
-        bind(&mut arguments, error_type.as_str())?;
-        bind(&mut arguments, error_message.as_str())?;
-        bind_key(ownership.id, &ownership.destination, &mut arguments)?;
-        sqlx::query_with(statement.clone(), arguments).execute(connection).await?;
-    }
-    Ok(())
+    let mut arguments = MySqlArguments::default();
+    bind(&mut arguments, burial.reason.as_str())?;
+    bind(&mut arguments, burial.error_type)?;
+    bind(&mut arguments, burial.error_message)?;
+    bind_key(burial.ownership.id, &burial.ownership.destination, &mut arguments)?;
+    let query = sqlx::query_with(statement.clone(), arguments);
+    query.execute(connection).await.map(|_done| ())
 }
 
 /// Each for its own time.

@@ -9,8 +9,8 @@ use super::rows::{
     self, INSERT_INCOMING, any_claimable, bind, bind_incoming, bind_outgoing, bind_ownerships,
     stored,
 };
-use super::settlement::Key;
 use super::sql::{Names, Sql, statements};
+use super::steps::Key;
 use crate::store::{Committed, Completion, Incoming, Ownership, Settled, Stored};
 
 /// Begins the transaction of a run. The setting is gone with the transaction, so that one that a

@@ -54,12 +54,7 @@ const STORE: &str = "\
 insert into {dead_letters} (id, destination, reason, message_type, error_type, error_message,
     attempts, body, buried_at, group_id, tenant_id, correlation_id, sent_at)
 values ($1, $2, $3, $4, $5, $6, $7, $8, {now}, $9, $10, $11, coalesce($12, {now}))
-on conflict (id, destination) do update set
-    (reason, message_type, error_type, error_message, attempts, body, buried_at, group_id,
-        tenant_id, correlation_id, sent_at, keep_for) =
-    (excluded.reason, excluded.message_type, excluded.error_type, excluded.error_message,
-        excluded.attempts, excluded.body, excluded.buried_at, excluded.group_id,
-        excluded.tenant_id, excluded.correlation_id, excluded.sent_at, excluded.keep_for)";
+{or_replace}";
 
 statements!(DeadLettersSql {
     list: LIST,

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use sqlx::Row;
 use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::{Row, SqlStr};
 
 use super::desk::{Desk, in_time};
 use super::rows::{self, bind};
@@ -162,13 +162,21 @@ impl Inbox for PostgresStore {
         owner: Owner,
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<Ownership>, StoreError>> {
-        Box::pin(async move {
-            let query = sqlx::query(self.sql().inbox.owned.clone())
-                .bind(owner.number())
-                .bind(rows::limit(limit));
-            let rows = query.fetch_all(&self.desk().pool).await;
-            rows::read(rows, self.place(), |row| ownership(row, owner))
-        })
+        Box::pin(self.owned_by(&self.sql().inbox.owned, owner, limit))
+    }
+}
+
+impl PostgresStore {
+    /// At most so many rows of one table that an owner holds, by the table's statement.
+    pub(super) async fn owned_by(
+        &self,
+        statement: &SqlStr,
+        owner: Owner,
+        limit: usize,
+    ) -> Result<Vec<Ownership>, StoreError> {
+        let query = sqlx::query(statement.clone()).bind(owner.number()).bind(rows::limit(limit));
+        let rows = query.fetch_all(&self.desk().pool).await;
+        rows::read(rows, self.place(), |row| ownership(row, owner))
     }
 }
 
@@ -214,7 +222,7 @@ fn claimed(row: &PgRow, owner: Owner) -> sqlx::Result<Claimed> {
 }
 
 /// Of a row that begins with id, destination and attempts.
-fn ownership(row: &PgRow, owner: Owner) -> sqlx::Result<Ownership> {
+pub(super) fn ownership(row: &PgRow, owner: Owner) -> sqlx::Result<Ownership> {
     Ok(Ownership {
         id: rows::message_id(row, 0)?,
         destination: rows::address(row, 1)?,

@@ -23,6 +23,7 @@ mod rows;
 mod settlement;
 mod sharing;
 mod sql;
+mod steps;
 mod transaction;
 
 use std::any::Any;
@@ -123,8 +124,8 @@ impl PostgresStore {
             shared: Arc::new(Shared {
                 incoming: inbox::coalescer(&desk),
                 outgoing: outbox::coalescer(&desk),
-                settlements: settlement::coalescer(&desk),
-                outgoing_settlements: outbox::settlement_coalescer(&desk),
+                settlements: steps::coalescer(&desk),
+                outgoing_settlements: steps::coalescer(&desk),
                 sharing: Sharing::new(pool.clone(), desk.clone()),
                 pool,
                 nodes,

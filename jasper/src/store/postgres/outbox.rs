@@ -1,22 +1,23 @@
 //! The outbox in PostgreSQL.
 
 use std::any::Any;
-use std::collections::HashSet;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::SqlStr;
+use sqlx::postgres::PgArguments;
 
 use super::desk::{Desk, in_time};
-use super::rows::{self, bind_ownerships};
-use super::settlement::{self, rounds};
-use super::sql::statements;
+use super::inbox::ownership;
+use super::rows::{self, bind, bind_ownerships, bind_reasons};
+use super::sql::{Sql, statements};
+use super::steps::Settle;
 use super::{PostgresStore, SHARED_ROWS, connection_of};
-use crate::envelope::{Address, DecodeError, Envelope, MessageId};
+use crate::envelope::{Address, Envelope};
 use crate::store::coalescer::Coalescer;
+use crate::store::dead_letter::Burial;
 use crate::store::{
-    DeadLetterReason, Outbox, Outgoing, OutgoingSettlement, Owner, Ownership, Settled, StoreError,
-    Stored,
+    Outbox, Outgoing, OutgoingSettlement, Owner, Ownership, Settled, StoreError, Stored,
 };
 
 const CLAIM: &str = "\
@@ -38,10 +39,10 @@ where row.id = held.id and row.destination = held.destination and row.owner = he
     and row.attempts = held.attempts
 returning row.id, row.destination";
 
-const FAILED: &str = "\
-update {outgoing} row set owner = 0, attempts = row.attempts + 1
-from unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[])
-    as held (id, destination, owner, attempts)
+const GIVE_BACK: &str = "\
+update {outgoing} row set owner = 0, attempts = row.attempts + held.failed
+from unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[])
+    as held (id, destination, owner, attempts, failed)
 where row.id = held.id and row.destination = held.destination and row.owner = held.owner
     and row.attempts = held.attempts
 returning row.id, row.destination, {tell}";
@@ -59,6 +60,9 @@ select (select count(*) from released), (select 1 from {tell} told where exists 
     select from released
 ))";
 
+const OWNED: &str = "\
+select id, destination, attempts from {outgoing} where owner = $1 and owner > 0 limit $2";
+
 /// Steps from one destination to the next, so that a long queue costs no more than a short one.
 const DESTINATIONS: &str = "\
 with recursive waiting (destination) as (
@@ -73,23 +77,30 @@ with recursive waiting (destination) as (
 )
 select destination from waiting where destination is not null";
 
-/// What cannot be read cannot be sent; as an invalid message it is at least seen.
 const BURY: &str = "\
 with buried as (
-    delete from {outgoing} where id = $1 and destination = $2 and owner = $3 returning *
+    delete from {outgoing} row
+    using unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[],
+        $7::text[]) as held (id, destination, owner, attempts, reason, error_type, error_message)
+    where row.id = held.id and row.destination = held.destination and row.owner = held.owner
+        and row.attempts = held.attempts
+    returning row.*, held.reason, held.error_type, held.error_message
+), letters as (
+    insert into {dead_letters} (id, destination, reason, message_type, error_type, error_message,
+        attempts, body, buried_at, group_id, tenant_id, correlation_id, sent_at)
+    select id, destination, reason, message_type, error_type, error_message, attempts, body, {now},
+        group_id, tenant_id, correlation_id, sent_at
+    from buried
+    {or_replace}
 )
-insert into {dead_letters} (id, destination, reason, message_type, error_type, error_message,
-    attempts, body, buried_at, group_id, tenant_id, correlation_id, sent_at)
-select id, destination, $4, message_type, $5, $6, attempts, body, {now}, group_id, tenant_id,
-    correlation_id, sent_at
-from buried
-on conflict (id, destination) do nothing";
+select id, destination from buried";
 
 statements!(OutboxSql {
     claim: CLAIM,
     delete: DELETE,
-    failed: FAILED,
+    give_back: GIVE_BACK,
     release: RELEASE,
+    owned: OWNED,
     destinations: DESTINATIONS,
     bury: BURY,
 });
@@ -102,19 +113,6 @@ pub(super) fn coalescer(desk: &Desk) -> Coalescer<Outgoing, Stored> {
         async move {
             let stored = in_time(rows::insert(&desk.pool, &desk.sql, &rows)).await;
             stored.map_err(|error| desk.error(error))
-        }
-        .boxed()
-    })
-}
-
-/// What settles the rows of all callers.
-pub(super) fn settlement_coalescer(desk: &Desk) -> Coalescer<OutgoingSettlement, Settled> {
-    let desk = desk.clone();
-    Coalescer::new(SHARED_ROWS, 1, move |settlements: Vec<OutgoingSettlement>| {
-        let desk = desk.clone();
-        async move {
-            let settled = in_time(settle_all(&desk, &settlements)).await;
-            settled.map_err(|error| desk.error(error))
         }
         .boxed()
     })
@@ -166,6 +164,14 @@ impl Outbox for PostgresStore {
         })
     }
 
+    fn owned(
+        &self,
+        owner: Owner,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Ownership>, StoreError>> {
+        Box::pin(self.owned_by(&self.sql().outbox.owned, owner, limit))
+    }
+
     fn destinations(&self) -> BoxFuture<'_, Result<Vec<Address>, StoreError>> {
         Box::pin(async move {
             let query = sqlx::query(self.sql().outbox.destinations.clone());
@@ -185,58 +191,76 @@ async fn claim(
         .bind(owner.number())
         .bind(destination.as_str())
         .bind(rows::limit(limit));
-    let mut claimed = Vec::new();
+    let (mut claimed, mut unreadable) = (Vec::new(), Vec::new());
     for row in query.fetch_all(&desk.pool).await? {
-        let attempts = rows::count(&row, 2)?;
+        let held = ownership(&row, owner)?;
         match Envelope::from_bytes(&rows::bytes(&row, 3)?) {
-            Ok(envelope) => claimed.push(Envelope { attempts, ..envelope }),
-            Err(error) => bury(desk, owner, &row, &error).await?,
+            Ok(envelope) => claimed.push(Envelope { attempts: held.attempts, ..envelope }),
+            Err(error) => unreadable.push((held, error.to_string())),
         }
     }
+    bury(desk, &unreadable).await?;
     Ok(claimed)
 }
 
-async fn bury(desk: &Desk, owner: Owner, row: &PgRow, error: &DecodeError) -> sqlx::Result<()> {
-    let query = sqlx::query(desk.sql.outbox.bury.clone())
-        .bind(rows::message_id(row, 0)?.as_uuid())
-        .bind(rows::address(row, 1)?.as_str().to_owned())
-        .bind(owner.number())
-        .bind(DeadLetterReason::Undecodable.as_str())
-        .bind(std::any::type_name_of_val(error))
-        .bind(error.to_string());
+async fn bury(desk: &Desk, unreadable: &[(Ownership, String)]) -> sqlx::Result<()> {
+    if unreadable.is_empty() {
+        return Ok(());
+    }
+    let mut arguments = PgArguments::default();
+    bind_ownerships(unreadable.iter().map(|(row, _)| row), &mut arguments)?;
+    let burials = unreadable.iter().map(|(row, error)| Burial::of_unreadable(row, error));
+    bind_reasons(burials, &mut arguments)?;
+    let query = sqlx::query_with(desk.sql.outbox.bury.clone(), arguments);
     query.execute(&desk.pool).await.map(|_done| ())
 }
 
-/// Settles each, in as few statements as tell the kinds apart.
-async fn settle_all(desk: &Desk, all: &[OutgoingSettlement]) -> sqlx::Result<Vec<Settled>> {
-    let mut settled = vec![Settled::Fenced; all.len()];
-    for round in rounds(all.iter().map(ownership)) {
-        for failed in [false, true] {
-            let of_kind = |at: &usize| matches!(all[*at], OutgoingSettlement::Failed(_)) == failed;
-            let chosen: Vec<usize> = round.iter().copied().filter(of_kind).collect();
-            let statement = match failed {
-                true => &desk.sql.outbox.failed,
-                false => &desk.sql.outbox.delete,
-            };
-            let held: Vec<&Ownership> = chosen.iter().map(|at| ownership(&all[*at])).collect();
-            if held.is_empty() {
-                continue;
-            }
-            let mut arguments = PgArguments::default();
-            bind_ownerships(held.iter().copied(), &mut arguments)?;
-            let query = sqlx::query_with(statement.clone(), arguments);
-            let done: HashSet<(MessageId, String)> =
-                settlement::keys(&query.fetch_all(&desk.pool).await?)?;
-            settlement::mark(&mut settled, &chosen, &held, &done);
-        }
-    }
-    Ok(settled)
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Delete,
+    GiveBack,
+    Bury,
 }
 
-const fn ownership(settlement: &OutgoingSettlement) -> &Ownership {
-    match settlement {
-        OutgoingSettlement::Sent(row)
-        | OutgoingSettlement::Failed(row)
-        | OutgoingSettlement::Discarded(row) => row,
+impl Settle for OutgoingSettlement {
+    type Kind = Kind;
+
+    const KINDS: &'static [Kind] = &[Kind::Delete, Kind::GiveBack, Kind::Bury];
+
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Sent(_) | Self::Discarded(_) => Kind::Delete,
+            Self::Failed(_) | Self::Released(_) => Kind::GiveBack,
+            Self::Refused { .. } => Kind::Bury,
+        }
+    }
+
+    fn ownership(&self) -> &Ownership {
+        self.ownership()
+    }
+
+    fn statement(kind: Kind, sql: &Sql) -> &SqlStr {
+        match kind {
+            Kind::Delete => &sql.outbox.delete,
+            Kind::GiveBack => &sql.outbox.give_back,
+            Kind::Bury => &sql.outbox.bury,
+        }
+    }
+
+    fn bind(of_kind: &[&Self], kind: Kind, arguments: &mut PgArguments) -> sqlx::Result<()> {
+        let settlements = of_kind.iter();
+        match kind {
+            Kind::Delete => Ok(()),
+            Kind::GiveBack => {
+                let failed = settlements.map(|settlement| match settlement {
+                    Self::Failed(_) => 1_i64,
+                    _ => 0,
+                });
+                bind(arguments, failed.collect::<Vec<_>>())
+            }
+            Kind::Bury => {
+                bind_reasons(settlements.filter_map(|settlement| settlement.burial()), arguments)
+            }
+        }
     }
 }

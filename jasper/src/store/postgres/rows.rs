@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::sql::{Sql, statements};
 use crate::envelope::time::to_micros;
 use crate::envelope::{Address, Envelope, MessageId};
+use crate::store::dead_letter::Burial;
 use crate::store::{Incoming, Outgoing, Ownership, Placement, StoreError, Stored};
 
 use super::error::Place;
@@ -221,6 +222,16 @@ pub(super) fn bind_ownerships<'o>(
     bind(arguments, all.clone().map(|row| row.destination.as_str()).collect::<Vec<_>>())?;
     bind(arguments, all.clone().map(|row| row.owner.number()).collect::<Vec<_>>())?;
     bind(arguments, all.map(|row| i64::from(row.attempts)).collect::<Vec<_>>())
+}
+
+/// Binds arrays for `(reason, error_type, error_message)`.
+pub(super) fn bind_reasons<'b>(
+    all: impl Iterator<Item = Burial<'b>> + Clone,
+    arguments: &mut PgArguments,
+) -> sqlx::Result<()> {
+    bind(arguments, all.clone().map(|row| row.reason.as_str()).collect::<Vec<_>>())?;
+    bind(arguments, all.clone().map(|row| storable(row.error_type)).collect::<Vec<_>>())?;
+    bind(arguments, all.map(|row| storable(row.error_message)).collect::<Vec<_>>())
 }
 
 /// Binds the next argument.

@@ -23,6 +23,15 @@ const NOW: &str = "(extract(epoch from clock_timestamp()) * 1000000)::bigint";
 /// Whether the transaction in which a handler was begun is still open.
 const RUNNING: &str = "coalesce(current_setting('jasper.run', true), '') = 'on'";
 
+/// How a letter takes the place of one with its key.
+const OR_REPLACE: &str = "\
+on conflict (id, destination) do update set
+    (reason, message_type, error_type, error_message, attempts, body, buried_at, group_id,
+        tenant_id, correlation_id, sent_at, keep_for) =
+    (excluded.reason, excluded.message_type, excluded.error_type, excluded.error_message,
+        excluded.attempts, excluded.body, excluded.buried_at, excluded.group_id,
+        excluded.tenant_id, excluded.correlation_id, excluded.sent_at, excluded.keep_for)";
+
 /// The schema and the channel of a store.
 #[derive(Debug, Clone)]
 pub(super) struct Names {
@@ -52,7 +61,8 @@ impl Names {
 
     /// A statement in which `{incoming}` and its like are names and `{now}` is the present.
     /// `{running}` is whether the transaction that a handler was given is still open, and `{tell}`
-    /// gives word of rows that anybody may claim, once the transaction commits.
+    /// gives word of rows that anybody may claim, once the transaction commits. An insert of dead
+    /// letters ends in `{or_replace}`.
     pub(super) fn statement(&self, text: &str) -> SqlStr {
         let schema = &self.schema;
         let text = text
@@ -64,6 +74,7 @@ impl Names {
             .replace("{migrations}", &format!("\"{schema}\".jasper_migrations"))
             .replace("{schema}", &format!("\"{schema}\""))
             .replace("{tell}", &format!("(select pg_notify('{}', ''))", self.channel()))
+            .replace("{or_replace}", OR_REPLACE)
             .replace("{running}", RUNNING)
             .replace("{now}", NOW);
         // Constants of this store, and a name that was found to be nothing else.

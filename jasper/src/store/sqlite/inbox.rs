@@ -118,16 +118,24 @@ impl Inbox for SqliteStore {
         owner: Owner,
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<Ownership>, StoreError>> {
-        Box::pin(async move {
-            let query = sqlx::query(OWNED).bind(owner.number()).bind(rows::limit(limit));
-            let rows = query.fetch_all(self.pool()).await;
-            rows.and_then(|rows| rows.iter().map(|row| ownership(row, owner)).collect())
-                .map_err(|error| self.error(error))
-        })
+        Box::pin(self.owned_by(OWNED, owner, limit))
     }
 }
 
 impl SqliteStore {
+    /// At most so many rows of one table that an owner holds, by the table's statement.
+    pub(super) async fn owned_by(
+        &self,
+        sql: &'static str,
+        owner: Owner,
+        limit: usize,
+    ) -> Result<Vec<Ownership>, StoreError> {
+        let query = sqlx::query(sql).bind(owner.number()).bind(rows::limit(limit));
+        let rows = query.fetch_all(self.pool()).await;
+        rows.and_then(|rows| rows.iter().map(|row| ownership(row, owner)).collect())
+            .map_err(|error| self.error(error))
+    }
+
     /// What is claimable without anything becoming due.
     async fn seen(&self) -> sqlx::Result<Claimable> {
         let mut connection = self.pool().acquire().await?;
@@ -159,7 +167,8 @@ impl Write for BecomeDue {
     }
 }
 
-fn ownership(row: &SqliteRow, owner: Owner) -> sqlx::Result<Ownership> {
+/// Of a row that begins with id, destination and attempts.
+pub(super) fn ownership(row: &SqliteRow, owner: Owner) -> sqlx::Result<Ownership> {
     Ok(Ownership {
         id: rows::message_id(row, 0)?,
         destination: rows::address(row, 1)?,

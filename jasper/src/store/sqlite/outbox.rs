@@ -6,18 +6,20 @@ use futures_util::future::BoxFuture;
 use sqlx::{Row, SqliteConnection};
 
 use super::batch::{Batch, SETTLEMENTS_PER_TRIP};
+use super::inbox::ownership;
 use super::release::Release;
 use super::rows::{self, bind_ownership};
+use super::settlement::{BURIAL_STATEMENTS, answer, push_burial};
 use super::writer::Write;
 use super::{SqliteStore, connection_of};
-use crate::envelope::time::{now, to_micros};
-use crate::envelope::{Address, DecodeError, Envelope};
+use crate::envelope::{Address, Envelope};
+use crate::store::dead_letter::Burial;
 use crate::store::{
-    DeadLetterReason, Outbox, Outgoing, OutgoingSettlement, Owner, Settled, StoreError, Stored,
+    Outbox, Outgoing, OutgoingSettlement, Owner, Ownership, Settled, StoreError, Stored,
 };
 
 const CLAIMABLE: &str = "\
-select seq, id, destination, attempts, body from jasper_outgoing
+select id, destination, attempts, body, seq from jasper_outgoing
 where owner = 0 and destination = ?
 order by sent_at, seq limit ?";
 
@@ -27,13 +29,16 @@ update jasper_outgoing set owner = ? where seq in (select value from json_each(?
 const DELETE: &str = "\
 delete from jasper_outgoing where id = ? and destination = ? and owner = ? and attempts = ?";
 
-const FAILED: &str = "\
-update jasper_outgoing set owner = 0, attempts = attempts + 1
+const GIVE_BACK: &str = "\
+update jasper_outgoing set owner = 0, attempts = attempts + ?
 where id = ? and destination = ? and owner = ? and attempts = ?";
 
 const RELEASE: &str = "\
 update jasper_outgoing set owner = 0
 where seq in (select seq from jasper_outgoing where owner = ? and owner > 0 limit ?)";
+
+const OWNED: &str = "\
+select id, destination, attempts from jasper_outgoing where owner = ? and owner > 0 limit ?";
 
 /// Steps from one destination to the next, so that a long queue costs no more than a short one.
 const DESTINATIONS: &str = "\
@@ -53,14 +58,16 @@ insert or replace into jasper_dead_letters (id, destination, reason, message_typ
     error_message, attempts, body, buried_at, group_id, tenant_id, correlation_id, sent_at)
 select id, destination, ?, message_type, ?, ?, attempts, body, ?, group_id, tenant_id,
     correlation_id, sent_at
-from jasper_outgoing where seq = ?";
+from jasper_outgoing
+where id = ? and destination = ? and owner = ? and attempts = ?";
 
-const DELETE_BURIED: &str = "delete from jasper_outgoing where seq = ?";
+/// What writes a row as a dead letter, and deletes it.
+const BURIAL: [&str; BURIAL_STATEMENTS] = [BURY, DELETE];
 
 /// What is to find its rows through an index.
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&str] =
-    &[CLAIMABLE, TAKE, DELETE, FAILED, RELEASE, DESTINATIONS, BURY];
+    &[CLAIMABLE, TAKE, DELETE, GIVE_BACK, RELEASE, OWNED, DESTINATIONS, BURY];
 
 impl Outbox for SqliteStore {
     fn store(&self, rows: Vec<Outgoing>) -> BoxFuture<'_, Result<Vec<Stored>, StoreError>> {
@@ -99,6 +106,14 @@ impl Outbox for SqliteStore {
         Box::pin(self.writer().write(Release { sql: RELEASE, owner, limit }))
     }
 
+    fn owned(
+        &self,
+        owner: Owner,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Ownership>, StoreError>> {
+        Box::pin(self.owned_by(OWNED, owner, limit))
+    }
+
     fn destinations(&self) -> BoxFuture<'_, Result<Vec<Address>, StoreError>> {
         Box::pin(async move {
             let rows = sqlx::query(DESTINATIONS).fetch_all(self.pool()).await;
@@ -123,16 +138,14 @@ impl Write for Claim {
         query.bind(rows::limit(self.limit))?;
         let ran = query.run(connection).await?;
         let mut claimed = Vec::new();
+        let mut unreadable = Vec::new();
         let mut numbers = Vec::new();
         for row in ran.iter().flat_map(|ran| &ran.rows) {
-            let number: i64 = row.try_get(0)?;
-            let attempts = rows::count(row, 3)?;
-            match Envelope::from_bytes(&rows::bytes(row, 4)?) {
-                Ok(envelope) => {
-                    numbers.push(number);
-                    claimed.push(Envelope { attempts, ..envelope });
-                }
-                Err(error) => bury(connection, number, &error).await?,
+            numbers.push(row.try_get::<i64, _>(4)?);
+            let held = ownership(row, self.owner)?;
+            match Envelope::from_bytes(&rows::bytes(row, 3)?) {
+                Ok(envelope) => claimed.push(Envelope { attempts: held.attempts, ..envelope }),
+                Err(error) => unreadable.push((held, error.to_string())),
             }
         }
         if !numbers.is_empty() {
@@ -141,25 +154,13 @@ impl Write for Claim {
             take.bind(rows::row_numbers(numbers.into_iter()))?;
             take.run(connection).await?;
         }
+        for (held, error) in &unreadable {
+            let mut bury = Batch::default();
+            push_burial(Burial::of_unreadable(held, error), BURIAL, &mut bury)?;
+            bury.run(connection).await?;
+        }
         Ok(claimed)
     }
-}
-
-/// Nothing that cannot be read can be sent; as an invalid message it is at least seen.
-async fn bury(
-    connection: &mut SqliteConnection,
-    number: i64,
-    error: &DecodeError,
-) -> sqlx::Result<()> {
-    let mut batch = Batch::of(BURY);
-    batch.bind(DeadLetterReason::Undecodable.as_str())?;
-    batch.bind(std::any::type_name_of_val(error))?;
-    batch.bind(error.to_string())?;
-    batch.bind(to_micros(now()))?;
-    batch.bind(number)?;
-    batch.push(DELETE_BURIED);
-    batch.bind(number)?;
-    batch.run(connection).await.map(|_ran| ())
 }
 
 struct Settle(Vec<OutgoingSettlement>);
@@ -172,21 +173,40 @@ impl Write for Settle {
         for chunk in self.0.chunks(SETTLEMENTS_PER_TRIP) {
             let mut batch = Batch::default();
             for settlement in chunk {
-                let (sql, row) = match settlement {
-                    OutgoingSettlement::Sent(row) | OutgoingSettlement::Discarded(row) => {
-                        (DELETE, row)
-                    }
-                    OutgoingSettlement::Failed(row) => (FAILED, row),
-                };
-                batch.push(sql);
-                bind_ownership(row, &mut batch)?;
+                push(settlement, &mut batch)?;
             }
-            let ran = batch.run(connection).await?;
-            all.extend(ran.iter().map(|ran| match ran.changes {
-                0 => Settled::Fenced,
-                _ => Settled::Done,
-            }));
+            let mut ran = batch.run(connection).await?.into_iter();
+            all.extend(chunk.iter().map(|settlement| answer(statements(settlement), &mut ran)));
         }
         Ok(all)
+    }
+}
+
+/// How many statements [`push`] adds.
+const fn statements(settlement: &OutgoingSettlement) -> usize {
+    match settlement {
+        OutgoingSettlement::Refused { .. } => BURIAL_STATEMENTS,
+        OutgoingSettlement::Sent(_)
+        | OutgoingSettlement::Failed(_)
+        | OutgoingSettlement::Released(_)
+        | OutgoingSettlement::Discarded(_) => 1,
+    }
+}
+
+fn push(settlement: &OutgoingSettlement, batch: &mut Batch) -> sqlx::Result<()> {
+    match settlement {
+        OutgoingSettlement::Sent(row) | OutgoingSettlement::Discarded(row) => {
+            batch.push(DELETE);
+            bind_ownership(row, batch)
+        }
+        OutgoingSettlement::Failed(row) | OutgoingSettlement::Released(row) => {
+            let failed = matches!(settlement, OutgoingSettlement::Failed(_));
+            batch.push(GIVE_BACK);
+            batch.bind(i64::from(failed))?;
+            bind_ownership(row, batch)
+        }
+        OutgoingSettlement::Refused { .. } => {
+            settlement.burial().map_or(Ok(()), |burial| push_burial(burial, BURIAL, batch))
+        }
     }
 }

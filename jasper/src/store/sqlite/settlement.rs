@@ -4,6 +4,7 @@ use super::batch::{Batch, Ran, SETTLEMENTS_PER_TRIP};
 use super::rows::{bind_key, bind_ownership};
 use super::writer::{Call, Request, Shared};
 use crate::envelope::time::{now, to_micros};
+use crate::store::dead_letter::Burial;
 use crate::store::{Ownership, Settled, Settlement};
 
 const DELETE_HANDLED: &str = "\
@@ -73,14 +74,15 @@ impl Shared for Settlement {
     }
 
     fn answers(items: &[&Self], ran: &mut impl Iterator<Item = Ran>) -> sqlx::Result<Vec<Settled>> {
-        let answer = |settlement: &&Self| {
-            let own = ran.by_ref().take(statements(settlement));
-            match own.map(|ran| ran.changes).sum::<u64>() {
-                0 => Settled::Fenced,
-                _ => Settled::Done,
-            }
-        };
-        Ok(items.iter().map(answer).collect())
+        Ok(items.iter().map(|settlement| answer(statements(settlement), ran)).collect())
+    }
+}
+
+/// What became of a settlement by the next so many statements of a batch that was run.
+pub(super) fn answer(statements: usize, ran: &mut impl Iterator<Item = Ran>) -> Settled {
+    match ran.take(statements).map(|ran| ran.changes).sum::<u64>() {
+        0 => Settled::Fenced,
+        _ => Settled::Done,
     }
 }
 
@@ -88,7 +90,7 @@ impl Shared for Settlement {
 const fn statements(settlement: &Settlement) -> usize {
     match settlement {
         Settlement::Handled(_) => HANDLED_STATEMENTS,
-        Settlement::Bury { .. } => 2,
+        Settlement::Bury { .. } => BURIAL_STATEMENTS,
         Settlement::Attempt(_) | Settlement::Schedule(..) | Settlement::Release { .. } => 1,
     }
 }
@@ -115,17 +117,31 @@ fn push(settlement: &Settlement, batch: &mut Batch) -> sqlx::Result<()> {
             batch.bind(i64::from(!ran))?;
             bind_ownership(ownership, batch)
         }
-        Settlement::Bury { ownership, reason, error_type, error_message } => {
-            batch.push(BURY);
-            batch.bind(reason.as_str())?;
-            batch.bind(error_type.as_str())?;
-            batch.bind(error_message.as_str())?;
-            batch.bind(to_micros(now()))?;
-            bind_ownership(ownership, batch)?;
-            batch.push(DELETE_BURIED);
-            bind_ownership(ownership, batch)
+        Settlement::Bury { .. } => {
+            let statements = [BURY, DELETE_BURIED];
+            settlement.burial().map_or(Ok(()), |burial| push_burial(burial, statements, batch))
         }
     }
+}
+
+/// How many statements [`push_burial`] adds.
+pub(super) const BURIAL_STATEMENTS: usize = 2;
+
+/// Adds the statements of one table that write a row as a dead letter, and delete it.
+pub(super) fn push_burial(
+    burial: Burial<'_>,
+    statements: [&'static str; BURIAL_STATEMENTS],
+    batch: &mut Batch,
+) -> sqlx::Result<()> {
+    let [bury, delete] = statements;
+    batch.push(bury);
+    batch.bind(burial.reason.as_str())?;
+    batch.bind(burial.error_type)?;
+    batch.bind(burial.error_message)?;
+    batch.bind(to_micros(now()))?;
+    bind_ownership(burial.ownership, batch)?;
+    batch.push(delete);
+    bind_ownership(burial.ownership, batch)
 }
 
 /// How many statements [`push_handled`] adds.

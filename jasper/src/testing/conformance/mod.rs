@@ -135,9 +135,12 @@ macro_rules! __store_clauses {
                 a_sent_row_is_gone
                 a_discarded_row_is_gone
                 a_failed_row_counts_an_attempt_and_can_be_claimed
+                a_released_outgoing_row_keeps_its_attempts_and_can_be_claimed
+                a_refused_row_becomes_a_dead_letter_with_its_bytes
                 a_fenced_outgoing_settlement_changes_nothing
                 outgoing_settlements_are_answered_in_order
                 the_release_of_outgoing_rows_is_bounded_and_spares_others
+                the_outgoing_rows_of_an_owner_are_listed
                 destinations_are_those_of_rows_that_nobody_owns
                 concurrent_outgoing_claims_never_share_a_row
             }

@@ -3,9 +3,12 @@
 use std::collections::HashSet;
 
 use super::StoreFixture;
-use super::subject::{Subject, at, full_envelope, to};
+use super::subject::{LONG, Subject, at, full_envelope, to};
 use crate::envelope::{Address, Envelope, MessageId};
-use crate::store::{MessageStore, Outgoing, OutgoingSettlement, Owner, Ownership, Settled, Stored};
+use crate::store::{
+    Counts, DeadLetter, DeadLetterId, DeadLetterReason, MessageStore, Outgoing, OutgoingSettlement,
+    Owner, Ownership, Settled, Stored,
+};
 
 /// What is stored can be claimed, by destination.
 pub async fn an_outgoing_row_is_claimed_for_its_destination<F: StoreFixture>(fixture: &F) {
@@ -96,6 +99,52 @@ pub async fn a_failed_row_counts_an_attempt_and_can_be_claimed<F: StoreFixture>(
     assert_eq!(claimed[0].attempts, held.attempts + 1);
 }
 
+/// A row that nobody tried to send is there for anybody, as it was.
+pub async fn a_released_outgoing_row_keeps_its_attempts_and_can_be_claimed<F: StoreFixture>(
+    fixture: &F,
+) {
+    let subject = Subject::of(fixture).await;
+    let owner = subject.join().await;
+    let sent = Envelope { attempts: 2, ..to(&remote("a")) };
+    let held = Ownership::of(&sent, owner);
+    let row = Outgoing { envelope: sent.clone(), owner: Some(owner) };
+    subject.store_out(vec![row]).await;
+    let released = OutgoingSettlement::Released(held);
+    assert_eq!(settle(&subject, released.clone()).await, Settled::Done);
+    assert_eq!(settle(&subject, released).await, Settled::Fenced);
+    assert!(claim(&subject, subject.join().await, "a", 10).await == [sent]);
+}
+
+/// What its receiver will never take is for a person to see, in place of an older letter.
+pub async fn a_refused_row_becomes_a_dead_letter_with_its_bytes<F: StoreFixture>(fixture: &F) {
+    let subject = Subject::of(fixture).await;
+    let owner = subject.join().await;
+    let sent = Envelope { destination: remote("a"), attempts: 2, ..full_envelope() };
+    let id = DeadLetterId { id: sent.id, destination: sent.destination.clone() };
+    let expected = DeadLetter {
+        id,
+        reason: DeadLetterReason::Refused,
+        message_type: sent.message_type.to_string(),
+        error_type: "refused".to_owned(),
+        error_message: "no such 'queue'".to_owned(),
+        attempts: 2,
+        body: sent.to_bytes(),
+        buried_at: at(0),
+    };
+    let older = DeadLetter { reason: DeadLetterReason::Terminal, attempts: 1, ..expected.clone() };
+    subject.store.dead_letters().store(older).await.expect("the store answers");
+    let row = Outgoing { envelope: sent.clone(), owner: Some(owner) };
+    subject.store_out(vec![row]).await;
+    let refused = refused(Ownership::of(&sent, owner));
+    assert_eq!(settle(&subject, refused.clone()).await, Settled::Done);
+    assert_eq!(settle(&subject, refused).await, Settled::Fenced);
+    let counts = Counts { dead_letters: 1, ..Counts::default() };
+    assert_eq!(subject.counts().await, counts);
+    let letter = subject.letters().await.remove(0);
+    assert!(letter.buried_at > at(0) + LONG, "the store sets the time");
+    assert_eq!(letter, DeadLetter { buried_at: letter.buried_at, ..expected });
+}
+
 /// Another owner, other attempts, or no such row: nothing changes.
 pub async fn a_fenced_outgoing_settlement_changes_nothing<F: StoreFixture>(fixture: &F) {
     let subject = Subject::of(fixture).await;
@@ -108,12 +157,15 @@ pub async fn a_fenced_outgoing_settlement_changes_nothing<F: StoreFixture>(fixtu
         for settlement in [
             OutgoingSettlement::Sent(ownership.clone()),
             OutgoingSettlement::Failed(ownership.clone()),
-            OutgoingSettlement::Discarded(ownership),
+            OutgoingSettlement::Released(ownership.clone()),
+            OutgoingSettlement::Discarded(ownership.clone()),
+            refused(ownership),
         ] {
             assert_eq!(settle(&subject, settlement).await, Settled::Fenced);
         }
     }
     assert!(claim(&subject, owner, "a", 10).await.is_empty());
+    assert!(subject.letters().await.is_empty());
     let settled = settle(&subject, OutgoingSettlement::Sent(held)).await;
     assert_eq!(settled, Settled::Done);
 }
@@ -154,6 +206,31 @@ pub async fn the_release_of_outgoing_rows_is_bounded_and_spares_others<F: StoreF
     assert_eq!(claim(&subject, alive, "a", 10).await.len(), 3);
 }
 
+/// An owner finds rows that it holds without knowing, and no others.
+pub async fn the_outgoing_rows_of_an_owner_are_listed<F: StoreFixture>(fixture: &F) {
+    let subject = Subject::of(fixture).await;
+    let [owner, other] = [subject.join().await, subject.join().await];
+    let tried = free(Envelope { attempts: 3, ..to(&remote("b")) });
+    subject.store_out(vec![tried, free(to(&remote("c")))]).await;
+    let claimed = claim(&subject, owner, "b", 10).await;
+    let mut held: HashSet<Ownership> =
+        claimed.iter().map(|envelope| Ownership::of(envelope, owner)).collect();
+    for _ in 0..2 {
+        held.insert(store_owned(&subject, owner).await);
+    }
+    store_owned(&subject, other).await;
+    let owned = async |limit| -> HashSet<Ownership> {
+        let owned = subject.store.outbox().owned(owner, limit).await;
+        owned.expect("the store answers").into_iter().collect()
+    };
+    assert_eq!(owned(10).await, held);
+    assert_eq!(owned(2).await.len(), 2);
+    for row in held {
+        settle(&subject, OutgoingSettlement::Sent(row)).await;
+    }
+    assert_eq!(owned(10).await.len(), 0);
+}
+
 /// So that the relay asks for each destination that has something.
 pub async fn destinations_are_those_of_rows_that_nobody_owns<F: StoreFixture>(fixture: &F) {
     let subject = Subject::of(fixture).await;
@@ -190,6 +267,11 @@ pub async fn concurrent_outgoing_claims_never_share_a_row<F: StoreFixture>(fixtu
 fn remote(name: &str) -> Address {
     let address = format!("tcp://{name}:5580").parse();
     address.expect("a scheme and a place are an address")
+}
+
+fn refused(ownership: Ownership) -> OutgoingSettlement {
+    let error_message = "no such 'queue'".to_owned();
+    OutgoingSettlement::Refused { ownership, error_message }
 }
 
 fn free(envelope: Envelope) -> Outgoing {

@@ -37,7 +37,7 @@ pub enum Fault {
 /// | dead letters | `bury`, `list`, `replay`, `discard` |
 /// | housekeeping | `prepare`, `counts`, `purge`, `clear` |
 /// | outbox | `outbox_store`, `outbox_store_within`, `outbox_claim`, `outbox_settle` |
-/// | outbox | `outbox_release`, `destinations` |
+/// | outbox | `outbox_release`, `outbox_owned`, `destinations` |
 #[derive(Debug, Clone)]
 pub struct Faults {
     seed: u64,
@@ -82,6 +82,7 @@ const OPERATIONS: &[&str] = &[
     "outbox_claim",
     "outbox_settle",
     "outbox_release",
+    "outbox_owned",
     "destinations",
 ];
 

@@ -197,6 +197,10 @@ impl<S: MessageStore> Outbox for FaultyStore<S> {
         self.meet("outbox_release", self.store.outbox().release(owner, limit))
     }
 
+    fn owned(&self, owner: Owner, limit: usize) -> Answer<'_, Vec<Ownership>> {
+        self.meet("outbox_owned", self.store.outbox().owned(owner, limit))
+    }
+
     fn destinations(&self) -> Answer<'_, Vec<Address>> {
         self.meet("destinations", self.store.outbox().destinations())
     }

@@ -1,0 +1,133 @@
+//! Settlements of many callers, in as few statements as tell kinds and repeats of a row apart.
+
+use std::collections::{HashMap, HashSet};
+
+use futures_util::FutureExt;
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::{PgExecutor, Row, SqlStr};
+
+use super::SHARED_ROWS;
+use super::desk::{Desk, in_time};
+use super::rows::{self, bind_ownerships};
+use super::sql::Sql;
+use crate::envelope::{Address, MessageId};
+use crate::store::coalescer::Coalescer;
+use crate::store::{Ownership, Settled};
+
+/// What ends or changes the ownership of a row, by compare-and-set.
+pub(super) trait Settle: Clone + Send + Sync + 'static {
+    /// What is done by statements of their own.
+    type Kind: Copy + PartialEq + Send + Sync + 'static;
+
+    const KINDS: &'static [Self::Kind];
+
+    fn kind(&self) -> Self::Kind;
+
+    /// The row that it is about.
+    fn ownership(&self) -> &Ownership;
+
+    /// What settles all of a kind. It takes their ownerships first, and returns the keys of those
+    /// that were held so.
+    fn statement(kind: Self::Kind, sql: &Sql) -> &SqlStr;
+
+    /// Binds what the statement of their kind takes beside the ownerships.
+    fn bind(of_kind: &[&Self], kind: Self::Kind, arguments: &mut PgArguments) -> sqlx::Result<()>;
+}
+
+/// What settles the rows of all callers.
+pub(super) fn coalescer<S: Settle>(desk: &Desk) -> Coalescer<S, Settled> {
+    let desk = desk.clone();
+    Coalescer::new(SHARED_ROWS, 1, move |settlements: Vec<S>| {
+        let desk = desk.clone();
+        async move {
+            let settled = in_time(settle_all(&desk, &settlements)).await;
+            settled.map_err(|error| desk.error(error))
+        }
+        .boxed()
+    })
+}
+
+/// A message and its destination, as they are looked up.
+pub(super) type Key = (MessageId, String);
+
+/// Settlements of one kind and of different rows, as one statement does them.
+struct Step<'s, S: Settle> {
+    kind: S::Kind,
+    /// Their places in what is to be settled.
+    places: Vec<usize>,
+    settlements: Vec<&'s S>,
+}
+
+async fn settle_all<S: Settle>(desk: &Desk, all: &[S]) -> sqlx::Result<Vec<Settled>> {
+    let mut settled = vec![Settled::Fenced; all.len()];
+    let steps = steps(all);
+    if let [only] = steps.as_slice() {
+        // A statement alone is a transaction by itself, which saves two trips.
+        only.run(&desk.pool, &desk.sql, &mut settled).await?;
+        return Ok(settled);
+    }
+    let mut transaction = desk.pool.begin().await?;
+    for step in &steps {
+        step.run(&mut *transaction, &desk.sql, &mut settled).await?;
+    }
+    transaction.commit().await?;
+    Ok(settled)
+}
+
+fn steps<S: Settle>(all: &[S]) -> Vec<Step<'_, S>> {
+    let mut steps = Vec::new();
+    for round in rounds(all.iter().map(S::ownership)) {
+        for &kind in S::KINDS {
+            let of_kind = |at: &usize| all[*at].kind() == kind;
+            let places: Vec<usize> = round.iter().copied().filter(of_kind).collect();
+            if !places.is_empty() {
+                let settlements = places.iter().map(|at| &all[*at]).collect();
+                steps.push(Step { kind, places, settlements });
+            }
+        }
+    }
+    steps
+}
+
+impl<S: Settle> Step<'_, S> {
+    async fn run(
+        &self,
+        executor: impl PgExecutor<'_>,
+        sql: &Sql,
+        settled: &mut [Settled],
+    ) -> sqlx::Result<()> {
+        let mut arguments = PgArguments::default();
+        let held = self.settlements.iter().map(|settlement| settlement.ownership());
+        bind_ownerships(held.clone(), &mut arguments)?;
+        S::bind(&self.settlements, self.kind, &mut arguments)?;
+        let query = sqlx::query_with(S::statement(self.kind, sql).clone(), arguments);
+        let done = keys(&query.fetch_all(executor).await?)?;
+        for (at, row) in self.places.iter().zip(held) {
+            let all_are_done = done.len() == self.places.len();
+            if all_are_done || done.contains(&(row.id, row.destination.to_string())) {
+                settled[*at] = Settled::Done;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Parts such that no row stands twice in one: a statement sees each row as it was before it.
+fn rounds<'o>(rows: impl Iterator<Item = &'o Ownership>) -> Vec<Vec<usize>> {
+    let mut seen: HashMap<(MessageId, &Address), usize> = HashMap::new();
+    let mut rounds: Vec<Vec<usize>> = Vec::new();
+    for (at, row) in rows.enumerate() {
+        let round = seen.entry((row.id, &row.destination)).or_default();
+        match rounds.get_mut(*round) {
+            Some(places) => places.push(at),
+            None => rounds.push(vec![at]),
+        }
+        *round += 1;
+    }
+    rounds
+}
+
+/// The keys with which rows begin.
+fn keys(rows: &[PgRow]) -> sqlx::Result<HashSet<Key>> {
+    rows.iter().map(|row| Ok((rows::message_id(row, 0)?, row.try_get(1)?))).collect()
+}
