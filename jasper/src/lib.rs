@@ -146,9 +146,11 @@ pub mod __private {
         Holds, Leaf, Marker, Proven, is_message, kind as kind_of, message_type, push, run, settle,
     };
     pub use crate::message::{
-        Message, MessageKind, MessageRegistration, MessageType, SourceLocation, kind,
+        Message, MessageKind, MessageRegistration, MessageType, SourceLocation, is_decodable_reply,
+        is_encodable_reply, kind,
     };
     pub use crate::routing::{Handled, Reaches};
     pub use crate::store::{Connection, ConnectionType};
+    pub use erased_serde::Serialize as ErasedSerialize;
     pub use inventory;
 }
