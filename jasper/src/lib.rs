@@ -143,7 +143,8 @@ macro_rules! handlers_of {
 pub mod __private {
     pub use crate::handler::{
         Cascade, Cascades, FromContext, Handler, HandlerContext, HandlerError, HandlerRegistration,
-        Holds, Leaf, Marker, Proven, is_message, kind as kind_of, message_type, push, run, settle,
+        Holds, Leaf, Marker, Proven, answer, is_message, kind as kind_of, message_type, push, run,
+        settle,
     };
     pub use crate::message::{
         Message, MessageKind, MessageRegistration, MessageType, SourceLocation, is_decodable_reply,

@@ -28,7 +28,7 @@ pub use self::registration::{HandlerRegistration, RunError, RunFn};
 #[doc(hidden)]
 pub use self::cascade::{Leaf, push, settle};
 #[doc(hidden)]
-pub use self::erased::run;
+pub use self::erased::{answer, run};
 #[doc(hidden)]
 pub use self::proof::{Holds, Marker, Proven, is_message, kind, message_type};
 
