@@ -12,4 +12,8 @@ async fn ship_order(_: ShipOrder) -> Reply<Receipt> {
     Reply(Receipt)
 }
 
+async fn application(bus: Bus) {
+    let _ = bus.invoke(ShipOrder).await;
+}
+
 fn main() {}
