@@ -41,7 +41,8 @@ use proc_macro::TokenStream;
 /// * `version`: a whole number from 1. Without it: 1.
 /// * `to`: the endpoint that handles it: a name given to the builder's `endpoint`, or an address
 ///   such as `tcp://host:5580`. Without it: a handler in this application.
-/// * `reply`: the type with which `bus.invoke(…)` answers. Without it: `()`.
+/// * `reply`: the type with which `bus.invoke(…)` answers. Without it: `()`. With `to` it travels,
+///   so it derives `Serialize` and `Deserialize` as the command does.
 /// * `deliver_within`: how long after sending it is still worth handling: `500ms`, `30s`, `5m`,
 ///   `2h`, `7d`. Without it: for ever.
 ///

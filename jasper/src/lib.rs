@@ -143,12 +143,15 @@ macro_rules! handlers_of {
 pub mod __private {
     pub use crate::handler::{
         Cascade, Cascades, FromContext, Handler, HandlerContext, HandlerError, HandlerRegistration,
-        Holds, Leaf, Marker, Proven, is_message, kind as kind_of, message_type, push, run, settle,
+        Holds, Leaf, Marker, Proven, answer, is_message, kind as kind_of, message_type, push, run,
+        settle,
     };
     pub use crate::message::{
-        Message, MessageKind, MessageRegistration, MessageType, SourceLocation, kind,
+        Message, MessageKind, MessageRegistration, MessageType, SourceLocation, is_decodable_reply,
+        is_encodable_reply, kind,
     };
     pub use crate::routing::{Handled, Reaches};
     pub use crate::store::{Connection, ConnectionType};
+    pub use erased_serde::Serialize as ErasedSerialize;
     pub use inventory;
 }

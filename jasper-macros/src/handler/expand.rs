@@ -201,6 +201,7 @@ fn registration(model: &Model<'_>, subject: &TokenStream) -> TokenStream {
             connection: #connection,
             requirements: &[#(#requirements),*],
             run: #private::run::<Self>,
+            answer: #private::answer::<Self>,
         }
     }
 }

@@ -1,10 +1,10 @@
 //! The impls of a message type. Nothing here can fail.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 
 use super::model::{Flavor, Model};
-use crate::paths::{generated_at, private};
+use crate::paths::{ends, generated_at, private};
 use crate::value::expand_duration;
 
 /// All that the derive emits.
@@ -33,7 +33,7 @@ fn kind(model: &Model) -> &'static str {
 /// `kind::Command`, `kind::Event` or `kind::Routed`.
 fn kind_type(model: &Model, span: Span) -> TokenStream {
     let private = private(span);
-    let kind = proc_macro2::Ident::new(kind(model), span);
+    let kind = Ident::new(kind(model), span);
     quote_spanned!(span=> #private::kind::#kind)
 }
 
@@ -50,7 +50,8 @@ fn message_impl(model: &Model) -> TokenStream {
     let private = private(place);
     let ident = &model.ident;
     let kind = kind_type(model, place);
-    let (name, version, reply) = (&model.name, model.version, &model.reply);
+    let (name, version) = (&model.name, model.version);
+    let (reply, encodable) = reply(model, place);
     let to = optional(place, model.to.as_ref().map(ToTokens::to_token_stream));
     let within = model.deliver_within.map(|it| expand_duration(place, it));
     let within = optional(place, within);
@@ -62,8 +63,48 @@ fn message_impl(model: &Model) -> TokenStream {
             const TYPE: #private::MessageType = #private::MessageType::new(#name, #version);
             const TO: ::core::option::Option<&'static str> = #to;
             const DELIVER_WITHIN: ::core::option::Option<::core::time::Duration> = #within;
+            #encodable
         }
     }
+}
+
+/// The type of the reply, and what gives it to a codec where it travels.
+///
+/// Whether it can be encoded and decoded is asked once, at its own tokens, the one only if the
+/// other holds. Where the answer is no, the type itself is an error that has been reported, and the
+/// compiler says nothing more about what depends on it.
+fn reply(model: &Model, place: Span) -> (TokenStream, TokenStream) {
+    let reply = model.reply.to_token_stream();
+    if model.to.is_none() {
+        return (reply, TokenStream::new());
+    }
+    let encodable = proven(&reply, "is_encodable_reply");
+    let decodable = proven(&encodable, "is_decodable_reply");
+    let private = private(place);
+    let encodable_reply = quote_spanned! {place=>
+        fn encodable_reply(
+            reply: &Self::Reply,
+        ) -> ::core::option::Option<&dyn #private::ErasedSerialize> {
+            ::core::option::Option::Some(reply)
+        }
+    };
+    (decodable, encodable_reply)
+}
+
+/// `inner`, as far as it keeps what `question` asks of it. Itself the user's by its span, as the
+/// next question is asked at it.
+fn proven(inner: &TokenStream, question: &str) -> TokenStream {
+    let shown = ends(inner).0;
+    let place = generated_at(shown);
+    let (private, private_shown) = (private(place), private(shown));
+    let question = Ident::new(question, place);
+    let proof = quote_spanned! {place=>
+        #private::Holds<{
+            #private::#question::<#inner>();
+            true
+        }>
+    };
+    quote_spanned!(shown=> #private_shown::Proven<#inner, #proof>)
 }
 
 /// The leaf at which the compiler arrives when a handler returns the type, however deep within
@@ -101,7 +142,7 @@ fn registration(model: &Model) -> TokenStream {
     let place = generated_at(model.ident.span());
     let private = private(place);
     let ident = &model.ident;
-    let kind = proc_macro2::Ident::new(kind(model), place);
+    let kind = Ident::new(kind(model), place);
     let (name, version) = (&model.name, model.version);
     let to = optional(place, model.to.as_ref().map(ToTokens::to_token_stream));
     quote_spanned! {place=>

@@ -9,6 +9,7 @@ use crate::codec::CodecError;
 use crate::handler::HandlerError;
 use crate::message::MessageType;
 use crate::store::StoreError;
+use crate::transport::{FailureKind, RemoteFailure, TransportError};
 
 pub use self::problem::Problem;
 
@@ -123,8 +124,11 @@ pub enum SendError {
     Stopping,
 }
 
-/// Why an invoked command gave no reply. Its effects in the database, if its handler is durable,
-/// are undone.
+/// Why an invoked command gave no reply.
+///
+/// The effects of its handler in the database, if that is durable, are undone; except that nobody
+/// knows of those in another process where its answer did not come, and they remain where only the
+/// reply is unreadable.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum InvokeError {
@@ -143,8 +147,8 @@ pub enum InvokeError {
         /// What it panicked with.
         message: String,
     },
-    /// The messages that the handler returned were not accepted.
-    #[error("the messages of the handler were not accepted: {0}")]
+    /// The command itself, or a message that its handler returned, was not accepted.
+    #[error("a message was not accepted: {0}")]
     Send(#[from] SendError),
     /// The store failed before the outcome was known.
     #[error("the message store: {0}")]
@@ -159,6 +163,40 @@ pub enum InvokeError {
         /// The invoked handler.
         handler: &'static str,
     },
+    /// The endpoint of a command with `to` has answered that there is no reply.
+    #[error("in the process that handles the command, {kind}: {message}")]
+    Remote {
+        /// What kind of failure it is.
+        kind: FailureKind,
+        /// The failure in the words of that process.
+        message: String,
+    },
+    /// A command with `to` did not reach its endpoint, or the answer did not come back;
+    /// [`may_have_arrived`](TransportError::may_have_arrived) says whether its handler may have
+    /// run.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// The endpoint of a command with `to` gave no answer in time; the handler may have run, or may
+    /// still run.
+    #[error("no reply came within {limit:?}; the handler may have run all the same")]
+    NoReply {
+        /// How long it was waited.
+        limit: Duration,
+    },
+    /// A command with `to` was handled, and the reply that came back cannot be read.
+    #[error("the reply to `{message_type}` cannot be decoded: {source}")]
+    Reply {
+        /// The command.
+        message_type: MessageType,
+        /// What the codec said.
+        source: CodecError,
+    },
+}
+
+impl From<RemoteFailure> for InvokeError {
+    fn from(failure: RemoteFailure) -> Self {
+        Self::Remote { kind: failure.kind, message: failure.message }
+    }
 }
 
 /// Why `send_all` ended early.

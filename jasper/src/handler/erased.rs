@@ -1,10 +1,12 @@
 //! The bridge from a registration, which has no types, to the handler's own.
 
+use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt};
 
 use super::{Handler, HandlerContext, RunError, handle};
 use crate::codec::{self, Codec};
 use crate::envelope::Envelope;
+use crate::message::Message;
 
 /// Used by generated code as the `run` of a registration.
 #[doc(hidden)]
@@ -12,11 +14,125 @@ pub fn run<'a, H: Handler>(
     envelope: &'a Envelope,
     codec: &'a dyn Codec,
     cx: &'a mut HandlerContext<'_>,
-) -> BoxFuture<'a, Result<(), RunError>> {
+) -> BoxFuture<'a, Result<Option<Bytes>, RunError>> {
+    perform::<H>(envelope, codec, cx, false)
+}
+
+/// Used by generated code as the `answer` of a registration.
+#[doc(hidden)]
+pub fn answer<'a, H: Handler>(
+    envelope: &'a Envelope,
+    codec: &'a dyn Codec,
+    cx: &'a mut HandlerContext<'_>,
+) -> BoxFuture<'a, Result<Option<Bytes>, RunError>> {
+    perform::<H>(envelope, codec, cx, true)
+}
+
+/// One function for both, as there is one of it for each handler of a program.
+#[inline(never)]
+fn perform<'a, H: Handler>(
+    envelope: &'a Envelope,
+    codec: &'a dyn Codec,
+    cx: &'a mut HandlerContext<'_>,
+    is_answered: bool,
+) -> BoxFuture<'a, Result<Option<Bytes>, RunError>> {
     async move {
         let message: H::Message =
             codec::decode(codec, &envelope.payload).map_err(RunError::Undecodable)?;
-        handle::<H>(message, cx).await.map(drop).map_err(RunError::Failed)
+        let reply = handle::<H>(message, cx).await.map_err(RunError::Failed)?;
+        match is_answered {
+            true => encode_reply(codec, H::Message::encodable_reply(&reply)),
+            false => Ok(None),
+        }
     }
     .boxed()
+}
+
+fn encode_reply(
+    codec: &dyn Codec,
+    reply: Option<&dyn erased_serde::Serialize>,
+) -> Result<Option<Bytes>, RunError> {
+    let encoded = reply.map(|reply| codec.encode(reply)).transpose();
+    encoded.map_err(RunError::Unanswerable)
+}
+
+#[cfg(all(test, feature = "json"))]
+mod tests {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Serialize};
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::codec::Json;
+    use crate::envelope::Address;
+    use crate::handler::{Cause, HandlerError, HandlerRegistration, RunFn, States};
+    use crate::message::{MessageKind, MessageType, SourceLocation, kind};
+
+    #[derive(Serialize, Deserialize)]
+    struct Double(u32);
+
+    impl Message for Double {
+        type Kind = kind::Routed;
+        type Reply = u32;
+        const TYPE: MessageType = MessageType::new("double", 1);
+
+        fn encodable_reply(reply: &u32) -> Option<&dyn erased_serde::Serialize> {
+            Some(reply)
+        }
+    }
+
+    /// The handler of `Double`, as the macro writes one.
+    struct Doubles;
+
+    impl Handler for Doubles {
+        type Message = Double;
+        type Output = u32;
+        const REGISTRATION: HandlerRegistration = HandlerRegistration {
+            name: "double",
+            module: module_path!(),
+            location: SourceLocation { file: file!(), line: line!() },
+            message_type: || Double::TYPE,
+            kind: MessageKind::Routed,
+            queue: "double",
+            concurrency: None,
+            attempts: None,
+            delays: None,
+            timeout: None,
+            durable: false,
+            share: None,
+            connection: None,
+            requirements: &[],
+            run: run::<Self>,
+            answer: answer::<Self>,
+        };
+
+        fn call(
+            message: Double,
+            _: &mut HandlerContext<'_>,
+        ) -> Result<impl Future<Output = u32> + Send, HandlerError> {
+            Ok(std::future::ready(message.0 * 2))
+        }
+
+        fn settle(output: u32, _: &mut HandlerContext<'_>) -> Result<u32, HandlerError> {
+            Ok(output)
+        }
+    }
+
+    async fn reply_of(function: RunFn) -> Option<Bytes> {
+        let payload = Json.encode(&Double(21)).expect("a number is JSON");
+        let destination = Address::local("double", "double");
+        let envelope = Envelope::new(Double::TYPE, Json.content_type(), payload, destination);
+        let (states, token) = (States::default(), CancellationToken::new());
+        let cause = || Arc::new(Cause::of(&envelope, "double", false));
+        let mut cx = HandlerContext::received(&envelope, &states, &token, &cause, &Json);
+        function(&envelope, &Json, &mut cx).await.expect("the handler succeeds")
+    }
+
+    #[tokio::test]
+    async fn only_a_sender_who_waits_is_given_the_reply() {
+        let HandlerRegistration { run, answer, .. } = Doubles::REGISTRATION;
+        assert_eq!(reply_of(run).await, None);
+        assert_eq!(reply_of(answer).await.as_deref(), Some(b"42".as_slice()));
+    }
 }

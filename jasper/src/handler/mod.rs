@@ -5,7 +5,6 @@ mod context;
 mod erased;
 mod error;
 mod extract;
-mod invokes;
 mod options;
 mod outgoing;
 mod proof;
@@ -20,7 +19,6 @@ pub(crate) use self::context::CauseSource;
 pub use self::context::{Cause, HandlerContext, States};
 pub use self::error::{HandlerError, IntoHandlerError, Terminal};
 pub use self::extract::{FromContext, State, StateRequirement};
-pub use self::invokes::{HandlerOf, Invokes};
 pub use self::options::DeliveryOptions;
 pub use self::outgoing::{Cascades, OutgoingMessage};
 pub use self::registration::{HandlerRegistration, RunError, RunFn};
@@ -28,7 +26,7 @@ pub use self::registration::{HandlerRegistration, RunError, RunFn};
 #[doc(hidden)]
 pub use self::cascade::{Leaf, push, settle};
 #[doc(hidden)]
-pub use self::erased::run;
+pub use self::erased::{answer, run};
 #[doc(hidden)]
 pub use self::proof::{Holds, Marker, Proven, is_message, kind, message_type};
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
 use super::{HandlerContext, HandlerError, StateRequirement};
@@ -11,12 +12,13 @@ use crate::envelope::Envelope;
 use crate::message::{MessageKind, MessageType, SourceLocation};
 use crate::store::ConnectionType;
 
-/// Decodes the payload and runs the handler.
+/// Decodes the payload, runs the handler, and gives its reply as the codec encodes it, where there
+/// is somebody to give it to.
 pub type RunFn = for<'a, 'run> fn(
     &'a Envelope,
     &'a dyn Codec,
     &'a mut HandlerContext<'run>,
-) -> BoxFuture<'a, Result<(), RunError>>;
+) -> BoxFuture<'a, Result<Option<Bytes>, RunError>>;
 
 /// Why a run ended without success.
 #[derive(Debug)]
@@ -25,6 +27,8 @@ pub enum RunError {
     Undecodable(CodecError),
     /// The handler failed.
     Failed(HandlerError),
+    /// The handler succeeded, and its reply cannot be encoded.
+    Unanswerable(CodecError),
 }
 
 /// One handler of the program. Built by `#[handler]`; the fields are public for generated code and
@@ -59,8 +63,11 @@ pub struct HandlerRegistration {
     pub connection: Option<ConnectionType>,
     /// What its arguments need to be registered.
     pub requirements: &'static [fn() -> Option<StateRequirement>],
-    /// Runs it.
+    /// Runs it for a sender who does not wait: there is no reply.
     pub run: RunFn,
+    /// Runs it for a sender who waits: there is a reply if its message is one with `to`, whose
+    /// reply can be encoded.
+    pub answer: RunFn,
 }
 
 impl fmt::Debug for HandlerRegistration {

@@ -3,6 +3,7 @@
 pub mod kind;
 mod message_type;
 mod registration;
+mod reply;
 
 use std::time::Duration;
 
@@ -11,6 +12,9 @@ use serde::{Serialize, de::DeserializeOwned};
 pub use self::kind::MessageKind;
 pub use self::message_type::{MessageType, ParseMessageTypeError};
 pub use self::registration::{MessageRegistration, SourceLocation};
+
+#[doc(hidden)]
+pub use self::reply::{is_decodable_reply, is_encodable_reply};
 
 /// A type that travels in an [`Envelope`](crate::envelope::Envelope).
 ///
@@ -28,6 +32,8 @@ pub trait Message: Serialize + DeserializeOwned + Send + 'static {
     type Kind: kind::Kind;
 
     /// What `Bus::invoke` answers with; `()` where `#[command(reply = …)]` names nothing.
+    ///
+    /// With `to = "…"` it is `Serialize` and `Deserialize`, as it travels encoded.
     type Reply: Send + 'static;
 
     /// The stable name and version under which the message is stored and sent, never a Rust path.
@@ -38,4 +44,11 @@ pub trait Message: Serialize + DeserializeOwned + Send + 'static {
 
     /// How long after sending the message is still worth handling.
     const DELIVER_WITHIN: Option<Duration> = None;
+
+    /// The reply as a codec takes it, where it travels to another process or through a queue.
+    /// `None`: commands of this type are answered in this process only, so that their reply need
+    /// not be `Serialize`.
+    fn encodable_reply(_reply: &Self::Reply) -> Option<&dyn erased_serde::Serialize> {
+        None
+    }
 }

@@ -4,14 +4,14 @@ use std::any::Any;
 use std::fmt;
 use std::sync::{Arc, Weak};
 
-use futures_util::future::{BoxFuture, FutureExt};
+use futures_util::future::BoxFuture;
 
 use super::core::Core;
 use super::enlisted::Enlisted;
-use super::invoke;
+use super::invokes::Invokes;
 use super::sending::{self, Sending};
 use crate::error::{InvokeError, SendAllError};
-use crate::handler::{Cause, FromContext, HandlerContext, HandlerError, Invokes};
+use crate::handler::{Cause, FromContext, HandlerContext, HandlerError};
 use crate::message::Message;
 use crate::routing::{Publishes, Sends};
 use crate::store::TransactionScope;
@@ -95,12 +95,18 @@ impl Bus {
     /// handler runs in a transaction. There is one attempt: the caller sees its failure.
     /// Messages that the handler returns are sent when it has succeeded.
     ///
+    /// A command with `to = "…"` travels to its endpoint instead, where its handler runs, and the
+    /// reply travels back. The command is not stored and is tried once: the caller gets the reply,
+    /// or learns what failed, there or on the way.
+    ///
     /// # Errors
-    /// The handler failed, panicked or took too long; or the store did.
+    /// The handler failed, panicked or took too long; or the store did. With `to`, also: the
+    /// endpoint cannot be reached, refuses the command, or gives no reply in time; where it was
+    /// reached, the handler may have run.
     ///
     /// # Cancel safety
     /// Dropped before it returns, the handler is dropped where it awaits, and its transaction is
-    /// rolled back; a commit that has begun goes on.
+    /// rolled back; a commit that has begun goes on. With `to`, the handler may run or not.
     // Not an `async fn`: its future would carry the bounds, and a command without a handler be
     // reported three times.
     pub fn invoke<M, OneHandler>(&self, message: M) -> BoxFuture<'_, Result<M::Reply, InvokeError>>
@@ -108,9 +114,7 @@ impl Bus {
         M: Message,
         M::Kind: Invokes<M, OneHandler>,
     {
-        let cause = self.cause();
-        invoke::invoke::<<M::Kind as Invokes<M, OneHandler>>::Handler>(&self.core, cause, message)
-            .boxed()
+        M::Kind::invoke(self, message)
     }
 
     /// Sends within a transaction of your own: messages join it, leave after its commit, and vanish
@@ -129,11 +133,15 @@ impl Bus {
 
     /// What is sent follows from the message whose handler was given this bus; but within a
     /// transaction of this task, whatever bus is used, it joins that.
-    fn cause(&self) -> Option<Arc<Cause>> {
+    pub(super) fn cause(&self) -> Option<Arc<Cause>> {
         match &self.cause {
             Some(cause) if cause.is_in_transaction() => self.cause.clone(),
             _ => Cause::of_task().or_else(|| self.cause.clone()),
         }
+    }
+
+    pub(super) const fn core(&self) -> &Arc<Core> {
+        &self.core
     }
 
     fn sending<M: Message>(&self, message: &M) -> Sending<'_> {

@@ -29,6 +29,8 @@ pub(crate) enum Failure {
     Undecodable(CodecError),
     #[error("{0}")]
     Handler(HandlerError),
+    #[error("its reply cannot be encoded: {0}")]
+    Unanswerable(CodecError),
     #[error("it did not end within {0:?}")]
     TimedOut(Duration),
     #[error("it panicked: {0}")]
@@ -55,6 +57,7 @@ impl Failure {
         match self {
             Self::Undecodable(_) => "undecodable",
             Self::Handler(error) => error.type_name(),
+            Self::Unanswerable(_) => "unanswerable",
             Self::TimedOut(_) => "timeout",
             Self::Panicked(_) => "panic",
             Self::Send(_) => "send",
@@ -80,6 +83,7 @@ impl From<RunError> for Failure {
         match error {
             RunError::Undecodable(error) => Self::Undecodable(error),
             RunError::Failed(error) => Self::Handler(error),
+            RunError::Unanswerable(error) => Self::Unanswerable(error),
         }
     }
 }

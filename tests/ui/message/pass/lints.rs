@@ -11,6 +11,10 @@ use serde::{Deserialize, Serialize};
 #[command(reply = Private)]
 struct Ask;
 
+#[derive(Command, Serialize, Deserialize)]
+#[command(to = "billing", reply = Private)]
+struct Charge;
+
 #[derive(Serialize, Deserialize)]
 struct Private;
 
@@ -22,6 +26,11 @@ struct was_asked;
 #[handler]
 async fn ask(_: Ask) -> (Reply<Private>, was_asked) {
     (Reply(Private), was_asked)
+}
+
+#[handler]
+async fn charge(_: Charge) -> Reply<Private> {
+    Reply(Private)
 }
 
 fn main() {}
