@@ -13,5 +13,7 @@ pub use crate::store::mysql::MysqlStore;
 pub use crate::store::postgres::PostgresStore;
 #[cfg(feature = "sqlite")]
 pub use crate::store::sqlite::SqliteStore;
+#[cfg(feature = "tcp")]
+pub use crate::transport::tcp::Tcp;
 #[cfg(feature = "macros")]
 pub use jasper_macros::{Command, Event, durable, handler};

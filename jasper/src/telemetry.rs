@@ -11,6 +11,12 @@
 //! | `jasper.fenced` | counter | operation | op |
 //! | `jasper.recovery.envelopes` | counter | envelope | – |
 //! | `jasper.store.errors` | counter | error | op |
+//! | `jasper.transport.connections` | gauge | connection | `side`: `dialled` or `accepted` |
+//! | `jasper.transport.rejected` | counter | event | `reason`, as below |
+//!
+//! What a peer wanted and did not get has one of these reasons: `auth` (it could not prove who it
+//! is), `tls`, `version`, `protocol`, `frame_size`, `limit` (too many connections), `deadline`,
+//! `forbidden` (a message of a type that it may not send).
 //!
 //! Each run of a handler is in a span `process` with the fields of the message. Payloads and
 //! headers are in none.
@@ -33,6 +39,10 @@ pub const FENCED: &str = "jasper.fenced";
 pub const RECOVERED: &str = "jasper.recovery.envelopes";
 /// Calls of the store that failed.
 pub const STORE_ERRORS: &str = "jasper.store.errors";
+/// Open connections to other processes.
+pub const CONNECTIONS: &str = "jasper.transport.connections";
+/// Connections and messages of peers that were not taken.
+pub const CONNECTIONS_REJECTED: &str = "jasper.transport.rejected";
 
 /// The destination attribute.
 pub(crate) const DESTINATION: &str = "messaging.destination.name";

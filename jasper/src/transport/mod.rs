@@ -9,6 +9,8 @@ mod batch;
 mod error;
 mod info;
 mod request;
+#[cfg(feature = "tcp")]
+pub mod tcp;
 mod uri;
 
 use std::fmt;

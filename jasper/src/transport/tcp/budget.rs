@@ -1,0 +1,150 @@
+//! Memory for what was received: a bound for all connections together.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::limits::Limits;
+use super::outbox::Outbox;
+
+/// What a connection may hold without asking, so that none waits for others with a small frame.
+const FREE: usize = 4 << 10;
+/// A connection that waits for memory shows this often that it is alive.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(10);
+
+/// Bytes that all connections may hold together.
+#[derive(Debug)]
+pub(super) struct Budget {
+    bytes: Arc<Semaphore>,
+    total: usize,
+    /// Who holds it needs no bytes. Without it, connections that have read half a frame each could
+    /// use up all bytes and wait for each other.
+    beyond: Arc<Semaphore>,
+}
+
+impl Budget {
+    pub(super) fn new(limits: &Limits) -> Arc<Self> {
+        let total = limits.memory.min(u32::MAX as usize);
+        Arc::new(Self {
+            bytes: Arc::new(Semaphore::new(total)),
+            total,
+            beyond: Arc::new(Semaphore::new(1)),
+        })
+    }
+
+    /// How many bytes are left.
+    #[cfg(test)]
+    pub(super) fn left(&self) -> usize {
+        self.bytes.available_permits()
+    }
+}
+
+/// Where one connection takes its memory from.
+#[derive(Debug, Clone)]
+pub(super) struct Allowance {
+    budget: Option<Arc<Budget>>,
+    free: Arc<Semaphore>,
+    outbox: Option<Arc<Outbox>>,
+}
+
+impl Allowance {
+    /// For a connection that was accepted. While it waits, the other side hears of it.
+    pub(super) fn of(budget: &Arc<Budget>, outbox: &Arc<Outbox>) -> Self {
+        Self {
+            budget: Some(Arc::clone(budget)),
+            free: Arc::new(Semaphore::new(FREE)),
+            outbox: Some(Arc::clone(outbox)),
+        }
+    }
+
+    /// For frames that are bounded by something else: first frames by their number and size, and
+    /// answers by the questions of this process.
+    pub(super) fn unbounded() -> Self {
+        Self { budget: None, free: Arc::new(Semaphore::new(0)), outbox: None }
+    }
+
+    /// Room for so many bytes in addition to what is held; waits until there is.
+    pub(super) async fn grow(&self, hold: &mut Hold, bytes: usize) {
+        let Some(budget) = &self.budget else {
+            return;
+        };
+        if hold.beyond.is_some() || bytes == 0 {
+            return;
+        }
+        let wanted = u32::try_from(bytes).unwrap_or(u32::MAX);
+        // More than there is at all is lent when everything is free.
+        let bytes = u32::try_from(bytes.min(budget.total)).unwrap_or(u32::MAX);
+        for (semaphore, bytes) in [(&self.free, wanted), (&budget.bytes, bytes)] {
+            if let Ok(permit) = Arc::clone(semaphore).try_acquire_many_owned(bytes) {
+                return hold.parts.push(permit);
+            }
+        }
+        let wait = async {
+            tokio::select! {
+                biased;
+                permit = Arc::clone(&budget.bytes).acquire_many_owned(bytes) => {
+                    hold.parts.extend(permit);
+                }
+                permit = Arc::clone(&budget.beyond).acquire_owned() => hold.beyond = permit.ok(),
+            }
+        };
+        tokio::pin!(wait);
+        while tokio::time::timeout(SIGN_OF_LIFE, &mut wait).await.is_err() {
+            if let Some(outbox) = &self.outbox {
+                outbox.pong();
+            }
+        }
+    }
+}
+
+/// Memory in use; dropped when it is free again.
+#[derive(Debug, Default)]
+pub(super) struct Hold {
+    parts: Vec<OwnedSemaphorePermit>,
+    beyond: Option<OwnedSemaphorePermit>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn allowance(budget: &Arc<Budget>) -> Allowance {
+        Allowance::of(budget, &Outbox::new())
+    }
+
+    #[tokio::test]
+    async fn small_frames_cost_nothing_of_what_all_share() {
+        let budget = Budget::new(&Limits::default().memory(10_000));
+        let (one, mut hold) = (allowance(&budget), Hold::default());
+        one.grow(&mut hold, FREE).await;
+        assert_eq!(budget.left(), 10_000);
+        one.grow(&mut hold, 1).await;
+        assert_eq!(budget.left(), 9_999);
+        drop(hold);
+        assert_eq!(budget.left(), 10_000);
+    }
+
+    #[tokio::test]
+    async fn two_that_have_half_of_what_they_need_do_not_wait_for_each_other() {
+        let budget = Budget::new(&Limits::default().memory(20_000));
+        let (one, other) = (allowance(&budget), allowance(&budget));
+        let (mut first, mut second) = (Hold::default(), Hold::default());
+        one.grow(&mut first, 10_000).await;
+        other.grow(&mut second, 10_000).await;
+        one.grow(&mut first, 10_000).await;
+        one.grow(&mut first, 1_000_000).await;
+        let mut waiting = Box::pin(other.grow(&mut second, 10_000));
+        assert!(futures_util::poll!(&mut waiting).is_pending());
+        drop(first);
+        waiting.await;
+    }
+
+    #[tokio::test]
+    async fn more_than_there_is_at_all_is_lent_when_everything_is_free() {
+        let budget = Budget::new(&Limits::default().memory(100));
+        let mut hold = Hold::default();
+        allowance(&budget).grow(&mut hold, 1_000_000).await;
+        assert_eq!(budget.left(), 0);
+    }
+}

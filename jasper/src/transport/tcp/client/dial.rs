@@ -1,0 +1,47 @@
+//! Opening a connection, up to the point where both sides know each other.
+
+use std::sync::Arc;
+
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::super::address::Authority;
+use super::super::handshake::{ClientError, greet};
+use super::super::limits::Limits;
+use super::super::peer::SharedKey;
+use super::super::reader::FrameReader;
+use super::super::streams::Halves;
+use super::super::vitals::Vitals;
+use super::link::Link;
+
+/// All that is needed to dial one place.
+#[derive(Debug, Clone)]
+pub(in super::super) struct Dialler {
+    pub(in super::super) authority: Authority,
+    pub(in super::super) limits: Limits,
+    pub(in super::super) identity: Option<SharedKey>,
+    pub(in super::super) tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+}
+
+impl Dialler {
+    pub(super) async fn dial(&self) -> Result<Link, ClientError> {
+        let limit = self.limits.handshake;
+        let late = || ClientError::Gone(format!("it did not shake hands within {limit:?}"));
+        timeout(limit, self.open()).await.map_err(|_late| late())?
+    }
+
+    async fn open(&self) -> Result<Link, ClientError> {
+        let Authority { host, port } = &self.authority;
+        let stream = TcpStream::connect((host.as_str(), *port)).await?;
+        let tls = self.tls.as_ref().map(|(config, name)| (config, name.clone()));
+        let halves = Halves::connected(stream, tls).await?;
+        let vitals = Arc::new(Vitals::new());
+        let mut reader = FrameReader::new(halves.reading, Arc::clone(&vitals));
+        let mut writer = halves.writing;
+        let (identity, binding) = (self.identity.as_ref(), halves.binding.as_ref());
+        let agreed = greet(&mut reader, &mut writer, identity, binding, &self.limits).await?;
+        Ok(Link::start(reader, writer, vitals, agreed, self.limits))
+    }
+}

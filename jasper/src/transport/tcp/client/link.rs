@@ -1,0 +1,292 @@
+//! One connection to another process, used by many senders at once.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{Notify, Semaphore};
+use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::super::budget::{Allowance, Hold};
+use super::super::counting::Counted;
+use super::super::frame::{self, BATCH_HEAD, ENVELOPE_HEAD, Encoded, Frame, LENGTH, REQUEST_HEAD};
+use super::super::handshake::Agreed;
+use super::super::limits::Limits;
+use super::super::outbox::{Outbox, Outgoing};
+use super::super::reader::{FrameReader, Patience, ReadError};
+use super::super::vitals::Vitals;
+use super::pending::{Expected, Loss, Outcome, Pending, Reply};
+use crate::transport::{Answer, Guarantee, Receipt};
+
+const STOPPING: &str = "the other side is stopping";
+const SOMETHING_ELSE: &str = "the other side answered something else";
+
+/// The connection. Dropped, it ends.
+#[derive(Debug)]
+pub(super) struct Link {
+    inner: Arc<Inner>,
+    _end: DropGuard,
+}
+
+#[derive(Debug)]
+struct Inner {
+    agreed: Agreed,
+    limits: Limits,
+    pending: Pending,
+    outbox: Arc<Outbox>,
+    vitals: Arc<Vitals>,
+    batches: Arc<Semaphore>,
+    requests: Arc<Semaphore>,
+    bytes: Arc<Semaphore>,
+    suspected: Notify,
+    end: CancellationToken,
+}
+
+impl Link {
+    /// Takes over a connection on which both sides know each other.
+    pub(super) fn start<R, W>(
+        reader: FrameReader<R>,
+        writer: W,
+        vitals: Arc<Vitals>,
+        agreed: Agreed,
+        limits: Limits,
+    ) -> Self
+    where
+        R: AsyncRead + Send + Unpin + 'static,
+        W: AsyncWrite + Send + Unpin + 'static,
+    {
+        let end = CancellationToken::new();
+        let inner = Arc::new(Inner {
+            agreed,
+            limits,
+            pending: Pending::default(),
+            outbox: Outbox::new(),
+            vitals,
+            batches: Arc::new(Semaphore::new(agreed.batches)),
+            requests: Arc::new(Semaphore::new(agreed.requests)),
+            bytes: Arc::new(Semaphore::new(agreed.window)),
+            suspected: Notify::new(),
+            end: end.clone(),
+        });
+        let running = Arc::clone(&inner);
+        tokio::spawn(async move { running.run(reader, writer).await });
+        Self { inner, _end: end.drop_guard() }
+    }
+
+    /// Whether something new may be sent over it.
+    pub(super) fn is_usable(&self) -> bool {
+        self.inner.pending.closed().is_none()
+    }
+
+    /// The largest frame that both sides take, as its length counts.
+    pub(super) fn frame_limit(&self) -> usize {
+        self.inner.agreed.frame
+    }
+
+    /// Sends one frame of envelopes. It must not be larger than the limit.
+    pub(super) async fn batch(
+        &self,
+        guarantee: Guarantee,
+        envelopes: &[(Bytes, Bytes)],
+        deadline: Instant,
+    ) -> Result<Vec<Receipt>, Loss> {
+        let (expected, slots) = (Expected::Receipts(envelopes.len()), &self.inner.batches);
+        let encode = |number| frame::batch(number, guarantee, envelopes.iter());
+        let length = BATCH_HEAD + envelopes.iter().map(in_batch).sum::<usize>();
+        match self.exchange(slots, expected, length, deadline, encode).await {
+            Ok(Reply::Receipts(receipts)) => Ok(receipts),
+            Ok(Reply::Answer(_)) => Err(Loss::Lost(SOMETHING_ELSE.to_owned())),
+            Err(loss) => {
+                if loss == Loss::Late {
+                    self.inner.suspected.notify_one();
+                }
+                Err(loss)
+            }
+        }
+    }
+
+    /// Sends one request. It must not be larger than the limit.
+    pub(super) async fn request(
+        &self,
+        envelope: &(Bytes, Bytes),
+        deadline: Instant,
+    ) -> Result<Answer, Loss> {
+        let encode = |number| {
+            let left = deadline.saturating_duration_since(Instant::now()).as_millis();
+            frame::request(number, u32::try_from(left).unwrap_or(u32::MAX), envelope.clone())
+        };
+        let (expected, slots) = (Expected::Answer, &self.inner.requests);
+        let length = in_request(envelope);
+        match self.exchange(slots, expected, length, deadline, encode).await? {
+            Reply::Answer(answer) => Ok(answer),
+            Reply::Receipts(_) => Err(Loss::Lost(SOMETHING_ELSE.to_owned())),
+        }
+    }
+
+    /// Waits for room in the other side's window, sends, and waits for what answers it.
+    async fn exchange(
+        &self,
+        slots: &Arc<Semaphore>,
+        expected: Expected,
+        length: usize,
+        deadline: Instant,
+        encode: impl FnOnce(u64) -> Encoded,
+    ) -> Outcome {
+        let inner = &self.inner;
+        let no_room = |_late| Loss::NotSent("it left no room in its window in time".to_owned());
+        let closed = |_closed| Loss::NotSent(inner.pending.closed().unwrap_or_default());
+        let slot = Arc::clone(slots).acquire_owned();
+        let slot = timeout_at(deadline, slot).await.map_err(no_room)?.map_err(closed)?;
+        let size = u32::try_from(LENGTH + length).unwrap_or(u32::MAX);
+        let room = Arc::clone(&inner.bytes).acquire_many_owned(size);
+        let room = timeout_at(deadline, room).await.map_err(no_room)?.map_err(closed)?;
+        let (number, reply) = inner.pending.add(expected, [slot, room])?;
+        let interest = Interest { pending: &inner.pending, number };
+        let weak = Arc::downgrade(inner);
+        let is_wanted = move || weak.upgrade().is_some_and(|inner| inner.pending.hand(number));
+        inner.outbox.push(Outgoing::new(encode(number), Box::new(is_wanted), Hold::default()));
+        match timeout_at(deadline, reply).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_dropped)) => Err(Loss::Lost("the connection has ended".to_owned())),
+            Err(_late) if interest.give_up() => Err(Loss::Late),
+            Err(_late) => Err(Loss::NotSent("it could not be written in time".to_owned())),
+        }
+    }
+}
+
+/// What an envelope takes in a batch.
+pub(super) fn in_batch((head, payload): &(Bytes, Bytes)) -> usize {
+    ENVELOPE_HEAD + head.len() + payload.len()
+}
+
+/// What a request with this envelope takes, as its length counts.
+pub(super) fn in_request((head, payload): &(Bytes, Bytes)) -> usize {
+    REQUEST_HEAD + head.len() + payload.len()
+}
+
+/// Ends with the call that waits, however that ends.
+#[derive(Debug)]
+struct Interest<'a> {
+    pending: &'a Pending,
+    number: u64,
+}
+
+impl Interest<'_> {
+    /// Whether what it is about may have arrived.
+    fn give_up(&self) -> bool {
+        self.pending.abandon(self.number)
+    }
+}
+
+impl Drop for Interest<'_> {
+    fn drop(&mut self) {
+        self.give_up();
+    }
+}
+
+impl Inner {
+    async fn run<R, W>(&self, reader: FrameReader<R>, writer: W)
+    where
+        R: AsyncRead + Unpin,
+        W: AsyncWrite + Unpin,
+    {
+        let _counted = Counted::new("dialled");
+        let why = tokio::select! {
+            why = self.read(reader) => why,
+            written = self.outbox.write_to(writer, &self.vitals, self.limits.frame_time) => {
+                written.err().map_or_else(|| "it is closed".to_owned(), |error| error.to_string())
+            }
+            why = self.watch() => why,
+            () = self.end.cancelled() => "this side has closed it".to_owned(),
+        };
+        tracing::debug!(why, "a connection that this side had dialled has ended");
+        self.pending.end(&why);
+        self.outbox.abandon();
+        self.refuse_more();
+    }
+
+    /// Reads answers until the connection ends, and says why it does.
+    async fn read<R: AsyncRead + Unpin>(&self, mut reader: FrameReader<R>) -> String {
+        let Limits { frame: limit, idle, frame_time: frame, .. } = self.limits;
+        let (patience, allowance) = (Patience { limit, idle, frame }, Allowance::unbounded());
+        loop {
+            let frame = match reader.next(patience, &allowance).await {
+                Ok(Some(raw)) => Frame::decode(raw.kind, raw.body).map_err(ReadError::from),
+                Ok(None) => return "the other side has ended it".to_owned(),
+                Err(error) => Err(error),
+            };
+            let taken = match frame {
+                Ok(frame) => self.take(frame),
+                Err(error) => Err(error.to_string()),
+            };
+            if let Err(why) = taken {
+                return why;
+            }
+        }
+    }
+
+    fn take(&self, frame: Frame) -> Result<(), String> {
+        let answered = match frame {
+            Frame::Receipts { number, receipts } => {
+                self.pending.answer(number, Reply::Receipts(receipts))
+            }
+            Frame::Answer { number, answer } => self.pending.answer(number, Reply::Answer(answer)),
+            Frame::Bye => {
+                self.pending.leave(STOPPING);
+                self.refuse_more();
+                Ok(())
+            }
+            Frame::Ping => {
+                self.outbox.pong();
+                Ok(())
+            }
+            Frame::Pong => Ok(()),
+            Frame::Rejected(rejected) => {
+                return Err(format!("it says ({}) {}", rejected.code, rejected.why));
+            }
+            _ => return Err("the other side sent a frame out of place".to_owned()),
+        };
+        answered.map_err(|_mismatch| SOMETHING_ELSE.to_owned())?;
+        if self.pending.closed().is_some() && self.pending.is_empty() {
+            return Err(STOPPING.to_owned());
+        }
+        Ok(())
+    }
+
+    /// Shows the other side that this one is there, and gives up an other side that does not show
+    /// it when it is suspected. Says why then.
+    async fn watch(&self) -> String {
+        let Limits { ping, handshake: grace, .. } = self.limits;
+        let (mut pinged, mut suspected) = (Instant::now(), None);
+        loop {
+            let quiet = self.vitals.heard().min(self.vitals.spoke()).max(pinged) + ping;
+            let due = suspected.map_or(quiet, |since: Instant| quiet.min(since + grace));
+            tokio::select! {
+                () = sleep_until(due) => {}
+                () = self.suspected.notified() => {
+                    suspected.get_or_insert_with(Instant::now);
+                    self.outbox.push(Frame::Ping);
+                    continue;
+                }
+            }
+            if suspected.is_some_and(|since| self.vitals.heard() > since) {
+                suspected = None;
+            }
+            let now = Instant::now();
+            if suspected.is_some_and(|since| since + grace <= now) {
+                return format!("it gave no sign of life within {grace:?}");
+            }
+            if self.vitals.heard().min(self.vitals.spoke()).max(pinged) + ping <= now {
+                pinged = now;
+                self.outbox.push(Frame::Ping);
+            }
+        }
+    }
+
+    fn refuse_more(&self) {
+        for semaphore in [&self.batches, &self.requests, &self.bytes] {
+            semaphore.close();
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! What was sent over a connection and is not answered yet.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+use crate::transport::{Answer, Receipt};
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Loss {
+    /// Nothing of it was given to the socket.
+    NotSent(String),
+    /// It may have arrived.
+    Lost(String),
+    /// As `Lost`, and nothing is known to be wrong but the time.
+    Late,
+}
+
+/// What answers it.
+#[derive(Debug)]
+pub(super) enum Reply {
+    Receipts(Vec<Receipt>),
+    Answer(Answer),
+}
+
+/// What an entry can be answered with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Expected {
+    Receipts(usize),
+    Answer,
+}
+
+/// The answer does not fit what was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Mismatch;
+
+pub(super) type Outcome = Result<Reply, Loss>;
+
+#[derive(Debug)]
+struct Entry {
+    expected: Expected,
+    waiter: oneshot::Sender<Outcome>,
+    is_handed: bool,
+    /// Room in the other side's window: free when the other side has answered, not when the caller
+    /// has lost interest.
+    _room: [OwnedSemaphorePermit; 2],
+}
+
+/// The entries of one connection.
+#[derive(Debug, Default)]
+pub(super) struct Pending(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    last: u64,
+    entries: HashMap<u64, Entry>,
+    /// Why nothing more is taken.
+    closed: Option<String>,
+}
+
+impl Pending {
+    /// A new entry with its number.
+    ///
+    /// # Errors
+    /// The connection takes nothing more.
+    pub(super) fn add(
+        &self,
+        expected: Expected,
+        room: [OwnedSemaphorePermit; 2],
+    ) -> Result<(u64, oneshot::Receiver<Outcome>), Loss> {
+        self.with(|state| {
+            if let Some(why) = &state.closed {
+                return Err(Loss::NotSent(why.clone()));
+            }
+            let (waiter, answer) = oneshot::channel();
+            state.last += 1;
+            let entry = Entry { expected, waiter, is_handed: false, _room: room };
+            state.entries.insert(state.last, entry);
+            Ok((state.last, answer))
+        })
+    }
+
+    /// Notes that the entry's bytes are being given to the socket. False where nobody wants that
+    /// any more.
+    pub(super) fn hand(&self, number: u64) -> bool {
+        self.with(|state| match state.entries.get_mut(&number) {
+            Some(entry) => {
+                entry.is_handed = true;
+                true
+            }
+            None => false,
+        })
+    }
+
+    /// Gives the answer to who waits for it. Nobody may wait any more.
+    ///
+    /// # Errors
+    /// The answer is not one of what was asked.
+    pub(super) fn answer(&self, number: u64, reply: Reply) -> Result<(), Mismatch> {
+        let entry = self.with(|state| state.entries.remove(&number)).ok_or(Mismatch)?;
+        let fits = match (&reply, entry.expected) {
+            (Reply::Receipts(receipts), Expected::Receipts(count)) => receipts.len() == count,
+            (Reply::Answer(_), Expected::Answer) => true,
+            _ => false,
+        };
+        if !fits || !entry.is_handed {
+            let why = "the other side answered something else".to_owned();
+            let _gone = entry.waiter.send(Err(Loss::Lost(why)));
+            return Err(Mismatch);
+        }
+        let _gone = entry.waiter.send(Ok(reply));
+        Ok(())
+    }
+
+    /// The caller has lost interest: what was not handed over need not be. Says whether it was.
+    pub(super) fn abandon(&self, number: u64) -> bool {
+        self.with(|state| match state.entries.get(&number) {
+            Some(entry) if entry.is_handed => true,
+            Some(_) => {
+                state.entries.remove(&number);
+                false
+            }
+            None => true,
+        })
+    }
+
+    /// Takes nothing more. What was not handed over is given back; the rest is still answered.
+    pub(super) fn leave(&self, why: &str) {
+        self.close(why, |entry| !entry.is_handed);
+    }
+
+    /// Takes nothing more, and nothing will be answered.
+    pub(super) fn end(&self, why: &str) {
+        self.close(why, |_entry| true);
+    }
+
+    fn close(&self, why: &str, is_over: impl Fn(&Entry) -> bool) {
+        let over: Vec<Entry> = self.with(|state| {
+            state.closed.get_or_insert_with(|| why.to_owned());
+            state.entries.extract_if(|_number, entry| is_over(entry)).map(|(_, e)| e).collect()
+        });
+        for entry in over {
+            let why = why.to_owned();
+            let loss = if entry.is_handed { Loss::Lost(why) } else { Loss::NotSent(why) };
+            let _gone = entry.waiter.send(Err(loss));
+        }
+    }
+
+    /// Why nothing more is taken, if so.
+    pub(super) fn closed(&self) -> Option<String> {
+        self.with(|state| state.closed.clone())
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.with(|state| state.entries.is_empty())
+    }
+
+    fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    fn room(of: &Arc<Semaphore>) -> [OwnedSemaphorePermit; 2] {
+        [(); 2].map(|()| Arc::clone(of).try_acquire_owned().unwrap())
+    }
+
+    #[test]
+    fn what_was_handed_over_is_lost_and_what_was_not_is_not_sent() {
+        let (pending, room_of) = (Pending::default(), Arc::new(Semaphore::new(10)));
+        let (handed, mut lost) = pending.add(Expected::Receipts(1), room(&room_of)).unwrap();
+        let (_kept, mut not_sent) = pending.add(Expected::Answer, room(&room_of)).unwrap();
+        assert!(pending.hand(handed));
+        pending.end("cut");
+        assert_eq!(lost.try_recv().unwrap().unwrap_err(), Loss::Lost("cut".to_owned()));
+        assert_eq!(not_sent.try_recv().unwrap().unwrap_err(), Loss::NotSent("cut".to_owned()));
+        let refused = pending.add(Expected::Answer, room(&room_of)).unwrap_err();
+        assert_eq!(refused, Loss::NotSent("cut".to_owned()));
+        assert_eq!(room_of.available_permits(), 10);
+    }
+
+    #[test]
+    fn a_caller_that_leaves_takes_back_what_was_not_handed_over() {
+        let (pending, room_of) = (Pending::default(), Arc::new(Semaphore::new(10)));
+        let (number, _answer) = pending.add(Expected::Answer, room(&room_of)).unwrap();
+        assert!(!pending.abandon(number));
+        assert!(!pending.hand(number), "it is not written");
+        assert!(pending.is_empty());
+        assert_eq!(room_of.available_permits(), 10);
+    }
+
+    #[test]
+    fn the_room_of_what_was_handed_over_is_free_when_it_is_answered() {
+        let (pending, room_of) = (Pending::default(), Arc::new(Semaphore::new(10)));
+        let (number, answer) = pending.add(Expected::Receipts(0), room(&room_of)).unwrap();
+        assert!(pending.hand(number));
+        drop(answer);
+        assert!(pending.abandon(number));
+        assert_eq!(room_of.available_permits(), 8);
+        pending.answer(number, Reply::Receipts(Vec::new())).unwrap();
+        assert_eq!(room_of.available_permits(), 10);
+        assert!(pending.is_empty());
+    }
+
+    #[test]
+    fn an_answer_to_nothing_or_to_something_else_is_a_mismatch() {
+        let (pending, room_of) = (Pending::default(), Arc::new(Semaphore::new(10)));
+        let receipts = |count| Reply::Receipts(vec![Receipt::Accepted; count]);
+        assert_eq!(pending.answer(1, receipts(1)), Err(Mismatch));
+        for expected in [Expected::Receipts(2), Expected::Answer] {
+            let (number, mut answer) = pending.add(expected, room(&room_of)).unwrap();
+            assert!(pending.hand(number));
+            assert_eq!(pending.answer(number, receipts(1)), Err(Mismatch));
+            assert!(matches!(answer.try_recv().unwrap(), Err(Loss::Lost(_))));
+        }
+    }
+
+    #[test]
+    fn a_side_that_leaves_still_answers() {
+        let (pending, room_of) = (Pending::default(), Arc::new(Semaphore::new(10)));
+        let (number, mut answer) = pending.add(Expected::Receipts(1), room(&room_of)).unwrap();
+        assert!(pending.hand(number));
+        pending.leave("it stops");
+        assert!(pending.add(Expected::Answer, room(&room_of)).is_err());
+        pending.answer(number, Reply::Receipts(vec![Receipt::Accepted])).unwrap();
+        assert!(answer.try_recv().unwrap().is_ok());
+    }
+}

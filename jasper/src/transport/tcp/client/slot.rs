@@ -1,0 +1,85 @@
+//! The one connection to a place: dialled when it is first used, by one caller for all.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared};
+
+use super::super::handshake::ClientError;
+use super::dial::Dialler;
+use super::link::Link;
+
+type Dialled = Result<Arc<Link>, ClientError>;
+
+/// A place, and the connection to it if there is one.
+#[derive(Debug)]
+pub(in super::super) struct Slot {
+    dialler: Dialler,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+enum State {
+    #[default]
+    Closed,
+    Dialling(Shared<BoxFuture<'static, Dialled>>),
+    Open(Arc<Link>),
+}
+
+impl Slot {
+    pub(in super::super) fn new(dialler: Dialler) -> Arc<Self> {
+        Arc::new(Self { dialler, state: Mutex::default() })
+    }
+
+    /// The connection; dials where there is none, and waits where somebody dials.
+    ///
+    /// # Cancel safety
+    /// Dropped, it leaves the dialling to the others.
+    pub(super) async fn link(self: &Arc<Self>) -> Dialled {
+        let dialling = {
+            let mut state = self.lock();
+            match &*state {
+                State::Open(link) if link.is_usable() => return Ok(Arc::clone(link)),
+                State::Dialling(dialling) => dialling.clone(),
+                _ => {
+                    let dialling = self.start();
+                    *state = State::Dialling(dialling.clone());
+                    dialling
+                }
+            }
+        };
+        dialling.await
+    }
+
+    /// Dials in a task of its own, which lasts when the caller does not.
+    fn start(self: &Arc<Self>) -> Shared<BoxFuture<'static, Dialled>> {
+        let slot = Arc::clone(self);
+        let task = tokio::spawn(async move {
+            let dialled = slot.dialler.dial().await.map(Arc::new);
+            *slot.lock() = match &dialled {
+                Ok(link) => State::Open(Arc::clone(link)),
+                Err(_error) => State::Closed,
+            };
+            dialled
+        });
+        let dialled = task.map(|joined| {
+            let ended = |_error| Err(ClientError::Gone("dialling was given up".to_owned()));
+            joined.unwrap_or_else(ended)
+        });
+        dialled.boxed().shared()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Closed => "Closed",
+            Self::Dialling(_) => "Dialling",
+            Self::Open(_) => "Open",
+        })
+    }
+}

@@ -1,0 +1,186 @@
+//! Reading frames, from bytes that nobody vouches for.
+
+use std::borrow::Cow;
+
+use bytes::{Buf, Bytes};
+
+use super::encode::failure_code;
+use super::hello::MAGIC;
+use super::{
+    ENVELOPE_HEAD, Frame, FrameError, Hello, LONGEST_REASON, MOST_ENVELOPES, RejectCode, Rejected,
+    Welcome, kind,
+};
+use crate::transport::{Answer, FailureKind, Guarantee, Receipt, RemoteFailure, RemoteReply};
+
+impl Frame {
+    /// Reads what follows the kind. Envelopes and payloads are slices of it, not copies.
+    pub(crate) fn decode(kind: u8, body: Bytes) -> Result<Self, FrameError> {
+        let mut rest = Rest(body);
+        let frame = match kind {
+            // A later version may add to these two; what it adds is part of the proofs.
+            kind::HELLO => return hello(&mut rest).map(Self::Hello),
+            kind::WELCOME => return welcome(&mut rest).map(Self::Welcome),
+            kind::PROOF => Self::Proof(rest.proof()?),
+            kind::READY => Self::Ready(rest.proof()?),
+            kind::REJECTED => Self::Rejected(Rejected {
+                code: RejectCode::from_byte(rest.u8()?).unwrap_or(RejectCode::Protocol),
+                why: rest.text()?,
+            }),
+            kind::BATCH => batch(&mut rest)?,
+            kind::RECEIPTS => receipts(&mut rest)?,
+            kind::REQUEST => {
+                Self::Request { number: rest.u64()?, timeout_ms: rest.u32()?, envelope: rest.all() }
+            }
+            kind::ANSWER => Self::Answer { number: rest.u64()?, answer: answer(&mut rest)? },
+            kind::PING => Self::Ping,
+            kind::PONG => Self::Pong,
+            kind::BYE => Self::Bye,
+            unknown => return Err(FrameError::UnknownKind(unknown)),
+        };
+        if rest.0.is_empty() { Ok(frame) } else { Err(FrameError::Trailing) }
+    }
+
+    /// How many envelopes a batch claims, so that room for them can be asked for beforehand.
+    pub(in super::super) fn claimed_envelopes(kind: u8, body: &Bytes) -> usize {
+        if kind != kind::BATCH {
+            return 0;
+        }
+        let count = body.get(9..13).and_then(|bytes| bytes.try_into().ok());
+        let count = count.map_or(0, u32::from_be_bytes);
+        usize::try_from(count).unwrap_or(usize::MAX).min(MOST_ENVELOPES)
+    }
+}
+
+fn hello(rest: &mut Rest) -> Result<Hello, FrameError> {
+    if rest.array::<8>().ok() != Some(MAGIC) {
+        return Err(FrameError::NotJasper);
+    }
+    Ok(Hello {
+        lowest: rest.u8()?,
+        highest: rest.u8()?,
+        nonce: rest.array()?,
+        frame: rest.u32()?,
+        key_id: rest.text()?,
+    })
+}
+
+fn welcome(rest: &mut Rest) -> Result<Welcome, FrameError> {
+    Ok(Welcome {
+        version: rest.u8()?,
+        nonce: rest.array()?,
+        frame: rest.u32()?,
+        window: rest.u32()?,
+        batches: rest.u32()?,
+        requests: rest.u32()?,
+    })
+}
+
+fn batch(rest: &mut Rest) -> Result<Frame, FrameError> {
+    let number = rest.u64()?;
+    let guarantee = match rest.u8()? {
+        0 => Guarantee::Stored,
+        1 => Guarantee::InMemory,
+        _ => return Err(FrameError::Invalid("guarantee")),
+    };
+    let count = rest.count(ENVELOPE_HEAD)?;
+    let mut envelopes = Vec::with_capacity(count);
+    for _ in 0..count {
+        let length = usize::try_from(rest.u32()?).unwrap_or(usize::MAX);
+        envelopes.push(rest.take(length)?);
+    }
+    Ok(Frame::Batch { number, guarantee, envelopes })
+}
+
+fn receipts(rest: &mut Rest) -> Result<Frame, FrameError> {
+    let number = rest.u64()?;
+    let count = rest.count(1)?;
+    let mut receipts = Vec::with_capacity(count);
+    for _ in 0..count {
+        receipts.push(match rest.u8()? {
+            0 => Receipt::Accepted,
+            1 => Receipt::Deferred { why: Cow::Owned(rest.reason()?) },
+            2 => Receipt::Refused { why: Cow::Owned(rest.reason()?) },
+            _ => return Err(FrameError::Invalid("receipt")),
+        });
+    }
+    Ok(Frame::Receipts { number, receipts })
+}
+
+fn answer(rest: &mut Rest) -> Result<Answer, FrameError> {
+    match rest.u8()? {
+        0 => {
+            let content_type = Cow::Owned(rest.text()?);
+            Ok(Ok(RemoteReply { content_type, payload: rest.all() }))
+        }
+        code => {
+            let kind = FailureKind::ALL.into_iter().find(|kind| failure_code(*kind) == code);
+            let kind = kind.ok_or(FrameError::Invalid("kind of failure"))?;
+            Ok(Err(RemoteFailure { kind, message: rest.text()? }))
+        }
+    }
+}
+
+/// What is left of a frame.
+struct Rest(Bytes);
+
+impl Rest {
+    fn take(&mut self, length: usize) -> Result<Bytes, FrameError> {
+        if self.0.len() < length {
+            return Err(FrameError::CutOff);
+        }
+        Ok(self.0.split_to(length))
+    }
+
+    fn all(&mut self) -> Bytes {
+        std::mem::take(&mut self.0)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], FrameError> {
+        let mut array = [0; N];
+        self.take(N)?.copy_to_slice(&mut array);
+        Ok(array)
+    }
+
+    fn u8(&mut self) -> Result<u8, FrameError> {
+        self.array::<1>().map(|[byte]| byte)
+    }
+
+    fn u32(&mut self) -> Result<u32, FrameError> {
+        self.array().map(u32::from_be_bytes)
+    }
+
+    fn u64(&mut self) -> Result<u64, FrameError> {
+        self.array().map(u64::from_be_bytes)
+    }
+
+    /// A number of parts, each of which has at least `smallest` bytes: as many must be there.
+    fn count(&mut self, smallest: usize) -> Result<usize, FrameError> {
+        let count = usize::try_from(self.u32()?).unwrap_or(usize::MAX);
+        if count > MOST_ENVELOPES {
+            return Err(FrameError::Invalid("number of envelopes"));
+        }
+        if count.checked_mul(smallest).is_none_or(|bytes| bytes > self.0.len()) {
+            return Err(FrameError::CutOff);
+        }
+        Ok(count)
+    }
+
+    fn text(&mut self) -> Result<String, FrameError> {
+        let length = u16::from_be_bytes(self.array()?);
+        let bytes = self.take(usize::from(length))?;
+        let text = std::str::from_utf8(&bytes).map_err(|_error| FrameError::Invalid("text"))?;
+        Ok(text.to_owned())
+    }
+
+    fn reason(&mut self) -> Result<String, FrameError> {
+        let text = self.text()?;
+        if text.len() > LONGEST_REASON {
+            return Err(FrameError::Invalid("reason"));
+        }
+        Ok(text)
+    }
+
+    fn proof(&mut self) -> Result<Option<super::Proof>, FrameError> {
+        if self.0.is_empty() { Ok(None) } else { self.array().map(Some) }
+    }
+}

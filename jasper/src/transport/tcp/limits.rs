@@ -1,0 +1,164 @@
+//! What one peer and all peers together may use up.
+
+use std::time::Duration;
+
+use super::frame::LENGTH;
+
+/// No frame is larger, whatever the configuration says: 256 MiB.
+const CEILING: usize = 256 << 20;
+/// Room for the receipts of the most envelopes that a frame can hold, each without its reason.
+const FLOOR: usize = 16 << 10;
+
+/// What one peer and all peers together may use up, and how long they may take.
+///
+/// ```
+/// use jasper::transport::tcp::Limits;
+///
+/// let limits = Limits::default().frame(16 << 20).memory(256 << 20);
+/// assert_eq!(limits.frame, 16 << 20);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// The largest frame, in bytes, that this side takes: 4 MiB. It bounds the largest message.
+    pub frame: usize,
+    /// The largest frame, in bytes, before a peer has proved who it is: 4 KiB.
+    pub first_frame: usize,
+    /// Connections that a process takes at all its listeners together: 1,024.
+    pub connections: usize,
+    /// Connections that are not yet taken, at all listeners together: 16,384.
+    pub handshakes: usize,
+    /// Bytes of received messages in memory, for all connections together: 64 MiB. Where they are
+    /// used up, connections wait to be read; one frame at a time may go beyond, so that they never
+    /// wait for each other.
+    pub memory: usize,
+    /// How long connecting, TLS and the proof of who is who may take together: 5 s.
+    pub handshake: Duration,
+    /// How long a frame may take from its first byte to its last, in either direction: 30 s.
+    pub frame_time: Duration,
+    /// A peer that is silent for longer is taken for dead: 60 s.
+    pub idle: Duration,
+    /// After this silence the side that dialled asks whether the other is there: 20 s.
+    pub ping: Duration,
+    /// How long a sender waits for receipts: 30 s.
+    pub receipt: Duration,
+    /// Bytes that a peer may send before it has an answer to any: 8 MiB, and no less than a frame.
+    pub window: usize,
+    /// Batches that a peer may send before it has the receipts of any: 64.
+    pub batches: usize,
+    /// Requests that a peer may send before it has the answer to any: 256.
+    pub requests: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            frame: 4 << 20,
+            first_frame: 4 << 10,
+            connections: 1_024,
+            handshakes: 16_384,
+            memory: 64 << 20,
+            handshake: Duration::from_secs(5),
+            frame_time: Duration::from_secs(30),
+            idle: Duration::from_secs(60),
+            ping: Duration::from_secs(20),
+            receipt: Duration::from_secs(30),
+            window: 8 << 20,
+            batches: 64,
+            requests: 256,
+        }
+    }
+}
+
+impl Limits {
+    /// The largest frame in bytes, from 16 KiB to 256 MiB; what is outside becomes the nearest.
+    #[must_use]
+    pub fn frame(mut self, bytes: usize) -> Self {
+        self.frame = bytes.clamp(FLOOR, CEILING);
+        self
+    }
+
+    /// The largest frame in bytes before a peer has proved who it is, from 1 KiB to 64 KiB.
+    #[must_use]
+    pub fn first_frame(mut self, bytes: usize) -> Self {
+        self.first_frame = bytes.clamp(1 << 10, 64 << 10);
+        self
+    }
+
+    /// Connections that are taken; at least one.
+    #[must_use]
+    pub fn connections(mut self, count: usize) -> Self {
+        self.connections = count.max(1);
+        self
+    }
+
+    /// Connections that are not yet taken; at least one.
+    #[must_use]
+    pub fn handshakes(mut self, count: usize) -> Self {
+        self.handshakes = count.max(1);
+        self
+    }
+
+    /// Bytes of received messages in memory.
+    #[must_use]
+    pub fn memory(mut self, bytes: usize) -> Self {
+        self.memory = bytes;
+        self
+    }
+
+    /// How long it may take until two sides know each other.
+    #[must_use]
+    pub fn handshake(mut self, limit: Duration) -> Self {
+        self.handshake = limit;
+        self
+    }
+
+    /// How long a frame may take.
+    #[must_use]
+    pub fn frame_time(mut self, limit: Duration) -> Self {
+        self.frame_time = limit;
+        self
+    }
+
+    /// After how much silence a peer is taken for dead, and after how much it is asked. The latter
+    /// is at most half of the former.
+    #[must_use]
+    pub fn idle(mut self, dead: Duration, ping: Duration) -> Self {
+        self.idle = dead;
+        self.ping = ping.min(dead / 2);
+        self
+    }
+
+    /// How long a sender waits for receipts.
+    #[must_use]
+    pub fn receipt(mut self, limit: Duration) -> Self {
+        self.receipt = limit;
+        self
+    }
+
+    /// Bytes that a peer may send before it has an answer to any.
+    #[must_use]
+    pub fn window(mut self, bytes: usize) -> Self {
+        self.window = bytes.min(CEILING * 4);
+        self
+    }
+
+    /// Batches that a peer may send before it has the receipts of any; at least one.
+    #[must_use]
+    pub fn batches(mut self, count: usize) -> Self {
+        self.batches = count.clamp(1, 1 << 16);
+        self
+    }
+
+    /// Requests that a peer may send before it has the answer to any; at least one.
+    #[must_use]
+    pub fn requests(mut self, count: usize) -> Self {
+        self.requests = count.clamp(1, 1 << 16);
+        self
+    }
+
+    /// The window that peers are told of: it has room for the largest frame with its length.
+    pub(super) fn open_window(&self) -> usize {
+        self.window.max(self.frame + LENGTH)
+    }
+}

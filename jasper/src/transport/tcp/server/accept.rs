@@ -1,0 +1,227 @@
+//! The door: who comes, who may come in, and when it closes.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use rustls::ServerConfig;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
+
+use super::super::budget::Budget;
+use super::super::counting::rejected;
+use super::super::handshake::{Refusal, Welcoming, welcome};
+use super::super::limits::Limits;
+use super::super::peer::Peers;
+use super::super::reader::FrameReader;
+use super::super::streams::{Halves, tls_error};
+use super::super::vitals::Vitals;
+use super::session::Session;
+use crate::envelope::Address;
+use crate::transport::{Listener, Receiver};
+
+/// The pauses after which accepting is tried again when the system has no more sockets.
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// What all listeners of a process share.
+#[derive(Debug)]
+pub(in super::super) struct House {
+    limits: Limits,
+    peers: Peers,
+    budget: Arc<Budget>,
+    connections: Arc<Semaphore>,
+    handshakes: Arc<Semaphore>,
+}
+
+impl House {
+    pub(in super::super) fn new(limits: Limits, peers: Peers) -> Arc<Self> {
+        Arc::new(Self {
+            limits,
+            peers,
+            budget: Budget::new(&limits),
+            connections: Arc::new(Semaphore::new(limits.connections)),
+            handshakes: Arc::new(Semaphore::new(limits.handshakes)),
+        })
+    }
+}
+
+/// The port's listener.
+#[derive(Debug)]
+pub(in super::super) struct Listening {
+    address: Address,
+    stop: CancellationToken,
+    /// The door and each connection.
+    tasks: TaskTracker,
+    /// Ends what was never stopped.
+    _kill: DropGuard,
+}
+
+impl Listener for Listening {
+    fn address(&self) -> Address {
+        self.address.clone()
+    }
+
+    fn stop(&self) -> BoxFuture<'_, ()> {
+        self.stop.cancel();
+        Box::pin(self.tasks.wait())
+    }
+}
+
+/// Serves who comes to this socket.
+pub(in super::super) fn listen(
+    socket: TcpListener,
+    address: Address,
+    house: Arc<House>,
+    tls: Option<Arc<ServerConfig>>,
+    receiver: Arc<dyn Receiver>,
+) -> Listening {
+    let kill = CancellationToken::new();
+    let stop = kill.child_token();
+    let tasks = TaskTracker::new();
+    let door =
+        Door { house, tls, receiver, stop: stop.clone(), kill: kill.clone(), tasks: tasks.clone() };
+    tasks.spawn(Arc::new(door).keep(socket));
+    tasks.close();
+    Listening { address, stop, tasks, _kill: kill.drop_guard() }
+}
+
+#[derive(Debug)]
+struct Door {
+    house: Arc<House>,
+    tls: Option<Arc<ServerConfig>>,
+    receiver: Arc<dyn Receiver>,
+    stop: CancellationToken,
+    kill: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Door {
+    async fn keep(self: Arc<Self>, socket: TcpListener) {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return,
+                accepted = socket.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, _from)) => {
+                    pause = FIRST_PAUSE;
+                    self.let_in(stream);
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a connection cannot be accepted");
+                    tokio::select! {
+                        () = self.stop.cancelled() => return,
+                        () = tokio::time::sleep(pause) => {}
+                    }
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+            }
+        }
+    }
+
+    fn let_in(self: &Arc<Self>, stream: TcpStream) {
+        let Ok(permit) = Arc::clone(&self.house.handshakes).try_acquire_owned() else {
+            rejected("limit", 1);
+            return;
+        };
+        let door = Arc::clone(self);
+        self.tasks.spawn(async move {
+            let kill = door.kill.clone();
+            tokio::select! {
+                () = kill.cancelled() => {}
+                () = door.serve(stream, permit) => {}
+            }
+        });
+    }
+
+    async fn serve(&self, stream: TcpStream, permit: OwnedSemaphorePermit) {
+        let house = &self.house;
+        let limits = &house.limits;
+        let opening = timeout(limits.handshake, self.open(stream));
+        let opened = tokio::select! {
+            () = self.stop.cancelled() => return,
+            opened = opening => opened,
+        };
+        drop(permit);
+        let opened = match opened {
+            Ok(Ok(opened)) => opened,
+            Ok(Err(turned)) => return turned.report(),
+            Err(_late) => return Turned::Late.report(),
+        };
+        let Opened { reader, writer, vitals, session, permit } = opened;
+        session.run(reader, writer, &vitals, &self.stop).await;
+        drop(permit);
+    }
+
+    async fn open(&self, stream: TcpStream) -> Result<Opened, Turned> {
+        let house = &self.house;
+        let halves = Halves::accepted(stream, self.tls.as_ref()).await?;
+        let vitals = Arc::new(Vitals::new());
+        let mut reader = FrameReader::new(halves.reading, Arc::clone(&vitals));
+        let mut writer = halves.writing;
+        let welcoming = Welcoming {
+            limits: &house.limits,
+            peers: &house.peers,
+            connections: &house.connections,
+            binding: halves.binding.as_ref(),
+            certificate: halves.certificate.as_ref(),
+        };
+        let accepted = welcome(&mut reader, &mut writer, &welcoming).await?;
+        let session = Session::new(&accepted, &house.limits, &house.budget, &self.receiver);
+        Ok(Opened { reader, writer, vitals, session, permit: accepted.permit })
+    }
+}
+
+/// A connection on which both sides know each other.
+struct Opened {
+    reader: FrameReader<super::super::streams::Reading>,
+    writer: super::super::streams::Writing,
+    vitals: Arc<Vitals>,
+    session: Arc<Session>,
+    permit: OwnedSemaphorePermit,
+}
+
+/// Why a connection did not come that far.
+enum Turned {
+    Refused(Refusal),
+    Tls(String),
+    Late,
+}
+
+impl Turned {
+    fn report(self) {
+        let (reason, why) = match self {
+            Self::Refused(Refusal::Rejected(refused)) => (refused.code.as_str(), refused.why),
+            Self::Refused(Refusal::Gone(why)) => {
+                tracing::debug!(why, "a connection has ended before it was taken");
+                return;
+            }
+            Self::Tls(why) => ("tls", why),
+            Self::Late => ("deadline", "it did not shake hands in time".to_owned()),
+        };
+        tracing::warn!(reason, why, "a connection is not taken");
+        rejected(reason, 1);
+    }
+}
+
+impl From<Refusal> for Turned {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<io::Error> for Turned {
+    fn from(error: io::Error) -> Self {
+        match tls_error(&error) {
+            Some(tls) => Self::Tls(tls.to_string()),
+            None => Self::Refused(Refusal::Gone(error.to_string())),
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! The side that listens: accepts connections, and serves each until it ends or the listener stops.
+
+mod accept;
+mod screen;
+mod session;
+mod window;
+
+pub(super) use self::accept::{House, listen};

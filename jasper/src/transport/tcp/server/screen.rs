@@ -1,0 +1,73 @@
+//! What a peer may not send never reaches the receiver.
+
+use bytes::Bytes;
+
+use super::super::counting::rejected;
+use super::super::peer::Peer;
+use crate::envelope::Envelope;
+use crate::transport::{FailureKind, Receipt, RemoteFailure, Unreadable};
+
+/// A batch, parted into what the receiver gets and what has its receipt already.
+#[derive(Debug)]
+pub(super) struct Screened {
+    pub(super) envelopes: Vec<Result<Envelope, Unreadable>>,
+    /// For each envelope that came: its receipt, or `None` for the next one of the receiver.
+    fixed: Vec<Option<Receipt>>,
+}
+
+/// Reads the envelopes of a batch, and keeps back what this peer may not send.
+pub(super) fn screen(peer: Option<&Peer>, batch: Vec<Bytes>) -> Screened {
+    let mut screened = Screened { envelopes: Vec::with_capacity(batch.len()), fixed: Vec::new() };
+    for bytes in batch {
+        let envelope = Envelope::from_bytes(&bytes);
+        let forbidden = envelope.as_ref().ok().and_then(|envelope| forbidden(peer, envelope));
+        if let Some(why) = forbidden {
+            screened.fixed.push(Some(Receipt::refused(why)));
+        } else {
+            screened.fixed.push(None);
+            screened.envelopes.push(envelope.map_err(|error| Unreadable { bytes, error }));
+        }
+    }
+    screened
+}
+
+impl Screened {
+    /// All receipts in order, given those of the receiver.
+    pub(super) fn receipts(fixed: Fixed, given: Vec<Receipt>) -> Vec<Receipt> {
+        let mut given = given.into_iter();
+        // A receiver that gives too few receipts says nothing about the rest.
+        let missing = || Receipt::deferred("the receiver gave no receipt");
+        let receipts = fixed.0.into_iter();
+        receipts.map(|fixed| fixed.or_else(|| given.next()).unwrap_or_else(missing)).collect()
+    }
+
+    pub(super) fn parts(self) -> (Vec<Result<Envelope, Unreadable>>, Fixed) {
+        (self.envelopes, Fixed(self.fixed))
+    }
+}
+
+/// The receipts that are certain, at their places.
+#[derive(Debug)]
+pub(super) struct Fixed(Vec<Option<Receipt>>);
+
+/// Reads the envelope of a request.
+pub(super) fn screen_request(
+    peer: Option<&Peer>,
+    bytes: &Bytes,
+) -> Result<Envelope, RemoteFailure> {
+    let envelope = Envelope::from_bytes(bytes)
+        .map_err(|error| RemoteFailure::new(FailureKind::Codec, error.to_string()))?;
+    match forbidden(peer, &envelope) {
+        Some(why) => Err(RemoteFailure::new(FailureKind::Forbidden, why)),
+        None => Ok(envelope),
+    }
+}
+
+fn forbidden(peer: Option<&Peer>, envelope: &Envelope) -> Option<String> {
+    let peer = peer?;
+    if peer.may_send(&envelope.message_type) {
+        return None;
+    }
+    rejected("forbidden", 1);
+    Some(format!("the peer `{}` may not send `{}`", peer.name(), envelope.message_type))
+}

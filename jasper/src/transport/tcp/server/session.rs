@@ -1,0 +1,278 @@
+//! One connection that was accepted, from the handshake on.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::super::budget::{Allowance, Budget, Hold};
+use super::super::counting::{Counted, rejected};
+use super::super::frame::{self, Frame, RejectCode, Rejected};
+use super::super::handshake::{Accepted, Refusal};
+use super::super::limits::Limits;
+use super::super::outbox::{Outbox, Outgoing};
+use super::super::peer::Peer;
+use super::super::reader::{FrameReader, Patience, RawFrame, ReadError};
+use super::super::vitals::Vitals;
+use super::screen::{Screened, screen, screen_request};
+use super::window::{Counts, Unanswered, Window};
+use crate::envelope::Envelope;
+use crate::transport::{
+    Answer, FailureKind, Guarantee, Receipt, Received, ReceivedRequest, Receiver, RemoteFailure,
+    Unreadable,
+};
+
+/// How long a connection that ends waits for the other side to end it too. A socket that is closed
+/// with bytes unread takes back what it has sent.
+const LINGER: Duration = Duration::from_secs(1);
+const STOPPING: &str = "the receiver is stopping";
+const FAILED: &str = "the receiver failed";
+
+/// What becomes of an envelope in memory beside its bytes.
+const ENVELOPE: usize = size_of::<Result<Envelope, Unreadable>>();
+
+/// The connection.
+#[derive(Debug)]
+pub(super) struct Session {
+    peer: Option<Arc<Peer>>,
+    /// The largest frame that the other side takes.
+    frame: usize,
+    limits: Limits,
+    receiver: Arc<dyn Receiver>,
+    outbox: Arc<Outbox>,
+    allowance: Allowance,
+    window: Arc<Window>,
+    /// What was received and is not answered yet.
+    tasks: TaskTracker,
+    is_leaving: AtomicBool,
+}
+
+impl Session {
+    pub(super) fn new(
+        accepted: &Accepted,
+        limits: &Limits,
+        budget: &Arc<Budget>,
+        receiver: &Arc<dyn Receiver>,
+    ) -> Arc<Self> {
+        let outbox = Outbox::new();
+        Arc::new(Self {
+            peer: accepted.peer.clone(),
+            frame: accepted.frame,
+            limits: *limits,
+            receiver: Arc::clone(receiver),
+            allowance: Allowance::of(budget, &outbox),
+            outbox,
+            window: Window::new(limits),
+            tasks: TaskTracker::new(),
+            is_leaving: AtomicBool::new(false),
+        })
+    }
+
+    /// Serves the connection until it ends and all that it brought is answered.
+    pub(super) async fn run<R, W>(
+        self: &Arc<Self>,
+        mut reader: FrameReader<R>,
+        writer: W,
+        vitals: &Vitals,
+        stop: &CancellationToken,
+    ) where
+        R: AsyncRead + Unpin,
+        W: AsyncWrite + Unpin,
+    {
+        let _counted = Counted::new("accepted");
+        {
+            let conducting = self.conduct(&mut reader, stop);
+            let writing = self.outbox.write_to(writer, vitals, self.limits.frame_time);
+            tokio::pin!(conducting, writing);
+            tokio::select! {
+                () = &mut conducting => {
+                    let _written = writing.await;
+                }
+                written = &mut writing => match written {
+                    // The outbox was closed, so the conductor is about to end.
+                    Ok(()) => conducting.await,
+                    Err(error) => tracing::debug!(%error, "a connection cannot be written to"),
+                },
+            }
+        }
+        self.outbox.abandon();
+        self.answered().await;
+    }
+
+    /// Reads until the connection ends, or the listener stops and everything is answered.
+    async fn conduct<R: AsyncRead + Unpin>(
+        self: &Arc<Self>,
+        reader: &mut FrameReader<R>,
+        stop: &CancellationToken,
+    ) {
+        let leaving = async {
+            stop.cancelled().await;
+            self.is_leaving.store(true, Ordering::Relaxed);
+            self.outbox.push(Frame::Bye);
+            self.answered().await;
+            // What the other side sent before it heard of it is answered too.
+            tokio::time::sleep(LINGER).await;
+            Ok(())
+        };
+        let ended = tokio::select! {
+            ended = self.read(reader) => ended,
+            ended = leaving => ended,
+        };
+        if let Err(Refusal::Rejected(refused)) = ended {
+            tracing::warn!(
+                peer = self.peer_name(), reason = %refused.code, why = refused.why,
+                "a connection is ended",
+            );
+            rejected(refused.code.as_str(), 1);
+            self.outbox.push(Frame::Rejected(refused));
+            self.outbox.close();
+            let _ended = tokio::time::timeout(LINGER, reader.drain()).await;
+        } else {
+            self.answered().await;
+            self.outbox.close();
+        }
+    }
+
+    /// Returns when nothing is left to be answered.
+    async fn answered(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    async fn read<R: AsyncRead + Unpin>(
+        self: &Arc<Self>,
+        reader: &mut FrameReader<R>,
+    ) -> Result<(), Refusal> {
+        let Limits { frame: limit, idle, frame_time: frame, .. } = self.limits;
+        let patience = Patience { limit, idle, frame };
+        while let Some(raw) = reader.next(patience, &self.allowance).await? {
+            self.take(raw).await?;
+        }
+        Ok(())
+    }
+
+    async fn take(self: &Arc<Self>, raw: RawFrame) -> Result<(), Refusal> {
+        let size = raw.size();
+        let RawFrame { kind, body, mut hold } = raw;
+        let envelopes = Frame::claimed_envelopes(kind, &body);
+        self.allowance.grow(&mut hold, envelopes * ENVELOPE).await;
+        match Frame::decode(kind, body).map_err(ReadError::from)? {
+            Frame::Batch { number, guarantee, envelopes } => {
+                let entry = self.open(Counts::Batch, size)?;
+                let entry = Entry { number, entry, hold };
+                self.start(self.clone().receive(entry, guarantee, envelopes).boxed()).await;
+            }
+            Frame::Request { number, timeout_ms, envelope } => {
+                let entry = self.open(Counts::Request, size)?;
+                let entry = Entry { number, entry, hold };
+                let timeout = Duration::from_millis(timeout_ms.into());
+                self.start(self.clone().answer(entry, timeout, envelope).boxed()).await;
+            }
+            Frame::Ping => self.outbox.pong(),
+            Frame::Pong | Frame::Bye => {}
+            _ => return Err(refusal("it sent a frame out of place")),
+        }
+        Ok(())
+    }
+
+    fn open(&self, counts: Counts, size: usize) -> Result<Unanswered, Refusal> {
+        let entry = self.window.open(counts, size);
+        entry.ok_or_else(|| refusal("it sent more than it was told that it may"))
+    }
+
+    /// Begins to serve something before the next frame is read, so that it begins in order, and
+    /// goes on beside what comes after it.
+    async fn start(&self, mut serving: BoxFuture<'static, ()>) {
+        if futures_util::poll!(&mut serving).is_pending() {
+            self.tasks.spawn(serving);
+        }
+    }
+
+    async fn receive(self: Arc<Self>, entry: Entry, guarantee: Guarantee, batch: Vec<Bytes>) {
+        let receipts = if self.is_leaving.load(Ordering::Relaxed) {
+            vec![Receipt::deferred(STOPPING); batch.len()]
+        } else {
+            let (envelopes, fixed) = screen(self.peer.as_deref(), batch).parts();
+            let given = self.given(guarantee, envelopes).await;
+            Screened::receipts(fixed, given)
+        };
+        self.finish(entry, |number| frame::receipts(number, &receipts, self.frame));
+    }
+
+    /// What the receiver says of these.
+    async fn given(
+        &self,
+        guarantee: Guarantee,
+        envelopes: Vec<Result<Envelope, Unreadable>>,
+    ) -> Vec<Receipt> {
+        let count = envelopes.len();
+        if count == 0 {
+            return Vec::new();
+        }
+        let received = Received { peer: self.peer_name_owned(), guarantee, envelopes };
+        let receiving = AssertUnwindSafe(async { self.receiver.receive(received).await });
+        receiving.catch_unwind().await.unwrap_or_else(|_panic| {
+            tracing::error!("a receiver has panicked");
+            vec![Receipt::deferred(FAILED); count]
+        })
+    }
+
+    async fn answer(self: Arc<Self>, mut entry: Entry, timeout: Duration, envelope: Bytes) {
+        let answer = if self.is_leaving.load(Ordering::Relaxed) {
+            Err(RemoteFailure::new(FailureKind::Unavailable, STOPPING))
+        } else {
+            self.answer_of(timeout, &envelope).await
+        };
+        if let Ok(reply) = &answer {
+            // It is in memory by now; to count it keeps others from adding to it.
+            self.allowance.grow(&mut entry.hold, reply.payload.len()).await;
+        }
+        self.finish(entry, |number| frame::answer(number, &answer, self.frame));
+    }
+
+    async fn answer_of(&self, timeout: Duration, envelope: &Bytes) -> Answer {
+        let envelope = screen_request(self.peer.as_deref(), envelope)?;
+        let request = ReceivedRequest { peer: self.peer_name_owned(), envelope, timeout };
+        let answering = AssertUnwindSafe(async { self.receiver.answer(request).await });
+        answering.catch_unwind().await.unwrap_or_else(|_panic| {
+            tracing::error!("a receiver has panicked");
+            Err(RemoteFailure::new(FailureKind::Failed, FAILED))
+        })
+    }
+
+    fn finish(&self, entry: Entry, encode: impl FnOnce(u64) -> frame::Encoded) {
+        let Entry { number, entry, hold } = entry;
+        let gate = move || {
+            drop(entry);
+            true
+        };
+        self.outbox.push(Outgoing::new(encode(number), Box::new(gate), hold));
+    }
+
+    fn peer_name(&self) -> &str {
+        self.peer.as_ref().map_or("", |peer| peer.name())
+    }
+
+    fn peer_name_owned(&self) -> Option<Arc<str>> {
+        self.peer.as_ref().map(|peer| Arc::clone(peer.name()))
+    }
+}
+
+/// What is to be answered, and what it takes up until it is.
+#[derive(Debug)]
+struct Entry {
+    number: u64,
+    entry: Unanswered,
+    hold: Hold,
+}
+
+fn refusal(why: &str) -> Refusal {
+    Refusal::Rejected(Rejected { code: RejectCode::Protocol, why: why.to_owned() })
+}
