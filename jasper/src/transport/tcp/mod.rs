@@ -12,10 +12,11 @@
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let tls = Tls::new().certificate_files("shop.pem", "shop.key")?.roots_file("roots.pem")?;
+//! let shipping = SharedKey::from_file("shipping-2026-11", "/run/secrets/shipping")?;
 //! let transport = Tcp::new()
 //!     .tls(tls)
 //!     .identity(SharedKey::from_file("shop-2026-11", "/run/secrets/shop")?)
-//!     .peer(Peer::named("shipping").key(SharedKey::from_file("shipping-2026-11", "/run/secrets/shipping")?));
+//!     .peer(Peer::named("shipping").key(shipping));
 //! # Ok(())
 //! # }
 //! ```

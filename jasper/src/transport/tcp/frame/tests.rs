@@ -1,5 +1,7 @@
 //! Frames there and back, cut off, and with lengths that lie.
 
+#![cfg(test)]
+
 use super::*;
 use crate::transport::{FailureKind, RemoteFailure, RemoteReply};
 

@@ -1,5 +1,7 @@
 //! Handshakes between two sides in memory, honest and otherwise.
 
+#![cfg(test)]
+
 use std::sync::Arc;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf};

@@ -1,0 +1,20 @@
+//! The TCP transport at its port, and its protocol as strangers speak it.
+
+#[path = "tcp_protocol/desk.rs"]
+mod desk;
+#[path = "tcp_protocol/exchange.rs"]
+mod exchange;
+#[path = "tcp_protocol/hostile.rs"]
+mod hostile;
+#[path = "tcp_protocol/identity.rs"]
+mod identity;
+#[path = "tcp_protocol/loss.rs"]
+mod loss;
+#[path = "tcp_protocol/raw.rs"]
+mod raw;
+#[path = "tcp_protocol/requests.rs"]
+mod requests;
+#[path = "tcp_protocol/settings.rs"]
+mod settings;
+#[path = "tcp_protocol/tls.rs"]
+mod tls;
