@@ -116,7 +116,7 @@ pub mod testing;
 pub mod transport;
 
 pub use error::{Error, InvokeError, Problem, SendAllError, SendError, StartupProblems};
-pub use runtime::{Bus, Jasper, QueueOptions};
+pub use runtime::{Bus, Config, Jasper, QueueOptions};
 
 #[cfg(feature = "macros")]
 pub use jasper_macros::{Command, Event, durable, handler};

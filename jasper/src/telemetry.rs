@@ -8,6 +8,8 @@
 //! | `jasper.dead_letters` | counter | envelope | message type, reason |
 //! | `jasper.duplicates` | counter | envelope | destination |
 //! | `jasper.expired` | counter | envelope | destination |
+//! | `jasper.lost` | counter | envelope | destination |
+//! | `jasper.outbox.relay.lag` | histogram | seconds | destination |
 //! | `jasper.fenced` | counter | operation | op |
 //! | `jasper.recovery.envelopes` | counter | envelope | – |
 //! | `jasper.store.errors` | counter | error | op |
@@ -33,6 +35,11 @@ pub const DEAD_LETTERS: &str = "jasper.dead_letters";
 pub const DUPLICATES: &str = "jasper.duplicates";
 /// Messages that were dropped as their time had passed.
 pub const EXPIRED: &str = "jasper.expired";
+/// Messages of buffered endpoints that were given up, as they may have arrived or the application
+/// ended.
+pub const LOST: &str = "jasper.lost";
+/// From when a message was sent until the process that handles it had it.
+pub const RELAY_LAG: &str = "jasper.outbox.relay.lag";
 /// Writes that were refused as the row belonged to somebody else by then.
 pub const FENCED: &str = "jasper.fenced";
 /// Messages taken over from owners that are gone.

@@ -14,10 +14,18 @@ pub struct Address {
 /// The scheme of the queues inside this process.
 const LOCAL: &str = "local";
 
+/// The scheme of endpoints that have a name, wherever that leads.
+const ENDPOINT: &str = "endpoint";
+
 impl Address {
     /// The address of `handler` on the local queue `queue`.
     pub fn local(queue: &str, handler: &str) -> Self {
         Self { text: format!("{LOCAL}://{queue}/{handler}").into(), scheme_len: LOCAL.len() }
+    }
+
+    /// The address of the endpoint of this name, wherever its configuration leads.
+    pub fn endpoint(name: &str) -> Self {
+        Self { text: format!("{ENDPOINT}://{name}").into(), scheme_len: ENDPOINT.len() }
     }
 
     /// The part before `://`.

@@ -31,6 +31,19 @@ impl MessageId {
         Self(Uuid::new_v5(&kind, deduplication_id.as_bytes()))
     }
 
+    /// The id under which a message of this id is known that comes from this peer: the ids of one
+    /// peer are never those of another.
+    #[must_use]
+    pub fn of_peer(self, peer: &str) -> Self {
+        let space = Uuid::new_v5(&Uuid::NAMESPACE_OID, peer.as_bytes());
+        Self(Uuid::new_v5(&space, self.0.as_bytes()))
+    }
+
+    /// The id of bytes that are no message, the same for the same bytes.
+    pub fn of_bytes(bytes: &[u8]) -> Self {
+        Self(Uuid::new_v5(&Uuid::NAMESPACE_OID, bytes))
+    }
+
     /// The UUID itself.
     pub const fn as_uuid(self) -> Uuid {
         self.0

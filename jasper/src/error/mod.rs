@@ -23,6 +23,9 @@ pub enum Error {
     /// The store cannot be used.
     #[error("the message store: {0}")]
     Store(#[from] StoreError),
+    /// A transport cannot be used.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
     /// A message was refused.
     #[error(transparent)]
     Send(#[from] SendError),
@@ -113,6 +116,28 @@ pub enum SendError {
     /// The store did not take the message.
     #[error("the message was not stored: {0}")]
     Store(#[from] StoreError),
+    /// The endpoint's destination is down, and its memory is full.
+    #[error(
+        "`{endpoint}` is down, and {waiting} messages wait for it in memory; \
+         make it durable, or try again later"
+    )]
+    Full {
+        /// The endpoint.
+        endpoint: String,
+        /// How many messages wait.
+        waiting: usize,
+    },
+    /// An inline endpoint did not take the message.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// The receiver of an inline endpoint has the message not, and says why.
+    #[error("`{endpoint}` did not take the message: {why}")]
+    NotTaken {
+        /// The endpoint.
+        endpoint: String,
+        /// Why, in the receiver's words.
+        why: String,
+    },
     /// The connection given to `enlist` is not that of the application's store.
     #[error("the transaction is not one of the application's store")]
     ForeignTransaction,
@@ -191,6 +216,19 @@ pub enum InvokeError {
         /// What the codec said.
         source: CodecError,
     },
+}
+
+impl InvokeError {
+    /// Whether somebody, here or in another process, did not wait any longer.
+    pub const fn is_time_out(&self) -> bool {
+        matches!(
+            self,
+            Self::TimedOut { .. }
+                | Self::NoReply { .. }
+                | Self::Remote { kind: FailureKind::TimedOut, .. }
+                | Self::Transport(TransportError::Deadline { .. })
+        )
+    }
 }
 
 impl From<RemoteFailure> for InvokeError {

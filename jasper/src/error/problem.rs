@@ -78,13 +78,47 @@ pub enum Problem {
     /// No transport of this build serves the scheme.
     #[error(
         "the endpoint `{endpoint}` is at `{address}`, and this build has no transport for it; \
-         supported: local"
+         supported: {schemes}"
     )]
     NoTransport {
         /// The endpoint's name, or the address where there is no name.
         endpoint: String,
         /// The address.
         address: String,
+        /// The schemes that this build supports, in words.
+        schemes: String,
+    },
+    /// An endpoint that cannot be used as it is configured.
+    #[error("the endpoint `{endpoint}`: {why}")]
+    Endpoint {
+        /// The endpoint's name, or the address where there is no name.
+        endpoint: String,
+        /// What is wrong, and what to write instead.
+        why: String,
+    },
+    /// An address to listen at that cannot be used as it is configured.
+    #[error("cannot listen at `{address}`: {why}")]
+    Listener {
+        /// The address.
+        address: String,
+        /// What is wrong, and what to write instead.
+        why: String,
+    },
+    /// An event is published to an endpoint that is not another process.
+    #[error("`{message_type}` is published to `{endpoint}`, which {why}")]
+    Publication {
+        /// The event.
+        message_type: MessageType,
+        /// The endpoint.
+        endpoint: String,
+        /// What is wrong, and what to write instead.
+        why: String,
+    },
+    /// The configuration of the deployment cannot be used.
+    #[error("{why}")]
+    Config {
+        /// What is wrong, where, and what to write instead.
+        why: String,
     },
     /// A message goes to a local queue on which nothing handles it.
     #[error(

@@ -10,19 +10,22 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::bus::BusRoot;
 use super::check::{Checked, Configured};
-use super::consumer;
+use super::config::Config;
 use super::core::Core;
+use super::inbound::Listeners;
+use super::outside::{Outside, World};
 use super::queue::{Delivery, Queue};
 use super::queue_options::QueueOptions;
 use super::routes::{Routes, subscription};
 use super::settings::Settings;
-use super::{Jasper, node, pager};
+use super::{Jasper, consumer, node, outbound, pager, shutdown};
 use crate::codec::Codec;
-use crate::envelope::Address;
 use crate::error::{Error, Problem, StartupProblems};
 use crate::handler::{Handler, HandlerRegistration, States};
-use crate::message::MessageRegistration;
+use crate::message::{Message, MessageRegistration};
+use crate::routing::Publishes;
 use crate::store::{MessageStore, Owner};
+use crate::transport::Transport;
 
 /// Puts an application together. Start it with [`start`](Self::start).
 #[must_use = "an application runs once it is started"]
@@ -31,7 +34,7 @@ pub struct Builder {
     store: Option<Arc<dyn MessageStore>>,
     codec: Option<Arc<dyn Codec>>,
     states: States,
-    endpoints: BTreeMap<String, String>,
+    outside: Outside,
     queues: BTreeMap<String, QueueOptions>,
     handlers: Vec<HandlerRegistration>,
     discover: bool,
@@ -50,7 +53,7 @@ impl Builder {
             store: None,
             codec,
             states: States::default(),
-            endpoints: BTreeMap::new(),
+            outside: Outside::default(),
             queues: BTreeMap::new(),
             handlers: Vec::new(),
             discover: true,
@@ -82,9 +85,56 @@ impl Builder {
         self
     }
 
-    /// Where the endpoint name of `#[command(to = "…")]` leads, such as `local://shipping`.
+    /// Where the endpoint name of `#[command(to = "…")]` leads: to a queue of this application,
+    /// such as `local://shipping`, or to another process, such as
+    /// `durable://shipping.internal:5580`.
+    ///
+    /// The address of another process may have options: `?mode=durable`, `buffered` or `inline`,
+    /// where its scheme is not to decide; `order=strict`; `capacity`, the most messages in memory;
+    /// `batch`, the most in one batch; and `linger`, how long the oldest may wait for others to go
+    /// with it, such as `5ms`.
     pub fn endpoint(mut self, name: impl Into<String>, address: impl Into<String>) -> Self {
-        self.endpoints.insert(name.into(), address.into());
+        self.outside.endpoints.insert(name.into(), address.into());
+        self
+    }
+
+    /// Listens at this address for messages of other processes, such as `durable://0.0.0.0:5580`.
+    ///
+    /// With `?mode=durable` everything that comes is stored before it is acknowledged, with
+    /// `?mode=inline` it is acknowledged when its handler is done. A port 0 is chosen by the
+    /// system; [`Jasper::addresses`] tells.
+    pub fn listen(mut self, address: impl Into<String>) -> Self {
+        self.outside.listeners.push(address.into());
+        self
+    }
+
+    /// Publishes events of this type to this endpoint of another process too, beside the handlers
+    /// of this application.
+    pub fn publish<M>(mut self, endpoint: impl Into<String>) -> Self
+    where
+        M: Message,
+        M::Kind: Publishes<M>,
+    {
+        self.outside.publications.push((M::TYPE, endpoint.into()));
+        self
+    }
+
+    /// A transport, instead of the one that this build has for its schemes.
+    pub fn transport(mut self, transport: impl Transport) -> Self {
+        self.outside.transports.push(Arc::new(transport));
+        self
+    }
+
+    /// What the deployment says, which goes before what the builder is told and before what an
+    /// earlier call has said.
+    pub fn config(mut self, config: Config) -> Self {
+        self.outside.config = config.or(std::mem::take(&mut self.outside.config));
+        self
+    }
+
+    /// How long `Bus::invoke` waits for the reply of another process. Default: 30 s.
+    pub const fn reply_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.reply_timeout = timeout;
         self
     }
 
@@ -146,25 +196,38 @@ impl Builder {
     /// # Errors
     /// There are problems; all of them are listed.
     pub fn check(&self) -> Result<(), StartupProblems> {
-        self.check_handlers(&self.registrations())
+        self.check_handlers(&self.registrations()).map(drop)
     }
 
     /// Checks the application, prepares the store, joins it as a node, and starts to handle
-    /// messages.
+    /// messages; then it begins to listen.
     ///
     /// # Errors
-    /// There are problems, all of which are listed; or the store cannot be used.
-    pub async fn start(self) -> Result<Jasper, Error> {
+    /// There are problems, all of which are listed; or the store cannot be used, or an address to
+    /// listen at.
+    pub async fn start(mut self) -> Result<Jasper, Error> {
         let handlers = self.registrations();
-        self.check_handlers(&handlers)?;
+        let world = self.check_handlers(&handlers)?;
+        if let Some(service) = self.outside.config.service.take() {
+            self.settings.service = service;
+        }
         let owner = match &self.store {
             Some(store) => Some(join(&**store, &self.settings, &handlers).await?),
             None => None,
         };
         log_start(&self, &handlers);
-        let (core, receivers) = self.build(&handlers, owner)?;
+        let (core, receivers) = self.build(&handlers, &world, owner)?;
         spawn_tasks(&core, receivers);
-        Ok(Jasper::new(core))
+        let ears = world.listeners.iter().map(|address| world.ear(address));
+        let ears = ears.collect::<Result<_, _>>();
+        let ears = ears.map_err(|problem| StartupProblems::new(vec![problem]))?;
+        match Listeners::start(&core, ears).await {
+            Ok(listeners) => Ok(Jasper::new(core, listeners)),
+            Err(error) => {
+                shutdown::stop(&core).await?;
+                Err(error.into())
+            }
+        }
     }
 
     /// The handlers, sorted, as `inventory` gives them in no order.
@@ -177,18 +240,20 @@ impl Builder {
         handlers
     }
 
-    fn check_handlers(&self, handlers: &[HandlerRegistration]) -> Result<(), StartupProblems> {
-        let messages = if self.discover {
-            messages()
-        } else {
-            let taken = |m: &&MessageRegistration| {
-                handlers.iter().any(|h| (h.message_type)() == m.message_type)
-            };
-            messages().into_iter().filter(taken).collect()
+    fn check_handlers(&self, handlers: &[HandlerRegistration]) -> Result<World, StartupProblems> {
+        let all = messages();
+        // Of an application that chooses its handlers, what it sends is looked at when it is sent.
+        let taken = |m: &&MessageRegistration| {
+            handlers.iter().any(|h| (h.message_type)() == m.message_type)
+        };
+        let messages = match self.discover {
+            true => all.clone(),
+            false => all.iter().copied().filter(taken).collect(),
         };
         let checked = Checked { messages: &messages, handlers };
+        let world = self.outside.world(&messages);
         let configured = Configured {
-            endpoints: &self.endpoints,
+            world: &world,
             queues: &self.queues,
             states: &self.states,
             store: self.store.as_ref().map(|store| store.info()),
@@ -197,7 +262,7 @@ impl Builder {
         let mut problems = checked.declarations();
         problems.extend(configured.against(&checked));
         match problems.is_empty() {
-            true => Ok(()),
+            true => Ok(world),
             false => Err(StartupProblems::new(problems)),
         }
     }
@@ -205,15 +270,14 @@ impl Builder {
     fn build(
         self,
         handlers: &[HandlerRegistration],
+        world: &World,
         owner: Option<Owner>,
     ) -> Result<(Arc<Core>, Receivers), StartupProblems> {
         let no_codec = || StartupProblems::new(vec![Problem::NoCodec]);
         let codec = self.codec.clone().ok_or_else(no_codec)?;
-        let addresses = self.endpoints.iter().filter_map(|(name, address)| {
-            let address: Address = address.parse().ok()?;
-            Some((name.clone(), address))
-        });
-        let routes = Routes::new(handlers, &self.queues, addresses.collect(), &self.settings);
+        let targets = world.targets()?;
+        let publications = &world.publications;
+        let routes = Routes::new(handlers, &self.queues, targets, publications, &self.settings);
         let wake = Arc::new(Notify::new());
         let mut queues = HashMap::new();
         let mut receivers = Receivers::new();
@@ -308,6 +372,10 @@ fn spawn_tasks(core: &Arc<Core>, receivers: Receivers) {
         let consume = consumer::consume(Arc::clone(core), queue, receiver);
         core.tasks.spawn(consume);
     }
+    for endpoint in core.routes.endpoints() {
+        let relay = outbound::relay(Arc::clone(core), Arc::clone(endpoint));
+        core.tasks.spawn(relay);
+    }
     if let Some(store) = &core.store {
         let both = || (Arc::clone(core), Arc::clone(store));
         let (of_core, of_store) = both();
@@ -322,6 +390,8 @@ fn spawn_tasks(core: &Arc<Core>, receivers: Receivers) {
         core.tasks.spawn(pager::listen(of_core, of_store));
         let (of_core, of_store) = both();
         core.tasks.spawn(node::purge(of_core, of_store));
+        let (of_core, of_store) = both();
+        core.tasks.spawn(outbound::look(of_core, of_store));
         core.tasks.spawn(pager::look(Arc::clone(core)));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::outside::World;
 use super::queue_options::{QueueMode, QueueOptions};
 use crate::envelope::Address;
 use crate::error::Problem;
@@ -83,7 +84,7 @@ impl Checked<'_> {
 
 /// The configuration that is checked against the declarations.
 pub(crate) struct Configured<'a> {
-    pub(crate) endpoints: &'a BTreeMap<String, String>,
+    pub(crate) world: &'a World,
     pub(crate) queues: &'a BTreeMap<String, QueueOptions>,
     pub(crate) states: &'a States,
     pub(crate) store: Option<StoreInfo>,
@@ -97,7 +98,7 @@ impl Configured<'_> {
         if !self.has_codec {
             problems.push(Problem::NoCodec);
         }
-        self.endpoints(&mut problems);
+        problems.extend(self.world.problems(self.store.is_some()));
         for message in checked.messages {
             self.destination(message, checked.handlers, &mut problems);
         }
@@ -108,22 +109,6 @@ impl Configured<'_> {
         problems
     }
 
-    fn endpoints(&self, problems: &mut Vec<Problem>) {
-        for (endpoint, address) in self.endpoints {
-            match address.parse::<Address>() {
-                Ok(parsed) if parsed.is_local() => {}
-                Ok(_) => problems.push(Problem::NoTransport {
-                    endpoint: endpoint.clone(),
-                    address: address.clone(),
-                }),
-                Err(_) => problems.push(Problem::InvalidAddress {
-                    endpoint: endpoint.clone(),
-                    address: address.clone(),
-                }),
-            }
-        }
-    }
-
     fn destination(
         &self,
         message: &MessageRegistration,
@@ -131,9 +116,13 @@ impl Configured<'_> {
         problems: &mut Vec<Problem>,
     ) {
         let Some(to) = message.to else { return };
-        let configured = self.endpoints.get(to).map_or(to, String::as_str);
-        let Ok(address) = configured.parse::<Address>() else {
-            if !self.endpoints.contains_key(to) {
+        let takes = |h: &HandlerRegistration| (h.message_type)() == message.message_type;
+        let Some(address) = self.world.endpoints.get(to).map(String::as_str).or_else(|| {
+            // An address of another process is an endpoint of its own, and checked as such.
+            to.contains("://").then_some(to)
+        }) else {
+            // The application behind the endpoint need not know where others find it.
+            if !handlers.iter().any(takes) {
                 problems.push(Problem::UnknownEndpoint {
                     message: message.rust_name,
                     at: message.location,
@@ -142,15 +131,10 @@ impl Configured<'_> {
             }
             return;
         };
-        let Some(queue) = address.queue() else {
-            // A configured endpoint is reported once, by `endpoints`.
-            if !self.endpoints.contains_key(to) {
-                problems
-                    .push(Problem::NoTransport { endpoint: to.to_owned(), address: to.to_owned() });
-            }
+        let address: Option<Address> = address.parse().ok();
+        let Some(queue) = address.as_ref().and_then(Address::queue) else {
             return;
         };
-        let takes = |h: &HandlerRegistration| (h.message_type)() == message.message_type;
         if !handlers.iter().any(|h| h.queue == queue && takes(h)) {
             problems.push(Problem::NoHandlerOnQueue {
                 message: message.rust_name,

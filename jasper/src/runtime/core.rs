@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
+use futures_util::future::BoxFuture;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -22,7 +23,9 @@ use super::trust::Trust;
 use crate::codec::Codec;
 use crate::envelope::time;
 use crate::handler::States;
-use crate::store::{DeadLetter, MessageStore, Owner, Settled, Settlement, StoreError};
+use crate::store::{
+    DeadLetter, MessageStore, OutgoingSettlement, Owner, Settled, Settlement, StoreError,
+};
 use crate::telemetry;
 
 /// What all parts of a running application share.
@@ -37,6 +40,8 @@ pub(crate) struct Core {
     pub(crate) activity: Activity,
     /// Wakes the pager: something in the store may be ready for memory.
     pub(crate) pager: Arc<Notify>,
+    /// Wakes who looks what waits in the outbox.
+    pub(crate) outbound: Notify,
     /// When the pager looks next.
     pub(crate) agenda: Agenda,
     /// Cancelled when no new work is to begin.
@@ -90,6 +95,7 @@ impl Core {
             store,
             activity: Activity::default(),
             pager,
+            outbound: Notify::new(),
             agenda: Agenda::default(),
             stopping: CancellationToken::new(),
             ending: CancellationToken::new(),
@@ -137,7 +143,11 @@ impl Core {
     /// This node may own rows that it does not know of, or soon will: for as long as a call may
     /// still be on its way, the pager compares.
     pub(crate) fn doubt(&self) {
-        self.held.doubt_until(Instant::now() + self.settings.lease);
+        let end = Instant::now() + self.settings.lease;
+        self.held.doubt_until(end);
+        for endpoint in self.routes.endpoints() {
+            endpoint.held.doubt_until(end);
+        }
     }
 
     /// A call of the store that may be given up, with its deadline.
@@ -162,20 +172,37 @@ impl Core {
     /// first.
     pub(crate) async fn settle_all(&self, settlements: Vec<Settlement>) -> Option<Vec<Settled>> {
         let store = self.store.as_deref()?;
+        self.settled("settle", || store.inbox().settle(settlements.clone())).await
+    }
+
+    /// Settles rows of the outbox in one call, however long the store is away.
+    pub(crate) async fn settle_outgoing(&self, settlements: Vec<OutgoingSettlement>) {
+        let Some(store) = self.store.as_deref().filter(|_| !settlements.is_empty()) else {
+            return;
+        };
+        let settle = || store.outbox().settle(settlements.clone());
+        // Where the application ends first, its rows are given back.
+        self.settled("settle_outgoing", settle).await;
+    }
+
+    async fn settled<'store>(
+        &self,
+        operation: &'static str,
+        settle: impl Fn() -> BoxFuture<'store, Result<Vec<Settled>, StoreError>>,
+    ) -> Option<Vec<Settled>> {
         let mut backoff = Backoff::new();
         loop {
-            let call = store.inbox().settle(settlements.clone());
-            match self.wait("settle", call).await {
+            match self.wait(operation, settle()).await {
                 Ok(settled) => {
                     let fenced = settled.iter().filter(|s| **s == Settled::Fenced).count();
                     if fenced > 0 {
                         let fenced = fenced as u64;
-                        metrics::counter!(telemetry::FENCED, "op" => "settle").increment(fenced);
+                        metrics::counter!(telemetry::FENCED, "op" => operation).increment(fenced);
                         self.doubt();
                     }
                     return Some(settled);
                 }
-                Err(error) => backoff.wait(self, "settle", &error).await?,
+                Err(error) => backoff.wait(self, operation, &error).await?,
             }
         }
     }
@@ -200,7 +227,7 @@ impl Core {
     /// Puts a message into its queue.
     pub(crate) fn enqueue(&self, mut delivery: Delivery) {
         delivery.active = Some(self.activity.begin());
-        let queue = Arc::clone(delivery.slot.queue());
+        let queue = Arc::clone(&delivery.queue);
         if let Err(id) = queue.push(delivery) {
             tracing::warn!(message.id = %id, "not handled before the stop");
         }

@@ -3,70 +3,26 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::batch::{Batch, Place, Placed, Target};
 use super::core::Core;
 use super::finish::Finish;
-use super::held::Hold;
-use super::queue::{Backing, Delivery, Slot};
-use super::routes::HandlerEntry;
+use super::outbound::{Endpoint, Parcel};
+use super::queue::{Backing, Delivery};
+use super::room::{Room, Slot};
+use super::routes::{Destination, HandlerEntry};
 use crate::envelope::{Envelope, MessageId, time};
 use crate::error::SendError;
 use crate::handler::{Cause, DeliveryOptions, OutgoingMessage};
 use crate::message::Message;
 use crate::store::{
-    Completion, Incoming, Owner, Ownership, Placement, Settled, StoreError, StoreTransaction,
-    Stored,
+    Begin, Completion, Incoming, MessageStore, Outgoing, Ownership, Settled, StoreError,
+    StoreTransaction, Stored,
 };
 use crate::telemetry;
+use crate::transport::Mode;
 
-/// For how long the id of a message with a deduplication key stays known after it is handled.
-const DEDUPLICATION_WINDOW: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-
-/// Messages that have found their handlers and their place.
-#[derive(Debug, Default)]
-pub(crate) struct Batch {
-    parcels: Vec<Parcel>,
-}
-
-/// One message for one handler.
-#[derive(Debug)]
-struct Parcel {
-    envelope: Envelope,
-    entry: Arc<HandlerEntry>,
-    place: Place,
-}
-
-#[derive(Debug)]
-enum Place {
-    /// Stored as owned by this incarnation, then handed over in memory.
-    StoredHere(Slot, Owner, Hold),
-    /// Stored for whoever has room.
-    StoredAnywhere,
-    /// Stored until it is due.
-    StoredForLater,
-    /// Only in memory.
-    Memory(Slot),
-}
-
-impl Batch {
-    /// The rows to store, in order.
-    pub(crate) fn rows(&self) -> Vec<Incoming> {
-        let rows = self.parcels.iter().filter_map(|parcel| {
-            let placement = match &parcel.place {
-                Place::StoredHere(_, owner, _) => Placement::Owned(*owner),
-                Place::StoredAnywhere => Placement::Unowned,
-                Place::StoredForLater => Placement::Scheduled(parcel.envelope.due_at?),
-                Place::Memory(_) => return None,
-            };
-            let deduplicated = parcel.envelope.deduplication_id.is_some();
-            Some(Incoming {
-                envelope: parcel.envelope.clone(),
-                placement,
-                keep: deduplicated.then_some(DEDUPLICATION_WINDOW),
-            })
-        });
-        rows.collect()
-    }
-}
+/// For how long the id of a message that may come again stays known after it is handled.
+pub(crate) const KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// What a message is part of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,7 +41,7 @@ impl Core {
         encoded.map_err(|source| SendError::Encode { message_type: M::TYPE, source })
     }
 
-    /// Finds handlers and places for messages. Those that are not stored take their place from
+    /// Finds destinations and places for messages. Those that are not stored take their place from
     /// `room`, or beyond the capacity of their queue.
     pub(crate) fn prepare(
         &self,
@@ -97,11 +53,22 @@ impl Core {
         let mut batch = Batch::default();
         for message in messages {
             let template = self.envelope(&message, cause, joining == Joining::Run)?;
-            for entry in self.routes.destinations(&message)? {
+            for destination in self.routes.destinations(&message)? {
                 let mut envelope = template.clone();
-                envelope.destination = entry.address.clone();
-                let place = self.place(&mut envelope, entry, joining, room)?;
-                batch.parcels.push(Parcel { envelope, entry: Arc::clone(entry), place });
+                let place = match destination {
+                    Destination::Handler(entry) => {
+                        envelope.destination = entry.address.clone();
+                        let in_store = is_by_nature(&envelope) || joining != Joining::Nothing;
+                        self.place(&mut envelope, entry, entry.is_stored(in_store), room)?
+                    }
+                    Destination::Endpoint(endpoint) => {
+                        envelope.destination = endpoint.destination.clone();
+                        self.place_outside(&envelope, endpoint, joining, room)?
+                    }
+                };
+                let keep = envelope.deduplication_id.is_some().then_some(KEPT);
+                let target = Target::of(destination);
+                batch.placed.push(Placed { envelope, target, place, keep });
             }
         }
         Ok(batch)
@@ -113,27 +80,27 @@ impl Core {
         &self,
         message: OutgoingMessage,
         cause: Option<&Cause>,
-    ) -> Result<Vec<Incoming>, SendError> {
+    ) -> Result<Batch, SendError> {
         let mut batch = self.prepare(vec![message], cause, Joining::Foreign, &mut Vec::new())?;
-        for parcel in &mut batch.parcels {
-            match parcel.place {
-                Place::StoredHere(..) => parcel.place = Place::StoredAnywhere,
+        for placed in &mut batch.placed {
+            match placed.place {
+                Place::StoredHere(..) => placed.place = Place::StoredAnywhere,
                 Place::StoredAnywhere | Place::StoredForLater => continue,
-                Place::Memory(_) => {
+                Place::Memory(_) | Place::Awaited(..) | Place::Inline => {
                     return Err(SendError::NeedsStore {
-                        what: "a message of a transaction to a buffered queue",
+                        what: "a message of a transaction to a buffered queue or endpoint",
                     });
                 }
             }
-            parcel.envelope.attempts = 0;
+            placed.envelope.attempts = 0;
         }
-        Ok(batch.rows())
+        Ok(batch)
     }
 
     /// Whether a message is stored wherever it goes, when it belongs to no transaction.
     pub(crate) fn is_stored(&self, message: &OutgoingMessage) -> Result<bool, SendError> {
         let destinations = self.routes.destinations(message)?;
-        Ok(self.store.is_some() && destinations.iter().all(|entry| entry.is_stored(false)))
+        Ok(self.store.is_some() && destinations.iter().all(|to| is_stored(*to)))
     }
 
     /// Sends messages that belong to no transaction: stores what is to be stored, then hands over.
@@ -148,24 +115,37 @@ impl Core {
         if cause.is_none() {
             self.take_room(&messages, &mut room).await?;
         }
-        let batch = self.prepare(messages, cause, Joining::Nothing, &mut room)?;
-        let rows = batch.rows();
-        let Some(store) = self.store.clone().filter(|_| !rows.is_empty()) else {
-            self.hand_over(batch, &[]);
+        let mut batch = self.prepare(messages, cause, Joining::Nothing, &mut room)?;
+        let inline = batch.take_inline();
+        let known = self.accept(batch).await?;
+        for (envelope, endpoint) in inline {
+            endpoint.send_inline(envelope).await?;
+        }
+        Ok(known)
+    }
+
+    /// Stores what is to be stored, then hands over. Answers whether all of it was known before.
+    pub(crate) async fn accept(self: &Arc<Self>, batch: Batch) -> Result<bool, StoreError> {
+        let (incoming, outgoing) = (batch.incoming(), batch.outgoing());
+        let has_rows = !incoming.is_empty() || !outgoing.is_empty();
+        let Some(store) = self.store.clone().filter(|_| has_rows) else {
+            self.hand_over(batch, &[], &[]);
             return Ok(false);
         };
         // Whatever becomes of the caller, what is stored is handed over.
         let core = Arc::clone(self);
         let storing = async move {
             // Also where it fails after its caller has gone, it may have been carried out.
-            let stored = core.wait("store", store.inbox().store(rows)).await?;
-            let known = stored.iter().all(|stored| *stored == Stored::Duplicate);
-            core.hand_over(batch, &stored);
+            let stored = core.wait("store", store_all(&*store, incoming, outgoing));
+            let (incoming, outgoing) = stored.await?;
+            let mut stored = incoming.iter().chain(&outgoing);
+            let known = stored.all(|stored| *stored == Stored::Duplicate);
+            core.hand_over(batch, &incoming, &outgoing);
             Ok(known)
         };
         let limit = self.settings.store_deadline;
         let stored = tokio::time::timeout(limit, Finish::new(storing, &self.tasks));
-        Ok(stored.await.unwrap_or(Err(StoreError::Deadline { limit }))?)
+        stored.await.unwrap_or(Err(StoreError::Deadline { limit }))
     }
 
     /// Commits a run, and hands over what it sends. `None`: the handler was invoked.
@@ -175,85 +155,113 @@ impl Core {
         batch: Batch,
         handled: Option<Ownership>,
     ) -> Result<Settled, StoreError> {
-        let completion = Completion { handled, incoming: batch.rows(), outgoing: Vec::new() };
+        let (incoming, outgoing) = (batch.incoming(), batch.outgoing());
+        let completion = Completion { handled, incoming, outgoing };
         let committed = self.wait("commit", transaction.commit(completion)).await?;
         if committed.settled == Settled::Done {
-            self.hand_over(batch, &committed.incoming);
+            self.hand_over(batch, &committed.incoming, &committed.outgoing);
         }
         Ok(committed.settled)
     }
 
-    /// Back pressure: a sender outside of handlers waits until queues that are not stored have
-    /// room.
+    /// Back pressure: a sender outside of handlers waits until what is not stored has room.
     async fn take_room(
         &self,
         messages: &[OutgoingMessage],
         room: &mut Vec<Slot>,
     ) -> Result<(), SendError> {
         for message in messages {
-            for entry in self.routes.destinations(message)? {
-                if self.store.is_none() || !entry.is_stored(false) {
-                    let slot = self.queue_of(entry).reserve();
-                    let slot = self.stopping.run_until_cancelled(slot).await;
-                    room.push(slot.ok_or(SendError::Stopping)?);
+            for destination in self.routes.destinations(message)? {
+                if self.store.is_some() && is_stored(destination) {
+                    continue;
                 }
+                let slot = async {
+                    Ok(match destination {
+                        Destination::Handler(entry) => self.queue_of(entry).room.reserve().await,
+                        Destination::Endpoint(endpoint) => endpoint.reserve().await?,
+                    })
+                };
+                let slot = self.stopping.run_until_cancelled(slot).await;
+                room.push(slot.unwrap_or(Err(SendError::Stopping))?);
             }
         }
         Ok(())
     }
 
-    /// After the commit: what is owned or only in memory goes to its queue, except what was known
-    /// before.
-    pub(crate) fn hand_over(self: &Arc<Self>, batch: Batch, stored: &[Stored]) {
-        let mut stored = stored.iter();
-        for parcel in batch.parcels {
-            let queue = parcel.entry.registration.queue;
-            let is_memory = matches!(parcel.place, Place::Memory(_));
-            if !is_memory && stored.next() == Some(&Stored::Duplicate) {
-                metrics::counter!(telemetry::DUPLICATES, telemetry::DESTINATION => queue)
+    /// After the commit: what is owned or only in memory goes to its queue or its relay, except
+    /// what was known before.
+    pub(crate) fn hand_over(
+        self: &Arc<Self>,
+        batch: Batch,
+        incoming: &[Stored],
+        outgoing: &[Stored],
+    ) {
+        let (mut incoming, mut outgoing) = (incoming.iter(), outgoing.iter());
+        for placed in batch.placed {
+            let name = placed.target.name();
+            let stored = match &placed.target {
+                Target::Endpoint(_) => &mut outgoing,
+                Target::Handler(_) | Target::Unknown => &mut incoming,
+            };
+            if !placed.place.is_memory() && stored.next() == Some(&Stored::Duplicate) {
+                metrics::counter!(telemetry::DUPLICATES, telemetry::DESTINATION => name)
                     .increment(1);
                 // Or it was stored just now, by a call of the store's own that it repeated.
-                if matches!(parcel.place, Place::StoredHere(..)) {
+                if matches!(placed.place, Place::StoredHere(..)) {
                     self.doubt();
                 }
                 continue;
             }
-            metrics::counter!(telemetry::SENT, telemetry::DESTINATION => queue).increment(1);
-            self.deliver(parcel);
+            metrics::counter!(telemetry::SENT, telemetry::DESTINATION => name).increment(1);
+            match placed.target {
+                Target::Handler(entry) => self.deliver(placed.envelope, entry, placed.place),
+                Target::Endpoint(endpoint) => self.relay(placed.envelope, &endpoint, placed.place),
+                Target::Unknown => self.pager.notify_one(),
+            }
         }
     }
 
-    fn deliver(self: &Arc<Self>, parcel: Parcel) {
-        let (slot, backing, hold) = match parcel.place {
+    fn deliver(self: &Arc<Self>, envelope: Envelope, entry: Arc<HandlerEntry>, place: Place) {
+        let (slot, backing, hold, done) = match place {
             Place::StoredHere(slot, owner, hold) => {
-                let counted = parcel.envelope.attempts > 0;
-                (slot, Backing::Stored { owner, counted }, Some(hold))
+                let counted = envelope.attempts > 0;
+                (slot, Backing::Stored { owner, counted }, Some(hold), None)
             }
-            Place::Memory(slot) => (slot, Backing::Memory, None),
-            Place::StoredAnywhere => return self.queue_of(&parcel.entry).note_overflow(),
+            Place::Memory(slot) => (slot, Backing::Memory, None, None),
+            Place::Awaited(slot, done) => (slot, Backing::Memory, None, Some(done)),
+            Place::StoredAnywhere => return self.queue_of(&entry).room.note_overflow(),
             Place::StoredForLater => {
-                if parcel.envelope.due_at.is_some_and(|due_at| self.agenda.note(due_at)) {
+                if envelope.due_at.is_some_and(|due_at| self.agenda.note(due_at)) {
                     self.pager.notify_one();
                 }
                 return;
             }
+            // No handler has such a place.
+            Place::Inline => return,
         };
-        let due_at = parcel.envelope.due_at;
-        let delivery = Delivery {
-            envelope: parcel.envelope,
-            entry: parcel.entry,
-            backing,
-            slot,
-            _hold: hold,
-            active: None,
-        };
+        let due_at = envelope.due_at;
+        let queue = Arc::clone(self.queue_of(&entry));
+        let delivery =
+            Delivery { envelope, entry, backing, queue, slot, _hold: hold, active: None, done };
         match due_at {
             Some(due_at) if due_at > time::now() => self.enqueue_at(delivery, due_at),
             _ => self.enqueue(delivery),
         }
     }
 
-    fn envelope(
+    fn relay(&self, envelope: Envelope, endpoint: &Endpoint, place: Place) {
+        let (slot, row) = match place {
+            Place::StoredHere(slot, owner, hold) => (slot, Some((owner, hold))),
+            Place::Memory(slot) => (slot, None),
+            Place::StoredAnywhere | Place::StoredForLater => return endpoint.room.note_overflow(),
+            // Its sender sends it, or it is for a handler.
+            Place::Inline | Place::Awaited(..) => return,
+        };
+        let active = self.activity.begin();
+        endpoint.line.push(Parcel { envelope, row, _slot: slot, _active: active });
+    }
+
+    pub(crate) fn envelope(
         &self,
         message: &OutgoingMessage,
         cause: Option<&Cause>,
@@ -294,34 +302,31 @@ impl Core {
         Ok(envelope)
     }
 
-    fn place(
+    /// The place of a message for a handler of this application, which waits in the store if it
+    /// `is_stored`.
+    pub(crate) fn place(
         &self,
         envelope: &mut Envelope,
         entry: &HandlerEntry,
-        joining: Joining,
+        is_stored: bool,
         room: &mut Vec<Slot>,
     ) -> Result<Place, SendError> {
         let queue = self.queue_of(entry);
-        let later = envelope.due_at.is_some_and(|due_at| due_at > time::now());
-        let by_nature = later || envelope.deduplication_id.is_some();
-        let stored =
-            self.store.is_some() && entry.is_stored(joining != Joining::Nothing || by_nature);
-        if !stored {
+        if self.store.is_none() || !is_stored {
             if envelope.deduplication_id.is_some() {
                 return Err(SendError::NeedsStore {
                     what: "a deduplication key on a buffered queue",
                 });
             }
             envelope.attempts = 1;
-            let taken = room.iter().position(|slot| Arc::ptr_eq(slot.queue(), queue));
-            let slot = taken.map(|index| room.swap_remove(index));
-            return Ok(Place::Memory(slot.unwrap_or_else(|| queue.reserve_beyond())));
+            let slot = take_slot(room, &queue.room);
+            return Ok(Place::Memory(slot.unwrap_or_else(|| queue.room.reserve_beyond())));
         }
-        if later {
+        if is_for_later(envelope) {
             return Ok(Place::StoredForLater);
         }
-        match queue.try_reserve_in_turn() {
-            Some(slot) if !self.stopping.is_cancelled() && self.trust.is_given() => {
+        match queue.room.try_reserve_in_turn() {
+            Some(slot) if self.may_own() => {
                 // The only attempt of a message is counted when it begins: counted before, a crash
                 // would take it from a message that never ran.
                 envelope.attempts = u32::from(entry.policy.attempts() > 1);
@@ -330,6 +335,77 @@ impl Core {
                 Ok(Place::StoredHere(slot, owner, hold))
             }
             _ => Ok(Place::StoredAnywhere),
+        }
+    }
+
+    /// The place of a message for another process. One for later travels at once, and waits there.
+    fn place_outside(
+        &self,
+        envelope: &Envelope,
+        endpoint: &Endpoint,
+        joining: Joining,
+        room: &mut Vec<Slot>,
+    ) -> Result<Place, SendError> {
+        let in_transaction = joining != Joining::Nothing;
+        if self.store.is_none() || !endpoint.is_stored(in_transaction) {
+            if endpoint.options.mode == Mode::Inline && !in_transaction {
+                return Ok(Place::Inline);
+            }
+            let slot = take_slot(room, &endpoint.room);
+            return slot.map_or_else(|| endpoint.reserve_beyond(), Ok).map(Place::Memory);
+        }
+        match endpoint.room.try_reserve_in_turn() {
+            Some(slot) if self.may_own() && !endpoint.circuit.is_open() => {
+                let owner = self.owner();
+                let hold = endpoint.held.hold(envelope.id, &envelope.destination, owner);
+                Ok(Place::StoredHere(slot, owner, hold))
+            }
+            _ => Ok(Place::StoredAnywhere),
+        }
+    }
+
+    /// Whether what is stored now may be stored as this node's own.
+    fn may_own(&self) -> bool {
+        !self.stopping.is_cancelled() && self.trust.is_given()
+    }
+}
+
+/// Whether a message for a handler is stored by what it is itself.
+pub(crate) fn is_by_nature(envelope: &Envelope) -> bool {
+    is_for_later(envelope) || envelope.deduplication_id.is_some()
+}
+
+fn is_for_later(envelope: &Envelope) -> bool {
+    envelope.due_at.is_some_and(|due_at| due_at > time::now())
+}
+
+/// Whether a message that belongs to no transaction is stored on its way there.
+fn is_stored(destination: Destination<'_>) -> bool {
+    match destination {
+        Destination::Handler(entry) => entry.is_stored(false),
+        Destination::Endpoint(endpoint) => endpoint.is_stored(false),
+    }
+}
+
+fn take_slot(room: &mut Vec<Slot>, wanted: &Arc<Room>) -> Option<Slot> {
+    let taken = room.iter().position(|slot| slot.is_in(wanted))?;
+    Some(room.swap_remove(taken))
+}
+
+/// Stores rows of inbox and outbox: of both in one transaction.
+async fn store_all(
+    store: &dyn MessageStore,
+    incoming: Vec<Incoming>,
+    outgoing: Vec<Outgoing>,
+) -> Result<(Vec<Stored>, Vec<Stored>), StoreError> {
+    match (incoming.is_empty(), outgoing.is_empty()) {
+        (_, true) => Ok((store.inbox().store(incoming).await?, Vec::new())),
+        (true, false) => Ok((Vec::new(), store.outbox().store(outgoing).await?)),
+        (false, false) => {
+            let transaction = store.begin(Begin::of("send")).await?;
+            let completion = Completion { handled: None, incoming, outgoing };
+            let committed = transaction.commit(completion).await?;
+            Ok((committed.incoming, committed.outgoing))
         }
     }
 }

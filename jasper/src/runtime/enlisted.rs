@@ -80,19 +80,30 @@ impl<'tx> Enlisted<'tx> {
             return Err(SendError::NeedsStore { what: "`bus.enlist`" });
         };
         let cause = self.cause.as_deref();
-        let rows = self.core.prepare_unowned(message, cause)?;
-        let write = store.inbox().store_within(self.connection, rows);
-        let stored = match self.core.call("store_within", write).await {
-            Ok(stored) => stored,
-            Err(StoreError::WrongConnection { .. }) => return Err(SendError::ForeignTransaction),
-            Err(error) => return Err(error.into()),
-        };
+        let batch = self.core.prepare_unowned(message, cause)?;
+        let mut stored = Vec::new();
+        let (incoming, outgoing) = (batch.incoming(), batch.outgoing());
+        if !incoming.is_empty() {
+            let write = store.inbox().store_within(self.connection, incoming);
+            stored.extend(self.core.call("store_within", write).await.map_err(refused)?);
+        }
+        if !outgoing.is_empty() {
+            let write = store.outbox().store_within(self.connection, outgoing);
+            stored.extend(self.core.call("store_within", write).await.map_err(refused)?);
+        }
         // The commit is still to come; looking goes on for as long as an ordinary poll takes.
         if !store.info().tells {
             self.core.look_soon();
         }
         let duplicate = !stored.is_empty() && stored.iter().all(|s| *s == Stored::Duplicate);
         Ok(Sent { duplicate })
+    }
+}
+
+fn refused(error: StoreError) -> SendError {
+    match error {
+        StoreError::WrongConnection { .. } => SendError::ForeignTransaction,
+        error => error.into(),
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::{FutureExt, poll};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
@@ -108,27 +109,41 @@ pub(crate) struct Run<'a> {
     pub(crate) permit: &'a mut Option<OwnedSemaphorePermit>,
     /// Whether it shares its transaction with none, whatever its handler says.
     pub(crate) alone: bool,
+    /// How long the body may take.
+    pub(crate) limit: Duration,
 }
 
 impl Run<'_> {
     /// Runs the handler, and commits or sends what follows from it.
     pub(crate) async fn perform(self) -> Result<Ended, Failure> {
+        self.run(&mut None).await
+    }
+
+    /// The same for a message that is in memory only, with the encoded reply of the handler.
+    pub(crate) async fn answer(self) -> Result<Option<Bytes>, Failure> {
+        let mut reply = Some(Bytes::new());
+        self.run(&mut reply).await.map(|_ended| reply)
+    }
+
+    /// `reply`: the place for the encoded reply, where it is wanted.
+    async fn run(self, reply: &mut Option<Bytes>) -> Result<Ended, Failure> {
         match (&self.core.store, self.entry.registration.connection) {
             (Some(store), Some(_)) => {
                 let begin = store.begin(self.begin());
                 let transaction = self.core.call("begin", begin).await?;
-                self.in_transaction(transaction).await
+                self.in_transaction(transaction, reply).await
             }
-            _ => self.without_connection().await,
+            _ => self.without_connection(reply).await,
         }
     }
 
     async fn in_transaction(
         self,
         mut transaction: Box<dyn StoreTransaction>,
+        reply: &mut Option<Bytes>,
     ) -> Result<Ended, Failure> {
         let cause = self.cause(true);
-        let outcome = self.body(&cause, transaction.connection()).await;
+        let outcome = self.body(&cause, transaction.connection(), reply).await;
         let mut messages = cause.close();
         match outcome {
             Ok(returned) => messages.extend(returned),
@@ -145,9 +160,9 @@ impl Run<'_> {
     /// A handler that takes no connection keeps none from others while it runs. What it sends is
     /// committed with the mark that its message is handled, where both are stored; else it is sent
     /// first.
-    async fn without_connection(self) -> Result<Ended, Failure> {
+    async fn without_connection(self, reply: &mut Option<Bytes>) -> Result<Ended, Failure> {
         let cause = self.cause(self.entry.registration.durable);
-        let outcome = self.body(&cause, None).await;
+        let outcome = self.body(&cause, None, reply).await;
         let mut messages = cause.close();
         messages.extend(outcome?);
         match (&self.core.store, self.backing) {
@@ -209,6 +224,7 @@ impl Run<'_> {
         &self,
         cause: &Arc<Cause>,
         connection: Option<&mut (dyn Any + Send)>,
+        reply: &mut Option<Bytes>,
     ) -> Result<Vec<OutgoingMessage>, Failure> {
         let cancellation = self.core.ending.child_token();
         let transaction = Arc::clone(cause);
@@ -221,14 +237,18 @@ impl Run<'_> {
             &*self.core.codec,
         )
         .with_connection(connection);
-        let run = (self.entry.registration.run)(self.envelope, &*self.core.codec, &mut cx);
+        let registration = &self.entry.registration;
+        let run = if reply.is_some() { registration.answer } else { registration.run };
+        let run = run(self.envelope, &*self.core.codec, &mut cx);
         let run = transaction.scope(run);
-        let ended = guarded(run, self.entry.timeout, &cancellation).await;
+        let ended = guarded(run, self.limit, &cancellation).await;
         if matches!(ended, Err(Failure::TimedOut(_))) {
             // Tasks that the handler has started learn of it too.
             cancellation.cancel();
         }
-        ended??;
+        if let Some(given) = ended?? {
+            *reply = Some(given);
+        }
         Ok(cx.cascades().take())
     }
 }

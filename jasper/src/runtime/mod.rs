@@ -2,9 +2,11 @@
 
 mod activity;
 mod agenda;
+mod batch;
 mod builder;
 mod bus;
 mod check;
+mod config;
 mod consumer;
 mod core;
 mod dispatch;
@@ -12,13 +14,17 @@ mod enlisted;
 mod execute;
 mod finish;
 mod held;
+mod inbound;
 mod invoke;
 mod invokes;
 mod node;
+mod outbound;
+mod outside;
 mod pager;
 mod queue;
 mod queue_options;
 mod remote;
+mod room;
 mod routes;
 mod sending;
 mod settings;
@@ -31,11 +37,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use self::core::Core;
+use self::inbound::Listeners;
+use crate::envelope::Address;
 use crate::error::Error;
 use crate::store::MessageStore;
 
 pub use self::builder::Builder;
 pub use self::bus::Bus;
+pub use self::config::{Config, ConfigError};
 pub use self::enlisted::Enlisted;
 pub use self::invokes::{HandlerOf, Invokes};
 pub use self::queue_options::QueueOptions;
@@ -52,6 +61,7 @@ pub(crate) use self::builder::check_declarations;
 pub struct Jasper {
     core: Arc<Core>,
     bus: Bus,
+    listeners: Listeners,
 }
 
 impl Jasper {
@@ -60,9 +70,9 @@ impl Jasper {
         Builder::new()
     }
 
-    fn new(core: Arc<Core>) -> Self {
+    fn new(core: Arc<Core>, listeners: Listeners) -> Self {
         let bus = Bus::new(Arc::clone(&core));
-        Self { core, bus }
+        Self { core, bus, listeners }
     }
 
     /// The bus of the application.
@@ -75,11 +85,34 @@ impl Jasper {
         self.core.store.as_deref()
     }
 
-    /// Waits until there is nothing to handle now: nothing in memory, and nothing in the store but
-    /// what is scheduled for later. For programs that work off a batch, and for tests.
+    /// Where the application listens, in the order in which it was told to. A port that was left to
+    /// the system has its number here.
+    pub fn addresses(&self) -> Vec<Address> {
+        self.listeners.addresses()
+    }
+
+    /// Receives nothing new, and returns when all that was received is answered. Senders keep what
+    /// they have, and go on when the application [listens again](Self::resume_listeners).
     ///
-    /// It waits for other processes on the same store too, and has no limit of its own: put it
-    /// under a time-out where that matters.
+    /// # Cancel safety
+    /// Dropped before it returns, some listeners may have stopped.
+    pub async fn pause_listeners(&self) {
+        self.listeners.stop().await;
+    }
+
+    /// Listens again at the same addresses.
+    ///
+    /// # Errors
+    /// An address cannot be bound; those before it are listened at.
+    pub async fn resume_listeners(&self) -> Result<(), Error> {
+        Ok(self.listeners.resume().await?)
+    }
+
+    /// Waits until there is nothing to handle or send now: nothing in memory, and nothing in the
+    /// store but what is scheduled for later. For programs that work off a batch, and for tests.
+    ///
+    /// It waits for other processes on the same store too, and for destinations that are down, and
+    /// has no limit of its own: put it under a time-out where that matters.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -94,12 +127,13 @@ impl Jasper {
                 return Ok(());
             };
             let counts = self.core.call("counts", store.admin().counts()).await?;
-            if counts.incoming == 0 && self.core.activity.count() == 0 {
+            if counts.incoming == 0 && counts.outgoing == 0 && self.core.activity.count() == 0 {
                 return Ok(());
             }
             // What the store still holds comes into memory with the pager's next round; what does
             // not is with another node, and is looked for as seldom as anything else.
             self.core.pager.notify_one();
+            self.core.outbound.notify_one();
             if rounds.changed().await.is_err() {
                 return Ok(());
             }
@@ -132,6 +166,8 @@ impl Jasper {
     /// # Errors
     /// The store failed; what was not given back is recovered when the lease runs out.
     pub async fn stop(self) -> Result<(), Error> {
+        self.core.stopping.cancel();
+        self.listeners.stop().await;
         shutdown::stop(&self.core).await
     }
 }

@@ -133,7 +133,10 @@ pub(crate) async fn release_all(
         let released = left.release(core, store, owner).await?;
         total += released;
         if released > 0 {
-            core.pager.notify_one();
+            match left {
+                Left::Incoming => core.pager.notify_one(),
+                Left::Outgoing => core.outbound.notify_one(),
+            }
         }
         if released < RELEASE_PAGE as u64 {
             return Ok(total);
@@ -142,7 +145,7 @@ pub(crate) async fn release_all(
 }
 
 /// About this long: nodes that were started together are not to ask together for ever.
-fn jittered(pause: Duration) -> Duration {
+pub(crate) fn jittered(pause: Duration) -> Duration {
     // Each state hashes with keys of its own.
     let random = RandomState::new().build_hasher().finish() as u32;
     pause.mul_f64(0.75 + f64::from(random) / f64::from(u32::MAX) / 2.0)

@@ -5,14 +5,17 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::batch::{Batch, Target};
 use super::core::Core;
-use super::queue::{Backing, Delivery, Queue, Slot};
+use super::queue::{Backing, Delivery, Queue};
+use super::room::Slot;
 use super::routes::HandlerEntry;
 use super::strays::{Strays, Verdict};
 use super::worker::note_burial;
+use crate::envelope::Envelope;
 use crate::store::{
-    ClaimRequest, Claimable, Claimed, DeadLetterId, DeadLetterReason, MessageStore, Ownership,
-    Settlement, StoreError, Subscription,
+    Begin, ClaimRequest, Claimable, Claimed, DeadLetterId, DeadLetterReason, MessageStore,
+    Ownership, Settlement, StoreError, Subscription,
 };
 
 /// The most rows of one claim.
@@ -149,14 +152,16 @@ impl Pager {
         waiting: Vec<Subscription>,
     ) -> Result<bool, StoreError> {
         // Large pages: a little room is left to grow.
-        let slots = if queue.has_room() { queue.reserve_up_to(PAGE) } else { Vec::new() };
+        let room = &queue.room;
+        let slots = if room.is_roomy() { room.reserve_up_to(PAGE) } else { Vec::new() };
         if slots.is_empty() {
-            queue.note_overflow();
+            queue.room.note_overflow();
             return Ok(false);
         }
-        queue.clear_overflow();
+        queue.room.clear_overflow();
         let wanted = slots.len();
-        let claimed = self.claim(waiting, wanted).await.inspect_err(|_| queue.note_overflow())?;
+        let claimed =
+            self.claim(waiting, wanted).await.inspect_err(|_| queue.room.note_overflow())?;
         let full = claimed.len() == wanted;
         for (claimed, slot) in claimed.into_iter().zip(slots) {
             match self.handler_of(&claimed) {
@@ -165,7 +170,7 @@ impl Pager {
             }
         }
         if full {
-            queue.note_overflow();
+            queue.room.note_overflow();
         }
         Ok(full)
     }
@@ -238,17 +243,52 @@ impl Pager {
     /// that queue has no room now, and the stray waits in the store.
     async fn admit_stray(&mut self, claimed: Claimed) -> bool {
         let Some(entry) = self.handler_of(&claimed) else {
-            self.keep_or_bury(claimed).await;
+            if !self.redirect(&claimed).await {
+                self.keep_or_bury(claimed).await;
+            }
             return true;
         };
         let queue = self.core.queue_of(&entry);
-        if let Some(slot) = queue.try_reserve() {
+        if let Some(slot) = queue.room.try_reserve() {
             self.admit(claimed, entry, slot).await;
             return true;
         }
-        queue.note_overflow();
+        queue.room.note_overflow();
         self.give_back(claimed).await;
         false
+    }
+
+    /// A stray may be for another process, as a dead letter that is sent again is, or have come to
+    /// a listener of another node that did not know it: it goes where it would go now. `false`:
+    /// this application does not know where either.
+    async fn redirect(&self, claimed: &Claimed) -> bool {
+        let Ok(envelope) = &claimed.envelope else {
+            return false;
+        };
+        let mut batch = Batch::default();
+        if let Some(endpoint) = self.core.routes.endpoint_of(&claimed.ownership.destination) {
+            let target = Target::Endpoint(Arc::clone(endpoint));
+            batch.add_unowned(envelope.clone(), target);
+        } else if !envelope.destination.is_local() {
+            for entry in self.core.routes.handlers_of(&envelope.message_type) {
+                let destination = entry.address.clone();
+                let envelope = Envelope { destination, attempts: 0, ..envelope.clone() };
+                batch.add_unowned(envelope, Target::Handler(Arc::clone(entry)));
+            }
+        }
+        if batch.placed.is_empty() {
+            return false;
+        }
+        let begin = self.core.call("begin", self.store.begin(Begin::of("redirect")));
+        let redirected = async {
+            let transaction = begin.await?;
+            self.core.commit(transaction, batch, Some(claimed.ownership.clone())).await
+        };
+        if let Err(error) = redirected.await {
+            // It is this node's own and in nobody's memory, and found so.
+            tracing::warn!(%error, "a message could not be sent on yet");
+        }
+        true
     }
 
     /// A stray that nobody knows waits for its time. One that cannot be read has no time to wait
@@ -296,7 +336,18 @@ impl Pager {
             Backing::Stored { owner: claimed.ownership.owner, counted: claimed.first_attempt };
         let Ownership { id, destination, owner, .. } = &claimed.ownership;
         let hold = Some(self.core.held.hold(*id, destination, *owner));
-        self.core.enqueue(Delivery { envelope, entry, backing, slot, _hold: hold, active: None });
+        let queue = Arc::clone(self.core.queue_of(&entry));
+        let delivery = Delivery {
+            envelope,
+            entry,
+            backing,
+            queue,
+            slot,
+            _hold: hold,
+            active: None,
+            done: None,
+        };
+        self.core.enqueue(delivery);
     }
 
     async fn bury_invalid(&self, claimed: Claimed) {

@@ -1,17 +1,20 @@
-//! Sending a command to its endpoint and waiting for the reply of its handler there.
+//! Running a command's handler now, wherever the endpoint of the command leads.
 
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
 use super::core::Core;
-use crate::codec;
-use crate::error::{InvokeError, SendError};
+use super::outbound::Endpoint;
+use super::routes::{Destination, HandlerEntry};
+use crate::codec::{self, CodecError};
+use crate::envelope::Envelope;
+use crate::error::InvokeError;
 use crate::handler::{Cause, OutgoingMessage};
 use crate::message::Message;
-use crate::transport::RemoteReply;
+use crate::transport::{Answer, RemoteReply, Request};
 
-/// Sends `message` to the endpoint that its type names, and gives the reply that comes back.
+/// Sends a command to the endpoint of its type, and waits for its reply.
 ///
 /// It is encoded at once, so that the future holds bytes and not the message.
 pub(super) fn invoke<'a, M>(
@@ -25,20 +28,63 @@ where
 {
     let command = core.encode(message);
     async move {
-        let reply = request(core, cause, command?).await?;
+        let reply = core.ask(cause, command?).await?;
         codec::decode(&*core.codec, &reply.payload)
             .map_err(|source| InvokeError::Reply { message_type: M::TYPE, source })
     }
 }
 
-/// The part that is the same for all commands.
-async fn request(
-    core: &Arc<Core>,
-    _cause: Option<Arc<Cause>>,
-    command: OutgoingMessage,
-) -> Result<RemoteReply, InvokeError> {
-    let endpoint = command.to.unwrap_or_default();
-    let address = core.routes.endpoint_address(endpoint);
-    let endpoint = address.map_or_else(|| endpoint.to_owned(), |address| address.to_string());
-    Err(InvokeError::Send(SendError::UnknownEndpoint { endpoint }))
+impl Core {
+    /// The part that is the same for all commands.
+    async fn ask(
+        self: &Arc<Self>,
+        cause: Option<Arc<Cause>>,
+        command: OutgoingMessage,
+    ) -> Result<RemoteReply, InvokeError> {
+        let cause = cause.as_deref();
+        let mut envelope = self.envelope(&command, cause, false)?;
+        let endpoint = command.to.unwrap_or_default();
+        let answer = match self.routes.at_own_endpoint(endpoint, &command.message_type)? {
+            Destination::Endpoint(endpoint) => {
+                envelope.destination = endpoint.destination.clone();
+                self.request(endpoint, envelope).await?
+            }
+            Destination::Handler(entry) => self.answer_here(entry, cause, envelope).await?,
+        };
+        let reply = answer?;
+        let expected = self.codec.content_type();
+        if reply.content_type == expected {
+            return Ok(reply);
+        }
+        let why = format!("it is `{}`, not `{expected}`", reply.content_type);
+        let (message_type, source) = (command.message_type, CodecError::new(why));
+        Err(InvokeError::Reply { message_type, source })
+    }
+
+    async fn request(
+        &self,
+        endpoint: &Endpoint,
+        envelope: Envelope,
+    ) -> Result<Answer, InvokeError> {
+        let limit = self.settings.reply_timeout;
+        let answer = endpoint.sender.request(Request { envelope, timeout: limit });
+        match tokio::time::timeout(limit, answer).await {
+            Ok(answer) => Ok(answer?),
+            Err(_elapsed) => Err(InvokeError::NoReply { limit }),
+        }
+    }
+
+    /// The endpoint is a queue of this application.
+    async fn answer_here(
+        self: &Arc<Self>,
+        entry: &HandlerEntry,
+        cause: Option<&Cause>,
+        envelope: Envelope,
+    ) -> Result<Answer, InvokeError> {
+        let handler = entry.registration.name;
+        if entry.registration.durable && cause.is_some_and(Cause::is_in_transaction) {
+            return Err(InvokeError::InsideTransaction { handler });
+        }
+        Ok(self.answer(envelope, self.settings.reply_timeout).await)
+    }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::outbound::Endpoint;
 use super::queue_options::{QueueMode, QueueOptions};
 use super::settings::Settings;
 use crate::envelope::Address;
@@ -72,17 +73,51 @@ pub(crate) fn subscription(handler: &HandlerRegistration) -> Subscription {
 pub(crate) struct Routes {
     by_type: HashMap<MessageType, Vec<Arc<HandlerEntry>>>,
     by_address: HashMap<(Address, MessageType), Arc<HandlerEntry>>,
-    endpoints: BTreeMap<String, Address>,
+    /// By name, or by the address that stands in place of one.
+    endpoints: BTreeMap<String, Target>,
+    /// The endpoints of other processes, by what stands for them in rows.
+    by_destination: HashMap<Address, Arc<Endpoint>>,
+    /// To which of them events are published.
+    publications: HashMap<MessageType, Vec<Arc<Endpoint>>>,
+}
+
+/// Where an endpoint's name leads.
+#[derive(Debug)]
+pub(crate) enum Target {
+    /// To a queue of this process.
+    Queue(String),
+    /// To another process.
+    Remote(Arc<Endpoint>),
+}
+
+/// One place that a message goes to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Destination<'a> {
+    Handler(&'a Arc<HandlerEntry>),
+    Endpoint(&'a Arc<Endpoint>),
 }
 
 impl Routes {
     pub(crate) fn new(
         handlers: &[HandlerRegistration],
         queues: &BTreeMap<String, QueueOptions>,
-        endpoints: BTreeMap<String, Address>,
+        endpoints: BTreeMap<String, Target>,
+        publications: &[(MessageType, String)],
         settings: &Settings,
     ) -> Self {
         let mut routes = Self { endpoints, ..Self::default() };
+        for target in routes.endpoints.values() {
+            if let Target::Remote(endpoint) = target {
+                let destination = endpoint.destination.clone();
+                routes.by_destination.insert(destination, Arc::clone(endpoint));
+            }
+        }
+        for (message_type, name) in publications {
+            if let Some(Target::Remote(endpoint)) = routes.endpoints.get(name) {
+                let of_type = routes.publications.entry(message_type.clone()).or_default();
+                of_type.push(Arc::clone(endpoint));
+            }
+        }
         for &registration in handlers {
             let mode =
                 queues.get(registration.queue).map_or(QueueMode::Automatic, |options| options.mode);
@@ -107,38 +142,70 @@ impl Routes {
         takes
     }
 
-    /// The handlers that an outgoing message goes to; none for an event that nobody subscribes to.
+    /// The endpoints of other processes, in no order.
+    pub(crate) fn endpoints(&self) -> impl Iterator<Item = &Arc<Endpoint>> {
+        self.by_destination.values()
+    }
+
+    /// The endpoint for which this stands in a row.
+    pub(crate) fn endpoint_of(&self, destination: &Address) -> Option<&Arc<Endpoint>> {
+        self.by_destination.get(destination)
+    }
+
+    /// The handlers of a type; none for one that this application does not know.
+    pub(crate) fn handlers_of(&self, message_type: &MessageType) -> &[Arc<HandlerEntry>] {
+        self.by_type.get(message_type).map_or(&[], Vec::as_slice)
+    }
+
+    /// Where an outgoing message goes; nowhere for an event that nobody subscribes to.
     pub(crate) fn destinations(
         &self,
         message: &OutgoingMessage,
-    ) -> Result<Vec<&Arc<HandlerEntry>>, SendError> {
-        if let Some(endpoint) = message.options.to.as_deref().or(message.to) {
-            return Ok(vec![self.at_endpoint(endpoint, &message.message_type)?]);
+    ) -> Result<Vec<Destination<'_>>, SendError> {
+        let message_type = &message.message_type;
+        if let Some(endpoint) = message.options.to.as_deref() {
+            return Ok(vec![self.at_endpoint(endpoint, message_type)?]);
         }
-        let handlers = self.by_type.get(&message.message_type);
-        if handlers.is_none() && message.kind == MessageKind::Command {
-            return Err(SendError::NoHandler { message_type: message.message_type.clone() });
+        if let Some(endpoint) = message.to {
+            return Ok(vec![self.at_own_endpoint(endpoint, message_type)?]);
         }
-        Ok(handlers.into_iter().flatten().collect())
+        let handlers = self.handlers_of(message_type);
+        if handlers.is_empty() && message.kind == MessageKind::Command {
+            return Err(SendError::NoHandler { message_type: message_type.clone() });
+        }
+        let published = self.publications.get(message_type).into_iter().flatten();
+        let handlers = handlers.iter().map(Destination::Handler);
+        Ok(handlers.chain(published.map(Destination::Endpoint)).collect())
     }
 
+    /// Where the endpoint that a type names leads. The application behind the endpoint need not
+    /// know where others find it: it has the handler.
+    pub(crate) fn at_own_endpoint(
+        &self,
+        endpoint: &str,
+        message_type: &MessageType,
+    ) -> Result<Destination<'_>, SendError> {
+        match (self.endpoints.contains_key(endpoint), self.handlers_of(message_type)) {
+            (false, [only]) if !endpoint.contains("://") => Ok(Destination::Handler(only)),
+            _ => self.at_endpoint(endpoint, message_type),
+        }
+    }
+
+    /// Where the endpoint of this name, or the address in place of one, leads for a type.
     fn at_endpoint(
         &self,
         endpoint: &str,
         message_type: &MessageType,
-    ) -> Result<&Arc<HandlerEntry>, SendError> {
-        self.endpoint_address(endpoint)
-            .as_ref()
-            .and_then(Address::queue)
-            .and_then(|queue| self.on_queue(queue, message_type))
-            .ok_or_else(|| SendError::UnknownEndpoint { endpoint: endpoint.to_owned() })
-    }
-
-    /// Where an endpoint name, or an address written in its place, leads.
-    pub(crate) fn endpoint_address(&self, endpoint: &str) -> Option<Address> {
+    ) -> Result<Destination<'_>, SendError> {
+        let unknown = || SendError::UnknownEndpoint { endpoint: endpoint.to_owned() };
+        let on_queue = |queue: &str| self.on_queue(queue, message_type).map(Destination::Handler);
         match self.endpoints.get(endpoint) {
-            Some(address) => Some(address.clone()),
-            None => endpoint.parse().ok(),
+            Some(Target::Remote(endpoint)) => Ok(Destination::Endpoint(endpoint)),
+            Some(Target::Queue(queue)) => on_queue(queue).ok_or_else(unknown),
+            None => {
+                let address: Option<Address> = endpoint.parse().ok();
+                address.as_ref().and_then(Address::queue).and_then(on_queue).ok_or_else(unknown)
+            }
         }
     }
 
@@ -162,6 +229,9 @@ impl Routes {
         let key = (destination.clone(), message_type.clone());
         if let Some(entry) = self.by_address.get(&key) {
             return Some(entry);
+        }
+        if !destination.is_local() {
+            return None;
         }
         let handlers = self.by_type.get(message_type)?;
         let named = |h: &&Arc<HandlerEntry>| destination.handler() == Some(h.registration.name);

@@ -19,6 +19,8 @@ pub(crate) struct Settings {
     pub(crate) keep_unknown: Duration,
     /// How long one run of a handler may take.
     pub(crate) handler_timeout: Duration,
+    /// How long an invocation waits for the reply of another process.
+    pub(crate) reply_timeout: Duration,
     /// How long one call of the store may take.
     pub(crate) store_deadline: Duration,
     /// How many messages of a queue may be in memory.
@@ -37,6 +39,7 @@ impl Default for Settings {
             poll: Duration::from_secs(1),
             keep_unknown: Duration::from_secs(10 * 60),
             handler_timeout: Duration::from_secs(60),
+            reply_timeout: Duration::from_secs(30),
             store_deadline: Duration::from_secs(30),
             queue_capacity: 1_000,
             concurrency: cores.max(5),

@@ -84,7 +84,7 @@ impl Worker {
     /// failed. `false`: the application ends.
     async fn take_place(&mut self) -> bool {
         if self.permit.is_none() {
-            let running = Arc::clone(&self.delivery.slot.queue().running).acquire_owned();
+            let running = Arc::clone(&self.delivery.queue.running).acquire_owned();
             let permit = self.core.ending.run_until_cancelled(running).await;
             self.permit = permit.and_then(Result::ok);
         }
@@ -121,6 +121,7 @@ impl Worker {
             backing: self.delivery.backing,
             permit: &mut self.permit,
             alone: self.alone,
+            limit: self.delivery.entry.timeout,
         };
         let span = tracing::info_span!(
             "process",
@@ -226,6 +227,7 @@ impl Worker {
             let settlement = Settlement::Handled(self.ownership(owner));
             self.core.settle(settlement).await;
         }
+        self.delivery.tell_done();
     }
 
     /// Gives the message back where the application ends before its handler does.
@@ -243,12 +245,12 @@ impl Worker {
         }
     }
 
-    async fn bury(&self, reason: DeadLetterReason, failure: &Failure) -> Next {
+    async fn bury(&mut self, reason: DeadLetterReason, failure: &Failure) -> Next {
         self.bury_as(reason, failure.kind(), &failure.to_string()).await;
         Next::Done
     }
 
-    async fn bury_as(&self, reason: DeadLetterReason, error_type: &str, error_message: &str) {
+    async fn bury_as(&mut self, reason: DeadLetterReason, error_type: &str, error_message: &str) {
         let letter = DeadLetterId {
             id: self.delivery.envelope.id,
             destination: self.delivery.envelope.destination.clone(),
@@ -276,6 +278,7 @@ impl Worker {
             buried_at: time::now(),
         };
         self.core.keep_letter(letter).await;
+        self.delivery.tell_done();
     }
 
     fn log(&self, failure: &Failure) {

@@ -1,0 +1,335 @@
+//! The relay of one endpoint: sends what waits, settles by the receipts, and gives back what cannot
+//! be sent now.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::{Endpoint, Parcel};
+use crate::envelope::{Envelope, time};
+use crate::runtime::core::Core;
+use crate::runtime::worker::note_burial;
+use crate::store::{
+    DeadLetter, DeadLetterId, DeadLetterReason, MessageStore, OutgoingSettlement, Ownership,
+};
+use crate::telemetry;
+use crate::transport::{Batch, Guarantee, Mode, Receipt};
+
+/// The most rows of one claim.
+const PAGE: usize = 1_000;
+
+/// Sends the messages of an endpoint until the application ends.
+pub(crate) async fn relay(core: Arc<Core>, endpoint: Arc<Endpoint>) {
+    let in_flight = Arc::new(Semaphore::new(endpoint.options.in_flight()));
+    let ending = core.ending.clone();
+    let relay = Arc::new(Relay { core, endpoint, in_flight });
+    while ending.run_until_cancelled(Relay::round(&relay)).await.is_some() {}
+}
+
+struct Relay {
+    core: Arc<Core>,
+    endpoint: Arc<Endpoint>,
+    /// The batches that are on their way.
+    in_flight: Arc<Semaphore>,
+}
+
+impl Relay {
+    /// Does the next thing, or waits until there is one.
+    async fn round(relay: &Arc<Self>) {
+        let endpoint = &relay.endpoint;
+        if endpoint.circuit.is_open() {
+            return relay.probe().await;
+        }
+        relay.fill().await;
+        // The messages are chosen when they can go, so that what has gathered meanwhile goes along.
+        let Ok(permit) = Arc::clone(&relay.in_flight).acquire_owned().await else {
+            return;
+        };
+        let options = &endpoint.options;
+        match endpoint.line.patience(options.batch, options.linger) {
+            None => endpoint.wake.notified().await,
+            Some(Duration::ZERO) => {
+                let parcels = endpoint.line.take(options.batch);
+                relay.core.tasks.spawn(Arc::clone(relay).deliver(parcels, permit));
+            }
+            Some(patience) => tokio::select! {
+                () = tokio::time::sleep(patience) => {}
+                () = endpoint.wake.notified() => {}
+            },
+        }
+    }
+
+    /// Brings messages into memory that wait in the outbox, if there is room for them.
+    async fn fill(&self) {
+        let Some(store) = self.core.store.as_deref() else {
+            return;
+        };
+        self.give_back_missing(store).await;
+        let room = &self.endpoint.room;
+        let is_wanted = room.has_overflowed() && room.is_roomy();
+        if !is_wanted || self.core.stopping.is_cancelled() || !self.core.trust.is_given() {
+            return;
+        }
+        let slots = room.reserve_up_to(PAGE);
+        room.clear_overflow();
+        let owner = self.core.owner();
+        let claim = store.outbox().claim(owner, &self.endpoint.destination, slots.len());
+        let claimed = match self.core.wait("claim", claim).await {
+            Ok(claimed) => claimed,
+            Err(error) => {
+                room.note_overflow();
+                let endpoint = &*self.endpoint.name;
+                tracing::warn!(endpoint, %error, "the outbox cannot be read");
+                return tokio::time::sleep(self.core.settings.poll).await;
+            }
+        };
+        if claimed.len() == slots.len() {
+            room.note_overflow();
+        }
+        for (envelope, slot) in claimed.into_iter().zip(slots) {
+            let hold = self.endpoint.held.hold(envelope.id, &envelope.destination, owner);
+            let active = self.core.activity.begin();
+            self.endpoint.line.push(Parcel {
+                envelope,
+                row: Some((owner, hold)),
+                _slot: slot,
+                _active: active,
+            });
+        }
+    }
+
+    /// Gives back the rows of this endpoint that this node owns and does not hold in memory, after
+    /// a call that may have been carried out although it failed. Only this task claims them.
+    async fn give_back_missing(&self, store: &dyn MessageStore) {
+        if !self.endpoint.held.take_doubt() {
+            return;
+        }
+        let limit = self.endpoint.held.count() + PAGE;
+        let owned = store.outbox().owned(self.core.owner(), limit);
+        let Ok(mut owned) = self.core.call("owned", owned).await else {
+            return;
+        };
+        owned.retain(|row| row.destination == self.endpoint.destination);
+        let missing = self.endpoint.held.missing(owned);
+        if !missing.is_empty() {
+            tracing::info!(rows = missing.len(), "giving back rows that a failed call has taken");
+            let missing = missing.into_iter().map(OutgoingSettlement::Released);
+            self.core.settle_outgoing(missing.collect()).await;
+            self.endpoint.room.note_overflow();
+        }
+    }
+
+    /// The destination is down: what is stored is for whoever can send it, and after a while it is
+    /// asked whether it answers.
+    async fn probe(&self) {
+        let stored = self.endpoint.line.take_stored();
+        self.give_back(stored, Attempt::NotMade).await;
+        let mut pause = std::pin::pin!(tokio::time::sleep(self.endpoint.circuit.next_pause()));
+        pause.as_mut().await;
+        let empty = Batch { envelopes: Vec::new(), guarantee: Guarantee::InMemory };
+        match self.endpoint.sender.send(empty).await {
+            Ok(_none) => self.note_success(),
+            Err(error) => tracing::debug!(endpoint = &*self.endpoint.name, %error, "still down"),
+        }
+    }
+
+    /// Takes one batch to its receipts.
+    async fn deliver(self: Arc<Self>, parcels: Vec<Parcel>, permit: OwnedSemaphorePermit) {
+        let parcels = self.without_expired(parcels).await;
+        if !parcels.is_empty() {
+            let guarantee = match self.endpoint.options.mode {
+                Mode::Durable => Guarantee::Stored,
+                Mode::Buffered | Mode::Inline => Guarantee::InMemory,
+            };
+            let envelopes = parcels.iter().map(|parcel| parcel.envelope.clone()).collect();
+            let send = self.endpoint.sender.send(Batch { envelopes, guarantee });
+            match self.core.ending.run_until_cancelled(send).await {
+                Some(Ok(receipts)) => self.settle(parcels, receipts).await,
+                Some(Err(error)) => {
+                    let made = error.may_have_arrived();
+                    self.note_failure(&error);
+                    self.return_all(parcels, made).await;
+                }
+                // The stop gives back what is stored.
+                None => note_lost(&self.endpoint, &parcels, "the application ended"),
+            }
+        }
+        // The circuit, if it is open now, is seen before the next batch is taken.
+        drop(permit);
+        self.endpoint.wake.notify_one();
+    }
+
+    async fn without_expired(&self, parcels: Vec<Parcel>) -> Vec<Parcel> {
+        let now = time::now();
+        let (expired, fresh): (Vec<_>, Vec<_>) =
+            parcels.into_iter().partition(|parcel| parcel.envelope.is_expired(now));
+        if !expired.is_empty() {
+            let count = expired.len() as u64;
+            metrics::counter!(telemetry::EXPIRED, telemetry::DESTINATION => self.name())
+                .increment(count);
+            tracing::info!(endpoint = &*self.endpoint.name, count, "expired; not sent");
+            let rows = expired.iter().filter_map(ownership).map(OutgoingSettlement::Discarded);
+            self.core.settle_outgoing(rows.collect()).await;
+        }
+        fresh
+    }
+
+    async fn settle(&self, parcels: Vec<Parcel>, receipts: Vec<Receipt>) {
+        let now = time::now();
+        let mut settlements = Vec::with_capacity(parcels.len());
+        let (mut deferred, mut why_deferred) = (Vec::new(), None);
+        // A transport that answers too little has not answered for the rest.
+        let missing = std::iter::repeat_with(|| Receipt::deferred("there was no receipt"));
+        for (parcel, receipt) in parcels.iter().zip(receipts.into_iter().chain(missing)) {
+            match receipt {
+                Receipt::Accepted => {
+                    self.note_lag(&parcel.envelope, now);
+                    settlements.extend(ownership(parcel).map(OutgoingSettlement::Sent));
+                }
+                Receipt::Refused { why } => {
+                    settlements.extend(self.refuse(parcel, &why).await);
+                }
+                Receipt::Deferred { why } => {
+                    deferred.push(parcel.envelope.id);
+                    why_deferred = Some(why);
+                }
+            }
+        }
+        self.core.settle_outgoing(settlements).await;
+        match why_deferred {
+            None => self.note_success(),
+            Some(why) => {
+                self.note_failure(&why);
+                let deferred: HashSet<_> = deferred.into_iter().collect();
+                let is_deferred = |parcel: &Parcel| deferred.contains(&parcel.envelope.id);
+                self.return_all(parcels.into_iter().filter(is_deferred).collect(), false).await;
+            }
+        }
+    }
+
+    /// The receiver will never take it: it becomes a dead letter here, where it can be mended.
+    async fn refuse(&self, parcel: &Parcel, why: &str) -> Option<OutgoingSettlement> {
+        let envelope = &parcel.envelope;
+        let id = DeadLetterId { id: envelope.id, destination: envelope.destination.clone() };
+        let message_type = envelope.message_type.to_string();
+        let error_message = format!("`{}` refused it: {why}", self.endpoint.address);
+        let reason = DeadLetterReason::Refused;
+        note_burial(&id, &message_type, reason, &error_message);
+        if let Some(ownership) = ownership(parcel) {
+            return Some(OutgoingSettlement::Refused { ownership, error_message });
+        }
+        let letter = DeadLetter {
+            id,
+            reason,
+            message_type,
+            error_type: reason.as_str().to_owned(),
+            error_message,
+            attempts: envelope.attempts,
+            body: envelope.to_bytes(),
+            buried_at: time::now(),
+        };
+        self.core.keep_letter(letter).await;
+        None
+    }
+
+    /// What was not accepted: rows are for whoever claims them, and what is only in memory waits
+    /// here, unless it may have arrived: then it is not sent twice.
+    async fn return_all(&self, parcels: Vec<Parcel>, made: bool) {
+        let (stored, in_memory): (Vec<_>, Vec<_>) =
+            parcels.into_iter().partition(|parcel| parcel.row.is_some());
+        match made {
+            true => note_lost(&self.endpoint, &in_memory, "it may have arrived, or not"),
+            false => self.endpoint.line.push_front(in_memory),
+        }
+        self.give_back(stored, Attempt::Made).await;
+    }
+
+    async fn give_back(&self, parcels: Vec<Parcel>, attempt: Attempt) {
+        if parcels.is_empty() {
+            return;
+        }
+        let rows = parcels.iter().filter_map(ownership).map(|row| match attempt {
+            Attempt::Made => OutgoingSettlement::Failed(row),
+            Attempt::NotMade => OutgoingSettlement::Released(row),
+        });
+        self.core.settle_outgoing(rows.collect()).await;
+        self.endpoint.room.note_overflow();
+    }
+
+    fn note_success(&self) {
+        if self.endpoint.circuit.close() {
+            tracing::info!(endpoint = &*self.endpoint.name, "the destination is back");
+            self.endpoint.wake.notify_one();
+        }
+    }
+
+    fn note_failure(&self, why: &dyn std::fmt::Display) {
+        if self.endpoint.circuit.open() {
+            let (endpoint, address) = (&*self.endpoint.name, &self.endpoint.address);
+            tracing::warn!(endpoint, %address, %why, "the destination is down; messages wait");
+        }
+    }
+
+    /// From when a message was sent or due until its receiver had it.
+    fn note_lag(&self, envelope: &Envelope, now: SystemTime) {
+        let lag = now.duration_since(envelope.sent_at).unwrap_or_default();
+        metrics::histogram!(telemetry::RELAY_LAG, telemetry::DESTINATION => self.name())
+            .record(lag);
+    }
+
+    fn name(&self) -> Arc<str> {
+        Arc::clone(&self.endpoint.name)
+    }
+}
+
+/// Whether the destination was tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Attempt {
+    Made,
+    NotMade,
+}
+
+fn ownership(parcel: &Parcel) -> Option<Ownership> {
+    let (owner, _hold) = parcel.row.as_ref()?;
+    Some(Ownership::of(&parcel.envelope, *owner))
+}
+
+/// Messages of a buffered endpoint that nobody will send again.
+fn note_lost(endpoint: &Endpoint, parcels: &[Parcel], why: &str) {
+    let count = parcels.iter().filter(|parcel| parcel.row.is_none()).count();
+    if count > 0 {
+        metrics::counter!(telemetry::LOST, telemetry::DESTINATION => endpoint.name.clone())
+            .increment(count as u64);
+        tracing::warn!(endpoint = &*endpoint.name, count, why, "given up: only in memory");
+    }
+}
+
+/// Looks for which endpoints rows wait in the outbox that nobody owns, when there is cause to and
+/// else with every poll, until the application stops.
+pub(crate) async fn look(core: Arc<Core>, store: Arc<dyn MessageStore>) {
+    let mut unknown = HashSet::new();
+    loop {
+        match core.call("destinations", store.outbox().destinations()).await {
+            Ok(destinations) => {
+                for destination in destinations {
+                    match core.routes.endpoint_of(&destination) {
+                        Some(endpoint) => endpoint.room.note_overflow(),
+                        None if unknown.insert(destination.clone()) => tracing::warn!(
+                            %destination,
+                            "messages wait in the outbox for an endpoint that this application \
+                             does not have"
+                        ),
+                        None => {}
+                    }
+                }
+            }
+            Err(error) => tracing::warn!(%error, "the outbox could not be looked at yet"),
+        }
+        let pause = tokio::time::timeout(core.settings.poll, core.outbound.notified());
+        if core.stopping.run_until_cancelled(pause).await.is_none() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Bounded memory for messages, with word to whoever fills it from the store when there is room
+//! again.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
+
+/// Room for the messages of one queue or one endpoint.
+#[derive(Debug)]
+pub(crate) struct Room {
+    slots: Semaphore,
+    capacity: usize,
+    /// Whether rows may wait in the store for room here.
+    overflowed: AtomicBool,
+    /// Who fills it from the store.
+    filler: Arc<Notify>,
+}
+
+impl Room {
+    pub(crate) fn new(capacity: usize, filler: Arc<Notify>) -> Arc<Self> {
+        let overflowed = AtomicBool::new(false);
+        Arc::new(Self { slots: Semaphore::new(capacity), capacity, overflowed, filler })
+    }
+
+    /// Room for one message, if there is any now.
+    pub(crate) fn try_reserve(self: &Arc<Self>) -> Option<Slot> {
+        self.slots.try_acquire().ok()?.forget();
+        Some(Slot { room: Arc::clone(self), counted: true })
+    }
+
+    /// Room for a message that is about to be stored, unless others wait in the store that are
+    /// older: were it to go before them, a backlog would last as long as senders are busy.
+    pub(crate) fn try_reserve_in_turn(self: &Arc<Self>) -> Option<Slot> {
+        match self.has_overflowed() {
+            true => None,
+            false => self.try_reserve(),
+        }
+    }
+
+    /// Room for one message, as soon as there is some.
+    pub(crate) async fn reserve(self: &Arc<Self>) -> Slot {
+        // The semaphore is never closed, so this is never an error.
+        let counted = self.slots.acquire().await.map(SemaphorePermit::forget).is_ok();
+        Slot { room: Arc::clone(self), counted }
+    }
+
+    /// Room for at most `limit` messages.
+    pub(crate) fn reserve_up_to(self: &Arc<Self>, limit: usize) -> Vec<Slot> {
+        std::iter::from_fn(|| self.try_reserve()).take(limit).collect()
+    }
+
+    /// Room beyond the capacity, for a message that a running handler returns to a queue that is
+    /// not stored: were the handler to wait, a full queue that feeds itself would stand still
+    /// for ever.
+    pub(crate) fn reserve_beyond(self: &Arc<Self>) -> Slot {
+        self.try_reserve().unwrap_or_else(|| Slot { room: Arc::clone(self), counted: false })
+    }
+
+    /// Whether rows may wait in the store for room here.
+    pub(crate) fn has_overflowed(&self) -> bool {
+        self.overflowed.load(Ordering::Acquire)
+    }
+
+    /// Notes that a row was stored which did not fit into memory.
+    pub(crate) fn note_overflow(&self) {
+        self.overflowed.store(true, Ordering::Release);
+        if self.is_roomy() {
+            self.filler.notify_one();
+        }
+    }
+
+    /// Takes the note back before the store is asked, so that an overflow meanwhile is not missed.
+    pub(crate) fn clear_overflow(&self) {
+        self.overflowed.store(false, Ordering::Release);
+    }
+
+    /// Half of the memory is free: worth a look into the store.
+    pub(crate) fn is_roomy(&self) -> bool {
+        self.slots.available_permits() * 2 >= self.capacity
+    }
+}
+
+/// Room for one message; given back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    room: Arc<Room>,
+    counted: bool,
+}
+
+impl Slot {
+    /// Whether it is room of this.
+    pub(crate) fn is_in(&self, room: &Arc<Room>) -> bool {
+        Arc::ptr_eq(&self.room, room)
+    }
+
+    /// Gives the room back, while the message waits elsewhere.
+    pub(crate) fn give_back(&mut self) {
+        if std::mem::take(&mut self.counted) {
+            self.room.slots.add_permits(1);
+        }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.give_back();
+        if self.room.has_overflowed() && self.room.is_roomy() {
+            self.room.filler.notify_one();
+        }
+    }
+}
