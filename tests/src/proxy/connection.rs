@@ -31,9 +31,13 @@ impl<'a> Connection<'a> {
     }
 
     /// Forwards until one of the two closes, or the rule cuts. Both are closed then.
-    pub(super) async fn forward(&self, client: TcpStream, server: TcpStream) -> io::Result<()> {
-        let (from_client, to_client) = client.into_split();
-        let (from_server, to_server) = server.into_split();
+    pub(super) async fn forward(
+        &self,
+        client: &mut TcpStream,
+        server: &mut TcpStream,
+    ) -> io::Result<()> {
+        let (from_client, to_client) = client.split();
+        let (from_server, to_server) = server.split();
         tokio::select! {
             ended = self.requests(from_client, to_server) => ended,
             ended = self.answers(from_server, to_client) => ended,
@@ -55,7 +59,7 @@ impl<'a> Connection<'a> {
             let chunk = &buffer[..length];
             // Before it is forwarded, as the answer can be here as soon as it is.
             let cut = self.decide(chunk);
-            server.write_all(chunk).await?;
+            self.pass(chunk, &mut server).await?;
             match cut {
                 None => {}
                 Some(Moment::Forwarded) => break,
@@ -85,10 +89,23 @@ impl<'a> Connection<'a> {
             }
             if !is_lost {
                 self.travel().await;
-                client.write_all(chunk).await?;
+                self.pass(chunk, &mut client).await?;
             }
         }
         self.count_cut();
+        Ok(())
+    }
+
+    /// Whole, or in slices where the network has become one of slices.
+    async fn pass(&self, chunk: &[u8], to: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
+        let slice = self.network.slice.load(Ordering::SeqCst);
+        if slice == 0 {
+            return to.write_all(chunk).await;
+        }
+        for part in chunk.chunks(slice) {
+            to.write_all(part).await?;
+            tokio::task::yield_now().await;
+        }
         Ok(())
     }
 

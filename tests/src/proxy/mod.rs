@@ -12,10 +12,11 @@ mod rule;
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
@@ -35,11 +36,13 @@ pub struct Proxy {
 
 /// What all connections share.
 struct Network {
-    upstream: SocketAddr,
+    upstream: Mutex<SocketAddr>,
     rule: Mutex<Option<Rule>>,
     cuts: AtomicU64,
-    /// Changes when all open connections are to be closed.
-    closing: watch::Sender<()>,
+    /// Changes when all open connections are to be closed, and says how.
+    closing: watch::Sender<Ending>,
+    /// How many bytes go in one write; 0 for as many as there are.
+    slice: AtomicUsize,
     is_paused: watch::Sender<bool>,
     delay: watch::Sender<Duration>,
 }
@@ -53,10 +56,11 @@ impl Proxy {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
         let addr = listener.local_addr().expect("a listener has an address");
         let network = Arc::new(Network {
-            upstream,
+            upstream: Mutex::new(upstream),
             rule: Mutex::default(),
             cuts: AtomicU64::new(0),
-            closing: watch::Sender::new(()),
+            closing: watch::Sender::new(Ending::Close),
+            slice: AtomicUsize::new(0),
             is_paused: watch::Sender::new(false),
             delay: watch::Sender::new(Duration::ZERO),
         });
@@ -106,7 +110,25 @@ impl Proxy {
 
     /// Closes every open connection. New ones are welcome.
     pub fn cut_all(&self) {
-        self.network.closing.send_replace(());
+        self.end_all(Ending::Close);
+    }
+
+    /// Ends every open connection in this way. New ones are welcome.
+    pub fn end_all(&self, ending: Ending) {
+        self.network.closing.send_replace(ending);
+    }
+
+    /// Leads new connections to this server from now on.
+    ///
+    /// # Panics
+    /// Never: nobody panics while it holds the address.
+    pub fn lead_to(&self, upstream: SocketAddr) {
+        *self.network.upstream.lock().expect("nobody panics with it") = upstream;
+    }
+
+    /// Writes so many bytes at once and no more, so that nothing arrives in one piece; 0 for all.
+    pub fn slice(&self, bytes: usize) {
+        self.network.slice.store(bytes, Ordering::SeqCst);
     }
 
     /// Holds back all bytes, of new connections too, until [`Proxy::resume`].
@@ -139,10 +161,7 @@ impl Network {
 
 impl fmt::Debug for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Network")
-            .field("upstream", &self.upstream)
-            .field("cuts", &self.cuts)
-            .finish_non_exhaustive()
+        f.debug_struct("Network").field("cuts", &self.cuts).finish_non_exhaustive()
     }
 }
 
@@ -162,17 +181,45 @@ async fn accept(listener: TcpListener, network: Arc<Network>) {
 }
 
 /// What goes wrong closes the connection, as a real network does.
-async fn serve(client: TcpStream, network: Arc<Network>, mut closing: watch::Receiver<()>) {
-    let forwarded = async {
-        let server = TcpStream::connect(network.upstream).await?;
-        client.set_nodelay(true)?;
-        server.set_nodelay(true)?;
-        Connection::new(&network).forward(client, server).await
+async fn serve(mut client: TcpStream, network: Arc<Network>, mut closing: watch::Receiver<Ending>) {
+    let upstream = *network.upstream.lock().expect("nobody panics with it");
+    let Ok(mut server) = TcpStream::connect(upstream).await else {
+        return;
     };
+    let prepared = client.set_nodelay(true).and(server.set_nodelay(true));
+    if prepared.is_err() {
+        return;
+    }
+    let connection = Connection::new(&network);
     tokio::select! {
-        _ = forwarded => {}
+        _ = connection.forward(&mut client, &mut server) => return,
         _ = closing.changed() => {}
     }
+    let ending = *closing.borrow();
+    match ending {
+        Ending::Close => {}
+        Ending::Reset => {
+            // What is not delivered yet is thrown away, and the other side is told so.
+            let _ = client.set_zero_linger().and(server.set_zero_linger());
+        }
+        Ending::HalfClose => {
+            drop(server);
+            let _ = client.shutdown().await;
+            // It may still speak, and nobody hears.
+            let _ = tokio::io::copy(&mut client, &mut tokio::io::sink()).await;
+        }
+    }
+}
+
+/// How a connection ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// Both sides are told.
+    Close,
+    /// Both sides are told at once, and what is on its way is lost.
+    Reset,
+    /// The client is told that it will hear nothing more, and may go on to speak.
+    HalfClose,
 }
 
 /// `127.0.0.1:5432` of `postgres://postgres@127.0.0.1:5432/postgres`.

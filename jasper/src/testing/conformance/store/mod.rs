@@ -1,0 +1,190 @@
+//! What every store has to keep, as clauses that can be run against any.
+//!
+//! Implement [`StoreFixture`] for your store and write `jasper::store_conformance!(MyFixture);` in
+//! an integration test: each clause becomes a test with its own name, on a store of its own. The
+//! crate of that test needs `tokio` with the features `macros` and `rt-multi-thread`.
+//!
+//! Clauses are added and sharpened in minor versions: a store that fails a new one was wrong
+//! before.
+
+mod fixture;
+mod subject;
+
+pub mod admin;
+pub mod claims;
+pub mod dead_letters;
+pub mod inbox;
+pub mod nodes;
+pub mod outbox;
+pub mod settlement;
+pub mod transactions;
+
+pub use self::fixture::{Effects, OwnTransaction, StoreFixture};
+
+/// One `#[tokio::test]` for each clause, against the stores that the fixture opens.
+///
+/// ```text
+/// jasper::store_conformance!(MyFixture::default());
+/// ```
+#[macro_export]
+macro_rules! store_conformance {
+    ($fixture:expr) => {
+        $crate::__store_clauses!($fixture);
+    };
+}
+
+/// Not public API. Every clause, by port; `every_clause_is_listed` holds it complete.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __store_clauses {
+    ($fixture:expr) => {
+        $crate::__conformance_tests! {
+            store; $fixture;
+            inbox {
+                a_stored_row_is_new_and_can_be_claimed
+                a_repeated_key_is_a_duplicate_and_changes_nothing
+                a_key_that_stands_twice_in_one_call_is_stored_once
+                one_message_at_two_destinations_is_two_rows
+                many_rows_are_answered_in_order
+                an_envelope_comes_back_with_every_field
+                a_row_stored_as_owned_is_not_claimable
+                storing_nothing_is_harmless
+                rows_of_many_callers_are_all_there
+                of_concurrent_repeats_one_is_new
+                a_handled_row_without_keep_is_forgotten
+                a_handled_row_with_keep_is_remembered
+                a_repeat_is_a_duplicate_until_the_purge
+                a_purge_is_bounded_and_spares_rows_whose_time_is_not_over
+            }
+            claims {
+                a_first_claim_counts_an_attempt_and_a_later_one_does_not
+                stored_attempts_are_kept
+                a_claimed_row_belongs_to_its_claimer
+                a_claim_takes_no_more_than_its_limit
+                a_claim_takes_the_oldest_first
+                a_claim_takes_only_the_destinations_that_it_lists
+                a_row_that_is_not_yet_due_is_not_claimed
+                a_row_that_is_due_is_claimed
+                a_claim_takes_only_the_types_that_it_lists
+                a_look_tells_what_waits_and_when_more_is_due
+                a_look_finds_what_has_become_due
+                the_rows_of_an_owner_are_listed
+                concurrent_claims_never_share_a_row
+                an_unreadable_body_is_claimed_as_an_error_and_buried_intact
+            }
+            settlement {
+                an_attempt_is_counted_and_the_row_stays_owned
+                an_attempt_that_is_asked_for_twice_is_counted_once
+                a_scheduled_row_belongs_to_nobody_and_waits
+                a_release_after_a_run_keeps_its_attempt
+                a_release_without_a_run_takes_its_attempt_back
+                a_buried_row_keeps_its_bytes_reason_and_attempts
+                every_settlement_by_another_owner_is_fenced
+                every_settlement_with_other_attempts_is_fenced
+                every_settlement_of_an_unknown_row_is_fenced
+                every_settlement_of_a_handled_row_is_fenced
+                every_settlement_of_a_released_row_is_fenced
+                a_row_is_settled_once
+                settlements_are_answered_in_order
+                the_release_of_an_owner_is_bounded_and_spares_others
+            }
+            transactions {
+                a_commit_ends_the_message_and_stores_what_follows
+                a_commit_without_a_message_stores_what_follows
+                a_commit_keeps_the_id_of_a_message_that_is_to_be_kept
+                a_commit_stores_many_messages
+                a_commit_schedules_what_is_for_later
+                a_fenced_commit_undoes_everything
+                of_two_runs_of_a_message_one_commits
+                a_message_that_follows_twice_is_stored_once
+                a_rollback_undoes_everything
+                a_dropped_transaction_is_rolled_back
+                an_abandoned_call_holds_nobody_up
+                an_abandoned_commit_is_all_or_nothing
+                one_rollback_spares_its_neighbours
+                a_row_stored_within_a_transaction_is_there_after_its_commit
+                a_row_stored_within_a_transaction_is_gone_after_its_rollback
+                a_row_stored_within_a_handler_is_gone_with_its_rollback
+                a_connection_of_another_type_is_refused
+            }
+            outbox {
+                an_outgoing_row_is_claimed_for_its_destination
+                an_outgoing_envelope_comes_back_with_every_field
+                a_repeated_outgoing_key_is_a_duplicate
+                outgoing_rows_are_claimed_oldest_first_and_bounded
+                an_owned_outgoing_row_is_not_claimable
+                a_sent_row_is_gone
+                a_discarded_row_is_gone
+                a_failed_row_counts_an_attempt_and_can_be_claimed
+                a_released_outgoing_row_keeps_its_attempts_and_can_be_claimed
+                a_refused_row_becomes_a_dead_letter_with_its_bytes
+                a_fenced_outgoing_settlement_changes_nothing
+                outgoing_settlements_are_answered_in_order
+                the_release_of_outgoing_rows_is_bounded_and_spares_others
+                the_outgoing_rows_of_an_owner_are_listed
+                destinations_are_those_of_rows_that_nobody_owns
+                concurrent_outgoing_claims_never_share_a_row
+            }
+            dead_letters {
+                a_stored_letter_is_listed_as_it_is
+                letters_are_listed_newest_first_and_bounded
+                letters_are_listed_by_reason_and_type
+                a_replayed_letter_has_no_attempts_and_is_replayed_once
+                a_replayed_letter_is_still_to_be_kept
+                a_letter_whose_message_is_there_again_is_not_doubled
+                a_message_buried_again_replaces_its_letter
+                a_discarded_letter_is_gone_and_others_stay
+                letters_are_replayed_together
+            }
+            nodes {
+                a_number_is_never_given_twice
+                one_store_that_joins_twice_is_two_nodes
+                a_lease_is_granted_as_asked_for
+                a_renewed_lease_runs_on
+                a_lease_that_ran_out_cannot_be_renewed
+                a_node_that_left_is_gone
+                a_forgotten_node_is_not_listed
+                the_living_nodes_are_known
+                what_a_living_node_takes_is_known
+                an_owner_of_rows_is_not_forgotten
+                a_living_node_is_not_forgotten
+                an_unknown_node_cannot_renew
+                a_forgotten_owner_of_rows_is_listed
+                a_row_of_a_gone_node_is_its_own_until_it_is_released
+            }
+            admin {
+                to_prepare_again_changes_nothing
+                a_new_store_is_empty
+                rows_are_counted_by_state
+                to_clear_empties_the_store_and_keeps_nodes
+                every_row_is_reachable_by_some_recovery
+                what_is_committed_is_there_after_reopening
+            }
+        }
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    /// A clause that is written but not listed would never run.
+    #[test]
+    fn every_clause_is_listed() {
+        let list = include_str!("mod.rs");
+        let ports = [
+            include_str!("admin.rs"),
+            include_str!("claims.rs"),
+            include_str!("dead_letters.rs"),
+            include_str!("inbox.rs"),
+            include_str!("nodes.rs"),
+            include_str!("outbox.rs"),
+            include_str!("settlement.rs"),
+            include_str!("transactions.rs"),
+        ];
+        for clauses in ports {
+            for clause in clauses.split("\npub async fn ").skip(1) {
+                let name = clause.split('<').next().unwrap();
+                assert!(list.contains(&format!("\n                {name}\n")), "{name}");
+            }
+        }
+    }
+}
