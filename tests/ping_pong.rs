@@ -1,0 +1,103 @@
+//! The examples that speak to other processes, as their users run them.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions, query_scalar};
+use tempfile::TempDir;
+use tests::{Seed, example};
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+const LIMIT: Duration = Duration::from_secs(60);
+const KILLS: usize = 6;
+
+/// Two programs that find each other by the environment.
+struct Players {
+    folder: TempDir,
+    ports: [u16; 2],
+}
+
+impl Players {
+    fn new() -> Self {
+        // Both are free until the programs take them, as nobody else asks for these.
+        let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+        let ports = listeners.map(|listener| listener.local_addr().unwrap().port());
+        Self { folder: TempDir::new().unwrap(), ports }
+    }
+
+    fn start(&self, player: usize) -> Child {
+        let name = ["pinger", "ponger"][player];
+        let address = |player: usize| format!("durable://127.0.0.1:{}", self.ports[player]);
+        let other = ["JASPER_ENDPOINT_PONGER", "JASPER_ENDPOINT_PINGER"][player];
+        let mut command = Command::new(example(name));
+        command.current_dir(self.folder.path()).kill_on_drop(true).stdin(Stdio::null());
+        command.stdout(Stdio::null());
+        command.env("JASPER_LISTEN", address(player)).env(other, address(1 - player));
+        command.spawn().unwrap()
+    }
+
+    async fn numbers(&self, table: &str) -> Vec<i64> {
+        let file = self.folder.path().join("pinger.db");
+        if !Path::exists(&file) {
+            return Vec::new();
+        }
+        let options = SqliteConnectOptions::new().filename(file).read_only(true);
+        let Ok(mut db) = options.connect().await else {
+            return Vec::new();
+        };
+        let select = format!("select number from {table} order by number");
+        let numbers = query_scalar(sqlx::AssertSqlSafe(select)).fetch_all(&mut db).await;
+        numbers.unwrap_or_default()
+    }
+
+    async fn wait_for_pongs(&self, count: usize) {
+        let there = async {
+            while self.numbers("pongs").await.len() < count {
+                // Real time: other processes play.
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        timeout(LIMIT, there).await.expect("pongs come");
+    }
+}
+
+#[tokio::test]
+async fn every_ping_is_answered_once_whoever_is_killed() {
+    let mut seed = Seed::from_env();
+    println!("{seed}");
+    let players = Players::new();
+    let mut children = [players.start(0), players.start(1)];
+    players.wait_for_pongs(1).await;
+    for kill in 0..KILLS {
+        // Real time: the moment of the kill is what is random here.
+        tokio::time::sleep(Duration::from_millis(seed.number() % 1_000)).await;
+        let player = kill % 2;
+        children[player].start_kill().unwrap();
+        children[player].wait().await.unwrap();
+        children[player] = players.start(player);
+    }
+    players.wait_for_pongs(KILLS).await;
+    let mut settled = (Vec::new(), vec![0]);
+    while settled.0 != settled.1 {
+        // Real time: the last ping is on its way.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        settled = (players.numbers("pings").await, players.numbers("pongs").await);
+    }
+    let expected: Vec<i64> = (1..=settled.0.len() as i64).collect();
+    assert_eq!(settled.1, expected, "{seed}: each once, without a gap");
+}
+
+#[tokio::test]
+async fn an_external_system_that_mostly_fails_hears_of_everything() {
+    let folder = TempDir::new().unwrap();
+    let mut command = Command::new(example("external_system"));
+    command.current_dir(folder.path()).kill_on_drop(true).stdin(Stdio::null());
+    let output = timeout(LIMIT, command.output()).await.expect("it ends").unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains("parcels that it knows, each once      10"), "{said}");
+}
