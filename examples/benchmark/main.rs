@@ -5,14 +5,17 @@
 //!                                      `tmpfs` on `/tmp` does not flatter anybody
 //! benchmark postgres URL [MESSAGES]    in databases of its own on that server, and with the
 //! benchmark mysql URL [MESSAGES]       durability that the server has
+//! benchmark tcp [MESSAGES]             between two applications, each with SQLite or nothing
 //! ```
 //!
 //! Nothing here is asserted: machines differ and are noisy, so read the ratios, not the figures
 //! alone. The rounds are interleaved, so that a ratio is one of neighbours in time.
 
+mod folder;
 mod report;
 mod server;
 mod sqlite;
+mod tcp;
 
 use std::env;
 use std::error::Error;
@@ -28,7 +31,7 @@ const ROUNDS: usize = 3;
 const FEW: usize = 4_000;
 const MANY: usize = 10_000;
 
-const USAGE: &str = "usage: benchmark [sqlite | postgres URL | mysql URL] [MESSAGES]";
+const USAGE: &str = "usage: benchmark [sqlite | postgres URL | mysql URL | tcp] [MESSAGES]";
 
 #[tokio::main]
 async fn main() -> Outcome<()> {
@@ -38,6 +41,8 @@ async fn main() -> Outcome<()> {
         [] | ["sqlite"] => sqlite::measure(FEW).await,
         ["postgres", url] => server::measure::<OnPostgres>(url, MANY).await,
         ["mysql", url] => server::measure::<OnMysql>(url, MANY).await,
+        ["tcp"] => tcp::measure(MANY).await,
+        ["tcp", messages] => tcp::measure(count(messages)?).await,
         [messages] | ["sqlite", messages] => sqlite::measure(count(messages)?).await,
         ["postgres", url, messages] => server::measure::<OnPostgres>(url, count(messages)?).await,
         ["mysql", url, messages] => server::measure::<OnMysql>(url, count(messages)?).await,

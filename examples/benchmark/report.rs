@@ -24,6 +24,12 @@ impl Report {
         self.0.entry(name).or_default().push(figure);
     }
 
+    pub(crate) fn add_all<const N: usize>(&mut self, names: [&'static str; N], figures: [f64; N]) {
+        for (name, figure) in names.into_iter().zip(figures) {
+            self.add(name, figure);
+        }
+    }
+
     pub(crate) fn print(&self, layout: &Layout) {
         println!("medians of {} rounds, {}", super::ROUNDS, layout.conditions);
         self.section("messages per second", layout.rates, 1.0, 0);

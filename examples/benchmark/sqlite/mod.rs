@@ -3,9 +3,7 @@
 mod ours;
 mod raw;
 
-use std::env;
-use std::path::PathBuf;
-
+use crate::folder::Folder;
 use crate::report::{Layout, Report};
 use crate::{Outcome, ROUNDS};
 
@@ -71,27 +69,4 @@ async fn jasper(folder: &Folder, round: usize, n: usize, report: &mut Report) ->
     report.add(INVOKE, ours::invocations(&app, 200_000).await?);
     app.stop().await?;
     Ok(())
-}
-
-/// A folder of this run, removed at the end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Outcome<Self> {
-        let path = env::current_dir()?.join(format!("benchmark-{}.tmp", std::process::id()));
-        std::fs::create_dir(&path)?;
-        Ok(Self(path))
-    }
-
-    fn file(&self, name: &str, round: usize) -> PathBuf {
-        self.0.join(format!("{name}-{round}.db"))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_dir_all(&self.0) {
-            eprintln!("{} was not removed: {error}", self.0.display());
-        }
-    }
 }

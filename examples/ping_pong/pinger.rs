@@ -1,0 +1,73 @@
+//! Sends a ping each second and notes the pongs. Run it beside `ponger`, and stop and start, or
+//! `kill -9`, either of them as you like: every ping is answered, and every pong noted once.
+//!
+//! ```sh
+//! cargo run --example ponger & cargo run --example pinger
+//! ```
+//!
+//! The addresses are those of one machine; `JASPER_LISTEN` and `JASPER_ENDPOINT_PONGER` say others.
+
+mod messages;
+
+use std::time::Duration;
+
+use jasper::Config;
+use jasper::prelude::*;
+use sqlx::{SqliteConnection, SqlitePool};
+
+use crate::messages::{Ping, Pong};
+
+type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+
+const SCHEMA: &str = "\
+create table if not exists pings (number integer primary key);
+create table if not exists pongs (number integer not null);";
+
+#[handler]
+#[durable]
+async fn note_pong(pong: Pong, db: &mut SqliteConnection) -> sqlx::Result<()> {
+    let note = sqlx::query("insert into pongs (number) values (?)").bind(pong.number);
+    note.execute(db).await?;
+    println!("pong {}", pong.number);
+    Ok(())
+}
+
+/// The number and its ping are committed together, so that no number is left without one.
+async fn ping(bus: &Bus, pool: &SqlitePool) -> Outcome<()> {
+    let mut transaction = pool.begin().await?;
+    let next = "insert into pings (number) select 1 + coalesce(max(number), 0) from pings \
+                returning number";
+    let number = sqlx::query_scalar(next).fetch_one(&mut *transaction).await?;
+    bus.enlist(&mut transaction).send(Ping { number }).await?;
+    transaction.commit().await?;
+    println!("ping {number}");
+    Ok(())
+}
+
+#[tokio::main]
+async fn main() -> Outcome<()> {
+    let store = SqliteStore::open("pinger.db").await?;
+    let pool = store.pool().clone();
+    sqlx::raw_sql(SCHEMA).execute(&pool).await?;
+    let app = Jasper::builder()
+        .service("pinger")
+        .store(store)
+        .listen("durable://127.0.0.1:5581")
+        .endpoint("ponger", "durable://127.0.0.1:5582")
+        .config(Config::from_env())
+        .start()
+        .await?;
+    let bus = app.bus().clone();
+    let pinging = tokio::spawn(async move {
+        let mut seconds = tokio::time::interval(Duration::from_secs(1));
+        loop {
+            seconds.tick().await;
+            if let Err(error) = ping(&bus, &pool).await {
+                eprintln!("no ping: {error}");
+            }
+        }
+    });
+    app.run_until_shutdown().await?;
+    pinging.abort();
+    Ok(())
+}
