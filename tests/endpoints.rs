@@ -85,6 +85,25 @@ async fn neither_side_of_a_buffered_endpoint_needs_a_store() {
     receiver.stop().await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn batches_that_wait_for_room_do_not_keep_it_from_each_other() {
+    const MESSAGES: usize = 2_000;
+    let journal = Journal::default();
+    let narrow = |builder: Builder| {
+        builder.queue("take_note", QueueOptions::new().capacity(3).concurrency(2))
+    };
+    let receiver = receiver("tcp://127.0.0.1:0", &journal, narrow).await;
+    let sender = sender(&receiver, "?batch=50", as_it_is).await;
+    for number in 0..MESSAGES {
+        sender.bus().send(note(&number.to_string())).await.unwrap();
+    }
+    sender.until_idle().await.unwrap();
+    receiver.until_idle().await.unwrap();
+    assert_eq!(journal.notes().len(), MESSAGES);
+    sender.stop().await.unwrap();
+    receiver.stop().await.unwrap();
+}
+
 #[tokio::test]
 async fn an_inline_send_returns_when_the_receiver_has_it_and_fails_where_nobody_is() {
     let journal = Journal::default();

@@ -45,6 +45,7 @@ impl Echo {
                 sink.feed(payload.clone()).await?;
             }
             sink.flush().await?;
+            // Kept until all has come back: to drop it closes one direction.
             Outcome::Ok(sink)
         };
         let receive = async {
@@ -53,7 +54,7 @@ impl Echo {
             }
             Outcome::Ok(())
         };
-        tokio::try_join!(send, receive)?;
+        let (_sink, ()) = tokio::try_join!(send, receive)?;
         Ok(frames as f64 / started.elapsed().as_secs_f64())
     }
 

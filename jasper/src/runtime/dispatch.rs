@@ -170,22 +170,31 @@ impl Core {
         messages: &[OutgoingMessage],
         room: &mut Vec<Slot>,
     ) -> Result<(), SendError> {
+        let mut wanted = Vec::new();
         for message in messages {
-            for destination in self.routes.destinations(message)? {
-                if self.store.is_some() && is_stored(destination) {
-                    continue;
-                }
-                let slot = async {
-                    Ok(match destination {
-                        Destination::Handler(entry) => self.queue_of(entry).room.reserve().await,
-                        Destination::Endpoint(endpoint) => endpoint.reserve().await?,
-                    })
-                };
-                let slot = self.stopping.run_until_cancelled(slot).await;
-                room.push(slot.unwrap_or(Err(SendError::Stopping))?);
-            }
+            let destinations = self.routes.destinations(message)?.into_iter();
+            wanted.extend(destinations.filter(|to| self.store.is_none() || !is_stored(*to)));
+        }
+        // In one order for all, so that of two that wait none holds what the other waits for.
+        wanted.sort_by_key(|destination| Arc::as_ptr(self.room_of(*destination)));
+        for destination in wanted {
+            let slot = async {
+                Ok(match destination {
+                    Destination::Handler(entry) => self.queue_of(entry).room.reserve().await,
+                    Destination::Endpoint(endpoint) => endpoint.reserve().await?,
+                })
+            };
+            let slot = self.stopping.run_until_cancelled(slot).await;
+            room.push(slot.unwrap_or(Err(SendError::Stopping))?);
         }
         Ok(())
+    }
+
+    fn room_of<'a>(&'a self, destination: Destination<'a>) -> &'a Arc<Room> {
+        match destination {
+            Destination::Handler(entry) => &self.queue_of(entry).room,
+            Destination::Endpoint(endpoint) => &endpoint.room,
+        }
     }
 
     /// After the commit: what is owned or only in memory goes to its queue or its relay, except

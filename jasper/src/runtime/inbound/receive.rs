@@ -9,6 +9,8 @@ use crate::envelope::{Envelope, MessageId, time};
 use crate::error::SendError;
 use crate::runtime::batch::{Batch, Place, Placed, Target};
 use crate::runtime::dispatch::{KEPT, is_by_nature};
+use crate::runtime::queue::Queue;
+use crate::runtime::room::Slot;
 use crate::runtime::routes::HandlerEntry;
 use crate::runtime::worker::note_burial;
 use crate::store::{DeadLetter, DeadLetterId, DeadLetterReason};
@@ -22,8 +24,10 @@ const NO_STORE: &str = "the receiver has no store, so that it cannot take durabl
 struct Intake {
     /// Whether all of it is stored, whoever handles it.
     is_stored: bool,
+    /// What is placed and not yet accepted, and the numbers of its envelopes.
     batch: Batch,
-    /// One for each envelope; `None` for those that are accepted with the batch.
+    placed: Vec<usize>,
+    /// One for each envelope, in the end.
     receipts: Vec<Option<Receipt>>,
     /// What is acknowledged when its handler is done, by the number of its envelope.
     running: Vec<(usize, oneshot::Receiver<()>)>,
@@ -42,6 +46,7 @@ impl Inlet {
         let mut intake = Intake {
             is_stored: received.guarantee == Guarantee::Stored || self.mode == Mode::Durable,
             batch: Batch::default(),
+            placed: Vec::new(),
             receipts: vec![None; count],
             running: Vec::new(),
         };
@@ -54,7 +59,7 @@ impl Inlet {
                 Err(unreadable) => Some(self.keep_unreadable(unreadable).await),
             };
         }
-        self.accept(intake).await
+        self.finish(intake).await
     }
 
     /// Finds the places of one envelope. A receipt: it is done with.
@@ -70,60 +75,83 @@ impl Inlet {
             return Some(Receipt::Accepted);
         }
         let handlers = self.core.routes.handlers_of(&envelope.message_type);
-        if handlers.is_empty() {
-            return self.place_unknown(intake, envelope);
-        }
-        for entry in handlers {
-            let placed = self.place_for(intake, number, envelope.clone(), entry).await;
-            match placed {
-                Ok(placed) => intake.batch.placed.push(placed),
-                Err(SendError::Stopping) => return Some(Receipt::deferred(STOPPING)),
-                Err(error) => return Some(Receipt::refused(error.to_string())),
-            }
-        }
-        None
+        let placed = match handlers {
+            [] => self.place_unknown(intake, envelope),
+            handlers => self.place_for(intake, number, &envelope, handlers).await,
+        };
+        placed.map(|()| intake.placed.push(number)).err()
     }
 
     async fn place_for(
         &self,
         intake: &mut Intake,
         number: usize,
-        mut envelope: Envelope,
-        entry: &Arc<HandlerEntry>,
-    ) -> Result<Placed, SendError> {
+        envelope: &Envelope,
+        handlers: &[Arc<HandlerEntry>],
+    ) -> Result<(), Receipt> {
         let core = &self.core;
-        envelope.destination = entry.address.clone();
-        let is_stored =
-            core.store.is_some() && (intake.is_stored || entry.is_stored(is_by_nature(&envelope)));
-        let target = Target::Handler(Arc::clone(entry));
-        if is_stored {
-            let place = core.place(&mut envelope, entry, true, &mut Vec::new())?;
-            return Ok(Placed { envelope, target, place, keep: Some(KEPT) });
+        let is_stored = |entry: &HandlerEntry| {
+            let wanted = intake.is_stored || entry.is_stored(is_by_nature(envelope));
+            core.store.is_some() && wanted
+        };
+        let stored: Vec<bool> = handlers.iter().map(|entry| is_stored(entry)).collect();
+        let in_memory = handlers.iter().zip(&stored).filter(|(_, stored)| !**stored);
+        let queues = in_memory.map(|(entry, _)| core.queue_of(entry)).collect();
+        let mut room = self.room(intake, queues).await?;
+        let refused = |error: SendError| Receipt::refused(error.to_string());
+        let mut all = Vec::with_capacity(handlers.len());
+        for (entry, is_stored) in handlers.iter().zip(stored) {
+            let mut envelope = envelope.clone();
+            envelope.destination = entry.address.clone();
+            let mut place =
+                core.place(&mut envelope, entry, is_stored, &mut room).map_err(refused)?;
+            if self.mode == Mode::Inline
+                && let Place::Memory(slot) = place
+            {
+                let (done, running) = oneshot::channel();
+                intake.running.push((number, running));
+                place = Place::Awaited(slot, done);
+            }
+            let target = Target::Handler(Arc::clone(entry));
+            all.push(Placed { envelope, target, place, keep: is_stored.then_some(KEPT) });
         }
-        // The sender waits with this: it is told that there is room when there is.
-        let slot = core.stopping.run_until_cancelled(core.queue_of(entry).room.reserve()).await;
-        let mut room = vec![slot.ok_or(SendError::Stopping)?];
-        let mut place = core.place(&mut envelope, entry, false, &mut room)?;
-        if self.mode == Mode::Inline
-            && let Place::Memory(slot) = place
-        {
-            let (done, running) = oneshot::channel();
-            intake.running.push((number, running));
-            place = Place::Awaited(slot, done);
+        intake.batch.placed.extend(all);
+        Ok(())
+    }
+
+    /// Room in each of these queues, as soon as there is some; the sender waits with this.
+    async fn room(
+        &self,
+        intake: &mut Intake,
+        mut queues: Vec<&Arc<Queue>>,
+    ) -> Result<Vec<Slot>, Receipt> {
+        // In one order for all, so that of two that wait none holds what the other waits for.
+        queues.sort_by_key(|queue| Arc::as_ptr(queue));
+        let mut room = Vec::with_capacity(queues.len());
+        for queue in queues {
+            let slot = match queue.room.try_reserve() {
+                Some(slot) => Some(slot),
+                None => {
+                    // It may be what came before that takes all of the room.
+                    self.accept(intake).await;
+                    self.core.stopping.run_until_cancelled(queue.room.reserve()).await
+                }
+            };
+            room.push(slot.ok_or(Receipt::deferred(STOPPING))?);
         }
-        Ok(Placed { envelope, target, place, keep: None })
+        Ok(room)
     }
 
     /// Another node, or a newer version of this application, may know it; until then it waits as a
     /// message of this listener.
-    fn place_unknown(&self, intake: &mut Intake, mut envelope: Envelope) -> Option<Receipt> {
+    fn place_unknown(&self, intake: &mut Intake, mut envelope: Envelope) -> Result<(), Receipt> {
         if self.core.store.is_none() {
             let why = format!("no handler of the receiver takes `{}`", envelope.message_type);
-            return Some(Receipt::refused(why));
+            return Err(Receipt::refused(why));
         }
         envelope.destination = self.address.clone();
         intake.batch.add_unowned(envelope, Target::Unknown);
-        None
+        Ok(())
     }
 
     /// An invalid message, kept with its bytes; the same bytes are kept once.
@@ -147,18 +175,27 @@ impl Inlet {
         kept.map_or_else(|error| Receipt::deferred(error.to_string()), |()| Receipt::Accepted)
     }
 
-    async fn accept(&self, mut intake: Intake) -> Vec<Receipt> {
-        let accepted = match self.core.accept(intake.batch).await {
+    /// Stores and hands over what is placed so far.
+    async fn accept(&self, intake: &mut Intake) {
+        let receipt = match self.core.accept(std::mem::take(&mut intake.batch)).await {
             Ok(_known) => Receipt::Accepted,
             Err(error) => Receipt::deferred(error.to_string()),
         };
+        for number in intake.placed.drain(..) {
+            intake.receipts[number] = Some(receipt.clone());
+        }
+    }
+
+    async fn finish(&self, mut intake: Intake) -> Vec<Receipt> {
+        self.accept(&mut intake).await;
         for (number, running) in intake.running {
             // Dropped without a word: its handler has not done with it, and will not.
             if running.await.is_err() {
                 intake.receipts[number] = Some(Receipt::deferred(STOPPING));
             }
         }
-        intake.receipts.into_iter().map(|receipt| receipt.unwrap_or(accepted.clone())).collect()
+        let missing = || Receipt::deferred("there was no receipt");
+        intake.receipts.into_iter().map(|receipt| receipt.unwrap_or_else(missing)).collect()
     }
 }
 
