@@ -4,6 +4,8 @@
 mod desk;
 #[path = "tcp_protocol/exchange.rs"]
 mod exchange;
+#[path = "tcp_protocol/fuzz.rs"]
+mod fuzz;
 #[path = "tcp_protocol/hostile.rs"]
 mod hostile;
 #[path = "tcp_protocol/identity.rs"]

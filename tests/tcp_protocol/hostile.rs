@@ -125,6 +125,18 @@ async fn who_does_not_shake_hands_in_time_is_turned_out() {
 }
 
 #[tokio::test]
+async fn who_comes_while_too_many_shake_hands_is_turned_out_at_once() {
+    let limits = Limits::default().handshakes(1).handshake(Duration::from_secs(600));
+    let (_desk, listener, sender) = pair(Tcp::new().limits(limits), &Tcp::new()).await;
+    let silent = Raw::connect(&*listener).await;
+    let mut turned_out = Raw::connect(&*listener).await;
+    assert_eq!(turned_out.read().await, None);
+    drop(silent);
+    // The place is free as soon as the end of the silent one is noticed.
+    while send(&sender, vec![]).await.is_err() {}
+}
+
+#[tokio::test]
 async fn a_frame_that_trickles_in_is_given_up() {
     let server = Tcp::new().limits(Limits::default().frame_time(Duration::from_millis(100)));
     let (_desk, listener, _sender) = pair(server, &Tcp::new()).await;

@@ -2,6 +2,7 @@
 
 pub mod conformance;
 mod faults;
+pub mod fuzz;
 mod routes;
 
 pub use self::faults::{Fault, Faults, FaultyStore};

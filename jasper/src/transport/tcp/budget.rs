@@ -10,8 +10,6 @@ use super::outbox::Outbox;
 
 /// What a connection may hold without asking, so that none waits for others with a small frame.
 const FREE: usize = 4 << 10;
-/// A connection that waits for memory shows this often that it is alive.
-const SIGN_OF_LIFE: Duration = Duration::from_secs(10);
 
 /// Bytes that all connections may hold together.
 #[derive(Debug)]
@@ -46,22 +44,29 @@ pub(super) struct Allowance {
     budget: Option<Arc<Budget>>,
     free: Arc<Semaphore>,
     outbox: Option<Arc<Outbox>>,
+    sign_of_life: Duration,
 }
 
 impl Allowance {
-    /// For a connection that was accepted. While it waits, the other side hears of it.
-    pub(super) fn of(budget: &Arc<Budget>, outbox: &Arc<Outbox>) -> Self {
+    /// For a connection that was accepted. While it waits, the other side hears of it this often.
+    pub(super) fn of(budget: &Arc<Budget>, outbox: &Arc<Outbox>, sign_of_life: Duration) -> Self {
         Self {
             budget: Some(Arc::clone(budget)),
             free: Arc::new(Semaphore::new(FREE)),
             outbox: Some(Arc::clone(outbox)),
+            sign_of_life,
         }
     }
 
     /// For frames that are bounded by something else: first frames by their number and size, and
     /// answers by the questions of this process.
     pub(super) fn unbounded() -> Self {
-        Self { budget: None, free: Arc::new(Semaphore::new(0)), outbox: None }
+        Self {
+            budget: None,
+            free: Arc::new(Semaphore::new(0)),
+            outbox: None,
+            sign_of_life: Duration::MAX,
+        }
     }
 
     /// Room for so many bytes in addition to what is held; waits until there is.
@@ -90,7 +95,7 @@ impl Allowance {
             }
         };
         tokio::pin!(wait);
-        while tokio::time::timeout(SIGN_OF_LIFE, &mut wait).await.is_err() {
+        while tokio::time::timeout(self.sign_of_life, &mut wait).await.is_err() {
             if let Some(outbox) = &self.outbox {
                 outbox.pong();
             }
@@ -110,19 +115,19 @@ mod tests {
     use super::*;
 
     fn allowance(budget: &Arc<Budget>) -> Allowance {
-        Allowance::of(budget, &Outbox::new())
+        Allowance::of(budget, &Outbox::new(), Duration::from_secs(10))
     }
 
     #[tokio::test]
     async fn small_frames_cost_nothing_of_what_all_share() {
-        let budget = Budget::new(&Limits::default().memory(10_000));
+        let budget = Budget::new(&Limits::default().memory(20_000));
         let (one, mut hold) = (allowance(&budget), Hold::default());
         one.grow(&mut hold, FREE).await;
-        assert_eq!(budget.left(), 10_000);
+        assert_eq!(budget.left(), 20_000);
         one.grow(&mut hold, 1).await;
-        assert_eq!(budget.left(), 9_999);
+        assert_eq!(budget.left(), 19_999);
         drop(hold);
-        assert_eq!(budget.left(), 10_000);
+        assert_eq!(budget.left(), 20_000);
     }
 
     #[tokio::test]

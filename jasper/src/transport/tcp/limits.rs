@@ -8,8 +8,10 @@ use super::frame::LENGTH;
 const CEILING: usize = 256 << 20;
 /// Room for the receipts of the most envelopes that a frame can hold, each without its reason.
 const FLOOR: usize = 16 << 10;
+/// No time is longer, so that no sum of times overflows.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What one peer and all peers together may use up, and how long they may take.
+/// What one peer and all peers together may use up, and how long they may take: a day at most.
 ///
 /// ```
 /// use jasper::transport::tcp::Limits;
@@ -88,35 +90,35 @@ impl Limits {
     /// Connections that are taken; at least one.
     #[must_use]
     pub fn connections(mut self, count: usize) -> Self {
-        self.connections = count.max(1);
+        self.connections = count.clamp(1, 1 << 20);
         self
     }
 
     /// Connections that are not yet taken; at least one.
     #[must_use]
     pub fn handshakes(mut self, count: usize) -> Self {
-        self.handshakes = count.max(1);
+        self.handshakes = count.clamp(1, 1 << 20);
         self
     }
 
-    /// Bytes of received messages in memory.
+    /// Bytes of received messages in memory; at least 16 KiB.
     #[must_use]
     pub fn memory(mut self, bytes: usize) -> Self {
-        self.memory = bytes;
+        self.memory = bytes.max(FLOOR);
         self
     }
 
     /// How long it may take until two sides know each other.
     #[must_use]
     pub fn handshake(mut self, limit: Duration) -> Self {
-        self.handshake = limit;
+        self.handshake = limit.min(LONGEST);
         self
     }
 
     /// How long a frame may take.
     #[must_use]
     pub fn frame_time(mut self, limit: Duration) -> Self {
-        self.frame_time = limit;
+        self.frame_time = limit.min(LONGEST);
         self
     }
 
@@ -124,22 +126,22 @@ impl Limits {
     /// is at most half of the former.
     #[must_use]
     pub fn idle(mut self, dead: Duration, ping: Duration) -> Self {
-        self.idle = dead;
-        self.ping = ping.min(dead / 2);
+        self.idle = dead.min(LONGEST);
+        self.ping = ping.min(self.idle / 2);
         self
     }
 
     /// How long a sender waits for receipts.
     #[must_use]
     pub fn receipt(mut self, limit: Duration) -> Self {
-        self.receipt = limit;
+        self.receipt = limit.min(LONGEST);
         self
     }
 
-    /// Bytes that a peer may send before it has an answer to any.
+    /// Bytes that a peer may send before it has an answer to any; at most 256 MiB.
     #[must_use]
     pub fn window(mut self, bytes: usize) -> Self {
-        self.window = bytes.min(CEILING * 4);
+        self.window = bytes.min(CEILING);
         self
     }
 
@@ -157,8 +159,44 @@ impl Limits {
         self
     }
 
+    /// As the setters leave them, whichever way they were set.
+    pub(super) fn clamped(self) -> Self {
+        self.frame(self.frame)
+            .first_frame(self.first_frame)
+            .connections(self.connections)
+            .handshakes(self.handshakes)
+            .memory(self.memory)
+            .handshake(self.handshake)
+            .frame_time(self.frame_time)
+            .receipt(self.receipt)
+            .idle(self.idle, self.ping)
+            .window(self.window)
+            .batches(self.batches)
+            .requests(self.requests)
+    }
+
     /// The window that peers are told of: it has room for the largest frame with its length.
     pub(super) fn open_window(&self) -> usize {
         self.window.max(self.frame + LENGTH)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_out_of_bounds_becomes_the_nearest_that_is_not() {
+        let mut limits = Limits::default();
+        assert_eq!(limits.clamped(), limits);
+        limits.frame = usize::MAX;
+        limits.memory = 0;
+        limits.batches = 0;
+        limits.idle = Duration::MAX;
+        limits.ping = Duration::MAX;
+        let clamped = limits.clamped();
+        assert_eq!((clamped.frame, clamped.memory, clamped.batches), (CEILING, FLOOR, 1));
+        assert_eq!((clamped.idle, clamped.ping), (LONGEST, LONGEST / 2));
+        assert!(clamped.open_window() > clamped.frame);
     }
 }

@@ -95,7 +95,7 @@ impl Tcp {
     /// What peers may use up.
     #[must_use]
     pub fn limits(self, limits: Limits) -> Self {
-        self.with(|settings| settings.limits = limits)
+        self.with(|settings| settings.limits = limits.clamped())
     }
 
     /// Lets messages travel in the clear between machines, for everyone on the way to read and to

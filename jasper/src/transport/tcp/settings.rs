@@ -137,10 +137,13 @@ fn insecure(uri: &EndpointUri, why: &str) -> TransportError {
     TransportError::Insecure { address: uri.to_string(), why: why.to_owned() }
 }
 
+/// A place, and the name that its certificate is to have.
+type Place = (Authority, Option<String>);
+
 /// What the transport has opened so far, under settings that do not change any more.
 #[derive(Debug, Default)]
 pub(super) struct Used {
-    slots: Mutex<HashMap<(Authority, Option<String>), Arc<Slot>>>,
+    slots: Mutex<HashMap<Place, Arc<Slot>>>,
     house: OnceLock<Arc<House>>,
 }
 

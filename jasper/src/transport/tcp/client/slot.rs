@@ -40,7 +40,8 @@ impl Slot {
             let mut state = self.lock();
             match &*state {
                 State::Open(link) if link.is_usable() => return Ok(Arc::clone(link)),
-                State::Dialling(dialling) => dialling.clone(),
+                // One that has ended without changing the state was cut off with its task.
+                State::Dialling(dialling) if dialling.peek().is_none() => dialling.clone(),
                 _ => {
                     let dialling = self.start();
                     *state = State::Dialling(dialling.clone());

@@ -7,8 +7,8 @@ use bytes::{Buf, Bytes};
 use super::encode::failure_code;
 use super::hello::MAGIC;
 use super::{
-    ENVELOPE_HEAD, Frame, FrameError, Hello, LONGEST_REASON, MOST_ENVELOPES, RejectCode, Rejected,
-    Welcome, kind,
+    ENVELOPE_HEAD, Frame, FrameError, Hello, LONGEST_FAILURE, LONGEST_REASON, MOST_ENVELOPES,
+    RejectCode, Rejected, Welcome, kind,
 };
 use crate::transport::{Answer, FailureKind, Guarantee, Receipt, RemoteFailure, RemoteReply};
 
@@ -24,7 +24,7 @@ impl Frame {
             kind::READY => Self::Ready(rest.proof()?),
             kind::REJECTED => Self::Rejected(Rejected {
                 code: RejectCode::from_byte(rest.u8()?).unwrap_or(RejectCode::Protocol),
-                why: rest.text()?,
+                why: rest.text(LONGEST_REASON)?,
             }),
             kind::BATCH => batch(&mut rest)?,
             kind::RECEIPTS => receipts(&mut rest)?,
@@ -60,7 +60,7 @@ fn hello(rest: &mut Rest) -> Result<Hello, FrameError> {
         highest: rest.u8()?,
         nonce: rest.array()?,
         frame: rest.u32()?,
-        key_id: rest.text()?,
+        key_id: rest.text(LONGEST_REASON)?,
     })
 }
 
@@ -98,8 +98,8 @@ fn receipts(rest: &mut Rest) -> Result<Frame, FrameError> {
     for _ in 0..count {
         receipts.push(match rest.u8()? {
             0 => Receipt::Accepted,
-            1 => Receipt::Deferred { why: Cow::Owned(rest.reason()?) },
-            2 => Receipt::Refused { why: Cow::Owned(rest.reason()?) },
+            1 => Receipt::Deferred { why: Cow::Owned(rest.text(LONGEST_REASON)?) },
+            2 => Receipt::Refused { why: Cow::Owned(rest.text(LONGEST_REASON)?) },
             _ => return Err(FrameError::Invalid("receipt")),
         });
     }
@@ -109,13 +109,13 @@ fn receipts(rest: &mut Rest) -> Result<Frame, FrameError> {
 fn answer(rest: &mut Rest) -> Result<Answer, FrameError> {
     match rest.u8()? {
         0 => {
-            let content_type = Cow::Owned(rest.text()?);
+            let content_type = Cow::Owned(rest.text(LONGEST_REASON)?);
             Ok(Ok(RemoteReply { content_type, payload: rest.all() }))
         }
         code => {
             let kind = FailureKind::ALL.into_iter().find(|kind| failure_code(*kind) == code);
             let kind = kind.ok_or(FrameError::Invalid("kind of failure"))?;
-            Ok(Err(RemoteFailure { kind, message: rest.text()? }))
+            Ok(Err(RemoteFailure { kind, message: rest.text(LONGEST_FAILURE)? }))
         }
     }
 }
@@ -165,19 +165,14 @@ impl Rest {
         Ok(count)
     }
 
-    fn text(&mut self) -> Result<String, FrameError> {
-        let length = u16::from_be_bytes(self.array()?);
-        let bytes = self.take(usize::from(length))?;
+    fn text(&mut self, most: usize) -> Result<String, FrameError> {
+        let length = usize::from(u16::from_be_bytes(self.array()?));
+        if length > most {
+            return Err(FrameError::Invalid("text"));
+        }
+        let bytes = self.take(length)?;
         let text = std::str::from_utf8(&bytes).map_err(|_error| FrameError::Invalid("text"))?;
         Ok(text.to_owned())
-    }
-
-    fn reason(&mut self) -> Result<String, FrameError> {
-        let text = self.text()?;
-        if text.len() > LONGEST_REASON {
-            return Err(FrameError::Invalid("reason"));
-        }
-        Ok(text)
     }
 
     fn proof(&mut self) -> Result<Option<super::Proof>, FrameError> {

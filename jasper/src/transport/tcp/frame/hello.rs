@@ -83,19 +83,11 @@ pub(crate) enum RejectCode {
     Protocol,
     FrameSize,
     Deadline,
-    Stopping,
 }
 
 impl RejectCode {
-    const ALL: [Self; 7] = [
-        Self::Version,
-        Self::Auth,
-        Self::Limit,
-        Self::Protocol,
-        Self::FrameSize,
-        Self::Deadline,
-        Self::Stopping,
-    ];
+    const ALL: [Self; 6] =
+        [Self::Version, Self::Auth, Self::Limit, Self::Protocol, Self::FrameSize, Self::Deadline];
 
     pub(super) const fn to_byte(self) -> u8 {
         match self {
@@ -105,7 +97,6 @@ impl RejectCode {
             Self::Protocol => 4,
             Self::FrameSize => 5,
             Self::Deadline => 6,
-            Self::Stopping => 7,
         }
     }
 
@@ -122,7 +113,6 @@ impl RejectCode {
             Self::Protocol => "protocol",
             Self::FrameSize => "frame_size",
             Self::Deadline => "deadline",
-            Self::Stopping => "stopping",
         }
     }
 }

@@ -15,7 +15,7 @@ pub(super) use self::hello::{Hello, Nonce, PROOF, Proof, RejectCode, Rejected, W
 /// The bytes of the length.
 pub(super) const LENGTH: usize = 4;
 /// The bytes of the length and the kind.
-pub(super) const HEAD: usize = LENGTH + 1;
+pub(crate) const HEAD: usize = LENGTH + 1;
 /// What a batch takes beside its envelopes, counted as the length counts: without the length.
 pub(super) const BATCH_HEAD: usize = 1 + 8 + 1 + 4;
 /// What an envelope in a batch takes beside itself.

@@ -15,7 +15,7 @@ use super::frame::Frame;
 
 pub(super) use self::client::{Agreed, ClientError, greet};
 pub(super) use self::proof::{Binding, EXPORTER};
-pub(super) use self::server::{Accepted, Refusal, Welcoming, welcome};
+pub(super) use self::server::{Accepted, Refusal, Welcoming, turn_away, welcome};
 
 /// The versions of the protocol that this build speaks.
 const LOWEST: u8 = 1;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ring::hmac;
 use ring::rand::SystemRandom;
 use rustls::pki_types::CertificateDer;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::super::budget::Allowance;
@@ -80,25 +80,8 @@ impl From<ReadError> for Refusal {
 /// Finds out who the other side is and says who this one is.
 ///
 /// # Errors
-/// The other side is not accepted. It has been told.
+/// The other side is not accepted. It has not been told.
 pub(in super::super) async fn welcome<R: AsyncRead + Unpin>(
-    reader: &mut FrameReader<R>,
-    writer: &mut (impl AsyncWrite + Unpin),
-    welcoming: &Welcoming<'_>,
-) -> Result<Accepted, Refusal> {
-    let refusal = match shake(reader, writer, welcoming).await {
-        Err(Refusal::Rejected(rejected)) => rejected,
-        other => return other,
-    };
-    if write(writer, Frame::Rejected(refusal.clone())).await.is_ok() {
-        let _ended = tokio::io::AsyncWriteExt::shutdown(writer).await;
-        // A socket that is closed with bytes unread takes back what it has sent.
-        reader.drain().await;
-    }
-    Err(Refusal::Rejected(refusal))
-}
-
-async fn shake<R: AsyncRead + Unpin>(
     reader: &mut FrameReader<R>,
     writer: &mut (impl AsyncWrite + Unpin),
     welcoming: &Welcoming<'_>,
@@ -139,6 +122,19 @@ async fn shake<R: AsyncRead + Unpin>(
     write(writer, Frame::Ready(proof)).await?;
     let frame = usize::try_from(hello.frame).unwrap_or(usize::MAX);
     Ok(Accepted { peer: known.map(|(peer, _key)| peer), frame, permit })
+}
+
+/// Tells the other side why it is not accepted, and waits until it has ended the connection: a
+/// socket that is closed with bytes unread takes back what it has sent.
+pub(in super::super) async fn turn_away<R: AsyncRead + Unpin>(
+    reader: &mut FrameReader<R>,
+    writer: &mut (impl AsyncWrite + Unpin),
+    rejected: Rejected,
+) {
+    if write(writer, Frame::Rejected(rejected)).await.is_ok() {
+        let _ended = writer.shutdown().await;
+        reader.drain().await;
+    }
 }
 
 type Known = (Arc<Peer>, Option<SharedKey>);

@@ -42,7 +42,7 @@ async fn shake(
     peers: Peers,
     bindings: (Option<Binding>, Option<Binding>),
 ) -> (Result<Agreed, ClientError>, Result<Accepted, Refusal>) {
-    let (mut client, mut server) = ends();
+    let (mut client, server) = ends();
     let limits = Limits::default();
     let connections = Arc::new(Semaphore::new(1));
     let welcoming = Welcoming {
@@ -56,7 +56,19 @@ async fn shake(
         let (reader, writer) = (&mut client.0, &mut client.1);
         greet(reader, writer, identity.as_ref(), bindings.0.as_ref(), &Limits::default()).await
     };
-    tokio::join!(dialling, welcome(&mut server.0, &mut server.1, &welcoming))
+    tokio::join!(dialling, serve(server, &welcoming))
+}
+
+/// What a door does.
+async fn serve(
+    (mut reader, mut writer): End,
+    welcoming: &Welcoming<'_>,
+) -> Result<Accepted, Refusal> {
+    let result = welcome(&mut reader, &mut writer, welcoming).await;
+    if let Err(Refusal::Rejected(rejected)) = &result {
+        turn_away(&mut reader, &mut writer, rejected.clone()).await;
+    }
+    result
 }
 
 fn rejected(result: Result<Agreed, ClientError>) -> String {
@@ -176,8 +188,8 @@ async fn a_version_that_was_not_offered_is_refused_in_words() {
 /// Sends these bytes to a server, and gives what it answers.
 async fn answer_to(bytes: &[u8]) -> Vec<u8> {
     let (here, there) = tokio::io::duplex(1 << 16);
-    let (reading, mut writing) = tokio::io::split(there);
-    let mut reader = FrameReader::new(reading, Arc::new(Vitals::new()));
+    let (reading, writing) = tokio::io::split(there);
+    let reader = FrameReader::new(reading, Arc::new(Vitals::new()));
     let (limits, peers) = (Limits::default(), peers());
     let connections = Arc::new(Semaphore::new(1));
     let welcoming = Welcoming {
@@ -196,8 +208,7 @@ async fn answer_to(bytes: &[u8]) -> Vec<u8> {
         answer
     };
     let serving = async {
-        welcome(&mut reader, &mut writing, &welcoming).await.unwrap_err();
-        writing.shutdown().await.unwrap();
+        serve((reader, writing), &welcoming).await.unwrap_err();
     };
     tokio::join!(talking, serving).0
 }

@@ -14,13 +14,14 @@ use tokio_util::task::TaskTracker;
 
 use super::super::budget::Budget;
 use super::super::counting::rejected;
-use super::super::handshake::{Refusal, Welcoming, welcome};
+use super::super::frame::Rejected;
+use super::super::handshake::{Refusal, Welcoming, turn_away, welcome};
 use super::super::limits::Limits;
 use super::super::peer::Peers;
 use super::super::reader::FrameReader;
-use super::super::streams::{Halves, tls_error};
+use super::super::streams::{Halves, Reading, Writing, tls_error};
 use super::super::vitals::Vitals;
-use super::session::Session;
+use super::session::{LINGER, Session};
 use crate::envelope::Address;
 use crate::transport::{Listener, Receiver};
 
@@ -135,6 +136,7 @@ impl Door {
         self.tasks.spawn(async move {
             let kill = door.kill.clone();
             tokio::select! {
+                biased;
                 () = kill.cancelled() => {}
                 () = door.serve(stream, permit) => {}
             }
@@ -147,17 +149,16 @@ impl Door {
         let opening = timeout(limits.handshake, self.open(stream));
         let opened = tokio::select! {
             () = self.stop.cancelled() => return,
-            opened = opening => opened,
+            opened = opening => opened.unwrap_or(Err(Turned::Late)),
         };
-        drop(permit);
-        let opened = match opened {
-            Ok(Ok(opened)) => opened,
-            Ok(Err(turned)) => return turned.report(),
-            Err(_late) => return Turned::Late.report(),
-        };
-        let Opened { reader, writer, vitals, session, permit } = opened;
-        session.run(reader, writer, &vitals, &self.stop).await;
-        drop(permit);
+        match opened {
+            Ok(Opened { reader, writer, vitals, session, place }) => {
+                drop(permit);
+                session.run(reader, writer, &vitals, &self.stop).await;
+                drop(place);
+            }
+            Err(turned) => turned.away().await,
+        }
     }
 
     async fn open(&self, stream: TcpStream) -> Result<Opened, Turned> {
@@ -173,55 +174,63 @@ impl Door {
             binding: halves.binding.as_ref(),
             certificate: halves.certificate.as_ref(),
         };
-        let accepted = welcome(&mut reader, &mut writer, &welcoming).await?;
+        let accepted = match welcome(&mut reader, &mut writer, &welcoming).await {
+            Ok(accepted) => accepted,
+            Err(Refusal::Rejected(rejected)) => {
+                return Err(Turned::Rejected(Box::new((reader, writer, rejected))));
+            }
+            Err(Refusal::Gone(why)) => return Err(Turned::Gone(why)),
+        };
         let session = Session::new(&accepted, &house.limits, &house.budget, &self.receiver);
-        Ok(Opened { reader, writer, vitals, session, permit: accepted.permit })
+        Ok(Opened { reader, writer, vitals, session, place: accepted.permit })
     }
 }
 
 /// A connection on which both sides know each other.
 struct Opened {
-    reader: FrameReader<super::super::streams::Reading>,
-    writer: super::super::streams::Writing,
+    reader: FrameReader<Reading>,
+    writer: Writing,
     vitals: Arc<Vitals>,
     session: Arc<Session>,
-    permit: OwnedSemaphorePermit,
+    /// Among all connections.
+    place: OwnedSemaphorePermit,
 }
 
 /// Why a connection did not come that far.
 enum Turned {
-    Refused(Refusal),
+    Rejected(Box<(FrameReader<Reading>, Writing, Rejected)>),
+    Gone(String),
     Tls(String),
     Late,
 }
 
 impl Turned {
-    fn report(self) {
-        let (reason, why) = match self {
-            Self::Refused(Refusal::Rejected(refused)) => (refused.code.as_str(), refused.why),
-            Self::Refused(Refusal::Gone(why)) => {
-                tracing::debug!(why, "a connection has ended before it was taken");
-                return;
+    /// Says why, here and to the other side.
+    async fn away(self) {
+        match self {
+            Self::Rejected(told) => {
+                let (mut reader, mut writer, rejected) = *told;
+                report(rejected.code.as_str(), &rejected.why);
+                let telling = turn_away(&mut reader, &mut writer, rejected);
+                let _told = timeout(LINGER, telling).await;
             }
-            Self::Tls(why) => ("tls", why),
-            Self::Late => ("deadline", "it did not shake hands in time".to_owned()),
-        };
-        tracing::warn!(reason, why, "a connection is not taken");
-        rejected(reason, 1);
+            Self::Gone(why) => tracing::debug!(why, "a connection has ended before it was taken"),
+            Self::Tls(why) => report("tls", &why),
+            Self::Late => report("deadline", "it did not shake hands in time"),
+        }
     }
 }
 
-impl From<Refusal> for Turned {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
-    }
+fn report(reason: &'static str, why: &str) {
+    tracing::warn!(reason, why, "a connection is not taken");
+    rejected(reason, 1);
 }
 
 impl From<io::Error> for Turned {
     fn from(error: io::Error) -> Self {
         match tls_error(&error) {
             Some(tls) => Self::Tls(tls.to_string()),
-            None => Self::Refused(Refusal::Gone(error.to_string())),
+            None => Self::Gone(error.to_string()),
         }
     }
 }

@@ -31,7 +31,7 @@ use crate::transport::{
 
 /// How long a connection that ends waits for the other side to end it too. A socket that is closed
 /// with bytes unread takes back what it has sent.
-const LINGER: Duration = Duration::from_secs(1);
+pub(super) const LINGER: Duration = Duration::from_secs(1);
 const STOPPING: &str = "the receiver is stopping";
 const FAILED: &str = "the receiver failed";
 
@@ -67,7 +67,7 @@ impl Session {
             frame: accepted.frame,
             limits: *limits,
             receiver: Arc::clone(receiver),
-            allowance: Allowance::of(budget, &outbox),
+            allowance: Allowance::of(budget, &outbox, limits.ping),
             outbox,
             window: Window::new(limits),
             tasks: TaskTracker::new(),
