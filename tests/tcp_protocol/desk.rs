@@ -139,6 +139,7 @@ pub fn envelope(name: &'static str, payload: impl Into<Bytes>) -> Envelope {
 }
 
 pub fn batch(envelopes: Vec<Envelope>) -> Batch {
+    let envelopes = envelopes.into_iter().map(Arc::new).collect();
     Batch { envelopes, guarantee: Guarantee::Stored }
 }
 

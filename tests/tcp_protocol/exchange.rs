@@ -1,5 +1,6 @@
 //! Batches and their receipts between honest sides.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,7 +17,8 @@ async fn one_envelope_and_many_arrive_with_either_guarantee() {
         for count in [1, 500] {
             let sent: Vec<_> = (0..count).map(|n| envelope("take", format!("{n}"))).collect();
             let before = desk.seen().len();
-            let batch = Batch { envelopes: sent.clone(), guarantee };
+            let envelopes = sent.iter().cloned().map(Arc::new).collect();
+            let batch = Batch { envelopes, guarantee };
             let receipts = within(sender.send(batch)).await.unwrap();
             assert_eq!(receipts, vec![Receipt::Accepted; count]);
             let seen = &desk.seen()[before..];

@@ -17,6 +17,9 @@ const LOCAL: &str = "local";
 /// The scheme of endpoints that have a name, wherever that leads.
 const ENDPOINT: &str = "endpoint";
 
+/// The scheme of what has come to a listener and is known to no handler there.
+const RECEIVED: &str = "received";
+
 impl Address {
     /// The address of `handler` on the local queue `queue`.
     pub fn local(queue: &str, handler: &str) -> Self {
@@ -26,6 +29,18 @@ impl Address {
     /// The address of the endpoint of this name, wherever its configuration leads.
     pub fn endpoint(name: &str) -> Self {
         Self { text: format!("{ENDPOINT}://{name}").into(), scheme_len: ENDPOINT.len() }
+    }
+
+    /// The address of what has come to the listener at this address and found no handler there. No
+    /// endpoint leads to it.
+    pub fn received(listener: &Self) -> Self {
+        let text = format!("{RECEIVED}://{}", listener.rest()).into();
+        Self { text, scheme_len: RECEIVED.len() }
+    }
+
+    /// Whether it is what [`received`](Self::received) gives.
+    pub fn is_received(&self) -> bool {
+        self.scheme() == RECEIVED
     }
 
     /// The part before `://`.

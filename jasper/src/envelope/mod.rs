@@ -93,7 +93,7 @@ impl Envelope {
             tenant_id: None,
             group_id: None,
             deduplication_id: None,
-            sent_at: time::now(),
+            sent_at: time::next(),
             deliver_by: None,
             due_at: None,
             attempts: 0,

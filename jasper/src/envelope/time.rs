@@ -1,10 +1,21 @@
 //! Times are integer microseconds since 1970 in every table and on every wire.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
 /// The present, cut to the microseconds that a store keeps.
 pub fn now() -> SystemTime {
     from_micros(to_micros(SystemTime::now()))
+}
+
+/// The present, but later than any that this process was given before: what is sent one after the
+/// other keeps that order in a store.
+pub fn next() -> SystemTime {
+    static LAST: AtomicI64 = AtomicI64::new(0);
+    let now = to_micros(SystemTime::now());
+    let later = |last: i64| Some(now.max(last.saturating_add(1)));
+    let last = LAST.fetch_update(Ordering::Relaxed, Ordering::Relaxed, later);
+    from_micros(last.map_or(now, |last| now.max(last.saturating_add(1))))
 }
 
 /// Microseconds since 1970; a time before that, or beyond the range of `i64`, is moved to the

@@ -178,10 +178,10 @@ pub enum InvokeError {
     /// The store failed before the outcome was known.
     #[error("the message store: {0}")]
     Store(#[from] StoreError),
-    /// A durable handler cannot be invoked within the transaction of another: call it as the
-    /// function that it is.
+    /// A durable handler, or one behind a local endpoint, cannot be invoked within the transaction
+    /// of another: call it as the function that it is.
     #[error(
-        "`{handler}` is durable and cannot be invoked inside another handler's transaction; \
+        "`{handler}` cannot be invoked inside another handler's transaction; \
          call the function itself with the connection that you have"
     )]
     InsideTransaction {

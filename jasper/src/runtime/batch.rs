@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::dispatch::KEPT;
+use super::dispatch::{KEPT, is_for_later};
 use super::held::Hold;
 use super::outbound::Endpoint;
 use super::room::Slot;
@@ -81,9 +81,12 @@ pub(crate) enum Place {
 }
 
 impl Batch {
-    /// Adds a message that is stored for whoever has room.
+    /// Adds a message that is stored for whoever has room, when it is due.
     pub(crate) fn add_unowned(&mut self, envelope: Envelope, target: Target) {
-        let place = Place::StoredAnywhere;
+        let place = match is_for_later(&envelope) {
+            true => Place::StoredForLater,
+            false => Place::StoredAnywhere,
+        };
         self.placed.push(Placed { envelope, target, place, keep: Some(KEPT) });
     }
 

@@ -224,7 +224,7 @@ impl Builder {
         match Listeners::start(&core, ears).await {
             Ok(listeners) => Ok(Jasper::new(core, listeners)),
             Err(error) => {
-                shutdown::stop(&core).await?;
+                shutdown::stop(&core, &Listeners::default()).await?;
                 Err(error.into())
             }
         }
@@ -251,7 +251,7 @@ impl Builder {
             false => all.iter().copied().filter(taken).collect(),
         };
         let checked = Checked { messages: &messages, handlers };
-        let world = self.outside.world(&messages);
+        let world = self.outside.world(&messages, &all);
         let configured = Configured {
             world: &world,
             queues: &self.queues,

@@ -107,6 +107,9 @@ impl Config {
     #[must_use]
     pub fn or(self, other: Self) -> Self {
         let (mut endpoints, mut variables) = (other.endpoints, other.variables);
+        for name in self.endpoints.keys() {
+            variables.remove(&variable_of(name));
+        }
         endpoints.extend(self.endpoints);
         variables.extend(self.variables);
         Self {
@@ -183,6 +186,15 @@ mod tests {
         assert!(found.is_empty() && mistakes[0].contains("`a.b` or `a-b`"), "{mistakes:?}");
         let (_, mistakes) = config.by_variable(&["c"]);
         assert!(mistakes[0].contains("for no endpoint") && mistakes[0].ends_with("c"));
+    }
+
+    #[test]
+    fn what_is_said_last_goes_first_also_over_the_environment() {
+        let table = [("b".to_owned(), "tcp://h:1".to_owned())].into();
+        let file = Config { endpoints: table, ..Config::default() };
+        let environment = vars(&[("JASPER_ENDPOINT_B", "tcp://h:2")]);
+        assert!(file.clone().or(environment.clone()).by_variable(&["b"]).0.is_empty());
+        assert_eq!(environment.or(file).by_variable(&["b"]).0["b"], "tcp://h:2");
     }
 
     #[cfg(feature = "toml")]

@@ -148,6 +148,13 @@ impl Core {
         for endpoint in self.routes.endpoints() {
             endpoint.held.doubt_until(end);
         }
+        // A relay at rest is woken by nobody else.
+        self.outbound.notify_one();
+    }
+
+    /// The same for the rows of the inbox alone.
+    pub(crate) fn doubt_inbox(&self) {
+        self.held.doubt_until(Instant::now() + self.settings.lease);
     }
 
     /// A call of the store that may be given up, with its deadline.

@@ -53,8 +53,9 @@ impl Core {
         let mut batch = Batch::default();
         for message in messages {
             let template = self.envelope(&message, cause, joining == Joining::Run)?;
-            for destination in self.routes.destinations(&message)? {
-                let mut envelope = template.clone();
+            let destinations = self.routes.destinations(&message)?;
+            let copies = std::iter::repeat_n(template, destinations.len());
+            for (destination, mut envelope) in destinations.into_iter().zip(copies) {
                 let place = match destination {
                     Destination::Handler(entry) => {
                         envelope.destination = entry.address.clone();
@@ -116,12 +117,11 @@ impl Core {
             self.take_room(&messages, &mut room).await?;
         }
         let mut batch = self.prepare(messages, cause, Joining::Nothing, &mut room)?;
-        let inline = batch.take_inline();
-        let known = self.accept(batch).await?;
-        for (envelope, endpoint) in inline {
+        // First those that may be refused, as nothing is kept then.
+        for (envelope, endpoint) in batch.take_inline() {
             endpoint.send_inline(envelope).await?;
         }
-        Ok(known)
+        Ok(self.accept(batch).await?)
     }
 
     /// Stores what is to be stored, then hands over. Answers whether all of it was known before.
@@ -177,6 +177,8 @@ impl Core {
         }
         // In one order for all, so that of two that wait none holds what the other waits for.
         wanted.sort_by_key(|destination| Arc::as_ptr(self.room_of(*destination)));
+        // The second for a queue finds room beyond its capacity, or both might never.
+        wanted.dedup_by_key(|destination| Arc::as_ptr(self.room_of(*destination)));
         for destination in wanted {
             let slot = async {
                 Ok(match destination {
@@ -217,7 +219,10 @@ impl Core {
                     .increment(1);
                 // Or it was stored just now, by a call of the store's own that it repeated.
                 if matches!(placed.place, Place::StoredHere(..)) {
-                    self.doubt();
+                    match placed.target {
+                        Target::Endpoint(_) => self.doubt(),
+                        Target::Handler(_) | Target::Unknown => self.doubt_inbox(),
+                    }
                 }
                 continue;
             }
@@ -267,6 +272,7 @@ impl Core {
             Place::Inline | Place::Awaited(..) => return,
         };
         let active = self.activity.begin();
+        let envelope = Arc::new(envelope);
         endpoint.line.push(Parcel { envelope, row, _slot: slot, _active: active });
     }
 
@@ -384,7 +390,7 @@ pub(crate) fn is_by_nature(envelope: &Envelope) -> bool {
     is_for_later(envelope) || envelope.deduplication_id.is_some()
 }
 
-fn is_for_later(envelope: &Envelope) -> bool {
+pub(crate) fn is_for_later(envelope: &Envelope) -> bool {
     envelope.due_at.is_some_and(|due_at| due_at > time::now())
 }
 

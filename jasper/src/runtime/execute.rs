@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::core::Core;
 use super::dispatch::Joining;
+use super::finish::Finish;
 use super::queue::Backing;
 use super::routes::HandlerEntry;
 use crate::codec::CodecError;
@@ -202,7 +203,11 @@ impl Run<'_> {
             Backing::Memory => None,
         };
         *self.permit = None;
-        match self.core.commit(transaction, batch, handled).await? {
+        // Who waits for an answer may be gone before it is there; what is committed is handed over
+        // all the same.
+        let core = Arc::clone(self.core);
+        let commit = async move { core.commit(transaction, batch, handled).await };
+        match Finish::new(commit, &self.core.tasks).await? {
             Settled::Done => Ok(Ended::Marked),
             Settled::Fenced => Err(Failure::Fenced),
         }

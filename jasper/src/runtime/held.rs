@@ -1,7 +1,8 @@
 //! What this process knows that it holds in the store.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -17,6 +18,17 @@ use crate::store::{Owner, Ownership};
 pub(crate) struct Held {
     rows: Mutex<HashMap<Key, u32>>,
     doubt: Mutex<Option<Instant>>,
+    compared: Mutex<Option<Instant>>,
+}
+
+/// What was in memory at one moment.
+#[derive(Debug)]
+pub(crate) struct HeldRows(HashSet<Key>);
+
+impl HeldRows {
+    pub(crate) fn contains(&self, row: &Ownership) -> bool {
+        self.0.contains(&key(row))
+    }
 }
 
 /// Under another incarnation it is another's: a message that is held as that of one which this node
@@ -63,6 +75,26 @@ impl Held {
     /// to this moment, as the call may still be on its way.
     pub(crate) fn doubt_until(&self, end: Instant) {
         *self.doubt.lock().unwrap_or_else(PoisonError::into_inner) = Some(end);
+    }
+
+    /// Whether there is doubt, and no comparison within `pause` before now; each costs a query.
+    pub(crate) fn is_to_be_compared(&self, pause: Duration) -> bool {
+        let mut compared = self.compared.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.is_in_doubt() || compared.is_some_and(|at| at.elapsed() < pause) {
+            return false;
+        }
+        *compared = Some(Instant::now());
+        self.take_doubt()
+    }
+
+    /// All that are in memory now.
+    pub(crate) fn rows_now(&self) -> HeldRows {
+        HeldRows(self.rows().keys().cloned().collect())
+    }
+
+    /// Whether there is doubt, which stays.
+    pub(crate) fn is_in_doubt(&self) -> bool {
+        self.doubt.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
     /// Whether there is doubt; asked after its end, it is there for the last time.

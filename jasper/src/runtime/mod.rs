@@ -166,9 +166,7 @@ impl Jasper {
     /// # Errors
     /// The store failed; what was not given back is recovered when the lease runs out.
     pub async fn stop(self) -> Result<(), Error> {
-        self.core.stopping.cancel();
-        self.listeners.stop().await;
-        shutdown::stop(&self.core).await
+        shutdown::stop(&self.core, &self.listeners).await
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::config::Config;
-use super::outbound::{Endpoint, SendOptions, take_mode};
+use super::outbound::{Endpoint, SendOptions, destination, take_mode};
 use super::routes::Target;
 use crate::envelope::Address;
 use crate::error::{Problem, StartupProblems};
@@ -54,11 +54,17 @@ pub(crate) struct Ear {
 }
 
 impl Outside {
-    /// What is configured altogether, for the messages of the program.
-    pub(crate) fn world(&self, messages: &[&MessageRegistration]) -> World {
+    /// What is configured altogether, for these messages of the program; the others may name
+    /// endpoints, too.
+    pub(crate) fn world(
+        &self,
+        messages: &[&MessageRegistration],
+        all: &[&MessageRegistration],
+    ) -> World {
         let mut endpoints = self.endpoints.clone();
         endpoints.extend(self.config.endpoints.clone());
-        let named = messages.iter().filter_map(|message| message.to);
+        let named = all.iter().filter_map(|message| message.to);
+        let named = named.chain(self.publications.iter().map(|(_, endpoint)| endpoint.as_str()));
         let named = named.filter(|to| !to.contains("://"));
         let mut names: Vec<&str> = endpoints.keys().map(String::as_str).chain(named).collect();
         names.sort_unstable();
@@ -72,11 +78,14 @@ impl Outside {
                 endpoints.entry(to.to_owned()).or_insert_with(|| to.to_owned());
             }
         }
+        let mut publications = self.publications.clone();
+        publications.sort_unstable();
+        publications.dedup();
         let defaults = inventory::iter::<TransportRegistration>().map(|default| (default.make)());
         World {
             endpoints,
             listeners: self.config.listen.clone().unwrap_or_else(|| self.listeners.clone()),
-            publications: self.publications.clone(),
+            publications,
             transports: self.transports.iter().cloned().chain(defaults).collect(),
             problems: mistakes.into_iter().map(|why| Problem::Config { why }).collect(),
         }
@@ -87,8 +96,16 @@ impl World {
     /// What is wrong with it.
     pub(crate) fn problems(&self, has_store: bool) -> Vec<Problem> {
         let mut problems = self.problems.clone();
+        let mut destinations = BTreeMap::new();
         for (name, address) in &self.endpoints {
-            match self.way(name, address) {
+            let way = self.way(name, address);
+            if let Ok(Way::Outside(_, uri, _)) = &way
+                && let Some(first) = destinations.insert(destination(name, &uri.address), name)
+            {
+                let why = format!("it leads where `{first}` leads; give it a name of its own");
+                problems.push(Problem::Endpoint { endpoint: name.clone(), why });
+            }
+            match way {
                 Ok(Way::Outside(_, _, options)) if options.mode == Mode::Durable && !has_store => {
                     let what = format!("the durable endpoint `{name}`");
                     problems.push(Problem::NoStore { what });
@@ -137,13 +154,22 @@ impl World {
             }
         })?;
         if let Some(queue) = uri.address.queue() {
-            return Ok(Way::Queue(queue.to_owned()));
+            return match uri.options.keys().next() {
+                None => Ok(Way::Queue(queue.to_owned())),
+                Some(option) => Err(wrong(format!(
+                    "`{option}`: the address of a queue has no options; see `Builder::queue`"
+                ))),
+            };
         }
         let (transport, mode) = self.transport(uri.address.scheme()).ok_or_else(|| {
             let (endpoint, address) = (name.to_owned(), address.to_owned());
             Problem::NoTransport { endpoint, address, schemes: self.schemes() }
         })?;
         let options = SendOptions::take(&mut uri, mode).map_err(wrong)?;
+        let info = transport.info();
+        if options.ordered && !info.capabilities.order {
+            return Err(wrong(format!("`order=strict`: {} keeps no order", info.name)));
+        }
         let checked = transport.check(&uri, Direction::Send);
         checked.map_err(|error| wrong(error.to_string()))?;
         Ok(Way::Outside(Arc::clone(transport), uri, options))

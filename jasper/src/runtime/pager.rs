@@ -71,6 +71,7 @@ pub(crate) async fn look(core: Arc<Core>) {
             return;
         };
         core.pager.notify_one();
+        core.outbound.notify_one();
         // Past the ordinary poll there is nothing to add to it.
         pause = (next < core.settings.poll).then_some(next);
     }
@@ -91,6 +92,7 @@ pub(crate) async fn listen(core: Arc<Core>, store: Arc<dyn MessageStore>) {
             }
         }
         core.pager.notify_one();
+        core.outbound.notify_one();
     }
 }
 
@@ -158,7 +160,7 @@ impl Pager {
             queue.room.note_overflow();
             return Ok(false);
         }
-        queue.room.clear_overflow();
+        let asked = queue.room.overflow();
         let wanted = slots.len();
         let claimed =
             self.claim(waiting, wanted).await.inspect_err(|_| queue.room.note_overflow())?;
@@ -169,8 +171,9 @@ impl Pager {
                 None => self.bury_invalid(claimed).await,
             }
         }
-        if full {
-            queue.room.note_overflow();
+        match full {
+            true => queue.room.note_overflow(),
+            false => queue.room.clear_overflow(asked),
         }
         Ok(full)
     }
@@ -212,6 +215,7 @@ impl Pager {
         let own: HashSet<Subscription> = self.core.routes.subscriptions().into_iter().collect();
         let not_own: Vec<_> = waiting.into_iter().filter(|s| !own.contains(s)).collect();
         if not_own.is_empty() {
+            self.strays.forget_all();
             return Ok(false);
         }
         let alive = self.core.call("alive", self.store.nodes().alive()).await?;
@@ -269,7 +273,7 @@ impl Pager {
         if let Some(endpoint) = self.core.routes.endpoint_of(&claimed.ownership.destination) {
             let target = Target::Endpoint(Arc::clone(endpoint));
             batch.add_unowned(envelope.clone(), target);
-        } else if !envelope.destination.is_local() {
+        } else if claimed.ownership.destination.is_received() {
             for entry in self.core.routes.handlers_of(&envelope.message_type) {
                 let destination = entry.address.clone();
                 let envelope = Envelope { destination, attempts: 0, ..envelope.clone() };

@@ -82,9 +82,10 @@ impl Core {
         envelope: Envelope,
     ) -> Result<Answer, InvokeError> {
         let handler = entry.registration.name;
-        if entry.registration.durable && cause.is_some_and(Cause::is_in_transaction) {
+        // What its handler sends would not be part of that transaction.
+        if cause.is_some_and(Cause::is_in_transaction) {
             return Err(InvokeError::InsideTransaction { handler });
         }
-        Ok(self.answer(envelope, self.settings.reply_timeout).await)
+        Ok(self.answer(envelope, self.settings.reply_timeout, None).await)
     }
 }

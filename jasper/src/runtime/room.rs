@@ -2,7 +2,7 @@
 //! again.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
@@ -11,22 +11,22 @@ use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 pub(crate) struct Room {
     slots: Semaphore,
     capacity: usize,
-    /// Whether rows may wait in the store for room here.
-    overflowed: AtomicBool,
+    /// How many rows were noted that may wait in the store for room here; 0 for none.
+    overflow: AtomicUsize,
     /// Who fills it from the store.
     filler: Arc<Notify>,
 }
 
 impl Room {
     pub(crate) fn new(capacity: usize, filler: Arc<Notify>) -> Arc<Self> {
-        let overflowed = AtomicBool::new(false);
-        Arc::new(Self { slots: Semaphore::new(capacity), capacity, overflowed, filler })
+        let overflow = AtomicUsize::new(0);
+        Arc::new(Self { slots: Semaphore::new(capacity), capacity, overflow, filler })
     }
 
     /// Room for one message, if there is any now.
     pub(crate) fn try_reserve(self: &Arc<Self>) -> Option<Slot> {
         self.slots.try_acquire().ok()?.forget();
-        Some(Slot { room: Arc::clone(self), counted: true })
+        Some(Slot::new(self, true))
     }
 
     /// Room for a message that is about to be stored, unless others wait in the store that are
@@ -42,7 +42,7 @@ impl Room {
     pub(crate) async fn reserve(self: &Arc<Self>) -> Slot {
         // The semaphore is never closed, so this is never an error.
         let counted = self.slots.acquire().await.map(SemaphorePermit::forget).is_ok();
-        Slot { room: Arc::clone(self), counted }
+        Slot::new(self, counted)
     }
 
     /// Room for at most `limit` messages.
@@ -54,25 +54,32 @@ impl Room {
     /// not stored: were the handler to wait, a full queue that feeds itself would stand still
     /// for ever.
     pub(crate) fn reserve_beyond(self: &Arc<Self>) -> Slot {
-        self.try_reserve().unwrap_or_else(|| Slot { room: Arc::clone(self), counted: false })
+        self.try_reserve().unwrap_or_else(|| Slot::new(self, false))
     }
 
     /// Whether rows may wait in the store for room here.
     pub(crate) fn has_overflowed(&self) -> bool {
-        self.overflowed.load(Ordering::Acquire)
+        self.overflow() > 0
+    }
+
+    /// What is noted so far, for [`clear_overflow`](Self::clear_overflow).
+    pub(crate) fn overflow(&self) -> usize {
+        self.overflow.load(Ordering::SeqCst)
     }
 
     /// Notes that a row was stored which did not fit into memory.
     pub(crate) fn note_overflow(&self) {
-        self.overflowed.store(true, Ordering::Release);
+        self.overflow.fetch_add(1, Ordering::SeqCst);
         if self.is_roomy() {
             self.filler.notify_one();
         }
     }
 
-    /// Takes the note back before the store is asked, so that an overflow meanwhile is not missed.
-    pub(crate) fn clear_overflow(&self) {
-        self.overflowed.store(false, Ordering::Release);
+    /// Takes the notes back, after the store was asked and had nothing more; unless more was noted
+    /// since `asked`. Until then what is sent goes behind what the store had.
+    pub(crate) fn clear_overflow(&self, asked: usize) {
+        // Where it fails there is something new, and the filler has been told.
+        let _ = self.overflow.compare_exchange(asked, 0, Ordering::SeqCst, Ordering::SeqCst);
     }
 
     /// Half of the memory is free: worth a look into the store.
@@ -86,17 +93,28 @@ impl Room {
 pub(crate) struct Slot {
     room: Arc<Room>,
     counted: bool,
+    /// Not given back before it is dropped.
+    is_kept: bool,
 }
 
 impl Slot {
+    fn new(room: &Arc<Room>, counted: bool) -> Self {
+        Self { room: Arc::clone(room), counted, is_kept: false }
+    }
+
     /// Whether it is room of this.
     pub(crate) fn is_in(&self, room: &Arc<Room>) -> bool {
         Arc::ptr_eq(&self.room, room)
     }
 
+    /// Takes room for as long as it lives, wherever the message waits.
+    pub(crate) const fn keep(&mut self) {
+        self.is_kept = true;
+    }
+
     /// Gives the room back, while the message waits elsewhere.
     pub(crate) fn give_back(&mut self) {
-        if std::mem::take(&mut self.counted) {
+        if !self.is_kept && std::mem::take(&mut self.counted) {
             self.room.slots.add_permits(1);
         }
     }
@@ -104,6 +122,7 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
+        self.is_kept = false;
         self.give_back();
         if self.room.has_overflowed() && self.room.is_roomy() {
             self.room.filler.notify_one();

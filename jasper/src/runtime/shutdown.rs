@@ -1,8 +1,12 @@
 //! The orderly stop, and the signals that ask for it.
 
+use std::pin::pin;
 use std::sync::Arc;
 
+use futures_util::future::{FusedFuture, FutureExt};
+
 use super::core::Core;
+use super::inbound::Listeners;
 use super::node;
 use crate::error::Error;
 
@@ -22,14 +26,23 @@ pub(super) async fn signal() -> std::io::Result<()> {
 }
 
 /// Begins no new work, drains what runs, ends the rest, and gives back what is owned.
-pub(super) async fn stop(core: &Arc<Core>) -> Result<(), Error> {
+pub(super) async fn stop(core: &Arc<Core>, listeners: &Listeners) -> Result<(), Error> {
     core.stopping.cancel();
-    let drained = tokio::time::timeout(core.settings.drain, core.activity.idle()).await;
+    // What a listener has received may have to be handled before it can be answered.
+    let mut listening = pin!(listeners.stop().fuse());
+    let drained = async {
+        listening.as_mut().await;
+        core.activity.idle().await;
+    };
+    let drained = tokio::time::timeout(core.settings.drain, drained).await;
     if drained.is_err() {
         let running = core.activity.count();
         tracing::warn!(running, "the drain time-out has passed; ending what still runs");
     }
     core.ending.cancel();
+    if !listening.is_terminated() {
+        listening.await;
+    }
     core.tasks.close();
     core.tasks.wait().await;
     if let Some(store) = &core.store {

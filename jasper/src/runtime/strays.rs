@@ -42,6 +42,11 @@ impl Strays {
         unknown.into_iter().filter(|stray| !waits(stray)).collect()
     }
 
+    /// None waits any more.
+    pub(crate) fn forget_all(&mut self) {
+        self.unknown_since.clear();
+    }
+
     /// What becomes of one that was found.
     pub(crate) fn found(&mut self, stray: Subscription, keep: Duration) -> Verdict {
         let since = *self.unknown_since.entry(stray).or_insert_with(Instant::now);

@@ -10,8 +10,8 @@ use crate::envelope::{DecodeError, Envelope};
 /// Envelopes that are sent together.
 #[derive(Debug, Clone)]
 pub struct Batch {
-    /// The envelopes, in order.
-    pub envelopes: Vec<Envelope>,
+    /// The envelopes, in order; shared with the sender, who may have to send them again.
+    pub envelopes: Vec<Arc<Envelope>>,
     /// What the sender wants to know of each when it has its receipt.
     pub guarantee: Guarantee,
 }
@@ -35,6 +35,11 @@ pub enum Receipt {
         /// Why, for people.
         why: Cow<'static, str>,
     },
+    /// It was sent and may have arrived; nobody knows.
+    Unknown {
+        /// Why, for people.
+        why: Cow<'static, str>,
+    },
     /// Not now or ever: the sender keeps it as a dead letter.
     Refused {
         /// Why, for people.
@@ -46,6 +51,11 @@ impl Receipt {
     /// Deferred, for this reason.
     pub fn deferred(why: impl Into<Cow<'static, str>>) -> Self {
         Self::Deferred { why: why.into() }
+    }
+
+    /// Perhaps arrived, for this reason.
+    pub fn unknown(why: impl Into<Cow<'static, str>>) -> Self {
+        Self::Unknown { why: why.into() }
     }
 
     /// Refused, for this reason.

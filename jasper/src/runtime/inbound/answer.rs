@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
 
 use super::Inlet;
 use crate::envelope::Envelope;
@@ -11,6 +12,7 @@ use crate::message::MessageKind;
 use crate::runtime::core::Core;
 use crate::runtime::execute::{Failure, Run};
 use crate::runtime::queue::Backing;
+use crate::runtime::routes::HandlerEntry;
 use crate::transport::{Answer, FailureKind, ReceivedRequest, RemoteFailure, RemoteReply};
 
 impl Inlet {
@@ -19,35 +21,39 @@ impl Inlet {
         if let Some(peer) = &request.peer {
             envelope.id = envelope.id.of_peer(peer);
         }
-        self.core.answer(envelope, request.timeout).await
+        self.core.answer_in_turn(envelope, request.timeout).await
     }
 }
 
 impl Core {
-    /// Runs the one handler of a command, as an invocation does: once, and in a transaction if it
-    /// is durable.
-    pub(crate) async fn answer(self: &Arc<Self>, envelope: Envelope, limit: Duration) -> Answer {
-        let message_type = &envelope.message_type;
-        let [entry] = self.routes.handlers_of(message_type) else {
-            let why = format!("no handler here takes `{message_type}`");
-            return Err(RemoteFailure::new(FailureKind::NoHandler, why));
-        };
-        if entry.registration.kind == MessageKind::Event {
-            let why = format!("`{message_type}` is an event, which nobody answers");
-            return Err(RemoteFailure::new(FailureKind::NoHandler, why));
-        }
+    /// Runs the one handler of a command as soon as its queue has room for one more.
+    async fn answer_in_turn(self: &Arc<Self>, envelope: Envelope, limit: Duration) -> Answer {
+        let deadline = Instant::now() + limit;
+        let entry = self.answering(&envelope)?;
         let running = Arc::clone(&self.queue_of(entry).running).acquire_owned();
-        let permit = tokio::time::timeout(limit, self.stopping.run_until_cancelled(running)).await;
-        let mut permit = match permit {
-            Ok(permit) => permit.and_then(Result::ok),
+        let permit = self.stopping.run_until_cancelled(running);
+        match tokio::time::timeout_at(deadline, permit).await {
+            Ok(Some(Ok(permit))) => {
+                let left = deadline.saturating_duration_since(Instant::now());
+                self.answer(envelope, left, Some(permit)).await
+            }
+            Ok(_) => Err(RemoteFailure::new(FailureKind::Unavailable, "it is stopping")),
             Err(_elapsed) => {
                 let why = format!("its queue had no room within {limit:?}");
-                return Err(RemoteFailure::new(FailureKind::TimedOut, why));
+                Err(RemoteFailure::new(FailureKind::TimedOut, why))
             }
-        };
-        if permit.is_none() {
-            return Err(RemoteFailure::new(FailureKind::Unavailable, "it is stopping"));
         }
+    }
+
+    /// Runs the one handler of a command, as an invocation does: once, and in a transaction if it
+    /// is durable.
+    pub(crate) async fn answer(
+        self: &Arc<Self>,
+        envelope: Envelope,
+        limit: Duration,
+        mut permit: Option<OwnedSemaphorePermit>,
+    ) -> Answer {
+        let entry = self.answering(&envelope)?;
         let destination = entry.address.clone();
         let envelope = Envelope { destination, attempts: 1, ..envelope };
         let run = Run {
@@ -62,7 +68,18 @@ impl Core {
         let _active = self.activity.begin();
         let reply = run.answer().await.map_err(|failure| told(&failure))?;
         let content_type = self.codec.content_type().into();
-        Ok(RemoteReply { content_type, payload: reply.unwrap_or_else(Bytes::new) })
+        Ok(RemoteReply { content_type, payload: reply.unwrap_or_default() })
+    }
+
+    /// The handler that answers a command.
+    fn answering(&self, envelope: &Envelope) -> Result<&Arc<HandlerEntry>, RemoteFailure> {
+        let message_type = &envelope.message_type;
+        let none = |why| RemoteFailure::new(FailureKind::NoHandler, why);
+        match self.routes.handlers_of(message_type) {
+            [entry] if entry.registration.kind != MessageKind::Event => Ok(entry),
+            [] => Err(none(format!("no handler here takes `{message_type}`"))),
+            _ => Err(none(format!("`{message_type}` is an event, which nobody answers"))),
+        }
     }
 }
 

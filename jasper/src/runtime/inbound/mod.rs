@@ -4,6 +4,7 @@ mod answer;
 mod receive;
 
 use std::fmt;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::{BoxFuture, FutureExt, join_all};
@@ -37,8 +38,9 @@ impl Listeners {
     pub(crate) async fn start(core: &Arc<Core>, ears: Vec<Ear>) -> Result<Self, TransportError> {
         let mut posts = Self::default();
         for ear in ears {
-            let address = ear.uri.address.clone();
-            let inlet = Arc::new(Inlet { core: Arc::clone(core), address, mode: ear.mode });
+            let address = Address::received(&ear.uri.address);
+            let (core, mode, is_careful) = (Arc::clone(core), ear.mode, AtomicBool::new(false));
+            let inlet = Arc::new(Inlet { core, address, mode, is_careful });
             match Post::open(ear, inlet).await {
                 Ok(post) => posts.0.push(post),
                 Err(error) => {
@@ -119,9 +121,12 @@ impl fmt::Debug for Post {
 /// The runtime's side of one listener.
 pub(crate) struct Inlet {
     core: Arc<Core>,
-    /// As it is configured: what stands as the destination of a message that nobody here knows.
+    /// What stands as the destination of a message that nobody here knows.
     address: Address,
     mode: Mode,
+    /// A message has come that the store will not take: from then on each is stored by itself, so
+    /// that it keeps no other from being stored.
+    is_careful: AtomicBool,
 }
 
 impl Receiver for Inlet {

@@ -1,6 +1,7 @@
 //! From received envelopes to their handlers, with a receipt for each.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use tokio::sync::oneshot;
 
@@ -54,7 +55,11 @@ impl Inlet {
             intake.receipts[number] = match envelope {
                 Ok(envelope) => {
                     let envelope = from_peer(envelope, received.peer.as_deref());
-                    self.place(&mut intake, number, envelope).await
+                    let receipt = self.place(&mut intake, number, envelope).await;
+                    if self.is_careful.load(Ordering::Relaxed) {
+                        self.accept(&mut intake).await;
+                    }
+                    receipt.or(intake.receipts[number].take())
                 }
                 Err(unreadable) => Some(self.keep_unreadable(unreadable).await),
             };
@@ -77,7 +82,7 @@ impl Inlet {
         let handlers = self.core.routes.handlers_of(&envelope.message_type);
         let placed = match handlers {
             [] => self.place_unknown(intake, envelope),
-            handlers => self.place_for(intake, number, &envelope, handlers).await,
+            handlers => self.place_for(intake, number, envelope, handlers).await,
         };
         placed.map(|()| intake.placed.push(number)).err()
     }
@@ -86,12 +91,12 @@ impl Inlet {
         &self,
         intake: &mut Intake,
         number: usize,
-        envelope: &Envelope,
+        envelope: Envelope,
         handlers: &[Arc<HandlerEntry>],
     ) -> Result<(), Receipt> {
         let core = &self.core;
         let is_stored = |entry: &HandlerEntry| {
-            let wanted = intake.is_stored || entry.is_stored(is_by_nature(envelope));
+            let wanted = intake.is_stored || entry.is_stored(is_by_nature(&envelope));
             core.store.is_some() && wanted
         };
         let stored: Vec<bool> = handlers.iter().map(|entry| is_stored(entry)).collect();
@@ -100,8 +105,8 @@ impl Inlet {
         let mut room = self.room(intake, queues).await?;
         let refused = |error: SendError| Receipt::refused(error.to_string());
         let mut all = Vec::with_capacity(handlers.len());
-        for (entry, is_stored) in handlers.iter().zip(stored) {
-            let mut envelope = envelope.clone();
+        let copies = std::iter::repeat_n(envelope, handlers.len());
+        for ((entry, is_stored), mut envelope) in handlers.iter().zip(stored).zip(copies) {
             envelope.destination = entry.address.clone();
             let mut place =
                 core.place(&mut envelope, entry, is_stored, &mut room).map_err(refused)?;
@@ -127,6 +132,8 @@ impl Inlet {
     ) -> Result<Vec<Slot>, Receipt> {
         // In one order for all, so that of two that wait none holds what the other waits for.
         queues.sort_by_key(|queue| Arc::as_ptr(queue));
+        // The second handler on a queue finds room beyond its capacity, or both might never.
+        queues.dedup_by_key(|queue| Arc::as_ptr(queue));
         let mut room = Vec::with_capacity(queues.len());
         for queue in queues {
             let slot = match queue.room.try_reserve() {
@@ -137,7 +144,10 @@ impl Inlet {
                     self.core.stopping.run_until_cancelled(queue.room.reserve()).await
                 }
             };
-            room.push(slot.ok_or(Receipt::deferred(STOPPING))?);
+            let mut slot = slot.ok_or(Receipt::deferred(STOPPING))?;
+            // Also while it waits for its time: what others send is not to fill this memory.
+            slot.keep();
+            room.push(slot);
         }
         Ok(room)
     }
@@ -177,9 +187,16 @@ impl Inlet {
 
     /// Stores and hands over what is placed so far.
     async fn accept(&self, intake: &mut Intake) {
+        let is_alone = intake.placed.len() == 1;
         let receipt = match self.core.accept(std::mem::take(&mut intake.batch)).await {
             Ok(_known) => Receipt::Accepted,
-            Err(error) => Receipt::deferred(error.to_string()),
+            Err(error) if error.is_transient() => Receipt::deferred(error.to_string()),
+            Err(error) if is_alone => Receipt::refused(error.to_string()),
+            Err(error) => {
+                // One of them is at fault: when they come again, each is stored by itself.
+                self.is_careful.store(true, Ordering::Relaxed);
+                Receipt::deferred(error.to_string())
+            }
         };
         for number in intake.placed.drain(..) {
             intake.receipts[number] = Some(receipt.clone());

@@ -41,10 +41,15 @@ impl Circuit {
         !self.is_open.send_replace(true)
     }
 
-    /// The destination works. `true`: it did not until now.
+    /// The destination answers. `true`: it did not until now.
     pub(crate) fn close(&self) -> bool {
-        *self.pause() = FIRST_PAUSE;
         self.is_open.send_if_modified(std::mem::take)
+    }
+
+    /// The destination takes messages: a destination that answers and takes none is still asked
+    /// more and more seldom.
+    pub(crate) fn reset(&self) {
+        *self.pause() = FIRST_PAUSE;
     }
 
     /// How long to wait before the destination is tried again.
@@ -74,6 +79,8 @@ mod tests {
         let longest = (0..20).map(|_| circuit.next_pause()).max().unwrap();
         assert!(longest > LONGEST_PAUSE / 2 && longest < LONGEST_PAUSE * 2, "{longest:?}");
         assert!(circuit.close() && !circuit.close());
+        assert!(circuit.next_pause() > LONGEST_PAUSE / 2, "it has taken nothing yet");
+        circuit.reset();
         assert!(circuit.next_pause() < FIRST_PAUSE * 2);
     }
 }

@@ -16,7 +16,7 @@ use crate::store::Owner;
 /// One message in memory, on its way to another process.
 #[derive(Debug)]
 pub(crate) struct Parcel {
-    pub(crate) envelope: Envelope,
+    pub(crate) envelope: Arc<Envelope>,
     /// The incarnation that owns its row of the outbox, where it has one.
     pub(crate) row: Option<(Owner, Hold)>,
     pub(crate) _slot: Slot,
@@ -76,6 +76,16 @@ impl Line {
             taken.extend(line.pop_front().map(|(parcel, _)| parcel));
         }
         taken
+    }
+
+    /// All that are left.
+    pub(crate) fn take_all(&self) -> Vec<Parcel> {
+        self.parcels().drain(..).map(|(parcel, _)| parcel).collect()
+    }
+
+    /// How many wait.
+    pub(crate) fn len(&self) -> usize {
+        self.parcels().len()
     }
 
     /// All that have a row of the outbox: whoever claims it can send it.

@@ -98,18 +98,22 @@ impl Endpoint {
     pub(crate) fn reserve_beyond(&self) -> Result<Slot, SendError> {
         match self.room.try_reserve() {
             Some(slot) => Ok(slot),
-            None if self.circuit.is_open() => Err(self.full()),
+            None if self.circuit.is_open() || self.line.len() >= 2 * self.options.capacity => {
+                Err(self.full())
+            }
             None => Ok(self.room.reserve_beyond()),
         }
     }
 
     /// Sends a message and waits for its receipt.
     pub(crate) async fn send_inline(&self, envelope: Envelope) -> Result<(), SendError> {
-        let batch = Batch { envelopes: vec![envelope], guarantee: Guarantee::InMemory };
+        let batch = Batch { envelopes: vec![Arc::new(envelope)], guarantee: Guarantee::InMemory };
         let receipts = self.sender.send(batch).await?;
         match receipts.into_iter().next() {
             Some(Receipt::Accepted) => Ok(()),
-            Some(Receipt::Deferred { why } | Receipt::Refused { why }) => Err(self.not_taken(&why)),
+            Some(
+                Receipt::Deferred { why } | Receipt::Refused { why } | Receipt::Unknown { why },
+            ) => Err(self.not_taken(&why)),
             None => Err(self.not_taken("there was no receipt")),
         }
     }

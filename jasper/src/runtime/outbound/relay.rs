@@ -3,12 +3,13 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{Endpoint, Parcel};
-use crate::envelope::{Envelope, time};
+use crate::envelope::{Envelope, MessageId, time};
 use crate::runtime::core::Core;
 use crate::runtime::worker::note_burial;
 use crate::store::{
@@ -20,12 +21,17 @@ use crate::transport::{Batch, Guarantee, Mode, Receipt};
 /// The most rows of one claim.
 const PAGE: usize = 1_000;
 
+const ENDED: &str = "the application ended";
+
 /// Sends the messages of an endpoint until the application ends.
 pub(crate) async fn relay(core: Arc<Core>, endpoint: Arc<Endpoint>) {
     let in_flight = Arc::new(Semaphore::new(endpoint.options.in_flight()));
     let ending = core.ending.clone();
-    let relay = Arc::new(Relay { core, endpoint, in_flight });
+    let relay = Arc::new(Relay { core, endpoint, in_flight, is_reopened: AtomicBool::new(false) });
     while ending.run_until_cancelled(Relay::round(&relay)).await.is_some() {}
+    let left = relay.endpoint.line.take_all();
+    let in_memory = left.into_iter().filter(|parcel| parcel.row.is_none());
+    note_lost(&relay.endpoint, &in_memory.collect::<Vec<_>>(), ENDED);
 }
 
 struct Relay {
@@ -33,6 +39,8 @@ struct Relay {
     endpoint: Arc<Endpoint>,
     /// The batches that are on their way.
     in_flight: Arc<Semaphore>,
+    /// The destination is back, and nothing was claimed since.
+    is_reopened: AtomicBool,
 }
 
 impl Relay {
@@ -47,6 +55,10 @@ impl Relay {
         let Ok(permit) = Arc::clone(&relay.in_flight).acquire_owned().await else {
             return;
         };
+        // What it was waited for may have failed: then nothing may pass what that has given back.
+        if endpoint.circuit.is_open() {
+            return;
+        }
         let options = &endpoint.options;
         match endpoint.line.patience(options.batch, options.linger) {
             None => endpoint.wake.notified().await,
@@ -72,25 +84,27 @@ impl Relay {
         if !is_wanted || self.core.stopping.is_cancelled() || !self.core.trust.is_given() {
             return;
         }
+        if self.endpoint.options.ordered && self.is_reopened.swap(false, Ordering::SeqCst) {
+            // Stored while the destination was being asked, and younger than what waits.
+            self.give_back(self.endpoint.line.take_stored(), Attempt::NotMade).await;
+        }
+        let asked = room.overflow();
         let slots = room.reserve_up_to(PAGE);
-        room.clear_overflow();
         let owner = self.core.owner();
         let claim = store.outbox().claim(owner, &self.endpoint.destination, slots.len());
         let claimed = match self.core.wait("claim", claim).await {
             Ok(claimed) => claimed,
             Err(error) => {
-                room.note_overflow();
                 let endpoint = &*self.endpoint.name;
                 tracing::warn!(endpoint, %error, "the outbox cannot be read");
                 return tokio::time::sleep(self.core.settings.poll).await;
             }
         };
-        if claimed.len() == slots.len() {
-            room.note_overflow();
-        }
+        let is_full = claimed.len() == slots.len();
         for (envelope, slot) in claimed.into_iter().zip(slots) {
             let hold = self.endpoint.held.hold(envelope.id, &envelope.destination, owner);
             let active = self.core.activity.begin();
+            let envelope = Arc::new(envelope);
             self.endpoint.line.push(Parcel {
                 envelope,
                 row: Some((owner, hold)),
@@ -98,21 +112,29 @@ impl Relay {
                 _active: active,
             });
         }
+        if !is_full {
+            room.clear_overflow(asked);
+        }
     }
 
     /// Gives back the rows of this endpoint that this node owns and does not hold in memory, after
     /// a call that may have been carried out although it failed. Only this task claims them.
     async fn give_back_missing(&self, store: &dyn MessageStore) {
-        if !self.endpoint.held.take_doubt() {
+        let held = &self.endpoint.held;
+        if !held.is_to_be_compared(self.core.settings.poll) {
             return;
         }
-        let limit = self.endpoint.held.count() + PAGE;
+        // What is settled while the store is asked is in its list and no longer held.
+        let before = held.rows_now();
+        let of_all = self.core.routes.endpoints().map(|endpoint| endpoint.held.count());
+        let limit = of_all.sum::<usize>() + PAGE;
         let owned = store.outbox().owned(self.core.owner(), limit);
         let Ok(mut owned) = self.core.call("owned", owned).await else {
             return;
         };
         owned.retain(|row| row.destination == self.endpoint.destination);
-        let missing = self.endpoint.held.missing(owned);
+        let mut missing = held.missing(owned);
+        missing.retain(|row| !before.contains(row));
         if !missing.is_empty() {
             tracing::info!(rows = missing.len(), "giving back rows that a failed call has taken");
             let missing = missing.into_iter().map(OutgoingSettlement::Released);
@@ -126,8 +148,7 @@ impl Relay {
     async fn probe(&self) {
         let stored = self.endpoint.line.take_stored();
         self.give_back(stored, Attempt::NotMade).await;
-        let mut pause = std::pin::pin!(tokio::time::sleep(self.endpoint.circuit.next_pause()));
-        pause.as_mut().await;
+        tokio::time::sleep(self.endpoint.circuit.next_pause()).await;
         let empty = Batch { envelopes: Vec::new(), guarantee: Guarantee::InMemory };
         match self.endpoint.sender.send(empty).await {
             Ok(_none) => self.note_success(),
@@ -143,7 +164,7 @@ impl Relay {
                 Mode::Durable => Guarantee::Stored,
                 Mode::Buffered | Mode::Inline => Guarantee::InMemory,
             };
-            let envelopes = parcels.iter().map(|parcel| parcel.envelope.clone()).collect();
+            let envelopes = parcels.iter().map(|parcel| Arc::clone(&parcel.envelope)).collect();
             let send = self.endpoint.sender.send(Batch { envelopes, guarantee });
             match self.core.ending.run_until_cancelled(send).await {
                 Some(Ok(receipts)) => self.settle(parcels, receipts).await,
@@ -153,7 +174,10 @@ impl Relay {
                     self.return_all(parcels, made).await;
                 }
                 // The stop gives back what is stored.
-                None => note_lost(&self.endpoint, &parcels, "the application ended"),
+                None => {
+                    let in_memory = parcels.into_iter().filter(|parcel| parcel.row.is_none());
+                    note_lost(&self.endpoint, &in_memory.collect::<Vec<_>>(), ENDED);
+                }
             }
         }
         // The circuit, if it is open now, is seen before the next batch is taken.
@@ -179,12 +203,14 @@ impl Relay {
     async fn settle(&self, parcels: Vec<Parcel>, receipts: Vec<Receipt>) {
         let now = time::now();
         let mut settlements = Vec::with_capacity(parcels.len());
-        let (mut deferred, mut why_deferred) = (Vec::new(), None);
+        let (mut deferred, mut unknown) = (HashSet::new(), HashSet::new());
+        let mut why_deferred = None;
         // A transport that answers too little has not answered for the rest.
-        let missing = std::iter::repeat_with(|| Receipt::deferred("there was no receipt"));
+        let missing = std::iter::repeat_with(|| Receipt::unknown("there was no receipt"));
         for (parcel, receipt) in parcels.iter().zip(receipts.into_iter().chain(missing)) {
             match receipt {
                 Receipt::Accepted => {
+                    self.endpoint.circuit.reset();
                     self.note_lag(&parcel.envelope, now);
                     settlements.extend(ownership(parcel).map(OutgoingSettlement::Sent));
                 }
@@ -192,7 +218,11 @@ impl Relay {
                     settlements.extend(self.refuse(parcel, &why).await);
                 }
                 Receipt::Deferred { why } => {
-                    deferred.push(parcel.envelope.id);
+                    deferred.insert(parcel.envelope.id);
+                    why_deferred = Some(why);
+                }
+                Receipt::Unknown { why } => {
+                    unknown.insert(parcel.envelope.id);
                     why_deferred = Some(why);
                 }
             }
@@ -202,9 +232,14 @@ impl Relay {
             None => self.note_success(),
             Some(why) => {
                 self.note_failure(&why);
-                let deferred: HashSet<_> = deferred.into_iter().collect();
-                let is_deferred = |parcel: &Parcel| deferred.contains(&parcel.envelope.id);
-                self.return_all(parcels.into_iter().filter(is_deferred).collect(), false).await;
+                let of = |ids: &HashSet<MessageId>, parcels: &mut Vec<Parcel>| {
+                    parcels.extract_if(.., |parcel| ids.contains(&parcel.envelope.id)).collect()
+                };
+                let mut parcels = parcels;
+                let unknown = of(&unknown, &mut parcels);
+                self.return_all(unknown, true).await;
+                let deferred = of(&deferred, &mut parcels);
+                self.return_all(deferred, false).await;
             }
         }
     }
@@ -235,14 +270,16 @@ impl Relay {
     }
 
     /// What was not accepted: rows are for whoever claims them, and what is only in memory waits
-    /// here, unless it may have arrived: then it is not sent twice.
-    async fn return_all(&self, parcels: Vec<Parcel>, made: bool) {
+    /// here. But of an endpoint that is not durable nothing is sent twice that may have arrived.
+    async fn return_all(&self, parcels: Vec<Parcel>, may_have_arrived: bool) {
+        if may_have_arrived && self.endpoint.options.mode != Mode::Durable {
+            note_lost(&self.endpoint, &parcels, "it may have arrived, or not");
+            let rows = parcels.iter().filter_map(ownership).map(OutgoingSettlement::Discarded);
+            return self.core.settle_outgoing(rows.collect()).await;
+        }
         let (stored, in_memory): (Vec<_>, Vec<_>) =
             parcels.into_iter().partition(|parcel| parcel.row.is_some());
-        match made {
-            true => note_lost(&self.endpoint, &in_memory, "it may have arrived, or not"),
-            false => self.endpoint.line.push_front(in_memory),
-        }
+        self.endpoint.line.push_front(in_memory);
         self.give_back(stored, Attempt::Made).await;
     }
 
@@ -260,6 +297,7 @@ impl Relay {
 
     fn note_success(&self) {
         if self.endpoint.circuit.close() {
+            self.is_reopened.store(true, Ordering::SeqCst);
             tracing::info!(endpoint = &*self.endpoint.name, "the destination is back");
             self.endpoint.wake.notify_one();
         }
@@ -298,7 +336,7 @@ fn ownership(parcel: &Parcel) -> Option<Ownership> {
 
 /// Messages of a buffered endpoint that nobody will send again.
 fn note_lost(endpoint: &Endpoint, parcels: &[Parcel], why: &str) {
-    let count = parcels.iter().filter(|parcel| parcel.row.is_none()).count();
+    let count = parcels.len();
     if count > 0 {
         metrics::counter!(telemetry::LOST, telemetry::DESTINATION => endpoint.name.clone())
             .increment(count as u64);
@@ -311,6 +349,9 @@ fn note_lost(endpoint: &Endpoint, parcels: &[Parcel], why: &str) {
 pub(crate) async fn look(core: Arc<Core>, store: Arc<dyn MessageStore>) {
     let mut unknown = HashSet::new();
     loop {
+        for endpoint in core.routes.endpoints().filter(|endpoint| endpoint.held.is_in_doubt()) {
+            endpoint.wake.notify_one();
+        }
         match core.call("destinations", store.outbox().destinations()).await {
             Ok(destinations) => {
                 for destination in destinations {
@@ -318,8 +359,8 @@ pub(crate) async fn look(core: Arc<Core>, store: Arc<dyn MessageStore>) {
                         Some(endpoint) => endpoint.room.note_overflow(),
                         None if unknown.insert(destination.clone()) => tracing::warn!(
                             %destination,
-                            "messages wait in the outbox for an endpoint that this application \
-                             does not have"
+                            "messages wait in the outbox for an endpoint of another process that \
+                             this application does not have; configure it until they have left"
                         ),
                         None => {}
                     }

@@ -12,7 +12,7 @@ use super::super::handshake::ClientError;
 use super::link::{Link, in_batch, in_request};
 use super::pending::Loss;
 use super::slot::Slot;
-use crate::envelope::{Address, Envelope};
+use crate::envelope::Address;
 use crate::transport::{Answer, Batch, Guarantee, Receipt, Request, Sender, TransportError};
 
 /// The way to one place.
@@ -29,7 +29,7 @@ impl TcpSender {
     }
 
     async fn send_all(&self, batch: Batch) -> Result<Vec<Receipt>, TransportError> {
-        let parts: Vec<_> = batch.envelopes.iter().map(Envelope::to_parts).collect();
+        let parts: Vec<_> = batch.envelopes.iter().map(|envelope| envelope.to_parts()).collect();
         let mut receipts = Vec::with_capacity(parts.len());
         let mut sending = self.send_parts(batch.guarantee, &parts, &mut receipts).await;
         if let Err(Failure::Lost(Loss::NotSent(_))) = sending {
@@ -40,10 +40,12 @@ impl TcpSender {
             Ok(()) => Ok(receipts),
             Err(failure) if receipts.is_empty() => Err(self.error(failure, self.patience)),
             Err(failure) => {
-                // Something is known of the first; the rest has the same answer as if it had been
-                // asked to come later.
-                let why = self.error(failure, self.patience).to_string();
-                receipts.resize_with(parts.len(), || Receipt::deferred(why.clone()));
+                // Something is known of the first, and of the rest no more than the error says.
+                let error = self.error(failure, self.patience);
+                receipts.resize_with(parts.len(), || match error.may_have_arrived() {
+                    true => Receipt::unknown(error.to_string()),
+                    false => Receipt::deferred(error.to_string()),
+                });
                 Ok(receipts)
             }
         }

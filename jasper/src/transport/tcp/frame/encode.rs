@@ -95,7 +95,9 @@ pub(crate) fn batch<'a>(
 pub(crate) fn receipts(number: u64, receipts: &[Receipt], limit: usize) -> Encoded {
     let text = |receipt: &Receipt| match receipt {
         Receipt::Accepted => 0,
-        Receipt::Deferred { why } | Receipt::Refused { why } => 2 + clip(why, LONGEST_REASON).len(),
+        Receipt::Deferred { why } | Receipt::Refused { why } | Receipt::Unknown { why } => {
+            2 + clip(why, LONGEST_REASON).len()
+        }
     };
     let length = |with: bool| {
         let texts = receipts.iter().map(|receipt| if with { text(receipt) } else { 2 });
@@ -108,7 +110,8 @@ pub(crate) fn receipts(number: u64, receipts: &[Receipt], limit: usize) -> Encod
     for receipt in receipts {
         let (code, why) = match receipt {
             Receipt::Accepted => (0, None),
-            Receipt::Deferred { why } => (1, Some(why)),
+            // A receiver knows what it has; one that says it does not has not taken it.
+            Receipt::Deferred { why } | Receipt::Unknown { why } => (1, Some(why)),
             Receipt::Refused { why } => (2, Some(why)),
         };
         out.open.put_u8(code);
