@@ -6,6 +6,7 @@ mod raw;
 mod stores;
 
 use self::ours::Pair;
+use self::raw::Writes;
 use crate::folder::Folder;
 use crate::report::{Layout, Report};
 use crate::{Outcome, ROUNDS};
@@ -14,6 +15,7 @@ use crate::{Outcome, ROUNDS};
 struct Names {
     bytes: usize,
     echo: &'static str,
+    echo_singly: &'static str,
     buffered: &'static str,
     stores: &'static str,
     durable: &'static str,
@@ -25,7 +27,8 @@ struct Names {
 
 const SMALL: Names = Names {
     bytes: 200,
-    echo: "200 B: bare echo",
+    echo: "200 B: bare echo, many frames to a write",
+    echo_singly: "200 B: bare echo, a write for each frame",
     buffered: "200 B: tcp://",
     stores: "200 B: both stores without a network",
     durable: "200 B: durable://",
@@ -42,7 +45,8 @@ const SMALL: Names = Names {
 
 const LARGE: Names = Names {
     bytes: 10 * 1024,
-    echo: "10 KiB: bare echo",
+    echo: "10 KiB: bare echo, many frames to a write",
+    echo_singly: "10 KiB: bare echo, a write for each frame",
     buffered: "10 KiB: tcp://",
     stores: "10 KiB: both stores without a network",
     durable: "10 KiB: durable://",
@@ -61,10 +65,12 @@ const LAYOUT: Layout = Layout {
     conditions: "both applications and the echo in one process, by loopback",
     rates: &[
         SMALL.echo,
+        SMALL.echo_singly,
         SMALL.buffered,
         SMALL.stores,
         SMALL.durable,
         LARGE.echo,
+        LARGE.echo_singly,
         LARGE.buffered,
         LARGE.stores,
         LARGE.durable,
@@ -86,8 +92,10 @@ const LAYOUT: Layout = Layout {
     moments: &[],
     ratios: &[
         (SMALL.buffered, SMALL.echo, ">= 0.5"),
+        (SMALL.buffered, SMALL.echo_singly, "-"),
         (SMALL.durable, SMALL.stores, ">= 0.8"),
         (LARGE.buffered, LARGE.echo, ">= 0.5"),
+        (LARGE.buffered, LARGE.echo_singly, "-"),
         (LARGE.durable, LARGE.stores, ">= 0.8"),
     ],
 };
@@ -118,8 +126,9 @@ async fn measure_size(
     let file = |what: &str| folder.file(&format!("{what}-{}", names.bytes), round);
     let echo = raw::Echo::start().await?;
     // Warm, as connections are that are in use.
-    echo.rate(messages / 10, names.bytes).await?;
-    report.add(names.echo, echo.rate(messages, names.bytes).await?);
+    echo.rate(messages / 10, names.bytes, Writes::Shared).await?;
+    report.add(names.echo, echo.rate(messages, names.bytes, Writes::Shared).await?);
+    report.add(names.echo_singly, echo.rate(messages, names.bytes, Writes::Single).await?);
     let latency = echo.latency(TICKS, names.bytes).await?;
     report.add_all(names.echo_latency, latency);
     let pair = Pair::buffered().await?;

@@ -14,6 +14,13 @@ use crate::report::percentile;
 
 pub(crate) struct Echo(SocketAddr);
 
+/// Whether frames share a write to the socket.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Writes {
+    Shared,
+    Single,
+}
+
 impl Echo {
     pub(crate) async fn start() -> Outcome<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
@@ -36,13 +43,16 @@ impl Echo {
     }
 
     /// Frames per second that are sent one after the other, and come back.
-    pub(crate) async fn rate(&self, frames: usize, bytes: usize) -> Outcome<f64> {
+    pub(crate) async fn rate(&self, frames: usize, bytes: usize, writes: Writes) -> Outcome<f64> {
         let (mut sink, mut stream) = self.connect().await?.split();
         let payload = Bytes::from(vec![b'x'; bytes]);
         let started = Instant::now();
         let send = async move {
             for _ in 0..frames {
                 sink.feed(payload.clone()).await?;
+                if writes == Writes::Single {
+                    sink.flush().await?;
+                }
             }
             sink.flush().await?;
             // Kept until all has come back: to drop it closes one direction.
