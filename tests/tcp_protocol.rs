@@ -18,5 +18,7 @@ mod raw;
 mod requests;
 #[path = "tcp_protocol/settings.rs"]
 mod settings;
+#[path = "tcp_protocol/telemetry.rs"]
+mod telemetry;
 #[path = "tcp_protocol/tls.rs"]
 mod tls;

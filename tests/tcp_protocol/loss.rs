@@ -105,6 +105,26 @@ async fn what_waited_for_the_window_and_cannot_be_sent_has_not_arrived() {
 }
 
 #[tokio::test]
+async fn what_found_no_room_in_time_has_not_arrived() {
+    let client = Tcp::new().limits(Limits::default().receipt(Duration::from_millis(200)));
+    let (listener, sender) = by_hand(&client).await;
+    let playing = async {
+        let mut raw = Raw::accepted(&listener, 1).await;
+        assert_eq!(raw.read().await.unwrap().0, BATCH);
+        raw
+    };
+    let (one, other, _raw) = tokio::join!(
+        send(&sender, vec![envelope("take", "one")]),
+        send(&sender, vec![envelope("take", "other")]),
+        playing,
+    );
+    let mut errors = [one.unwrap_err(), other.unwrap_err()];
+    errors.sort_by_key(TransportError::may_have_arrived);
+    assert!(errors[0].to_string().contains("no room in its window"), "{errors:?}");
+    assert!(matches!(errors[1], TransportError::Deadline { .. }), "{errors:?}");
+}
+
+#[tokio::test]
 async fn the_rest_of_a_split_batch_comes_again_later_when_its_connection_is_lost() {
     let (listener, sender) = by_hand(&Tcp::new()).await;
     let playing = async move {

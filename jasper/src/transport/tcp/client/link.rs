@@ -134,7 +134,7 @@ impl Link {
         encode: impl FnOnce(u64) -> Encoded,
     ) -> Outcome {
         let inner = &self.inner;
-        let no_room = |_late| Loss::NotSent("it left no room in its window in time".to_owned());
+        let no_room = |_late| Loss::NoRoom("it left no room in its window in time");
         let closed = |_closed| Loss::NotSent(inner.pending.closed().unwrap_or_default());
         let slot = Arc::clone(slots).acquire_owned();
         let slot = timeout_at(deadline, slot).await.map_err(no_room)?.map_err(closed)?;
@@ -150,7 +150,7 @@ impl Link {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_dropped)) => Err(Loss::Lost("the connection has ended".to_owned())),
             Err(_late) if interest.give_up() => Err(Loss::Late),
-            Err(_late) => Err(Loss::NotSent("it could not be written in time".to_owned())),
+            Err(_late) => Err(Loss::NoRoom("it did not read in time")),
         }
     }
 }

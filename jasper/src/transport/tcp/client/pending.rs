@@ -10,8 +10,10 @@ use crate::transport::{Answer, Receipt};
 /// Why there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Loss {
-    /// Nothing of it was given to the socket.
+    /// Nothing of it was given to the socket, as the connection takes nothing more.
     NotSent(String),
+    /// Nothing of it was given to the socket in time.
+    NoRoom(&'static str),
     /// It may have arrived.
     Lost(String),
     /// As `Lost`, and nothing is known to be wrong but the time.

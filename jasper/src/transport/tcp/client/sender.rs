@@ -119,6 +119,9 @@ impl TcpSender {
             Failure::Dial(ClientError::Gone(why)) | Failure::Lost(Loss::NotSent(why)) => {
                 TransportError::Unreachable { address, why }
             }
+            Failure::Lost(Loss::NoRoom(why)) => {
+                TransportError::Unreachable { address, why: why.to_owned() }
+            }
             Failure::Lost(Loss::Lost(why)) => TransportError::Lost { address, why },
             Failure::Lost(Loss::Late) => TransportError::Deadline { address, limit },
             Failure::TooLarge(size, limit) => self.too_large(size, limit),

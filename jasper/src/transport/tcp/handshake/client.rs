@@ -5,7 +5,7 @@ use std::io;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::super::budget::Allowance;
-use super::super::frame::{Frame, FrameError, HEAD, Hello, Welcome};
+use super::super::frame::{Frame, FrameError, HEAD, Hello, LENGTH, Welcome};
 use super::super::limits::Limits;
 use super::super::peer::SharedKey;
 use super::super::reader::{FrameReader, Patience, RawFrame, ReadError};
@@ -133,8 +133,10 @@ fn agree(welcome: &Welcome, limits: &Limits) -> Result<Agreed, ClientError> {
         )));
     }
     let number = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+    // A frame has to fit into the window, with its length.
+    let in_window = number(welcome.window).saturating_sub(LENGTH);
     let agreed = Agreed {
-        frame: number(welcome.frame).min(number(welcome.window)).min(limits.frame),
+        frame: number(welcome.frame).min(in_window).min(limits.frame),
         window: number(welcome.window),
         batches: number(welcome.batches),
         requests: number(welcome.requests),

@@ -1,14 +1,15 @@
 //! The door: who comes, who may come in, and when it closes.
 
 use std::io;
-use std::sync::Arc;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
@@ -28,6 +29,8 @@ use crate::transport::{Listener, Receiver};
 /// The pauses after which accepting is tried again when the system has no more sockets.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// Of the connections that are not taken meanwhile only telemetry tells.
+const BETWEEN_WARNINGS: Duration = Duration::from_secs(1);
 
 /// What all listeners of a process share.
 #[derive(Debug)]
@@ -37,6 +40,7 @@ pub(in super::super) struct House {
     budget: Arc<Budget>,
     connections: Arc<Semaphore>,
     handshakes: Arc<Semaphore>,
+    warned: Mutex<Option<Instant>>,
 }
 
 impl House {
@@ -47,7 +51,28 @@ impl House {
             budget: Budget::new(&limits),
             connections: Arc::new(Semaphore::new(limits.connections)),
             handshakes: Arc::new(Semaphore::new(limits.handshakes)),
+            warned: Mutex::new(None),
         })
+    }
+
+    /// Counts a connection that is not taken, and warns of it; but strangers must not be able to
+    /// fill a log.
+    fn report(&self, from: SocketAddr, reason: &'static str, why: &str) {
+        rejected(reason, 1);
+        let now = Instant::now();
+        let is_quiet = {
+            let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_quiet = warned.is_none_or(|last| now - last >= BETWEEN_WARNINGS);
+            if is_quiet {
+                *warned = Some(now);
+            }
+            is_quiet
+        };
+        if is_quiet {
+            tracing::warn!(%from, reason, why, "a connection is not taken");
+        } else {
+            tracing::debug!(%from, reason, why, "a connection is not taken");
+        }
     }
 }
 
@@ -111,9 +136,9 @@ impl Door {
                 accepted = socket.accept() => accepted,
             };
             match accepted {
-                Ok((stream, _from)) => {
+                Ok((stream, from)) => {
                     pause = FIRST_PAUSE;
-                    self.let_in(stream);
+                    self.let_in(stream, from);
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a connection cannot be accepted");
@@ -127,10 +152,11 @@ impl Door {
         }
     }
 
-    fn let_in(self: &Arc<Self>, stream: TcpStream) {
+    fn let_in(self: &Arc<Self>, stream: TcpStream, from: SocketAddr) {
         let Ok(permit) = Arc::clone(&self.house.handshakes).try_acquire_owned() else {
-            rejected("limit", 1);
-            return;
+            let limit = self.house.limits.handshakes;
+            let why = format!("{limit} others have not shaken hands yet");
+            return self.house.report(from, "limit", &why);
         };
         let door = Arc::clone(self);
         self.tasks.spawn(async move {
@@ -138,12 +164,12 @@ impl Door {
             tokio::select! {
                 biased;
                 () = kill.cancelled() => {}
-                () = door.serve(stream, permit) => {}
+                () = door.serve(stream, from, permit) => {}
             }
         });
     }
 
-    async fn serve(&self, stream: TcpStream, permit: OwnedSemaphorePermit) {
+    async fn serve(&self, stream: TcpStream, from: SocketAddr, permit: OwnedSemaphorePermit) {
         let house = &self.house;
         let limits = &house.limits;
         let opening = timeout(limits.handshake, self.open(stream));
@@ -157,7 +183,7 @@ impl Door {
                 session.run(reader, writer, &vitals, &self.stop).await;
                 drop(place);
             }
-            Err(turned) => turned.away().await,
+            Err(turned) => turned.away(house, from).await,
         }
     }
 
@@ -206,24 +232,21 @@ enum Turned {
 
 impl Turned {
     /// Says why, here and to the other side.
-    async fn away(self) {
+    async fn away(self, house: &House, from: SocketAddr) {
         match self {
             Self::Rejected(told) => {
                 let (mut reader, mut writer, rejected) = *told;
-                report(rejected.code.as_str(), &rejected.why);
+                house.report(from, rejected.code.as_str(), &rejected.why);
                 let telling = turn_away(&mut reader, &mut writer, rejected);
                 let _told = timeout(LINGER, telling).await;
             }
-            Self::Gone(why) => tracing::debug!(why, "a connection has ended before it was taken"),
-            Self::Tls(why) => report("tls", &why),
-            Self::Late => report("deadline", "it did not shake hands in time"),
+            Self::Gone(why) => {
+                tracing::debug!(%from, why, "a connection has ended before it was taken");
+            }
+            Self::Tls(why) => house.report(from, "tls", &why),
+            Self::Late => house.report(from, "deadline", "it did not shake hands in time"),
         }
     }
-}
-
-fn report(reason: &'static str, why: &str) {
-    tracing::warn!(reason, why, "a connection is not taken");
-    rejected(reason, 1);
 }
 
 impl From<io::Error> for Turned {
