@@ -125,7 +125,7 @@ async fn what_found_no_room_in_time_has_not_arrived() {
 }
 
 #[tokio::test]
-async fn the_rest_of_a_split_batch_comes_again_later_when_its_connection_is_lost() {
+async fn of_the_rest_of_a_split_batch_nobody_knows_when_its_connection_is_lost() {
     let (listener, sender) = by_hand(&Tcp::new()).await;
     let playing = async move {
         let mut raw = Raw::accepted(&listener, 4).await;
@@ -144,7 +144,7 @@ async fn the_rest_of_a_split_batch_comes_again_later_when_its_connection_is_lost
     assert_eq!(taken, 3);
     assert_eq!(receipts[..3], vec![Receipt::Accepted; 3]);
     for receipt in &receipts[3..] {
-        let Receipt::Deferred { why } = receipt else { panic!("{receipt:?}") };
+        let Receipt::Unknown { why } = receipt else { panic!("{receipt:?}") };
         assert!(why.contains("was lost"), "{why}");
     }
 }
