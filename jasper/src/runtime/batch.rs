@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::dispatch::{KEPT, is_for_later};
+use super::dispatch::KEPT;
 use super::held::Hold;
 use super::outbound::Endpoint;
+use super::place::is_for_later;
 use super::room::Slot;
 use super::routes::{Destination, HandlerEntry};
 use crate::envelope::Envelope;

@@ -7,6 +7,7 @@ use super::batch::{Batch, Place, Placed, Target};
 use super::core::Core;
 use super::finish::Finish;
 use super::outbound::{Endpoint, Parcel};
+use super::place::is_by_nature;
 use super::queue::{Backing, Delivery};
 use super::room::{Room, Slot};
 use super::routes::{Destination, HandlerEntry};
@@ -19,7 +20,6 @@ use crate::store::{
     StoreTransaction, Stored,
 };
 use crate::telemetry;
-use crate::transport::Mode;
 
 /// For how long the id of a message that may come again stays known after it is handled.
 pub(crate) const KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -316,82 +316,6 @@ impl Core {
         }
         Ok(envelope)
     }
-
-    /// The place of a message for a handler of this application, which waits in the store if it
-    /// `is_stored`.
-    pub(crate) fn place(
-        &self,
-        envelope: &mut Envelope,
-        entry: &HandlerEntry,
-        is_stored: bool,
-        room: &mut Vec<Slot>,
-    ) -> Result<Place, SendError> {
-        let queue = self.queue_of(entry);
-        if self.store.is_none() || !is_stored {
-            if envelope.deduplication_id.is_some() {
-                return Err(SendError::NeedsStore {
-                    what: "a deduplication key on a buffered queue",
-                });
-            }
-            envelope.attempts = 1;
-            let slot = take_slot(room, &queue.room);
-            return Ok(Place::Memory(slot.unwrap_or_else(|| queue.room.reserve_beyond())));
-        }
-        if is_for_later(envelope) {
-            return Ok(Place::StoredForLater);
-        }
-        match queue.room.try_reserve_in_turn() {
-            Some(slot) if self.may_own() => {
-                // The only attempt of a message is counted when it begins: counted before, a crash
-                // would take it from a message that never ran.
-                envelope.attempts = u32::from(entry.policy.attempts() > 1);
-                let owner = self.owner();
-                let hold = self.held.hold(envelope.id, &envelope.destination, owner);
-                Ok(Place::StoredHere(slot, owner, hold))
-            }
-            _ => Ok(Place::StoredAnywhere),
-        }
-    }
-
-    /// The place of a message for another process. One for later travels at once, and waits there.
-    fn place_outside(
-        &self,
-        envelope: &Envelope,
-        endpoint: &Endpoint,
-        joining: Joining,
-        room: &mut Vec<Slot>,
-    ) -> Result<Place, SendError> {
-        let in_transaction = joining != Joining::Nothing;
-        if self.store.is_none() || !endpoint.is_stored(in_transaction) {
-            if endpoint.options.mode == Mode::Inline && !in_transaction {
-                return Ok(Place::Inline);
-            }
-            let slot = take_slot(room, &endpoint.room);
-            return slot.map_or_else(|| endpoint.reserve_beyond(), Ok).map(Place::Memory);
-        }
-        match endpoint.room.try_reserve_in_turn() {
-            Some(slot) if self.may_own() && !endpoint.circuit.is_open() => {
-                let owner = self.owner();
-                let hold = endpoint.held.hold(envelope.id, &envelope.destination, owner);
-                Ok(Place::StoredHere(slot, owner, hold))
-            }
-            _ => Ok(Place::StoredAnywhere),
-        }
-    }
-
-    /// Whether what is stored now may be stored as this node's own.
-    fn may_own(&self) -> bool {
-        !self.stopping.is_cancelled() && self.trust.is_given()
-    }
-}
-
-/// Whether a message for a handler is stored by what it is itself.
-pub(crate) fn is_by_nature(envelope: &Envelope) -> bool {
-    is_for_later(envelope) || envelope.deduplication_id.is_some()
-}
-
-pub(crate) fn is_for_later(envelope: &Envelope) -> bool {
-    envelope.due_at.is_some_and(|due_at| due_at > time::now())
 }
 
 /// Whether a message that belongs to no transaction is stored on its way there.
@@ -400,11 +324,6 @@ fn is_stored(destination: Destination<'_>) -> bool {
         Destination::Handler(entry) => entry.is_stored(false),
         Destination::Endpoint(endpoint) => endpoint.is_stored(false),
     }
-}
-
-fn take_slot(room: &mut Vec<Slot>, wanted: &Arc<Room>) -> Option<Slot> {
-    let taken = room.iter().position(|slot| slot.is_in(wanted))?;
-    Some(room.swap_remove(taken))
 }
 
 /// Stores rows of inbox and outbox: of both in one transaction.

@@ -21,6 +21,7 @@ mod node;
 mod outbound;
 mod outside;
 mod pager;
+mod place;
 mod queue;
 mod queue_options;
 mod remote;

@@ -4,6 +4,8 @@
 //! connections and receipts, and nothing of handlers, stores and retries: what is to be sent again
 //! and when is the runtime's affair. Implement [`Transport`] to bring one of your own, and run the
 //! clauses of `jasper::testing::conformance` against it.
+//!
+#![doc = include_str!("../docs/endpoints.md")]
 
 mod batch;
 mod error;
