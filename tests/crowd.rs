@@ -128,7 +128,8 @@ async fn ten_thousand_idle_and_slow_connections_leave_one_that_works_alone() {
 
 /// Opens so many connections that say this, and gives the memory that the server has then.
 async fn resident_beside(server: &Server, says: impl Fn(usize) -> Vec<u8>) -> u64 {
-    const CONNECTIONS: usize = 2_000;
+    // No more than may be about to prove themselves.
+    const CONNECTIONS: usize = 900;
     let mut streams = Vec::new();
     for number in 0..CONNECTIONS {
         let mut stream = TcpStream::connect(server.addr).await.unwrap();

@@ -2,6 +2,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::{FusedFuture, FutureExt};
 
@@ -9,6 +10,9 @@ use super::core::Core;
 use super::inbound::Listeners;
 use super::node;
 use crate::error::Error;
+
+/// How long answers may take to leave after all handlers have ended.
+const LAST_ANSWERS: Duration = Duration::from_secs(5);
 
 /// Waits for SIGTERM or Ctrl-C.
 pub(super) async fn signal() -> std::io::Result<()> {
@@ -41,7 +45,11 @@ pub(super) async fn stop(core: &Arc<Core>, listeners: &Listeners) -> Result<(), 
     }
     core.ending.cancel();
     if !listening.is_terminated() {
-        listening.await;
+        // A peer that does not take its answers is not waited for; to give up closes all.
+        let closed = tokio::time::timeout(LAST_ANSWERS, listening).await;
+        if closed.is_err() {
+            tracing::warn!("a listener did not close in time; its connections are dropped");
+        }
     }
     core.tasks.close();
     core.tasks.wait().await;

@@ -312,10 +312,12 @@ pub(crate) fn note_burial(
     reason: DeadLetterReason,
     error_message: &str,
 ) {
+    // A type that nobody here knows is whatever a stranger has sent.
+    let label = if reason.is_invalid_message() { "unknown" } else { message_type };
     metrics::counter!(
         telemetry::DEAD_LETTERS,
         "reason" => reason.as_str(),
-        "message.type" => message_type.to_owned(),
+        "message.type" => label.to_owned(),
     )
     .increment(1);
     tracing::error!(

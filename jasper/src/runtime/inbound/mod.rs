@@ -4,7 +4,7 @@ mod answer;
 mod receive;
 
 use std::fmt;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::{BoxFuture, FutureExt, join_all};
@@ -39,8 +39,8 @@ impl Listeners {
         let mut posts = Self::default();
         for ear in ears {
             let address = Address::received(&ear.uri.address);
-            let (core, mode, is_careful) = (Arc::clone(core), ear.mode, AtomicBool::new(false));
-            let inlet = Arc::new(Inlet { core, address, mode, is_careful });
+            let (core, mode, careful) = (Arc::clone(core), ear.mode, AtomicUsize::new(0));
+            let inlet = Arc::new(Inlet { core, address, mode, careful });
             match Post::open(ear, inlet).await {
                 Ok(post) => posts.0.push(post),
                 Err(error) => {
@@ -124,9 +124,9 @@ pub(crate) struct Inlet {
     /// What stands as the destination of a message that nobody here knows.
     address: Address,
     mode: Mode,
-    /// A message has come that the store will not take: from then on each is stored by itself, so
-    /// that it keeps no other from being stored.
-    is_careful: AtomicBool,
+    /// A message has come that the store will not take: so many of the next are each stored by
+    /// themselves, so that it keeps no other from being stored.
+    careful: AtomicUsize,
 }
 
 impl Receiver for Inlet {

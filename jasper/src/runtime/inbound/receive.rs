@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
@@ -20,6 +21,16 @@ use crate::telemetry;
 use crate::transport::{Guarantee, Mode, Receipt, Received, Unreadable};
 
 const STOPPING: &str = "the receiver is stopping";
+const TOO_LATE: &str = "it is for later than a message may wait in the receiver's memory";
+
+/// For how long a message may wait for its time where it is in nothing but memory.
+const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
+
+/// How many messages are stored by themselves after one that the store will not take.
+const CAREFUL: usize = 5_000;
+
+/// How long a sender waits for room in a queue before it is asked to come again.
+const PATIENCE: Duration = Duration::from_secs(5);
 const NO_STORE: &str = "the receiver has no store, so that it cannot take durable messages";
 
 /// What came in one call, on its way to its handlers.
@@ -57,7 +68,9 @@ impl Inlet {
                 Ok(envelope) => {
                     let envelope = from_peer(envelope, received.peer.as_deref());
                     let receipt = self.place(&mut intake, number, envelope).await;
-                    if self.is_careful.load(Ordering::Relaxed) {
+                    let left = self.careful.load(Ordering::Relaxed);
+                    if left > 0 {
+                        self.careful.store(left - 1, Ordering::Relaxed);
                         self.accept(&mut intake).await;
                     }
                     receipt.or(intake.receipts[number].take())
@@ -102,6 +115,10 @@ impl Inlet {
         };
         let stored: Vec<bool> = handlers.iter().map(|entry| is_stored(entry)).collect();
         let in_memory = handlers.iter().zip(&stored).filter(|(_, stored)| !**stored);
+        let far = time::after(time::now(), LONGEST_WAIT);
+        if in_memory.clone().next().is_some() && envelope.due_at.is_some_and(|due| due > far) {
+            return Err(Receipt::refused(TOO_LATE));
+        }
         let queues = in_memory.map(|(entry, _)| core.queue_of(entry)).collect();
         let mut room = self.room(intake, queues).await?;
         let refused = |error: SendError| Receipt::refused(error.to_string());
@@ -142,7 +159,7 @@ impl Inlet {
                 None => {
                     // It may be what came before that takes all of the room.
                     self.accept(intake).await;
-                    self.core.stopping.run_until_cancelled(queue.room.reserve()).await
+                    self.patient(queue.room.reserve()).await?
                 }
             };
             let mut slot = slot.ok_or(Receipt::deferred(STOPPING))?;
@@ -151,6 +168,14 @@ impl Inlet {
             room.push(slot);
         }
         Ok(room)
+    }
+
+    /// What waits for room holds what its transport has for all: not for long. `None`: the
+    /// application stops.
+    async fn patient<T>(&self, room: impl Future<Output = T>) -> Result<Option<T>, Receipt> {
+        let room = self.core.stopping.run_until_cancelled(room);
+        let room = tokio::time::timeout(PATIENCE, room).await;
+        room.map_err(|_elapsed| Receipt::deferred("the queue is full"))
     }
 
     /// Another node, or a newer version of this application, may know it; until then it waits as a
@@ -183,7 +208,11 @@ impl Inlet {
         };
         note_burial(&letter.id, &letter.message_type, letter.reason, &letter.error_message);
         let kept = self.core.call("bury", store.dead_letters().store(letter)).await;
-        kept.map_or_else(|error| Receipt::deferred(error.to_string()), |()| Receipt::Accepted)
+        match kept {
+            Ok(()) => Receipt::Accepted,
+            Err(error) if error.is_transient() => Receipt::deferred(error.to_string()),
+            Err(error) => Receipt::refused(error.to_string()),
+        }
     }
 
     /// Stores and hands over what is placed so far.
@@ -195,7 +224,7 @@ impl Inlet {
             Err(error) if is_alone => Receipt::refused(error.to_string()),
             Err(error) => {
                 // One of them is at fault: when they come again, each is stored by itself.
-                self.is_careful.store(true, Ordering::Relaxed);
+                self.careful.store(CAREFUL, Ordering::Relaxed);
                 Receipt::deferred(error.to_string())
             }
         };
@@ -208,7 +237,8 @@ impl Inlet {
         self.accept(&mut intake).await;
         for (number, running) in intake.running {
             // Dropped without a word: its handler has not done with it, and will not.
-            if running.await.is_err() {
+            let is_done = running.await.is_ok();
+            if !is_done && intake.receipts[number] == Some(Receipt::Accepted) {
                 intake.receipts[number] = Some(Receipt::deferred(STOPPING));
             }
         }

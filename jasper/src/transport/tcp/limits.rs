@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use super::frame::LENGTH;
 
+/// More pings than one in this time would keep a connection busy with nothing else.
+const SHORTEST_PING: Duration = Duration::from_millis(100);
+
 /// No frame is larger, whatever the configuration says: 256 MiB.
 const CEILING: usize = 256 << 20;
 /// Room for the receipts of the most envelopes that a frame can hold, each without its reason.
@@ -28,7 +31,7 @@ pub struct Limits {
     pub first_frame: usize,
     /// Connections that a process takes at all its listeners together: 1,024.
     pub connections: usize,
-    /// Connections that are not yet taken, at all listeners together: 16,384.
+    /// Connections that are not yet taken, at all listeners together: 1,024.
     pub handshakes: usize,
     /// Bytes of received messages in memory, for all connections together: 64 MiB. Where they are
     /// used up, connections wait to be read; one frame at a time may go beyond, so that they never
@@ -58,7 +61,7 @@ impl Default for Limits {
             frame: 4 << 20,
             first_frame: 4 << 10,
             connections: 1_024,
-            handshakes: 16_384,
+            handshakes: 1_024,
             memory: 64 << 20,
             handshake: Duration::from_secs(5),
             frame_time: Duration::from_secs(30),
@@ -122,12 +125,12 @@ impl Limits {
         self
     }
 
-    /// After how much silence a peer is taken for dead, and after how much it is asked. The latter
-    /// is at most half of the former.
+    /// After how much silence a peer is taken for dead, at least 200 ms, and after how much it is
+    /// asked: at least 100 ms, and at most half of the former.
     #[must_use]
     pub fn idle(mut self, dead: Duration, ping: Duration) -> Self {
-        self.idle = dead.min(LONGEST);
-        self.ping = ping.min(self.idle / 2);
+        self.idle = dead.clamp(SHORTEST_PING * 2, LONGEST);
+        self.ping = ping.clamp(SHORTEST_PING, self.idle / 2);
         self
     }
 

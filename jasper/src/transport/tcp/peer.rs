@@ -163,6 +163,11 @@ impl Peer {
         self.certificate.is_some()
     }
 
+    /// Whether there is a list of what it may send.
+    pub(super) const fn is_limited(&self) -> bool {
+        self.allowed.is_some()
+    }
+
     pub(super) fn may_send(&self, message_type: &MessageType) -> bool {
         self.allowed.as_ref().is_none_or(|allowed| allowed.contains(message_type))
     }

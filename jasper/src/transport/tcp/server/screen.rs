@@ -19,8 +19,15 @@ pub(super) struct Screened {
 pub(super) fn screen(peer: Option<&Peer>, batch: Vec<Bytes>) -> Screened {
     let mut screened = Screened { envelopes: Vec::with_capacity(batch.len()), fixed: Vec::new() };
     for bytes in batch {
-        let envelope = Envelope::from_bytes(&bytes);
-        let forbidden = envelope.as_ref().ok().and_then(|envelope| forbidden(peer, envelope));
+        let envelope = Envelope::from_bytes(&bytes).map(|envelope| unpinned(envelope, &bytes));
+        let forbidden = match &envelope {
+            Ok(envelope) => forbidden(peer, envelope),
+            // Nobody can tell whether it is of a type that such a peer may send.
+            Err(_unreadable) => peer.is_some_and(Peer::is_limited).then(|| {
+                rejected("forbidden", 1);
+                "these bytes cannot be read".to_owned()
+            }),
+        };
         if let Some(why) = forbidden {
             screened.fixed.push(Some(Receipt::refused(why)));
         } else {
@@ -30,6 +37,18 @@ pub(super) fn screen(peer: Option<&Peer>, batch: Vec<Bytes>) -> Screened {
     }
     screened
 }
+
+/// A payload is a part of its frame and keeps all of it in memory: a small one is copied out of a
+/// large one.
+fn unpinned(mut envelope: Envelope, bytes: &Bytes) -> Envelope {
+    if envelope.payload.len() * 8 < bytes.len() || envelope.payload.len() < SMALL {
+        envelope.payload = Bytes::copy_from_slice(&envelope.payload);
+    }
+    envelope
+}
+
+/// Payloads of less than this, in bytes, cost little to copy.
+const SMALL: usize = 2_048;
 
 impl Screened {
     /// All receipts in order, given those of the receiver.
