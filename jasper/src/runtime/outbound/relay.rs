@@ -368,6 +368,10 @@ pub(crate) async fn look(core: Arc<Core>, store: Arc<dyn MessageStore>) {
             }
             Err(error) => tracing::warn!(%error, "the outbox could not be looked at yet"),
         }
+        if core.routes.endpoints().next().is_none() {
+            // Once told, what waits for nobody here is of no further interest.
+            return;
+        }
         let pause = tokio::time::timeout(core.settings.poll, core.outbound.notified());
         if core.stopping.run_until_cancelled(pause).await.is_none() {
             return;
