@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{Endpoint, Parcel};
-use crate::envelope::{Envelope, MessageId, time};
+use crate::envelope::{Envelope, time};
 use crate::runtime::core::Core;
 use crate::runtime::worker::note_burial;
 use crate::store::{
@@ -203,42 +203,41 @@ impl Relay {
     async fn settle(&self, parcels: Vec<Parcel>, receipts: Vec<Receipt>) {
         let now = time::now();
         let mut settlements = Vec::with_capacity(parcels.len());
-        let (mut deferred, mut unknown) = (HashSet::new(), HashSet::new());
+        let (mut deferred, mut unknown) = (Vec::new(), Vec::new());
+        // Held as this node's own until they are settled.
+        let mut done = Vec::with_capacity(parcels.len());
         let mut why_deferred = None;
         // A transport that answers too little has not answered for the rest.
         let missing = std::iter::repeat_with(|| Receipt::unknown("there was no receipt"));
-        for (parcel, receipt) in parcels.iter().zip(receipts.into_iter().chain(missing)) {
+        for (parcel, receipt) in parcels.into_iter().zip(receipts.into_iter().chain(missing)) {
             match receipt {
                 Receipt::Accepted => {
                     self.endpoint.circuit.reset();
                     self.note_lag(&parcel.envelope, now);
-                    settlements.extend(ownership(parcel).map(OutgoingSettlement::Sent));
+                    settlements.extend(ownership(&parcel).map(OutgoingSettlement::Sent));
+                    done.push(parcel);
                 }
                 Receipt::Refused { why } => {
-                    settlements.extend(self.refuse(parcel, &why).await);
+                    settlements.extend(self.refuse(&parcel, &why).await);
+                    done.push(parcel);
                 }
                 Receipt::Deferred { why } => {
-                    deferred.insert(parcel.envelope.id);
+                    deferred.push(parcel);
                     why_deferred = Some(why);
                 }
                 Receipt::Unknown { why } => {
-                    unknown.insert(parcel.envelope.id);
+                    unknown.push(parcel);
                     why_deferred = Some(why);
                 }
             }
         }
         self.core.settle_outgoing(settlements).await;
+        drop(done);
         match why_deferred {
             None => self.note_success(),
             Some(why) => {
                 self.note_failure(&why);
-                let of = |ids: &HashSet<MessageId>, parcels: &mut Vec<Parcel>| {
-                    parcels.extract_if(.., |parcel| ids.contains(&parcel.envelope.id)).collect()
-                };
-                let mut parcels = parcels;
-                let unknown = of(&unknown, &mut parcels);
                 self.return_all(unknown, true).await;
-                let deferred = of(&deferred, &mut parcels);
                 self.return_all(deferred, false).await;
             }
         }
