@@ -20,7 +20,7 @@ use sqlx::{Connection, PgConnection};
 use postgres_schema::Schema;
 
 const ALONE: Begin = Begin::of("handler");
-const SHARED: Begin = Begin { handler: "handler", share: 50 };
+const SHARED: Begin = Begin { share: 50, ..Begin::of("handler") };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_transaction_of_the_handlers_own_nests() {

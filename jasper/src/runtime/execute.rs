@@ -214,9 +214,10 @@ impl Run<'_> {
     }
 
     fn begin(&self) -> Begin {
+        let begin = self.entry.begin();
         match self.alone {
-            true => Begin::of(self.entry.registration.name),
-            false => self.entry.begin(),
+            true => Begin { share: 1, alone: true, ..begin },
+            false => begin,
         }
     }
 

@@ -105,9 +105,10 @@ pub(crate) async fn recover(core: Arc<Core>, store: Arc<dyn MessageStore>, left:
 }
 
 async fn recover_once(core: &Core, store: &dyn MessageStore, left: Left) -> Result<(), StoreError> {
-    for owner in core.call("expired", store.nodes().expired()).await? {
+    let asks = Some(core.owner());
+    for owner in core.call("expired", store.nodes().expired(asks)).await? {
         if owner == core.owner() {
-            // Late, not gone: the renewal finds out, and goes on as a new node.
+            // Another node has ended its lease: the renewal finds out, and goes on as a new node.
             continue;
         }
         let released = release_all(core, store, owner, left).await?;

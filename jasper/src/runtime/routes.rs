@@ -47,6 +47,8 @@ impl HandlerEntry {
         Begin {
             handler: self.registration.name,
             share: self.registration.share.unwrap_or(1).max(1),
+            alone: false,
+            limit: self.timeout,
         }
     }
 

@@ -85,15 +85,17 @@ pub trait Nodes: Send + Sync {
         takes: &[Subscription],
     ) -> BoxFuture<'_, Result<NodeLease, StoreError>>;
 
-    /// Extends the lease. `false`: it had run out or was taken away, and this incarnation must not
-    /// write again.
+    /// Extends the lease, also one that has run out where no other node has ended it since.
+    /// `false`: it was ended, and this incarnation must not write again.
     fn renew(&self, owner: Owner, lease: Duration) -> BoxFuture<'_, Result<bool, StoreError>>;
 
-    /// The owners that are gone, by lease or by leaving, and may still own rows.
+    /// Ends the leases that have run out, except that of the node that `asks`, and gives the owners
+    /// that are gone and may still own rows: none of them can renew its lease any more.
     ///
     /// Also owners of rows that are not known as nodes: one that was forgotten may have written
-    /// after that.
-    fn expired(&self) -> BoxFuture<'_, Result<Vec<Owner>, StoreError>>;
+    /// after that. A store whose sessions live in a server ends those that such an owner has left
+    /// there, where it may: their locks would keep its rows from others.
+    fn expired(&self, asks: Option<Owner>) -> BoxFuture<'_, Result<Vec<Owner>, StoreError>>;
 
     /// The nodes whose leases run, by their numbers.
     fn alive(&self) -> BoxFuture<'_, Result<Vec<LiveNode>, StoreError>>;

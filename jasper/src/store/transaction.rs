@@ -2,6 +2,7 @@
 
 use std::any::{Any, TypeId, type_name};
 use std::fmt;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
@@ -59,20 +60,27 @@ pub trait TransactionScope: Send {
     fn connection(&mut self) -> &mut Self::Connection;
 }
 
-/// For whom a transaction is opened, and with how many others.
+/// For what a transaction is opened, and with how many others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Begin {
     /// The handler, as logs name it.
     pub handler: &'static str,
     /// How many runs of the handler may share one transaction, each in a savepoint of its own. 1
-    /// means that it is shared with none; a store that always or never shares pays no heed to it.
+    /// means that it is shared with none; a store that always or never shares ignores it.
     pub share: u32,
+    /// Set where the run may be what spoiled a shared transaction: it shares with none, also in a
+    /// store that always shares.
+    pub alone: bool,
+    /// How long the handler may take, after which the runtime drops the transaction. Together with
+    /// some reserve it is the time after which the server may end a session that does nothing.
+    /// Zero where no handler runs in it.
+    pub limit: Duration,
 }
 
 impl Begin {
-    /// A transaction for this handler, shared with none.
+    /// A transaction under this label, shared with none, in which no handler runs.
     pub const fn of(handler: &'static str) -> Self {
-        Self { handler, share: 1 }
+        Self { handler, share: 1, alone: false, limit: Duration::ZERO }
     }
 }
 

@@ -27,15 +27,12 @@ impl Nodes for MemoryStore {
     }
 
     fn renew(&self, owner: Owner, lease: Duration) -> BoxFuture<'_, Result<bool, StoreError>> {
-        self.with(move |state| {
-            let now = time::now();
-            match state.nodes.get_mut(&owner) {
-                Some(node) if node.until > now => {
-                    node.until = after(lease);
-                    true
-                }
-                _ => false,
+        self.with(move |state| match state.nodes.get_mut(&owner) {
+            Some(node) if node.until > time::from_micros(0) => {
+                node.until = after(lease);
+                true
             }
+            _ => false,
         })
     }
 
@@ -51,9 +48,14 @@ impl Nodes for MemoryStore {
         })
     }
 
-    fn expired(&self) -> BoxFuture<'_, Result<Vec<Owner>, StoreError>> {
-        self.with(|state| {
+    fn expired(&self, asks: Option<Owner>) -> BoxFuture<'_, Result<Vec<Owner>, StoreError>> {
+        self.with(move |state| {
             let now = time::now();
+            for (owner, node) in &mut state.nodes {
+                if node.until <= now && Some(*owner) != asks {
+                    node.until = time::from_micros(0);
+                }
+            }
             let incoming = state.incoming.values().filter_map(|row| match row.status {
                 Status::Owned(owner) => Some(owner),
                 _ => None,
@@ -63,7 +65,8 @@ impl Nodes for MemoryStore {
             let forgotten =
                 incoming.chain(outgoing).filter(|owner| !state.nodes.contains_key(owner));
             let nodes = state.nodes.iter();
-            let over = nodes.filter(|(_, node)| node.until <= now).map(|(owner, _)| *owner);
+            let ended = |node: &NodeRow| node.until == time::from_micros(0);
+            let over = nodes.filter(|(_, node)| ended(node)).map(|(owner, _)| *owner);
             let gone: BTreeSet<Owner> = over.chain(forgotten).collect();
             gone.into_iter().collect()
         })
@@ -79,10 +82,11 @@ impl Nodes for MemoryStore {
 
     fn forget(&self, owner: Owner) -> BoxFuture<'_, Result<(), StoreError>> {
         self.with(move |state| {
-            let now = time::now();
             let holds = state.incoming.values().any(|row| row.status == Status::Owned(owner))
                 || state.outgoing.values().any(|row| row.owner == Some(owner));
-            if !holds && state.nodes.get(&owner).is_some_and(|node| node.until <= now) {
+            if !holds
+                && state.nodes.get(&owner).is_some_and(|node| node.until == time::from_micros(0))
+            {
                 state.nodes.remove(&owner);
             }
         })

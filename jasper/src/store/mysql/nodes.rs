@@ -15,7 +15,7 @@ use crate::store::{LiveNode, NodeLease, Nodes, Owner, StoreError, Subscription};
 const JOIN: &str = "insert into {nodes} (name, lease_until, takes) values (?, {now} + ?, ?)";
 
 const RENEW: &str = "\
-update {nodes} set lease_until = {now} + ? where node = ? and lease_until > {now}";
+update {nodes} set lease_until = {now} + ? where node = ? and lease_until > 0";
 
 const ALIVE: &str = "select node, takes from {nodes} where lease_until > {now} order by node";
 
@@ -25,12 +25,17 @@ const OWNS: &str = "\
 select exists (select 1 from {incoming} where owner = ?)
     or exists (select 1 from {outgoing} where owner = ?)";
 
-const FORGET: &str = "delete from {nodes} where node = ? and lease_until <= {now}";
+const FORGET: &str = "delete from {nodes} where node = ? and lease_until = 0";
+
+const RUN_OUT: &str = "select node from {nodes} where lease_until between 1 and {now}";
+
+const END_RUN_OUT: &str = "\
+update {nodes} set lease_until = 0 where node = ? and lease_until between 1 and {now}";
 
 /// Also owners that were forgotten and wrote a row after that. Of each owner one entry of the index
 /// is read, however many rows it has.
 const EXPIRED: &str = "\
-select node from {nodes} where lease_until <= {now}
+select node from {nodes} where lease_until = 0
 union
 select owner from (
     select owner from {incoming} where owner > 0 group by owner
@@ -46,6 +51,8 @@ statements!(NodesSql {
     leave: LEAVE,
     owns: OWNS,
     forget: FORGET,
+    run_out: RUN_OUT,
+    end_run_out: END_RUN_OUT,
     expired: EXPIRED,
 });
 
@@ -64,8 +71,8 @@ impl Nodes for MysqlStore {
         Box::pin(self.node_desk().give(Renew(owner, lease)))
     }
 
-    fn expired(&self) -> BoxFuture<'_, Result<Vec<Owner>, StoreError>> {
-        Box::pin(self.desk().give(Expired))
+    fn expired(&self, asks: Option<Owner>) -> BoxFuture<'_, Result<Vec<Owner>, StoreError>> {
+        Box::pin(self.desk().give(Expired(asks)))
     }
 
     fn alive(&self) -> BoxFuture<'_, Result<Vec<LiveNode>, StoreError>> {
@@ -113,12 +120,20 @@ impl Work for Renew {
     }
 }
 
-struct Expired;
+/// Found first, so that a look that finds none locks no row.
+struct Expired(Option<Owner>);
 
 impl Work for Expired {
     type Output = Vec<Owner>;
 
     async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<Vec<Owner>> {
+        for row in unprepared(&sql.nodes.run_out).fetch_all(&mut *connection).await? {
+            let owner: i64 = row.try_get(0)?;
+            if Some(Owner::new(owner)) != self.0 {
+                let end = sqlx::query(sql.nodes.end_run_out.clone()).bind(owner);
+                end.execute(&mut *connection).await?;
+            }
+        }
         let rows = unprepared(&sql.nodes.expired).fetch_all(connection).await?;
         rows.iter().map(|row| row.try_get(0).map(Owner::new)).collect()
     }

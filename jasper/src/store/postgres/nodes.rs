@@ -15,14 +15,14 @@ const JOIN: &str = "\
 insert into {nodes} (name, lease_until, takes) values ($1, {now} + $2, $3) returning node";
 
 const RENEW: &str = "\
-update {nodes} set lease_until = {now} + $2 where node = $1 and lease_until > {now}";
+update {nodes} set lease_until = {now} + $2 where node = $1 and lease_until > 0";
 
 const ALIVE: &str = "select node, takes from {nodes} where lease_until > {now} order by node";
 
 const LEAVE: &str = "update {nodes} set lease_until = 0 where node = $1";
 
 const FORGET: &str = "\
-delete from {nodes} where node = $1 and lease_until <= {now}
+delete from {nodes} where node = $1 and lease_until = 0
     and not exists (select from {incoming} where owner = $1 and owner > 0)
     and not exists (select from {outgoing} where owner = $1 and owner > 0)";
 
@@ -47,8 +47,14 @@ sending (owner) as (
         order by owner limit 1
     )
     from sending where sending.owner is not null
+), ended as (
+    update {nodes} set lease_until = 0
+    where lease_until > 0 and lease_until <= {now} and node <> $1
+    returning node
 )
-select node from {nodes} where lease_until <= {now}
+select node from ended
+union
+select node from {nodes} where lease_until = 0
 union
 select owner from (select owner from receiving union select owner from sending) owners
 where owner is not null and not exists (select from {nodes} where node = owner)";
@@ -90,9 +96,10 @@ impl Nodes for PostgresStore {
         })
     }
 
-    fn expired(&self) -> BoxFuture<'_, Result<Vec<Owner>, StoreError>> {
+    fn expired(&self, asks: Option<Owner>) -> BoxFuture<'_, Result<Vec<Owner>, StoreError>> {
         Box::pin(async move {
-            let query = sqlx::query_scalar(self.sql().nodes.expired.clone());
+            let query = sqlx::query_scalar(self.sql().nodes.expired.clone())
+                .bind(asks.map_or(0, Owner::number));
             let gone = query.fetch_all(&self.desk().pool).await;
             gone.map(|gone| gone.into_iter().map(Owner::new).collect())
                 .map_err(|error| self.error(error))

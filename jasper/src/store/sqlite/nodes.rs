@@ -23,16 +23,22 @@ const JOIN: &str =
 
 const END_LEASES: &str = "update jasper_nodes set lease_until = 0 where lease_until > 0";
 
-const RENEW: &str = "update jasper_nodes set lease_until = ? where node = ? and lease_until > ?";
+const RENEW: &str = "update jasper_nodes set lease_until = ? where node = ? and lease_until > 0";
 
 const ALIVE: &str = "select node, takes from jasper_nodes where lease_until > ? order by node";
 
 const LEAVE: &str = "update jasper_nodes set lease_until = 0 where node = ?";
 
 const FORGET: &str = "\
-delete from jasper_nodes where node = ? and lease_until <= ?
+delete from jasper_nodes where node = ? and lease_until = 0
     and not exists (select 1 from jasper_incoming where owner = node and owner > 0)
     and not exists (select 1 from jasper_outgoing where owner = node and owner > 0)";
+
+const HAS_RUN_OUT: &str = "\
+select exists (select 1 from jasper_nodes where lease_until between 1 and ? and node <> ?)";
+
+const END_RUN_OUT: &str =
+    "update jasper_nodes set lease_until = 0 where lease_until between 1 and ? and node <> ?";
 
 /// Also owners that were forgotten and wrote a row after that; found by stepping from one owner to
 /// the next.
@@ -50,7 +56,7 @@ sending (owner) as (
     select (select min(owner) from jasper_outgoing where owner > 0 and owner > sending.owner)
     from sending where sending.owner is not null
 )
-select node from jasper_nodes where lease_until <= ?
+select node from jasper_nodes where lease_until = 0
 union
 select owner from (select owner from receiving union select owner from sending)
 where owner is not null and not exists (select 1 from jasper_nodes where node = owner)";
@@ -71,10 +77,15 @@ impl Nodes for SqliteStore {
         Box::pin(self.writer().write(Renew(owner, lease)))
     }
 
-    fn expired(&self) -> BoxFuture<'_, Result<Vec<Owner>, StoreError>> {
+    fn expired(&self, asks: Option<Owner>) -> BoxFuture<'_, Result<Vec<Owner>, StoreError>> {
         Box::pin(async move {
-            let gone =
-                sqlx::query_scalar(EXPIRED).bind(to_micros(now())).fetch_all(self.pool()).await;
+            let except = asks.map_or(0, Owner::number);
+            let has_run_out = sqlx::query_scalar(HAS_RUN_OUT).bind(to_micros(now())).bind(except);
+            let has_run_out = has_run_out.fetch_one(self.pool()).await;
+            if has_run_out.map_err(|error| self.error(error))? {
+                self.writer().write(EndRunOut(except)).await?;
+            }
+            let gone = sqlx::query_scalar(EXPIRED).fetch_all(self.pool()).await;
             gone.map(|gone| gone.into_iter().map(Owner::new).collect())
                 .map_err(|error| self.error(error))
         })
@@ -160,8 +171,25 @@ impl Write for Renew {
         let mut batch = Batch::of(RENEW);
         batch.bind(lease_until(self.1))?;
         batch.bind(self.0.number())?;
-        batch.bind(to_micros(now()))?;
         Ok(batch.changes(connection).await? > 0)
+    }
+}
+
+/// Ends the leases that have run out, except that of this node.
+struct EndRunOut(i64);
+
+impl Write for EndRunOut {
+    type Output = ();
+
+    fn is_one_statement(&self) -> bool {
+        true
+    }
+
+    async fn run(self, connection: &mut SqliteConnection) -> sqlx::Result<()> {
+        let mut batch = Batch::of(END_RUN_OUT);
+        batch.bind(to_micros(now()))?;
+        batch.bind(self.0)?;
+        batch.run(connection).await.map(|_ran| ())
     }
 }
 
@@ -193,7 +221,6 @@ impl Write for Forget {
     async fn run(self, connection: &mut SqliteConnection) -> sqlx::Result<()> {
         let mut batch = Batch::of(FORGET);
         batch.bind(self.0.number())?;
-        batch.bind(to_micros(now()))?;
         batch.run(connection).await.map(|_ran| ())
     }
 }

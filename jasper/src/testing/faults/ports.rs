@@ -108,8 +108,8 @@ impl<S: MessageStore> Nodes for FaultyStore<S> {
         self.meet("renew", self.store.nodes().renew(owner, lease))
     }
 
-    fn expired(&self) -> Answer<'_, Vec<Owner>> {
-        self.meet("expired", self.store.nodes().expired())
+    fn expired(&self, asks: Option<Owner>) -> Answer<'_, Vec<Owner>> {
+        self.meet("expired", self.store.nodes().expired(asks))
     }
 
     fn alive(&self) -> Answer<'_, Vec<LiveNode>> {

@@ -141,7 +141,8 @@ macro_rules! __store_clauses {
                 one_store_that_joins_twice_is_two_nodes
                 a_lease_is_granted_as_asked_for
                 a_renewed_lease_runs_on
-                a_lease_that_ran_out_cannot_be_renewed
+                a_late_lease_that_no_other_node_has_ended_is_renewed
+                a_lease_that_ran_out_and_was_ended_cannot_be_renewed
                 a_node_that_left_is_gone
                 a_forgotten_node_is_not_listed
                 the_living_nodes_are_known

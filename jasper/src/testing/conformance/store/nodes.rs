@@ -49,8 +49,23 @@ pub async fn a_renewed_lease_runs_on<F: StoreFixture>(fixture: &F) {
     assert!(!expired(&subject).await.contains(&owner));
 }
 
+/// A node that is late goes on under its number as long as no other has begun to take its work over.
+pub async fn a_late_lease_that_no_other_node_has_ended_is_renewed<F: StoreFixture>(fixture: &F) {
+    let subject = Subject::of(fixture).await;
+    let lease = subject.store.nodes().join("node", SHORT, &[]).await;
+    let owner = lease.expect("the store answers").owner;
+    while subject.store.nodes().alive().await.expect("the store answers").len() > 0 {
+        // Real time: the store's clock is not the test's.
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let by_itself = subject.store.nodes().expired(Some(owner)).await;
+    assert_eq!(by_itself.expect("the store answers"), []);
+    assert!(renew(&subject, owner, LONG).await);
+    assert!(expired(&subject).await.is_empty());
+}
+
 /// A node that is late is told that it is gone, and stays gone.
-pub async fn a_lease_that_ran_out_cannot_be_renewed<F: StoreFixture>(fixture: &F) {
+pub async fn a_lease_that_ran_out_and_was_ended_cannot_be_renewed<F: StoreFixture>(fixture: &F) {
     let subject = Subject::of(fixture).await;
     let lease = subject.store.nodes().join("node", SHORT, &[]).await;
     let owner = lease.expect("the store answers").owner;
@@ -180,7 +195,7 @@ async fn renew<F: StoreFixture>(subject: &Subject<'_, F>, owner: Owner, lease: D
 }
 
 async fn expired<F: StoreFixture>(subject: &Subject<'_, F>) -> Vec<Owner> {
-    let expired = subject.store.nodes().expired().await;
+    let expired = subject.store.nodes().expired(None).await;
     expired.expect("the store answers")
 }
 
