@@ -18,7 +18,7 @@ use super::queue::{Delivery, Queue};
 use super::queue_options::QueueOptions;
 use super::routes::{Routes, subscription};
 use super::settings::Settings;
-use super::{Jasper, consumer, node, outbound, pager, shutdown};
+use super::{Jasper, consumer, node, outbound, pager, shutdown, watchdog};
 use crate::codec::Codec;
 use crate::error::{Error, Problem, StartupProblems};
 use crate::handler::{Handler, HandlerRegistration, States};
@@ -382,6 +382,9 @@ fn spawn_tasks(core: &Arc<Core>, receivers: Receivers) {
         core.tasks.spawn(pager::page(of_core, of_store));
         let (of_core, of_store) = both();
         core.tasks.spawn(node::renew(of_core, of_store));
+        if store.info().durable {
+            watchdog::start(core, Arc::clone(store));
+        }
         let (of_core, of_store) = both();
         core.tasks.spawn(node::recover(of_core, of_store, node::Left::Incoming));
         let (of_core, of_store) = both();

@@ -120,6 +120,12 @@ impl Core {
         self.owner.store(owner.number(), Ordering::Release);
     }
 
+    /// Whether messages are in memory here that this incarnation owns.
+    pub(crate) fn is_held_under(&self, owner: Owner) -> bool {
+        let endpoints = self.routes.endpoints().map(|endpoint| &endpoint.held);
+        std::iter::once(&self.held).chain(endpoints).any(|held| held.is_held_under(owner))
+    }
+
     /// A call of the store whose outcome has to be known, however long it takes: to give up waiting
     /// would not undo it.
     pub(crate) async fn wait<T>(

@@ -39,15 +39,15 @@ pub(crate) enum Failure {
     Panicked(String),
     #[error("its messages were not accepted: {0}")]
     Send(SendError),
-    /// Not the handler's fault: the message waits until the store is back.
+    /// No run began: the message waits until the store is back.
+    #[error("the store opened no transaction: {0}")]
+    NotBegun(StoreError),
+    /// Not the handler's fault, as far as can be told: it runs again once the store is back.
     #[error("the store failed: {0}")]
     Store(#[from] StoreError),
     /// Somebody else has taken the message over; nothing of this run remains.
     #[error("the message belongs to another node by now")]
     Fenced,
-    /// The lease ran out before the commit, by this node's own clock; nothing of this run remains.
-    #[error("the lease of this node ran out before it could commit")]
-    Untrusted,
     /// The application ends before the handler did.
     #[error("the application is stopping")]
     Stopped,
@@ -63,9 +63,8 @@ impl Failure {
             Self::TimedOut(_) => "timeout",
             Self::Panicked(_) => "panic",
             Self::Send(_) => "send",
-            Self::Store(_) => "store",
+            Self::NotBegun(_) | Self::Store(_) => "store",
             Self::Fenced => "fenced",
-            Self::Untrusted => "untrusted",
             Self::Stopped => "stopped",
         }
     }
@@ -130,8 +129,8 @@ impl Run<'_> {
     async fn run(self, reply: &mut Option<Bytes>) -> Result<Ended, Failure> {
         match (&self.core.store, self.entry.registration.connection) {
             (Some(store), Some(_)) => {
-                let begin = store.begin(self.begin());
-                let transaction = self.core.call("begin", begin).await?;
+                let begin = self.core.call("begin", store.begin(self.begin())).await;
+                let transaction = begin.map_err(Failure::NotBegun)?;
                 self.in_transaction(transaction, reply).await
             }
             _ => self.without_connection(reply).await,
@@ -149,10 +148,7 @@ impl Run<'_> {
         match outcome {
             Ok(returned) => messages.extend(returned),
             Err(failure) => {
-                // Where the store has lost the transaction, the handler only saw what that did to
-                // it.
-                roll_back(self.core, transaction).await?;
-                return Err(failure);
+                return Err(roll_back(self.core, transaction, failure).await);
             }
         }
         self.commit(transaction, messages, &cause).await
@@ -186,17 +182,10 @@ impl Run<'_> {
         messages: Vec<OutgoingMessage>,
         cause: &Cause,
     ) -> Result<Ended, Failure> {
-        if matches!(self.backing, Backing::Stored { .. }) && !self.core.trust.is_given() {
-            roll_back(self.core, transaction).await?;
-            return Err(Failure::Untrusted);
-        }
         let mut room = Vec::new();
         let batch = match self.core.prepare(messages, Some(cause), Joining::Run, &mut room) {
             Ok(batch) => batch,
-            Err(error) => {
-                roll_back(self.core, transaction).await?;
-                return Err(error.into());
-            }
+            Err(error) => return Err(roll_back(self.core, transaction, error.into()).await),
         };
         let handled = match self.backing {
             Backing::Stored { owner, .. } => Some(Ownership::of(self.envelope, owner)),
@@ -280,12 +269,21 @@ pub(crate) async fn guarded<T>(
     }
 }
 
-/// Undoes a failed run.
-pub(crate) async fn roll_back(
+/// Undoes a failed run, and says what it failed with: where the store cannot be reached to undo it,
+/// the handler only saw what that did to it.
+pub(crate) async fn roll_back<E: From<StoreError>>(
     core: &Core,
     transaction: Box<dyn StoreTransaction>,
-) -> Result<(), StoreError> {
-    core.call("rollback", transaction.rollback()).await
+    failure: E,
+) -> E {
+    match core.call("rollback", transaction.rollback()).await {
+        Ok(()) => failure,
+        Err(error) if error.is_transient() => error.into(),
+        Err(error) => {
+            tracing::warn!(%error, "a failed run could not be rolled back; the database undoes it");
+            failure
+        }
+    }
 }
 
 fn panicked(panic: Box<dyn Any + Send>) -> Failure {

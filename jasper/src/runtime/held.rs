@@ -60,6 +60,11 @@ impl Held {
         self.rows().len()
     }
 
+    /// Whether some are held under this incarnation.
+    pub(crate) fn is_held_under(&self, owner: Owner) -> bool {
+        self.rows().keys().any(|(.., of)| *of == owner)
+    }
+
     /// Those that are not in memory.
     pub(crate) fn missing(&self, owned: Vec<Ownership>) -> Vec<Ownership> {
         let rows = self.rows();

@@ -72,7 +72,9 @@ async fn in_transaction<H: Handler>(
 ) -> Result<ReplyOf<H>, InvokeError> {
     let name = H::REGISTRATION.name;
     let cause = Arc::new(Cause::of_invocation(name, parent, true));
-    let mut transaction = core.call("begin", store.begin(Begin::of(name))).await?;
+    let limit = H::REGISTRATION.timeout.unwrap_or(core.settings.handler_timeout);
+    let begin = Begin { limit, ..Begin::of(name) };
+    let mut transaction = core.call("begin", store.begin(begin)).await?;
     let source = || Arc::clone(&cause);
     let run = body::<H>(core, &source, message, transaction.connection());
     let outcome = Arc::clone(&cause).scope(run).await;
@@ -84,10 +86,7 @@ async fn in_transaction<H: Handler>(
     });
     let (reply, batch) = match prepared {
         Ok(prepared) => prepared,
-        Err(error) => {
-            roll_back(core, transaction).await?;
-            return Err(error);
-        }
+        Err(error) => return Err(roll_back(core, transaction, error).await),
     };
     // Whatever becomes of the caller, what is committed is handed over.
     let committer = Arc::clone(core);

@@ -32,6 +32,7 @@ mod settings;
 mod shutdown;
 mod strays;
 mod trust;
+mod watchdog;
 mod worker;
 
 use std::fmt;
@@ -162,10 +163,14 @@ impl Jasper {
     }
 
     /// Stops in an orderly way: no new work begins, running handlers have the drain time-out to
-    /// end, and what is stored is given back for the next start or another node.
+    /// end, and what is stored is given back for the next start or another node. It returns at most
+    /// five seconds after the drain time-out, whatever the store and the network do.
+    ///
+    /// A run that is cut short by the stop costs its message no attempt.
     ///
     /// # Errors
-    /// The store failed; what was not given back is recovered when the lease runs out.
+    /// The store failed or did not answer in time; what was not given back is recovered when the
+    /// lease runs out.
     pub async fn stop(self) -> Result<(), Error> {
         shutdown::stop(&self.core, &self.listeners).await
     }

@@ -60,6 +60,7 @@ async fn join_again(core: &Core, store: &dyn MessageStore) -> Result<(), StoreEr
     tracing::warn!(%lost, %gained, "the lease was lost; going on as a new node");
     core.set_owner(node.owner);
     core.trust.extend(asked + lease);
+    metrics::counter!(telemetry::FENCED, "op" => "lease").increment(1);
     core.pager.notify_one();
     Ok(())
 }
@@ -109,6 +110,11 @@ async fn recover_once(core: &Core, store: &dyn MessageStore, left: Left) -> Resu
     for owner in core.call("expired", store.nodes().expired(asks)).await? {
         if owner == core.owner() {
             // Another node has ended its lease: the renewal finds out, and goes on as a new node.
+            continue;
+        }
+        if core.is_held_under(owner) {
+            // An earlier incarnation of this node: its runs may still commit, or give their rows
+            // back without an attempt.
             continue;
         }
         let released = release_all(core, store, owner, left).await?;

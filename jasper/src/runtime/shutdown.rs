@@ -10,9 +10,13 @@ use super::core::Core;
 use super::inbound::Listeners;
 use super::node;
 use crate::error::Error;
+use crate::store::StoreError;
 
 /// How long answers may take to leave after all handlers have ended.
-const LAST_ANSWERS: Duration = Duration::from_secs(5);
+const LAST_ANSWERS: Duration = Duration::from_secs(2);
+
+/// How long a stop takes after the drain time-out, whatever a network or a server does.
+const LAST: Duration = Duration::from_millis(4_500);
 
 /// Waits for SIGTERM or Ctrl-C.
 pub(super) async fn signal() -> std::io::Result<()> {
@@ -44,23 +48,38 @@ pub(super) async fn stop(core: &Arc<Core>, listeners: &Listeners) -> Result<(), 
         tracing::warn!(running, "the drain time-out has passed; ending what still runs");
     }
     core.ending.cancel();
-    if !listening.is_terminated() {
-        // A peer that does not take its answers is not waited for; to give up closes all.
-        let closed = tokio::time::timeout(LAST_ANSWERS, listening).await;
-        if closed.is_err() {
-            tracing::warn!("a listener did not close in time; its connections are dropped");
+    let last = async {
+        if !listening.is_terminated() {
+            // A peer that does not take its answers is not waited for; to give up closes all.
+            let closed = tokio::time::timeout(LAST_ANSWERS, listening).await;
+            if closed.is_err() {
+                tracing::warn!("a listener did not close in time; its connections are dropped");
+            }
         }
-    }
-    core.tasks.close();
-    core.tasks.wait().await;
-    if let Some(store) = &core.store {
-        let owner = core.owner();
-        core.call("leave", store.nodes().leave(owner)).await?;
-        for left in [node::Left::Incoming, node::Left::Outgoing] {
-            node::release_all(core, &**store, owner, left).await?;
+        core.tasks.close();
+        core.tasks.wait().await;
+        give_back(core).await
+    };
+    match tokio::time::timeout(LAST, last).await {
+        Ok(given_back) => given_back?,
+        Err(_elapsed) => {
+            tracing::warn!("the store did not answer in time; others take over what is left");
+            return Err(Error::Store(StoreError::Deadline { limit: LAST }));
         }
-        core.call("forget", store.nodes().forget(owner)).await?;
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Leaves the store, and gives back what this node still owns.
+async fn give_back(core: &Core) -> Result<(), StoreError> {
+    let Some(store) = &core.store else {
+        return Ok(());
+    };
+    let owner = core.owner();
+    core.call("leave", store.nodes().leave(owner)).await?;
+    for left in [node::Left::Incoming, node::Left::Outgoing] {
+        node::release_all(core, &**store, owner, left).await?;
+    }
+    core.call("forget", store.nodes().forget(owner)).await
 }

@@ -15,9 +15,9 @@ impl Trust {
         Self(watch::Sender::new(end))
     }
 
-    /// Trusted until then.
+    /// Trusted until then, or longer where it is already.
     pub(crate) fn extend(&self, end: Instant) {
-        self.0.send_replace(end);
+        self.0.send_modify(|until| *until = end.max(*until));
     }
 
     pub(crate) fn end(&self) -> Instant {

@@ -13,12 +13,16 @@ use super::queue::{Backing, Delivery};
 use crate::envelope::time;
 use crate::error_policy::Verdict;
 use crate::store::{
-    DeadLetter, DeadLetterId, DeadLetterReason, Owner, Ownership, Settled, Settlement,
+    DeadLetter, DeadLetterId, DeadLetterReason, Owner, Ownership, Settled, Settlement, StoreError,
 };
 use crate::telemetry;
 
 /// Why a message is buried whose last counted attempt never ended.
 const INTERRUPTED: &str = "its last attempt never ended: the process was killed or lost";
+
+/// How many runs of one message may fail with the store, and cost it no attempt, before each costs
+/// one: a fault that comes again is taken for the handler's.
+const MOST_UNCOUNTED: u32 = 5;
 
 /// A message with the worker's place in its queue's parallelism.
 pub(crate) struct Worker {
@@ -27,6 +31,8 @@ pub(crate) struct Worker {
     permit: Option<OwnedSemaphorePermit>,
     /// The next run shares its transaction with none: it may be this one that spoils it for others.
     alone: bool,
+    /// How many of its runs have failed with the store and cost no attempt.
+    uncounted: u32,
 }
 
 impl Worker {
@@ -35,7 +41,7 @@ impl Worker {
         delivery: Delivery,
         permit: OwnedSemaphorePermit,
     ) -> Self {
-        Self { core, delivery, permit: Some(permit), alone: false }
+        Self { core, delivery, permit: Some(permit), alone: false, uncounted: 0 }
     }
 
     /// Takes the message through its attempts until it is handled, waits for a later time, is
@@ -43,7 +49,10 @@ impl Worker {
     pub(crate) async fn run(mut self) {
         let mut backoff = Backoff::new();
         loop {
-            if !self.is_ours().await || !self.take_place().await || !self.count_attempt().await {
+            if !self.is_ours().await {
+                return self.release().await;
+            }
+            if !self.take_place().await || !self.count_attempt().await {
                 return;
             }
             if self.delivery.envelope.is_expired(time::now()) {
@@ -64,9 +73,8 @@ impl Worker {
         }
     }
 
-    /// `false`: its row belongs to an incarnation that this node has lost, and recovery gives it to
-    /// whoever is alive, with its attempts as they are; or the application ends. A node that cannot
-    /// know waits until it does.
+    /// `false`: its row belongs to an incarnation that this node has lost, or the application ends.
+    /// A node that cannot know waits until it does.
     async fn is_ours(&self) -> bool {
         let Some(owner) = self.owner() else {
             return true;
@@ -150,21 +158,15 @@ impl Worker {
     async fn after(&mut self, failure: Failure, backoff: &mut Backoff) -> Next {
         self.log(&failure);
         match &failure {
+            Failure::NotBegun(error) => self.after_store(error, backoff).await,
             Failure::Store(error) if error.blames_handler() => self.by_policy(&failure).await,
-            // The rows of this node are given back by the stop, or by recovery.
-            Failure::Store(_) if self.core.stopping.is_cancelled() => Next::Done,
             Failure::Store(error) => {
                 self.alone = true;
-                match backoff.wait(&self.core, "run", error).await {
-                    Some(()) => Next::Again,
-                    None => Next::Done,
+                self.uncounted += 1;
+                match self.uncounted > MOST_UNCOUNTED {
+                    true => self.by_policy(&failure).await,
+                    false => self.after_store(error, backoff).await,
                 }
-            }
-            // What follows depends on whether the lease can be renewed.
-            Failure::Untrusted => {
-                metrics::counter!(telemetry::FENCED, "op" => "lease").increment(1);
-                self.permit = None;
-                Next::Again
             }
             Failure::Fenced => {
                 metrics::counter!(telemetry::FENCED, "op" => "commit").increment(1);
@@ -182,6 +184,34 @@ impl Worker {
             }
             _ => self.by_policy(&failure).await,
         }
+    }
+
+    /// Another run once the store may be well, which costs no attempt.
+    async fn after_store(&mut self, error: &StoreError, backoff: &mut Backoff) -> Next {
+        let is_over = self.core.stopping.is_cancelled();
+        let again = !is_over
+            && backoff.wait(&self.core, "run", error).await.is_some()
+            && self.is_store_back(backoff).await;
+        if again {
+            return Next::Again;
+        }
+        self.release().await;
+        Next::Done
+    }
+
+    /// Waits until the store answers, as a handler that takes no connection runs without asking it.
+    /// `false`: the application ends.
+    async fn is_store_back(&self, backoff: &mut Backoff) -> bool {
+        let takes_connection = self.delivery.entry.registration.connection.is_some();
+        let Some(store) = self.core.store.as_deref().filter(|_| !takes_connection) else {
+            return true;
+        };
+        while let Err(error) = self.core.call("alive", store.nodes().alive()).await {
+            if backoff.wait(&self.core, "alive", &error).await.is_none() {
+                return false;
+            }
+        }
+        true
     }
 
     async fn by_policy(&mut self, failure: &Failure) -> Next {
@@ -230,15 +260,16 @@ impl Worker {
         self.delivery.tell_done();
     }
 
-    /// Gives the message back where the application ends before its handler does.
+    /// Gives the message back where not its handler but the end of the application or of the lease
+    /// keeps it from being handled here: that costs it no attempt.
     async fn release(&self) {
-        match self.owner() {
-            Some(owner) => {
+        match self.delivery.backing {
+            Backing::Stored { owner, counted } => {
                 let ownership = self.ownership(owner);
-                let ran = true;
+                let ran = !counted;
                 self.core.settle(Settlement::Release { ownership, ran }).await;
             }
-            None => {
+            Backing::Memory => {
                 let id = self.delivery.envelope.id;
                 tracing::warn!(message.id = %id, "lost: it was only in memory at the stop");
             }

@@ -67,6 +67,15 @@ pub enum StoreError {
         /// How long the caller waited.
         limit: Duration,
     },
+    /// A pooler gives the statements of one connection to several sessions of the server.
+    #[error(
+        "`{place}` is a pooler that gives one connection several sessions, such as PgBouncer with \
+         `pool_mode = transaction`; name the database itself, or a pool with `pool_mode = session`"
+    )]
+    Pooler {
+        /// The pooler.
+        place: String,
+    },
     /// The connection given to the store is not of its type.
     #[error("the {store} store cannot write through a `{given}`")]
     WrongConnection {

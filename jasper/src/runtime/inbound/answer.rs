@@ -89,7 +89,7 @@ fn told(failure: &Failure) -> RemoteFailure {
         Failure::Undecodable(_) | Failure::Unanswerable(_) => FailureKind::Codec,
         Failure::Handler(_) | Failure::Panicked(_) | Failure::Send(_) => FailureKind::Failed,
         Failure::TimedOut(_) => FailureKind::TimedOut,
-        Failure::Store(_) | Failure::Fenced | Failure::Untrusted | Failure::Stopped => {
+        Failure::NotBegun(_) | Failure::Store(_) | Failure::Fenced | Failure::Stopped => {
             FailureKind::Unavailable
         }
     };

@@ -48,8 +48,8 @@ impl StoreAdmin for PostgresStore {
     fn counts(&self) -> BoxFuture<'_, Result<Counts, StoreError>> {
         Box::pin(async move {
             let query = sqlx::query(self.sql().admin.counts.clone());
-            let row = query.fetch_one(&self.desk().pool).await;
-            let row = row.map_err(|error| self.error(error))?;
+            let rows = self.desk().long_rows(query).await.map_err(|error| self.error(error))?;
+            let row = rows.first().ok_or(StoreError::Closed)?;
             let count = |column: usize| {
                 row.try_get(column).map(rows::total).map_err(|error| self.error(error))
             };
@@ -66,8 +66,8 @@ impl StoreAdmin for PostgresStore {
     fn purge(&self, limit: usize) -> BoxFuture<'_, Result<u64, StoreError>> {
         Box::pin(async move {
             let query = sqlx::query(self.sql().admin.purge.clone()).bind(rows::limit(limit));
-            let purged = query.execute(&self.desk().pool).await;
-            purged.map(|done| done.rows_affected()).map_err(|error| self.error(error))
+            let purged = self.desk().long_run(query).await;
+            purged.map_err(|error| self.error(error))
         })
     }
 
@@ -83,7 +83,7 @@ impl PostgresStore {
     async fn clear_all(&self) -> sqlx::Result<()> {
         let sql = &self.sql().admin;
         for clear in [&sql.clear_incoming, &sql.clear_outgoing, &sql.clear_dead_letters] {
-            sqlx::query(clear.clone()).execute(&self.desk().pool).await?;
+            self.desk().long_run(sqlx::query(clear.clone())).await?;
         }
         Ok(())
     }

@@ -1,14 +1,19 @@
 //! Where a store finds its database, and how it names its schema.
 
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{Connection, PgConnection, PgPool};
+use sqlx::{Connection, Executor, PgPool};
 
-use super::PostgresStore;
+use super::credentials::{OwnPool, Silence, is_alive};
+use super::desk::Desk;
 use super::error::Place;
-use super::sql::Names;
+use super::limits::Limits;
+use super::mark::Mark;
+use super::sql::{Names, Sql};
+use super::{PostgresStore, pooler};
 use crate::store::StoreError;
 
 /// The schema of a store that names none.
@@ -33,6 +38,16 @@ const STATEMENTS: usize = 256;
 /// a table was empty must do when it is full.
 pub(super) const PLAN_FOR_LARGE_TABLES: &str =
     "set plan_cache_mode = force_generic_plan; set enable_seqscan = off; set jit = off";
+
+/// The server finds out within some 15 seconds that a client is gone which has not said so. Without
+/// effect on a socket in the file system.
+const SESSION: &str = "\
+set tcp_keepalives_idle = 5; set tcp_keepalives_interval = 3; set tcp_keepalives_count = 3";
+
+/// A transaction of the store's own never waits for its client, and one of its statements for a
+/// lock only for so long that the answer still comes in time.
+const OWN_SESSION: &str = "\
+set idle_in_transaction_session_timeout = '5s'; set lock_timeout = '2s'";
 
 /// How to open a [`PostgresStore`] that is not the ordinary one.
 ///
@@ -99,11 +114,13 @@ impl PostgresStoreBuilder {
         options: PgConnectOptions,
     ) -> Result<PostgresStore, StoreError> {
         let options = options.statement_cache_capacity(STATEMENTS);
-        let pool = PgPoolOptions::new()
-            .max_connections(self.connections)
-            .acquire_timeout(PATIENCE)
-            // A trip for every message is too dear; who gets a dead connection tries again.
-            .test_before_acquire(false)
+        let silence = Silence::default();
+        let pool = pool_options(self.connections, &silence)
+            .after_connect(|connection, _about| {
+                Box::pin(
+                    async move { connection.execute(sqlx::raw_sql(SESSION)).await.map(|_done| ()) },
+                )
+            })
             .after_release(|connection, _about| {
                 Box::pin(async move {
                     // A rollback that nobody has waited for is about to be sent.
@@ -111,7 +128,7 @@ impl PostgresStoreBuilder {
                 })
             })
             .connect_lazy_with(options);
-        self.of_pool(pool).await
+        self.of(pool, silence).await
     }
 
     /// Lets handlers run on connections of a pool that the application has already.
@@ -123,35 +140,51 @@ impl PostgresStoreBuilder {
     /// # Errors
     /// The schema cannot be a name, or the database cannot be reached.
     pub async fn of_pool(self, pool: PgPool) -> Result<PostgresStore, StoreError> {
+        self.of(pool, Silence::default()).await
+    }
+
+    async fn of(self, pool: PgPool, silence: Silence) -> Result<PostgresStore, StoreError> {
         let names = Names::of(&self.schema)?;
         let options = PgConnectOptions::clone(&pool.connect_options());
         let place = Place::of(&options);
-        let reached = PgConnection::connect_with(&options).await;
-        let closed = async { reached?.close().await };
-        closed.await.map_err(|error| place.error(error))?;
-        let desk = own_pool(DESK_CONNECTIONS).connect_lazy_with(options.clone());
-        let nodes = own_pool(NODE_CONNECTIONS).connect_lazy_with(options);
-        Ok(PostgresStore::new(pool, desk, nodes, names, place))
+        pooler::refuse(&options, &place).await?;
+        let mark = Mark::new(options.get_application_name());
+        let own = |connections| OwnPool::new(own_pool(connections, &silence), &pool, &mark);
+        let desk = Desk {
+            pool: own(DESK_CONNECTIONS),
+            sql: Arc::new(Sql::of(&names)),
+            names,
+            place,
+            limits: Limits::default(),
+            mark: mark.clone(),
+            silence: silence.clone(),
+        };
+        let nodes = Desk { pool: own(NODE_CONNECTIONS), ..desk.clone() };
+        Ok(PostgresStore::new(pool, desk, nodes))
     }
 }
 
-/// Whether it answers. The pool would wait for one that broke without a sign, and would have one
-/// less.
-async fn is_alive(connection: &mut PgConnection) -> bool {
-    let answer = tokio::time::timeout(PATIENCE, connection.ping()).await;
-    answer.is_ok_and(|answer| answer.is_ok())
-}
-
-/// For the store's own statements only.
-fn own_pool(connections: u32) -> PgPoolOptions {
+/// Of a pool whose connections are not tested before each use: a trip for every message is too
+/// dear, and who gets a dead connection tries again.
+fn pool_options(connections: u32, silence: &Silence) -> PgPoolOptions {
+    let silence = silence.clone();
     PgPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(PATIENCE)
         .test_before_acquire(false)
-        .after_release(|connection, _about| Box::pin(async { Ok(is_alive(connection).await) }))
-        .after_connect(|connection, _about| {
-            Box::pin(async move {
-                sqlx::raw_sql(PLAN_FOR_LARGE_TABLES).execute(connection).await.map(|_done| ())
-            })
+        .before_acquire(move |connection, about| {
+            let silence = silence.clone();
+            Box::pin(async move { silence.allows(connection, about.idle_for).await })
         })
+}
+
+/// For the store's own statements only.
+fn own_pool(connections: u32, silence: &Silence) -> PgPoolOptions {
+    pool_options(connections, silence).after_connect(|connection, _about| {
+        Box::pin(async move {
+            connection.execute(sqlx::raw_sql(PLAN_FOR_LARGE_TABLES)).await?;
+            connection.execute(sqlx::raw_sql(OWN_SESSION)).await?;
+            connection.execute(sqlx::raw_sql(SESSION)).await.map(|_done| ())
+        })
+    })
 }

@@ -13,9 +13,9 @@ use super::sql::{Names, Sql, statements};
 use super::steps::Key;
 use crate::store::{Committed, Completion, Incoming, Ownership, Settled, Stored};
 
-/// Begins the transaction of a run. The setting is gone with the transaction, so that one that a
+/// Marks the transaction of a run. The setting is gone with the transaction, so that one that a
 /// handler has ended by a statement of its own, and maybe begun again, is told apart.
-pub(super) const BEGIN: &str = "begin; set local jasper.run = 'on'";
+pub(super) const RUNNING: &str = "set local jasper.run = 'on'";
 
 /// The end of one message and nothing else, as most runs have it.
 const END_ONE: &str = "\
@@ -121,12 +121,12 @@ union all select 3, id, destination from outgoing";
 const AND_TELL: &str = "
 union all select 4, null::uuid, null::text from {tell} told where {running}";
 
-/// Begins a transaction that several runs share, with the savepoint of the first.
+/// Marks a transaction that several runs share, with the savepoint of the first.
 ///
 /// The guard is a row that breaks a constraint which the database looks at when it commits: where a
 /// handler executes `commit`, that fails, and no run is committed without its completion.
 const BEGIN_GROUP: &str = "\
-begin; set local jasper.run = 'on';
+set local jasper.run = 'on';
 insert into {guard} (backend) values (pg_backend_pid());
 savepoint jasper_member";
 

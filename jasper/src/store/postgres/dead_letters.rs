@@ -67,12 +67,11 @@ statements!(DeadLettersSql {
 impl DeadLetters for PostgresStore {
     fn list(&self, query: DeadLetterQuery) -> BoxFuture<'_, Result<Vec<DeadLetter>, StoreError>> {
         Box::pin(async move {
-            let rows = sqlx::query(self.sql().dead_letters.list.clone())
+            let list = sqlx::query(self.sql().dead_letters.list.clone())
                 .bind(query.reason.map(DeadLetterReason::as_str))
                 .bind(query.message_type)
-                .bind(rows::limit(query.limit))
-                .fetch_all(&self.desk().pool)
-                .await;
+                .bind(rows::limit(query.limit));
+            let rows = self.desk().long_rows(list).await;
             rows::read(rows, self.place(), letter)
         })
     }
@@ -134,21 +133,23 @@ async fn replay(desk: &Desk, ids: &[DeadLetterId]) -> sqlx::Result<u64> {
     bind_ids(ids.iter(), &mut arguments)?;
     let query = sqlx::query_with(desk.sql.dead_letters.bodies.clone(), arguments);
     let mut letters = Vec::new();
-    for row in query.fetch_all(&desk.pool).await? {
+    for row in desk.long_rows(query).await? {
         letters.push((letter_id(&row)?, DeadLetter::body_for_replay(&rows::bytes(&row, 2)?)));
     }
     let mut arguments = PgArguments::default();
     bind_ids(letters.iter().map(|(id, _)| id), &mut arguments)?;
     bind(&mut arguments, letters.iter().map(|(_, body)| &body[..]).collect::<Vec<_>>())?;
-    let query = sqlx::query_scalar_with(desk.sql.dead_letters.replay.clone(), arguments);
-    query.fetch_one(&desk.pool).await.map(rows::total)
+    let query = sqlx::query_with(desk.sql.dead_letters.replay.clone(), arguments);
+    let replayed = desk.long_rows(query).await?;
+    let replayed = replayed.first().ok_or(sqlx::Error::RowNotFound)?;
+    replayed.try_get(0).map(rows::total)
 }
 
 async fn discard(desk: &Desk, ids: &[DeadLetterId]) -> sqlx::Result<u64> {
     let mut arguments = PgArguments::default();
     bind_ids(ids.iter(), &mut arguments)?;
     let query = sqlx::query_with(desk.sql.dead_letters.discard.clone(), arguments);
-    query.execute(&desk.pool).await.map(|done| done.rows_affected())
+    desk.long_run(query).await
 }
 
 async fn store(desk: &Desk, letter: &DeadLetter) -> sqlx::Result<()> {
@@ -168,5 +169,5 @@ async fn store(desk: &Desk, letter: &DeadLetter) -> sqlx::Result<()> {
         .bind(envelope.and_then(|e| e.tenant_id.as_deref()).map(storable))
         .bind(envelope.and_then(|e| e.correlation_id.as_deref()).map(storable))
         .bind(envelope.map(|e| to_micros(e.sent_at)));
-    query.execute(&desk.pool).await.map(|_done| ())
+    desk.run(query).await.map(|_done| ())
 }

@@ -2,12 +2,18 @@
 
 use std::future::Future;
 use std::io;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
-use std::time::Duration;
 
-use sqlx::PgPool;
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgArguments, PgDatabaseError, PgRow, PgSeverity};
+use sqlx::query::Query;
+use sqlx::{Connection, PgConnection, Postgres};
 
+use super::credentials::{OwnPool, Silence};
 use super::error::Place;
+use super::limits::{LONG, Limits};
+use super::mark::Mark;
 use super::sql::{Names, Sql};
 use crate::store::StoreError;
 
@@ -15,28 +21,170 @@ use crate::store::StoreError;
 /// be left in a transaction, and none is held by a handler that waits for the store.
 #[derive(Debug, Clone)]
 pub(super) struct Desk {
-    pub(super) pool: PgPool,
+    pub(super) pool: OwnPool,
     pub(super) sql: Arc<Sql>,
     pub(super) names: Names,
     pub(super) place: Place,
+    pub(super) limits: Limits,
+    pub(super) mark: Mark,
+    pub(super) silence: Silence,
 }
+
+type Statement<'q> = Query<'q, Postgres, PgArguments>;
 
 impl Desk {
     pub(super) fn error(&self, error: sqlx::Error) -> StoreError {
         self.place.error(error)
     }
+
+    /// The rows of one statement, within the limit for statements.
+    pub(super) async fn rows(&self, statement: Statement<'_>) -> sqlx::Result<Vec<PgRow>> {
+        self.in_time(async {
+            let mut connection = self.pool.lend().await?;
+            let rows = statement.fetch_all(&mut *connection).await;
+            connection.after(rows)
+        })
+        .await
+    }
+
+    /// The only row of one statement, within the limit for statements.
+    pub(super) async fn row(&self, statement: Statement<'_>) -> sqlx::Result<PgRow> {
+        let rows = self.rows(statement).await?;
+        rows.into_iter().next().ok_or(sqlx::Error::RowNotFound)
+    }
+
+    /// How many rows one statement has changed, within the limit for statements.
+    pub(super) async fn run(&self, statement: Statement<'_>) -> sqlx::Result<u64> {
+        self.in_time(async {
+            let mut connection = self.pool.lend().await?;
+            let done = statement.execute(&mut *connection).await;
+            Ok(connection.after(done)?.rows_affected())
+        })
+        .await
+    }
+
+    /// The rows of one statement that people ask for, and which may read whole tables.
+    pub(super) async fn long_rows(&self, statement: Statement<'_>) -> sqlx::Result<Vec<PgRow>> {
+        let long = in_time(LONG, async {
+            let mut connection = self.pool.lend().await?;
+            let rows = statement.fetch_all(&mut *connection).await;
+            connection.after(rows)
+        });
+        self.answered(long.await)
+    }
+
+    /// How many rows one statement has changed that people ask for.
+    pub(super) async fn long_run(&self, statement: Statement<'_>) -> sqlx::Result<u64> {
+        let long = in_time(LONG, async {
+            let mut connection = self.pool.lend().await?;
+            let done = statement.execute(&mut *connection).await;
+            Ok(connection.after(done)?.rows_affected())
+        });
+        self.answered(long.await)
+    }
+
+    /// The same over a connection that is opened for it, in the runtime that asks.
+    pub(super) async fn run_elsewhere(&self, statement: Statement<'_>) -> sqlx::Result<u64> {
+        self.in_time(async {
+            let options = self.pool.current().connect_options();
+            let mut connection = PgConnection::connect_with(&options).await?;
+            let done = statement.execute(&mut connection).await?;
+            connection.close().await?;
+            Ok(done.rows_affected())
+        })
+        .await
+    }
+
+    /// A connection for more than one statement.
+    pub(super) async fn lend(&self) -> sqlx::Result<Lent> {
+        self.in_time(self.pool.lend()).await
+    }
+
+    /// Fails where the database does not answer within the limit for statements.
+    pub(super) async fn in_time<T>(
+        &self,
+        statement: impl Future<Output = sqlx::Result<T>>,
+    ) -> sqlx::Result<T> {
+        let answer = in_time(self.limits.statement(), statement).await;
+        self.answered(answer)
+    }
+
+    /// Notes where there was no answer: other connections may be as silent.
+    pub(super) fn answered<T>(&self, answer: sqlx::Result<T>) -> sqlx::Result<T> {
+        if matches!(&answer, Err(sqlx::Error::Io(error)) if error.kind() == io::ErrorKind::TimedOut)
+        {
+            self.silence.note();
+        }
+        answer
+    }
 }
 
-/// After this long the store gives up a statement of its own that nobody else gives up.
-const LIMIT: Duration = Duration::from_secs(60);
-
-/// Fails where the database does not answer for long, as over a connection that broke without a
-/// sign.
+/// Fails where the database does not answer within `limit`, as over a connection that broke without
+/// a sign.
 pub(super) async fn in_time<T>(
+    limit: std::time::Duration,
     statement: impl Future<Output = sqlx::Result<T>>,
 ) -> sqlx::Result<T> {
-    match tokio::time::timeout(LIMIT, statement).await {
+    match tokio::time::timeout(limit, statement).await {
         Ok(done) => done,
         Err(_elapsed) => Err(sqlx::Error::Io(io::ErrorKind::TimedOut.into())),
+    }
+}
+
+/// A connection of a pool for one piece of work. Dropped in the middle of it, it is closed without
+/// a word to the server, and its place in the pool is free at once.
+#[derive(Debug)]
+pub(super) struct Lent(Option<PoolConnection<Postgres>>);
+
+impl Lent {
+    pub(super) const fn new(connection: PoolConnection<Postgres>) -> Self {
+        Self(Some(connection))
+    }
+
+    /// Gives the connection back after its last statement, where the server has answered it.
+    pub(super) fn after<T>(mut self, answer: sqlx::Result<T>) -> sqlx::Result<T> {
+        if !matches!(&answer, Err(error) if is_lost(error)) {
+            self.0 = None;
+        }
+        answer
+    }
+}
+
+/// Whether the connection is of no further use after this error.
+pub(super) fn is_lost(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(said) => {
+            let said = said.try_downcast_ref::<PgDatabaseError>();
+            said.is_some_and(|said| {
+                matches!(said.severity(), PgSeverity::Fatal | PgSeverity::Panic)
+            })
+        }
+        sqlx::Error::RowNotFound
+        | sqlx::Error::ColumnDecode { .. }
+        | sqlx::Error::Decode(_)
+        | sqlx::Error::Encode(_) => false,
+        _ => true,
+    }
+}
+
+impl Deref for Lent {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        self.0.as_ref().expect("it is there until `after` takes it")
+    }
+}
+
+impl DerefMut for Lent {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        self.0.as_mut().expect("it is there until `after` takes it")
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if let Some(connection) = self.0.take() {
+            drop(connection.detach());
+        }
     }
 }

@@ -96,17 +96,20 @@ impl Place {
             Some(code::FAILED_TRANSACTION) => StoreError::CommitRefused {
                 detail: "one of its statements failed, and it went on".to_owned(),
             },
-            _ => self.error(error),
+            _ => self.commit_error(error),
         }
     }
 
     /// What an error means with which the commit of a handler's transaction failed. What the
-    /// database checks no earlier, such as a deferred constraint, was the handler's doing.
+    /// database checks no earlier, such as a deferred constraint, was the handler's doing, and so is
+    /// what comes of a role or a setting that it has left.
     pub(super) fn commit_error(&self, error: sqlx::Error) -> StoreError {
         let by_database = code_of(&error).is_some();
         let detail = error.to_string();
         match self.error(error) {
-            StoreError::Database(_) if by_database => StoreError::CommitRefused { detail },
+            StoreError::Database(_) | StoreError::ReadOnly { .. } if by_database => {
+                StoreError::CommitRefused { detail }
+            }
             other => other,
         }
     }

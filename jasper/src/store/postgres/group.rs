@@ -1,13 +1,13 @@
 //! The runs that share one transaction, and so one commit.
 
-use sqlx::{Executor, Postgres, Transaction};
+use sqlx::Executor;
 use tokio::sync::oneshot;
 
 use super::completion::{self, Written};
-use super::desk::{Desk, in_time};
+use super::desk::Desk;
 use super::loan::{Loan, Member, Outcome, Returned};
+use super::session::Session;
 use super::sharing::Sharing;
-use super::transaction::drain;
 use crate::store::{Committed, Completion, Settled, StoreError};
 
 /// Ends what a run did, and begins the next, in one trip.
@@ -18,19 +18,15 @@ const UNDO_MEMBER: &str = "rollback to savepoint jasper_member";
 
 /// One open transaction. Nobody is answered before it is committed.
 pub(super) struct Group {
-    transaction: Transaction<'static, Postgres>,
+    session: Session,
     members: Vec<Member>,
     desk: Desk,
     sharing: Sharing,
 }
 
 impl Group {
-    pub(super) fn new(
-        transaction: Transaction<'static, Postgres>,
-        desk: Desk,
-        sharing: Sharing,
-    ) -> Self {
-        Self { transaction, members: Vec::new(), desk, sharing }
+    pub(super) fn new(session: Session, desk: Desk, sharing: Sharing) -> Self {
+        Self { session, members: Vec::new(), desk, sharing }
     }
 
     /// Lends the transaction to a run, for as long as that takes. `None`: it is lost, and all are
@@ -39,13 +35,13 @@ impl Group {
         self,
         reply: oneshot::Sender<Result<Loan, StoreError>>,
     ) -> Option<Self> {
-        let Self { transaction, members, desk, sharing } = self;
-        let (loan, back) = Loan::new(transaction);
+        let Self { session, members, desk, sharing } = self;
+        let (loan, back) = Loan::new(session);
         // A loan that nobody takes any more is dropped here, and comes back like any other.
         drop(reply.send(Ok(loan)));
         match back.await {
-            Ok(Returned { transaction, outcome }) => {
-                Self { transaction, members, desk, sharing }.take_back(outcome).await
+            Ok(Returned { session, outcome }) => {
+                Self { session, members, desk, sharing }.take_back(outcome).await
             }
             // Only a runtime that ends drops a loan without giving it back.
             Err(_gone) => {
@@ -79,8 +75,8 @@ impl Group {
 
     /// Lets what a run did stand, and begins the next.
     async fn keep(mut self, member: Member) -> Option<Self> {
-        match in_time(self.transaction.execute(NEXT_MEMBER)).await {
-            Ok(_done) => {
+        match self.execute(NEXT_MEMBER).await {
+            Ok(()) => {
                 self.members.push(member);
                 Some(self)
             }
@@ -103,8 +99,20 @@ impl Group {
     }
 
     async fn undo_member(&mut self) -> sqlx::Result<()> {
-        in_time(drain(&mut self.transaction)).await?;
-        in_time(self.transaction.execute(UNDO_MEMBER)).await.map(|_done| ())
+        self.session.drain().await?;
+        self.execute(UNDO_MEMBER).await
+    }
+
+    async fn execute(&mut self, statements: &'static str) -> sqlx::Result<()> {
+        let executed = self.session.connection()?.execute(statements);
+        self.desk.in_time(executed).await.map(|_done| ())
+    }
+
+    /// Undoes all of it. What cannot be undone here is undone by the server.
+    async fn undo(session: Session) {
+        if let Err(error) = session.undo().await {
+            tracing::debug!(%error, "a shared transaction is left to the server to undo");
+        }
     }
 }
 
@@ -121,18 +129,14 @@ impl Group {
     /// Writes all completions, commits and answers.
     pub(super) async fn end(mut self) {
         if self.members.is_empty() {
-            // What nobody keeps is undone by the database too, if this fails.
-            drop(in_time(self.transaction.rollback()).await);
-            return;
+            return Self::undo(self.session).await;
         }
         let members = std::mem::take(&mut self.members).into_iter();
         let (completions, replies): (Vec<Completion>, Replies) =
             members.map(|member| (member.completion, member.reply)).unzip();
-        let connection = &mut *self.transaction;
-        let written = completion::write_group(connection, &self.desk.sql, &completions);
-        match in_time(written).await {
+        match self.write(&completions).await {
             Ok(Written::Done(all)) if all.iter().all(|one| one.settled == Settled::Done) => {
-                match in_time(self.transaction.commit()).await {
+                match self.session.commit().await {
                     Ok(()) => answer(replies, all.into_iter().map(Ok)),
                     Err(error) => {
                         let error = self.desk.place.commit_error(error);
@@ -141,7 +145,7 @@ impl Group {
                 }
             }
             Ok(Written::Done(all)) => {
-                drop(in_time(self.transaction.rollback()).await);
+                Self::undo(self.session).await;
                 let spoiled = self.desk.place.spoiled("the message of another run was taken over");
                 let each = all.into_iter().zip(&completions).map(|(one, own)| match one.settled {
                     // Another run of it in this very group is undone with the group.
@@ -151,15 +155,21 @@ impl Group {
                 answer(replies, each);
             }
             Ok(Written::Ended) => {
-                drop(in_time(self.transaction.rollback()).await);
+                Self::undo(self.session).await;
                 refuse(replies, StoreError::TransactionEnded, &self.desk, &self.sharing);
             }
             Err(error) => {
-                drop(in_time(self.transaction.rollback()).await);
+                Self::undo(self.session).await;
                 let error = self.desk.place.completion_error(error);
                 refuse(replies, error, &self.desk, &self.sharing);
             }
         }
+    }
+
+    async fn write(&mut self, all: &[Completion]) -> sqlx::Result<Written<Vec<Committed>>> {
+        let connection = self.session.connection()?;
+        let written = completion::write_group(connection, &self.desk.sql, all);
+        self.desk.in_time(written).await
     }
 
     /// Tells all whose work is undone with the transaction.

@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::{Row, SqlStr};
 
-use super::desk::{Desk, in_time};
+use super::desk::Desk;
 use super::rows::{self, bind};
 use super::sql::statements;
 use super::{PostgresStore, SHARED_ROWS, connection_of};
@@ -102,7 +102,7 @@ pub(super) fn coalescer(desk: &Desk) -> Coalescer<Incoming, Stored> {
     Coalescer::new(SHARED_ROWS, 1, move |rows: Vec<Incoming>| {
         let desk = desk.clone();
         async move {
-            let stored = in_time(rows::insert(&desk.pool, &desk.sql, &rows)).await;
+            let stored = rows::store(&desk, &rows).await;
             stored.map_err(|error| desk.error(error))
         }
         .boxed()
@@ -128,14 +128,14 @@ impl Inbox for PostgresStore {
     fn look(&self) -> BoxFuture<'_, Result<Claimable, StoreError>> {
         Box::pin(async move {
             let query = sqlx::query(self.sql().inbox.look.clone());
-            let rows = query.fetch_all(&self.desk().pool).await;
+            let rows = self.desk().rows(query).await;
             rows.and_then(|rows| claimable(&rows)).map_err(|error| self.error(error))
         })
     }
 
     fn claim(&self, request: ClaimRequest) -> BoxFuture<'_, Result<Vec<Claimed>, StoreError>> {
         Box::pin(async move {
-            let rows = in_time(claim(self.desk(), &request)).await;
+            let rows = claim(self.desk(), &request).await;
             rows::read(rows, self.place(), |row| claimed(row, request.owner))
         })
     }
@@ -149,11 +149,14 @@ impl Inbox for PostgresStore {
 
     fn release(&self, owner: Owner, limit: usize) -> BoxFuture<'_, Result<u64, StoreError>> {
         Box::pin(async move {
-            let query = sqlx::query_scalar(self.sql().inbox.release.clone())
+            let query = sqlx::query(self.sql().inbox.release.clone())
                 .bind(owner.number())
                 .bind(rows::limit(limit));
-            let released = query.fetch_one(&self.desk().pool).await;
-            released.map(rows::total).map_err(|error| self.error(error))
+            let released = self.desk().row(query).await;
+            released
+                .and_then(|row| row.try_get(0))
+                .map(rows::total)
+                .map_err(|error| self.error(error))
         })
     }
 
@@ -175,7 +178,7 @@ impl PostgresStore {
         limit: usize,
     ) -> Result<Vec<Ownership>, StoreError> {
         let query = sqlx::query(statement.clone()).bind(owner.number()).bind(rows::limit(limit));
-        let rows = query.fetch_all(&self.desk().pool).await;
+        let rows = self.desk().rows(query).await;
         rows::read(rows, self.place(), |row| ownership(row, owner))
     }
 }
@@ -207,7 +210,7 @@ async fn claim(desk: &Desk, request: &ClaimRequest) -> sqlx::Result<Vec<PgRow>> 
     bind(&mut arguments, destinations.collect::<Vec<_>>())?;
     bind(&mut arguments, types.collect::<Vec<_>>())?;
     bind(&mut arguments, rows::limit(request.limit))?;
-    sqlx::query_with(desk.sql.inbox.claim.clone(), arguments).fetch_all(&desk.pool).await
+    desk.rows(sqlx::query_with(desk.sql.inbox.claim.clone(), arguments)).await
 }
 
 fn claimed(row: &PgRow, owner: Owner) -> sqlx::Result<Claimed> {

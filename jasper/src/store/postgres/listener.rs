@@ -4,12 +4,12 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use sqlx::Executor;
 use sqlx::postgres::PgListener;
-use sqlx::{Executor, PgPool};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-use super::error::Place;
+use super::desk::Desk;
 
 /// How long a quiet connection is believed to be alive.
 const QUIET: Duration = Duration::from_secs(30);
@@ -25,9 +25,7 @@ const SHOW_LIFE: &str = "select 1";
 /// One connection that listens for all callers, from the first call on.
 #[derive(Debug)]
 pub(super) struct Listener {
-    pool: PgPool,
-    channel: String,
-    place: Place,
+    desk: Desk,
     /// How often word has come.
     words: watch::Sender<u64>,
     /// Up to which word callers were told.
@@ -36,9 +34,9 @@ pub(super) struct Listener {
 }
 
 impl Listener {
-    pub(super) fn of(pool: PgPool, channel: String, place: Place) -> Self {
+    pub(super) fn of(desk: &Desk) -> Self {
         let (words, told) = (watch::Sender::new(0), AtomicU64::new(0));
-        Self { pool, channel, place, words, told, task: OnceLock::new() }
+        Self { desk: desk.clone(), words, told, task: OnceLock::new() }
     }
 
     /// Waits for word that no caller was told yet, from the time of the last call on. After the
@@ -56,12 +54,11 @@ impl Listener {
     }
 
     fn start(&self) -> AbortHandle {
-        let (pool, channel) = (self.pool.clone(), self.channel.clone());
-        let (place, words) = (self.place.clone(), self.words.clone());
+        let (desk, words) = (self.desk.clone(), self.words.clone());
         let task = tokio::spawn(async move {
             loop {
-                let Err(error) = listen(&pool, &channel, &words).await;
-                let error = place.error(error);
+                let Err(error) = listen(&desk, &words).await;
+                let error = desk.error(error);
                 tracing::debug!(%error, "the connection that listens is lost; opening another");
                 tokio::time::sleep(PAUSE).await;
             }
@@ -79,13 +76,9 @@ impl Drop for Listener {
 }
 
 /// Listens until the connection is lost for good.
-async fn listen(
-    pool: &PgPool,
-    channel: &str,
-    words: &watch::Sender<u64>,
-) -> sqlx::Result<std::convert::Infallible> {
-    let mut listener = PgListener::connect_with(pool).await?;
-    listener.listen(channel).await?;
+async fn listen(desk: &Desk, words: &watch::Sender<u64>) -> sqlx::Result<std::convert::Infallible> {
+    let mut listener = PgListener::connect_with(desk.pool.current()).await?;
+    listener.listen(&desk.names.channel()).await?;
     loop {
         // At first, and after a connection was lost, for what may have been missed.
         words.send_modify(|words| *words += 1);

@@ -3,9 +3,10 @@
 use std::any::Any;
 
 use futures_util::future::BoxFuture;
-use sqlx::{PgConnection, Postgres, Transaction};
+use sqlx::PgConnection;
 use tokio::sync::oneshot;
 
+use super::session::Session;
 use crate::store::{Committed, Completion, StoreError, StoreTransaction};
 
 /// The transaction, lent until the run commits, rolls back or is dropped. In each case it goes
@@ -17,14 +18,14 @@ pub(super) struct Loan {
 
 #[derive(Debug)]
 struct Held {
-    transaction: Transaction<'static, Postgres>,
+    session: Session,
     home: oneshot::Sender<Returned>,
 }
 
 /// The transaction on its way home, with what is to become of the run.
 #[derive(Debug)]
 pub(super) struct Returned {
-    pub(super) transaction: Transaction<'static, Postgres>,
+    pub(super) session: Session,
     pub(super) outcome: Outcome,
 }
 
@@ -45,16 +46,14 @@ pub(super) struct Member {
 
 impl Loan {
     /// A loan, and where the transaction comes back.
-    pub(super) fn new(
-        transaction: Transaction<'static, Postgres>,
-    ) -> (Self, oneshot::Receiver<Returned>) {
+    pub(super) fn new(session: Session) -> (Self, oneshot::Receiver<Returned>) {
         let (home, back) = oneshot::channel();
-        (Self { held: Some(Held { transaction, home }) }, back)
+        (Self { held: Some(Held { session, home }) }, back)
     }
 
     fn give_back(&mut self, outcome: Outcome) {
-        if let Some(Held { transaction, home }) = self.held.take()
-            && home.send(Returned { transaction, outcome }).is_err()
+        if let Some(Held { session, home }) = self.held.take()
+            && home.send(Returned { session, outcome }).is_err()
         {
             // The transaction is dropped with it, and the database undoes what is open.
             tracing::debug!("a shared transaction ended before one of its handlers did");
@@ -70,7 +69,7 @@ impl Drop for Loan {
 
 impl StoreTransaction for Loan {
     fn connection(&mut self) -> Option<&mut (dyn Any + Send)> {
-        let connection: &mut PgConnection = &mut self.held.as_mut()?.transaction;
+        let connection: &mut PgConnection = self.held.as_mut()?.session.connection().ok()?;
         Some(connection)
     }
 

@@ -7,19 +7,26 @@
 mod admin;
 mod builder;
 mod completion;
+mod credentials;
 mod dead_letters;
+mod depth;
 mod desk;
 mod error;
 mod group;
 mod inbox;
+mod limits;
 mod listener;
 mod loan;
+mod mark;
 mod migrate;
 mod nodes;
 mod outbox;
 #[cfg(test)]
 mod plans;
+mod pooler;
 mod rows;
+mod session;
+mod sessions;
 mod settlement;
 mod sharing;
 mod sql;
@@ -29,17 +36,19 @@ mod transaction;
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use futures_util::future::BoxFuture;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{PgConnection, PgPool, Postgres};
+use tokio::runtime;
 
 pub use self::builder::PostgresStoreBuilder;
 use self::desk::Desk;
 use self::error::Place;
 use self::listener::Listener;
 use self::sharing::Sharing;
-use self::sql::{Names, Sql};
+use self::sql::Sql;
 use self::transaction::Run;
 use super::coalescer::Coalescer;
 use super::{
@@ -69,8 +78,12 @@ pub struct PostgresStore {
 
 struct Shared {
     pool: PgPool,
-    nodes: PgPool,
+    /// Where nothing waits but leases.
+    nodes: Desk,
     desk: Desk,
+    has_warned: AtomicBool,
+    /// The runtime that serves the connections of the pools.
+    home: runtime::Id,
     listener: Listener,
     sharing: Sharing,
     incoming: Coalescer<Incoming, Stored>,
@@ -116,10 +129,8 @@ impl PostgresStore {
         &self.shared.pool
     }
 
-    fn new(pool: PgPool, desk: PgPool, nodes: PgPool, names: Names, place: Place) -> Self {
-        let sql = Arc::new(Sql::of(&names));
-        let listener = Listener::of(nodes.clone(), names.channel(), place.clone());
-        let desk = Desk { pool: desk, sql, names, place };
+    fn new(pool: PgPool, desk: Desk, nodes: Desk) -> Self {
+        let listener = Listener::of(&nodes);
         Self {
             shared: Arc::new(Shared {
                 incoming: inbox::coalescer(&desk),
@@ -130,6 +141,8 @@ impl PostgresStore {
                 pool,
                 nodes,
                 desk,
+                has_warned: AtomicBool::new(false),
+                home: runtime::Handle::current().id(),
                 listener,
             }),
         }
@@ -137,6 +150,10 @@ impl PostgresStore {
 
     fn desk(&self) -> &Desk {
         &self.shared.desk
+    }
+
+    fn node_desk(&self) -> &Desk {
+        &self.shared.nodes
     }
 
     fn sql(&self) -> &Sql {
@@ -170,10 +187,10 @@ impl MessageStore for PostgresStore {
     fn begin(&self, begin: Begin) -> BoxFuture<'_, Result<Box<dyn StoreTransaction>, StoreError>> {
         Box::pin(async move {
             if begin.share > 1 {
-                let loan = self.shared.sharing.borrow(begin.share).await?;
+                let loan = self.shared.sharing.borrow(begin).await?;
                 return Ok(Box::new(loan) as Box<dyn StoreTransaction>);
             }
-            let run = Run::begin(&self.shared.pool, self.desk()).await?;
+            let run = Run::begin(&self.shared.pool, self.desk(), begin.limit).await?;
             Ok(Box::new(run) as Box<dyn StoreTransaction>)
         })
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use sqlx::Row;
 use sqlx::postgres::PgRow;
+use tokio::runtime::Handle;
 
 use super::PostgresStore;
 use super::rows::{self, micros, storable};
@@ -12,14 +13,16 @@ use super::sql::statements;
 use crate::store::{LiveNode, NodeLease, Nodes, Owner, StoreError, Subscription};
 
 const JOIN: &str = "\
-insert into {nodes} (name, lease_until, takes) values ($1, {now} + $2, $3) returning node";
+insert into {nodes} (name, lease_until, takes, sessions) values ($1, {now} + $2, $3, $4)
+returning node";
 
 const RENEW: &str = "\
 update {nodes} set lease_until = {now} + $2 where node = $1 and lease_until > 0";
 
 const ALIVE: &str = "select node, takes from {nodes} where lease_until > {now} order by node";
 
-const LEAVE: &str = "update {nodes} set lease_until = 0 where node = $1";
+/// A node that stops in order ends its sessions itself.
+const LEAVE: &str = "update {nodes} set lease_until = 0, sessions = null where node = $1";
 
 const FORGET: &str = "\
 delete from {nodes} where node = $1 and lease_until = 0
@@ -75,13 +78,15 @@ impl Nodes for PostgresStore {
         lease: Duration,
         takes: &[Subscription],
     ) -> BoxFuture<'_, Result<NodeLease, StoreError>> {
-        let query = sqlx::query_scalar(self.sql().nodes.join.clone())
+        let query = sqlx::query(self.sql().nodes.join.clone())
             .bind(storable(name).into_owned())
             .bind(micros(lease))
-            .bind(Subscription::to_lines(takes));
+            .bind(Subscription::to_lines(takes))
+            .bind(self.desk().mark.word().to_owned());
         Box::pin(async move {
-            let node = query.fetch_one(&self.shared.nodes).await;
-            let node = node.map_err(|error| self.error(error))?;
+            let node = self.node_desk().row(query).await;
+            let node = node.and_then(|row| row.try_get(0)).map_err(|error| self.error(error))?;
+            self.desk().limits.follow(lease);
             Ok(NodeLease { owner: Owner::new(node), lease })
         })
     }
@@ -91,32 +96,40 @@ impl Nodes for PostgresStore {
             let query = sqlx::query(self.sql().nodes.renew.clone())
                 .bind(owner.number())
                 .bind(micros(lease));
-            let renewed = query.execute(&self.shared.nodes).await;
-            renewed.map(|done| done.rows_affected() > 0).map_err(|error| self.error(error))
+            let desk = self.node_desk();
+            // A connection is served by the runtime in which it was opened, which may be blocked.
+            let renewed = match Handle::current().id() == self.shared.home {
+                true => desk.run(query).await,
+                false => desk.run_elsewhere(query).await,
+            };
+            renewed.map(|renewed| renewed > 0).map_err(|error| self.error(error))
         })
     }
 
     fn expired(&self, asks: Option<Owner>) -> BoxFuture<'_, Result<Vec<Owner>, StoreError>> {
         Box::pin(async move {
-            let query = sqlx::query_scalar(self.sql().nodes.expired.clone())
-                .bind(asks.map_or(0, Owner::number));
-            let gone = query.fetch_all(&self.desk().pool).await;
-            gone.map(|gone| gone.into_iter().map(Owner::new).collect())
-                .map_err(|error| self.error(error))
+            let query =
+                sqlx::query(self.sql().nodes.expired.clone()).bind(asks.map_or(0, Owner::number));
+            let rows = self.desk().rows(query).await;
+            let gone = rows::read(rows, self.place(), |row| row.try_get(0).map(Owner::new))?;
+            if !gone.is_empty() {
+                self.end_sessions_of_gone().await;
+            }
+            Ok(gone)
         })
     }
 
     fn alive(&self) -> BoxFuture<'_, Result<Vec<LiveNode>, StoreError>> {
         Box::pin(async move {
             let query = sqlx::query(self.sql().nodes.alive.clone());
-            rows::read(query.fetch_all(&self.desk().pool).await, self.place(), live_node)
+            rows::read(self.desk().rows(query).await, self.place(), live_node)
         })
     }
 
     fn leave(&self, owner: Owner) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move {
             let query = sqlx::query(self.sql().nodes.leave.clone()).bind(owner.number());
-            let left = query.execute(&self.desk().pool).await;
+            let left = self.desk().run(query).await;
             left.map(|_done| ()).map_err(|error| self.error(error))
         })
     }
@@ -124,7 +137,7 @@ impl Nodes for PostgresStore {
     fn forget(&self, owner: Owner) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move {
             let query = sqlx::query(self.sql().nodes.forget.clone()).bind(owner.number());
-            let forgotten = query.execute(&self.desk().pool).await;
+            let forgotten = self.desk().run(query).await;
             forgotten.map(|_done| ()).map_err(|error| self.error(error))
         })
     }

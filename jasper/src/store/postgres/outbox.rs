@@ -4,10 +4,10 @@ use std::any::Any;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use sqlx::SqlStr;
 use sqlx::postgres::PgArguments;
+use sqlx::{Row, SqlStr};
 
-use super::desk::{Desk, in_time};
+use super::desk::Desk;
 use super::inbox::ownership;
 use super::rows::{self, bind, bind_ownerships, bind_reasons};
 use super::sql::{Sql, statements};
@@ -111,7 +111,7 @@ pub(super) fn coalescer(desk: &Desk) -> Coalescer<Outgoing, Stored> {
     Coalescer::new(SHARED_ROWS, 1, move |rows: Vec<Outgoing>| {
         let desk = desk.clone();
         async move {
-            let stored = in_time(rows::insert(&desk.pool, &desk.sql, &rows)).await;
+            let stored = rows::store(&desk, &rows).await;
             stored.map_err(|error| desk.error(error))
         }
         .boxed()
@@ -142,7 +142,7 @@ impl Outbox for PostgresStore {
     ) -> BoxFuture<'_, Result<Vec<Envelope>, StoreError>> {
         let destination = destination.clone();
         Box::pin(async move {
-            let claimed = in_time(claim(self.desk(), owner, &destination, limit)).await;
+            let claimed = claim(self.desk(), owner, &destination, limit).await;
             claimed.map_err(|error| self.error(error))
         })
     }
@@ -156,11 +156,14 @@ impl Outbox for PostgresStore {
 
     fn release(&self, owner: Owner, limit: usize) -> BoxFuture<'_, Result<u64, StoreError>> {
         Box::pin(async move {
-            let query = sqlx::query_scalar(self.sql().outbox.release.clone())
+            let query = sqlx::query(self.sql().outbox.release.clone())
                 .bind(owner.number())
                 .bind(rows::limit(limit));
-            let released = query.fetch_one(&self.desk().pool).await;
-            released.map(rows::total).map_err(|error| self.error(error))
+            let released = self.desk().row(query).await;
+            released
+                .and_then(|row| row.try_get(0))
+                .map(rows::total)
+                .map_err(|error| self.error(error))
         })
     }
 
@@ -175,7 +178,7 @@ impl Outbox for PostgresStore {
     fn destinations(&self) -> BoxFuture<'_, Result<Vec<Address>, StoreError>> {
         Box::pin(async move {
             let query = sqlx::query(self.sql().outbox.destinations.clone());
-            let rows = query.fetch_all(&self.desk().pool).await;
+            let rows = self.desk().rows(query).await;
             rows::read(rows, self.place(), |row| rows::address(row, 0))
         })
     }
@@ -192,7 +195,7 @@ async fn claim(
         .bind(destination.as_str())
         .bind(rows::limit(limit));
     let (mut claimed, mut unreadable) = (Vec::new(), Vec::new());
-    for row in query.fetch_all(&desk.pool).await? {
+    for row in desk.rows(query).await? {
         let held = ownership(&row, owner)?;
         match Envelope::from_bytes(&rows::bytes(&row, 3)?) {
             Ok(envelope) => claimed.push(Envelope { attempts: held.attempts, ..envelope }),
@@ -212,7 +215,7 @@ async fn bury(desk: &Desk, unreadable: &[(Ownership, String)]) -> sqlx::Result<(
     let burials = unreadable.iter().map(|(row, error)| Burial::of_unreadable(row, error));
     bind_reasons(burials, &mut arguments)?;
     let query = sqlx::query_with(desk.sql.outbox.bury.clone(), arguments);
-    query.execute(&desk.pool).await.map(|_done| ())
+    desk.run(query).await.map(|_done| ())
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -9,6 +9,7 @@ use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::{Arguments, Encode, PgExecutor, Postgres, Row, Type};
 use uuid::Uuid;
 
+use super::desk::Desk;
 use super::sql::{Sql, statements};
 use crate::envelope::time::to_micros;
 use crate::envelope::{Address, Envelope, MessageId};
@@ -123,6 +124,13 @@ pub(super) async fn insert<R: Insert>(
         new.insert((message_id(row, 0)?, row.try_get::<String, _>(1)?));
     }
     Ok(rows.iter().map(|row| stored(row.envelope(), &mut new)).collect())
+}
+
+/// Stores rows on a connection of the store's own.
+pub(super) async fn store<R: Insert>(desk: &Desk, rows: &[R]) -> sqlx::Result<Vec<Stored>> {
+    let mut connection = desk.lend().await?;
+    let stored = desk.in_time(insert(&mut *connection, &desk.sql, rows)).await;
+    connection.after(stored)
 }
 
 /// What became of a row, given the keys that were new. A key that stands twice was new once.

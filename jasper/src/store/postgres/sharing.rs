@@ -12,8 +12,8 @@ use super::completion::begin_group;
 use super::desk::Desk;
 use super::group::Group;
 use super::loan::Loan;
-use super::transaction::begin;
-use crate::store::StoreError;
+use super::session::Session;
+use crate::store::{Begin, StoreError};
 
 /// How many shared transactions may be open at once. Each has a connection.
 const GROUPS: usize = 4;
@@ -38,11 +38,15 @@ struct Line {
     /// How many of the next runs are to share with none: among them is one that the database
     /// refuses to commit.
     alone: usize,
+    /// How long a run may take at the most, of all that have waited here.
+    longest: Duration,
 }
 
 /// A run that waits.
 struct Borrower {
     share: u32,
+    /// How long its handler may take.
+    limit: Duration,
     reply: oneshot::Sender<Result<Loan, StoreError>>,
 }
 
@@ -56,9 +60,10 @@ impl Sharing {
     ///
     /// # Cancel safety
     /// Dropped, the turn goes to the next.
-    pub(super) async fn borrow(&self, share: u32) -> Result<Loan, StoreError> {
+    pub(super) async fn borrow(&self, begin: Begin) -> Result<Loan, StoreError> {
         let (reply, answer) = oneshot::channel();
-        if self.enter(Borrower { share, reply }) {
+        let Begin { share, limit, .. } = begin;
+        if self.enter(Borrower { share, limit, reply }) {
             let sharing = self.clone();
             tokio::spawn(async move { sharing.serve_all().await });
         }
@@ -78,15 +83,16 @@ impl Sharing {
     /// `true`: the caller is to start a task that serves.
     fn enter(&self, borrower: Borrower) -> bool {
         let mut line = self.line();
+        line.longest = line.longest.max(borrower.limit);
         line.waiting.push_back(borrower);
         let starts = line.groups < GROUPS;
         line.groups += usize::from(starts);
         starts
     }
 
-    /// The first run of a group, and how many runs that may have. `None`: nobody waits, and the
+    /// The first run of a group, how many runs that may have, and how long one may take. `None`: nobody waits, and the
     /// task that asked ends.
-    fn first(&self) -> Option<(Borrower, u32)> {
+    fn first(&self) -> Option<(Borrower, u32, Duration)> {
         let mut line = self.line();
         let Some(first) = line.next() else {
             line.groups -= 1;
@@ -94,15 +100,16 @@ impl Sharing {
         };
         let most = if line.alone > 0 { 1 } else { first.share };
         line.alone = line.alone.saturating_sub(1);
-        Some((first, most))
+        Some((first, most, line.longest))
     }
 
     /// Serves until nobody waits.
     async fn serve_all(&self) {
-        while let Some((first, most)) = self.first() {
-            match begin(&self.pool, self.begin.clone()).await {
-                Ok(transaction) => {
-                    let group = Group::new(transaction, self.desk.clone(), self.clone());
+        while let Some((first, most, limit)) = self.first() {
+            let begun = Session::begin(&self.pool, &self.desk, self.begin.as_str(), limit);
+            match begun.await {
+                Ok(session) => {
+                    let group = Group::new(session, self.desk.clone(), self.clone());
                     self.serve(group, first, most).await;
                 }
                 Err(error) => drop(first.reply.send(Err(self.desk.error(error)))),

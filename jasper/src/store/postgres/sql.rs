@@ -11,6 +11,7 @@ use super::inbox::InboxSql;
 use super::nodes::NodesSql;
 use super::outbox::OutboxSql;
 use super::rows::RowsSql;
+use super::sessions::SessionsSql;
 use super::settlement::SettlementSql;
 use crate::store::StoreError;
 
@@ -117,6 +118,7 @@ pub(super) struct Sql {
     pub(super) dead_letters: DeadLettersSql,
     pub(super) nodes: NodesSql,
     pub(super) admin: AdminSql,
+    pub(super) sessions: SessionsSql,
 }
 
 impl Sql {
@@ -130,6 +132,7 @@ impl Sql {
             dead_letters: DeadLettersSql::of(names),
             nodes: NodesSql::of(names),
             admin: AdminSql::of(names),
+            sessions: SessionsSql::of(names),
         }
     }
 
@@ -145,6 +148,7 @@ impl Sql {
             self.dead_letters.list(),
             self.nodes.list(),
             self.admin.list(),
+            self.sessions.list(),
         ]
         .concat()
     }

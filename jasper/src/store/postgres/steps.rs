@@ -4,10 +4,10 @@ use std::collections::{HashMap, HashSet};
 
 use futures_util::FutureExt;
 use sqlx::postgres::{PgArguments, PgRow};
-use sqlx::{PgExecutor, Row, SqlStr};
+use sqlx::{Connection, PgExecutor, Row, SqlStr};
 
 use super::SHARED_ROWS;
-use super::desk::{Desk, in_time};
+use super::desk::{Desk, Lent};
 use super::rows::{self, bind_ownerships};
 use super::sql::Sql;
 use crate::envelope::{Address, MessageId};
@@ -40,7 +40,7 @@ pub(super) fn coalescer<S: Settle>(desk: &Desk) -> Coalescer<S, Settled> {
     Coalescer::new(SHARED_ROWS, 1, move |settlements: Vec<S>| {
         let desk = desk.clone();
         async move {
-            let settled = in_time(settle_all(&desk, &settlements)).await;
+            let settled = settle_all(&desk, &settlements).await;
             settled.map_err(|error| desk.error(error))
         }
         .boxed()
@@ -59,14 +59,24 @@ struct Step<'s, S: Settle> {
 }
 
 async fn settle_all<S: Settle>(desk: &Desk, all: &[S]) -> sqlx::Result<Vec<Settled>> {
+    let mut connection = desk.lend().await?;
+    let settled = desk.in_time(settle_on(&mut connection, desk, all)).await;
+    connection.after(settled)
+}
+
+async fn settle_on<S: Settle>(
+    connection: &mut Lent,
+    desk: &Desk,
+    all: &[S],
+) -> sqlx::Result<Vec<Settled>> {
     let mut settled = vec![Settled::Fenced; all.len()];
     let steps = steps(all);
     if let [only] = steps.as_slice() {
         // A statement alone is a transaction by itself, which saves two trips.
-        only.run(&desk.pool, &desk.sql, &mut settled).await?;
+        only.run(&mut **connection, &desk.sql, &mut settled).await?;
         return Ok(settled);
     }
-    let mut transaction = desk.pool.begin().await?;
+    let mut transaction = connection.begin().await?;
     for step in &steps {
         step.run(&mut *transaction, &desk.sql, &mut settled).await?;
     }

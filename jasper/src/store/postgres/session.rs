@@ -1,0 +1,203 @@
+//! A connection with an open transaction, in which code of a user runs.
+
+use std::time::Duration;
+
+use futures_util::future::join;
+use sqlx::pool::PoolConnection;
+use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, Postgres, SqlSafeStr};
+use tokio::runtime::Handle;
+use tokio::time::timeout;
+
+use super::depth;
+use super::desk::{Desk, is_lost};
+use super::limits::RESERVE;
+use crate::store::StoreError;
+
+/// After this long without an answer to a rollback, a statement of the handler is taken to be still
+/// at work, and is cancelled.
+const CANCEL_AFTER: Duration = Duration::from_millis(200);
+
+/// An open transaction on a connection of the pool.
+///
+/// Dropped, it is undone in a task of its own: a statement that its handler has left in the middle
+/// is cancelled at the server, and a connection that does not answer is closed and its session
+/// ended.
+#[derive(Debug)]
+pub(super) struct Session {
+    connection: Option<PoolConnection<Postgres>>,
+    /// What the server calls it while the transaction is open.
+    name: String,
+    desk: Desk,
+}
+
+impl Session {
+    /// Begins a transaction by these statements. A handler works in it for `limit` at the most: the
+    /// server ends a session that does nothing for longer.
+    ///
+    /// # Cancel safety
+    /// Dropped, the connection is closed, and nothing is begun.
+    pub(super) async fn begin(
+        pool: &PgPool,
+        desk: &Desk,
+        statements: &str,
+        limit: Duration,
+    ) -> sqlx::Result<Self> {
+        let name = desk.mark.next_run();
+        let idle = limit.saturating_add(RESERVE).as_millis().min(i32::MAX as u128);
+        // A mark has no quotes in it.
+        let begin = format!(
+            "begin; set local application_name = '{name}'; \
+             set local idle_in_transaction_session_timeout = {idle}; {statements}"
+        );
+        let connection = desk.in_time(pool.acquire()).await?;
+        let mut begun = Begun(Some(connection));
+        let begin = AssertSqlSafe(begin).into_sql_str();
+        let begin = depth::begin(begun.connection()?, begin);
+        desk.in_time(begin).await?;
+        Ok(Self { connection: begun.0.take(), name, desk: desk.clone() })
+    }
+
+    /// The connection.
+    ///
+    /// # Errors
+    /// It was lost.
+    pub(super) fn connection(&mut self) -> sqlx::Result<&mut PgConnection> {
+        self.connection.as_deref_mut().ok_or(sqlx::Error::PoolClosed)
+    }
+
+    /// Waits for the answer of a statement that a handler began and dropped. Where it does not come
+    /// soon, the statement is cancelled.
+    pub(super) async fn drain(&mut self) -> sqlx::Result<()> {
+        let (desk, name) = (self.desk.clone(), self.name.clone());
+        let connection = self.connection()?;
+        cancelling(drain(connection), &name, &desk).await
+    }
+
+    /// Commits, with what the handler has nested in it and not ended.
+    pub(super) async fn commit(mut self) -> sqlx::Result<()> {
+        let desk = self.desk.clone();
+        let connection = self.connection()?;
+        let committed = desk.in_time(depth::commit(connection)).await;
+        match &committed {
+            Ok(()) => self.connection = None,
+            Err(error) if is_lost(error) => self.give_up(),
+            // The server has undone it.
+            Err(_refused) => drop(self.undo().await),
+        }
+        committed
+    }
+
+    /// Undoes all that was done in it, and returns when it is known to be undone.
+    ///
+    /// # Errors
+    /// The server cannot be reached. It undoes the transaction when it notices that.
+    pub(super) async fn undo(mut self) -> Result<(), StoreError> {
+        match self.connection.take() {
+            Some(connection) => undo(connection, &self.name, &self.desk).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Closes the connection without a word, as the server did not answer on it, and ends its
+    /// session over another one, in the background.
+    fn give_up(&mut self) {
+        let Some(connection) = self.connection.take() else {
+            return;
+        };
+        drop(connection.detach());
+        let (desk, name) = (self.desk.clone(), std::mem::take(&mut self.name));
+        tokio::spawn(async move {
+            if let Err(error) = desk.end_session(&name).await {
+                tracing::debug!(%error, "a session that gave no answer could not be ended");
+            }
+        });
+    }
+}
+
+/// A connection in the middle of `begin`.
+struct Begun(Option<PoolConnection<Postgres>>);
+
+impl Begun {
+    fn connection(&mut self) -> sqlx::Result<&mut PgConnection> {
+        self.0.as_deref_mut().ok_or(sqlx::Error::PoolClosed)
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        // The driver takes a connection on which the answer to `begin` was not read for one without
+        // a transaction.
+        if let Some(connection) = self.0.take() {
+            drop(connection.detach());
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let Some(connection) = self.connection.take() else {
+            return;
+        };
+        match Handle::try_current() {
+            Ok(runtime) => {
+                let (desk, name) = (self.desk.clone(), std::mem::take(&mut self.name));
+                drop(runtime.spawn(async move {
+                    if let Err(error) = undo(connection, &name, &desk).await {
+                        tracing::debug!(%error, "a dropped transaction is left to the server");
+                    }
+                }));
+            }
+            Err(_no_runtime) => drop(connection.detach()),
+        }
+    }
+}
+
+async fn undo(
+    mut connection: PoolConnection<Postgres>,
+    name: &str,
+    desk: &Desk,
+) -> Result<(), StoreError> {
+    let undone = cancelling(roll_back(&mut connection), name, desk).await;
+    match undone {
+        // It goes back to its pool.
+        Ok(()) => Ok(()),
+        Err(error) => {
+            tracing::debug!(%error, "a rollback failed; its session is ended");
+            drop(connection.detach());
+            desk.end_session(name).await
+        }
+    }
+}
+
+/// Waits for what a session is to do once its handler has left it. If it does not do it soon, a
+/// statement of the handler is still at work, and is cancelled.
+async fn cancelling<T>(
+    work: impl Future<Output = sqlx::Result<T>>,
+    name: &str,
+    desk: &Desk,
+) -> sqlx::Result<T> {
+    let mut work = std::pin::pin!(work);
+    if let Ok(done) = timeout(CANCEL_AFTER, &mut work).await {
+        return done;
+    }
+    // Both are waited for: a cancellation that comes late must not meet the next transaction.
+    let (done, cancelled) = join(desk.in_time(work), desk.cancel(name)).await;
+    if let Err(error) = cancelled {
+        tracing::debug!(%error, "a statement could not be cancelled");
+    }
+    done
+}
+
+async fn roll_back(connection: &mut PgConnection) -> sqlx::Result<()> {
+    drain(connection).await?;
+    depth::roll_back(connection).await
+}
+
+/// Waits for the answer of a statement that a handler began and dropped, and forgets it: an error
+/// in it is not one of the next statement.
+async fn drain(connection: &mut PgConnection) -> sqlx::Result<()> {
+    match connection.flush().await {
+        Err(error @ sqlx::Error::Database(_)) if !is_lost(&error) => connection.flush().await,
+        other => other,
+    }
+}
