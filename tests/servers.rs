@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sqlx::{Connection, Executor, MySqlConnection, PgConnection};
 use tests::Seed;
-use tests::proxy::{Chance, Moment, Proxy};
+use tests::proxy::{Chance, Lost, Moment, Proxy};
 use tests::servers::{Server, mariadb_url, postgres_url};
 
 async fn ask_postgres(url: &str) -> sqlx::Result<i32> {
@@ -210,6 +210,37 @@ async fn all_connections_are_cut_and_new_ones_are_welcome() {
     second.execute("select 1").await.expect_err("it is cut");
     assert_eq!(ask_mariadb(&url).await.unwrap(), 1);
     assert_eq!(proxy.cuts(), 0, "only cuts by the rule count");
+}
+
+#[tokio::test]
+async fn a_connection_falls_silent_at_its_commit_and_the_next_does_not() {
+    for lost in [Lost::Request, Lost::Answer] {
+        let proxy = Proxy::in_front_of(&postgres_url()).await;
+        let (mut connection, table) = postgres_table(&proxy).await;
+        proxy.swallow_commits(lost, 1);
+        let inserted = insert_into_postgres(&mut connection, &table, 1);
+        tokio::time::timeout(PATIENCE, inserted).await.expect_err("nothing answers");
+        assert_eq!((proxy.swallowed(), proxy.cuts()), (1, 0));
+        let expected: &[i32] = if lost == Lost::Answer { &[1] } else { &[] };
+        assert_eq!(postgres_ids(&table).await, expected);
+
+        let mut next = PgConnection::connect(&proxy.url(&postgres_url())).await.unwrap();
+        insert_into_postgres(&mut next, &table, 2).await.unwrap();
+        // The server still holds the locks of a connection that is silent.
+        proxy.cut_all();
+        drop_from_postgres(&table).await;
+    }
+}
+
+#[tokio::test]
+async fn open_connections_fall_silent_and_new_ones_are_welcome() {
+    let proxy = Proxy::in_front_of(&mariadb_url()).await;
+    let url = proxy.url(&mariadb_url());
+    let mut before = MySqlConnection::connect(&url).await.unwrap();
+    proxy.swallow_all();
+    let answer = before.execute("select 1");
+    tokio::time::timeout(PATIENCE, answer).await.expect_err("nothing answers");
+    assert_eq!(ask_mariadb(&url).await.unwrap(), 1);
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 
 use super::Network;
 use super::protocol::Protocol;
-use super::rule::Moment;
+use super::rule::{Fate, Lost, Moment};
 
 const CHUNK: usize = 16 * 1024;
 
@@ -25,17 +25,26 @@ struct State {
     is_answer_lost: bool,
 }
 
+/// How the forwarding ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// Both sides are closed.
+    Closed,
+    /// Both sides stay open, and nothing passes any more.
+    Silent,
+}
+
 impl<'a> Connection<'a> {
     pub(super) fn new(network: &'a Network) -> Self {
         Self { network, state: Mutex::default() }
     }
 
-    /// Forwards until one of the two closes, or the rule cuts. Both are closed then.
+    /// Forwards until one of the two closes, or the rule says that it ends.
     pub(super) async fn forward(
         &self,
         client: &mut TcpStream,
         server: &mut TcpStream,
-    ) -> io::Result<()> {
+    ) -> io::Result<Ended> {
         let (from_client, to_client) = client.split();
         let (from_server, to_server) = server.split();
         tokio::select! {
@@ -48,39 +57,45 @@ impl<'a> Connection<'a> {
         &self,
         mut client: impl AsyncRead + Unpin,
         mut server: impl AsyncWrite + Unpin,
-    ) -> io::Result<()> {
+    ) -> io::Result<Ended> {
         let mut buffer = vec![0; CHUNK];
         loop {
             let length = client.read(&mut buffer).await?;
             if length == 0 {
-                return Ok(());
+                return Ok(Ended::Closed);
             }
             self.travel().await;
             let chunk = &buffer[..length];
             // Before it is forwarded, as the answer can be here as soon as it is.
-            let cut = self.decide(chunk);
-            self.pass(chunk, &mut server).await?;
-            match cut {
+            let fate = self.decide(chunk);
+            if fate != Some(Fate::Silent(Lost::Request)) {
+                self.pass(chunk, &mut server).await?;
+            }
+            match fate {
                 None => {}
-                Some(Moment::Forwarded) => break,
+                Some(Fate::Cut(Moment::Forwarded)) => break,
                 // What the client says next is never heard.
-                Some(Moment::Answered) => return std::future::pending().await,
+                Some(Fate::Cut(Moment::Answered)) => return std::future::pending().await,
+                Some(Fate::Silent(_)) => {
+                    self.network.swallowed.fetch_add(1, Ordering::SeqCst);
+                    return Ok(Ended::Silent);
+                }
             }
         }
         self.count_cut();
-        Ok(())
+        Ok(Ended::Closed)
     }
 
     async fn answers(
         &self,
         mut server: impl AsyncRead + Unpin,
         mut client: impl AsyncWrite + Unpin,
-    ) -> io::Result<()> {
+    ) -> io::Result<Ended> {
         let mut buffer = vec![0; CHUNK];
         loop {
             let length = server.read(&mut buffer).await?;
             if length == 0 {
-                return Ok(());
+                return Ok(Ended::Closed);
             }
             let chunk = &buffer[..length];
             let (is_answered, is_lost) = self.hear(chunk);
@@ -93,7 +108,7 @@ impl<'a> Connection<'a> {
             }
         }
         self.count_cut();
-        Ok(())
+        Ok(Ended::Closed)
     }
 
     /// Whole, or in slices where the network has become one of slices.
@@ -121,12 +136,12 @@ impl<'a> Connection<'a> {
         let _ = is_paused.wait_for(|is_paused| !is_paused).await;
     }
 
-    fn decide(&self, chunk: &[u8]) -> Option<Moment> {
+    fn decide(&self, chunk: &[u8]) -> Option<Fate> {
         let mut state = self.state();
         let has_commit = state.protocol.client_says(chunk);
-        let cut = self.network.rule().as_mut().and_then(|rule| rule.decide(chunk, has_commit));
-        state.is_answer_lost = cut == Some(Moment::Answered);
-        cut
+        let fate = self.network.rule().as_mut().and_then(|rule| rule.decide(chunk, has_commit));
+        state.is_answer_lost = fate == Some(Fate::Cut(Moment::Answered));
+        fate
     }
 
     /// Whether all is answered now, and whether the client must not hear of it.

@@ -21,9 +21,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
-pub use self::rule::{Chance, Moment};
+pub use self::rule::{Chance, Lost, Moment};
 
-use self::connection::Connection;
+use self::connection::{Connection, Ended};
 use self::rule::Rule;
 
 /// A proxy in front of one server. Dropped, it closes all connections.
@@ -39,6 +39,9 @@ struct Network {
     upstream: Mutex<SocketAddr>,
     rule: Mutex<Option<Rule>>,
     cuts: AtomicU64,
+    swallowed: AtomicU64,
+    /// Changes when all open connections fall silent.
+    silence: watch::Sender<()>,
     /// Changes when all open connections are to be closed, and says how.
     closing: watch::Sender<Ending>,
     /// How many bytes go in one write; 0 for as many as there are.
@@ -59,6 +62,8 @@ impl Proxy {
             upstream: Mutex::new(upstream),
             rule: Mutex::default(),
             cuts: AtomicU64::new(0),
+            swallowed: AtomicU64::new(0),
+            silence: watch::Sender::new(()),
             closing: watch::Sender::new(Ending::Close),
             slice: AtomicUsize::new(0),
             is_paused: watch::Sender::new(false),
@@ -98,7 +103,33 @@ impl Proxy {
         *self.network.rule() = Some(Rule::bytes(is_meant, chance));
     }
 
-    /// From now on cuts nothing by itself.
+    /// Lets the connections of the next so many `COMMIT`s fall silent: they stay open, nothing
+    /// passes any more, and no side is told, also where the other closes. All others go on.
+    pub fn swallow_commits(&self, lost: Lost, times: u64) {
+        *self.network.rule() = Some(Rule::swallow_commits(lost, times));
+    }
+
+    /// As [`Proxy::swallow_commits`], of what a client has sent for which `is_meant` is true.
+    pub fn swallow_after(
+        &self,
+        is_meant: impl FnMut(&[u8]) -> bool + Send + 'static,
+        lost: Lost,
+        times: u64,
+    ) {
+        *self.network.rule() = Some(Rule::swallow(is_meant, lost, times));
+    }
+
+    /// Lets every open connection fall silent. New ones are welcome.
+    pub fn swallow_all(&self) {
+        self.network.silence.send_replace(());
+    }
+
+    /// How many connections fell silent by [`Proxy::swallow_commits`] and [`Proxy::swallow_after`].
+    pub fn swallowed(&self) -> u64 {
+        self.network.swallowed.load(Ordering::SeqCst)
+    }
+
+    /// From now on cuts nothing by itself, and lets nothing fall silent.
     pub fn cut_nothing(&self) {
         *self.network.rule() = None;
     }
@@ -173,7 +204,8 @@ async fn accept(listener: TcpListener, network: Arc<Network>) {
             accepted = listener.accept() => if let Ok((client, _)) = accepted {
                 // Here and not in the task, so that it hears of every later `cut_all`.
                 let closing = network.closing.subscribe();
-                connections.spawn(serve(client, Arc::clone(&network), closing));
+                let silence = network.silence.subscribe();
+                connections.spawn(serve(client, Arc::clone(&network), closing, silence));
             },
             Some(_) = connections.join_next() => {}
         }
@@ -181,7 +213,12 @@ async fn accept(listener: TcpListener, network: Arc<Network>) {
 }
 
 /// What goes wrong closes the connection, as a real network does.
-async fn serve(mut client: TcpStream, network: Arc<Network>, mut closing: watch::Receiver<Ending>) {
+async fn serve(
+    mut client: TcpStream,
+    network: Arc<Network>,
+    mut closing: watch::Receiver<Ending>,
+    mut silence: watch::Receiver<()>,
+) {
     let upstream = *network.upstream.lock().expect("nobody panics with it");
     let Ok(mut server) = TcpStream::connect(upstream).await else {
         return;
@@ -191,9 +228,16 @@ async fn serve(mut client: TcpStream, network: Arc<Network>, mut closing: watch:
         return;
     }
     let connection = Connection::new(&network);
-    tokio::select! {
-        _ = connection.forward(&mut client, &mut server) => return,
-        _ = closing.changed() => {}
+    let silent = tokio::select! {
+        ended = connection.forward(&mut client, &mut server) => match ended {
+            Ok(Ended::Silent) => true,
+            Ok(Ended::Closed) | Err(_) => return,
+        },
+        _ = silence.changed() => true,
+        _ = closing.changed() => false,
+    };
+    if silent && closing.changed().await.is_err() {
+        return;
     }
     let ending = *closing.borrow();
     match ending {
