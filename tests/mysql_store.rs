@@ -160,7 +160,7 @@ async fn eight_stores_prepare_at_once() {
     let stores = (0..8).map(|_| MysqlStore::connect(database.url()));
     let stores = try_join_all(stores).await.unwrap();
     try_join_all(stores.iter().map(|store| store.admin().prepare())).await.unwrap();
-    assert_eq!(count(stores[0].pool(), "jasper_migrations").await, 1);
+    assert_eq!(count(stores[0].pool(), "jasper_migrations").await, 2);
     for store in &stores {
         let stored = store.inbox().store(vec![unowned(envelope())]).await;
         assert_eq!(stored.unwrap(), [Stored::New]);
@@ -180,10 +180,12 @@ async fn an_upgrade_that_crashed_half_way_is_finished() {
 }
 
 #[tokio::test]
-async fn a_newer_schema_is_refused() {
+async fn a_newer_schema_that_breaks_older_builds_is_refused() {
     let database = Database::create().await;
     let store = prepared(&database).await;
-    execute(store.pool(), "insert into jasper_migrations values (4711, 0)").await;
+    let newer = "insert into jasper_migrations values (4711, 0);
+        update jasper_schema set usable_from = 4711";
+    execute(store.pool(), newer).await;
     let error = store.admin().prepare().await.unwrap_err();
     assert!(matches!(error, StoreError::NewerSchema { found: 4711, .. }), "{error:?}");
 }

@@ -63,10 +63,11 @@ async fn several_processes_prepare_at_once() {
 }
 
 #[tokio::test]
-async fn a_newer_schema_is_refused() {
+async fn a_newer_schema_that_breaks_older_builds_is_refused() {
     let (store, _schema) = Schema::open().await;
-    let newer = "update jasper_migrations set version = 9999 where version = 1";
-    sqlx::query(newer).execute(store.pool()).await.unwrap();
+    let newer = "update jasper_migrations set version = 9999 where version = 2;
+        update jasper_schema set usable_from = 9999";
+    sqlx::raw_sql(newer).execute(store.pool()).await.unwrap();
     let refused = store.admin().prepare().await;
     assert!(matches!(refused, Err(StoreError::NewerSchema { found: 9999, .. })), "{refused:?}");
 }

@@ -6,7 +6,7 @@ use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions, query, query_scalar};
+use sqlx::{ConnectOptions, query_scalar};
 use tempfile::TempDir;
 use tests::{Seed, example};
 use tokio::process::Command;
@@ -169,15 +169,16 @@ async fn a_file_that_is_not_a_database_is_named_and_left_alone() {
 }
 
 #[tokio::test]
-async fn a_newer_schema_is_refused_and_says_so() {
+async fn a_newer_schema_that_breaks_older_builds_is_refused_and_says_so() {
     let quickstart = Quickstart::new();
     quickstart.table(None).await;
     let options = SqliteConnectOptions::new().filename(quickstart.file("quickstart.db"));
     let mut db = options.connect().await.unwrap();
     let newer = "insert into jasper_migrations
         select 9999, description, installed_on, success, checksum, execution_time
-        from jasper_migrations limit 1";
-    query(newer).execute(&mut db).await.unwrap();
+        from jasper_migrations limit 1;
+        update jasper_schema set usable_from = 9999";
+    sqlx::raw_sql(newer).execute(&mut db).await.unwrap();
     let error = quickstart.error().await;
     assert!(error.contains("schema version 9999"), "{error}");
 }

@@ -103,11 +103,12 @@ async fn a_database_in_memory_is_refused() {
 }
 
 #[tokio::test]
-async fn a_newer_schema_is_refused() {
+async fn a_newer_schema_that_breaks_older_builds_is_refused() {
     let (_directory, store) = prepared().await;
-    sqlx::query(
+    sqlx::raw_sql(
         "insert into jasper_migrations (version, description, success, checksum, execution_time)
-         values (9999, 'from the future', true, x'00', 0)",
+         values (9999, 'from the future', true, x'00', 0);
+         update jasper_schema set usable_from = 9999",
     )
     .execute(store.pool())
     .await

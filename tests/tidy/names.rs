@@ -89,6 +89,17 @@ pub fn check_migrations(repository: &Repository, found: &mut Vec<Offence>) {
                 break;
             }
         }
+        check_usable_from(migrations, found);
+    }
+}
+
+/// From the one on that makes the table for it, each says which builds may use what it leaves.
+fn check_usable_from(migrations: &BTreeMap<u32, &SourceFile>, found: &mut Vec<Offence>) {
+    let says = |file: &SourceFile| file.text.contains("usable_from");
+    let silent = migrations.values().skip_while(|file| !says(file)).filter(|file| !says(file));
+    for file in silent {
+        let message = "sets no `usable_from`: say which builds may use the tables after it";
+        found.push(Offence::new(&file.path, 1, message));
     }
 }
 
@@ -133,6 +144,16 @@ mod tests {
             assert_offence(&[(&path, "")], "rename or move it");
         }
         assert_offence(&[("migrations/0001_a.sql", "")], "rename or move it");
+    }
+
+    #[test]
+    fn a_migration_says_who_may_use_the_tables() {
+        let first = ("migrations/sqlite/0001_messages.sql", "");
+        let says = "update jasper_schema set usable_from = 2";
+        let second = ("migrations/sqlite/0002_nodes.sql", says);
+        assert_clean(&[first, second, ("migrations/sqlite/0003_more.sql", says)]);
+        let third = ("migrations/sqlite/0003_more.sql", "");
+        assert_offence(&[first, second, third], "sets no `usable_from`");
     }
 
     #[test]

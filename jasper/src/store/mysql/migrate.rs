@@ -1,5 +1,7 @@
 //! The schema and its versions, in a migration table of our own.
 
+use std::time::Duration;
+
 use sqlx::mysql::MySqlConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, MySqlConnection};
 
@@ -12,11 +14,20 @@ use crate::store::StoreError;
 /// A definition commits by itself in MySQL, so that a crash may leave the first statements of a
 /// migration done: each of them must be one that can be done again. Neither is any of the driver's
 /// migrations, which then wait for a person.
-const MIGRATIONS: [(i64, &str); 1] =
-    [(1, include_str!("../../../migrations/mysql/0001_create_tables.sql"))];
+const MIGRATIONS: [(i64, &str); 2] = [
+    (1, include_str!("../../../migrations/mysql/0001_create_tables.sql")),
+    (2, include_str!("../../../migrations/mysql/0002_nodes_mark_their_sessions.sql")),
+];
 
 /// For how long another process may take to upgrade the schema, in seconds.
 const PATIENCE: i64 = 60;
+
+/// What waits for a lock that changes a table keeps all others from the table too, also leases.
+const SHORT_LOCKS: &str = "set session lock_wait_timeout = 1";
+
+/// How often an upgrade is tried that meets a lock, and how long others have the tables then.
+const TRIES: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(500);
 
 const CREATE_VERSIONS: &str = "\
 create table if not exists {migrations} (
@@ -29,13 +40,15 @@ select count(*) from information_schema.tables where table_schema = database() a
 
 const NEWEST_VERSION: &str = "select coalesce(max(version), 0) from {migrations}";
 
+const USABLE_FROM: &str = "select usable_from from {schema}";
+
 const ADD_VERSION: &str = "insert into {migrations} (version, installed_at) values (?, {now})";
 
 // The name of a lock holds for the whole server, and has 64 characters at most.
 const LOCK: &str = "select get_lock(concat('jasper:', sha1(?)), ?)";
 const UNLOCK: &str = "select release_lock(concat('jasper:', sha1(?)))";
 
-/// Brings the schema to the newest version.
+/// Brings the schema to the newest version, while nodes of older builds work with it.
 ///
 /// Processes that start at once do it one after the other.
 pub(super) async fn upgrade(
@@ -50,7 +63,8 @@ pub(super) async fn upgrade(
     // Without the right to change the schema, a process can work with one that is there.
     if schema.version().await? < newest_known() {
         schema.lock().await?;
-        schema.migrate().await?;
+        schema.execute(SHORT_LOCKS).await?;
+        schema.tries().await?;
         schema.unlock().await?;
     }
     schema.connection.close().await.map_err(said)
@@ -67,7 +81,8 @@ struct Schema<'s> {
 }
 
 impl Schema<'_> {
-    /// The version that is there, 0 for none.
+    /// The version that is there, 0 for none. A newer one is used as long as the tables are the
+    /// same for this build: nodes of two versions then work side by side.
     async fn version(&mut self) -> Result<i64, StoreError> {
         let table = format!("{}jasper_migrations", self.names.prefix());
         let tables = sqlx::query_scalar(HAS_VERSIONS).bind(table);
@@ -78,9 +93,28 @@ impl Schema<'_> {
         let newest = sqlx::query_scalar(self.names.statement(NEWEST_VERSION));
         let found: i64 = newest.fetch_one(&mut self.connection).await.map_err(self.said())?;
         let known = newest_known();
-        match found > known {
+        if found <= known {
+            return Ok(found);
+        }
+        let usable_from = sqlx::query_scalar(self.names.statement(USABLE_FROM));
+        let usable_from: i64 =
+            usable_from.fetch_one(&mut self.connection).await.map_err(self.said())?;
+        match usable_from > known {
             true => Err(StoreError::NewerSchema { place: self.place.name(), found, known }),
             false => Ok(found),
+        }
+    }
+
+    async fn tries(&mut self) -> Result<(), StoreError> {
+        let mut tried = 1;
+        loop {
+            match self.migrate().await {
+                Err(StoreError::Busy { .. }) if tried < TRIES => {
+                    tried += 1;
+                    tokio::time::sleep(PAUSE).await;
+                }
+                done => return done,
+            }
         }
     }
 

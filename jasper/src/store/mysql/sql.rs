@@ -67,6 +67,7 @@ impl Names {
             .replace("{dead_letters}", &self.table("jasper_dead_letters"))
             .replace("{nodes}", &self.table("jasper_nodes"))
             .replace("{migrations}", &self.table("jasper_migrations"))
+            .replace("{schema}", &self.table("jasper_schema"))
             .replace("{now}", NOW);
         // Constants of this store, and names that were found to be nothing else.
         AssertSqlSafe(text).into_sql_str()

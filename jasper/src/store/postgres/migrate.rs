@@ -91,8 +91,8 @@ async fn create_schema(connection: &mut PgConnection, names: &Names) -> sqlx::Re
     sqlx::query(names.statement(USE_SCHEMA)).execute(connection).await.map(|_done| ())
 }
 
-/// The version that is there, 0 for none. A newer one is used as long as the tables are the same for
-/// this build: nodes of two versions then work side by side.
+/// The version that is there, 0 for none. A newer one is used as long as the tables are the same
+/// for this build: nodes of two versions then work side by side.
 async fn version(
     connection: &mut PgConnection,
     names: &Names,

@@ -11,7 +11,7 @@ use crate::store::StoreError;
 /// Apart from `_sqlx_migrations`, which belongs to the user.
 const TABLE: &str = "jasper_migrations";
 
-const MIGRATIONS: [(i64, &str, &str); 3] = [
+const MIGRATIONS: [(i64, &str, &str); 4] = [
     (1, "create tables", include_str!("../../../migrations/sqlite/0001_create_tables.sql")),
     (
         2,
@@ -23,11 +23,17 @@ const MIGRATIONS: [(i64, &str, &str); 3] = [
         "claim by subscription",
         include_str!("../../../migrations/sqlite/0003_claim_by_subscription.sql"),
     ),
+    (
+        4,
+        "say who may use the tables",
+        include_str!("../../../migrations/sqlite/0004_say_who_may_use_the_tables.sql"),
+    ),
 ];
 
 const HAS_VERSIONS: &str =
     "select count(*) from sqlite_schema where type = 'table' and name = 'jasper_migrations'";
 const NEWEST_VERSION: &str = "select coalesce(max(version), 0) from jasper_migrations";
+const USABLE_FROM: &str = "select usable_from from jasper_schema";
 
 /// Brings the schema to the newest version.
 ///
@@ -39,14 +45,19 @@ pub(super) async fn upgrade(
 ) -> Result<(), StoreError> {
     let said = |error| place.error(error);
     let mut transaction = connection.begin_with("begin immediate").await.map_err(said)?;
-    refuse_newer(&mut transaction, place).await?;
+    refuse_unusable(&mut transaction, place).await?;
     // `run` would do, but the compiler cannot tell that its future may move between threads.
     let migrated = migrator().run_direct(None, &mut *transaction, false).await;
     migrated.map_err(|error| unwrapped(error, place))?;
     transaction.commit().await.map_err(said)
 }
 
-async fn refuse_newer(connection: &mut SqliteConnection, place: &Place) -> Result<(), StoreError> {
+/// Tables of a newer version are used as long as they are the same for this build: nodes of two
+/// versions then work side by side.
+async fn refuse_unusable(
+    connection: &mut SqliteConnection,
+    place: &Place,
+) -> Result<(), StoreError> {
     let said = |error| place.error(error);
     let tables: i64 =
         sqlx::query_scalar(HAS_VERSIONS).fetch_one(&mut *connection).await.map_err(said)?;
@@ -54,12 +65,17 @@ async fn refuse_newer(connection: &mut SqliteConnection, place: &Place) -> Resul
         return Ok(());
     }
     let found: i64 =
-        sqlx::query_scalar(NEWEST_VERSION).fetch_one(connection).await.map_err(said)?;
+        sqlx::query_scalar(NEWEST_VERSION).fetch_one(&mut *connection).await.map_err(said)?;
     let known = newest_known();
-    if found > known {
-        return Err(StoreError::NewerSchema { place: place.name(), found, known });
+    if found <= known {
+        return Ok(());
     }
-    Ok(())
+    let usable_from: i64 =
+        sqlx::query_scalar(USABLE_FROM).fetch_one(connection).await.map_err(said)?;
+    match usable_from > known {
+        true => Err(StoreError::NewerSchema { place: place.name(), found, known }),
+        false => Ok(()),
+    }
 }
 
 fn newest_known() -> i64 {
@@ -73,6 +89,8 @@ fn migrator() -> Migrator {
     });
     let mut migrator = Migrator::with_migrations(migrations.into());
     migrator.dangerous_set_table_name(TABLE);
+    // Those of newer builds; whether this one may use what they left is known by then.
+    migrator.set_ignore_missing(true);
     migrator
 }
 
