@@ -121,24 +121,56 @@ async fn once(cmd: Once, gate: State<Semaphore>, journal: State<Journal>) {
 
 #[tokio::test]
 async fn a_crash_takes_the_only_attempt_from_no_message_that_never_ran() {
-    let fixture = Fixture::create();
-    let start = async |permits| {
+    let fixture = Arc::new(Fixture::create());
+    let start = async |fixture: Arc<Fixture>, permits| {
         let app = Jasper::builder().store(fixture.store().await).handler::<once>();
         let app = app.state(Semaphore::new(permits)).state(fixture.journal.clone());
         app.queue("once", QueueOptions::new().durable()).start().await.unwrap()
     };
-    let app = start(0).await;
-    for n in 0..20 {
-        app.bus().send(Once { n }).await.unwrap();
-    }
-    fixture.journal.wait_for("begun 0").await;
-    drop(app);
-    let app = start(100).await;
+    // A runtime of its own, which ends with all that is on it, as in a crash.
+    let crash = tokio::task::spawn_blocking({
+        let fixture = Arc::clone(&fixture);
+        move || {
+            let runtime = tokio::runtime::Runtime::new().unwrap();
+            let app = runtime.block_on(async {
+                let app = start(Arc::clone(&fixture), 0).await;
+                for n in 0..20 {
+                    app.bus().send(Once { n }).await.unwrap();
+                }
+                fixture.journal.wait_for("begun 0").await;
+                app
+            });
+            runtime.shutdown_timeout(Duration::from_secs(10));
+            drop(app);
+        }
+    });
+    crash.await.unwrap();
+    let app = start(Arc::clone(&fixture), 100).await;
     idle(&app).await;
     let done = fixture.journal.notes().into_iter().filter(|note| note.starts_with("done"));
     assert_eq!(done.count(), 19);
     let letters = letters(&fixture.store().await).await;
     assert_eq!(letters.len(), 1, "the one that had begun: {letters:?}");
+    app.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_run_that_a_stop_cuts_short_costs_no_attempt() {
+    let fixture = Fixture::create();
+    let start = async |permits| {
+        let app = Jasper::builder().store(fixture.store().await).handler::<once>();
+        let app = app.state(Semaphore::new(permits)).state(fixture.journal.clone());
+        let app = app.queue("once", QueueOptions::new().durable());
+        app.drain_timeout(Duration::ZERO).start().await.unwrap()
+    };
+    let app = start(0).await;
+    app.bus().send(Once { n: 0 }).await.unwrap();
+    fixture.journal.wait_for("begun 0").await;
+    app.stop().await.unwrap();
+    let app = start(1).await;
+    idle(&app).await;
+    assert_eq!(fixture.journal.notes(), ["begun 0", "begun 0", "done 0"]);
+    assert_eq!(letters(&fixture.store().await).await, [""; 0]);
     app.stop().await.unwrap();
 }
 

@@ -126,7 +126,8 @@ impl Stage {
         let idle = async {
             loop {
                 self.app.until_idle().await.unwrap();
-                if self.store.admin().counts().await.unwrap().scheduled == 0 {
+                let counts = self.store.admin().counts().await.unwrap();
+                if counts.scheduled + counts.incoming == 0 {
                     return;
                 }
                 // Real time: the delays of the handler.

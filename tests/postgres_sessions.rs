@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-use hold::{Book, SCHEMA, Then, book};
+use hold::{Book, Manner, book};
 use jasper::prelude::*;
 use jasper::runtime::Builder;
 use jasper::store::{DeadLetterQuery, MessageStore};
@@ -30,11 +30,13 @@ static LEASE: LazyLock<Duration> = LazyLock::new(|| {
     Duration::from_millis(millis.unwrap_or(2_000))
 });
 
-/// What is promised for this lease (15 seconds for one of 10), and as much again, as these tests
-/// run beside others.
-fn soon() -> Duration {
-    *LEASE * 3
-}
+/// What is promised with the usual lease of ten seconds.
+const PROMISED: Duration = Duration::from_secs(15);
+
+const SCHEMA: &str = "\
+create table accounts (id bigint primary key, balance bigint not null);
+insert into accounts select id, 0 from generate_series(0, 19) id;
+create table effects (id bigint not null)";
 
 async fn database() -> (String, PgConnection) {
     let url = new_postgres_database("sessions").await;
@@ -45,7 +47,7 @@ async fn database() -> (String, PgConnection) {
 
 async fn booking(url: &str) -> Builder {
     let store = PostgresStore::connect(url).await.unwrap();
-    let app = Jasper::builder().store(store).state(Then::End).handler::<book>();
+    let app = Jasper::builder().store(store).state(Manner { stays: false }).handler::<book>();
     app.lease(*LEASE).drain_timeout(Duration::from_secs(1))
 }
 
@@ -88,7 +90,7 @@ async fn what_a_frozen_process_has_locked_is_free_once_another_node_takes_its_wo
     other.bus().send(Book { id: 21 }).await.unwrap();
     let took = reaches(&mut db, 2).await;
     println!("frozen in its transaction: another node went on after {took:?}");
-    assert!(took < soon(), "{took:?}");
+    assert!(took < PROMISED, "{took:?}");
 
     // What it still does is refused.
     signal(process, "CONT").await;
@@ -146,7 +148,7 @@ async fn connections_that_fall_silent_are_replaced_and_the_node_keeps_its_lease(
     reaches(&mut db, 100).await;
     let took = begin.elapsed();
     println!("all connections silent: the node itself went on after {took:?}");
-    assert!(took < soon(), "{took:?}");
+    assert!(took < PROMISED, "{took:?}");
     timeout(STUCK, app.until_idle()).await.unwrap().unwrap();
     let begin = Instant::now();
     timeout(STUCK, app.stop()).await.expect("it stops").unwrap();
@@ -232,7 +234,8 @@ async fn new_credentials_for_the_pool_are_those_of_all_connections() {
     raw_sql(sqlx::AssertSqlSafe(grant)).execute(&mut db).await.unwrap();
     let url = url.replacen("postgres@", &format!("{role}:old@"), 1);
     let store = PostgresStore::connect(&url).await.unwrap();
-    let app = Jasper::builder().store(store.clone()).state(Then::End).handler::<book>();
+    let app =
+        Jasper::builder().store(store.clone()).state(Manner { stays: false }).handler::<book>();
     let app = app.start().await.unwrap();
     app.bus().send(Book { id: 1 }).await.unwrap();
     reaches(&mut db, 1).await;

@@ -20,12 +20,12 @@ const END: &str = "\
 select pg_terminate_backend(pid) from pg_stat_activity
 where application_name = $1 and datname = current_database() and pid <> pg_backend_pid()";
 
-/// A process that goes on as another node has sessions that work.
+/// A process that goes on as another node has sessions that work, and so has the one that asks.
 const END_OF_GONE: &str = "\
 select pg_terminate_backend(pid)
 from pg_stat_activity join {nodes} gone
     on position('jasper/' || gone.sessions || '/' in application_name) > 0
-where gone.lease_until = 0 and datname = current_database() and pid <> pg_backend_pid()
+where gone.lease_until = 0 and gone.sessions <> $1 and datname = current_database() and pid <> pg_backend_pid()
     and not exists (
         select from {nodes} other where other.sessions = gone.sessions and other.lease_until > 0
     )";
@@ -44,19 +44,15 @@ impl Desk {
     /// # Errors
     /// The server cannot be reached, or does not end it in time.
     pub(super) async fn end_session(&self, name: &str) -> Result<(), StoreError> {
-        let ended =
-            self.in_time(async { self.end_until_none(&self.sql.sessions.end, Some(name)).await });
+        let ended = self.in_time(self.end_until_none(&self.sql.sessions.end, name));
         ended.await.map_err(|error| self.error(error))
     }
 
     /// Sessions go on for a moment after they were told to end.
-    async fn end_until_none(&self, end: &SqlStr, name: Option<&str>) -> sqlx::Result<()> {
+    async fn end_until_none(&self, end: &SqlStr, name: &str) -> sqlx::Result<()> {
         let mut pause = FIRST_LOOK;
         loop {
-            let mut query = sqlx::query(end.clone());
-            if let Some(name) = name {
-                query = query.bind(name.to_owned());
-            }
+            let query = sqlx::query(end.clone()).bind(name.to_owned());
             let told = self.rows(query).await?;
             if told.is_empty() {
                 return Ok(());
@@ -73,7 +69,7 @@ impl PostgresStore {
     /// waiting that take its work over.
     pub(super) async fn end_sessions_of_gone(&self) {
         let desk = self.desk();
-        let end = desk.end_until_none(&desk.sql.sessions.end_of_gone, None);
+        let end = desk.end_until_none(&desk.sql.sessions.end_of_gone, desk.mark.word());
         let Err(error) = desk.in_time(end).await else {
             return;
         };
