@@ -249,10 +249,10 @@ async fn new_credentials_for_the_pool_are_those_of_all_connections() {
     let options = store.pool().connect_options().as_ref().clone().username(&renamed);
     raw_sql(sqlx::AssertSqlSafe(rename)).execute(&mut db).await.unwrap();
     store.pool().set_connect_options(options);
-    // Real time: connections that were ended are found out by being used.
     for id in 2..50 {
         let key = id.to_string();
         while app.bus().send(Book { id }).deduplicate(&key).await.is_err() {
+            // Real time: connections that were ended are found out by being used.
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }

@@ -187,7 +187,7 @@ impl Worker {
     }
 
     /// Another run once the store may be well, which costs no attempt.
-    async fn after_store(&mut self, error: &StoreError, backoff: &mut Backoff) -> Next {
+    async fn after_store(&self, error: &StoreError, backoff: &mut Backoff) -> Next {
         let is_over = self.core.stopping.is_cancelled();
         let again = !is_over
             && backoff.wait(&self.core, "run", error).await.is_some()

@@ -101,8 +101,8 @@ impl Place {
     }
 
     /// What an error means with which the commit of a handler's transaction failed. What the
-    /// database checks no earlier, such as a deferred constraint, was the handler's doing, and so is
-    /// what comes of a role or a setting that it has left.
+    /// database checks no earlier, such as a deferred constraint, was the handler's doing, and so
+    /// is what comes of a role or a setting that it has left.
     pub(super) fn commit_error(&self, error: sqlx::Error) -> StoreError {
         let by_database = code_of(&error).is_some();
         let detail = error.to_string();

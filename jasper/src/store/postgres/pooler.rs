@@ -1,10 +1,16 @@
 //! Poolers that stand between the store and its database.
 
+use std::time::Duration;
+
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, Executor, PgConnection, Row};
 
+use super::desk::in_time;
 use super::error::Place;
 use crate::store::StoreError;
+
+/// How long the database may take to answer.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 const SESSION: &str = "select pg_backend_pid()";
 
@@ -14,7 +20,7 @@ const SESSION: &str = "select pg_backend_pid()";
 ///
 /// Two connections that are open at once have two sessions, and each keeps its own.
 pub(super) async fn refuse(options: &PgConnectOptions, place: &Place) -> Result<(), StoreError> {
-    match is_between(options).await {
+    match in_time(PATIENCE, is_between(options)).await {
         Ok(false) => Ok(()),
         Ok(true) => Err(StoreError::Pooler { place: place.name() }),
         Err(error) => Err(place.error(error)),
@@ -25,7 +31,9 @@ async fn is_between(options: &PgConnectOptions) -> sqlx::Result<bool> {
     let mut first = PgConnection::connect_with(options).await?;
     let mut second = PgConnection::connect_with(options).await?;
     let before = session(&mut first).await?;
-    let shared = session(&mut second).await? == before;
+    if session(&mut second).await? == before {
+        return Ok(true);
+    }
     // One that has several sessions may give each client one of its own, until they are taken.
     second.execute("begin").await?;
     let taken = session(&mut second).await?;
@@ -33,7 +41,7 @@ async fn is_between(options: &PgConnectOptions) -> sqlx::Result<bool> {
     second.execute("rollback").await?;
     first.close().await?;
     second.close().await?;
-    Ok(shared || before != after || taken == after)
+    Ok(before != after || taken == after)
 }
 
 async fn session(connection: &mut PgConnection) -> sqlx::Result<i32> {

@@ -25,7 +25,8 @@ const END_OF_GONE: &str = "\
 select pg_terminate_backend(pid)
 from pg_stat_activity join {nodes} gone
     on position('jasper/' || gone.sessions || '/' in application_name) > 0
-where gone.lease_until = 0 and gone.sessions <> $1 and datname = current_database() and pid <> pg_backend_pid()
+where gone.lease_until = 0 and gone.sessions <> $1
+    and datname = current_database() and pid <> pg_backend_pid()
     and not exists (
         select from {nodes} other where other.sessions = gone.sessions and other.lease_until > 0
     )";

@@ -90,8 +90,8 @@ impl Sharing {
         starts
     }
 
-    /// The first run of a group, how many runs that may have, and how long one may take. `None`: nobody waits, and the
-    /// task that asked ends.
+    /// The first run of a group, how many runs that may have, and how long one may take. `None`: no
+    /// run waits, and the task that asked ends.
     fn first(&self) -> Option<(Borrower, u32, Duration)> {
         let mut line = self.line();
         let Some(first) = line.next() else {
