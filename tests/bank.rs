@@ -1,4 +1,5 @@
-//! The bank of the examples while its nodes are killed, again and again, at random moments.
+//! The bank of the examples while its nodes are killed or frozen, again and again, at random
+//! moments.
 
 #[path = "bank/crashes.rs"]
 mod crashes;
@@ -11,7 +12,7 @@ use std::fmt::Debug;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crashes::Crashes;
+use crashes::{Crashes, Mishap};
 use program::Bank;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, query};
@@ -27,7 +28,15 @@ fn sqlite(folder: &TempDir) -> String {
 fn crashes(url: String, nodes: usize, kills: usize) -> Crashes {
     let lease = Duration::from_secs(2);
     let apart = Duration::from_millis(100);
-    Crashes { url, nodes, kills, lease, apart, jitter: 0.9, rate: 100 }
+    let mishap = Mishap::Kill;
+    Crashes { url, nodes, kills, lease, apart, jitter: 0.9, rate: 100, mishap }
+}
+
+/// The same, frozen instead of killed: as often as `JASPER_FREEZES` says.
+fn freezes(url: String) -> Crashes {
+    let lease = Duration::from_millis(from_env("JASPER_LEASE", 2_000));
+    let crashes = crashes(url, 3, from_env("JASPER_FREEZES", 5));
+    Crashes { lease, mishap: Mishap::Freeze, ..crashes }
 }
 
 #[tokio::test]
@@ -59,6 +68,16 @@ async fn the_work_of_a_killed_node_goes_on_after_its_lease() {
     let crashes = crashes(url, 3, kills(8));
     let crashes = Crashes { lease, apart, jitter: 0.25, rate: 200, ..crashes };
     crashes.run(Seed::from_env()).await;
+}
+
+#[tokio::test]
+async fn on_postgres_nodes_that_freeze_until_others_have_done_their_work_double_nothing() {
+    freezes(new_postgres_database("bank").await).run(Seed::from_env()).await;
+}
+
+#[tokio::test]
+async fn on_mariadb_nodes_that_freeze_until_others_have_done_their_work_double_nothing() {
+    freezes(new_mariadb_database("bank").await).run(Seed::from_env()).await;
 }
 
 /// As many as `JASPER_KILLS` says, for longer runs.

@@ -23,14 +23,25 @@ const MANY: usize = 100_000;
 pub struct Crashes {
     pub url: String,
     pub nodes: usize,
+    /// How often there is a mishap.
     pub kills: usize,
     pub lease: Duration,
-    /// How long it takes on average from one kill to the next.
+    /// How long it takes on average from one to the next.
     pub apart: Duration,
     /// By which part of that it may be more or less.
     pub jitter: f64,
     /// How many transfers each node sends in a second.
     pub rate: u32,
+    pub mishap: Mishap,
+}
+
+/// What becomes of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mishap {
+    /// It is killed, and another one is started.
+    Kill,
+    /// It is frozen, and goes on only when others have done its work.
+    Freeze,
 }
 
 impl Crashes {
@@ -52,11 +63,15 @@ impl Crashes {
             // Real time: the moment of the kill is what is random here.
             tokio::time::sleep(moment).await;
             let victim = (seed.number() % self.nodes as u64) as usize;
-            watch.killed(kill(&mut nodes[victim]).await).await;
+            if self.mishap == Mishap::Freeze {
+                freeze(&nodes[victim], &mut watch).await;
+                continue;
+            }
+            watch.ended(kill(&mut nodes[victim]).await).await;
             nodes[victim] = start(victim, MANY).await;
         }
         for (number, node) in nodes.iter_mut().enumerate() {
-            watch.killed(kill(node).await).await;
+            watch.ended(kill(node).await).await;
             // Sends no more, and ends when all is handled.
             *node = start(number, 0).await;
         }
@@ -64,8 +79,9 @@ impl Crashes {
             assert!(ended(node).await.success(), "{seed}");
         }
         println!(
-            "{} kills, each of one of {} nodes: {}",
+            "{} times {:?}, each of one of {} nodes: {}",
             self.kills,
+            self.mishap,
             self.nodes,
             watch.end().await
         );
@@ -90,6 +106,22 @@ async fn start(mut command: Command) -> Child {
     let line = timeout(LIMIT, lines.next_line()).await.expect("a node starts in time").unwrap();
     assert_eq!(line.as_deref(), Some("ready"));
     child
+}
+
+/// Freezes a node until others have done its work.
+async fn freeze(node: &Child, watch: &mut Watch) {
+    let process = node.id().expect("it has more to send than it has time for");
+    signal(process, "STOP").await;
+    let owned = watch.ended(process).await;
+    if owned > 0 {
+        timeout(LIMIT, watch.recovered(process)).await.expect("others do its work");
+    }
+    signal(process, "CONT").await;
+}
+
+async fn signal(process: u32, signal: &str) {
+    let status = Command::new("kill").args(["-s", signal, &process.to_string()]).status().await;
+    assert!(status.unwrap().success());
 }
 
 /// Says which process that was.

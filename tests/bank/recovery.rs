@@ -24,15 +24,29 @@ impl Watch {
         Self { child, input, output, recoveries: Recoveries::default() }
     }
 
-    /// To be told right after the kill, and before there is anybody who might recover at once:
-    /// when this returns, it is known what the node owned.
-    pub async fn killed(&mut self, process: u32) {
+    /// To be told right after a node was killed or frozen, and before another might recover its
+    /// work at once: says how many messages the node owned.
+    pub async fn ended(&mut self, process: u32) -> usize {
         let name = format!("bank-{process}");
         self.input.write_all(format!("{name}\n").as_bytes()).await.unwrap();
         loop {
             let line = self.output.next_line().await.unwrap();
             let line = line.expect("it answers as long as it is asked");
-            if self.recoveries.read(&line) == name && line.contains(" owns ") {
+            if self.recoveries.read(&line) == name
+                && let Some((_, count)) = line.split_once(" owns ")
+            {
+                return count.parse().unwrap();
+            }
+        }
+    }
+
+    /// Waits until the messages of this node are handled, which owned some.
+    pub async fn recovered(&mut self, process: u32) {
+        let name = format!("bank-{process}");
+        loop {
+            let line = self.output.next_line().await.unwrap();
+            let line = line.expect("it answers as long as it is asked");
+            if self.recoveries.read(&line) == name && line.contains(" recovered ") {
                 return;
             }
         }

@@ -71,6 +71,20 @@ impl TransactionScope for sqlx::Transaction<'_, Postgres> {
 }
 
 /// A message store in a schema of a PostgreSQL database. Clones share their connections.
+///
+/// **Sessions.** While a handler runs, its session's `application_name` ends in `jasper/…`, by which
+/// the store cancels what a handler has left at work and ends a session that does not answer, and
+/// by which other nodes end the sessions of a process that is gone. Any role may do that to its own
+/// sessions. The server ends a session that is idle in a transaction for five seconds longer than
+/// its handler may take.
+///
+/// **Credentials.** The store's own connections are opened as those of [`pool`](Self::pool) are:
+/// give that one new options by `set_connect_options`, and all have them.
+///
+/// **Poolers.** PgBouncer and its like are used with `pool_mode = session` (and
+/// `ignore_startup_parameters = extra_float_digits`). With `transaction` or `statement` a start is
+/// refused ([`StoreError::Pooler`]): prepared statements, `listen` and settings of a session do not
+/// work there. Name the database itself instead, for example with its direct port.
 #[derive(Clone)]
 pub struct PostgresStore {
     shared: Arc<Shared>,
