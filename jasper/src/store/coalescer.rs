@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, join_all};
 use tokio::sync::oneshot;
 
 use super::StoreError;
@@ -143,6 +143,13 @@ where
                 answer(call.reply, Ok(own));
             }
         }
+        // One of them may have met a lock; the others must not fail with it, nor wait for it.
+        Err(StoreError::Busy { .. }) => {
+            let each = calls.into_iter().map(|call| async {
+                answer(call.reply, (shared.flush)(call.items).await);
+            });
+            join_all(each).await;
+        }
         Err(error) if error.is_transient() => {
             for call in calls {
                 answer(call.reply, Err(error.clone()));
@@ -179,7 +186,6 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use futures_util::FutureExt;
-    use futures_util::future::join_all;
     use tokio::sync::Semaphore;
 
     use super::*;
@@ -225,6 +231,36 @@ mod tests {
         assert_eq!(answers[0].as_ref().unwrap(), &[2]);
         assert!(answers[1].is_err());
         assert_eq!(answers[2].as_ref().unwrap(), &[4]);
+    }
+
+    #[tokio::test]
+    async fn one_that_meets_a_lock_keeps_no_other_waiting() {
+        // 13 waits for a lock as long as this gate is shut.
+        let gate = Arc::new(Semaphore::new(0));
+        let lock = Arc::clone(&gate);
+        let coalescer = Coalescer::new(100, 1, move |items: Vec<u32>| {
+            let lock = Arc::clone(&lock);
+            async move {
+                let busy = || StoreError::Busy { place: String::new(), detail: String::new() };
+                if items.len() > 1 && items.contains(&13) {
+                    return Err(busy());
+                }
+                if items == [13] {
+                    lock.acquire().await.map_err(|_closed| StoreError::Closed)?.forget();
+                    return Err(busy());
+                }
+                Ok(items)
+            }
+            .boxed()
+        });
+        let others = async {
+            let others = join_all([1, 2].map(|n| coalescer.submit(vec![n]))).await;
+            gate.add_permits(1);
+            others
+        };
+        let (locked, others) = tokio::join!(coalescer.submit(vec![13]), others);
+        assert!(locked.is_err());
+        assert!(others.iter().all(Result::is_ok), "{others:?}");
     }
 
     #[tokio::test]
