@@ -62,7 +62,7 @@ impl DeadLetters for MysqlStore {
     }
 
     fn store(&self, letter: DeadLetter) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(self.desk().give(Store(letter)))
+        Box::pin(self.desk().give(Store(letter.cut())))
     }
 }
 

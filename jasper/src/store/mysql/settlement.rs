@@ -220,8 +220,8 @@ pub(super) async fn bury(
 ) -> sqlx::Result<()> {
     let mut arguments = MySqlArguments::default();
     bind(&mut arguments, burial.reason.as_str())?;
-    bind(&mut arguments, burial.error_type)?;
-    bind(&mut arguments, burial.error_message)?;
+    bind(&mut arguments, &*burial.error_type)?;
+    bind(&mut arguments, &*burial.error_message)?;
     bind_key(burial.ownership.id, &burial.ownership.destination, &mut arguments)?;
     let query = sqlx::query_with(statement.clone(), arguments);
     query.execute(connection).await.map(|_done| ())

@@ -93,7 +93,7 @@ impl DeadLetters for PostgresStore {
 
     fn store(&self, letter: DeadLetter) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move {
-            let stored = store(self.desk(), &letter).await;
+            let stored = store(self.desk(), &letter.cut()).await;
             stored.map_err(|error| self.error(error))
         })
     }

@@ -230,8 +230,9 @@ pub(super) fn bind_reasons<'b>(
     arguments: &mut PgArguments,
 ) -> sqlx::Result<()> {
     bind(arguments, all.clone().map(|row| row.reason.as_str()).collect::<Vec<_>>())?;
-    bind(arguments, all.clone().map(|row| storable(row.error_type)).collect::<Vec<_>>())?;
-    bind(arguments, all.map(|row| storable(row.error_message)).collect::<Vec<_>>())
+    let text = |text: Cow<'b, str>| storable(&text).into_owned();
+    bind(arguments, all.clone().map(|row| text(row.error_type)).collect::<Vec<_>>())?;
+    bind(arguments, all.map(|row| text(row.error_message)).collect::<Vec<_>>())
 }
 
 /// Binds the next argument.

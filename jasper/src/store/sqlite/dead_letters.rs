@@ -60,7 +60,7 @@ impl DeadLetters for SqliteStore {
     }
 
     fn store(&self, letter: DeadLetter) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(self.writer().write(Store(letter)))
+        Box::pin(self.writer().write(Store(letter.cut())))
     }
 }
 

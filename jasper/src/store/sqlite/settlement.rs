@@ -136,8 +136,8 @@ pub(super) fn push_burial(
     let [bury, delete] = statements;
     batch.push(bury);
     batch.bind(burial.reason.as_str())?;
-    batch.bind(burial.error_type)?;
-    batch.bind(burial.error_message)?;
+    batch.bind(&*burial.error_type)?;
+    batch.bind(&*burial.error_message)?;
     batch.bind(to_micros(now()))?;
     bind_ownership(burial.ownership, batch)?;
     batch.push(delete);
