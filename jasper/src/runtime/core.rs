@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, FutureExt};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -23,6 +24,7 @@ use super::trust::Trust;
 use crate::codec::Codec;
 use crate::envelope::time;
 use crate::handler::States;
+use crate::handler::caught::Panic;
 use crate::store::{
     DeadLetter, MessageStore, OutgoingSettlement, Owner, Settled, Settlement, StoreError,
 };
@@ -127,7 +129,11 @@ impl Core {
         operation: &'static str,
         call: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
-        let result = call.await;
+        // A store that the application brings may panic.
+        let result = match AssertUnwindSafe(call).catch_unwind().await {
+            Ok(result) => result,
+            Err(payload) => Err(StoreError::Database(Arc::new(Panic::of(payload)))),
+        };
         if result.is_err() {
             metrics::counter!(telemetry::STORE_ERRORS, "op" => operation).increment(1);
             // It may have been carried out all the same.
@@ -199,7 +205,7 @@ impl Core {
     ) -> Option<Vec<Settled>> {
         let mut backoff = Backoff::new();
         loop {
-            match self.wait(operation, settle()).await {
+            match self.wait(operation, async { settle().await }).await {
                 Ok(settled) => {
                     let fenced = settled.iter().filter(|s| **s == Settled::Fenced).count();
                     if fenced > 0 {

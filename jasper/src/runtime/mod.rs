@@ -13,6 +13,7 @@ mod dispatch;
 mod enlisted;
 mod execute;
 mod finish;
+mod guarded;
 mod held;
 mod inbound;
 mod invoke;

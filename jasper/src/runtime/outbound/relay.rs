@@ -1,15 +1,19 @@
 //! The relay of one endpoint: sends what waits, settles by the receipts, and gives back what cannot
 //! be sent now.
 
+use std::any::Any;
 use std::collections::HashSet;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
+use futures_util::FutureExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{Endpoint, Parcel};
 use crate::envelope::{Envelope, time};
+use crate::handler::caught::Panic;
 use crate::runtime::core::Core;
 use crate::runtime::worker::note_burial;
 use crate::store::{
@@ -28,7 +32,13 @@ pub(crate) async fn relay(core: Arc<Core>, endpoint: Arc<Endpoint>) {
     let in_flight = Arc::new(Semaphore::new(endpoint.options.in_flight()));
     let ending = core.ending.clone();
     let relay = Arc::new(Relay { core, endpoint, in_flight, is_reopened: AtomicBool::new(false) });
-    while ending.run_until_cancelled(Relay::round(&relay)).await.is_some() {}
+    let round = || AssertUnwindSafe(Relay::round(&relay)).catch_unwind();
+    while let Some(ended) = ending.run_until_cancelled(round()).await {
+        if let Err(payload) = ended {
+            relay.note_panic(payload);
+            tokio::time::sleep(relay.core.settings.poll).await;
+        }
+    }
     let left = relay.endpoint.line.take_all();
     let in_memory = left.into_iter().filter(|parcel| parcel.row.is_none());
     note_lost(&relay.endpoint, &in_memory.collect::<Vec<_>>(), ENDED);
@@ -64,7 +74,14 @@ impl Relay {
             None => endpoint.wake.notified().await,
             Some(Duration::ZERO) => {
                 let parcels = endpoint.line.take(options.batch);
-                relay.core.tasks.spawn(Arc::clone(relay).deliver(parcels, permit));
+                let relay = Arc::clone(relay);
+                relay.core.clone().tasks.spawn(async move {
+                    let delivered = Arc::clone(&relay).deliver(parcels, permit);
+                    if let Err(payload) = AssertUnwindSafe(delivered).catch_unwind().await {
+                        relay.note_panic(payload);
+                        relay.endpoint.wake.notify_one();
+                    }
+                });
             }
             Some(patience) => tokio::select! {
                 () = tokio::time::sleep(patience) => {}
@@ -292,6 +309,13 @@ impl Relay {
         });
         self.core.settle_outgoing(rows.collect()).await;
         self.endpoint.room.note_overflow();
+    }
+
+    /// The rows of a batch that was dropped in the middle are found and given back.
+    fn note_panic(&self, payload: Box<dyn Any + Send>) {
+        let panic = Panic::of(payload);
+        tracing::error!(endpoint = &*self.endpoint.name, %panic, "the relay panicked; it goes on");
+        self.core.doubt();
     }
 
     fn note_success(&self) {
