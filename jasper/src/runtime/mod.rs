@@ -6,6 +6,7 @@ mod batch;
 mod builder;
 mod bus;
 mod check;
+mod comparison;
 mod config;
 mod consumer;
 mod core;

@@ -109,9 +109,11 @@ impl Relay {
         let slots = room.reserve_up_to(PAGE);
         let owner = self.core.owner();
         let claim = store.outbox().claim(owner, &self.endpoint.destination, slots.len());
+        let claiming = Claiming::by(&self.endpoint);
         let claimed = match self.core.wait("claim", claim).await {
             Ok(claimed) => claimed,
             Err(error) => {
+                drop(claiming);
                 let endpoint = &*self.endpoint.name;
                 tracing::warn!(endpoint, %error, "the outbox cannot be read");
                 return tokio::time::sleep(self.core.settings.poll).await;
@@ -129,6 +131,7 @@ impl Relay {
                 _active: active,
             });
         }
+        drop(claiming);
         if !is_full {
             room.clear_overflow(asked);
         }
@@ -342,6 +345,22 @@ impl Relay {
 
     fn name(&self) -> Arc<str> {
         Arc::clone(&self.endpoint.name)
+    }
+}
+
+/// A claim of a relay, until its rows are noted as held or it has failed.
+struct Claiming<'e>(&'e Endpoint);
+
+impl<'e> Claiming<'e> {
+    fn by(endpoint: &'e Endpoint) -> Self {
+        endpoint.claiming.store(true, Ordering::SeqCst);
+        Self(endpoint)
+    }
+}
+
+impl Drop for Claiming<'_> {
+    fn drop(&mut self) {
+        self.0.claiming.store(false, Ordering::SeqCst);
     }
 }
 
