@@ -25,9 +25,7 @@ use crate::codec::Codec;
 use crate::envelope::time;
 use crate::handler::States;
 use crate::handler::caught::Panic;
-use crate::store::{
-    DeadLetter, MessageStore, OutgoingSettlement, Owner, Settled, Settlement, StoreError,
-};
+use crate::store::{MessageStore, OutgoingSettlement, Owner, Settled, Settlement, StoreError};
 use crate::telemetry;
 
 /// What all parts of a running application share.
@@ -207,12 +205,7 @@ impl Core {
         loop {
             match self.wait(operation, async { settle().await }).await {
                 Ok(settled) => {
-                    let fenced = settled.iter().filter(|s| **s == Settled::Fenced).count();
-                    if fenced > 0 {
-                        let fenced = fenced as u64;
-                        metrics::counter!(telemetry::FENCED, "op" => operation).increment(fenced);
-                        self.doubt();
-                    }
+                    self.note_fenced(operation, &settled);
                     return Some(settled);
                 }
                 Err(error) => backoff.wait(self, operation, &error).await?,
@@ -220,20 +213,13 @@ impl Core {
         }
     }
 
-    /// Keeps a dead letter that never stood in the inbox; without a store it is only logged.
-    pub(crate) async fn keep_letter(&self, letter: DeadLetter) {
-        let Some(store) = self.store.as_deref() else {
-            return;
-        };
-        let mut backoff = Backoff::new();
-        loop {
-            let call = store.dead_letters().store(letter.clone());
-            let Err(error) = self.call("bury", call).await else {
-                return;
-            };
-            if backoff.wait(self, "bury", &error).await.is_none() {
-                return;
-            }
+    /// Notes that rows were not held as they were thought to be.
+    pub(crate) fn note_fenced(&self, operation: &'static str, settled: &[Settled]) {
+        let fenced = settled.iter().filter(|s| **s == Settled::Fenced).count();
+        if fenced > 0 {
+            let fenced = fenced as u64;
+            metrics::counter!(telemetry::FENCED, "op" => operation).increment(fenced);
+            self.doubt();
         }
     }
 

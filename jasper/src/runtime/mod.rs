@@ -4,6 +4,7 @@ mod activity;
 mod agenda;
 mod batch;
 mod builder;
+mod burial;
 mod bus;
 mod check;
 mod comparison;

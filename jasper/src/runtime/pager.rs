@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::batch::{Batch, Target};
 use super::comparison::{self, Comparison};
-use super::core::Core;
+use super::core::{Backoff, Core};
 use super::queue::{Backing, Delivery, Queue};
 use super::room::Slot;
 use super::routes::HandlerEntry;
@@ -399,12 +399,17 @@ impl Pager {
             destination: claimed.ownership.destination.clone(),
         };
         note_burial(&letter, &message_type, reason, &error_message);
-        let settlement = Settlement::Bury {
-            ownership: claimed.ownership,
-            reason,
-            error_type: reason.as_str().to_owned(),
-            error_message,
-        };
-        self.core.settle(settlement).await;
+        let row = &claimed.ownership;
+        let mut backoff = Backoff::new();
+        while let Err(error) = self.core.bury(row, reason, reason.as_str(), &error_message).await {
+            if !error.is_transient() {
+                // It must not keep the others waiting. It is in no memory, and found so.
+                tracing::error!(message.id = %row.id, %error, "a dead letter cannot be written");
+                return;
+            }
+            if backoff.wait(&self.core, "bury", &error).await.is_none() {
+                return;
+            }
+        }
     }
 }

@@ -283,14 +283,18 @@ impl Worker {
         };
         let message_type = self.delivery.envelope.message_type.to_string();
         note_burial(&letter, &message_type, reason, error_message);
+        // However long the store takes, the next message may run.
+        self.permit = None;
         if let Some(owner) = self.owner() {
-            let settlement = Settlement::Bury {
-                ownership: self.ownership(owner),
-                reason,
-                error_type: error_type.to_owned(),
-                error_message: error_message.to_owned(),
-            };
-            self.core.settle(settlement).await;
+            let ownership = self.ownership(owner);
+            let mut backoff = Backoff::new();
+            while let Err(error) =
+                self.core.bury(&ownership, reason, error_type, error_message).await
+            {
+                if backoff.wait(&self.core, "bury", &error).await.is_none() {
+                    return;
+                }
+            }
             return;
         }
         let letter = DeadLetter {

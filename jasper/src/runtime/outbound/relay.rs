@@ -223,7 +223,7 @@ impl Relay {
     async fn settle(&self, parcels: Vec<Parcel>, receipts: Vec<Receipt>) {
         let now = time::now();
         let mut settlements = Vec::with_capacity(parcels.len());
-        let (mut deferred, mut unknown) = (Vec::new(), Vec::new());
+        let (mut deferred, mut unknown, mut refused) = (Vec::new(), Vec::new(), Vec::new());
         // Held as this node's own until they are settled.
         let mut done = Vec::with_capacity(parcels.len());
         let mut why_deferred = None;
@@ -237,10 +237,7 @@ impl Relay {
                     settlements.extend(ownership(&parcel).map(OutgoingSettlement::Sent));
                     done.push(parcel);
                 }
-                Receipt::Refused { why } => {
-                    settlements.extend(self.refuse(&parcel, &why).await);
-                    done.push(parcel);
-                }
+                Receipt::Refused { why } => refused.push((parcel, why)),
                 Receipt::Deferred { why } => {
                     deferred.push(parcel);
                     why_deferred = Some(why);
@@ -253,6 +250,9 @@ impl Relay {
         }
         self.core.settle_outgoing(settlements).await;
         drop(done);
+        for (parcel, why) in refused {
+            self.refuse(parcel, &why).await;
+        }
         match why_deferred {
             None => self.note_success(),
             Some(why) => {
@@ -264,15 +264,15 @@ impl Relay {
     }
 
     /// The receiver will never take it: it becomes a dead letter here, where it can be mended.
-    async fn refuse(&self, parcel: &Parcel, why: &str) -> Option<OutgoingSettlement> {
+    async fn refuse(&self, parcel: Parcel, why: &str) {
         let envelope = &parcel.envelope;
         let id = DeadLetterId { id: envelope.id, destination: envelope.destination.clone() };
         let message_type = envelope.message_type.to_string();
         let error_message = format!("`{}` refused it: {why}", self.endpoint.address);
         let reason = DeadLetterReason::Refused;
         note_burial(&id, &message_type, reason, &error_message);
-        if let Some(ownership) = ownership(parcel) {
-            return Some(OutgoingSettlement::Refused { ownership, error_message });
+        if let Some(ownership) = ownership(&parcel) {
+            return self.core.bury_refused(&ownership, &error_message).await;
         }
         let letter = DeadLetter {
             id,
@@ -284,8 +284,12 @@ impl Relay {
             body: envelope.to_bytes(),
             buried_at: time::now(),
         };
-        self.core.keep_letter(letter).await;
-        None
+        // However long the store takes, the next batch may leave.
+        let core = Arc::clone(&self.core);
+        self.core.tasks.spawn(async move {
+            core.keep_letter(letter).await;
+            drop(parcel);
+        });
     }
 
     /// What was not accepted: rows are for whoever claims them, and what is only in memory waits

@@ -157,12 +157,14 @@ impl Work for Store {
 
     async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<()> {
         let Self(letter) = self;
-        rows::check_names(&letter.id.destination, &letter.message_type)?;
+        // The body has the whole name.
+        let message_type = rows::fitting_name(&letter.message_type);
+        rows::check_names(&letter.id.destination, message_type)?;
         rows::check_size(&letter.body, sql)?;
         let mut arguments = MySqlArguments::default();
         bind_key(letter.id.id, &letter.id.destination, &mut arguments)?;
         bind(&mut arguments, letter.reason.as_str())?;
-        bind(&mut arguments, letter.message_type.as_str())?;
+        bind(&mut arguments, message_type)?;
         bind(&mut arguments, letter.error_type.as_str())?;
         bind(&mut arguments, letter.error_message.as_str())?;
         bind(&mut arguments, i64::from(letter.attempts))?;

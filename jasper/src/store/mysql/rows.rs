@@ -205,6 +205,12 @@ pub(super) fn check_names(destination: &Address, message_type: &str) -> sqlx::Re
     Ok(())
 }
 
+/// As much of a name as a table can hold.
+pub(super) fn fitting_name(name: &str) -> &str {
+    let end = name.char_indices().nth(LONGEST_NAME).map_or(name.len(), |(at, _)| at);
+    name[..end].trim_end_matches(' ')
+}
+
 /// Whether the server takes a statement with this body; else it would close the connection.
 pub(super) fn check_size(body: &[u8], sql: &Sql) -> sqlx::Result<()> {
     let (bytes, limit) = (body.len(), sql.packet_limit);

@@ -127,8 +127,13 @@ impl PostgresStoreBuilder {
         let options = PgConnectOptions::clone(&pool.connect_options());
         let place = Place::of(&options);
         let reached = PgConnection::connect_with(&options).await;
-        let closed = async { reached?.close().await };
-        closed.await.map_err(|error| place.error(error))?;
+        let checked = async {
+            let mut connection = reached?;
+            let encoding: String =
+                sqlx::query_scalar("show server_encoding").fetch_one(&mut connection).await?;
+            connection.close().await.map(|()| encoding)
+        };
+        place.check_encoding(&checked.await.map_err(|error| place.error(error))?)?;
         let desk = own_pool(DESK_CONNECTIONS).connect_lazy_with(options.clone());
         let nodes = own_pool(NODE_CONNECTIONS).connect_lazy_with(options);
         Ok(PostgresStore::new(pool, desk, nodes, names, place))
