@@ -43,7 +43,7 @@ impl Core {
                 Err(error) if is_refusal(&error) => {}
                 other => {
                     let id = &letter.id.id;
-                    tracing::error!(message.id = %id, %refusal, text, body, "a dead letter is reduced");
+                    tracing::error!(message.id = %id, %refusal, text, body, "a letter is reduced");
                     return other;
                 }
             }

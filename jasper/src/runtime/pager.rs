@@ -326,7 +326,9 @@ impl Pager {
     /// A stray that nobody knows waits for its time. One that cannot be read has no time to wait
     /// for.
     async fn keep_or_bury(&mut self, claimed: Claimed) {
-        if let Ok(envelope) = &claimed.envelope {
+        if let Ok(envelope) = &claimed.envelope
+            && claimed.ownership.destination.is_valid()
+        {
             let stray = Subscription {
                 destination: claimed.ownership.destination.clone(),
                 message_type: envelope.message_type.to_string(),
@@ -364,6 +366,7 @@ impl Pager {
         let Ok(envelope) = claimed.envelope else {
             return self.bury_invalid(claimed).await;
         };
+        let envelope = claimed.ownership.envelope(envelope);
         let backing =
             Backing::Stored { owner: claimed.ownership.owner, counted: claimed.first_attempt };
         let Ownership { id, destination, owner, .. } = &claimed.ownership;

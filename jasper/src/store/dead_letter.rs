@@ -167,10 +167,12 @@ pub enum DeadLetterReason {
     UnknownType,
     /// Its receiver refused it: sent to it again, it would be refused again.
     Refused,
+    /// A reason that this build does not know, as of a newer one that shares the store.
+    Unknown,
 }
 
 impl DeadLetterReason {
-    /// All reasons.
+    /// All reasons that this build gives.
     pub const ALL: [Self; 5] =
         [Self::Exhausted, Self::Terminal, Self::Undecodable, Self::UnknownType, Self::Refused];
 
@@ -182,7 +184,13 @@ impl DeadLetterReason {
             Self::Undecodable => "undecodable",
             Self::UnknownType => "unknown_type",
             Self::Refused => "refused",
+            Self::Unknown => "unknown",
         }
+    }
+
+    /// The reason that stands in a row under this name, whichever build has written it.
+    pub fn as_stored(name: &str) -> Self {
+        Self::from_name(name).unwrap_or(Self::Unknown)
     }
 
     /// The reason stored under this name.

@@ -12,7 +12,7 @@ use futures_util::FutureExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{Endpoint, Parcel};
-use crate::envelope::{Envelope, time};
+use crate::envelope::{Address, Envelope, time};
 use crate::handler::caught::Panic;
 use crate::runtime::core::Core;
 use crate::runtime::worker::note_burial;
@@ -390,6 +390,25 @@ fn note_lost(endpoint: &Endpoint, parcels: &[Parcel], why: &str) {
     }
 }
 
+/// What has no address can never leave: it becomes a dead letter.
+async fn bury_nowhere(core: &Core, store: &dyn MessageStore, destination: &Address) {
+    if !core.trust.is_given() {
+        return;
+    }
+    let owner = core.owner();
+    let claimed = match core.call("claim", store.outbox().claim(owner, destination, PAGE)).await {
+        Ok(claimed) => claimed,
+        Err(error) => return tracing::warn!(%error, "the outbox could not be read yet"),
+    };
+    let why = format!("its destination `{destination}` is not an address");
+    for envelope in claimed {
+        let id = DeadLetterId { id: envelope.id, destination: destination.clone() };
+        let reason = DeadLetterReason::Refused;
+        note_burial(&id, &envelope.message_type.to_string(), reason, &why);
+        core.bury_refused(&Ownership::of(&envelope, owner), &why).await;
+    }
+}
+
 /// Looks for which endpoints rows wait in the outbox that nobody owns, when there is cause to and
 /// else with every poll, until the application stops.
 pub(crate) async fn look(core: Arc<Core>, store: Arc<dyn MessageStore>) {
@@ -403,6 +422,9 @@ pub(crate) async fn look(core: Arc<Core>, store: Arc<dyn MessageStore>) {
                 for destination in destinations {
                     match core.routes.endpoint_of(&destination) {
                         Some(endpoint) => endpoint.room.note_overflow(),
+                        None if !destination.is_valid() => {
+                            bury_nowhere(&core, &*store, &destination).await;
+                        }
                         None if unknown.insert(destination.clone()) => tracing::warn!(
                             %destination,
                             "messages wait in the outbox for an endpoint of another process that \

@@ -103,9 +103,7 @@ fn letter(row: &PgRow) -> sqlx::Result<DeadLetter> {
     let reason: &str = row.try_get(2)?;
     Ok(DeadLetter {
         id: letter_id(row)?,
-        reason: DeadLetterReason::from_name(reason).ok_or_else(|| {
-            sqlx::Error::Decode(format!("`{reason}` is no reason that this build knows").into())
-        })?,
+        reason: DeadLetterReason::as_stored(reason),
         message_type: row.try_get(3)?,
         error_type: row.try_get(4)?,
         error_message: row.try_get(5)?,

@@ -14,7 +14,8 @@ where id = ? and destination = ? and owner = ? and attempts = ?
 
 const KEEP_HANDLED: &str = "\
 update jasper_incoming
-set status = 'handled', owner = 0, body = null, keep_until = ? + keep_for
+set status = 'handled', owner = 0, body = null,
+    keep_until = ? + min(keep_for, 4611686018427387903)
 where id = ? and destination = ? and owner = ? and attempts = ?
     and status = 'incoming' and keep_for is not null";
 
