@@ -38,6 +38,19 @@ impl Address {
         Self { text, scheme_len: RECEIVED.len() }
     }
 
+    /// The address that stands in a row of a store, whatever stands there: a row whose destination
+    /// is no address has to be seen, and to be found again by the same text.
+    pub fn as_stored(text: &str) -> Self {
+        text.parse()
+            .unwrap_or_else(|_error: AddressError| Self { text: text.into(), scheme_len: 0 })
+    }
+
+    /// Whether it is an address at all; it always is, unless [`as_stored`](Self::as_stored) has
+    /// found something else.
+    pub const fn is_valid(&self) -> bool {
+        self.scheme_len > 0
+    }
+
     /// Whether it is what [`received`](Self::received) gives.
     pub fn is_received(&self) -> bool {
         self.scheme() == RECEIVED
@@ -50,7 +63,10 @@ impl Address {
 
     /// The part after `://`.
     pub fn rest(&self) -> &str {
-        &self.text[self.scheme_len + 3..]
+        match self.is_valid() {
+            true => &self.text[self.scheme_len + 3..],
+            false => &self.text,
+        }
     }
 
     /// Whether it names a queue of this process.

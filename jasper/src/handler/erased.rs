@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt};
 
-use super::{Handler, HandlerContext, RunError, handle};
+use super::{Handler, HandlerContext, HandlerFailure, RunError, handle};
 use crate::codec::{self, Codec};
 use crate::envelope::Envelope;
 use crate::message::Message;
@@ -39,7 +39,9 @@ fn perform<'a, H: Handler>(
     async move {
         let message: H::Message =
             codec::decode(codec, &envelope.payload).map_err(RunError::Undecodable)?;
-        let reply = handle::<H>(message, cx).await.map_err(RunError::Failed)?;
+        // Plain data from here on, so that no code of it runs where a panic is not caught.
+        let failed = |error| RunError::Failed(HandlerFailure::of(error));
+        let reply = handle::<H>(message, cx).await.map_err(failed)?;
         match is_answered {
             true => encode_reply(codec, H::Message::encodable_reply(&reply)),
             false => Ok(None),

@@ -1,10 +1,12 @@
 //! What is done with a message: the handler seam, its arguments, what it returns and how it fails.
 
 mod cascade;
+pub(crate) mod caught;
 mod context;
 mod erased;
 mod error;
 mod extract;
+mod failure;
 mod options;
 mod outgoing;
 mod proof;
@@ -19,6 +21,7 @@ pub(crate) use self::context::CauseSource;
 pub use self::context::{Cause, HandlerContext, States};
 pub use self::error::{HandlerError, IntoHandlerError, Terminal};
 pub use self::extract::{FromContext, State, StateRequirement};
+pub use self::failure::HandlerFailure;
 pub use self::options::DeliveryOptions;
 pub use self::outgoing::{Cascades, OutgoingMessage};
 pub use self::registration::{HandlerRegistration, RunError, RunFn};

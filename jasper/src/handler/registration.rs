@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
-use super::{HandlerContext, HandlerError, StateRequirement};
+use super::{HandlerContext, HandlerFailure, StateRequirement};
 use crate::codec::{Codec, CodecError};
 use crate::envelope::Envelope;
 use crate::message::{MessageKind, MessageType, SourceLocation};
@@ -26,7 +26,7 @@ pub enum RunError {
     /// The payload is not what its type says: an invalid message, not a failure of the handler.
     Undecodable(CodecError),
     /// The handler failed.
-    Failed(HandlerError),
+    Failed(HandlerFailure),
     /// The handler succeeded, and its reply cannot be encoded.
     Unanswerable(CodecError),
 }

@@ -18,7 +18,7 @@ use super::queue::{Delivery, Queue};
 use super::queue_options::QueueOptions;
 use super::routes::{Routes, subscription};
 use super::settings::Settings;
-use super::{Jasper, consumer, node, outbound, pager, shutdown, watchdog};
+use super::{Jasper, comparison, consumer, node, outbound, pager, shutdown, watchdog};
 use crate::codec::Codec;
 use crate::error::{Error, Problem, StartupProblems};
 use crate::handler::{Handler, HandlerRegistration, States};
@@ -395,6 +395,8 @@ fn spawn_tasks(core: &Arc<Core>, receivers: Receivers) {
         core.tasks.spawn(node::purge(of_core, of_store));
         let (of_core, of_store) = both();
         core.tasks.spawn(outbound::look(of_core, of_store));
+        let (of_core, of_store) = both();
+        core.tasks.spawn(comparison::compare_outbox(of_core, of_store));
         core.tasks.spawn(pager::look(Arc::clone(core)));
     }
 }

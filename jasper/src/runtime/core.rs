@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, FutureExt};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -23,9 +24,8 @@ use super::trust::Trust;
 use crate::codec::Codec;
 use crate::envelope::time;
 use crate::handler::States;
-use crate::store::{
-    DeadLetter, MessageStore, OutgoingSettlement, Owner, Settled, Settlement, StoreError,
-};
+use crate::handler::caught::Panic;
+use crate::store::{MessageStore, OutgoingSettlement, Owner, Settled, Settlement, StoreError};
 use crate::telemetry;
 
 /// What all parts of a running application share.
@@ -133,7 +133,11 @@ impl Core {
         operation: &'static str,
         call: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
-        let result = call.await;
+        // A store that the application brings may panic.
+        let result = match AssertUnwindSafe(call).catch_unwind().await {
+            Ok(result) => result,
+            Err(payload) => Err(StoreError::Database(Arc::new(Panic::of(payload)))),
+        };
         if result.is_err() {
             metrics::counter!(telemetry::STORE_ERRORS, "op" => operation).increment(1);
             // It may have been carried out all the same.
@@ -205,14 +209,9 @@ impl Core {
     ) -> Option<Vec<Settled>> {
         let mut backoff = Backoff::new();
         loop {
-            match self.wait(operation, settle()).await {
+            match self.wait(operation, async { settle().await }).await {
                 Ok(settled) => {
-                    let fenced = settled.iter().filter(|s| **s == Settled::Fenced).count();
-                    if fenced > 0 {
-                        let fenced = fenced as u64;
-                        metrics::counter!(telemetry::FENCED, "op" => operation).increment(fenced);
-                        self.doubt();
-                    }
+                    self.note_fenced(operation, &settled);
                     return Some(settled);
                 }
                 Err(error) => backoff.wait(self, operation, &error).await?,
@@ -220,20 +219,13 @@ impl Core {
         }
     }
 
-    /// Keeps a dead letter that never stood in the inbox; without a store it is only logged.
-    pub(crate) async fn keep_letter(&self, letter: DeadLetter) {
-        let Some(store) = self.store.as_deref() else {
-            return;
-        };
-        let mut backoff = Backoff::new();
-        loop {
-            let call = store.dead_letters().store(letter.clone());
-            let Err(error) = self.call("bury", call).await else {
-                return;
-            };
-            if backoff.wait(self, "bury", &error).await.is_none() {
-                return;
-            }
+    /// Notes that rows were not held as they were thought to be.
+    pub(crate) fn note_fenced(&self, operation: &'static str, settled: &[Settled]) {
+        let fenced = settled.iter().filter(|s| **s == Settled::Fenced).count();
+        if fenced > 0 {
+            let fenced = fenced as u64;
+            metrics::counter!(telemetry::FENCED, "op" => operation).increment(fenced);
+            self.doubt();
         }
     }
 

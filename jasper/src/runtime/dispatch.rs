@@ -11,8 +11,10 @@ use super::place::is_by_nature;
 use super::queue::{Backing, Delivery};
 use super::room::{Room, Slot};
 use super::routes::{Destination, HandlerEntry};
+use crate::codec::CodecError;
 use crate::envelope::{Envelope, MessageId, time};
 use crate::error::SendError;
+use crate::handler::caught::caught;
 use crate::handler::{Cause, DeliveryOptions, OutgoingMessage};
 use crate::message::Message;
 use crate::store::{
@@ -37,7 +39,9 @@ pub(crate) enum Joining {
 
 impl Core {
     pub(crate) fn encode<M: Message>(&self, message: &M) -> Result<OutgoingMessage, SendError> {
-        let encoded = OutgoingMessage::encode(message, DeliveryOptions::new(), &*self.codec);
+        let encode = || OutgoingMessage::encode(message, DeliveryOptions::new(), &*self.codec);
+        let panicked = |panic| Err(CodecError::new(format!("that panicked: {panic}")));
+        let encoded = caught(encode).unwrap_or_else(panicked);
         encoded.map_err(|source| SendError::Encode { message_type: M::TYPE, source })
     }
 

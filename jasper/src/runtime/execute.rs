@@ -2,14 +2,13 @@
 
 use std::any::Any;
 use std::future::Future;
-use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::{FutureExt, poll};
+use futures_util::poll;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
@@ -21,7 +20,8 @@ use super::routes::HandlerEntry;
 use crate::codec::CodecError;
 use crate::envelope::Envelope;
 use crate::error::SendError;
-use crate::handler::{Cause, HandlerContext, HandlerError, OutgoingMessage, RunError};
+use crate::handler::caught::{Caught, Panic, discard};
+use crate::handler::{Cause, HandlerContext, HandlerFailure, OutgoingMessage, RunError};
 use crate::store::{Begin, Ownership, Settled, StoreError, StoreTransaction};
 
 /// Why a run did not succeed.
@@ -30,13 +30,13 @@ pub(crate) enum Failure {
     #[error("{0}")]
     Undecodable(CodecError),
     #[error("{0}")]
-    Handler(HandlerError),
+    Handler(HandlerFailure),
     #[error("its reply cannot be encoded: {0}")]
     Unanswerable(CodecError),
     #[error("it did not end within {0:?}")]
     TimedOut(Duration),
     #[error("it panicked: {0}")]
-    Panicked(String),
+    Panicked(#[from] Panic),
     #[error("its messages were not accepted: {0}")]
     Send(SendError),
     /// No run began: the message waits until the store is back.
@@ -234,7 +234,7 @@ impl Run<'_> {
         .with_connection(connection);
         let registration = &self.entry.registration;
         let run = if reply.is_some() { registration.answer } else { registration.run };
-        let run = run(self.envelope, &*self.core.codec, &mut cx);
+        let run = Caught::of(|| run(self.envelope, &*self.core.codec, &mut cx));
         let run = transaction.scope(run);
         let ended = guarded(run, self.limit, &cancellation).await;
         if matches!(ended, Err(Failure::TimedOut(_))) {
@@ -248,24 +248,23 @@ impl Run<'_> {
     }
 }
 
-/// Runs the body of a handler until it ends, panics, takes too long, or the application ends.
+/// Runs the body of a handler until it ends, panics, takes too long, or the application ends. The
+/// body is a [`Caught`], so that its drop does not panic either.
 pub(crate) async fn guarded<T>(
-    body: impl Future<Output = T>,
+    body: impl Future<Output = Result<T, Panic>>,
     limit: Duration,
     cancellation: &CancellationToken,
 ) -> Result<T, Failure> {
-    // Only what the handler itself shares can be seen half-done after a panic; its transaction is
-    // rolled back.
-    let mut body = pin!(AssertUnwindSafe(body).catch_unwind());
+    let mut body = pin!(body);
     // A body that never waits needs neither a timer nor a place among those to be cancelled.
     if let Poll::Ready(ended) = poll!(body.as_mut()) {
-        return ended.map_err(panicked);
+        return ended.map_err(Failure::Panicked);
     }
     let body = tokio::time::timeout(limit, body);
     match cancellation.run_until_cancelled(body).await {
         None => Err(Failure::Stopped),
         Some(Err(_)) => Err(Failure::TimedOut(limit)),
-        Some(Ok(ended)) => ended.map_err(panicked),
+        Some(Ok(ended)) => ended.map_err(Failure::Panicked),
     }
 }
 
@@ -278,16 +277,13 @@ pub(crate) async fn roll_back<E: From<StoreError>>(
 ) -> E {
     match core.call("rollback", transaction.rollback()).await {
         Ok(()) => failure,
-        Err(error) if error.is_transient() => error.into(),
+        Err(error) if error.is_transient() => {
+            discard(failure);
+            error.into()
+        }
         Err(error) => {
             tracing::warn!(%error, "a failed run could not be rolled back; the database undoes it");
             failure
         }
     }
-}
-
-fn panicked(panic: Box<dyn Any + Send>) -> Failure {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-    Failure::Panicked(text.unwrap_or_else(|| "a value that is not text".to_owned()))
 }

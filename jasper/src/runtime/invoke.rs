@@ -4,6 +4,7 @@ use std::any::Any;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 
 use super::core::Core;
 use super::dispatch::Joining;
@@ -11,6 +12,7 @@ use super::execute::{Failure, guarded, roll_back};
 use super::finish::Finish;
 use crate::envelope::{Address, Envelope};
 use crate::error::{InvokeError, SendError};
+use crate::handler::caught::{Caught, discard};
 use crate::handler::{
     Cause, CauseSource, Handler, HandlerContext, HandlerRegistration, OutgoingMessage, handle,
 };
@@ -54,14 +56,17 @@ async fn plain<H: Handler>(
         }
     };
     let (reply, messages) = body::<H>(core, &cause, message, None).await?;
-    let mut sent = Vec::new();
-    for message in messages {
-        sent.extend(cause().join(message).map_err(|_| SendError::RunEnded)?);
-    }
-    if !sent.is_empty() {
-        core.dispatch(sent, Some(&cause())).await?;
-    }
-    Ok(reply)
+    let sent = async {
+        let mut sent = Vec::new();
+        for message in messages {
+            sent.extend(cause().join(message).map_err(|_| SendError::RunEnded)?);
+        }
+        if !sent.is_empty() {
+            core.dispatch(sent, Some(&cause())).await?;
+        }
+        Ok::<(), SendError>(())
+    };
+    answered(reply, sent.await).map(|(reply, ())| reply)
 }
 
 async fn in_transaction<H: Handler>(
@@ -81,8 +86,8 @@ async fn in_transaction<H: Handler>(
     let mut messages = cause.close();
     let prepared = outcome.and_then(|(reply, returned)| {
         messages.extend(returned);
-        let batch = core.prepare(messages, Some(&cause), Joining::Run, &mut Vec::new())?;
-        Ok((reply, batch))
+        let batch = core.prepare(messages, Some(&cause), Joining::Run, &mut Vec::new());
+        answered(reply, batch)
     });
     let (reply, batch) = match prepared {
         Ok(prepared) => prepared,
@@ -91,8 +96,22 @@ async fn in_transaction<H: Handler>(
     // Whatever becomes of the caller, what is committed is handed over.
     let committer = Arc::clone(core);
     let commit = async move { committer.commit(transaction, batch, None).await };
-    Finish::new(commit, &core.tasks).await?;
-    Ok(reply)
+    let committed = Finish::new(commit, &core.tasks).await;
+    answered(reply, committed).map(|(reply, _settled)| reply)
+}
+
+/// The reply, unless what it depends on has failed. Its drop may panic.
+fn answered<R, T, E: Into<InvokeError>>(
+    reply: R,
+    outcome: Result<T, E>,
+) -> Result<(R, T), InvokeError> {
+    match outcome {
+        Ok(done) => Ok((reply, done)),
+        Err(error) => {
+            discard(reply);
+            Err(error.into())
+        }
+    }
 }
 
 async fn body<H: Handler>(
@@ -107,11 +126,13 @@ async fn body<H: Handler>(
         HandlerContext::invoked(&envelope, &core.states, &core.ending, cause, &*core.codec)
             .with_connection(connection);
     let limit = registration.timeout.unwrap_or(core.settings.handler_timeout);
-    let run = handle::<H>(message, &mut cx);
+    let run = Caught::of(|| handle::<H>(message, &mut cx).boxed());
     let reply = match guarded(run, limit, &core.ending).await {
         Ok(result) => result.map_err(InvokeError::Failed)?,
         Err(Failure::TimedOut(limit)) => return Err(InvokeError::TimedOut { limit }),
-        Err(Failure::Panicked(message)) => return Err(InvokeError::Panicked { message }),
+        Err(Failure::Panicked(panic)) => {
+            return Err(InvokeError::Panicked { message: panic.to_string() });
+        }
         Err(_) => return Err(InvokeError::Send(SendError::Stopping)),
     };
     Ok((reply, cx.cascades().take()))

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::config::Config;
+use super::guarded::GuardedSender;
 use super::outbound::{Endpoint, SendOptions, destination, take_mode};
 use super::routes::Target;
 use crate::envelope::Address;
@@ -202,7 +203,7 @@ impl World {
                         let (endpoint, why) = (name.clone(), error.to_string());
                         failed(Problem::Endpoint { endpoint, why })
                     };
-                    let sender = transport.sender(&uri).map_err(why)?;
+                    let sender = GuardedSender::open(&*transport, &uri).map_err(why)?;
                     let endpoint = Endpoint::new(name.clone(), uri.address, options, sender);
                     Target::Remote(Arc::new(endpoint))
                 }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::batch::{Batch, Target};
-use super::core::Core;
+use super::comparison::{self, Comparison};
+use super::core::{Backoff, Core};
 use super::queue::{Backing, Delivery, Queue};
 use super::room::Slot;
 use super::routes::HandlerEntry;
@@ -23,11 +24,13 @@ const PAGE: usize = 250;
 
 /// Runs until the application stops.
 pub(crate) async fn page(core: Arc<Core>, store: Arc<dyn MessageStore>) {
-    let mut pager = Pager { core, store, strays: Strays::default(), aside: Vec::new() };
+    let comparison = Comparison::within(core.settings.lease);
+    let (strays, aside) = (Strays::default(), Vec::new());
+    let mut pager = Pager { core, store, strays, aside, comparison };
     let stopping = pager.core.stopping.clone();
     let mut wait = Duration::ZERO;
     loop {
-        let rest = pager.core.agenda.rest(wait);
+        let rest = pager.core.agenda.rest(wait.min(pager.comparison.rest()));
         let woken = tokio::time::timeout(rest, pager.core.pager.notified());
         if stopping.run_until_cancelled(woken).await.is_none() {
             return;
@@ -107,17 +110,22 @@ struct Pager {
     /// for a settlement that is done already, as the answer was lost. Were they handled now, that
     /// settlement would come in between.
     aside: Vec<Claimed>,
+    comparison: Comparison,
 }
 
 impl Pager {
     /// Claims for every queue with room, if there is anything to claim, and says how long nothing
     /// more can be expected.
     async fn round(&mut self) -> Result<Duration, StoreError> {
+        let is_to_be_compared = self.comparison.is_due();
         if !self.core.trust.is_given() {
             return Ok(self.core.settings.poll);
         }
         self.give_back_aside().await;
         self.give_back_missing().await?;
+        if is_to_be_compared {
+            self.compare().await?;
+        }
         let look = self.look().await?;
         if look.now.is_empty() {
             return Ok(self.wait_for(&look));
@@ -197,6 +205,26 @@ impl Pager {
             self.core.settle_all(release.collect()).await;
         }
         Ok(())
+    }
+
+    /// Gives back rows that this node owns and does not hold, although nothing is known to have
+    /// failed.
+    async fn compare(&mut self) -> Result<(), StoreError> {
+        let held = &self.core.held;
+        let owned = self.store.inbox().owned(self.core.owner(), comparison::limit(held.count()));
+        let mut missing = held.missing(self.core.call("owned", owned).await?);
+        missing.retain(|row| !self.aside.iter().any(|aside| aside.ownership == *row));
+        let missing = self.comparison.confirm(missing);
+        if missing.is_empty() {
+            return Ok(());
+        }
+        tracing::warn!(rows = missing.len(), "giving back rows that are not in memory");
+        // Nobody knows how far the counted attempt has come.
+        let ran = true;
+        let release = missing.into_iter();
+        let release = release.map(|ownership| Settlement::Release { ownership, ran }).collect();
+        // One that is settled after all is fenced, and no fault.
+        self.core.call("settle", self.store.inbox().settle(release)).await.map(|_settled| ())
     }
 
     /// Gives back what was laid aside, once nothing else is done with it here.
@@ -298,7 +326,9 @@ impl Pager {
     /// A stray that nobody knows waits for its time. One that cannot be read has no time to wait
     /// for.
     async fn keep_or_bury(&mut self, claimed: Claimed) {
-        if let Ok(envelope) = &claimed.envelope {
+        if let Ok(envelope) = &claimed.envelope
+            && claimed.ownership.destination.is_valid()
+        {
             let stray = Subscription {
                 destination: claimed.ownership.destination.clone(),
                 message_type: envelope.message_type.to_string(),
@@ -336,6 +366,7 @@ impl Pager {
         let Ok(envelope) = claimed.envelope else {
             return self.bury_invalid(claimed).await;
         };
+        let envelope = claimed.ownership.envelope(envelope);
         let backing =
             Backing::Stored { owner: claimed.ownership.owner, counted: claimed.first_attempt };
         let Ownership { id, destination, owner, .. } = &claimed.ownership;
@@ -371,12 +402,17 @@ impl Pager {
             destination: claimed.ownership.destination.clone(),
         };
         note_burial(&letter, &message_type, reason, &error_message);
-        let settlement = Settlement::Bury {
-            ownership: claimed.ownership,
-            reason,
-            error_type: reason.as_str().to_owned(),
-            error_message,
-        };
-        self.core.settle(settlement).await;
+        let row = &claimed.ownership;
+        let mut backoff = Backoff::new();
+        while let Err(error) = self.core.bury(row, reason, reason.as_str(), &error_message).await {
+            if !error.is_transient() {
+                // It must not keep the others waiting. It is in no memory, and found so.
+                tracing::error!(message.id = %row.id, %error, "a dead letter cannot be written");
+                return;
+            }
+            if backoff.wait(&self.core, "bury", &error).await.is_none() {
+                return;
+            }
+        }
     }
 }

@@ -10,6 +10,7 @@ use super::routes::{Destination, HandlerEntry};
 use crate::codec::{self, CodecError};
 use crate::envelope::Envelope;
 use crate::error::InvokeError;
+use crate::handler::caught::caught;
 use crate::handler::{Cause, OutgoingMessage};
 use crate::message::Message;
 use crate::transport::{Answer, RemoteReply, Request};
@@ -29,7 +30,10 @@ where
     let command = core.encode(message);
     async move {
         let reply = core.ask(cause, command?).await?;
-        codec::decode(&*core.codec, &reply.payload)
+        let decode = || codec::decode(&*core.codec, &reply.payload);
+        let panicked = |panic| Err(CodecError::new(format!("that panicked: {panic}")));
+        caught(decode)
+            .unwrap_or_else(panicked)
             .map_err(|source| InvokeError::Reply { message_type: M::TYPE, source })
     }
 }

@@ -1,8 +1,10 @@
 //! The way of one message through its attempts: count, run, and settle by the handler's policy.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use futures_util::FutureExt;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tracing::Instrument;
@@ -12,6 +14,7 @@ use super::execute::{Ended, Failure, Run};
 use super::queue::{Backing, Delivery};
 use crate::envelope::time;
 use crate::error_policy::Verdict;
+use crate::handler::caught::Panic;
 use crate::store::{
     DeadLetter, DeadLetterId, DeadLetterReason, Owner, Ownership, Settled, Settlement, StoreError,
 };
@@ -44,33 +47,57 @@ impl Worker {
         Self { core, delivery, permit: Some(permit), alone: false, uncounted: 0 }
     }
 
-    /// Takes the message through its attempts until it is handled, waits for a later time, is
-    /// buried, or belongs to somebody else.
+    /// Takes the message through its attempts until it is handled, waits for a later time, becomes
+    /// a dead letter, or belongs to another node.
     pub(crate) async fn run(mut self) {
         let mut backoff = Backoff::new();
         loop {
-            if !self.is_ours().await {
-                return self.release().await;
-            }
-            if !self.take_place().await || !self.count_attempt().await {
-                return;
-            }
-            if self.delivery.envelope.is_expired(time::now()) {
-                let queue = self.delivery.entry.registration.queue;
-                metrics::counter!(telemetry::EXPIRED, telemetry::DESTINATION => queue).increment(1);
-                tracing::info!(message.id = %self.delivery.envelope.id, "expired; not handled");
-                return self.settle_handled().await;
-            }
-            let failure = match self.attempt().await {
-                Ok(()) => return,
-                Err(failure) => failure,
+            let step = AssertUnwindSafe(self.step(&mut backoff)).catch_unwind().await;
+            let next = match step {
+                Ok(next) => next,
+                Err(payload) => self.after_panic(Panic::of(payload), &mut backoff).await,
             };
-            match self.after(failure, &mut backoff).await {
+            match next {
                 Next::Again => {}
                 Next::Done => return,
                 Next::Later(due_at) => return self.core.enqueue_at(self.delivery, due_at),
             }
         }
+    }
+
+    /// One attempt, and what follows from it.
+    async fn step(&mut self, backoff: &mut Backoff) -> Next {
+        if !self.is_ours().await {
+            self.release().await;
+            return Next::Done;
+        }
+        if !self.take_place().await || !self.count_attempt().await {
+            return Next::Done;
+        }
+        if self.delivery.envelope.is_expired(time::now()) {
+            let queue = self.delivery.entry.registration.queue;
+            metrics::counter!(telemetry::EXPIRED, telemetry::DESTINATION => queue).increment(1);
+            tracing::info!(message.id = %self.delivery.envelope.id, "expired; not handled");
+            self.settle_handled().await;
+            return Next::Done;
+        }
+        match self.attempt().await {
+            Ok(()) => Next::Done,
+            Err(failure) => self.after(failure, backoff).await,
+        }
+    }
+
+    /// A panic that nothing before has caught is a failed attempt. Where that cannot be settled
+    /// either, the row is given back like any that this node owns and does not hold.
+    async fn after_panic(&mut self, panic: Panic, backoff: &mut Backoff) -> Next {
+        let core = Arc::clone(&self.core);
+        let after = self.after(Failure::Panicked(panic), backoff);
+        AssertUnwindSafe(after).catch_unwind().await.unwrap_or_else(|payload| {
+            let panic = Panic::of(payload);
+            tracing::error!(%panic, "a failed attempt could not be settled");
+            core.doubt();
+            Next::Done
+        })
     }
 
     /// `false`: its row belongs to an incarnation that this node has lost, or the application ends.
@@ -288,14 +315,18 @@ impl Worker {
         };
         let message_type = self.delivery.envelope.message_type.to_string();
         note_burial(&letter, &message_type, reason, error_message);
+        // However long the store takes, the next message may run.
+        self.permit = None;
         if let Some(owner) = self.owner() {
-            let settlement = Settlement::Bury {
-                ownership: self.ownership(owner),
-                reason,
-                error_type: error_type.to_owned(),
-                error_message: error_message.to_owned(),
-            };
-            self.core.settle(settlement).await;
+            let ownership = self.ownership(owner);
+            let mut backoff = Backoff::new();
+            while let Err(error) =
+                self.core.bury(&ownership, reason, error_type, error_message).await
+            {
+                if backoff.wait(&self.core, "bury", &error).await.is_none() {
+                    return;
+                }
+            }
             return;
         }
         let letter = DeadLetter {

@@ -1,12 +1,13 @@
 //! The dead-letter port: messages that nobody will try again unless a person says so.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::SystemTime;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
-use super::{Ownership, StoreError};
+use super::{Ownership, StoreError, error_text};
 use crate::envelope::{Address, Envelope, MessageId, time};
 
 /// Dead letters and invalid messages, kept with their bytes.
@@ -44,9 +45,12 @@ pub struct DeadLetter {
     pub reason: DeadLetterReason,
     /// The message type as stored, which need not be one that this build knows.
     pub message_type: String,
-    /// The type of the last error, for grouping.
+    /// The type of the last error, for grouping; at most [`LONGEST_ERROR_TYPE`] bytes are stored.
+    ///
+    /// [`LONGEST_ERROR_TYPE`]: Self::LONGEST_ERROR_TYPE
     pub error_type: String,
-    /// The last error in words.
+    /// The last error in words; at most [`LONGEST_ERROR`](Self::LONGEST_ERROR) bytes are stored,
+    /// and say how much was left out.
     pub error_message: String,
     /// How many attempts were counted.
     pub attempts: u32,
@@ -57,6 +61,25 @@ pub struct DeadLetter {
 }
 
 impl DeadLetter {
+    /// The most bytes of [`error_message`](Self::error_message) in a store.
+    pub const LONGEST_ERROR: usize = error_text::LONGEST;
+
+    /// The most bytes of [`error_type`](Self::error_type) in a store.
+    pub const LONGEST_ERROR_TYPE: usize = error_text::LONGEST_TYPE;
+
+    /// The letter as every store keeps it: with its texts cut.
+    #[must_use]
+    pub fn cut(mut self) -> Self {
+        let cut = |text: &mut String, cut: fn(&str) -> Cow<'_, str>| {
+            if let Cow::Owned(short) = cut(text) {
+                *text = short;
+            }
+        };
+        cut(&mut self.error_type, error_text::cut_type);
+        cut(&mut self.error_message, error_text::cut);
+        self
+    }
+
     /// The body with which a letter is replayed: who replays it wants it handled, so it no longer
     /// expires. Bytes that are no envelope stay as they are.
     pub fn body_for_replay(body: &Bytes) -> Bytes {
@@ -68,25 +91,33 @@ impl DeadLetter {
 }
 
 /// Why a row that is held becomes a dead letter: what its store adds to what stands in the row.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Burial<'b> {
     pub(super) ownership: &'b Ownership,
     pub(super) reason: DeadLetterReason,
-    pub(super) error_type: &'b str,
-    pub(super) error_message: &'b str,
+    pub(super) error_type: Cow<'b, str>,
+    pub(super) error_message: Cow<'b, str>,
 }
 
 impl<'b> Burial<'b> {
+    /// With texts as every store keeps them.
+    pub(super) fn new(
+        ownership: &'b Ownership,
+        reason: DeadLetterReason,
+        error_type: &'b str,
+        error_message: &'b str,
+    ) -> Self {
+        let (error_type, error_message) =
+            (error_text::cut_type(error_type), error_text::cut(error_message));
+        Self { ownership, reason, error_type, error_message }
+    }
+
     /// Of an outgoing row that cannot be read, and so cannot be sent; as an invalid message it is
     /// at least seen.
     #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
     pub(super) fn of_unreadable(ownership: &'b Ownership, error_message: &'b str) -> Self {
-        Self {
-            ownership,
-            reason: DeadLetterReason::Undecodable,
-            error_type: std::any::type_name::<crate::envelope::DecodeError>(),
-            error_message,
-        }
+        let error_type = std::any::type_name::<crate::envelope::DecodeError>();
+        Self::new(ownership, DeadLetterReason::Undecodable, error_type, error_message)
     }
 
     /// The letter of a row with this message, buried now.
@@ -96,8 +127,8 @@ impl<'b> Burial<'b> {
             id: DeadLetterId { id, destination },
             reason: self.reason,
             message_type,
-            error_type: self.error_type.to_owned(),
-            error_message: self.error_message.to_owned(),
+            error_type: self.error_type.clone().into_owned(),
+            error_message: self.error_message.clone().into_owned(),
             attempts,
             body,
             buried_at: time::now(),
@@ -136,10 +167,12 @@ pub enum DeadLetterReason {
     UnknownType,
     /// Its receiver refused it: sent to it again, it would be refused again.
     Refused,
+    /// A reason that this build does not know, as of a newer one that shares the store.
+    Unknown,
 }
 
 impl DeadLetterReason {
-    /// All reasons.
+    /// All reasons that this build gives.
     pub const ALL: [Self; 5] =
         [Self::Exhausted, Self::Terminal, Self::Undecodable, Self::UnknownType, Self::Refused];
 
@@ -151,7 +184,13 @@ impl DeadLetterReason {
             Self::Undecodable => "undecodable",
             Self::UnknownType => "unknown_type",
             Self::Refused => "refused",
+            Self::Unknown => "unknown",
         }
+    }
+
+    /// The reason that stands in a row under this name, whichever build has written it.
+    pub fn as_stored(name: &str) -> Self {
+        Self::from_name(name).unwrap_or(Self::Unknown)
     }
 
     /// The reason stored under this name.

@@ -32,6 +32,14 @@ pub enum StoreError {
         /// The file or server.
         place: String,
     },
+    /// The database cannot hold what this store writes.
+    #[error("`{place}` cannot be used: {detail}")]
+    Unsuitable {
+        /// The file or server.
+        place: String,
+        /// What is wrong with it, and what to do.
+        detail: String,
+    },
     /// The tables were made by a newer jasper.
     #[error(
         "`{place}` has schema version {found}, and this build knows up to {known}; \

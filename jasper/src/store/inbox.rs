@@ -158,7 +158,7 @@ impl Settlement {
     pub(super) fn burial(&self) -> Option<Burial<'_>> {
         match self {
             Self::Bury { ownership, reason, error_type, error_message } => {
-                Some(Burial { ownership, reason: *reason, error_type, error_message })
+                Some(Burial::new(ownership, *reason, error_type, error_message))
             }
             _ => None,
         }

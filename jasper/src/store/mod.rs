@@ -8,6 +8,7 @@
 mod coalescer;
 mod dead_letter;
 mod error;
+pub(crate) mod error_text;
 mod inbox;
 pub mod memory;
 #[cfg(feature = "mysql")]

@@ -91,7 +91,7 @@ impl OutgoingSettlement {
         match self {
             Self::Refused { ownership, error_message } => {
                 let reason = DeadLetterReason::Refused;
-                Some(Burial { ownership, reason, error_type: reason.as_str(), error_message })
+                Some(Burial::new(ownership, reason, reason.as_str(), error_message))
             }
             _ => None,
         }

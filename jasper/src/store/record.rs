@@ -31,6 +31,12 @@ impl Ownership {
             attempts: envelope.attempts,
         }
     }
+
+    /// An envelope out of the body of this row: what it is known by stands in the row.
+    pub(crate) fn envelope(&self, body: Envelope) -> Envelope {
+        let (id, destination, attempts) = (self.id, self.destination.clone(), self.attempts);
+        Envelope { id, destination, attempts, ..body }
+    }
 }
 
 /// An envelope for the inbox.

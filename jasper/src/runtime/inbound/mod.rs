@@ -10,11 +10,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::future::{BoxFuture, FutureExt, join_all};
 
 use super::core::Core;
+use super::guarded::GuardedListener;
 use super::outside::Ear;
 use crate::envelope::Address;
+use crate::handler::caught::Caught;
 use crate::transport::{
-    Answer, EndpointUri, Listener, Mode, Receipt, Received, ReceivedRequest, Receiver,
-    TransportError,
+    Answer, EndpointUri, FailureKind, Listener, Mode, Receipt, Received, ReceivedRequest, Receiver,
+    RemoteFailure, TransportError,
 };
 
 /// The listeners of an application.
@@ -74,8 +76,7 @@ impl Listeners {
 impl Post {
     async fn open(ear: Ear, inlet: Arc<Inlet>) -> Result<Self, TransportError> {
         let receiver: Arc<dyn Receiver> = Arc::<Inlet>::clone(&inlet);
-        let listener: Arc<dyn Listener> =
-            ear.transport.listen(ear.uri.clone(), receiver).await?.into();
+        let listener = GuardedListener::open(&*ear.transport, ear.uri.clone(), receiver).await?;
         let address = listener.address();
         tracing::info!(%address, mode = %ear.mode, "listening");
         Ok(Self { ear, inlet, listener: Mutex::new(Some(listener)), address })
@@ -95,8 +96,8 @@ impl Post {
         let options = self.ear.uri.options.clone();
         let uri = EndpointUri { address: self.address.clone(), options };
         let receiver: Arc<dyn Receiver> = Arc::<Inlet>::clone(&self.inlet);
-        let listener = self.ear.transport.listen(uri, receiver).await?;
-        let second = self.listener().replace(listener.into());
+        let listener = GuardedListener::open(&*self.ear.transport, uri, receiver).await?;
+        let second = self.listener().replace(listener);
         match second {
             // Somebody else has resumed it meanwhile; of two listeners one is enough.
             Some(second) => {
@@ -131,11 +132,26 @@ pub(crate) struct Inlet {
 
 impl Receiver for Inlet {
     fn receive(&self, received: Received) -> BoxFuture<'_, Vec<Receipt>> {
-        self.take_in(received).boxed()
+        let count = received.envelopes.len();
+        let receipts = Caught::of(|| self.take_in(received).boxed());
+        async move {
+            receipts.await.unwrap_or_else(|panic| {
+                tracing::error!(address = %self.address, %panic, "taking messages in panicked");
+                vec![Receipt::unknown("the receiver panicked"); count]
+            })
+        }
+        .boxed()
     }
 
     fn answer(&self, request: ReceivedRequest) -> BoxFuture<'_, Answer> {
-        self.answer_request(request).boxed()
+        let answer = Caught::of(|| self.answer_request(request).boxed());
+        async {
+            answer.await.unwrap_or_else(|panic| {
+                let why = format!("the receiver panicked: {panic}");
+                Err(RemoteFailure::new(FailureKind::Failed, why))
+            })
+        }
+        .boxed()
     }
 }
 

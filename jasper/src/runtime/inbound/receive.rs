@@ -207,8 +207,7 @@ impl Inlet {
             buried_at: time::now(),
         };
         note_burial(&letter.id, &letter.message_type, letter.reason, &letter.error_message);
-        let kept = self.core.call("bury", store.dead_letters().store(letter)).await;
-        match kept {
+        match self.core.store_letter(&**store, &letter).await {
             Ok(()) => Receipt::Accepted,
             Err(error) if error.is_transient() => Receipt::deferred(error.to_string()),
             Err(error) => Receipt::refused(error.to_string()),

@@ -7,6 +7,7 @@ mod relay;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::Notify;
 
@@ -43,6 +44,8 @@ pub(crate) struct Endpoint {
     pub(crate) held: Arc<Held>,
     /// Wakes its relay.
     pub(crate) wake: Arc<Notify>,
+    /// Its relay claims rows, and has not noted them all as held.
+    claiming: AtomicBool,
 }
 
 impl Endpoint {
@@ -62,9 +65,15 @@ impl Endpoint {
             line: Line::new(Arc::clone(&wake)),
             circuit: Circuit::default(),
             held: Arc::default(),
+            claiming: AtomicBool::new(false),
             wake,
             options,
         }
+    }
+
+    /// Whether rows may be this node's own that its relay has not noted yet.
+    pub(crate) fn is_claiming(&self) -> bool {
+        self.claiming.load(Ordering::SeqCst)
     }
 
     /// Whether a message to it is stored, given whether it is part of a transaction.

@@ -1,15 +1,19 @@
 //! The relay of one endpoint: sends what waits, settles by the receipts, and gives back what cannot
 //! be sent now.
 
+use std::any::Any;
 use std::collections::HashSet;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
+use futures_util::FutureExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{Endpoint, Parcel};
-use crate::envelope::{Envelope, time};
+use crate::envelope::{Address, Envelope, time};
+use crate::handler::caught::Panic;
 use crate::runtime::core::Core;
 use crate::runtime::worker::note_burial;
 use crate::store::{
@@ -28,7 +32,13 @@ pub(crate) async fn relay(core: Arc<Core>, endpoint: Arc<Endpoint>) {
     let in_flight = Arc::new(Semaphore::new(endpoint.options.in_flight()));
     let ending = core.ending.clone();
     let relay = Arc::new(Relay { core, endpoint, in_flight, is_reopened: AtomicBool::new(false) });
-    while ending.run_until_cancelled(Relay::round(&relay)).await.is_some() {}
+    let round = || AssertUnwindSafe(Relay::round(&relay)).catch_unwind();
+    while let Some(ended) = ending.run_until_cancelled(round()).await {
+        if let Err(payload) = ended {
+            relay.note_panic(payload);
+            tokio::time::sleep(relay.core.settings.poll).await;
+        }
+    }
     let left = relay.endpoint.line.take_all();
     let in_memory = left.into_iter().filter(|parcel| parcel.row.is_none());
     note_lost(&relay.endpoint, &in_memory.collect::<Vec<_>>(), ENDED);
@@ -64,7 +74,14 @@ impl Relay {
             None => endpoint.wake.notified().await,
             Some(Duration::ZERO) => {
                 let parcels = endpoint.line.take(options.batch);
-                relay.core.tasks.spawn(Arc::clone(relay).deliver(parcels, permit));
+                let relay = Arc::clone(relay);
+                relay.core.clone().tasks.spawn(async move {
+                    let delivered = Arc::clone(&relay).deliver(parcels, permit);
+                    if let Err(payload) = AssertUnwindSafe(delivered).catch_unwind().await {
+                        relay.note_panic(payload);
+                        relay.endpoint.wake.notify_one();
+                    }
+                });
             }
             Some(patience) => tokio::select! {
                 () = tokio::time::sleep(patience) => {}
@@ -92,9 +109,11 @@ impl Relay {
         let slots = room.reserve_up_to(PAGE);
         let owner = self.core.owner();
         let claim = store.outbox().claim(owner, &self.endpoint.destination, slots.len());
+        let claiming = Claiming::by(&self.endpoint);
         let claimed = match self.core.wait("claim", claim).await {
             Ok(claimed) => claimed,
             Err(error) => {
+                drop(claiming);
                 let endpoint = &*self.endpoint.name;
                 tracing::warn!(endpoint, %error, "the outbox cannot be read");
                 return tokio::time::sleep(self.core.settings.poll).await;
@@ -112,6 +131,7 @@ impl Relay {
                 _active: active,
             });
         }
+        drop(claiming);
         if !is_full {
             room.clear_overflow(asked);
         }
@@ -203,7 +223,7 @@ impl Relay {
     async fn settle(&self, parcels: Vec<Parcel>, receipts: Vec<Receipt>) {
         let now = time::now();
         let mut settlements = Vec::with_capacity(parcels.len());
-        let (mut deferred, mut unknown) = (Vec::new(), Vec::new());
+        let (mut deferred, mut unknown, mut refused) = (Vec::new(), Vec::new(), Vec::new());
         // Held as this node's own until they are settled.
         let mut done = Vec::with_capacity(parcels.len());
         let mut why_deferred = None;
@@ -217,10 +237,7 @@ impl Relay {
                     settlements.extend(ownership(&parcel).map(OutgoingSettlement::Sent));
                     done.push(parcel);
                 }
-                Receipt::Refused { why } => {
-                    settlements.extend(self.refuse(&parcel, &why).await);
-                    done.push(parcel);
-                }
+                Receipt::Refused { why } => refused.push((parcel, why)),
                 Receipt::Deferred { why } => {
                     deferred.push(parcel);
                     why_deferred = Some(why);
@@ -233,6 +250,9 @@ impl Relay {
         }
         self.core.settle_outgoing(settlements).await;
         drop(done);
+        for (parcel, why) in refused {
+            self.refuse(parcel, &why).await;
+        }
         match why_deferred {
             None => self.note_success(),
             Some(why) => {
@@ -244,15 +264,15 @@ impl Relay {
     }
 
     /// The receiver will never take it: it becomes a dead letter here, where it can be mended.
-    async fn refuse(&self, parcel: &Parcel, why: &str) -> Option<OutgoingSettlement> {
+    async fn refuse(&self, parcel: Parcel, why: &str) {
         let envelope = &parcel.envelope;
         let id = DeadLetterId { id: envelope.id, destination: envelope.destination.clone() };
         let message_type = envelope.message_type.to_string();
         let error_message = format!("`{}` refused it: {why}", self.endpoint.address);
         let reason = DeadLetterReason::Refused;
         note_burial(&id, &message_type, reason, &error_message);
-        if let Some(ownership) = ownership(parcel) {
-            return Some(OutgoingSettlement::Refused { ownership, error_message });
+        if let Some(ownership) = ownership(&parcel) {
+            return self.core.bury_refused(&ownership, &error_message).await;
         }
         let letter = DeadLetter {
             id,
@@ -264,8 +284,12 @@ impl Relay {
             body: envelope.to_bytes(),
             buried_at: time::now(),
         };
-        self.core.keep_letter(letter).await;
-        None
+        // However long the store takes, the next batch may leave.
+        let core = Arc::clone(&self.core);
+        self.core.tasks.spawn(async move {
+            core.keep_letter(letter).await;
+            drop(parcel);
+        });
     }
 
     /// What was not accepted: rows are for whoever claims them, and what is only in memory waits
@@ -292,6 +316,13 @@ impl Relay {
         });
         self.core.settle_outgoing(rows.collect()).await;
         self.endpoint.room.note_overflow();
+    }
+
+    /// The rows of a batch that was dropped in the middle are found and given back.
+    fn note_panic(&self, payload: Box<dyn Any + Send>) {
+        let panic = Panic::of(payload);
+        tracing::error!(endpoint = &*self.endpoint.name, %panic, "the relay panicked; it goes on");
+        self.core.doubt();
     }
 
     fn note_success(&self) {
@@ -321,6 +352,22 @@ impl Relay {
     }
 }
 
+/// A claim of a relay, until its rows are noted as held or it has failed.
+struct Claiming<'e>(&'e Endpoint);
+
+impl<'e> Claiming<'e> {
+    fn by(endpoint: &'e Endpoint) -> Self {
+        endpoint.claiming.store(true, Ordering::SeqCst);
+        Self(endpoint)
+    }
+}
+
+impl Drop for Claiming<'_> {
+    fn drop(&mut self) {
+        self.0.claiming.store(false, Ordering::SeqCst);
+    }
+}
+
 /// Whether the destination was tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Attempt {
@@ -343,6 +390,25 @@ fn note_lost(endpoint: &Endpoint, parcels: &[Parcel], why: &str) {
     }
 }
 
+/// What has no address can never leave: it becomes a dead letter.
+async fn bury_nowhere(core: &Core, store: &dyn MessageStore, destination: &Address) {
+    if !core.trust.is_given() {
+        return;
+    }
+    let owner = core.owner();
+    let claimed = match core.call("claim", store.outbox().claim(owner, destination, PAGE)).await {
+        Ok(claimed) => claimed,
+        Err(error) => return tracing::warn!(%error, "the outbox could not be read yet"),
+    };
+    let why = format!("its destination `{destination}` is not an address");
+    for envelope in claimed {
+        let id = DeadLetterId { id: envelope.id, destination: destination.clone() };
+        let reason = DeadLetterReason::Refused;
+        note_burial(&id, &envelope.message_type.to_string(), reason, &why);
+        core.bury_refused(&Ownership::of(&envelope, owner), &why).await;
+    }
+}
+
 /// Looks for which endpoints rows wait in the outbox that nobody owns, when there is cause to and
 /// else with every poll, until the application stops.
 pub(crate) async fn look(core: Arc<Core>, store: Arc<dyn MessageStore>) {
@@ -356,6 +422,9 @@ pub(crate) async fn look(core: Arc<Core>, store: Arc<dyn MessageStore>) {
                 for destination in destinations {
                     match core.routes.endpoint_of(&destination) {
                         Some(endpoint) => endpoint.room.note_overflow(),
+                        None if !destination.is_valid() => {
+                            bury_nowhere(&core, &*store, &destination).await;
+                        }
                         None if unknown.insert(destination.clone()) => tracing::warn!(
                             %destination,
                             "messages wait in the outbox for an endpoint of another process that \

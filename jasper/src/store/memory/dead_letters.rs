@@ -40,7 +40,7 @@ impl DeadLetters for MemoryStore {
     fn store(&self, letter: DeadLetter) -> BoxFuture<'_, Result<(), StoreError>> {
         self.with(move |state| {
             let buried_at = time::now();
-            state.bury(DeadLetter { buried_at, ..letter }, None);
+            state.bury(DeadLetter { buried_at, ..letter.cut() }, None);
         })
     }
 }

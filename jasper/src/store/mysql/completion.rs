@@ -13,7 +13,8 @@ where id = ? and destination = ? and owner = ? and attempts = ?
     and status = 'incoming' and keep_for is null";
 
 const KEEP: &str = "\
-update {incoming} set status = 'handled', owner = 0, body = null, keep_until = {now} + keep_for
+update {incoming} set status = 'handled', owner = 0, body = null,
+    keep_until = {now} + least(keep_for, 4611686018427387903)
 where id = ? and destination = ? and owner = ? and attempts = ?
     and status = 'incoming' and keep_for is not null";
 

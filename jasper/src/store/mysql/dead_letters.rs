@@ -62,7 +62,7 @@ impl DeadLetters for MysqlStore {
     }
 
     fn store(&self, letter: DeadLetter) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(self.desk().give(Store(letter)))
+        Box::pin(self.desk().give(Store(letter.cut())))
     }
 }
 
@@ -93,9 +93,7 @@ fn letter(row: &MySqlRow) -> sqlx::Result<DeadLetter> {
     let reason: &str = row.try_get(2)?;
     Ok(DeadLetter {
         id: DeadLetterId { id, destination },
-        reason: DeadLetterReason::from_name(reason).ok_or_else(|| {
-            sqlx::Error::Decode(format!("`{reason}` is no reason that this build knows").into())
-        })?,
+        reason: DeadLetterReason::as_stored(reason),
         message_type: row.try_get(3)?,
         error_type: row.try_get(4)?,
         error_message: row.try_get(5)?,
@@ -157,12 +155,14 @@ impl Work for Store {
 
     async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<()> {
         let Self(letter) = self;
-        rows::check_names(&letter.id.destination, &letter.message_type)?;
+        // The body has the whole name.
+        let message_type = rows::fitting_name(&letter.message_type);
+        rows::check_names(&letter.id.destination, message_type)?;
         rows::check_size(&letter.body, sql)?;
         let mut arguments = MySqlArguments::default();
         bind_key(letter.id.id, &letter.id.destination, &mut arguments)?;
         bind(&mut arguments, letter.reason.as_str())?;
-        bind(&mut arguments, letter.message_type.as_str())?;
+        bind(&mut arguments, message_type)?;
         bind(&mut arguments, letter.error_type.as_str())?;
         bind(&mut arguments, letter.error_message.as_str())?;
         bind(&mut arguments, i64::from(letter.attempts))?;

@@ -28,7 +28,7 @@ select waits_at, waits_as from {incoming} where owner = 0 and status = 'incoming
 group by owner, status, waits_at, waits_as";
 
 const NEXT_DUE: &str = "\
-select greatest(0, min(turn) - {now}) from {incoming}
+select greatest(min(turn), {now}) - {now} from {incoming}
 where owner = 0 and status = 'scheduled' and waits_at = '' and waits_as = ''";
 
 const FIND_DUE: &str = "\
@@ -50,7 +50,8 @@ order by turn limit ? for update skip locked)";
 const READ: &str = "select id, destination, attempts, body from {incoming} where {keys}";
 
 const TAKE: &str = "\
-update {incoming} set owner = ?, attempts = greatest(attempts, 1) where {keys}";
+update {incoming} set owner = ?, attempts = least(greatest(attempts, 1), 4294967295)
+where {keys}";
 
 const FIND_OWNED: &str = "\
 select id, destination from {incoming} where owner = ? and status = 'incoming' limit ?

@@ -27,7 +27,8 @@ select id, destination, attempts, body from {outgoing} force index (turns)
 where owner = 0 and destination = ?
 order by sent_at limit ? for update skip locked";
 
-const TAKE: &str = "update {outgoing} set owner = ? where {keys}";
+const TAKE: &str = "\
+update {outgoing} set owner = ?, attempts = least(attempts, 4294967295) where {keys}";
 
 const FIND_OWNED: &str = "\
 select id, destination from {outgoing} where owner = ? limit ? for update skip locked";
@@ -174,7 +175,7 @@ impl Work for Claim {
             let held = ownership(row, self.owner)?;
             match Envelope::from_bytes(&rows::bytes(row, 3)?) {
                 Ok(envelope) => {
-                    claimed.push(Envelope { attempts: held.attempts, ..envelope });
+                    claimed.push(held.envelope(envelope));
                     taken.push(key_of(&held));
                 }
                 Err(error) => {

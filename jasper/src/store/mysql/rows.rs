@@ -205,6 +205,12 @@ pub(super) fn check_names(destination: &Address, message_type: &str) -> sqlx::Re
     Ok(())
 }
 
+/// As much of a name as a table can hold.
+pub(super) fn fitting_name(name: &str) -> &str {
+    let end = name.char_indices().nth(LONGEST_NAME).map_or(name.len(), |(at, _)| at);
+    name[..end].trim_end_matches(' ')
+}
+
 /// Whether the server takes a statement with this body; else it would close the connection.
 pub(super) fn check_size(body: &[u8], sql: &Sql) -> sqlx::Result<()> {
     let (bytes, limit) = (body.len(), sql.packet_limit);
@@ -340,14 +346,15 @@ pub(super) fn message_id(row: &MySqlRow, column: usize) -> sqlx::Result<MessageI
     id.map(MessageId::from).map_err(|error| undecodable(column, error))
 }
 
+/// Whatever stands there: a destination that is none spoils only its own row.
 pub(super) fn address(row: &MySqlRow, column: usize) -> sqlx::Result<Address> {
-    let text: &str = row.try_get(column)?;
-    text.parse().map_err(|error| undecodable(column, error))
+    Ok(Address::as_stored(row.try_get(column)?))
 }
 
+/// A count that is too large for us is the largest; the claim of its row makes it so.
 pub(super) fn count(row: &MySqlRow, column: usize) -> sqlx::Result<u32> {
     let number: i64 = row.try_get(column)?;
-    u32::try_from(number).map_err(|error| undecodable(column, error))
+    Ok(u32::try_from(number.max(0)).unwrap_or(u32::MAX))
 }
 
 pub(super) fn bytes(row: &MySqlRow, column: usize) -> sqlx::Result<Bytes> {

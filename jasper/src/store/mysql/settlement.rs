@@ -27,7 +27,8 @@ from {incoming} where {keys} for update";
 const DELETE: &str = "delete from {incoming} where {keys}";
 
 const KEEP: &str = "\
-update {incoming} set status = 'handled', owner = 0, body = null, keep_until = {now} + keep_for
+update {incoming} set status = 'handled', owner = 0, body = null,
+    keep_until = {now} + least(keep_for, 4611686018427387903)
 where {keys}";
 
 const COUNT_ATTEMPT: &str = "update {incoming} set attempts = attempts + 1 where {keys}";
@@ -220,8 +221,8 @@ pub(super) async fn bury(
 ) -> sqlx::Result<()> {
     let mut arguments = MySqlArguments::default();
     bind(&mut arguments, burial.reason.as_str())?;
-    bind(&mut arguments, burial.error_type)?;
-    bind(&mut arguments, burial.error_message)?;
+    bind(&mut arguments, &*burial.error_type)?;
+    bind(&mut arguments, &*burial.error_message)?;
     bind_key(burial.ownership.id, &burial.ownership.destination, &mut arguments)?;
     let query = sqlx::query_with(statement.clone(), arguments);
     query.execute(connection).await.map(|_done| ())

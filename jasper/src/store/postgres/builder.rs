@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{Connection, Executor, PgPool};
+use sqlx::{Connection, Executor, PgConnection, PgPool, Row};
 
 use super::credentials::{OwnPool, Silence, is_alive};
-use super::desk::Desk;
+use super::desk::{Desk, in_time};
 use super::error::Place;
 use super::limits::Limits;
 use super::mark::Mark;
@@ -148,6 +148,8 @@ impl PostgresStoreBuilder {
         let options = PgConnectOptions::clone(&pool.connect_options());
         let place = Place::of(&options);
         pooler::refuse(&options, &place).await?;
+        let encoding = in_time(PATIENCE, encoding(&options)).await;
+        place.check_encoding(&encoding.map_err(|error| place.error(error))?)?;
         let mark = Mark::new(options.get_application_name());
         let own = |connections| OwnPool::new(own_pool(connections, &silence), &pool, &mark);
         let desk = Desk {
@@ -162,6 +164,14 @@ impl PostgresStoreBuilder {
         let nodes = Desk { pool: own(NODE_CONNECTIONS), ..desk.clone() };
         Ok(PostgresStore::new(pool, desk, nodes))
     }
+}
+
+/// In what encoding the database keeps text.
+async fn encoding(options: &PgConnectOptions) -> sqlx::Result<String> {
+    let mut connection = PgConnection::connect_with(options).await?;
+    let row = connection.fetch_one(sqlx::raw_sql("show server_encoding")).await?;
+    connection.close().await?;
+    row.try_get(0)
 }
 
 /// Of a pool whose connections are not tested before each use: a trip for every message is too

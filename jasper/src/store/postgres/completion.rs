@@ -26,7 +26,8 @@ with deleted as (
     returning 1
 ), kept as (
     update {incoming}
-    set status = 'handled', owner = 0, body = null, keep_until = {now} + keep_for
+    set status = 'handled', owner = 0, body = null,
+        keep_until = {now} + least(keep_for, 4611686018427387903)
     where id = $1 and destination = $2 and owner = $3 and attempts = $4
         and status = 'incoming' and keep_for is not null and {running}
     returning 1
@@ -59,7 +60,8 @@ deleted as (
     returning id, destination
 ), kept as (
     update {incoming}
-    set status = 'handled', owner = 0, body = null, keep_until = {now} + keep_for
+    set status = 'handled', owner = 0, body = null,
+        keep_until = {now} + least(keep_for, 4611686018427387903)
     where id = $25 and destination = $26 and owner = $27 and attempts = $28
         and status = 'incoming' and keep_for is not null and {running}
     returning id, destination
@@ -80,7 +82,8 @@ with incoming as (
     returning 1
 ), kept as (
     update {incoming}
-    set status = 'handled', owner = 0, body = null, keep_until = {now} + keep_for
+    set status = 'handled', owner = 0, body = null,
+        keep_until = {now} + least(keep_for, 4611686018427387903)
     where id = $1 and destination = $2 and owner = $3 and attempts = $4
         and status = 'incoming' and keep_for is not null and {running}
     returning 1
@@ -102,7 +105,8 @@ held as materialized (
     returning row.id, row.destination
 ), kept as (
     update {incoming} row
-    set status = 'handled', owner = 0, body = null, keep_until = {now} + row.keep_for
+    set status = 'handled', owner = 0, body = null,
+        keep_until = {now} + least(row.keep_for, 4611686018427387903)
     from held
     where row.id = held.id and row.destination = held.destination and row.owner = held.owner
         and row.attempts = held.attempts and row.status = 'incoming' and row.keep_for is not null

@@ -92,7 +92,7 @@ impl DeadLetters for PostgresStore {
 
     fn store(&self, letter: DeadLetter) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move {
-            let stored = store(self.desk(), &letter).await;
+            let stored = store(self.desk(), &letter.cut()).await;
             stored.map_err(|error| self.error(error))
         })
     }
@@ -102,9 +102,7 @@ fn letter(row: &PgRow) -> sqlx::Result<DeadLetter> {
     let reason: &str = row.try_get(2)?;
     Ok(DeadLetter {
         id: letter_id(row)?,
-        reason: DeadLetterReason::from_name(reason).ok_or_else(|| {
-            sqlx::Error::Decode(format!("`{reason}` is no reason that this build knows").into())
-        })?,
+        reason: DeadLetterReason::as_stored(reason),
         message_type: row.try_get(3)?,
         error_type: row.try_get(4)?,
         error_message: row.try_get(5)?,

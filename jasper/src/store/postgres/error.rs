@@ -79,6 +79,18 @@ impl Place {
         }
     }
 
+    /// Whether a database with this encoding has all characters.
+    pub(super) fn check_encoding(&self, encoding: &str) -> Result<(), StoreError> {
+        if encoding == "UTF8" {
+            return Ok(());
+        }
+        let detail = format!(
+            "its encoding is {encoding}, which has not all characters; create the database with \
+             `encoding 'UTF8'`"
+        );
+        Err(StoreError::Unsuitable { place: self.name(), detail })
+    }
+
     /// What a run is told that was undone with the others of its transaction.
     pub(super) fn spoiled(&self, cause: &str) -> StoreError {
         let detail = format!("a transaction shared by several messages was undone: {cause}");

@@ -70,7 +70,7 @@ with oldest as materialized (
         ) candidate
     order by sent_at limit $4
 ), taken as (
-    update {incoming} set owner = $1, attempts = greatest(attempts, 1)
+    update {incoming} set owner = $1, attempts = least(greatest(attempts, 1), 4294967295)
     where ctid = any (array(select place from oldest))
     returning id, destination, attempts, body
 )

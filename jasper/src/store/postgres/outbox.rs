@@ -26,7 +26,8 @@ with oldest as materialized (
     order by sent_at limit $3
     for update skip locked
 ), taken as (
-    update {outgoing} set owner = $1 where ctid = any (array(select place from oldest))
+    update {outgoing} set owner = $1, attempts = least(attempts, 4294967295)
+    where ctid = any (array(select place from oldest))
     returning id, destination, attempts, body, sent_at
 )
 select id, destination, attempts, body from taken order by sent_at, id";
@@ -198,7 +199,7 @@ async fn claim(
     for row in desk.rows(query).await? {
         let held = ownership(&row, owner)?;
         match Envelope::from_bytes(&rows::bytes(&row, 3)?) {
-            Ok(envelope) => claimed.push(Envelope { attempts: held.attempts, ..envelope }),
+            Ok(envelope) => claimed.push(held.envelope(envelope)),
             Err(error) => unreadable.push((held, error.to_string())),
         }
     }

@@ -238,8 +238,9 @@ pub(super) fn bind_reasons<'b>(
     arguments: &mut PgArguments,
 ) -> sqlx::Result<()> {
     bind(arguments, all.clone().map(|row| row.reason.as_str()).collect::<Vec<_>>())?;
-    bind(arguments, all.clone().map(|row| storable(row.error_type)).collect::<Vec<_>>())?;
-    bind(arguments, all.map(|row| storable(row.error_message)).collect::<Vec<_>>())
+    let text = |text: Cow<'b, str>| storable(&text).into_owned();
+    bind(arguments, all.clone().map(|row| text(row.error_type)).collect::<Vec<_>>())?;
+    bind(arguments, all.map(|row| text(row.error_message)).collect::<Vec<_>>())
 }
 
 /// Binds the next argument.
@@ -268,25 +269,19 @@ pub(super) fn message_id(row: &PgRow, column: usize) -> sqlx::Result<MessageId> 
     row.try_get::<Uuid, _>(column).map(MessageId::from)
 }
 
+/// Whatever stands there: a destination that is none spoils only its own row.
 pub(super) fn address(row: &PgRow, column: usize) -> sqlx::Result<Address> {
-    let text: &str = row.try_get(column)?;
-    text.parse().map_err(|error| undecodable(column, error))
+    Ok(Address::as_stored(row.try_get(column)?))
 }
 
+/// A count that is too large for us is the largest; the claim of its row makes it so.
 pub(super) fn count(row: &PgRow, column: usize) -> sqlx::Result<u32> {
     let number: i64 = row.try_get(column)?;
-    u32::try_from(number).map_err(|error| undecodable(column, error))
+    Ok(u32::try_from(number.max(0)).unwrap_or(u32::MAX))
 }
 
 pub(super) fn bytes(row: &PgRow, column: usize) -> sqlx::Result<Bytes> {
     row.try_get::<&[u8], _>(column).map(Bytes::copy_from_slice)
-}
-
-fn undecodable(
-    column: usize,
-    error: impl std::error::Error + Send + Sync + 'static,
-) -> sqlx::Error {
-    sqlx::Error::ColumnDecode { index: column.to_string(), source: Box::new(error) }
 }
 
 /// A limit as SQL takes it.

@@ -21,7 +21,8 @@ with held as materialized (
     returning row.id, row.destination
 ), kept as (
     update {incoming} row
-    set status = 'handled', owner = 0, body = null, keep_until = {now} + row.keep_for
+    set status = 'handled', owner = 0, body = null,
+        keep_until = {now} + least(row.keep_for, 4611686018427387903)
     from held
     where row.id = held.id and row.destination = held.destination and row.owner = held.owner
         and row.attempts = held.attempts and row.status = 'incoming' and row.keep_for is not null

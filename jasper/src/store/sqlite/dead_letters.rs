@@ -60,20 +60,18 @@ impl DeadLetters for SqliteStore {
     }
 
     fn store(&self, letter: DeadLetter) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(self.writer().write(Store(letter)))
+        Box::pin(self.writer().write(Store(letter.cut())))
     }
 }
 
 fn letter(row: &SqliteRow) -> sqlx::Result<DeadLetter> {
-    let reason: &str = row.try_get(2)?;
+    let reason = &rows::text(row, 2)?;
     Ok(DeadLetter {
         id: DeadLetterId { id: rows::message_id(row, 0)?, destination: rows::address(row, 1)? },
-        reason: DeadLetterReason::from_name(reason).ok_or_else(|| {
-            sqlx::Error::Decode(format!("`{reason}` is no reason that this build knows").into())
-        })?,
-        message_type: row.try_get(3)?,
-        error_type: row.try_get(4)?,
-        error_message: row.try_get(5)?,
+        reason: DeadLetterReason::as_stored(reason),
+        message_type: rows::text(row, 3)?,
+        error_type: rows::text(row, 4)?,
+        error_message: rows::text(row, 5)?,
         attempts: rows::count(row, 6)?,
         body: rows::bytes(row, 7)?,
         buried_at: from_micros(row.try_get(8)?),

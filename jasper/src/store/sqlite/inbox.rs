@@ -45,6 +45,12 @@ with recursive waiting (seq) as (
 )
 select destination, message_type from waiting join jasper_incoming using (seq)";
 
+/// A text that is not UTF-8 stands there only if something else than this store wrote it.
+const REPAIR: &str = "\
+update or ignore jasper_incoming set destination = ?, message_type = ?
+where status = 'incoming' and owner = 0 and destination = cast(? as text)
+    and message_type = cast(? as text)";
+
 const NEXT_DUE: &str = "select min(due_at) from jasper_incoming where status = 'scheduled'";
 
 /// The oldest of one subscription.
@@ -57,7 +63,7 @@ select * from (
 
 const TAKE: &str = "\
 update jasper_incoming
-set status = 'incoming', owner = ?, due_at = null, attempts = max(attempts, 1)
+set status = 'incoming', owner = ?, due_at = null, attempts = min(max(attempts, 1), 4294967295)
 where seq in (select value from json_each(?))";
 
 const RELEASE: &str = "\
@@ -90,9 +96,14 @@ impl Inbox for SqliteStore {
     fn look(&self) -> BoxFuture<'_, Result<Claimable, StoreError>> {
         Box::pin(async move {
             let mut seen = self.seen().await.map_err(|error| self.error(error))?;
+            if !seen.spoiled.is_empty() {
+                self.writer().write(Repair { sql: REPAIR, rows: seen.spoiled }).await?;
+                seen = self.seen().await.map_err(|error| self.error(error))?;
+            }
+            let mut seen = seen.claimable;
             if seen.next_due == Some(Duration::ZERO) {
                 self.writer().write(BecomeDue).await?;
-                seen = self.seen().await.map_err(|error| self.error(error))?;
+                seen = self.seen().await.map_err(|error| self.error(error))?.claimable;
             }
             Ok(seen)
         })
@@ -137,17 +148,65 @@ impl SqliteStore {
     }
 
     /// What is claimable without anything becoming due.
-    async fn seen(&self) -> sqlx::Result<Claimable> {
+    async fn seen(&self) -> sqlx::Result<Seen> {
         let mut connection = self.pool().acquire().await?;
         let rows = sqlx::query(WAITING).fetch_all(&mut *connection).await?;
         let subscription = |row: &SqliteRow| -> sqlx::Result<Subscription> {
-            Ok(Subscription { destination: rows::address(row, 0)?, message_type: row.try_get(1)? })
+            Ok(Subscription {
+                destination: rows::address(row, 0)?,
+                message_type: rows::text(row, 1)?,
+            })
         };
         let mut waiting: Vec<_> = rows.iter().map(subscription).collect::<sqlx::Result<_>>()?;
         waiting.sort_unstable();
         let due: Option<i64> = sqlx::query_scalar(NEXT_DUE).fetch_one(&mut *connection).await?;
         let wait = |due| from_micros(due).duration_since(now()).unwrap_or_default();
-        Ok(Claimable { now: waiting, next_due: due.map(wait) })
+        let claimable = Claimable { now: waiting, next_due: due.map(wait) };
+        Ok(Seen { claimable, spoiled: spoiled(&rows, 2)? })
+    }
+}
+
+/// What a look finds.
+struct Seen {
+    claimable: Claimable,
+    /// Destinations and types that are not UTF-8, so that no claim can name them.
+    spoiled: Vec<Vec<Vec<u8>>>,
+}
+
+/// The rows with a text that is not UTF-8 among their first so many.
+pub(super) fn spoiled(rows: &[SqliteRow], texts: usize) -> sqlx::Result<Vec<Vec<Vec<u8>>>> {
+    let mut spoiled = Vec::new();
+    for row in rows {
+        let all = (0..texts).map(|column| rows::raw_text(row, column));
+        let all = all.collect::<sqlx::Result<Vec<_>>>()?;
+        if all.iter().any(|text| std::str::from_utf8(text).is_err()) {
+            spoiled.push(all);
+        }
+    }
+    Ok(spoiled)
+}
+
+/// Replaces in these texts what is not UTF-8; the body of the row has the original.
+pub(super) struct Repair {
+    pub(super) sql: &'static str,
+    pub(super) rows: Vec<Vec<Vec<u8>>>,
+}
+
+impl Write for Repair {
+    type Output = ();
+
+    async fn run(self, connection: &mut SqliteConnection) -> sqlx::Result<()> {
+        for texts in self.rows {
+            let mut batch = Batch::of(self.sql);
+            for text in &texts {
+                batch.bind(String::from_utf8_lossy(text).into_owned())?;
+            }
+            for text in texts {
+                batch.bind(text)?;
+            }
+            batch.run(connection).await?;
+        }
+        Ok(())
     }
 }
 

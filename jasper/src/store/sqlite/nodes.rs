@@ -10,7 +10,7 @@ use sqlx::{Row, SqliteConnection};
 use super::SqliteStore;
 use super::batch::Batch;
 use super::presence::{Others, Presence};
-use super::rows::micros;
+use super::rows::{micros, text};
 use super::writer::Write;
 use crate::envelope::time::{now, to_micros};
 use crate::store::{LiveNode, NodeLease, Nodes, Owner, StoreError, Subscription};
@@ -109,8 +109,8 @@ impl Nodes for SqliteStore {
 }
 
 fn live_node(row: &SqliteRow) -> sqlx::Result<LiveNode> {
-    let takes: &str = row.try_get(1)?;
-    Ok(LiveNode { owner: Owner::new(row.try_get(0)?), takes: Subscription::from_lines(takes) })
+    let takes = Subscription::from_lines(&text(row, 1)?);
+    Ok(LiveNode { owner: Owner::new(row.try_get(0)?), takes })
 }
 
 struct Join {

@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use sqlx::{Row, SqliteConnection};
 
 use super::batch::{Batch, SETTLEMENTS_PER_TRIP};
-use super::inbox::ownership;
+use super::inbox::{Repair, ownership, spoiled};
 use super::release::Release;
 use super::rows::{self, bind_ownership};
 use super::settlement::{BURIAL_STATEMENTS, answer, push_burial};
@@ -24,7 +24,8 @@ where owner = 0 and destination = ?
 order by sent_at, seq limit ?";
 
 const TAKE: &str = "\
-update jasper_outgoing set owner = ? where seq in (select value from json_each(?))";
+update jasper_outgoing set owner = ?, attempts = min(attempts, 4294967295)
+where seq in (select value from json_each(?))";
 
 const DELETE: &str = "\
 delete from jasper_outgoing where id = ? and destination = ? and owner = ? and attempts = ?";
@@ -52,6 +53,11 @@ with recursive waiting (destination) as (
     from waiting where waiting.destination is not null
 )
 select destination from waiting where destination is not null";
+
+/// As in the inbox.
+const REPAIR: &str = "\
+update or ignore jasper_outgoing set destination = ?
+where owner = 0 and destination = cast(? as text)";
 
 const BURY: &str = "\
 insert or replace into jasper_dead_letters (id, destination, reason, message_type, error_type,
@@ -116,9 +122,15 @@ impl Outbox for SqliteStore {
 
     fn destinations(&self) -> BoxFuture<'_, Result<Vec<Address>, StoreError>> {
         Box::pin(async move {
-            let rows = sqlx::query(DESTINATIONS).fetch_all(self.pool()).await;
-            rows.and_then(|rows| rows.iter().map(|row| rows::address(row, 0)).collect())
-                .map_err(|error| self.error(error))
+            let fetch = || sqlx::query(DESTINATIONS).fetch_all(self.pool());
+            let mut rows = fetch().await.map_err(|error| self.error(error))?;
+            let spoiled = spoiled(&rows, 1).map_err(|error| self.error(error))?;
+            if !spoiled.is_empty() {
+                self.writer().write(Repair { sql: REPAIR, rows: spoiled }).await?;
+                rows = fetch().await.map_err(|error| self.error(error))?;
+            }
+            let all = rows.iter().map(|row| rows::address(row, 0)).collect::<sqlx::Result<_>>();
+            all.map_err(|error| self.error(error))
         })
     }
 }
@@ -144,7 +156,7 @@ impl Write for Claim {
             numbers.push(row.try_get::<i64, _>(4)?);
             let held = ownership(row, self.owner)?;
             match Envelope::from_bytes(&rows::bytes(row, 3)?) {
-                Ok(envelope) => claimed.push(Envelope { attempts: held.attempts, ..envelope }),
+                Ok(envelope) => claimed.push(held.envelope(envelope)),
                 Err(error) => unreadable.push((held, error.to_string())),
             }
         }

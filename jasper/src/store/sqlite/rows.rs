@@ -211,14 +211,27 @@ pub(super) fn message_id(row: &SqliteRow, column: usize) -> sqlx::Result<Message
     id.map(MessageId::from).map_err(|error| undecodable(column, error))
 }
 
+/// Whatever stands there: a destination that is none spoils only its own row.
 pub(super) fn address(row: &SqliteRow, column: usize) -> sqlx::Result<Address> {
-    let text: &str = row.try_get(column)?;
-    text.parse().map_err(|error| undecodable(column, error))
+    Ok(Address::as_stored(&text(row, column)?))
 }
 
+/// A count that is too large for us is the largest; the claim of its row makes it so.
 pub(super) fn count(row: &SqliteRow, column: usize) -> sqlx::Result<u32> {
     let number: i64 = row.try_get(column)?;
-    u32::try_from(number).map_err(|error| undecodable(column, error))
+    Ok(u32::try_from(number.max(0)).unwrap_or(u32::MAX))
+}
+
+/// The bytes of a text, which need not be UTF-8.
+pub(super) fn raw_text(row: &SqliteRow, column: usize) -> sqlx::Result<Vec<u8>> {
+    row.try_get_unchecked(column)
+}
+
+/// Text, in which bytes that are none are replaced.
+pub(super) fn text(row: &SqliteRow, column: usize) -> sqlx::Result<String> {
+    let bytes = raw_text(row, column)?;
+    Ok(String::from_utf8(bytes)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
 }
 
 pub(super) fn bytes(row: &SqliteRow, column: usize) -> sqlx::Result<Bytes> {

@@ -14,7 +14,8 @@ where id = ? and destination = ? and owner = ? and attempts = ?
 
 const KEEP_HANDLED: &str = "\
 update jasper_incoming
-set status = 'handled', owner = 0, body = null, keep_until = ? + keep_for
+set status = 'handled', owner = 0, body = null,
+    keep_until = ? + min(keep_for, 4611686018427387903)
 where id = ? and destination = ? and owner = ? and attempts = ?
     and status = 'incoming' and keep_for is not null";
 
@@ -136,8 +137,8 @@ pub(super) fn push_burial(
     let [bury, delete] = statements;
     batch.push(bury);
     batch.bind(burial.reason.as_str())?;
-    batch.bind(burial.error_type)?;
-    batch.bind(burial.error_message)?;
+    batch.bind(&*burial.error_type)?;
+    batch.bind(&*burial.error_message)?;
     batch.bind(to_micros(now()))?;
     bind_ownership(burial.ownership, batch)?;
     batch.push(delete);

@@ -8,8 +8,8 @@ use super::StoreFixture;
 use super::subject::{LONG, Subject, at, envelope, local, unowned};
 use crate::envelope::{Envelope, MessageId};
 use crate::store::{
-    DeadLetter, DeadLetterId, DeadLetterQuery, DeadLetterReason, MessageStore, Settled, Settlement,
-    Stored,
+    DeadLetter, DeadLetterId, DeadLetterQuery, DeadLetterReason, MessageStore, Ownership, Settled,
+    Settlement, Stored,
 };
 
 /// A letter that never stood in the inbox is kept as it is, under the time of the store.
@@ -143,6 +143,49 @@ pub async fn letters_are_replayed_together<F: StoreFixture>(fixture: &F) {
     assert_eq!(subject.claim_all(subject.join().await).await.len(), 5);
 }
 
+/// On both ways to the dead letters, a text is cut between characters and says so.
+pub async fn a_long_error_is_cut_and_its_letter_stored<F: StoreFixture>(fixture: &F) {
+    let subject = Subject::of(fixture).await;
+    let (text, name) = ("\u{1F980}€".repeat(100_000), "an::error::Type".repeat(100));
+    let owned = letter(&envelope());
+    store(&subject, DeadLetter { error_message: text.clone(), error_type: name.clone(), ..owned })
+        .await;
+    let held = subject.store_owned(subject.join().await, None).await;
+    let burial = burial_for(held, &name, &text);
+    assert_eq!(subject.settle(burial).await, Settled::Done);
+    let letters = subject.letters().await;
+    assert_eq!(letters.len(), 2);
+    for letter in letters {
+        let (error, kind) = (letter.error_message, letter.error_type);
+        assert!(error.len() <= DeadLetter::LONGEST_ERROR, "{} bytes", error.len());
+        assert!(kind.len() <= DeadLetter::LONGEST_ERROR_TYPE, "{} bytes", kind.len());
+        for (cut, whole) in [(error, &text), (kind, &name)] {
+            let (kept, mark) = cut.split_once('…').expect("it says that it is cut");
+            assert!(whole.starts_with(kept) && kept.len() * 2 > cut.len());
+            assert_eq!(mark, format!(" ({} bytes left out)", whole.len() - kept.len()));
+        }
+    }
+}
+
+/// A character that the database does not have is replaced, and costs nothing else.
+pub async fn an_error_with_odd_characters_is_stored<F: StoreFixture>(fixture: &F) {
+    let subject = Subject::of(fixture).await;
+    let text = "a\0b \u{1F980} é € \u{FFFF} \u{10FFFF} \r\n\t ' \" \\ %";
+    let stored = letter(&envelope());
+    let odd = || text.to_owned();
+    store(&subject, DeadLetter { error_message: odd(), error_type: odd(), ..stored }).await;
+    let held = subject.store_owned(subject.join().await, None).await;
+    assert_eq!(subject.settle(burial_for(held, text, text)).await, Settled::Done);
+    let letters = subject.letters().await;
+    assert_eq!(letters.len(), 2);
+    let replaced = text.replace('\0', "\u{FFFD}");
+    for letter in letters {
+        for kept in [letter.error_message, letter.error_type] {
+            assert!(kept == text || kept == replaced, "{kept:?}");
+        }
+    }
+}
+
 fn letter(envelope: &Envelope) -> DeadLetter {
     DeadLetter {
         id: DeadLetterId { id: envelope.id, destination: envelope.destination.clone() },
@@ -184,11 +227,15 @@ async fn bury<F: StoreFixture>(subject: &Subject<'_, F>, envelope: &Envelope) ->
     id
 }
 
-fn burial(ownership: crate::store::Ownership) -> Settlement {
+fn burial(ownership: Ownership) -> Settlement {
+    burial_for(ownership, "an error type", "an error in words")
+}
+
+fn burial_for(ownership: Ownership, error_type: &str, error_message: &str) -> Settlement {
     Settlement::Bury {
         ownership,
         reason: DeadLetterReason::Terminal,
-        error_type: "an error type".to_owned(),
-        error_message: "an error in words".to_owned(),
+        error_type: error_type.to_owned(),
+        error_message: error_message.to_owned(),
     }
 }

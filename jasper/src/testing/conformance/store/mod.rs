@@ -135,6 +135,8 @@ macro_rules! __store_clauses {
                 a_message_buried_again_replaces_its_letter
                 a_discarded_letter_is_gone_and_others_stay
                 letters_are_replayed_together
+                a_long_error_is_cut_and_its_letter_stored
+                an_error_with_odd_characters_is_stored
             }
             nodes {
                 a_number_is_never_given_twice

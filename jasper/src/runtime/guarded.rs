@@ -1,0 +1,101 @@
+//! Transports that an application brings: where their code panics, that is an error like another.
+
+use std::sync::Arc;
+
+use futures_util::future::{BoxFuture, FutureExt};
+
+use crate::envelope::Address;
+use crate::handler::caught::{Caught, Panic, caught};
+use crate::transport::{
+    Answer, Batch, EndpointUri, Listener, Receipt, Receiver, Request, Sender, Transport,
+    TransportError,
+};
+
+/// A sender whose panics are errors.
+#[derive(Debug)]
+pub(crate) struct GuardedSender {
+    address: Address,
+    inner: Arc<dyn Sender>,
+}
+
+impl GuardedSender {
+    /// The way to a destination.
+    ///
+    /// # Errors
+    /// As [`Transport::sender`].
+    pub(crate) fn open(
+        transport: &dyn Transport,
+        uri: &EndpointUri,
+    ) -> Result<Arc<dyn Sender>, TransportError> {
+        let address = uri.address.clone();
+        let inner = caught(|| transport.sender(uri)).map_err(|panic| unusable(&address, &panic))?;
+        Ok(Arc::new(Self { address, inner: inner? }))
+    }
+
+    /// What was sent before it panicked may have arrived.
+    fn lost(&self, panic: &Panic) -> TransportError {
+        TransportError::Lost { address: self.address.to_string(), why: panicked(panic) }
+    }
+}
+
+impl Sender for GuardedSender {
+    fn send(&self, batch: Batch) -> BoxFuture<'_, Result<Vec<Receipt>, TransportError>> {
+        let sent = Caught::of(|| self.inner.send(batch));
+        async { sent.await.unwrap_or_else(|panic| Err(self.lost(&panic))) }.boxed()
+    }
+
+    fn request(&self, request: Request) -> BoxFuture<'_, Result<Answer, TransportError>> {
+        let answer = Caught::of(|| self.inner.request(request));
+        async { answer.await.unwrap_or_else(|panic| Err(self.lost(&panic))) }.boxed()
+    }
+}
+
+/// A listener whose panics are noted in the log.
+#[derive(Debug)]
+pub(crate) struct GuardedListener {
+    address: Address,
+    inner: Box<dyn Listener>,
+}
+
+impl GuardedListener {
+    /// Begins to receive.
+    ///
+    /// # Errors
+    /// As [`Transport::listen`].
+    pub(crate) async fn open(
+        transport: &dyn Transport,
+        uri: EndpointUri,
+        receiver: Arc<dyn Receiver>,
+    ) -> Result<Arc<dyn Listener>, TransportError> {
+        let address = uri.address.clone();
+        let unusable = |panic: Panic| unusable(&address, &panic);
+        let inner = Caught::of(|| transport.listen(uri, receiver)).await.map_err(unusable)??;
+        let address = caught(|| inner.address()).map_err(unusable)?;
+        Ok(Arc::new(Self { address, inner }))
+    }
+}
+
+impl Listener for GuardedListener {
+    fn address(&self) -> Address {
+        self.address.clone()
+    }
+
+    fn stop(&self) -> BoxFuture<'_, ()> {
+        let stopped = Caught::of(|| self.inner.stop());
+        async {
+            if let Err(panic) = stopped.await {
+                let address = &self.address;
+                tracing::error!(%address, %panic, "its transport panicked while it stopped");
+            }
+        }
+        .boxed()
+    }
+}
+
+fn unusable(address: &Address, panic: &Panic) -> TransportError {
+    TransportError::Address { address: address.to_string(), why: panicked(panic) }
+}
+
+fn panicked(panic: &Panic) -> String {
+    format!("its transport panicked: {panic}")
+}

@@ -1,0 +1,121 @@
+//! Rows that a living node owns and does not hold in memory, although no call has failed: they are
+//! found and given back within a lease, and what it holds is left alone.
+
+mod mariadb_database;
+#[path = "postgres_schema.rs"]
+mod postgres_schema;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use jasper::envelope::Envelope;
+use jasper::message::Message;
+use jasper::prelude::*;
+use jasper::store::memory::MemoryStore;
+use jasper::store::mysql::MysqlStore;
+use jasper::store::{Incoming, MessageStore, Outgoing, Placement, Stored};
+use mariadb_database::Database;
+use postgres_schema::Schema;
+use serde::{Deserialize, Serialize};
+use tests::{Fixture, Journal};
+
+const LEASE: Duration = Duration::from_secs(3);
+
+#[derive(Command, Serialize, Deserialize)]
+#[command(name = "missing-rows.work")]
+struct Work {
+    text: String,
+}
+
+#[derive(Command, Serialize, Deserialize)]
+#[command(name = "missing-rows.parcel", to = "parcels")]
+struct Parcel {
+    text: String,
+}
+
+/// Runs for longer than a lease where it is told so.
+#[handler(attempts = 3)]
+async fn work(cmd: Work, envelope: Envelope, journal: State<Journal>) {
+    journal.note(format!("{} begins, attempt {}", cmd.text, envelope.attempts));
+    if cmd.text == "long" {
+        // Real time: leases run in the time of the database.
+        tokio::time::sleep(LEASE + LEASE / 2).await;
+    }
+    journal.note(format!("{} ends", cmd.text));
+}
+
+#[handler]
+async fn take_parcel(cmd: Parcel, journal: State<Journal>) {
+    journal.note(cmd.text);
+}
+
+#[tokio::test]
+async fn sqlite_rows_that_are_not_in_memory_are_given_back_within_a_lease() {
+    let fixture = Fixture::create();
+    are_given_back(fixture.store().await).await;
+}
+
+#[tokio::test]
+async fn postgres_rows_that_are_not_in_memory_are_given_back_within_a_lease() {
+    let (store, _schema) = Schema::open().await;
+    are_given_back(store).await;
+}
+
+#[tokio::test]
+async fn mariadb_rows_that_are_not_in_memory_are_given_back_within_a_lease() {
+    let database = Database::create().await;
+    are_given_back(MysqlStore::connect(database.url()).await.unwrap()).await;
+}
+
+/// With a handler that runs for longer than that, whose row stays where it is.
+async fn are_given_back(store: impl MessageStore + Clone) {
+    let journal = Journal::default();
+    let receiver = Jasper::builder().handler::<take_parcel>().state(journal.clone());
+    let receiver = receiver.store(MemoryStore::new()).listen("durable://127.0.0.1:0");
+    let receiver = receiver.start().await.unwrap();
+    let app = Jasper::builder().store(store.clone()).lease(LEASE).handler::<work>();
+    // Nothing but the comparison is to find them.
+    let app = app.state(journal.clone()).poll_interval(Duration::from_secs(3_600));
+    let address = receiver.addresses()[0].to_string();
+    let app = app.endpoint("parcels", address).start().await.unwrap();
+    app.bus().send(Work { text: "long".into() }).await.unwrap();
+    journal.wait_for("long begins, attempt 1").await;
+    lose_rows(&store).await;
+    let both = async {
+        journal.wait_for("lost ends").await;
+        journal.wait_for("lost parcel").await;
+    };
+    let is_in_time = tokio::time::timeout(LEASE, both).await.is_ok();
+    assert!(is_in_time, "only {:?} within a lease", journal.notes());
+    assert!(!journal.notes().iter().any(|note| note == "long ends"));
+    journal.wait_for("long ends").await;
+    app.until_idle().await.unwrap();
+    let mut notes = journal.sorted();
+    notes.retain(|note| note.contains("begins"));
+    assert_eq!(notes, ["long begins, attempt 1", "lost begins, attempt 2"]);
+    let counts = store.admin().counts().await.unwrap();
+    assert_eq!((counts.incoming, counts.outgoing, counts.dead_letters), (0, 0, 0));
+    app.stop().await.unwrap();
+    receiver.stop().await.unwrap();
+}
+
+/// Rows that the only node owns, as one that a fault without a sign has taken out of its memory.
+async fn lose_rows(store: &dyn MessageStore) {
+    let owner = store.nodes().alive().await.unwrap()[0].owner;
+    let mut lost = envelope(Work::TYPE, r#"{"text":"lost"}"#, "local://work/work");
+    lost.attempts = 1;
+    let incoming = Incoming { envelope: lost, placement: Placement::Owned(owner), keep: None };
+    assert_eq!(store.inbox().store(vec![incoming]).await.unwrap(), [Stored::New]);
+    let parcel = envelope(Parcel::TYPE, r#"{"text":"lost parcel"}"#, "endpoint://parcels");
+    let outgoing = Outgoing { envelope: parcel, owner: Some(owner) };
+    assert_eq!(store.outbox().store(vec![outgoing]).await.unwrap(), [Stored::New]);
+}
+
+fn envelope(
+    message_type: jasper::message::MessageType,
+    payload: &'static str,
+    destination: &str,
+) -> Envelope {
+    let payload = Bytes::from_static(payload.as_bytes());
+    Envelope::new(message_type, "application/json", payload, destination.parse().unwrap())
+}
