@@ -3,14 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jasper::prelude::*;
 use jasper::store::{DeadLetter, DeadLetterQuery, MessageStore};
 use serde::{Deserialize, Serialize};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, query, query_scalar, raw_sql};
 use tests::servers::new_postgres_database;
-use tokio::time::timeout;
+use tokio::time::{interval, timeout};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -69,12 +69,38 @@ async fn shared_poison(
 #[command(name = "faults.innocent")]
 struct Innocent {
     id: i64,
+    sent: u64,
 }
 
 #[handler(queue = "innocent")]
 #[durable]
-async fn innocent(cmd: Innocent, db: &mut PgConnection) -> sqlx::Result<()> {
-    query("insert into innocents values ($1)").bind(cmd.id).execute(db).await.map(drop)
+async fn innocent(
+    cmd: Innocent,
+    db: &mut PgConnection,
+    clock: State<Arc<Clock>>,
+) -> sqlx::Result<()> {
+    query("insert into innocents values ($1)").bind(cmd.id).execute(db).await?;
+    clock.waited.lock().unwrap().push(clock.now() - cmd.sent);
+    Ok(())
+}
+
+/// How long innocent messages took from being sent to the end of their handler, in microseconds.
+struct Clock {
+    start: Instant,
+    waited: Mutex<Vec<u64>>,
+}
+
+impl Clock {
+    fn now(&self) -> u64 {
+        self.start.elapsed().as_micros() as u64
+    }
+
+    /// Of which one in a hundred took longer; forgets them.
+    fn p99(&self) -> Duration {
+        let mut waited = std::mem::take(&mut *self.waited.lock().unwrap());
+        waited.sort_unstable();
+        Duration::from_micros(waited[waited.len() * 99 / 100])
+    }
 }
 
 const SCHEMA: &str = "\
@@ -99,6 +125,7 @@ struct Stage {
     app: Jasper,
     store: PostgresStore,
     runs: Arc<Runs>,
+    clock: Arc<Clock>,
 }
 
 impl Stage {
@@ -109,12 +136,23 @@ impl Stage {
         let store = PostgresStore::connect(&url).await.unwrap();
         let runs = Arc::<Runs>::default();
         let app = Jasper::builder().store(store.clone()).state(Arc::clone(&runs));
+        let clock = Arc::new(Clock { start: Instant::now(), waited: Mutex::default() });
+        let app = app.state(Arc::clone(&clock));
         let app = app.handler::<poison>().handler::<shared_poison>().handler::<innocent>();
-        Self { app: app.start().await.unwrap(), store, runs }
+        Self { app: app.start().await.unwrap(), store, runs, clock }
     }
 
     fn pool(&self) -> &PgPool {
         self.store.pool()
+    }
+
+    /// Sends innocent messages at a steady rate.
+    async fn send_innocents(&self, ids: std::ops::Range<i64>) {
+        let mut ticks = interval(Duration::from_millis(10));
+        for id in ids {
+            ticks.tick().await;
+            self.app.bus().send(Innocent { id, sent: self.clock.now() }).await.unwrap();
+        }
     }
 
     async fn letters(&self) -> Vec<DeadLetter> {
@@ -157,9 +195,7 @@ async fn each_fault_of_a_handlers_own_transaction_costs_an_attempt() {
     for (sql, is_honest) in POISONS {
         stage.app.bus().send(Poison { sql: sql.to_owned(), is_honest }).await.unwrap();
     }
-    for id in 0..50 {
-        stage.app.bus().send(Innocent { id }).await.unwrap();
-    }
+    stage.send_innocents(0..50).await;
     stage.idle().await;
     let letters = stage.letters().await;
     for (sql, _) in POISONS {
@@ -217,5 +253,38 @@ async fn poison_in_a_shared_transaction_is_found_and_costs_others_nothing() {
         // One run may spoil the others before it is run alone.
         assert!((ATTEMPTS..=2 * ATTEMPTS).contains(&times), "{sql}: {times}");
     }
+    stage.app.stop().await.unwrap();
+}
+
+/// `JASPER_POISONS` says how many of each kind, for longer runs; how long innocent messages wait is
+/// printed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_poisons_become_dead_letters_beside_innocent_messages_that_are_all_handled() {
+    let each: u64 = std::env::var("JASPER_POISONS").map_or(3, |each| each.parse().unwrap());
+    let stage = Stage::open().await;
+    // Each once, for connections and plans that are new.
+    stage.send_innocents(0..100).await;
+    stage.idle().await;
+    stage.clock.p99();
+    stage.send_innocents(100..400).await;
+    stage.idle().await;
+    let alone = stage.clock.p99();
+    let poisons = async {
+        for _ in 0..each {
+            for (sql, is_honest) in POISONS {
+                stage.app.bus().send(Poison { sql: sql.to_owned(), is_honest }).await.unwrap();
+            }
+        }
+    };
+    tokio::join!(stage.send_innocents(400..700), poisons);
+    stage.idle().await;
+    let poisons = each * POISONS.len() as u64;
+    println!("innocents' p99 {alone:?} alone, {:?} beside {poisons} poisons", stage.clock.p99());
+    for (sql, _) in POISONS {
+        assert_eq!(stage.runs.of(sql), ATTEMPTS * each, "{sql}");
+    }
+    let count = query_scalar::<_, i64>("select count(*) from innocents").fetch_one(stage.pool());
+    assert_eq!(count.await.unwrap(), 700);
+    assert_eq!(stage.store.admin().counts().await.unwrap().dead_letters, poisons);
     stage.app.stop().await.unwrap();
 }

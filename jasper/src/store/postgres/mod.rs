@@ -72,9 +72,9 @@ impl TransactionScope for sqlx::Transaction<'_, Postgres> {
 
 /// A message store in a schema of a PostgreSQL database. Clones share their connections.
 ///
-/// **Sessions.** While a handler runs, its session's `application_name` ends in `jasper/…`, by which
+/// **Sessions.** While a handler runs, its session's `application_name` ends in `jasper/…`. By that
 /// the store cancels what a handler has left at work and ends a session that does not answer, and
-/// by which other nodes end the sessions of a process that is gone. Any role may do that to its own
+/// other nodes end the sessions of a process that is gone. Any role may do that to its own
 /// sessions. The server ends a session that is idle in a transaction for five seconds longer than
 /// its handler may take.
 ///
