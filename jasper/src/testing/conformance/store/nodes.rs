@@ -49,12 +49,13 @@ pub async fn a_renewed_lease_runs_on<F: StoreFixture>(fixture: &F) {
     assert!(!expired(&subject).await.contains(&owner));
 }
 
-/// A node that is late goes on under its number as long as no other has begun to take its work over.
+/// A node that is late goes on under its number as long as no other has begun to take its work
+/// over.
 pub async fn a_late_lease_that_no_other_node_has_ended_is_renewed<F: StoreFixture>(fixture: &F) {
     let subject = Subject::of(fixture).await;
     let lease = subject.store.nodes().join("node", SHORT, &[]).await;
     let owner = lease.expect("the store answers").owner;
-    while subject.store.nodes().alive().await.expect("the store answers").len() > 0 {
+    while !subject.store.nodes().alive().await.expect("the store answers").is_empty() {
         // Real time: the store's clock is not the test's.
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
