@@ -79,6 +79,7 @@ async fn a_message_that_kills_the_process_is_buried_after_exactly_its_attempts()
         }
         assert_eq!(run > 1, !claimed.first_attempt);
         // The victim dies here, in the middle of the run, and its lease runs out.
+        store.nodes().leave(node.owner).await.unwrap();
         store.inbox().release(node.owner, 10).await.unwrap();
     }
     let letters = fixture.run().await;

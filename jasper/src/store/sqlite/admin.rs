@@ -81,7 +81,7 @@ impl Write for Purge {
         true
     }
 
-    async fn run(self, connection: &mut SqliteConnection) -> sqlx::Result<u64> {
+    async fn run(&self, connection: &mut SqliteConnection) -> sqlx::Result<u64> {
         let mut batch = Batch::of(PURGE);
         batch.bind(to_micros(now()))?;
         batch.bind(rows::limit(self.0))?;
@@ -94,7 +94,7 @@ struct Clear;
 impl Write for Clear {
     type Output = ();
 
-    async fn run(self, connection: &mut SqliteConnection) -> sqlx::Result<()> {
+    async fn run(&self, connection: &mut SqliteConnection) -> sqlx::Result<()> {
         Batch::of(CLEAR).run(connection).await.map(|_ran| ())
     }
 }

@@ -2,7 +2,7 @@
 
 use sqlx::SqliteConnection;
 
-use super::batch::Batch;
+use super::batch::{Batch, Ran};
 use super::rows;
 use super::settlement;
 use crate::store::{Committed, Completion, Settled, Stored};
@@ -10,38 +10,39 @@ use crate::store::{Committed, Completion, Settled, Stored};
 /// Writes the cascades and then, as the last thing, compares and sets the handled row, all in one
 /// trip.
 ///
-/// What begins the next member goes along. Where it answers [`Settled::Fenced`] the caller undoes
-/// all of it, and the handler's own rows.
+/// Further statements go along, and what they did comes back. Where it answers [`Settled::Fenced`]
+/// the caller undoes all of it, and the handler's own rows.
 pub(super) async fn write(
     connection: &mut SqliteConnection,
-    completion: Completion,
-    next: Option<&'static str>,
-) -> sqlx::Result<Committed> {
+    completion: &Completion,
+    then: &[&'static str],
+) -> sqlx::Result<(Committed, Vec<Ran>)> {
     let Completion { handled, incoming, outgoing } = completion;
     let mut batch = Batch::default();
-    rows::push_inserts(&incoming, &mut batch)?;
-    rows::push_inserts(&outgoing, &mut batch)?;
-    if let Some(row) = &handled {
+    rows::push_inserts(incoming, &mut batch)?;
+    rows::push_inserts(outgoing, &mut batch)?;
+    if let Some(row) = handled {
         settlement::push_handled(row, &mut batch)?;
     }
-    if let Some(next) = next {
-        batch.push(next);
+    for statement in then {
+        batch.push(*statement);
     }
     if batch.is_empty() {
-        return Ok(done(Vec::new(), Vec::new()));
+        return Ok((done(Vec::new(), Vec::new()), Vec::new()));
     }
     let mut ran = batch.run(connection).await?.into_iter();
-    let incoming = rows::stored(&incoming, &mut ran)?;
-    let outgoing = rows::stored(&outgoing, &mut ran)?;
-    let ended = ran.take(settlement::HANDLED_STATEMENTS).any(|ran| ran.changes > 0);
-    if handled.is_some() && !ended {
-        return Ok(Committed {
-            settled: Settled::Fenced,
-            incoming: Vec::new(),
-            outgoing: Vec::new(),
-        });
+    let incoming = rows::stored(incoming, &mut ran)?;
+    let outgoing = rows::stored(outgoing, &mut ran)?;
+    if handled.is_some()
+        && settlement::answer(settlement::HANDLED_STATEMENTS, &mut ran) == Settled::Fenced
+    {
+        let settled = Settled::Fenced;
+        return Ok((
+            Committed { settled, incoming: Vec::new(), outgoing: Vec::new() },
+            ran.collect(),
+        ));
     }
-    Ok(done(incoming, outgoing))
+    Ok((done(incoming, outgoing), ran.collect()))
 }
 
 fn done(incoming: Vec<Stored>, outgoing: Vec<Stored>) -> Committed {

@@ -83,7 +83,7 @@ struct Replay(Vec<DeadLetterId>);
 impl Write for Replay {
     type Output = u64;
 
-    async fn run(self, connection: &mut SqliteConnection) -> sqlx::Result<u64> {
+    async fn run(&self, connection: &mut SqliteConnection) -> sqlx::Result<u64> {
         let mut replayed = 0;
         for letter in &self.0 {
             let mut read = Batch::of(BODY);
@@ -116,7 +116,7 @@ struct Discard(Vec<DeadLetterId>);
 impl Write for Discard {
     type Output = u64;
 
-    async fn run(self, connection: &mut SqliteConnection) -> sqlx::Result<u64> {
+    async fn run(&self, connection: &mut SqliteConnection) -> sqlx::Result<u64> {
         let mut discarded = 0;
         for letter in &self.0 {
             discarded += delete(letter)?.changes(connection).await?;
@@ -134,15 +134,15 @@ impl Write for Store {
         true
     }
 
-    async fn run(self, connection: &mut SqliteConnection) -> sqlx::Result<()> {
+    async fn run(&self, connection: &mut SqliteConnection) -> sqlx::Result<()> {
         let Self(letter) = self;
         let buried_at = now();
         let mut batch = Batch::of(STORE);
         bind_key(letter.id.id, &letter.id.destination, &mut batch)?;
         batch.bind(letter.reason.as_str())?;
-        batch.bind(letter.message_type)?;
-        batch.bind(letter.error_type)?;
-        batch.bind(letter.error_message)?;
+        batch.bind(&*letter.message_type)?;
+        batch.bind(&*letter.error_type)?;
+        batch.bind(&*letter.error_message)?;
         batch.bind(i64::from(letter.attempts))?;
         batch.bind(&letter.body[..])?;
         batch.bind(to_micros(buried_at))?;

@@ -13,6 +13,7 @@ mod code {
     pub(super) const IO: i32 = 10;
     pub(super) const FULL: i32 = 13;
     pub(super) const CANNOT_OPEN: i32 = 14;
+    pub(super) const CONSTRAINT: i32 = 19;
     pub(super) const NOT_A_DATABASE: i32 = 26;
 
     /// The extended code for a shared-memory file that cannot grow, which is how a full disk may
@@ -21,6 +22,13 @@ mod code {
 
     /// The low byte of an extended code is its primary code.
     pub(super) const PRIMARY_MASK: i32 = 0xff;
+}
+
+/// Whether SQLite refuses this for a constraint.
+pub(super) fn is_refusal(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|said| said.code());
+    let code = code.and_then(|code| code.parse::<i32>().ok());
+    code.is_some_and(|code| code & code::PRIMARY_MASK == code::CONSTRAINT)
 }
 
 /// The database file, as errors name it.

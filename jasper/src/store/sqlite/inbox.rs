@@ -68,7 +68,11 @@ where seq in (select value from json_each(?))";
 
 const RELEASE: &str = "\
 update jasper_incoming set owner = 0
-where seq in (select seq from jasper_incoming where owner = ? and owner > 0 limit ?)";
+where seq in (
+    select seq from jasper_incoming where owner = ? and owner > 0
+        and not exists (select 1 from jasper_nodes where node = owner and lease_until > 0)
+    limit ?
+)";
 
 const OWNED: &str = "\
 select id, destination, attempts from jasper_incoming where owner = ? and owner > 0 limit ?";
@@ -195,14 +199,14 @@ pub(super) struct Repair {
 impl Write for Repair {
     type Output = ();
 
-    async fn run(self, connection: &mut SqliteConnection) -> sqlx::Result<()> {
-        for texts in self.rows {
+    async fn run(&self, connection: &mut SqliteConnection) -> sqlx::Result<()> {
+        for texts in &self.rows {
             let mut batch = Batch::of(self.sql);
-            for text in &texts {
+            for text in texts {
                 batch.bind(String::from_utf8_lossy(text).into_owned())?;
             }
             for text in texts {
-                batch.bind(text)?;
+                batch.bind(text.clone())?;
             }
             batch.run(connection).await?;
         }
@@ -219,7 +223,7 @@ impl Write for BecomeDue {
         true
     }
 
-    async fn run(self, connection: &mut SqliteConnection) -> sqlx::Result<u64> {
+    async fn run(&self, connection: &mut SqliteConnection) -> sqlx::Result<u64> {
         let mut batch = Batch::of(BECOME_DUE);
         batch.bind(to_micros(now()))?;
         batch.changes(connection).await
@@ -269,7 +273,7 @@ impl Claim {
 impl Write for Claim {
     type Output = Vec<Claimed>;
 
-    async fn run(self, connection: &mut SqliteConnection) -> sqlx::Result<Vec<Claimed>> {
+    async fn run(&self, connection: &mut SqliteConnection) -> sqlx::Result<Vec<Claimed>> {
         let mut claimed = Vec::new();
         if self.0.subscriptions.is_empty() {
             return Ok(claimed);

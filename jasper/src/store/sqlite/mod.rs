@@ -10,6 +10,7 @@ mod completion;
 mod dead_letters;
 mod error;
 mod inbox;
+mod leases;
 mod migrate;
 mod nodes;
 mod outbox;
@@ -32,6 +33,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{Sqlite, SqliteConnection, SqlitePool};
 
 use self::error::Place;
+use self::leases::Leases;
 use self::presence::Presence;
 use self::writer::{Connector, Writer};
 use super::{
@@ -70,6 +72,9 @@ struct Shared {
     pool: SqlitePool,
     place: Place,
     presence: Arc<Presence>,
+    leases: Arc<Leases>,
+    /// How to reach the file beside the writer.
+    options: SqliteConnectOptions,
 }
 
 impl SqliteStore {
@@ -106,11 +111,15 @@ impl SqliteStore {
         let connector = Connector::new(writing, place.clone());
         let mut session = connector.connect().await?;
         session.check(&place).await?;
-        let pool = SqlitePoolOptions::new().max_connections(POOL_SIZE).connect_lazy_with(options);
+        let pool =
+            SqlitePoolOptions::new().max_connections(POOL_SIZE).connect_lazy_with(options.clone());
+        let leases = Arc::new(Leases::default());
         Ok(Self {
             shared: Arc::new(Shared {
-                writer: Writer::start(connector, session),
+                writer: Writer::start(connector, session, Arc::clone(&leases)),
                 pool,
+                leases,
+                options,
                 presence: Arc::new(Presence::beside(place.path())),
                 place,
             }),
@@ -136,6 +145,10 @@ impl SqliteStore {
         Arc::clone(&self.shared.presence)
     }
 
+    fn leases(&self) -> &Leases {
+        &self.shared.leases
+    }
+
     fn error(&self, error: sqlx::Error) -> StoreError {
         self.place().error(error)
     }
@@ -155,7 +168,7 @@ impl MessageStore for SqliteStore {
 
     fn begin(&self, begin: Begin) -> BoxFuture<'_, Result<Box<dyn StoreTransaction>, StoreError>> {
         Box::pin(async move {
-            let loan = self.writer().borrow(begin.handler).await?;
+            let loan = self.writer().borrow(begin).await?;
             Ok(Box::new(loan) as Box<dyn StoreTransaction>)
         })
     }

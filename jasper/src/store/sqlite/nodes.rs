@@ -1,14 +1,16 @@
 //! Nodes and their leases in SQLite.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
+use sqlx::{ConnectOptions, Connection, Row, SqliteConnection};
+use tokio::time::timeout;
 
 use super::SqliteStore;
 use super::batch::Batch;
+use super::leases::Leases;
 use super::presence::{Others, Presence};
 use super::rows::{micros, text};
 use super::writer::Write;
@@ -61,6 +63,12 @@ union
 select owner from (select owner from receiving union select owner from sending)
 where owner is not null and not exists (select 1 from jasper_nodes where node = owner)";
 
+/// A wait for the lock in which a lease may have run out that its node was about to renew.
+const LONG_WAIT: Duration = Duration::from_millis(100);
+
+/// For how long renewals then come first. SQLite looks every 100 ms whether a lock is free.
+const RENEWALS_FIRST: Duration = Duration::from_millis(300);
+
 impl Nodes for SqliteStore {
     fn join(
         &self,
@@ -70,11 +78,31 @@ impl Nodes for SqliteStore {
     ) -> BoxFuture<'_, Result<NodeLease, StoreError>> {
         let (name, presence) = (name.to_owned(), self.presence());
         let takes = Subscription::to_lines(takes);
-        Box::pin(self.writer().write(Join { name, lease, takes, presence }))
+        let others = OnceLock::new();
+        Box::pin(async move {
+            let asked = Instant::now();
+            let join = Join { name, lease, takes, presence, others };
+            let joined = self.writer().write(join).await?;
+            self.leases().join(joined.owner, lease, asked);
+            Ok(joined)
+        })
     }
 
     fn renew(&self, owner: Owner, lease: Duration) -> BoxFuture<'_, Result<bool, StoreError>> {
-        Box::pin(self.writer().write(Renew(owner, lease)))
+        Box::pin(async move {
+            let asked = Instant::now();
+            self.leases().ask(owner, lease);
+            let renewal = self.writer().write(Renew(owner, lease));
+            let renewed = match timeout(Leases::patience(lease), renewal).await {
+                Ok(renewed) => renewed?,
+                Err(_elapsed) => self.renew_aside(owner, lease).await?,
+            };
+            match renewed {
+                true => self.leases().renewed(owner, asked),
+                false => self.leases().end(owner),
+            }
+            Ok(renewed)
+        })
     }
 
     fn expired(&self, asks: Option<Owner>) -> BoxFuture<'_, Result<Vec<Owner>, StoreError>> {
@@ -83,7 +111,7 @@ impl Nodes for SqliteStore {
             let has_run_out = sqlx::query_scalar(HAS_RUN_OUT).bind(to_micros(now())).bind(except);
             let has_run_out = has_run_out.fetch_one(self.pool()).await;
             if has_run_out.map_err(|error| self.error(error))? {
-                self.writer().write(EndRunOut(except)).await?;
+                self.end_run_out(except).await?;
             }
             let gone = sqlx::query_scalar(EXPIRED).fetch_all(self.pool()).await;
             gone.map(|gone| gone.into_iter().map(Owner::new).collect())
@@ -100,11 +128,42 @@ impl Nodes for SqliteStore {
     }
 
     fn leave(&self, owner: Owner) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.leases().end(owner);
         Box::pin(self.writer().write(Leave(owner)))
     }
 
     fn forget(&self, owner: Owner) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(self.writer().write(Forget(owner)))
+    }
+}
+
+impl SqliteStore {
+    /// Ends the leases that have run out, except that of one node.
+    ///
+    /// While the file is locked for long no node can renew its lease. After such a wait the others
+    /// come first: their renewals wait for the same lock.
+    async fn end_run_out(&self, except: i64) -> Result<(), StoreError> {
+        let until = Some(Instant::now() + LONG_WAIT);
+        let end = EndRunOut { except, until };
+        if !self.writer().write(end).await? {
+            tokio::time::sleep(RENEWALS_FIRST).await;
+            self.writer().write(EndRunOut { until: None, ..end }).await?;
+        }
+        Ok(())
+    }
+
+    /// Renews a lease although the writer does not answer: its runtime may be blocked.
+    ///
+    /// It works from any runtime. Where a handler holds the writing connection the file is locked,
+    /// for other processes too; the writer then renews the lease with its commit.
+    async fn renew_aside(&self, owner: Owner, lease: Duration) -> Result<bool, StoreError> {
+        let options = self.shared.options.clone().busy_timeout(Leases::patience(lease) / 2);
+        let mut connection = options.connect().await.map_err(|error| self.error(error))?;
+        let renewed = renew(owner, lease, &mut connection).await;
+        if let Err(error) = connection.close().await {
+            tracing::debug!(%error, "a connection for a renewal was not closed cleanly");
+        }
+        renewed.map_err(|error| self.error(error))
     }
 }
 
@@ -118,19 +177,28 @@ struct Join {
     lease: Duration,
     takes: String,
     presence: Arc<Presence>,
+    /// What the lock file said: it says it once.
+    others: OnceLock<Others>,
 }
 
 impl Write for Join {
     type Output = NodeLease;
 
-    async fn run(self, connection: &mut SqliteConnection) -> sqlx::Result<NodeLease> {
-        if others(self.presence).await == Others::None {
+    async fn run(&self, connection: &mut SqliteConnection) -> sqlx::Result<NodeLease> {
+        let others = match self.others.get() {
+            Some(others) => *others,
+            None => {
+                let others = others(Arc::clone(&self.presence)).await;
+                *self.others.get_or_init(|| others)
+            }
+        };
+        if others == Others::None {
             Batch::of(END_LEASES).run(connection).await?;
         }
         let mut join = Batch::of(JOIN);
-        join.bind(self.name)?;
+        join.bind(self.name.clone())?;
         join.bind(lease_until(self.lease))?;
-        join.bind(self.takes)?;
+        join.bind(self.takes.clone())?;
         let ran = join.run(connection).await?;
         let node = ran.iter().flat_map(|ran| &ran.rows).next();
         let node: i64 = node.ok_or(sqlx::Error::RowNotFound)?.try_get(0)?;
@@ -167,29 +235,47 @@ impl Write for Renew {
         true
     }
 
-    async fn run(self, connection: &mut SqliteConnection) -> sqlx::Result<bool> {
-        let mut batch = Batch::of(RENEW);
-        batch.bind(lease_until(self.1))?;
-        batch.bind(self.0.number())?;
-        Ok(batch.changes(connection).await? > 0)
+    async fn run(&self, connection: &mut SqliteConnection) -> sqlx::Result<bool> {
+        renew(self.0, self.1, connection).await
     }
 }
 
+/// Extends a lease that no node has ended. `false`: one has.
+pub(super) async fn renew(
+    owner: Owner,
+    lease: Duration,
+    connection: &mut SqliteConnection,
+) -> sqlx::Result<bool> {
+    let mut batch = Batch::of(RENEW);
+    batch.bind(lease_until(lease))?;
+    batch.bind(owner.number())?;
+    Ok(batch.changes(connection).await? > 0)
+}
+
 /// Ends the leases that have run out, except that of this node.
-struct EndRunOut(i64);
+#[derive(Clone, Copy)]
+struct EndRunOut {
+    except: i64,
+    /// Where the turn comes later than this, nothing is done.
+    until: Option<Instant>,
+}
 
 impl Write for EndRunOut {
-    type Output = ();
+    /// Whether it was done.
+    type Output = bool;
 
     fn is_one_statement(&self) -> bool {
         true
     }
 
-    async fn run(self, connection: &mut SqliteConnection) -> sqlx::Result<()> {
+    async fn run(&self, connection: &mut SqliteConnection) -> sqlx::Result<bool> {
+        if self.until.is_some_and(|until| Instant::now() > until) {
+            return Ok(false);
+        }
         let mut batch = Batch::of(END_RUN_OUT);
         batch.bind(to_micros(now()))?;
-        batch.bind(self.0)?;
-        batch.run(connection).await.map(|_ran| ())
+        batch.bind(self.except)?;
+        batch.run(connection).await.map(|_ran| true)
     }
 }
 
@@ -202,7 +288,7 @@ impl Write for Leave {
         true
     }
 
-    async fn run(self, connection: &mut SqliteConnection) -> sqlx::Result<()> {
+    async fn run(&self, connection: &mut SqliteConnection) -> sqlx::Result<()> {
         let mut batch = Batch::of(LEAVE);
         batch.bind(self.0.number())?;
         batch.run(connection).await.map(|_ran| ())
@@ -218,7 +304,7 @@ impl Write for Forget {
         true
     }
 
-    async fn run(self, connection: &mut SqliteConnection) -> sqlx::Result<()> {
+    async fn run(&self, connection: &mut SqliteConnection) -> sqlx::Result<()> {
         let mut batch = Batch::of(FORGET);
         batch.bind(self.0.number())?;
         batch.run(connection).await.map(|_ran| ())

@@ -36,7 +36,11 @@ where id = ? and destination = ? and owner = ? and attempts = ?";
 
 const RELEASE: &str = "\
 update jasper_outgoing set owner = 0
-where seq in (select seq from jasper_outgoing where owner = ? and owner > 0 limit ?)";
+where seq in (
+    select seq from jasper_outgoing where owner = ? and owner > 0
+        and not exists (select 1 from jasper_nodes where node = owner and lease_until > 0)
+    limit ?
+)";
 
 const OWNED: &str = "\
 select id, destination, attempts from jasper_outgoing where owner = ? and owner > 0 limit ?";
@@ -144,7 +148,7 @@ struct Claim {
 impl Write for Claim {
     type Output = Vec<Envelope>;
 
-    async fn run(self, connection: &mut SqliteConnection) -> sqlx::Result<Vec<Envelope>> {
+    async fn run(&self, connection: &mut SqliteConnection) -> sqlx::Result<Vec<Envelope>> {
         let mut query = Batch::of(CLAIMABLE);
         query.bind(self.destination.as_str())?;
         query.bind(rows::limit(self.limit))?;
@@ -180,7 +184,7 @@ struct Settle(Vec<OutgoingSettlement>);
 impl Write for Settle {
     type Output = Vec<Settled>;
 
-    async fn run(self, connection: &mut SqliteConnection) -> sqlx::Result<Vec<Settled>> {
+    async fn run(&self, connection: &mut SqliteConnection) -> sqlx::Result<Vec<Settled>> {
         let mut all = Vec::with_capacity(self.0.len());
         for chunk in self.0.chunks(SETTLEMENTS_PER_TRIP) {
             let mut batch = Batch::default();

@@ -1,4 +1,5 @@
-//! Rows of an owner that is gone, made claimable by anybody.
+//! Rows of an owner that is gone, made claimable by anybody; those of one whose lease was extended
+//! in the meantime stay.
 
 use sqlx::SqliteConnection;
 
@@ -22,7 +23,7 @@ impl Write for Release {
         true
     }
 
-    async fn run(self, connection: &mut SqliteConnection) -> sqlx::Result<u64> {
+    async fn run(&self, connection: &mut SqliteConnection) -> sqlx::Result<u64> {
         let mut batch = Batch::of(self.sql);
         batch.bind(self.owner.number())?;
         batch.bind(rows::limit(self.limit))?;

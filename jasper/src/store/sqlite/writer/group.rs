@@ -1,15 +1,19 @@
 //! The members that share one transaction, and so one fsync.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
 use super::super::error::Place;
+use super::super::leases::Leases;
 use super::loan::{Loan, Outcome, Returned};
-use super::session::Session;
+use super::member::Member;
+use super::session::{Refusal, Session};
 use super::shared::{Call, Line, Shared};
-use super::{Answer, Job, Request, after_commit, answer};
-use crate::store::StoreError;
+use super::undo::{Cause, Lost};
+use super::{Job, Request, answer};
+use crate::store::{Begin, Committed, Completion, StoreError};
 
 /// The most members of one group.
 const MEMBERS: usize = 256;
@@ -26,54 +30,62 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Each step takes the group and gives it back, or gives back why it is lost: a group that is lost
 /// cannot be used.
 pub(super) struct Group {
-    session: Session,
-    place: Place,
-    answers: Vec<Answer>,
-    began: Instant,
+    pub(super) session: Session,
+    pub(super) place: Place,
+    pub(super) leases: Arc<Leases>,
+    pub(super) members: Vec<Member>,
+    pub(super) began: Instant,
 }
 
-/// A group whose transaction was ended by somebody else, or cannot be committed.
-struct Lost {
-    session: Option<Session>,
-    place: Place,
-    answers: Vec<Answer>,
-    error: StoreError,
-}
+type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
 impl Group {
-    pub(super) fn new(session: Session, place: Place) -> Self {
-        Self { session, place, answers: Vec::new(), began: Instant::now() }
+    pub(super) fn new(session: Session, place: Place, leases: Arc<Leases>) -> Self {
+        Self { session, place, leases, members: Vec::new(), began: Instant::now() }
     }
 
     /// Serves this request and all that wait, commits and answers. Gives back the connection if it
     /// is still good.
     pub(super) async fn serve(self, first: Request, line: &mut Line) -> Option<Session> {
-        match self.serve_all(first, line).await {
+        let committed = match self.serve_all(first, line).await {
+            Ok(group) => group.commit(line).await,
+            Err(lost) => Err(lost),
+        };
+        match committed {
+            Ok(session) if session.is_spent() => {
+                session.close().await;
+                None
+            }
             Ok(session) => Some(session),
             Err(lost) => {
-                lost.tell().await;
+                lost.tell(line).await;
                 None
             }
         }
     }
 
-    async fn serve_all(mut self, first: Request, line: &mut Line) -> Result<Session, Lost> {
+    async fn serve_all(mut self, first: Request, line: &mut Line) -> Result<Self, Lost> {
         let mut next = Some(first);
         while let Some(request) = next {
+            let alone = request.is_alone();
+            if alone && !self.members.is_empty() {
+                line.put_back(request);
+                break;
+            }
             self = match request {
                 Request::Incoming(call) => self.share(line.gather(call)).await?,
                 Request::Outgoing(call) => self.share(line.gather(call)).await?,
                 Request::Settlement(call) => self.share(line.gather(call)).await?,
                 Request::Write(job) => self.write(job).await?,
-                Request::Loan { label, reply } => self.lend(label, reply).await?,
+                Request::Loan { begin, reply } => self.lend(begin, reply).await?,
             };
-            next = if self.is_full() { None } else { line.next() };
+            next = if alone || self.is_full() { None } else { line.next() };
         }
-        self.commit().await
+        Ok(self)
     }
 
     fn is_full(&self) -> bool {
-        self.answers.len() >= MEMBERS || self.began.elapsed() >= LENGTH
+        self.members.len() >= MEMBERS || self.session.is_full() || self.began.elapsed() >= LENGTH
     }
 
     /// Does what several callers ask for in one trip.
@@ -89,9 +101,10 @@ impl Group {
             }
         };
         let mut answers = answers.into_iter();
-        for Call { items, reply } in calls {
-            let own = answers.by_ref().take(items.len()).collect();
-            self.answers.push(after_commit(reply, own));
+        let savepoint = self.session.savepoint();
+        for call in calls {
+            let own = answers.by_ref().take(call.items.len()).collect();
+            self.members.push(Member::call(savepoint, call, own));
         }
         Ok(self)
     }
@@ -112,30 +125,38 @@ impl Group {
         Ok(self)
     }
 
-    async fn write(mut self, job: Box<dyn Job>) -> Result<Self, Lost> {
+    async fn write(mut self, mut job: Box<dyn Job>) -> Result<Self, Lost> {
         let alone = job.is_one_statement();
         if !alone && let Err(error) = self.session.protect().await {
             let lost = self.lost(error);
-            job.refuse(lost.place.spoiled_by(&lost.error));
+            lost.refuse(|error| job.refuse(error));
             return Err(lost);
         }
         match job.run(self.session.work()).await {
-            Some(answer) => self.answers.push(answer),
-            None if alone => return self.probe().await,
-            None => return self.undo().await,
+            Ok(()) => {
+                self.members.push(Member::job(self.session.savepoint(), job));
+                Ok(self)
+            }
+            Err(error) => {
+                // SQLite has undone a single statement, or everything.
+                let undone = match alone {
+                    true => self.session.check_open(),
+                    false => self.session.undo().await,
+                };
+                job.refuse(error);
+                match undone {
+                    Ok(()) => Ok(self),
+                    Err(gone) => Err(self.lost(gone)),
+                }
+            }
         }
-        Ok(self)
     }
 
     /// Lends the connection and waits for its return, for as long as the handler takes.
-    async fn lend(
-        mut self,
-        label: &'static str,
-        reply: oneshot::Sender<Result<Loan, StoreError>>,
-    ) -> Result<Self, Lost> {
+    async fn lend(mut self, begin: Begin, reply: Reply<Loan>) -> Result<Self, Lost> {
         if let Err(error) = self.session.protect().await {
             let lost = self.lost(error);
-            answer(reply, Err(lost.place.spoiled_by(&lost.error)));
+            lost.refuse(|error| answer(reply, Err(error)));
             return Err(lost);
         }
         let (loan, mut back) = Loan::new(self.session);
@@ -145,7 +166,7 @@ impl Group {
             Ok(returned) => returned,
             Err(_elapsed) => {
                 tracing::warn!(
-                    handler = label,
+                    handler = begin.handler,
                     "a durable handler has held the only writing connection for {PATIENCE:?}; \
                      do slow work before or after it"
                 );
@@ -155,99 +176,131 @@ impl Group {
         match returned {
             Ok(Returned { session, outcome }) => {
                 self.session = session;
-                self.end(outcome).await
+                self.end(outcome, begin.handler).await
             }
-            Err(_gone) => Err(Lost {
-                session: None,
-                error: self.place.error(sqlx::Error::WorkerCrashed),
-                place: self.place,
-                answers: self.answers,
-            }),
+            Err(_gone) => {
+                let error = self.place.error(sqlx::Error::WorkerCrashed);
+                Err(Lost::of(None, self.place, self.members, Cause::Store(error)))
+            }
         }
     }
 
     /// Ends a member as its handler wishes.
-    async fn end(mut self, outcome: Outcome) -> Result<Self, Lost> {
-        let (completion, reply) = match outcome {
-            Outcome::Commit(completion, reply) => (completion, reply),
-            Outcome::Dropped => return self.undo().await,
-            Outcome::Rollback(reply) => {
-                let undone = self.undo().await;
-                // Undone it is, also where the whole group is: that was this handler's doing.
-                answer(reply, Ok(()));
-                return undone;
-            }
-        };
-        match self.session.complete(completion).await {
-            Ok(committed) => {
-                self.answers.push(after_commit(reply, committed));
+    async fn end(mut self, outcome: Outcome, handler: &'static str) -> Result<Self, Lost> {
+        if self.session.check_open().is_err() {
+            return Err(self.ended_by(outcome, handler));
+        }
+        if let Outcome::Commit(completion, reply) = outcome {
+            return self.complete(completion, reply, handler).await;
+        }
+        match self.session.undo_loan().await {
+            Ok(()) => {
+                if let Outcome::Rollback(reply) = outcome {
+                    answer(reply, Ok(()));
+                }
                 Ok(self)
             }
-            Err(error) => {
-                let error = self.place.error(error);
-                let undone = self.undo().await;
-                let blamed = undone.is_err() && !error.is_transient();
-                answer(reply, Err(if blamed { StoreError::TransactionEnded } else { error }));
-                undone
+            // A statement of a handler that was dropped was still on its way.
+            Err(_gone) => Err(self.ended_by(outcome, handler)),
+        }
+    }
+
+    async fn complete(
+        mut self,
+        completion: Completion,
+        reply: Reply<Committed>,
+        handler: &'static str,
+    ) -> Result<Self, Lost> {
+        let savepoint = self.session.savepoint();
+        let refusal = match self.session.complete(&completion).await {
+            Ok(committed) => {
+                self.members.push(Member::loan(savepoint, reply, committed));
+                return Ok(self);
             }
+            Err(refusal) => refusal,
+        };
+        if self.session.check_open().is_err() {
+            let outcome = Outcome::Commit(completion, reply);
+            return Err(self.ended_in(refusal, outcome, handler));
         }
+        let refused = match self.refused(refusal, &completion).await {
+            Ok((group, error)) => {
+                self = group;
+                error
+            }
+            Err(lost) => {
+                lost.refuse(|error| answer(reply, Err(error)));
+                return Err(lost);
+            }
+        };
+        answer(reply, Err(refused));
+        Ok(self)
     }
 
-    async fn undo(mut self) -> Result<Self, Lost> {
-        match self.session.undo().await {
-            Ok(()) => Ok(self),
+    /// Undoes a handler's member that could not be completed, and says whose fault that is.
+    async fn refused(
+        mut self,
+        refusal: Refusal,
+        completion: &Completion,
+    ) -> Result<(Self, StoreError), Lost> {
+        let error = match refusal {
+            Refusal::Completion(error) => error,
+            Refusal::Tables => {
+                let detail = "it has changed or dropped a table of jasper".to_owned();
+                return Ok((self.undo_loan().await?, StoreError::CommitRefused { detail }));
+            }
+        };
+        let detail = error.to_string();
+        let said = self.place.error(error);
+        self = self.undo_loan().await?;
+        if said.is_transient() {
+            return Ok((self, said));
+        }
+        // What is not taken without the handler's rows either is not the handler's fault.
+        match self.session.would_complete(completion).await {
+            Ok(true) => Ok((self, StoreError::CommitRefused { detail })),
+            Ok(false) => Ok((self, said)),
             Err(error) => Err(self.lost(error)),
         }
     }
 
-    /// Finds out whether a statement that failed took the transaction with it.
-    async fn probe(mut self) -> Result<Self, Lost> {
-        match self.session.probe().await {
+    async fn undo_loan(mut self) -> Result<Self, Lost> {
+        match self.session.undo_loan().await {
             Ok(()) => Ok(self),
             Err(error) => Err(self.lost(error)),
         }
-    }
-
-    async fn commit(mut self) -> Result<Session, Lost> {
-        if let Err(error) = self.session.commit().await {
-            return Err(self.lost(error));
-        }
-        for answer in self.answers {
-            answer(Ok(()));
-        }
-        Ok(self.session)
     }
 
     /// Lost to these callers too, who are told with the others.
     fn lost_with<T: Shared>(mut self, calls: Vec<Call<T>>, error: sqlx::Error) -> Lost {
-        let told = |call: Call<T>| after_commit(call.reply, Vec::new());
-        self.answers.extend(calls.into_iter().map(told));
+        let told = |call: Call<T>| Member::call(0, call, Vec::new());
+        self.members.extend(calls.into_iter().map(told));
         self.lost(error)
     }
 
-    fn lost(self, error: sqlx::Error) -> Lost {
-        Lost {
-            session: Some(self.session),
-            error: self.place.error(error),
-            place: self.place,
-            answers: self.answers,
-        }
+    pub(super) fn lost(self, error: sqlx::Error) -> Lost {
+        let error = self.place.error(error);
+        Lost::of(Some(self.session), self.place, self.members, Cause::Store(error))
     }
-}
 
-impl Lost {
-    /// Gives the connection up, so that nothing is half done, and tells every member.
-    async fn tell(self) {
-        tracing::warn!(
-            error = %self.error,
-            members = self.answers.len(),
-            "a transaction of the writer was undone; the writer opens a new connection"
-        );
-        if let Some(session) = self.session {
-            session.close().await;
+    /// Lost while a handler's member was completed: by SQLite, for example on a full disk, or by a
+    /// statement of the handler that was still on its way.
+    fn ended_in(self, refusal: Refusal, outcome: Outcome, handler: &'static str) -> Lost {
+        let Refusal::Completion(error) = refusal else {
+            return self.ended_by(outcome, handler);
+        };
+        let said = self.place.error(error);
+        if !said.is_transient() {
+            return self.ended_by(outcome, handler);
         }
-        for answer in self.answers {
-            answer(Err(self.place.spoiled_by(&self.error)));
+        if let Outcome::Commit(_, reply) = outcome {
+            answer(reply, Err(said.clone()));
         }
+        Lost::of(Some(self.session), self.place, self.members, Cause::Store(said))
+    }
+
+    /// Lost as this handler has ended the transaction.
+    fn ended_by(self, outcome: Outcome, handler: &'static str) -> Lost {
+        Lost::of(Some(self.session), self.place, self.members, Cause::Handler(handler, outcome))
     }
 }

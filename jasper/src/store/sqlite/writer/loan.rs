@@ -63,7 +63,7 @@ impl Drop for Loan {
 
 impl StoreTransaction for Loan {
     fn connection(&mut self) -> Option<&mut (dyn Any + Send)> {
-        let connection: &mut SqliteConnection = self.held.as_mut()?.session.work();
+        let connection: &mut SqliteConnection = self.held.as_mut()?.session.lend();
         Some(connection)
     }
 

@@ -2,11 +2,16 @@
 
 mod alone;
 mod group;
+mod hooks;
 mod loan;
+mod member;
 mod session;
+mod settings;
 mod shared;
+mod undo;
 
 use std::future::Future;
+use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use sqlx::SqliteConnection;
@@ -18,13 +23,14 @@ pub(super) use self::session::{Connector, Session};
 use self::shared::Line;
 pub(super) use self::shared::{Call, Shared};
 use super::error::Place;
-use crate::store::{Incoming, Outgoing, Settlement, StoreError};
+use super::leases::Leases;
+use crate::store::{Begin, Incoming, Outgoing, Settlement, StoreError};
 
 /// How many requests may stand in line before a caller waits to be let in.
 const LINE: usize = 1024;
 
 /// Something that the writer does in a transaction that it may share with others.
-pub(super) trait Write: Send + 'static {
+pub(super) trait Write: Send + Sync + 'static {
     /// What the caller is told once it is committed.
     type Output: Send + 'static;
 
@@ -33,9 +39,10 @@ pub(super) trait Write: Send + 'static {
         false
     }
 
-    /// Does it. Where this fails, all that it did is undone.
+    /// Does it. Where this fails, all that it did is undone; where others spoil the transaction, it
+    /// is done again in another.
     fn run(
-        self,
+        &self,
         connection: &mut SqliteConnection,
     ) -> impl Future<Output = sqlx::Result<Self::Output>> + Send;
 }
@@ -49,10 +56,10 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Starts the task.
-    pub(super) fn start(connector: Connector, session: Session) -> Self {
+    pub(super) fn start(connector: Connector, session: Session, leases: Arc<Leases>) -> Self {
         let (line, requests) = mpsc::channel(LINE);
         let place = connector.place().clone();
-        tokio::spawn(serve(requests, connector, session));
+        tokio::spawn(serve(requests, connector, session, leases));
         Self { line, place }
     }
 
@@ -60,7 +67,7 @@ impl Writer {
     pub(super) async fn write<W: Write>(&self, write: W) -> Result<W::Output, StoreError> {
         let (reply, answer) = oneshot::channel();
         let place = self.place.clone();
-        let job = Box::new(Pending { write, reply, place });
+        let job = Box::new(Pending { write, reply, place, output: None });
         self.send(Request::Write(job)).await?;
         answer.await.unwrap_or(Err(StoreError::Closed))
     }
@@ -79,9 +86,9 @@ impl Writer {
     }
 
     /// Waits for the turn of a handler, and lends it the connection.
-    pub(super) async fn borrow(&self, label: &'static str) -> Result<Loan, StoreError> {
+    pub(super) async fn borrow(&self, begin: Begin) -> Result<Loan, StoreError> {
         let (reply, answer) = oneshot::channel();
-        self.send(Request::Loan { label, reply }).await?;
+        self.send(Request::Loan { begin, reply }).await?;
         answer.await.unwrap_or(Err(StoreError::Closed))
     }
 
@@ -96,7 +103,7 @@ pub(super) enum Request {
     Outgoing(Call<Outgoing>),
     Settlement(Call<Settlement>),
     Write(Box<dyn Job>),
-    Loan { label: &'static str, reply: oneshot::Sender<Result<Loan, StoreError>> },
+    Loan { begin: Begin, reply: oneshot::Sender<Result<Loan, StoreError>> },
 }
 
 impl Request {
@@ -109,6 +116,11 @@ impl Request {
             Self::Write(job) => job.is_abandoned(),
             Self::Loan { reply, .. } => reply.is_closed(),
         }
+    }
+
+    /// Whether it shares a transaction with no other.
+    const fn is_alone(&self) -> bool {
+        matches!(self, Self::Loan { begin: Begin { alone: true, .. }, .. })
     }
 
     fn refuse(self, error: StoreError) {
@@ -126,19 +138,24 @@ impl Request {
 pub(super) trait Job: Send {
     fn is_abandoned(&self) -> bool;
     fn is_one_statement(&self) -> bool;
+
+    /// Does it, and keeps what it gives until the commit.
+    fn run<'a>(
+        &'a mut self,
+        connection: &'a mut SqliteConnection,
+    ) -> BoxFuture<'a, Result<(), StoreError>>;
+
+    /// It is committed.
+    fn confirm(self: Box<Self>);
+
     fn refuse(self: Box<Self>, error: StoreError);
-
-    /// Does it. The answer is given after the commit; a failure is told to the caller at once.
-    fn run(self: Box<Self>, connection: &mut SqliteConnection) -> BoxFuture<'_, Option<Answer>>;
 }
-
-/// Tells a caller that the transaction is committed, or by which error it is not.
-type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 
 struct Pending<W: Write> {
     write: W,
     reply: oneshot::Sender<Result<W::Output, StoreError>>,
     place: Place,
+    output: Option<W::Output>,
 }
 
 impl<W: Write> Job for Pending<W> {
@@ -150,28 +167,25 @@ impl<W: Write> Job for Pending<W> {
         self.write.is_one_statement()
     }
 
+    fn run<'a>(
+        &'a mut self,
+        connection: &'a mut SqliteConnection,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            let output = self.write.run(connection).await;
+            self.output = Some(output.map_err(|error| self.place.error(error))?);
+            Ok(())
+        })
+    }
+
+    fn confirm(self: Box<Self>) {
+        // What was not run is not confirmed.
+        answer(self.reply, self.output.ok_or(StoreError::Closed));
+    }
+
     fn refuse(self: Box<Self>, error: StoreError) {
         answer(self.reply, Err(error));
     }
-
-    fn run(self: Box<Self>, connection: &mut SqliteConnection) -> BoxFuture<'_, Option<Answer>> {
-        Box::pin(async move {
-            match self.write.run(connection).await {
-                Ok(output) => Some(after_commit(self.reply, output)),
-                Err(error) => {
-                    answer(self.reply, Err(self.place.error(error)));
-                    None
-                }
-            }
-        })
-    }
-}
-
-fn after_commit<T: Send + 'static>(
-    reply: oneshot::Sender<Result<T, StoreError>>,
-    output: T,
-) -> Answer {
-    Box::new(move |committed| answer(reply, committed.map(|()| output)))
 }
 
 fn answer<T>(reply: oneshot::Sender<T>, value: T) {
@@ -180,7 +194,12 @@ fn answer<T>(reply: oneshot::Sender<T>, value: T) {
 }
 
 /// The task. Whatever waits when a group ends is the next group, so that nobody waits for company.
-async fn serve(requests: mpsc::Receiver<Request>, connector: Connector, session: Session) {
+async fn serve(
+    requests: mpsc::Receiver<Request>,
+    connector: Connector,
+    session: Session,
+    leases: Arc<Leases>,
+) {
     let mut line = Line::new(requests);
     let mut session = Some(session);
     while let Some(first) = line.wait().await {
@@ -190,7 +209,7 @@ async fn serve(requests: mpsc::Receiver<Request>, connector: Connector, session:
             None => connector.connect().await,
         };
         session = match good {
-            Ok(session) => serve_group(first, &mut line, session, place).await,
+            Ok(session) => serve_group(first, &mut line, session, place, &leases).await,
             Err(error) => {
                 refuse_all(first, &mut line, place, error);
                 None
@@ -208,6 +227,7 @@ async fn serve_group(
     line: &mut Line,
     mut session: Session,
     place: &Place,
+    leases: &Arc<Leases>,
 ) -> Option<Session> {
     // A lone request needs one trip, with the transaction around it.
     let first = match line.is_empty() {
@@ -221,7 +241,10 @@ async fn serve_group(
         false => first,
     };
     match session.begin().await {
-        Ok(()) => Group::new(session, place.clone()).serve(first, line).await,
+        Ok(()) => {
+            let group = Group::new(session, place.clone(), Arc::clone(leases));
+            group.serve(first, line).await
+        }
         Err(error) => {
             session.close().await;
             refuse_all(first, line, place, place.error(error));

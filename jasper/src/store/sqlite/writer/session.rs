@@ -1,37 +1,36 @@
 //! The writing connection with the outer transaction that is open on it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions, Connection, SqliteConnection};
+use sqlx::{ConnectOptions, Connection, Row, SqliteConnection};
 
-use super::super::batch::Batch;
+use super::super::batch::{Batch, Ran};
 use super::super::completion;
 use super::super::error::Place;
+use super::hooks::Hooks;
+use super::settings::{self, SETTINGS, TRACES, Traces};
 use super::shared::Shared;
 use crate::store::{Committed, Completion, Settled, StoreError};
 
-// The outer savepoint is there to be missed: where somebody else ended the transaction, its release
-// fails, and with it the commit. The inner ones, all of one name, stand before the members.
-const BEGIN: &str = "begin immediate; savepoint jasper_group; savepoint jasper_member";
+// Each member has a savepoint, all of one name; they stay open until the commit, so that members
+// can be undone from the last to the first where the commit is refused.
+const BEGIN: &str = "begin immediate; savepoint jasper_member; pragma schema_version";
 const NEXT_MEMBER: &str = "savepoint jasper_member";
-const FIRST_MEMBER_AGAIN: &str =
-    "release jasper_group; savepoint jasper_group; savepoint jasper_member";
-const FIRST_MEMBER_AGAIN_STATEMENTS: usize = 3;
 const DROP_NEXT_MEMBER: &str = "release jasper_member";
 const UNDO: &str = "rollback to jasper_member";
-const COMMIT: &str = "release jasper_group; commit";
+const UNDO_LAST: &str = "rollback to jasper_member; release jasper_member";
+const COMMIT: &str = "commit";
 const ROLLBACK: &str = "rollback";
 const BEGIN_ALONE: &str = "begin immediate";
-const COMMIT_ALONE: &str = "commit";
-const PROBE: &str = "begin";
+const WRITE_AGAIN: &str = "pragma query_only = off";
 
 const JOURNAL: &str = "pragma journal_mode";
 const WRITE_NOTHING: &str = "begin immediate; create table jasper_probe (x); rollback";
 
-/// How many savepoints may be open. SQLite looks through all of them when it changes a page.
-const SAVEPOINTS: usize = 16;
+/// How many savepoints may be open before the group ends. SQLite looks through all of them when it
+/// changes a page.
+const SAVEPOINTS: usize = 64;
 
 /// How to get the writing connection, at the start and after it had to be given up.
 #[derive(Debug)]
@@ -60,38 +59,68 @@ impl Connector {
 #[derive(Debug)]
 pub(in super::super) struct Session {
     connection: SqliteConnection,
-    /// Whether a commit is ours.
-    may_commit: Arc<AtomicBool>,
+    hooks: Arc<Hooks>,
     /// How many savepoints of members are open.
     savepoints: usize,
     /// Whether something was done since the last of them.
     used: bool,
+    /// Whether a handler has had it since the outer transaction began.
+    lent: bool,
+    /// Whether the outer transaction is to take no more members.
+    closes: bool,
+    /// Whether a handler has left something on it that must not reach another.
+    spent: bool,
+    /// The version of the schema that [`tables`](Self::tables) were read at.
+    schema: Option<i64>,
+    /// The store's own tables as they are made.
+    tables: String,
+    /// The settings of the connection when it was new.
+    settings: Option<String>,
+}
+
+/// Why a handler's member was not completed.
+pub(super) enum Refusal {
+    /// The database did not take the completion.
+    Completion(sqlx::Error),
+    /// The handler has changed the tables of this store.
+    Tables,
+}
+
+impl From<sqlx::Error> for Refusal {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Completion(error)
+    }
+}
+
+/// Lets the driver count one open transaction for as long as it lives, so that a `begin` of a
+/// handler nests.
+///
+/// The driver only counts what its own guards begin and end. The outer transactions of all groups
+/// are begun and ended in plain SQL, beside savepoints in the same trip, and stand for the one that
+/// is counted here.
+async fn count_outer_transaction(connection: &mut SqliteConnection) -> sqlx::Result<()> {
+    std::mem::forget(connection.begin().await?);
+    Batch::of(ROLLBACK).run(connection).await.map(|_ran| ())
 }
 
 impl Session {
     /// Takes a connection for writing.
-    ///
-    /// A commit that is not ours is a handler that executed `commit`, or a statement after SQLite
-    /// undid the whole transaction: either would commit half of what belongs together, so it is
-    /// turned into a rollback, which the next use of the savepoint detects.
     async fn new(mut connection: SqliteConnection) -> sqlx::Result<Self> {
-        let may_commit = Arc::new(AtomicBool::new(false));
-        let ours = Arc::clone(&may_commit);
-        connection.lock_handle().await?.set_commit_hook(move || ours.load(Ordering::Acquire));
-        let mut session = Self { connection, may_commit, savepoints: 0, used: false };
-        session.count_outer_transaction().await?;
-        Ok(session)
-    }
-
-    /// Lets the driver count one open transaction for as long as it lives, so that a `begin` of a
-    /// handler nests.
-    ///
-    /// The driver only counts what its own guards begin and end. The outer transactions of all
-    /// groups are begun and ended in plain SQL, beside savepoints in the same trip, and stand for
-    /// the one that is counted here.
-    async fn count_outer_transaction(&mut self) -> sqlx::Result<()> {
-        std::mem::forget(self.connection.begin().await?);
-        self.execute(ROLLBACK).await
+        count_outer_transaction(&mut connection).await?;
+        let settings = settings::settings(&mut connection).await;
+        let hooks = Hooks::set(&mut connection).await?;
+        Ok(Self {
+            connection,
+            hooks,
+            savepoints: 0,
+            used: false,
+            lent: false,
+            closes: false,
+            spent: false,
+            schema: None,
+            tables: String::new(),
+            settings,
+        })
     }
 
     /// Refuses what can be opened but is no place for messages: SQLite opens a file that it cannot
@@ -117,11 +146,8 @@ impl Session {
     pub(super) async fn alone<T: Shared>(&mut self, items: &[&T]) -> sqlx::Result<Vec<T::Answer>> {
         let mut batch = Batch::of(BEGIN_ALONE);
         T::push(items, &mut batch)?;
-        batch.push(COMMIT_ALONE);
-        self.may_commit.store(true, Ordering::Release);
-        let ran = batch.run(&mut self.connection).await;
-        self.may_commit.store(false, Ordering::Release);
-        T::answers(items, &mut ran?.into_iter().skip(1))
+        let ran = self.run_commit(batch).await?;
+        T::answers(items, &mut ran.into_iter().skip(1))
     }
 
     /// Undoes whatever is open. Gives the connection back if it is still good.
@@ -144,9 +170,10 @@ impl Session {
         let mut protect = !one_statement && self.used;
         for trip in items.chunks(T::MOST) {
             let mut batch = Batch::default();
-            let mut ahead = 0;
+            let ahead = usize::from(protect);
             if std::mem::take(&mut protect) {
-                ahead = self.push_protection(&mut batch);
+                batch.push(NEXT_MEMBER);
+                self.stand_before_next();
             }
             T::push(trip, &mut batch)?;
             let ran = batch.run(self.work()).await?;
@@ -161,49 +188,57 @@ impl Session {
     /// The outer transaction is gone.
     pub(super) async fn undo_share<T: Shared>(&mut self, items: usize) -> sqlx::Result<()> {
         match T::is_one_statement() && items <= T::MOST {
-            true => self.probe().await,
+            true => self.check_open(),
             false => self.undo().await,
         }
     }
 
-    /// Adds what [`protect`](Self::protect) does to a batch, and says how many statements that is.
-    fn push_protection(&mut self, batch: &mut Batch) -> usize {
-        if self.savepoints < SAVEPOINTS {
-            batch.push(NEXT_MEMBER);
-            self.stand_before_next();
-            return 1;
-        }
-        batch.push(FIRST_MEMBER_AGAIN);
-        self.stand_before_first();
-        FIRST_MEMBER_AGAIN_STATEMENTS
-    }
-
     /// Opens the outer transaction.
     pub(super) async fn begin(&mut self) -> sqlx::Result<()> {
-        self.execute(BEGIN).await?;
-        self.stand_before_first();
+        self.hooks.begin();
+        let ran = Batch::of(BEGIN).run(&mut self.connection).await?;
+        let row = ran.iter().flat_map(|ran| &ran.rows).next();
+        let schema: i64 = row.ok_or(sqlx::Error::RowNotFound)?.try_get(0)?;
+        (self.savepoints, self.used, self.lent, self.closes) = (1, false, false, false);
+        if self.schema != Some(schema) {
+            self.tables = settings::tables(&mut self.connection).await?;
+            self.schema = Some(schema);
+        }
         Ok(())
     }
 
     /// Commits the outer transaction.
     ///
     /// # Errors
-    /// Somebody else has ended it, or the database cannot commit.
+    /// The database cannot commit. Where it only refuses, the transaction is
+    /// [still open](Self::check_open).
     pub(super) async fn commit(&mut self) -> sqlx::Result<()> {
-        self.may_commit.store(true, Ordering::Release);
-        let committed = self.execute(COMMIT).await;
-        self.may_commit.store(false, Ordering::Release);
-        committed
+        let mut batch = Batch::default();
+        let before = self.settings.clone().filter(|_| self.lent);
+        if before.is_some() {
+            batch.push(SETTINGS);
+        }
+        let ran = self.run_commit(batch).await?;
+        self.spent |= before != ran.first().and_then(settings::settings_of);
+        Ok(())
+    }
+
+    /// Executes this and then a commit.
+    async fn run_commit(&mut self, mut batch: Batch) -> sqlx::Result<Vec<Ran>> {
+        batch.push(COMMIT);
+        self.hooks.allow_commit();
+        let ran = batch.run(&mut self.connection).await;
+        let was_asked = self.hooks.forbid_commit();
+        self.spent |= ran.is_ok() && !was_asked;
+        ran
     }
 
     /// Begins a member: what was done before stands, what follows can be undone.
     pub(super) async fn protect(&mut self) -> sqlx::Result<()> {
-        if !self.used {
-            return Ok(());
+        if self.used {
+            self.execute(NEXT_MEMBER).await?;
+            self.stand_before_next();
         }
-        let mut batch = Batch::default();
-        self.push_protection(&mut batch);
-        batch.run(&mut self.connection).await?;
         Ok(())
     }
 
@@ -217,28 +252,73 @@ impl Session {
         Ok(())
     }
 
+    /// The same for what a handler did, of which more may be left than its rows.
+    pub(super) async fn undo_loan(&mut self) -> sqlx::Result<()> {
+        let mut batch = Batch::of(UNDO);
+        batch.push(TRACES);
+        let ran = batch.run(&mut self.connection).await?;
+        self.used = false;
+        self.note(ran.last()).await?;
+        Ok(())
+    }
+
+    /// Undoes all of the last savepoint, and forgets it. `false`: there is none.
+    pub(super) async fn undo_last(&mut self) -> sqlx::Result<bool> {
+        if self.savepoints == 0 {
+            return Ok(false);
+        }
+        self.execute(UNDO_LAST).await?;
+        self.savepoints -= 1;
+        self.used = true;
+        Ok(true)
+    }
+
     /// Ends a handler's member with its completion, and begins the next one in the same trip.
     ///
     /// Where the handled message is fenced, the member is undone. After an error it is still to be.
-    pub(super) async fn complete(&mut self, completion: Completion) -> sqlx::Result<Committed> {
-        let next = (self.savepoints < SAVEPOINTS).then_some(NEXT_MEMBER);
-        let written = completion::write(self.work(), completion, next).await?;
-        if next.is_some() {
-            self.stand_before_next();
+    pub(super) async fn complete(&mut self, completion: &Completion) -> Result<Committed, Refusal> {
+        let then = [TRACES, NEXT_MEMBER];
+        let (written, ran) = completion::write(self.work(), completion, &then).await?;
+        self.stand_before_next();
+        let keeps_tables = self.note(ran.first()).await?;
+        if written.settled == Settled::Done && keeps_tables {
+            return Ok(written);
         }
-        if written.settled == Settled::Fenced {
-            if next.is_some() {
-                self.execute(DROP_NEXT_MEMBER).await?;
-                self.savepoints -= 1;
-            }
-            self.undo().await?;
+        self.execute(DROP_NEXT_MEMBER).await?;
+        self.savepoints -= 1;
+        self.used = true;
+        if !keeps_tables {
+            return Err(Refusal::Tables);
         }
+        self.undo().await?;
         Ok(written)
     }
 
-    fn stand_before_first(&mut self) {
-        self.savepoints = 1;
-        self.used = false;
+    /// Whether this completion would be taken without the handler's rows, which are undone.
+    pub(super) async fn would_complete(&mut self, completion: &Completion) -> sqlx::Result<bool> {
+        let taken = completion::write(self.work(), completion, &[]).await.is_ok();
+        self.check_open()?;
+        self.undo().await?;
+        Ok(taken)
+    }
+
+    /// Notes what a handler has left on the connection. `false`: it has changed our tables.
+    async fn note(&mut self, ran: Option<&Ran>) -> sqlx::Result<bool> {
+        let traces = Traces::of(ran.ok_or(sqlx::Error::RowNotFound)?)?;
+        self.spent |= traces.holds || traces.read_only;
+        self.closes |= traces.defers || self.spent;
+        if traces.read_only {
+            self.execute(WRITE_AGAIN).await?;
+        }
+        if self.schema == Some(traces.schema) {
+            return Ok(true);
+        }
+        let tables = settings::tables(&mut self.connection).await?;
+        if tables != self.tables {
+            return Ok(false);
+        }
+        self.schema = Some(traces.schema);
+        Ok(true)
     }
 
     fn stand_before_next(&mut self) {
@@ -246,16 +326,36 @@ impl Session {
         self.used = false;
     }
 
+    /// The savepoint that undoes what was done last.
+    pub(super) const fn savepoint(&self) -> usize {
+        self.savepoints
+    }
+
+    /// Whether the outer transaction is to take no more members.
+    pub(super) const fn is_full(&self) -> bool {
+        self.closes || self.savepoints >= SAVEPOINTS
+    }
+
+    /// Whether the connection is to be closed after the commit.
+    pub(super) const fn is_spent(&self) -> bool {
+        self.spent
+    }
+
     /// Finds out whether the outer transaction is still open.
     ///
     /// # Errors
-    /// It is not.
-    pub(super) async fn probe(&mut self) -> sqlx::Result<()> {
-        // Within a transaction SQLite refuses to begin another.
-        match self.execute(PROBE).await {
-            Err(_refused) => Ok(()),
-            Ok(()) => Err(sqlx::Error::BeginFailed),
+    /// It is not: a handler has ended it, or SQLite has, for example on a full disk.
+    pub(super) fn check_open(&self) -> sqlx::Result<()> {
+        match self.hooks.has_ended() {
+            true => Err(sqlx::Error::BeginFailed),
+            false => Ok(()),
         }
+    }
+
+    /// The connection for a handler.
+    pub(super) fn lend(&mut self) -> &mut SqliteConnection {
+        self.lent = true;
+        self.work()
     }
 
     /// The connection for a member's work.

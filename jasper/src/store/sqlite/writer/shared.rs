@@ -68,6 +68,11 @@ impl Line {
         std::iter::from_fn(|| self.waiting.pop_front()).find(|request| !request.is_abandoned())
     }
 
+    /// Puts a request before all that wait.
+    pub(super) fn put_back(&mut self, request: Request) {
+        self.waiting.push_front(request);
+    }
+
     /// Whether nobody waits now.
     pub(super) fn is_empty(&mut self) -> bool {
         self.look();

@@ -88,8 +88,11 @@ pub async fn a_claim_takes_the_oldest_first<F: StoreFixture>(fixture: &F) {
         claimed.iter().map(|claimed| claimed.ownership.id).collect()
     };
     assert_eq!(ids(subject.claim_all(owner).await).len(), 4);
+    subject.store.nodes().leave(owner).await.expect("the store answers");
     let release = subject.store.inbox().release(owner, 10).await;
     assert_eq!(release.expect("the store answers"), 4);
+    let owner = subject.join().await;
+    let half = ClaimRequest { owner, ..half };
     assert_eq!(ids(subject.claim(half.clone()).await), [first.id, second.id]);
     assert_eq!(ids(subject.claim(half).await), [third.id, fourth.id]);
 }

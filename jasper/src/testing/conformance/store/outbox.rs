@@ -200,6 +200,7 @@ pub async fn the_release_of_outgoing_rows_is_bounded_and_spares_others<F: StoreF
         let released = subject.store.outbox().release(dead, 2).await;
         released.expect("the store answers")
     };
+    subject.store.nodes().leave(dead).await.expect("the store answers");
     assert_eq!(release().await, 2);
     assert_eq!(release().await, 1);
     assert_eq!(release().await, 0);

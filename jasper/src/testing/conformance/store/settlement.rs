@@ -195,6 +195,7 @@ pub async fn the_release_of_an_owner_is_bounded_and_spares_others<F: StoreFixtur
         let released = subject.store.inbox().release(owner, 3).await;
         released.expect("the store answers")
     };
+    subject.store.nodes().leave(dead).await.expect("the store answers");
     assert_eq!(release(dead).await, 3);
     assert_eq!(subject.claim_all(alive).await.len(), 3);
     assert_eq!(release(dead).await, 2);
