@@ -3,15 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::{MySqlConnection, MySqlPool};
+use sqlx::MySqlConnection;
 
 use super::error::{self, Place};
+use super::pool::Pool;
 use super::sql::Sql;
 use crate::store::StoreError;
-
-/// For how long the store works on one thing; less than a caller waits. A connection over which no
-/// answer came is closed.
-const LIMIT: Duration = Duration::from_secs(20);
 
 /// How often something is tried of which the database says that it met something else.
 const TRIES: u32 = 4;
@@ -26,13 +23,18 @@ pub(super) trait Work: Send + Sync + 'static {
         connection: &mut MySqlConnection,
         sql: &Sql,
     ) -> impl Future<Output = sqlx::Result<Self::Output>> + Send;
+
+    /// How long it may take, where this is usual: less than a lease lasts and a caller waits.
+    fn limit(&self, usual: Duration) -> Duration {
+        usual
+    }
 }
 
 /// Where the store does its own work. No code of a user ever runs on these connections, so none can
 /// be left in a transaction, and none is held by a handler that waits for the store.
 #[derive(Debug, Clone)]
 pub(super) struct Desk {
-    pub(super) pool: MySqlPool,
+    pub(super) pool: Pool,
     pub(super) sql: Arc<Sql>,
     pub(super) place: Place,
 }
@@ -46,15 +48,26 @@ impl Desk {
         done.unwrap_or(Err(StoreError::Closed))
     }
 
-    /// Does it. Not to be dropped before it is done.
+    /// Does it. Not to be dropped before it is done. A connection over which no answer came is closed,
+    /// and its session ended.
     pub(super) async fn work<W: Work>(&self, work: W) -> Result<W::Output, StoreError> {
         let mut connection = self.pool.acquire().await.map_err(|error| self.place.error(error))?;
-        match tokio::time::timeout(LIMIT, self.tries(&work, &mut connection)).await {
-            Ok(worked) => worked.map_err(|error| self.place.error(error)),
-            Err(_elapsed) => {
-                connection.close_on_drop();
-                Err(StoreError::Deadline { limit: LIMIT })
+        let limit = work.limit(self.pool.server().limit());
+        let tries = self.tries(&work, &mut connection.connection);
+        match tokio::time::timeout(limit, tries).await {
+            Ok(Ok(done)) => {
+                connection.give_back();
+                Ok(done)
             }
+            Ok(Err(error)) => {
+                match error::is_of_connection(&error) {
+                    true => self.pool.forget_idle(),
+                    // What it has begun is undone.
+                    false => connection.part(),
+                }
+                Err(self.place.error(error))
+            }
+            Err(_elapsed) => Err(StoreError::Deadline { limit }),
         }
     }
 

@@ -11,17 +11,22 @@
 mod admin;
 mod builder;
 mod completion;
+mod credentials;
 mod dead_letters;
 mod desk;
 mod error;
 mod inbox;
 mod keys;
+mod marks;
 mod migrate;
 mod nodes;
 mod outbox;
 #[cfg(test)]
 mod plans;
+mod pool;
 mod rows;
+mod server;
+mod session;
 mod settlement;
 mod sql;
 mod sweep;
@@ -38,6 +43,7 @@ use sqlx::{MySql, MySqlConnection, MySqlPool};
 pub use self::builder::MysqlStoreBuilder;
 use self::desk::Desk;
 use self::error::Place;
+use self::pool::Pool;
 use self::sql::{Names, Sql};
 use self::transaction::Run;
 use super::coalescer::Coalescer;
@@ -85,13 +91,12 @@ struct Shared {
 /// What a store reaches its database with.
 struct Connections {
     /// For handlers: never with autocommit.
-    runs: MySqlPool,
+    runs: Pool,
     /// For the user, with autocommit.
     users: MySqlPool,
     desk: Desk,
     nodes: Desk,
     names: Names,
-    options: MySqlConnectOptions,
 }
 
 impl MysqlStore {
@@ -180,9 +185,9 @@ impl MessageStore for MysqlStore {
         StoreInfo::new("mysql", Some(connection), true)
     }
 
-    fn begin(&self, _begin: Begin) -> BoxFuture<'_, Result<Box<dyn StoreTransaction>, StoreError>> {
+    fn begin(&self, begin: Begin) -> BoxFuture<'_, Result<Box<dyn StoreTransaction>, StoreError>> {
         Box::pin(async move {
-            let run = Run::begin(&self.shared.connections.runs, self.desk()).await?;
+            let run = Run::begin(&self.shared.connections.runs, self.desk(), begin).await?;
             Ok(Box::new(run) as Box<dyn StoreTransaction>)
         })
     }
