@@ -69,7 +69,7 @@ impl MysqlStoreBuilder {
     /// The most connections for handlers, 16 unless said otherwise; at least 1.
     ///
     /// [`pool`](MysqlStore::pool) may open as many, and the store has at most 8 more for its own
-    /// work.
+    /// work, and some for a moment where it ends what hangs.
     #[must_use]
     pub fn connections(mut self, connections: u32) -> Self {
         self.connections = connections.max(1);

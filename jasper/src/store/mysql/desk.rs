@@ -48,8 +48,8 @@ impl Desk {
         done.unwrap_or(Err(StoreError::Closed))
     }
 
-    /// Does it. Not to be dropped before it is done. A connection over which no answer came is closed,
-    /// and its session ended.
+    /// Does it. Not to be dropped before it is done. A connection over which no answer came is
+    /// closed, and its session ended.
     pub(super) async fn work<W: Work>(&self, work: W) -> Result<W::Output, StoreError> {
         let mut connection = self.pool.acquire().await.map_err(|error| self.place.error(error))?;
         let limit = work.limit(self.pool.server().limit());

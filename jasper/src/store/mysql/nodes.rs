@@ -156,8 +156,9 @@ impl Expired {
             for session in marks::sessions(connection, &sessions).await? {
                 match self.server.kill(connection, session).await {
                     // Where it may not, the rows that are locked are left for another time.
-                    Err(error) if !error::is_of_statement(&error) => return Err(error),
-                    _ => tracing::info!(session, "ended a session of a process that is gone"),
+                    Err(error) if error::is_of_statement(&error) => {}
+                    Err(error) => return Err(error),
+                    Ok(()) => tracing::info!(session, "ended a session of a process that is gone"),
                 }
             }
         }
