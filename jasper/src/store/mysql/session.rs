@@ -99,7 +99,8 @@ impl Session {
 
     /// Commits; `false` where the handler has left settings that no other is to meet.
     pub(super) async fn commit(&mut self, server: &Server) -> sqlx::Result<bool> {
-        let commit = format!("release savepoint jasper_run; commit; select {}", settings(server));
+        // Nothing may fail after the commit.
+        let commit = format!("release savepoint jasper_run; select {}; commit", settings(server));
         let left = number(&mut self.connection, AssertSqlSafe(commit).into_sql_str()).await?;
         Ok(left == self.settings)
     }
@@ -115,7 +116,7 @@ fn settings(server: &Server) -> String {
     SETTINGS.replace("{more}", if server.is_mariadb { MARIADB } else { MYSQL })
 }
 
-/// The number with which the last of these statements answers.
+/// The number with which one of these statements answers.
 async fn number(connection: &mut MySqlConnection, statements: SqlStr) -> sqlx::Result<i64> {
     // All of them, so that every answer is read.
     let rows = sqlx::raw_sql(statements).fetch_all(connection).await?;
