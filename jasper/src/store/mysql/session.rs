@@ -1,5 +1,6 @@
 //! One connection of the store, and what is set for its session at the server.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, Connection, MySqlConnection, Row, SqlSafeStr, SqlStr};
@@ -50,6 +51,7 @@ pub(super) struct Session {
     pub(super) mark: Option<Mark>,
     pub(super) opened: Instant,
     settings: i64,
+    commit: SqlStr,
     /// The limit for a transaction in which nothing happens, in seconds.
     idle: u64,
 }
@@ -78,7 +80,11 @@ impl Session {
             // `begin` within a handler is a savepoint. Its end would count it as over.
             std::mem::forget(connection.begin().await?);
         }
-        Ok(Self { connection, mark, opened: Instant::now(), settings, idle })
+        // Nothing may fail after the commit.
+        let commit =
+            format!("release savepoint jasper_run; select {}; commit", self::settings(server));
+        let commit = AssertSqlSafe(Arc::<str>::from(commit)).into_sql_str();
+        Ok(Self { connection, mark, opened: Instant::now(), settings, commit, idle })
     }
 
     /// Begins the transaction of a handler that may take so long. The server ends it where nothing
@@ -98,10 +104,8 @@ impl Session {
     }
 
     /// Commits; `false` where the handler has left settings that no other is to meet.
-    pub(super) async fn commit(&mut self, server: &Server) -> sqlx::Result<bool> {
-        // Nothing may fail after the commit.
-        let commit = format!("release savepoint jasper_run; select {}; commit", settings(server));
-        let left = number(&mut self.connection, AssertSqlSafe(commit).into_sql_str()).await?;
+    pub(super) async fn commit(&mut self) -> sqlx::Result<bool> {
+        let left = number(&mut self.connection, self.commit.clone()).await?;
         Ok(left == self.settings)
     }
 }

@@ -59,8 +59,7 @@ impl Run {
             self.undo().await?;
             return Ok(committed);
         }
-        let server = self.desk.pool.server().clone();
-        match in_time(self.connection.commit(&server), &self.desk).await? {
+        match in_time(self.connection.commit(), &self.desk).await? {
             Ok(true) => self.connection.give_back(),
             Ok(false) => self.connection.part(),
             Err(error) => return Err(self.refuse(place.commit_error(error)).await),
