@@ -18,6 +18,7 @@ use jasper::store::{Begin, Completion, DeadLetterQuery, MessageStore, StoreError
 use serde::{Deserialize, Serialize};
 use sqlx::MySqlConnection;
 use tests::proxy::{Lost, Proxy};
+use tests::servers::Server;
 
 /// What the store sends to commit a run.
 fn is_commit(bytes: &[u8]) -> bool {
@@ -155,6 +156,39 @@ async fn no_call_waits_for_a_silent_server_longer_than_the_lease() {
         assert!(in_time, "{error:?}");
     }
     assert!(asked.elapsed() < 3 * LEASE, "{:?}", asked.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_starts_anew_is_found_and_no_session_of_its_own_is_ended_for_an_old_one() {
+    let server = Server::mariadb().await;
+    let shop = Shop::open_on(&server).await;
+    let app = application(&shop, &shop.url, 3).await;
+    for id in 0..5 {
+        app.bus().send(Touch { id, millis: 0 }).await.unwrap();
+    }
+    app.until_idle().await.unwrap();
+    let store = shop.store().await;
+    let lost = store.begin(Begin::of("lost")).await.unwrap();
+    server.restart_immediately().await;
+    // These have the numbers that others had before.
+    let mut after = Vec::new();
+    for _number in 0..30 {
+        after.push(shop.connect().await);
+    }
+    let error = lost.rollback().await.unwrap_err();
+    assert!(error.is_transient(), "not the handler's fault: {error:?}");
+    store.begin(Begin::of("found")).await.unwrap().commit(Completion::default()).await.unwrap();
+    for id in 5..10 {
+        let send = || app.bus().send(Touch { id, millis: 0 }).deduplicate(id.to_string());
+        soon("it is sent", async || send().await.is_ok()).await;
+    }
+    soon("all take effect", async || shop.effects().await.len() == 10).await;
+    app.until_idle().await.unwrap();
+    assert_eq!(shop.effects().await, (0..10).collect::<Vec<_>>());
+    for mut connection in after {
+        sqlx::query("select 1").execute(&mut connection).await.expect("it is another's");
+    }
+    app.stop().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

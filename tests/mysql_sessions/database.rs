@@ -7,7 +7,7 @@ use jasper::store::MessageStore;
 use serde::{Deserialize, Serialize};
 use sqlx::{AssertSqlSafe, Connection, MySqlConnection};
 use tests::Journal;
-use tests::servers::new_mariadb_database;
+use tests::servers::{Server, new_mariadb_database};
 
 /// Short, so that what takes some leases is over soon.
 pub const LEASE: Duration = Duration::from_secs(2);
@@ -44,7 +44,17 @@ pub struct Shop {
 
 impl Shop {
     pub async fn open() -> Self {
-        let url = new_mariadb_database("sessions").await;
+        Self::open_at(new_mariadb_database("sessions").await).await
+    }
+
+    /// On a server that a test may crash.
+    pub async fn open_on(server: &Server) -> Self {
+        let mut connection = MySqlConnection::connect(server.url()).await.unwrap();
+        sqlx::raw_sql("create database sessions").execute(&mut connection).await.unwrap();
+        Self::open_at(format!("{}sessions", server.url())).await
+    }
+
+    async fn open_at(url: String) -> Self {
         let shop = Self { url, journal: Journal::default() };
         shop.store().await;
         // No unique key on `effects`: what took effect twice would show.

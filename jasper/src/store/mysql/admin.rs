@@ -71,6 +71,7 @@ struct Count;
 
 impl Work for Count {
     type Output = Counts;
+    const REPEATS: bool = true;
 
     fn limit(&self, _usual: Duration) -> Duration {
         LONGEST

@@ -17,6 +17,9 @@ const TRIES: u32 = 4;
 pub(super) trait Work: Send + Sync + 'static {
     type Output: Send + 'static;
 
+    /// Whether it may be done twice where once is meant, as where the first answer is lost.
+    const REPEATS: bool = false;
+
     /// Does it. It is asked again where the database has rolled it back.
     fn run(
         &self,
@@ -51,23 +54,29 @@ impl Desk {
     /// Does it. Not to be dropped before it is done. A connection over which no answer came is
     /// closed, and its session ended.
     pub(super) async fn work<W: Work>(&self, work: W) -> Result<W::Output, StoreError> {
-        let mut connection = self.pool.acquire().await.map_err(|error| self.place.error(error))?;
-        let limit = work.limit(self.pool.server().limit());
-        let tries = self.tries(&work, &mut connection.connection);
-        match tokio::time::timeout(limit, tries).await {
-            Ok(Ok(done)) => {
-                connection.give_back();
-                Ok(done)
-            }
-            Ok(Err(error)) => {
-                match error::is_of_connection(&error) {
-                    true => self.pool.forget_idle(),
-                    // What it has begun is undone.
-                    false => connection.part(),
+        loop {
+            let mut connection =
+                self.pool.acquire().await.map_err(|error| self.place.error(error))?;
+            let limit = work.limit(self.pool.server().limit());
+            let tries = self.tries(&work, &mut connection.connection);
+            let error = match tokio::time::timeout(limit, tries).await {
+                Ok(Ok(done)) => {
+                    connection.give_back();
+                    return Ok(done);
                 }
-                Err(self.place.error(error))
+                Ok(Err(error)) => error,
+                Err(_elapsed) => return Err(StoreError::Deadline { limit }),
+            };
+            if !error::is_of_connection(&error) {
+                // What it has begun is undone.
+                connection.part();
+                return Err(self.place.error(error));
             }
-            Err(_elapsed) => Err(StoreError::Deadline { limit }),
+            self.pool.forget_idle();
+            // One that has ended since it was used says nothing of the server.
+            if connection.is_new || !W::REPEATS {
+                return Err(self.place.error(error));
+            }
         }
     }
 

@@ -156,6 +156,7 @@ struct Look;
 
 impl Work for Look {
     type Output = Claimable;
+    const REPEATS: bool = true;
 
     async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<Claimable> {
         let rows = unprepared(&sql.inbox.waiting).fetch_all(&mut *connection).await?;
@@ -180,6 +181,7 @@ pub(super) struct Owned {
 
 impl Work for Owned {
     type Output = Vec<Ownership>;
+    const REPEATS: bool = true;
 
     async fn run(
         &self,

@@ -131,6 +131,7 @@ struct Renew(Owner, Duration);
 
 impl Work for Renew {
     type Output = bool;
+    const REPEATS: bool = true;
 
     async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<bool> {
         let query = sqlx::query(sql.nodes.renew.clone()).bind(micros(self.1)).bind(self.0.number());
@@ -168,6 +169,7 @@ impl Expired {
 
 impl Work for Expired {
     type Output = Vec<Owner>;
+    const REPEATS: bool = true;
 
     async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<Vec<Owner>> {
         for row in unprepared(&sql.nodes.run_out).fetch_all(&mut *connection).await? {
@@ -187,6 +189,7 @@ struct Alive;
 
 impl Work for Alive {
     type Output = Vec<LiveNode>;
+    const REPEATS: bool = true;
 
     async fn run(
         &self,
@@ -207,6 +210,7 @@ struct Leave(Owner);
 
 impl Work for Leave {
     type Output = ();
+    const REPEATS: bool = true;
 
     async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<()> {
         let query = sqlx::query(sql.nodes.leave.clone()).bind(self.0.number());
@@ -218,6 +222,7 @@ struct Forget(Owner);
 
 impl Work for Forget {
     type Output = ();
+    const REPEATS: bool = true;
 
     /// A row that is written in between is found all the same, as one of an owner that is unknown.
     async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<()> {

@@ -142,6 +142,7 @@ struct Destinations;
 
 impl Work for Destinations {
     type Output = Vec<Address>;
+    const REPEATS: bool = true;
 
     async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<Vec<Address>> {
         let rows = unprepared(&sql.outbox.destinations).fetch_all(connection).await?;
