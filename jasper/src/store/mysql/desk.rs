@@ -11,11 +11,14 @@ use super::sql::Sql;
 use crate::store::StoreError;
 
 /// How often something is tried of which the database says that it met something else.
-const TRIES: u32 = 4;
+pub(super) const TRIES: u32 = 10;
 
 /// Something that the store does on one connection, all or nothing.
 pub(super) trait Work: Send + Sync + 'static {
     type Output: Send + 'static;
+
+    /// How often it is tried where the database has rolled it back: all of it, in one transaction.
+    const TRIES: u32 = TRIES;
 
     /// Whether it may be done twice where once is meant, as where the first answer is lost.
     const REPEATS: bool = false;
@@ -89,7 +92,7 @@ impl Desk {
         let mut tried = 1;
         loop {
             match work.run(connection, &self.sql).await {
-                Err(error) if tried < TRIES && error::is_rolled_back(&error) => tried += 1,
+                Err(error) if tried < W::TRIES && error::is_rolled_back(&error) => tried += 1,
                 done => return done,
             }
         }

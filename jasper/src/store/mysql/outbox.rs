@@ -99,7 +99,7 @@ impl Outbox for MysqlStore {
         rows: Vec<Outgoing>,
     ) -> BoxFuture<'a, Result<Vec<Stored>, StoreError>> {
         Box::pin(async move {
-            let stored = rows::insert(connection_of(connection)?, self.sql(), &rows).await;
+            let stored = rows::insert(connection_of(connection)?, self.sql(), &rows, 1).await;
             stored.map_err(|error| self.error(error))
         })
     }
