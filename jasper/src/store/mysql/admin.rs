@@ -1,5 +1,7 @@
 //! Schema and housekeeping in MySQL.
 
+use std::time::Duration;
+
 use futures_util::future::BoxFuture;
 use sqlx::{Connection, MySqlConnection, Row};
 
@@ -7,6 +9,7 @@ use super::MysqlStore;
 use super::desk::Work;
 use super::migrate;
 use super::rows;
+use super::server::LONGEST;
 use super::sql::{Sql, statements, unprepared};
 use super::sweep::Sweep;
 use crate::store::{Counts, StoreAdmin, StoreError};
@@ -46,8 +49,9 @@ statements!(AdminSql {
 
 impl StoreAdmin for MysqlStore {
     fn prepare(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        let connections = &self.shared.connections;
-        Box::pin(migrate::upgrade(&connections.options, &connections.names, self.place()))
+        let names = &self.shared.connections.names;
+        let options = self.desk().pool.server().credentials.current();
+        Box::pin(async move { migrate::upgrade(&options, names, self.place()).await })
     }
 
     fn counts(&self) -> BoxFuture<'_, Result<Counts, StoreError>> {
@@ -67,6 +71,11 @@ struct Count;
 
 impl Work for Count {
     type Output = Counts;
+    const REPEATS: bool = true;
+
+    fn limit(&self, _usual: Duration) -> Duration {
+        LONGEST
+    }
 
     async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<Counts> {
         let row = unprepared(&sql.admin.counts).fetch_one(connection).await?;
@@ -85,6 +94,10 @@ struct Clear;
 
 impl Work for Clear {
     type Output = ();
+
+    fn limit(&self, _usual: Duration) -> Duration {
+        LONGEST
+    }
 
     async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<()> {
         let sql = &sql.admin;

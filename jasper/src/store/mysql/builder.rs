@@ -8,8 +8,13 @@ use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
 use sqlx::{Connection, MySqlConnection, MySqlPool};
 
 use super::MysqlStore;
+use super::credentials::{self, Credentials};
 use super::desk::Desk;
 use super::error::Place;
+use super::marks::Marks;
+use super::pool::Pool;
+use super::server::Server;
+use super::session::{Kind, READ_COMMITTED};
 use super::sql::{Names, Sql};
 use crate::store::StoreError;
 
@@ -25,25 +30,8 @@ const NODE_CONNECTIONS: u32 = 2;
 /// For how long a caller waits for a connection.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Statements that a connection keeps prepared: the store's, some for several numbers of rows, and
-/// the handlers'. The server keeps 16,382 for all connections together.
-const STATEMENTS: usize = 200;
-
-/// Read committed, as the locks on gaps that repeatable read sets make queues lock each other out.
-const SESSION: &str = "set session transaction isolation level read committed";
-
-/// A statement of the store's own waits for a lock no longer than for a connection.
-const DESK_SESSION: &str = "\
-set session transaction isolation level read committed;
-set session innodb_lock_wait_timeout = 5";
-
-/// Without autocommit. What a handler does after a `commit` of its own is then still in a
-/// transaction, and undone when that is found out.
-const RUN_SESSION: &str = "\
-set session transaction isolation level read committed;
-set session autocommit = 0";
-
-const PACKET_LIMIT: &str = "select @@max_allowed_packet";
+/// Asked once at start.
+const ABOUT_SERVER: &str = "select @@max_allowed_packet, version()";
 
 /// How to open a [`MysqlStore`] that is not the ordinary one.
 ///
@@ -81,7 +69,7 @@ impl MysqlStoreBuilder {
     /// The most connections for handlers, 16 unless said otherwise; at least 1.
     ///
     /// [`pool`](MysqlStore::pool) may open as many, and the store has at most 8 more for its own
-    /// work.
+    /// work, and some for a moment where it ends what hangs.
     #[must_use]
     pub fn connections(mut self, connections: u32) -> Self {
         self.connections = connections.max(1);
@@ -119,73 +107,73 @@ impl MysqlStoreBuilder {
         self,
         options: MySqlConnectOptions,
     ) -> Result<MysqlStore, StoreError> {
-        let options = options
-            .charset("utf8mb4")
-            .timezone(Some("+00:00".to_owned()))
-            .statement_cache_capacity(STATEMENTS);
+        let options = credentials::prepared(options);
         let place = Place::of(&options);
         let Some(database) = options.get_database() else {
             let detail = "no database is named after the host".to_owned();
             return Err(StoreError::NotADatabase { place: place.name(), detail });
         };
         let names = Names::of(database, &self.prefix)?;
-        let packet_limit = reach(&options, &place).await?;
-        let sql = Arc::new(Sql::of(&names, packet_limit));
-        let open = |connections, set_up| pool(&options, connections, set_up);
+        let about = reach(&options, &place).await?;
+        let sql = Arc::new(Sql::of(&names, about.packet_limit));
+        let others = DESK_CONNECTIONS + NODE_CONNECTIONS;
+        let marks = self.connections.saturating_mul(2).saturating_add(others);
+        let marks = Arc::new(Marks::new(marks));
+        let users = pool_of_users(options, self.connections, Arc::clone(&marks));
+        let credentials = Credentials::of(users.clone());
+        let server = Server::new(credentials, marks, place.clone(), about.is_mariadb);
+        let server = Arc::new(server);
+        let open = |kind, connections| Pool::new(Arc::clone(&server), kind, connections);
         let desk = |connections| Desk {
-            pool: open(connections, SetUp { session: DESK_SESSION, always_in_transaction: false }),
+            pool: open(Kind::Desk, connections),
             sql: Arc::clone(&sql),
             place: place.clone(),
         };
-        let runs = SetUp { session: RUN_SESSION, always_in_transaction: true };
-        let users = SetUp { session: SESSION, always_in_transaction: false };
         Ok(MysqlStore::new(super::Connections {
-            runs: open(self.connections, runs),
-            users: open(self.connections, users),
+            runs: open(Kind::Runs, self.connections),
+            users,
             desk: desk(DESK_CONNECTIONS),
             nodes: desk(NODE_CONNECTIONS),
             names,
-            options: options.clone(),
         }))
     }
 }
 
-/// How a new connection is prepared.
-#[derive(Clone, Copy)]
-struct SetUp {
-    session: &'static str,
-    /// Whether the driver is to think that a transaction is open, whatever else happens: then a
-    /// `begin` within a handler is a savepoint.
-    always_in_transaction: bool,
-}
-
-fn pool(options: &MySqlConnectOptions, connections: u32, set_up: SetUp) -> MySqlPool {
+/// With autocommit, and with the marks of this store.
+fn pool_of_users(options: MySqlConnectOptions, connections: u32, marks: Arc<Marks>) -> MySqlPool {
     MySqlPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(PATIENCE)
-        // A trip for every message is too dear; who gets a dead connection tries again.
+        // A trip for every statement is too dear; who gets a dead connection tries again.
         .test_before_acquire(false)
         .after_connect(move |connection, _about| {
+            let marks = Arc::clone(&marks);
             Box::pin(async move {
-                sqlx::raw_sql(set_up.session).execute(&mut *connection).await?;
-                if set_up.always_in_transaction {
-                    // Its end would count it as over.
-                    std::mem::forget(connection.begin().await?);
-                }
-                Ok(())
+                sqlx::raw_sql(READ_COMMITTED).execute(&mut *connection).await?;
+                marks.put_on(connection).await.map(|_mark| ())
             })
         })
-        .connect_lazy_with(options.clone())
+        .connect_lazy_with(options)
 }
 
-/// Connects once, so that what is wrong with the options is said at start; gives the most bytes of
-/// one statement.
-async fn reach(options: &MySqlConnectOptions, place: &Place) -> Result<usize, StoreError> {
+/// What is asked of a server at start.
+struct About {
+    /// The most bytes of one statement.
+    packet_limit: usize,
+    is_mariadb: bool,
+}
+
+/// Connects once, so that what is wrong with the options is said at start.
+async fn reach(options: &MySqlConnectOptions, place: &Place) -> Result<About, StoreError> {
     let reached = async {
         let mut connection = MySqlConnection::connect_with(options).await?;
-        let limit: u64 = sqlx::query_scalar(PACKET_LIMIT).fetch_one(&mut connection).await?;
+        let about = sqlx::query_as(ABOUT_SERVER).fetch_one(&mut connection).await?;
+        let (limit, version): (u64, String) = about;
         connection.close().await?;
-        Ok(usize::try_from(limit).unwrap_or(usize::MAX))
+        Ok(About {
+            packet_limit: usize::try_from(limit).unwrap_or(usize::MAX),
+            is_mariadb: version.contains("MariaDB"),
+        })
     };
     match tokio::time::timeout(PATIENCE, reached).await {
         Ok(reached) => reached.map_err(|error| place.error(error)),

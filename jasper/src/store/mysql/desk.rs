@@ -3,22 +3,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::{MySqlConnection, MySqlPool};
+use sqlx::MySqlConnection;
 
 use super::error::{self, Place};
+use super::pool::Pool;
 use super::sql::Sql;
 use crate::store::StoreError;
 
-/// For how long the store works on one thing; less than a caller waits. A connection over which no
-/// answer came is closed.
-const LIMIT: Duration = Duration::from_secs(20);
-
 /// How often something is tried of which the database says that it met something else.
-const TRIES: u32 = 4;
+pub(super) const TRIES: u32 = 10;
 
 /// Something that the store does on one connection, all or nothing.
 pub(super) trait Work: Send + Sync + 'static {
     type Output: Send + 'static;
+
+    /// How often it is tried where the database has rolled it back: all of it, in one transaction.
+    const TRIES: u32 = TRIES;
+
+    /// Whether it may be done twice where once is meant, as where the first answer is lost.
+    const REPEATS: bool = false;
 
     /// Does it. It is asked again where the database has rolled it back.
     fn run(
@@ -26,13 +29,18 @@ pub(super) trait Work: Send + Sync + 'static {
         connection: &mut MySqlConnection,
         sql: &Sql,
     ) -> impl Future<Output = sqlx::Result<Self::Output>> + Send;
+
+    /// How long it may take, where this is usual: less than a lease lasts and a caller waits.
+    fn limit(&self, usual: Duration) -> Duration {
+        usual
+    }
 }
 
 /// Where the store does its own work. No code of a user ever runs on these connections, so none can
 /// be left in a transaction, and none is held by a handler that waits for the store.
 #[derive(Debug, Clone)]
 pub(super) struct Desk {
-    pub(super) pool: MySqlPool,
+    pub(super) pool: Pool,
     pub(super) sql: Arc<Sql>,
     pub(super) place: Place,
 }
@@ -46,14 +54,31 @@ impl Desk {
         done.unwrap_or(Err(StoreError::Closed))
     }
 
-    /// Does it. Not to be dropped before it is done.
+    /// Does it. Not to be dropped before it is done. A connection over which no answer came is
+    /// closed, and its session ended.
     pub(super) async fn work<W: Work>(&self, work: W) -> Result<W::Output, StoreError> {
-        let mut connection = self.pool.acquire().await.map_err(|error| self.place.error(error))?;
-        match tokio::time::timeout(LIMIT, self.tries(&work, &mut connection)).await {
-            Ok(worked) => worked.map_err(|error| self.place.error(error)),
-            Err(_elapsed) => {
-                connection.close_on_drop();
-                Err(StoreError::Deadline { limit: LIMIT })
+        loop {
+            let mut connection =
+                self.pool.acquire().await.map_err(|error| self.place.error(error))?;
+            let limit = work.limit(self.pool.server().limit());
+            let tries = self.tries(&work, &mut connection.connection);
+            let error = match tokio::time::timeout(limit, tries).await {
+                Ok(Ok(done)) => {
+                    connection.give_back();
+                    return Ok(done);
+                }
+                Ok(Err(error)) => error,
+                Err(_elapsed) => return Err(StoreError::Deadline { limit }),
+            };
+            if !error::is_of_connection(&error) {
+                // What it has begun is undone.
+                connection.part();
+                return Err(self.place.error(error));
+            }
+            self.pool.forget_idle();
+            // One that has ended since it was used says nothing of the server.
+            if connection.is_new || !W::REPEATS {
+                return Err(self.place.error(error));
             }
         }
     }
@@ -67,7 +92,7 @@ impl Desk {
         let mut tried = 1;
         loop {
             match work.run(connection, &self.sql).await {
-                Err(error) if tried < TRIES && error::is_rolled_back(&error) => tried += 1,
+                Err(error) if tried < W::TRIES && error::is_rolled_back(&error) => tried += 1,
                 done => return done,
             }
         }

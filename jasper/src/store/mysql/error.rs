@@ -18,6 +18,12 @@ mod number {
     pub(super) const CROWDED: [u16; 3] = [1040, 1203, 1226];
     /// Given up by a person or a time limit.
     pub(super) const INTERRUPTED: [u16; 3] = [1317, 1969, 3024];
+    /// Those of them that come again: the session's own time limit.
+    pub(super) const OWN_LIMIT: [u16; 2] = [1969, 3024];
+    /// The session, or its transaction, may not write. The server that may not has 1290 and 1836.
+    pub(super) const READ_ONLY_TRANSACTION: u16 = 1792;
+    /// Access to the database, which a handler may have given up.
+    pub(super) const NO_ACCESS: u16 = 1044;
     /// Access, unknown database, shut down, killed.
     pub(super) const UNREACHABLE: [u16; 8] = [1044, 1045, 1049, 1053, 1129, 1130, 1698, 1927];
     pub(super) const LOCK_TIMED_OUT: u16 = 1205;
@@ -25,6 +31,9 @@ mod number {
     pub(super) const ROLLED_BACK: [u16; 2] = [1213, 1020];
     pub(super) const DUPLICATE_KEY: u16 = 1062;
     pub(super) const NO_SUCH_SAVEPOINT: u16 = 1305;
+    pub(super) const NO_SUCH_SESSION: u16 = 1094;
+    /// The session is ended, by a person, another process or a limit of the server.
+    pub(super) const ENDED: [u16; 5] = [1053, 1927, 4031, 1159, 1161];
 }
 
 /// How the operating system numbers a disk that is full.
@@ -76,14 +85,15 @@ impl Place {
         }
     }
 
-    /// What an error means with which the completion of a handler's transaction failed.
+    /// What an error means with which the completion of a handler's transaction failed. What comes
+    /// again with every attempt is the handler's doing: what it has set, locked or dropped.
     pub(super) fn completion_error(&self, error: sqlx::Error) -> StoreError {
         match error {
             // What the handler sends cannot be stored, however often it is tried.
             sqlx::Error::Encode(refusal) => {
                 StoreError::CommitRefused { detail: refusal.to_string() }
             }
-            error => self.error(error),
+            error => self.commit_error(error),
         }
     }
 
@@ -91,10 +101,14 @@ impl Place {
     pub(super) fn commit_error(&self, error: sqlx::Error) -> StoreError {
         let said = number_of(&error);
         let detail = error.to_string();
-        match self.error(error) {
-            _ if said == Some(number::NO_SUCH_SAVEPOINT) => StoreError::TransactionEnded,
-            StoreError::Database(_) if said.is_some() => StoreError::CommitRefused { detail },
-            other => other,
+        match (self.error(error), said) {
+            (_, Some(number::NO_SUCH_SAVEPOINT)) => StoreError::TransactionEnded,
+            (StoreError::Database(_), Some(_)) => StoreError::CommitRefused { detail },
+            (_, Some(number::READ_ONLY_TRANSACTION | number::NO_ACCESS)) => {
+                StoreError::CommitRefused { detail }
+            }
+            (_, Some(n)) if number::OWN_LIMIT.contains(&n) => StoreError::CommitRefused { detail },
+            (other, _) => other,
         }
     }
 }
@@ -120,6 +134,36 @@ pub(super) fn is_duplicate(error: &sqlx::Error) -> bool {
 /// Whether the whole transaction is rolled back, and may be tried again.
 pub(super) fn is_rolled_back(error: &sqlx::Error) -> bool {
     number_of(error).is_some_and(|number| number::ROLLED_BACK.contains(&number))
+}
+
+/// Whether the server answered a statement with it, and goes on with the session.
+pub(super) fn is_of_statement(error: &sqlx::Error) -> bool {
+    number_of(error).is_some_and(|number| !number::ENDED.contains(&number))
+}
+
+/// Whether the connection is of no further use.
+pub(super) fn is_of_connection(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(_) => !is_of_statement(error),
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::WorkerCrashed => true,
+        _ => false,
+    }
+}
+
+/// Whether a connection is refused that may be taken soon.
+pub(super) fn is_of_start(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(error) => error.kind() == std::io::ErrorKind::ConnectionRefused,
+        error => number_of(error).is_some_and(|number| number::CROWDED.contains(&number)),
+    }
+}
+
+/// Whether a session that is to be ended has ended.
+pub(super) fn is_no_session(error: &sqlx::Error) -> bool {
+    number_of(error) == Some(number::NO_SUCH_SESSION)
 }
 
 fn number_of(error: &sqlx::Error) -> Option<u16> {

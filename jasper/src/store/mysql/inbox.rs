@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use sqlx::mysql::{MySqlArguments, MySqlRow};
 use sqlx::{AssertSqlSafe, Connection, MySqlConnection, Row, SqlSafeStr, SqlStr};
 
-use super::desk::{Desk, Work};
+use super::desk::{self, Desk, Work};
 use super::keys::{self, Key};
 use super::rows::{self, Insert, bind};
 use super::sql::{Sql, statements, unprepared};
@@ -101,7 +101,7 @@ impl Inbox for MysqlStore {
         rows: Vec<Incoming>,
     ) -> BoxFuture<'a, Result<Vec<Stored>, StoreError>> {
         Box::pin(async move {
-            let stored = rows::insert(connection_of(connection)?, self.sql(), &rows).await;
+            let stored = rows::insert(connection_of(connection)?, self.sql(), &rows, 1).await;
             stored.map_err(|error| self.error(error))
         })
     }
@@ -147,8 +147,12 @@ pub(super) struct Store<R>(pub(super) Vec<R>);
 impl<R: Insert> Work for Store<R> {
     type Output = Vec<Stored>;
 
+    /// Each statement is a transaction by itself, and tried again by itself: all of them again
+    /// would find as repeats what the first time has stored.
+    const TRIES: u32 = 1;
+
     async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<Vec<Stored>> {
-        rows::insert(connection, sql, &self.0).await
+        rows::insert(connection, sql, &self.0, 4 * desk::TRIES).await
     }
 }
 
@@ -157,6 +161,7 @@ struct Look;
 
 impl Work for Look {
     type Output = Claimable;
+    const REPEATS: bool = true;
 
     async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<Claimable> {
         let rows = unprepared(&sql.inbox.waiting).fetch_all(&mut *connection).await?;
@@ -181,6 +186,7 @@ pub(super) struct Owned {
 
 impl Work for Owned {
     type Output = Vec<Ownership>;
+    const REPEATS: bool = true;
 
     async fn run(
         &self,

@@ -11,17 +11,22 @@
 mod admin;
 mod builder;
 mod completion;
+mod credentials;
 mod dead_letters;
 mod desk;
 mod error;
 mod inbox;
 mod keys;
+mod marks;
 mod migrate;
 mod nodes;
 mod outbox;
 #[cfg(test)]
 mod plans;
+mod pool;
 mod rows;
+mod server;
+mod session;
 mod settlement;
 mod sql;
 mod sweep;
@@ -38,6 +43,7 @@ use sqlx::{MySql, MySqlConnection, MySqlPool};
 pub use self::builder::MysqlStoreBuilder;
 use self::desk::Desk;
 use self::error::Place;
+use self::pool::Pool;
 use self::sql::{Names, Sql};
 use self::transaction::Run;
 use super::coalescer::Coalescer;
@@ -69,6 +75,26 @@ impl TransactionScope for sqlx::Transaction<'_, MySql> {
 /// that is undone, unless it switches `autocommit` on, which nothing can make good.
 ///
 /// Runs of a handler never share a transaction here, whatever its `share` says.
+///
+/// # Silence
+///
+/// No call waits for the server longer than half a lease: then its connection is closed, and its
+/// session ended from another one. A statement of a handler may take as long as the handler; what
+/// still runs when that time is over is cancelled at the server. A node ends the sessions that a
+/// process has left which is gone, frozen or cut off, so that what it has locked is free as soon
+/// as its lease is over. For that all processes have to connect as one user, or with the right to
+/// end sessions of others (`CONNECTION ADMIN`, in MySQL `CONNECTION_ADMIN`), and to the same
+/// server.
+///
+/// MariaDB also ends a transaction by itself in which nothing happens for longer than the handler
+/// may take and a reserve. MySQL has no such limit: there the session of a process that the network
+/// cuts off, with no other node alive, stays until the server's `wait_timeout`.
+///
+/// # Sessions
+///
+/// What a handler changes of its session, such as `sql_mode`, `time_zone` or the database in use,
+/// ends with its run: the connection is then closed. Variables (`@name`), temporary tables and
+/// named locks of its own may stay for other messages, unless the handler fails.
 #[derive(Clone)]
 pub struct MysqlStore {
     shared: Arc<Shared>,
@@ -85,13 +111,12 @@ struct Shared {
 /// What a store reaches its database with.
 struct Connections {
     /// For handlers: never with autocommit.
-    runs: MySqlPool,
+    runs: Pool,
     /// For the user, with autocommit.
     users: MySqlPool,
     desk: Desk,
     nodes: Desk,
     names: Names,
-    options: MySqlConnectOptions,
 }
 
 impl MysqlStore {
@@ -126,6 +151,9 @@ impl MysqlStore {
     /// Connections for reading and writing of your own outside of handlers, at read committed.
     ///
     /// None is opened before one is asked for. Handlers run on others.
+    ///
+    /// Its `set_connect_options` is where credentials are renewed, for all connections of the
+    /// store: those that are opened from then on take them.
     pub fn pool(&self) -> &MySqlPool {
         &self.shared.connections.users
     }
@@ -180,9 +208,9 @@ impl MessageStore for MysqlStore {
         StoreInfo::new("mysql", Some(connection), true)
     }
 
-    fn begin(&self, _begin: Begin) -> BoxFuture<'_, Result<Box<dyn StoreTransaction>, StoreError>> {
+    fn begin(&self, begin: Begin) -> BoxFuture<'_, Result<Box<dyn StoreTransaction>, StoreError>> {
         Box::pin(async move {
-            let run = Run::begin(&self.shared.connections.runs, self.desk()).await?;
+            let run = Run::begin(&self.shared.connections.runs, self.desk(), begin).await?;
             Ok(Box::new(run) as Box<dyn StoreTransaction>)
         })
     }

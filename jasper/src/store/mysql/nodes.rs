@@ -1,5 +1,6 @@
 //! Nodes and their leases in MySQL, in the time of the database.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -9,17 +10,21 @@ use sqlx::{MySqlConnection, Row};
 use super::MysqlStore;
 use super::desk::Work;
 use super::rows::micros;
+use super::server::Server;
 use super::sql::{Sql, statements, unprepared};
+use super::{error, marks};
 use crate::store::{LiveNode, NodeLease, Nodes, Owner, StoreError, Subscription};
 
-const JOIN: &str = "insert into {nodes} (name, lease_until, takes) values (?, {now} + ?, ?)";
+const JOIN: &str = "\
+insert into {nodes} (name, lease_until, takes, sessions) values (?, {now} + ?, ?, ?)";
 
 const RENEW: &str = "\
 update {nodes} set lease_until = {now} + ? where node = ? and lease_until > 0";
 
 const ALIVE: &str = "select node, takes from {nodes} where lease_until > {now} order by node";
 
-const LEAVE: &str = "update {nodes} set lease_until = 0 where node = ?";
+/// One that leaves has ended its work, and may use its sessions for other things.
+const LEAVE: &str = "update {nodes} set lease_until = 0, sessions = null where node = ?";
 
 const OWNS: &str = "\
 select exists (select 1 from {incoming} where owner = ?)
@@ -31,6 +36,13 @@ const RUN_OUT: &str = "select node from {nodes} where lease_until between 1 and 
 
 const END_RUN_OUT: &str = "\
 update {nodes} set lease_until = 0 where node = ? and lease_until between 1 and {now}";
+
+/// The sessions of processes that are gone. Not of one that has joined again, nor of this one.
+const LEFT_SESSIONS: &str = "\
+select distinct sessions from {nodes} gone
+where lease_until = 0 and sessions <> ? and not exists (
+    select 1 from {nodes} alive where alive.sessions = gone.sessions and alive.lease_until > {now}
+)";
 
 /// Also owners that were forgotten and wrote a row after that. Of each owner one entry of the index
 /// is read, however many rows it has.
@@ -53,6 +65,7 @@ statements!(NodesSql {
     forget: FORGET,
     run_out: RUN_OUT,
     end_run_out: END_RUN_OUT,
+    left_sessions: LEFT_SESSIONS,
     expired: EXPIRED,
 });
 
@@ -64,7 +77,10 @@ impl Nodes for MysqlStore {
         takes: &[Subscription],
     ) -> BoxFuture<'_, Result<NodeLease, StoreError>> {
         let (name, takes) = (name.to_owned(), Subscription::to_lines(takes));
-        Box::pin(self.node_desk().give(Join { name, lease, takes }))
+        let server = self.node_desk().pool.server();
+        server.set_lease(lease);
+        let sessions = server.marks.text();
+        Box::pin(self.node_desk().give(Join { name, lease, takes, sessions }))
     }
 
     fn renew(&self, owner: Owner, lease: Duration) -> BoxFuture<'_, Result<bool, StoreError>> {
@@ -72,7 +88,8 @@ impl Nodes for MysqlStore {
     }
 
     fn expired(&self, asks: Option<Owner>) -> BoxFuture<'_, Result<Vec<Owner>, StoreError>> {
-        Box::pin(self.desk().give(Expired(asks)))
+        let server = Arc::clone(self.desk().pool.server());
+        Box::pin(self.desk().give(Expired { asks, server }))
     }
 
     fn alive(&self) -> BoxFuture<'_, Result<Vec<LiveNode>, StoreError>> {
@@ -92,6 +109,7 @@ struct Join {
     name: String,
     lease: Duration,
     takes: String,
+    sessions: String,
 }
 
 impl Work for Join {
@@ -101,7 +119,8 @@ impl Work for Join {
         let query = sqlx::query(sql.nodes.join.clone())
             .bind(&self.name)
             .bind(micros(self.lease))
-            .bind(&self.takes);
+            .bind(&self.takes)
+            .bind(&self.sessions);
         let joined = query.execute(connection).await?;
         let node = i64::try_from(joined.last_insert_id()).unwrap_or(i64::MAX);
         Ok(NodeLease { owner: Owner::new(node), lease: self.lease })
@@ -112,6 +131,7 @@ struct Renew(Owner, Duration);
 
 impl Work for Renew {
     type Output = bool;
+    const REPEATS: bool = true;
 
     async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<bool> {
         let query = sqlx::query(sql.nodes.renew.clone()).bind(micros(self.1)).bind(self.0.number());
@@ -121,19 +141,45 @@ impl Work for Renew {
 }
 
 /// Found first, so that a look that finds none locks no row.
-struct Expired(Option<Owner>);
+struct Expired {
+    asks: Option<Owner>,
+    server: Arc<Server>,
+}
+
+impl Expired {
+    /// Ends the sessions that processes have left which are gone: one that is frozen or cut off
+    /// would keep what it has locked.
+    async fn end_sessions(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<()> {
+        let left = sqlx::query_scalar(sql.nodes.left_sessions.clone());
+        let left = left.bind(self.server.marks.text());
+        let left: Vec<String> = left.fetch_all(&mut *connection).await?;
+        for sessions in left {
+            for session in marks::sessions(connection, &sessions).await? {
+                match self.server.kill(connection, session).await {
+                    // Where it may not, the rows that are locked are left for another time.
+                    Err(error) if error::is_of_statement(&error) => {}
+                    Err(error) => return Err(error),
+                    Ok(()) => tracing::info!(session, "ended a session of a process that is gone"),
+                }
+            }
+        }
+        Ok(())
+    }
+}
 
 impl Work for Expired {
     type Output = Vec<Owner>;
+    const REPEATS: bool = true;
 
     async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<Vec<Owner>> {
         for row in unprepared(&sql.nodes.run_out).fetch_all(&mut *connection).await? {
             let owner: i64 = row.try_get(0)?;
-            if Some(Owner::new(owner)) != self.0 {
+            if Some(Owner::new(owner)) != self.asks {
                 let end = sqlx::query(sql.nodes.end_run_out.clone()).bind(owner);
                 end.execute(&mut *connection).await?;
             }
         }
+        self.end_sessions(connection, sql).await?;
         let rows = unprepared(&sql.nodes.expired).fetch_all(connection).await?;
         rows.iter().map(|row| row.try_get(0).map(Owner::new)).collect()
     }
@@ -143,6 +189,7 @@ struct Alive;
 
 impl Work for Alive {
     type Output = Vec<LiveNode>;
+    const REPEATS: bool = true;
 
     async fn run(
         &self,
@@ -163,6 +210,7 @@ struct Leave(Owner);
 
 impl Work for Leave {
     type Output = ();
+    const REPEATS: bool = true;
 
     async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<()> {
         let query = sqlx::query(sql.nodes.leave.clone()).bind(self.0.number());
@@ -174,6 +222,7 @@ struct Forget(Owner);
 
 impl Work for Forget {
     type Output = ();
+    const REPEATS: bool = true;
 
     /// A row that is written in between is found all the same, as one of an owner that is unknown.
     async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<()> {

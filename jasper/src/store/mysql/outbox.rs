@@ -100,7 +100,7 @@ impl Outbox for MysqlStore {
         rows: Vec<Outgoing>,
     ) -> BoxFuture<'a, Result<Vec<Stored>, StoreError>> {
         Box::pin(async move {
-            let stored = rows::insert(connection_of(connection)?, self.sql(), &rows).await;
+            let stored = rows::insert(connection_of(connection)?, self.sql(), &rows, 1).await;
             stored.map_err(|error| self.error(error))
         })
     }
@@ -143,6 +143,7 @@ struct Destinations;
 
 impl Work for Destinations {
     type Output = Vec<Address>;
+    const REPEATS: bool = true;
 
     async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<Vec<Address>> {
         let rows = unprepared(&sql.outbox.destinations).fetch_all(connection).await?;

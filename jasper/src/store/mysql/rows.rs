@@ -9,7 +9,7 @@ use sqlx::{Arguments, Encode, MySql, MySqlConnection, Row, SqlStr, Type};
 use uuid::Uuid;
 
 use super::SHARED_ROWS;
-use super::error::is_duplicate;
+use super::error::{is_duplicate, is_rolled_back};
 use super::keys::{self, Key, PREPARED_KEYS};
 use super::sql::{self, Sql, statements};
 use crate::envelope::time::to_micros;
@@ -223,11 +223,13 @@ pub(super) fn check_size(body: &[u8], sql: &Sql) -> sqlx::Result<()> {
 
 /// Inserts rows, and says of each whether it was new.
 ///
-/// Without a transaction, rows of which nothing is said may be there after an error.
+/// Without a transaction, rows of which nothing is said may be there after an error, and a
+/// statement that meets a deadlock is tried so often. In one it is tried once, as all is undone.
 pub(super) async fn insert<R: Insert>(
     connection: &mut MySqlConnection,
     sql: &Sql,
     rows: &[R],
+    tries: u32,
 ) -> sqlx::Result<Vec<Stored>> {
     let mut bodies = Vec::with_capacity(rows.len());
     for row in rows {
@@ -243,7 +245,7 @@ pub(super) async fn insert<R: Insert>(
         (0..rows.len()).filter(|&at| seen.insert(order(rows[at].envelope()))).collect();
     // All in one order, so that two that store the same rows do not wait for each other.
     once.sort_unstable_by_key(|&at| order(rows[at].envelope()));
-    let mut inserting = Inserting { connection, sql, rows, bodies };
+    let mut inserting = Inserting { connection, sql, rows, bodies, tries };
     for portion in portions(&once, &inserting.bodies) {
         for at in inserting.insert(portion).await? {
             answers[at] = Stored::New;
@@ -274,6 +276,7 @@ struct Inserting<'i, R> {
     sql: &'i Sql,
     rows: &'i [R],
     bodies: Vec<Bytes>,
+    tries: u32,
 }
 
 impl<R: Insert> Inserting<'_, R> {
@@ -300,6 +303,16 @@ impl<R: Insert> Inserting<'_, R> {
 
     /// Whether all of them were new; else none is inserted.
     async fn is_inserted(&mut self, rows: &[usize]) -> sqlx::Result<bool> {
+        let mut tried = 1;
+        loop {
+            match self.inserted(rows).await {
+                Err(error) if tried < self.tries && is_rolled_back(&error) => tried += 1,
+                inserted => return inserted,
+            }
+        }
+    }
+
+    async fn inserted(&mut self, rows: &[usize]) -> sqlx::Result<bool> {
         let mut arguments = MySqlArguments::default();
         let size: usize = rows.iter().map(|&at| self.bodies[at].len() + ROW_OVERHEAD / 4).sum();
         arguments.reserve(rows.len() * 13, size);
@@ -321,8 +334,13 @@ impl<R: Insert> Inserting<'_, R> {
     /// Which of them are there.
     async fn present(&mut self, rows: &[usize]) -> sqlx::Result<HashSet<Key>> {
         let keys: Vec<Key> = rows.iter().map(|&at| self.key(at)).collect();
-        let found = keys::fetch(self.connection, R::presence(self.sql), &keys).await?;
-        found.iter().map(keys::read).collect()
+        let mut tried = 1;
+        loop {
+            match keys::fetch(self.connection, R::presence(self.sql), &keys).await {
+                Err(error) if tried < self.tries && is_rolled_back(&error) => tried += 1,
+                found => return found?.iter().map(keys::read).collect(),
+            }
+        }
     }
 
     fn key(&self, row: usize) -> Key {

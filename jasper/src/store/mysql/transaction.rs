@@ -1,79 +1,134 @@
 //! The transaction in which a durable handler runs.
 
 use std::any::Any;
+use std::pin::pin;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use sqlx::pool::PoolConnection;
-use sqlx::{MySql, MySqlConnection, MySqlPool};
+use tokio::time::timeout;
 
 use super::completion;
 use super::desk::Desk;
-use crate::store::{Committed, Completion, Settled, StoreError, StoreTransaction};
-
-// The savepoint is there for one purpose: what ends the transaction takes it away, so that the
-// commit finds out that a statement of the handler has ended it. As the connection has no
-// autocommit, all since then is undone. It costs no trip of its own.
-
-const BEGIN: &str = "start transaction; savepoint jasper_run";
-
-const COMMIT: &str = "release savepoint jasper_run; commit";
+use super::error;
+use super::pool::{Lent, Pool};
+use crate::store::{Begin, Committed, Completion, Settled, StoreError, StoreTransaction};
 
 const ROLLBACK: &str = "rollback";
 
+/// For how long a rollback waits for what the handler has begun, before that is cancelled.
+const GRACE: Duration = Duration::from_millis(200);
+
+/// How often a rollback is tried: what a handler has left unread may answer first.
+const TRIES: u32 = 4;
+
 /// One run of a handler, on a connection of its own.
 ///
-/// Dropped before its end it closes the connection, which the server answers with a rollback: a
-/// connection that is left in the middle of a statement is of no further use.
+/// Dropped before its end it closes the connection and ends its session at the server, which rolls
+/// back: a connection that is left in the middle of a statement is of no further use.
 pub(super) struct Run {
-    connection: PoolConnection<MySql>,
+    connection: Lent,
     desk: Desk,
-    has_ended: bool,
 }
 
 impl Run {
-    pub(super) async fn begin(pool: &MySqlPool, desk: &Desk) -> Result<Self, StoreError> {
-        let connection = pool.acquire().await.map_err(|error| desk.place.error(error))?;
-        let mut run = Self { connection, desk: desk.clone(), has_ended: false };
-        run.execute(BEGIN).await.map_err(|error| desk.place.error(error))?;
-        Ok(run)
-    }
-
-    async fn execute(&mut self, statements: &'static str) -> sqlx::Result<()> {
-        sqlx::raw_sql(statements).execute(&mut *self.connection).await.map(|_done| ())
+    pub(super) async fn begin(pool: &Pool, desk: &Desk, begin: Begin) -> Result<Self, StoreError> {
+        loop {
+            let mut connection = pool.acquire().await.map_err(|error| desk.place.error(error))?;
+            let begun = connection.begin(begin.limit, pool.server());
+            match in_time(begun, desk).await {
+                Ok(Ok(())) => return Ok(Self { connection, desk: desk.clone() }),
+                // It has ended since it was used; one that is new is asked then.
+                Ok(Err(error)) if !connection.is_new && error::is_of_connection(&error) => {
+                    pool.forget_idle();
+                }
+                Ok(Err(error)) => return Err(desk.place.error(error)),
+                Err(elapsed) => return Err(elapsed),
+            }
+        }
     }
 
     async fn complete(mut self, completion: Completion) -> Result<Committed, StoreError> {
         let place = self.desk.place.clone();
-        let written = completion::write(&mut self.connection, &self.desk.sql, &completion).await;
-        let committed = written.map_err(|error| place.completion_error(error))?;
-        let end = match committed.settled {
-            Settled::Done => COMMIT,
-            Settled::Fenced => ROLLBACK,
+        let sql = self.desk.sql.clone();
+        let written = completion::write(&mut self.connection.connection, &sql, &completion);
+        let committed = match in_time(written, &self.desk).await? {
+            Ok(committed) => committed,
+            Err(error) => return Err(self.refuse(place.completion_error(error)).await),
         };
-        self.execute(end).await.map_err(|error| place.commit_error(error))?;
-        self.has_ended = true;
+        if committed.settled == Settled::Fenced {
+            self.undo().await?;
+            return Ok(committed);
+        }
+        match in_time(self.connection.commit(), &self.desk).await? {
+            Ok(true) => self.connection.give_back(),
+            Ok(false) => self.connection.part(),
+            Err(error) => return Err(self.refuse(place.commit_error(error)).await),
+        }
         Ok(committed)
     }
 
-    async fn undo(mut self) -> Result<(), StoreError> {
-        self.execute(ROLLBACK).await.map_err(|error| self.desk.place.error(error))?;
-        self.has_ended = true;
-        Ok(())
+    /// Undoes it, so that what follows meets none of its locks.
+    async fn refuse(self, error: StoreError) -> StoreError {
+        // The first error says what is wrong; where the rollback fails as well, the session ends.
+        let _ = self.undo().await;
+        error
     }
-}
 
-impl Drop for Run {
-    fn drop(&mut self) {
-        if !self.has_ended {
-            self.connection.close_on_drop();
+    async fn undo(mut self) -> Result<(), StoreError> {
+        let limit = self.desk.pool.server().limit() / 2;
+        let rolled_back = timeout(limit, self.roll_back()).await;
+        match rolled_back {
+            // Settings of the handler would reach another message.
+            Ok(Ok(())) => {
+                self.connection.part();
+                Ok(())
+            }
+            Ok(Err(error)) => Err(self.desk.place.error(error)),
+            // Silent for too long, the handler's statement or the network.
+            Err(_elapsed) => {
+                let mark = self.connection.mark.clone();
+                self.connection.forget();
+                self.desk.pool.server().end(mark.as_ref(), limit).await
+            }
+        }
+    }
+
+    async fn roll_back(&mut self) -> sqlx::Result<()> {
+        let (mark, server) = (self.connection.mark.clone(), self.desk.pool.server());
+        let mut tried = 1;
+        loop {
+            let connection = &mut self.connection.connection;
+            let mut rollback = pin!(sqlx::raw_sql(ROLLBACK).execute(connection));
+            let done = match (timeout(GRACE, &mut rollback).await, &mark) {
+                (Ok(done), _) => done,
+                (Err(_elapsed), Some(mark)) => {
+                    if let Err(error) = server.cancel(mark).await {
+                        tracing::debug!(%error, "a handler's statement could not be cancelled");
+                    }
+                    rollback.await
+                }
+                (Err(_elapsed), None) => rollback.await,
+            };
+            match done {
+                Err(error) if tried < TRIES && error::is_of_statement(&error) => tried += 1,
+                done => return done.map(|_done| ()),
+            }
         }
     }
 }
 
+/// The answer, if it comes in time. After an error nothing is known of the session.
+async fn in_time<T>(
+    answer: impl Future<Output = sqlx::Result<T>>,
+    desk: &Desk,
+) -> Result<sqlx::Result<T>, StoreError> {
+    let limit = desk.pool.server().limit();
+    timeout(limit, answer).await.map_err(|_elapsed| StoreError::Deadline { limit })
+}
+
 impl StoreTransaction for Run {
     fn connection(&mut self) -> Option<&mut (dyn Any + Send)> {
-        let connection: &mut MySqlConnection = &mut self.connection;
-        Some(connection)
+        Some(&mut self.connection.connection)
     }
 
     fn commit(

@@ -1,0 +1,143 @@
+//! What all sessions of a store share: how they are opened, for how long the server is waited for,
+//! and how one that hangs is ended from another connection.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Once};
+use std::time::Duration;
+
+use sqlx::{Connection, MySqlConnection};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use super::credentials::Credentials;
+use super::error::{self, Place};
+use super::marks::{self, Kill, Mark, Marks};
+use super::rows::micros;
+use crate::store::StoreError;
+
+/// For how long an answer is waited for where no lease is known, and the bounds where one is.
+const LIMIT: Duration = Duration::from_secs(5);
+const SHORTEST: Duration = Duration::from_secs(1);
+pub(super) const LONGEST: Duration = Duration::from_secs(20);
+
+/// Connections that end sessions at once.
+const ENDING: usize = 4;
+
+/// Between two looks whether a session is gone that was told to end.
+const PAUSE: Duration = Duration::from_millis(20);
+
+#[derive(Debug)]
+pub(super) struct Server {
+    pub(super) credentials: Credentials,
+    pub(super) marks: Arc<Marks>,
+    pub(super) place: Place,
+    /// MariaDB has a limit for transactions in which nothing happens, and MySQL has none.
+    pub(super) is_mariadb: bool,
+    limit: AtomicU64,
+    ending: Semaphore,
+    forbidden: Once,
+}
+
+impl Server {
+    pub(super) fn new(
+        credentials: Credentials,
+        marks: Arc<Marks>,
+        place: Place,
+        is_mariadb: bool,
+    ) -> Self {
+        Self {
+            credentials,
+            marks,
+            place,
+            is_mariadb,
+            limit: AtomicU64::new(u64::try_from(micros(LIMIT)).unwrap_or(u64::MAX)),
+            ending: Semaphore::new(ENDING),
+            forbidden: Once::new(),
+        }
+    }
+
+    /// For how long an answer is waited for. What takes longer is given up while the lease lasts.
+    pub(super) fn limit(&self) -> Duration {
+        Duration::from_micros(self.limit.load(Ordering::Relaxed))
+    }
+
+    /// Waits no longer than half of this from now on.
+    pub(super) fn set_lease(&self, lease: Duration) {
+        let limit = micros((lease / 2).clamp(SHORTEST, LONGEST));
+        self.limit.store(u64::try_from(limit).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    async fn connect(&self) -> sqlx::Result<MySqlConnection> {
+        MySqlConnection::connect_with(&self.credentials.current()).await
+    }
+
+    /// Ends the statement that a session executes. Its answer says so, if there still is one.
+    pub(super) async fn cancel(&self, mark: &Mark) -> sqlx::Result<()> {
+        let mut connection = self.connect().await?;
+        if marks::holder(&mut connection, &mark.name).await? == Some(mark.session) {
+            marks::kill(&mut connection, Kill::Query, mark.session).await?;
+        }
+        connection.close().await
+    }
+
+    /// Ends a session, and waits until it is gone, for this long at most.
+    ///
+    /// # Errors
+    /// It may be there still.
+    pub(super) async fn end(&self, mark: Option<&Mark>, limit: Duration) -> Result<(), StoreError> {
+        let Some(mark) = mark else {
+            let detail = "a connection is lost, and its session cannot be found".to_owned();
+            return Err(StoreError::Unreachable { place: self.place.name(), detail });
+        };
+        match timeout(limit, self.end_marked(mark)).await {
+            Ok(ended) => ended.map_err(|error| self.place.error(error)),
+            Err(_elapsed) => Err(StoreError::Deadline { limit }),
+        }
+    }
+
+    async fn end_marked(&self, mark: &Mark) -> sqlx::Result<()> {
+        let _place = self.ending.acquire().await.map_err(|_closed| sqlx::Error::PoolClosed)?;
+        let mut connection = self.connect().await?;
+        // The lock goes after the transaction is rolled back.
+        while marks::holder(&mut connection, &mark.name).await? == Some(mark.session) {
+            self.kill(&mut connection, mark.session).await?;
+            tokio::time::sleep(PAUSE).await;
+        }
+        connection.close().await
+    }
+
+    /// Ends a session without waiting, in the background and for as long as an answer may take.
+    pub(super) fn end_later(self: &Arc<Self>, mark: Option<Mark>) {
+        // Without a runtime the process is about to end, and its sessions with it.
+        let (Some(mark), Ok(runtime)) = (mark, tokio::runtime::Handle::try_current()) else {
+            return;
+        };
+        let server = Arc::clone(self);
+        runtime.spawn(async move {
+            if let Err(error) = server.end(Some(&mark), server.limit()).await {
+                tracing::warn!(%error, "a session was left at the server, and may hold locks");
+            }
+        });
+    }
+
+    /// Ends a session, by this process or another.
+    pub(super) async fn kill(
+        &self,
+        connection: &mut MySqlConnection,
+        session: i64,
+    ) -> sqlx::Result<()> {
+        let killed = marks::kill(connection, Kill::Connection, session).await;
+        if let Err(refused) = &killed
+            && error::is_of_statement(refused)
+        {
+            self.forbidden.call_once(|| {
+                tracing::warn!(
+                    error = %refused,
+                    "sessions of another user cannot be ended, so that they keep what they have \
+                     locked; let all processes connect as one user, or grant the right to it"
+                );
+            });
+        }
+        killed
+    }
+}
