@@ -32,7 +32,7 @@ struct Bomb(&'static str);
 
 impl Drop for Bomb {
     fn drop(&mut self) {
-        // A second panic while one is on its way ends the process, whoever catches the first.
+        // A second panic while one is on its way ends the process.
         if !std::thread::panicking() {
             panic!("{}", self.0);
         }

@@ -204,7 +204,7 @@ async fn are_given_back(store: impl ByHand) {
     app.stop().await.unwrap();
 }
 
-/// They are what a newer version may have written, or nobody should have.
+/// They are what a newer version may have written, or a mistake.
 async fn odd_letters_are_listed(store: &impl ByHand, before: Vec<DeadLetter>) {
     let changes = "reason = 'too_new', attempts = 5000000000, buried_at = -9223372036854775808, \
                    destination = 'no place', message_type = 'no type'";
