@@ -1,6 +1,8 @@
 //! Dead letters that a database does not take as they are, or not now.
 
 mod mariadb_database;
+#[path = "postgres_schema.rs"]
+mod postgres_schema;
 
 use std::time::Duration;
 
@@ -11,6 +13,7 @@ use jasper::store::postgres::PostgresStore;
 use jasper::store::{DeadLetter, DeadLetterQuery, DeadLetterReason, MessageStore, StoreError};
 use jasper::testing::{Faults, FaultyStore};
 use mariadb_database::Database;
+use postgres_schema::Schema;
 use serde::{Deserialize, Serialize};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tests::Journal;
@@ -68,6 +71,24 @@ async fn a_letter_that_is_too_large_for_the_server_is_kept_without_its_body() {
     assert!(reduced.error_message.ends_with(" as told"), "{}", reduced.error_message);
     let whole = letters.iter().find(|letter| !letter.body.is_empty()).expect("one has a body");
     assert_eq!(whole.error_message, "as told");
+}
+
+#[tokio::test]
+async fn a_letter_whose_text_the_database_refuses_is_kept_without_it() {
+    for queue in [QueueOptions::new().durable(), QueueOptions::new().buffered()] {
+        let (store, schema) = Schema::open().await;
+        let check = "check (error_message not like '%secret%')";
+        let alter = format!("alter table jasper_dead_letters add constraint discreet {check}");
+        sqlx::query(AssertSqlSafe(alter)).execute(store.pool()).await.unwrap();
+        let messages = vec![fails_with("a secret", 1), fails_with("as told", 1)];
+        let letters = letters_of(store, queue, messages).await;
+        drop(schema);
+        assert_eq!(letters.len(), 2);
+        let reduced = letters.iter().find(|letter| letter.error_message != "as told").unwrap();
+        assert!(reduced.error_message.contains("8 bytes is left out"), "{reduced:?}");
+        assert!(reduced.error_message.contains("discreet"), "{reduced:?}");
+        assert!(!reduced.body.is_empty(), "{reduced:?}");
+    }
 }
 
 #[tokio::test]

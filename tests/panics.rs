@@ -13,7 +13,10 @@ use jasper::codec::{Codec, CodecError, Json, Visit};
 use jasper::envelope::Address;
 use jasper::prelude::*;
 use jasper::store::memory::MemoryStore;
-use jasper::store::{DeadLetter, DeadLetterQuery, DeadLetterReason};
+use jasper::store::{
+    Begin, DeadLetter, DeadLetterQuery, DeadLetterReason, DeadLetters, Inbox, MessageStore, Nodes,
+    Outbox, StoreAdmin, StoreError, StoreInfo, StoreTransaction,
+};
 use jasper::transport::{
     Answer, Batch, Capabilities, Direction, EndpointUri, Listener, Mode, Receipt, Receiver,
     Request, Scheme, Sender, Transport, TransportError, TransportInfo,
@@ -29,7 +32,7 @@ struct Bomb(&'static str);
 
 impl Drop for Bomb {
     fn drop(&mut self) {
-        // A second panic while one is on its way ends the process, whoever catches the first.
+        // A second panic while one is on its way ends the process.
         if !std::thread::panicking() {
             panic!("{}", self.0);
         }
@@ -123,6 +126,7 @@ async fn trip(
             let _guard = Bomb("as told");
             std::future::pending::<()>().await;
         }
+        "follow" => return Ok((Reply(Answered(false)), Some(Tripped { fuse: fuse("well") }))),
         "reply" => return Ok((Reply(Answered(true)), None)),
         "cascade" => {
             return Ok((Reply(Answered(false)), Some(Tripped { fuse: fuse("serialize") })));
@@ -130,6 +134,11 @@ async fn trip(
         _ => {}
     }
     Ok((Reply(Answered(false)), None))
+}
+
+#[handler]
+async fn note_trip(event: Tripped, journal: State<Journal>) {
+    journal.note(format!("tripped {}", event.fuse.how));
 }
 
 fn trip_by(how: &str, fuse_how: &str) -> Trip {
@@ -251,6 +260,58 @@ async fn a_codec_that_panics_fails_the_message_and_no_other() {
     let letters = letters(&app).await;
     assert_eq!((letters.len(), letters[0].attempts), (1, 2));
     assert_eq!(letters[0].error_message, "it panicked: as told");
+    app.stop().await.unwrap();
+}
+
+/// A store whose transactions cannot begin without a panic.
+#[derive(Debug)]
+struct Brittle(MemoryStore);
+
+impl MessageStore for Brittle {
+    fn info(&self) -> StoreInfo {
+        self.0.info()
+    }
+
+    fn begin(&self, _: Begin) -> BoxFuture<'_, Result<Box<dyn StoreTransaction>, StoreError>> {
+        panic!("as told")
+    }
+
+    fn inbox(&self) -> &dyn Inbox {
+        self.0.inbox()
+    }
+
+    fn outbox(&self) -> &dyn Outbox {
+        self.0.outbox()
+    }
+
+    fn dead_letters(&self) -> &dyn DeadLetters {
+        self.0.dead_letters()
+    }
+
+    fn nodes(&self) -> &dyn Nodes {
+        self.0.nodes()
+    }
+
+    fn admin(&self) -> &dyn StoreAdmin {
+        self.0.admin()
+    }
+}
+
+#[tokio::test]
+async fn a_panic_beside_the_handler_is_a_failed_attempt_too() {
+    let journal = Journal::default();
+    let app = Jasper::builder().store(Brittle(MemoryStore::new())).state(journal.clone());
+    let queue = QueueOptions::new().durable();
+    let app = app.queue("trips", queue).handler::<trip>().handler::<note_trip>();
+    let app = app.start().await.unwrap();
+    app.bus().send(trip_by("follow", "well")).await.unwrap();
+    app.bus().send(trip_by("well", "well")).await.unwrap();
+    journal.wait_for("run well").await;
+    app.until_idle().await.unwrap();
+    let letters = letters(&app).await;
+    assert_eq!((letters.len(), letters[0].attempts), (1, 2));
+    assert_eq!(letters[0].error_message, "it panicked: as told");
+    assert_eq!(journal.sorted(), ["run follow", "run follow", "run well"]);
     app.stop().await.unwrap();
 }
 

@@ -162,7 +162,49 @@ async fn spoil_no_other(store: impl ByHand, more: &[(&str, &str)], takes: &str) 
     odd_letters_are_listed(&store, letters).await;
 }
 
-/// They are what a newer version may have written, or nobody should have.
+#[tokio::test]
+async fn sqlite_rows_of_a_living_node_that_are_spoiled_are_given_back() {
+    let fixture = Fixture::create();
+    are_given_back(fixture.store().await).await;
+}
+
+#[tokio::test]
+async fn postgres_rows_of_a_living_node_that_are_spoiled_are_given_back() {
+    let (store, schema) = Schema::open().await;
+    are_given_back(store).await;
+    drop(schema);
+}
+
+#[tokio::test]
+async fn mariadb_rows_of_a_living_node_that_are_spoiled_are_given_back() {
+    let database = Database::create().await;
+    are_given_back(MysqlStore::connect(database.url()).await.unwrap()).await;
+}
+
+/// Although the node that owns them does not know of them, and can read only a part.
+async fn are_given_back(store: impl ByHand) {
+    let journal = Journal::default();
+    let app = Jasper::builder().store(store.clone()).handler::<work>().state(journal.clone());
+    let app = app.lease(Duration::from_secs(2)).keep_unknown(Duration::ZERO);
+    let app = app.start().await.unwrap();
+    let owner = store.nodes().alive().await.unwrap()[0].owner;
+    for text in ["nowhere", "worn", "good"] {
+        let envelope = envelope(Work::TYPE, text, Address::local("work", "work"));
+        let row = Incoming { envelope, placement: Placement::Owned(owner), keep: None };
+        store.inbox().store(vec![row]).await.unwrap();
+    }
+    for (text, change, _) in HARMFUL.iter().take(2) {
+        let update = format!("update jasper_incoming set {change} where correlation_id = '{text}'");
+        store.execute(&update).await;
+    }
+    journal.wait_for("good").await;
+    app.until_idle().await.unwrap();
+    let counts = store.admin().counts().await.unwrap();
+    assert_eq!((counts.incoming, counts.dead_letters), (0, 2));
+    app.stop().await.unwrap();
+}
+
+/// They are what a newer version may have written, or a mistake.
 async fn odd_letters_are_listed(store: &impl ByHand, before: Vec<DeadLetter>) {
     let changes = "reason = 'too_new', attempts = 5000000000, buried_at = -9223372036854775808, \
                    destination = 'no place', message_type = 'no type'";

@@ -219,7 +219,7 @@ impl Pager {
             return Ok(());
         }
         tracing::warn!(rows = missing.len(), "giving back rows that are not in memory");
-        // Nobody knows how far the counted attempt has come.
+        // It is not known how far the counted attempt has come.
         let ran = true;
         let release = missing.into_iter();
         let release = release.map(|ownership| Settlement::Release { ownership, ran }).collect();
@@ -404,7 +404,9 @@ impl Pager {
         note_burial(&letter, &message_type, reason, &error_message);
         let row = &claimed.ownership;
         let mut backoff = Backoff::new();
-        while let Err(error) = self.core.bury(row, reason, reason.as_str(), &error_message).await {
+        while let Err(error) =
+            self.core.make_letter(row, reason, reason.as_str(), &error_message).await
+        {
             if !error.is_transient() {
                 // It must not keep the others waiting. It is in no memory, and found so.
                 tracing::error!(message.id = %row.id, %error, "a dead letter cannot be written");

@@ -321,7 +321,7 @@ impl Worker {
             let ownership = self.ownership(owner);
             let mut backoff = Backoff::new();
             while let Err(error) =
-                self.core.bury(&ownership, reason, error_type, error_message).await
+                self.core.make_letter(&ownership, reason, error_type, error_message).await
             {
                 if backoff.wait(&self.core, "bury", &error).await.is_none() {
                     return;

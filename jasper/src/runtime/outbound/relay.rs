@@ -272,7 +272,7 @@ impl Relay {
         let reason = DeadLetterReason::Refused;
         note_burial(&id, &message_type, reason, &error_message);
         if let Some(ownership) = ownership(&parcel) {
-            return self.core.bury_refused(&ownership, &error_message).await;
+            return self.core.keep_refused(&ownership, &error_message).await;
         }
         let letter = DeadLetter {
             id,
@@ -391,7 +391,7 @@ fn note_lost(endpoint: &Endpoint, parcels: &[Parcel], why: &str) {
 }
 
 /// What has no address can never leave: it becomes a dead letter.
-async fn bury_nowhere(core: &Core, store: &dyn MessageStore, destination: &Address) {
+async fn keep_nowhere(core: &Core, store: &dyn MessageStore, destination: &Address) {
     if !core.trust.is_given() {
         return;
     }
@@ -405,7 +405,7 @@ async fn bury_nowhere(core: &Core, store: &dyn MessageStore, destination: &Addre
         let id = DeadLetterId { id: envelope.id, destination: destination.clone() };
         let reason = DeadLetterReason::Refused;
         note_burial(&id, &envelope.message_type.to_string(), reason, &why);
-        core.bury_refused(&Ownership::of(&envelope, owner), &why).await;
+        core.keep_refused(&Ownership::of(&envelope, owner), &why).await;
     }
 }
 
@@ -423,7 +423,7 @@ pub(crate) async fn look(core: Arc<Core>, store: Arc<dyn MessageStore>) {
                     match core.routes.endpoint_of(&destination) {
                         Some(endpoint) => endpoint.room.note_overflow(),
                         None if !destination.is_valid() => {
-                            bury_nowhere(&core, &*store, &destination).await;
+                            keep_nowhere(&core, &*store, &destination).await;
                         }
                         None if unknown.insert(destination.clone()) => tracing::warn!(
                             %destination,

@@ -144,7 +144,8 @@ pub(super) async fn lock(
 fn held(row: &MySqlRow) -> sqlx::Result<Held> {
     Ok(Held {
         owner: row.try_get(2)?,
-        attempts: row.try_get(3)?,
+        // One that is too large for us was read as the largest.
+        attempts: row.try_get::<i64, _>(3)?.min(u32::MAX.into()),
         is_incoming: row.try_get::<i64, _>(4)? != 0,
         is_kept: row.try_get::<i64, _>(5)? != 0,
     })

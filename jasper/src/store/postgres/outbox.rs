@@ -45,7 +45,7 @@ update {outgoing} row set owner = 0, attempts = row.attempts + held.failed
 from unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[])
     as held (id, destination, owner, attempts, failed)
 where row.id = held.id and row.destination = held.destination and row.owner = held.owner
-    and row.attempts = held.attempts
+    and least(row.attempts, 4294967295) = held.attempts
 returning row.id, row.destination, {tell}";
 
 const RELEASE: &str = "\

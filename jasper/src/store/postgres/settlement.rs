@@ -51,7 +51,7 @@ update {incoming} row set owner = 0, attempts = greatest(0, row.attempts - held.
 from unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[])
     as held (id, destination, owner, attempts, undone)
 where row.id = held.id and row.destination = held.destination and row.owner = held.owner
-    and row.attempts = held.attempts and row.status = 'incoming'
+    and least(row.attempts, 4294967295) = held.attempts and row.status = 'incoming'
 returning row.id, row.destination, {tell}";
 
 const BURY: &str = "\

@@ -32,7 +32,7 @@ delete from jasper_outgoing where id = ? and destination = ? and owner = ? and a
 
 const GIVE_BACK: &str = "\
 update jasper_outgoing set owner = 0, attempts = attempts + ?
-where id = ? and destination = ? and owner = ? and attempts = ?";
+where id = ? and destination = ? and owner = ? and min(attempts, 4294967295) = ?";
 
 const RELEASE: &str = "\
 update jasper_outgoing set owner = 0

@@ -28,9 +28,11 @@ const SCHEDULE: &str = "\
 update jasper_incoming set status = 'scheduled', owner = 0, due_at = ?
 where id = ? and destination = ? and owner = ? and attempts = ? and status = 'incoming'";
 
+/// A count that is too large for us was read as the largest.
 const RELEASE: &str = "\
 update jasper_incoming set owner = 0, attempts = max(0, attempts - ?)
-where id = ? and destination = ? and owner = ? and attempts = ? and status = 'incoming'";
+where id = ? and destination = ? and owner = ? and min(attempts, 4294967295) = ?
+    and status = 'incoming'";
 
 const BURY: &str = "\
 insert or replace into jasper_dead_letters (id, destination, reason, message_type, error_type,

@@ -55,7 +55,7 @@ impl Core {
     ///
     /// # Errors
     /// The store failed, or takes it in no form; the row stays as it is.
-    pub(crate) async fn bury(
+    pub(crate) async fn make_letter(
         &self,
         ownership: &Ownership,
         reason: DeadLetterReason,
@@ -65,21 +65,21 @@ impl Core {
         let Some(store) = self.store.as_deref() else {
             return Ok(());
         };
-        self.buried(error_type, error_message, |error_type, error_message| {
+        self.settled_as_letter(error_type, error_message, |error_type, error_message| {
             let ownership = ownership.clone();
-            let burial = Settlement::Bury { ownership, reason, error_type, error_message };
-            store.inbox().settle(vec![burial])
+            let letter = Settlement::Bury { ownership, reason, error_type, error_message };
+            store.inbox().settle(vec![letter])
         })
         .await
     }
 
     /// Makes a row of the outbox that its receiver has refused a dead letter.
-    pub(crate) async fn bury_refused(&self, ownership: &Ownership, error_message: &str) {
+    pub(crate) async fn keep_refused(&self, ownership: &Ownership, error_message: &str) {
         let Some(store) = self.store.as_deref() else {
             return;
         };
-        let bury = || {
-            self.buried("", error_message, |_type, error_message| {
+        let write = || {
+            self.settled_as_letter("", error_message, |_type, error_message| {
                 let ownership = ownership.clone();
                 let refused = OutgoingSettlement::Refused { ownership, error_message };
                 store.outbox().settle(vec![refused])
@@ -87,14 +87,14 @@ impl Core {
         };
         let mut backoff = Backoff::new();
         // Where the application ends first, its rows are given back.
-        while let Err(error) = bury().await {
+        while let Err(error) = write().await {
             if backoff.wait(self, "bury", &error).await.is_none() {
                 return;
             }
         }
     }
 
-    async fn buried<'store>(
+    async fn settled_as_letter<'store>(
         &self,
         error_type: &str,
         error_message: &str,
