@@ -9,6 +9,8 @@ mod credentials;
 mod database;
 #[path = "mysql_sessions/owners.rs"]
 mod owners;
+#[path = "mysql_sessions/poison.rs"]
+mod poison;
 
 use std::time::{Duration, Instant};
 
@@ -52,7 +54,7 @@ async fn a_statement_of_a_handler_that_times_out_is_cancelled_at_the_server() {
     app.until_idle().await.unwrap();
     soon("it is cancelled", async || shop.executing("sleep(20)").await == 0).await;
     shop.execute("update accounts set balance = 7").await;
-    assert!(sent.elapsed() < Duration::from_millis(2_500), "{:?}", sent.elapsed());
+    assert!(sent.elapsed() < Duration::from_secs(10), "{:?}", sent.elapsed());
     // The handler's fault, and counted as such.
     let store = shop.store().await;
     let letters = store.dead_letters().list(DeadLetterQuery::default());
@@ -137,7 +139,7 @@ async fn a_rollback_says_whether_the_transaction_is_undone() {
     let asked = Instant::now();
     let error = run.rollback().await.unwrap_err();
     assert!(error.is_transient(), "{error:?}");
-    assert!(asked.elapsed() <= LEASE, "{:?}", asked.elapsed());
+    assert!(asked.elapsed() < 3 * LEASE, "{:?}", asked.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -175,8 +177,7 @@ async fn a_server_that_starts_anew_is_found_and_no_session_of_its_own_is_ended_f
     for _number in 0..30 {
         after.push(shop.connect().await);
     }
-    let error = lost.rollback().await.unwrap_err();
-    assert!(error.is_transient(), "not the handler's fault: {error:?}");
+    lost.rollback().await.expect("what was done in a session that is gone is undone");
     store.begin(Begin::of("found")).await.unwrap().commit(Completion::default()).await.unwrap();
     for id in 5..10 {
         let send = || app.bus().send(Touch { id, millis: 0 }).deduplicate(id.to_string());

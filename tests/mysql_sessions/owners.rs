@@ -39,7 +39,7 @@ async fn a_process_that_freezes_in_a_handler_keeps_its_message_for_no_longer_tha
     let app = app.state(shop.journal.clone()).handler::<touch>().start().await.unwrap();
     soon("another node takes it over", async || shop.effects().await == [1]).await;
     println!("taken over after {:?}", frozen.elapsed());
-    assert!(frozen.elapsed() < 4 * LEASE, "{:?}", frozen.elapsed());
+    assert!(frozen.elapsed() < Duration::from_secs(15), "{:?}", frozen.elapsed());
 
     // It finds out that it is late, does nothing twice, and goes on.
     signal(&process, "CONT").await;
@@ -64,7 +64,7 @@ async fn a_process_that_is_cut_off_in_a_handler_keeps_its_message_for_no_longer_
     let since = Instant::now();
     let app = application(shop.store().await).await;
     soon("another node takes it over", async || shop.effects().await == [1]).await;
-    assert!(since.elapsed() < 4 * LEASE, "{:?}", since.elapsed());
+    assert!(since.elapsed() < Duration::from_secs(15), "{:?}", since.elapsed());
 
     // What it said meanwhile arrives late.
     proxy.resume();

@@ -8,7 +8,7 @@ use sqlx::mysql::MySqlRow;
 use sqlx::{MySqlConnection, Row};
 
 use super::MysqlStore;
-use super::desk::Work;
+use super::desk::{Desk, Work};
 use super::rows::micros;
 use super::server::Server;
 use super::sql::{Sql, statements, unprepared};
@@ -84,7 +84,8 @@ impl Nodes for MysqlStore {
     }
 
     fn renew(&self, owner: Owner, lease: Duration) -> BoxFuture<'_, Result<bool, StoreError>> {
-        Box::pin(self.node_desk().give(Renew(owner, lease)))
+        let desk = Desk { pool: self.node_desk().pool.here(), ..self.node_desk().clone() };
+        Box::pin(async move { desk.give(Renew(owner, lease)).await })
     }
 
     fn expired(&self, asks: Option<Owner>) -> BoxFuture<'_, Result<Vec<Owner>, StoreError>> {

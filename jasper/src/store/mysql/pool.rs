@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sqlx::Connection;
+use tokio::runtime;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
@@ -38,6 +39,8 @@ pub(super) struct Pool {
 struct Shared {
     server: Arc<Server>,
     kind: Kind,
+    /// The runtime that serves its connections.
+    home: runtime::Id,
     places: Arc<Semaphore>,
     /// The one that was used last is at the end.
     idle: Mutex<VecDeque<Idle>>,
@@ -52,7 +55,18 @@ struct Idle {
 impl Pool {
     pub(super) fn new(server: Arc<Server>, kind: Kind, connections: u32) -> Self {
         let places = Arc::new(Semaphore::new(usize::try_from(connections).unwrap_or(usize::MAX)));
-        Self { shared: Arc::new(Shared { server, kind, places, idle: Mutex::default() }) }
+        let home = runtime::Handle::current().id();
+        Self { shared: Arc::new(Shared { server, kind, home, places, idle: Mutex::default() }) }
+    }
+
+    /// This pool, or a new one where this runs in another runtime: a connection is served by the
+    /// one in which it was opened, which may be blocked or at its end.
+    pub(super) fn here(&self) -> Self {
+        let Shared { server, kind, home, .. } = &*self.shared;
+        match runtime::Handle::current().id() == *home {
+            true => self.clone(),
+            false => Self::new(Arc::clone(server), *kind, 1),
+        }
     }
 
     pub(super) fn server(&self) -> &Arc<Server> {

@@ -83,9 +83,10 @@ impl Run {
                 self.connection.part();
                 Ok(())
             }
-            Ok(Err(error)) => Err(self.desk.place.error(error)),
-            // Silent for too long, the handler's statement or the network.
-            Err(_elapsed) => {
+            Ok(Err(error)) if !error::is_of_connection(&error) => Err(self.desk.place.error(error)),
+            // Ended, by the handler or the server, or silent for too long. A server that answers
+            // says when the session is gone, and what was done in it.
+            Ok(Err(_)) | Err(_) => {
                 let mark = self.connection.mark.clone();
                 self.connection.forget();
                 self.desk.pool.server().end(mark.as_ref(), limit).await
