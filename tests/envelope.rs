@@ -106,10 +106,13 @@ fn debug_shows_no_payload_and_no_header() {
 
 #[test]
 fn derived_ids_repeat_and_keys_name_one_message_of_one_type() {
-    let id = MessageId::new();
-    assert_eq!(id.derived("handler", 1), id.derived("handler", 1));
-    assert_ne!(id.derived("handler", 1), id.derived("handler", 2));
-    assert_ne!(id.derived("handler", 1), id.derived("other", 1));
+    let (id, sent_at) = (MessageId::new(), time::now());
+    let derived = |handler, ordinal| id.derived(sent_at, handler, ordinal);
+    assert_eq!(derived("handler", 1), derived("handler", 1));
+    assert_ne!(derived("handler", 1), derived("handler", 2));
+    assert_ne!(derived("handler", 1), derived("other", 1));
+    let later = sent_at + Duration::from_micros(1);
+    assert_ne!(derived("handler", 1), id.derived(later, "handler", 1));
     let of = MessageId::of_deduplication_id;
     assert_eq!(of("a@1", "key"), of("a@1", "key"));
     assert_ne!(of("a@1", "key"), of("a@2", "key"));
