@@ -11,7 +11,7 @@ use super::place::is_by_nature;
 use super::queue::{Backing, Delivery};
 use super::room::{Room, Slot};
 use super::routes::{Destination, HandlerEntry};
-use crate::envelope::{Envelope, MessageId, time};
+use crate::envelope::{Envelope, Excess, MessageId, time};
 use crate::error::SendError;
 use crate::handler::{Cause, DeliveryOptions, OutgoingMessage};
 use crate::message::Message;
@@ -276,6 +276,8 @@ impl Core {
         endpoint.line.push(Parcel { envelope, row, _slot: slot, _active: active });
     }
 
+    /// The envelope of a message, wherever it goes: every way out leads through here, and what no
+    /// reader would take goes no further.
     pub(crate) fn envelope(
         &self,
         message: &OutgoingMessage,
@@ -314,8 +316,18 @@ impl Core {
             envelope.id = MessageId::of_deduplication_id(&message_type, key);
             envelope.deduplication_id = Some(key.clone());
         }
+        envelope.check().map_err(|excess| too_large(message, excess))?;
         Ok(envelope)
     }
+}
+
+/// Refuses a message that no envelope can hold, before anything is done for it.
+pub(super) fn check(message: &OutgoingMessage) -> Result<(), SendError> {
+    message.options.check().map_err(|excess| too_large(message, excess))
+}
+
+fn too_large(message: &OutgoingMessage, excess: Excess) -> SendError {
+    SendError::TooLarge { message_type: message.message_type.clone(), excess }
 }
 
 /// Whether a message that belongs to no transaction is stored on its way there.

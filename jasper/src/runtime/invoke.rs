@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 
 use super::core::Core;
-use super::dispatch::Joining;
+use super::dispatch::{Joining, check};
 use super::execute::{Failure, guarded, roll_back};
 use super::finish::Finish;
 use crate::envelope::{Address, Envelope};
@@ -56,6 +56,7 @@ async fn plain<H: Handler>(
     let (reply, messages) = body::<H>(core, &cause, message, None).await?;
     let mut sent = Vec::new();
     for message in messages {
+        check(&message)?;
         sent.extend(cause().join(message).map_err(|_| SendError::RunEnded)?);
     }
     if !sent.is_empty() {
