@@ -3,7 +3,10 @@
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use jasper::envelope::{Address, DecodeError, Envelope, MAX_HEADERS, MessageId, time};
+use jasper::envelope::{
+    Address, DecodeError, Envelope, Headers, MAX_FIELD_BYTES, MAX_HEADER_BYTES, MAX_HEADERS,
+    MessageId, time,
+};
 use jasper::message::MessageType;
 use proptest::prelude::*;
 
@@ -96,6 +99,63 @@ fn too_many_headers_are_refused() {
     assert_eq!(Envelope::from_bytes(&envelope.to_bytes()), Err(DecodeError::TooManyHeaders));
 }
 
+/// The writer and the reader have one opinion of it.
+fn is_taken(envelope: &Envelope) -> bool {
+    let is_read = Envelope::from_bytes(&envelope.to_bytes()).as_ref() == Ok(envelope);
+    assert_eq!(envelope.check().is_ok(), is_read, "{:?}", envelope.check());
+    is_read
+}
+
+#[test]
+fn each_text_field_has_a_limit_that_its_writer_and_its_reader_hold() {
+    let set: [fn(&mut Envelope, String); 8] = [
+        |envelope, text| envelope.content_type = text.into(),
+        |envelope, text| envelope.source = Some(text),
+        |envelope, text| envelope.correlation_id = Some(text),
+        |envelope, text| envelope.traceparent = Some(text),
+        |envelope, text| envelope.saga_id = Some(text),
+        |envelope, text| envelope.tenant_id = Some(text),
+        |envelope, text| envelope.group_id = Some(text),
+        |envelope, text| envelope.deduplication_id = Some(text),
+    ];
+    for set in set {
+        let with = |length| {
+            let mut envelope = full();
+            set(&mut envelope, "x".repeat(length));
+            envelope
+        };
+        assert!(is_taken(&with(MAX_FIELD_BYTES)));
+        assert!(!is_taken(&with(MAX_FIELD_BYTES + 1)));
+        let read = Envelope::from_bytes(&with(3 << 20).to_bytes());
+        assert!(matches!(read, Err(DecodeError::TooLong { .. })), "{read:?}");
+    }
+    let mut envelope = full();
+    envelope.destination = Address::local("q", &"x".repeat(MAX_FIELD_BYTES));
+    assert!(!is_taken(&envelope));
+    envelope.destination = Address::local("q", "h");
+    envelope.message_type = format!("{}@1", "x".repeat(MAX_FIELD_BYTES - 1)).parse().unwrap();
+    assert!(!is_taken(&envelope));
+}
+
+#[test]
+fn headers_have_limits_that_their_writer_and_their_reader_hold() {
+    let with = |count: usize, bytes: usize| {
+        let mut envelope = full();
+        envelope.headers = Headers::default();
+        for n in 0..count {
+            envelope.headers.insert(format!("{n:04}"), "x".repeat(bytes));
+        }
+        envelope
+    };
+    let largest = MAX_HEADER_BYTES / MAX_HEADERS - 8;
+    assert!(is_taken(&with(MAX_HEADERS, largest)));
+    assert!(!is_taken(&with(MAX_HEADERS, largest + 1)));
+    assert!(is_taken(&with(MAX_HEADERS, 0)));
+    assert!(!is_taken(&with(MAX_HEADERS + 1, 0)));
+    assert!(is_taken(&with(1, MAX_HEADER_BYTES - 8)));
+    assert!(!is_taken(&with(1, MAX_HEADER_BYTES - 7)));
+}
+
 #[test]
 fn debug_shows_no_payload_and_no_header() {
     let mut envelope = full();
@@ -106,10 +166,13 @@ fn debug_shows_no_payload_and_no_header() {
 
 #[test]
 fn derived_ids_repeat_and_keys_name_one_message_of_one_type() {
-    let id = MessageId::new();
-    assert_eq!(id.derived("handler", 1), id.derived("handler", 1));
-    assert_ne!(id.derived("handler", 1), id.derived("handler", 2));
-    assert_ne!(id.derived("handler", 1), id.derived("other", 1));
+    let (id, sent_at) = (MessageId::new(), time::now());
+    let derived = |handler, ordinal| id.derived(sent_at, handler, ordinal);
+    assert_eq!(derived("handler", 1), derived("handler", 1));
+    assert_ne!(derived("handler", 1), derived("handler", 2));
+    assert_ne!(derived("handler", 1), derived("other", 1));
+    let later = sent_at + Duration::from_micros(1);
+    assert_ne!(derived("handler", 1), id.derived(later, "handler", 1));
     let of = MessageId::of_deduplication_id;
     assert_eq!(of("a@1", "key"), of("a@1", "key"));
     assert_ne!(of("a@1", "key"), of("a@2", "key"));

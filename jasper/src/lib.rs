@@ -147,11 +147,10 @@ pub mod __private {
         settle,
     };
     pub use crate::message::{
-        Message, MessageKind, MessageRegistration, MessageType, SourceLocation, is_decodable_reply,
-        is_encodable_reply, kind,
+        Encodable, Message, MessageKind, MessageRegistration, MessageType, SourceLocation,
+        is_decodable_reply, is_encodable_reply, kind,
     };
     pub use crate::routing::{Handled, Reaches};
     pub use crate::store::{Connection, ConnectionType};
-    pub use erased_serde::Serialize as ErasedSerialize;
     pub use inventory;
 }

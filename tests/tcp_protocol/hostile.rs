@@ -85,6 +85,18 @@ async fn bytes_that_are_no_envelope_reach_the_receiver_as_such() {
 }
 
 #[tokio::test]
+async fn an_envelope_with_a_text_of_megabytes_reaches_the_receiver_as_bytes_that_are_none() {
+    let (desk, _listener, sender) = pair(Tcp::new(), &Tcp::new()).await;
+    let mut long = envelope("take", "long");
+    long.tenant_id = Some("x".repeat(2 << 20));
+    let good = envelope("take", "good");
+    let bytes = long.to_bytes();
+    assert_eq!(send(&sender, vec![long, good]).await.unwrap(), vec![Receipt::Accepted; 2]);
+    let seen: Vec<_> = desk.seen().into_iter().map(|seen| seen.payload).collect();
+    assert_eq!(seen, [Err(bytes), Ok("good".into())]);
+}
+
+#[tokio::test]
 async fn who_sends_beyond_the_window_is_turned_out() {
     let server = Tcp::new().limits(Limits::default().batches(2));
     let (desk, listener, _sender) = pair(server, &Tcp::new()).await;

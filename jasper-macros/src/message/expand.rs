@@ -84,7 +84,7 @@ fn reply(model: &Model, place: Span) -> (TokenStream, TokenStream) {
     let encodable_reply = quote_spanned! {place=>
         fn encodable_reply(
             reply: &Self::Reply,
-        ) -> ::core::option::Option<&dyn #private::ErasedSerialize> {
+        ) -> ::core::option::Option<&dyn #private::Encodable> {
             ::core::option::Option::Some(reply)
         }
     };

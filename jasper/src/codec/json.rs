@@ -1,10 +1,26 @@
 //! JSON, the default.
 
+mod compound;
+mod strict;
+mod watch;
+
 use bytes::Bytes;
 
+use self::watch::{Found, MAX_DEPTH, Refused};
 use super::{Codec, CodecError, Visit};
+use crate::message::Encodable;
 
-/// `application/json` by `serde_json`, which refuses nesting deeper than 128 levels.
+/// Room for an ordinary message, so that the buffer seldom grows.
+const TYPICAL_PAYLOAD: usize = 128;
+
+/// `application/json` by `serde_json`. What it encodes, it decodes to the same value.
+///
+/// What JSON cannot say is refused, and not put as something else: NaN and infinities, in whatever
+/// field, and nesting deeper than 127 levels. Where it depends on the type whether JSON can be read
+/// (128-bit integers, keys of maps that are not text, and fields of one name, each within
+/// `#[serde(flatten)]`, `tag` or `untagged`), the message is read once before it is sent.
+///
+/// `Some(())` and `Some(None)` are `null` in JSON, and so is `None`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Json;
 
@@ -13,10 +29,12 @@ impl Codec for Json {
         "application/json"
     }
 
-    fn encode(&self, message: &dyn erased_serde::Serialize) -> Result<Bytes, CodecError> {
-        serde_json::to_vec(message)
-            .map(Bytes::from)
-            .map_err(|error| CodecError::new(format!("the message is not valid JSON: {error}")))
+    fn encode(&self, message: &dyn Encodable) -> Result<Bytes, CodecError> {
+        let (payload, found) = write(message)?;
+        if found.needs_proof {
+            self.prove(message, &payload, found)?;
+        }
+        Ok(Bytes::from(payload))
     }
 
     fn decode(&self, payload: &[u8], visit: Visit<'_>) -> Result<(), CodecError> {
@@ -26,4 +44,64 @@ impl Codec for Json {
         json.end()
             .map_err(|error| CodecError::new(format!("the payload goes on after it ends: {error}")))
     }
+}
+
+impl Json {
+    /// Reads what was written, where the writing alone does not show that it can be read.
+    fn prove(
+        &self,
+        message: &dyn Encodable,
+        payload: &[u8],
+        found: Found,
+    ) -> Result<(), CodecError> {
+        let mut another = None;
+        let read = self.decode(payload, &mut |deserializer| {
+            another = Some(message.read_another(deserializer)?);
+            Ok(())
+        });
+        let refused = |why: String| {
+            CodecError::new(format!(
+                "its JSON cannot be read again: {why}; `#[serde(flatten)]`, `tag` and `untagged` \
+                 take no 128-bit integers, no keys of maps that are not text, and no two fields of \
+                 one name"
+            ))
+        };
+        read.map_err(|error| refused(error.to_string()))?;
+        // A wide integer that does not fit one variant may fit another.
+        if let (true, Some(another)) = (found.is_wide, another) {
+            let (again, _) = write(&*another)?;
+            if !is_rearranged(payload, &again) {
+                return Err(refused("a 128-bit integer comes back as something else".to_owned()));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn write(message: &dyn Encodable) -> Result<(Vec<u8>, Found), CodecError> {
+    let mut payload = Vec::with_capacity(TYPICAL_PAYLOAD);
+    let found = strict::write(message, &mut payload).map_err(|refused| {
+        CodecError::new(match refused {
+            Refused::NotFinite { field } => format!(
+                "JSON has no NaN and no infinities, and {field} is one; send an `Option`, or text"
+            ),
+            Refused::TooDeep { field } => format!(
+                "{field} is nested deeper than {MAX_DEPTH} levels, and could not be read; \
+                 make it flatter"
+            ),
+            Refused::Other(error) => format!("the message is not valid JSON: {error}"),
+        })
+    })?;
+    Ok((payload, found))
+}
+
+/// Whether the same bytes stand in both, in whatever order: two maps that are equal may have their
+/// entries in different orders.
+fn is_rearranged(one: &[u8], other: &[u8]) -> bool {
+    let sorted = |bytes: &[u8]| {
+        let mut bytes = bytes.to_vec();
+        bytes.sort_unstable();
+        bytes
+    };
+    one.len() == other.len() && sorted(one) == sorted(other)
 }

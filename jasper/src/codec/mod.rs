@@ -7,6 +7,8 @@ use std::fmt;
 
 use bytes::Bytes;
 
+use crate::message::Encodable;
+
 #[cfg(feature = "json")]
 pub use self::json::Json;
 
@@ -19,11 +21,12 @@ pub trait Codec: fmt::Debug + Send + Sync + 'static {
     /// The media type that names the format in every envelope, such as `application/json`.
     fn content_type(&self) -> &'static str;
 
-    /// Encodes a message.
+    /// Encodes a message or a reply, so that [`decode`](Self::decode) gives the same value.
     ///
     /// # Errors
-    /// The format cannot express the value.
-    fn encode(&self, message: &dyn erased_serde::Serialize) -> Result<Bytes, CodecError>;
+    /// The format cannot express the value, or could not be read again. It is the last moment for
+    /// saying so: what is encoded is accepted, and its reader cannot ask its sender.
+    fn encode(&self, message: &dyn Encodable) -> Result<Bytes, CodecError>;
 
     /// Hands a deserializer over `payload` to `visit`.
     ///

@@ -1,8 +1,11 @@
 //! The identity of a message.
 
 use std::fmt;
+use std::time::SystemTime;
 
 use uuid::Uuid;
+
+use super::time;
 
 /// A UUID: version 7 for a message that starts something, version 5 for one that follows from
 /// another.
@@ -16,13 +19,16 @@ impl MessageId {
         Self(Uuid::now_v7())
     }
 
-    /// The id of the `ordinal`-th message that `handler` sends while it handles this one.
+    /// The id of the `ordinal`-th message that `handler` sends while it handles this one, which was
+    /// sent at `sent_at`.
     ///
     /// A handler that runs again after a rolled-back try sends the same ids, so that receivers drop
-    /// the repeats.
+    /// the repeats. Where the id itself comes from a deduplication key, another message has it once
+    /// the first is forgotten; the time of sending keeps apart what follows from each.
     #[must_use]
-    pub fn derived(self, handler: &str, ordinal: usize) -> Self {
-        Self(Uuid::new_v5(&self.0, format!("{handler}#{ordinal}").as_bytes()))
+    pub fn derived(self, sent_at: SystemTime, handler: &str, ordinal: usize) -> Self {
+        let sent_at = time::to_micros(sent_at);
+        Self(Uuid::new_v5(&self.0, format!("{handler}#{ordinal}@{sent_at}").as_bytes()))
     }
 
     /// The id of the message of this type with this business key, the same in every process.

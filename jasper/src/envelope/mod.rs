@@ -4,6 +4,7 @@ mod address;
 mod binary;
 mod headers;
 mod id;
+mod limits;
 pub mod time;
 
 use std::borrow::Cow;
@@ -15,9 +16,10 @@ use bytes::Bytes;
 use crate::message::MessageType;
 
 pub use self::address::{Address, AddressError};
-pub use self::binary::{DecodeError, MAX_HEADER_BYTES, MAX_HEADERS};
+pub use self::binary::DecodeError;
 pub use self::headers::Headers;
 pub use self::id::MessageId;
+pub use self::limits::{Excess, MAX_FIELD_BYTES, MAX_HEADER_BYTES, MAX_HEADERS};
 
 /// One message on its way to one destination.
 ///
@@ -120,7 +122,7 @@ impl Envelope {
     /// `bytes`, not copied.
     ///
     /// # Errors
-    /// The bytes are not an envelope, are cut off, or exceed the limits on headers.
+    /// The bytes are not an envelope, are cut off, or hold more than [`check`](Self::check) allows.
     pub fn from_bytes(bytes: &Bytes) -> Result<Self, DecodeError> {
         binary::decode(bytes)
     }

@@ -6,6 +6,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::codec::CodecError;
+use crate::envelope::Excess;
 use crate::handler::HandlerError;
 use crate::message::MessageType;
 use crate::store::StoreError;
@@ -90,6 +91,14 @@ pub enum SendError {
         message_type: MessageType,
         /// What the codec said.
         source: CodecError,
+    },
+    /// The message holds more beside its content than a reader would take.
+    #[error("`{message_type}` cannot be sent: {excess}")]
+    TooLarge {
+        /// The message.
+        message_type: MessageType,
+        /// What there is too much of.
+        excess: Excess,
     },
     /// No handler is registered for a command. The compiler proves that there is one in the
     /// program; an application that chooses its handlers by hand may still leave it out.

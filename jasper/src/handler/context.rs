@@ -5,12 +5,13 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use tokio_util::sync::CancellationToken;
 
 use super::{Cascades, HandlerError, OutgoingMessage};
 use crate::codec::Codec;
-use crate::envelope::{Envelope, MessageId};
+use crate::envelope::{Envelope, MessageId, time};
 use crate::store::Connection;
 
 /// The values that the builder's `state` registered, by type.
@@ -45,6 +46,7 @@ impl fmt::Debug for States {
 #[derive(Debug)]
 pub struct Cause {
     id: MessageId,
+    sent_at: SystemTime,
     handler: &'static str,
     conversation_id: MessageId,
     correlation_id: Option<String>,
@@ -70,6 +72,7 @@ impl Cause {
     pub(crate) fn of(envelope: &Envelope, handler: &'static str, in_transaction: bool) -> Self {
         Self {
             id: envelope.id,
+            sent_at: envelope.sent_at,
             handler,
             conversation_id: envelope.conversation_id,
             correlation_id: envelope.correlation_id.clone(),
@@ -89,6 +92,7 @@ impl Cause {
         let id = MessageId::new();
         Self {
             id,
+            sent_at: time::now(),
             handler,
             conversation_id: parent.map_or(id, |parent| parent.conversation_id),
             correlation_id: parent.and_then(|parent| parent.correlation_id.clone()),
@@ -107,7 +111,7 @@ impl Cause {
     pub(crate) fn pass_on(&self, envelope: &mut Envelope, commits_with_run: bool) {
         if commits_with_run {
             let ordinal = self.ordinal.fetch_add(1, Ordering::Relaxed);
-            envelope.id = self.id.derived(self.handler, ordinal);
+            envelope.id = self.id.derived(self.sent_at, self.handler, ordinal);
         }
         envelope.conversation_id = self.conversation_id;
         envelope.causation_id = Some(self.id);

@@ -6,7 +6,7 @@ use futures_util::future::{BoxFuture, FutureExt};
 use super::{Handler, HandlerContext, HandlerFailure, RunError, handle};
 use crate::codec::{self, Codec};
 use crate::envelope::Envelope;
-use crate::message::Message;
+use crate::message::{Encodable, Message};
 
 /// Used by generated code as the `run` of a registration.
 #[doc(hidden)]
@@ -52,7 +52,7 @@ fn perform<'a, H: Handler>(
 
 fn encode_reply(
     codec: &dyn Codec,
-    reply: Option<&dyn erased_serde::Serialize>,
+    reply: Option<&dyn Encodable>,
 ) -> Result<Option<Bytes>, RunError> {
     let encoded = reply.map(|reply| codec.encode(reply)).transpose();
     encoded.map_err(RunError::Unanswerable)
@@ -79,7 +79,7 @@ mod tests {
         type Reply = u32;
         const TYPE: MessageType = MessageType::new("double", 1);
 
-        fn encodable_reply(reply: &u32) -> Option<&dyn erased_serde::Serialize> {
+        fn encodable_reply(reply: &u32) -> Option<&dyn Encodable> {
             Some(reply)
         }
     }

@@ -2,9 +2,13 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::envelope::{Headers, time};
+use crate::envelope::{Excess, Headers, time};
 
 /// Options of one delivery. All are absent unless set.
+///
+/// Each text takes at most [`MAX_FIELD_BYTES`](crate::envelope::MAX_FIELD_BYTES), and there are at
+/// most [`MAX_HEADERS`](crate::envelope::MAX_HEADERS) headers of
+/// [`MAX_HEADER_BYTES`](crate::envelope::MAX_HEADER_BYTES) together: `send` refuses more.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct DeliveryOptions {
@@ -30,6 +34,15 @@ impl DeliveryOptions {
     /// No options.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Whether an envelope can hold them.
+    pub(crate) fn check(&self) -> Result<(), Excess> {
+        Excess::check_field("deduplication key", self.deduplication_id.as_deref())?;
+        Excess::check_field("group id", self.group_id.as_deref())?;
+        Excess::check_field("tenant id", self.tenant_id.as_deref())?;
+        Excess::check_field("correlation id", self.correlation_id.as_deref())?;
+        Excess::check_headers(&self.headers)
     }
 
     /// These options, and where one is absent, that of `other`.

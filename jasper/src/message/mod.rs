@@ -1,5 +1,6 @@
 //! What is said: message types, their kinds and their stable wire names.
 
+mod encodable;
 pub mod kind;
 mod message_type;
 mod registration;
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use serde::{Serialize, de::DeserializeOwned};
 
+pub use self::encodable::Encodable;
 pub use self::kind::MessageKind;
 pub use self::message_type::{MessageType, ParseMessageTypeError};
 pub use self::registration::{MessageRegistration, SourceLocation};
@@ -48,7 +50,7 @@ pub trait Message: Serialize + DeserializeOwned + Send + 'static {
     /// The reply as a codec takes it, where it travels to another process or through a queue.
     /// `None`: commands of this type are answered in this process only, so that their reply need
     /// not be `Serialize`.
-    fn encodable_reply(_reply: &Self::Reply) -> Option<&dyn erased_serde::Serialize> {
+    fn encodable_reply(_reply: &Self::Reply) -> Option<&dyn Encodable> {
         None
     }
 }

@@ -12,7 +12,7 @@ use super::queue::{Backing, Delivery};
 use super::room::{Room, Slot};
 use super::routes::{Destination, HandlerEntry};
 use crate::codec::CodecError;
-use crate::envelope::{Envelope, MessageId, time};
+use crate::envelope::{Envelope, Excess, MessageId, time};
 use crate::error::SendError;
 use crate::handler::caught::caught;
 use crate::handler::{Cause, DeliveryOptions, OutgoingMessage};
@@ -280,6 +280,8 @@ impl Core {
         endpoint.line.push(Parcel { envelope, row, _slot: slot, _active: active });
     }
 
+    /// The envelope of a message, wherever it goes: every way out leads through here, and what no
+    /// reader would take goes no further.
     pub(crate) fn envelope(
         &self,
         message: &OutgoingMessage,
@@ -318,8 +320,18 @@ impl Core {
             envelope.id = MessageId::of_deduplication_id(&message_type, key);
             envelope.deduplication_id = Some(key.clone());
         }
+        envelope.check().map_err(|excess| too_large(message, excess))?;
         Ok(envelope)
     }
+}
+
+/// Refuses a message that no envelope can hold, before anything is done for it.
+pub(super) fn check(message: &OutgoingMessage) -> Result<(), SendError> {
+    message.options.check().map_err(|excess| too_large(message, excess))
+}
+
+fn too_large(message: &OutgoingMessage, excess: Excess) -> SendError {
+    SendError::TooLarge { message_type: message.message_type.clone(), excess }
 }
 
 /// Whether a message that belongs to no transaction is stored on its way there.

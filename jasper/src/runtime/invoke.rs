@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 
 use super::core::Core;
-use super::dispatch::Joining;
+use super::dispatch::{Joining, check};
 use super::execute::{Failure, guarded, roll_back};
 use super::finish::Finish;
 use crate::envelope::{Address, Envelope};
@@ -59,6 +59,7 @@ async fn plain<H: Handler>(
     let sent = async {
         let mut sent = Vec::new();
         for message in messages {
+            check(&message)?;
             sent.extend(cause().join(message).map_err(|_| SendError::RunEnded)?);
         }
         if !sent.is_empty() {

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use futures_util::future::{BoxFuture, FutureExt};
 
 use super::core::Core;
+use super::dispatch::check;
 use crate::error::{SendAllError, SendError};
 use crate::handler::{Cause, DeliveryOptions, OutgoingMessage};
 use crate::message::Message;
@@ -71,6 +72,8 @@ async fn submit(
     cause: Option<&Cause>,
     messages: Vec<OutgoingMessage>,
 ) -> Result<bool, SendError> {
+    // Those that join a transaction are prepared with its commit; whoever sends them is told now.
+    messages.iter().try_for_each(check)?;
     let messages = match cause {
         None => messages,
         Some(cause) => {

@@ -7,15 +7,10 @@ use std::time::SystemTime;
 use bytes::{Buf, Bytes};
 use uuid::Uuid;
 
+use super::super::limits::{MAX_FIELD_BYTES, MAX_HEADER_BYTES, MAX_HEADERS};
 use super::super::{Address, Envelope, Headers, MessageId, time};
 use super::{VERSION, tag};
 use crate::message::MessageType;
-
-/// The most loose headers that an envelope may carry.
-pub const MAX_HEADERS: usize = 64;
-
-/// The most bytes that the loose headers of an envelope may take together.
-pub const MAX_HEADER_BYTES: usize = 16 * 1024;
 
 /// The bytes are not an envelope.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -45,6 +40,12 @@ pub enum DecodeError {
     /// A field stands twice.
     #[error("the envelope has its {field} twice")]
     Repeated {
+        /// The field's name.
+        field: &'static str,
+    },
+    /// A text field is longer than allowed.
+    #[error("the envelope's {field} is longer than {MAX_FIELD_BYTES} bytes")]
+    TooLong {
         /// The field's name.
         field: &'static str,
     },
@@ -112,22 +113,24 @@ impl Fields {
     fn accept(&mut self, tag: u8, value: Bytes) -> Result<(), DecodeError> {
         match tag {
             tag::ID => set(&mut self.id, "id", id(&value)),
-            tag::MESSAGE_TYPE => set(&mut self.message_type, "message type", parsed(&value)),
-            tag::CONTENT_TYPE => set(&mut self.content_type, "content type", text(&value)),
+            tag::MESSAGE_TYPE => set_text(&mut self.message_type, "message type", &value, parsed),
+            tag::CONTENT_TYPE => set_text(&mut self.content_type, "content type", &value, text),
             tag::PAYLOAD => set(&mut self.payload, "payload", Some(value)),
             tag::HEADER => self.header(value),
-            tag::DESTINATION => set(&mut self.destination, "destination", parsed(&value)),
-            tag::SOURCE => set(&mut self.source, "source", text(&value)),
-            tag::REPLY_TO => set(&mut self.reply_to, "reply-to", parsed(&value)),
-            tag::CORRELATION_ID => set(&mut self.correlation_id, "correlation id", text(&value)),
+            tag::DESTINATION => set_text(&mut self.destination, "destination", &value, parsed),
+            tag::SOURCE => set_text(&mut self.source, "source", &value, text),
+            tag::REPLY_TO => set_text(&mut self.reply_to, "reply-to", &value, parsed),
+            tag::CORRELATION_ID => {
+                set_text(&mut self.correlation_id, "correlation id", &value, text)
+            }
             tag::CONVERSATION_ID => set(&mut self.conversation_id, "conversation id", id(&value)),
             tag::CAUSATION_ID => set(&mut self.causation_id, "causation id", id(&value)),
-            tag::TRACEPARENT => set(&mut self.traceparent, "traceparent", text(&value)),
-            tag::SAGA_ID => set(&mut self.saga_id, "saga id", text(&value)),
-            tag::TENANT_ID => set(&mut self.tenant_id, "tenant id", text(&value)),
-            tag::GROUP_ID => set(&mut self.group_id, "group id", text(&value)),
+            tag::TRACEPARENT => set_text(&mut self.traceparent, "traceparent", &value, text),
+            tag::SAGA_ID => set_text(&mut self.saga_id, "saga id", &value, text),
+            tag::TENANT_ID => set_text(&mut self.tenant_id, "tenant id", &value, text),
+            tag::GROUP_ID => set_text(&mut self.group_id, "group id", &value, text),
             tag::DEDUPLICATION_ID => {
-                set(&mut self.deduplication_id, "deduplication id", text(&value))
+                set_text(&mut self.deduplication_id, "deduplication id", &value, text)
             }
             tag::SENT_AT => set(&mut self.sent_at, "sent-at", micros(&value)),
             tag::DELIVER_BY => set(&mut self.deliver_by, "deliver-by", micros(&value)),
@@ -184,6 +187,19 @@ fn set<T>(slot: &mut Option<T>, field: &'static str, value: Option<T>) -> Result
     }
     *slot = Some(value.ok_or(DecodeError::Invalid { field })?);
     Ok(())
+}
+
+/// A field that is text, or read from text.
+fn set_text<T>(
+    slot: &mut Option<T>,
+    field: &'static str,
+    value: &[u8],
+    read: impl FnOnce(&[u8]) -> Option<T>,
+) -> Result<(), DecodeError> {
+    if value.len() > MAX_FIELD_BYTES {
+        return Err(DecodeError::TooLong { field });
+    }
+    set(slot, field, read(value))
 }
 
 fn required<T>(slot: Option<T>, field: &'static str) -> Result<T, DecodeError> {

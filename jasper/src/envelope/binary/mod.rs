@@ -7,7 +7,7 @@
 mod decode;
 mod encode;
 
-pub use self::decode::{DecodeError, MAX_HEADER_BYTES, MAX_HEADERS};
+pub use self::decode::DecodeError;
 
 pub(super) use self::decode::decode;
 pub(super) use self::encode::{encode, encode_head};

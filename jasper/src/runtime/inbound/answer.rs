@@ -18,6 +18,9 @@ use crate::transport::{Answer, FailureKind, ReceivedRequest, RemoteFailure, Remo
 impl Inlet {
     pub(super) async fn answer_request(&self, request: ReceivedRequest) -> Answer {
         let mut envelope = request.envelope;
+        if let Err(excess) = envelope.check() {
+            return Err(RemoteFailure::new(FailureKind::Codec, excess.to_string()));
+        }
         if let Some(peer) = &request.peer {
             envelope.id = envelope.id.of_peer(peer);
         }

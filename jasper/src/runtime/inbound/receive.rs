@@ -93,6 +93,10 @@ impl Inlet {
             metrics::counter!(telemetry::EXPIRED, telemetry::DESTINATION => name).increment(1);
             return Some(Receipt::Accepted);
         }
+        // One that a transport has made itself, and not read.
+        if let Err(excess) = envelope.check() {
+            return Some(Receipt::refused(excess.to_string()));
+        }
         let handlers = self.core.routes.handlers_of(&envelope.message_type);
         let placed = match handlers {
             [] => self.place_unknown(intake, envelope),

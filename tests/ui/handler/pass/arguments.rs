@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 #![deny(warnings, missing_docs, unreachable_pub)]
 #![warn(clippy::pedantic)]
+#![allow(clippy::unused_async, reason = "the handler here has nothing to wait for")]
 
 use jasper::prelude::*;
 use serde::{Deserialize, Serialize};

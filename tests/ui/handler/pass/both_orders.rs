@@ -1,5 +1,7 @@
 //! `#[handler]` and `#[durable]` may stand in either order, with a path or without.
 
+#![allow(clippy::assertions_on_constants, reason = "what the macro has made constant is checked")]
+
 use jasper::prelude::*;
 use serde::{Deserialize, Serialize};
 

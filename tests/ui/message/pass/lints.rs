@@ -3,6 +3,7 @@
 #![forbid(unsafe_code, missing_docs, unreachable_pub)]
 #![deny(warnings)]
 #![warn(clippy::pedantic)]
+#![allow(clippy::unused_async, reason = "the handlers here have nothing to wait for")]
 
 use jasper::prelude::*;
 use serde::{Deserialize, Serialize};

@@ -14,7 +14,7 @@ use crate::handler::{
     Cascade, Cascades, DeliveryOptions, FromContext, Handler, HandlerContext, HandlerError,
     HandlerRegistration, Reply, State, answer, kind, message_type, run, settle,
 };
-use crate::message::{Message, MessageType, SourceLocation, kind as kinds};
+use crate::message::{Encodable, Message, MessageType, SourceLocation, kind as kinds};
 use crate::routing::Handled;
 
 /// The endpoint that leads to the receiving application.
@@ -90,7 +90,7 @@ macro_rules! message {
             const TYPE: MessageType = MessageType::new($name, 1);
             const TO: Option<&'static str> = $to;
 
-            fn encodable_reply(reply: &$reply) -> Option<&dyn erased_serde::Serialize> {
+            fn encodable_reply(reply: &$reply) -> Option<&dyn Encodable> {
                 Some(reply)
             }
         }
