@@ -292,7 +292,7 @@ async fn an_attached_database_or_a_temporary_table_reaches_no_other_message() {
 async fn what_a_handler_leaves_open_commits_with_it() {
     for act in [sql("savepoint mine"), What::ForgetTransaction, sql("detach main")] {
         let bench = Bench::start().await;
-        bench.send_among_innocents(&[act.clone()]).await;
+        bench.send_among_innocents(std::slice::from_ref(&act)).await;
         assert_eq!(bench.letters().await.len(), 0, "{act:?}");
         assert_eq!(bench.runs("guilty 0"), 1, "{act:?}");
         assert_eq!(bench.effects().await.len(), INNOCENT + 1, "{act:?}");

@@ -102,6 +102,12 @@ fn current_thread() -> Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
+#[expect(clippy::disallowed_methods, reason = "the thread is to be blocked")]
+fn block_the_thread(pause: Duration) {
+    // Real time: leases run in it.
+    thread::sleep(pause);
+}
+
 struct Bench {
     directory: TempDir,
     store: SqliteStore,
@@ -225,8 +231,7 @@ fn a_handler_that_blocks_the_only_thread_while_it_holds_the_connection_commits()
         for _ in 0..2 {
             let message = bench.message().await;
             let transaction = bench.begin().await;
-            // Real time: leases run in it.
-            thread::sleep(LEASE * 2);
+            block_the_thread(LEASE * 2);
             commit(transaction, message).await;
         }
         bench.assert_same_node().await;
@@ -241,8 +246,7 @@ fn a_lease_is_renewed_from_another_runtime_while_that_of_the_store_is_blocked() 
     current_thread().block_on(async {
         let bench = Bench::start().await;
         let (other, watchdog) = (bench.other_node(), bench.watchdog());
-        // Real time: leases run in it.
-        thread::sleep(LEASE * 3);
+        block_the_thread(LEASE * 3);
         assert_eq!(watchdog.end(), [""; 0], "the file is not locked");
         bench.assert_same_node().await;
         assert_eq!(other.end(), [""; 0]);
