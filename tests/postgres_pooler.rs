@@ -1,5 +1,5 @@
-//! A pooler between the store and PostgreSQL: one that keeps sessions is used like the database, one
-//! that does not is refused in words.
+//! A pooler between the store and PostgreSQL: one that keeps sessions is used like the database,
+//! and one that keeps none is refused in words.
 
 use std::path::Path;
 use std::process::Stdio;

@@ -1,7 +1,5 @@
 //! A schema of one test alone, in the database that all share. It goes with the test.
 
-use std::sync::atomic::{AtomicU32, Ordering};
-
 use jasper::store::MessageStore;
 use jasper::store::postgres::PostgresStore;
 use sqlx::postgres::PgConnectOptions;
@@ -14,9 +12,8 @@ pub struct Schema {
 
 impl Schema {
     pub fn new() -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        Self { name: format!("test_{}_{number}", std::process::id()) }
+        // A test that is killed leaves its schema, so no number of a process will do.
+        Self { name: format!("test_{}", uuid::Uuid::now_v7().simple()) }
     }
 
     /// A store with the tables in it, and the schema that has to live as long.
