@@ -169,8 +169,8 @@ async fn a_run_that_a_stop_cuts_short_costs_no_attempt() {
     app.stop().await.unwrap();
     let app = start(1).await;
     idle(&app).await;
-    assert_eq!(fixture.journal.notes(), ["begun 0", "begun 0", "done 0"]);
     assert_eq!(letters(&fixture.store().await).await, [""; 0]);
+    assert_eq!(fixture.journal.notes(), ["begun 0", "begun 0", "done 0"]);
     app.stop().await.unwrap();
 }
 

@@ -197,11 +197,7 @@ impl Pager {
                 return Ok(());
             }
             tracing::info!(rows = missing.len(), "giving back rows that a failed call has taken");
-            // A first attempt was counted in advance, and none of these has begun.
-            let release = missing.into_iter().map(|ownership| {
-                let ran = ownership.attempts != 1;
-                Settlement::Release { ownership, ran }
-            });
+            let release = missing.into_iter().map(Settlement::release_unbegun);
             self.core.settle_all(release.collect()).await;
         }
         Ok(())
@@ -266,6 +262,10 @@ impl Pager {
         subscriptions: Vec<Subscription>,
         limit: usize,
     ) -> Result<Vec<Claimed>, StoreError> {
+        // What is claimed now would not begin any more.
+        if self.core.stopping.is_cancelled() {
+            return Ok(Vec::new());
+        }
         let request = ClaimRequest { owner: self.core.owner(), subscriptions, limit };
         let claim = self.store.inbox().claim(request);
         self.core.wait("claim", claim).await

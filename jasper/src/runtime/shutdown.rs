@@ -10,7 +10,7 @@ use super::core::Core;
 use super::inbound::Listeners;
 use super::node;
 use crate::error::Error;
-use crate::store::StoreError;
+use crate::store::{MessageStore, Owner, Settlement, StoreError};
 
 /// How long answers may take to leave after all handlers have ended.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
@@ -78,8 +78,30 @@ async fn give_back(core: &Core) -> Result<(), StoreError> {
     };
     let owner = core.owner();
     core.call("leave", store.nodes().leave(owner)).await?;
+    give_back_unbegun(core, &**store, owner).await?;
     for left in [node::Left::Incoming, node::Left::Outgoing] {
         node::release_all(core, &**store, owner, left).await?;
     }
     core.call("forget", store.nodes().forget(owner)).await
+}
+
+/// The most rows that are given back at once.
+const PAGE: usize = 1_000;
+
+/// Gives back what was claimed too late to begin, without an attempt. Runs that were cut short have
+/// given their rows back themselves.
+async fn give_back_unbegun(
+    core: &Core,
+    store: &dyn MessageStore,
+    owner: Owner,
+) -> Result<(), StoreError> {
+    loop {
+        let owned = core.call("owned", store.inbox().owned(owner, PAGE)).await?;
+        let is_last = owned.len() < PAGE;
+        let release = owned.into_iter().map(Settlement::release_unbegun);
+        let settled = core.settle_all(release.collect()).await;
+        if is_last || settled.is_none() {
+            return Ok(());
+        }
+    }
 }

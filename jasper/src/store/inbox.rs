@@ -143,6 +143,13 @@ pub enum Settlement {
 }
 
 impl Settlement {
+    /// Gives back a row whose coming attempt has not begun: a first one was counted in advance, by
+    /// the insert or the claim, and a later one is counted only when it begins.
+    pub(crate) fn release_unbegun(ownership: Ownership) -> Self {
+        let ran = ownership.attempts != 1;
+        Self::Release { ownership, ran }
+    }
+
     /// The row that it is about.
     pub const fn ownership(&self) -> &Ownership {
         match self {
