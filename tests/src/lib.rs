@@ -133,7 +133,8 @@ impl std::fmt::Display for Seed {
 /// It does not build.
 pub fn example(name: &str) -> PathBuf {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let build = ["build", "--quiet", "--package", "examples", "--example", name];
+    // As `tests/run` builds everything: with other features the dependencies would be built again.
+    let build = ["build", "--quiet", "--workspace", "--all-features", "--example", name];
     let built = std::process::Command::new(cargo).args(build).status().expect("cargo runs");
     assert!(built.success(), "the example `{name}` does not build");
     // A test lies in target/<profile>/deps, an example in target/debug/examples.
