@@ -44,6 +44,12 @@ pub(super) const PLAN_FOR_LARGE_TABLES: &str =
 const SESSION: &str = "\
 set tcp_keepalives_idle = 5; set tcp_keepalives_interval = 3; set tcp_keepalives_count = 3";
 
+/// What the server leaves a session of a handler that does nothing in its transaction, where the
+/// handler may not take longer: its usual time-out, and a reserve.
+const IDLE_LIMIT: Duration = Duration::from_secs(65);
+
+const RUN_SESSION: &str = "set idle_in_transaction_session_timeout = '65s'";
+
 /// A transaction of the store's own never waits for its client, and one of its statements for a
 /// lock only for so long that the answer still comes in time.
 const OWN_SESSION: &str = "\
@@ -117,9 +123,10 @@ impl PostgresStoreBuilder {
         let silence = Silence::default();
         let pool = pool_options(self.connections, &silence)
             .after_connect(|connection, _about| {
-                Box::pin(
-                    async move { connection.execute(sqlx::raw_sql(SESSION)).await.map(|_done| ()) },
-                )
+                Box::pin(async move {
+                    connection.execute(sqlx::raw_sql(SESSION)).await?;
+                    connection.execute(sqlx::raw_sql(RUN_SESSION)).await.map(|_done| ())
+                })
             })
             .after_release(|connection, _about| {
                 Box::pin(async move {
@@ -128,7 +135,7 @@ impl PostgresStoreBuilder {
                 })
             })
             .connect_lazy_with(options);
-        self.of(pool, silence).await
+        self.of(pool, silence, Some(IDLE_LIMIT)).await
     }
 
     /// Lets handlers run on connections of a pool that the application has already.
@@ -140,10 +147,15 @@ impl PostgresStoreBuilder {
     /// # Errors
     /// The schema cannot be a name, or the database cannot be reached.
     pub async fn of_pool(self, pool: PgPool) -> Result<PostgresStore, StoreError> {
-        self.of(pool, Silence::default()).await
+        self.of(pool, Silence::default(), None).await
     }
 
-    async fn of(self, pool: PgPool, silence: Silence) -> Result<PostgresStore, StoreError> {
+    async fn of(
+        self,
+        pool: PgPool,
+        silence: Silence,
+        idle_limit: Option<Duration>,
+    ) -> Result<PostgresStore, StoreError> {
         let names = Names::of(&self.schema)?;
         let options = PgConnectOptions::clone(&pool.connect_options());
         let place = Place::of(&options);
@@ -160,6 +172,7 @@ impl PostgresStoreBuilder {
             limits: Limits::default(),
             mark: mark.clone(),
             silence: silence.clone(),
+            idle_limit,
         };
         let nodes = Desk { pool: own(NODE_CONNECTIONS), ..desk.clone() };
         Ok(PostgresStore::new(pool, desk, nodes))

@@ -13,10 +13,6 @@ use super::sql::{Names, Sql, statements};
 use super::steps::Key;
 use crate::store::{Committed, Completion, Incoming, Ownership, Settled, Stored};
 
-/// Marks the transaction of a run. The setting is gone with the transaction, so that one that a
-/// handler has ended by a statement of its own, and maybe begun again, is told apart.
-pub(super) const RUNNING: &str = "set local jasper.run = 'on'";
-
 /// The end of one message and nothing else, as most runs have it.
 const END_ONE: &str = "\
 with deleted as (
@@ -130,7 +126,6 @@ union all select 4, null::uuid, null::text from {tell} told where {running}";
 /// The guard is a row that breaks a constraint which the database looks at when it commits: where a
 /// handler executes `commit`, that fails, and no run is committed without its completion.
 const BEGIN_GROUP: &str = "\
-set local jasper.run = 'on';
 insert into {guard} (backend) values (pg_backend_pid());
 savepoint jasper_member";
 

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::io;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
+use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgArguments, PgDatabaseError, PgRow, PgSeverity};
@@ -28,6 +29,9 @@ pub(super) struct Desk {
     pub(super) limits: Limits,
     pub(super) mark: Mark,
     pub(super) silence: Silence,
+    /// After which time the server ends a session of a handler that does nothing in a transaction,
+    /// where it is not told another one; `None` for sessions that the application has opened.
+    pub(super) idle_limit: Option<Duration>,
 }
 
 type Statement<'q> = Query<'q, Postgres, PgArguments>;
@@ -122,7 +126,7 @@ impl Desk {
 /// Fails where the database does not answer within `limit`, as over a connection that broke without
 /// a sign.
 pub(super) async fn in_time<T>(
-    limit: std::time::Duration,
+    limit: Duration,
     statement: impl Future<Output = sqlx::Result<T>>,
 ) -> sqlx::Result<T> {
     match tokio::time::timeout(limit, statement).await {

@@ -31,7 +31,9 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Begins a transaction by these statements. A handler works in it for `limit` at the most: the
+    /// Begins a transaction, with these statements in it. The setting `jasper.run` is gone with the
+    /// transaction, so that one that a handler has ended by a statement of its own, and maybe begun
+    /// again, is told apart. A handler works in it for `limit` at the most: the
     /// server ends a session that does nothing for longer.
     ///
     /// # Cancel safety
@@ -39,15 +41,22 @@ impl Session {
     pub(super) async fn begin(
         pool: &PgPool,
         desk: &Desk,
-        statements: &str,
+        more: &str,
         limit: Duration,
     ) -> sqlx::Result<Self> {
         let name = desk.mark.next_run();
-        let idle = limit.saturating_add(RESERVE).as_millis().min(i32::MAX as u128);
-        // A mark has no quotes in it.
+        let idle = limit.saturating_add(RESERVE);
+        let idle = match desk.idle_limit.is_some_and(|usual| idle <= usual) {
+            true => String::new(),
+            false => {
+                let millis = idle.as_millis().min(i32::MAX as u128);
+                format!(", set_config('idle_in_transaction_session_timeout', '{millis}', true)")
+            }
+        };
+        // One statement for all settings, as each costs every run. A mark has no quotes in it.
         let begin = format!(
-            "begin; set local application_name = '{name}'; \
-             set local idle_in_transaction_session_timeout = {idle}; {statements}"
+            "begin; select set_config('jasper.run', 'on', true), \
+             set_config('application_name', '{name}', true){idle}; {more}"
         );
         let connection = desk.in_time(pool.acquire()).await?;
         let mut begun = Begun(Some(connection));

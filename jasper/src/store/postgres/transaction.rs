@@ -7,7 +7,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use sqlx::{PgConnection, PgPool};
 
-use super::completion::{self, RUNNING, Written};
+use super::completion::{self, Written};
 use super::desk::Desk;
 use super::session::Session;
 use crate::store::{Committed, Completion, Settled, StoreError, StoreTransaction};
@@ -27,7 +27,7 @@ impl Run {
         desk: &Desk,
         limit: Duration,
     ) -> Result<Self, StoreError> {
-        let begun = Session::begin(pool, desk, RUNNING, limit).await;
+        let begun = Session::begin(pool, desk, "", limit).await;
         let session = begun.map_err(|error| desk.error(error))?;
         Ok(Self { session, desk: desk.clone() })
     }
