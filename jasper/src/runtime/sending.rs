@@ -72,7 +72,7 @@ async fn submit(
     cause: Option<&Cause>,
     messages: Vec<OutgoingMessage>,
 ) -> Result<bool, SendError> {
-    // Those that join a transaction are prepared with its commit; whoever sends them is told now.
+    // Messages that join a transaction are prepared at its commit; their sender is told now.
     messages.iter().try_for_each(check)?;
     let messages = match cause {
         None => messages,

@@ -37,7 +37,7 @@ pub(super) struct Mark {
 }
 
 impl Marks {
-    /// For a store that has so many sessions at once, and some that end late.
+    /// For a store with this many sessions at once, and a reserve for those that end late.
     pub(super) fn new(sessions: u32) -> Self {
         Self {
             token: Uuid::now_v7().simple().to_string(),

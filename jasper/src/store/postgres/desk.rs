@@ -145,6 +145,11 @@ impl Lent {
         Self(Some(connection))
     }
 
+    /// The connection, for longer than one piece of work.
+    pub(super) fn keep(mut self) -> Option<PoolConnection<Postgres>> {
+        self.0.take()
+    }
+
     /// Gives the connection back after its last statement, where the server has answered it.
     pub(super) fn after<T>(mut self, answer: sqlx::Result<T>) -> sqlx::Result<T> {
         if !matches!(&answer, Err(error) if is_lost(error)) {

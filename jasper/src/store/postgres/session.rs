@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use super::depth;
-use super::desk::{Desk, is_lost};
+use super::desk::{Desk, Lent, is_lost};
 use super::limits::RESERVE;
 use crate::store::StoreError;
 
@@ -58,12 +58,12 @@ impl Session {
             "begin; select set_config('jasper.run', 'on', true), \
              set_config('application_name', '{name}', true){idle}; {more}"
         );
-        let connection = desk.in_time(pool.acquire()).await?;
-        let mut begun = Begun(Some(connection));
+        // Lost where it is dropped before the answer is read: the driver would take it for one
+        // without a transaction.
+        let mut lent = Lent::new(desk.in_time(pool.acquire()).await?);
         let begin = AssertSqlSafe(begin).into_sql_str();
-        let begin = depth::begin(begun.connection()?, begin);
-        desk.in_time(begin).await?;
-        Ok(Self { connection: begun.0.take(), name, desk: desk.clone() })
+        desk.in_time(depth::begin(&mut lent, begin)).await?;
+        Ok(Self { connection: lent.keep(), name, desk: desk.clone() })
     }
 
     /// The connection.
@@ -120,25 +120,6 @@ impl Session {
                 tracing::debug!(%error, "a session that gave no answer could not be ended");
             }
         });
-    }
-}
-
-/// A connection in the middle of `begin`.
-struct Begun(Option<PoolConnection<Postgres>>);
-
-impl Begun {
-    fn connection(&mut self) -> sqlx::Result<&mut PgConnection> {
-        self.0.as_deref_mut().ok_or(sqlx::Error::PoolClosed)
-    }
-}
-
-impl Drop for Begun {
-    fn drop(&mut self) {
-        // The driver takes a connection on which the answer to `begin` was not read for one without
-        // a transaction.
-        if let Some(connection) = self.0.take() {
-            drop(connection.detach());
-        }
     }
 }
 

@@ -177,7 +177,7 @@ struct Seen {
     spoiled: Vec<Vec<Vec<u8>>>,
 }
 
-/// The rows with a text that is not UTF-8 among their first so many.
+/// The rows in which one of the first `texts` columns is not UTF-8.
 pub(super) fn spoiled(rows: &[SqliteRow], texts: usize) -> sqlx::Result<Vec<Vec<Vec<u8>>>> {
     let mut spoiled = Vec::new();
     for row in rows {

@@ -11,9 +11,9 @@ const RENEWALS: u32 = 6;
 /// Those nodes.
 ///
 /// While a handler holds the writing connection nothing else can renew a lease: the file is locked.
-/// So the transaction that the handler shares renews it before its commit. Nobody else can have
-/// written in the meantime, and who waits for the lock to end the lease looks at it again once it
-/// has the lock.
+/// So the transaction that the handler shares renews it before its commit. No other connection can
+/// have written in the meantime, and one that waits for the lock to end the lease looks at it again
+/// once it has the lock.
 #[derive(Debug, Default)]
 pub(super) struct Leases(Mutex<Vec<Lease>>);
 

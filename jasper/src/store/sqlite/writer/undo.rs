@@ -124,7 +124,7 @@ impl Lost {
         Self { session, place, members, cause }
     }
 
-    /// Tells somebody who was about to become a member.
+    /// Tells the caller whose request was about to become a member.
     pub(super) fn refuse(&self, tell: impl FnOnce(StoreError)) {
         if let Cause::Store(error) = &self.cause {
             tell(self.place.spoiled_by(error));
