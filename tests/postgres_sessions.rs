@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use hold::{Book, Manner, book};
 use jasper::prelude::*;
 use jasper::runtime::Builder;
-use jasper::store::{DeadLetterQuery, MessageStore};
+use jasper::store::{Begin, Completion, DeadLetterQuery, MessageStore};
 use serde::{Deserialize, Serialize};
 use sqlx::{Connection, PgConnection, PgPool, query, query_scalar, raw_sql};
 use tests::proxy::{Lost, Proxy};
@@ -259,4 +259,28 @@ async fn new_credentials_for_the_pool_are_those_of_all_connections() {
     reaches(&mut db, 49).await;
     timeout(STUCK, app.until_idle()).await.unwrap().unwrap();
     app.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn sessions_of_a_process_that_has_left_are_left_alone_whatever_numbers_it_had() {
+    let (url, mut db) = database().await;
+    let store = PostgresStore::connect(&url).await.unwrap();
+    let other = PostgresStore::connect(&url).await.unwrap();
+    store.admin().prepare().await.unwrap();
+    let lost = store.nodes().join("leaver", Duration::from_millis(1), &[]).await.unwrap().owner;
+    let owner = store.nodes().join("leaver", *LEASE, &[]).await.unwrap().owner;
+    let mut run = store.begin(Begin::of("leaver")).await.unwrap();
+    let connection: &mut PgConnection = run.connection().unwrap().downcast_mut().unwrap();
+    query("update accounts set balance = 7 where id = 0").execute(connection).await.unwrap();
+    let is_over = async || other.nodes().expired(None).await.unwrap() == [lost];
+    while !is_over().await {
+        // Real time: the lease ends by the server's clock.
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    store.nodes().leave(owner).await.unwrap();
+    let mut gone = other.nodes().expired(None).await.unwrap();
+    gone.sort_unstable();
+    assert_eq!(gone, [lost, owner]);
+    run.commit(Completion::default()).await.unwrap();
+    assert_eq!(balance(&mut db).await, 7);
 }

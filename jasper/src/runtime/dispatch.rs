@@ -259,8 +259,17 @@ impl Core {
         };
         let due_at = envelope.due_at;
         let queue = Arc::clone(self.queue_of(&entry));
-        let delivery =
-            Delivery { envelope, entry, backing, queue, slot, _hold: hold, active: None, done };
+        let delivery = Delivery {
+            envelope,
+            entry,
+            backing,
+            interrupted_by: Vec::new(),
+            queue,
+            slot,
+            _hold: hold,
+            active: None,
+            done,
+        };
         match due_at {
             Some(due_at) if due_at > time::now() => self.enqueue_at(delivery, due_at),
             _ => self.enqueue(delivery),

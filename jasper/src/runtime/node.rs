@@ -1,5 +1,6 @@
 //! The life of this process as a node: its lease, and the work of nodes that are gone.
 
+use std::collections::VecDeque;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
@@ -21,6 +22,7 @@ const RELEASE_PAGE: usize = 1_000;
 pub(crate) async fn renew(core: Arc<Core>, store: Arc<dyn MessageStore>) {
     let lease = core.settings.lease;
     let mut pause = lease / 3;
+    let mut earlier = Earlier::default();
     loop {
         if core.ending.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
             return;
@@ -36,9 +38,9 @@ pub(crate) async fn renew(core: Arc<Core>, store: Arc<dyn MessageStore>) {
         let renewed = match core.wait("renew", renewal).await {
             Ok(true) => {
                 core.trust.extend(asked + lease);
-                Ok(())
+                earlier.note(&core, &*store).await
             }
-            Ok(false) => join_again(&core, &*store).await,
+            Ok(false) => join_again(&core, &*store, &mut earlier).await,
             Err(error) => Err(error),
         };
         if let Err(error) = renewed {
@@ -50,7 +52,11 @@ pub(crate) async fn renew(core: Arc<Core>, store: Arc<dyn MessageStore>) {
 }
 
 /// Goes on as another incarnation. A node that was asleep or cut off has lost its lease for good.
-async fn join_again(core: &Core, store: &dyn MessageStore) -> Result<(), StoreError> {
+async fn join_again(
+    core: &Core,
+    store: &dyn MessageStore,
+    earlier: &mut Earlier,
+) -> Result<(), StoreError> {
     let asked = Instant::now();
     let lease = core.settings.lease;
     let takes = core.routes.subscriptions();
@@ -62,7 +68,37 @@ async fn join_again(core: &Core, store: &dyn MessageStore) -> Result<(), StoreEr
     core.trust.extend(asked + lease);
     metrics::counter!(telemetry::FENCED, "op" => "lease").increment(1);
     core.pager.notify_one();
-    Ok(())
+    earlier.add(lost);
+    earlier.note(core, store).await
+}
+
+/// The numbers that this process had and has lost.
+#[derive(Default)]
+struct Earlier {
+    numbers: VecDeque<Owner>,
+    is_to_be_noted: bool,
+}
+
+impl Earlier {
+    /// The most that are noted. Messages that older ones had have long come to their end.
+    const MOST: usize = 100;
+
+    fn add(&mut self, lost: Owner) {
+        self.numbers.truncate(Self::MOST - 1);
+        self.numbers.push_front(lost);
+        self.is_to_be_noted = true;
+    }
+
+    /// Tells the other nodes that this process lives on, once after each change.
+    async fn note(&mut self, core: &Core, store: &dyn MessageStore) -> Result<(), StoreError> {
+        if self.is_to_be_noted {
+            let numbers = self.numbers.make_contiguous();
+            let note = store.nodes().note_earlier(core.owner(), numbers);
+            core.call("note_earlier", note).await?;
+            self.is_to_be_noted = false;
+        }
+        Ok(())
+    }
 }
 
 /// What a node that is gone may have left.

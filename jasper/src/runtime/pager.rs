@@ -376,6 +376,7 @@ impl Pager {
             envelope,
             entry,
             backing,
+            interrupted_by: claimed.interrupted_by,
             queue,
             slot,
             _hold: hold,

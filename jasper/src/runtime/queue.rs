@@ -18,6 +18,8 @@ pub(crate) struct Delivery {
     pub(crate) envelope: Envelope,
     pub(crate) entry: Arc<HandlerEntry>,
     pub(crate) backing: Backing,
+    /// The owners from which its row was taken over.
+    pub(crate) interrupted_by: Vec<Owner>,
     pub(crate) queue: Arc<Queue>,
     pub(crate) slot: Slot,
     /// Set for a message that is stored.

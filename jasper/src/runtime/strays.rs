@@ -68,7 +68,7 @@ mod tests {
     }
 
     fn taking(takes: Vec<Subscription>) -> Vec<LiveNode> {
-        vec![LiveNode { owner: Owner::new(1), takes }]
+        vec![LiveNode { owner: Owner::new(1), takes, earlier: Vec::new() }]
     }
 
     #[tokio::test(start_paused = true)]

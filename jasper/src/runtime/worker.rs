@@ -27,6 +27,10 @@ const INTERRUPTED: &str = "its last attempt never ended: the process was killed 
 /// one: a fault that comes again is taken for the handler's.
 const MOST_UNCOUNTED: u32 = 5;
 
+/// How many attempts of one message may be cut short with a lease and cost it nothing: it may be
+/// what slows its processes down.
+const MOST_CUT_SHORT: usize = 10;
+
 /// A message with the worker's place in its queue's parallelism.
 pub(crate) struct Worker {
     core: Arc<Core>,
@@ -71,7 +75,7 @@ impl Worker {
             self.release().await;
             return Next::Done;
         }
-        if !self.take_place().await || !self.count_attempt().await {
+        if !self.take_place().await || !self.count_attempt(backoff).await {
             return Next::Done;
         }
         if self.delivery.envelope.is_expired(time::now()) {
@@ -127,12 +131,19 @@ impl Worker {
     }
 
     /// Counts the coming attempt where it is not counted yet. `false`: there is none.
-    async fn count_attempt(&mut self) -> bool {
+    async fn count_attempt(&mut self, backoff: &mut Backoff) -> bool {
         let attempts = self.delivery.envelope.attempts;
         if let Backing::Stored { counted: false, owner } = self.delivery.backing {
-            if attempts >= self.delivery.entry.policy.attempts() {
-                self.bury_as(DeadLetterReason::Exhausted, "interrupted", INTERRUPTED).await;
-                return false;
+            let most = self.delivery.entry.policy.attempts();
+            if attempts >= most {
+                let Some(cut_short) = self.cut_short(backoff).await else {
+                    self.release().await;
+                    return false;
+                };
+                if attempts - cut_short.min(attempts) >= most {
+                    self.bury_as(DeadLetterReason::Exhausted, "interrupted", INTERRUPTED).await;
+                    return false;
+                }
             }
             let settlement = Settlement::Attempt(self.ownership(owner));
             if self.core.settle(settlement).await != Some(Settled::Done) {
@@ -186,12 +197,14 @@ impl Worker {
         self.log(&failure);
         match &failure {
             Failure::NotBegun(error) => self.after_store(error, backoff).await,
-            Failure::Store(error) if error.blames_handler() => self.by_policy(&failure).await,
+            Failure::Store(error) if error.blames_handler() => {
+                self.by_policy(&failure, backoff).await
+            }
             Failure::Store(error) => {
                 self.alone = true;
                 self.uncounted += 1;
                 match self.uncounted > MOST_UNCOUNTED {
-                    true => self.by_policy(&failure).await,
+                    true => self.by_policy(&failure, backoff).await,
                     false => self.after_store(error, backoff).await,
                 }
             }
@@ -209,7 +222,7 @@ impl Worker {
             Failure::Handler(error) if error.is_terminal() => {
                 self.bury(DeadLetterReason::Terminal, &failure).await
             }
-            _ => self.by_policy(&failure).await,
+            _ => self.by_policy(&failure, backoff).await,
         }
     }
 
@@ -241,8 +254,30 @@ impl Worker {
         true
     }
 
-    async fn by_policy(&mut self, failure: &Failure) -> Next {
-        let attempts = self.delivery.envelope.attempts;
+    /// How many of its attempts were cut short by no fault of its own: the process that was in
+    /// them lost its lease, and lives on. `None`: the application ends.
+    async fn cut_short(&self, backoff: &mut Backoff) -> Option<u32> {
+        let interrupted_by = &self.delivery.interrupted_by;
+        let Some(store) = self.core.store.as_deref().filter(|_| !interrupted_by.is_empty()) else {
+            return Some(0);
+        };
+        let alive = loop {
+            match self.core.call("alive", store.nodes().alive()).await {
+                Ok(alive) => break alive,
+                Err(error) => backoff.wait(&self.core, "alive", &error).await?,
+            }
+        };
+        let lives_on = |owner: &&Owner| alive.iter().any(|node| node.is_or_was(**owner));
+        let cut_short = interrupted_by.iter().rev().filter(lives_on).take(MOST_CUT_SHORT).count();
+        u32::try_from(cut_short).ok()
+    }
+
+    async fn by_policy(&mut self, failure: &Failure, backoff: &mut Backoff) -> Next {
+        let Some(cut_short) = self.cut_short(backoff).await else {
+            self.release().await;
+            return Next::Done;
+        };
+        let attempts = self.delivery.envelope.attempts.saturating_sub(cut_short).max(1);
         match self.delivery.entry.policy.verdict(attempts) {
             Verdict::GiveUp => self.bury(DeadLetterReason::Exhausted, failure).await,
             Verdict::RetryNow => {

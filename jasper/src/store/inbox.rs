@@ -53,7 +53,8 @@ pub trait Inbox: Send + Sync {
 
     /// Makes at most `limit` rows of `owner` claimable by anybody, and says how many there were.
     ///
-    /// Used for owners that are gone; attempts stay as they are counted.
+    /// Used for owners that are gone; attempts stay as they are counted, and the owner is noted in
+    /// the row for [`Claimed::interrupted_by`].
     fn release(&self, owner: Owner, limit: usize) -> BoxFuture<'_, Result<u64, StoreError>>;
 
     /// At most `limit` rows that `owner` holds, in no order.
@@ -106,6 +107,9 @@ pub struct Claimed {
     /// Whether the claim counted the first attempt, so that the handler may run without a further
     /// [`Settlement::Attempt`].
     pub first_attempt: bool,
+    /// The owners from which the row was [released](Inbox::release), the latest last, at least the
+    /// last ten: an attempt that is counted may have been cut short with the lease of its owner.
+    pub interrupted_by: Vec<Owner>,
 }
 
 /// What is to become of an owned row.

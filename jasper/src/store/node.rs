@@ -25,6 +25,20 @@ impl Owner {
     pub const fn number(self) -> i64 {
         self.0
     }
+
+    /// A list as it stands in the tables: a space before each.
+    pub fn to_text(list: &[Self]) -> String {
+        list.iter().map(|owner| format!(" {owner}")).collect()
+    }
+
+    /// The list that [`to_text`](Self::to_text) wrote, or what a cut has left of its end; what is
+    /// no number of an owner is left out.
+    pub fn from_text(text: &str) -> Vec<Self> {
+        // A first number without its space is cut.
+        let whole = text.find(' ').map_or("", |start| &text[start..]);
+        let numbers = whole.split(' ').filter_map(|number| number.parse().ok());
+        numbers.filter(|number| *number > 0).map(Self).collect()
+    }
 }
 
 impl fmt::Display for Owner {
@@ -70,6 +84,16 @@ pub struct LiveNode {
     pub owner: Owner,
     /// What it takes.
     pub takes: Vec<Subscription>,
+    /// The numbers that its process had before and has lost, as
+    /// [`note_earlier`](Nodes::note_earlier) was told.
+    pub earlier: Vec<Owner>,
+}
+
+impl LiveNode {
+    /// Whether its process has, or had, this number.
+    pub fn is_or_was(&self, owner: Owner) -> bool {
+        self.owner == owner || self.earlier.contains(&owner)
+    }
 }
 
 /// The processes that share the database. Leases are counted in the database's time.
@@ -100,6 +124,14 @@ pub trait Nodes: Send + Sync {
     /// The nodes whose leases run, by their numbers.
     fn alive(&self) -> BoxFuture<'_, Result<Vec<LiveNode>, StoreError>>;
 
+    /// Notes the numbers that the process of `owner` had before and has lost: it lives on, and did
+    /// not die of a message that it had.
+    fn note_earlier(
+        &self,
+        owner: Owner,
+        earlier: &[Owner],
+    ) -> BoxFuture<'_, Result<(), StoreError>>;
+
     /// Ends the lease of an owner that stops. Its rows, if any are left, are recovered by others.
     fn leave(&self, owner: Owner) -> BoxFuture<'_, Result<(), StoreError>>;
 
@@ -123,4 +155,25 @@ pub struct NodeLease {
     pub owner: Owner,
     /// For how long it is trusted unless renewed.
     pub lease: Duration,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_owners_that_is_cut_at_its_start_loses_what_is_cut() {
+        let owners = [7, 1_234_567, 89].map(Owner::new);
+        let text = Owner::to_text(&owners);
+        assert_eq!(Owner::from_text(&text), owners);
+        let cuts = (0..=text.len()).map(|cut| Owner::from_text(&text[cut..]));
+        for cut in cuts {
+            assert!(owners.ends_with(&cut), "{cut:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_of_an_owner_is_left_out() {
+        assert_eq!(Owner::from_text(" -3 0 x 99999999999999999999  5"), [Owner::new(5)]);
+    }
 }

@@ -64,6 +64,7 @@ fn replay(state: &mut State, id: DeadLetterId) -> Option<()> {
         status: Status::Unowned,
         age: (sent_at, state.next()),
         attempts: 0,
+        interrupted_by: Vec::new(),
         message_type: letter.message_type,
         body: DeadLetter::body_for_replay(&letter.body),
         keep,

@@ -74,6 +74,7 @@ impl Inbox for MemoryStore {
             let owned = rows.filter(|row| row.status == Status::Owned(owner));
             for row in owned.take(limit) {
                 row.status = Status::Unowned;
+                row.interrupted_by.push(owner);
                 released += 1;
             }
             released
@@ -118,13 +119,14 @@ fn take(state: &mut State, key: Key, owner: Owner) -> Claimed {
     let first_attempt = row.attempts == 0;
     row.status = Status::Owned(owner);
     row.attempts = row.attempts.max(1);
-    let attempts = row.attempts;
+    let (attempts, interrupted_by) = (row.attempts, row.interrupted_by.clone());
     let envelope = Envelope::from_bytes(&row.body);
     let (id, destination) = key;
     Claimed {
         ownership: Ownership { id, destination, owner, attempts },
         envelope: envelope.map(|envelope| Envelope { attempts, ..envelope }),
         first_attempt,
+        interrupted_by,
     }
 }
 

@@ -21,7 +21,7 @@ impl Nodes for MemoryStore {
         self.with(move |state| {
             state.last_node += 1;
             let owner = Owner::new(state.last_node);
-            state.nodes.insert(owner, NodeRow { until: after(lease), takes });
+            state.nodes.insert(owner, NodeRow { until: after(lease), takes, earlier: Vec::new() });
             NodeLease { owner, lease }
         })
     }
@@ -41,8 +41,8 @@ impl Nodes for MemoryStore {
             let now = time::now();
             let alive = state.nodes.iter().filter(|(_, node)| node.until > now);
             let live = alive.map(|(owner, node)| {
-                let takes = node.takes.clone();
-                LiveNode { owner: *owner, takes }
+                let (takes, earlier) = (node.takes.clone(), node.earlier.clone());
+                LiveNode { owner: *owner, takes, earlier }
             });
             live.collect()
         })
@@ -69,6 +69,19 @@ impl Nodes for MemoryStore {
             let over = nodes.filter(|(_, node)| ended(node)).map(|(owner, _)| *owner);
             let gone: BTreeSet<Owner> = over.chain(forgotten).collect();
             gone.into_iter().collect()
+        })
+    }
+
+    fn note_earlier(
+        &self,
+        owner: Owner,
+        earlier: &[Owner],
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        let earlier = earlier.to_vec();
+        self.with(move |state| {
+            if let Some(node) = state.nodes.get_mut(&owner) {
+                node.earlier = earlier;
+            }
         })
     }
 

@@ -29,6 +29,7 @@ pub(super) struct NodeRow {
     /// The end of its lease.
     pub(super) until: SystemTime,
     pub(super) takes: Vec<Subscription>,
+    pub(super) earlier: Vec<Owner>,
 }
 
 /// Where a row stands in the order of age: by the time of sending, then as stored.
@@ -38,6 +39,7 @@ pub(super) struct IncomingRow {
     pub(super) status: Status,
     pub(super) age: Age,
     pub(super) attempts: u32,
+    pub(super) interrupted_by: Vec<Owner>,
     pub(super) message_type: String,
     /// Empty once it is handled.
     pub(super) body: Bytes,
@@ -88,6 +90,7 @@ impl State {
                 status,
                 age: (envelope.sent_at, sequence),
                 attempts: envelope.attempts,
+                interrupted_by: Vec::new(),
                 message_type: envelope.message_type.to_string(),
                 body: envelope.to_bytes(),
                 keep,

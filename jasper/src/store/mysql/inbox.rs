@@ -47,7 +47,9 @@ const CLAIMABLE: &str = "\
 where owner = 0 and status = 'incoming' and waits_at = ? and waits_as = ?
 order by turn limit ? for update skip locked)";
 
-const READ: &str = "select id, destination, attempts, body from {incoming} where {keys}";
+const READ: &str =
+    "select id, destination, attempts, body, coalesce(interrupted_by, '') from {incoming}
+where {keys}";
 
 const TAKE: &str = "\
 update {incoming} set owner = ?, attempts = least(greatest(attempts, 1), 4294967295)
@@ -57,7 +59,11 @@ const FIND_OWNED: &str = "\
 select id, destination from {incoming} where owner = ? and status = 'incoming' limit ?
 for update skip locked";
 
-const FREE: &str = "update {incoming} set owner = 0 where {keys}";
+// The owner is noted first: the database assigns from left to right.
+const FREE: &str = "\
+update {incoming}
+set interrupted_by = right(concat(coalesce(interrupted_by, ''), ' ', owner), 200), owner = 0
+where {keys}";
 
 const OWNED: &str = "\
 select id, destination, attempts from {incoming} where owner = ? and status = 'incoming' limit ?";
@@ -272,5 +278,6 @@ fn read_claimed(row: &MySqlRow, owner: Owner) -> sqlx::Result<Claimed> {
         envelope: Envelope::from_bytes(&rows::bytes(row, 3)?)
             .map(|envelope| Envelope { attempts, ..envelope }),
         ownership: Ownership { attempts, ..before },
+        interrupted_by: Owner::from_text(row.try_get(4)?),
     })
 }

@@ -14,9 +14,10 @@ use crate::store::StoreError;
 /// A definition commits by itself in MySQL, so that a crash may leave the first statements of a
 /// migration done: each of them must be one that can be done again. Neither is any of the driver's
 /// migrations, which then wait for a person.
-const MIGRATIONS: [(i64, &str); 2] = [
+const MIGRATIONS: [(i64, &str); 3] = [
     (1, include_str!("../../../migrations/mysql/0001_create_tables.sql")),
     (2, include_str!("../../../migrations/mysql/0002_nodes_mark_their_sessions.sql")),
+    (3, include_str!("../../../migrations/mysql/0003_interrupted_runs.sql")),
 ];
 
 /// For how long another process may take to upgrade the schema, in seconds.

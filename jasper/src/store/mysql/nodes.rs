@@ -21,10 +21,16 @@ insert into {nodes} (name, lease_until, takes, sessions) values (?, {now} + ?, ?
 const RENEW: &str = "\
 update {nodes} set lease_until = {now} + ? where node = ? and lease_until > 0";
 
-const ALIVE: &str = "select node, takes from {nodes} where lease_until > {now} order by node";
+const ALIVE: &str = "\
+select node, takes, coalesce(earlier, '') from {nodes} where lease_until > {now} order by node";
 
-/// One that leaves has ended its work, and may use its sessions for other things.
-const LEAVE: &str = "update {nodes} set lease_until = 0, sessions = null where node = ?";
+const NOTE_EARLIER: &str = "update {nodes} set earlier = ? where node = ?";
+
+/// One that leaves has ended its work, also that of its earlier numbers, and may use its sessions
+/// for other things.
+const LEAVE: &str = "\
+update {nodes} set lease_until = 0, sessions = null
+where node = ? or lease_until = 0 and sessions = ?";
 
 const OWNS: &str = "\
 select exists (select 1 from {incoming} where owner = ?)
@@ -60,6 +66,7 @@ statements!(NodesSql {
     join: JOIN,
     renew: RENEW,
     alive: ALIVE,
+    note_earlier: NOTE_EARLIER,
     leave: LEAVE,
     owns: OWNS,
     forget: FORGET,
@@ -97,8 +104,17 @@ impl Nodes for MysqlStore {
         Box::pin(self.desk().give(Alive))
     }
 
+    fn note_earlier(
+        &self,
+        owner: Owner,
+        earlier: &[Owner],
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(self.node_desk().give(NoteEarlier(owner, Owner::to_text(earlier))))
+    }
+
     fn leave(&self, owner: Owner) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(self.node_desk().give(Leave(owner)))
+        let sessions = self.node_desk().pool.server().marks.text();
+        Box::pin(self.node_desk().give(Leave(owner, sessions)))
     }
 
     fn forget(&self, owner: Owner) -> BoxFuture<'_, Result<(), StoreError>> {
@@ -203,18 +219,31 @@ impl Work for Alive {
 }
 
 fn live_node(row: &MySqlRow) -> sqlx::Result<LiveNode> {
-    let takes: &str = row.try_get(1)?;
-    Ok(LiveNode { owner: Owner::new(row.try_get(0)?), takes: Subscription::from_lines(takes) })
+    let (takes, earlier): (&str, &str) = (row.try_get(1)?, row.try_get(2)?);
+    let (takes, earlier) = (Subscription::from_lines(takes), Owner::from_text(earlier));
+    Ok(LiveNode { owner: Owner::new(row.try_get(0)?), takes, earlier })
 }
 
-struct Leave(Owner);
+struct NoteEarlier(Owner, String);
+
+impl Work for NoteEarlier {
+    type Output = ();
+    const REPEATS: bool = true;
+
+    async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<()> {
+        let query = sqlx::query(sql.nodes.note_earlier.clone()).bind(&self.1).bind(self.0.number());
+        query.execute(connection).await.map(|_done| ())
+    }
+}
+
+struct Leave(Owner, String);
 
 impl Work for Leave {
     type Output = ();
     const REPEATS: bool = true;
 
     async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<()> {
-        let query = sqlx::query(sql.nodes.leave.clone()).bind(self.0.number());
+        let query = sqlx::query(sql.nodes.leave.clone()).bind(self.0.number()).bind(&self.1);
         query.execute(connection).await.map(|_done| ())
     }
 }

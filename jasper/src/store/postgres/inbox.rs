@@ -72,15 +72,17 @@ with oldest as materialized (
 ), taken as (
     update {incoming} set owner = $1, attempts = least(greatest(attempts, 1), 4294967295)
     where ctid = any (array(select place from oldest))
-    returning id, destination, attempts, body
+    returning id, destination, attempts, body, interrupted_by
 )
-select taken.id, taken.destination, taken.attempts, taken.body, oldest.attempts = 0
+select taken.id, taken.destination, taken.attempts, taken.body, oldest.attempts = 0,
+    taken.interrupted_by
 from taken join oldest on taken.id = oldest.id and taken.destination = oldest.destination
 order by oldest.sent_at, taken.id";
 
 const RELEASE: &str = "\
 with released as (
-    update {incoming} set owner = 0
+    update {incoming}
+    set owner = 0, interrupted_by = right(concat(interrupted_by, ' ', owner), 200)
     where ctid = any (array(
         select ctid from {incoming} where owner = $1 and owner > 0 limit $2
         for update skip locked
@@ -221,6 +223,7 @@ fn claimed(row: &PgRow, owner: Owner) -> sqlx::Result<Claimed> {
         envelope: Envelope::from_bytes(&rows::bytes(row, 3)?)
             .map(|envelope| Envelope { attempts, ..envelope }),
         first_attempt: row.try_get(4)?,
+        interrupted_by: Owner::from_text(row.try_get::<Option<&str>, _>(5)?.unwrap_or_default()),
     })
 }
 

@@ -14,13 +14,14 @@ use crate::store::StoreError;
 /// In the schema of the store, so apart from `_sqlx_migrations`, which belongs to the user.
 const TABLE: &str = "jasper_migrations";
 
-const MIGRATIONS: [(i64, &str, &str); 2] = [
+const MIGRATIONS: [(i64, &str, &str); 3] = [
     (1, "create tables", include_str!("../../../migrations/postgres/0001_create_tables.sql")),
     (
         2,
         "nodes mark their sessions",
         include_str!("../../../migrations/postgres/0002_nodes_mark_their_sessions.sql"),
     ),
+    (3, "interrupted runs", include_str!("../../../migrations/postgres/0003_interrupted_runs.sql")),
 ];
 
 /// One number for all schemas of a database, held until the transaction ends.

@@ -19,10 +19,15 @@ returning node";
 const RENEW: &str = "\
 update {nodes} set lease_until = {now} + $2 where node = $1 and lease_until > 0";
 
-const ALIVE: &str = "select node, takes from {nodes} where lease_until > {now} order by node";
+const ALIVE: &str = "\
+select node, takes, coalesce(earlier, '') from {nodes} where lease_until > {now} order by node";
 
-/// A node that stops in order ends its sessions itself.
-const LEAVE: &str = "update {nodes} set lease_until = 0, sessions = null where node = $1";
+const NOTE_EARLIER: &str = "update {nodes} set earlier = $2 where node = $1";
+
+/// A node that stops in order ends its sessions itself, those of its earlier numbers too.
+const LEAVE: &str = "\
+update {nodes} set lease_until = 0, sessions = null
+where node = $1 or lease_until = 0 and sessions = $2";
 
 const FORGET: &str = "\
 delete from {nodes} where node = $1 and lease_until = 0
@@ -66,6 +71,7 @@ statements!(NodesSql {
     join: JOIN,
     renew: RENEW,
     alive: ALIVE,
+    note_earlier: NOTE_EARLIER,
     leave: LEAVE,
     forget: FORGET,
     expired: EXPIRED,
@@ -126,9 +132,25 @@ impl Nodes for PostgresStore {
         })
     }
 
+    fn note_earlier(
+        &self,
+        owner: Owner,
+        earlier: &[Owner],
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        let query = sqlx::query(self.sql().nodes.note_earlier.clone())
+            .bind(owner.number())
+            .bind(Owner::to_text(earlier));
+        Box::pin(async move {
+            let noted = self.node_desk().run(query).await;
+            noted.map(|_done| ()).map_err(|error| self.error(error))
+        })
+    }
+
     fn leave(&self, owner: Owner) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move {
-            let query = sqlx::query(self.sql().nodes.leave.clone()).bind(owner.number());
+            let query = sqlx::query(self.sql().nodes.leave.clone())
+                .bind(owner.number())
+                .bind(self.desk().mark.word().to_owned());
             let left = self.desk().run(query).await;
             left.map(|_done| ()).map_err(|error| self.error(error))
         })
@@ -151,6 +173,7 @@ impl Nodes for PostgresStore {
 }
 
 fn live_node(row: &PgRow) -> sqlx::Result<LiveNode> {
-    let takes: &str = row.try_get(1)?;
-    Ok(LiveNode { owner: Owner::new(row.try_get(0)?), takes: Subscription::from_lines(takes) })
+    let (takes, earlier): (&str, &str) = (row.try_get(1)?, row.try_get(2)?);
+    let (takes, earlier) = (Subscription::from_lines(takes), Owner::from_text(earlier));
+    Ok(LiveNode { owner: Owner::new(row.try_get(0)?), takes, earlier })
 }

@@ -67,7 +67,8 @@ set status = 'incoming', owner = ?, due_at = null, attempts = min(max(attempts, 
 where seq in (select value from json_each(?))";
 
 const RELEASE: &str = "\
-update jasper_incoming set owner = 0
+update jasper_incoming
+set owner = 0, interrupted_by = substr(coalesce(interrupted_by, '') || ' ' || owner, -200)
 where seq in (
     select seq from jasper_incoming where owner = ? and owner > 0
         and not exists (select 1 from jasper_nodes where node = owner and lease_until > 0)
@@ -247,7 +248,8 @@ pub(super) fn claim_sql(subscriptions: usize) -> String {
     let each = vec![CLAIMABLE; subscriptions].join(" union all ");
     format!(
         "with claimable (seq, sent_at) as ({each})
-        select row.seq, row.id, row.destination, row.attempts, row.body
+        select row.seq, row.id, row.destination, row.attempts, row.body,
+            coalesce(row.interrupted_by, '')
         from (select * from claimable order by sent_at, seq limit ?) oldest
             join jasper_incoming row using (seq)
         order by oldest.sent_at, oldest.seq"
@@ -294,6 +296,7 @@ impl Write for Claim {
                 envelope: Envelope::from_bytes(&rows::bytes(row, 4)?)
                     .map(|envelope| Envelope { attempts, ..envelope }),
                 first_attempt: before == 0,
+                interrupted_by: Owner::from_text(&rows::text(row, 5)?),
             });
         }
         if !numbers.is_empty() {

@@ -11,7 +11,7 @@ use crate::store::StoreError;
 /// Apart from `_sqlx_migrations`, which belongs to the user.
 const TABLE: &str = "jasper_migrations";
 
-const MIGRATIONS: [(i64, &str, &str); 4] = [
+const MIGRATIONS: [(i64, &str, &str); 5] = [
     (1, "create tables", include_str!("../../../migrations/sqlite/0001_create_tables.sql")),
     (
         2,
@@ -28,6 +28,7 @@ const MIGRATIONS: [(i64, &str, &str); 4] = [
         "say who may use the tables",
         include_str!("../../../migrations/sqlite/0004_say_who_may_use_the_tables.sql"),
     ),
+    (5, "interrupted runs", include_str!("../../../migrations/sqlite/0005_interrupted_runs.sql")),
 ];
 
 const HAS_VERSIONS: &str =

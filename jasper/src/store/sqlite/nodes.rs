@@ -27,7 +27,10 @@ const END_LEASES: &str = "update jasper_nodes set lease_until = 0 where lease_un
 
 const RENEW: &str = "update jasper_nodes set lease_until = ? where node = ? and lease_until > 0";
 
-const ALIVE: &str = "select node, takes from jasper_nodes where lease_until > ? order by node";
+const ALIVE: &str = "\
+select node, takes, coalesce(earlier, '') from jasper_nodes where lease_until > ? order by node";
+
+const NOTE_EARLIER: &str = "update jasper_nodes set earlier = ? where node = ?";
 
 const LEAVE: &str = "update jasper_nodes set lease_until = 0 where node = ?";
 
@@ -127,6 +130,14 @@ impl Nodes for SqliteStore {
         })
     }
 
+    fn note_earlier(
+        &self,
+        owner: Owner,
+        earlier: &[Owner],
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(self.writer().write(NoteEarlier(owner, Owner::to_text(earlier))))
+    }
+
     fn leave(&self, owner: Owner) -> BoxFuture<'_, Result<(), StoreError>> {
         self.leases().end(owner);
         Box::pin(self.writer().write(Leave(owner)))
@@ -169,7 +180,8 @@ impl SqliteStore {
 
 fn live_node(row: &SqliteRow) -> sqlx::Result<LiveNode> {
     let takes = Subscription::from_lines(&text(row, 1)?);
-    Ok(LiveNode { owner: Owner::new(row.try_get(0)?), takes })
+    let earlier = Owner::from_text(&text(row, 2)?);
+    Ok(LiveNode { owner: Owner::new(row.try_get(0)?), takes, earlier })
 }
 
 struct Join {
@@ -276,6 +288,23 @@ impl Write for EndRunOut {
         batch.bind(to_micros(now()))?;
         batch.bind(self.except)?;
         batch.run(connection).await.map(|_ran| true)
+    }
+}
+
+struct NoteEarlier(Owner, String);
+
+impl Write for NoteEarlier {
+    type Output = ();
+
+    fn is_one_statement(&self) -> bool {
+        true
+    }
+
+    async fn run(&self, connection: &mut SqliteConnection) -> sqlx::Result<()> {
+        let mut batch = Batch::of(NOTE_EARLIER);
+        batch.bind(self.1.clone())?;
+        batch.bind(self.0.number())?;
+        batch.run(connection).await.map(|_ran| ())
     }
 }
 

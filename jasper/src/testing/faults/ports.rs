@@ -116,6 +116,12 @@ impl<S: MessageStore> Nodes for FaultyStore<S> {
         self.meet("alive", self.store.nodes().alive())
     }
 
+    fn note_earlier(&self, owner: Owner, earlier: &[Owner]) -> Answer<'_, ()> {
+        let earlier = earlier.to_vec();
+        let note = async move { self.store.nodes().note_earlier(owner, &earlier).await };
+        self.meet("note_earlier", note)
+    }
+
     fn leave(&self, owner: Owner) -> Answer<'_, ()> {
         self.meet("leave", self.store.nodes().leave(owner))
     }

@@ -10,8 +10,8 @@ use super::subject::{LONG, Subject, all, at, envelope, local, scheduled, taken_a
 use crate::envelope::{Envelope, MessageId};
 use crate::message::MessageType;
 use crate::store::{
-    ClaimRequest, Claimable, Claimed, DeadLetter, DeadLetterId, DeadLetterReason, MessageStore,
-    Ownership, Settled, Settlement, Subscription,
+    ClaimRequest, Claimable, Claimed, DeadLetter, DeadLetterId, DeadLetterReason, Incoming,
+    MessageStore, Ownership, Placement, Settled, Settlement, Subscription,
 };
 
 /// The first claim counts an attempt; after that the runtime does, when the handler begins.
@@ -182,6 +182,42 @@ pub async fn a_look_finds_what_has_become_due<F: StoreFixture>(fixture: &F) {
     assert!(look.next_due.is_some_and(|wait| wait > LONG / 2));
     assert_eq!(subject.claim_all(subject.join().await).await.len(), 20);
     assert_eq!(subject.counts().await.scheduled, 1);
+}
+
+/// A run may have been cut short with the lease of each.
+pub async fn a_claim_tells_from_which_owners_a_row_was_released<F: StoreFixture>(fixture: &F) {
+    let subject = Subject::of(fixture).await;
+    let mut owners = Vec::new();
+    let mut held = None;
+    for _ in 0..12 {
+        let owner = subject.join().await;
+        held = match held {
+            None => Some(subject.store_owned(owner, None).await),
+            Some(_) => {
+                let claimed = subject.claim_one(owner).await;
+                let last = claimed.interrupted_by.iter().rev().take(10);
+                assert!(last.eq(owners.iter().rev().take(10)), "{claimed:?} after {owners:?}");
+                Some(claimed.ownership)
+            }
+        };
+        subject.store.nodes().leave(owner).await.expect("the store answers");
+        let released = subject.store.inbox().release(owner, 10).await;
+        assert_eq!(released.expect("the store answers"), 1);
+        owners.push(owner);
+    }
+    // One that its owner gives back itself was not taken over.
+    let row = Incoming { envelope: envelope(), placement: Placement::Unowned, keep: None };
+    let id = row.envelope.id;
+    subject.store_new(row).await;
+    let owner = subject.join().await;
+    for _ in 0..2 {
+        let claimed = subject.claim_all(owner).await;
+        let claimed = claimed.into_iter().find(|row| row.ownership.id == id);
+        let claimed = claimed.expect("the row can be claimed");
+        assert_eq!(claimed.interrupted_by, []);
+        let ownership = claimed.ownership;
+        subject.settle(Settlement::Release { ownership, ran: true }).await;
+    }
 }
 
 /// An owner finds rows that it holds without knowing, and no others.

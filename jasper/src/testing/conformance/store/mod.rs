@@ -68,6 +68,7 @@ macro_rules! __store_clauses {
                 a_claim_takes_only_the_types_that_it_lists
                 a_look_tells_what_waits_and_when_more_is_due
                 a_look_finds_what_has_become_due
+                a_claim_tells_from_which_owners_a_row_was_released
                 the_rows_of_an_owner_are_listed
                 concurrent_claims_never_share_a_row
                 an_unreadable_body_is_claimed_as_an_error_and_buried_intact
@@ -149,6 +150,7 @@ macro_rules! __store_clauses {
                 a_forgotten_node_is_not_listed
                 the_living_nodes_are_known
                 what_a_living_node_takes_is_known
+                the_earlier_numbers_of_a_living_node_are_known
                 an_owner_of_rows_is_not_forgotten
                 a_living_node_is_not_forgotten
                 an_unknown_node_cannot_renew

@@ -125,6 +125,22 @@ pub async fn what_a_living_node_takes_is_known<F: StoreFixture>(fixture: &F) {
     assert_eq!(alive[1].takes, []);
 }
 
+/// A process that goes on under another number did not die of what it had under the one before.
+pub async fn the_earlier_numbers_of_a_living_node_are_known<F: StoreFixture>(fixture: &F) {
+    let subject = Subject::of(fixture).await;
+    let [first, second, third] = [subject.join().await, subject.join().await, subject.join().await];
+    leave(&subject, first).await;
+    for earlier in [&[first][..], &[second, first]] {
+        let noted = subject.store.nodes().note_earlier(third, earlier).await;
+        noted.expect("the store answers");
+    }
+    let alive = subject.store.nodes().alive().await.expect("the store answers");
+    assert_eq!(alive[0].earlier, []);
+    assert_eq!(alive[1].earlier, [second, first]);
+    assert!(alive[1].is_or_was(first) && alive[1].is_or_was(third));
+    assert!(!alive[0].is_or_was(first));
+}
+
 /// A node that is gone and owns rows is remembered until they are released.
 pub async fn an_owner_of_rows_is_not_forgotten<F: StoreFixture>(fixture: &F) {
     let subject = Subject::of(fixture).await;

@@ -1,0 +1,218 @@
+//! What a run costs that was cut short with the lease of its node: an attempt where its process is
+//! gone, and none where it lives on.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use jasper::envelope::{Address, Envelope};
+use jasper::message::Message;
+use jasper::prelude::*;
+use jasper::runtime::Builder;
+use jasper::store::memory::MemoryStore;
+use jasper::store::{
+    ClaimRequest, DeadLetter, DeadLetterQuery, Incoming, MessageStore, Owner, Placement, Settled,
+    Settlement, Subscription,
+};
+use serde::{Deserialize, Serialize};
+use tests::Journal;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+/// Its renewal finds out within a second that another node has ended it.
+const LEASE: Duration = Duration::from_secs(3);
+
+const LONG: Duration = Duration::from_secs(600);
+
+const STUCK: Duration = Duration::from_secs(60);
+
+/// How often the handler ran, and what its first and second run wait for.
+#[derive(Clone)]
+struct Runs {
+    begun: Arc<AtomicU32>,
+    first: Arc<Semaphore>,
+    second: Arc<Semaphore>,
+    journal: Journal,
+}
+
+impl Runs {
+    fn new() -> Self {
+        let shut = || Arc::new(Semaphore::new(0));
+        Self { begun: Arc::default(), first: shut(), second: shut(), journal: Journal::default() }
+    }
+
+    async fn begin(&self) -> u32 {
+        let number = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
+        self.journal.note(format!("run {number}"));
+        match number {
+            1 => self.first.acquire().await.unwrap().forget(),
+            2 => self.second.acquire().await.unwrap().forget(),
+            _ => {}
+        }
+        number
+    }
+}
+
+#[derive(Command, Serialize, Deserialize)]
+#[command(name = "interrupted.once")]
+struct Once;
+
+#[handler(queue = "once", attempts = 1)]
+#[durable]
+async fn once(_cmd: Once, runs: State<Runs>) {
+    runs.begin().await;
+}
+
+#[derive(Command, Serialize, Deserialize)]
+#[command(name = "interrupted.failing")]
+struct Failing;
+
+#[handler(queue = "failing", attempts = 2)]
+#[durable]
+async fn failing(_cmd: Failing, runs: State<Runs>) -> Result<(), std::fmt::Error> {
+    runs.begin().await;
+    Err(std::fmt::Error)
+}
+
+fn node(store: &MemoryStore, runs: &Runs) -> Builder {
+    let node = Jasper::builder().store(store.clone()).state(runs.clone()).lease(LEASE);
+    node.poll_interval(Duration::from_millis(20)).handler::<once>().handler::<failing>()
+}
+
+async fn letters(store: &MemoryStore) -> Vec<DeadLetter> {
+    store.dead_letters().list(DeadLetterQuery::default()).await.unwrap()
+}
+
+/// Ends the lease of the only node, as another does that takes it for gone.
+async fn end_lease(store: &MemoryStore) -> Owner {
+    let alive = store.nodes().alive().await.unwrap();
+    assert_eq!(alive.len(), 1);
+    store.nodes().leave(alive[0].owner).await.unwrap();
+    alive[0].owner
+}
+
+/// Waits until the process that had this number has joined again.
+async fn is_back(store: &MemoryStore, lost: Owner) {
+    let is_back = async || {
+        let alive = store.nodes().alive().await.unwrap();
+        alive.iter().any(|node| node.owner != lost && node.is_or_was(lost))
+    };
+    while !is_back().await {
+        // Real time: the node renews its lease by the clock.
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn the_only_attempt_is_not_over_where_its_process_lost_its_lease_and_lives_on() {
+    let (store, runs) = (MemoryStore::new(), Runs::new());
+    runs.second.add_permits(1);
+    let late = node(&store, &runs).start().await.unwrap();
+    late.bus().send(Once).await.unwrap();
+    runs.journal.wait_for("run 1").await;
+    let lost = end_lease(&store).await;
+    timeout(STUCK, is_back(&store, lost)).await.unwrap();
+    let other = node(&store, &runs).start().await.unwrap();
+    timeout(STUCK, runs.journal.wait_for("run 2")).await.unwrap();
+    runs.first.add_permits(1);
+    timeout(STUCK, late.until_idle()).await.unwrap().unwrap();
+    timeout(STUCK, other.until_idle()).await.unwrap().unwrap();
+    assert_eq!(letters(&store).await, []);
+    assert_eq!(runs.begun.load(Ordering::SeqCst), 2);
+    late.stop().await.unwrap();
+    other.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_process_that_comes_back_during_the_next_run_gives_the_attempt_back() {
+    let (store, runs) = (MemoryStore::new(), Runs::new());
+    let late = node(&store, &runs).start().await.unwrap();
+    late.bus().send(Failing).await.unwrap();
+    runs.journal.wait_for("run 1").await;
+    let lost = end_lease(&store).await;
+    let other = node(&store, &runs).start().await.unwrap();
+    timeout(STUCK, runs.journal.wait_for("run 2")).await.unwrap();
+    timeout(STUCK, is_back(&store, lost)).await.unwrap();
+    runs.second.add_permits(1);
+    timeout(STUCK, runs.journal.wait_for("run 3")).await.unwrap();
+    runs.first.add_permits(1);
+    timeout(STUCK, late.until_idle()).await.unwrap().unwrap();
+    timeout(STUCK, other.until_idle()).await.unwrap().unwrap();
+    // One that was cut short, and two that failed.
+    assert_eq!(runs.begun.load(Ordering::SeqCst), 3);
+    let letters = letters(&store).await;
+    assert_eq!(letters.len(), 1);
+    assert_eq!(letters[0].attempts, 3);
+    late.stop().await.unwrap();
+    other.stop().await.unwrap();
+}
+
+/// Stores a message of which an attempt has begun on each of these nodes, one after the other.
+async fn begun_on(store: &MemoryStore, owners: &[Owner]) {
+    let payload = Bytes::from(serde_json::to_vec(&Once).unwrap());
+    let destination = Address::local("once", "once");
+    let mut envelope = Envelope::new(Once::TYPE, "application/json", payload, destination.clone());
+    envelope.attempts = 1;
+    let subscriptions = vec![Subscription { destination, message_type: Once::TYPE.to_string() }];
+    let row = Incoming { envelope, placement: Placement::Unowned, keep: None };
+    store.inbox().store(vec![row]).await.unwrap();
+    for owner in owners {
+        let subscriptions = subscriptions.clone();
+        let request = ClaimRequest { owner: *owner, subscriptions, limit: 1 };
+        let claimed = store.inbox().claim(request).await.unwrap().remove(0);
+        if *owner != owners[0] {
+            let next = Settlement::Attempt(claimed.ownership);
+            assert_eq!(store.inbox().settle(vec![next]).await.unwrap(), [Settled::Done]);
+        }
+        assert_eq!(store.inbox().release(*owner, 1).await.unwrap(), 1);
+    }
+}
+
+async fn join(store: &MemoryStore) -> Owner {
+    store.nodes().join("node", LONG, &[]).await.unwrap().owner
+}
+
+/// How often a message with one attempt runs that has begun on these nodes.
+async fn runs_after(store: &MemoryStore, owners: &[Owner]) -> u32 {
+    begun_on(store, owners).await;
+    let runs = Runs::new();
+    runs.first.add_permits(1);
+    let app = node(store, &runs).start().await.unwrap();
+    timeout(STUCK, app.until_idle()).await.unwrap().unwrap();
+    app.stop().await.unwrap();
+    let begun = runs.begun.load(Ordering::SeqCst);
+    assert_eq!(letters(store).await.len(), usize::from(begun == 0));
+    begun
+}
+
+#[tokio::test]
+async fn an_attempt_counts_that_began_in_a_process_that_is_gone() {
+    let store = MemoryStore::new();
+    let gone = join(&store).await;
+    store.nodes().leave(gone).await.unwrap();
+    assert_eq!(runs_after(&store, &[gone]).await, 0);
+}
+
+#[tokio::test]
+async fn an_attempt_counts_however_many_other_processes_live_on() {
+    let store = MemoryStore::new();
+    let (gone, alive) = (join(&store).await, join(&store).await);
+    store.nodes().leave(gone).await.unwrap();
+    store.nodes().note_earlier(alive, &[Owner::new(4711)]).await.unwrap();
+    assert_eq!(runs_after(&store, &[gone]).await, 0);
+}
+
+#[tokio::test]
+async fn a_message_in_which_processes_lose_their_leases_again_and_again_is_given_up() {
+    for (often, runs) in [(10, 1), (11, 0)] {
+        let store = MemoryStore::new();
+        let mut owners = Vec::new();
+        for _ in 0..often {
+            owners.push(join(&store).await);
+        }
+        let alive = join(&store).await;
+        store.nodes().note_earlier(alive, &owners).await.unwrap();
+        assert_eq!(runs_after(&store, &owners).await, runs, "after {often} attempts");
+    }
+}
