@@ -29,14 +29,17 @@ fn crashes(url: String, nodes: usize, kills: usize) -> Crashes {
     let lease = Duration::from_secs(2);
     let apart = Duration::from_millis(100);
     let mishap = Mishap::Kill;
-    Crashes { url, nodes, kills, lease, apart, jitter: 0.9, rate: 100, mishap }
+    Crashes { url, nodes, kills, lease, apart, jitter: 0.9, rate: 100, mishap, harms: 0 }
 }
 
-/// The same, frozen instead of killed: as often as `JASPER_FREEZES` says.
+/// The same, frozen instead of killed: as often as `JASPER_FREEZES` says, each node with as many
+/// messages as `JASPER_HARMS` says whose handler harms its own transaction.
 fn freezes(url: String) -> Crashes {
     let lease = Duration::from_millis(from_env("JASPER_LEASE", 2_000));
     let crashes = crashes(url, 3, from_env("JASPER_FREEZES", 5));
-    Crashes { lease, mishap: Mishap::Freeze, ..crashes }
+    // Of every kind, beside the transfers.
+    let harms = from_env("JASPER_HARMS", 10);
+    Crashes { lease, mishap: Mishap::Freeze, harms, ..crashes }
 }
 
 #[tokio::test]

@@ -14,6 +14,8 @@ pub(crate) struct Arguments {
     pub(crate) after: i64,
     /// How many transfers are sent in a second, if not as many as can be.
     pub(crate) rate: Option<u32>,
+    /// How many messages are sent whose handler harms its own transaction.
+    pub(crate) harms: i64,
     /// Where the ids of accepted transfers are kept.
     pub(crate) accepted: Option<PathBuf>,
 }
@@ -28,7 +30,7 @@ pub(crate) enum Command {
 
 const USAGE: &str = "usage: bank setup|serve|send|check|watch URL [COUNT] \
                      [--lease MS] [--seed N] [--after ID] [--rate N] \
-                     [--accepted FILE]";
+                     [--harms N] [--accepted FILE]";
 
 impl Arguments {
     pub(crate) fn read(mut words: impl Iterator<Item = String>) -> Outcome<Self> {
@@ -42,8 +44,16 @@ impl Arguments {
             "watch" => Command::Watch,
             _ => return Err(USAGE.into()),
         };
-        let mut read =
-            Self { command, url, lease: LEASE, seed: 1, after: 0, rate: None, accepted: None };
+        let mut read = Self {
+            command,
+            url,
+            lease: LEASE,
+            seed: 1,
+            after: 0,
+            rate: None,
+            harms: 0,
+            accepted: None,
+        };
         while let Some(option) = words.next() {
             let value = words.next().ok_or(USAGE)?;
             match option.as_str() {
@@ -51,6 +61,7 @@ impl Arguments {
                 "--seed" => read.seed = value.parse()?,
                 "--after" => read.after = value.parse()?,
                 "--rate" => read.rate = Some(value.parse()?),
+                "--harms" => read.harms = value.parse()?,
                 "--accepted" => read.accepted = Some(value.into()),
                 _ => return Err(USAGE.into()),
             }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use crate::Outcome;
 use crate::arguments::Arguments;
-use crate::bank::{ACCOUNTS, BALANCE, Bank};
+use crate::bank::{ACCOUNTS, ATTEMPTS, BALANCE, Bank};
 use crate::send::accepted;
 
 pub(crate) async fn check(bank: &impl Bank, arguments: &Arguments) -> Outcome<ExitCode> {
@@ -30,6 +30,23 @@ pub(crate) async fn check(bank: &impl Bank, arguments: &Arguments) -> Outcome<Ex
     println!("sum          {sum:>9}, of {expected}");
     println!("rows left    {left:>9}");
     println!("dead letters {:>9}", counts.dead_letters);
-    let is_right = (lost, double, sum, left, counts.dead_letters) == (0, 0, expected, 0, 0);
+    let mut runs = HashMap::<i64, u32>::new();
+    for id in bank.harms().await? {
+        *runs.entry(id).or_default() += 1;
+    }
+    let waits = bank.waits().await?;
+    let millis = |percent: usize| {
+        let place = (waits.len() * percent / 100).min(waits.len().saturating_sub(1));
+        waits.get(place).copied().unwrap_or(0) / 1000
+    };
+    println!("waited       p50 {} ms, p99 {} ms, most {} ms", millis(50), millis(99), millis(100));
+    let (least, most) = (runs.values().min(), runs.values().max());
+    let (least, most) = (least.copied().unwrap_or(0), most.copied().unwrap_or(0));
+    println!("harms        {:>9}, each run {least} to {most} times", runs.len());
+    // Runs that were cut short cost no attempt, so that some have more.
+    let are_tried = runs.is_empty() || least >= ATTEMPTS;
+    let is_right = (lost, double, sum, left) == (0, 0, expected, 0)
+        && counts.dead_letters == runs.len() as u64
+        && are_tried;
     Ok(if is_right { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -7,7 +7,7 @@ use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
+use futures_util::future::{try_join, try_join_all};
 use jasper::Bus;
 use tokio::sync::Mutex;
 use tokio::time::interval;
@@ -51,7 +51,15 @@ pub(crate) async fn send(bank: &impl Bank, arguments: &Arguments, count: i64) ->
             }
         }
     };
-    try_join_all((0..SENDERS).map(|_| sender())).await?;
+    let harms = async {
+        for id in first..first + arguments.harms {
+            // Not all at once: the handlers of transfers run beside them.
+            tokio::time::sleep(PAUSE / 10).await;
+            bank.harm(app.bus(), order(id, arguments.seed)).await?;
+        }
+        Outcome::Ok(())
+    };
+    try_join(harms, try_join_all((0..SENDERS).map(|_| sender()))).await?;
     app.until_idle().await?;
     Ok(app.stop().await?)
 }

@@ -1,5 +1,7 @@
 //! The bank in SQLite.
 
+use std::time::SystemTime;
+
 use jasper::prelude::*;
 use jasper::runtime::Builder;
 use jasper::store::MessageStore;
@@ -8,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::SqliteConnection;
 
 use crate::Outcome;
-use crate::bank::{ACCOUNTS, BALANCE, Bank, Node, Order};
+use crate::bank::{ACCOUNTS, BALANCE, Bank, Node, Order, micros_since};
 
 #[derive(Command, Serialize, Deserialize)]
 #[command(name = "sqlite.transfer")]
@@ -17,6 +19,7 @@ struct Transfer {
     from: i64,
     to: i64,
     amount: i64,
+    sent_at: SystemTime,
 }
 
 #[derive(Command, Serialize, Deserialize)]
@@ -36,9 +39,9 @@ async fn debit(
     db: &mut SqliteConnection,
     node: State<Node>,
 ) -> sqlx::Result<Credit> {
-    let Transfer { id, from, to, amount } = cmd;
+    let Transfer { id, from, to, amount, sent_at } = cmd;
     book(db, from, -amount).await?;
-    note(db, id, "debit", &node).await?;
+    note(db, id, "debit", &node, Some(sent_at)).await?;
     Ok(Credit { id, to, amount })
 }
 
@@ -46,7 +49,7 @@ async fn debit(
 #[durable]
 async fn credit(cmd: Credit, db: &mut SqliteConnection, node: State<Node>) -> sqlx::Result<()> {
     book(db, cmd.to, cmd.amount).await?;
-    note(db, cmd.id, "credit", &node).await
+    note(db, cmd.id, "credit", &node, None).await
 }
 
 async fn book(db: &mut SqliteConnection, account: i64, amount: i64) -> sqlx::Result<()> {
@@ -54,15 +57,25 @@ async fn book(db: &mut SqliteConnection, account: i64, amount: i64) -> sqlx::Res
     booking.bind(amount).bind(account).execute(db).await.map(drop)
 }
 
-async fn note(db: &mut SqliteConnection, id: i64, leg: &str, node: &Node) -> sqlx::Result<()> {
-    let effect = sqlx::query("insert into effects (id, leg, node) values (?, ?, ?)");
-    effect.bind(id).bind(leg).bind(&node.0).execute(db).await.map(drop)
+/// `sent_at`: when the transfer was sent that is taken up here.
+async fn note(
+    db: &mut SqliteConnection,
+    id: i64,
+    leg: &str,
+    node: &Node,
+    sent_at: Option<SystemTime>,
+) -> sqlx::Result<()> {
+    let sql = "insert into effects (id, leg, node, waited) values (?, ?, ?, ?)";
+    let effect = sqlx::query(sql).bind(id).bind(leg).bind(&node.0).bind(sent_at.map(micros_since));
+    effect.execute(db).await.map(drop)
 }
 
 // No unique key on `effects`: what took effect twice would show.
 const SCHEMA: &str = "\
 create table if not exists accounts (id integer primary key, balance integer not null);
-create table if not exists effects (id integer not null, leg text not null, node text not null);";
+create table if not exists effects (
+    id integer not null, leg text not null, node text not null, waited integer
+);";
 
 const ACCOUNT: &str = "insert or ignore into accounts (id, balance) values (?, ?)";
 
@@ -103,12 +116,18 @@ impl Bank for SqliteBank {
 
     async fn send(&self, bus: &Bus, order: Order) -> Result<(), SendError> {
         let Order { id, from, to, amount } = order;
-        let transfer = bus.send(Transfer { id, from, to, amount });
+        let sent_at = SystemTime::now();
+        let transfer = bus.send(Transfer { id, from, to, amount, sent_at });
         transfer.deduplicate(id.to_string()).await.map(drop)
     }
 
     async fn effects(&self) -> Outcome<Vec<(i64, String)>> {
         Ok(sqlx::query_as("select id, leg from effects").fetch_all(self.0.pool()).await?)
+    }
+
+    async fn waits(&self) -> Outcome<Vec<i64>> {
+        let waits = "select waited from effects where waited is not null order by waited";
+        Ok(sqlx::query_scalar(waits).fetch_all(self.0.pool()).await?)
     }
 
     async fn sum(&self) -> Outcome<i64> {

@@ -33,6 +33,8 @@ pub struct Crashes {
     /// How many transfers each node sends in a second.
     pub rate: u32,
     pub mishap: Mishap,
+    /// How many messages each node sends beside whose handler harms its own transaction.
+    pub harms: usize,
 }
 
 /// What becomes of a node.
@@ -95,6 +97,9 @@ impl Crashes {
         let mut command = bank.send(node * APART, count);
         command.arg("--rate").arg(self.rate.to_string());
         command.arg("--seed").arg(transfers.to_string());
+        // One that only ends what is left sends none again.
+        let harms = if count > 0 { self.harms } else { 0 };
+        command.arg("--harms").arg(harms.to_string());
         command.arg("--lease").arg(self.lease.as_millis().to_string());
         command
     }

@@ -27,8 +27,8 @@ const INTERRUPTED: &str = "its last attempt never ended: the process was killed 
 /// one: a fault that comes again is taken for the handler's.
 const MOST_UNCOUNTED: u32 = 5;
 
-/// How many attempts of one message may be cut short with a lease and cost it nothing: it may be
-/// what slows its processes down.
+/// How many attempts of one message may be cut short in processes that live on: it may be what
+/// slows them down until they lose their leases.
 const MOST_CUT_SHORT: usize = 10;
 
 /// A message with the worker's place in its queue's parallelism.
@@ -134,14 +134,14 @@ impl Worker {
     async fn count_attempt(&mut self, backoff: &mut Backoff) -> bool {
         let attempts = self.delivery.envelope.attempts;
         if let Backing::Stored { counted: false, owner } = self.delivery.backing {
-            let most = self.delivery.entry.policy.attempts();
-            if attempts >= most {
-                let Some(cut_short) = self.cut_short(backoff).await else {
-                    self.release().await;
-                    return false;
-                };
-                if attempts - cut_short.min(attempts) >= most {
+            match self.is_given_up(backoff).await {
+                Some(false) => {}
+                Some(true) => {
                     self.bury_as(DeadLetterReason::Exhausted, "interrupted", INTERRUPTED).await;
+                    return false;
+                }
+                None => {
+                    self.release().await;
                     return false;
                 }
             }
@@ -197,14 +197,12 @@ impl Worker {
         self.log(&failure);
         match &failure {
             Failure::NotBegun(error) => self.after_store(error, backoff).await,
-            Failure::Store(error) if error.blames_handler() => {
-                self.by_policy(&failure, backoff).await
-            }
+            Failure::Store(error) if error.blames_handler() => self.by_policy(&failure).await,
             Failure::Store(error) => {
                 self.alone = true;
                 self.uncounted += 1;
                 match self.uncounted > MOST_UNCOUNTED {
-                    true => self.by_policy(&failure, backoff).await,
+                    true => self.by_policy(&failure).await,
                     false => self.after_store(error, backoff).await,
                 }
             }
@@ -222,7 +220,7 @@ impl Worker {
             Failure::Handler(error) if error.is_terminal() => {
                 self.bury(DeadLetterReason::Terminal, &failure).await
             }
-            _ => self.by_policy(&failure, backoff).await,
+            _ => self.by_policy(&failure).await,
         }
     }
 
@@ -254,12 +252,16 @@ impl Worker {
         true
     }
 
-    /// How many of its attempts were cut short by no fault of its own: the process that was in
-    /// them lost its lease, and lives on. `None`: the application ends.
-    async fn cut_short(&self, backoff: &mut Backoff) -> Option<u32> {
+    /// Whether it has no attempt left, as too many have never ended. `None`: the application ends.
+    async fn is_given_up(&self, backoff: &mut Backoff) -> Option<bool> {
+        let most = self.delivery.entry.policy.attempts();
+        if self.failures() >= most {
+            return Some(true);
+        }
         let interrupted_by = &self.delivery.interrupted_by;
-        let Some(store) = self.core.store.as_deref().filter(|_| !interrupted_by.is_empty()) else {
-            return Some(0);
+        let store = self.core.store.as_deref();
+        let Some(store) = store.filter(|_| interrupted_by.len() >= most as usize) else {
+            return Some(false);
         };
         let alive = loop {
             match self.core.call("alive", store.nodes().alive()).await {
@@ -268,16 +270,21 @@ impl Worker {
             }
         };
         let lives_on = |owner: &&Owner| alive.iter().any(|node| node.is_or_was(**owner));
-        let cut_short = interrupted_by.iter().rev().filter(lives_on).take(MOST_CUT_SHORT).count();
-        u32::try_from(cut_short).ok()
+        let cut_short = interrupted_by.iter().filter(lives_on).count();
+        let gone = interrupted_by.len() - cut_short;
+        Some(gone >= most as usize || cut_short > MOST_CUT_SHORT)
     }
 
-    async fn by_policy(&mut self, failure: &Failure, backoff: &mut Backoff) -> Next {
-        let Some(cut_short) = self.cut_short(backoff).await else {
-            self.release().await;
-            return Next::Done;
-        };
-        let attempts = self.delivery.envelope.attempts.saturating_sub(cut_short).max(1);
+    /// How many of its attempts have failed or may have: not those that were cut short with the
+    /// lease of their node.
+    fn failures(&self) -> u32 {
+        let cut_short = u32::try_from(self.delivery.interrupted_by.len()).unwrap_or(u32::MAX);
+        self.delivery.envelope.attempts.saturating_sub(cut_short)
+    }
+
+    async fn by_policy(&mut self, failure: &Failure) -> Next {
+        // This one has.
+        let attempts = self.failures().max(1);
         match self.delivery.entry.policy.verdict(attempts) {
             Verdict::GiveUp => self.bury(DeadLetterReason::Exhausted, failure).await,
             Verdict::RetryNow => {
