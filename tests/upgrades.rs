@@ -25,7 +25,11 @@ use sqlx::{
 use tempfile::TempDir;
 use tests::Journal;
 use tests::servers::postgres_url;
+use tokio::time::timeout;
 use uuid::Uuid;
+
+/// Less than the store waits for a lock.
+const STUCK: Duration = Duration::from_secs(10);
 
 const ID: Uuid = Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0007);
 
@@ -159,6 +163,17 @@ async fn a_newer_schema_in_sqlite_is_used_where_it_may_be() {
     assert_refused(&file.store().await).await;
 }
 
+/// There are no roles; one that may only use the tables is one that locks nothing to look at them.
+#[tokio::test]
+async fn a_finished_schema_in_sqlite_is_not_locked_at_the_start() {
+    let file = File::new();
+    file.store().await.admin().prepare().await.unwrap();
+    let mut writer = file.connect().await;
+    let writing = writer.begin_with("begin immediate").await.unwrap();
+    timeout(STUCK, file.store().await.admin().prepare()).await.unwrap().unwrap();
+    writing.rollback().await.unwrap();
+}
+
 // ---- PostgreSQL ------------------------------------------------------------------------------
 
 const POSTGRES_ID: &str = "'01900000-0000-7000-8000-000000000007'";
@@ -226,8 +241,7 @@ async fn a_role_that_may_not_change_the_schema_of_postgres_can_work_with_it() {
     let grant = format!(
         "create role {role} login;
          grant usage on schema {name} to {role};
-         grant select, insert, update, delete on all tables in schema {name} to {role};
-         grant usage on all sequences in schema {name} to {role}",
+         grant select, insert, update, delete on all tables in schema {name} to {role}",
         name = schema.name
     );
     sqlx::raw_sql(AssertSqlSafe(grant)).execute(store.pool()).await.unwrap();
@@ -292,6 +306,24 @@ async fn a_newer_schema_in_mysql_is_used_where_it_may_be() {
     let breaking = "update jasper_schema set usable_from = 4711";
     sqlx::query(breaking).execute(store.pool()).await.unwrap();
     assert_refused(&store).await;
+}
+
+#[tokio::test]
+async fn a_user_who_may_not_change_the_schema_of_mysql_can_work_with_it() {
+    let database = Database::create().await;
+    let store = MysqlStore::connect(database.url()).await.unwrap();
+    store.admin().prepare().await.unwrap();
+    let row = old_row(MYSQL_ID, |hex| format!("x'{hex}'"));
+    sqlx::query(row).execute(store.pool()).await.unwrap();
+    let (_, name) = database.url().rsplit_once('/').unwrap();
+    let user = format!("worker_{}", std::process::id());
+    let grant =
+        format!("create user {user}; grant select, insert, update, delete on {name}.* to {user}");
+    sqlx::raw_sql(AssertSqlSafe(grant)).execute(store.pool()).await.unwrap();
+    let url = database.url().replace("root@", &format!("{user}@"));
+    upgrade_and_handle(MysqlStore::connect(&url).await.unwrap()).await;
+    let drop_user = format!("drop user {user}");
+    sqlx::raw_sql(AssertSqlSafe(drop_user)).execute(store.pool()).await.unwrap();
 }
 
 #[tokio::test]

@@ -113,8 +113,10 @@ pub fn handler(args: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// * `share`: how many runs of the handler may share one transaction, each in a savepoint of its
 ///   own: `#[durable(share = 50)]`. One commit then serves many messages, at the price that runs
-///   wait for each other, and hold what they have locked for as long. Without it: 1. Stores that
-///   always share, such as SQLite, or never do, pay no heed to it.
+///   wait for each other, and hold what they have locked for as long. What a run sets, opens or
+///   creates for its session or transaction is reset before the next. Without it: 1. Stores that
+///   always share, such as SQLite, or never do, ignore it; so does PostgreSQL on connections of a
+///   pool that the application has opened, whose settings are its own.
 #[proc_macro_attribute]
 pub fn durable(args: TokenStream, item: TokenStream) -> TokenStream {
     finish("durable", handler::durable(args.into(), item.into()))

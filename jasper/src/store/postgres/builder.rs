@@ -41,14 +41,14 @@ pub(super) const PLAN_FOR_LARGE_TABLES: &str =
 
 /// The server finds out within some 15 seconds that a client is gone which has not said so. Without
 /// effect on a socket in the file system.
-const SESSION: &str = "\
+pub(super) const SESSION: &str = "\
 set tcp_keepalives_idle = 5; set tcp_keepalives_interval = 3; set tcp_keepalives_count = 3";
 
 /// What the server leaves a session of a handler that does nothing in its transaction, where the
 /// handler may not take longer: its usual time-out, and a reserve.
 const IDLE_LIMIT: Duration = Duration::from_secs(65);
 
-const RUN_SESSION: &str = "set idle_in_transaction_session_timeout = '65s'";
+pub(super) const RUN_SESSION: &str = "set idle_in_transaction_session_timeout = '65s'";
 
 /// A transaction of the store's own never waits for its client, and one of its statements for a
 /// lock only for so long that the answer still comes in time.

@@ -1,6 +1,8 @@
 //! The runs that share one transaction, and so one commit.
 
-use sqlx::Executor;
+use std::time::Duration;
+
+use sqlx::{AssertSqlSafe, Executor, SqlSafeStr, SqlStr, raw_sql};
 use tokio::sync::oneshot;
 
 use super::completion::{self, Written};
@@ -10,8 +12,11 @@ use super::session::Session;
 use super::sharing::Sharing;
 use crate::store::{Committed, Completion, Settled, StoreError};
 
-/// Ends what a run did, and begins the next, in one trip.
-const NEXT_MEMBER: &str = "release savepoint jasper_member; savepoint jasper_member";
+/// Lets what a run did stand.
+const END_MEMBER: &str = "release savepoint jasper_member";
+
+/// Begins the next run.
+const BEGIN_MEMBER: &str = "savepoint jasper_member";
 
 /// Undoes what a run did, and stands where the next begins.
 const UNDO_MEMBER: &str = "rollback to savepoint jasper_member";
@@ -22,11 +27,26 @@ pub(super) struct Group {
     members: Vec<Member>,
     desk: Desk,
     sharing: Sharing,
+    /// What ends a run and makes the session fit for the next, in one trip.
+    next_member: SqlStr,
 }
 
 impl Group {
-    pub(super) fn new(session: Session, desk: Desk, sharing: Sharing) -> Self {
-        Self { session, members: Vec::new(), desk, sharing }
+    /// For runs that may take `limit`. Another run may follow the first if it `is_shared`.
+    pub(super) fn new(
+        session: Session,
+        sharing: &Sharing,
+        limit: Duration,
+        is_shared: bool,
+    ) -> Self {
+        let next_member = match is_shared {
+            true => format!("{END_MEMBER}; {}; {BEGIN_MEMBER}", session.reset(limit)),
+            false => format!("{END_MEMBER}; {BEGIN_MEMBER}"),
+        };
+        // Of constants, numbers and a mark, which has no quotes in it.
+        let next_member = AssertSqlSafe(next_member).into_sql_str();
+        let (desk, sharing) = (sharing.desk.clone(), sharing.clone());
+        Self { session, members: Vec::new(), desk, sharing, next_member }
     }
 
     /// Lends the transaction to a run, for as long as that takes. `None`: it is lost, and all are
@@ -35,13 +55,14 @@ impl Group {
         self,
         reply: oneshot::Sender<Result<Loan, StoreError>>,
     ) -> Option<Self> {
-        let Self { session, members, desk, sharing } = self;
+        let Self { session, members, desk, sharing, next_member } = self;
         let (loan, back) = Loan::new(session);
         // A loan that nobody takes any more is dropped here, and comes back like any other.
         drop(reply.send(Ok(loan)));
         match back.await {
             Ok(Returned { session, outcome }) => {
-                Self { session, members, desk, sharing }.take_back(outcome).await
+                let group = Self { session, members, desk, sharing, next_member };
+                group.take_back(outcome).await
             }
             // Only a runtime that ends drops a loan without giving it back.
             Err(_gone) => {
@@ -75,7 +96,8 @@ impl Group {
 
     /// Lets what a run did stand, and begins the next.
     async fn keep(mut self, member: Member) -> Option<Self> {
-        match self.execute(NEXT_MEMBER).await {
+        let next_member = self.next_member.clone();
+        match self.execute(next_member).await {
             Ok(()) => {
                 self.members.push(member);
                 Some(self)
@@ -100,11 +122,11 @@ impl Group {
 
     async fn undo_member(&mut self) -> sqlx::Result<()> {
         self.session.drain().await?;
-        self.execute(UNDO_MEMBER).await
+        self.execute(UNDO_MEMBER.into_sql_str()).await
     }
 
-    async fn execute(&mut self, statements: &'static str) -> sqlx::Result<()> {
-        let executed = self.session.connection()?.execute(statements);
+    async fn execute(&mut self, statements: SqlStr) -> sqlx::Result<()> {
+        let executed = self.session.connection()?.execute(raw_sql(statements));
         self.desk.in_time(executed).await.map(|_done| ())
     }
 

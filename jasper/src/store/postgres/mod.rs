@@ -47,7 +47,7 @@ pub use self::builder::PostgresStoreBuilder;
 use self::desk::Desk;
 use self::error::Place;
 use self::listener::Listener;
-use self::sharing::Sharing;
+use self::sharing::Handlers;
 use self::sql::Sql;
 use self::transaction::Run;
 use super::coalescer::Coalescer;
@@ -99,7 +99,7 @@ struct Shared {
     /// The runtime that serves the connections of the pools.
     home: runtime::Id,
     listener: Listener,
-    sharing: Sharing,
+    sharing: Handlers,
     incoming: Coalescer<Incoming, Stored>,
     outgoing: Coalescer<Outgoing, Stored>,
     settlements: Coalescer<Settlement, Settled>,
@@ -152,7 +152,7 @@ impl PostgresStore {
                 outgoing: outbox::coalescer(&desk),
                 settlements: steps::coalescer(&desk),
                 outgoing_settlements: steps::coalescer(&desk),
-                sharing: Sharing::new(pool.clone(), desk.clone()),
+                sharing: Handlers::new(pool.clone(), desk.clone()),
                 pool,
                 nodes,
                 desk,

@@ -8,6 +8,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, Postgres, SqlSafeStr
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
+use super::builder::{RUN_SESSION, SESSION};
 use super::depth;
 use super::desk::{Desk, Lent, is_lost};
 use super::limits::RESERVE;
@@ -45,11 +46,9 @@ impl Session {
         limit: Duration,
     ) -> sqlx::Result<Self> {
         let name = desk.mark.next_run();
-        let idle = limit.saturating_add(RESERVE);
-        let idle = match desk.idle_limit.is_some_and(|usual| idle <= usual) {
-            true => String::new(),
-            false => {
-                let millis = idle.as_millis().min(i32::MAX as u128);
+        let idle = match idle_limit(desk, limit) {
+            None => String::new(),
+            Some(millis) => {
                 format!(", set_config('idle_in_transaction_session_timeout', '{millis}', true)")
             }
         };
@@ -64,6 +63,21 @@ impl Session {
         let begin = AssertSqlSafe(begin).into_sql_str();
         desk.in_time(depth::begin(&mut lent, begin)).await?;
         Ok(Self { connection: lent.keep(), name, desk: desk.clone() })
+    }
+
+    /// What gives the next run in this transaction a session as the first one had it: what a
+    /// handler has set, also for its transaction only, must not reach another message. All is
+    /// reset, as the server does not list the settings whose names are the application's own.
+    pub(super) fn reset(&self, limit: Duration) -> String {
+        let idle = idle_limit(&self.desk, limit);
+        let idle = idle
+            .map(|millis| format!("set local idle_in_transaction_session_timeout = {millis}; "));
+        format!(
+            "close all; discard temp; reset role; reset all; {SESSION}; {RUN_SESSION}; {}\
+             set local application_name = '{}'; set local jasper.run = 'on'",
+            idle.unwrap_or_default(),
+            self.name,
+        )
     }
 
     /// The connection.
@@ -121,6 +135,14 @@ impl Session {
             }
         });
     }
+}
+
+/// After how many milliseconds the server is to end a session that does nothing, where it is not
+/// the usual time: a handler may work for `limit`.
+fn idle_limit(desk: &Desk, limit: Duration) -> Option<u128> {
+    let idle = limit.saturating_add(RESERVE);
+    let is_usual = desk.idle_limit.is_some_and(|usual| idle <= usual);
+    (!is_usual).then(|| idle.as_millis().min(i32::MAX as u128))
 }
 
 impl Drop for Session {

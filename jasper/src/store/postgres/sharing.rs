@@ -1,6 +1,6 @@
-//! The runs that wait for a transaction that they share with others.
+//! The runs that wait for a transaction that they share with others of the same handler.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,19 +15,46 @@ use super::loan::Loan;
 use super::session::Session;
 use crate::store::{Begin, StoreError};
 
-/// How many shared transactions may be open at once. Each has a connection.
+/// How many shared transactions of one handler may be open at once. Each has a connection.
 const GROUPS: usize = 4;
 
 /// After this long a transaction takes no more runs, so that the first does not wait for ever for
 /// its answer.
 const LENGTH: Duration = Duration::from_millis(25);
 
-/// Where runs wait for their turn. Whoever waits when a run ends is the next in its transaction.
+/// The transactions that runs share, those of each handler apart from those of others.
+#[derive(Debug)]
+pub(super) struct Handlers {
+    handlers: Mutex<HashMap<&'static str, Sharing>>,
+    new: Sharing,
+}
+
+impl Handlers {
+    pub(super) fn new(pool: PgPool, desk: Desk) -> Self {
+        Self { handlers: Mutex::default(), new: Sharing::new(pool, desk) }
+    }
+
+    /// Waits for the turn of a run that at most so many share their transaction with.
+    ///
+    /// # Cancel safety
+    /// Dropped, the turn goes to the next.
+    pub(super) async fn borrow(&self, begin: Begin) -> Result<Loan, StoreError> {
+        let sharing = {
+            let mut handlers = self.handlers.lock().unwrap_or_else(PoisonError::into_inner);
+            let new = || Sharing { line: Arc::default(), ..self.new.clone() };
+            handlers.entry(begin.handler).or_insert_with(new).clone()
+        };
+        sharing.borrow(begin).await
+    }
+}
+
+/// Where the runs of one handler wait for their turn. One that waits when a run ends is the next in
+/// its transaction.
 #[derive(Clone)]
 pub(super) struct Sharing {
     line: Arc<Mutex<Line>>,
     pool: PgPool,
-    desk: Desk,
+    pub(super) desk: Desk,
     begin: SqlStr,
 }
 
@@ -51,16 +78,12 @@ struct Borrower {
 }
 
 impl Sharing {
-    pub(super) fn new(pool: PgPool, desk: Desk) -> Self {
+    fn new(pool: PgPool, desk: Desk) -> Self {
         let begin = begin_group(&desk.names);
         Self { line: Arc::default(), pool, desk, begin }
     }
 
-    /// Waits for the turn of a run that at most so many share their transaction with.
-    ///
-    /// # Cancel safety
-    /// Dropped, the turn goes to the next.
-    pub(super) async fn borrow(&self, begin: Begin) -> Result<Loan, StoreError> {
+    async fn borrow(&self, begin: Begin) -> Result<Loan, StoreError> {
         let (reply, answer) = oneshot::channel();
         let Begin { share, limit, .. } = begin;
         if self.enter(Borrower { share, limit, reply }) {
@@ -98,7 +121,10 @@ impl Sharing {
             line.groups -= 1;
             return None;
         };
-        let most = if line.alone > 0 { 1 } else { first.share };
+        // What a run has set on a connection that the application has opened cannot be reset: the
+        // application's own settings would be, too.
+        let is_alone = line.alone > 0 || self.desk.idle_limit.is_none();
+        let most = if is_alone { 1 } else { first.share };
         line.alone = line.alone.saturating_sub(1);
         Some((first, most, line.longest))
     }
@@ -109,7 +135,7 @@ impl Sharing {
             let begun = Session::begin(&self.pool, &self.desk, self.begin.as_str(), limit);
             match begun.await {
                 Ok(session) => {
-                    let group = Group::new(session, self.desk.clone(), self.clone());
+                    let group = Group::new(session, self, limit, most > 1);
                     self.serve(group, first, most).await;
                 }
                 Err(error) => drop(first.reply.send(Err(self.desk.error(error)))),

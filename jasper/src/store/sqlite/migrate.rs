@@ -45,37 +45,38 @@ pub(super) async fn upgrade(
     place: &Place,
 ) -> Result<(), StoreError> {
     let said = |error| place.error(error);
+    // Where there is nothing to do, nothing is locked.
+    if version(&mut *connection, place).await? >= newest_known() {
+        return Ok(());
+    }
     let mut transaction = connection.begin_with("begin immediate").await.map_err(said)?;
-    refuse_unusable(&mut transaction, place).await?;
+    version(&mut transaction, place).await?;
     // `run` would do, but the compiler cannot tell that its future may move between threads.
     let migrated = migrator().run_direct(None, &mut *transaction, false).await;
     migrated.map_err(|error| unwrapped(error, place))?;
     transaction.commit().await.map_err(said)
 }
 
-/// Tables of a newer version are used as long as they are the same for this build: nodes of two
-/// versions then work side by side.
-async fn refuse_unusable(
-    connection: &mut SqliteConnection,
-    place: &Place,
-) -> Result<(), StoreError> {
+/// The version that is there, 0 for none. A newer one is used as long as the tables are the same
+/// for this build: nodes of two versions then work side by side.
+async fn version(connection: &mut SqliteConnection, place: &Place) -> Result<i64, StoreError> {
     let said = |error| place.error(error);
     let tables: i64 =
         sqlx::query_scalar(HAS_VERSIONS).fetch_one(&mut *connection).await.map_err(said)?;
     if tables == 0 {
-        return Ok(());
+        return Ok(0);
     }
     let found: i64 =
         sqlx::query_scalar(NEWEST_VERSION).fetch_one(&mut *connection).await.map_err(said)?;
     let known = newest_known();
     if found <= known {
-        return Ok(());
+        return Ok(found);
     }
     let usable_from: i64 =
         sqlx::query_scalar(USABLE_FROM).fetch_one(connection).await.map_err(said)?;
     match usable_from > known {
         true => Err(StoreError::NewerSchema { place: place.name(), found, known }),
-        false => Ok(()),
+        false => Ok(found),
     }
 }
 
