@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::envelope::{Excess, Headers, time};
+use crate::envelope::{Excess, Headers};
 
 /// Options of one delivery. All are absent unless set.
 ///
@@ -14,6 +14,9 @@ use crate::envelope::{Excess, Headers, time};
 pub struct DeliveryOptions {
     /// Not to be handled before this moment.
     pub due_at: Option<SystemTime>,
+    /// How long after sending it is to be handled, in the time of the store; where `due_at` is set,
+    /// that counts.
+    pub delay: Option<Duration>,
     /// How long after sending it is still worth handling.
     pub deliver_within: Option<Duration>,
     /// A business key: a repeat under the same key is dropped within the store's window.
@@ -52,8 +55,15 @@ impl DeliveryOptions {
         for (name, value) in self.headers.iter() {
             headers.insert(name, value);
         }
+        // Both say when: the one that is set here goes before either there.
+        let is_set = self.due_at.is_some() || self.delay.is_some();
+        let (due_at, delay) = match is_set {
+            true => (self.due_at, self.delay),
+            false => (other.due_at, other.delay),
+        };
         Self {
-            due_at: self.due_at.or(other.due_at),
+            due_at,
+            delay,
             deliver_within: self.deliver_within.or(other.deliver_within),
             deduplication_id: self.deduplication_id.or(other.deduplication_id),
             group_id: self.group_id.or(other.group_id),
@@ -64,17 +74,20 @@ impl DeliveryOptions {
         }
     }
 
-    /// To be handled after this delay.
+    /// To be handled so long after it is sent, or after the run ends that it follows from, in the
+    /// time of the store: the machine's clock may be off.
     #[must_use]
-    pub fn delay(mut self, delay: Duration) -> Self {
-        self.due_at = Some(time::after(time::now(), delay));
+    pub const fn delay(mut self, delay: Duration) -> Self {
+        self.delay = Some(delay);
+        self.due_at = None;
         self
     }
 
-    /// To be handled at this time.
+    /// To be handled at this time, in the time of the store.
     #[must_use]
     pub const fn at(mut self, due_at: SystemTime) -> Self {
         self.due_at = Some(due_at);
+        self.delay = None;
         self
     }
 

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
+use super::clock::Clock;
 use crate::envelope::time;
 
 /// The pager's next look, and the soonest of what was stored since its last. Each side writes its
@@ -12,15 +13,14 @@ pub(crate) struct Agenda {
     /// In microseconds since 1970; the smallest number while the pager is at work.
     next_look: AtomicI64,
     soonest: AtomicI64,
-}
-
-impl Default for Agenda {
-    fn default() -> Self {
-        Self { next_look: AtomicI64::new(i64::MIN), soonest: AtomicI64::new(i64::MAX) }
-    }
+    clock: Clock,
 }
 
 impl Agenda {
+    pub(crate) fn new(clock: Clock) -> Self {
+        Self { next_look: AtomicI64::new(i64::MIN), soonest: AtomicI64::new(i64::MAX), clock }
+    }
+
     /// Notes a message that is stored for later. `true`: the pager rests for too long, and has to
     /// be woken.
     pub(crate) fn note(&self, due_at: SystemTime) -> bool {
@@ -37,7 +37,7 @@ impl Agenda {
 
     /// The pager wants to rest for so long; says how long it may.
     pub(crate) fn rest(&self, wait: Duration) -> Duration {
-        let now = time::now();
+        let now = self.clock.now();
         let until = time::after(now, wait);
         self.next_look.store(time::to_micros(until), Ordering::SeqCst);
         let soonest = time::from_micros(self.soonest.load(Ordering::SeqCst));
@@ -53,7 +53,7 @@ mod tests {
 
     #[test]
     fn the_pager_is_woken_for_what_is_due_before_it_looks() {
-        let agenda = Agenda::default();
+        let agenda = Agenda::new(Clock::default());
         agenda.look();
         assert_eq!(agenda.rest(MINUTE), MINUTE);
         assert!(agenda.note(SystemTime::now()));
@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn it_rests_no_longer_than_what_was_noted_while_it_looked_allows() {
-        let agenda = Agenda::default();
+        let agenda = Agenda::new(Clock::default());
         agenda.look();
         assert!(!agenda.note(SystemTime::now() + MINUTE), "it is awake");
         assert!(agenda.rest(2 * MINUTE) <= MINUTE);

@@ -1,7 +1,7 @@
 //! Messages that have found where they go and where they wait until then.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::oneshot;
 
@@ -83,8 +83,8 @@ pub(crate) enum Place {
 
 impl Batch {
     /// Adds a message that is stored for whoever has room, when it is due.
-    pub(crate) fn add_unowned(&mut self, envelope: Envelope, target: Target) {
-        let place = match is_for_later(&envelope) {
+    pub(crate) fn add_unowned(&mut self, envelope: Envelope, target: Target, now: SystemTime) {
+        let place = match is_for_later(&envelope, now) {
             true => Place::StoredForLater,
             false => Place::StoredAnywhere,
         };

@@ -217,6 +217,9 @@ impl Builder {
         };
         log_start(&self, &handlers);
         let (core, receivers) = self.build(&handlers, &world, owner)?;
+        if let Some(store) = &core.store {
+            core.clock.read(&**store).await?;
+        }
         spawn_tasks(&core, receivers);
         let ears = world.listeners.iter().map(|address| world.ear(address));
         let ears = ears.collect::<Result<_, _>>();

@@ -16,13 +16,13 @@ use tokio_util::task::TaskTracker;
 
 use super::activity::Activity;
 use super::agenda::Agenda;
+use super::clock::Clock;
 use super::held::Held;
 use super::queue::{Delivery, Queue};
 use super::routes::{HandlerEntry, Routes};
 use super::settings::Settings;
 use super::trust::Trust;
 use crate::codec::Codec;
-use crate::envelope::time;
 use crate::handler::States;
 use crate::handler::caught::Panic;
 use crate::store::{MessageStore, OutgoingSettlement, Owner, Settled, Settlement, StoreError};
@@ -44,6 +44,8 @@ pub(crate) struct Core {
     pub(crate) outbound: Notify,
     /// When the pager looks next.
     pub(crate) agenda: Agenda,
+    /// By which messages are due and expire.
+    pub(crate) clock: Clock,
     /// Cancelled when no new work is to begin.
     pub(crate) stopping: CancellationToken,
     /// Cancelled when the time to drain is over and running handlers are to end.
@@ -85,6 +87,7 @@ impl Core {
         pager: Arc<Notify>,
     ) -> Self {
         // The joining has just come back; the renewal starts from here.
+        let clock = Clock::default();
         let trust = Trust::until(Instant::now() + settings.lease);
         Self {
             settings,
@@ -96,7 +99,8 @@ impl Core {
             activity: Activity::default(),
             pager,
             outbound: Notify::new(),
-            agenda: Agenda::default(),
+            agenda: Agenda::new(clock.clone()),
+            clock,
             stopping: CancellationToken::new(),
             ending: CancellationToken::new(),
             tasks: TaskTracker::new(),
@@ -244,7 +248,7 @@ impl Core {
         delivery.slot.give_back();
         let core = Arc::clone(self);
         self.tasks.spawn(async move {
-            let wait = due_at.duration_since(time::now()).unwrap_or_default();
+            let wait = due_at.duration_since(core.clock.now()).unwrap_or_default();
             let sleep = tokio::time::sleep(wait);
             match core.stopping.run_until_cancelled(sleep).await {
                 Some(()) => core.enqueue(delivery),

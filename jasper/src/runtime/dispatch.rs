@@ -63,7 +63,8 @@ impl Core {
                 let place = match destination {
                     Destination::Handler(entry) => {
                         envelope.destination = entry.address.clone();
-                        let in_store = is_by_nature(&envelope) || joining != Joining::Nothing;
+                        let in_store = is_by_nature(&envelope, self.clock.now())
+                            || joining != Joining::Nothing;
                         self.place(&mut envelope, entry, entry.is_stored(in_store), room)?
                     }
                     Destination::Endpoint(endpoint) => {
@@ -271,7 +272,7 @@ impl Core {
             done,
         };
         match due_at {
-            Some(due_at) if due_at > time::now() => self.enqueue_at(delivery, due_at),
+            Some(due_at) if due_at > self.clock.now() => self.enqueue_at(delivery, due_at),
             _ => self.enqueue(delivery),
         }
     }
@@ -308,7 +309,9 @@ impl Core {
         );
         envelope.source = Some(self.settings.service.clone());
         envelope.headers = options.headers.clone();
-        envelope.due_at = options.due_at;
+        envelope.sent_at = self.clock.next();
+        let due_after = options.delay.map(|delay| time::after(envelope.sent_at, delay));
+        envelope.due_at = options.due_at.or(due_after);
         let within = options.deliver_within.or(message.deliver_within);
         envelope.deliver_by = within.map(|within| time::after(envelope.sent_at, within));
         if let Some(cause) = cause {

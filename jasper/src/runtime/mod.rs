@@ -6,6 +6,7 @@ mod batch;
 mod builder;
 mod bus;
 mod check;
+mod clock;
 mod comparison;
 mod config;
 mod consumer;

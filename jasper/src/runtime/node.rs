@@ -38,7 +38,8 @@ pub(crate) async fn renew(core: Arc<Core>, store: Arc<dyn MessageStore>) {
         let renewed = match core.wait("renew", renewal).await {
             Ok(true) => {
                 core.trust.extend(asked + lease);
-                earlier.note(&core, &*store).await
+                let read = core.call("now", core.clock.read(&*store)).await;
+                read.and(earlier.note(&core, &*store).await)
             }
             Ok(false) => join_again(&core, &*store, &mut earlier).await,
             Err(error) => Err(error),
@@ -66,6 +67,8 @@ async fn join_again(
     tracing::warn!(%lost, %gained, "the lease was lost; going on as a new node");
     core.set_owner(node.owner);
     core.trust.extend(asked + lease);
+    // It may have stood still.
+    core.clock.forget_reading();
     metrics::counter!(telemetry::FENCED, "op" => "lease").increment(1);
     core.pager.notify_one();
     earlier.add(lost);

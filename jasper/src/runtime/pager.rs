@@ -300,12 +300,13 @@ impl Pager {
         let mut batch = Batch::default();
         if let Some(endpoint) = self.core.routes.endpoint_of(&claimed.ownership.destination) {
             let target = Target::Endpoint(Arc::clone(endpoint));
-            batch.add_unowned(envelope.clone(), target);
+            batch.add_unowned(envelope.clone(), target, self.core.clock.now());
         } else if claimed.ownership.destination.is_received() {
             for entry in self.core.routes.handlers_of(&envelope.message_type) {
                 let destination = entry.address.clone();
                 let envelope = Envelope { destination, attempts: 0, ..envelope.clone() };
-                batch.add_unowned(envelope, Target::Handler(Arc::clone(entry)));
+                let target = Target::Handler(Arc::clone(entry));
+                batch.add_unowned(envelope, target, self.core.clock.now());
             }
         }
         if batch.placed.is_empty() {

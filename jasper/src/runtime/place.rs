@@ -1,6 +1,7 @@
 //! Where a message waits: in the store, in memory, or with its sender.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use super::batch::Place;
 use super::core::Core;
@@ -8,7 +9,7 @@ use super::dispatch::Joining;
 use super::outbound::Endpoint;
 use super::room::{Room, Slot};
 use super::routes::HandlerEntry;
-use crate::envelope::{Envelope, time};
+use crate::envelope::Envelope;
 use crate::error::SendError;
 use crate::transport::Mode;
 
@@ -33,7 +34,7 @@ impl Core {
             let slot = take_slot(room, &queue.room);
             return Ok(Place::Memory(slot.unwrap_or_else(|| queue.room.reserve_beyond())));
         }
-        if is_for_later(envelope) {
+        if is_for_later(envelope, self.clock.now()) {
             return Ok(Place::StoredForLater);
         }
         match queue.room.try_reserve_in_turn() {
@@ -82,12 +83,12 @@ impl Core {
 }
 
 /// Whether a message for a handler is stored by what it is itself.
-pub(crate) fn is_by_nature(envelope: &Envelope) -> bool {
-    is_for_later(envelope) || envelope.deduplication_id.is_some()
+pub(crate) fn is_by_nature(envelope: &Envelope, now: SystemTime) -> bool {
+    is_for_later(envelope, now) || envelope.deduplication_id.is_some()
 }
 
-pub(crate) fn is_for_later(envelope: &Envelope) -> bool {
-    envelope.due_at.is_some_and(|due_at| due_at > time::now())
+pub(crate) fn is_for_later(envelope: &Envelope, now: SystemTime) -> bool {
+    envelope.due_at.is_some_and(|due_at| due_at > now)
 }
 
 fn take_slot(room: &mut Vec<Slot>, wanted: &Arc<Room>) -> Option<Slot> {

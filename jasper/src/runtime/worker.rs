@@ -78,7 +78,7 @@ impl Worker {
         if !self.take_place().await || !self.count_attempt(backoff).await {
             return Next::Done;
         }
-        if self.delivery.envelope.is_expired(time::now()) {
+        if self.delivery.envelope.is_expired(self.core.clock.now()) {
             let queue = self.delivery.entry.registration.queue;
             metrics::counter!(telemetry::EXPIRED, telemetry::DESTINATION => queue).increment(1);
             tracing::info!(message.id = %self.delivery.envelope.id, "expired; not handled");
@@ -295,7 +295,7 @@ impl Worker {
                 Next::Again
             }
             Verdict::RetryAfter(delay) => {
-                let due_at = time::after(time::now(), delay);
+                let due_at = time::after(self.core.clock.now(), delay);
                 let Some(owner) = self.owner() else {
                     self.delivery.envelope.attempts += 1;
                     return Next::Later(due_at);
@@ -379,7 +379,7 @@ impl Worker {
             error_message: error_message.to_owned(),
             attempts: self.delivery.envelope.attempts,
             body: self.delivery.envelope.to_bytes(),
-            buried_at: time::now(),
+            buried_at: self.core.clock.now(),
         };
         self.core.keep_letter(letter).await;
         self.delivery.tell_done();

@@ -1,7 +1,7 @@
 //! The node port: leases under incarnation numbers that are never used twice.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures_util::future::BoxFuture;
 
@@ -98,6 +98,15 @@ impl LiveNode {
 
 /// The processes that share the database. Leases are counted in the database's time.
 pub trait Nodes: Send + Sync {
+    /// The present in the database's time, in which leases are counted and messages become due.
+    /// `None`: it has no time of its own, and the machine's counts.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    fn now(&self) -> BoxFuture<'_, Result<Option<SystemTime>, StoreError>> {
+        Box::pin(async { Ok(None) })
+    }
+
     /// Joins under a new incarnation whose lease runs for `lease`, and says what this node takes.
     ///
     /// A store that can prove that no other process is alive ends the leases of all others here, so

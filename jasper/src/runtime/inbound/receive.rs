@@ -88,7 +88,7 @@ impl Inlet {
         number: usize,
         envelope: Envelope,
     ) -> Option<Receipt> {
-        if envelope.is_expired(time::now()) {
+        if envelope.is_expired(self.core.clock.now()) {
             let name = self.address.as_str().to_owned();
             metrics::counter!(telemetry::EXPIRED, telemetry::DESTINATION => name).increment(1);
             return Some(Receipt::Accepted);
@@ -114,12 +114,13 @@ impl Inlet {
     ) -> Result<(), Receipt> {
         let core = &self.core;
         let is_stored = |entry: &HandlerEntry| {
-            let wanted = intake.is_stored || entry.is_stored(is_by_nature(&envelope));
+            let wanted =
+                intake.is_stored || entry.is_stored(is_by_nature(&envelope, core.clock.now()));
             core.store.is_some() && wanted
         };
         let stored: Vec<bool> = handlers.iter().map(|entry| is_stored(entry)).collect();
         let in_memory = handlers.iter().zip(&stored).filter(|(_, stored)| !**stored);
-        let far = time::after(time::now(), LONGEST_WAIT);
+        let far = time::after(core.clock.now(), LONGEST_WAIT);
         if in_memory.clone().next().is_some() && envelope.due_at.is_some_and(|due| due > far) {
             return Err(Receipt::refused(TOO_LATE));
         }
@@ -190,7 +191,7 @@ impl Inlet {
             return Err(Receipt::refused(why));
         }
         envelope.destination = self.address.clone();
-        intake.batch.add_unowned(envelope, Target::Unknown);
+        intake.batch.add_unowned(envelope, Target::Unknown, self.core.clock.now());
         Ok(())
     }
 
@@ -208,7 +209,7 @@ impl Inlet {
             error_message: unreadable.error.to_string(),
             attempts: 0,
             body: unreadable.bytes,
-            buried_at: time::now(),
+            buried_at: self.core.clock.now(),
         };
         note_burial(&letter.id, &letter.message_type, letter.reason, &letter.error_message);
         match self.core.store_letter(&**store, &letter).await {

@@ -12,7 +12,7 @@ use futures_util::FutureExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{Endpoint, Parcel};
-use crate::envelope::{Address, Envelope, time};
+use crate::envelope::{Address, Envelope};
 use crate::handler::caught::Panic;
 use crate::runtime::core::Core;
 use crate::runtime::worker::note_burial;
@@ -206,7 +206,7 @@ impl Relay {
     }
 
     async fn without_expired(&self, parcels: Vec<Parcel>) -> Vec<Parcel> {
-        let now = time::now();
+        let now = self.core.clock.now();
         let (expired, fresh): (Vec<_>, Vec<_>) =
             parcels.into_iter().partition(|parcel| parcel.envelope.is_expired(now));
         if !expired.is_empty() {
@@ -221,7 +221,7 @@ impl Relay {
     }
 
     async fn settle(&self, parcels: Vec<Parcel>, receipts: Vec<Receipt>) {
-        let now = time::now();
+        let now = self.core.clock.now();
         let mut settlements = Vec::with_capacity(parcels.len());
         let (mut deferred, mut unknown, mut refused) = (Vec::new(), Vec::new(), Vec::new());
         // Held as this node's own until they are settled.
@@ -282,7 +282,7 @@ impl Relay {
             error_message,
             attempts: envelope.attempts,
             body: envelope.to_bytes(),
-            buried_at: time::now(),
+            buried_at: self.core.clock.now(),
         };
         // However long the store takes, the next batch may leave.
         let core = Arc::clone(&self.core);

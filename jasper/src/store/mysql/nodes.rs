@@ -1,7 +1,7 @@
 //! Nodes and their leases in MySQL, in the time of the database.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures_util::future::BoxFuture;
 use sqlx::mysql::MySqlRow;
@@ -13,7 +13,10 @@ use super::rows::micros;
 use super::server::Server;
 use super::sql::{Sql, statements, unprepared};
 use super::{error, marks};
+use crate::envelope::time::from_micros;
 use crate::store::{LiveNode, NodeLease, Nodes, Owner, StoreError, Subscription};
+
+const NOW: &str = "select {now}";
 
 const JOIN: &str = "\
 insert into {nodes} (name, lease_until, takes, sessions) values (?, {now} + ?, ?, ?)";
@@ -63,6 +66,7 @@ select owner from (
 where not exists (select 1 from {nodes} where node = owners.owner)";
 
 statements!(NodesSql {
+    now: NOW,
     join: JOIN,
     renew: RENEW,
     alive: ALIVE,
@@ -77,6 +81,10 @@ statements!(NodesSql {
 });
 
 impl Nodes for MysqlStore {
+    fn now(&self) -> BoxFuture<'_, Result<Option<SystemTime>, StoreError>> {
+        Box::pin(self.node_desk().give(Now))
+    }
+
     fn join(
         &self,
         name: &str,
@@ -119,6 +127,22 @@ impl Nodes for MysqlStore {
 
     fn forget(&self, owner: Owner) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(self.desk().give(Forget(owner)))
+    }
+}
+
+struct Now;
+
+impl Work for Now {
+    type Output = Option<SystemTime>;
+    const REPEATS: bool = true;
+
+    async fn run(
+        &self,
+        connection: &mut MySqlConnection,
+        sql: &Sql,
+    ) -> sqlx::Result<Option<SystemTime>> {
+        let now = unprepared(&sql.nodes.now).fetch_one(connection).await?;
+        Ok(Some(from_micros(now.try_get(0)?)))
     }
 }
 

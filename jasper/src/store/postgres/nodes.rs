@@ -1,6 +1,6 @@
 //! Nodes and their leases in PostgreSQL, in the database's time.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures_util::future::BoxFuture;
 use sqlx::Row;
@@ -10,7 +10,10 @@ use tokio::runtime::Handle;
 use super::PostgresStore;
 use super::rows::{self, micros, storable};
 use super::sql::statements;
+use crate::envelope::time::from_micros;
 use crate::store::{LiveNode, NodeLease, Nodes, Owner, StoreError, Subscription};
+
+const NOW: &str = "select {now}";
 
 const JOIN: &str = "\
 insert into {nodes} (name, lease_until, takes, sessions) values ($1, {now} + $2, $3, $4)
@@ -68,6 +71,7 @@ select owner from (select owner from receiving union select owner from sending) 
 where owner is not null and not exists (select from {nodes} where node = owner)";
 
 statements!(NodesSql {
+    now: NOW,
     join: JOIN,
     renew: RENEW,
     alive: ALIVE,
@@ -78,6 +82,14 @@ statements!(NodesSql {
 });
 
 impl Nodes for PostgresStore {
+    fn now(&self) -> BoxFuture<'_, Result<Option<SystemTime>, StoreError>> {
+        Box::pin(async move {
+            let now = self.node_desk().row(sqlx::query(self.sql().nodes.now.clone())).await;
+            let now = now.and_then(|row| row.try_get(0)).map_err(|error| self.error(error))?;
+            Ok(Some(from_micros(now)))
+        })
+    }
+
     fn join(
         &self,
         name: &str,

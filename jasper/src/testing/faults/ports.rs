@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures_util::future::BoxFuture;
 
@@ -98,6 +98,10 @@ impl<S: MessageStore> Inbox for FaultyStore<S> {
 }
 
 impl<S: MessageStore> Nodes for FaultyStore<S> {
+    fn now(&self) -> Answer<'_, Option<SystemTime>> {
+        self.meet("now", self.store.nodes().now())
+    }
+
     fn join(&self, name: &str, lease: Duration, takes: &[Subscription]) -> Answer<'_, NodeLease> {
         let (name, takes) = (name.to_owned(), takes.to_vec());
         let join = async move { self.store.nodes().join(&name, lease, &takes).await };

@@ -1,13 +1,13 @@
 //! Claims: who gets which row, and never two the same.
 
 use std::collections::HashSet;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 
 use super::StoreFixture;
 use super::subject::{LONG, Subject, all, at, envelope, local, scheduled, taken_at, to, unowned};
-use crate::envelope::{Envelope, MessageId};
+use crate::envelope::{Envelope, MessageId, time};
 use crate::message::MessageType;
 use crate::store::{
     ClaimRequest, Claimable, Claimed, DeadLetter, DeadLetterId, DeadLetterReason, Incoming,
@@ -134,6 +134,22 @@ pub async fn a_row_that_is_not_yet_due_is_not_claimed<F: StoreFixture>(fixture: 
     subject.store_new(scheduled(envelope(), due_at)).await;
     assert!(subject.claim_all(subject.join().await).await.is_empty());
     assert_eq!(subject.counts().await.scheduled, 1);
+}
+
+/// By the present that the store tells, a delay can be counted: it is the one in which it looks.
+pub async fn the_present_that_a_store_tells_is_the_one_in_which_rows_are_due<F: StoreFixture>(
+    fixture: &F,
+) {
+    let subject = Subject::of(fixture).await;
+    let present = subject.store.nodes().now().await.expect("the store answers");
+    let present = present.unwrap_or_else(time::now);
+    let hour = Duration::from_secs(3600);
+    subject.store_new(scheduled(envelope(), present)).await;
+    subject.store_new(scheduled(envelope(), present + hour)).await;
+    let claimable = subject.look().await;
+    assert_eq!(claimable.now.len(), 1);
+    let wait = claimable.next_due.expect("one is due later");
+    assert!(wait <= hour && wait > hour - Duration::from_secs(60), "{wait:?}");
 }
 
 /// A row whose time has come is like any other that nobody owns.

@@ -64,6 +64,7 @@ macro_rules! __store_clauses {
                 a_claim_takes_the_oldest_first
                 a_claim_takes_only_the_destinations_that_it_lists
                 a_row_that_is_not_yet_due_is_not_claimed
+                the_present_that_a_store_tells_is_the_one_in_which_rows_are_due
                 a_row_that_is_due_is_claimed
                 a_claim_takes_only_the_types_that_it_lists
                 a_look_tells_what_waits_and_when_more_is_due
