@@ -18,7 +18,7 @@ use super::queue::{Delivery, Queue};
 use super::queue_options::QueueOptions;
 use super::routes::{Routes, subscription};
 use super::settings::Settings;
-use super::{Jasper, comparison, consumer, node, outbound, pager, shutdown, watchdog};
+use super::{Jasper, comparison, consumer, node, outbound, pager, shutdown, wakers, watchdog};
 use crate::codec::Codec;
 use crate::error::{Error, Problem, StartupProblems};
 use crate::handler::{Handler, HandlerRegistration, States};
@@ -390,14 +390,14 @@ fn spawn_tasks(core: &Arc<Core>, receivers: Receivers) {
         let (of_core, of_store) = both();
         core.tasks.spawn(node::recover(of_core, of_store, node::Left::Outgoing));
         let (of_core, of_store) = both();
-        core.tasks.spawn(pager::listen(of_core, of_store));
+        core.tasks.spawn(wakers::listen(of_core, of_store));
         let (of_core, of_store) = both();
         core.tasks.spawn(node::purge(of_core, of_store));
         let (of_core, of_store) = both();
         core.tasks.spawn(outbound::look(of_core, of_store));
         let (of_core, of_store) = both();
         core.tasks.spawn(comparison::compare_outbox(of_core, of_store));
-        core.tasks.spawn(pager::look(Arc::clone(core)));
+        core.tasks.spawn(wakers::look(Arc::clone(core)));
     }
 }
 

@@ -23,6 +23,7 @@ mod letters;
 mod node;
 mod outbound;
 mod outside;
+mod pace;
 mod pager;
 mod place;
 mod queue;
@@ -35,6 +36,7 @@ mod settings;
 mod shutdown;
 mod strays;
 mod trust;
+mod wakers;
 mod watchdog;
 mod worker;
 

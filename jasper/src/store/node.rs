@@ -89,6 +89,15 @@ pub trait Nodes: Send + Sync {
     /// `false`: it was ended, and this incarnation must not write again.
     fn renew(&self, owner: Owner, lease: Duration) -> BoxFuture<'_, Result<bool, StoreError>>;
 
+    /// Renews the lease of a node that has nothing to do, and says what else there is to know, in as
+    /// few trips to the database as the store can.
+    ///
+    /// It renews at least; what it does not look for, the answer leaves open.
+    fn pulse(&self, owner: Owner, lease: Duration) -> BoxFuture<'_, Result<Pulse, StoreError>> {
+        let renewal = self.renew(owner, lease);
+        Box::pin(async move { Ok(Pulse { is_renewed: renewal.await?, gone: None, may_own: true }) })
+    }
+
     /// Ends the leases that have run out, except that of the node that `asks`, and gives the owners
     /// that are gone and may still own rows: none of them can renew its lease any more.
     ///
@@ -110,10 +119,22 @@ pub trait Nodes: Send + Sync {
     /// transaction of the user's own.
     ///
     /// Word may come for nothing, and may be lost while a connection is; a poll is its safety net.
+    /// After an error word may be lost until there is word again; until then it is polled more often.
     /// A store that cannot tell, as its [`StoreInfo`](super::StoreInfo) says, waits for ever.
     fn heard(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(std::future::pending())
     }
+}
+
+/// What [`Nodes::pulse`] has found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pulse {
+    /// As [`Nodes::renew`] says it.
+    pub is_renewed: bool,
+    /// What [`Nodes::expired`] would say; `None`: it is to be asked.
+    pub gone: Option<Vec<Owner>>,
+    /// Whether the node may own rows. `false`: it owned none.
+    pub may_own: bool,
 }
 
 /// Membership, as [`Nodes::join`] gives it.

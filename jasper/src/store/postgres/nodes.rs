@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use super::PostgresStore;
 use super::rows::{self, micros, storable};
 use super::sql::statements;
-use crate::store::{LiveNode, NodeLease, Nodes, Owner, StoreError, Subscription};
+use crate::store::{LiveNode, NodeLease, Nodes, Owner, Pulse, StoreError, Subscription};
 
 const JOIN: &str = "\
 insert into {nodes} (name, lease_until, takes, sessions) values ($1, {now} + $2, $3, $4)
@@ -31,7 +31,7 @@ delete from {nodes} where node = $1 and lease_until = 0
 
 /// Also owners that were forgotten and wrote a row after that; found by stepping from one owner to
 /// the next, so that the number of their rows does not matter.
-const EXPIRED: &str = "\
+const OWNERS: &str = "\
 with recursive
 receiving (owner) as (
     (select owner from {incoming} where owner > 0 order by owner limit 1)
@@ -55,6 +55,9 @@ sending (owner) as (
     where lease_until > 0 and lease_until <= {now} and node <> $1
     returning node
 )
+";
+
+const GONE: &str = "\
 select node from ended
 union
 select node from {nodes} where lease_until = 0
@@ -62,13 +65,27 @@ union
 select owner from (select owner from receiving union select owner from sending) owners
 where owner is not null and not exists (select from {nodes} where node = owner)";
 
+/// The same beside the renewal ($2), and whether the node owns rows.
+const AND_RENEW: &str = "\
+, renewed as (
+    update {nodes} set lease_until = {now} + $2 where node = $1 and lease_until > 0
+    returning node
+)
+select 'renewed' as what, node from renewed
+union all
+select 'owns', owner from (select owner from receiving union select owner from sending) owners
+where owner = $1
+union all
+select 'gone', node from (";
+
 statements!(NodesSql {
     join: JOIN,
     renew: RENEW,
     alive: ALIVE,
     leave: LEAVE,
     forget: FORGET,
-    expired: EXPIRED,
+    expired: [OWNERS, GONE].concat(),
+    pulse: [OWNERS, AND_RENEW, GONE, ") gone"].concat(),
 });
 
 impl Nodes for PostgresStore {
@@ -103,6 +120,24 @@ impl Nodes for PostgresStore {
                 false => desk.run_elsewhere(query).await,
             };
             renewed.map(|renewed| renewed > 0).map_err(|error| self.error(error))
+        })
+    }
+
+    fn pulse(&self, owner: Owner, lease: Duration) -> BoxFuture<'_, Result<Pulse, StoreError>> {
+        Box::pin(async move {
+            if Handle::current().id() != self.shared.home {
+                let is_renewed = self.renew(owner, lease).await?;
+                return Ok(Pulse { is_renewed, gone: None, may_own: true });
+            }
+            let query = sqlx::query(self.sql().nodes.pulse.clone())
+                .bind(owner.number())
+                .bind(micros(lease));
+            let rows = self.node_desk().rows(query).await.map_err(|error| self.error(error))?;
+            let pulse = pulse(&rows).map_err(|error| self.error(error))?;
+            if pulse.gone.as_ref().is_some_and(|gone| !gone.is_empty()) {
+                self.end_sessions_of_gone().await;
+            }
+            Ok(pulse)
         })
     }
 
@@ -144,10 +179,24 @@ impl Nodes for PostgresStore {
 
     fn heard(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move {
-            self.shared.listener.heard().await;
-            Ok(())
+            match self.shared.listener.heard().await {
+                true => Ok(()),
+                false => Err(self.shared.listener.lost()),
+            }
         })
     }
+}
+
+fn pulse(rows: &[PgRow]) -> sqlx::Result<Pulse> {
+    let (mut is_renewed, mut may_own, mut gone) = (false, false, Vec::new());
+    for row in rows {
+        match row.try_get(0)? {
+            "renewed" => is_renewed = true,
+            "owns" => may_own = true,
+            _gone => gone.push(Owner::new(row.try_get(1)?)),
+        }
+    }
+    Ok(Pulse { is_renewed, gone: Some(gone), may_own })
 }
 
 fn live_node(row: &PgRow) -> sqlx::Result<LiveNode> {

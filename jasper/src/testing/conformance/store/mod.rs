@@ -68,6 +68,8 @@ macro_rules! __store_clauses {
                 a_claim_takes_only_the_types_that_it_lists
                 a_look_tells_what_waits_and_when_more_is_due
                 a_look_finds_what_has_become_due
+                a_look_finds_a_page_and_all_that_is_taken
+                a_claim_names_any_number_of_subscriptions
                 the_rows_of_an_owner_are_listed
                 concurrent_claims_never_share_a_row
                 an_unreadable_body_is_claimed_as_an_error_and_buried_intact
