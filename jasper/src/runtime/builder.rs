@@ -174,6 +174,9 @@ impl Builder {
     }
 
     /// How often the store is looked at when nothing else gives cause to. Default: 1 s.
+    ///
+    /// While it is empty it grows: up to fifteen times as long, at most 15 s, where the store gives
+    /// word of what other processes write, and else up to three times, at most 3 s.
     pub fn poll_interval(mut self, poll: Duration) -> Self {
         self.settings.poll = within(poll);
         self

@@ -219,6 +219,7 @@ impl Pager {
             tracing::info!(rows = missing.len(), "giving back rows that a failed call has taken");
             let release = missing.into_iter().map(Settlement::release_unbegun);
             self.core.settle_all(release.collect()).await;
+            self.core.pager.notify_one();
         }
         Ok(())
     }
@@ -240,7 +241,9 @@ impl Pager {
         let release = missing.into_iter();
         let release = release.map(|ownership| Settlement::Release { ownership, ran }).collect();
         // One that is settled after all is fenced, and no fault.
-        self.core.call("settle", self.store.inbox().settle(release)).await.map(|_settled| ())
+        self.core.call("settle", self.store.inbox().settle(release)).await?;
+        self.core.pager.notify_one();
+        Ok(())
     }
 
     /// Gives back what was laid aside, once nothing else is done with it here.
@@ -250,6 +253,7 @@ impl Pager {
         self.aside = busy;
         for claimed in free {
             self.give_back(claimed).await;
+            self.core.pager.notify_one();
         }
     }
 

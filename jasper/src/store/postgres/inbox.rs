@@ -62,7 +62,10 @@ select destination, message_type, null::bigint as next_due, max(place) as place
 from (
     select * from waiting
     union all select *, null from taken
-    union all select due.*, null from due join takes using (destination, message_type)
+    union all
+    select *, null from due
+    where ($4::text is null and (select count(*) from waiting) < $3)
+        or (destination, message_type) in (select * from takes)
 ) claimable
 group by destination, message_type
 union all

@@ -137,6 +137,7 @@ macro_rules! __store_clauses {
                 a_message_buried_again_replaces_its_letter
                 a_discarded_letter_is_gone_and_others_stay
                 letters_are_replayed_together
+                any_number_of_letters_is_replayed_and_discarded
                 a_long_error_is_cut_and_its_letter_stored
                 an_error_with_odd_characters_is_stored
             }
