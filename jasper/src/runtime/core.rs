@@ -57,8 +57,6 @@ pub(crate) struct Core {
     pub(crate) held: Arc<Held>,
     /// Wakes the looker: rows may soon be visible that a foreign transaction wrote.
     pub(crate) looker: Notify,
-    /// Whether the store gives word of rows that become claimable.
-    is_told: AtomicBool,
     /// Whether this node may own rows, as far as its last renewal says.
     may_own: AtomicBool,
     /// What the last renewal has found of owners that are gone; `None`: they are to be asked for.
@@ -110,7 +108,6 @@ impl Core {
             trust,
             held: Arc::default(),
             looker: Notify::new(),
-            is_told: AtomicBool::new(false),
             may_own: AtomicBool::new(true),
             gone: watch::Sender::new(None),
             is_failing: AtomicBool::new(false),
@@ -131,11 +128,7 @@ impl Core {
 
     /// Whether the store gives word of rows that become claimable, so that polls may be seldom.
     pub(crate) fn is_told(&self) -> bool {
-        self.is_told.load(Ordering::Acquire)
-    }
-
-    pub(crate) fn set_told(&self, is_told: bool) {
-        self.is_told.store(is_told, Ordering::Release);
+        self.store.as_ref().is_some_and(|store| store.nodes().hears())
     }
 
     /// Whether this node may own rows in the store. A row that it is given later is found with the

@@ -21,14 +21,14 @@ const RELEASE_PAGE: usize = 1_000;
 /// recovered like the work of any node that is gone, and its late writes are fenced.
 pub(crate) async fn renew(core: Arc<Core>, store: Arc<dyn MessageStore>) {
     let lease = core.settings.lease;
-    let mut pause = lease / 3;
+    let (mut pause, mut is_late) = (lease / 3, false);
     loop {
         if core.ending.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
             return;
         }
         pause = lease / 3;
         let asked = Instant::now();
-        let renewal = pulse(&core, &*store);
+        let renewal = pulse(&core, &*store, is_late);
         // Over a connection that broke without a sign there is no answer: another one has to be
         // tried while the lease lasts.
         let limit = lease / 3;
@@ -44,6 +44,7 @@ pub(crate) async fn renew(core: Arc<Core>, store: Arc<dyn MessageStore>) {
             Ok(_ended) => join_again(&core, &*store).await,
             Err(error) => Err(error),
         };
+        is_late = renewed.is_err();
         if let Err(error) = renewed {
             let left = core.trust.end().saturating_duration_since(Instant::now());
             tracing::warn!(%error, ?left, "the lease could not be renewed");
@@ -52,12 +53,12 @@ pub(crate) async fn renew(core: Arc<Core>, store: Arc<dyn MessageStore>) {
     }
 }
 
-async fn pulse(core: &Core, store: &dyn MessageStore) -> Result<Pulse, StoreError> {
+async fn pulse(core: &Core, store: &dyn MessageStore, is_late: bool) -> Result<Pulse, StoreError> {
     let (owner, lease) = (core.owner(), core.settings.lease);
-    if core.activity.count() == 0 {
+    if core.activity.count() == 0 && !is_late {
         return store.nodes().pulse(owner, lease).await;
     }
-    // Under load nothing else is to keep the renewal waiting.
+    // Under load, and after a failure, nothing else is to keep the renewal waiting.
     let is_renewed = store.nodes().renew(owner, lease).await?;
     Ok(Pulse { is_renewed, gone: None, may_own: true })
 }

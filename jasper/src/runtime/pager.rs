@@ -84,7 +84,11 @@ impl Pager {
     ///
     /// What wakes it while the last look is not long ago is served by one look together.
     async fn rest(&mut self) {
-        let wait = self.next_look.saturating_duration_since(Instant::now());
+        let mut wait = self.next_look.saturating_duration_since(Instant::now());
+        if !self.core.is_told() {
+            // Word that was to wake it may have been lost meanwhile.
+            wait = wait.min(self.pace.longest(self.core.settings.poll, false));
+        }
         let wait = self.core.agenda.rest(wait);
         let look_at = Instant::now() + wait;
         let pager = &self.core.pager;

@@ -42,7 +42,6 @@ pub(crate) async fn listen(core: Arc<Core>, store: Arc<dyn MessageStore>) {
         let Some(heard) = core.stopping.run_until_cancelled(store.nodes().heard()).await else {
             return;
         };
-        core.set_told(heard.is_ok());
         if let Err(error) = heard {
             tracing::debug!(%error, "no word from the store for now; the poll goes on");
             let pause = tokio::time::sleep(core.settings.poll);

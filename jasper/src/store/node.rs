@@ -89,8 +89,8 @@ pub trait Nodes: Send + Sync {
     /// `false`: it was ended, and this incarnation must not write again.
     fn renew(&self, owner: Owner, lease: Duration) -> BoxFuture<'_, Result<bool, StoreError>>;
 
-    /// Renews the lease of a node that has nothing to do, and says what else there is to know, in as
-    /// few trips to the database as the store can.
+    /// Renews the lease of a node that has nothing to do, and says what else there is to know, in
+    /// as few trips to the database as the store can.
     ///
     /// It renews at least; what it does not look for, the answer leaves open.
     fn pulse(&self, owner: Owner, lease: Duration) -> BoxFuture<'_, Result<Pulse, StoreError>> {
@@ -119,10 +119,15 @@ pub trait Nodes: Send + Sync {
     /// transaction of the user's own.
     ///
     /// Word may come for nothing, and may be lost while a connection is; a poll is its safety net.
-    /// After an error word may be lost until there is word again; until then it is polled more often.
     /// A store that cannot tell, as its [`StoreInfo`](super::StoreInfo) says, waits for ever.
     fn heard(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(std::future::pending())
+    }
+
+    /// Whether word comes now, so that a poll may be seldom: not while the connection is lost over
+    /// which it would come.
+    fn hears(&self) -> bool {
+        false
     }
 }
 

@@ -20,9 +20,9 @@ use crate::store::{
 };
 
 /// Rows whose time has come wait like any other from then on. The rest steps from one subscription
-/// to the next, so that many rows cost no more than few, and ends with the page ($3). What the asker
-/// takes ($1, $2) is looked for by itself only where the page is not all there is. The last row is
-/// when more is due.
+/// to the next, so that many rows cost no more than few, and ends with the page ($3). What the
+/// asker takes ($1, $2) is looked for by itself only where the page is not all there is. The last
+/// row is when more is due.
 const LOOK: &str = "\
 with recursive due as (
     update {incoming} set status = 'incoming', due_at = null

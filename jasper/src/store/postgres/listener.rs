@@ -10,7 +10,6 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use super::desk::Desk;
-use crate::store::StoreError;
 
 /// How long a quiet connection is believed to be alive.
 const QUIET: Duration = Duration::from_secs(30);
@@ -31,44 +30,42 @@ pub(super) struct Listener {
     words: watch::Sender<u64>,
     /// Up to which word callers were told.
     told: AtomicU64,
-    is_lost: Arc<AtomicBool>,
+    is_open: Arc<AtomicBool>,
     task: OnceLock<AbortHandle>,
 }
 
 impl Listener {
     pub(super) fn of(desk: &Desk) -> Self {
         let (words, told) = (watch::Sender::new(0), AtomicU64::new(0));
-        Self { desk: desk.clone(), words, told, is_lost: Arc::default(), task: OnceLock::new() }
+        Self { desk: desk.clone(), words, told, is_open: Arc::default(), task: OnceLock::new() }
     }
 
-    /// Waits for word that no caller was told yet, from the time of the last call on. `false`: the
-    /// connection is lost, and word may be missed until there is word again, once it is back.
+    /// Waits for word that no caller was told yet, from the time of the last call on. After the
+    /// connection was lost there is word once it is back, as some may have been missed.
     ///
     /// # Cancel safety
     /// Dropped, no word is lost.
-    pub(super) async fn heard(&self) -> bool {
+    pub(super) async fn heard(&self) {
         self.task.get_or_init(|| self.start());
         let told = self.told.load(Ordering::Acquire);
         let mut words = self.words.subscribe();
         if let Ok(word) = words.wait_for(|word| *word > told).await {
             self.told.fetch_max(*word, Ordering::AcqRel);
         }
-        !self.is_lost.load(Ordering::Acquire)
     }
 
-    pub(super) fn lost(&self) -> StoreError {
-        self.desk.error(sqlx::Error::Io(std::io::ErrorKind::NotConnected.into()))
+    /// Whether the connection is there, as far as it is known.
+    pub(super) fn hears(&self) -> bool {
+        self.is_open.load(Ordering::Acquire)
     }
 
     fn start(&self) -> AbortHandle {
         let (desk, words) = (self.desk.clone(), self.words.clone());
-        let is_lost = Arc::clone(&self.is_lost);
+        let is_open = Arc::clone(&self.is_open);
         let task = tokio::spawn(async move {
             loop {
-                let Err(error) = listen(&desk, &words, &is_lost).await;
-                if !is_lost.swap(true, Ordering::AcqRel) {
-                    words.send_modify(|words| *words += 1);
-                }
+                let Err(error) = listen(&desk, &words, &is_open).await;
+                is_open.store(false, Ordering::Release);
                 let error = desk.error(error);
                 tracing::debug!(%error, "the connection that listens is lost; opening another");
                 tokio::time::sleep(PAUSE).await;
@@ -90,11 +87,11 @@ impl Drop for Listener {
 async fn listen(
     desk: &Desk,
     words: &watch::Sender<u64>,
-    is_lost: &AtomicBool,
+    is_open: &AtomicBool,
 ) -> sqlx::Result<std::convert::Infallible> {
     let mut listener = PgListener::connect_with(desk.pool.current()).await?;
     listener.listen(&desk.names.channel()).await?;
-    is_lost.store(false, Ordering::Release);
+    is_open.store(true, Ordering::Release);
     loop {
         // At first, and after a connection was lost, for what may have been missed.
         words.send_modify(|words| *words += 1);

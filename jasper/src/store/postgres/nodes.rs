@@ -179,11 +179,13 @@ impl Nodes for PostgresStore {
 
     fn heard(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move {
-            match self.shared.listener.heard().await {
-                true => Ok(()),
-                false => Err(self.shared.listener.lost()),
-            }
+            self.shared.listener.heard().await;
+            Ok(())
         })
+    }
+
+    fn hears(&self) -> bool {
+        self.shared.listener.hears()
     }
 }
 

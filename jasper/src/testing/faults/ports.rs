@@ -127,6 +127,10 @@ impl<S: MessageStore> Nodes for FaultyStore<S> {
     fn heard(&self) -> Answer<'_, ()> {
         self.meet("heard", self.store.nodes().heard())
     }
+
+    fn hears(&self) -> bool {
+        self.store.nodes().hears()
+    }
 }
 
 impl<S: MessageStore> DeadLetters for FaultyStore<S> {
