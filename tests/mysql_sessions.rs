@@ -152,7 +152,8 @@ async fn no_call_waits_for_a_silent_server_longer_than_the_lease() {
     proxy.pause();
     let asked = Instant::now();
     let begun = store.begin(Begin::of("late")).await.map(drop);
-    let (committed, looked) = (run.commit(Completion::default()).await, store.inbox().look().await);
+    let (committed, looked) =
+        (run.commit(Completion::default()).await, store.inbox().look(Default::default()).await);
     for error in [begun.unwrap_err(), committed.unwrap_err(), looked.unwrap_err()] {
         let in_time = matches!(error, StoreError::Deadline { .. } | StoreError::Busy { .. });
         assert!(in_time, "{error:?}");

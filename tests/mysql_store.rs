@@ -242,7 +242,7 @@ async fn the_longest_names_come_back() {
     let longest: String = format!("local://{}", "ä".repeat(247));
     let envelope = to(longest.parse().unwrap());
     store.inbox().store(vec![unowned(envelope.clone())]).await.unwrap();
-    let look = store.inbox().look().await.unwrap();
+    let look = store.inbox().look(Default::default()).await.unwrap();
     assert_eq!(look.now.len(), 1);
     assert_eq!(look.now[0].destination, envelope.destination);
 }

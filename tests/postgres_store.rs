@@ -92,7 +92,7 @@ async fn text_that_postgresql_cannot_hold_is_stored_all_the_same() {
     row.envelope.correlation_id = Some("a\0b".to_owned());
     let sent = row.envelope.clone();
     assert_eq!(store.inbox().store(vec![row]).await.unwrap(), [Stored::New]);
-    let found = store.inbox().look().await.unwrap();
+    let found = store.inbox().look(Default::default()).await.unwrap();
     let request =
         jasper::store::ClaimRequest { owner: Owner::new(1), subscriptions: found.now, limit: 1 };
     let claimed = store.inbox().claim(request).await.unwrap().remove(0);

@@ -271,3 +271,27 @@ async fn what_a_transport_brings_beyond_the_limits_is_refused_and_not_stored() {
     app.until_idle().await.unwrap();
     app.stop().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_listener_takes_in_a_bounded_number_of_unknown_types() {
+    let (fixture, hand) = (Fixture::create(), Hand::default());
+    let app = Jasper::builder().store(fixture.store().await).transport(hand.clone());
+    let app = app.handler::<lasting>().listen("hand://here").start().await.unwrap();
+    let of_type = |number: usize| {
+        let (address, payload) = (Address::local("lasting", "lasting"), b"{}".as_slice());
+        let mut sent = Envelope::new(Lasting::TYPE, "application/json", payload.into(), address);
+        sent.message_type = format!("unknown{number}@1").parse().unwrap();
+        Ok(sent)
+    };
+    let receive = async |numbers: std::ops::Range<usize>| {
+        let envelopes = numbers.map(of_type).collect();
+        let received = Received { peer: None, guarantee: Guarantee::Stored, envelopes };
+        hand.receiver().receive(received).await
+    };
+    let receipts = receive(0..1_001).await;
+    assert!(receipts[..1_000].iter().all(|receipt| *receipt == Receipt::Accepted));
+    let Receipt::Refused { why } = &receipts[1_000] else { panic!("{:?}", receipts[1_000]) };
+    assert!(why.contains("unknown1000@1") && why.contains("1000 other"), "{why}");
+    assert_eq!(receive(5..6).await, [Receipt::Accepted], "it is one of them");
+    app.stop().await.unwrap();
+}

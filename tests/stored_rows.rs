@@ -69,7 +69,7 @@ async fn a_message_that_kills_the_process_is_buried_after_exactly_its_attempts()
         let node = store.nodes().join("victim", Duration::from_millis(1), &[]).await.unwrap();
         let claim = ClaimRequest {
             owner: node.owner,
-            subscriptions: store.inbox().look().await.unwrap().now,
+            subscriptions: store.inbox().look(Default::default()).await.unwrap().now,
             limit: 1,
         };
         let claimed = store.inbox().claim(claim).await.unwrap().remove(0);
@@ -156,4 +156,23 @@ async fn a_dead_letter_that_is_replayed_starts_with_all_its_attempts() {
     assert_eq!(replayed, 1);
     assert_eq!(fixture.run().await, []);
     assert_eq!(fixture.journal.notes(), ["1 attempt 1"]);
+}
+
+#[tokio::test]
+async fn any_number_of_unknown_types_become_invalid_messages() {
+    let fixture = Fixture::new().await;
+    let mut rows = Vec::new();
+    for number in 0..1_200 {
+        let mut envelope = envelope(Work::TYPE, "{}", "local://work/work");
+        envelope.message_type = format!("unknown{number}@1").parse().unwrap();
+        rows.push(Incoming { envelope, placement: Placement::Unowned, keep: None });
+    }
+    fixture.store.inbox().store(rows).await.unwrap();
+    fixture.put(envelope(Work::TYPE, r#"{"number":1}"#, "local://work/work")).await;
+    fixture.run().await;
+    assert_eq!(fixture.journal.notes(), ["1 attempt 1"]);
+    let query = DeadLetterQuery { limit: 2_000, ..DeadLetterQuery::default() };
+    let letters = fixture.store.dead_letters().list(query).await.unwrap();
+    assert_eq!(letters.len(), 1_200);
+    assert!(letters.iter().all(|letter| letter.reason == DeadLetterReason::UnknownType));
 }

@@ -18,7 +18,7 @@ use super::queue::{Delivery, Queue};
 use super::queue_options::QueueOptions;
 use super::routes::{Routes, subscription};
 use super::settings::Settings;
-use super::{Jasper, comparison, consumer, node, outbound, pager, shutdown, watchdog};
+use super::{Jasper, comparison, consumer, node, outbound, pager, shutdown, wakers, watchdog};
 use crate::codec::Codec;
 use crate::error::{Error, Problem, StartupProblems};
 use crate::handler::{Handler, HandlerRegistration, States};
@@ -174,6 +174,9 @@ impl Builder {
     }
 
     /// How often the store is looked at when nothing else gives cause to. Default: 1 s.
+    ///
+    /// While it is empty it grows: up to fifteen times as long, at most 15 s, where the store gives
+    /// word of what other processes write, and else up to three times, at most 3 s.
     pub fn poll_interval(mut self, poll: Duration) -> Self {
         self.settings.poll = within(poll);
         self
@@ -393,14 +396,14 @@ fn spawn_tasks(core: &Arc<Core>, receivers: Receivers) {
         let (of_core, of_store) = both();
         core.tasks.spawn(node::recover(of_core, of_store, node::Left::Outgoing));
         let (of_core, of_store) = both();
-        core.tasks.spawn(pager::listen(of_core, of_store));
+        core.tasks.spawn(wakers::listen(of_core, of_store));
         let (of_core, of_store) = both();
         core.tasks.spawn(node::purge(of_core, of_store));
         let (of_core, of_store) = both();
         core.tasks.spawn(outbound::look(of_core, of_store));
         let (of_core, of_store) = both();
         core.tasks.spawn(comparison::compare_outbox(of_core, of_store));
-        core.tasks.spawn(pager::look(Arc::clone(core)));
+        core.tasks.spawn(wakers::look(Arc::clone(core)));
     }
 }
 

@@ -72,7 +72,7 @@ pub(crate) async fn compare_outbox(core: Arc<Core>, store: Arc<dyn MessageStore>
         if core.stopping.run_until_cancelled(rest).await.is_none() {
             return;
         }
-        if !comparison.is_due() || !core.trust.is_given() {
+        if !comparison.is_due() || !core.trust.is_given() || !core.may_have_rows() {
             continue;
         }
         if let Err(error) = compare(&core, &*store, &mut comparison).await {

@@ -59,6 +59,10 @@ pub(crate) struct Core {
     pub(crate) held: Arc<Held>,
     /// Wakes the looker: rows may soon be visible that a foreign transaction wrote.
     pub(crate) looker: Notify,
+    /// Whether this node may own rows, as far as its last renewal says.
+    may_own: AtomicBool,
+    /// What the last renewal has found of owners that are gone; `None`: they are to be asked for.
+    pub(crate) gone: watch::Sender<Option<Vec<Owner>>>,
     /// Whether a call of the store has failed since the last one that told that it is well.
     is_failing: AtomicBool,
     /// Wakes those who wait for the store to be well again.
@@ -108,6 +112,8 @@ impl Core {
             trust,
             held: Arc::default(),
             looker: Notify::new(),
+            may_own: AtomicBool::new(true),
+            gone: watch::Sender::new(None),
             is_failing: AtomicBool::new(false),
             well: Notify::new(),
             owner: AtomicI64::new(owner.map_or(0, Owner::number)),
@@ -122,6 +128,21 @@ impl Core {
     /// Goes on under another incarnation.
     pub(crate) fn set_owner(&self, owner: Owner) {
         self.owner.store(owner.number(), Ordering::Release);
+    }
+
+    /// Whether the store gives word of rows that become claimable, so that polls may be seldom.
+    pub(crate) fn is_told(&self) -> bool {
+        self.store.as_ref().is_some_and(|store| store.nodes().hears())
+    }
+
+    /// Whether this node may own rows in the store. A row that it is given later is found with the
+    /// next renewal.
+    pub(crate) fn may_have_rows(&self) -> bool {
+        self.may_own.load(Ordering::Acquire) || self.activity.count() > 0
+    }
+
+    pub(crate) fn set_may_own(&self, may_own: bool) {
+        self.may_own.store(may_own, Ordering::Release);
     }
 
     /// Whether messages are in memory here that this incarnation owns.

@@ -24,6 +24,7 @@ mod letters;
 mod node;
 mod outbound;
 mod outside;
+mod pace;
 mod pager;
 mod place;
 mod queue;
@@ -36,6 +37,7 @@ mod settings;
 mod shutdown;
 mod strays;
 mod trust;
+mod wakers;
 mod watchdog;
 mod worker;
 

@@ -9,19 +9,20 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::core::Core;
-use crate::store::{MessageStore, Owner, StoreError};
+use crate::store::{MessageStore, Owner, Pulse, StoreError};
 use crate::telemetry;
 
 /// The most rows that one statement takes from an owner that is gone.
 const RELEASE_PAGE: usize = 1_000;
 
-/// Renews the lease, and does nothing else, until the application ends.
+/// Renews the lease until the application ends. A node that has nothing to do learns on the way
+/// which others are gone and whether it owns rows, so that it need not ask for that.
 ///
 /// A node whose lease was lost joins again under a new incarnation: what the old one owned is
 /// recovered like the work of any node that is gone, and its late writes are fenced.
 pub(crate) async fn renew(core: Arc<Core>, store: Arc<dyn MessageStore>) {
     let lease = core.settings.lease;
-    let mut pause = lease / 3;
+    let (mut pause, mut is_late) = (lease / 3, false);
     let mut earlier = Earlier::default();
     loop {
         if core.ending.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
@@ -29,27 +30,40 @@ pub(crate) async fn renew(core: Arc<Core>, store: Arc<dyn MessageStore>) {
         }
         pause = lease / 3;
         let asked = Instant::now();
-        let renewal = store.nodes().renew(core.owner(), lease);
+        let renewal = pulse(&core, &*store, is_late);
         // Over a connection that broke without a sign there is no answer: another one has to be
         // tried while the lease lasts.
         let limit = lease / 3;
         let renewal = tokio::time::timeout(limit, renewal);
         let renewal = async { renewal.await.unwrap_or(Err(StoreError::Deadline { limit })) };
         let renewed = match core.wait("renew", renewal).await {
-            Ok(true) => {
+            Ok(Pulse { is_renewed: true, gone, may_own }) => {
                 core.trust.extend(asked + lease);
+                core.set_may_own(may_own);
+                core.gone.send_replace(gone);
                 let read = core.call("now", core.clock.read(&*store)).await;
                 read.and(earlier.note(&core, &*store).await)
             }
-            Ok(false) => join_again(&core, &*store, &mut earlier).await,
+            Ok(_ended) => join_again(&core, &*store, &mut earlier).await,
             Err(error) => Err(error),
         };
+        is_late = renewed.is_err();
         if let Err(error) = renewed {
             let left = core.trust.end().saturating_duration_since(Instant::now());
             tracing::warn!(%error, ?left, "the lease could not be renewed");
             pause = lease / 12;
         }
     }
+}
+
+async fn pulse(core: &Core, store: &dyn MessageStore, is_late: bool) -> Result<Pulse, StoreError> {
+    let (owner, lease) = (core.owner(), core.settings.lease);
+    if core.activity.count() == 0 && !is_late {
+        return store.nodes().pulse(owner, lease).await;
+    }
+    // Under load, and after a failure, nothing else is to keep the renewal waiting.
+    let is_renewed = store.nodes().renew(owner, lease).await?;
+    Ok(Pulse { is_renewed, gone: None, may_own: true })
 }
 
 /// Goes on as another incarnation. A node that was asleep or cut off has lost its lease for good.
@@ -129,24 +143,38 @@ impl Left {
     }
 }
 
-/// Recovers what nodes that are gone have left, at once and then several times in each lease, until
-/// the application stops. Needs no leader: the rows of one owner may be released by several nodes
+/// Recovers what nodes that are gone have left, at once and then with each renewal, until the
+/// application stops. Needs no leader: the rows of one owner may be released by several nodes
 /// at once.
 pub(crate) async fn recover(core: Arc<Core>, store: Arc<dyn MessageStore>, left: Left) {
+    let mut renewals = core.gone.subscribe();
+    let mut gone = None;
     loop {
-        if let Err(error) = recover_once(&core, &*store, left).await {
+        if let Err(error) = recover_once(&core, &*store, left, gone).await {
             tracing::warn!(%error, "the work of nodes that are gone could not be recovered yet");
         }
-        let pause = tokio::time::sleep(jittered(core.settings.lease / 5));
-        if core.stopping.run_until_cancelled(pause).await.is_none() {
-            return;
-        }
+        // Where renewals fail, it goes on by itself.
+        let limit = jittered(core.settings.lease * 2 / 3);
+        let renewal = tokio::time::timeout(limit, renewals.changed());
+        gone = match core.stopping.run_until_cancelled(renewal).await {
+            Some(Ok(_renewed)) => renewals.borrow_and_update().clone(),
+            Some(Err(_elapsed)) => None,
+            None => return,
+        };
     }
 }
 
-async fn recover_once(core: &Core, store: &dyn MessageStore, left: Left) -> Result<(), StoreError> {
-    let asks = Some(core.owner());
-    for owner in core.call("expired", store.nodes().expired(asks)).await? {
+async fn recover_once(
+    core: &Core,
+    store: &dyn MessageStore,
+    left: Left,
+    gone: Option<Vec<Owner>>,
+) -> Result<(), StoreError> {
+    let gone = match gone {
+        Some(gone) => gone,
+        None => core.call("expired", store.nodes().expired(Some(core.owner()))).await?,
+    };
+    for owner in gone {
         if owner == core.owner() {
             // Another node has ended its lease: the renewal finds out, and goes on as a new node.
             continue;

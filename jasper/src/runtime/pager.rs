@@ -1,13 +1,16 @@
 //! The pager: brings stored messages into memory as there is room: due ones, those that did not
 //! fit, those that others left behind, and those that the user's own transactions wrote.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio::time::Instant;
 
 use super::batch::{Batch, Target};
 use super::comparison::{self, Comparison};
 use super::core::{Backoff, Core};
+use super::pace::Pace;
 use super::queue::{Backing, Delivery, Queue};
 use super::room::Slot;
 use super::routes::HandlerEntry;
@@ -15,28 +18,23 @@ use super::strays::{Strays, Verdict};
 use super::worker::note_burial;
 use crate::envelope::Envelope;
 use crate::store::{
-    Begin, ClaimRequest, Claimable, Claimed, DeadLetterId, DeadLetterReason, MessageStore,
-    Ownership, Settlement, StoreError, Subscription,
+    Begin, ClaimRequest, Claimable, Claimed, DeadLetterId, DeadLetterReason, LookRequest,
+    MessageStore, Ownership, Settlement, StoreError, Subscription,
 };
 
 /// The most rows of one claim.
 const PAGE: usize = 250;
 
+/// How many subscriptions one look finds beside those that this node takes.
+const LOOK_PAGE: usize = 200;
+
 /// Runs until the application stops.
 pub(crate) async fn page(core: Arc<Core>, store: Arc<dyn MessageStore>) {
-    let comparison = Comparison::within(core.settings.lease);
-    let (strays, aside) = (Strays::default(), Vec::new());
-    let mut pager = Pager { core, store, strays, aside, comparison };
-    let stopping = pager.core.stopping.clone();
-    let mut wait = Duration::ZERO;
-    loop {
-        let rest = pager.core.agenda.rest(wait.min(pager.comparison.rest()));
-        let woken = tokio::time::timeout(rest, pager.core.pager.notified());
-        if stopping.run_until_cancelled(woken).await.is_none() {
-            return;
-        }
-        pager.core.agenda.look();
-        wait = match pager.round().await {
+    let stopping = core.stopping.clone();
+    let mut pager = Pager::new(core, store);
+    while stopping.run_until_cancelled(pager.rest()).await.is_some() {
+        let is_look_due = pager.is_look_due();
+        let wait = match pager.round(is_look_due).await {
             Ok(wait) if pager.aside.is_empty() => wait,
             Ok(wait) => wait.min(SOON),
             Err(error) => {
@@ -44,92 +42,92 @@ pub(crate) async fn page(core: Arc<Core>, store: Arc<dyn MessageStore>) {
                 pager.core.settings.poll
             }
         };
-        pager.core.rounds.send_modify(|rounds| *rounds += 1);
+        pager.next_look = Instant::now() + wait;
+        if is_look_due {
+            pager.core.rounds.send_modify(|rounds| *rounds += 1);
+        }
     }
 }
 
 /// How long rows that are laid aside wait before they are looked at again.
 const SOON: Duration = Duration::from_millis(50);
 
-/// Wakes the pager at growing intervals after a foreign transaction has written messages, as its
-/// commit cannot be seen. Runs until the application stops.
-pub(crate) async fn look(core: Arc<Core>) {
-    let stopping = core.stopping.clone();
-    let mut pause = None;
-    loop {
-        let told = core.looker.notified();
-        let next = async {
-            match pause {
-                None => {
-                    told.await;
-                    FIRST_LOOK
-                }
-                Some(pause) => tokio::select! {
-                    () = told => FIRST_LOOK,
-                    () = tokio::time::sleep(pause) => pause * 2,
-                },
-            }
-        };
-        let Some(next) = stopping.run_until_cancelled(next).await else {
-            return;
-        };
-        core.pager.notify_one();
-        core.outbound.notify_one();
-        // Past the ordinary poll there is nothing to add to it.
-        pause = (next < core.settings.poll).then_some(next);
-    }
-}
-
-/// Wakes the pager where the store tells that there may be something to claim. Runs until the
-/// application stops.
-pub(crate) async fn listen(core: Arc<Core>, store: Arc<dyn MessageStore>) {
-    loop {
-        let Some(heard) = core.stopping.run_until_cancelled(store.nodes().heard()).await else {
-            return;
-        };
-        if let Err(error) = heard {
-            tracing::debug!(%error, "no word from the store for now; the poll goes on");
-            let pause = tokio::time::sleep(core.settings.poll);
-            if core.stopping.run_until_cancelled(pause).await.is_none() {
-                return;
-            }
-        }
-        core.pager.notify_one();
-        core.outbound.notify_one();
-    }
-}
-
-/// How long after a foreign transaction has written messages they are looked for the second time.
-const FIRST_LOOK: Duration = Duration::from_millis(1);
-
 struct Pager {
     core: Arc<Core>,
     store: Arc<dyn MessageStore>,
+    takes: Arc<[Subscription]>,
     strays: Strays,
     /// Claimed while this process has not done with them under the same ownership: it still asks
     /// for a settlement that is done already, as the answer was lost. Were they handled now, that
     /// settlement would come in between.
     aside: Vec<Claimed>,
     comparison: Comparison,
+    pace: Pace,
+    next_look: Instant,
 }
 
 impl Pager {
+    fn new(core: Arc<Core>, store: Arc<dyn MessageStore>) -> Self {
+        Self {
+            takes: core.routes.subscriptions().into(),
+            strays: Strays::default(),
+            aside: Vec::new(),
+            comparison: Comparison::within(core.settings.lease),
+            pace: Pace::default(),
+            next_look: Instant::now(),
+            core,
+            store,
+        }
+    }
+
+    /// Waits until there may be something to do.
+    ///
+    /// What wakes it while the last look is not long ago is served by one look together.
+    async fn rest(&mut self) {
+        let mut wait = self.next_look.saturating_duration_since(Instant::now());
+        if !self.core.is_told() {
+            // Word that was to wake it may have been lost meanwhile.
+            wait = wait.min(self.pace.longest(self.core.settings.poll, false));
+        }
+        let wait = self.core.agenda.rest(wait);
+        let look_at = Instant::now() + wait;
+        let pager = &self.core.pager;
+        let woken = tokio::time::timeout(wait.min(self.comparison.rest()), pager.notified()).await;
+        self.next_look = if woken.is_ok() { Instant::now() } else { look_at };
+        if self.is_look_due() {
+            tokio::time::sleep(self.pace.rest()).await;
+            // What has come by now is seen by the look that follows.
+            let _woken_again = pager.notified().now_or_never();
+        }
+    }
+
+    fn is_look_due(&self) -> bool {
+        self.next_look <= Instant::now()
+    }
+
     /// Claims for every queue with room, if there is anything to claim, and says how long nothing
     /// more can be expected.
-    async fn round(&mut self) -> Result<Duration, StoreError> {
+    async fn round(&mut self, is_look_due: bool) -> Result<Duration, StoreError> {
         let is_to_be_compared = self.comparison.is_due();
         if !self.core.trust.is_given() {
             return Ok(self.core.settings.poll);
         }
         self.give_back_aside().await;
         self.give_back_missing().await?;
-        if is_to_be_compared {
+        if is_to_be_compared && self.core.may_have_rows() {
             self.compare().await?;
         }
-        let look = self.look().await?;
-        if look.now.is_empty() {
-            return Ok(self.wait_for(&look));
+        if !is_look_due {
+            return Ok(self.next_look.saturating_duration_since(Instant::now()));
         }
+        self.core.agenda.look();
+        if !self.has_room() && !self.pace.is_overdue(self.core.settings.poll) {
+            return Ok(self.core.settings.poll);
+        }
+        // A look that fails has found nothing.
+        self.pace.note(false);
+        let look = self.look().await?;
+        let looked_at = Instant::now();
         let mut more = false;
         let core = Arc::clone(&self.core);
         for queue in core.queues.values() {
@@ -139,20 +137,43 @@ impl Pager {
                 more |= self.fill(queue, waiting).await?;
             }
         }
-        more |= self.strays(look.now).await?;
+        more |= self.strays(&look).await?;
         // What is left is for a queue that is full and gives word when it has room, or waits for a
         // node that knows it.
-        Ok(if more { Duration::ZERO } else { self.wait_for(&self.look().await?) })
+        let wait = if more { Duration::ZERO } else { self.wait_after(&look) };
+        Ok(wait.saturating_sub(looked_at.elapsed()))
+    }
+
+    /// Whether any queue could take what a look finds; those that could not give word.
+    fn has_room(&self) -> bool {
+        let queues = self.core.queues.values();
+        let full: Vec<_> = queues.filter(|queue| !queue.room.is_roomy()).collect();
+        let has_room = full.len() < self.core.queues.len();
+        if !has_room {
+            full.into_iter().for_each(|queue| queue.room.await_room());
+        }
+        has_room
     }
 
     async fn look(&self) -> Result<Claimable, StoreError> {
-        self.core.call("look", self.store.inbox().look()).await
+        let (takes, after) = (Arc::clone(&self.takes), self.strays.after());
+        let request = LookRequest { takes, page: LOOK_PAGE, after };
+        self.core.call("look", self.store.inbox().look(request)).await
     }
 
-    /// How long there is nothing more to do, as far as the store knows; at most one poll.
-    fn wait_for(&self, look: &Claimable) -> Duration {
+    /// How long there is nothing more to do, as far as the store knows.
+    fn wait_after(&self, look: &Claimable) -> Duration {
         let poll = self.core.settings.poll;
-        look.next_due.map_or(poll, |wait| wait.min(poll))
+        let is_quiet = look.now.is_empty()
+            && self.strays.is_empty()
+            && self.aside.is_empty()
+            && !self.core.held.is_in_doubt();
+        let poll = match is_quiet {
+            true => self.pace.longest(poll, self.core.is_told()),
+            false => poll,
+        };
+        // A row that is due stays so while another transaction keeps it locked.
+        look.next_due.map_or(poll, |wait| wait.max(self.pace.own_pause()).min(poll))
     }
 
     /// Fills the memory of one queue. `true`: there is room still and there may be more.
@@ -173,6 +194,9 @@ impl Pager {
         let claimed =
             self.claim(waiting, wanted).await.inspect_err(|_| queue.room.note_overflow())?;
         let full = claimed.len() == wanted;
+        if !claimed.is_empty() {
+            self.pace.note(true);
+        }
         for (claimed, slot) in claimed.into_iter().zip(slots) {
             match self.handler_of(&claimed) {
                 Some(entry) => self.admit(claimed, entry, slot).await,
@@ -199,6 +223,7 @@ impl Pager {
             tracing::info!(rows = missing.len(), "giving back rows that a failed call has taken");
             let release = missing.into_iter().map(Settlement::release_unbegun);
             self.core.settle_all(release.collect()).await;
+            self.core.pager.notify_one();
         }
         Ok(())
     }
@@ -220,7 +245,9 @@ impl Pager {
         let release = missing.into_iter();
         let release = release.map(|ownership| Settlement::Release { ownership, ran }).collect();
         // One that is settled after all is fenced, and no fault.
-        self.core.call("settle", self.store.inbox().settle(release)).await.map(|_settled| ())
+        self.core.call("settle", self.store.inbox().settle(release)).await?;
+        self.core.pager.notify_one();
+        Ok(())
     }
 
     /// Gives back what was laid aside, once nothing else is done with it here.
@@ -230,31 +257,42 @@ impl Pager {
         self.aside = busy;
         for claimed in free {
             self.give_back(claimed).await;
+            self.core.pager.notify_one();
         }
     }
 
     /// Rows that no living node takes. One may come for which they are, after an upgrade; where
     /// none does in the time that is set for it, they become invalid messages.
-    async fn strays(&mut self, waiting: Vec<Subscription>) -> Result<bool, StoreError> {
-        let own: HashSet<Subscription> = self.core.routes.subscriptions().into_iter().collect();
-        let not_own: Vec<_> = waiting.into_iter().filter(|s| !own.contains(s)).collect();
-        if not_own.is_empty() {
-            self.strays.forget_all();
-            return Ok(false);
-        }
-        let alive = self.core.call("alive", self.store.nodes().alive()).await?;
-        let keep = self.core.settings.keep_unknown;
-        let strays = self.strays.among(not_own, alive, keep);
-        if strays.is_empty() {
-            return Ok(false);
-        }
-        let claimed = self.claim(strays, PAGE).await?;
+    async fn strays(&mut self, look: &Claimable) -> Result<bool, StoreError> {
+        let others = look.now.iter().filter(|waits| !self.takes.contains(waits));
+        let others: Vec<_> = others.cloned().collect();
+        let claimed = self.claim_strays(others).await;
+        self.strays.turn(look.rest.clone());
+        let (claimed, mut room) = (claimed?, true);
         let full = claimed.len() == PAGE;
-        let mut room = true;
+        if !claimed.is_empty() {
+            self.pace.note(true);
+        }
         for stray in claimed {
             room &= self.admit_stray(stray).await;
         }
         Ok(full && room)
+    }
+
+    async fn claim_strays(
+        &mut self,
+        others: Vec<Subscription>,
+    ) -> Result<Vec<Claimed>, StoreError> {
+        if others.is_empty() {
+            return Ok(Vec::new());
+        }
+        let alive = self.core.call("alive", self.store.nodes().alive()).await?;
+        let keep = self.core.settings.keep_unknown;
+        let strays = self.strays.among(others, alive, keep);
+        if strays.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.claim(strays, PAGE).await
     }
 
     async fn claim(

@@ -2,7 +2,7 @@
 //! again.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
@@ -13,14 +13,17 @@ pub(crate) struct Room {
     capacity: usize,
     /// How many rows were noted that may wait in the store for room here; 0 for none.
     overflow: AtomicUsize,
+    /// Whether the filler has not looked, as there was no room.
+    is_awaited: AtomicBool,
     /// Who fills it from the store.
     filler: Arc<Notify>,
 }
 
 impl Room {
     pub(crate) fn new(capacity: usize, filler: Arc<Notify>) -> Arc<Self> {
-        let overflow = AtomicUsize::new(0);
-        Arc::new(Self { slots: Semaphore::new(capacity), capacity, overflow, filler })
+        let (overflow, is_awaited) = (AtomicUsize::new(0), AtomicBool::new(false));
+        let slots = Semaphore::new(capacity);
+        Arc::new(Self { slots, capacity, overflow, is_awaited, filler })
     }
 
     /// Room for one message, if there is any now.
@@ -82,6 +85,23 @@ impl Room {
         let _ = self.overflow.compare_exchange(asked, 0, Ordering::SeqCst, Ordering::SeqCst);
     }
 
+    /// Wakes the filler once there is room, whether or not rows are known to wait.
+    pub(crate) fn await_room(&self) {
+        self.is_awaited.store(true, Ordering::SeqCst);
+        if self.is_roomy() {
+            self.filler.notify_one();
+        }
+    }
+
+    /// There may be room again: wakes the filler where that is of use.
+    fn note_room(&self) {
+        let is_wanted = self.has_overflowed() || self.is_awaited.load(Ordering::SeqCst);
+        if is_wanted && self.is_roomy() {
+            self.is_awaited.store(false, Ordering::SeqCst);
+            self.filler.notify_one();
+        }
+    }
+
     /// Half of the memory is free: worth a look into the store.
     pub(crate) fn is_roomy(&self) -> bool {
         self.slots.available_permits() * 2 >= self.capacity
@@ -124,8 +144,6 @@ impl Drop for Slot {
     fn drop(&mut self) {
         self.is_kept = false;
         self.give_back();
-        if self.room.has_overflowed() && self.room.is_roomy() {
-            self.room.filler.notify_one();
-        }
+        self.room.note_room();
     }
 }

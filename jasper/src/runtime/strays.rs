@@ -8,10 +8,26 @@ use tokio::time::Instant;
 
 use crate::store::{LiveNode, Subscription};
 
+/// The most subscriptions that are known to wait for a node. Others wait until these are done with.
+const MOST: usize = 10_000;
+
 /// What no living node takes, with the time since when this node has known that.
+///
+/// There may be any number of them; each look finds a page, and the next one goes on behind it.
 #[derive(Debug, Default)]
 pub(crate) struct Strays {
-    unknown_since: HashMap<Subscription, Instant>,
+    unknown: HashMap<Subscription, Unknown>,
+    /// Counts the times that all pages were seen.
+    sweep: u64,
+    /// Where the next page begins.
+    after: Option<Subscription>,
+}
+
+#[derive(Debug)]
+struct Unknown {
+    since: Instant,
+    /// The sweep in which it was seen last.
+    seen: u64,
 }
 
 /// What is to become of a stray that no handler of this application can take.
@@ -24,6 +40,27 @@ pub(crate) enum Verdict {
 }
 
 impl Strays {
+    /// Where the next page begins.
+    pub(crate) fn after(&self) -> Option<Subscription> {
+        self.after.clone()
+    }
+
+    /// A page was seen, and this is where the next one begins.
+    pub(crate) fn turn(&mut self, rest: Option<Subscription>) {
+        if rest.is_none() {
+            // What is gone begins its time anew when it is found another time.
+            let sweep = self.sweep;
+            self.unknown.retain(|_stray, unknown| unknown.seen == sweep);
+            self.sweep += 1;
+        }
+        self.after = rest;
+    }
+
+    /// Whether some are known to wait, or there are pages to be seen.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.unknown.is_empty() && self.after.is_none()
+    }
+
     /// Those of `waiting` that no living node takes and that are worth a claim: all but those that
     /// are known to wait for a node.
     pub(crate) fn among(
@@ -33,24 +70,29 @@ impl Strays {
         keep: Duration,
     ) -> Vec<Subscription> {
         let taken: HashSet<Subscription> = alive.into_iter().flat_map(|node| node.takes).collect();
+        // What is taken begins its time anew when it is found another time.
+        self.unknown.retain(|stray, _unknown| !taken.contains(stray));
+        let (sweep, mut room) = (self.sweep, MOST.saturating_sub(self.unknown.len()));
+        let is_worth_a_claim = |stray: &Subscription| match self.unknown.get_mut(stray) {
+            Some(unknown) => {
+                unknown.seen = sweep;
+                unknown.since.elapsed() >= keep
+            }
+            None if room > 0 => {
+                room -= 1;
+                true
+            }
+            None => false,
+        };
         let unknown = waiting.into_iter().filter(|stray| !taken.contains(stray));
-        let unknown: HashSet<Subscription> = unknown.collect();
-        // What is taken or gone begins its time anew when it is found another time.
-        self.unknown_since.retain(|stray, _since| unknown.contains(stray));
-        let since = |stray: &Subscription| self.unknown_since.get(stray);
-        let waits = |stray: &Subscription| since(stray).is_some_and(|s| s.elapsed() < keep);
-        unknown.into_iter().filter(|stray| !waits(stray)).collect()
-    }
-
-    /// None waits any more.
-    pub(crate) fn forget_all(&mut self) {
-        self.unknown_since.clear();
+        unknown.filter(is_worth_a_claim).collect()
     }
 
     /// What becomes of one that was found.
     pub(crate) fn found(&mut self, stray: Subscription, keep: Duration) -> Verdict {
-        let since = *self.unknown_since.entry(stray).or_insert_with(Instant::now);
-        if since.elapsed() < keep { Verdict::Wait } else { Verdict::GiveUp }
+        let found = Unknown { since: Instant::now(), seen: self.sweep };
+        let unknown = self.unknown.entry(stray).or_insert(found);
+        if unknown.since.elapsed() < keep { Verdict::Wait } else { Verdict::GiveUp }
     }
 }
 
@@ -90,5 +132,39 @@ mod tests {
         assert_eq!(strays.among(vec![stray()], taking(vec![stray()]), KEEP), []);
         assert_eq!(strays.among(vec![stray()], taking(vec![]), KEEP), [stray()]);
         assert_eq!(strays.found(stray(), KEEP), Verdict::Wait);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_gone_is_forgotten_once_all_pages_were_seen() {
+        let [first, second] = ["a@1", "b@1"]
+            .map(|message_type| Subscription { message_type: message_type.into(), ..stray() });
+        let mut strays = Strays::default();
+        for stray in [&first, &second] {
+            assert_eq!(strays.found(stray.clone(), KEEP), Verdict::Wait);
+        }
+        strays.turn(None);
+        for _sweep in 0..3 {
+            // Each on a page of its own.
+            assert_eq!(strays.among(vec![first.clone()], taking(vec![]), KEEP), []);
+            strays.turn(Some(first.clone()));
+            assert_eq!(strays.after(), Some(first.clone()));
+            assert_eq!(strays.among(vec![second.clone()], taking(vec![]), KEEP), []);
+            strays.turn(None);
+        }
+        strays.turn(None);
+        assert!(strays.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_more_are_known_than_memory_is_for() {
+        let mut strays = Strays::default();
+        for number in 0..MOST {
+            let message_type = format!("type{number}@1");
+            strays.found(Subscription { message_type, ..stray() }, KEEP);
+        }
+        assert_eq!(strays.among(vec![stray()], taking(vec![]), KEEP), []);
+        strays.turn(None);
+        strays.turn(None);
+        assert_eq!(strays.among(vec![stray()], taking(vec![]), KEEP), [stray()]);
     }
 }

@@ -18,13 +18,74 @@ pub trait DeadLetters: Send + Sync {
     /// Puts letters back into the inbox as new messages with no attempts; says how many were there.
     ///
     /// Where the inbox has the message again already, the letter goes and nothing else changes.
+    /// Many are put back in pages, each in a transaction of its own.
+    ///
+    /// # Errors
+    /// [`StoreError::Partial`] where pages before are done; the same call again does the rest.
     fn replay(&self, ids: Vec<DeadLetterId>) -> BoxFuture<'_, Result<u64, StoreError>>;
 
-    /// Deletes letters; says how many were there.
+    /// Deletes letters, many in pages; says how many were there.
+    ///
+    /// # Errors
+    /// As of [`replay`](Self::replay).
     fn discard(&self, ids: Vec<DeadLetterId>) -> BoxFuture<'_, Result<u64, StoreError>>;
+
+    /// Replays what the query selects, newest first and page by page, without holding more than a
+    /// page in memory; says how many there were.
+    ///
+    /// # Errors
+    /// As of [`replay`](Self::replay).
+    fn replay_selected(&self, query: DeadLetterQuery) -> BoxFuture<'_, Result<u64, StoreError>> {
+        Box::pin(selected(query, |query| self.list(query), |ids| self.replay(ids)))
+    }
+
+    /// Discards what the query selects, as [`replay_selected`](Self::replay_selected) replays it.
+    ///
+    /// # Errors
+    /// As of [`replay`](Self::replay).
+    fn discard_selected(&self, query: DeadLetterQuery) -> BoxFuture<'_, Result<u64, StoreError>> {
+        Box::pin(selected(query, |query| self.list(query), |ids| self.discard(ids)))
+    }
 
     /// Stores a letter that never stood in the inbox, such as one of a buffered queue.
     fn store(&self, letter: DeadLetter) -> BoxFuture<'_, Result<(), StoreError>>;
+}
+
+/// The most letters of one page.
+const PAGE: usize = 250;
+
+/// Does something with what a query selects, page by page.
+async fn selected<'s>(
+    query: DeadLetterQuery,
+    list: impl Fn(DeadLetterQuery) -> BoxFuture<'s, Result<Vec<DeadLetter>, StoreError>> + Send,
+    each: impl Fn(Vec<DeadLetterId>) -> BoxFuture<'s, Result<u64, StoreError>> + Send,
+) -> Result<u64, StoreError> {
+    let (mut done, mut left) = (0, query.limit);
+    while left > 0 {
+        let page = DeadLetterQuery { limit: left.min(PAGE), ..query.clone() };
+        let letters = list(page).await.map_err(|error| error.after(done))?;
+        let ids: Vec<_> = letters.into_iter().map(|letter| letter.id).collect();
+        let listed = ids.len();
+        if listed == 0 {
+            break;
+        }
+        done += each(ids).await.map_err(|error| error.after(done))?;
+        left -= listed;
+    }
+    Ok(done)
+}
+
+/// Does something with letters, page by page, and says how many were there.
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+pub(super) async fn in_pages<'s>(
+    ids: Vec<DeadLetterId>,
+    each: impl Fn(Vec<DeadLetterId>) -> BoxFuture<'s, Result<u64, StoreError>> + Send,
+) -> Result<u64, StoreError> {
+    let mut done = 0;
+    for page in ids.chunks(PAGE) {
+        done += each(page.to_vec()).await.map_err(|error| error.after(done))?;
+    }
+    Ok(done)
 }
 
 /// Which message, on its way to which destination.

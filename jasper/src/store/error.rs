@@ -104,6 +104,15 @@ pub enum StoreError {
         /// What the database said.
         detail: String,
     },
+    /// A call that is done in pages has failed after some of them, which stay done.
+    #[error("{error}; {done} were done before that, and the same call again does the rest")]
+    Partial {
+        /// How many letters were there and are done.
+        done: u64,
+        /// What became of the next page.
+        #[source]
+        error: Box<StoreError>,
+    },
     /// A name for tables or schema is not one that every database takes.
     #[error("`{name}` cannot be a name here: use letters, digits and `_`, at most 48 of them")]
     BadName {
@@ -126,13 +135,22 @@ impl StoreError {
 
     /// Whether the same call may succeed later without anybody changing the program.
     pub const fn is_transient(&self) -> bool {
-        matches!(
-            self,
+        match self {
             Self::Unreachable { .. }
-                | Self::Full { .. }
-                | Self::Busy { .. }
-                | Self::Deadline { .. }
-        )
+            | Self::Full { .. }
+            | Self::Busy { .. }
+            | Self::Deadline { .. } => true,
+            Self::Partial { error, .. } => error.is_transient(),
+            _ => false,
+        }
+    }
+
+    /// The error of a call in pages, of which so much is done.
+    pub(super) fn after(self, done: u64) -> Self {
+        match done {
+            0 => self,
+            done => Self::Partial { done, error: Box::new(self) },
+        }
     }
 }
 

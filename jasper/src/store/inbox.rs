@@ -1,6 +1,7 @@
 //! The inbox port: at-least-once receipt, claims, and settlement by compare-and-set.
 
 use std::any::Any;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use futures_util::future::BoxFuture;
@@ -31,11 +32,12 @@ pub trait Inbox: Send + Sync {
         rows: Vec<Incoming>,
     ) -> BoxFuture<'a, Result<Vec<Stored>, StoreError>>;
 
-    /// Looks what can be claimed by anybody.
+    /// Looks what can be claimed by anybody: all that the request takes, and a page of the rest.
     ///
     /// This is when scheduled rows become claimable whose time has come, in the store's own time:
-    /// at most a thousand in one look. It costs no more for many rows than for few.
-    fn look(&self) -> BoxFuture<'_, Result<Claimable, StoreError>>;
+    /// at most a thousand in one look. It costs no more for many rows than for few, and no more
+    /// than a page for any number of other subscriptions.
+    fn look(&self, request: LookRequest) -> BoxFuture<'_, Result<Claimable, StoreError>>;
 
     /// Takes rows that nobody owns for `request.owner`, oldest first by `sent_at`.
     ///
@@ -77,11 +79,31 @@ pub enum Stored {
     Duplicate,
 }
 
+/// What [`Inbox::look`] is to look for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LookRequest {
+    /// Of these, all that wait are found.
+    pub takes: Arc<[Subscription]>,
+    /// How many subscriptions are found at most beside those, whichever node takes them.
+    pub page: usize,
+    /// After which one the page begins, as [`Claimable::rest`] gave it; `None` for the first page.
+    pub after: Option<Subscription>,
+}
+
+impl Default for LookRequest {
+    /// The first page alone, of a thousand.
+    fn default() -> Self {
+        Self { takes: Arc::default(), page: 1000, after: None }
+    }
+}
+
 /// What [`Inbox::look`] finds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Claimable {
     /// What rows wait for that nobody owns, each once, sorted.
     pub now: Vec<Subscription>,
+    /// Where the page is full: its last one in the store's order, after which the next page begins.
+    pub rest: Option<Subscription>,
     /// In how long the next scheduled row is due; `None` where none is scheduled.
     pub next_due: Option<Duration>,
 }

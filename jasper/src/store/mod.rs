@@ -30,8 +30,10 @@ pub use self::dead_letter::{
     DeadLetter, DeadLetterId, DeadLetterQuery, DeadLetterReason, DeadLetters,
 };
 pub use self::error::StoreError;
-pub use self::inbox::{ClaimRequest, Claimable, Claimed, Inbox, Settled, Settlement, Stored};
-pub use self::node::{LiveNode, NodeLease, Nodes, Owner, Subscription};
+pub use self::inbox::{
+    ClaimRequest, Claimable, Claimed, Inbox, LookRequest, Settled, Settlement, Stored,
+};
+pub use self::node::{LiveNode, NodeLease, Nodes, Owner, Pulse, Subscription};
 pub use self::outbox::{Outbox, OutgoingSettlement};
 pub use self::record::{Incoming, Outgoing, Ownership, Placement};
 pub use self::transaction::{

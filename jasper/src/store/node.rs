@@ -122,6 +122,15 @@ pub trait Nodes: Send + Sync {
     /// `false`: it was ended, and this incarnation must not write again.
     fn renew(&self, owner: Owner, lease: Duration) -> BoxFuture<'_, Result<bool, StoreError>>;
 
+    /// Renews the lease of a node that has nothing to do, and says what else there is to know, in
+    /// as few trips to the database as the store can.
+    ///
+    /// It renews at least; what it does not look for, the answer leaves open.
+    fn pulse(&self, owner: Owner, lease: Duration) -> BoxFuture<'_, Result<Pulse, StoreError>> {
+        let renewal = self.renew(owner, lease);
+        Box::pin(async move { Ok(Pulse { is_renewed: renewal.await?, gone: None, may_own: true }) })
+    }
+
     /// Ends the leases that have run out, except that of the node that `asks`, and gives the owners
     /// that are gone and may still own rows: none of them can renew its lease any more.
     ///
@@ -155,6 +164,23 @@ pub trait Nodes: Send + Sync {
     fn heard(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(std::future::pending())
     }
+
+    /// Whether word comes now, so that a poll may be seldom: not while the connection is lost over
+    /// which it would come.
+    fn hears(&self) -> bool {
+        false
+    }
+}
+
+/// What [`Nodes::pulse`] has found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pulse {
+    /// As [`Nodes::renew`] says it.
+    pub is_renewed: bool,
+    /// What [`Nodes::expired`] would say; `None`: it is to be asked.
+    pub gone: Option<Vec<Owner>>,
+    /// Whether the node may own rows. `false`: it owned none.
+    pub may_own: bool,
 }
 
 /// Membership, as [`Nodes::join`] gives it.

@@ -2,6 +2,7 @@
 
 mod answer;
 mod receive;
+mod unknown;
 
 use std::fmt;
 use std::sync::atomic::AtomicUsize;
@@ -9,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::{BoxFuture, FutureExt, join_all};
 
+use self::unknown::UnknownTypes;
 use super::core::Core;
 use super::guarded::GuardedListener;
 use super::outside::Ear;
@@ -38,11 +40,12 @@ impl Listeners {
     /// # Errors
     /// One of them cannot be used; none is listened at then.
     pub(crate) async fn start(core: &Arc<Core>, ears: Vec<Ear>) -> Result<Self, TransportError> {
-        let mut posts = Self::default();
+        let (mut posts, unknown) = (Self::default(), Arc::default());
         for ear in ears {
             let address = Address::received(&ear.uri.address);
-            let (core, mode, careful) = (Arc::clone(core), ear.mode, AtomicUsize::new(0));
-            let inlet = Arc::new(Inlet { core, address, mode, careful });
+            let (core, mode) = (Arc::clone(core), ear.mode);
+            let (careful, unknown) = (AtomicUsize::new(0), Arc::clone(&unknown));
+            let inlet = Arc::new(Inlet { core, address, mode, careful, unknown });
             match Post::open(ear, inlet).await {
                 Ok(post) => posts.0.push(post),
                 Err(error) => {
@@ -128,6 +131,8 @@ pub(crate) struct Inlet {
     /// A message has come that the store will not take: so many of the next are each stored by
     /// themselves, so that it keeps no other from being stored.
     careful: AtomicUsize,
+    /// Shared by all listeners.
+    unknown: Arc<UnknownTypes>,
 }
 
 impl Receiver for Inlet {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::Inlet;
+use super::unknown::MOST;
 use crate::envelope::{Envelope, MessageId, time};
 use crate::error::SendError;
 use crate::runtime::batch::{Batch, Place, Placed, Target};
@@ -188,6 +189,14 @@ impl Inlet {
     fn place_unknown(&self, intake: &mut Intake, mut envelope: Envelope) -> Result<(), Receipt> {
         if self.core.store.is_none() {
             let why = format!("no handler of the receiver takes `{}`", envelope.message_type);
+            return Err(Receipt::refused(why));
+        }
+        let name = envelope.message_type.to_string();
+        if !self.unknown.admits(&name, self.core.settings.keep_unknown) {
+            let why = format!(
+                "no handler of the receiver takes `{name}`, and it keeps messages of {MOST} other \
+                 unknown types already"
+            );
             return Err(Receipt::refused(why));
         }
         envelope.destination = self.address.clone();

@@ -15,6 +15,7 @@ use super::{Endpoint, Parcel};
 use crate::envelope::{Address, Envelope};
 use crate::handler::caught::Panic;
 use crate::runtime::core::Core;
+use crate::runtime::pace::Pace;
 use crate::runtime::worker::note_burial;
 use crate::store::{
     DeadLetter, DeadLetterId, DeadLetterReason, MessageStore, OutgoingSettlement, Ownership,
@@ -412,13 +413,14 @@ async fn keep_nowhere(core: &Core, store: &dyn MessageStore, destination: &Addre
 /// Looks for which endpoints rows wait in the outbox that nobody owns, when there is cause to and
 /// else with every poll, until the application stops.
 pub(crate) async fn look(core: Arc<Core>, store: Arc<dyn MessageStore>) {
-    let mut unknown = HashSet::new();
+    let (mut unknown, mut pace) = (HashSet::new(), Pace::default());
     loop {
         for endpoint in core.routes.endpoints().filter(|endpoint| endpoint.held.is_in_doubt()) {
             endpoint.wake.notify_one();
         }
         match core.call("destinations", store.outbox().destinations()).await {
             Ok(destinations) => {
+                pace.note(!destinations.is_empty());
                 for destination in destinations {
                     match core.routes.endpoint_of(&destination) {
                         Some(endpoint) => endpoint.room.note_overflow(),
@@ -434,13 +436,22 @@ pub(crate) async fn look(core: Arc<Core>, store: Arc<dyn MessageStore>) {
                     }
                 }
             }
-            Err(error) => tracing::warn!(%error, "the outbox could not be looked at yet"),
+            Err(error) => {
+                pace.note(true);
+                tracing::warn!(%error, "the outbox could not be looked at yet");
+            }
         }
         if core.routes.endpoints().next().is_none() {
             // Once told, what waits for nobody here is of no further interest.
             return;
         }
-        let pause = tokio::time::timeout(core.settings.poll, core.outbound.notified());
+        let is_quiet = !pace.has_found()
+            && !core.routes.endpoints().any(|endpoint| endpoint.held.is_in_doubt());
+        let poll = match is_quiet {
+            true => pace.longest(core.settings.poll, core.is_told()),
+            false => core.settings.poll,
+        };
+        let pause = tokio::time::timeout(poll, core.outbound.notified());
         if core.stopping.run_until_cancelled(pause).await.is_none() {
             return;
         }

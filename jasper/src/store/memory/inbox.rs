@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::collections::BTreeSet;
+use std::ops::Bound;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -11,8 +12,8 @@ use super::{MemoryStore, no_connection};
 use crate::envelope::{Address, Envelope, time};
 use crate::store::dead_letter::Burial;
 use crate::store::{
-    ClaimRequest, Claimable, Claimed, Inbox, Incoming, Owner, Ownership, Settled, Settlement,
-    StoreError, Stored, Subscription,
+    ClaimRequest, Claimable, Claimed, Inbox, Incoming, LookRequest, Owner, Ownership, Settled,
+    Settlement, StoreError, Stored, Subscription,
 };
 
 impl Inbox for MemoryStore {
@@ -28,8 +29,8 @@ impl Inbox for MemoryStore {
         no_connection()
     }
 
-    fn look(&self) -> BoxFuture<'_, Result<Claimable, StoreError>> {
-        self.with(|state| {
+    fn look(&self, request: LookRequest) -> BoxFuture<'_, Result<Claimable, StoreError>> {
+        self.with(move |state| {
             let now = time::now();
             let mut waiting = BTreeSet::new();
             let mut next_due: Option<Duration> = None;
@@ -46,7 +47,7 @@ impl Inbox for MemoryStore {
                     waiting.insert(subscription(destination, row));
                 }
             }
-            Claimable { now: waiting.into_iter().collect(), next_due }
+            found(&waiting, &request, next_due)
         })
     }
 
@@ -92,6 +93,21 @@ impl Inbox for MemoryStore {
             owned.map(|(key, row)| ownership(key, owner, row.attempts)).collect()
         })
     }
+}
+
+/// What is taken, and a page of the rest.
+fn found(
+    waiting: &BTreeSet<Subscription>,
+    request: &LookRequest,
+    next_due: Option<Duration>,
+) -> Claimable {
+    let after = request.after.clone().map_or(Bound::Unbounded, Bound::Excluded);
+    let page: Vec<_> =
+        waiting.range((after, Bound::Unbounded)).take(request.page).cloned().collect();
+    let rest = page.last().filter(|_| page.len() == request.page).cloned();
+    let taken = request.takes.iter().filter(|takes| waiting.contains(takes)).cloned();
+    let now: BTreeSet<_> = taken.chain(page).collect();
+    Claimable { now: now.into_iter().collect(), rest, next_due }
 }
 
 /// The oldest rows that nobody owns.

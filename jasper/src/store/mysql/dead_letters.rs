@@ -12,6 +12,7 @@ use super::rows::{self, bind, bind_columns, bind_key};
 use super::sql::{Sql, statements};
 use crate::envelope::Envelope;
 use crate::envelope::time::{from_micros, now, to_micros};
+use crate::store::dead_letter::in_pages;
 use crate::store::{
     DeadLetter, DeadLetterId, DeadLetterQuery, DeadLetterReason, DeadLetters, StoreError,
 };
@@ -22,8 +23,8 @@ from {dead_letters}
 where (? is null or reason = ?) and (? is null or message_type = ?)
 order by buried_at desc, id desc limit ?";
 
-const BODY: &str = "\
-select body from {dead_letters} where id = ? and destination = ? for update";
+const BODIES: &str = "\
+select id, destination, body from {dead_letters} where {keys} for update";
 
 const REPLAY: &str = "\
 insert into {incoming} (id, destination, status, owner, attempts, message_type, body,
@@ -41,7 +42,7 @@ values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {now})";
 
 statements!(DeadLettersSql {
     list: LIST,
-    body: BODY,
+    bodies: BODIES,
     replay: REPLAY,
     delete: DELETE,
     store: STORE,
@@ -53,12 +54,11 @@ impl DeadLetters for MysqlStore {
     }
 
     fn replay(&self, ids: Vec<DeadLetterId>) -> BoxFuture<'_, Result<u64, StoreError>> {
-        Box::pin(self.desk().give(Replay(ids)))
+        Box::pin(in_pages(ids, move |page| Box::pin(self.desk().give(Replay(keys(page))))))
     }
 
     fn discard(&self, ids: Vec<DeadLetterId>) -> BoxFuture<'_, Result<u64, StoreError>> {
-        let keys = ids.into_iter().map(|letter| (letter.id, letter.destination)).collect();
-        Box::pin(self.desk().give(Discard(keys)))
+        Box::pin(in_pages(ids, move |page| Box::pin(self.desk().give(Discard(keys(page))))))
     }
 
     fn store(&self, letter: DeadLetter) -> BoxFuture<'_, Result<(), StoreError>> {
@@ -103,25 +103,24 @@ fn letter(row: &MySqlRow) -> sqlx::Result<DeadLetter> {
     })
 }
 
-struct Replay(Vec<DeadLetterId>);
+fn keys(ids: Vec<DeadLetterId>) -> Vec<Key> {
+    ids.into_iter().map(|letter| (letter.id, letter.destination)).collect()
+}
+
+struct Replay(Vec<Key>);
 
 impl Work for Replay {
     type Output = u64;
 
     async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<u64> {
-        let mut replayed = 0;
         let mut transaction = connection.begin().await?;
-        for letter in &self.0 {
-            let mut key = MySqlArguments::default();
-            bind_key(letter.id, &letter.destination, &mut key)?;
-            let read = sqlx::query_with(sql.dead_letters.body.clone(), key);
-            let Some(row) = read.fetch_optional(&mut *transaction).await? else {
-                continue;
-            };
-            let body = DeadLetter::body_for_replay(&rows::bytes(&row, 0)?);
+        let letters = keys::fetch(&mut transaction, &sql.dead_letters.bodies, &self.0).await?;
+        for letter in &letters {
+            let (id, destination) = keys::read(letter)?;
+            let body = DeadLetter::body_for_replay(&rows::bytes(letter, 2)?);
             let mut arguments = MySqlArguments::default();
             bind(&mut arguments, &body[..])?;
-            bind_key(letter.id, &letter.destination, &mut arguments)?;
+            bind_key(id, &destination, &mut arguments)?;
             let insert = sqlx::query_with(sql.dead_letters.replay.clone(), arguments);
             match insert.execute(&mut *transaction).await {
                 // Where the inbox has the message again, it came by itself, and the letter has no
@@ -129,10 +128,9 @@ impl Work for Replay {
                 Err(error) if !is_duplicate(&error) => return Err(error),
                 _inserted_or_there => {}
             }
-            let key = [(letter.id, letter.destination.clone())];
-            replayed +=
-                keys::execute(&mut transaction, &sql.dead_letters.delete, &[], &key).await?;
         }
+        let delete = &sql.dead_letters.delete;
+        let replayed = keys::execute(&mut transaction, delete, &[], &self.0).await?;
         transaction.commit().await?;
         Ok(replayed)
     }

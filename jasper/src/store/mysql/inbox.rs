@@ -12,24 +12,42 @@ use sqlx::{AssertSqlSafe, Connection, MySqlConnection, Row, SqlSafeStr, SqlStr};
 use super::desk::{self, Desk, Work};
 use super::keys::{self, Key};
 use super::rows::{self, Insert, bind};
-use super::sql::{Sql, statements, unprepared};
+use super::sql::{Sql, statements};
 use super::sweep::{Sweep, Table};
 use super::{MysqlStore, SHARED_ROWS, connection_of};
 use crate::envelope::Envelope;
 use crate::store::coalescer::Coalescer;
 use crate::store::{
-    ClaimRequest, Claimable, Claimed, Inbox, Incoming, Owner, Ownership, Settled, Settlement,
-    StoreError, Stored, Subscription,
+    ClaimRequest, Claimable, Claimed, Inbox, Incoming, LookRequest, Owner, Ownership, Settled,
+    Settlement, StoreError, Stored, Subscription,
 };
 
-/// Reads one entry of the index for each subscription, so that many rows cost no more than few.
+/// The first page. It reads one entry of the index for each subscription, so that many rows cost no
+/// more than few. The last row is when more is due.
 const WAITING: &str = "\
-select waits_at, waits_as from {incoming} where owner = 0 and status = 'incoming'
-group by owner, status, waits_at, waits_as";
+(select waits_at, waits_as, null as next_due from {incoming}
+where owner = 0 and status = 'incoming'
+group by owner, status, waits_at, waits_as limit {page})
+union all
+(select null, null, greatest(min(turn), {now}) - {now} from {incoming}
+where owner = 0 and status = 'scheduled' and waits_at = '' and waits_as = '')";
 
-const NEXT_DUE: &str = "\
-select greatest(min(turn), {now}) - {now} from {incoming}
-where owner = 0 and status = 'scheduled' and waits_at = '' and waits_as = ''";
+/// Of a further page, what is left of the destination where the last one ended.
+const WAITING_HERE: &str = "\
+select waits_at, waits_as, null as next_due from {incoming}
+where owner = 0 and status = 'incoming' and waits_at = ? and waits_as > ?
+group by owner, status, waits_at, waits_as limit ?";
+
+/// Of a further page, what waits at the destinations beyond.
+const WAITING_BEYOND: &str = "\
+select waits_at, waits_as, null as next_due from {incoming}
+where owner = 0 and status = 'incoming' and waits_at > ?
+group by owner, status, waits_at, waits_as limit ?";
+
+/// Whether rows wait for one subscription.
+const TAKEN: &str = "\
+(select waits_at, waits_as, null as next_due from {incoming}
+where owner = 0 and status = 'incoming' and waits_at = ? and waits_as = ? limit 1)";
 
 const FIND_DUE: &str = "\
 select id, destination from {incoming} force index (turns)
@@ -70,7 +88,9 @@ select id, destination, attempts from {incoming} where owner = ? and status = 'i
 
 statements!(InboxSql {
     waiting: WAITING,
-    next_due: NEXT_DUE,
+    waiting_here: WAITING_HERE,
+    waiting_beyond: WAITING_BEYOND,
+    taken: TAKEN,
     find_due: FIND_DUE,
     become_due: BECOME_DUE,
     claimable: CLAIMABLE,
@@ -112,14 +132,14 @@ impl Inbox for MysqlStore {
         })
     }
 
-    fn look(&self) -> BoxFuture<'_, Result<Claimable, StoreError>> {
+    fn look(&self, request: LookRequest) -> BoxFuture<'_, Result<Claimable, StoreError>> {
         Box::pin(async move {
-            let seen = self.desk().give(Look).await?;
+            let seen = self.desk().give(Look(request.clone())).await?;
             if seen.next_due != Some(Duration::ZERO) {
                 return Ok(seen);
             }
             self.desk().give(Sweep::due(DUE_AT_ONCE)).await?;
-            self.desk().give(Look).await
+            self.desk().give(Look(request)).await
         })
     }
 
@@ -163,24 +183,95 @@ impl<R: Insert> Work for Store<R> {
 }
 
 /// What is claimable without anything becoming due.
-struct Look;
+struct Look(LookRequest);
 
 impl Work for Look {
     type Output = Claimable;
     const REPEATS: bool = true;
 
     async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<Claimable> {
-        let rows = unprepared(&sql.inbox.waiting).fetch_all(&mut *connection).await?;
-        let subscription = |row: &MySqlRow| -> sqlx::Result<Subscription> {
-            Ok(Subscription { destination: rows::address(row, 0)?, message_type: row.try_get(1)? })
-        };
-        let mut now: Vec<_> = rows.iter().map(subscription).collect::<sqlx::Result<_>>()?;
-        now.sort_unstable();
-        let next_due = unprepared(&sql.inbox.next_due).fetch_one(connection).await?;
-        let next_due: Option<i64> = next_due.try_get(0)?;
-        let next_due = next_due.map(|micros| Duration::from_micros(rows::total(micros)));
-        Ok(Claimable { now, next_due })
+        let Self(request) = self;
+        // Also where it is of no use as a page, it says when more is due.
+        let waiting = waiting_sql(&sql.inbox.waiting, request.page);
+        let first = sqlx::raw_sql(waiting).fetch_all(&mut *connection).await?;
+        let mut found = Found::default();
+        found.read(&first)?;
+        if let Some(after) = &request.after {
+            found.now.clear();
+            self.page_after(after, connection, sql, &mut found).await?;
+        }
+        let is_full = found.now.len() == request.page;
+        let rest = found.now.last().filter(|_| is_full).cloned();
+        if is_full || request.after.is_some() {
+            for takes in request.takes.chunks(PARTS) {
+                let mut arguments = MySqlArguments::default();
+                for subscription in takes {
+                    bind(&mut arguments, subscription.destination.as_str())?;
+                    bind(&mut arguments, subscription.message_type.as_str())?;
+                }
+                let statement = claim_sql(&sql.inbox.taken, takes.len());
+                let taken = sqlx::query_with(statement, arguments);
+                found.read(&taken.fetch_all(&mut *connection).await?)?;
+            }
+        }
+        found.now.sort_unstable();
+        found.now.dedup();
+        Ok(Claimable { now: found.now, rest, next_due: found.next_due })
     }
+}
+
+impl Look {
+    async fn page_after(
+        &self,
+        after: &Subscription,
+        connection: &mut MySqlConnection,
+        sql: &Sql,
+        found: &mut Found,
+    ) -> sqlx::Result<()> {
+        let (at, page) = (after.destination.as_str(), self.0.page);
+        let here = sqlx::query(sql.inbox.waiting_here.clone()).bind(at).bind(&after.message_type);
+        let here = here.bind(rows::limit(page)).persistent(false);
+        found.read(&here.fetch_all(&mut *connection).await?)?;
+        let left = page.saturating_sub(found.now.len());
+        if left > 0 {
+            let beyond = sqlx::query(sql.inbox.waiting_beyond.clone()).bind(at);
+            let beyond = beyond.bind(rows::limit(left)).persistent(false);
+            found.read(&beyond.fetch_all(connection).await?)?;
+        }
+        Ok(())
+    }
+}
+
+/// The rows of a look.
+#[derive(Default)]
+struct Found {
+    now: Vec<Subscription>,
+    next_due: Option<Duration>,
+}
+
+impl Found {
+    fn read(&mut self, rows: &[MySqlRow]) -> sqlx::Result<()> {
+        for row in rows {
+            match row.try_get::<Option<String>, _>(1)? {
+                Some(message_type) => {
+                    let destination = rows::address(row, 0)?;
+                    self.now.push(Subscription { destination, message_type });
+                }
+                None => {
+                    let micros: Option<i64> = row.try_get(2)?;
+                    let micros = micros.map(|micros| Duration::from_micros(rows::total(micros)));
+                    self.next_due = micros;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What finds the first page, of so many.
+pub(super) fn waiting_sql(statement: &SqlStr, page: usize) -> SqlStr {
+    // Constants of this store, and a number.
+    AssertSqlSafe(statement.as_str().replace("{page}", &page.to_string())).into_sql_str()
 }
 
 /// At most so many rows that an owner holds; also those of the outbox.

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use futures_util::future::BoxFuture;
 use sqlx::mysql::MySqlRow;
-use sqlx::{MySqlConnection, Row};
+use sqlx::{AssertSqlSafe, MySqlConnection, Row, SqlSafeStr, SqlStr};
 
 use super::MysqlStore;
 use super::desk::{Desk, Work};
@@ -14,7 +14,7 @@ use super::server::Server;
 use super::sql::{Sql, statements, unprepared};
 use super::{error, marks};
 use crate::envelope::time::from_micros;
-use crate::store::{LiveNode, NodeLease, Nodes, Owner, StoreError, Subscription};
+use crate::store::{LiveNode, NodeLease, Nodes, Owner, Pulse, StoreError, Subscription};
 
 const NOW: &str = "select {now}";
 
@@ -65,6 +65,21 @@ select owner from (
 ) owners
 where not exists (select 1 from {nodes} where node = owners.owner)";
 
+/// What a node with nothing to do asks with its renewal: whether others may be gone, and whether it
+/// owns rows.
+const PULSE: &str = "\
+select 'gone' as what from {nodes} where node <> {node} and lease_until between 0 and {now}
+union
+select 'gone' from (
+    select owner from {incoming} where owner > 0 group by owner
+    union
+    select owner from {outgoing} where owner > 0 group by owner
+) owners
+where not exists (select 1 from {nodes} where node = owners.owner)
+union
+select 'owns' from dual where exists (select 1 from {incoming} where owner = {node})
+    or exists (select 1 from {outgoing} where owner = {node})";
+
 statements!(NodesSql {
     now: NOW,
     join: JOIN,
@@ -78,6 +93,7 @@ statements!(NodesSql {
     end_run_out: END_RUN_OUT,
     left_sessions: LEFT_SESSIONS,
     expired: EXPIRED,
+    pulse: PULSE,
 });
 
 impl Nodes for MysqlStore {
@@ -101,6 +117,11 @@ impl Nodes for MysqlStore {
     fn renew(&self, owner: Owner, lease: Duration) -> BoxFuture<'_, Result<bool, StoreError>> {
         let desk = Desk { pool: self.node_desk().pool.here(), ..self.node_desk().clone() };
         Box::pin(async move { desk.give(Renew(owner, lease)).await })
+    }
+
+    fn pulse(&self, owner: Owner, lease: Duration) -> BoxFuture<'_, Result<Pulse, StoreError>> {
+        let desk = Desk { pool: self.node_desk().pool.here(), ..self.node_desk().clone() };
+        Box::pin(async move { desk.give(Pulses(owner, lease)).await })
     }
 
     fn expired(&self, asks: Option<Owner>) -> BoxFuture<'_, Result<Vec<Owner>, StoreError>> {
@@ -179,6 +200,33 @@ impl Work for Renew {
         // The driver asks for rows that are met, whether or not they change.
         Ok(query.execute(connection).await?.rows_affected() > 0)
     }
+}
+
+struct Pulses(Owner, Duration);
+
+impl Work for Pulses {
+    type Output = Pulse;
+    const REPEATS: bool = true;
+
+    async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<Pulse> {
+        let is_renewed = Renew(self.0, self.1).run(connection, sql).await?;
+        let found = sqlx::raw_sql(pulse_sql(&sql.nodes.pulse, self.0.number()));
+        let (mut may_own, mut gone) = (false, Some(Vec::new()));
+        for row in found.fetch_all(connection).await? {
+            match row.try_get(0)? {
+                "owns" => may_own = true,
+                // Their leases and sessions are to be ended, too.
+                _gone => gone = None,
+            }
+        }
+        Ok(Pulse { is_renewed, gone, may_own })
+    }
+}
+
+/// What this node asks.
+pub(super) fn pulse_sql(statement: &SqlStr, node: i64) -> SqlStr {
+    // Constants of this store, and a number.
+    AssertSqlSafe(statement.as_str().replace("{node}", &node.to_string())).into_sql_str()
 }
 
 /// Found first, so that a look that finds none locks no row.

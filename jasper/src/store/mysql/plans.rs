@@ -4,7 +4,8 @@
 
 use sqlx::{AssertSqlSafe, Connection, MySqlConnection, Row};
 
-use super::inbox::claim_sql;
+use super::inbox::{claim_sql, waiting_sql};
+use super::nodes::pulse_sql;
 use super::settlement::schedule_sql;
 use super::sql::keyed;
 use super::{MysqlStore, SHARED_ROWS};
@@ -44,7 +45,8 @@ const ANALYZE: &str = "analyze table jasper_incoming, jasper_outgoing, jasper_de
 const COUNTS: [&str; 1] = ["counts"];
 
 /// Statements that read one entry of the index for each group.
-const GROUPS: [&str; 3] = ["waiting", "destinations", "expired"];
+const GROUPS: [&str; 6] =
+    ["waiting", "waiting_here", "waiting_beyond", "destinations", "expired", "pulse"];
 
 #[tokio::test]
 async fn no_statement_scans_a_table() {
@@ -89,7 +91,9 @@ async fn execute(connection: &mut MySqlConnection, sql: &str) {
 fn statements(store: &MysqlStore, length: usize) -> Vec<(&'static str, String)> {
     let all = store.sql().list().into_iter().map(|(name, text)| {
         let text = match name {
-            "claimable" => claim_sql(text, length),
+            "waiting" => waiting_sql(text, length),
+            "pulse" => pulse_sql(text, 3),
+            "claimable" | "taken" => claim_sql(text, length),
             "schedule" => schedule_sql(text, length),
             _ => keyed(text, length),
         };
@@ -108,6 +112,8 @@ fn with_values(text: &str) -> String {
         .replace("destination = ?", "destination = 'local://queue/1'")
         .replace("waits_at = ?", "waits_at = 'local://queue/1'")
         .replace("waits_as = ?", "waits_as = 'type@1'")
+        .replace("waits_at > ?", "waits_at > 'local://queue/1'")
+        .replace("waits_as > ?", "waits_as > 'type@1'")
         .replace("owner = ?", "owner = 3")
         .replace("? is null", "null is null")
         .replace('?', "1")

@@ -10,6 +10,7 @@ use super::rows::{self, bind, storable};
 use super::sql::statements;
 use crate::envelope::Envelope;
 use crate::envelope::time::{from_micros, to_micros};
+use crate::store::dead_letter::in_pages;
 use crate::store::{
     DeadLetter, DeadLetterId, DeadLetterQuery, DeadLetterReason, DeadLetters, StoreError,
 };
@@ -77,17 +78,21 @@ impl DeadLetters for PostgresStore {
     }
 
     fn replay(&self, ids: Vec<DeadLetterId>) -> BoxFuture<'_, Result<u64, StoreError>> {
-        Box::pin(async move {
-            let replayed = replay(self.desk(), &ids).await;
-            replayed.map_err(|error| self.error(error))
-        })
+        Box::pin(in_pages(ids, move |page| {
+            Box::pin(async move {
+                let replayed = replay(self.desk(), &page).await;
+                replayed.map_err(|error| self.error(error))
+            })
+        }))
     }
 
     fn discard(&self, ids: Vec<DeadLetterId>) -> BoxFuture<'_, Result<u64, StoreError>> {
-        Box::pin(async move {
-            let discarded = discard(self.desk(), &ids).await;
-            discarded.map_err(|error| self.error(error))
-        })
+        Box::pin(in_pages(ids, move |page| {
+            Box::pin(async move {
+                let discarded = discard(self.desk(), &page).await;
+                discarded.map_err(|error| self.error(error))
+            })
+        }))
     }
 
     fn store(&self, letter: DeadLetter) -> BoxFuture<'_, Result<(), StoreError>> {

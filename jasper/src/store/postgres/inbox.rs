@@ -15,12 +15,14 @@ use super::{PostgresStore, SHARED_ROWS, connection_of};
 use crate::envelope::Envelope;
 use crate::store::coalescer::Coalescer;
 use crate::store::{
-    ClaimRequest, Claimable, Claimed, Inbox, Incoming, Owner, Ownership, Settled, Settlement,
-    StoreError, Stored, Subscription,
+    ClaimRequest, Claimable, Claimed, Inbox, Incoming, LookRequest, Owner, Ownership, Settled,
+    Settlement, StoreError, Stored, Subscription,
 };
 
 /// Rows whose time has come wait like any other from then on. The rest steps from one subscription
-/// to the next, so that many rows cost no more than few. The last row tells when more is due.
+/// to the next, so that many rows cost no more than few, and ends with the page ($3). What the
+/// asker takes ($1, $2) is looked for by itself only where the page is not all there is. The last
+/// row is when more is due.
 const LOOK: &str = "\
 with recursive due as (
     update {incoming} set status = 'incoming', due_at = null
@@ -32,27 +34,46 @@ with recursive due as (
     returning destination, message_type
 ), waiting as (
     (
-        select destination, message_type from {incoming}
-        where status = 'incoming' and owner = 0
+        select destination, message_type, 1::bigint as place from {incoming}
+        where status = 'incoming' and owner = 0 and $3::bigint > 0
+            and (destination, message_type) > (coalesce($4::text, ''), coalesce($5::text, ''))
         order by destination, message_type limit 1
     )
     union all
-    select next.destination, next.message_type
+    select next.destination, next.message_type, here.place + 1
     from waiting here cross join lateral (
         select destination, message_type from {incoming}
         where status = 'incoming' and owner = 0
             and (destination, message_type) > (here.destination, here.message_type)
         order by destination, message_type limit 1
     ) next
+    where here.place < $3
+), takes as (
+    select * from unnest($1::text[], $2::text[]) as takes (destination, message_type)
+), taken as (
+    select destination, message_type from takes
+    where ($4::text is not null or (select count(*) from waiting) >= $3) and exists (
+        select from {incoming} row
+        where row.status = 'incoming' and row.owner = 0 and row.destination = takes.destination
+            and row.message_type = takes.message_type
+    )
 )
-select destination, message_type, null::bigint as next_due
-from (select * from waiting union select * from due) claimable
+select destination, message_type, null::bigint as next_due, max(place) as place
+from (
+    select * from waiting
+    union all select *, null from taken
+    union all
+    select *, null from due
+    where ($4::text is null and (select count(*) from waiting) < $3)
+        or (destination, message_type) in (select * from takes)
+) claimable
+group by destination, message_type
 union all
 select null, null, case
     when (select count(*) from due) = 1000 then 0
     else (select min(due_at) from {incoming} where status = 'scheduled' and due_at > (select {now}))
         - {now}
-end";
+end, null";
 
 /// Rows that somebody else is about to take are left to them. Those that are not among the oldest
 /// stay locked until the statement ends, and unclaimed.
@@ -127,11 +148,10 @@ impl Inbox for PostgresStore {
         })
     }
 
-    fn look(&self) -> BoxFuture<'_, Result<Claimable, StoreError>> {
+    fn look(&self, request: LookRequest) -> BoxFuture<'_, Result<Claimable, StoreError>> {
         Box::pin(async move {
-            let query = sqlx::query(self.sql().inbox.look.clone());
-            let rows = self.desk().rows(query).await;
-            rows.and_then(|rows| claimable(&rows)).map_err(|error| self.error(error))
+            let found = look(self.desk(), &request).await;
+            found.map_err(|error| self.error(error))
         })
     }
 
@@ -185,13 +205,30 @@ impl PostgresStore {
     }
 }
 
-fn claimable(rows: &[PgRow]) -> sqlx::Result<Claimable> {
+async fn look(desk: &Desk, request: &LookRequest) -> sqlx::Result<Claimable> {
+    let takes = request.takes.iter();
+    let (page, after) = (rows::limit(request.page), request.after.as_ref());
+    let mut arguments = PgArguments::default();
+    bind(&mut arguments, takes.clone().map(|s| s.destination.as_str()).collect::<Vec<_>>())?;
+    bind(&mut arguments, takes.map(|s| s.message_type.as_str()).collect::<Vec<_>>())?;
+    bind(&mut arguments, page)?;
+    bind(&mut arguments, after.map(|after| after.destination.as_str()))?;
+    bind(&mut arguments, after.map(|after| after.message_type.as_str()))?;
+    let rows = desk.rows(sqlx::query_with(desk.sql.inbox.look.clone(), arguments)).await?;
+    claimable(&rows, page)
+}
+
+fn claimable(rows: &[PgRow], page: i64) -> sqlx::Result<Claimable> {
     let mut claimable = Claimable::default();
     for row in rows {
         match row.try_get::<Option<String>, _>(1)? {
             Some(message_type) => {
                 let destination = rows::address(row, 0)?;
-                claimable.now.push(Subscription { destination, message_type });
+                let found = Subscription { destination, message_type };
+                if row.try_get::<Option<i64>, _>(3)? == Some(page) {
+                    claimable.rest = Some(found.clone());
+                }
+                claimable.now.push(found);
             }
             None => {
                 let micros: Option<i64> = row.try_get(2)?;

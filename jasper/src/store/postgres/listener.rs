@@ -1,7 +1,7 @@
 //! Word from the database of rows that anybody may claim.
 
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use sqlx::Executor;
@@ -30,13 +30,14 @@ pub(super) struct Listener {
     words: watch::Sender<u64>,
     /// Up to which word callers were told.
     told: AtomicU64,
+    is_open: Arc<AtomicBool>,
     task: OnceLock<AbortHandle>,
 }
 
 impl Listener {
     pub(super) fn of(desk: &Desk) -> Self {
         let (words, told) = (watch::Sender::new(0), AtomicU64::new(0));
-        Self { desk: desk.clone(), words, told, task: OnceLock::new() }
+        Self { desk: desk.clone(), words, told, is_open: Arc::default(), task: OnceLock::new() }
     }
 
     /// Waits for word that no caller was told yet, from the time of the last call on. After the
@@ -53,11 +54,18 @@ impl Listener {
         }
     }
 
+    /// Whether the connection is there, as far as it is known.
+    pub(super) fn hears(&self) -> bool {
+        self.is_open.load(Ordering::Acquire)
+    }
+
     fn start(&self) -> AbortHandle {
         let (desk, words) = (self.desk.clone(), self.words.clone());
+        let is_open = Arc::clone(&self.is_open);
         let task = tokio::spawn(async move {
             loop {
-                let Err(error) = listen(&desk, &words).await;
+                let Err(error) = listen(&desk, &words, &is_open).await;
+                is_open.store(false, Ordering::Release);
                 let error = desk.error(error);
                 tracing::debug!(%error, "the connection that listens is lost; opening another");
                 tokio::time::sleep(PAUSE).await;
@@ -76,9 +84,14 @@ impl Drop for Listener {
 }
 
 /// Listens until the connection is lost for good.
-async fn listen(desk: &Desk, words: &watch::Sender<u64>) -> sqlx::Result<std::convert::Infallible> {
+async fn listen(
+    desk: &Desk,
+    words: &watch::Sender<u64>,
+    is_open: &AtomicBool,
+) -> sqlx::Result<std::convert::Infallible> {
     let mut listener = PgListener::connect_with(desk.pool.current()).await?;
     listener.listen(&desk.names.channel()).await?;
+    is_open.store(true, Ordering::Release);
     loop {
         // At first, and after a connection was lost, for what may have been missed.
         words.send_modify(|words| *words += 1);
@@ -86,11 +99,12 @@ async fn listen(desk: &Desk, words: &watch::Sender<u64>) -> sqlx::Result<std::co
     }
 }
 
-/// Waits for word, or until a connection that was lost is there again.
+/// Waits for word.
 async fn next_word(listener: &mut PgListener) -> sqlx::Result<()> {
     loop {
         if let Ok(word) = tokio::time::timeout(QUIET, listener.try_recv()).await {
-            word?;
+            // Without it the connection was lost; the next one is opened in sight of the callers.
+            word?.ok_or(sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into()))?;
             // One answer does for all that came together.
             while listener.next_buffered().is_some() {}
             return Ok(());

@@ -11,7 +11,7 @@ use super::PostgresStore;
 use super::rows::{self, micros, storable};
 use super::sql::statements;
 use crate::envelope::time::from_micros;
-use crate::store::{LiveNode, NodeLease, Nodes, Owner, StoreError, Subscription};
+use crate::store::{LiveNode, NodeLease, Nodes, Owner, Pulse, StoreError, Subscription};
 
 const NOW: &str = "select {now}";
 
@@ -39,7 +39,7 @@ delete from {nodes} where node = $1 and lease_until = 0
 
 /// Also owners that were forgotten and wrote a row after that; found by stepping from one owner to
 /// the next, so that the number of their rows does not matter.
-const EXPIRED: &str = "\
+const OWNERS: &str = "\
 with recursive
 receiving (owner) as (
     (select owner from {incoming} where owner > 0 order by owner limit 1)
@@ -63,12 +63,28 @@ sending (owner) as (
     where lease_until > 0 and lease_until <= {now} and node <> $1
     returning node
 )
+";
+
+const GONE: &str = "\
 select node from ended
 union
 select node from {nodes} where lease_until = 0
 union
 select owner from (select owner from receiving union select owner from sending) owners
 where owner is not null and not exists (select from {nodes} where node = owner)";
+
+/// The same beside the renewal ($2), and whether the node owns rows.
+const AND_RENEW: &str = "\
+, renewed as (
+    update {nodes} set lease_until = {now} + $2 where node = $1 and lease_until > 0
+    returning node
+)
+select 'renewed' as what, node from renewed
+union all
+select 'owns', owner from (select owner from receiving union select owner from sending) owners
+where owner = $1
+union all
+select 'gone', node from (";
 
 statements!(NodesSql {
     now: NOW,
@@ -78,7 +94,8 @@ statements!(NodesSql {
     note_earlier: NOTE_EARLIER,
     leave: LEAVE,
     forget: FORGET,
-    expired: EXPIRED,
+    expired: [OWNERS, GONE].concat(),
+    pulse: [OWNERS, AND_RENEW, GONE, ") gone"].concat(),
 });
 
 impl Nodes for PostgresStore {
@@ -121,6 +138,24 @@ impl Nodes for PostgresStore {
                 false => desk.run_elsewhere(query).await,
             };
             renewed.map(|renewed| renewed > 0).map_err(|error| self.error(error))
+        })
+    }
+
+    fn pulse(&self, owner: Owner, lease: Duration) -> BoxFuture<'_, Result<Pulse, StoreError>> {
+        Box::pin(async move {
+            if Handle::current().id() != self.shared.home {
+                let is_renewed = self.renew(owner, lease).await?;
+                return Ok(Pulse { is_renewed, gone: None, may_own: true });
+            }
+            let query = sqlx::query(self.sql().nodes.pulse.clone())
+                .bind(owner.number())
+                .bind(micros(lease));
+            let rows = self.node_desk().rows(query).await.map_err(|error| self.error(error))?;
+            let pulse = pulse(&rows).map_err(|error| self.error(error))?;
+            if pulse.gone.as_ref().is_some_and(|gone| !gone.is_empty()) {
+                self.end_sessions_of_gone().await;
+            }
+            Ok(pulse)
         })
     }
 
@@ -182,6 +217,22 @@ impl Nodes for PostgresStore {
             Ok(())
         })
     }
+
+    fn hears(&self) -> bool {
+        self.shared.listener.hears()
+    }
+}
+
+fn pulse(rows: &[PgRow]) -> sqlx::Result<Pulse> {
+    let (mut is_renewed, mut may_own, mut gone) = (false, false, Vec::new());
+    for row in rows {
+        match row.try_get(0)? {
+            "renewed" => is_renewed = true,
+            "owns" => may_own = true,
+            _gone => gone.push(Owner::new(row.try_get(1)?)),
+        }
+    }
+    Ok(Pulse { is_renewed, gone: Some(gone), may_own })
 }
 
 fn live_node(row: &PgRow) -> sqlx::Result<LiveNode> {

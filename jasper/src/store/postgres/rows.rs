@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::desk::Desk;
 use super::sql::{Sql, statements};
-use crate::envelope::time::to_micros;
+use crate::envelope::time::{after, now, to_micros};
 use crate::envelope::{Address, Envelope, MessageId};
 use crate::store::dead_letter::Burial;
 use crate::store::{Incoming, Outgoing, Ownership, Placement, StoreError, Stored};
@@ -96,11 +96,18 @@ impl Insert for Outgoing {
     }
 }
 
-/// Whether others may claim any of these at once, so that they are to be told.
+/// How soon a row has to be due that others hear of at once: sooner than they would look for it.
+const SOON: Duration = Duration::from_secs(15);
+
+/// Whether others may claim any of these at once or soon, so that they are to be told.
 ///
 /// Word is never given of rows that the writer owns: it would make all commits wait for each other.
 pub(super) fn any_claimable<'r>(mut rows: impl Iterator<Item = &'r Incoming>) -> bool {
-    rows.any(|row| row.placement == Placement::Unowned)
+    rows.any(|row| match row.placement {
+        Placement::Unowned => true,
+        Placement::Scheduled(due_at) => due_at < after(now(), SOON),
+        Placement::Owned(_) => false,
+    })
 }
 
 /// Inserts rows, and says of each whether it was new.

@@ -10,6 +10,7 @@ use super::rows::{self, bind_columns, bind_key};
 use super::writer::Write;
 use crate::envelope::Envelope;
 use crate::envelope::time::{from_micros, now, to_micros};
+use crate::store::dead_letter::in_pages;
 use crate::store::{
     DeadLetter, DeadLetterId, DeadLetterQuery, DeadLetterReason, DeadLetters, StoreError,
 };
@@ -52,11 +53,11 @@ impl DeadLetters for SqliteStore {
     }
 
     fn replay(&self, ids: Vec<DeadLetterId>) -> BoxFuture<'_, Result<u64, StoreError>> {
-        Box::pin(self.writer().write(Replay(ids)))
+        Box::pin(in_pages(ids, move |page| Box::pin(self.writer().write(Replay(page)))))
     }
 
     fn discard(&self, ids: Vec<DeadLetterId>) -> BoxFuture<'_, Result<u64, StoreError>> {
-        Box::pin(self.writer().write(Discard(ids)))
+        Box::pin(in_pages(ids, move |page| Box::pin(self.writer().write(Discard(page)))))
     }
 
     fn store(&self, letter: DeadLetter) -> BoxFuture<'_, Result<(), StoreError>> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
+use sqlx::{AssertSqlSafe, Row, SqliteConnection};
 
 use super::batch::Batch;
 use super::release::Release;
@@ -15,8 +15,8 @@ use super::{SqliteStore, connection_of};
 use crate::envelope::Envelope;
 use crate::envelope::time::{from_micros, now, to_micros};
 use crate::store::{
-    ClaimRequest, Claimable, Claimed, Inbox, Incoming, Owner, Ownership, Settled, Settlement,
-    StoreError, Stored, Subscription,
+    ClaimRequest, Claimable, Claimed, Inbox, Incoming, LookRequest, Owner, Ownership, Settled,
+    Settlement, StoreError, Stored, Subscription,
 };
 
 /// Rows whose time has come wait like any other from then on.
@@ -31,7 +31,8 @@ where seq in (
 const WAITING: &str = "\
 with recursive waiting (seq) as (
     select * from (
-        select seq from jasper_incoming where status = 'incoming' and owner = 0
+        select seq from jasper_incoming
+        where status = 'incoming' and owner = 0 and (destination, message_type) > (?, ?)
         order by destination, message_type limit 1
     )
     union all
@@ -42,8 +43,18 @@ with recursive waiting (seq) as (
         order by next.destination, next.message_type limit 1
     )
     from waiting where waiting.seq is not null
+    limit ?
 )
 select destination, message_type from waiting join jasper_incoming using (seq)";
+
+/// Which of these subscriptions rows wait for.
+const TAKEN: &str = "\
+select column1, column2 from (values {takes}) takes
+where exists (
+    select 1 from jasper_incoming
+    where status = 'incoming' and owner = 0 and destination = takes.column1
+        and message_type = takes.column2
+)";
 
 /// A text that is not UTF-8 stands there only if something else than this store wrote it.
 const REPAIR: &str = "\
@@ -60,6 +71,14 @@ select * from (
     where status = 'incoming' and owner = 0 and destination = ? and message_type = ?
     order by sent_at limit ?
 )";
+
+const READ: &str = "\
+select id, destination, attempts, body, sent_at, seq, coalesce(interrupted_by, '')
+from jasper_incoming
+where seq in (select value from json_each(?))";
+
+/// The most subscriptions in one statement, of which SQLite takes five hundred.
+const PARTS: usize = 100;
 
 const TAKE: &str = "\
 update jasper_incoming
@@ -80,7 +99,7 @@ select id, destination, attempts from jasper_incoming where owner = ? and owner 
 
 /// What is to find its rows through an index, beside the claim.
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] = &[BECOME_DUE, WAITING, NEXT_DUE, TAKE, RELEASE, OWNED];
+pub(super) const STATEMENTS: &[&str] = &[BECOME_DUE, WAITING, NEXT_DUE, READ, TAKE, RELEASE, OWNED];
 
 impl Inbox for SqliteStore {
     fn store(&self, rows: Vec<Incoming>) -> BoxFuture<'_, Result<Vec<Stored>, StoreError>> {
@@ -98,17 +117,17 @@ impl Inbox for SqliteStore {
         })
     }
 
-    fn look(&self) -> BoxFuture<'_, Result<Claimable, StoreError>> {
+    fn look(&self, request: LookRequest) -> BoxFuture<'_, Result<Claimable, StoreError>> {
         Box::pin(async move {
-            let mut seen = self.seen().await.map_err(|error| self.error(error))?;
+            let mut seen = self.seen(&request).await.map_err(|error| self.error(error))?;
             if !seen.spoiled.is_empty() {
                 self.writer().write(Repair { sql: REPAIR, rows: seen.spoiled }).await?;
-                seen = self.seen().await.map_err(|error| self.error(error))?;
+                seen = self.seen(&request).await.map_err(|error| self.error(error))?;
             }
             let mut seen = seen.claimable;
             if seen.next_due == Some(Duration::ZERO) {
                 self.writer().write(BecomeDue).await?;
-                seen = self.seen().await.map_err(|error| self.error(error))?.claimable;
+                seen = self.seen(&request).await.map_err(|error| self.error(error))?.claimable;
             }
             Ok(seen)
         })
@@ -153,9 +172,15 @@ impl SqliteStore {
     }
 
     /// What is claimable without anything becoming due.
-    async fn seen(&self) -> sqlx::Result<Seen> {
+    async fn seen(&self, request: &LookRequest) -> sqlx::Result<Seen> {
         let mut connection = self.pool().acquire().await?;
-        let rows = sqlx::query(WAITING).fetch_all(&mut *connection).await?;
+        let after = request.after.as_ref();
+        let rows = sqlx::query(WAITING)
+            .bind(after.map_or("", |after| after.destination.as_str()))
+            .bind(after.map_or("", |after| after.message_type.as_str()))
+            .bind(rows::limit(request.page))
+            .fetch_all(&mut *connection)
+            .await?;
         let subscription = |row: &SqliteRow| -> sqlx::Result<Subscription> {
             Ok(Subscription {
                 destination: rows::address(row, 0)?,
@@ -163,12 +188,30 @@ impl SqliteStore {
             })
         };
         let mut waiting: Vec<_> = rows.iter().map(subscription).collect::<sqlx::Result<_>>()?;
+        let rest = waiting.last().filter(|_| waiting.len() == request.page).cloned();
+        if after.is_some() || waiting.len() == request.page {
+            for takes in request.takes.chunks(PARTS) {
+                let mut query = sqlx::query(AssertSqlSafe(taken_sql(takes.len())));
+                for Subscription { destination, message_type } in takes {
+                    query = query.bind(destination.as_str()).bind(message_type);
+                }
+                for row in &query.fetch_all(&mut *connection).await? {
+                    waiting.push(subscription(row)?);
+                }
+            }
+        }
         waiting.sort_unstable();
+        waiting.dedup();
         let due: Option<i64> = sqlx::query_scalar(NEXT_DUE).fetch_one(&mut *connection).await?;
         let wait = |due| from_micros(due).duration_since(now()).unwrap_or_default();
-        let claimable = Claimable { now: waiting, next_due: due.map(wait) };
+        let claimable = Claimable { now: waiting, rest, next_due: due.map(wait) };
         Ok(Seen { claimable, spoiled: spoiled(&rows, 2)? })
     }
+}
+
+/// What finds which of so many subscriptions rows wait for, at least one.
+pub(super) fn taken_sql(subscriptions: usize) -> String {
+    TAKEN.replace("{takes}", &vec!["(?, ?)"; subscriptions].join(", "))
 }
 
 /// What a look finds.
@@ -243,32 +286,34 @@ pub(super) fn ownership(row: &SqliteRow, owner: Owner) -> sqlx::Result<Ownership
 
 struct Claim(ClaimRequest);
 
-/// The query of a claim with so many subscriptions, at least one.
+/// What finds the oldest rows of so many subscriptions, at least one.
 pub(super) fn claim_sql(subscriptions: usize) -> String {
     let each = vec![CLAIMABLE; subscriptions].join(" union all ");
-    format!(
-        "with claimable (seq, sent_at) as ({each})
-        select row.seq, row.id, row.destination, row.attempts, row.body,
-            coalesce(row.interrupted_by, '')
-        from (select * from claimable order by sent_at, seq limit ?) oldest
-            join jasper_incoming row using (seq)
-        order by oldest.sent_at, oldest.seq"
-    )
+    format!("select sent_at, seq from ({each}) order by sent_at, seq limit ?")
 }
 
 impl Claim {
-    fn query(&self) -> sqlx::Result<Batch> {
+    /// The numbers of the oldest rows of all.
+    async fn oldest(&self, connection: &mut SqliteConnection) -> sqlx::Result<Vec<i64>> {
         let Self(request) = self;
-        let mut batch = Batch::default();
-        batch.push(claim_sql(request.subscriptions.len()));
         let limit = rows::limit(request.limit);
-        for subscription in &request.subscriptions {
-            batch.bind(subscription.destination.as_str())?;
-            batch.bind(subscription.message_type.as_str())?;
+        let mut oldest = Vec::new();
+        for subscriptions in request.subscriptions.chunks(PARTS) {
+            let mut batch = Batch::default();
+            batch.push(claim_sql(subscriptions.len()));
+            for subscription in subscriptions {
+                batch.bind(subscription.destination.as_str())?;
+                batch.bind(subscription.message_type.as_str())?;
+                batch.bind(limit)?;
+            }
             batch.bind(limit)?;
+            for row in batch.run(connection).await?.iter().flat_map(|ran| &ran.rows) {
+                oldest.push((row.try_get::<i64, _>(0)?, row.try_get::<i64, _>(1)?));
+            }
         }
-        batch.bind(limit)?;
-        Ok(batch)
+        oldest.sort_unstable();
+        oldest.truncate(request.limit);
+        Ok(oldest.into_iter().map(|(_sent_at, seq)| seq).collect())
     }
 }
 
@@ -276,35 +321,36 @@ impl Write for Claim {
     type Output = Vec<Claimed>;
 
     async fn run(&self, connection: &mut SqliteConnection) -> sqlx::Result<Vec<Claimed>> {
-        let mut claimed = Vec::new();
-        if self.0.subscriptions.is_empty() {
-            return Ok(claimed);
+        let oldest = self.oldest(connection).await?;
+        if oldest.is_empty() {
+            return Ok(Vec::new());
         }
-        let ran = self.query()?.run(connection).await?;
-        let mut numbers = Vec::new();
-        for row in ran.iter().flat_map(|ran| &ran.rows) {
-            numbers.push(row.try_get::<i64, _>(0)?);
-            let before = rows::count(row, 3)?;
+        let mut claimed = Vec::with_capacity(oldest.len());
+        let numbers = rows::row_numbers(oldest.into_iter());
+        let mut take = Batch::of(READ);
+        take.push(TAKE);
+        take.bind(numbers.clone())?;
+        take.bind(self.0.owner.number())?;
+        take.bind(numbers)?;
+        for row in take.run(connection).await?.iter().flat_map(|ran| &ran.rows) {
+            let before = rows::count(row, 2)?;
             let attempts = before.max(1);
-            claimed.push(Claimed {
+            let age = (row.try_get::<i64, _>(4)?, row.try_get::<i64, _>(5)?);
+            let one = Claimed {
                 ownership: Ownership {
-                    id: rows::message_id(row, 1)?,
-                    destination: rows::address(row, 2)?,
+                    id: rows::message_id(row, 0)?,
+                    destination: rows::address(row, 1)?,
                     owner: self.0.owner,
                     attempts,
                 },
-                envelope: Envelope::from_bytes(&rows::bytes(row, 4)?)
+                envelope: Envelope::from_bytes(&rows::bytes(row, 3)?)
                     .map(|envelope| Envelope { attempts, ..envelope }),
                 first_attempt: before == 0,
-                interrupted_by: Owner::from_text(&rows::text(row, 5)?),
-            });
+                interrupted_by: Owner::from_text(&rows::text(row, 6)?),
+            };
+            claimed.push((age, one));
         }
-        if !numbers.is_empty() {
-            let mut take = Batch::of(TAKE);
-            take.bind(self.0.owner.number())?;
-            take.bind(rows::row_numbers(numbers.into_iter()))?;
-            take.run(connection).await?;
-        }
-        Ok(claimed)
+        claimed.sort_unstable_by_key(|(age, _)| *age);
+        Ok(claimed.into_iter().map(|(_age, one)| one).collect())
     }
 }

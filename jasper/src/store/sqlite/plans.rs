@@ -10,11 +10,18 @@ async fn no_statement_scans_a_table() {
     let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
     let place = Place::new("memory".as_ref());
     migrate::upgrade(&mut connection, &place).await.unwrap();
-    let claim = inbox::claim_sql(2);
+    let (claim, taken) = (inbox::claim_sql(2), inbox::taken_sql(2));
     let statements = [inbox::STATEMENTS, outbox::STATEMENTS, settlement::STATEMENTS]
         .concat()
         .into_iter()
-        .chain([claim.as_str(), dead_letters::LIST, nodes::EXPIRED, admin::COUNTS, admin::PURGE]);
+        .chain([
+            claim.as_str(),
+            &taken,
+            dead_letters::LIST,
+            nodes::EXPIRED,
+            admin::COUNTS,
+            admin::PURGE,
+        ]);
     for sql in statements {
         let explain = AssertSqlSafe(format!("explain query plan {sql}"));
         let plan = sqlx::query(explain).fetch_all(&mut connection).await;

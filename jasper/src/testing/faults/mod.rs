@@ -208,6 +208,11 @@ impl<S: MessageStore> FaultyStore<S> {
         self.plan.injected()
     }
 
+    /// How many calls of this operation there were by now, whether or not they failed.
+    pub fn calls(&self, operation: &str) -> u64 {
+        self.plan.calls(operation)
+    }
+
     /// How many faults there were by now in this operation.
     pub fn count(&self, operation: &str) -> u64 {
         self.plan.injected().get(operation).copied().unwrap_or(0)

@@ -44,6 +44,10 @@ impl Plan {
         self.is_calm.store(is_calm, Ordering::SeqCst);
     }
 
+    pub(super) fn calls(&self, operation: &str) -> u64 {
+        self.tallies().get(operation).map_or(0, |tally| tally.calls)
+    }
+
     pub(super) fn injected(&self) -> BTreeMap<&'static str, u64> {
         let tallies = self.tallies();
         let some = tallies.iter().filter(|(_, tally)| tally.injected > 0);

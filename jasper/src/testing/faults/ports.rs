@@ -11,9 +11,9 @@ use super::transaction::FaultyTransaction;
 use crate::envelope::{Address, Envelope};
 use crate::store::{
     Begin, ClaimRequest, Claimable, Claimed, Counts, DeadLetter, DeadLetterId, DeadLetterQuery,
-    DeadLetters, Inbox, Incoming, LiveNode, MessageStore, NodeLease, Nodes, Outbox, Outgoing,
-    OutgoingSettlement, Owner, Ownership, Settled, Settlement, StoreAdmin, StoreError, StoreInfo,
-    StoreTransaction, Stored, Subscription,
+    DeadLetters, Inbox, Incoming, LiveNode, LookRequest, MessageStore, NodeLease, Nodes, Outbox,
+    Outgoing, OutgoingSettlement, Owner, Ownership, Settled, Settlement, StoreAdmin, StoreError,
+    StoreInfo, StoreTransaction, Stored, Subscription,
 };
 
 type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
@@ -88,8 +88,8 @@ impl<S: MessageStore> Inbox for FaultyStore<S> {
         self.meet("release", self.store.inbox().release(owner, limit))
     }
 
-    fn look(&self) -> Answer<'_, Claimable> {
-        self.meet("look", self.store.inbox().look())
+    fn look(&self, request: LookRequest) -> Answer<'_, Claimable> {
+        self.meet("look", self.store.inbox().look(request))
     }
 
     fn owned(&self, owner: Owner, limit: usize) -> Answer<'_, Vec<Ownership>> {
@@ -136,6 +136,10 @@ impl<S: MessageStore> Nodes for FaultyStore<S> {
 
     fn heard(&self) -> Answer<'_, ()> {
         self.meet("heard", self.store.nodes().heard())
+    }
+
+    fn hears(&self) -> bool {
+        self.store.nodes().hears()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Claims: who gets which row, and never two the same.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -11,7 +12,7 @@ use crate::envelope::{Envelope, MessageId, time};
 use crate::message::MessageType;
 use crate::store::{
     ClaimRequest, Claimable, Claimed, DeadLetter, DeadLetterId, DeadLetterReason, Incoming,
-    MessageStore, Ownership, Placement, Settled, Settlement, Subscription,
+    LookRequest, MessageStore, Ownership, Placement, Settled, Settlement, Subscription,
 };
 
 /// The first claim counts an attempt; after that the runtime does, when the handler begins.
@@ -184,6 +185,62 @@ pub async fn a_look_tells_what_waits_and_when_more_is_due<F: StoreFixture>(fixtu
     assert_eq!(subject.look().await.now, [taken_at("a"), newest, taken_at("b")]);
     subject.claim_all(subject.join().await).await;
     assert_eq!(subject.look().await.now, [], "what is owned is nobody else's to claim");
+}
+
+/// Of any number of subscriptions a look finds a page, and all that its asker takes.
+pub async fn a_look_finds_a_page_and_all_that_is_taken<F: StoreFixture>(fixture: &F) {
+    let subject = Subject::of(fixture).await;
+    let all: Vec<_> = (0..12).map(|number| of_type(["a", "b"][number % 2], number)).collect();
+    subject.store(all.iter().cloned().map(unowned).collect()).await;
+    subject.store_new(scheduled(of_type("c", 77), at(1))).await;
+    let all: HashSet<_> = all.iter().map(taken_by).chain([taken_by(&of_type("c", 77))]).collect();
+    let takes = [of_type("b", 11), of_type("c", 77), of_type("a", 999)].map(|e| taken_by(&e));
+    let (mut found, mut after, mut pages) = (HashSet::new(), None, 0);
+    loop {
+        let request = LookRequest { takes: Arc::from(takes.clone()), page: 5, after };
+        let look = subject.store.inbox().look(request).await.expect("the store answers");
+        assert!(look.now.is_sorted() && look.now.len() <= 7, "{:?}", look.now);
+        assert!(takes[..2].iter().all(|takes| look.now.contains(takes)), "{:?}", look.now);
+        assert!(!look.now.contains(&takes[2]), "nothing waits for it");
+        found.extend(look.now);
+        pages += 1;
+        after = look.rest;
+        if after.is_none() {
+            break;
+        }
+        assert!(pages < 5, "there is an end");
+    }
+    assert_eq!((found, pages), (all, 3));
+    let none = LookRequest { takes: Arc::from(takes.clone()), page: 0, after: None };
+    let look = subject.store.inbox().look(none).await.expect("the store answers");
+    assert_eq!(look.now, takes[..2]);
+}
+
+/// However many kinds of messages one node takes.
+pub async fn a_claim_names_any_number_of_subscriptions<F: StoreFixture>(fixture: &F) {
+    let subject = Subject::of(fixture).await;
+    let owner = subject.join().await;
+    let all: Vec<_> = (0..1_200).map(|number| of_type("a", number)).collect();
+    let oldest = Envelope { sent_at: at(0), ..all[1_111].clone() };
+    let subscriptions: Vec<_> = all.iter().map(taken_by).collect();
+    subject.store(all.into_iter().map(unowned).collect()).await;
+    subject.store_new(unowned(Envelope { id: MessageId::new(), ..oldest.clone() })).await;
+    let request = ClaimRequest { owner, subscriptions, limit: 1 };
+    let claimed = subject.claim(request.clone()).await;
+    assert_eq!(claimed.len(), 1);
+    let first = claimed[0].envelope.as_ref().expect("the bytes can be read");
+    assert_eq!(first.message_type, oldest.message_type, "the oldest of all");
+    assert_eq!(subject.claim(ClaimRequest { limit: 2_000, ..request }).await.len(), 1_200);
+}
+
+fn of_type(queue: &str, number: usize) -> Envelope {
+    let message_type = format!("conformance.type{number:04}@1").parse().expect("it is a name");
+    Envelope { message_type, ..to(&local(queue)) }
+}
+
+fn taken_by(envelope: &Envelope) -> Subscription {
+    let message_type = envelope.message_type.to_string();
+    Subscription { destination: envelope.destination.clone(), message_type }
 }
 
 /// A row whose time has come is found like one that never had to wait.

@@ -199,6 +199,33 @@ fn letter(envelope: &Envelope) -> DeadLetter {
     }
 }
 
+/// Many letters go in pages, each in a transaction of its own and within its deadline.
+pub async fn any_number_of_letters_is_replayed_and_discarded<F: StoreFixture>(fixture: &F) {
+    const MANY: usize = 1_300;
+    let subject = Subject::of(fixture).await;
+    let owner = subject.join().await;
+    let rows = (0..MANY).map(|_| unowned(envelope())).collect();
+    subject.store(rows).await;
+    let query = DeadLetterQuery { limit: 10_000, ..DeadLetterQuery::default() };
+    let letters = subject.store.dead_letters();
+    for (again, left) in [(0, MANY), (1, MANY), (2, 0)] {
+        let claimed = subject.claim_all(owner).await;
+        assert_eq!(claimed.len(), MANY, "round {again}");
+        let bury = claimed.into_iter().map(|claimed| burial(claimed.ownership)).collect();
+        subject.store.inbox().settle(bury).await.expect("the store answers");
+        let ids: Vec<_> = list(&subject, query.clone()).await.into_iter().map(|l| l.id).collect();
+        assert_eq!(ids.len(), MANY);
+        let done = match again {
+            0 => letters.replay(ids.iter().chain(&ids).cloned().collect()).await,
+            1 => letters.replay_selected(query.clone()).await,
+            _ => letters.discard_selected(query.clone()).await,
+        };
+        assert_eq!(done.expect("the store answers"), MANY as u64);
+        assert_eq!(subject.counts().await.incoming, left as u64);
+        assert_eq!(letters.discard(ids).await.expect("the store answers"), 0);
+    }
+}
+
 async fn store<F: StoreFixture>(subject: &Subject<'_, F>, letter: DeadLetter) {
     let stored = subject.store.dead_letters().store(letter).await;
     stored.expect("the store answers");

@@ -70,6 +70,8 @@ macro_rules! __store_clauses {
                 a_look_tells_what_waits_and_when_more_is_due
                 a_look_finds_what_has_become_due
                 a_claim_tells_from_which_owners_a_row_was_released
+                a_look_finds_a_page_and_all_that_is_taken
+                a_claim_names_any_number_of_subscriptions
                 the_rows_of_an_owner_are_listed
                 concurrent_claims_never_share_a_row
                 an_unreadable_body_is_claimed_as_an_error_and_buried_intact
@@ -137,6 +139,7 @@ macro_rules! __store_clauses {
                 a_message_buried_again_replaces_its_letter
                 a_discarded_letter_is_gone_and_others_stay
                 letters_are_replayed_together
+                any_number_of_letters_is_replayed_and_discarded
                 a_long_error_is_cut_and_its_letter_stored
                 an_error_with_odd_characters_is_stored
             }

@@ -9,8 +9,8 @@ use crate::envelope::{Address, Envelope, time};
 use crate::message::MessageType;
 use crate::store::{
     Begin, ClaimRequest, Claimable, Claimed, Counts, DeadLetter, DeadLetterQuery, Incoming,
-    MessageStore, Outgoing, Owner, Ownership, Placement, Settled, Settlement, StoreTransaction,
-    Stored, Subscription,
+    LookRequest, MessageStore, Outgoing, Owner, Ownership, Placement, Settled, Settlement,
+    StoreTransaction, Stored, Subscription,
 };
 
 /// A lease that no clause outlives.
@@ -76,7 +76,7 @@ impl<'f, F: StoreFixture> Subject<'f, F> {
     }
 
     pub(super) async fn look(&self) -> Claimable {
-        self.store.inbox().look().await.expect(ANSWERS)
+        self.store.inbox().look(LookRequest::default()).await.expect(ANSWERS)
     }
 
     pub(super) async fn claim(&self, request: ClaimRequest) -> Vec<Claimed> {

@@ -1,0 +1,131 @@
+//! How often the pager looks into the store.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// The least time between a look that has found nothing and the next one. Each further one that
+/// finds nothing doubles it, up to a limit.
+const FLOOR: Duration = Duration::from_millis(4);
+
+/// How often it is doubled for what wakes the pager.
+const WOKEN: u32 = 3;
+
+/// How often it is doubled for what the pager itself waits for, such as a row that is due and that
+/// another transaction has locked.
+const OWN: u32 = 7;
+
+/// After so long without a look the next one comes at once.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// The longest time between looks that nothing has given cause to, where the store says when rows
+/// become claimable.
+const TOLD: Duration = Duration::from_secs(15);
+
+/// The same where it does not.
+const NOT_TOLD: Duration = Duration::from_secs(3);
+
+/// The pace of looks: at once after one that has found something, slower after others.
+#[derive(Debug, Default)]
+pub(crate) struct Pace {
+    last: Option<Instant>,
+    /// How many looks in a row have found nothing.
+    in_vain: u32,
+}
+
+impl Pace {
+    /// A look has found something to claim, or nothing.
+    pub(crate) fn note(&mut self, has_found: bool) {
+        self.in_vain = if has_found { 0 } else { self.in_vain.saturating_add(1) };
+        self.last = Some(Instant::now());
+    }
+
+    /// Whether the last look has found something.
+    pub(crate) const fn has_found(&self) -> bool {
+        self.in_vain == 0
+    }
+
+    /// How long the next look has to wait.
+    pub(crate) fn rest(&self) -> Duration {
+        let (Some(last), Some(pause)) = (self.last, self.pause(WOKEN)) else {
+            return Duration::ZERO;
+        };
+        let is_quiet = last.elapsed() > QUIET;
+        let pause = if is_quiet { Duration::ZERO } else { pause };
+        pause.saturating_sub(last.elapsed())
+    }
+
+    /// The least time that the pager waits for what it expects itself.
+    pub(crate) fn own_pause(&self) -> Duration {
+        self.pause(OWN).unwrap_or_default()
+    }
+
+    /// Whether there was no look for so long.
+    pub(crate) fn is_overdue(&self, pause: Duration) -> bool {
+        self.last.is_none_or(|last| last.elapsed() >= pause)
+    }
+
+    /// How long the store may be left alone where it was found to be empty, given how often it is
+    /// looked at else. It grows, so that a store in use is looked at as often as else.
+    pub(crate) fn longest(&self, poll: Duration, is_told: bool) -> Duration {
+        match is_told {
+            true => poll.max(TOLD.min(poll * 15)),
+            false => {
+                let grown = poll.mul_f64(1.0 + f64::from(self.in_vain.min(4)) / 2.0);
+                poll.max(grown.min(NOT_TOLD))
+            }
+        }
+    }
+
+    /// `None`: the last look has found something.
+    fn pause(&self, most: u32) -> Option<Duration> {
+        let doubled = self.in_vain.checked_sub(1)?.min(most);
+        Some(FLOOR * 2_u32.pow(doubled))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn looks_in_vain_slow_down_and_one_that_finds_something_is_followed_at_once() {
+        let mut pace = Pace::default();
+        assert_eq!(pace.rest(), Duration::ZERO);
+        pace.note(false);
+        assert_eq!(pace.rest(), FLOOR);
+        for _ in 0..100 {
+            pace.note(false);
+        }
+        assert_eq!(pace.rest(), FLOOR * 8);
+        assert_eq!(pace.own_pause(), FLOOR * 128);
+        tokio::time::advance(FLOOR * 8).await;
+        assert_eq!(pace.rest(), Duration::ZERO);
+        pace.note(true);
+        assert_eq!((pace.rest(), pace.own_pause()), (Duration::ZERO, Duration::ZERO));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_quiet_time_the_next_look_comes_at_once() {
+        let mut pace = Pace::default();
+        pace.note(false);
+        assert!(!pace.is_overdue(QUIET));
+        tokio::time::advance(QUIET * 2).await;
+        assert_eq!(pace.rest(), Duration::ZERO);
+        assert!(pace.is_overdue(QUIET));
+    }
+
+    #[test]
+    fn the_longest_wait_is_never_shorter_than_the_poll() {
+        let mut pace = Pace::default();
+        let second = Duration::from_secs(1);
+        assert_eq!(pace.longest(second, false), second);
+        for _ in 0..9 {
+            pace.note(false);
+        }
+        assert_eq!(pace.longest(second, false), NOT_TOLD);
+        assert_eq!(pace.longest(second, true), TOLD);
+        assert_eq!(pace.longest(second * 60, true), second * 60);
+        assert_eq!(pace.longest(second / 100, false), second * 3 / 100);
+    }
+}

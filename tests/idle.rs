@@ -1,0 +1,86 @@
+//! What a node with nothing to do costs its database.
+
+use std::time::Duration;
+
+use jasper::prelude::*;
+use jasper::store::MessageStore;
+use jasper::store::mysql::MysqlStore;
+use jasper::store::postgres::PostgresStore;
+use serde::{Deserialize, Serialize};
+use sqlx::{Connection, MySqlConnection, PgConnection, Row};
+use tests::servers::{Server, new_postgres_database};
+
+#[derive(Command, Serialize, Deserialize)]
+#[command(name = "idle.work")]
+struct Work;
+
+#[handler]
+#[durable]
+async fn work(_: Work) {}
+
+/// Long enough for what is asked for at the start to be over, and counted by the server.
+const SETTLED: Duration = Duration::from_secs(15);
+const COUNTED: Duration = Duration::from_secs(20);
+const NODES: u64 = 3;
+
+async fn start(store: impl MessageStore) -> Jasper {
+    Jasper::builder().store(store).handler::<work>().start().await.unwrap()
+}
+
+/// The statements of each node in a second; `counted` says how many there were by now.
+async fn rate(counted: impl AsyncFn() -> i64) -> f64 {
+    // Real time: it is a rate that is measured.
+    tokio::time::sleep(SETTLED).await;
+    let before = counted().await;
+    // Real time: as above.
+    tokio::time::sleep(COUNTED).await;
+    (counted().await - before) as f64 / COUNTED.as_secs_f64() / NODES as f64
+}
+
+/// Each statement of an idle node is a transaction by itself.
+#[tokio::test]
+async fn an_idle_node_on_postgres_sends_a_statement_in_two_seconds() {
+    let url = new_postgres_database("idle").await;
+    let mut apps = Vec::new();
+    for _ in 0..NODES {
+        apps.push(start(PostgresStore::connect(&url).await.unwrap()).await);
+    }
+    let count = async || -> i64 {
+        let count = "select (xact_commit + xact_rollback)::bigint from pg_stat_database \
+                     where datname = $1";
+        let (_, database) = url.rsplit_once('/').unwrap();
+        // Another database, so that what is counted is not the counting.
+        let mut server = PgConnection::connect(&tests::servers::postgres_url()).await.unwrap();
+        sqlx::query_scalar(count).bind(database).fetch_one(&mut server).await.unwrap()
+    };
+    let rate = rate(count).await;
+    println!("{rate:.2} transactions a second for each node");
+    assert!(rate <= 0.6, "{rate}");
+    for app in apps {
+        app.stop().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_idle_node_on_mariadb_sends_a_statement_in_a_second() {
+    let server = Server::mariadb().await;
+    let mut admin = MySqlConnection::connect(server.url()).await.unwrap();
+    sqlx::raw_sql("create database idle").execute(&mut admin).await.unwrap();
+    let url = format!("{}idle", server.url());
+    let mut apps = Vec::new();
+    for _ in 0..NODES {
+        apps.push(start(MysqlStore::connect(&url).await.unwrap()).await);
+    }
+    let count = async || -> i64 {
+        let mut admin = MySqlConnection::connect(server.url()).await.unwrap();
+        let row = sqlx::raw_sql("show global status like 'Questions'");
+        let row = row.fetch_one(&mut admin).await.unwrap();
+        row.get::<String, _>(1).parse().unwrap()
+    };
+    let rate = rate(count).await;
+    println!("{rate:.2} statements a second for each node");
+    assert!(rate <= 1.2, "{rate}");
+    for app in apps {
+        app.stop().await.unwrap();
+    }
+}
