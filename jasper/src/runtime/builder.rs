@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedReceiver;
 
+use super::budget::Budget;
 use super::bus::BusRoot;
 use super::check::{Checked, Configured};
 use super::config::Config;
@@ -138,6 +139,22 @@ impl Builder {
         self
     }
 
+    /// How many bytes of messages this process may hold in memory, over all queues and endpoints.
+    /// Default: 256 MiB. The deployment may say it, see [`Config::memory_budget`].
+    ///
+    /// Beyond that stored messages wait in the store, and senders of messages that are not stored
+    /// wait, as they do where a queue is full. No queue and no endpoint takes more than it leaves
+    /// free for the others, which is half of all for one alone; but each may hold one message,
+    /// however large. Counted beyond the budget, and not kept waiting, are messages that a running
+    /// handler sends to queues that are not stored, and requests to other processes.
+    ///
+    /// Not counted: what handlers have decoded, what a transport is about to read or write (see its
+    /// options), and messages of a durable handler until its commit.
+    pub const fn memory_budget(mut self, bytes: usize) -> Self {
+        self.settings.memory_budget = bytes;
+        self
+    }
+
     /// How a local queue works. What is set here goes before the attributes of its handlers.
     pub fn queue(mut self, name: impl Into<String>, options: QueueOptions) -> Self {
         self.queues.insert(name.into(), options);
@@ -208,9 +225,7 @@ impl Builder {
     pub async fn start(mut self) -> Result<Jasper, Error> {
         let handlers = self.registrations();
         let world = self.check_handlers(&handlers)?;
-        if let Some(service) = self.outside.config.service.take() {
-            self.settings.service = service;
-        }
+        self.settings.deploy(&self.outside.config);
         let owner = match &self.store {
             Some(store) => Some(join(&**store, &self.settings, &handlers).await?),
             None => None,
@@ -275,7 +290,8 @@ impl Builder {
     ) -> Result<(Arc<Core>, Receivers), StartupProblems> {
         let no_codec = || StartupProblems::new(vec![Problem::NoCodec]);
         let codec = self.codec.clone().ok_or_else(no_codec)?;
-        let targets = world.targets()?;
+        let budget = Budget::new(self.settings.memory_budget);
+        let targets = world.targets(&budget)?;
         let publications = &world.publications;
         let routes = Routes::new(handlers, &self.queues, targets, publications, &self.settings);
         let wake = Arc::new(Notify::new());
@@ -286,7 +302,7 @@ impl Builder {
             if queues.contains_key(name) {
                 continue;
             }
-            let (queue, receiver) = self.queue_named(name, handlers, &routes, &wake);
+            let (queue, receiver) = self.queue_named(name, handlers, &routes, &budget, &wake);
             let queue = Arc::new(queue);
             queues.insert(name, Arc::clone(&queue));
             receivers.push((queue, receiver));
@@ -294,7 +310,8 @@ impl Builder {
         let core = Arc::new_cyclic(|core| {
             let mut states = self.states;
             states.insert(BusRoot::new(core.clone()));
-            Core::new(self.settings, codec, states, routes, queues, self.store, owner, wake)
+            let (settings, store) = (self.settings, self.store);
+            Core::new(settings, codec, states, routes, queues, store, owner, budget, wake)
         });
         Ok((core, receivers))
     }
@@ -304,6 +321,7 @@ impl Builder {
         name: &'static str,
         handlers: &[HandlerRegistration],
         routes: &Routes,
+        budget: &Arc<Budget>,
         wake: &Arc<Notify>,
     ) -> (Queue, UnboundedReceiver<Delivery>) {
         let options = self.queues.get(name).cloned().unwrap_or_default();
@@ -316,6 +334,7 @@ impl Builder {
             entries.map(|entry| entry.subscription()).collect(),
             options.concurrency.or(said).unwrap_or(self.settings.concurrency),
             options.capacity.unwrap_or(self.settings.queue_capacity),
+            budget,
             Arc::clone(wake),
         )
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::batch::{Batch, Place, Placed, Target};
+use super::budget::bytes_to_send;
 use super::core::Core;
 use super::finish::Finish;
 use super::outbound::{Endpoint, Parcel};
@@ -183,17 +184,29 @@ impl Core {
         wanted.sort_by_key(|destination| Arc::as_ptr(self.room_of(*destination)));
         // The second for a queue finds room beyond its capacity, or both might never.
         wanted.dedup_by_key(|destination| Arc::as_ptr(self.room_of(*destination)));
-        for destination in wanted {
-            let slot = async {
-                Ok(match destination {
+        let bytes = messages.iter().map(bytes_to_send).sum();
+        let taken = async {
+            for destination in &wanted {
+                room.push(match destination {
                     Destination::Handler(entry) => self.queue_of(entry).room.reserve().await,
                     Destination::Endpoint(endpoint) => endpoint.reserve().await?,
-                })
-            };
-            let slot = self.stopping.run_until_cancelled(slot).await;
-            room.push(slot.unwrap_or(Err(SendError::Stopping))?);
-        }
-        Ok(())
+                });
+            }
+            // Only then the bytes, for the same reason.
+            let endpoint = wanted.iter().find_map(|destination| match destination {
+                Destination::Endpoint(endpoint) => Some(endpoint),
+                Destination::Handler(_) => None,
+            });
+            let weighed = Slot::weigh_all(room, bytes);
+            match endpoint {
+                Some(endpoint) => endpoint.unless_down(weighed).await,
+                None => {
+                    weighed.await;
+                    Ok(())
+                }
+            }
+        };
+        self.stopping.run_until_cancelled(taken).await.unwrap_or(Err(SendError::Stopping))
     }
 
     fn room_of<'a>(&'a self, destination: Destination<'a>) -> &'a Arc<Room> {
@@ -259,8 +272,16 @@ impl Core {
         };
         let due_at = envelope.due_at;
         let queue = Arc::clone(self.queue_of(&entry));
-        let delivery =
-            Delivery { envelope, entry, backing, queue, slot, _hold: hold, active: None, done };
+        let delivery = Delivery {
+            envelope,
+            entry,
+            backing,
+            queue,
+            _slot: slot,
+            _hold: hold,
+            active: None,
+            done,
+        };
         match due_at {
             Some(due_at) if due_at > time::now() => self.enqueue_at(delivery, due_at),
             _ => self.enqueue(delivery),

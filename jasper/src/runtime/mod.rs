@@ -3,6 +3,7 @@
 mod activity;
 mod agenda;
 mod batch;
+mod budget;
 mod builder;
 mod bus;
 mod check;

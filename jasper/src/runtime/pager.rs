@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::batch::{Batch, Target};
+use super::budget::bytes_of;
 use super::comparison::{self, Comparison};
 use super::core::{Backoff, Core};
 use super::queue::{Backing, Delivery, Queue};
@@ -281,7 +282,8 @@ impl Pager {
             return true;
         };
         let queue = self.core.queue_of(&entry);
-        if let Some(slot) = queue.room.try_reserve() {
+        let bytes = claimed.envelope.as_ref().map_or(0, bytes_of);
+        if let Some(slot) = queue.room.try_reserve(bytes) {
             self.admit(claimed, entry, slot).await;
             return true;
         }
@@ -353,7 +355,7 @@ impl Pager {
         self.core.routes.resolve(destination, &envelope.message_type).cloned()
     }
 
-    async fn admit(&mut self, claimed: Claimed, entry: Arc<HandlerEntry>, slot: Slot) {
+    async fn admit(&mut self, claimed: Claimed, entry: Arc<HandlerEntry>, mut slot: Slot) {
         // What was laid aside of it before is no longer owned, or it could not have been claimed.
         self.aside.retain(|row| {
             let (old, new) = (&row.ownership, &claimed.ownership);
@@ -367,6 +369,7 @@ impl Pager {
             return self.bury_invalid(claimed).await;
         };
         let envelope = claimed.ownership.envelope(envelope);
+        slot.weigh(bytes_of(&envelope));
         let backing =
             Backing::Stored { owner: claimed.ownership.owner, counted: claimed.first_attempt };
         let Ownership { id, destination, owner, .. } = &claimed.ownership;
@@ -377,7 +380,7 @@ impl Pager {
             entry,
             backing,
             queue,
-            slot,
+            _slot: slot,
             _hold: hold,
             active: None,
             done: None,
