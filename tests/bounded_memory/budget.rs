@@ -170,8 +170,9 @@ async fn stored_messages_wait_in_the_store_for_bytes() {
 #[tokio::test]
 async fn a_claim_takes_no_more_than_there_are_bytes_for() {
     let (stage, fixture) = (Stage::new(), Fixture::create());
-    // Left by a process that is gone.
-    let first = stage.builder().store(fixture.store().await).handler::<keep>();
+    // Left by a process that has ended.
+    let before = Stage::new();
+    let first = before.builder().store(fixture.store().await).handler::<keep>();
     let first = first.memory_budget(0).start().await.unwrap();
     first.bus().send_all((0..200).map(|_| Kept::of(100 * KIB))).await.unwrap();
     first.stop().await.unwrap();

@@ -25,7 +25,7 @@ use crate::error::{Error, Problem, StartupProblems};
 use crate::handler::{Handler, HandlerRegistration, States};
 use crate::message::{Message, MessageRegistration};
 use crate::routing::Publishes;
-use crate::store::{MessageStore, Owner};
+use crate::store::{MessageStore, Owner, Subscription};
 use crate::transport::Transport;
 
 /// Puts an application together. Start it with [`start`](Self::start).
@@ -155,6 +155,21 @@ impl Builder {
         self
     }
 
+    /// A process that only sends, such as a web server or a command-line tool beside workers: the
+    /// handlers of the program are known as routes, and none of them runs here. The deployment may
+    /// say it, see [`Config::send_only`].
+    ///
+    /// What is sent to them is stored, for the processes on the same store that run them, so it
+    /// needs a store and has no buffered queues; states for its handlers need not be registered.
+    /// The process claims nothing, and takes part in nothing but its own lease, the recovery of
+    /// what nodes that are gone have left, and what it sends to other processes itself: endpoints
+    /// work as everywhere, and a listener stores what comes. `bus.invoke` still runs a handler in
+    /// the task that calls it.
+    pub const fn send_only(mut self) -> Self {
+        self.settings.send_only = true;
+        self
+    }
+
     /// How a local queue works. What is set here goes before the attributes of its handlers.
     pub fn queue(mut self, name: impl Into<String>, options: QueueOptions) -> Self {
         self.queues.insert(name.into(), options);
@@ -227,7 +242,7 @@ impl Builder {
         let world = self.check_handlers(&handlers)?;
         self.settings.deploy(&self.outside.config);
         let owner = match &self.store {
-            Some(store) => Some(join(&**store, &self.settings, &handlers).await?),
+            Some(store) => Some(join(&**store, &self.settings, self.takes(&handlers)).await?),
             None => None,
         };
         log_start(&self, &handlers);
@@ -243,6 +258,20 @@ impl Builder {
                 Err(error.into())
             }
         }
+    }
+
+    /// Whether no handler runs here, with what the deployment says.
+    fn is_send_only(&self) -> bool {
+        self.outside.config.send_only.unwrap_or(self.settings.send_only)
+    }
+
+    /// What the handlers that run here take, sorted.
+    fn takes(&self, handlers: &[HandlerRegistration]) -> Vec<Subscription> {
+        let elsewhere = |queue| self.queues.get(queue).is_some_and(|options| options.send_only);
+        let here = handlers.iter().filter(|h| !self.settings.send_only && !elsewhere(h.queue));
+        let mut takes: Vec<_> = here.map(subscription).collect();
+        takes.sort_unstable();
+        takes
     }
 
     /// The handlers, sorted, as `inventory` gives them in no order.
@@ -270,6 +299,7 @@ impl Builder {
         let configured = Configured {
             world: &world,
             queues: &self.queues,
+            send_only: self.is_send_only(),
             states: &self.states,
             store: self.store.as_ref().map(|store| store.info()),
             has_codec: self.codec.is_some(),
@@ -305,7 +335,10 @@ impl Builder {
             let (queue, receiver) = self.queue_named(name, handlers, &routes, &budget, &wake);
             let queue = Arc::new(queue);
             queues.insert(name, Arc::clone(&queue));
-            receivers.push((queue, receiver));
+            // What does not run here is never put into memory.
+            if !queue.takes.is_empty() {
+                receivers.push((queue, receiver));
+            }
         }
         let core = Arc::new_cyclic(|core| {
             let mut states = self.states;
@@ -329,7 +362,7 @@ impl Builder {
         // Runs that share a transaction have to be under way together.
         let shared = |h: &HandlerRegistration| h.share.and_then(|share| share.try_into().ok());
         let said = said.filter_map(|h| h.concurrency.or_else(|| shared(h))).max();
-        let entries = routes.handlers().filter(|e| e.registration.queue == name);
+        let entries = routes.handlers().filter(|e| e.registration.queue == name && e.runs_here);
         Queue::new(
             entries.map(|entry| entry.subscription()).collect(),
             options.concurrency.or(said).unwrap_or(self.settings.concurrency),
@@ -361,11 +394,9 @@ fn messages() -> Vec<&'static MessageRegistration> {
 async fn join(
     store: &dyn MessageStore,
     settings: &Settings,
-    handlers: &[HandlerRegistration],
+    takes: Vec<Subscription>,
 ) -> Result<Owner, Error> {
     store.admin().prepare().await?;
-    let mut takes: Vec<_> = handlers.iter().map(subscription).collect();
-    takes.sort_unstable();
     let node = store.nodes().join(&settings.service, settings.lease, &takes);
     Ok(node.await?.owner)
 }
@@ -374,7 +405,8 @@ async fn join(
 fn log_start(builder: &Builder, handlers: &[HandlerRegistration]) {
     let store = builder.store.as_ref().map_or("none", |s| s.info().name);
     let service = &builder.settings.service;
-    tracing::info!(service, store, handlers = handlers.len(), "starting");
+    let send_only = builder.settings.send_only;
+    tracing::info!(service, store, handlers = handlers.len(), send_only, "starting");
     for handler in handlers {
         tracing::info!(
             handler = format_args!("{}::{}", handler.module, handler.name),

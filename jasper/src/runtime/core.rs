@@ -243,8 +243,8 @@ impl Core {
         }
     }
 
-    /// Puts a message that is only in memory into its queue at a later time. Until then it keeps its
-    /// place there: it takes as much memory as any other.
+    /// Puts a message that is only in memory into its queue at a later time. Until then it keeps
+    /// its place there: it takes as much memory as any other.
     pub(crate) fn enqueue_at(self: &Arc<Self>, mut delivery: Delivery, due_at: SystemTime) {
         delivery.active = None;
         let core = Arc::clone(self);

@@ -260,6 +260,8 @@ impl Core {
             }
             Place::Memory(slot) => (slot, Backing::Memory, None, None),
             Place::Awaited(slot, done) => (slot, Backing::Memory, None, Some(done)),
+            // Another process finds it.
+            Place::StoredAnywhere | Place::StoredForLater if !entry.runs_here => return,
             Place::StoredAnywhere => return self.queue_of(&entry).room.note_overflow(),
             Place::StoredForLater => {
                 if envelope.due_at.is_some_and(|due_at| self.agenda.note(due_at)) {

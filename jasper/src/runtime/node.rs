@@ -53,7 +53,7 @@ pub(crate) async fn renew(core: Arc<Core>, store: Arc<dyn MessageStore>) {
 async fn join_again(core: &Core, store: &dyn MessageStore) -> Result<(), StoreError> {
     let asked = Instant::now();
     let lease = core.settings.lease;
-    let takes = core.routes.subscriptions();
+    let takes = core.routes.takes();
     let join = store.nodes().join(&core.settings.service, lease, &takes);
     let node = core.call("join", join).await?;
     let (lost, gained) = (core.owner(), node.owner);

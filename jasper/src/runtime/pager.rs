@@ -118,6 +118,10 @@ impl Pager {
     /// Claims for every queue with room, if there is anything to claim, and says how long nothing
     /// more can be expected.
     async fn round(&mut self) -> Result<Duration, StoreError> {
+        if self.core.settings.send_only {
+            // It owns no row of the inbox, and what waits there is for others.
+            return Ok(self.core.settings.poll);
+        }
         let is_to_be_compared = self.comparison.is_due();
         if !self.core.trust.is_given() {
             return Ok(self.core.settings.poll);
@@ -237,7 +241,7 @@ impl Pager {
     /// Rows that no living node takes. One may come for which they are, after an upgrade; where
     /// none does in the time that is set for it, they become invalid messages.
     async fn strays(&mut self, waiting: Vec<Subscription>) -> Result<bool, StoreError> {
-        let own: HashSet<Subscription> = self.core.routes.subscriptions().into_iter().collect();
+        let own: HashSet<Subscription> = self.core.routes.subscriptions().collect();
         let not_own: Vec<_> = waiting.into_iter().filter(|s| !own.contains(s)).collect();
         if not_own.is_empty() {
             self.strays.forget_all();
@@ -275,7 +279,7 @@ impl Pager {
     /// A stray may belong to a handler that has moved to another queue, or was renamed. `false`:
     /// that queue has no room now, and the stray waits in the store.
     async fn admit_stray(&mut self, claimed: Claimed) -> bool {
-        let Some(entry) = self.handler_of(&claimed) else {
+        let Some(entry) = self.handler_of(&claimed).filter(|entry| entry.runs_here) else {
             if !self.redirect(&claimed).await {
                 self.keep_or_bury(claimed).await;
             }
@@ -309,6 +313,11 @@ impl Pager {
                 let envelope = Envelope { destination, attempts: 0, ..envelope.clone() };
                 batch.add_unowned(envelope, Target::Handler(Arc::clone(entry)));
             }
+        } else if let Some(entry) = self.handler_of(claimed) {
+            // It does not run here: for a process where it does.
+            let destination = entry.address.clone();
+            let envelope = Envelope { destination, attempts: 0, ..envelope.clone() };
+            batch.add_unowned(envelope, Target::Handler(entry));
         }
         if batch.placed.is_empty() {
             return false;

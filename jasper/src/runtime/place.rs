@@ -38,6 +38,9 @@ impl Core {
         if is_for_later(envelope) {
             return Ok(Place::StoredForLater);
         }
+        if !entry.runs_here {
+            return Ok(Place::StoredAnywhere);
+        }
         match queue.room.try_reserve_in_turn(bytes_of(envelope)) {
             Some(slot) if self.may_own() => {
                 // The only attempt of a message is counted when it begins: counted before, a crash

@@ -25,6 +25,8 @@ pub(crate) struct Settings {
     pub(crate) reply_timeout: Duration,
     /// How long one call of the store may take.
     pub(crate) store_deadline: Duration,
+    /// Whether no handler runs here.
+    pub(crate) send_only: bool,
     /// How many messages of a queue may be in memory.
     pub(crate) queue_capacity: usize,
     /// How many bytes of messages may be in memory.
@@ -40,6 +42,7 @@ impl Settings {
             self.service.clone_from(service);
         }
         self.memory_budget = config.memory_budget.unwrap_or(self.memory_budget);
+        self.send_only = config.send_only.unwrap_or(self.send_only);
     }
 }
 
@@ -55,6 +58,7 @@ impl Default for Settings {
             handler_timeout: Duration::from_secs(60),
             reply_timeout: Duration::from_secs(30),
             store_deadline: Duration::from_secs(30),
+            send_only: false,
             queue_capacity: 1_000,
             memory_budget: 256 * 1024 * 1024,
             concurrency: cores.max(5),
