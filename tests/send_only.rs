@@ -125,6 +125,10 @@ async fn a_queue_that_does_not_run_here_is_left_to_others_and_is_no_stray() {
     }
     let letters = app.store().unwrap().dead_letters().list(DeadLetterQuery::default()).await;
     assert!(letters.unwrap().is_empty());
+    let owned = "select count(*) from jasper_incoming where owner > 0 and destination like '%work'";
+    let store = fixture.store().await;
+    let owned: i64 = sqlx::query_scalar(owned).fetch_one(store.pool()).await.unwrap();
+    assert_eq!(owned, 0, "they are left in the store");
     let worker = application(fixture.store().await).state(there.clone());
     let not_there = QueueOptions::new().send_only();
     let worker = worker.queue("light", not_there).start().await.unwrap();
