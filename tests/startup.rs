@@ -136,6 +136,62 @@ fn two_subscribers_of_one_name_are_refused_as_their_messages_could_not_be_told_a
     assert!(matches!(only(&builder), Problem::DuplicateHandler { name: "on_happened", .. }));
 }
 
+/// Modules whose functions have one name, as is usual where the module says what is handled.
+mod payments {
+    use jasper::{Command, Event, handler};
+    use serde::{Deserialize, Serialize};
+
+    #[derive(Command, Serialize, Deserialize)]
+    pub(super) struct Pay;
+
+    #[handler]
+    pub(super) async fn handle(_cmd: Pay) {}
+
+    #[derive(Event, Serialize, Deserialize)]
+    pub(super) struct Paid;
+
+    #[handler]
+    pub(super) async fn note(_event: Paid) {}
+}
+
+mod reports {
+    use jasper::{Command, Event, handler};
+    use serde::{Deserialize, Serialize};
+
+    #[derive(Command, Serialize, Deserialize)]
+    pub(super) struct Report;
+
+    #[handler]
+    pub(super) async fn handle(_cmd: Report) {}
+
+    #[derive(Event, Serialize, Deserialize)]
+    pub(super) struct Reported;
+
+    #[handler]
+    pub(super) async fn note(_event: Reported) {}
+
+    pub(super) mod on_a_queue {
+        use super::*;
+
+        #[derive(Command, Serialize, Deserialize)]
+        pub(in super::super) struct Print;
+
+        #[handler(queue = "handle")]
+        pub(in super::super) async fn handle(_cmd: Print) {}
+    }
+}
+
+#[test]
+fn two_functions_that_share_a_name_by_accident_do_not_share_a_queue() {
+    let builder = Jasper::builder().handler::<payments::handle>().handler::<reports::handle>();
+    assert!(matches!(only(&builder), Problem::SharedQueueName { name: "handle", .. }));
+    let builder = Jasper::builder().handler::<payments::note>().handler::<reports::note>();
+    assert!(matches!(only(&builder), Problem::SharedQueueName { name: "note", .. }));
+    // One that names the queue means it.
+    let builder = Jasper::builder().handler::<payments::handle>();
+    assert_eq!(problems(&builder.handler::<reports::on_a_queue::handle>()), []);
+}
+
 #[test]
 fn two_types_of_one_wire_name_are_refused() {
     let builder = Jasper::builder().handler::<first::a>().handler::<second::b>();

@@ -6,12 +6,16 @@
 //! benchmark postgres URL [MESSAGES]    in databases of its own on that server, and with the
 //! benchmark mysql URL [MESSAGES]       durability that the server has
 //! benchmark tcp [MESSAGES]             between two applications, each with SQLite or nothing
+//! benchmark memory small|large STORE   the peak of memory of `send_all`: of 1,000,000 messages of
+//!                                      150 bytes, of 600 of 2 MiB; STORE: sqlite, or postgres URL
+//! benchmark memory retries             the same of a queue whose messages all wait for a retry
 //! ```
 //!
 //! Nothing here is asserted: machines differ and are noisy, so read the ratios, not the figures
 //! alone. The rounds are interleaved, so that a ratio is one of neighbours in time.
 
 mod folder;
+mod memory;
 mod report;
 mod server;
 mod sqlite;
@@ -31,7 +35,8 @@ const ROUNDS: usize = 3;
 const FEW: usize = 4_000;
 const MANY: usize = 10_000;
 
-const USAGE: &str = "usage: benchmark [sqlite | postgres URL | mysql URL | tcp] [MESSAGES]";
+const USAGE: &str = "usage: benchmark [sqlite | postgres URL | mysql URL | tcp] [MESSAGES], \
+                     or benchmark memory small|large|retries [sqlite | postgres URL]";
 
 #[tokio::main]
 async fn main() -> Outcome<()> {
@@ -42,6 +47,7 @@ async fn main() -> Outcome<()> {
         ["postgres", url] => server::measure::<OnPostgres>(url, MANY).await,
         ["mysql", url] => server::measure::<OnMysql>(url, MANY).await,
         ["tcp"] => tcp::measure(MANY).await,
+        ["memory", what, ref store @ ..] => memory::measure(what, store).await,
         ["tcp", messages] => tcp::measure(count(messages)?).await,
         [messages] | ["sqlite", messages] => sqlite::measure(count(messages)?).await,
         ["postgres", url, messages] => server::measure::<OnPostgres>(url, count(messages)?).await,

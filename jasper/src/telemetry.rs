@@ -10,6 +10,7 @@
 //! | `jasper.expired` | counter | envelope | destination |
 //! | `jasper.lost` | counter | envelope | destination |
 //! | `jasper.outbox.relay.lag` | histogram | seconds | destination |
+//! | `jasper.memory.usage` | gauge | bytes | – |
 //! | `jasper.fenced` | counter | operation | op |
 //! | `jasper.recovery.envelopes` | counter | envelope | – |
 //! | `jasper.store.errors` | counter | error | op |
@@ -40,6 +41,9 @@ pub const EXPIRED: &str = "jasper.expired";
 pub const LOST: &str = "jasper.lost";
 /// From when a message was sent until the process that handles it had it.
 pub const RELAY_LAG: &str = "jasper.outbox.relay.lag";
+/// What the messages take that this process holds in memory, about; see
+/// [`memory_budget`](crate::runtime::Builder::memory_budget).
+pub const MEMORY_USAGE: &str = "jasper.memory.usage";
 /// Writes that were refused as the row belonged to somebody else by then.
 pub const FENCED: &str = "jasper.fenced";
 /// Messages taken over from owners that are gone.

@@ -166,6 +166,7 @@ fn registration(model: &Model<'_>, subject: &TokenStream) -> TokenStream {
     let private = private(place);
     let name = model.name();
     let queue = model.args.queue.as_ref().map_or_else(|| name.clone(), LitStr::value);
+    let names_queue = model.args.queue.is_some();
     let durable = model.durable.is_some();
     let some = |value: TokenStream| quote_spanned!(place=> ::core::option::Option::Some(#value));
     let none = || quote_spanned!(place=> ::core::option::Option::None);
@@ -192,6 +193,7 @@ fn registration(model: &Model<'_>, subject: &TokenStream) -> TokenStream {
             message_type: #private::message_type::<#subject>,
             kind: #private::kind_of::<#subject>(),
             queue: #queue,
+            names_queue: #names_queue,
             concurrency: #concurrency,
             attempts: #attempts,
             delays: #delays,

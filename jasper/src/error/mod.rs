@@ -246,7 +246,7 @@ impl From<RemoteFailure> for InvokeError {
     }
 }
 
-/// Why `send_all` ended early.
+/// Why `send_all` or `send_stream` ended early.
 #[derive(thiserror::Error)]
 #[error("{accepted} messages were accepted, and then: {source}")]
 pub struct SendAllError {

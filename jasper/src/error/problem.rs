@@ -52,6 +52,20 @@ pub enum Problem {
         /// The other.
         second_at: SourceLocation,
     },
+    /// Two functions share a name by accident, and so would share the queue that is named after
+    /// them: a busy one would keep the other waiting.
+    #[error(
+        "two handlers are named `{name}`, at {first_at} and at {second_at}, and would share a \
+         queue of that name; give one of them `#[handler(queue = \"…\")]`, or both the same"
+    )]
+    SharedQueueName {
+        /// The name of both functions.
+        name: &'static str,
+        /// One handler.
+        first_at: SourceLocation,
+        /// The other.
+        second_at: SourceLocation,
+    },
     /// `to = "…"` names an endpoint that is not configured.
     #[error(
         "`{message}` ({at}) goes to the endpoint `{endpoint}`, which is not configured; \
@@ -180,6 +194,19 @@ pub enum Problem {
     /// A durable handler on a queue that stores nothing.
     #[error("`{handler}` ({at}) is durable, but its queue `{queue}` is configured as buffered")]
     DurableOnBuffered {
+        /// The handler.
+        handler: &'static str,
+        /// Where it stands.
+        at: SourceLocation,
+        /// The queue.
+        queue: &'static str,
+    },
+    /// A queue that stores nothing and does not run here.
+    #[error(
+        "`{handler}` ({at}) does not run here, and its queue `{queue}` is configured as buffered: \
+         no process would handle what is sent to it"
+    )]
+    BufferedElsewhere {
         /// The handler.
         handler: &'static str,
         /// Where it stands.

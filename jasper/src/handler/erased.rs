@@ -96,6 +96,7 @@ mod tests {
             location: SourceLocation { file: file!(), line: line!() },
             message_type: || Double::TYPE,
             kind: MessageKind::Routed,
+            names_queue: false,
             queue: "double",
             concurrency: None,
             attempts: None,

@@ -47,6 +47,8 @@ pub struct HandlerRegistration {
     pub kind: MessageKind,
     /// The local queue on which it runs: `queue = "…"`, or its own name.
     pub queue: &'static str,
+    /// Whether the attribute says so: handlers that share a queue do it on purpose.
+    pub names_queue: bool,
     /// How many of the queue's messages run at once, where the attribute says so.
     pub concurrency: Option<usize>,
     /// The most attempts, where the attribute says so.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedReceiver;
 
+use super::budget::Budget;
 use super::bus::BusRoot;
 use super::check::{Checked, Configured};
 use super::config::Config;
@@ -24,7 +25,7 @@ use crate::error::{Error, Problem, StartupProblems};
 use crate::handler::{Handler, HandlerRegistration, States};
 use crate::message::{Message, MessageRegistration};
 use crate::routing::Publishes;
-use crate::store::{MessageStore, Owner};
+use crate::store::{MessageStore, Owner, Subscription};
 use crate::transport::Transport;
 
 /// Puts an application together. Start it with [`start`](Self::start).
@@ -138,6 +139,37 @@ impl Builder {
         self
     }
 
+    /// How many bytes of messages this process may hold in memory, over all queues and endpoints.
+    /// Default: 256 MiB. The deployment may say it, see [`Config::memory_budget`].
+    ///
+    /// Beyond that stored messages wait in the store, and senders of messages that are not stored
+    /// wait, as they do where a queue is full. No queue and no endpoint takes more than it leaves
+    /// free for the others, which is half of all for one alone; but each may hold one message,
+    /// however large. Counted beyond the budget, and not kept waiting, are messages that a running
+    /// handler sends to queues that are not stored, and requests to other processes.
+    ///
+    /// Not counted: what handlers have decoded, what a transport is about to read or write (see its
+    /// options), and messages of a durable handler until its commit.
+    pub const fn memory_budget(mut self, bytes: usize) -> Self {
+        self.settings.memory_budget = bytes;
+        self
+    }
+
+    /// A process that only sends, such as a web server or a command-line tool beside workers: the
+    /// handlers of the program are known as routes, and none of them runs here. The deployment may
+    /// say it, see [`Config::send_only`].
+    ///
+    /// What is sent to them is stored, for the processes on the same store that run them, so it
+    /// needs a store and has no buffered queues; states for its handlers need not be registered.
+    /// The process claims nothing, and takes part in nothing but its own lease, the recovery of
+    /// what nodes that are gone have left, and what it sends to other processes itself: endpoints
+    /// work as everywhere, and a listener stores what comes. `bus.invoke` still runs a handler in
+    /// the task that calls it.
+    pub const fn send_only(mut self) -> Self {
+        self.settings.send_only = true;
+        self
+    }
+
     /// How a local queue works. What is set here goes before the attributes of its handlers.
     pub fn queue(mut self, name: impl Into<String>, options: QueueOptions) -> Self {
         self.queues.insert(name.into(), options);
@@ -211,11 +243,9 @@ impl Builder {
     pub async fn start(mut self) -> Result<Jasper, Error> {
         let handlers = self.registrations();
         let world = self.check_handlers(&handlers)?;
-        if let Some(service) = self.outside.config.service.take() {
-            self.settings.service = service;
-        }
+        self.settings.deploy(&self.outside.config);
         let owner = match &self.store {
-            Some(store) => Some(join(&**store, &self.settings, &handlers).await?),
+            Some(store) => Some(join(&**store, &self.settings, self.takes(&handlers)).await?),
             None => None,
         };
         log_start(&self, &handlers);
@@ -234,6 +264,20 @@ impl Builder {
                 Err(error.into())
             }
         }
+    }
+
+    /// Whether no handler runs here, with what the deployment says.
+    fn is_send_only(&self) -> bool {
+        self.outside.config.send_only.unwrap_or(self.settings.send_only)
+    }
+
+    /// What the handlers that run here take, sorted.
+    fn takes(&self, handlers: &[HandlerRegistration]) -> Vec<Subscription> {
+        let elsewhere = |queue| self.queues.get(queue).is_some_and(|options| options.send_only);
+        let here = handlers.iter().filter(|h| !self.settings.send_only && !elsewhere(h.queue));
+        let mut takes: Vec<_> = here.map(subscription).collect();
+        takes.sort_unstable();
+        takes
     }
 
     /// The handlers, sorted, as `inventory` gives them in no order.
@@ -261,6 +305,7 @@ impl Builder {
         let configured = Configured {
             world: &world,
             queues: &self.queues,
+            send_only: self.is_send_only(),
             states: &self.states,
             store: self.store.as_ref().map(|store| store.info()),
             has_codec: self.codec.is_some(),
@@ -281,7 +326,8 @@ impl Builder {
     ) -> Result<(Arc<Core>, Receivers), StartupProblems> {
         let no_codec = || StartupProblems::new(vec![Problem::NoCodec]);
         let codec = self.codec.clone().ok_or_else(no_codec)?;
-        let targets = world.targets()?;
+        let budget = Budget::new(self.settings.memory_budget);
+        let targets = world.targets(&budget)?;
         let publications = &world.publications;
         let routes = Routes::new(handlers, &self.queues, targets, publications, &self.settings);
         let wake = Arc::new(Notify::new());
@@ -292,15 +338,19 @@ impl Builder {
             if queues.contains_key(name) {
                 continue;
             }
-            let (queue, receiver) = self.queue_named(name, handlers, &routes, &wake);
+            let (queue, receiver) = self.queue_named(name, handlers, &routes, &budget, &wake);
             let queue = Arc::new(queue);
             queues.insert(name, Arc::clone(&queue));
-            receivers.push((queue, receiver));
+            // What does not run here is never put into memory.
+            if !queue.takes.is_empty() {
+                receivers.push((queue, receiver));
+            }
         }
         let core = Arc::new_cyclic(|core| {
             let mut states = self.states;
             states.insert(BusRoot::new(core.clone()));
-            Core::new(self.settings, codec, states, routes, queues, self.store, owner, wake)
+            let (settings, store) = (self.settings, self.store);
+            Core::new(settings, codec, states, routes, queues, store, owner, budget, wake)
         });
         Ok((core, receivers))
     }
@@ -310,6 +360,7 @@ impl Builder {
         name: &'static str,
         handlers: &[HandlerRegistration],
         routes: &Routes,
+        budget: &Arc<Budget>,
         wake: &Arc<Notify>,
     ) -> (Queue, UnboundedReceiver<Delivery>) {
         let options = self.queues.get(name).cloned().unwrap_or_default();
@@ -317,11 +368,12 @@ impl Builder {
         // Runs that share a transaction have to be under way together.
         let shared = |h: &HandlerRegistration| h.share.and_then(|share| share.try_into().ok());
         let said = said.filter_map(|h| h.concurrency.or_else(|| shared(h))).max();
-        let entries = routes.handlers().filter(|e| e.registration.queue == name);
+        let entries = routes.handlers().filter(|e| e.registration.queue == name && e.runs_here);
         Queue::new(
             entries.map(|entry| entry.subscription()).collect(),
             options.concurrency.or(said).unwrap_or(self.settings.concurrency),
             options.capacity.unwrap_or(self.settings.queue_capacity),
+            budget,
             Arc::clone(wake),
         )
     }
@@ -348,11 +400,9 @@ fn messages() -> Vec<&'static MessageRegistration> {
 async fn join(
     store: &dyn MessageStore,
     settings: &Settings,
-    handlers: &[HandlerRegistration],
+    takes: Vec<Subscription>,
 ) -> Result<Owner, Error> {
     store.admin().prepare().await?;
-    let mut takes: Vec<_> = handlers.iter().map(subscription).collect();
-    takes.sort_unstable();
     let node = store.nodes().join(&settings.service, settings.lease, &takes);
     Ok(node.await?.owner)
 }
@@ -361,7 +411,8 @@ async fn join(
 fn log_start(builder: &Builder, handlers: &[HandlerRegistration]) {
     let store = builder.store.as_ref().map_or("none", |s| s.info().name);
     let service = &builder.settings.service;
-    tracing::info!(service, store, handlers = handlers.len(), "starting");
+    let send_only = builder.settings.send_only;
+    tracing::info!(service, store, handlers = handlers.len(), send_only, "starting");
     for handler in handlers {
         tracing::info!(
             handler = format_args!("{}::{}", handler.module, handler.name),

@@ -5,12 +5,14 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 
 use futures_util::future::BoxFuture;
+use futures_util::stream::{self, Stream, StreamExt};
 
 use super::core::Core;
 use super::enlisted::Enlisted;
 use super::invokes::Invokes;
-use super::sending::{self, Sending};
-use crate::error::{InvokeError, SendAllError};
+use super::sending::Sending;
+use super::sending_all::SendingAll;
+use crate::error::InvokeError;
 use crate::handler::{Cause, FromContext, HandlerContext, HandlerError};
 use crate::message::Message;
 use crate::routing::{Publishes, Sends};
@@ -52,27 +54,56 @@ impl Bus {
         self.sending(&message)
     }
 
-    /// Sends many commands of one type: the quick way to bring in a file or a table.
+    /// Sends many commands of one type: the quick way to bring in a file or a table. Await the
+    /// result, which is how many were accepted.
     ///
-    /// They are accepted in pages of up to 1,000, each in one transaction, in order.
+    /// They are taken from the iterator, encoded and accepted in order, page by page: at most 1,000
+    /// messages or 8 MiB in one transaction. So the whole of them is never in memory, and
+    /// [`on_progress`](SendingAll::on_progress) says how far it is. Messages that are not stored
+    /// are accepted one by one, as there is room.
+    ///
+    /// Within a transaction, that of a durable handler, all of them wait in memory for the commit.
     ///
     /// # Errors
-    /// [`SendAllError::accepted`](crate::SendAllError) says how many of the first were
-    /// accepted; the page after those may or may not have been.
+    /// [`SendAllError::accepted`](crate::SendAllError) says how many of the first were accepted:
+    /// those of all pages before the one that failed. Of a page with a message that cannot be
+    /// encoded nothing is accepted; where the store failed, it may have been or not.
     ///
     /// # Cancel safety
     /// Dropped before it returns, some of the messages may have been accepted.
-    pub async fn send_all<M, OneHandler>(
-        &self,
-        messages: impl IntoIterator<Item = M> + Send,
-    ) -> Result<usize, SendAllError>
+    pub fn send_all<'bus, M, OneHandler>(
+        &'bus self,
+        messages: impl IntoIterator<Item = M, IntoIter: Send + 'bus>,
+    ) -> SendingAll<'bus>
     where
         M: Message,
         M::Kind: Sends<M, OneHandler>,
     {
-        let encoded = messages.into_iter().map(|message| self.core.encode(&message));
-        let encoded: Vec<_> = encoded.collect();
-        sending::send_all(&self.core, self.cause(), encoded).await
+        self.send_stream(stream::iter(messages))
+    }
+
+    /// Sends the commands of a stream, as [`send_all`](Self::send_all) does.
+    ///
+    /// A page that is not full waits at most 100 ms for a stream that has nothing ready. While a
+    /// page is stored, the stream is not asked for more.
+    ///
+    /// # Errors
+    /// As [`send_all`](Self::send_all).
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, some of the messages may have been accepted, and others taken
+    /// from the stream.
+    pub fn send_stream<'bus, M, OneHandler>(
+        &'bus self,
+        messages: impl Stream<Item = M> + Send + 'bus,
+    ) -> SendingAll<'bus>
+    where
+        M: Message,
+        M::Kind: Sends<M, OneHandler>,
+    {
+        let core = &self.core;
+        let encoded = messages.map(|message| core.encode(&message));
+        SendingAll::new(core, self.cause(), encoded)
     }
 
     /// Publishes an event to all handlers that subscribe to it, of which there may be none.

@@ -22,6 +22,7 @@ impl Checked<'_> {
         let mut problems = Vec::new();
         self.duplicate_types(&mut problems);
         self.duplicate_handlers(&mut problems);
+        self.shared_queue_names(&mut problems);
         self.concurrency_conflicts(&mut problems);
         problems
     }
@@ -67,6 +68,21 @@ impl Checked<'_> {
         }
     }
 
+    fn shared_queue_names(&self, problems: &mut Vec<Problem>) {
+        let mut seen = BTreeMap::<&str, &HandlerRegistration>::new();
+        for handler in self.handlers.iter().filter(|h| !h.names_queue) {
+            let first = *seen.entry(handler.queue).or_insert(handler);
+            // Two of one message are a problem of their own.
+            if (first.message_type)() != (handler.message_type)() {
+                problems.push(Problem::SharedQueueName {
+                    name: handler.name,
+                    first_at: first.location,
+                    second_at: handler.location,
+                });
+            }
+        }
+    }
+
     fn concurrency_conflicts(&self, problems: &mut Vec<Problem>) {
         let mut seen = BTreeMap::<&str, &HandlerRegistration>::new();
         for handler in self.handlers.iter().filter(|h| h.concurrency.is_some()) {
@@ -86,6 +102,8 @@ impl Checked<'_> {
 pub(crate) struct Configured<'a> {
     pub(crate) world: &'a World,
     pub(crate) queues: &'a BTreeMap<String, QueueOptions>,
+    /// Whether no handler runs here.
+    pub(crate) send_only: bool,
     pub(crate) states: &'a States,
     pub(crate) store: Option<StoreInfo>,
     pub(crate) has_codec: bool,
@@ -103,7 +121,14 @@ impl Configured<'_> {
             self.destination(message, checked.handlers, &mut problems);
         }
         for handler in checked.handlers {
-            self.handler(handler, &mut problems);
+            match self.runs_here(handler.queue) {
+                true => self.handler(handler, &mut problems),
+                false => self.elsewhere(handler, &mut problems),
+            }
+        }
+        if self.send_only && self.store.is_none() && !checked.handlers.is_empty() {
+            let what = "a process that only sends".to_owned();
+            problems.push(Problem::NoStore { what });
         }
         self.queues(checked.handlers, &mut problems);
         problems
@@ -140,6 +165,23 @@ impl Configured<'_> {
                 message: message.rust_name,
                 at: message.location,
                 queue: queue.to_owned(),
+            });
+        }
+    }
+
+    fn runs_here(&self, queue: &str) -> bool {
+        let of_queue = self.queues.get(queue).is_some_and(|options| options.send_only);
+        !(self.send_only || of_queue)
+    }
+
+    /// A handler that runs in other processes only.
+    fn elsewhere(&self, handler: &HandlerRegistration, problems: &mut Vec<Problem>) {
+        let mode = self.queues.get(handler.queue).map(|options| options.mode);
+        if mode == Some(QueueMode::Buffered) {
+            problems.push(Problem::BufferedElsewhere {
+                handler: handler.name,
+                at: handler.location,
+                queue: handler.queue,
             });
         }
     }
@@ -201,6 +243,10 @@ impl Configured<'_> {
             }
             if options.mode == QueueMode::Durable && self.store.is_none() {
                 problems.push(Problem::NoStore { what: format!("the durable queue `{queue}`") });
+            }
+            if options.send_only && !self.send_only && self.store.is_none() {
+                let what = format!("the queue `{queue}`, to which this process only sends,");
+                problems.push(Problem::NoStore { what });
             }
             let numbers = [("concurrency", options.concurrency), ("capacity", options.capacity)];
             for (what, _) in numbers.into_iter().filter(|(_, n)| *n == Some(0)) {

@@ -1,6 +1,7 @@
 //! What a deployment says: addresses by environment or file, which go before those of the builder.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 
 use serde::Deserialize;
 
@@ -8,22 +9,25 @@ use serde::Deserialize;
 const PREFIX: &str = "JASPER_";
 const ENDPOINT_PREFIX: &str = "JASPER_ENDPOINT_";
 
-/// What a deployment decides without a build: the name of the service, where it listens, and where
-/// its endpoints lead. What is not said stays as the builder says.
+/// What a deployment decides without a build: the name of the service, where it listens, where its
+/// endpoints lead, how much memory it takes, and whether it only sends. What is not said stays as
+/// the builder says.
 ///
 /// In a file, read by [`from_toml`](Self::from_toml):
 ///
 /// ```toml
 /// service = "shop"
 /// listen = ["durable://0.0.0.0:5580"]
+/// memory_budget = 134217728
+/// send_only = false
 ///
 /// [endpoints]
 /// shipping = "durable://shipping.internal:5580?order=strict"
 /// ```
 ///
 /// In the environment, read by [`from_env`](Self::from_env): `JASPER_SERVICE`, `JASPER_LISTEN`
-/// (several are separated by commas), and for the endpoint `eu.shipping`,
-/// `JASPER_ENDPOINT_EU_SHIPPING`.
+/// (several are separated by commas), `JASPER_MEMORY_BUDGET` in bytes, `JASPER_SEND_ONLY` as
+/// `true` or `false`, and for the endpoint `eu.shipping`, `JASPER_ENDPOINT_EU_SHIPPING`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -32,12 +36,20 @@ pub struct Config {
     pub service: Option<String>,
     /// The addresses to listen at, instead of those of the builder.
     pub listen: Option<Vec<String>>,
+    /// How many bytes of messages the process may hold in memory; see
+    /// [`Builder::memory_budget`](super::Builder::memory_budget).
+    pub memory_budget: Option<usize>,
+    /// Whether no handler runs here; see [`Builder::send_only`](super::Builder::send_only).
+    pub send_only: Option<bool>,
     /// Where endpoints lead, by name.
     #[serde(default)]
     pub endpoints: BTreeMap<String, String>,
     /// The same by the names of variables, which are told apart once the endpoints are known.
     #[serde(skip)]
     variables: BTreeMap<String, String>,
+    /// What is wrong with the values of variables, in words.
+    #[serde(skip)]
+    mistakes: Vec<String>,
 }
 
 /// A configuration that cannot be read.
@@ -67,6 +79,12 @@ impl Config {
                     let addresses = value.split(',').map(|address| address.trim().to_owned());
                     config.listen = Some(addresses.filter(|a| !a.is_empty()).collect());
                 }
+                Some("MEMORY_BUDGET") => {
+                    config.memory_budget = config.value(&name, &value, "a number of bytes");
+                }
+                Some("SEND_ONLY") => {
+                    config.send_only = config.value(&name, &value, "`true` or `false`");
+                }
                 Some(_) if name.starts_with(ENDPOINT_PREFIX) => {
                     config.variables.insert(name, value);
                 }
@@ -74,6 +92,14 @@ impl Config {
             }
         }
         config
+    }
+
+    fn value<T: FromStr>(&mut self, name: &str, value: &str, wanted: &str) -> Option<T> {
+        let read = value.trim().parse().ok();
+        if read.is_none() {
+            self.mistakes.push(format!("the variable `{name}` is `{value}`, not {wanted}"));
+        }
+        read
     }
 
     /// What this text says.
@@ -112,18 +138,23 @@ impl Config {
         }
         endpoints.extend(self.endpoints);
         variables.extend(self.variables);
+        let mut mistakes = other.mistakes;
+        mistakes.extend(self.mistakes);
         Self {
             service: self.service.or(other.service),
             listen: self.listen.or(other.listen),
+            memory_budget: self.memory_budget.or(other.memory_budget),
+            send_only: self.send_only.or(other.send_only),
             endpoints,
             variables,
+            mistakes,
         }
     }
 
     /// Where the endpoints of these names lead by the environment; or what is wrong with it, in
     /// words.
     pub(crate) fn by_variable(&self, names: &[&str]) -> (BTreeMap<String, String>, Vec<String>) {
-        let (mut found, mut mistakes) = (BTreeMap::new(), Vec::new());
+        let (mut found, mut mistakes) = (BTreeMap::new(), self.mistakes.clone());
         for (variable, address) in &self.variables {
             let mut named = names.iter().filter(|name| variable_of(name) == *variable);
             match (named.next(), named.next()) {
@@ -177,6 +208,16 @@ mod tests {
         let (found, mistakes) = config.by_variable(&["eu.shipping", "billing"]);
         assert_eq!(found.get("eu.shipping").map(String::as_str), Some("tcp://host:3"));
         assert_eq!((found.len(), mistakes), (1, vec![]));
+    }
+
+    #[test]
+    fn a_variable_that_is_no_number_or_no_choice_is_a_mistake() {
+        let config = vars(&[("JASPER_MEMORY_BUDGET", "65536"), ("JASPER_SEND_ONLY", "true")]);
+        assert_eq!((config.memory_budget, config.send_only), (Some(65_536), Some(true)));
+        let config = vars(&[("JASPER_MEMORY_BUDGET", "64MB"), ("JASPER_SEND_ONLY", "yes")]);
+        let (_, mistakes) = config.or(Config::default()).by_variable(&[]);
+        assert!(mistakes[0].contains("`64MB`, not a number of bytes"), "{mistakes:?}");
+        assert!(mistakes[1].contains("`yes`, not `true` or `false`"), "{mistakes:?}");
     }
 
     #[test]

@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use super::activity::Activity;
 use super::agenda::Agenda;
+use super::budget::Budget;
 use super::clock::Clock;
 use super::held::Held;
 use super::queue::{Delivery, Queue};
@@ -38,6 +39,8 @@ pub(crate) struct Core {
     pub(crate) queues: HashMap<&'static str, Arc<Queue>>,
     pub(crate) store: Option<Arc<dyn MessageStore>>,
     pub(crate) activity: Activity,
+    /// The bytes of messages that are in memory.
+    pub(crate) budget: Arc<Budget>,
     /// Wakes the pager: something in the store may be ready for memory.
     pub(crate) pager: Arc<Notify>,
     /// Wakes who looks what waits in the outbox.
@@ -88,6 +91,7 @@ impl Core {
         queues: HashMap<&'static str, Arc<Queue>>,
         store: Option<Arc<dyn MessageStore>>,
         owner: Option<Owner>,
+        budget: Arc<Budget>,
         pager: Arc<Notify>,
     ) -> Self {
         // The joining has just come back; the renewal starts from here.
@@ -101,6 +105,7 @@ impl Core {
             queues,
             store,
             activity: Activity::default(),
+            budget,
             pager,
             outbound: Notify::new(),
             agenda: Agenda::new(clock.clone()),
@@ -263,10 +268,10 @@ impl Core {
         }
     }
 
-    /// Puts a message that is only in memory into its queue at a later time.
+    /// Puts a message that is only in memory into its queue at a later time. Until then it keeps
+    /// its place there: it takes as much memory as any other.
     pub(crate) fn enqueue_at(self: &Arc<Self>, mut delivery: Delivery, due_at: SystemTime) {
         delivery.active = None;
-        delivery.slot.give_back();
         let core = Arc::clone(self);
         self.tasks.spawn(async move {
             let wait = due_at.duration_since(core.clock.now()).unwrap_or_default();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::batch::{Batch, Place, Placed, Target};
+use super::budget::bytes_to_send;
 use super::core::Core;
 use super::finish::Finish;
 use super::outbound::{Endpoint, Parcel};
@@ -184,17 +185,29 @@ impl Core {
         wanted.sort_by_key(|destination| Arc::as_ptr(self.room_of(*destination)));
         // The second for a queue finds room beyond its capacity, or both might never.
         wanted.dedup_by_key(|destination| Arc::as_ptr(self.room_of(*destination)));
-        for destination in wanted {
-            let slot = async {
-                Ok(match destination {
+        let bytes = messages.iter().map(bytes_to_send).sum();
+        let taken = async {
+            for destination in &wanted {
+                room.push(match destination {
                     Destination::Handler(entry) => self.queue_of(entry).room.reserve().await,
                     Destination::Endpoint(endpoint) => endpoint.reserve().await?,
-                })
-            };
-            let slot = self.stopping.run_until_cancelled(slot).await;
-            room.push(slot.unwrap_or(Err(SendError::Stopping))?);
-        }
-        Ok(())
+                });
+            }
+            // Only then the bytes, for the same reason.
+            let endpoint = wanted.iter().find_map(|destination| match destination {
+                Destination::Endpoint(endpoint) => Some(endpoint),
+                Destination::Handler(_) => None,
+            });
+            let weighed = Slot::weigh_all(room, bytes);
+            match endpoint {
+                Some(endpoint) => endpoint.unless_down(weighed).await,
+                None => {
+                    weighed.await;
+                    Ok(())
+                }
+            }
+        };
+        self.stopping.run_until_cancelled(taken).await.unwrap_or(Err(SendError::Stopping))
     }
 
     fn room_of<'a>(&'a self, destination: Destination<'a>) -> &'a Arc<Room> {
@@ -248,6 +261,8 @@ impl Core {
             }
             Place::Memory(slot) => (slot, Backing::Memory, None, None),
             Place::Awaited(slot, done) => (slot, Backing::Memory, None, Some(done)),
+            // Another process finds it.
+            Place::StoredAnywhere | Place::StoredForLater if !entry.runs_here => return,
             Place::StoredAnywhere => return self.queue_of(&entry).room.note_overflow(),
             Place::StoredForLater => {
                 if envelope.due_at.is_some_and(|due_at| self.agenda.note(due_at)) {
@@ -266,7 +281,7 @@ impl Core {
             backing,
             interrupted_by: Vec::new(),
             queue,
-            slot,
+            _slot: slot,
             _hold: hold,
             active: None,
             done,

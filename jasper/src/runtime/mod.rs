@@ -3,6 +3,7 @@
 mod activity;
 mod agenda;
 mod batch;
+mod budget;
 mod builder;
 mod bus;
 mod check;
@@ -33,6 +34,7 @@ mod remote;
 mod room;
 mod routes;
 mod sending;
+mod sending_all;
 mod settings;
 mod shutdown;
 mod strays;
@@ -57,6 +59,7 @@ pub use self::enlisted::Enlisted;
 pub use self::invokes::{HandlerOf, Invokes};
 pub use self::queue_options::QueueOptions;
 pub use self::sending::{Sending, Sent};
+pub use self::sending_all::SendingAll;
 
 #[cfg(feature = "testing")]
 pub(crate) use self::builder::check_declarations;

@@ -74,7 +74,7 @@ async fn join_again(
 ) -> Result<(), StoreError> {
     let asked = Instant::now();
     let lease = core.settings.lease;
-    let takes = core.routes.subscriptions();
+    let takes = core.routes.takes();
     let join = store.nodes().join(&core.settings.service, lease, &takes);
     let node = core.call("join", join).await?;
     let (lost, gained) = (core.owner(), node.owner);

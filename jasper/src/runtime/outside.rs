@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::budget::Budget;
 use super::config::Config;
 use super::guarded::GuardedSender;
 use super::outbound::{Endpoint, SendOptions, destination, take_mode};
@@ -192,7 +193,10 @@ impl World {
     }
 
     /// The targets of all endpoints; their ways are checked.
-    pub(crate) fn targets(&self) -> Result<BTreeMap<String, Target>, StartupProblems> {
+    pub(crate) fn targets(
+        &self,
+        budget: &Arc<Budget>,
+    ) -> Result<BTreeMap<String, Target>, StartupProblems> {
         let mut targets = BTreeMap::new();
         for (name, address) in &self.endpoints {
             let failed = |problem| StartupProblems::new(vec![problem]);
@@ -204,7 +208,8 @@ impl World {
                         failed(Problem::Endpoint { endpoint, why })
                     };
                     let sender = GuardedSender::open(&*transport, &uri).map_err(why)?;
-                    let endpoint = Endpoint::new(name.clone(), uri.address, options, sender);
+                    let endpoint =
+                        Endpoint::new(name.clone(), uri.address, options, sender, budget);
                     Target::Remote(Arc::new(endpoint))
                 }
             };

@@ -8,6 +8,7 @@ use futures_util::FutureExt;
 use tokio::time::Instant;
 
 use super::batch::{Batch, Target};
+use super::budget::bytes_of;
 use super::comparison::{self, Comparison};
 use super::core::{Backoff, Core};
 use super::pace::Pace;
@@ -69,7 +70,7 @@ struct Pager {
 impl Pager {
     fn new(core: Arc<Core>, store: Arc<dyn MessageStore>) -> Self {
         Self {
-            takes: core.routes.subscriptions().into(),
+            takes: core.routes.subscriptions().collect(),
             strays: Strays::default(),
             aside: Vec::new(),
             comparison: Comparison::within(core.settings.lease),
@@ -108,6 +109,10 @@ impl Pager {
     /// Claims for every queue with room, if there is anything to claim, and says how long nothing
     /// more can be expected.
     async fn round(&mut self, is_look_due: bool) -> Result<Duration, StoreError> {
+        if self.core.settings.send_only {
+            // It owns no row of the inbox, and what waits there is for others.
+            return Ok(self.core.settings.poll);
+        }
         let is_to_be_compared = self.comparison.is_due();
         if !self.core.trust.is_given() {
             return Ok(self.core.settings.poll);
@@ -312,14 +317,15 @@ impl Pager {
     /// A stray may belong to a handler that has moved to another queue, or was renamed. `false`:
     /// that queue has no room now, and the stray waits in the store.
     async fn admit_stray(&mut self, claimed: Claimed) -> bool {
-        let Some(entry) = self.handler_of(&claimed) else {
+        let Some(entry) = self.handler_of(&claimed).filter(|entry| entry.runs_here) else {
             if !self.redirect(&claimed).await {
                 self.keep_or_bury(claimed).await;
             }
             return true;
         };
         let queue = self.core.queue_of(&entry);
-        if let Some(slot) = queue.room.try_reserve() {
+        let bytes = claimed.envelope.as_ref().map_or(0, bytes_of);
+        if let Some(slot) = queue.room.try_reserve(bytes) {
             self.admit(claimed, entry, slot).await;
             return true;
         }
@@ -346,6 +352,11 @@ impl Pager {
                 let target = Target::Handler(Arc::clone(entry));
                 batch.add_unowned(envelope, target, self.core.clock.now());
             }
+        } else if let Some(entry) = self.handler_of(claimed) {
+            // It does not run here: for a process where it does.
+            let destination = entry.address.clone();
+            let envelope = Envelope { destination, attempts: 0, ..envelope.clone() };
+            batch.add_unowned(envelope, Target::Handler(entry), self.core.clock.now());
         }
         if batch.placed.is_empty() {
             return false;
@@ -392,7 +403,7 @@ impl Pager {
         self.core.routes.resolve(destination, &envelope.message_type).cloned()
     }
 
-    async fn admit(&mut self, claimed: Claimed, entry: Arc<HandlerEntry>, slot: Slot) {
+    async fn admit(&mut self, claimed: Claimed, entry: Arc<HandlerEntry>, mut slot: Slot) {
         // What was laid aside of it before is no longer owned, or it could not have been claimed.
         self.aside.retain(|row| {
             let (old, new) = (&row.ownership, &claimed.ownership);
@@ -406,6 +417,7 @@ impl Pager {
             return self.bury_invalid(claimed).await;
         };
         let envelope = claimed.ownership.envelope(envelope);
+        slot.weigh(bytes_of(&envelope));
         let backing =
             Backing::Stored { owner: claimed.ownership.owner, counted: claimed.first_attempt };
         let Ownership { id, destination, owner, .. } = &claimed.ownership;
@@ -417,7 +429,7 @@ impl Pager {
             backing,
             interrupted_by: claimed.interrupted_by,
             queue,
-            slot,
+            _slot: slot,
             _hold: hold,
             active: None,
             done: None,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::batch::Place;
+use super::budget::bytes_of;
 use super::core::Core;
 use super::dispatch::Joining;
 use super::outbound::Endpoint;
@@ -32,12 +33,16 @@ impl Core {
             }
             envelope.attempts = 1;
             let slot = take_slot(room, &queue.room);
-            return Ok(Place::Memory(slot.unwrap_or_else(|| queue.room.reserve_beyond())));
+            let beyond = || queue.room.reserve_beyond(bytes_of(envelope));
+            return Ok(Place::Memory(slot.unwrap_or_else(beyond)));
         }
         if is_for_later(envelope, self.clock.now()) {
             return Ok(Place::StoredForLater);
         }
-        match queue.room.try_reserve_in_turn() {
+        if !entry.runs_here {
+            return Ok(Place::StoredAnywhere);
+        }
+        match queue.room.try_reserve_in_turn(bytes_of(envelope)) {
             Some(slot) if self.may_own() => {
                 // The only attempt of a message is counted when it begins: counted before, a crash
                 // would take it from a message that never ran.
@@ -64,9 +69,10 @@ impl Core {
                 return Ok(Place::Inline);
             }
             let slot = take_slot(room, &endpoint.room);
-            return slot.map_or_else(|| endpoint.reserve_beyond(), Ok).map(Place::Memory);
+            let beyond = || endpoint.reserve_beyond(bytes_of(envelope));
+            return slot.map_or_else(beyond, Ok).map(Place::Memory);
         }
-        match endpoint.room.try_reserve_in_turn() {
+        match endpoint.room.try_reserve_in_turn(bytes_of(envelope)) {
             Some(slot) if self.may_own() && !endpoint.circuit.is_open() => {
                 let owner = self.owner();
                 let hold = endpoint.held.hold(envelope.id, &envelope.destination, owner);

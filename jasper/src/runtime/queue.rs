@@ -6,6 +6,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Notify, Semaphore, oneshot};
 
 use super::activity::Active;
+use super::budget::Budget;
 use super::held::Hold;
 use super::room::{Room, Slot};
 use super::routes::HandlerEntry;
@@ -21,7 +22,7 @@ pub(crate) struct Delivery {
     /// The owners from which its row was taken over.
     pub(crate) interrupted_by: Vec<Owner>,
     pub(crate) queue: Arc<Queue>,
-    pub(crate) slot: Slot,
+    pub(crate) _slot: Slot,
     /// Set for a message that is stored.
     pub(crate) _hold: Option<Hold>,
     /// Set while it counts as being in work, which a message that waits for a time does not.
@@ -70,11 +71,12 @@ impl Queue {
         takes: Vec<Subscription>,
         concurrency: usize,
         capacity: usize,
+        budget: &Arc<Budget>,
         pager: Arc<Notify>,
     ) -> (Self, UnboundedReceiver<Delivery>) {
         let (sender, receiver) = unbounded_channel();
         let running = Arc::new(Semaphore::new(concurrency));
-        (Self { takes, running, room: Room::new(capacity, pager), sender }, receiver)
+        (Self { takes, running, room: Room::new(capacity, budget, pager), sender }, receiver)
     }
 
     /// `Err`: the id of a message that comes too late, as the application has ended.

@@ -7,6 +7,7 @@ pub struct QueueOptions {
     pub(crate) concurrency: Option<usize>,
     pub(crate) capacity: Option<usize>,
     pub(crate) mode: QueueMode,
+    pub(crate) send_only: bool,
 }
 
 /// When the messages of a queue are stored.
@@ -46,6 +47,15 @@ impl QueueOptions {
     #[must_use]
     pub const fn durable(mut self) -> Self {
         self.mode = QueueMode::Durable;
+        self
+    }
+
+    /// This process sends to the queue and handles none of its messages: all are stored, for other
+    /// processes on the same store. See [`Builder::send_only`](super::Builder::send_only) for a
+    /// process that handles none at all.
+    #[must_use]
+    pub const fn send_only(mut self) -> Self {
+        self.send_only = true;
         self
     }
 

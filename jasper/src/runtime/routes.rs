@@ -23,16 +23,21 @@ pub(crate) struct HandlerEntry {
     pub(crate) policy: ErrorPolicy,
     pub(crate) timeout: Duration,
     pub(crate) mode: QueueMode,
+    /// Else its messages are stored, for other processes.
+    pub(crate) runs_here: bool,
 }
 
 impl HandlerEntry {
-    fn new(registration: HandlerRegistration, mode: QueueMode, settings: &Settings) -> Self {
+    fn new(registration: HandlerRegistration, options: &QueueOptions, settings: &Settings) -> Self {
+        let runs_here = !(settings.send_only || options.send_only);
+        let mode = if runs_here { options.mode } else { QueueMode::Durable };
         Self {
             message_type: (registration.message_type)(),
             address: Address::local(registration.queue, registration.name),
             policy: ErrorPolicy::of(registration.attempts, registration.delays),
             timeout: registration.timeout.unwrap_or(settings.handler_timeout),
             mode,
+            runs_here,
             registration,
         }
     }
@@ -120,10 +125,10 @@ impl Routes {
                 of_type.push(Arc::clone(endpoint));
             }
         }
+        let by_default = QueueOptions::new();
         for &registration in handlers {
-            let mode =
-                queues.get(registration.queue).map_or(QueueMode::Automatic, |options| options.mode);
-            let entry = Arc::new(HandlerEntry::new(registration, mode, settings));
+            let options = queues.get(registration.queue).unwrap_or(&by_default);
+            let entry = Arc::new(HandlerEntry::new(registration, options, settings));
             let key = (entry.address.clone(), entry.message_type.clone());
             routes.by_address.insert(key, Arc::clone(&entry));
             let of_type = routes.by_type.entry(entry.message_type.clone());
@@ -137,9 +142,15 @@ impl Routes {
         self.by_type.values().flatten()
     }
 
-    /// What this application takes, sorted.
-    pub(crate) fn subscriptions(&self) -> Vec<Subscription> {
-        let mut takes: Vec<_> = self.handlers().map(|entry| entry.subscription()).collect();
+    /// What this application knows, in no order.
+    pub(crate) fn subscriptions(&self) -> impl Iterator<Item = Subscription> {
+        self.handlers().map(|entry| entry.subscription())
+    }
+
+    /// What this process takes, sorted.
+    pub(crate) fn takes(&self) -> Vec<Subscription> {
+        let here = self.handlers().filter(|entry| entry.runs_here);
+        let mut takes: Vec<_> = here.map(|entry| entry.subscription()).collect();
         takes.sort_unstable();
         takes
     }

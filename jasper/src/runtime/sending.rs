@@ -9,7 +9,7 @@ use futures_util::future::{BoxFuture, FutureExt};
 
 use super::core::Core;
 use super::dispatch::check;
-use crate::error::{SendAllError, SendError};
+use crate::error::SendError;
 use crate::handler::{Cause, DeliveryOptions, OutgoingMessage};
 use crate::message::Message;
 
@@ -67,7 +67,7 @@ impl<'bus> Sending<'bus> {
 
 /// Accepts messages, or lets them join the transaction that they follow from; says whether all of
 /// them were known before.
-async fn submit(
+pub(super) async fn submit(
     core: &Arc<Core>,
     cause: Option<&Cause>,
     messages: Vec<OutgoingMessage>,
@@ -90,32 +90,6 @@ async fn submit(
         return Err(SendError::Stopping);
     }
     core.dispatch(messages, cause).await
-}
-
-/// The most messages that are stored in one transaction.
-const PAGE: usize = 1_000;
-
-/// Accepts many messages page by page; says how many.
-pub(super) async fn send_all(
-    core: &Arc<Core>,
-    cause: Option<Arc<Cause>>,
-    messages: Vec<Result<OutgoingMessage, SendError>>,
-) -> Result<usize, SendAllError> {
-    let mut accepted = 0;
-    let failed = |accepted, source| SendAllError { accepted, source };
-    // Where nothing is to be accepted, nothing is.
-    let messages = messages.into_iter().collect::<Result<Vec<_>, _>>();
-    let mut messages = messages.map_err(|error| failed(0, error))?.into_iter().peekable();
-    while let Some(first) = messages.peek() {
-        // What waits for room in memory is sent one by one, as its room comes one by one.
-        let stored = core.is_stored(first).map_err(|error| failed(accepted, error))?;
-        let page: Vec<_> = messages.by_ref().take(if stored { PAGE } else { 1 }).collect();
-        let count = page.len();
-        let sent = submit(core, cause.as_deref(), page).await;
-        sent.map_err(|error| failed(accepted, error))?;
-        accepted += count;
-    }
-    Ok(accepted)
 }
 
 impl<'bus> IntoFuture for Sending<'bus> {

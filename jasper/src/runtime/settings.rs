@@ -4,6 +4,8 @@ use std::num::NonZeroUsize;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
+use super::config::Config;
+
 /// What the builder decides once for the whole application.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
@@ -23,10 +25,25 @@ pub(crate) struct Settings {
     pub(crate) reply_timeout: Duration,
     /// How long one call of the store may take.
     pub(crate) store_deadline: Duration,
+    /// Whether no handler runs here.
+    pub(crate) send_only: bool,
     /// How many messages of a queue may be in memory.
     pub(crate) queue_capacity: usize,
+    /// How many bytes of messages may be in memory.
+    pub(crate) memory_budget: usize,
     /// How many handlers of a queue run at once.
     pub(crate) concurrency: usize,
+}
+
+impl Settings {
+    /// What the deployment says goes before what the builder is told.
+    pub(crate) fn deploy(&mut self, config: &Config) {
+        if let Some(service) = &config.service {
+            self.service.clone_from(service);
+        }
+        self.memory_budget = config.memory_budget.unwrap_or(self.memory_budget);
+        self.send_only = config.send_only.unwrap_or(self.send_only);
+    }
 }
 
 impl Default for Settings {
@@ -41,7 +58,9 @@ impl Default for Settings {
             handler_timeout: Duration::from_secs(60),
             reply_timeout: Duration::from_secs(30),
             store_deadline: Duration::from_secs(30),
+            send_only: false,
             queue_capacity: 1_000,
+            memory_budget: 256 * 1024 * 1024,
             concurrency: cores.max(5),
         }
     }

@@ -11,6 +11,7 @@ use super::unknown::MOST;
 use crate::envelope::{Envelope, MessageId, time};
 use crate::error::SendError;
 use crate::runtime::batch::{Batch, Place, Placed, Target};
+use crate::runtime::budget::bytes_of;
 use crate::runtime::dispatch::KEPT;
 use crate::runtime::place::is_by_nature;
 use crate::runtime::queue::Queue;
@@ -126,7 +127,7 @@ impl Inlet {
             return Err(Receipt::refused(TOO_LATE));
         }
         let queues = in_memory.map(|(entry, _)| core.queue_of(entry)).collect();
-        let mut room = self.room(intake, queues).await?;
+        let mut room = self.room(intake, queues, bytes_of(&envelope)).await?;
         let refused = |error: SendError| Receipt::refused(error.to_string());
         let mut all = Vec::with_capacity(handlers.len());
         let copies = std::iter::repeat_n(envelope, handlers.len());
@@ -153,6 +154,7 @@ impl Inlet {
         &self,
         intake: &mut Intake,
         mut queues: Vec<&Arc<Queue>>,
+        bytes: usize,
     ) -> Result<Vec<Slot>, Receipt> {
         // In one order for all, so that of two that wait none holds what the other waits for.
         queues.sort_by_key(|queue| Arc::as_ptr(queue));
@@ -160,18 +162,20 @@ impl Inlet {
         queues.dedup_by_key(|queue| Arc::as_ptr(queue));
         let mut room = Vec::with_capacity(queues.len());
         for queue in queues {
-            let slot = match queue.room.try_reserve() {
-                Some(slot) => Some(slot),
+            room.push(match queue.room.try_slot() {
+                Some(slot) => slot,
                 None => {
                     // It may be what came before that takes all of the room.
                     self.accept(intake).await;
-                    self.patient(queue.room.reserve()).await?
+                    let slot = self.patient(queue.room.reserve()).await?;
+                    slot.ok_or(Receipt::deferred(STOPPING))?
                 }
-            };
-            let mut slot = slot.ok_or(Receipt::deferred(STOPPING))?;
-            // Also while it waits for its time: what others send is not to fill this memory.
-            slot.keep();
-            room.push(slot);
+            });
+        }
+        if !Slot::try_weigh_all(&mut room, bytes) {
+            self.accept(intake).await;
+            let weighed = self.patient(Slot::weigh_all(&mut room, bytes)).await?;
+            weighed.ok_or(Receipt::deferred(STOPPING))?;
         }
         Ok(room)
     }

@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 
 use self::circuit::Circuit;
 use self::line::Line;
+use super::budget::Budget;
 use super::held::Held;
 use super::room::{Room, Slot};
 use crate::envelope::{Address, Envelope};
@@ -54,6 +55,7 @@ impl Endpoint {
         address: Address,
         options: SendOptions,
         sender: Arc<dyn Sender>,
+        budget: &Arc<Budget>,
     ) -> Self {
         let wake = Arc::new(Notify::new());
         Self {
@@ -61,7 +63,7 @@ impl Endpoint {
             name: name.into(),
             address,
             sender,
-            room: Room::new(options.capacity, Arc::clone(&wake)),
+            room: Room::new(options.capacity, budget, Arc::clone(&wake)),
             line: Line::new(Arc::clone(&wake)),
             circuit: Circuit::default(),
             held: Arc::default(),
@@ -86,16 +88,25 @@ impl Endpoint {
         }
     }
 
-    /// Room for a message that is only in memory, as soon as there is some.
+    /// A place for a message that is only in memory, as soon as there is one; it has no bytes yet.
     ///
     /// # Errors
     /// There is none, and none is to be expected while the destination is down.
     pub(crate) async fn reserve(&self) -> Result<Slot, SendError> {
-        if let Some(slot) = self.room.try_reserve() {
-            return Ok(slot);
-        }
+        self.unless_down(self.room.reserve()).await
+    }
+
+    /// Waits for what is given back as messages leave.
+    ///
+    /// # Errors
+    /// As [`reserve`](Self::reserve).
+    pub(crate) async fn unless_down<T>(
+        &self,
+        waits: impl Future<Output = T>,
+    ) -> Result<T, SendError> {
         tokio::select! {
-            slot = self.room.reserve() => Ok(slot),
+            biased;
+            got = waits => Ok(got),
             () = self.circuit.opened() => Err(self.full()),
         }
     }
@@ -104,13 +115,13 @@ impl Endpoint {
     ///
     /// # Errors
     /// As [`reserve`](Self::reserve).
-    pub(crate) fn reserve_beyond(&self) -> Result<Slot, SendError> {
-        match self.room.try_reserve() {
+    pub(crate) fn reserve_beyond(&self, bytes: usize) -> Result<Slot, SendError> {
+        match self.room.try_reserve(bytes) {
             Some(slot) => Ok(slot),
             None if self.circuit.is_open() || self.line.len() >= 2 * self.options.capacity => {
                 Err(self.full())
             }
-            None => Ok(self.room.reserve_beyond()),
+            None => Ok(self.room.reserve_beyond(bytes)),
         }
     }
 

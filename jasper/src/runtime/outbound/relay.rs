@@ -14,6 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::{Endpoint, Parcel};
 use crate::envelope::{Address, Envelope};
 use crate::handler::caught::Panic;
+use crate::runtime::budget::bytes_of;
 use crate::runtime::core::Core;
 use crate::runtime::pace::Pace;
 use crate::runtime::worker::note_burial;
@@ -121,7 +122,8 @@ impl Relay {
             }
         };
         let is_full = claimed.len() == slots.len();
-        for (envelope, slot) in claimed.into_iter().zip(slots) {
+        for (envelope, mut slot) in claimed.into_iter().zip(slots) {
+            slot.weigh(bytes_of(&envelope));
             let hold = self.endpoint.held.hold(envelope.id, &envelope.destination, owner);
             let active = self.core.activity.begin();
             let envelope = Arc::new(envelope);

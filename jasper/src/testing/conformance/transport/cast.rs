@@ -217,6 +217,7 @@ macro_rules! handler {
                 location: NOWHERE,
                 message_type: message_type::<$message>,
                 kind: kind::<$message>(),
+                names_queue: true,
                 queue: $queue,
                 concurrency: Some(1),
                 attempts: Some(3),
