@@ -16,7 +16,7 @@ use super::worker::note_burial;
 use crate::envelope::Envelope;
 use crate::store::{
     Begin, ClaimRequest, Claimable, Claimed, DeadLetterId, DeadLetterReason, MessageStore,
-    Ownership, Settlement, StoreError, Subscription,
+    Ownership, Settlement, StoreError, Subscription, may_have_left,
 };
 
 /// The most rows of one claim.
@@ -172,7 +172,7 @@ impl Pager {
         let wanted = slots.len();
         let claimed =
             self.claim(waiting, wanted).await.inspect_err(|_| queue.room.note_overflow())?;
-        let full = claimed.len() == wanted;
+        let full = has_more(&claimed, wanted);
         for (claimed, slot) in claimed.into_iter().zip(slots) {
             match self.handler_of(&claimed) {
                 Some(entry) => self.admit(claimed, entry, slot).await,
@@ -249,7 +249,7 @@ impl Pager {
             return Ok(false);
         }
         let claimed = self.claim(strays, PAGE).await?;
-        let full = claimed.len() == PAGE;
+        let full = has_more(&claimed, PAGE);
         let mut room = true;
         for stray in claimed {
             room &= self.admit_stray(stray).await;
@@ -417,4 +417,9 @@ impl Pager {
             }
         }
     }
+}
+
+/// Whether a claim of at most `limit` rows may have left some.
+fn has_more(claimed: &[Claimed], limit: usize) -> bool {
+    may_have_left(claimed.iter().map(|claimed| claimed.envelope.as_ref().ok()), limit)
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use futures_util::future::BoxFuture;
 
 use super::dead_letter::Burial;
+use super::portions::{PORTION, Weigh};
 use super::{DeadLetterReason, Incoming, Owner, Ownership, StoreError, Subscription};
 use crate::envelope::{DecodeError, Envelope};
 
@@ -37,7 +38,8 @@ pub trait Inbox: Send + Sync {
     /// at most a thousand in one look. It costs no more for many rows than for few.
     fn look(&self) -> BoxFuture<'_, Result<Claimable, StoreError>>;
 
-    /// Takes rows that nobody owns for `request.owner`, oldest first by `sent_at`.
+    /// Takes rows that nobody owns for `request.owner`, oldest first by `sent_at`: no more than
+    /// have less than 8 MiB together, and one more.
     ///
     /// A row that nobody has tried yet comes back with its first attempt counted. A row with
     /// attempts keeps its count: the next one is counted by [`Settlement::Attempt`] when the
@@ -106,6 +108,20 @@ pub struct Claimed {
     /// Whether the claim counted the first attempt, so that the handler may run without a further
     /// [`Settlement::Attempt`].
     pub first_attempt: bool,
+}
+
+/// Whether a claim of at most `limit` rows may have left some: it has as many rows, or as many
+/// bytes as are given at once.
+pub(crate) fn may_have_left<'e>(
+    envelopes: impl IntoIterator<Item = Option<&'e Envelope>>,
+    limit: usize,
+) -> bool {
+    let (mut rows, mut bytes) = (0, 0);
+    for envelope in envelopes {
+        rows += 1;
+        bytes += envelope.map_or(PORTION, Weigh::weight);
+    }
+    rows >= limit || bytes >= PORTION
 }
 
 /// What is to become of an owned row.

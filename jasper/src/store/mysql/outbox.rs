@@ -1,13 +1,15 @@
 //! The outbox in MySQL.
 
 use std::any::Any;
+use std::collections::HashMap;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use sqlx::{Connection, MySqlConnection};
+use sqlx::mysql::MySqlRow;
+use sqlx::{Connection, MySqlConnection, Row};
 
 use super::desk::{Desk, Work};
-use super::inbox::{Owned, Store, ownership};
+use super::inbox::{Owned, ownership};
 use super::keys::{self, Key, key_of};
 use super::rows;
 use super::settlement::{bury, lock, waves};
@@ -17,15 +19,18 @@ use super::{MysqlStore, SHARED_ROWS, connection_of};
 use crate::envelope::{Address, Envelope};
 use crate::store::coalescer::Coalescer;
 use crate::store::dead_letter::Burial;
+use crate::store::portions::claimed;
 use crate::store::{
     Outbox, Outgoing, OutgoingSettlement, Owner, Ownership, Settled, StoreError, Stored,
 };
 
 // Rows that somebody else is about to take are left to them.
 const UNSENT: &str = "\
-select id, destination, attempts, body from {outgoing} force index (turns)
+select id, destination, octet_length(body) from {outgoing} force index (turns)
 where owner = 0 and destination = ?
 order by sent_at limit ? for update skip locked";
+
+const READ: &str = "select id, destination, attempts, body from {outgoing} where {keys}";
 
 const TAKE: &str = "\
 update {outgoing} set owner = ?, attempts = least(attempts, 4294967295) where {keys}";
@@ -60,6 +65,7 @@ from {outgoing} where id = ? and destination = ?";
 
 statements!(OutboxSql {
     unsent: UNSENT,
+    read: READ,
     take: TAKE,
     find_owned: FIND_OWNED,
     free: FREE,
@@ -70,15 +76,6 @@ statements!(OutboxSql {
     destinations: DESTINATIONS,
     bury: BURY,
 });
-
-/// What stores the rows of all callers.
-pub(super) fn coalescer(desk: &Desk) -> Coalescer<Outgoing, Stored> {
-    let desk = desk.clone();
-    Coalescer::new(SHARED_ROWS, 1, move |rows| {
-        let desk = desk.clone();
-        async move { desk.work(Store(rows)).await }.boxed()
-    })
-}
 
 /// What settles for all callers.
 pub(super) fn settlement_coalescer(desk: &Desk) -> Coalescer<OutgoingSettlement, Settled> {
@@ -100,7 +97,7 @@ impl Outbox for MysqlStore {
         rows: Vec<Outgoing>,
     ) -> BoxFuture<'a, Result<Vec<Stored>, StoreError>> {
         Box::pin(async move {
-            let stored = rows::insert(connection_of(connection)?, self.sql(), &rows, 1).await;
+            let stored = rows::insert(connection_of(connection)?, self.sql(), &rows).await;
             stored.map_err(|error| self.error(error))
         })
     }
@@ -169,10 +166,15 @@ impl Work for Claim {
         let query = sqlx::query(sql.outbox.unsent.clone())
             .bind(self.destination.as_str())
             .bind(rows::limit(self.limit));
-        let found = query.fetch_all(&mut *transaction).await?;
+        let unsent = first_of(&query.fetch_all(&mut *transaction).await?)?;
+        let found = keys::fetch(&mut transaction, &sql.outbox.read, &unsent).await?;
+        let mut rows = HashMap::with_capacity(found.len());
+        for row in &found {
+            rows.insert(keys::read(row)?, row);
+        }
         let mut claimed = Vec::with_capacity(found.len());
         let (mut taken, mut buried) = (Vec::with_capacity(found.len()), Vec::new());
-        for row in &found {
+        for row in unsent.iter().filter_map(|key| rows.remove(key)) {
             let held = ownership(row, self.owner)?;
             match Envelope::from_bytes(&rows::bytes(row, 3)?) {
                 Ok(envelope) => {
@@ -193,6 +195,14 @@ impl Work for Claim {
         transaction.commit().await?;
         Ok(claimed)
     }
+}
+
+/// The keys of the oldest rows, no more than a claim holds.
+fn first_of(unsent: &[MySqlRow]) -> sqlx::Result<Vec<Key>> {
+    let mut keys = unsent.iter().map(keys::read).collect::<sqlx::Result<Vec<_>>>()?;
+    let length = |row: &MySqlRow| row.try_get::<i64, _>(2).map(rows::total).map(rows::size);
+    keys.truncate(claimed(unsent.iter().map(length).collect::<sqlx::Result<Vec<_>>>()?));
+    Ok(keys)
 }
 
 struct Settle(Vec<OutgoingSettlement>);

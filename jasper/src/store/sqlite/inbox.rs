@@ -14,6 +14,7 @@ use super::writer::Write;
 use super::{SqliteStore, connection_of};
 use crate::envelope::Envelope;
 use crate::envelope::time::{from_micros, now, to_micros};
+use crate::store::portions::PORTION;
 use crate::store::{
     ClaimRequest, Claimable, Claimed, Inbox, Incoming, Owner, Ownership, Settled, Settlement,
     StoreError, Stored, Subscription,
@@ -246,11 +247,17 @@ struct Claim(ClaimRequest);
 pub(super) fn claim_sql(subscriptions: usize) -> String {
     let each = vec![CLAIMABLE; subscriptions].join(" union all ");
     format!(
-        "with claimable (seq, sent_at) as ({each})
+        "with claimable (seq, sent_at) as ({each}), oldest (seq, sent_at) as (
+            select seq, sent_at from claimable order by sent_at, seq limit ?
+        ), sized (seq, sent_at, before) as (
+            select seq, oldest.sent_at, sum(length(body)) over (order by oldest.sent_at, seq)
+                - length(body)
+            from oldest join jasper_incoming using (seq)
+        )
         select row.seq, row.id, row.destination, row.attempts, row.body
-        from (select * from claimable order by sent_at, seq limit ?) oldest
-            join jasper_incoming row using (seq)
-        order by oldest.sent_at, oldest.seq"
+        from sized join jasper_incoming row using (seq)
+        where sized.before < {PORTION}
+        order by sized.sent_at, sized.seq"
     )
 }
 

@@ -94,7 +94,7 @@ impl Group {
         let answers = match self.session.share(&items).await {
             Ok(answers) => answers,
             Err(error) => {
-                return match self.session.undo_share::<T>(items.len()).await {
+                return match self.session.undo_share(&items).await {
                     Ok(()) => self.share_each(calls, error).await,
                     Err(_gone) => Err(self.lost_with(calls, error)),
                 };
