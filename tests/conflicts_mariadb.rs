@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::{AssertSqlSafe, MySqlConnection, raw_sql};
 use tests::servers::new_mariadb_database;
 
-use stage::{AppError, Runs, Stage, Wrap};
+use stage::{AppError, Runs, Stage, UNCOUNTED, Wrap};
 
 /// Fails with this statement in its first runs.
 #[derive(Command, Serialize, Deserialize)]
@@ -54,8 +54,13 @@ async fn a_conflict_costs_no_attempt_within_bounds() {
         }
     }
     assert_eq!(stage.letters().await, []);
-    let meet = Meet { sql: signal(1062), times: 1, wrap: Wrap::Within };
-    stage.app.bus().send(meet).await.unwrap();
-    assert_eq!(stage.letters().await.len(), 1, "no other error is a conflict");
+    for number in [1213, 1062] {
+        let meet = Meet { sql: signal(number), times: u64::MAX, wrap: Wrap::Within };
+        stage.app.bus().send(meet).await.unwrap();
+    }
+    assert_eq!(stage.letters().await.len(), 2);
+    // Of the first of these there were three runs before.
+    assert_eq!(stage.runs.of(&format!("{}1", signal(1213))), 3 + UNCOUNTED + 1);
+    assert_eq!(stage.runs.of(&format!("{}1", signal(1062))), 1, "no other error is a conflict");
     stage.app.stop().await.unwrap();
 }

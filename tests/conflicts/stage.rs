@@ -75,7 +75,7 @@ impl<S: MessageStore + Clone> Stage<S> {
 
     /// The dead letters once all is done.
     pub async fn letters(&self) -> Vec<DeadLetter> {
-        timeout(LIMIT, self.app.until_idle()).await.unwrap();
+        assert!(timeout(LIMIT, self.app.until_idle()).await.unwrap().is_ok());
         self.store.dead_letters().list(DeadLetterQuery::default()).await.unwrap()
     }
 }

@@ -136,6 +136,13 @@ impl Cause {
         self.pending.is_some()
     }
 
+    /// Whether a message that is sent now waits for the commit of the run.
+    pub(crate) fn is_open(&self) -> bool {
+        let pending = self.pending.as_ref();
+        let pending = pending.map(|pending| pending.lock().unwrap_or_else(PoisonError::into_inner));
+        pending.is_some_and(|pending| matches!(*pending, Pending::Open(_)))
+    }
+
     /// Keeps a message until the commit. `None`: the run has no transaction, and the message is
     /// given back.
     pub(crate) fn join(

@@ -88,6 +88,37 @@ pub(super) fn claimed(lengths: impl IntoIterator<Item = usize>) -> usize {
     taken.count()
 }
 
+/// How many rows a claim looks at first, where a look at a row reads its body: as many as have
+/// about two portions, by the size of those that were claimed last.
+#[cfg(feature = "mysql")]
+#[derive(Debug)]
+pub(super) struct Guess(std::sync::atomic::AtomicUsize);
+
+#[cfg(feature = "mysql")]
+impl Default for Guess {
+    fn default() -> Self {
+        Self(usize::MAX.into())
+    }
+}
+
+#[cfg(feature = "mysql")]
+impl Guess {
+    /// At most so many.
+    pub(super) fn rows(&self, limit: usize) -> usize {
+        self.0.load(std::sync::atomic::Ordering::Relaxed).min(limit)
+    }
+
+    /// Whether a look at so many rows may have missed some that the claim has room for; learns from
+    /// the lengths of those that it found.
+    pub(super) fn missed(&self, rows: usize, limit: usize, lengths: &[usize]) -> bool {
+        let bytes: usize = lengths.iter().sum();
+        let usual = bytes / lengths.len().max(1);
+        let next = 2 * PORTION / usual.max(1) + 1;
+        self.0.store(next, std::sync::atomic::Ordering::Relaxed);
+        rows < limit && lengths.len() >= rows && bytes < PORTION
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -16,7 +17,7 @@ use super::sweep::{Sweep, Table};
 use super::{MysqlStore, connection_of};
 use crate::envelope::Envelope;
 use crate::store::lines::Wait;
-use crate::store::portions::claimed;
+use crate::store::portions::{Guess, claimed};
 use crate::store::{
     ClaimRequest, Claimable, Claimed, Inbox, Incoming, Owner, Ownership, Settled, Settlement,
     StoreError, Stored, Subscription,
@@ -109,7 +110,9 @@ impl Inbox for MysqlStore {
     }
 
     fn claim(&self, request: ClaimRequest) -> BoxFuture<'_, Result<Vec<Claimed>, StoreError>> {
-        Box::pin(self.desk().give(Claim(request)))
+        Box::pin(
+            self.desk().give(Claim { request, guess: Arc::clone(&self.shared.incoming_guess) }),
+        )
     }
 
     fn settle(
@@ -200,13 +203,16 @@ pub(super) fn ownership(row: &MySqlRow, owner: Owner) -> sqlx::Result<Ownership>
     Ok(Ownership { id, destination, owner, attempts: rows::count(row, 2)? })
 }
 
-struct Claim(ClaimRequest);
+struct Claim {
+    request: ClaimRequest,
+    guess: Arc<Guess>,
+}
 
 impl Work for Claim {
     type Output = Vec<Claimed>;
 
     async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<Vec<Claimed>> {
-        if self.0.subscriptions.is_empty() || self.0.limit == 0 {
+        if self.request.subscriptions.is_empty() || self.request.limit == 0 {
             return Ok(Vec::new());
         }
         let mut transaction = connection.begin().await?;
@@ -214,9 +220,9 @@ impl Work for Claim {
         let rows = keys::fetch(&mut transaction, &sql.inbox.read, &oldest).await?;
         let mut read = HashMap::with_capacity(rows.len());
         for row in &rows {
-            read.insert(keys::read(row)?, read_claimed(row, self.0.owner)?);
+            read.insert(keys::read(row)?, read_claimed(row, self.request.owner)?);
         }
-        let owner = [self.0.owner.number()];
+        let owner = [self.request.owner.number()];
         keys::execute(&mut transaction, &sql.inbox.take, &owner, &oldest).await?;
         transaction.commit().await?;
         Ok(oldest.iter().filter_map(|key| read.remove(key)).collect())
@@ -227,27 +233,49 @@ impl Claim {
     /// Locks the oldest of each subscription, and gives the oldest of all, no more than a claim
     /// holds.
     async fn oldest(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<Vec<Key>> {
-        let limit = rows::limit(self.0.limit);
+        let limit = self.request.limit;
+        let rows = self.guess.rows(limit);
+        let mut oldest = self.find(rows, connection, sql).await?;
+        if self.guess.missed(rows, limit, &lengths(&oldest)) {
+            oldest = self.find(limit, connection, sql).await?;
+        }
+        oldest.truncate(claimed(lengths(&oldest)));
+        Ok(oldest.into_iter().map(|(_sent_at, key, _length)| key).collect())
+    }
+
+    /// The oldest rows with the lengths of their bodies, at most so many.
+    async fn find(
+        &self,
+        limit: usize,
+        connection: &mut MySqlConnection,
+        sql: &Sql,
+    ) -> sqlx::Result<Vec<Found>> {
         let mut oldest = Vec::new();
-        for subscriptions in self.0.subscriptions.chunks(PARTS) {
+        for subscriptions in self.request.subscriptions.chunks(PARTS) {
             let mut arguments = MySqlArguments::default();
             for subscription in subscriptions {
                 bind(&mut arguments, subscription.destination.as_str())?;
                 bind(&mut arguments, subscription.message_type.as_str())?;
-                bind(&mut arguments, limit)?;
+                bind(&mut arguments, rows::limit(limit))?;
             }
             let statement = claim_sql(&sql.inbox.claimable, subscriptions.len());
             let found = sqlx::query_with(statement, arguments).fetch_all(&mut *connection).await?;
             for row in &found {
                 let length = row.try_get::<Option<i64>, _>(3)?.map_or(0, rows::total);
-                oldest.push((row.try_get::<i64, _>(2)?, keys::read(row)?, length));
+                oldest.push((row.try_get::<i64, _>(2)?, keys::read(row)?, rows::size(length)));
             }
         }
         oldest.sort_unstable();
-        oldest.truncate(self.0.limit);
-        oldest.truncate(claimed(oldest.iter().map(|(.., length)| rows::size(*length))));
-        Ok(oldest.into_iter().map(|(_sent_at, key, _length)| key).collect())
+        oldest.truncate(limit);
+        Ok(oldest)
     }
+}
+
+/// When a row was sent, its key, and the length of its body.
+type Found = (i64, Key, usize);
+
+fn lengths(found: &[Found]) -> Vec<usize> {
+    found.iter().map(|(.., length)| *length).collect()
 }
 
 /// What finds the rows of so many subscriptions.

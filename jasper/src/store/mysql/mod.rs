@@ -52,7 +52,7 @@ use self::sql::{Names, Sql};
 use self::transaction::Run;
 use super::coalescer::Coalescer;
 use super::lines::{Keyed, Line, Lines, Wait};
-use super::portions::Weigh;
+use super::portions::{Guess, Weigh};
 use super::{
     Begin, Connection, ConnectionType, DeadLetters, Inbox, Incoming, MessageStore, Nodes, Outbox,
     Outgoing, OutgoingSettlement, Settled, Settlement, StoreAdmin, StoreError, StoreInfo,
@@ -117,6 +117,8 @@ struct Shared {
     outgoing: Lines<Outgoing>,
     settlements: Coalescer<Settlement, Settled>,
     outgoing_settlements: Coalescer<OutgoingSettlement, Settled>,
+    incoming_guess: Arc<Guess>,
+    outgoing_guess: Arc<Guess>,
 }
 
 /// What a store reaches its database with.
@@ -180,6 +182,8 @@ impl MysqlStore {
                 outgoing: lines(desk, keyed, &waiting),
                 settlements: settlement::coalescer(desk),
                 outgoing_settlements: outbox::settlement_coalescer(desk),
+                incoming_guess: Arc::default(),
+                outgoing_guess: Arc::default(),
                 connections,
             }),
         }

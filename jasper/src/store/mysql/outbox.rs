@@ -2,10 +2,10 @@
 
 use std::any::Any;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use sqlx::mysql::MySqlRow;
 use sqlx::{Connection, MySqlConnection, Row};
 
 use super::desk::{Desk, Work};
@@ -19,7 +19,7 @@ use super::{MysqlStore, SHARED_ROWS, connection_of};
 use crate::envelope::{Address, Envelope};
 use crate::store::coalescer::Coalescer;
 use crate::store::dead_letter::Burial;
-use crate::store::portions::claimed;
+use crate::store::portions::{Guess, claimed};
 use crate::store::{
     Outbox, Outgoing, OutgoingSettlement, Owner, Ownership, Settled, StoreError, Stored,
 };
@@ -109,7 +109,8 @@ impl Outbox for MysqlStore {
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<Envelope>, StoreError>> {
         let destination = destination.clone();
-        Box::pin(self.desk().give(Claim { owner, destination, limit }))
+        let guess = Arc::clone(&self.shared.outgoing_guess);
+        Box::pin(self.desk().give(Claim { owner, destination, limit, guess }))
     }
 
     fn settle(
@@ -152,6 +153,7 @@ struct Claim {
     owner: Owner,
     destination: Address,
     limit: usize,
+    guess: Arc<Guess>,
 }
 
 impl Work for Claim {
@@ -163,10 +165,7 @@ impl Work for Claim {
         sql: &Sql,
     ) -> sqlx::Result<Vec<Envelope>> {
         let mut transaction = connection.begin().await?;
-        let query = sqlx::query(sql.outbox.unsent.clone())
-            .bind(self.destination.as_str())
-            .bind(rows::limit(self.limit));
-        let unsent = first_of(&query.fetch_all(&mut *transaction).await?)?;
+        let unsent = self.oldest(&mut transaction, sql).await?;
         let found = keys::fetch(&mut transaction, &sql.outbox.read, &unsent).await?;
         let mut rows = HashMap::with_capacity(found.len());
         for row in &found {
@@ -197,12 +196,35 @@ impl Work for Claim {
     }
 }
 
-/// The keys of the oldest rows, no more than a claim holds.
-fn first_of(unsent: &[MySqlRow]) -> sqlx::Result<Vec<Key>> {
-    let mut keys = unsent.iter().map(keys::read).collect::<sqlx::Result<Vec<_>>>()?;
-    let length = |row: &MySqlRow| row.try_get::<i64, _>(2).map(rows::total).map(rows::size);
-    keys.truncate(claimed(unsent.iter().map(length).collect::<sqlx::Result<Vec<_>>>()?));
-    Ok(keys)
+impl Claim {
+    /// Locks the oldest rows, no more than a claim holds.
+    async fn oldest(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<Vec<Key>> {
+        let rows = self.guess.rows(self.limit);
+        let (mut keys, mut lengths) = self.find(rows, connection, sql).await?;
+        if self.guess.missed(rows, self.limit, &lengths) {
+            (keys, lengths) = self.find(self.limit, connection, sql).await?;
+        }
+        keys.truncate(claimed(lengths));
+        Ok(keys)
+    }
+
+    /// The keys of the oldest rows and the lengths of their bodies, at most so many.
+    async fn find(
+        &self,
+        limit: usize,
+        connection: &mut MySqlConnection,
+        sql: &Sql,
+    ) -> sqlx::Result<(Vec<Key>, Vec<usize>)> {
+        let query = sqlx::query(sql.outbox.unsent.clone())
+            .bind(self.destination.as_str())
+            .bind(rows::limit(limit));
+        let (mut keys, mut lengths) = (Vec::new(), Vec::new());
+        for row in &query.fetch_all(connection).await? {
+            keys.push(keys::read(row)?);
+            lengths.push(rows::size(rows::total(row.try_get(2)?)));
+        }
+        Ok((keys, lengths))
+    }
 }
 
 struct Settle(Vec<OutgoingSettlement>);

@@ -93,7 +93,7 @@ impl PostgresStoreBuilder {
     /// The most connections for handlers and for [`pool`](PostgresStore::pool), 16 unless said
     /// otherwise; at least 1.
     ///
-    /// The store has at most 7 more for its own work.
+    /// The store has at most 13 more for its own work.
     #[must_use]
     pub fn connections(mut self, connections: u32) -> Self {
         self.connections = connections.max(1);

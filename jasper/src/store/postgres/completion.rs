@@ -123,6 +123,11 @@ union all select 3, id, destination from outgoing";
 const AND_TELL: &str = "
 union all select 4, null::uuid, null::text from {tell} told where {running}";
 
+/// How long a completion waits for a key that another transaction holds: less than for an answer.
+/// Where runs share a transaction, each is soon run again by itself. The setting ends with it.
+const PATIENCE: &str = "set local lock_timeout = '2s'";
+const SHARED_PATIENCE: &str = "set local lock_timeout = '100ms'";
+
 /// Marks a transaction that several runs share, with the savepoint of the first.
 ///
 /// The guard is a row that breaks a constraint which the database looks at when it commits: where a
@@ -176,11 +181,12 @@ pub(super) async fn write_one(
     }
     if let ([one], []) = (incoming.as_slice(), outgoing.as_slice())
         && !any_claimable(incoming.iter())
+        && one.envelope.deduplication_id.is_none()
     {
         return desk.in_time(one_for_one(connection, sql, handled.as_ref(), one)).await;
     }
     let (mut did, mut arguments) =
-        begin(connection, desk, incoming.iter(), outgoing.iter()).await?;
+        begin(connection, desk, incoming.iter(), outgoing.iter(), PATIENCE).await?;
     bind(&mut arguments, handled.as_ref().map(|row| row.id.as_uuid()))?;
     bind(&mut arguments, handled.as_ref().map(|row| row.destination.as_str()))?;
     bind(&mut arguments, handled.as_ref().map(|row| row.owner.number()))?;
@@ -202,10 +208,12 @@ pub(super) async fn write_group(
     completions: &[Completion],
 ) -> sqlx::Result<Written<Vec<Committed>>> {
     let sql = &desk.sql;
+    let patience = if completions.len() > 1 { SHARED_PATIENCE } else { PATIENCE };
     let incoming = completions.iter().flat_map(|completion| &completion.incoming);
     let outgoing = completions.iter().flat_map(|completion| &completion.outgoing);
     let handled = completions.iter().filter_map(|completion| completion.handled.as_ref());
-    let (mut did, mut arguments) = begin(connection, desk, incoming.clone(), outgoing).await?;
+    let (mut did, mut arguments) =
+        begin(connection, desk, incoming.clone(), outgoing, patience).await?;
     bind_ownerships(handled, &mut arguments)?;
     let statement = match any_claimable(incoming) {
         true => &sql.completion.complete_group_and_tell,
@@ -217,14 +225,23 @@ pub(super) async fn write_group(
 }
 
 /// Inserts what is more than one statement holds, and binds the rest for the completion.
+///
+/// A deduplication key may be held by a transaction that is open; it is waited for so long.
 async fn begin<'r>(
     connection: &mut PgConnection,
     desk: &Desk,
     incoming: impl Iterator<Item = &'r Incoming>,
     outgoing: impl Iterator<Item = &'r Outgoing>,
+    patience: &'static str,
 ) -> sqlx::Result<(Did, PgArguments)> {
     let (mut did, mut arguments) = (Did::default(), PgArguments::default());
     let (incoming, outgoing) = (in_order(incoming), in_order(outgoing));
+    let envelopes = incoming.iter().map(|row| &row.envelope);
+    let mut envelopes = envelopes.chain(outgoing.iter().map(|row| &row.envelope));
+    if envelopes.any(|envelope| envelope.deduplication_id.is_some()) {
+        let patience = sqlx::raw_sql(patience).execute(&mut *connection);
+        desk.in_time(patience).await?;
+    }
     let incoming = insert_ahead(connection, desk, &incoming, &mut did.incoming).await?;
     let outgoing = insert_ahead(connection, desk, &outgoing, &mut did.outgoing).await?;
     bind_incoming(incoming, &mut arguments)?;

@@ -108,6 +108,16 @@ impl Place {
         }
     }
 
+    /// What a caller is told that has waited long for a handler.
+    pub(super) fn held_by(&self, handler: &str) -> StoreError {
+        let detail = format!(
+            "the durable handler `{handler}` holds the only writing connection; do slow work \
+             before or after it, and in a task that it waits for send with a `Bus` that was cloned \
+             in the handler"
+        );
+        StoreError::Busy { place: self.name(), detail }
+    }
+
     pub(super) fn name(&self) -> String {
         self.0.display().to_string()
     }

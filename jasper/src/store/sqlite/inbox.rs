@@ -247,12 +247,12 @@ struct Claim(ClaimRequest);
 pub(super) fn claim_sql(subscriptions: usize) -> String {
     let each = vec![CLAIMABLE; subscriptions].join(" union all ");
     format!(
-        "with claimable (seq, sent_at) as ({each}), oldest (seq, sent_at) as (
-            select seq, sent_at from claimable order by sent_at, seq limit ?
+        "with claimable (seq, sent_at) as ({each}), oldest (seq, sent_at, bytes) as materialized (
+            select seq, first.sent_at, length(body)
+            from (select * from claimable order by sent_at, seq limit ?) first
+                join jasper_incoming using (seq)
         ), sized (seq, sent_at, before) as (
-            select seq, oldest.sent_at, sum(length(body)) over (order by oldest.sent_at, seq)
-                - length(body)
-            from oldest join jasper_incoming using (seq)
+            select seq, sent_at, sum(bytes) over (order by sent_at, seq) - bytes from oldest
         )
         select row.seq, row.id, row.destination, row.attempts, row.body
         from sized join jasper_incoming row using (seq)

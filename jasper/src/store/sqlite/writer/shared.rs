@@ -1,6 +1,7 @@
 //! What several callers ask for and the writer does in one trip: inserts and settlements.
 
 use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -13,6 +14,8 @@ use crate::store::{Incoming, Outgoing, StoreError, Stored};
 /// The items of one caller.
 pub(in super::super) struct Call<T: Shared> {
     pub(super) items: Vec<T>,
+    /// When it was asked for.
+    pub(super) since: Instant,
     pub(super) reply: oneshot::Sender<Result<Vec<T::Answer>, StoreError>>,
 }
 
@@ -106,6 +109,17 @@ impl Line {
             }
         }
         calls
+    }
+
+    /// Refuses inserts that have waited for so long, for somebody who holds the connection.
+    pub(super) fn refuse_inserts(&mut self, waited: Duration, error: &StoreError) {
+        self.look();
+        for request in std::mem::take(&mut self.waiting) {
+            match request.insert_since().is_some_and(|since| since.elapsed() >= waited) {
+                true => request.refuse(error.clone()),
+                false => self.waiting.push_back(request),
+            }
+        }
     }
 
     fn look(&mut self) {
