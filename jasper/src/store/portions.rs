@@ -59,6 +59,7 @@ impl Weigh for OutgoingSettlement {
 }
 
 /// Neighbours of at most [`PORTION`] bytes and `most` rows; a row with more bytes is alone.
+#[cfg(any(test, feature = "postgres", feature = "sqlite"))]
 pub(super) fn portions<T: Weigh>(rows: &[T], most: usize) -> impl Iterator<Item = &[T]> {
     let mut rest = rows;
     std::iter::from_fn(move || {
