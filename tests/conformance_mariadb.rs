@@ -36,6 +36,10 @@ impl StoreFixture for Server {
         Some(MysqlStore::connect(database.url()).await.unwrap())
     }
 
+    fn locks_rows(&self) -> bool {
+        true
+    }
+
     fn effects(&self) -> Option<&dyn Effects<MysqlStore>> {
         Some(self)
     }

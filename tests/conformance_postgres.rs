@@ -42,6 +42,10 @@ impl StoreFixture for Database {
         self.share
     }
 
+    fn locks_rows(&self) -> bool {
+        true
+    }
+
     fn effects(&self) -> Option<&dyn Effects<PostgresStore>> {
         Some(self)
     }

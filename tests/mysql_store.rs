@@ -432,6 +432,56 @@ async fn every_row_is_new_as_often_as_there_was_none() {
     }
 }
 
+/// A row of as many bytes as one statement has, then one that another transaction holds. Held rows
+/// are not known to be so: their ids look new.
+async fn large_and_held(database: &Database) -> (MysqlStore, [Incoming; 2], MySqlConnection) {
+    let store = prepared(database).await;
+    // A short lease: what is waited for ends soon.
+    store.nodes().join("a", Duration::from_secs(4), &[]).await.unwrap();
+    let large = unowned(holding(1 << 20));
+    let held = unowned(envelope());
+    let mut other = MySqlConnection::connect(database.url()).await.unwrap();
+    sqlx::raw_sql("start transaction").execute(&mut other).await.unwrap();
+    let stored = store.inbox().store_within(&mut other, vec![held.clone()]).await.unwrap();
+    assert_eq!(stored, [Stored::New]);
+    (store, [large, held], other)
+}
+
+#[tokio::test]
+async fn a_row_that_was_stored_before_another_caller_met_a_lock_is_new() {
+    let database = Database::create().await;
+    let (store, [large, held], other) = large_and_held(&database).await;
+    let large = store.inbox().store(vec![large]);
+    let (large, held) = tokio::join!(large, store.inbox().store(vec![held]));
+    assert_eq!(large.unwrap(), [Stored::New]);
+    assert!(matches!(held, Err(StoreError::Busy { .. })), "{held:?}");
+    other.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_call_that_fails_has_stored_none_of_its_rows() {
+    let database = Database::create().await;
+    let (store, rows, other) = large_and_held(&database).await;
+    let failed = store.inbox().store(rows.to_vec()).await;
+    assert!(matches!(failed, Err(StoreError::Busy { .. })), "{failed:?}");
+    assert_eq!(count(store.pool(), "jasper_incoming").await, 0);
+    other.close().await.unwrap();
+    assert_eq!(store.inbox().store(rows.to_vec()).await.unwrap(), [Stored::New, Stored::New]);
+}
+
+#[tokio::test]
+async fn a_call_of_outgoing_rows_that_fails_has_stored_none() {
+    let database = Database::create().await;
+    let (store, [large, held], mut other) = large_and_held(&database).await;
+    let rows = [large, held].map(|row| Outgoing { envelope: row.envelope, owner: None });
+    let held = vec![rows[1].clone()];
+    assert_eq!(store.outbox().store_within(&mut other, held).await.unwrap(), [Stored::New]);
+    let failed = store.outbox().store(rows.to_vec()).await;
+    assert!(matches!(failed, Err(StoreError::Busy { .. })), "{failed:?}");
+    assert_eq!(count(store.pool(), "jasper_outgoing").await, 0);
+    other.close().await.unwrap();
+}
+
 /// What one worker added to each key: rows that were new, less those that it handled.
 async fn store_and_handle(
     store: &MysqlStore,

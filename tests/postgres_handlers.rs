@@ -4,11 +4,11 @@
 mod postgres_schema;
 
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use jasper::envelope::{Address, Envelope};
+use jasper::envelope::{Address, Envelope, MessageId};
 use jasper::message::MessageType;
 use jasper::store::postgres::PostgresStore;
 use jasper::store::{
@@ -207,6 +207,37 @@ async fn an_error_of_a_statement_that_was_dropped_is_nobody_elses() {
 }
 
 /// Two runs in one transaction: the first has ended and waits for the commit.
+// Real time: how long a completion waits for a lock is what is tested.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_another_transaction_holds_keeps_a_shared_one_only_for_a_moment() {
+    let (store, _schema) = open().await;
+    let mut keyed = envelope();
+    keyed.id = MessageId::of_deduplication_id("handlers.message", "key");
+    keyed.deduplication_id = Some("key".to_owned());
+    let keyed = Incoming { envelope: keyed, placement: Placement::Unowned, keep: None };
+    let mut other = store.pool().begin().await.unwrap();
+    let held: &mut PgConnection = &mut other;
+    let stored = store.inbox().store_within(held, vec![keyed.clone()]).await.unwrap();
+    assert_eq!(stored, [Stored::New]);
+    let completion = Completion { incoming: vec![keyed], ..Completion::default() };
+
+    let Pair { innocent, second, others } = pair(&store).await;
+    let started = Instant::now();
+    let refused = second.commit(completion.clone()).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Busy { .. }), "{refused}");
+    let undone = innocent.await.unwrap().unwrap_err();
+    assert!(matches!(undone, StoreError::Busy { .. }), "{undone}");
+    assert!(started.elapsed() < Duration::from_millis(1500), "{:?}", started.elapsed());
+    drop(others);
+
+    let alone = store.begin(ALONE).await.unwrap();
+    let refused = alone.commit(completion.clone()).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Busy { .. }), "{refused}");
+    other.rollback().await.unwrap();
+    let alone = store.begin(ALONE).await.unwrap();
+    assert_eq!(alone.commit(completion).await.unwrap().incoming, [Stored::New]);
+}
+
 struct Pair {
     innocent: tokio::task::JoinHandle<Result<Committed, StoreError>>,
     second: Box<dyn StoreTransaction>,

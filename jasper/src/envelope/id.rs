@@ -50,6 +50,12 @@ impl MessageId {
         Self(Uuid::new_v5(&Uuid::NAMESPACE_OID, bytes))
     }
 
+    /// Whether it was made for a message that starts something, and so for no other.
+    #[cfg(any(feature = "postgres", feature = "mysql"))]
+    pub(crate) fn is_first(self) -> bool {
+        self.0.get_version_num() == 7
+    }
+
     /// The UUID itself.
     pub const fn as_uuid(self) -> Uuid {
         self.0

@@ -2,6 +2,7 @@
 
 use std::any::{Any, TypeId, type_name};
 use std::collections::HashMap;
+use std::error::Error;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Cascades, HandlerError, OutgoingMessage};
 use crate::codec::Codec;
 use crate::envelope::{Envelope, MessageId, time};
-use crate::store::Connection;
+use crate::store::{Connection, IsConflict};
 
 /// The values that the builder's `state` registered, by type.
 #[derive(Default, Clone)]
@@ -135,6 +136,13 @@ impl Cause {
         self.pending.is_some()
     }
 
+    /// Whether a message that is sent now waits for the commit of the run.
+    pub(crate) fn is_open(&self) -> bool {
+        let pending = self.pending.as_ref();
+        let pending = pending.map(|pending| pending.lock().unwrap_or_else(PoisonError::into_inner));
+        pending.is_some_and(|pending| matches!(*pending, Pending::Open(_)))
+    }
+
     /// Keeps a message until the commit. `None`: the run has no transaction, and the message is
     /// given back.
     pub(crate) fn join(
@@ -172,6 +180,7 @@ pub struct HandlerContext<'run> {
     cancellation: &'run CancellationToken,
     cause: CauseSource<'run>,
     connection: Option<&'run mut (dyn Any + Send)>,
+    is_conflict: IsConflict,
     cascades: Cascades<'run>,
 }
 
@@ -234,7 +243,8 @@ impl<'run> HandlerContext<'run> {
         codec: &'run dyn Codec,
     ) -> Self {
         let cascades = Cascades::new(codec);
-        Self { envelope, states, cancellation, cause, connection: None, cascades }
+        let is_conflict = |_error: &(dyn Error + 'static)| false;
+        Self { envelope, states, cancellation, cause, connection: None, is_conflict, cascades }
     }
 
     #[must_use]
@@ -244,6 +254,17 @@ impl<'run> HandlerContext<'run> {
     ) -> Self {
         self.connection = connection;
         self
+    }
+
+    /// By what the store knows that the transaction of this run met another one.
+    #[must_use]
+    pub(crate) const fn with_conflicts(mut self, is_conflict: IsConflict) -> Self {
+        self.is_conflict = is_conflict;
+        self
+    }
+
+    pub(super) const fn is_conflict(&self) -> IsConflict {
+        self.is_conflict
     }
 
     /// The envelope of the message being handled.

@@ -40,7 +40,8 @@ fn perform<'a, H: Handler>(
         let message: H::Message =
             codec::decode(codec, &envelope.payload).map_err(RunError::Undecodable)?;
         // Plain data from here on, so that no code of it runs where a panic is not caught.
-        let failed = |error| RunError::Failed(HandlerFailure::of(error));
+        let is_conflict = cx.is_conflict();
+        let failed = |error| RunError::Failed(HandlerFailure::of(error, is_conflict));
         let reply = handle::<H>(message, cx).await.map_err(failed)?;
         match is_answered {
             true => encode_reply(codec, H::Message::encodable_reply(&reply)),

@@ -1,9 +1,12 @@
 //! What is left of a handler's error: a name and words, and no code of the user's.
 
+use std::error::Error;
 use std::fmt;
+use std::iter;
 
 use super::HandlerError;
 use super::caught::{Panic, caught};
+use crate::store::IsConflict;
 use crate::store::error_text::{self, Cutter};
 
 /// A handler's error as plain data.
@@ -15,12 +18,18 @@ pub struct HandlerFailure {
     pub text: String,
     /// Whether a further try is of no use.
     pub terminal: bool,
+    /// Whether the handler's transaction met another one, so that a further try is no attempt.
+    pub conflict: bool,
 }
+
+/// The most causes of an error that are looked at.
+const MOST_CAUSES: usize = 32;
 
 impl HandlerFailure {
     /// Displays an error and drops it; where that panics, the words say so.
-    pub(crate) fn of(error: HandlerError) -> Self {
+    pub(crate) fn of(error: HandlerError, is_conflict: IsConflict) -> Self {
         let (type_name, terminal) = (error.type_name(), error.is_terminal());
+        let conflict = caught(|| has_conflict(&error, is_conflict)).unwrap_or(false);
         let text = caught(|| said(&error)).unwrap_or_else(|panic| {
             let text = format!("its error panicked while it was displayed: {panic}");
             error_text::cut(&text).into_owned()
@@ -29,7 +38,7 @@ impl HandlerFailure {
             Ok(()) => text,
             Err(panic) => with_drop(&text, &panic),
         };
-        Self { type_name, text, terminal }
+        Self { type_name, text, terminal, conflict }
     }
 
     /// Whether a further try is of no use.
@@ -41,6 +50,12 @@ impl HandlerFailure {
     pub const fn type_name(&self) -> &'static str {
         self.type_name
     }
+}
+
+fn has_conflict(error: &HandlerError, is_conflict: IsConflict) -> bool {
+    let first: &(dyn Error + 'static) = error.source();
+    let causes = iter::successors(Some(first), |&error| error.source());
+    causes.take(MOST_CAUSES).any(is_conflict)
 }
 
 fn with_drop(text: &str, panic: &Panic) -> String {
@@ -94,7 +109,8 @@ mod tests {
     impl Error for Odd {}
 
     fn text(display: fn(&mut fmt::Formatter<'_>) -> fmt::Result, drop: fn()) -> String {
-        let failure = HandlerFailure::of(HandlerError::terminal(Odd { display, drop }));
+        let failure =
+            HandlerFailure::of(HandlerError::terminal(Odd { display, drop }), |_error| false);
         assert!(failure.is_terminal() && failure.type_name().ends_with("Odd"), "{failure:?}");
         failure.to_string()
     }

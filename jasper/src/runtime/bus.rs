@@ -23,15 +23,28 @@ use crate::store::TransactionScope;
 /// A `Bus` that a handler takes as an argument knows the message being handled: what it sends
 /// belongs to the same conversation. In a `#[durable]` handler it is part of the transaction: what
 /// it sends leaves with the commit, or not at all.
-#[derive(Clone)]
+///
+/// A `Bus` that is cloned inside a `#[durable]` handler, whatever `Bus` it is a clone of, joins the
+/// transaction too for as long as the handler runs, also in tasks that the handler starts. From
+/// then on it is like any other.
 pub struct Bus {
     core: Arc<Core>,
     cause: Option<Arc<Cause>>,
+    /// The transaction of a handler that has cloned it: a task that the handler starts and waits
+    /// for would else wait for the transaction that waits for it.
+    within: Option<Arc<Cause>>,
+}
+
+impl Clone for Bus {
+    fn clone(&self) -> Self {
+        let within = Cause::of_task().or_else(|| self.within.clone());
+        Self { core: Arc::clone(&self.core), cause: self.cause.clone(), within }
+    }
 }
 
 impl Bus {
     pub(crate) const fn new(core: Arc<Core>) -> Self {
-        Self { core, cause: None }
+        Self { core, cause: None, within: None }
     }
 
     /// Sends a command to its one handler or endpoint. Await the result; options may be set before.
@@ -167,8 +180,12 @@ impl Bus {
     pub(super) fn cause(&self) -> Option<Arc<Cause>> {
         match &self.cause {
             Some(cause) if cause.is_in_transaction() => self.cause.clone(),
-            _ => Cause::of_task().or_else(|| self.cause.clone()),
+            _ => Cause::of_task().or_else(|| self.cloned_within()).or_else(|| self.cause.clone()),
         }
+    }
+
+    fn cloned_within(&self) -> Option<Arc<Cause>> {
+        self.within.clone().filter(|cause| cause.is_open())
     }
 
     pub(super) const fn core(&self) -> &Arc<Core> {
@@ -193,6 +210,7 @@ impl FromContext for Bus {
         Ok(Self {
             core: core.ok_or_else(|| HandlerError::new("the application has ended"))?,
             cause: Some(cx.cause()),
+            within: None,
         })
     }
 }

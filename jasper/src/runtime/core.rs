@@ -1,6 +1,7 @@
 //! What all parts of a running application share.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
@@ -313,7 +314,7 @@ impl Backoff {
         &mut self,
         core: &Core,
         operation: &'static str,
-        error: &StoreError,
+        error: &impl fmt::Display,
     ) -> Option<()> {
         tracing::warn!(operation, %error, retry_in = ?self.0, "the store failed; nothing is lost");
         let mut well = pin!(core.well.notified());

@@ -224,6 +224,7 @@ impl Run<'_> {
         let cancellation = self.core.ending.child_token();
         let transaction = Arc::clone(cause);
         let cause = || Arc::clone(cause);
+        let store = self.core.store.as_ref().filter(|_| connection.is_some());
         let mut cx = HandlerContext::received(
             self.envelope,
             &self.core.states,
@@ -232,6 +233,9 @@ impl Run<'_> {
             &*self.core.codec,
         )
         .with_connection(connection);
+        if let Some(store) = store {
+            cx = cx.with_conflicts(store.info().is_conflict);
+        }
         let registration = &self.entry.registration;
         let run = if reply.is_some() { registration.answer } else { registration.run };
         let run = Caught::of(|| run(self.envelope, &*self.core.codec, &mut cx));

@@ -20,7 +20,7 @@ use super::worker::note_burial;
 use crate::envelope::Envelope;
 use crate::store::{
     Begin, ClaimRequest, Claimable, Claimed, DeadLetterId, DeadLetterReason, LookRequest,
-    MessageStore, Ownership, Settlement, StoreError, Subscription,
+    MessageStore, Ownership, Settlement, StoreError, Subscription, may_have_left,
 };
 
 /// The most rows of one claim.
@@ -198,7 +198,7 @@ impl Pager {
         let wanted = slots.len();
         let claimed =
             self.claim(waiting, wanted).await.inspect_err(|_| queue.room.note_overflow())?;
-        let full = claimed.len() == wanted;
+        let full = has_more(&claimed, wanted);
         if !claimed.is_empty() {
             self.pace.note(true);
         }
@@ -274,7 +274,7 @@ impl Pager {
         let claimed = self.claim_strays(others).await;
         self.strays.turn(look.rest.clone());
         let (claimed, mut room) = (claimed?, true);
-        let full = claimed.len() == PAGE;
+        let full = has_more(&claimed, PAGE);
         if !claimed.is_empty() {
             self.pace.note(true);
         }
@@ -469,4 +469,9 @@ impl Pager {
             }
         }
     }
+}
+
+/// Whether a claim of at most `limit` rows may have left some.
+fn has_more(claimed: &[Claimed], limit: usize) -> bool {
+    may_have_left(claimed.iter().map(|claimed| claimed.envelope.as_ref().ok()), limit)
 }

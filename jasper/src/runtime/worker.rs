@@ -1,5 +1,6 @@
 //! The way of one message through its attempts: count, run, and settle by the handler's policy.
 
+use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -16,15 +17,15 @@ use crate::envelope::time;
 use crate::error_policy::Verdict;
 use crate::handler::caught::Panic;
 use crate::store::{
-    DeadLetter, DeadLetterId, DeadLetterReason, Owner, Ownership, Settled, Settlement, StoreError,
+    DeadLetter, DeadLetterId, DeadLetterReason, Owner, Ownership, Settled, Settlement,
 };
 use crate::telemetry;
 
 /// Why a message is buried whose last counted attempt never ended.
 const INTERRUPTED: &str = "its last attempt never ended: the process was killed or lost";
 
-/// How many runs of one message may fail with the store, and cost it no attempt, before each costs
-/// one: a fault that comes again is taken for the handler's.
+/// How many runs of one message may fail with the store or meet another transaction, and cost it no
+/// attempt, before each costs one: a fault that comes again is taken for the handler's.
 const MOST_UNCOUNTED: u32 = 5;
 
 /// How many attempts of one message may be cut short in processes that live on: it may be what
@@ -38,7 +39,7 @@ pub(crate) struct Worker {
     permit: Option<OwnedSemaphorePermit>,
     /// The next run shares its transaction with none: it may be this one that spoils it for others.
     alone: bool,
-    /// How many of its runs have failed with the store and cost no attempt.
+    /// How many of its runs have failed and cost no attempt.
     uncounted: u32,
 }
 
@@ -198,14 +199,7 @@ impl Worker {
         match &failure {
             Failure::NotBegun(error) => self.after_store(error, backoff).await,
             Failure::Store(error) if error.blames_handler() => self.by_policy(&failure).await,
-            Failure::Store(error) => {
-                self.alone = true;
-                self.uncounted += 1;
-                match self.uncounted > MOST_UNCOUNTED {
-                    true => self.by_policy(&failure).await,
-                    false => self.after_store(error, backoff).await,
-                }
-            }
+            Failure::Store(error) if self.is_uncounted() => self.after_store(error, backoff).await,
             Failure::Fenced => {
                 metrics::counter!(telemetry::FENCED, "op" => "commit").increment(1);
                 // Whoever has it, it is not held here any more.
@@ -220,12 +214,23 @@ impl Worker {
             Failure::Handler(error) if error.is_terminal() => {
                 self.bury(DeadLetterReason::Terminal, &failure).await
             }
+            Failure::Handler(error) if error.conflict && self.is_uncounted() => {
+                self.after_store(error, backoff).await
+            }
             _ => self.by_policy(&failure).await,
         }
     }
 
+    /// Whether a failed run may be repeated without counting it; from then on it shares its
+    /// transaction with none.
+    const fn is_uncounted(&mut self) -> bool {
+        self.alone = true;
+        self.uncounted += 1;
+        self.uncounted <= MOST_UNCOUNTED
+    }
+
     /// Another run once the store may be well, which costs no attempt.
-    async fn after_store(&self, error: &StoreError, backoff: &mut Backoff) -> Next {
+    async fn after_store(&self, error: &impl fmt::Display, backoff: &mut Backoff) -> Next {
         let is_over = self.core.stopping.is_cancelled();
         let again = !is_over
             && backoff.wait(&self.core, "run", error).await.is_some()

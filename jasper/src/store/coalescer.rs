@@ -5,10 +5,15 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use futures_util::future::{BoxFuture, join_all};
+use futures_util::future::BoxFuture;
+use futures_util::stream::{self, StreamExt};
 use tokio::sync::oneshot;
 
 use super::StoreError;
+use super::portions::{PORTION, Weigh};
+
+/// How many calls are repeated at once where one of a flush has met a lock.
+const ALONE: usize = 4;
 
 /// Does something for many at once, and answers each item in order.
 type Flush<T, A> = Box<dyn Fn(Vec<T>) -> Flushed<A> + Send + Sync>;
@@ -26,7 +31,8 @@ pub(super) struct Coalescer<T, A> {
 struct Shared<T, A> {
     state: Mutex<State<T, A>>,
     flush: Flush<T, A>,
-    /// The most items of one flush; a single call with more goes alone.
+    /// The most items of one flush; a single call with more goes alone, as one with more than
+    /// [`PORTION`] bytes does.
     most: usize,
     /// How many flushes may be on their way at once.
     at_once: usize,
@@ -44,7 +50,7 @@ struct Call<T, A> {
 
 impl<T, A> Coalescer<T, A>
 where
-    T: Clone + Send + 'static,
+    T: Weigh + Clone + Send + 'static,
     A: Send + 'static,
 {
     pub(super) fn new(
@@ -72,7 +78,7 @@ where
     }
 }
 
-impl<T, A> Shared<T, A> {
+impl<T: Weigh, A> Shared<T, A> {
     fn state(&self) -> MutexGuard<'_, State<T, A>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -90,14 +96,15 @@ impl<T, A> Shared<T, A> {
     fn next(&self) -> Option<Vec<Call<T, A>>> {
         let mut state = self.state();
         let mut calls = Vec::new();
-        let mut items = 0;
+        let (mut items, mut bytes) = (0, 0);
         while let Some(call) = state.waiting.pop_front() {
             // What a caller asked for that is gone is not begun any more.
             if call.reply.is_closed() {
                 continue;
             }
             items += call.items.len();
-            if items > self.most && !calls.is_empty() {
+            bytes += call.items.iter().map(Weigh::weight).sum::<usize>();
+            if (items > self.most || bytes > PORTION) && !calls.is_empty() {
                 state.waiting.push_front(call);
                 break;
             }
@@ -114,7 +121,7 @@ impl<T, A> Shared<T, A> {
 /// Flushes until nobody waits.
 async fn flush_all<T, A>(shared: Arc<Shared<T, A>>)
 where
-    T: Clone + Send + 'static,
+    T: Weigh + Clone + Send + 'static,
     A: Send + 'static,
 {
     while let Some(calls) = shared.next() {
@@ -126,7 +133,7 @@ where
 
 async fn flush<T, A>(shared: &Shared<T, A>, mut calls: Vec<Call<T, A>>)
 where
-    T: Clone + Send + 'static,
+    T: Weigh + Clone + Send + 'static,
     A: Send + 'static,
 {
     if let [_only] = calls.as_slice()
@@ -145,10 +152,10 @@ where
         }
         // One of them may have met a lock; the others must not fail with it, nor wait for it.
         Err(StoreError::Busy { .. }) => {
-            let each = calls.into_iter().map(|call| async {
+            let each = stream::iter(calls).for_each_concurrent(ALONE, |call| async {
                 answer(call.reply, (shared.flush)(call.items).await);
             });
-            join_all(each).await;
+            each.await;
         }
         Err(error) if error.is_transient() => {
             for call in calls {
@@ -186,9 +193,16 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use futures_util::FutureExt;
+    use futures_util::future::join_all;
     use tokio::sync::Semaphore;
 
     use super::*;
+
+    impl Weigh for u32 {
+        fn weight(&self) -> usize {
+            1
+        }
+    }
 
     /// Doubles numbers when the gate lets it, refuses 13, and counts its flushes.
     fn doubling(gate: &Arc<Semaphore>, flushes: &Arc<AtomicUsize>) -> Coalescer<u32, u32> {

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use futures_util::future::BoxFuture;
 
 use super::dead_letter::Burial;
+use super::portions::{PORTION, Weigh};
 use super::{DeadLetterReason, Incoming, Owner, Ownership, StoreError, Subscription};
 use crate::envelope::{DecodeError, Envelope};
 
@@ -39,7 +40,8 @@ pub trait Inbox: Send + Sync {
     /// than a page for any number of other subscriptions.
     fn look(&self, request: LookRequest) -> BoxFuture<'_, Result<Claimable, StoreError>>;
 
-    /// Takes rows that nobody owns for `request.owner`, oldest first by `sent_at`.
+    /// Takes rows that nobody owns for `request.owner`, oldest first by `sent_at`: no more than
+    /// have less than 8 MiB together, and one more.
     ///
     /// A row that nobody has tried yet comes back with its first attempt counted. A row with
     /// attempts keeps its count: the next one is counted by [`Settlement::Attempt`] when the
@@ -132,6 +134,20 @@ pub struct Claimed {
     /// The owners from which the row was [released](Inbox::release), the latest last, at least the
     /// last ten: an attempt that is counted may have been cut short with the lease of its owner.
     pub interrupted_by: Vec<Owner>,
+}
+
+/// Whether a claim of at most `limit` rows may have left some: it has as many rows, or as many
+/// bytes as are given at once.
+pub(crate) fn may_have_left<'e>(
+    envelopes: impl IntoIterator<Item = Option<&'e Envelope>>,
+    limit: usize,
+) -> bool {
+    let (mut rows, mut bytes) = (0, 0);
+    for envelope in envelopes {
+        rows += 1;
+        bytes += envelope.map_or(PORTION, Weigh::weight);
+    }
+    rows >= limit || bytes >= PORTION
 }
 
 /// What is to become of an owned row.

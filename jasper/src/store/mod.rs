@@ -6,15 +6,20 @@
 
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 mod coalescer;
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+mod conflict;
 mod dead_letter;
 mod error;
 pub(crate) mod error_text;
 mod inbox;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+mod lines;
 pub mod memory;
 #[cfg(feature = "mysql")]
 pub mod mysql;
 mod node;
 mod outbox;
+mod portions;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 mod record;
@@ -22,6 +27,7 @@ mod record;
 pub mod sqlite;
 mod transaction;
 
+use std::error::Error;
 use std::fmt;
 
 use futures_util::future::BoxFuture;
@@ -30,6 +36,7 @@ pub use self::dead_letter::{
     DeadLetter, DeadLetterId, DeadLetterQuery, DeadLetterReason, DeadLetters,
 };
 pub use self::error::StoreError;
+pub(crate) use self::inbox::may_have_left;
 pub use self::inbox::{
     ClaimRequest, Claimable, Claimed, Inbox, LookRequest, Settled, Settlement, Stored,
 };
@@ -100,7 +107,13 @@ pub struct StoreInfo {
     pub durable: bool,
     /// Whether [`Nodes::heard`] gives word.
     pub tells: bool,
+    /// Whether an error, by itself and without its causes, says that a transaction met another one
+    /// and may well succeed when it is run again.
+    pub is_conflict: IsConflict,
 }
+
+/// Looks at one error of a handler or at one of its causes; see [`StoreInfo::is_conflict`].
+pub type IsConflict = fn(&(dyn Error + 'static)) -> bool;
 
 impl StoreInfo {
     /// For authors of stores.
@@ -109,7 +122,14 @@ impl StoreInfo {
         connection: Option<ConnectionType>,
         durable: bool,
     ) -> Self {
-        Self { name, connection, durable, tells: false }
+        Self { name, connection, durable, tells: false, is_conflict: |_error| false }
+    }
+
+    /// Of a store that knows the errors of its database with which a transaction met another one.
+    #[must_use]
+    pub const fn with_conflicts(mut self, is_conflict: IsConflict) -> Self {
+        self.is_conflict = is_conflict;
+        self
     }
 
     /// Of a store whose [`Nodes::heard`] gives word.

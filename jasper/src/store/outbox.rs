@@ -23,7 +23,8 @@ pub trait Outbox: Send + Sync {
         rows: Vec<Outgoing>,
     ) -> BoxFuture<'a, Result<Vec<Stored>, StoreError>>;
 
-    /// Takes at most `limit` unowned rows for one destination, oldest first by `sent_at`.
+    /// Takes at most `limit` unowned rows for one destination, oldest first by `sent_at`: no more
+    /// than have less than 8 MiB together, and one more.
     fn claim(
         &self,
         owner: Owner,

@@ -20,6 +20,7 @@ use crate::runtime::pace::Pace;
 use crate::runtime::worker::note_burial;
 use crate::store::{
     DeadLetter, DeadLetterId, DeadLetterReason, MessageStore, OutgoingSettlement, Ownership,
+    may_have_left,
 };
 use crate::telemetry;
 use crate::transport::{Batch, Guarantee, Mode, Receipt};
@@ -121,7 +122,7 @@ impl Relay {
                 return tokio::time::sleep(self.core.settings.poll).await;
             }
         };
-        let is_full = claimed.len() == slots.len();
+        let is_full = may_have_left(claimed.iter().map(Some), slots.len());
         for (envelope, mut slot) in claimed.into_iter().zip(slots) {
             slot.weigh(bytes_of(&envelope));
             let hold = self.endpoint.held.hold(envelope.id, &envelope.destination, owner);

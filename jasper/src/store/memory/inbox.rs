@@ -11,6 +11,7 @@ use super::rows::{Age, IncomingRow, Key, State, Status, key, ownership};
 use super::{MemoryStore, no_connection};
 use crate::envelope::{Address, Envelope, time};
 use crate::store::dead_letter::Burial;
+use crate::store::portions::claimed;
 use crate::store::{
     ClaimRequest, Claimable, Claimed, Inbox, Incoming, LookRequest, Owner, Ownership, Settled,
     Settlement, StoreError, Stored, Subscription,
@@ -121,6 +122,8 @@ fn claimable(state: &State, request: &ClaimRequest) -> Vec<(Age, Key)> {
         .collect();
     claimable.sort_unstable_by_key(|(age, _)| *age);
     claimable.truncate(request.limit);
+    let lengths = claimable.iter().map(|(_, key)| state.incoming[key].body.len());
+    claimable.truncate(claimed(lengths));
     claimable
 }
 

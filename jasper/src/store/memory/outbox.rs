@@ -8,6 +8,7 @@ use futures_util::future::BoxFuture;
 use super::rows::{Age, Key, State, key, ownership};
 use super::{MemoryStore, no_connection};
 use crate::envelope::{Address, Envelope};
+use crate::store::portions::{Weigh, claimed};
 use crate::store::{
     Outbox, Outgoing, OutgoingSettlement, Owner, Ownership, Settled, StoreError, Stored,
 };
@@ -41,6 +42,9 @@ impl Outbox for MemoryStore {
                 .collect();
             free.sort_unstable_by_key(|(age, _)| *age);
             free.truncate(limit);
+            free.truncate(claimed(
+                free.iter().map(|(_, key)| state.outgoing[key].envelope.weight()),
+            ));
             free.into_iter().filter_map(|(_, key)| take(state, &key, owner)).collect()
         })
     }

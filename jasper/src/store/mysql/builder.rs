@@ -7,7 +7,6 @@ use std::time::Duration;
 use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
 use sqlx::{Connection, MySqlConnection, MySqlPool};
 
-use super::MysqlStore;
 use super::credentials::{self, Credentials};
 use super::desk::Desk;
 use super::error::Place;
@@ -16,6 +15,7 @@ use super::pool::Pool;
 use super::server::Server;
 use super::session::{Kind, READ_COMMITTED};
 use super::sql::{Names, Sql};
+use super::{KEYED_CONNECTIONS, MysqlStore};
 use crate::store::StoreError;
 
 /// The connections for handlers of a store that says no number.
@@ -68,7 +68,7 @@ impl MysqlStoreBuilder {
 
     /// The most connections for handlers, 16 unless said otherwise; at least 1.
     ///
-    /// [`pool`](MysqlStore::pool) may open as many, and the store has at most 8 more for its own
+    /// [`pool`](MysqlStore::pool) may open as many, and the store has at most 14 more for its own
     /// work, and some for a moment where it ends what hangs.
     #[must_use]
     pub fn connections(mut self, connections: u32) -> Self {
@@ -116,7 +116,7 @@ impl MysqlStoreBuilder {
         let names = Names::of(database, &self.prefix)?;
         let about = reach(&options, &place).await?;
         let sql = Arc::new(Sql::of(&names, about.packet_limit));
-        let others = DESK_CONNECTIONS + NODE_CONNECTIONS;
+        let others = DESK_CONNECTIONS + KEYED_CONNECTIONS + NODE_CONNECTIONS;
         let marks = self.connections.saturating_mul(2).saturating_add(others);
         let marks = Arc::new(Marks::new(marks));
         let users = pool_of_users(options, self.connections, Arc::clone(&marks));
@@ -133,6 +133,7 @@ impl MysqlStoreBuilder {
             runs: open(Kind::Runs, self.connections),
             users,
             desk: desk(DESK_CONNECTIONS),
+            keyed: desk(KEYED_CONNECTIONS),
             nodes: desk(NODE_CONNECTIONS),
             names,
         }))

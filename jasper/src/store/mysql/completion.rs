@@ -30,8 +30,8 @@ pub(super) async fn write(
     sql: &Sql,
     completion: &Completion,
 ) -> sqlx::Result<Committed> {
-    let incoming = rows::insert(connection, sql, &completion.incoming, 1).await?;
-    let outgoing = rows::insert(connection, sql, &completion.outgoing, 1).await?;
+    let incoming = rows::insert(connection, sql, &completion.incoming).await?;
+    let outgoing = rows::insert(connection, sql, &completion.outgoing).await?;
     let settled = match &completion.handled {
         Some(row) => handle(connection, sql, row).await?,
         None => Settled::Done,

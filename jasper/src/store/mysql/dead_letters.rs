@@ -156,7 +156,7 @@ impl Work for Store {
         // The body has the whole name.
         let message_type = rows::fitting_name(&letter.message_type);
         rows::check_names(&letter.id.destination, message_type)?;
-        rows::check_size(&letter.body, sql)?;
+        rows::check_size(letter.body.len(), sql)?;
         let mut arguments = MySqlArguments::default();
         bind_key(letter.id.id, &letter.id.destination, &mut arguments)?;
         bind(&mut arguments, letter.reason.as_str())?;

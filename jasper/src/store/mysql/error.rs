@@ -1,10 +1,11 @@
 //! From MySQL's error numbers to what the caller can do about them.
 
+use std::error::Error;
 use std::sync::Arc;
 
 use sqlx::mysql::{MySqlConnectOptions, MySqlDatabaseError};
 
-use crate::store::StoreError;
+use crate::store::{StoreError, conflict};
 
 /// Numbers, as <https://dev.mysql.com/doc/mysql-errors/8.0/en/server-error-reference.html> and
 /// <https://mariadb.com/docs/server/reference/error-codes> list them.
@@ -26,7 +27,8 @@ mod number {
     pub(super) const NO_ACCESS: u16 = 1044;
     /// Access, unknown database, shut down, killed.
     pub(super) const UNREACHABLE: [u16; 8] = [1044, 1045, 1049, 1053, 1129, 1130, 1698, 1927];
-    pub(super) const LOCK_TIMED_OUT: u16 = 1205;
+    /// A lock was waited for in vain, or not waited for.
+    pub(super) const LOCKED: [u16; 2] = [1205, 3572];
     /// The transaction is rolled back: a deadlock, or a record that changed in between.
     pub(super) const ROLLED_BACK: [u16; 2] = [1213, 1020];
     pub(super) const DUPLICATE_KEY: u16 = 1062;
@@ -120,7 +122,7 @@ fn is_full(number: u16, detail: &str) -> bool {
 }
 
 fn is_busy(number: u16) -> bool {
-    number == number::LOCK_TIMED_OUT
+    number::LOCKED.contains(&number)
         || number::ROLLED_BACK.contains(&number)
         || number::CROWDED.contains(&number)
         || number::INTERRUPTED.contains(&number)
@@ -164,6 +166,16 @@ pub(super) fn is_of_start(error: &sqlx::Error) -> bool {
 /// Whether a session that is to be ended has ended.
 pub(super) fn is_no_session(error: &sqlx::Error) -> bool {
     number_of(error) == Some(number::NO_SUCH_SESSION)
+}
+
+/// Whether a handler's transaction has met another one.
+pub(super) fn is_conflict(error: &(dyn Error + 'static)) -> bool {
+    conflict::is_any(error, |said| {
+        let said = said.try_downcast_ref::<MySqlDatabaseError>();
+        said.is_some_and(|said| {
+            number::ROLLED_BACK.contains(&said.number()) || number::LOCKED.contains(&said.number())
+        })
+    })
 }
 
 fn number_of(error: &sqlx::Error) -> Option<u16> {

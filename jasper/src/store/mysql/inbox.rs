@@ -2,21 +2,22 @@
 
 use std::any::Any;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use sqlx::mysql::{MySqlArguments, MySqlRow};
 use sqlx::{AssertSqlSafe, Connection, MySqlConnection, Row, SqlSafeStr, SqlStr};
 
-use super::desk::{self, Desk, Work};
+use super::desk::Work;
 use super::keys::{self, Key};
 use super::rows::{self, Insert, bind};
 use super::sql::{Sql, statements};
 use super::sweep::{Sweep, Table};
-use super::{MysqlStore, SHARED_ROWS, connection_of};
+use super::{MysqlStore, connection_of};
 use crate::envelope::Envelope;
-use crate::store::coalescer::Coalescer;
+use crate::store::lines::Wait;
+use crate::store::portions::{Guess, claimed};
 use crate::store::{
     ClaimRequest, Claimable, Claimed, Inbox, Incoming, LookRequest, Owner, Ownership, Settled,
     Settlement, StoreError, Stored, Subscription,
@@ -61,7 +62,7 @@ const BECOME_DUE: &str = "update {incoming} set status = 'incoming', due_at = nu
 // have to sort, and would lock all that it sorts. That parts of a union lock what they read is
 // documented for MySQL 8, and tried on MariaDB only.
 const CLAIMABLE: &str = "\
-(select id, destination, turn from {incoming} force index (turns)
+(select id, destination, turn, octet_length(body) from {incoming} force index (turns)
 where owner = 0 and status = 'incoming' and waits_at = ? and waits_as = ?
 order by turn limit ? for update skip locked)";
 
@@ -107,15 +108,6 @@ const DUE_AT_ONCE: usize = 1000;
 /// The most subscriptions of which rows are looked for in one statement.
 const PARTS: usize = 50;
 
-/// What stores the rows of all callers.
-pub(super) fn coalescer(desk: &Desk) -> Coalescer<Incoming, Stored> {
-    let desk = desk.clone();
-    Coalescer::new(SHARED_ROWS, 1, move |rows| {
-        let desk = desk.clone();
-        async move { desk.work(Store(rows)).await }.boxed()
-    })
-}
-
 impl Inbox for MysqlStore {
     fn store(&self, rows: Vec<Incoming>) -> BoxFuture<'_, Result<Vec<Stored>, StoreError>> {
         Box::pin(self.shared.incoming.submit(rows))
@@ -127,7 +119,7 @@ impl Inbox for MysqlStore {
         rows: Vec<Incoming>,
     ) -> BoxFuture<'a, Result<Vec<Stored>, StoreError>> {
         Box::pin(async move {
-            let stored = rows::insert(connection_of(connection)?, self.sql(), &rows, 1).await;
+            let stored = rows::insert(connection_of(connection)?, self.sql(), &rows).await;
             stored.map_err(|error| self.error(error))
         })
     }
@@ -144,7 +136,9 @@ impl Inbox for MysqlStore {
     }
 
     fn claim(&self, request: ClaimRequest) -> BoxFuture<'_, Result<Vec<Claimed>, StoreError>> {
-        Box::pin(self.desk().give(Claim(request)))
+        Box::pin(
+            self.desk().give(Claim { request, guess: Arc::clone(&self.shared.incoming_guess) }),
+        )
     }
 
     fn settle(
@@ -168,17 +162,16 @@ impl Inbox for MysqlStore {
 }
 
 /// Rows to store; also those of the outbox.
-pub(super) struct Store<R>(pub(super) Vec<R>);
+pub(super) struct Store<R> {
+    pub(super) rows: Vec<R>,
+    pub(super) wait: Wait,
+}
 
 impl<R: Insert> Work for Store<R> {
     type Output = Vec<Stored>;
 
-    /// Each statement is a transaction by itself, and tried again by itself: all of them again
-    /// would find as repeats what the first time has stored.
-    const TRIES: u32 = 1;
-
     async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<Vec<Stored>> {
-        rows::insert(connection, sql, &self.0, 4 * desk::TRIES).await
+        rows::store(connection, sql, &self.rows, self.wait).await
     }
 }
 
@@ -307,51 +300,79 @@ pub(super) fn ownership(row: &MySqlRow, owner: Owner) -> sqlx::Result<Ownership>
     Ok(Ownership { id, destination, owner, attempts: rows::count(row, 2)? })
 }
 
-struct Claim(ClaimRequest);
+struct Claim {
+    request: ClaimRequest,
+    guess: Arc<Guess>,
+}
 
 impl Work for Claim {
     type Output = Vec<Claimed>;
 
     async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<Vec<Claimed>> {
-        if self.0.subscriptions.is_empty() || self.0.limit == 0 {
+        if self.request.subscriptions.is_empty() || self.request.limit == 0 {
             return Ok(Vec::new());
         }
         let mut transaction = connection.begin().await?;
         let oldest = self.oldest(&mut transaction, sql).await?;
         let rows = keys::fetch(&mut transaction, &sql.inbox.read, &oldest).await?;
-        let mut claimed = HashMap::with_capacity(rows.len());
+        let mut read = HashMap::with_capacity(rows.len());
         for row in &rows {
-            claimed.insert(keys::read(row)?, read_claimed(row, self.0.owner)?);
+            read.insert(keys::read(row)?, read_claimed(row, self.request.owner)?);
         }
-        let owner = [self.0.owner.number()];
+        let owner = [self.request.owner.number()];
         keys::execute(&mut transaction, &sql.inbox.take, &owner, &oldest).await?;
         transaction.commit().await?;
-        Ok(oldest.iter().filter_map(|key| claimed.remove(key)).collect())
+        Ok(oldest.iter().filter_map(|key| read.remove(key)).collect())
     }
 }
 
 impl Claim {
-    /// Locks the oldest of each subscription, and gives the oldest of all.
+    /// Locks the oldest of each subscription, and gives the oldest of all, no more than a claim
+    /// holds.
     async fn oldest(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<Vec<Key>> {
-        let limit = rows::limit(self.0.limit);
+        let limit = self.request.limit;
+        let rows = self.guess.rows(limit);
+        let mut oldest = self.find(rows, connection, sql).await?;
+        if self.guess.missed(rows, limit, &lengths(&oldest)) {
+            oldest = self.find(limit, connection, sql).await?;
+        }
+        oldest.truncate(claimed(lengths(&oldest)));
+        Ok(oldest.into_iter().map(|(_sent_at, key, _length)| key).collect())
+    }
+
+    /// The oldest rows with the lengths of their bodies, at most so many.
+    async fn find(
+        &self,
+        limit: usize,
+        connection: &mut MySqlConnection,
+        sql: &Sql,
+    ) -> sqlx::Result<Vec<Candidate>> {
         let mut oldest = Vec::new();
-        for subscriptions in self.0.subscriptions.chunks(PARTS) {
+        for subscriptions in self.request.subscriptions.chunks(PARTS) {
             let mut arguments = MySqlArguments::default();
             for subscription in subscriptions {
                 bind(&mut arguments, subscription.destination.as_str())?;
                 bind(&mut arguments, subscription.message_type.as_str())?;
-                bind(&mut arguments, limit)?;
+                bind(&mut arguments, rows::limit(limit))?;
             }
             let statement = claim_sql(&sql.inbox.claimable, subscriptions.len());
             let found = sqlx::query_with(statement, arguments).fetch_all(&mut *connection).await?;
             for row in &found {
-                oldest.push((row.try_get::<i64, _>(2)?, keys::read(row)?));
+                let length = row.try_get::<Option<i64>, _>(3)?.map_or(0, rows::total);
+                oldest.push((row.try_get::<i64, _>(2)?, keys::read(row)?, rows::size(length)));
             }
         }
         oldest.sort_unstable();
-        oldest.truncate(self.0.limit);
-        Ok(oldest.into_iter().map(|(_sent_at, key)| key).collect())
+        oldest.truncate(limit);
+        Ok(oldest)
     }
+}
+
+/// When a row was sent, its key, and the length of its body.
+type Candidate = (i64, Key, usize);
+
+fn lengths(found: &[Candidate]) -> Vec<usize> {
+    found.iter().map(|(.., length)| *length).collect()
 }
 
 /// What finds the rows of so many subscriptions.

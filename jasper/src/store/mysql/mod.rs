@@ -36,25 +36,36 @@ use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use sqlx::mysql::MySqlConnectOptions;
 use sqlx::{MySql, MySqlConnection, MySqlPool};
+use tokio::sync::Semaphore;
 
 pub use self::builder::MysqlStoreBuilder;
 use self::desk::Desk;
 use self::error::Place;
+use self::inbox::Store;
 use self::pool::Pool;
+use self::rows::Insert;
 use self::sql::{Names, Sql};
 use self::transaction::Run;
 use super::coalescer::Coalescer;
+use super::lines::{Keyed, Line, Lines, Wait};
+use super::portions::{Guess, Weigh};
 use super::{
     Begin, Connection, ConnectionType, DeadLetters, Inbox, Incoming, MessageStore, Nodes, Outbox,
     Outgoing, OutgoingSettlement, Settled, Settlement, StoreAdmin, StoreError, StoreInfo,
-    StoreTransaction, Stored, TransactionScope,
+    StoreTransaction, TransactionScope,
 };
 
 /// The most rows of one statement, and of one flush that several callers share.
 const SHARED_ROWS: usize = 500;
+
+/// Connections for inserts that may meet the key of an open transaction, and how many of them may
+/// wait for one.
+const KEYED_CONNECTIONS: u32 = 6;
+const KEYED_WAITING: usize = 4;
 
 impl Connection for MySqlConnection {}
 
@@ -102,10 +113,12 @@ pub struct MysqlStore {
 
 struct Shared {
     connections: Connections,
-    incoming: Coalescer<Incoming, Stored>,
-    outgoing: Coalescer<Outgoing, Stored>,
+    incoming: Lines<Incoming>,
+    outgoing: Lines<Outgoing>,
     settlements: Coalescer<Settlement, Settled>,
     outgoing_settlements: Coalescer<OutgoingSettlement, Settled>,
+    incoming_guess: Arc<Guess>,
+    outgoing_guess: Arc<Guess>,
 }
 
 /// What a store reaches its database with.
@@ -115,6 +128,8 @@ struct Connections {
     /// For the user, with autocommit.
     users: MySqlPool,
     desk: Desk,
+    /// Where inserts wait that may meet the key of an open transaction.
+    keyed: Desk,
     nodes: Desk,
     names: Names,
 }
@@ -159,13 +174,16 @@ impl MysqlStore {
     }
 
     fn new(connections: Connections) -> Self {
-        let desk = &connections.desk;
+        let Connections { desk, keyed, .. } = &connections;
+        let waiting = Arc::new(Semaphore::new(KEYED_WAITING));
         Self {
             shared: Arc::new(Shared {
-                incoming: inbox::coalescer(desk),
-                outgoing: outbox::coalescer(desk),
+                incoming: lines(desk, keyed, &waiting),
+                outgoing: lines(desk, keyed, &waiting),
                 settlements: settlement::coalescer(desk),
                 outgoing_settlements: outbox::settlement_coalescer(desk),
+                incoming_guess: Arc::default(),
+                outgoing_guess: Arc::default(),
                 connections,
             }),
         }
@@ -193,6 +211,22 @@ impl MysqlStore {
     }
 }
 
+/// What stores the rows of all callers.
+fn lines<R>(desk: &Desk, keyed: &Desk, waiting: &Arc<Semaphore>) -> Lines<R>
+where
+    R: Insert + Keyed + Weigh + Clone,
+{
+    let (desk, keyed, place) = (desk.clone(), keyed.clone(), desk.place.name());
+    let insert = move |rows, line| {
+        let (desk, wait) = match line {
+            Line::Fresh => (desk.clone(), Wait::Usual),
+            Line::Keyed(wait) => (keyed.clone(), wait),
+        };
+        async move { desk.work(Store { rows, wait }).await }.boxed()
+    };
+    Lines::new(SHARED_ROWS, Arc::clone(waiting), place, Arc::new(insert))
+}
+
 impl fmt::Debug for MysqlStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MysqlStore")
@@ -205,7 +239,7 @@ impl fmt::Debug for MysqlStore {
 impl MessageStore for MysqlStore {
     fn info(&self) -> StoreInfo {
         let connection = ConnectionType::of::<MySqlConnection>();
-        StoreInfo::new("mysql", Some(connection), true)
+        StoreInfo::new("mysql", Some(connection), true).with_conflicts(error::is_conflict)
     }
 
     fn begin(&self, begin: Begin) -> BoxFuture<'_, Result<Box<dyn StoreTransaction>, StoreError>> {

@@ -1,13 +1,15 @@
 //! The outbox in MySQL.
 
 use std::any::Any;
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use sqlx::{Connection, MySqlConnection};
+use sqlx::{Connection, MySqlConnection, Row};
 
 use super::desk::{Desk, Work};
-use super::inbox::{Owned, Store, ownership};
+use super::inbox::{Owned, ownership};
 use super::keys::{self, Key, key_of};
 use super::rows;
 use super::settlement::{bury, lock, waves};
@@ -17,15 +19,18 @@ use super::{MysqlStore, SHARED_ROWS, connection_of};
 use crate::envelope::{Address, Envelope};
 use crate::store::coalescer::Coalescer;
 use crate::store::dead_letter::Burial;
+use crate::store::portions::{Guess, claimed};
 use crate::store::{
     Outbox, Outgoing, OutgoingSettlement, Owner, Ownership, Settled, StoreError, Stored,
 };
 
 // Rows that somebody else is about to take are left to them.
 const UNSENT: &str = "\
-select id, destination, attempts, body from {outgoing} force index (turns)
+select id, destination, octet_length(body) from {outgoing} force index (turns)
 where owner = 0 and destination = ?
 order by sent_at limit ? for update skip locked";
+
+const READ: &str = "select id, destination, attempts, body from {outgoing} where {keys}";
 
 const TAKE: &str = "\
 update {outgoing} set owner = ?, attempts = least(attempts, 4294967295) where {keys}";
@@ -60,6 +65,7 @@ from {outgoing} where id = ? and destination = ?";
 
 statements!(OutboxSql {
     unsent: UNSENT,
+    read: READ,
     take: TAKE,
     find_owned: FIND_OWNED,
     free: FREE,
@@ -70,15 +76,6 @@ statements!(OutboxSql {
     destinations: DESTINATIONS,
     bury: BURY,
 });
-
-/// What stores the rows of all callers.
-pub(super) fn coalescer(desk: &Desk) -> Coalescer<Outgoing, Stored> {
-    let desk = desk.clone();
-    Coalescer::new(SHARED_ROWS, 1, move |rows| {
-        let desk = desk.clone();
-        async move { desk.work(Store(rows)).await }.boxed()
-    })
-}
 
 /// What settles for all callers.
 pub(super) fn settlement_coalescer(desk: &Desk) -> Coalescer<OutgoingSettlement, Settled> {
@@ -100,7 +97,7 @@ impl Outbox for MysqlStore {
         rows: Vec<Outgoing>,
     ) -> BoxFuture<'a, Result<Vec<Stored>, StoreError>> {
         Box::pin(async move {
-            let stored = rows::insert(connection_of(connection)?, self.sql(), &rows, 1).await;
+            let stored = rows::insert(connection_of(connection)?, self.sql(), &rows).await;
             stored.map_err(|error| self.error(error))
         })
     }
@@ -112,7 +109,8 @@ impl Outbox for MysqlStore {
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<Envelope>, StoreError>> {
         let destination = destination.clone();
-        Box::pin(self.desk().give(Claim { owner, destination, limit }))
+        let guess = Arc::clone(&self.shared.outgoing_guess);
+        Box::pin(self.desk().give(Claim { owner, destination, limit, guess }))
     }
 
     fn settle(
@@ -155,6 +153,7 @@ struct Claim {
     owner: Owner,
     destination: Address,
     limit: usize,
+    guess: Arc<Guess>,
 }
 
 impl Work for Claim {
@@ -166,13 +165,15 @@ impl Work for Claim {
         sql: &Sql,
     ) -> sqlx::Result<Vec<Envelope>> {
         let mut transaction = connection.begin().await?;
-        let query = sqlx::query(sql.outbox.unsent.clone())
-            .bind(self.destination.as_str())
-            .bind(rows::limit(self.limit));
-        let found = query.fetch_all(&mut *transaction).await?;
+        let unsent = self.oldest(&mut transaction, sql).await?;
+        let found = keys::fetch(&mut transaction, &sql.outbox.read, &unsent).await?;
+        let mut rows = HashMap::with_capacity(found.len());
+        for row in &found {
+            rows.insert(keys::read(row)?, row);
+        }
         let mut claimed = Vec::with_capacity(found.len());
         let (mut taken, mut buried) = (Vec::with_capacity(found.len()), Vec::new());
-        for row in &found {
+        for row in unsent.iter().filter_map(|key| rows.remove(key)) {
             let held = ownership(row, self.owner)?;
             match Envelope::from_bytes(&rows::bytes(row, 3)?) {
                 Ok(envelope) => {
@@ -192,6 +193,37 @@ impl Work for Claim {
         keys::execute(&mut transaction, &sql.outbox.delete, &[], &buried).await?;
         transaction.commit().await?;
         Ok(claimed)
+    }
+}
+
+impl Claim {
+    /// Locks the oldest rows, no more than a claim holds.
+    async fn oldest(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<Vec<Key>> {
+        let rows = self.guess.rows(self.limit);
+        let (mut keys, mut lengths) = self.find(rows, connection, sql).await?;
+        if self.guess.missed(rows, self.limit, &lengths) {
+            (keys, lengths) = self.find(self.limit, connection, sql).await?;
+        }
+        keys.truncate(claimed(lengths));
+        Ok(keys)
+    }
+
+    /// The keys of the oldest rows and the lengths of their bodies, at most so many.
+    async fn find(
+        &self,
+        limit: usize,
+        connection: &mut MySqlConnection,
+        sql: &Sql,
+    ) -> sqlx::Result<(Vec<Key>, Vec<usize>)> {
+        let query = sqlx::query(sql.outbox.unsent.clone())
+            .bind(self.destination.as_str())
+            .bind(rows::limit(limit));
+        let (mut keys, mut lengths) = (Vec::new(), Vec::new());
+        for row in &query.fetch_all(connection).await? {
+            keys.push(keys::read(row)?);
+            lengths.push(rows::size(rows::total(row.try_get(2)?)));
+        }
+        Ok((keys, lengths))
     }
 }
 

@@ -5,15 +5,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use sqlx::mysql::{MySqlArguments, MySqlRow};
-use sqlx::{Arguments, Encode, MySql, MySqlConnection, Row, SqlStr, Type};
+use sqlx::{Arguments, Connection, Encode, MySql, MySqlConnection, Row, SqlStr, Type};
 use uuid::Uuid;
 
 use super::SHARED_ROWS;
-use super::error::{is_duplicate, is_rolled_back};
+use super::error::is_duplicate;
 use super::keys::{self, Key, PREPARED_KEYS};
 use super::sql::{self, Sql, statements};
 use crate::envelope::time::to_micros;
 use crate::envelope::{Address, Envelope, MessageId};
+use crate::store::lines::Wait;
 use crate::store::{Incoming, Outgoing, Ownership, Placement, Stored};
 
 /// The owner of a row that nobody owns.
@@ -46,11 +47,19 @@ select id, destination from {incoming} where {keys} for update";
 const OUTGOING_PRESENT: &str = "\
 select id, destination from {outgoing} where {keys} for update";
 
+// Where a transaction that is open has stored one of them, this fails at once.
+const INCOMING_FREE: &str = "\
+select id, destination from {incoming} where {keys} for update nowait";
+const OUTGOING_FREE: &str = "\
+select id, destination from {outgoing} where {keys} for update nowait";
+
 statements!(RowsSql {
     insert_incoming: INSERT_INCOMING,
     insert_outgoing: INSERT_OUTGOING,
     incoming_present: INCOMING_PRESENT,
     outgoing_present: OUTGOING_PRESENT,
+    incoming_free: INCOMING_FREE,
+    outgoing_free: OUTGOING_FREE,
 });
 
 /// A row that is inserted under a message id and a destination.
@@ -62,7 +71,7 @@ pub(super) trait Insert: Send + Sync + 'static {
     fn insertion(sql: &Sql) -> &SqlStr;
 
     /// What finds out which of `{keys}` are there.
-    fn presence(sql: &Sql) -> &SqlStr;
+    fn presence(sql: &Sql, wait: Wait) -> &SqlStr;
 
     fn envelope(&self) -> &Envelope;
 
@@ -77,8 +86,11 @@ impl Insert for Incoming {
         &sql.rows.insert_incoming
     }
 
-    fn presence(sql: &Sql) -> &SqlStr {
-        &sql.rows.incoming_present
+    fn presence(sql: &Sql, wait: Wait) -> &SqlStr {
+        match wait {
+            Wait::Usual => &sql.rows.incoming_present,
+            Wait::Short => &sql.rows.incoming_free,
+        }
     }
 
     fn envelope(&self) -> &Envelope {
@@ -106,8 +118,11 @@ impl Insert for Outgoing {
         &sql.rows.insert_outgoing
     }
 
-    fn presence(sql: &Sql) -> &SqlStr {
-        &sql.rows.outgoing_present
+    fn presence(sql: &Sql, wait: Wait) -> &SqlStr {
+        match wait {
+            Wait::Usual => &sql.rows.outgoing_present,
+            Wait::Short => &sql.rows.outgoing_free,
+        }
     }
 
     fn envelope(&self) -> &Envelope {
@@ -212,8 +227,8 @@ pub(super) fn fitting_name(name: &str) -> &str {
 }
 
 /// Whether the server takes a statement with this body; else it would close the connection.
-pub(super) fn check_size(body: &[u8], sql: &Sql) -> sqlx::Result<()> {
-    let (bytes, limit) = (body.len(), sql.packet_limit);
+pub(super) fn check_size(bytes: usize, sql: &Sql) -> sqlx::Result<()> {
+    let limit = sql.packet_limit;
     // The columns beside the body are in it, and so no longer than it.
     match 2 * bytes + ROW_OVERHEAD <= limit || bytes + SHARED_BYTES <= limit {
         true => Ok(()),
@@ -221,46 +236,80 @@ pub(super) fn check_size(body: &[u8], sql: &Sql) -> sqlx::Result<()> {
     }
 }
 
-/// Inserts rows, and says of each whether it was new.
-///
-/// Without a transaction, rows of which nothing is said may be there after an error, and a
-/// statement that meets a deadlock is tried so often. In one it is tried once, as all is undone.
+/// Inserts rows in a transaction that is open, and says of each whether it was new.
 pub(super) async fn insert<R: Insert>(
     connection: &mut MySqlConnection,
     sql: &Sql,
     rows: &[R],
-    tries: u32,
 ) -> sqlx::Result<Vec<Stored>> {
-    let mut bodies = Vec::with_capacity(rows.len());
+    let (once, lengths) = checked(rows, sql)?;
+    let mut inserting = Inserting { connection, sql, rows };
+    let mut new = Vec::with_capacity(once.len());
+    for portion in portions(&once, &lengths) {
+        new.extend(inserting.insert(portion).await?);
+    }
+    Ok(answers(rows, new))
+}
+
+/// Stores rows, all or none of them, so that they may be stored again where that fails.
+pub(super) async fn store<R: Insert>(
+    connection: &mut MySqlConnection,
+    sql: &Sql,
+    rows: &[R],
+    wait: Wait,
+) -> sqlx::Result<Vec<Stored>> {
+    let (once, lengths) = checked(rows, sql)?;
+    let portions = portions(&once, &lengths);
+    if wait == Wait::Short {
+        let mut inserting = Inserting { connection: &mut *connection, sql, rows };
+        inserting.present(&once, wait).await?;
+    }
+    if let [only] = portions.as_slice() {
+        // A statement alone is a transaction by itself, which saves two trips.
+        let mut inserting = Inserting { connection: &mut *connection, sql, rows };
+        if inserting.is_inserted(only).await? {
+            return Ok(answers(rows, once));
+        }
+    }
+    let mut transaction = connection.begin().await?;
+    let mut inserting = Inserting { connection: &mut transaction, sql, rows };
+    let mut new = Vec::with_capacity(once.len());
+    for portion in portions {
+        new.extend(inserting.insert_missing(portion).await?);
+    }
+    transaction.commit().await?;
+    Ok(answers(rows, new))
+}
+
+/// The rows that are to be inserted, each key once, and the lengths of all bodies.
+///
+/// # Errors
+/// The tables cannot hold one of them.
+fn checked<R: Insert>(rows: &[R], sql: &Sql) -> sqlx::Result<(Vec<usize>, Vec<usize>)> {
+    let mut lengths = Vec::with_capacity(rows.len());
     for row in rows {
         let envelope = row.envelope();
         check_names(&envelope.destination, &envelope.message_type.to_string())?;
-        let body = envelope.to_bytes();
-        check_size(&body, sql)?;
-        bodies.push(body);
+        let (head, payload) = envelope.to_parts();
+        let length = head.len() + payload.len();
+        check_size(length, sql)?;
+        lengths.push(length);
     }
-    let mut answers = vec![Stored::Duplicate; rows.len()];
     let mut seen = HashSet::with_capacity(rows.len());
     let mut once: Vec<usize> =
         (0..rows.len()).filter(|&at| seen.insert(order(rows[at].envelope()))).collect();
     // All in one order, so that two that store the same rows do not wait for each other.
     once.sort_unstable_by_key(|&at| order(rows[at].envelope()));
-    let mut inserting = Inserting { connection, sql, rows, bodies, tries };
-    for portion in portions(&once, &inserting.bodies) {
-        for at in inserting.insert(portion).await? {
-            answers[at] = Stored::New;
-        }
-    }
-    Ok(answers)
+    Ok((once, lengths))
 }
 
 /// Rows that go in one statement.
-fn portions<'o>(once: &'o [usize], bodies: &[Bytes]) -> Vec<&'o [usize]> {
+fn portions<'o>(once: &'o [usize], lengths: &[usize]) -> Vec<&'o [usize]> {
     let mut portions = Vec::new();
     let mut start = 0;
     let mut size = 0;
     for (at, &row) in once.iter().enumerate() {
-        let own = bodies[row].len() + ROW_OVERHEAD;
+        let own = lengths[row] + ROW_OVERHEAD;
         if at > start && (size + own > SHARED_BYTES || at - start == SHARED_ROWS) {
             portions.push(&once[start..at]);
             (start, size) = (at, 0);
@@ -271,21 +320,32 @@ fn portions<'o>(once: &'o [usize], bodies: &[Bytes]) -> Vec<&'o [usize]> {
     portions
 }
 
+fn answers<R>(rows: &[R], new: Vec<usize>) -> Vec<Stored> {
+    let mut answers = vec![Stored::Duplicate; rows.len()];
+    for at in new {
+        answers[at] = Stored::New;
+    }
+    answers
+}
+
 struct Inserting<'i, R> {
     connection: &'i mut MySqlConnection,
     sql: &'i Sql,
     rows: &'i [R],
-    bodies: Vec<Bytes>,
-    tries: u32,
 }
 
 impl<R: Insert> Inserting<'_, R> {
     /// Inserts these rows, and gives those that were new.
     async fn insert(&mut self, rows: &[usize]) -> sqlx::Result<Vec<usize>> {
-        if rows.is_empty() || self.is_inserted(rows).await? {
-            return Ok(rows.to_vec());
+        match rows.is_empty() || self.is_inserted(rows).await? {
+            true => Ok(rows.to_vec()),
+            false => self.insert_missing(rows).await,
         }
-        let there = self.present(rows).await?;
+    }
+
+    /// The same, where some of them are there.
+    async fn insert_missing(&mut self, rows: &[usize]) -> sqlx::Result<Vec<usize>> {
+        let there = self.present(rows, Wait::Usual).await?;
         let is_missing = |&at: &usize| !there.contains(&self.key(at));
         let missing: Vec<usize> = rows.iter().copied().filter(is_missing).collect();
         if missing.is_empty() || self.is_inserted(&missing).await? {
@@ -303,21 +363,13 @@ impl<R: Insert> Inserting<'_, R> {
 
     /// Whether all of them were new; else none is inserted.
     async fn is_inserted(&mut self, rows: &[usize]) -> sqlx::Result<bool> {
-        let mut tried = 1;
-        loop {
-            match self.inserted(rows).await {
-                Err(error) if tried < self.tries && is_rolled_back(&error) => tried += 1,
-                inserted => return inserted,
-            }
-        }
-    }
-
-    async fn inserted(&mut self, rows: &[usize]) -> sqlx::Result<bool> {
         let mut arguments = MySqlArguments::default();
-        let size: usize = rows.iter().map(|&at| self.bodies[at].len() + ROW_OVERHEAD / 4).sum();
+        let bodies: Vec<Bytes> =
+            rows.iter().map(|&at| self.rows[at].envelope().to_bytes()).collect();
+        let size: usize = bodies.iter().map(|body| body.len() + ROW_OVERHEAD / 4).sum();
         arguments.reserve(rows.len() * 13, size);
-        for &at in rows {
-            self.rows[at].bind(&self.bodies[at], &mut arguments)?;
+        for (&at, body) in rows.iter().zip(bodies) {
+            self.rows[at].bind(&body, &mut arguments)?;
         }
         let insert = sql::repeated(R::insertion(self.sql), "{values}", R::VALUES, ", ", rows.len());
         let inserted = sqlx::query_with(insert, arguments)
@@ -332,15 +384,13 @@ impl<R: Insert> Inserting<'_, R> {
     }
 
     /// Which of them are there.
-    async fn present(&mut self, rows: &[usize]) -> sqlx::Result<HashSet<Key>> {
+    async fn present(&mut self, rows: &[usize], wait: Wait) -> sqlx::Result<HashSet<Key>> {
         let keys: Vec<Key> = rows.iter().map(|&at| self.key(at)).collect();
-        let mut tried = 1;
-        loop {
-            match keys::fetch(self.connection, R::presence(self.sql), &keys).await {
-                Err(error) if tried < self.tries && is_rolled_back(&error) => tried += 1,
-                found => return found?.iter().map(keys::read).collect(),
-            }
-        }
+        keys::fetch(self.connection, R::presence(self.sql, wait), &keys)
+            .await?
+            .iter()
+            .map(keys::read)
+            .collect()
     }
 
     fn key(&self, row: usize) -> Key {
@@ -389,6 +439,11 @@ fn undecodable(
 /// A limit as SQL takes it.
 pub(super) fn limit(rows: usize) -> i64 {
     i64::try_from(rows).unwrap_or(i64::MAX)
+}
+
+/// A length that the database gives.
+pub(super) fn size(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
 /// A count of rows, which is never negative.

@@ -13,7 +13,7 @@ use super::error::Place;
 use super::limits::Limits;
 use super::mark::Mark;
 use super::sql::{Names, Sql};
-use super::{PostgresStore, pooler};
+use super::{KEYED_CONNECTIONS, PostgresStore, pooler};
 use crate::store::StoreError;
 
 /// The schema of a store that names none.
@@ -51,9 +51,11 @@ const IDLE_LIMIT: Duration = Duration::from_secs(65);
 pub(super) const RUN_SESSION: &str = "set idle_in_transaction_session_timeout = '65s'";
 
 /// A transaction of the store's own never waits for its client, and one of its statements for a
-/// lock only for so long that the answer still comes in time.
+/// lock only for so long that the answer still comes in time. It is made for read committed,
+/// whatever handlers have.
 const OWN_SESSION: &str = "\
-set idle_in_transaction_session_timeout = '5s'; set lock_timeout = '2s'";
+set idle_in_transaction_session_timeout = '5s'; set lock_timeout = '2s';
+set default_transaction_isolation = 'read committed'";
 
 /// How to open a [`PostgresStore`] that is not the ordinary one.
 ///
@@ -91,7 +93,7 @@ impl PostgresStoreBuilder {
     /// The most connections for handlers and for [`pool`](PostgresStore::pool), 16 unless said
     /// otherwise; at least 1.
     ///
-    /// The store has at most 7 more for its own work.
+    /// The store has at most 13 more for its own work.
     #[must_use]
     pub fn connections(mut self, connections: u32) -> Self {
         self.connections = connections.max(1);
@@ -174,8 +176,9 @@ impl PostgresStoreBuilder {
             silence: silence.clone(),
             idle_limit,
         };
+        let keyed = Desk { pool: own(KEYED_CONNECTIONS), ..desk.clone() };
         let nodes = Desk { pool: own(NODE_CONNECTIONS), ..desk.clone() };
-        Ok(PostgresStore::new(pool, desk, nodes))
+        Ok(PostgresStore::new(pool, desk, &keyed, nodes))
     }
 }
 

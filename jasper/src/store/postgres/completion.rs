@@ -5,13 +5,15 @@ use std::collections::HashSet;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::{PgConnection, Row, SqlStr};
 
+use super::desk::Desk;
 use super::rows::{
-    self, INSERT_INCOMING, any_claimable, bind, bind_incoming, bind_outgoing, bind_ownerships,
-    stored,
+    self, INSERT_INCOMING, Insert, Stage, any_claimable, bind, bind_incoming, bind_outgoing,
+    bind_ownerships, in_order, insert_portion, stored,
 };
 use super::sql::{Names, Sql, statements};
 use super::steps::Key;
-use crate::store::{Committed, Completion, Incoming, Ownership, Settled, Stored};
+use crate::store::portions::portions;
+use crate::store::{Committed, Completion, Incoming, Outgoing, Ownership, Settled, Stored};
 
 /// The end of one message and nothing else, as most runs have it.
 const END_ONE: &str = "\
@@ -121,6 +123,11 @@ union all select 3, id, destination from outgoing";
 const AND_TELL: &str = "
 union all select 4, null::uuid, null::text from {tell} told where {running}";
 
+/// How long a completion waits for a key that another transaction holds: less than for an answer.
+/// Where runs share a transaction, each is soon run again by itself. The setting ends with it.
+const PATIENCE: &str = "set local lock_timeout = '2s'";
+const SHARED_PATIENCE: &str = "set local lock_timeout = '100ms'";
+
 /// Marks a transaction that several runs share, with the savepoint of the first.
 ///
 /// The guard is a row that breaks a constraint which the database looks at when it commits: where a
@@ -161,24 +168,25 @@ pub(super) enum Written<T> {
     Ended,
 }
 
-/// Writes the completion of a run that has the transaction for itself, in one trip.
+/// Writes the completion of a run that has the transaction for itself, in one trip if one statement
+/// holds it.
 pub(super) async fn write_one(
     connection: &mut PgConnection,
-    sql: &Sql,
+    desk: &Desk,
     completion: &Completion,
 ) -> sqlx::Result<Written<Committed>> {
-    let Completion { handled, incoming, outgoing } = completion;
+    let (sql, Completion { handled, incoming, outgoing }) = (&desk.sql, completion);
     if incoming.is_empty() && outgoing.is_empty() {
-        return end_one(connection, sql, handled.as_ref()).await;
+        return desk.in_time(end_one(connection, sql, handled.as_ref())).await;
     }
     if let ([one], []) = (incoming.as_slice(), outgoing.as_slice())
         && !any_claimable(incoming.iter())
+        && one.envelope.deduplication_id.is_none()
     {
-        return one_for_one(connection, sql, handled.as_ref(), one).await;
+        return desk.in_time(one_for_one(connection, sql, handled.as_ref(), one)).await;
     }
-    let mut arguments = PgArguments::default();
-    bind_incoming(incoming.iter(), &mut arguments)?;
-    bind_outgoing(outgoing.iter(), &mut arguments)?;
+    let (mut did, mut arguments) =
+        begin(connection, desk, incoming.iter(), outgoing.iter(), PATIENCE).await?;
     bind(&mut arguments, handled.as_ref().map(|row| row.id.as_uuid()))?;
     bind(&mut arguments, handled.as_ref().map(|row| row.destination.as_str()))?;
     bind(&mut arguments, handled.as_ref().map(|row| row.owner.number()))?;
@@ -188,30 +196,77 @@ pub(super) async fn write_one(
         false => &sql.completion.complete_one,
     };
     let query = sqlx::query_with(statement.clone(), arguments);
-    let mut did = Did::read(&query.fetch_all(connection).await?)?;
+    did.read(&desk.in_time(query.fetch_all(connection)).await?)?;
     Ok(did.written(|did| did.answer(completion)))
 }
 
-/// Writes the completions of the runs that share a transaction, in one trip, one answer for each.
+/// Writes the completions of the runs that share a transaction, as [`write_one`] does, one answer
+/// for each.
 pub(super) async fn write_group(
     connection: &mut PgConnection,
-    sql: &Sql,
+    desk: &Desk,
     completions: &[Completion],
 ) -> sqlx::Result<Written<Vec<Committed>>> {
+    let sql = &desk.sql;
+    let patience = if completions.len() > 1 { SHARED_PATIENCE } else { PATIENCE };
     let incoming = completions.iter().flat_map(|completion| &completion.incoming);
     let outgoing = completions.iter().flat_map(|completion| &completion.outgoing);
     let handled = completions.iter().filter_map(|completion| completion.handled.as_ref());
-    let mut arguments = PgArguments::default();
-    bind_incoming(incoming.clone(), &mut arguments)?;
-    bind_outgoing(outgoing, &mut arguments)?;
+    let (mut did, mut arguments) =
+        begin(connection, desk, incoming.clone(), outgoing, patience).await?;
     bind_ownerships(handled, &mut arguments)?;
     let statement = match any_claimable(incoming) {
         true => &sql.completion.complete_group_and_tell,
         false => &sql.completion.complete_group,
     };
     let query = sqlx::query_with(statement.clone(), arguments);
-    let mut did = Did::read(&query.fetch_all(connection).await?)?;
+    did.read(&desk.in_time(query.fetch_all(connection)).await?)?;
     Ok(did.written(|did| completions.iter().map(|all| did.answer(all)).collect()))
+}
+
+/// Inserts what is more than one statement holds, and binds the rest for the completion.
+///
+/// A deduplication key may be held by a transaction that is open; it is waited for so long.
+async fn begin<'r>(
+    connection: &mut PgConnection,
+    desk: &Desk,
+    incoming: impl Iterator<Item = &'r Incoming>,
+    outgoing: impl Iterator<Item = &'r Outgoing>,
+    patience: &'static str,
+) -> sqlx::Result<(Did, PgArguments)> {
+    let (mut did, mut arguments) = (Did::default(), PgArguments::default());
+    let (incoming, outgoing) = (in_order(incoming), in_order(outgoing));
+    let envelopes = incoming.iter().map(|row| &row.envelope);
+    let mut envelopes = envelopes.chain(outgoing.iter().map(|row| &row.envelope));
+    if envelopes.any(|envelope| envelope.deduplication_id.is_some()) {
+        let patience = sqlx::raw_sql(patience).execute(&mut *connection);
+        desk.in_time(patience).await?;
+    }
+    let incoming = insert_ahead(connection, desk, &incoming, &mut did.incoming).await?;
+    let outgoing = insert_ahead(connection, desk, &outgoing, &mut did.outgoing).await?;
+    bind_incoming(incoming, &mut arguments)?;
+    bind_outgoing(outgoing, &mut arguments)?;
+    Ok((did, arguments))
+}
+
+/// Inserts all but the last portion, and gives that.
+async fn insert_ahead<'a, 'r, R: Insert>(
+    connection: &mut PgConnection,
+    desk: &Desk,
+    rows: &'a [&'r R],
+    new: &mut HashSet<Key>,
+) -> sqlx::Result<&'a [&'r R]> {
+    let portions: Vec<_> = portions(rows, rows.len()).collect();
+    let Some((last, ahead)) = portions.split_last() else {
+        return Ok(rows);
+    };
+    for portion in ahead {
+        let inserted = insert_portion(&mut *connection, &desk.sql, portion, Stage::Completion);
+        for row in desk.in_time(inserted).await? {
+            new.insert((rows::message_id(&row, 0)?, row.try_get(1)?));
+        }
+    }
+    Ok(last)
 }
 
 /// Scalars instead of arrays: this is what most handlers do that send anything.
@@ -273,21 +328,20 @@ struct Did {
 }
 
 impl Did {
-    fn read(rows: &[PgRow]) -> sqlx::Result<Self> {
-        let mut did = Self::default();
+    fn read(&mut self, rows: &[PgRow]) -> sqlx::Result<()> {
         for row in rows {
             let keys = match row.try_get::<i32, _>(0)? {
-                1 => &mut did.ended,
-                2 => &mut did.incoming,
-                3 => &mut did.outgoing,
+                1 => &mut self.ended,
+                2 => &mut self.incoming,
+                3 => &mut self.outgoing,
                 _ => {
-                    did.running = true;
+                    self.running = true;
                     continue;
                 }
             };
             keys.insert((rows::message_id(row, 1)?, row.try_get(2)?));
         }
-        Ok(did)
+        Ok(())
     }
 
     fn written<T>(&mut self, answer: impl FnOnce(&mut Self) -> T) -> Written<T> {

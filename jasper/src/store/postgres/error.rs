@@ -1,10 +1,11 @@
 //! From PostgreSQL's error codes to what the caller can do about them.
 
+use std::error::Error;
 use std::sync::Arc;
 
 use sqlx::postgres::PgConnectOptions;
 
-use crate::store::StoreError;
+use crate::store::{StoreError, conflict};
 
 /// Codes and classes, as <https://www.postgresql.org/docs/current/errcodes-appendix.html> lists
 /// them.
@@ -125,6 +126,17 @@ impl Place {
             other => other,
         }
     }
+}
+
+/// Whether a handler's transaction has met another one.
+pub(super) fn is_conflict(error: &(dyn Error + 'static)) -> bool {
+    conflict::is_any(error, |said| {
+        let code = said.code();
+        matches!(
+            code.as_deref(),
+            Some(code::SERIALIZATION | code::DEADLOCK | code::LOCK_NOT_AVAILABLE)
+        )
+    })
 }
 
 fn code_of(error: &sqlx::Error) -> Option<String> {

@@ -190,8 +190,7 @@ impl Group {
 
     async fn write(&mut self, all: &[Completion]) -> sqlx::Result<Written<Vec<Committed>>> {
         let connection = self.session.connection()?;
-        let written = completion::write_group(connection, &self.desk.sql, all);
-        self.desk.in_time(written).await
+        completion::write_group(connection, &self.desk, all).await
     }
 
     /// Tells all whose work is undone with the transaction.

@@ -3,7 +3,6 @@
 use std::any::Any;
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::{Row, SqlStr};
@@ -11,9 +10,9 @@ use sqlx::{Row, SqlStr};
 use super::desk::Desk;
 use super::rows::{self, bind};
 use super::sql::statements;
-use super::{PostgresStore, SHARED_ROWS, connection_of};
+use super::{PostgresStore, connection_of};
 use crate::envelope::Envelope;
-use crate::store::coalescer::Coalescer;
+use crate::store::portions::PORTION;
 use crate::store::{
     ClaimRequest, Claimable, Claimed, Inbox, Incoming, LookRequest, Owner, Ownership, Settled,
     Settlement, StoreError, Stored, Subscription,
@@ -75,14 +74,15 @@ select null, null, case
         - {now}
 end, null";
 
-/// Rows that somebody else is about to take are left to them. Those that are not among the oldest
-/// stay locked until the statement ends, and unclaimed.
+/// Rows that somebody else is about to take are left to them. Those that are not among the oldest,
+/// or are more than a portion, stay locked until the statement ends, and unclaimed.
 const CLAIM: &str = "\
 with oldest as materialized (
     select candidate.*
     from unnest($2::text[], $3::text[]) as wanted (destination, message_type)
         cross join lateral (
-            select ctid as place, id, destination, sent_at, attempts from {incoming} row
+            select ctid as place, id, destination, sent_at, attempts, octet_length(body) as length
+            from {incoming} row
             where row.status = 'incoming' and row.owner = 0
                 and row.destination = wanted.destination
                 and row.message_type = wanted.message_type
@@ -90,9 +90,12 @@ with oldest as materialized (
             for update skip locked
         ) candidate
     order by sent_at limit $4
+), sized as (
+    select place, sum(length) over (order by sent_at, id, destination) - length as before
+    from oldest
 ), taken as (
     update {incoming} set owner = $1, attempts = least(greatest(attempts, 1), 4294967295)
-    where ctid = any (array(select place from oldest))
+    where ctid = any (array(select place from sized where before < $5))
     returning id, destination, attempts, body, interrupted_by
 )
 select taken.id, taken.destination, taken.attempts, taken.body, oldest.attempts = 0,
@@ -118,19 +121,6 @@ const OWNED: &str = "\
 select id, destination, attempts from {incoming} where owner = $1 and owner > 0 limit $2";
 
 statements!(InboxSql { look: LOOK, claim: CLAIM, release: RELEASE, owned: OWNED });
-
-/// What stores the rows of all callers.
-pub(super) fn coalescer(desk: &Desk) -> Coalescer<Incoming, Stored> {
-    let desk = desk.clone();
-    Coalescer::new(SHARED_ROWS, 1, move |rows: Vec<Incoming>| {
-        let desk = desk.clone();
-        async move {
-            let stored = rows::store(&desk, &rows).await;
-            stored.map_err(|error| desk.error(error))
-        }
-        .boxed()
-    })
-}
 
 impl Inbox for PostgresStore {
     fn store(&self, rows: Vec<Incoming>) -> BoxFuture<'_, Result<Vec<Stored>, StoreError>> {
@@ -249,6 +239,7 @@ async fn claim(desk: &Desk, request: &ClaimRequest) -> sqlx::Result<Vec<PgRow>> 
     bind(&mut arguments, destinations.collect::<Vec<_>>())?;
     bind(&mut arguments, types.collect::<Vec<_>>())?;
     bind(&mut arguments, rows::limit(request.limit))?;
+    bind(&mut arguments, rows::limit(PORTION))?;
     desk.rows(sqlx::query_with(desk.sql.inbox.claim.clone(), arguments)).await
 }
 

@@ -38,27 +38,36 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{PgConnection, PgPool, Postgres};
 use tokio::runtime;
+use tokio::sync::Semaphore;
 
 pub use self::builder::PostgresStoreBuilder;
 use self::desk::Desk;
 use self::error::Place;
 use self::listener::Listener;
+use self::rows::Insert;
 use self::sharing::Handlers;
 use self::sql::Sql;
 use self::transaction::Run;
 use super::coalescer::Coalescer;
+use super::lines::{Keyed, Line, Lines, Wait};
 use super::{
     Begin, Connection, ConnectionType, DeadLetters, Inbox, Incoming, MessageStore, Nodes, Outbox,
     Outgoing, OutgoingSettlement, Settled, Settlement, StoreAdmin, StoreError, StoreInfo,
-    StoreTransaction, Stored, TransactionScope,
+    StoreTransaction, TransactionScope,
 };
 
 /// The most rows of one statement that several callers share.
 const SHARED_ROWS: usize = 500;
+
+/// Connections for inserts that may meet the key of an open transaction, and how many of them may
+/// wait for one.
+const KEYED_CONNECTIONS: u32 = 6;
+const KEYED_WAITING: usize = 4;
 
 impl Connection for PgConnection {}
 
@@ -100,8 +109,8 @@ struct Shared {
     home: runtime::Id,
     listener: Listener,
     sharing: Handlers,
-    incoming: Coalescer<Incoming, Stored>,
-    outgoing: Coalescer<Outgoing, Stored>,
+    incoming: Lines<Incoming>,
+    outgoing: Lines<Outgoing>,
     settlements: Coalescer<Settlement, Settled>,
     outgoing_settlements: Coalescer<OutgoingSettlement, Settled>,
 }
@@ -144,12 +153,14 @@ impl PostgresStore {
         &self.shared.pool
     }
 
-    fn new(pool: PgPool, desk: Desk, nodes: Desk) -> Self {
+    /// `keyed`: where inserts wait that may meet the key of an open transaction.
+    fn new(pool: PgPool, desk: Desk, keyed: &Desk, nodes: Desk) -> Self {
         let listener = Listener::of(&nodes);
+        let waiting = Arc::new(Semaphore::new(KEYED_WAITING));
         Self {
             shared: Arc::new(Shared {
-                incoming: inbox::coalescer(&desk),
-                outgoing: outbox::coalescer(&desk),
+                incoming: lines(&desk, keyed, &waiting),
+                outgoing: lines(&desk, keyed, &waiting),
                 settlements: steps::coalescer(&desk),
                 outgoing_settlements: steps::coalescer(&desk),
                 sharing: Handlers::new(pool.clone(), desk.clone()),
@@ -184,6 +195,26 @@ impl PostgresStore {
     }
 }
 
+/// What stores the rows of all callers.
+fn lines<R>(desk: &Desk, keyed: &Desk, waiting: &Arc<Semaphore>) -> Lines<R>
+where
+    R: Insert + Keyed + Clone + 'static,
+{
+    let (desk, keyed, place) = (desk.clone(), keyed.clone(), desk.place.name());
+    let insert = move |rows: Vec<R>, line| {
+        let (desk, wait) = match line {
+            Line::Fresh => (desk.clone(), Wait::Usual),
+            Line::Keyed(wait) => (keyed.clone(), wait),
+        };
+        async move {
+            let stored = rows::store(&desk, &rows, wait).await;
+            stored.map_err(|error| desk.error(error))
+        }
+        .boxed()
+    };
+    Lines::new(SHARED_ROWS, Arc::clone(waiting), place, Arc::new(insert))
+}
+
 impl fmt::Debug for PostgresStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PostgresStore")
@@ -196,7 +227,8 @@ impl fmt::Debug for PostgresStore {
 impl MessageStore for PostgresStore {
     fn info(&self) -> StoreInfo {
         let connection = ConnectionType::of::<PgConnection>();
-        StoreInfo::new("postgres", Some(connection), true).telling()
+        let info = StoreInfo::new("postgres", Some(connection), true);
+        info.telling().with_conflicts(error::is_conflict)
     }
 
     fn begin(&self, begin: Begin) -> BoxFuture<'_, Result<Box<dyn StoreTransaction>, StoreError>> {

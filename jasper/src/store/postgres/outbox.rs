@@ -2,7 +2,6 @@
 
 use std::any::Any;
 
-use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use sqlx::postgres::PgArguments;
 use sqlx::{Row, SqlStr};
@@ -12,22 +11,25 @@ use super::inbox::ownership;
 use super::rows::{self, bind, bind_ownerships, bind_reasons};
 use super::sql::{Sql, statements};
 use super::steps::Settle;
-use super::{PostgresStore, SHARED_ROWS, connection_of};
+use super::{PostgresStore, connection_of};
 use crate::envelope::{Address, Envelope};
-use crate::store::coalescer::Coalescer;
 use crate::store::dead_letter::Burial;
+use crate::store::portions::PORTION;
 use crate::store::{
     Outbox, Outgoing, OutgoingSettlement, Owner, Ownership, Settled, StoreError, Stored,
 };
 
 const CLAIM: &str = "\
 with oldest as materialized (
-    select ctid as place from {outgoing} where owner = 0 and destination = $2
+    select ctid as place, id, sent_at, octet_length(body) as length from {outgoing}
+    where owner = 0 and destination = $2
     order by sent_at limit $3
     for update skip locked
+), sized as (
+    select place, sum(length) over (order by sent_at, id) - length as before from oldest
 ), taken as (
     update {outgoing} set owner = $1, attempts = least(attempts, 4294967295)
-    where ctid = any (array(select place from oldest))
+    where ctid = any (array(select place from sized where before < $4))
     returning id, destination, attempts, body, sent_at
 )
 select id, destination, attempts, body from taken order by sent_at, id";
@@ -106,19 +108,6 @@ statements!(OutboxSql {
     bury: BURY,
 });
 
-/// What stores the rows of all callers.
-pub(super) fn coalescer(desk: &Desk) -> Coalescer<Outgoing, Stored> {
-    let desk = desk.clone();
-    Coalescer::new(SHARED_ROWS, 1, move |rows: Vec<Outgoing>| {
-        let desk = desk.clone();
-        async move {
-            let stored = rows::store(&desk, &rows).await;
-            stored.map_err(|error| desk.error(error))
-        }
-        .boxed()
-    })
-}
-
 impl Outbox for PostgresStore {
     fn store(&self, rows: Vec<Outgoing>) -> BoxFuture<'_, Result<Vec<Stored>, StoreError>> {
         Box::pin(self.shared.outgoing.submit(rows))
@@ -194,7 +183,8 @@ async fn claim(
     let query = sqlx::query(desk.sql.outbox.claim.clone())
         .bind(owner.number())
         .bind(destination.as_str())
-        .bind(rows::limit(limit));
+        .bind(rows::limit(limit))
+        .bind(rows::limit(PORTION));
     let (mut claimed, mut unreadable) = (Vec::new(), Vec::new());
     for row in desk.rows(query).await? {
         let held = ownership(&row, owner)?;

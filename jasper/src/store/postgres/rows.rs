@@ -6,14 +6,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use sqlx::postgres::{PgArguments, PgRow};
-use sqlx::{Arguments, Encode, PgExecutor, Postgres, Row, Type};
+use sqlx::{Arguments, Connection, Encode, PgConnection, PgExecutor, Postgres, Row, SqlStr, Type};
 use uuid::Uuid;
 
+use super::SHARED_ROWS;
 use super::desk::Desk;
 use super::sql::{Sql, statements};
 use crate::envelope::time::{after, now, to_micros};
 use crate::envelope::{Address, Envelope, MessageId};
 use crate::store::dead_letter::Burial;
+use crate::store::lines::Wait;
+use crate::store::portions::{Weigh, portions};
 use crate::store::{Incoming, Outgoing, Ownership, Placement, StoreError, Stored};
 
 use super::error::Place;
@@ -34,8 +37,18 @@ const INSERT_OUTGOING: &str = "\
 insert into {outgoing} (id, destination, message_type, body, group_id, tenant_id, correlation_id,
     sent_at, attempts, owner, deliver_by)
 select * from unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::text[],
-    $7::text[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[])
-on conflict do nothing returning id, destination";
+    $7::text[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[])";
+
+const ALL: &str = "select * from unnest(";
+
+/// The same, where others wait for this insert. The setting ends with its transaction.
+const ALL_WITHOUT_WAITING: &str = "\
+select given.* from (select set_config('lock_timeout', '50ms', true)) patience, unnest(";
+
+const GIVEN: &str = " given";
+
+const WHILE_RUNNING: &str = "
+where {running}";
 
 const OR_DUPLICATE: &str = "
 on conflict do nothing returning id, destination";
@@ -47,22 +60,36 @@ on conflict do nothing returning id, destination, {tell}";
 statements!(RowsSql {
     store_incoming: [INSERT_INCOMING, OR_DUPLICATE].concat(),
     store_claimable: [INSERT_INCOMING, OR_DUPLICATE_AND_TELL].concat(),
-    store_outgoing: INSERT_OUTGOING,
+    store_outgoing: [INSERT_OUTGOING, OR_DUPLICATE].concat(),
+    try_incoming: [&without_waiting(INSERT_INCOMING), OR_DUPLICATE].concat(),
+    try_claimable: [&without_waiting(INSERT_INCOMING), OR_DUPLICATE_AND_TELL].concat(),
+    try_outgoing: [&without_waiting(INSERT_OUTGOING), OR_DUPLICATE].concat(),
+    complete_incoming: [INSERT_INCOMING, WHILE_RUNNING, OR_DUPLICATE].concat(),
+    complete_outgoing: [INSERT_OUTGOING, WHILE_RUNNING, OR_DUPLICATE].concat(),
 });
 
+fn without_waiting(insert: &str) -> String {
+    [&insert.replace(ALL, ALL_WITHOUT_WAITING), GIVEN].concat()
+}
+
+/// Where an insert stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// By itself, or in a transaction of a user.
+    Store(Wait),
+    /// Before the completion of a handler's run, as long as its transaction is open.
+    Completion,
+}
+
 /// A row that is inserted under a message id and a destination.
-pub(super) trait Insert: Send + Sync {
+pub(super) trait Insert: Weigh + Send + Sync {
     fn envelope(&self) -> &Envelope;
 
     /// The statement that stores these.
-    fn statement<'s>(rows: &[Self], sql: &'s Sql) -> &'s sqlx::SqlStr
-    where
-        Self: Sized;
+    fn statement<'s>(rows: &[&Self], stage: Stage, sql: &'s Sql) -> &'s SqlStr;
 
     /// Binds an array for each column.
-    fn bind(rows: &[Self], arguments: &mut PgArguments) -> sqlx::Result<()>
-    where
-        Self: Sized;
+    fn bind(rows: &[&Self], arguments: &mut PgArguments) -> sqlx::Result<()>;
 }
 
 impl Insert for Incoming {
@@ -70,15 +97,20 @@ impl Insert for Incoming {
         &self.envelope
     }
 
-    fn statement<'s>(rows: &[Self], sql: &'s Sql) -> &'s sqlx::SqlStr {
-        match any_claimable(rows.iter()) {
-            true => &sql.rows.store_claimable,
-            false => &sql.rows.store_incoming,
+    fn statement<'s>(rows: &[&Self], stage: Stage, sql: &'s Sql) -> &'s SqlStr {
+        let sql = &sql.rows;
+        match (stage, any_claimable(rows.iter().copied())) {
+            (Stage::Store(Wait::Usual), true) => &sql.store_claimable,
+            (Stage::Store(Wait::Usual), false) => &sql.store_incoming,
+            (Stage::Store(Wait::Short), true) => &sql.try_claimable,
+            (Stage::Store(Wait::Short), false) => &sql.try_incoming,
+            // Word is given with the completion.
+            (Stage::Completion, _) => &sql.complete_incoming,
         }
     }
 
-    fn bind(rows: &[Self], arguments: &mut PgArguments) -> sqlx::Result<()> {
-        bind_incoming(rows.iter(), arguments)
+    fn bind(rows: &[&Self], arguments: &mut PgArguments) -> sqlx::Result<()> {
+        bind_incoming(rows, arguments)
     }
 }
 
@@ -87,12 +119,16 @@ impl Insert for Outgoing {
         &self.envelope
     }
 
-    fn statement<'s>(_rows: &[Self], sql: &'s Sql) -> &'s sqlx::SqlStr {
-        &sql.rows.store_outgoing
+    fn statement<'s>(_rows: &[&Self], stage: Stage, sql: &'s Sql) -> &'s SqlStr {
+        match stage {
+            Stage::Store(Wait::Usual) => &sql.rows.store_outgoing,
+            Stage::Store(Wait::Short) => &sql.rows.try_outgoing,
+            Stage::Completion => &sql.rows.complete_outgoing,
+        }
     }
 
-    fn bind(rows: &[Self], arguments: &mut PgArguments) -> sqlx::Result<()> {
-        bind_outgoing(rows.iter(), arguments)
+    fn bind(rows: &[&Self], arguments: &mut PgArguments) -> sqlx::Result<()> {
+        bind_outgoing(rows, arguments)
     }
 }
 
@@ -110,34 +146,77 @@ pub(super) fn any_claimable<'r>(mut rows: impl Iterator<Item = &'r Incoming>) ->
     })
 }
 
-/// Inserts rows, and says of each whether it was new.
+/// Inserts rows in a transaction that is open, and says of each whether it was new.
 pub(super) async fn insert<R: Insert>(
-    executor: impl PgExecutor<'_>,
+    connection: &mut PgConnection,
     sql: &Sql,
     rows: &[R],
 ) -> sqlx::Result<Vec<Stored>> {
-    if rows.is_empty() {
-        return Ok(Vec::new());
+    let mut inserted = Vec::with_capacity(rows.len());
+    for portion in portions(&in_order(rows.iter()), SHARED_ROWS) {
+        let stage = Stage::Store(Wait::Usual);
+        inserted.extend(insert_portion(&mut *connection, sql, portion, stage).await?);
     }
+    answers(rows, &inserted)
+}
+
+/// Inserts rows in one statement, and gives the keys of those that were new.
+pub(super) async fn insert_portion<R: Insert>(
+    executor: impl PgExecutor<'_>,
+    sql: &Sql,
+    rows: &[&R],
+    stage: Stage,
+) -> sqlx::Result<Vec<PgRow>> {
     let mut arguments = PgArguments::default();
     R::bind(rows, &mut arguments)?;
-    let statement = R::statement(rows, sql).clone();
-    let inserted = sqlx::query_with(statement, arguments).fetch_all(executor).await?;
+    let statement = R::statement(rows, stage, sql).clone();
+    sqlx::query_with(statement, arguments).fetch_all(executor).await
+}
+
+/// Stores rows on a connection of the store's own, all or none of them.
+pub(super) async fn store<R: Insert>(
+    desk: &Desk,
+    rows: &[R],
+    wait: Wait,
+) -> sqlx::Result<Vec<Stored>> {
+    let mut connection = desk.lend().await?;
+    let stored = store_on(&mut connection, desk, rows, wait).await;
+    connection.after(stored)
+}
+
+async fn store_on<R: Insert>(
+    connection: &mut PgConnection,
+    desk: &Desk,
+    rows: &[R],
+    wait: Wait,
+) -> sqlx::Result<Vec<Stored>> {
+    let (ordered, stage) = (in_order(rows.iter()), Stage::Store(wait));
+    let all: Vec<_> = portions(&ordered, rows.len()).collect();
+    if let [only] = all.as_slice() {
+        // A statement alone is a transaction by itself, which saves two trips.
+        let inserted = insert_portion(connection, &desk.sql, only, stage);
+        return answers(rows, &desk.in_time(inserted).await?);
+    }
+    let mut inserted = Vec::with_capacity(rows.len());
+    let mut transaction = desk.in_time(connection.begin()).await?;
+    for portion in all {
+        let portion = insert_portion(&mut *transaction, &desk.sql, portion, stage);
+        inserted.extend(desk.in_time(portion).await?);
+    }
+    desk.in_time(transaction.commit()).await?;
+    answers(rows, &inserted)
+}
+
+/// What became of rows, given the keys of those that were new.
+fn answers<R: Insert>(rows: &[R], inserted: &[PgRow]) -> sqlx::Result<Vec<Stored>> {
     if inserted.len() == rows.len() {
         return Ok(vec![Stored::New; rows.len()]);
     }
     let mut new = HashSet::with_capacity(inserted.len());
-    for row in &inserted {
+    for row in inserted {
         new.insert((message_id(row, 0)?, row.try_get::<String, _>(1)?));
     }
     Ok(rows.iter().map(|row| stored(row.envelope(), &mut new)).collect())
-}
-
-/// Stores rows on a connection of the store's own.
-pub(super) async fn store<R: Insert>(desk: &Desk, rows: &[R]) -> sqlx::Result<Vec<Stored>> {
-    let mut connection = desk.lend().await?;
-    let stored = desk.in_time(insert(&mut *connection, &desk.sql, rows)).await;
-    connection.after(stored)
 }
 
 /// What became of a row, given the keys that were new. A key that stands twice was new once.
@@ -150,18 +229,15 @@ pub(super) fn stored(envelope: &Envelope, new: &mut HashSet<(MessageId, String)>
 
 /// All writers insert in the order of the keys, so that of two with the same keys one waits for the
 /// other, and never each for the other. Of those with one key the first stays the first.
-fn in_order<'r, R: Insert>(rows: impl Iterator<Item = &'r R>) -> Vec<&'r R> {
+pub(super) fn in_order<'r, R: Insert>(rows: impl Iterator<Item = &'r R>) -> Vec<&'r R> {
     let key = |row: &R| (row.envelope().id.as_uuid(), row.envelope().destination.clone());
     let mut rows: Vec<&R> = rows.collect();
     rows.sort_by_cached_key(|row| key(row));
     rows
 }
 
-pub(super) fn bind_incoming<'r>(
-    rows: impl Iterator<Item = &'r Incoming>,
-    arguments: &mut PgArguments,
-) -> sqlx::Result<()> {
-    let rows = in_order(rows);
+/// Binds an array for each column of these rows, which are [in order](in_order).
+pub(super) fn bind_incoming(rows: &[&Incoming], arguments: &mut PgArguments) -> sqlx::Result<()> {
     let rows = rows.iter().copied();
     bind_envelopes(rows.clone().map(|row| &row.envelope), arguments)?;
     let placed = rows.clone().map(|row| match row.placement {
@@ -198,11 +274,8 @@ pub(super) fn bind_one(row: &Incoming, arguments: &mut PgArguments) -> sqlx::Res
     bind(arguments, row.keep.map(micros))
 }
 
-pub(super) fn bind_outgoing<'r>(
-    rows: impl Iterator<Item = &'r Outgoing>,
-    arguments: &mut PgArguments,
-) -> sqlx::Result<()> {
-    let rows = in_order(rows);
+/// As [`bind_incoming`] does.
+pub(super) fn bind_outgoing(rows: &[&Outgoing], arguments: &mut PgArguments) -> sqlx::Result<()> {
     let rows = rows.iter().copied();
     bind_envelopes(rows.clone().map(|row| &row.envelope), arguments)?;
     let owner = |row: &Outgoing| row.owner.map_or(NOBODY, |owner| owner.number());

@@ -12,10 +12,11 @@ use super::rows::{self, bind_ownerships};
 use super::sql::Sql;
 use crate::envelope::{Address, MessageId};
 use crate::store::coalescer::Coalescer;
+use crate::store::portions::Weigh;
 use crate::store::{Ownership, Settled};
 
 /// What ends or changes the ownership of a row, by compare-and-set.
-pub(super) trait Settle: Clone + Send + Sync + 'static {
+pub(super) trait Settle: Weigh + Clone + Send + Sync + 'static {
     /// What is done by statements of their own.
     type Kind: Copy + PartialEq + Send + Sync + 'static;
 

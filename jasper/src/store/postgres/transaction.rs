@@ -56,8 +56,7 @@ impl Run {
 
     async fn write(&mut self, completion: &Completion) -> sqlx::Result<Written<Committed>> {
         let connection = self.session.connection()?;
-        let written = completion::write_one(connection, &self.desk.sql, completion);
-        self.desk.in_time(written).await
+        completion::write_one(connection, &self.desk, completion).await
     }
 
     /// What cannot be undone here is undone by the server.

@@ -5,10 +5,11 @@ use sqlx::SqliteConnection;
 use super::batch::{Batch, Ran};
 use super::rows;
 use super::settlement;
+use crate::store::portions::{PORTION, Weigh};
 use crate::store::{Committed, Completion, Settled, Stored};
 
 /// Writes the cascades and then, as the last thing, compares and sets the handled row, all in one
-/// trip.
+/// trip if they are no more than a portion.
 ///
 /// Further statements go along, and what they did comes back. Where it answers [`Settled::Fenced`]
 /// the caller undoes all of it, and the handler's own rows.
@@ -18,6 +19,11 @@ pub(super) async fn write(
     then: &[&'static str],
 ) -> sqlx::Result<(Committed, Vec<Ran>)> {
     let Completion { handled, incoming, outgoing } = completion;
+    let bytes: usize = incoming.iter().map(Weigh::weight).sum();
+    let bytes = bytes + outgoing.iter().map(Weigh::weight).sum::<usize>();
+    if bytes > PORTION {
+        return write_in_portions(connection, completion, then).await;
+    }
     let mut batch = Batch::default();
     rows::push_inserts(incoming, &mut batch)?;
     rows::push_inserts(outgoing, &mut batch)?;
@@ -43,6 +49,21 @@ pub(super) async fn write(
         ));
     }
     Ok((done(incoming, outgoing), ran.collect()))
+}
+
+async fn write_in_portions(
+    connection: &mut SqliteConnection,
+    completion: &Completion,
+    then: &[&'static str],
+) -> sqlx::Result<(Committed, Vec<Ran>)> {
+    let incoming = rows::insert(connection, &completion.incoming).await?;
+    let outgoing = rows::insert(connection, &completion.outgoing).await?;
+    let handled = Completion { handled: completion.handled.clone(), ..Completion::default() };
+    let (committed, ran) = Box::pin(write(connection, &handled, then)).await?;
+    Ok(match committed.settled {
+        Settled::Done => (done(incoming, outgoing), ran),
+        Settled::Fenced => (committed, ran),
+    })
 }
 
 fn done(incoming: Vec<Stored>, outgoing: Vec<Stored>) -> Committed {

@@ -1,9 +1,10 @@
 //! From SQLite's result codes to what the caller can do about them.
 
+use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::store::StoreError;
+use crate::store::{StoreError, conflict};
 
 /// Primary result codes, as <https://sqlite.org/rescode.html> numbers them.
 mod code {
@@ -29,6 +30,14 @@ pub(super) fn is_refusal(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|said| said.code());
     let code = code.and_then(|code| code.parse::<i32>().ok());
     code.is_some_and(|code| code & code::PRIMARY_MASK == code::CONSTRAINT)
+}
+
+/// Whether a handler has met another transaction, over a connection of its own.
+pub(super) fn is_conflict(error: &(dyn Error + 'static)) -> bool {
+    conflict::is_any(error, |said| {
+        let code = said.code().and_then(|code| code.parse::<i32>().ok());
+        code.is_some_and(|code| matches!(code & code::PRIMARY_MASK, code::BUSY | code::LOCKED))
+    })
 }
 
 /// The database file, as errors name it.
@@ -97,6 +106,16 @@ impl Place {
                 detail: format!("a transaction shared by several messages was undone: {cause}"),
             },
         }
+    }
+
+    /// What a caller is told that has waited long for a handler.
+    pub(super) fn held_by(&self, handler: &str) -> StoreError {
+        let detail = format!(
+            "the durable handler `{handler}` holds the only writing connection; do slow work \
+             before or after it, and in a task that it waits for send with a `Bus` that was cloned \
+             in the handler"
+        );
+        StoreError::Busy { place: self.name(), detail }
     }
 
     pub(super) fn name(&self) -> String {

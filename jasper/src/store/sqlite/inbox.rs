@@ -14,6 +14,7 @@ use super::writer::Write;
 use super::{SqliteStore, connection_of};
 use crate::envelope::Envelope;
 use crate::envelope::time::{from_micros, now, to_micros};
+use crate::store::portions::PORTION;
 use crate::store::{
     ClaimRequest, Claimable, Claimed, Inbox, Incoming, LookRequest, Owner, Ownership, Settled,
     Settlement, StoreError, Stored, Subscription,
@@ -289,7 +290,10 @@ struct Claim(ClaimRequest);
 /// What finds the oldest rows of so many subscriptions, at least one.
 pub(super) fn claim_sql(subscriptions: usize) -> String {
     let each = vec![CLAIMABLE; subscriptions].join(" union all ");
-    format!("select sent_at, seq from ({each}) order by sent_at, seq limit ?")
+    format!(
+        "select sent_at, seq, (select length(body) from jasper_incoming row where row.seq = one.seq)
+        from ({each}) one order by sent_at, seq limit ?"
+    )
 }
 
 impl Claim {
@@ -308,12 +312,20 @@ impl Claim {
             }
             batch.bind(limit)?;
             for row in batch.run(connection).await?.iter().flat_map(|ran| &ran.rows) {
-                oldest.push((row.try_get::<i64, _>(0)?, row.try_get::<i64, _>(1)?));
+                let age = (row.try_get::<i64, _>(0)?, row.try_get::<i64, _>(1)?);
+                oldest.push((age, row.try_get::<Option<i64>, _>(2)?.unwrap_or_default()));
             }
         }
         oldest.sort_unstable();
         oldest.truncate(request.limit);
-        Ok(oldest.into_iter().map(|(_sent_at, seq)| seq).collect())
+        // No more than a portion, or one row that is larger.
+        let mut before = 0;
+        let fits = oldest.into_iter().take_while(|(_age, length)| {
+            let fits = before < PORTION as i64;
+            before += length;
+            fits
+        });
+        Ok(fits.map(|((_sent_at, seq), _length)| seq).collect())
     }
 }
 

@@ -163,7 +163,7 @@ impl fmt::Debug for SqliteStore {
 impl MessageStore for SqliteStore {
     fn info(&self) -> StoreInfo {
         let connection = ConnectionType::of::<SqliteConnection>();
-        StoreInfo::new("sqlite", Some(connection), true)
+        StoreInfo::new("sqlite", Some(connection), true).with_conflicts(error::is_conflict)
     }
 
     fn begin(&self, begin: Begin) -> BoxFuture<'_, Result<Box<dyn StoreTransaction>, StoreError>> {

@@ -1,6 +1,7 @@
 //! The outbox in SQLite.
 
 use std::any::Any;
+use std::collections::HashMap;
 
 use futures_util::future::BoxFuture;
 use sqlx::{Row, SqliteConnection};
@@ -14,14 +15,19 @@ use super::writer::Write;
 use super::{SqliteStore, connection_of};
 use crate::envelope::{Address, Envelope};
 use crate::store::dead_letter::Burial;
+use crate::store::portions::claimed;
 use crate::store::{
     Outbox, Outgoing, OutgoingSettlement, Owner, Ownership, Settled, StoreError, Stored,
 };
 
 const CLAIMABLE: &str = "\
-select id, destination, attempts, body, seq from jasper_outgoing
+select seq, length(body) from jasper_outgoing
 where owner = 0 and destination = ?
 order by sent_at, seq limit ?";
+
+const READ: &str = "\
+select id, destination, attempts, body, seq from jasper_outgoing
+where seq in (select value from json_each(?))";
 
 const TAKE: &str = "\
 update jasper_outgoing set owner = ?, attempts = min(attempts, 4294967295)
@@ -77,7 +83,7 @@ const BURIAL: [&str; BURIAL_STATEMENTS] = [BURY, DELETE];
 /// What is to find its rows through an index.
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&str] =
-    &[CLAIMABLE, TAKE, DELETE, GIVE_BACK, RELEASE, OWNED, DESTINATIONS, BURY];
+    &[CLAIMABLE, READ, TAKE, DELETE, GIVE_BACK, RELEASE, OWNED, DESTINATIONS, BURY];
 
 impl Outbox for SqliteStore {
     fn store(&self, rows: Vec<Outgoing>) -> BoxFuture<'_, Result<Vec<Stored>, StoreError>> {
@@ -145,31 +151,51 @@ struct Claim {
     limit: usize,
 }
 
-impl Write for Claim {
-    type Output = Vec<Envelope>;
-
-    async fn run(&self, connection: &mut SqliteConnection) -> sqlx::Result<Vec<Envelope>> {
+impl Claim {
+    /// The numbers of the oldest rows, no more than a claim holds.
+    async fn oldest(&self, connection: &mut SqliteConnection) -> sqlx::Result<Vec<i64>> {
         let mut query = Batch::of(CLAIMABLE);
         query.bind(self.destination.as_str())?;
         query.bind(rows::limit(self.limit))?;
         let ran = query.run(connection).await?;
-        let mut claimed = Vec::new();
-        let mut unreadable = Vec::new();
-        let mut numbers = Vec::new();
+        let (mut numbers, mut lengths) = (Vec::new(), Vec::new());
         for row in ran.iter().flat_map(|ran| &ran.rows) {
-            numbers.push(row.try_get::<i64, _>(4)?);
+            numbers.push(row.try_get::<i64, _>(0)?);
+            lengths.push(usize::try_from(row.try_get::<i64, _>(1)?).unwrap_or(usize::MAX));
+        }
+        numbers.truncate(claimed(lengths));
+        Ok(numbers)
+    }
+}
+
+impl Write for Claim {
+    type Output = Vec<Envelope>;
+
+    async fn run(&self, connection: &mut SqliteConnection) -> sqlx::Result<Vec<Envelope>> {
+        let numbers = self.oldest(connection).await?;
+        if numbers.is_empty() {
+            return Ok(Vec::new());
+        }
+        let list = rows::row_numbers(numbers.iter().copied());
+        let mut read = Batch::of(READ);
+        read.bind(list.as_str())?;
+        let ran = read.run(connection).await?;
+        let mut found = HashMap::with_capacity(numbers.len());
+        for row in ran.iter().flat_map(|ran| &ran.rows) {
+            found.insert(row.try_get::<i64, _>(4)?, row);
+        }
+        let (mut claimed, mut unreadable) = (Vec::new(), Vec::new());
+        for row in numbers.iter().filter_map(|number| found.get(number)) {
             let held = ownership(row, self.owner)?;
             match Envelope::from_bytes(&rows::bytes(row, 3)?) {
                 Ok(envelope) => claimed.push(held.envelope(envelope)),
                 Err(error) => unreadable.push((held, error.to_string())),
             }
         }
-        if !numbers.is_empty() {
-            let mut take = Batch::of(TAKE);
-            take.bind(self.owner.number())?;
-            take.bind(rows::row_numbers(numbers.into_iter()))?;
-            take.run(connection).await?;
-        }
+        let mut take = Batch::of(TAKE);
+        take.bind(self.owner.number())?;
+        take.bind(list)?;
+        take.run(connection).await?;
         for (held, error) in &unreadable {
             let mut bury = Batch::default();
             push_burial(Burial::of_unreadable(held, error), BURIAL, &mut bury)?;

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::batch::{Batch, Ran};
 use crate::envelope::time::to_micros;
 use crate::envelope::{Address, Envelope, MessageId};
+use crate::store::portions::{Weigh, portions};
 use crate::store::{Incoming, Outgoing, Ownership, Placement, Stored};
 
 /// The most rows in one insert. Each number of rows is a statement of its own in the driver's
@@ -33,7 +34,7 @@ const OR_DUPLICATE: &str = " on conflict do nothing";
 const RETURNING_KEY: &str = " returning id, destination";
 
 /// A row that is inserted under a message id and a destination.
-pub(super) trait Insert: Send + Sync {
+pub(super) trait Insert: Weigh + Send + Sync {
     /// The statement up to its values.
     const INSERT: &'static str;
     /// The values of one row.
@@ -130,7 +131,7 @@ pub(super) fn bind_ownership(row: &Ownership, batch: &mut Batch) -> sqlx::Result
 
 /// Adds the inserts of these rows to a batch, and says how many statements that are.
 pub(super) fn push_inserts<R: Insert>(rows: &[R], batch: &mut Batch) -> sqlx::Result<()> {
-    for chunk in rows.chunks(ROWS_PER_INSERT) {
+    for chunk in portions(rows, ROWS_PER_INSERT) {
         batch.push(insert_sql::<R>(chunk.len()));
         for row in chunk {
             row.bind(batch)?;
@@ -162,7 +163,7 @@ pub(super) fn stored<R: Insert>(
     ran: &mut impl Iterator<Item = Ran>,
 ) -> sqlx::Result<Vec<Stored>> {
     let mut all = Vec::with_capacity(rows.len());
-    for chunk in rows.chunks(ROWS_PER_INSERT) {
+    for chunk in portions(rows, ROWS_PER_INSERT) {
         let inserted = ran.next().unwrap_or_default();
         if inserted.changes == chunk.len() as u64 {
             all.extend(chunk.iter().map(|_row| Stored::New));
@@ -191,13 +192,14 @@ pub(super) async fn insert<R: Insert>(
     connection: &mut SqliteConnection,
     rows: &[R],
 ) -> sqlx::Result<Vec<Stored>> {
-    if rows.is_empty() {
-        return Ok(Vec::new());
+    let mut all = Vec::with_capacity(rows.len());
+    for portion in portions(rows, rows.len()) {
+        let mut batch = Batch::default();
+        push_inserts(portion, &mut batch)?;
+        let ran = batch.run(connection).await?;
+        all.extend(stored(portion, &mut ran.into_iter())?);
     }
-    let mut batch = Batch::default();
-    push_inserts(rows, &mut batch)?;
-    let ran = batch.run(connection).await?;
-    stored(rows, &mut ran.into_iter())
+    Ok(all)
 }
 
 /// Microseconds as a column holds them, few enough that a sum with the present is not too large.

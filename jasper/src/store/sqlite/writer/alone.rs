@@ -2,7 +2,7 @@
 
 use super::super::error::Place;
 use super::session::Session;
-use super::shared::{Call, Shared};
+use super::shared::{Call, Shared, is_one_trip};
 use super::{Request, answer};
 
 /// What became of a request that came alone.
@@ -24,10 +24,10 @@ pub(super) async fn serve(request: Request, session: Session, place: &Place) -> 
 }
 
 async fn share<T: Shared>(call: Call<T>, mut session: Session, place: &Place) -> Served {
-    if call.items.len() > T::MOST {
+    let items: Vec<&T> = call.items.iter().collect();
+    if !is_one_trip(&items) {
         return Served::NotAlone(T::request(call), Box::new(session));
     }
-    let items: Vec<&T> = call.items.iter().collect();
     match session.alone(&items).await {
         Ok(answers) => {
             answer(call.reply, Ok(answers));

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
+use super::super::BUSY_TIMEOUT;
 use super::super::error::Place;
 use super::super::leases::Leases;
 use super::loan::{Loan, Outcome, Returned};
@@ -24,6 +26,10 @@ const LENGTH: Duration = Duration::from_millis(25);
 
 /// A handler that holds the connection for this long is named, as everybody waits for it.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// For how long an insert waits for a handler that holds the connection, as long as for another
+/// process that does.
+const LONGEST_WAIT: Duration = BUSY_TIMEOUT;
 
 /// One open transaction. Nobody is answered before it is committed.
 ///
@@ -77,7 +83,7 @@ impl Group {
                 Request::Outgoing(call) => self.share(line.gather(call)).await?,
                 Request::Settlement(call) => self.share(line.gather(call)).await?,
                 Request::Write(job) => self.write(job).await?,
-                Request::Loan { begin, reply } => self.lend(begin, reply).await?,
+                Request::Loan { begin, reply } => self.lend(begin, reply, line).await?,
             };
             next = if alone || self.is_full() { None } else { line.next() };
         }
@@ -94,7 +100,7 @@ impl Group {
         let answers = match self.session.share(&items).await {
             Ok(answers) => answers,
             Err(error) => {
-                return match self.session.undo_share::<T>(items.len()).await {
+                return match self.session.undo_share(&items).await {
                     Ok(()) => self.share_each(calls, error).await,
                     Err(_gone) => Err(self.lost_with(calls, error)),
                 };
@@ -153,26 +159,21 @@ impl Group {
     }
 
     /// Lends the connection and waits for its return, for as long as the handler takes.
-    async fn lend(mut self, begin: Begin, reply: Reply<Loan>) -> Result<Self, Lost> {
+    async fn lend(
+        mut self,
+        begin: Begin,
+        reply: Reply<Loan>,
+        line: &mut Line,
+    ) -> Result<Self, Lost> {
         if let Err(error) = self.session.protect().await {
             let lost = self.lost(error);
             lost.refuse(|error| answer(reply, Err(error)));
             return Err(lost);
         }
-        let (loan, mut back) = Loan::new(self.session);
+        let (loan, back) = Loan::new(self.session);
         // A loan that nobody takes any more is dropped here, and comes back like any other.
         answer(reply, Ok(loan));
-        let returned = match tokio::time::timeout(PATIENCE, &mut back).await {
-            Ok(returned) => returned,
-            Err(_elapsed) => {
-                tracing::warn!(
-                    handler = begin.handler,
-                    "a durable handler has held the only writing connection for {PATIENCE:?}; \
-                     do slow work before or after it"
-                );
-                back.await
-            }
-        };
+        let returned = self::returned(back, begin.handler, line, &self.place).await;
         match returned {
             Ok(Returned { session, outcome }) => {
                 self.session = session;
@@ -302,5 +303,30 @@ impl Group {
     /// Lost as this handler has ended the transaction.
     fn ended_by(self, outcome: Outcome, handler: &'static str) -> Lost {
         Lost::of(Some(self.session), self.place, self.members, Cause::Handler(handler, outcome))
+    }
+}
+
+/// Waits for the return of a loan. Inserts that have waited long for it are refused: one of them
+/// may be of a task for which the handler waits, and each would wait for the other.
+async fn returned(
+    mut back: oneshot::Receiver<Returned>,
+    handler: &'static str,
+    line: &mut Line,
+    place: &Place,
+) -> Result<Returned, oneshot::error::RecvError> {
+    if let Ok(returned) = timeout(PATIENCE, &mut back).await {
+        return returned;
+    }
+    tracing::warn!(
+        handler,
+        "a durable handler has held the only writing connection for {PATIENCE:?}; \
+         do slow work before or after it"
+    );
+    let held = place.held_by(handler);
+    loop {
+        match timeout(PATIENCE, &mut back).await {
+            Ok(returned) => return returned,
+            Err(_elapsed) => line.refuse_inserts(LONGEST_WAIT, &held),
+        }
     }
 }

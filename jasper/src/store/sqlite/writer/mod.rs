@@ -12,6 +12,7 @@ mod undo;
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures_util::future::BoxFuture;
 use sqlx::SqliteConnection;
@@ -81,7 +82,7 @@ impl Writer {
             return Ok(Vec::new());
         }
         let (reply, answer) = oneshot::channel();
-        self.send(T::request(Call { items, reply })).await?;
+        self.send(T::request(Call { items, since: Instant::now(), reply })).await?;
         answer.await.unwrap_or(Err(StoreError::Closed))
     }
 
@@ -121,6 +122,15 @@ impl Request {
     /// Whether it shares a transaction with no other.
     const fn is_alone(&self) -> bool {
         matches!(self, Self::Loan { begin: Begin { alone: true, .. }, .. })
+    }
+
+    /// Since when it waits, if it inserts messages.
+    const fn insert_since(&self) -> Option<Instant> {
+        match self {
+            Self::Incoming(call) => Some(call.since),
+            Self::Outgoing(call) => Some(call.since),
+            Self::Settlement(_) | Self::Write(_) | Self::Loan { .. } => None,
+        }
     }
 
     fn refuse(self, error: StoreError) {

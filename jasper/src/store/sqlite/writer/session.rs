@@ -10,7 +10,8 @@ use super::super::completion;
 use super::super::error::Place;
 use super::hooks::Hooks;
 use super::settings::{self, SETTINGS, TRACES, Traces};
-use super::shared::Shared;
+use super::shared::{Shared, is_one_trip};
+use crate::store::portions::portions;
 use crate::store::{Committed, Completion, Settled, StoreError};
 
 // Each member has a savepoint, all of one name; they stay open until the commit, so that members
@@ -166,9 +167,9 @@ impl Session {
     /// After an error, [`undo_share`](Self::undo_share).
     pub(super) async fn share<T: Shared>(&mut self, items: &[&T]) -> sqlx::Result<Vec<T::Answer>> {
         let mut answers = Vec::with_capacity(items.len());
-        let one_statement = T::is_one_statement() && items.len() <= T::MOST;
+        let one_statement = T::is_one_statement() && is_one_trip(items);
         let mut protect = !one_statement && self.used;
-        for trip in items.chunks(T::MOST) {
+        for trip in portions(items, T::MOST) {
             let mut batch = Batch::default();
             let ahead = usize::from(protect);
             if std::mem::take(&mut protect) {
@@ -186,8 +187,8 @@ impl Session {
     ///
     /// # Errors
     /// The outer transaction is gone.
-    pub(super) async fn undo_share<T: Shared>(&mut self, items: usize) -> sqlx::Result<()> {
-        match T::is_one_statement() && items <= T::MOST {
+    pub(super) async fn undo_share<T: Shared>(&mut self, items: &[&T]) -> sqlx::Result<()> {
+        match T::is_one_statement() && is_one_trip(items) {
             true => self.check_open(),
             false => self.undo().await,
         }

@@ -1,22 +1,26 @@
 //! What several callers ask for and the writer does in one trip: inserts and settlements.
 
 use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
 use super::super::batch::{Batch, Ran};
 use super::super::rows::{self, ROWS_PER_INSERT};
 use super::Request;
+use crate::store::portions::{PORTION, Weigh, portions};
 use crate::store::{Incoming, Outgoing, StoreError, Stored};
 
 /// The items of one caller.
 pub(in super::super) struct Call<T: Shared> {
     pub(super) items: Vec<T>,
+    /// When it was asked for.
+    pub(super) since: Instant,
     pub(super) reply: oneshot::Sender<Result<Vec<T::Answer>, StoreError>>,
 }
 
 /// Something of which the writer does several in one trip, for several callers.
-pub(in super::super) trait Shared: Send + Sync + Sized + 'static {
+pub(in super::super) trait Shared: Weigh + Send + Sync + Sized + 'static {
     /// What each is answered.
     type Answer: Send + 'static;
 
@@ -40,6 +44,11 @@ pub(in super::super) trait Shared: Send + Sync + Sized + 'static {
         items: &[&Self],
         ran: &mut impl Iterator<Item = Ran>,
     ) -> sqlx::Result<Vec<Self::Answer>>;
+}
+
+/// Whether one trip is enough for these.
+pub(super) fn is_one_trip<T: Shared>(items: &[&T]) -> bool {
+    portions(items, T::MOST).nth(1).is_none()
 }
 
 /// The requests that wait. Those of different callers do not depend on each other, as each caller
@@ -82,13 +91,17 @@ impl Line {
     /// Takes what can be done in one trip with `first`.
     pub(super) fn gather<T: Shared>(&mut self, first: Call<T>) -> Vec<Call<T>> {
         self.look();
-        let mut count = first.items.len();
+        let weight = |call: &Call<T>| call.items.iter().map(Weigh::weight).sum::<usize>();
+        let (mut count, mut bytes) = (first.items.len(), weight(&first));
         let mut calls = vec![first];
         for request in std::mem::take(&mut self.waiting) {
             match T::of_request(request) {
                 Ok(call) if call.reply.is_closed() => {}
-                Ok(call) if count + call.items.len() <= T::MOST => {
+                Ok(call)
+                    if count + call.items.len() <= T::MOST && bytes + weight(&call) <= PORTION =>
+                {
                     count += call.items.len();
+                    bytes += weight(&call);
                     calls.push(call);
                 }
                 Ok(call) => self.waiting.push_back(T::request(call)),
@@ -96,6 +109,17 @@ impl Line {
             }
         }
         calls
+    }
+
+    /// Refuses inserts that have waited for so long, for somebody who holds the connection.
+    pub(super) fn refuse_inserts(&mut self, waited: Duration, error: &StoreError) {
+        self.look();
+        for request in std::mem::take(&mut self.waiting) {
+            match request.insert_since().is_some_and(|since| since.elapsed() >= waited) {
+                true => request.refuse(error.clone()),
+                false => self.waiting.push_back(request),
+            }
+        }
     }
 
     fn look(&mut self) {

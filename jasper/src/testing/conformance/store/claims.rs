@@ -7,12 +7,14 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 
 use super::StoreFixture;
-use super::subject::{LONG, Subject, all, at, envelope, local, scheduled, taken_at, to, unowned};
+use super::subject::{
+    LONG, PORTION, Subject, all, at, envelope, large, local, scheduled, taken_at, to, unowned,
+};
 use crate::envelope::{Envelope, MessageId, time};
 use crate::message::MessageType;
 use crate::store::{
     ClaimRequest, Claimable, Claimed, DeadLetter, DeadLetterId, DeadLetterReason, Incoming,
-    LookRequest, MessageStore, Ownership, Placement, Settled, Settlement, Subscription,
+    LookRequest, MessageStore, Ownership, Placement, Settled, Settlement, Stored, Subscription,
 };
 
 /// The first claim counts an attempt; after that the runtime does, when the handler begins.
@@ -69,6 +71,39 @@ pub async fn a_claim_takes_no_more_than_its_limit<F: StoreFixture>(fixture: &F) 
     assert_eq!(subject.claim(limited(3)).await.len(), 3);
     assert_eq!(subject.claim(limited(3)).await.len(), 2);
     assert_eq!(subject.claim(limited(3)).await.len(), 0);
+}
+
+/// What a process reads at once has a bound in bytes, and large rows come all the same.
+pub async fn a_claim_of_large_rows_is_bounded_in_bytes<F: StoreFixture>(fixture: &F) {
+    let subject = Subject::of(fixture).await;
+    let owner = subject.join().await;
+    let length = PORTION / 4;
+    let rows: Vec<_> = (0..10).map(|_| unowned(large(envelope(), length))).collect();
+    let small: Vec<_> = (0..10).map(|_| unowned(envelope())).collect();
+    assert_eq!(subject.store(rows).await, vec![Stored::New; 10]);
+    assert_eq!(subject.store(small).await, vec![Stored::New; 10]);
+    let (mut seen, mut claims) = (HashSet::new(), 0);
+    while seen.len() < 20 {
+        let claimed = subject.claim_all(owner).await;
+        let payload = |row: &Claimed| row.envelope.as_ref().expect("it is readable").payload.len();
+        let bytes: usize = claimed.iter().map(payload).sum();
+        assert!(!claimed.is_empty() && bytes <= PORTION + length, "{bytes}");
+        seen.extend(claimed.into_iter().map(|row| row.ownership.id));
+        claims += 1;
+    }
+    assert!(claims <= 6, "small ones come together");
+}
+
+/// However large it is, a row can be claimed.
+pub async fn a_row_that_fills_a_claim_is_claimed<F: StoreFixture>(fixture: &F) {
+    let subject = Subject::of(fixture).await;
+    let owner = subject.join().await;
+    for _ in 0..2 {
+        subject.store_new(unowned(large(envelope(), PORTION))).await;
+    }
+    for _ in 0..2 {
+        assert_eq!(subject.claim_all(owner).await.len(), 1);
+    }
 }
 
 /// By the time of sending, whatever the order of storing; also of rows that became due.

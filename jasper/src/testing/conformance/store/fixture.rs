@@ -33,6 +33,12 @@ pub trait StoreFixture: Send + Sync {
         1
     }
 
+    /// Whether transactions that write different rows do not wait for each other, as where a
+    /// database locks rows and not the whole file.
+    fn locks_rows(&self) -> bool {
+        false
+    }
+
     /// How to write rows as a user does. `None` for a store without connections.
     fn effects(&self) -> Option<&dyn Effects<Self::Store>> {
         None

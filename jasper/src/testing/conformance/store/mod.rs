@@ -14,6 +14,7 @@ pub mod admin;
 pub mod claims;
 pub mod dead_letters;
 pub mod inbox;
+pub mod keys;
 pub mod nodes;
 pub mod outbox;
 pub mod settlement;
@@ -62,6 +63,8 @@ macro_rules! __store_clauses {
                 a_claimed_row_belongs_to_its_claimer
                 a_claim_takes_no_more_than_its_limit
                 a_claim_takes_the_oldest_first
+                a_claim_of_large_rows_is_bounded_in_bytes
+                a_row_that_fills_a_claim_is_claimed
                 a_claim_takes_only_the_destinations_that_it_lists
                 a_row_that_is_not_yet_due_is_not_claimed
                 the_present_that_a_store_tells_is_the_one_in_which_rows_are_due
@@ -97,6 +100,8 @@ macro_rules! __store_clauses {
                 a_commit_without_a_message_stores_what_follows
                 a_commit_keeps_the_id_of_a_message_that_is_to_be_kept
                 a_commit_stores_many_messages
+                a_commit_stores_large_messages
+                a_fenced_commit_of_large_messages_undoes_everything
                 a_commit_schedules_what_is_for_later
                 a_fenced_commit_undoes_everything
                 of_two_runs_of_a_message_one_commits
@@ -116,6 +121,7 @@ macro_rules! __store_clauses {
                 an_outgoing_envelope_comes_back_with_every_field
                 a_repeated_outgoing_key_is_a_duplicate
                 outgoing_rows_are_claimed_oldest_first_and_bounded
+                a_claim_of_large_outgoing_rows_is_bounded_in_bytes
                 an_owned_outgoing_row_is_not_claimable
                 a_sent_row_is_gone
                 a_discarded_row_is_gone
@@ -128,6 +134,12 @@ macro_rules! __store_clauses {
                 the_outgoing_rows_of_an_owner_are_listed
                 destinations_are_those_of_rows_that_nobody_owns
                 concurrent_outgoing_claims_never_share_a_row
+            }
+            keys {
+                a_key_that_is_held_keeps_no_other_row_waiting
+                many_keys_that_are_held_keep_no_other_row_waiting
+                a_repeat_that_waits_keeps_no_other_row_waiting
+                an_outgoing_key_that_is_held_keeps_no_other_row_waiting
             }
             dead_letters {
                 a_stored_letter_is_listed_as_it_is
@@ -184,6 +196,7 @@ mod tests {
             include_str!("claims.rs"),
             include_str!("dead_letters.rs"),
             include_str!("inbox.rs"),
+            include_str!("keys.rs"),
             include_str!("nodes.rs"),
             include_str!("outbox.rs"),
             include_str!("settlement.rs"),

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::StoreFixture;
-use super::subject::{LONG, Subject, at, full_envelope, to};
+use super::subject::{LONG, PORTION, Subject, at, full_envelope, large, to};
 use crate::envelope::{Address, Envelope, MessageId};
 use crate::store::{
     Counts, DeadLetter, DeadLetterId, DeadLetterReason, MessageStore, Outgoing, OutgoingSettlement,
@@ -55,6 +55,22 @@ pub async fn outgoing_rows_are_claimed_oldest_first_and_bounded<F: StoreFixture>
     subject.store_out(rows.into()).await;
     assert!(claim(&subject, owner, "a", 2).await == [first, second]);
     assert!(claim(&subject, owner, "a", 2).await == [third]);
+}
+
+/// As a claim of the inbox is.
+pub async fn a_claim_of_large_outgoing_rows_is_bounded_in_bytes<F: StoreFixture>(fixture: &F) {
+    let subject = Subject::of(fixture).await;
+    let owner = subject.join().await;
+    let length = PORTION / 4;
+    let rows: Vec<_> = (0..10).map(|_| free(large(to(&remote("a")), length))).collect();
+    assert_eq!(subject.store_out(rows).await, vec![Stored::New; 10]);
+    let mut seen = 0;
+    while seen < 10 {
+        let claimed = claim(&subject, owner, "a", 100).await;
+        let bytes: usize = claimed.iter().map(|envelope| envelope.payload.len()).sum();
+        assert!(!claimed.is_empty() && bytes <= PORTION + length, "{bytes}");
+        seen += claimed.len();
+    }
 }
 
 /// Who stores a row as its own sends it.

@@ -151,6 +151,14 @@ pub(super) fn to(destination: &Address) -> Envelope {
     )
 }
 
+/// What the rows of one claim may have together, beside one more row: 8 MiB.
+pub(super) const PORTION: usize = 8 << 20;
+
+/// With a payload of so many bytes.
+pub(super) fn large(envelope: Envelope, bytes: usize) -> Envelope {
+    Envelope { payload: vec![b' '; bytes].into(), ..envelope }
+}
+
 /// An envelope in which no field is empty, with a payload of several pages.
 pub(super) fn full_envelope() -> Envelope {
     let mut envelope = envelope();

@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 
 use super::StoreFixture;
-use super::subject::{LONG, Subject, at, envelope, scheduled, unowned};
+use super::subject::{LONG, PORTION, Subject, at, envelope, large, scheduled, unowned};
 use crate::store::{
     Committed, Completion, Counts, Incoming, MessageStore, Outgoing, Ownership, Settled,
     StoreError, StoreTransaction, Stored,
@@ -59,6 +59,42 @@ pub async fn a_commit_stores_many_messages<F: StoreFixture>(fixture: &F) {
     assert_eq!(committed.outgoing, vec![Stored::New; 100]);
     let counts = subject.counts().await;
     assert_eq!((counts.incoming, counts.outgoing), (100, 100));
+}
+
+/// More than one statement holds, of which some are there.
+pub async fn a_commit_stores_large_messages<F: StoreFixture>(fixture: &F) {
+    let subject = Subject::of(fixture).await;
+    let held = subject.store_owned(subject.join().await, None).await;
+    let completion = large_completion(held);
+    subject.store_new(completion.incoming[3].clone()).await;
+    let committed = run(&subject, completion).await;
+    let mut expected = vec![Stored::New; 10];
+    assert_eq!(committed.outgoing, expected);
+    expected[3] = Stored::Duplicate;
+    assert_eq!(committed.incoming, expected);
+    let counts = subject.counts().await;
+    assert_eq!((counts.incoming, counts.outgoing), (10, 10));
+}
+
+/// However many statements that are.
+pub async fn a_fenced_commit_of_large_messages_undoes_everything<F: StoreFixture>(fixture: &F) {
+    let subject = Subject::of(fixture).await;
+    let held = subject.store_owned(subject.join().await, None).await;
+    let completion = large_completion(Ownership { attempts: 2, ..held });
+    let committed = run(&subject, completion).await;
+    assert_eq!(committed.settled, Settled::Fenced);
+    let expected = Counts { incoming: 1, ..Counts::default() };
+    assert_eq!(subject.counts().await, expected);
+    assert_eq!(subject.count_effects().await, 0);
+}
+
+fn large_completion(held: Ownership) -> Completion {
+    let mut completion = completion(Some(held), 10);
+    let envelopes = completion.incoming.iter_mut().map(|row| &mut row.envelope);
+    for envelope in envelopes.chain(completion.outgoing.iter_mut().map(|row| &mut row.envelope)) {
+        *envelope = large(envelope.clone(), PORTION / 4);
+    }
+    completion
 }
 
 /// A message that is sent for a later time waits for it.

@@ -1,0 +1,200 @@
+//! The lines of inserts: rows with keys of their own never wait behind one whose key a transaction
+//! holds that is still open.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::coalescer::Coalescer;
+use super::portions::Weigh;
+use super::{Incoming, Outgoing, StoreError, Stored};
+use crate::envelope::{Envelope, MessageId};
+
+/// For how long a row waits behind others of this process that have its key, and then for a place
+/// among those that wait for locks.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long an insert waits for a transaction that holds its key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// Hardly: others wait for this insert. It answers [`StoreError::Busy`] then.
+    Short,
+    /// As long as any statement of the store.
+    Usual,
+}
+
+/// In which line an insert goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Line {
+    /// Its ids are new.
+    Fresh,
+    /// It may meet a key that a transaction holds.
+    Keyed(Wait),
+}
+
+/// What inserts rows, all of them or none.
+pub(super) type Insert<T> =
+    Arc<dyn Fn(Vec<T>, Line) -> BoxFuture<'static, Result<Vec<Stored>, StoreError>> + Send + Sync>;
+
+/// The two lines of a table. Clones share them.
+///
+/// Rows with new ids go in one. Those whose keys others may store too go in the other, which hardly
+/// waits for locks: what meets one is inserted alone, beside the lines.
+pub(super) struct Lines<T> {
+    fresh: Coalescer<T, Stored>,
+    keyed: Coalescer<T, Stored>,
+    insert: Insert<T>,
+    /// How many inserts may wait for locks at once.
+    waiting: Arc<Semaphore>,
+    held: Arc<Held>,
+    place: String,
+}
+
+impl<T: Keyed + Weigh + Clone + Send + 'static> Lines<T> {
+    /// `most`: rows of one flush. `waiting`: the places of inserts that wait for a lock.
+    pub(super) fn new(
+        most: usize,
+        waiting: Arc<Semaphore>,
+        place: String,
+        insert: Insert<T>,
+    ) -> Self {
+        let coalescer = |line| {
+            let insert = Arc::clone(&insert);
+            Coalescer::new(most, 1, move |rows| insert(rows, line))
+        };
+        let (fresh, keyed) = (coalescer(Line::Fresh), coalescer(Line::Keyed(Wait::Short)));
+        Self { fresh, keyed, insert, waiting, held: Arc::default(), place }
+    }
+
+    /// Stores these rows, and says of each whether it was new.
+    ///
+    /// # Cancel safety
+    /// Dropped, the rows may or may not be stored.
+    pub(super) async fn submit(&self, rows: Vec<T>) -> Result<Vec<Stored>, StoreError> {
+        if !rows.iter().any(Keyed::may_repeat) {
+            return self.fresh.submit(rows).await;
+        }
+        let ids = rows.iter().map(Keyed::id).collect();
+        let hold = timeout(PATIENCE, Held::hold(&self.held, ids)).await;
+        let hold = hold.map_err(|_elapsed| self.locked())?;
+        match self.keyed.submit(rows.clone()).await {
+            Err(StoreError::Busy { .. }) => self.wait(rows, hold).await,
+            stored => stored,
+        }
+    }
+
+    /// Inserts rows of which one has met a lock, in a task of its own: what has begun is finished.
+    async fn wait(&self, rows: Vec<T>, hold: Hold) -> Result<Vec<Stored>, StoreError> {
+        let waiting = Arc::clone(&self.waiting).acquire_owned();
+        let place = timeout(PATIENCE, waiting).await.map_err(|_elapsed| self.locked())?;
+        let insert = (self.insert)(rows, Line::Keyed(Wait::Usual));
+        let inserted = tokio::spawn(async move {
+            let stored = insert.await;
+            drop((hold, place));
+            stored
+        });
+        inserted.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    fn locked(&self) -> StoreError {
+        let detail = "a transaction that is still open has stored a message with this key".into();
+        StoreError::Busy { place: self.place.clone(), detail }
+    }
+}
+
+/// A row whose key a transaction may hold that is still open.
+pub(super) trait Keyed {
+    /// The message of the row.
+    fn id(&self) -> MessageId;
+
+    /// Whether others may store a row with this key, too: of a deduplication key, of what another
+    /// process sends again, or of what follows from a message that runs again.
+    ///
+    /// Any other id was made for its message just now.
+    fn may_repeat(&self) -> bool;
+}
+
+impl Keyed for Incoming {
+    fn id(&self) -> MessageId {
+        self.envelope.id
+    }
+
+    fn may_repeat(&self) -> bool {
+        self.keep.is_some() || may_repeat(&self.envelope)
+    }
+}
+
+impl Keyed for Outgoing {
+    fn id(&self) -> MessageId {
+        self.envelope.id
+    }
+
+    fn may_repeat(&self) -> bool {
+        may_repeat(&self.envelope)
+    }
+}
+
+fn may_repeat(envelope: &Envelope) -> bool {
+    envelope.deduplication_id.is_some() || !envelope.id.is_first()
+}
+
+/// The ids of keyed rows on their way, each with what is cancelled at its end. So of those with one
+/// key, one at a time can meet a lock, and the others wait for it and not in the line.
+#[derive(Debug, Default)]
+struct Held(Mutex<HashMap<MessageId, CancellationToken>>);
+
+/// Ends the wait of others for its ids when it is dropped.
+struct Hold {
+    held: Arc<Held>,
+    ids: Vec<MessageId>,
+    ended: CancellationToken,
+}
+
+impl Held {
+    fn ids(&self) -> MutexGuard<'_, HashMap<MessageId, CancellationToken>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until nothing on its way has one of these ids.
+    async fn hold(held: &Arc<Self>, ids: Vec<MessageId>) -> Hold {
+        let ended = CancellationToken::new();
+        while let Some(other) = held.try_hold(&ids, &ended) {
+            other.cancelled().await;
+        }
+        Hold { held: Arc::clone(held), ids, ended }
+    }
+
+    /// Takes all of these ids, or gives the end of what has one of them.
+    fn try_hold(&self, ids: &[MessageId], ended: &CancellationToken) -> Option<CancellationToken> {
+        let mut all = self.ids();
+        let other = ids.iter().find_map(|id| all.get(id));
+        if other.is_none() {
+            all.extend(ids.iter().map(|id| (*id, ended.clone())));
+            return None;
+        }
+        other.cloned()
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let mut all = self.held.ids();
+        for id in &self.ids {
+            all.remove(id);
+        }
+        drop(all);
+        self.ended.cancel();
+    }
+}
+
+impl<T> fmt::Debug for Lines<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lines").finish_non_exhaustive()
+    }
+}
