@@ -6,6 +6,10 @@
 //! benchmark postgres URL [MESSAGES]    in databases of its own on that server, and with the
 //! benchmark mysql URL [MESSAGES]       durability that the server has
 //! benchmark tcp [MESSAGES]             between two applications, each with SQLite or nothing
+//! benchmark drain URL [MESSAGES] [snapshot] [no-autovacuum] [sixteen | share]
+//!                                      a backlog of a million in PostgreSQL, portion by portion;
+//!                                      with an old snapshot held open, without autovacuum, and by
+//!                                      a handler with `concurrency = 16` or `share = 50`
 //! ```
 //!
 //! Nothing here is asserted: machines differ and are noisy, so read the ratios, not the figures
@@ -31,7 +35,7 @@ const ROUNDS: usize = 3;
 const FEW: usize = 4_000;
 const MANY: usize = 10_000;
 
-const USAGE: &str = "usage: benchmark [sqlite | postgres URL | mysql URL | tcp] [MESSAGES]";
+const USAGE: &str = "usage: benchmark [sqlite | postgres URL | mysql URL | tcp | drain URL] …";
 
 #[tokio::main]
 async fn main() -> Outcome<()> {
@@ -41,6 +45,9 @@ async fn main() -> Outcome<()> {
         [] | ["sqlite"] => sqlite::measure(FEW).await,
         ["postgres", url] => server::measure::<OnPostgres>(url, MANY).await,
         ["mysql", url] => server::measure::<OnMysql>(url, MANY).await,
+        ["drain", url, ref options @ ..] => {
+            server::drain::measure(url, server::drain::Plan::of(options).ok_or(USAGE)?).await
+        }
         ["tcp"] => tcp::measure(MANY).await,
         ["tcp", messages] => tcp::measure(count(messages)?).await,
         [messages] | ["sqlite", messages] => sqlite::measure(count(messages)?).await,

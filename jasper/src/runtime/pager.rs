@@ -5,6 +5,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::batch::{Batch, Target};
 use super::comparison::{self, Comparison};
 use super::core::{Backoff, Core};
@@ -208,7 +210,9 @@ impl Pager {
     async fn compare(&mut self) -> Result<(), StoreError> {
         let held = &self.core.held;
         let owned = self.store.inbox().owned(self.core.owner(), comparison::limit(held.count()));
+        let began = Instant::now();
         let mut missing = held.missing(self.core.call("owned", owned).await?);
+        self.comparison.took(began.elapsed());
         missing.retain(|row| !self.aside.iter().any(|aside| aside.ownership == *row));
         let missing = self.comparison.confirm(missing);
         if missing.is_empty() {

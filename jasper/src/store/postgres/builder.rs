@@ -173,6 +173,7 @@ impl PostgresStoreBuilder {
             mark: mark.clone(),
             silence: silence.clone(),
             idle_limit,
+            frontier: Arc::default(),
         };
         let nodes = Desk { pool: own(NODE_CONNECTIONS), ..desk.clone() };
         Ok(PostgresStore::new(pool, desk, nodes))

@@ -1,7 +1,6 @@
 //! The inbox in PostgreSQL.
 
 use std::any::Any;
-use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -9,6 +8,8 @@ use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::{Row, SqlStr};
 
 use super::desk::Desk;
+use super::frontier::Range;
+use super::look;
 use super::rows::{self, bind};
 use super::sql::statements;
 use super::{PostgresStore, SHARED_ROWS, connection_of};
@@ -16,55 +17,22 @@ use crate::envelope::Envelope;
 use crate::store::coalescer::Coalescer;
 use crate::store::{
     ClaimRequest, Claimable, Claimed, Inbox, Incoming, Owner, Ownership, Settled, Settlement,
-    StoreError, Stored, Subscription,
+    StoreError, Stored,
 };
 
-/// Rows whose time has come wait like any other from then on. The rest steps from one subscription
-/// to the next, so that many rows cost no more than few. The last row tells when more is due.
-const LOOK: &str = "\
-with recursive due as (
-    update {incoming} set status = 'incoming', due_at = null
-    where ctid = any (array(
-        select ctid from {incoming} where status = 'scheduled' and due_at <= (select {now})
-        order by due_at limit 1000
-        for update skip locked
-    ))
-    returning destination, message_type
-), waiting as (
-    (
-        select destination, message_type from {incoming}
-        where status = 'incoming' and owner = 0
-        order by destination, message_type limit 1
-    )
-    union all
-    select next.destination, next.message_type
-    from waiting here cross join lateral (
-        select destination, message_type from {incoming}
-        where status = 'incoming' and owner = 0
-            and (destination, message_type) > (here.destination, here.message_type)
-        order by destination, message_type limit 1
-    ) next
-)
-select destination, message_type, null::bigint as next_due
-from (select * from waiting union select * from due) claimable
-union all
-select null, null, case
-    when (select count(*) from due) = 1000 then 0
-    else (select min(due_at) from {incoming} where status = 'scheduled' and due_at > (select {now}))
-        - {now}
-end";
-
 /// Rows that somebody else is about to take are left to them. Those that are not among the oldest
-/// stay locked until the statement ends, and unclaimed.
+/// stay locked until the statement ends, and unclaimed. No row lies in two of the ranges.
 const CLAIM: &str = "\
 with oldest as materialized (
     select candidate.*
-    from unnest($2::text[], $3::text[]) as wanted (destination, message_type)
+    from unnest($2::text[], $3::text[], $5::bigint[], $6::bigint[])
+            as wanted (destination, message_type, since, until)
         cross join lateral (
             select ctid as place, id, destination, sent_at, attempts from {incoming} row
             where row.status = 'incoming' and row.owner = 0
                 and row.destination = wanted.destination
                 and row.message_type = wanted.message_type
+                and row.sent_at >= wanted.since and row.sent_at <= wanted.until
             order by sent_at limit $4
             for update skip locked
         ) candidate
@@ -74,7 +42,8 @@ with oldest as materialized (
     where ctid = any (array(select place from oldest))
     returning id, destination, attempts, body
 )
-select taken.id, taken.destination, taken.attempts, taken.body, oldest.attempts = 0
+select taken.id, taken.destination, taken.attempts, taken.body, oldest.attempts = 0,
+    oldest.sent_at
 from taken join oldest on taken.id = oldest.id and taken.destination = oldest.destination
 order by oldest.sent_at, taken.id";
 
@@ -94,7 +63,7 @@ select (select count(*) from released), (select 1 from {tell} told where exists 
 const OWNED: &str = "\
 select id, destination, attempts from {incoming} where owner = $1 and owner > 0 limit $2";
 
-statements!(InboxSql { look: LOOK, claim: CLAIM, release: RELEASE, owned: OWNED });
+statements!(InboxSql { claim: CLAIM, release: RELEASE, owned: OWNED });
 
 /// What stores the rows of all callers.
 pub(super) fn coalescer(desk: &Desk) -> Coalescer<Incoming, Stored> {
@@ -103,6 +72,7 @@ pub(super) fn coalescer(desk: &Desk) -> Coalescer<Incoming, Stored> {
         let desk = desk.clone();
         async move {
             let stored = rows::store(&desk, &rows).await;
+            desk.frontier.stored(&rows);
             stored.map_err(|error| desk.error(error))
         }
         .boxed()
@@ -126,11 +96,7 @@ impl Inbox for PostgresStore {
     }
 
     fn look(&self) -> BoxFuture<'_, Result<Claimable, StoreError>> {
-        Box::pin(async move {
-            let query = sqlx::query(self.sql().inbox.look.clone());
-            let rows = self.desk().rows(query).await;
-            rows.and_then(|rows| claimable(&rows)).map_err(|error| self.error(error))
-        })
+        Box::pin(async move { look::look(self.desk()).await.map_err(|error| self.error(error)) })
     }
 
     fn claim(&self, request: ClaimRequest) -> BoxFuture<'_, Result<Vec<Claimed>, StoreError>> {
@@ -153,6 +119,7 @@ impl Inbox for PostgresStore {
                 .bind(owner.number())
                 .bind(rows::limit(limit));
             let released = self.desk().row(query).await;
+            self.desk().frontier.start_over();
             released
                 .and_then(|row| row.try_get(0))
                 .map(rows::total)
@@ -183,34 +150,28 @@ impl PostgresStore {
     }
 }
 
-fn claimable(rows: &[PgRow]) -> sqlx::Result<Claimable> {
-    let mut claimable = Claimable::default();
-    for row in rows {
-        match row.try_get::<Option<String>, _>(1)? {
-            Some(message_type) => {
-                let destination = rows::address(row, 0)?;
-                claimable.now.push(Subscription { destination, message_type });
-            }
-            None => {
-                let micros: Option<i64> = row.try_get(2)?;
-                claimable.next_due = micros.map(|m| Duration::from_micros(rows::total(m)));
-            }
-        }
-    }
-    claimable.now.sort_unstable();
-    Ok(claimable)
-}
-
 async fn claim(desk: &Desk, request: &ClaimRequest) -> sqlx::Result<Vec<PgRow>> {
-    let subscriptions = request.subscriptions.iter();
-    let destinations = subscriptions.clone().map(|s| s.destination.as_str());
-    let types = subscriptions.map(|s| s.message_type.as_str());
+    let ranges = desk.frontier.ranges(&request.subscriptions);
     let mut arguments = PgArguments::default();
     bind(&mut arguments, request.owner.number())?;
-    bind(&mut arguments, destinations.collect::<Vec<_>>())?;
-    bind(&mut arguments, types.collect::<Vec<_>>())?;
+    bind(&mut arguments, destinations(&ranges))?;
+    bind(&mut arguments, types(&ranges))?;
     bind(&mut arguments, rows::limit(request.limit))?;
-    desk.rows(sqlx::query_with(desk.sql.inbox.claim.clone(), arguments)).await
+    bind(&mut arguments, ranges.iter().map(|range| range.since).collect::<Vec<_>>())?;
+    bind(&mut arguments, ranges.iter().map(|range| range.until).collect::<Vec<_>>())?;
+    let rows = desk.rows(sqlx::query_with(desk.sql.inbox.claim.clone(), arguments)).await?;
+    let last = rows.last().map_or(Ok(i64::MIN), |row| row.try_get(5))?;
+    desk.frontier.claimed(&ranges, rows.len(), last, rows.len() < request.limit);
+    Ok(rows)
+}
+
+/// The first two arrays by which a statement is given ranges.
+pub(super) fn destinations(ranges: &[Range]) -> Vec<&str> {
+    ranges.iter().map(|range| range.pair.destination.as_str()).collect()
+}
+
+pub(super) fn types(ranges: &[Range]) -> Vec<&str> {
+    ranges.iter().map(|range| range.pair.message_type.as_str()).collect()
 }
 
 fn claimed(row: &PgRow, owner: Owner) -> sqlx::Result<Claimed> {

@@ -12,15 +12,18 @@ mod dead_letters;
 mod depth;
 mod desk;
 mod error;
+mod frontier;
 mod group;
 mod inbox;
 mod limits;
 mod listener;
 mod loan;
+mod look;
 mod mark;
 mod migrate;
 mod nodes;
 mod outbox;
+mod pace;
 #[cfg(test)]
 mod plans;
 mod pooler;
@@ -47,6 +50,7 @@ pub use self::builder::PostgresStoreBuilder;
 use self::desk::Desk;
 use self::error::Place;
 use self::listener::Listener;
+use self::pace::Pace;
 use self::sharing::Sharing;
 use self::sql::Sql;
 use self::transaction::Run;
@@ -99,6 +103,8 @@ struct Shared {
     /// The runtime that serves the connections of the pools.
     home: runtime::Id,
     listener: Listener,
+    /// When owners are looked for that no node is known to be.
+    forgotten: Pace,
     sharing: Sharing,
     incoming: Coalescer<Incoming, Stored>,
     outgoing: Coalescer<Outgoing, Stored>,
@@ -159,6 +165,7 @@ impl PostgresStore {
                 has_warned: AtomicBool::new(false),
                 home: runtime::Handle::current().id(),
                 listener,
+                forgotten: Pace::default(),
             }),
         }
     }

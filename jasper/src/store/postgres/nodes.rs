@@ -1,6 +1,6 @@
 //! Nodes and their leases in PostgreSQL, in the database's time.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use sqlx::Row;
@@ -29,12 +29,12 @@ delete from {nodes} where node = $1 and lease_until = 0
     and not exists (select from {incoming} where owner = $1 and owner > 0)
     and not exists (select from {outgoing} where owner = $1 and owner > 0)";
 
-/// Also owners that were forgotten and wrote a row after that; found by stepping from one owner to
-/// the next, so that the number of their rows does not matter.
+/// Where `$2`, also owners that were forgotten and wrote a row after that; found by stepping from
+/// one owner to the next, so that the number of their rows does not matter.
 const EXPIRED: &str = "\
 with recursive
 receiving (owner) as (
-    (select owner from {incoming} where owner > 0 order by owner limit 1)
+    (select owner from {incoming} where owner > 0 and $2 order by owner limit 1)
     union all
     select (
         select owner from {incoming} where owner > 0 and owner > receiving.owner
@@ -43,7 +43,7 @@ receiving (owner) as (
     from receiving where receiving.owner is not null
 ),
 sending (owner) as (
-    (select owner from {outgoing} where owner > 0 order by owner limit 1)
+    (select owner from {outgoing} where owner > 0 and $2 order by owner limit 1)
     union all
     select (
         select owner from {outgoing} where owner > 0 and owner > sending.owner
@@ -78,6 +78,7 @@ impl Nodes for PostgresStore {
         lease: Duration,
         takes: &[Subscription],
     ) -> BoxFuture<'_, Result<NodeLease, StoreError>> {
+        self.desk().frontier.takes(takes);
         let query = sqlx::query(self.sql().nodes.join.clone())
             .bind(storable(name).into_owned())
             .bind(micros(lease))
@@ -108,9 +109,16 @@ impl Nodes for PostgresStore {
 
     fn expired(&self, asks: Option<Owner>) -> BoxFuture<'_, Result<Vec<Owner>, StoreError>> {
         Box::pin(async move {
-            let query =
-                sqlx::query(self.sql().nodes.expired.clone()).bind(asks.map_or(0, Owner::number));
+            // Each number that was in use here may have left dead entries to walk over.
+            let with_forgotten = self.shared.forgotten.is_due();
+            let query = sqlx::query(self.sql().nodes.expired.clone())
+                .bind(asks.map_or(0, Owner::number))
+                .bind(with_forgotten);
+            let began = Instant::now();
             let rows = self.desk().rows(query).await;
+            if with_forgotten {
+                self.shared.forgotten.took(began.elapsed());
+            }
             let gone = rows::read(rows, self.place(), |row| row.try_get(0).map(Owner::new))?;
             if !gone.is_empty() {
                 self.end_sessions_of_gone().await;

@@ -14,7 +14,7 @@ use super::sql::{Sql, statements};
 use crate::envelope::time::to_micros;
 use crate::envelope::{Address, Envelope, MessageId};
 use crate::store::dead_letter::Burial;
-use crate::store::{Incoming, Outgoing, Ownership, Placement, StoreError, Stored};
+use crate::store::{Incoming, Outgoing, Ownership, Placement, StoreError, Stored, Subscription};
 
 use super::error::Place;
 
@@ -272,6 +272,13 @@ pub(super) fn message_id(row: &PgRow, column: usize) -> sqlx::Result<MessageId> 
 /// Whatever stands there: a destination that is none spoils only its own row.
 pub(super) fn address(row: &PgRow, column: usize) -> sqlx::Result<Address> {
     Ok(Address::as_stored(row.try_get(column)?))
+}
+
+/// Of destination, message type and time of sending, from this column on.
+pub(super) fn place_in_line(row: &PgRow, column: usize) -> sqlx::Result<(Subscription, i64)> {
+    let message_type = row.try_get(column + 1)?;
+    let pair = Subscription { destination: address(row, column)?, message_type };
+    Ok((pair, row.try_get(column + 2)?))
 }
 
 /// A count that is too large for us is the largest; the claim of its row makes it so.

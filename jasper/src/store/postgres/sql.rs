@@ -8,6 +8,7 @@ use super::admin::AdminSql;
 use super::completion::CompletionSql;
 use super::dead_letters::DeadLettersSql;
 use super::inbox::InboxSql;
+use super::look::LookSql;
 use super::nodes::NodesSql;
 use super::outbox::OutboxSql;
 use super::rows::RowsSql;
@@ -112,6 +113,7 @@ pub(super) use statements;
 pub(super) struct Sql {
     pub(super) rows: RowsSql,
     pub(super) inbox: InboxSql,
+    pub(super) look: LookSql,
     pub(super) outbox: OutboxSql,
     pub(super) settlement: SettlementSql,
     pub(super) completion: CompletionSql,
@@ -126,6 +128,7 @@ impl Sql {
         Self {
             rows: RowsSql::of(names),
             inbox: InboxSql::of(names),
+            look: LookSql::of(names),
             outbox: OutboxSql::of(names),
             settlement: SettlementSql::of(names),
             completion: CompletionSql::of(names),
@@ -142,6 +145,7 @@ impl Sql {
         [
             self.rows.list(),
             self.inbox.list(),
+            self.look.list(),
             self.outbox.list(),
             self.settlement.list(),
             self.completion.list(),
