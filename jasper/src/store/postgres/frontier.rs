@@ -155,12 +155,6 @@ impl State {
 }
 
 impl Frontier {
-    /// One that begins past what is claimed from the first row on.
-    #[cfg(test)]
-    pub(super) fn eager() -> Self {
-        Self { many: 0, ..Self::default() }
-    }
-
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -294,5 +288,116 @@ impl Frontier {
     /// All rows that were due before this time are made so.
     pub(super) fn due(&self, since: i64) {
         self.state().due_since = Some(since);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::envelope::Address;
+
+    const NOW: i64 = 1_000_000_000;
+
+    fn pair() -> Subscription {
+        let destination = Address::local("queue", "handler");
+        Subscription { destination, message_type: "type@1".to_owned() }
+    }
+
+    /// One that has looked at a row of each pair that waits, and found it at 100.
+    fn looked(many: usize, cost: Duration) -> Frontier {
+        let frontier = Frontier { many, ..Frontier::default() };
+        frontier.takes(&[pair()]);
+        let Scope::Full(asked) = frontier.scope().0 else { panic!("the first look is full") };
+        frontier.looked(asked, NOW, cost, &HashMap::from([(pair(), 100)]));
+        frontier
+    }
+
+    fn ends(frontier: &Frontier) -> Vec<(i64, i64)> {
+        let ranges = frontier.ranges(&[pair()]).into_iter();
+        ranges.map(|range| (range.since, range.until)).collect()
+    }
+
+    fn claim(frontier: &Frontier, rows: usize, last: i64, all: bool) {
+        frontier.claimed(&frontier.ranges(&[pair()]), rows, last, all);
+    }
+
+    #[test]
+    fn few_rows_are_claimed_from_the_start() {
+        let frontier = looked(10, Duration::ZERO);
+        claim(&frontier, 9, 200, false);
+        assert_eq!(ends(&frontier), [(i64::MIN, i64::MAX)]);
+        assert!(matches!(frontier.scope().0, Scope::Full(_)));
+    }
+
+    #[test]
+    fn many_rows_are_claimed_past_the_last_and_those_of_its_time_again() {
+        let frontier = looked(10, Duration::ZERO);
+        claim(&frontier, 10, 200, false);
+        assert_eq!(ends(&frontier), [(200, i64::MAX)]);
+        claim(&frontier, 10, 300, false);
+        assert_eq!(ends(&frontier), [(300, i64::MAX)]);
+        assert!(matches!(frontier.scope().0, Scope::Known(_)));
+    }
+
+    #[test]
+    fn where_a_look_took_long_the_first_claim_begins_at_what_it_found() {
+        let frontier = looked(usize::MAX, LONG);
+        assert_eq!(ends(&frontier), [(100, i64::MAX)]);
+    }
+
+    #[test]
+    fn what_is_given_back_is_asked_for_until_it_was_claimed() {
+        let frontier = looked(0, LONG);
+        claim(&frontier, 10, 500, false);
+        frontier.put_back([(pair(), 200), (pair(), 600), (pair(), 300)]);
+        assert_eq!(ends(&frontier), [(200, 200), (300, 300), (500, i64::MAX)]);
+        claim(&frontier, 1, 200, false);
+        // There may be more of that time.
+        assert_eq!(ends(&frontier), [(200, 200), (300, 300), (500, i64::MAX)]);
+        claim(&frontier, 2, 300, false);
+        assert_eq!(ends(&frontier), [(300, 300), (500, i64::MAX)]);
+        claim(&frontier, 1, 300, true);
+        assert_eq!(ends(&frontier), [(500, i64::MAX)]);
+    }
+
+    #[test]
+    fn what_is_given_back_during_a_claim_is_not_lost() {
+        let frontier = looked(0, LONG);
+        claim(&frontier, 10, 500, false);
+        frontier.put_back([(pair(), 200)]);
+        let asked = frontier.ranges(&[pair()]);
+        frontier.put_back([(pair(), 200)]);
+        frontier.claimed(&asked, 1, 700, true);
+        assert_eq!(ends(&frontier), [(200, 200), (700, i64::MAX)]);
+    }
+
+    #[test]
+    fn more_than_is_remembered_begins_at_the_oldest() {
+        let frontier = looked(0, LONG);
+        claim(&frontier, 10, NOW, false);
+        let asked = frontier.ranges(&[pair()]);
+        frontier.put_back((0..=MOST_RETURNED as i64).map(|at| (pair(), 1_000 + at)));
+        assert_eq!(ends(&frontier), [(1_000, i64::MAX)]);
+        frontier.claimed(&asked, 1, NOW + 1, true);
+        assert_eq!(ends(&frontier), [(1_000, i64::MAX)], "that claim began later");
+    }
+
+    #[test]
+    fn a_full_look_that_finds_something_older_begins_there() {
+        let frontier = looked(0, LONG);
+        claim(&frontier, 10, 500, false);
+        frontier.looked(0, NOW, LONG, &HashMap::from([(pair(), 50)]));
+        assert_eq!(ends(&frontier), [(50, i64::MAX)]);
+        frontier.looked(0, NOW, LONG, &HashMap::new());
+        assert_eq!(ends(&frontier), [(NOW - MARGIN, i64::MAX)]);
+    }
+
+    #[test]
+    fn after_an_unknown_change_all_is_looked_at() {
+        let frontier = looked(0, LONG);
+        assert!(matches!(frontier.scope().0, Scope::Known(_)));
+        frontier.start_over();
+        assert!(matches!(frontier.scope().0, Scope::Full(_)));
+        assert_eq!(ends(&frontier), [(i64::MIN, i64::MAX)]);
     }
 }

@@ -52,6 +52,10 @@ pub(super) fn coalescer<S: Settle>(desk: &Desk) -> Coalescer<S, Settled> {
         let desk = desk.clone();
         async move {
             let settled = settle_all(&desk, &settlements).await;
+            if settled.is_err() {
+                // It may be done all the same.
+                desk.frontier.start_over();
+            }
             settled.map_err(|error| desk.error(error))
         }
         .boxed()
