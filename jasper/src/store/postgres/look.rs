@@ -74,7 +74,8 @@ select 2, null, null, case
     when (select count(*) from chosen) = 1000 then 0
     else (select min(due_at) from {incoming} where status = 'scheduled' and due_at > (select {now}))
         - {now}
-end, {now}, case when (select count(*) from chosen) = 1000 then (select max(due_at) from chosen) end,
+end, {now},
+    case when (select count(*) from chosen) = 1000 then (select max(due_at) from chosen) end,
     (extract(epoch from clock_timestamp() - statement_timestamp()) * 1000000)::bigint";
 
 statements!(LookSql {

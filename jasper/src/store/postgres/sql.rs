@@ -67,8 +67,8 @@ impl Names {
 
     /// A statement in which `{incoming}` and its like are names and `{now}` is the present.
     /// `{running}` is whether the transaction that a handler was given is still open, `{guard_key}`
-    /// is the key of the guard of a shared one, and `{tell}` gives word of rows that anybody may claim, once the transaction commits. An insert of dead
-    /// letters ends in `{or_replace}`.
+    /// is the key of the guard of a shared one, and `{tell}` gives word of rows that anybody may
+    /// claim, once the transaction commits. An insert of dead letters ends in `{or_replace}`.
     pub(super) fn statement(&self, text: &str) -> SqlStr {
         let schema = &self.schema;
         let text = text
