@@ -9,6 +9,10 @@
 //! benchmark memory small|large STORE   the peak of memory of `send_all`: of 1,000,000 messages of
 //!                                      150 bytes, of 600 of 2 MiB; STORE: sqlite, or postgres URL
 //! benchmark memory retries             the same of a queue whose messages all wait for a retry
+//! benchmark drain URL [MESSAGES] [snapshot] [no-autovacuum] [sixteen | share]
+//!                                      a backlog of a million in PostgreSQL, portion by portion;
+//!                                      with an old snapshot held open, without autovacuum, and by
+//!                                      a handler with `concurrency = 16` or `share = 50`
 //! ```
 //!
 //! Nothing here is asserted: machines differ and are noisy, so read the ratios, not the figures
@@ -36,7 +40,9 @@ const FEW: usize = 4_000;
 const MANY: usize = 10_000;
 
 const USAGE: &str = "usage: benchmark [sqlite | postgres URL | mysql URL | tcp] [MESSAGES], \
-                     or benchmark memory small|large|retries [sqlite | postgres URL]";
+                     or benchmark memory small|large|retries [sqlite | postgres URL], \
+                     or benchmark drain URL [MESSAGES] [snapshot] [no-autovacuum] \
+                     [sixteen | share]";
 
 #[tokio::main]
 async fn main() -> Outcome<()> {
@@ -46,6 +52,9 @@ async fn main() -> Outcome<()> {
         [] | ["sqlite"] => sqlite::measure(FEW).await,
         ["postgres", url] => server::measure::<OnPostgres>(url, MANY).await,
         ["mysql", url] => server::measure::<OnMysql>(url, MANY).await,
+        ["drain", url, ref options @ ..] => {
+            server::drain::measure(url, server::drain::Plan::of(options).ok_or(USAGE)?).await
+        }
         ["tcp"] => tcp::measure(MANY).await,
         ["memory", what, ref store @ ..] => memory::measure(what, store).await,
         ["tcp", messages] => tcp::measure(count(messages)?).await,

@@ -154,6 +154,17 @@ pub(super) async fn forget(_cmd: Forget, handled: State<Handled>) {
 }
 
 #[derive(Command, Serialize, Deserialize)]
+pub(super) struct ForgetSixteen {
+    pub(super) note: String,
+}
+
+#[handler(concurrency = 16)]
+#[durable]
+pub(super) async fn forget_sixteen(_cmd: ForgetSixteen, handled: State<Handled>) {
+    handled.add_one();
+}
+
+#[derive(Command, Serialize, Deserialize)]
 pub(super) struct Park {
     pub(super) note: String,
 }

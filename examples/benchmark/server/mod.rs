@@ -1,5 +1,6 @@
 //! Database servers: what is measured on each of them, and what is aimed at.
 
+pub(crate) mod drain;
 mod handlers;
 pub(crate) mod mysql;
 mod ours;
@@ -46,6 +47,12 @@ pub(crate) trait Database: Clone + Send + Sync + 'static {
 
     /// Makes at most 100 of the oldest messages its own.
     fn lease(db: &mut ConnectionOf<Self>) -> impl Future<Output = sqlx::Result<Vec<Uuid>>> + Send;
+
+    /// Deletes messages that are its own.
+    fn delete(
+        db: &mut ConnectionOf<Self>,
+        messages: &[Uuid],
+    ) -> impl Future<Output = sqlx::Result<()>> + Send;
 
     /// What is done for one message: a business row, a follow-up for later, and it is deleted.
     fn handle(

@@ -111,6 +111,15 @@ impl Database for OnMysql {
         Ok(oldest)
     }
 
+    async fn delete(db: &mut MySqlConnection, messages: &[Uuid]) -> sqlx::Result<()> {
+        let mut delete = QueryBuilder::<MySql>::new("delete from messages where id in (");
+        let mut ids = delete.separated(", ");
+        for message in messages {
+            ids.push_bind(message);
+        }
+        delete.push(")").build().execute(db).await.map(drop)
+    }
+
     async fn handle(db: &mut MySqlConnection, message: Uuid) -> sqlx::Result<()> {
         query("insert into effects (note) values (?)").bind(NOTE).execute(&mut *db).await?;
         insert(db, &[Uuid::now_v7()], FOR_LATER).await?;

@@ -8,28 +8,29 @@ use tokio::time::MissedTickBehavior;
 
 use super::TICK;
 use super::handlers::{
-    Application, Arrivals, DAY, Forget, Handled, NOTE, Park, Ping, Runs, followed_up, forget, park,
-    ping, row,
+    Application, Arrivals, DAY, Forget, Handled, NOTE, Park, Ping, Runs, followed_up, forget,
+    forget_sixteen, park, ping, row,
 };
 use crate::Outcome;
 use crate::report::percentile;
 
 /// Rows of one call of the store, where a backlog is made.
-const PAGE: usize = 500;
+pub(super) const PAGE: usize = 500;
 
 /// An application with what is measured beside it.
-struct App {
+pub(super) struct App {
     jasper: Jasper,
-    handled: Handled,
+    pub(super) handled: Handled,
     arrivals: Arrivals,
 }
 
 impl App {
-    async fn start<D: Application>(store: D::Store) -> Outcome<Self> {
+    pub(super) async fn start<D: Application>(store: D::Store) -> Outcome<Self> {
         let handled = Handled::none();
         let arrivals = Arrivals::default();
         let builder = Jasper::builder().handler::<forget>().handler::<park>().handler::<ping>();
-        let builder = D::handlers(builder.handler::<followed_up>()).store(store);
+        let builder = builder.handler::<followed_up>().handler::<forget_sixteen>();
+        let builder = D::handlers(builder).store(store);
         let builder = builder.state(handled.clone()).state(arrivals.clone());
         // What is parked is not to be waited for.
         let jasper = builder.drain_timeout(Duration::from_millis(1)).start().await?;
@@ -42,7 +43,7 @@ impl App {
         Ok(self.jasper.until_idle().await?)
     }
 
-    async fn stop(self) -> Outcome<()> {
+    pub(super) async fn stop(self) -> Outcome<()> {
         Ok(self.jasper.stop().await?)
     }
 }
@@ -95,12 +96,7 @@ async fn from_backlog<D: Application>(
     row: impl Fn() -> Outcome<Incoming>,
 ) -> Outcome<f64> {
     let store = database.store().await?;
-    store.admin().prepare().await?;
-    D::create_tables(&mut database.connect().await?).await?;
-    for _ in 0..n / PAGE {
-        let rows = (0..PAGE).map(|_| row()).collect::<Outcome<_>>()?;
-        store.inbox().store(rows).await?;
-    }
+    fill(database, &store, n, row).await?;
     let n = n / PAGE * PAGE;
     let started = Instant::now();
     let app = App::start::<D>(store).await?;
@@ -108,6 +104,22 @@ async fn from_backlog<D: Application>(
     let rate = n as f64 / started.elapsed().as_secs_f64();
     app.stop().await?;
     Ok(rate)
+}
+
+/// Stores a backlog, by whole pages.
+pub(super) async fn fill<D: Application>(
+    database: &D,
+    store: &D::Store,
+    n: usize,
+    row: impl Fn() -> Outcome<Incoming>,
+) -> Outcome<()> {
+    store.admin().prepare().await?;
+    D::create_tables(&mut database.connect().await?).await?;
+    for _ in 0..n / PAGE {
+        let rows = (0..PAGE).map(|_| row()).collect::<Outcome<_>>()?;
+        store.inbox().store(rows).await?;
+    }
+    Ok(())
 }
 
 /// Messages per second from the first send until the last is handled, by the transactional handler.

@@ -106,6 +106,10 @@ impl Database for OnPostgres {
         query_scalar(LEASE).bind(LEASED).fetch_all(db).await
     }
 
+    async fn delete(db: &mut PgConnection, messages: &[Uuid]) -> sqlx::Result<()> {
+        query("delete from messages where id = any ($1)").bind(messages).execute(db).await.map(drop)
+    }
+
     async fn handle(db: &mut PgConnection, message: Uuid) -> sqlx::Result<()> {
         query("insert into effects (note) values ($1)").bind(NOTE).execute(&mut *db).await?;
         insert(db, Uuid::now_v7(), FOR_LATER).await?;

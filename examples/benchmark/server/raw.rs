@@ -88,6 +88,23 @@ impl<D: Database> Raw<D> {
         self.rate(connections, work).await
     }
 
+    /// Messages per second of a backlog that each connection leases and then deletes, by hundreds.
+    pub(super) async fn leased_and_deleted(&self, n: usize, connections: usize) -> Outcome<f64> {
+        self.fill(n).await?;
+        let work = |mut db: ConnectionOf<D>| async move {
+            let mut all = 0;
+            loop {
+                let leased = D::lease(&mut db).await?;
+                if leased.is_empty() {
+                    return Ok(all);
+                }
+                D::delete(&mut db, &leased).await?;
+                all += leased.len();
+            }
+        };
+        self.rate(connections, work).await
+    }
+
     /// Messages per second of a backlog that one connection leases and others handle, so many to a
     /// transaction.
     pub(super) async fn handled(&self, n: usize, connections: usize, each: usize) -> Outcome<f64> {

@@ -13,6 +13,14 @@ use crate::store::{MessageStore, OutgoingSettlement, Ownership, StoreError};
 /// The most rows beyond those in memory that one comparison reads.
 const PAGE: usize = 250;
 
+/// Comparisons take at most one part in so many of the time.
+const SHARE: u32 = 50;
+
+/// A store that takes longer to list a page of rows walks over dead ones.
+const LONG: Duration = Duration::from_millis(100);
+
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
 /// When the next comparison is due, and what the last one has missed.
 ///
 /// A row may be settled between the moment at which the store lists it and the moment at which the
@@ -44,6 +52,15 @@ impl Comparison {
             self.next = Instant::now() + self.pause;
         }
         is_due
+    }
+
+    /// The store has taken so long to list the rows: where dead rows make that dear, the next
+    /// comparison is later.
+    pub(crate) fn took(&mut self, cost: Duration) {
+        if cost > LONG {
+            let pause = (cost * SHARE).min(LONGEST_PAUSE);
+            self.next = self.next.max(Instant::now() + pause);
+        }
     }
 
     /// Those that were missing the last time, too.
@@ -88,7 +105,9 @@ async fn compare(
 ) -> Result<(), StoreError> {
     let held: usize = core.routes.endpoints().map(|endpoint| endpoint.held.count()).sum();
     let owned = store.outbox().owned(core.owner(), limit(held));
+    let began = Instant::now();
     let mut missing = core.call("owned", owned).await?;
+    comparison.took(began.elapsed());
     missing.retain(|row| match core.routes.endpoint_of(&row.destination) {
         // What its relay is about to claim is in the store sooner than in memory.
         Some(endpoint) => !endpoint.is_claiming() && !endpoint.held.holds(row),
@@ -127,6 +146,15 @@ mod tests {
             tokio::time::advance(LEASE / 3).await;
             assert!(comparison.is_due());
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_takes_long_is_done_rarely() {
+        let mut comparison = Comparison::within(LEASE);
+        comparison.took(LONG);
+        assert_eq!(comparison.rest(), LEASE / 3);
+        comparison.took(Duration::from_secs(1));
+        assert_eq!(comparison.rest(), Duration::from_secs(50));
     }
 
     #[tokio::test]

@@ -238,7 +238,9 @@ impl Pager {
     async fn compare(&mut self) -> Result<(), StoreError> {
         let held = &self.core.held;
         let owned = self.store.inbox().owned(self.core.owner(), comparison::limit(held.count()));
+        let began = Instant::now();
         let mut missing = held.missing(self.core.call("owned", owned).await?);
+        self.comparison.took(began.elapsed());
         missing.retain(|row| !self.aside.iter().any(|aside| aside.ownership == *row));
         let missing = self.comparison.confirm(missing);
         if missing.is_empty() {

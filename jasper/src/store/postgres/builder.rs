@@ -175,6 +175,7 @@ impl PostgresStoreBuilder {
             mark: mark.clone(),
             silence: silence.clone(),
             idle_limit,
+            frontier: Arc::default(),
         };
         let keyed = Desk { pool: own(KEYED_CONNECTIONS), ..desk.clone() };
         let nodes = Desk { pool: own(NODE_CONNECTIONS), ..desk.clone() };

@@ -110,7 +110,7 @@ held as materialized (
         and row.attempts = held.attempts and row.status = 'incoming' and row.keep_for is not null
     returning row.id, row.destination
 ), unguarded as (
-    delete from {guard} where backend = pg_backend_pid() and {running}
+    delete from {guard} where backend = {guard_key} and {running}
 )";
 
 const ANSWERS: &str = "
@@ -133,7 +133,7 @@ const SHARED_PATIENCE: &str = "set local lock_timeout = '100ms'";
 /// The guard is a row that breaks a constraint which the database looks at when it commits: where a
 /// handler executes `commit`, that fails, and no run is committed without its completion.
 const BEGIN_GROUP: &str = "\
-insert into {guard} (backend) values (pg_backend_pid());
+insert into {guard} (backend) values ({guard_key});
 savepoint jasper_member";
 
 statements!(CompletionSql {

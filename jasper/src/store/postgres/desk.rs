@@ -13,6 +13,7 @@ use sqlx::{Connection, PgConnection, Postgres};
 
 use super::credentials::{OwnPool, Silence};
 use super::error::Place;
+use super::frontier::Frontier;
 use super::limits::{LONG, Limits};
 use super::mark::Mark;
 use super::sql::{Names, Sql};
@@ -32,6 +33,7 @@ pub(super) struct Desk {
     /// After which time the server ends a session of a handler that does nothing in a transaction,
     /// where it is not told another one; `None` for sessions that the application has opened.
     pub(super) idle_limit: Option<Duration>,
+    pub(super) frontier: Arc<Frontier>,
 }
 
 type Statement<'q> = Query<'q, Postgres, PgArguments>;

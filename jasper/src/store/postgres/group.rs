@@ -158,7 +158,10 @@ impl Group {
             members.map(|member| (member.completion, member.reply)).unzip();
         match self.write(&completions).await {
             Ok(Written::Done(all)) if all.iter().all(|one| one.settled == Settled::Done) => {
-                match self.session.commit().await {
+                let ended = self.session.commit().await;
+                let incoming = completions.iter().flat_map(|completion| &completion.incoming);
+                self.desk.frontier.stored(incoming);
+                match ended {
                     Ok(()) => answer(replies, all.into_iter().map(Ok)),
                     Err(error) => {
                         let error = self.desk.place.commit_error(error);

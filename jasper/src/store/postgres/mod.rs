@@ -12,15 +12,18 @@ mod dead_letters;
 mod depth;
 mod desk;
 mod error;
+mod frontier;
 mod group;
 mod inbox;
 mod limits;
 mod listener;
 mod loan;
+mod look;
 mod mark;
 mod migrate;
 mod nodes;
 mod outbox;
+mod pace;
 #[cfg(test)]
 mod plans;
 mod pooler;
@@ -49,6 +52,7 @@ pub use self::builder::PostgresStoreBuilder;
 use self::desk::Desk;
 use self::error::Place;
 use self::listener::Listener;
+use self::pace::Pace;
 use self::rows::Insert;
 use self::sharing::Handlers;
 use self::sql::Sql;
@@ -108,6 +112,8 @@ struct Shared {
     /// The runtime that serves the connections of the pools.
     home: runtime::Id,
     listener: Listener,
+    /// When owners are looked for that no node is known to be.
+    forgotten: Pace,
     sharing: Handlers,
     incoming: Lines<Incoming>,
     outgoing: Lines<Outgoing>,
@@ -170,6 +176,7 @@ impl PostgresStore {
                 has_warned: AtomicBool::new(false),
                 home: runtime::Handle::current().id(),
                 listener,
+                forgotten: Pace::default(),
             }),
         }
     }
@@ -208,6 +215,7 @@ where
         };
         async move {
             let stored = rows::store(&desk, &rows, wait).await;
+            R::note(&rows, &desk);
             stored.map_err(|error| desk.error(error))
         }
         .boxed()

@@ -1,6 +1,6 @@
 //! Nodes and their leases in PostgreSQL, in the database's time.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use futures_util::future::BoxFuture;
 use sqlx::Row;
@@ -37,12 +37,12 @@ delete from {nodes} where node = $1 and lease_until = 0
     and not exists (select from {incoming} where owner = $1 and owner > 0)
     and not exists (select from {outgoing} where owner = $1 and owner > 0)";
 
-/// Also owners that were forgotten and wrote a row after that; found by stepping from one owner to
-/// the next, so that the number of their rows does not matter.
+/// Where `$2`, also owners that were forgotten and wrote a row after that; found by stepping from
+/// one owner to the next, so that the number of their rows does not matter.
 const OWNERS: &str = "\
 with recursive
 receiving (owner) as (
-    (select owner from {incoming} where owner > 0 order by owner limit 1)
+    (select owner from {incoming} where owner > 0 and $2 order by owner limit 1)
     union all
     select (
         select owner from {incoming} where owner > 0 and owner > receiving.owner
@@ -51,7 +51,7 @@ receiving (owner) as (
     from receiving where receiving.owner is not null
 ),
 sending (owner) as (
-    (select owner from {outgoing} where owner > 0 order by owner limit 1)
+    (select owner from {outgoing} where owner > 0 and $2 order by owner limit 1)
     union all
     select (
         select owner from {outgoing} where owner > 0 and owner > sending.owner
@@ -73,10 +73,10 @@ union
 select owner from (select owner from receiving union select owner from sending) owners
 where owner is not null and not exists (select from {nodes} where node = owner)";
 
-/// The same beside the renewal ($2), and whether the node owns rows.
+/// The same beside the renewal ($3), and whether the node owns rows.
 const AND_RENEW: &str = "\
 , renewed as (
-    update {nodes} set lease_until = {now} + $2 where node = $1 and lease_until > 0
+    update {nodes} set lease_until = {now} + $3 where node = $1 and lease_until > 0
     returning node
 )
 select 'renewed' as what, node from renewed
@@ -113,6 +113,7 @@ impl Nodes for PostgresStore {
         lease: Duration,
         takes: &[Subscription],
     ) -> BoxFuture<'_, Result<NodeLease, StoreError>> {
+        self.desk().frontier.takes(takes);
         let query = sqlx::query(self.sql().nodes.join.clone())
             .bind(storable(name).into_owned())
             .bind(micros(lease))
@@ -147,11 +148,18 @@ impl Nodes for PostgresStore {
                 let is_renewed = self.renew(owner, lease).await?;
                 return Ok(Pulse { is_renewed, gone: None, may_own: true });
             }
+            let with_forgotten = self.shared.forgotten.is_due();
             let query = sqlx::query(self.sql().nodes.pulse.clone())
                 .bind(owner.number())
+                .bind(with_forgotten)
                 .bind(micros(lease));
+            let began = Instant::now();
             let rows = self.node_desk().rows(query).await.map_err(|error| self.error(error))?;
-            let pulse = pulse(&rows).map_err(|error| self.error(error))?;
+            if with_forgotten {
+                self.shared.forgotten.took(began.elapsed());
+            }
+            let mut pulse = pulse(&rows).map_err(|error| self.error(error))?;
+            pulse.may_own |= !with_forgotten;
             if pulse.gone.as_ref().is_some_and(|gone| !gone.is_empty()) {
                 self.end_sessions_of_gone().await;
             }
@@ -161,9 +169,16 @@ impl Nodes for PostgresStore {
 
     fn expired(&self, asks: Option<Owner>) -> BoxFuture<'_, Result<Vec<Owner>, StoreError>> {
         Box::pin(async move {
-            let query =
-                sqlx::query(self.sql().nodes.expired.clone()).bind(asks.map_or(0, Owner::number));
+            // Each number that was in use here may have left dead entries to walk over.
+            let with_forgotten = self.shared.forgotten.is_due();
+            let query = sqlx::query(self.sql().nodes.expired.clone())
+                .bind(asks.map_or(0, Owner::number))
+                .bind(with_forgotten);
+            let began = Instant::now();
             let rows = self.desk().rows(query).await;
+            if with_forgotten {
+                self.shared.forgotten.took(began.elapsed());
+            }
             let gone = rows::read(rows, self.place(), |row| row.try_get(0).map(Owner::new))?;
             if !gone.is_empty() {
                 self.end_sessions_of_gone().await;

@@ -17,7 +17,7 @@ use crate::envelope::{Address, Envelope, MessageId};
 use crate::store::dead_letter::Burial;
 use crate::store::lines::Wait;
 use crate::store::portions::{Weigh, portions};
-use crate::store::{Incoming, Outgoing, Ownership, Placement, StoreError, Stored};
+use crate::store::{Incoming, Outgoing, Ownership, Placement, StoreError, Stored, Subscription};
 
 use super::error::Place;
 
@@ -90,9 +90,20 @@ pub(super) trait Insert: Weigh + Send + Sync {
 
     /// Binds an array for each column.
     fn bind(rows: &[&Self], arguments: &mut PgArguments) -> sqlx::Result<()>;
+
+    /// These are stored, maybe.
+    fn note(_rows: &[Self], _desk: &Desk)
+    where
+        Self: Sized,
+    {
+    }
 }
 
 impl Insert for Incoming {
+    fn note(rows: &[Self], desk: &Desk) {
+        desk.frontier.stored(rows);
+    }
+
     fn envelope(&self) -> &Envelope {
         &self.envelope
     }
@@ -352,6 +363,13 @@ pub(super) fn message_id(row: &PgRow, column: usize) -> sqlx::Result<MessageId> 
 /// Whatever stands there: a destination that is none spoils only its own row.
 pub(super) fn address(row: &PgRow, column: usize) -> sqlx::Result<Address> {
     Ok(Address::as_stored(row.try_get(column)?))
+}
+
+/// Of destination, message type and time of sending, from this column on.
+pub(super) fn place_in_line(row: &PgRow, column: usize) -> sqlx::Result<(Subscription, i64)> {
+    let message_type = row.try_get(column + 1)?;
+    let pair = Subscription { destination: address(row, column)?, message_type };
+    Ok((pair, row.try_get(column + 2)?))
 }
 
 /// A count that is too large for us is the largest; the claim of its row makes it so.

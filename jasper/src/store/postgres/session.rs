@@ -49,13 +49,12 @@ impl Session {
         let idle = match idle_limit(desk, limit) {
             None => String::new(),
             Some(millis) => {
-                format!(", set_config('idle_in_transaction_session_timeout', '{millis}', true)")
+                format!("set local idle_in_transaction_session_timeout = {millis}; ")
             }
         };
-        // One statement for all settings, as each costs every run. A mark has no quotes in it.
+        // No query, so that a handler may choose the isolation level. A mark has no quotes in it.
         let begin = format!(
-            "begin; select set_config('jasper.run', 'on', true), \
-             set_config('application_name', '{name}', true){idle}; {more}"
+            "begin; set local jasper.run = 'on'; set local application_name = '{name}'; {idle}{more}"
         );
         // Lost where it is dropped before the answer is read: the driver would take it for one
         // without a transaction.

@@ -1,9 +1,10 @@
 //! The ends and changes of ownership in the inbox, each by compare-and-set.
 
 use sqlx::SqlStr;
-use sqlx::postgres::PgArguments;
+use sqlx::postgres::{PgArguments, PgRow};
 
-use super::rows::{bind, bind_reasons};
+use super::desk::Desk;
+use super::rows::{self, bind, bind_reasons};
 use super::sql::{Sql, statements};
 use super::steps::Settle;
 use crate::envelope::time::to_micros;
@@ -52,7 +53,7 @@ from unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[])
     as held (id, destination, owner, attempts, undone)
 where row.id = held.id and row.destination = held.destination and row.owner = held.owner
     and least(row.attempts, 4294967295) = held.attempts and row.status = 'incoming'
-returning row.id, row.destination, {tell}";
+returning row.id, row.destination, row.message_type, row.sent_at, {tell}";
 
 const BURY: &str = "\
 with buried as (
@@ -117,6 +118,24 @@ impl Settle for Settlement {
             Kind::Release => &sql.settlement.release,
             Kind::Bury => &sql.settlement.bury,
         }
+    }
+
+    fn note(of_kind: &[&Self], kind: Kind, done: &[PgRow], desk: &Desk) -> sqlx::Result<()> {
+        match kind {
+            Kind::Handled | Kind::Attempt | Kind::Bury => {}
+            Kind::Schedule => {
+                let due_at = of_kind.iter().filter_map(|settlement| match settlement {
+                    Self::Schedule(_, due_at) => Some(to_micros(*due_at)),
+                    _ => None,
+                });
+                due_at.for_each(|due_at| desk.frontier.scheduled(due_at));
+            }
+            Kind::Release => {
+                let rows = done.iter().map(|row| rows::place_in_line(row, 1));
+                desk.frontier.put_back(rows.collect::<sqlx::Result<Vec<_>>>()?);
+            }
+        }
+        Ok(())
     }
 
     fn bind(of_kind: &[&Self], kind: Kind, arguments: &mut PgArguments) -> sqlx::Result<()> {

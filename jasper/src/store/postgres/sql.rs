@@ -8,6 +8,7 @@ use super::admin::AdminSql;
 use super::completion::CompletionSql;
 use super::dead_letters::DeadLettersSql;
 use super::inbox::InboxSql;
+use super::look::LookSql;
 use super::nodes::NodesSql;
 use super::outbox::OutboxSql;
 use super::rows::RowsSql;
@@ -23,6 +24,10 @@ const NOW: &str = "(extract(epoch from clock_timestamp()) * 1000000)::bigint";
 
 /// Whether the transaction in which a handler was begun is still open.
 const RUNNING: &str = "coalesce(current_setting('jasper.run', true), '') = 'on'";
+
+/// The key of a guard: of its transaction alone, as a key that comes again finds all dead rows that
+/// had it before. Below zero, where no older build has its keys.
+const GUARD_KEY: &str = "(-1 - txid_current() % 2147483648)::integer";
 
 /// How a letter takes the place of one with its key.
 const OR_REPLACE: &str = "\
@@ -61,9 +66,9 @@ impl Names {
     }
 
     /// A statement in which `{incoming}` and its like are names and `{now}` is the present.
-    /// `{running}` is whether the transaction that a handler was given is still open, and `{tell}`
-    /// gives word of rows that anybody may claim, once the transaction commits. An insert of dead
-    /// letters ends in `{or_replace}`.
+    /// `{running}` is whether the transaction that a handler was given is still open, `{guard_key}`
+    /// is the key of the guard of a shared one, and `{tell}` gives word of rows that anybody may
+    /// claim, once the transaction commits. An insert of dead letters ends in `{or_replace}`.
     pub(super) fn statement(&self, text: &str) -> SqlStr {
         let schema = &self.schema;
         let text = text
@@ -77,6 +82,7 @@ impl Names {
             .replace("{tell}", &format!("(select pg_notify('{}', ''))", self.channel()))
             .replace("{or_replace}", OR_REPLACE)
             .replace("{running}", RUNNING)
+            .replace("{guard_key}", GUARD_KEY)
             .replace("{now}", NOW);
         // Constants of this store, and a name that was found to be nothing else.
         AssertSqlSafe(Arc::<str>::from(text)).into_sql_str()
@@ -112,6 +118,7 @@ pub(super) use statements;
 pub(super) struct Sql {
     pub(super) rows: RowsSql,
     pub(super) inbox: InboxSql,
+    pub(super) look: LookSql,
     pub(super) outbox: OutboxSql,
     pub(super) settlement: SettlementSql,
     pub(super) completion: CompletionSql,
@@ -126,6 +133,7 @@ impl Sql {
         Self {
             rows: RowsSql::of(names),
             inbox: InboxSql::of(names),
+            look: LookSql::of(names),
             outbox: OutboxSql::of(names),
             settlement: SettlementSql::of(names),
             completion: CompletionSql::of(names),
@@ -142,6 +150,7 @@ impl Sql {
         [
             self.rows.list(),
             self.inbox.list(),
+            self.look.list(),
             self.outbox.list(),
             self.settlement.list(),
             self.completion.list(),

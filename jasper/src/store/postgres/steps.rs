@@ -33,6 +33,17 @@ pub(super) trait Settle: Weigh + Clone + Send + Sync + 'static {
 
     /// Binds what the statement of their kind takes beside the ownerships.
     fn bind(of_kind: &[&Self], kind: Self::Kind, arguments: &mut PgArguments) -> sqlx::Result<()>;
+
+    /// Notes what others, and this process, may claim from now on, given what the statement of
+    /// their kind has returned.
+    fn note(
+        _of_kind: &[&Self],
+        _kind: Self::Kind,
+        _done: &[PgRow],
+        _desk: &Desk,
+    ) -> sqlx::Result<()> {
+        Ok(())
+    }
 }
 
 /// What settles the rows of all callers.
@@ -42,6 +53,10 @@ pub(super) fn coalescer<S: Settle>(desk: &Desk) -> Coalescer<S, Settled> {
         let desk = desk.clone();
         async move {
             let settled = settle_all(&desk, &settlements).await;
+            if settled.is_err() {
+                // It may be done all the same.
+                desk.frontier.start_over();
+            }
             settled.map_err(|error| desk.error(error))
         }
         .boxed()
@@ -74,14 +89,19 @@ async fn settle_on<S: Settle>(
     let steps = steps(all);
     if let [only] = steps.as_slice() {
         // A statement alone is a transaction by itself, which saves two trips.
-        only.run(&mut **connection, &desk.sql, &mut settled).await?;
+        let done = only.run(&mut **connection, &desk.sql, &mut settled).await?;
+        only.note(&done, desk)?;
         return Ok(settled);
     }
     let mut transaction = connection.begin().await?;
+    let mut done = Vec::with_capacity(steps.len());
     for step in &steps {
-        step.run(&mut *transaction, &desk.sql, &mut settled).await?;
+        done.push(step.run(&mut *transaction, &desk.sql, &mut settled).await?);
     }
     transaction.commit().await?;
+    for (step, done) in steps.iter().zip(&done) {
+        step.note(done, desk)?;
+    }
     Ok(settled)
 }
 
@@ -106,20 +126,25 @@ impl<S: Settle> Step<'_, S> {
         executor: impl PgExecutor<'_>,
         sql: &Sql,
         settled: &mut [Settled],
-    ) -> sqlx::Result<()> {
+    ) -> sqlx::Result<Vec<PgRow>> {
         let mut arguments = PgArguments::default();
         let held = self.settlements.iter().map(|settlement| settlement.ownership());
         bind_ownerships(held.clone(), &mut arguments)?;
         S::bind(&self.settlements, self.kind, &mut arguments)?;
         let query = sqlx::query_with(S::statement(self.kind, sql).clone(), arguments);
-        let done = keys(&query.fetch_all(executor).await?)?;
+        let rows = query.fetch_all(executor).await?;
+        let done = keys(&rows)?;
         for (at, row) in self.places.iter().zip(held) {
             let all_are_done = done.len() == self.places.len();
             if all_are_done || done.contains(&(row.id, row.destination.to_string())) {
                 settled[*at] = Settled::Done;
             }
         }
-        Ok(())
+        Ok(rows)
+    }
+
+    fn note(&self, done: &[PgRow], desk: &Desk) -> sqlx::Result<()> {
+        S::note(&self.settlements, self.kind, done, desk)
     }
 }
 

@@ -36,6 +36,7 @@ impl Run {
         match self.write(&completion).await {
             Ok(Written::Done(committed)) if committed.settled == Settled::Done => {
                 let ended = self.session.commit().await;
+                self.desk.frontier.stored(&completion.incoming);
                 ended.map(|()| committed).map_err(|error| self.desk.place.commit_error(error))
             }
             Ok(Written::Done(fenced)) => {

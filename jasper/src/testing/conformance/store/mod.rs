@@ -11,6 +11,7 @@ mod fixture;
 mod subject;
 
 pub mod admin;
+pub mod backlogs;
 pub mod claims;
 pub mod dead_letters;
 pub mod inbox;
@@ -78,6 +79,15 @@ macro_rules! __store_clauses {
                 the_rows_of_an_owner_are_listed
                 concurrent_claims_never_share_a_row
                 an_unreadable_body_is_claimed_as_an_error_and_buried_intact
+            }
+            backlogs {
+                what_is_given_back_after_a_backlog_is_claimed_first
+                many_rows_given_back_after_a_backlog_are_claimed
+                what_a_gone_owner_had_of_a_backlog_is_claimed
+                what_is_due_after_a_backlog_is_claimed_first
+                what_was_sent_before_a_backlog_is_claimed_first
+                rows_sent_at_one_time_are_each_claimed_once
+                what_commits_late_after_a_backlog_is_claimed_soon
             }
             settlement {
                 an_attempt_is_counted_and_the_row_stays_owned
@@ -193,6 +203,7 @@ mod tests {
         let list = include_str!("mod.rs");
         let ports = [
             include_str!("admin.rs"),
+            include_str!("backlogs.rs"),
             include_str!("claims.rs"),
             include_str!("dead_letters.rs"),
             include_str!("inbox.rs"),

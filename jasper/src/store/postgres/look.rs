@@ -1,0 +1,224 @@
+//! What can be claimed, and what becomes claimable meanwhile.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use sqlx::Row;
+use sqlx::postgres::{PgArguments, PgRow};
+
+use super::desk::Desk;
+use super::frontier::{Range, Scope};
+use super::inbox::{destinations, types};
+use super::rows::{self, bind};
+use super::sql::statements;
+use crate::store::{Claimable, LookRequest, Subscription};
+
+/// Microseconds for which rows are looked for that were scheduled for a time that has passed.
+const LATE: i64 = 1_000_000;
+
+/// Rows whose time has come wait like any other from then on.
+const DUE_NOW: &str = "\
+with recursive chosen as materialized (
+    select ctid as place, due_at from {incoming}
+    where status = 'scheduled' and due_at <= (select {now}) and due_at >= $1
+    order by due_at limit 1000
+    for update skip locked
+), due as (
+    update {incoming} set status = 'incoming', due_at = null
+    where ctid = any (array(select place from chosen))
+    returning destination, message_type, sent_at
+), ";
+
+/// Steps from one subscription to the next, so that many rows cost no more than few, and ends with
+/// the page ($4). What the asker takes ($2, $3) is looked for by itself only where the page is not
+/// all there is.
+const WAITING: &str = "\
+waiting as (
+    (
+        select destination, message_type, sent_at, 1::bigint as place from {incoming}
+        where status = 'incoming' and owner = 0 and $4::bigint > 0
+            and (destination, message_type) > (coalesce($5::text, ''), coalesce($6::text, ''))
+        order by destination, message_type, sent_at limit 1
+    )
+    union all
+    select next.destination, next.message_type, next.sent_at, here.place + 1
+    from waiting here cross join lateral (
+        select destination, message_type, sent_at from {incoming}
+        where status = 'incoming' and owner = 0
+            and (destination, message_type) > (here.destination, here.message_type)
+        order by destination, message_type, sent_at limit 1
+    ) next
+    where here.place < $4
+), taken as (
+    select takes.destination, takes.message_type, first.sent_at
+    from unnest($2::text[], $3::text[]) as takes (destination, message_type)
+        cross join lateral (
+            select sent_at from {incoming} row
+            where row.status = 'incoming' and row.owner = 0
+                and row.destination = takes.destination
+                and row.message_type = takes.message_type
+            order by row.sent_at limit 1
+        ) first
+    where $5::text is not null or (select count(*) from waiting) >= $4
+), found as (
+    select place, destination, message_type, sent_at from waiting
+    union all
+    select null, destination, message_type, sent_at from taken
+)";
+
+/// Looks only into these ranges.
+const WAITING_IN: &str = "\
+found as (
+    select wanted.place, wanted.destination, wanted.message_type, first.sent_at
+    from unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[]) with ordinality
+            as wanted (destination, message_type, since, until, place)
+        cross join lateral (
+            select sent_at from {incoming} row
+            where row.status = 'incoming' and row.owner = 0
+                and row.destination = wanted.destination
+                and row.message_type = wanted.message_type
+                and row.sent_at >= wanted.since and row.sent_at <= wanted.until
+            order by row.sent_at limit 1
+        ) first
+)";
+
+/// The last row tells when more is due, what time it is, up to where rows were due where
+/// more may be, and how long it took.
+const ANSWERS: &str = "
+select 0, destination, message_type, sent_at, place, null::bigint, null::bigint from found
+union all
+select 1, destination, message_type, sent_at, null, null, null from due
+union all
+select 2, null, null, case
+    when (select count(*) from chosen) = 1000 then 0
+    else (select min(due_at) from {incoming} where status = 'scheduled' and due_at > (select {now}))
+        - {now}
+end, {now},
+    case when (select count(*) from chosen) = 1000 then (select max(due_at) from chosen) end,
+    (extract(epoch from clock_timestamp() - statement_timestamp()) * 1000000)::bigint";
+
+statements!(LookSql {
+    all: [DUE_NOW, WAITING, ANSWERS].concat(),
+    known: [DUE_NOW, WAITING_IN, ANSWERS].concat(),
+});
+
+/// The answer of either.
+#[derive(Default)]
+struct Found {
+    /// When the first row of each pair was sent.
+    firsts: HashMap<Subscription, i64>,
+    /// The same with the place of each in the page, or that of its range, from 1.
+    page: Vec<(usize, Subscription, i64)>,
+    due: Vec<(Subscription, i64)>,
+    next_due: Option<Duration>,
+    now: i64,
+    /// Up to where rows were due, where more may be.
+    due_until: Option<i64>,
+    /// How long it took at the server.
+    cost: Duration,
+}
+
+pub(super) async fn look(desk: &Desk, request: &LookRequest) -> sqlx::Result<Claimable> {
+    desk.frontier.takes(&request.takes);
+    let (scope, due_since) = desk.frontier.scope();
+    let mut arguments = PgArguments::default();
+    bind(&mut arguments, due_since)?;
+    let mut claimable = Claimable::default();
+    let found = match &scope {
+        Scope::Full(asked) => {
+            bind_request(request, &mut arguments)?;
+            let query = sqlx::query_with(desk.sql.look.all.clone(), arguments);
+            let found = Found::read(&desk.rows(query).await?)?;
+            claimable.rest = found.at(request.page).cloned();
+            let is_seen = |pair: &_| found.is_seen(pair, request);
+            desk.frontier.looked(*asked, found.now, found.cost, &found.firsts, is_seen);
+            claimable.next_due = found.next_due;
+            found
+        }
+        Scope::Known(ranges) => {
+            bind_ranges(ranges, &mut arguments)?;
+            let query = sqlx::query_with(desk.sql.look.known.clone(), arguments);
+            let found = Found::read(&desk.rows(query).await?)?;
+            // The page is that of the next full look.
+            claimable.rest = request.after.clone();
+            let rest = desk.frontier.looked_at(ranges, &found.places());
+            // Where nothing was found past what is claimed, there may be something older.
+            let rest = Some(rest).filter(|_| found.firsts.is_empty() && found.due.is_empty());
+            claimable.next_due = [found.next_due, rest].into_iter().flatten().min();
+            found
+        }
+    };
+    desk.frontier.due(found.due_until.unwrap_or(found.now.saturating_sub(LATE)));
+    desk.frontier.put_back(found.due.iter().cloned());
+    let is_whole = matches!(scope, Scope::Full(_)) && found.is_whole(request);
+    let due = found.due.into_iter().map(|(pair, _)| pair);
+    let due = due.filter(|pair| is_whole || request.takes.contains(pair));
+    claimable.now = found.firsts.into_keys().chain(due).collect();
+    claimable.now.sort_unstable();
+    claimable.now.dedup();
+    Ok(claimable)
+}
+
+fn bind_request(request: &LookRequest, arguments: &mut PgArguments) -> sqlx::Result<()> {
+    let (takes, after) = (request.takes.iter(), request.after.as_ref());
+    bind(arguments, takes.clone().map(|s| s.destination.as_str()).collect::<Vec<_>>())?;
+    bind(arguments, takes.map(|s| s.message_type.as_str()).collect::<Vec<_>>())?;
+    bind(arguments, rows::limit(request.page))?;
+    bind(arguments, after.map(|after| after.destination.as_str()))?;
+    bind(arguments, after.map(|after| after.message_type.as_str()))
+}
+
+fn bind_ranges(ranges: &[Range], arguments: &mut PgArguments) -> sqlx::Result<()> {
+    bind(arguments, destinations(ranges))?;
+    bind(arguments, types(ranges))?;
+    bind(arguments, ranges.iter().map(|range| range.since).collect::<Vec<_>>())?;
+    bind(arguments, ranges.iter().map(|range| range.until).collect::<Vec<_>>())
+}
+
+impl Found {
+    fn read(rows: &[PgRow]) -> sqlx::Result<Self> {
+        let mut found = Self::default();
+        for row in rows {
+            match row.try_get::<i32, _>(0)? {
+                0 => {
+                    let (pair, sent_at) = rows::place_in_line(row, 1)?;
+                    if let Some(place) = row.try_get::<Option<i64>, _>(4)? {
+                        let place = usize::try_from(place).unwrap_or(usize::MAX);
+                        found.page.push((place, pair.clone(), sent_at));
+                    }
+                    found.firsts.insert(pair, sent_at);
+                }
+                1 => found.due.push(rows::place_in_line(row, 1)?),
+                _ => {
+                    let micros: Option<i64> = row.try_get(3)?;
+                    found.next_due = micros.map(|m| Duration::from_micros(rows::total(m)));
+                    found.now = row.try_get(4)?;
+                    found.due_until = row.try_get(5)?;
+                    found.cost = Duration::from_micros(rows::total(row.try_get(6)?));
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// The pair at this place of the page, from 1.
+    fn at(&self, place: usize) -> Option<&Subscription> {
+        self.page.iter().find(|(at, ..)| *at == place).map(|(_, pair, _)| pair)
+    }
+
+    /// When the first row of each range was sent, by the place of the range, from 0.
+    fn places(&self) -> HashMap<usize, i64> {
+        let places = self.page.iter();
+        places.filter_map(|(place, _, first)| Some((place.checked_sub(1)?, *first))).collect()
+    }
+
+    /// Whether the page is all there is.
+    fn is_whole(&self, request: &LookRequest) -> bool {
+        request.after.is_none() && self.page.len() < request.page
+    }
+
+    /// Whether rows of this pair would have been found.
+    fn is_seen(&self, pair: &Subscription, request: &LookRequest) -> bool {
+        self.is_whole(request) || self.firsts.contains_key(pair) || request.takes.contains(pair)
+    }
+}

@@ -1,0 +1,141 @@
+//! A large backlog in PostgreSQL, while a transaction with an old snapshot keeps its dead rows.
+
+#[path = "postgres_schema.rs"]
+mod postgres_schema;
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant, UNIX_EPOCH};
+
+use bytes::Bytes;
+use jasper::envelope::{Address, Envelope, MessageId};
+use jasper::message::MessageType;
+use jasper::store::postgres::PostgresStore;
+use jasper::store::{
+    ClaimRequest, Claimed, Incoming, MessageStore, Owner, Placement, Settlement, Subscription,
+};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use tests::servers::postgres_url;
+
+use postgres_schema::Schema;
+
+const PAGE: usize = 250;
+
+/// How long what other nodes give back may stay unseen.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+const READ: &str = "\
+select coalesce(sum(idx_tup_read), 0)::bigint, coalesce(sum(idx_scan), 0)::bigint
+from pg_stat_user_indexes where schemaname = $1 and indexrelname = 'jasper_incoming_unowned'";
+
+#[tokio::test]
+async fn a_claim_reads_no_more_after_many_others_although_an_old_snapshot_is_open() {
+    let (store, schema) = Schema::open().await;
+    let mut reader = PgConnection::connect(&postgres_url()).await.unwrap();
+    let mut snapshot = reader.begin_with("begin isolation level repeatable read").await.unwrap();
+    sqlx::raw_sql("select 1").execute(&mut *snapshot).await.unwrap();
+    let rows = 20_000;
+    let owner = with_backlog(&store, rows).await;
+    store.inbox().look().await.unwrap();
+    for _ in 0..rows / PAGE {
+        assert_eq!(claim(&store, owner, PAGE).await.len(), PAGE);
+    }
+    drop(store);
+    // Statistics of a session are there once it has ended.
+    let mut connection = PgConnection::connect(&postgres_url()).await.unwrap();
+    let began = Instant::now();
+    let read = loop {
+        let read = sqlx::query_as(READ).bind(&schema.name).fetch_one(&mut connection).await;
+        let (read, scans): (i64, i64) = read.unwrap();
+        if scans > (rows / PAGE) as i64 {
+            break read;
+        }
+        assert!(began.elapsed() < PATIENCE, "{scans} scans");
+        // Real time: the server gives no word of its statistics.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    drop(snapshot);
+    assert!(read < 4 * rows as i64, "{read} entries were read for {rows} rows");
+}
+
+#[tokio::test]
+async fn what_another_node_gives_back_is_found_although_newer_rows_were_claimed() {
+    let (store, schema) = Schema::open().await;
+    let other = schema.connect().await;
+    let owner = with_backlog(&store, 2_000).await;
+    let of_other = other.nodes().join("other", PATIENCE * 10, &[]).await.unwrap().owner;
+    let (held, gone) = (claim(&other, of_other, 3).await, claim(&other, of_other, 2).await);
+    look_and_claim(&store, owner, 1).await;
+    for _ in 0..6 {
+        look_and_claim(&store, owner, PAGE).await;
+    }
+    let mut expected: HashSet<MessageId> =
+        held.iter().chain(&gone).map(|row| row.ownership.id).collect();
+    for row in held {
+        let release = Settlement::Release { ownership: row.ownership, ran: true };
+        other.inbox().settle(vec![release]).await.unwrap();
+    }
+    other.nodes().leave(of_other).await.unwrap();
+    other.inbox().release(of_other, 1_000).await.unwrap();
+    // By hand, as an operator does.
+    let late = envelope(0);
+    let insert = format!(
+        "insert into {}.jasper_incoming (id, destination, status, owner, attempts, message_type,
+            body, sent_at) select $1, destination, status, 0, 0, message_type, $2, 0
+        from {}.jasper_incoming limit 1",
+        schema.name, schema.name
+    );
+    let insert = sqlx::query(AssertSqlSafe(insert)).bind(late.id.as_uuid());
+    insert.bind(&late.to_bytes()[..]).execute(store.pool()).await.unwrap();
+    expected.insert(late.id);
+    let began = Instant::now();
+    while !expected.is_empty() {
+        for row in look_and_claim(&store, owner, 1).await {
+            expected.remove(&row.ownership.id);
+        }
+        assert!(began.elapsed() < PATIENCE, "{expected:?} are not found");
+        // Real time: a store looks at intervals for what others have given back.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// A node with so many rows that wait for it.
+async fn with_backlog(store: &PostgresStore, rows: usize) -> Owner {
+    let all: Vec<_> = (1..=rows as u64).map(|n| unowned(envelope(n))).collect();
+    store.inbox().store(all).await.unwrap();
+    store.nodes().join("test", PATIENCE * 10, &takes()).await.unwrap().owner
+}
+
+async fn claim(store: &PostgresStore, owner: Owner, limit: usize) -> Vec<Claimed> {
+    let request = ClaimRequest { owner, subscriptions: takes(), limit };
+    store.inbox().claim(request).await.unwrap()
+}
+
+async fn look_and_claim(store: &PostgresStore, owner: Owner, limit: usize) -> Vec<Claimed> {
+    let subscriptions = store.inbox().look().await.unwrap().now;
+    store.inbox().claim(ClaimRequest { owner, subscriptions, limit }).await.unwrap()
+}
+
+fn takes() -> Vec<Subscription> {
+    let message_type = message_type().to_string();
+    vec![Subscription { destination: destination(), message_type }]
+}
+
+fn destination() -> Address {
+    Address::local("queue", "handler")
+}
+
+fn message_type() -> MessageType {
+    MessageType::new("test.message", 1)
+}
+
+/// Sent one second after another.
+fn envelope(order: u64) -> Envelope {
+    let payload = Bytes::from_static(b"{}");
+    let mut envelope = Envelope::new(message_type(), "application/json", payload, destination());
+    envelope.sent_at = UNIX_EPOCH + Duration::from_secs(1_700_000_000 + order);
+    envelope
+}
+
+fn unowned(envelope: Envelope) -> Incoming {
+    Incoming { envelope, placement: Placement::Unowned, keep: None }
+}
