@@ -9,7 +9,8 @@ use jasper::envelope::{Address, Envelope};
 use jasper::message::MessageType;
 use jasper::prelude::{MysqlStore, PostgresStore, SqliteStore};
 use jasper::store::{
-    Begin, ClaimRequest, Completion, Incoming, MessageStore, Placement, Settled, Stored,
+    Begin, ClaimRequest, Completion, Incoming, LookRequest, MessageStore, Placement, Settled,
+    Stored,
 };
 use tests::Fixture;
 use tests::servers::{new_mariadb_database, new_postgres_database};
@@ -54,7 +55,7 @@ async fn store_commit_and_claim(store: &impl MessageStore) {
 
     let mut claimed = 0;
     while claimed < 2 * ROWS {
-        let subscriptions = store.inbox().look().await.unwrap().now;
+        let subscriptions = store.inbox().look(LookRequest::default()).await.unwrap().now;
         let request = ClaimRequest { owner: node.owner, subscriptions, limit: 250 };
         claimed += store.inbox().claim(request).await.unwrap().len();
     }

@@ -11,7 +11,8 @@ use jasper::envelope::{Address, Envelope, MessageId};
 use jasper::message::MessageType;
 use jasper::store::postgres::PostgresStore;
 use jasper::store::{
-    ClaimRequest, Claimed, Incoming, MessageStore, Owner, Placement, Settlement, Subscription,
+    ClaimRequest, Claimed, Incoming, LookRequest, MessageStore, Owner, Placement, Settlement,
+    Subscription,
 };
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tests::servers::postgres_url;
@@ -35,7 +36,7 @@ async fn a_claim_reads_no_more_after_many_others_although_an_old_snapshot_is_ope
     sqlx::raw_sql("select 1").execute(&mut *snapshot).await.unwrap();
     let rows = 20_000;
     let owner = with_backlog(&store, rows).await;
-    store.inbox().look().await.unwrap();
+    store.inbox().look(LookRequest::default()).await.unwrap();
     for _ in 0..rows / PAGE {
         assert_eq!(claim(&store, owner, PAGE).await.len(), PAGE);
     }
@@ -111,7 +112,7 @@ async fn claim(store: &PostgresStore, owner: Owner, limit: usize) -> Vec<Claimed
 }
 
 async fn look_and_claim(store: &PostgresStore, owner: Owner, limit: usize) -> Vec<Claimed> {
-    let subscriptions = store.inbox().look().await.unwrap().now;
+    let subscriptions = store.inbox().look(LookRequest::default()).await.unwrap().now;
     store.inbox().claim(ClaimRequest { owner, subscriptions, limit }).await.unwrap()
 }
 

@@ -51,6 +51,23 @@ async fn a_transaction_of_the_handlers_own_nests() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_handler_chooses_the_isolation_level_of_its_transaction() {
+    let (store, _schema) = open().await;
+    for level in ["serializable", "repeatable read"] {
+        let mut transaction = store.begin(ALONE).await.unwrap();
+        let by_hand = connection(&mut *transaction);
+        let choose = format!("set transaction isolation level {level}");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(choose)).execute(&mut *by_hand).await.unwrap();
+        write(by_hand, 1).await.unwrap();
+        let chosen =
+            sqlx::query_scalar::<_, String>("show transaction_isolation").fetch_one(by_hand);
+        assert_eq!(chosen.await.unwrap(), level);
+        commit(transaction).await.unwrap();
+    }
+    assert_eq!(written(&store).await.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_handler_that_ends_its_transaction_is_told() {
     for begin in [ALONE, SHARED] {
         for sql in ["commit", "rollback", "rollback; begin", "commit and chain"] {

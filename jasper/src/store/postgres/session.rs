@@ -46,12 +46,7 @@ impl Session {
         limit: Duration,
     ) -> sqlx::Result<Self> {
         let name = desk.mark.next_run();
-        let idle = match idle_limit(desk, limit) {
-            None => String::new(),
-            Some(millis) => {
-                format!("set local idle_in_transaction_session_timeout = {millis}; ")
-            }
-        };
+        let idle = idle_limit(desk, limit);
         // No query, so that a handler may choose the isolation level. A mark has no quotes in it.
         let begin = format!(
             "begin; set local jasper.run = 'on'; set local application_name = '{name}'; {idle}{more}"
@@ -68,14 +63,10 @@ impl Session {
     /// handler has set, also for its transaction only, must not reach another message. All is
     /// reset, as the server does not list the settings whose names are the application's own.
     pub(super) fn reset(&self, limit: Duration) -> String {
-        let idle = idle_limit(&self.desk, limit);
-        let idle = idle
-            .map(|millis| format!("set local idle_in_transaction_session_timeout = {millis}; "));
+        let (idle, name) = (idle_limit(&self.desk, limit), &self.name);
         format!(
-            "close all; discard temp; reset role; reset all; {SESSION}; {RUN_SESSION}; {}\
-             set local application_name = '{}'; set local jasper.run = 'on'",
-            idle.unwrap_or_default(),
-            self.name,
+            "close all; discard temp; reset role; reset all; {SESSION}; {RUN_SESSION}; {idle}\
+             set local application_name = '{name}'; set local jasper.run = 'on'"
         )
     }
 
@@ -136,12 +127,15 @@ impl Session {
     }
 }
 
-/// After how many milliseconds the server is to end a session that does nothing, where it is not
-/// the usual time: a handler may work for `limit`.
-fn idle_limit(desk: &Desk, limit: Duration) -> Option<u128> {
+/// Sets after which time the server is to end a session that does nothing, where that is not the
+/// usual time: a handler may work for `limit`.
+fn idle_limit(desk: &Desk, limit: Duration) -> String {
     let idle = limit.saturating_add(RESERVE);
-    let is_usual = desk.idle_limit.is_some_and(|usual| idle <= usual);
-    (!is_usual).then(|| idle.as_millis().min(i32::MAX as u128))
+    if desk.idle_limit.is_some_and(|usual| idle <= usual) {
+        return String::new();
+    }
+    let millis = idle.as_millis().min(i32::MAX as u128);
+    format!("set local idle_in_transaction_session_timeout = {millis}; ")
 }
 
 impl Drop for Session {
