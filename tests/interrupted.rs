@@ -148,20 +148,22 @@ async fn a_run_that_was_cut_short_is_no_failure_whether_or_not_its_process_comes
     other.stop().await.unwrap();
 }
 
-/// Stores a message of which an attempt has begun on each of these nodes, one after the other.
-async fn begun_on(store: &MemoryStore, owners: &[Owner]) {
-    let payload = Bytes::from(serde_json::to_vec(&Once).unwrap());
-    let destination = Address::local("once", "once");
-    let mut envelope = Envelope::new(Once::TYPE, "application/json", payload, destination.clone());
+/// Stores a message that was on these nodes, one after the other, and whose next attempt has begun
+/// on each, or not.
+async fn was_on<M: Message>(store: &MemoryStore, message: &M, owners: &[Owner], has_begun: bool) {
+    let payload = Bytes::from(serde_json::to_vec(message).unwrap());
+    let name = M::TYPE.name().rsplit_once('.').unwrap().1.to_owned();
+    let destination = Address::local(&name, &name);
+    let mut envelope = Envelope::new(M::TYPE, "application/json", payload, destination.clone());
     envelope.attempts = 1;
-    let subscriptions = vec![Subscription { destination, message_type: Once::TYPE.to_string() }];
+    let subscriptions = vec![Subscription { destination, message_type: M::TYPE.to_string() }];
     let row = Incoming { envelope, placement: Placement::Unowned, keep: None };
     store.inbox().store(vec![row]).await.unwrap();
     for owner in owners {
         let subscriptions = subscriptions.clone();
         let request = ClaimRequest { owner: *owner, subscriptions, limit: 1 };
         let claimed = store.inbox().claim(request).await.unwrap().remove(0);
-        if *owner != owners[0] {
+        if has_begun && *owner != owners[0] {
             let next = Settlement::Attempt(claimed.ownership);
             assert_eq!(store.inbox().settle(vec![next]).await.unwrap(), [Settled::Done]);
         }
@@ -175,7 +177,7 @@ async fn join(store: &MemoryStore) -> Owner {
 
 /// How often a message with one attempt runs that has begun on these nodes.
 async fn runs_after(store: &MemoryStore, owners: &[Owner]) -> u32 {
-    begun_on(store, owners).await;
+    was_on(store, &Once, owners, true).await;
     let runs = Runs::new();
     runs.first.add_permits(1);
     let app = node(store, &runs).start().await.unwrap();
@@ -215,4 +217,22 @@ async fn a_message_in_which_processes_lose_their_leases_again_and_again_is_given
         store.nodes().note_earlier(alive, &owners).await.unwrap();
         assert_eq!(runs_after(&store, &owners).await, runs, "after {often} attempts");
     }
+}
+
+#[tokio::test]
+async fn processes_that_died_before_the_next_attempt_began_have_cut_none_short() {
+    let (store, runs) = (MemoryStore::new(), Runs::new());
+    let mut owners = Vec::new();
+    for _ in 0..20 {
+        owners.push(join(&store).await);
+        store.nodes().leave(owners[owners.len() - 1]).await.unwrap();
+    }
+    was_on(&store, &Failing, &owners, false).await;
+    runs.first.add_permits(1);
+    runs.second.add_permits(1);
+    let app = node(&store, &runs).start().await.unwrap();
+    timeout(STUCK, app.until_idle()).await.unwrap().unwrap();
+    app.stop().await.unwrap();
+    assert_eq!(runs.begun.load(Ordering::SeqCst), 2, "its attempts");
+    assert_eq!(letters(&store).await.len(), 1);
 }

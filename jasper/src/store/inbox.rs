@@ -58,7 +58,7 @@ pub trait Inbox: Send + Sync {
     /// Makes at most `limit` rows of `owner` claimable by anybody, and says how many there were.
     ///
     /// Used for owners that are gone; attempts stay as they are counted, and the owner is noted in
-    /// the row for [`Claimed::interrupted_by`].
+    /// the row for [`Claimed::interrupted_by`], unless another is for the same count.
     fn release(&self, owner: Owner, limit: usize) -> BoxFuture<'_, Result<u64, StoreError>>;
 
     /// At most `limit` rows that `owner` holds, in no order.
@@ -131,9 +131,24 @@ pub struct Claimed {
     /// Whether the claim counted the first attempt, so that the handler may run without a further
     /// [`Settlement::Attempt`].
     pub first_attempt: bool,
-    /// The owners from which the row was [released](Inbox::release), the latest last, at least the
-    /// last ten: an attempt that is counted may have been cut short with the lease of its owner.
+    /// For each counted attempt after which the row was [released](Inbox::release), the owner that
+    /// had it: it may have been cut short with the lease of that owner. The latest last, at least
+    /// the last ten.
     pub interrupted_by: Vec<Owner>,
+}
+
+/// The owners out of what stands in the row: for each attempt a space, its number, a colon and its
+/// owner. What a cut has left of an entry at the start is left out.
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+pub(crate) fn interrupted_by(text: &str) -> Vec<Owner> {
+    let whole = text.find(' ').map_or("", |start| &text[start..]);
+    let owner = |entry: &str| {
+        let (attempt, owner) = entry.split_once(':')?;
+        let is_attempt = attempt.parse::<i64>().is_ok_and(|attempt| attempt > 0);
+        let owner = owner.parse().ok().filter(|owner| is_attempt && *owner > 0)?;
+        Some(Owner::new(owner))
+    };
+    whole.split(' ').filter_map(owner).collect()
 }
 
 /// Whether a claim of at most `limit` rows may have left some: it has as many rows, or as many
@@ -221,4 +236,20 @@ pub enum Settled {
     Done,
     /// The row is no longer held as the settlement says; nothing was changed.
     Fenced,
+}
+
+#[cfg(all(test, any(feature = "sqlite", feature = "postgres", feature = "mysql")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn interrupted_attempts_are_read_from_a_row_however_it_is_cut() {
+        let text = " 0:5 1:7 2:1234567 3:-1 x:8 4:89";
+        let owners = [7, 1_234_567, 89].map(Owner::new);
+        assert_eq!(interrupted_by(text), owners);
+        for cut in 0..=text.len() {
+            let left = interrupted_by(&text[cut..]);
+            assert!(owners.ends_with(&left), "{left:?}");
+        }
+    }
 }

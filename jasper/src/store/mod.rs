@@ -36,6 +36,8 @@ pub use self::dead_letter::{
     DeadLetter, DeadLetterId, DeadLetterQuery, DeadLetterReason, DeadLetters,
 };
 pub use self::error::StoreError;
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+pub(crate) use self::inbox::interrupted_by;
 pub(crate) use self::inbox::may_have_left;
 pub use self::inbox::{
     ClaimRequest, Claimable, Claimed, Inbox, LookRequest, Settled, Settlement, Stored,

@@ -76,7 +76,9 @@ impl Inbox for MemoryStore {
             let owned = rows.filter(|row| row.status == Status::Owned(owner));
             for row in owned.take(limit) {
                 row.status = Status::Unowned;
-                row.interrupted_by.push(owner);
+                if row.interrupted_by.iter().all(|(attempts, _)| *attempts != row.attempts) {
+                    row.interrupted_by.push((row.attempts, owner));
+                }
                 released += 1;
             }
             released
@@ -138,7 +140,9 @@ fn take(state: &mut State, key: Key, owner: Owner) -> Claimed {
     let first_attempt = row.attempts == 0;
     row.status = Status::Owned(owner);
     row.attempts = row.attempts.max(1);
-    let (attempts, interrupted_by) = (row.attempts, row.interrupted_by.clone());
+    let attempts = row.attempts;
+    let interrupted = row.interrupted_by.iter().filter(|(attempts, _)| *attempts > 0);
+    let interrupted_by = interrupted.map(|(_, owner)| *owner).collect();
     let envelope = Envelope::from_bytes(&row.body);
     let (id, destination) = key;
     Claimed {

@@ -39,7 +39,8 @@ pub(super) struct IncomingRow {
     pub(super) status: Status,
     pub(super) age: Age,
     pub(super) attempts: u32,
-    pub(super) interrupted_by: Vec<Owner>,
+    /// With the count of attempts of each.
+    pub(super) interrupted_by: Vec<(u32, Owner)>,
     pub(super) message_type: String,
     /// Empty once it is handled.
     pub(super) body: Bytes,

@@ -20,7 +20,7 @@ use crate::store::lines::Wait;
 use crate::store::portions::{Guess, claimed};
 use crate::store::{
     ClaimRequest, Claimable, Claimed, Inbox, Incoming, LookRequest, Owner, Ownership, Settled,
-    Settlement, StoreError, Stored, Subscription,
+    Settlement, StoreError, Stored, Subscription, interrupted_by,
 };
 
 /// The first page. It reads one entry of the index for each subscription, so that many rows cost no
@@ -81,7 +81,10 @@ for update skip locked";
 // The owner is noted first: the database assigns from left to right.
 const FREE: &str = "\
 update {incoming}
-set interrupted_by = right(concat(coalesce(interrupted_by, ''), ' ', owner), 200), owner = 0
+set interrupted_by = if(
+        locate(concat(' ', attempts, ':'), interrupted_by) > 0, interrupted_by,
+        right(concat(coalesce(interrupted_by, ''), ' ', attempts, ':', owner), 200)
+    ), owner = 0
 where {keys}";
 
 const OWNED: &str = "\
@@ -390,6 +393,6 @@ fn read_claimed(row: &MySqlRow, owner: Owner) -> sqlx::Result<Claimed> {
         envelope: Envelope::from_bytes(&rows::bytes(row, 3)?)
             .map(|envelope| Envelope { attempts, ..envelope }),
         ownership: Ownership { attempts, ..before },
-        interrupted_by: Owner::from_text(row.try_get(4)?),
+        interrupted_by: interrupted_by(row.try_get(4)?),
     })
 }

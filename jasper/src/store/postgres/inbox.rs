@@ -16,7 +16,7 @@ use crate::envelope::Envelope;
 use crate::store::portions::PORTION;
 use crate::store::{
     ClaimRequest, Claimable, Claimed, Inbox, Incoming, LookRequest, Owner, Ownership, Settled,
-    Settlement, StoreError, Stored,
+    Settlement, StoreError, Stored, interrupted_by,
 };
 
 /// Rows that somebody else is about to take are left to them. Those that are not among the oldest,
@@ -54,7 +54,10 @@ order by oldest.sent_at, taken.id";
 const RELEASE: &str = "\
 with released as (
     update {incoming}
-    set owner = 0, interrupted_by = right(concat(interrupted_by, ' ', owner), 200)
+    set owner = 0, interrupted_by = case
+        when position(concat(' ', attempts, ':') in interrupted_by) > 0 then interrupted_by
+        else right(concat(interrupted_by, ' ', attempts, ':', owner), 200)
+    end
     where ctid = any (array(
         select ctid from {incoming} where owner = $1 and owner > 0 limit $2
         for update skip locked
@@ -182,7 +185,7 @@ fn claimed(row: &PgRow, owner: Owner) -> sqlx::Result<Claimed> {
         envelope: Envelope::from_bytes(&rows::bytes(row, 3)?)
             .map(|envelope| Envelope { attempts, ..envelope }),
         first_attempt: row.try_get(4)?,
-        interrupted_by: Owner::from_text(row.try_get::<Option<&str>, _>(5)?.unwrap_or_default()),
+        interrupted_by: interrupted_by(row.try_get::<Option<&str>, _>(5)?.unwrap_or_default()),
     })
 }
 

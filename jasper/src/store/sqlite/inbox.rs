@@ -17,7 +17,7 @@ use crate::envelope::time::{from_micros, now, to_micros};
 use crate::store::portions::PORTION;
 use crate::store::{
     ClaimRequest, Claimable, Claimed, Inbox, Incoming, LookRequest, Owner, Ownership, Settled,
-    Settlement, StoreError, Stored, Subscription,
+    Settlement, StoreError, Stored, Subscription, interrupted_by,
 };
 
 /// Rows whose time has come wait like any other from then on.
@@ -88,7 +88,10 @@ where seq in (select value from json_each(?))";
 
 const RELEASE: &str = "\
 update jasper_incoming
-set owner = 0, interrupted_by = substr(coalesce(interrupted_by, '') || ' ' || owner, -200)
+set owner = 0, interrupted_by = case
+    when instr(interrupted_by, ' ' || attempts || ':') > 0 then interrupted_by
+    else substr(coalesce(interrupted_by, '') || ' ' || attempts || ':' || owner, -200)
+end
 where seq in (
     select seq from jasper_incoming where owner = ? and owner > 0
         and not exists (select 1 from jasper_nodes where node = owner and lease_until > 0)
@@ -358,7 +361,7 @@ impl Write for Claim {
                 envelope: Envelope::from_bytes(&rows::bytes(row, 3)?)
                     .map(|envelope| Envelope { attempts, ..envelope }),
                 first_attempt: before == 0,
-                interrupted_by: Owner::from_text(&rows::text(row, 6)?),
+                interrupted_by: interrupted_by(&rows::text(row, 6)?),
             };
             claimed.push((age, one));
         }

@@ -305,13 +305,23 @@ pub async fn a_claim_tells_from_which_owners_a_row_was_released<F: StoreFixture>
                 let claimed = subject.claim_one(owner).await;
                 let last = claimed.interrupted_by.iter().rev().take(10);
                 assert!(last.eq(owners.iter().rev().take(10)), "{claimed:?} after {owners:?}");
-                Some(claimed.ownership)
+                let held = claimed.ownership;
+                let settled = subject.settle(Settlement::Attempt(held.clone())).await;
+                assert_eq!(settled, Settled::Done);
+                Some(held)
             }
         };
         subject.store.nodes().leave(owner).await.expect("the store answers");
         let released = subject.store.inbox().release(owner, 10).await;
         assert_eq!(released.expect("the store answers"), 1);
         owners.push(owner);
+        // One from which it is taken before its next attempt began has interrupted none.
+        let idle = subject.join().await;
+        let claimed = subject.claim_one(idle).await;
+        assert_eq!(claimed.interrupted_by.last(), Some(&owner));
+        subject.store.nodes().leave(idle).await.expect("the store answers");
+        let released = subject.store.inbox().release(idle, 10).await;
+        assert_eq!(released.expect("the store answers"), 1);
     }
     // One that its owner gives back itself was not taken over.
     let row = Incoming { envelope: envelope(), placement: Placement::Unowned, keep: None };
