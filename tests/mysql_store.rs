@@ -160,7 +160,7 @@ async fn eight_stores_prepare_at_once() {
     let stores = (0..8).map(|_| MysqlStore::connect(database.url()));
     let stores = try_join_all(stores).await.unwrap();
     try_join_all(stores.iter().map(|store| store.admin().prepare())).await.unwrap();
-    assert_eq!(count(stores[0].pool(), "jasper_migrations").await, 2);
+    assert_eq!(count(stores[0].pool(), "jasper_migrations").await, 3);
     for store in &stores {
         let stored = store.inbox().store(vec![unowned(envelope())]).await;
         assert_eq!(stored.unwrap(), [Stored::New]);

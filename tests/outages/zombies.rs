@@ -102,6 +102,14 @@ async fn owned(db: &mut PgConnection, number: i64) -> i64 {
     query_scalar(sql).bind(number).fetch_one(db).await.unwrap()
 }
 
+/// Whether another node has ended its lease: one that has only run out would be renewed.
+async fn is_ended(db: &mut PgConnection, number: i64) -> bool {
+    let sql = "select not exists (
+        select from jasper.jasper_nodes where node = $1 and lease_until > 0
+    )";
+    query_scalar(sql).bind(number).fetch_one(db).await.unwrap()
+}
+
 /// Freezes a node until its lease is over and what it owned is taken from it; says how much that
 /// was.
 async fn freeze(node: &Node, db: &mut PgConnection) -> i64 {
@@ -110,6 +118,13 @@ async fn freeze(node: &Node, db: &mut PgConnection) -> i64 {
     let work = owned(db, number).await;
     // Real time: the lease, which is counted in the database's time, has to run out.
     tokio::time::sleep(LEASE).await;
+    let ended = async {
+        while !is_ended(db, number).await {
+            // Real time: nobody tells of the commits of others.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(LIMIT, ended).await.expect("another node ends its lease");
     let taken = async {
         while owned(db, number).await > 0 {
             // Real time: nobody tells of the commits of others.

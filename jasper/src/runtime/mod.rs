@@ -46,11 +46,11 @@ mod worker;
 use std::fmt;
 use std::sync::Arc;
 
-use self::core::Core;
+use self::core::{Backoff, Core};
 use self::inbound::Listeners;
 use crate::envelope::Address;
 use crate::error::Error;
-use crate::store::MessageStore;
+use crate::store::{Counts, MessageStore, StoreError};
 
 pub use self::builder::Builder;
 pub use self::bus::Bus;
@@ -122,11 +122,12 @@ impl Jasper {
     /// Waits until there is nothing to handle or send now: nothing in memory, and nothing in the
     /// store but what is scheduled for later. For programs that work off a batch, and for tests.
     ///
-    /// It waits for other processes on the same store too, and for destinations that are down, and
-    /// has no limit of its own: put it under a time-out where that matters.
+    /// It waits for other processes on the same store too, for destinations that are down and for a
+    /// store that cannot be reached, and has no limit of its own: put it under a time-out where
+    /// that matters.
     ///
     /// # Errors
-    /// The store cannot be read.
+    /// The store refuses to be read, or the application stops while it cannot be reached.
     ///
     /// # Cancel safety
     /// Yes.
@@ -137,7 +138,7 @@ impl Jasper {
             let Some(store) = &self.core.store else {
                 return Ok(());
             };
-            let counts = self.core.call("counts", store.admin().counts()).await?;
+            let counts = self.counts(&**store).await?;
             if counts.incoming == 0 && counts.outgoing == 0 && self.core.activity.count() == 0 {
                 return Ok(());
             }
@@ -154,6 +155,21 @@ impl Jasper {
                     () = poll => {}
                     () = self.core.activity.busy() => {}
                 }
+            }
+        }
+    }
+
+    /// What the store holds, once it can be read.
+    async fn counts(&self, store: &dyn MessageStore) -> Result<Counts, StoreError> {
+        let mut backoff = Backoff::new();
+        loop {
+            match self.core.call("counts", store.admin().counts()).await {
+                Err(error) if error.is_transient() => {
+                    if backoff.wait(&self.core, "counts", &error).await.is_none() {
+                        return Err(error);
+                    }
+                }
+                answer => return answer,
             }
         }
     }

@@ -49,7 +49,8 @@ impl Session {
         let idle = idle_limit(desk, limit);
         // No query, so that a handler may choose the isolation level. A mark has no quotes in it.
         let begin = format!(
-            "begin; set local jasper.run = 'on'; set local application_name = '{name}'; {idle}{more}"
+            "begin; set local jasper.run = 'on'; set local application_name = '{name}'; \
+             {idle}{more}"
         );
         // Lost where it is dropped before the answer is read: the driver would take it for one
         // without a transaction.
