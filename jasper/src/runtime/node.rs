@@ -153,8 +153,11 @@ pub(crate) async fn recover(core: Arc<Core>, store: Arc<dyn MessageStore>, left:
         if let Err(error) = recover_once(&core, &*store, left, gone).await {
             tracing::warn!(%error, "the work of nodes that are gone could not be recovered yet");
         }
-        // Where renewals fail, it goes on by itself.
-        let limit = jittered(core.settings.lease * 2 / 3);
+        // Where renewals fail, it goes on by itself. A node at work looks more often: one question
+        // more is nothing to it, and what a lost node held is waited for.
+        let is_at_work = core.activity.count() > 0;
+        let limit = core.settings.lease * 2 / if is_at_work { 12 } else { 3 };
+        let limit = jittered(limit);
         let renewal = tokio::time::timeout(limit, renewals.changed());
         gone = match core.stopping.run_until_cancelled(renewal).await {
             Some(Ok(_renewed)) => renewals.borrow_and_update().clone(),
