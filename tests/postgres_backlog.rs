@@ -140,3 +140,28 @@ fn envelope(order: u64) -> Envelope {
 fn unowned(envelope: Envelope) -> Incoming {
     Incoming { envelope, placement: Placement::Unowned, keep: None }
 }
+
+/// Else a node would take what waits on other pages for gone, again and again.
+#[tokio::test]
+async fn a_look_past_what_is_taken_says_that_it_has_seen_no_page() {
+    let (store, _schema) = Schema::open().await;
+    let rows = 1_500;
+    let owner = with_backlog(&store, rows).await;
+    store.inbox().look(LookRequest::default()).await.unwrap();
+    for _ in 0..5 {
+        assert_eq!(claim(&store, owner, 250).await.len(), 250);
+    }
+    let mut rest = None;
+    // Now and then a look begins at the start.
+    for _ in 0..100 {
+        let seen = store.inbox().look(LookRequest::default()).await.unwrap();
+        assert_eq!(seen.now, takes());
+        rest = rest.or(seen.rest);
+    }
+    let after = rest.expect("some looks begin past what is taken");
+    // Behind it the first page begins.
+    for _ in 0..100 {
+        let request = LookRequest { after: Some(after.clone()), ..LookRequest::default() };
+        assert_eq!(store.inbox().look(request).await.unwrap().now, takes());
+    }
+}

@@ -11,6 +11,7 @@ use super::frontier::{Range, Scope};
 use super::inbox::{destinations, types};
 use super::rows::{self, bind};
 use super::sql::statements;
+use crate::envelope::Address;
 use crate::store::{Claimable, LookRequest, Subscription};
 
 /// Microseconds for which rows are looked for that were scheduled for a time that has passed.
@@ -139,8 +140,8 @@ pub(super) async fn look(desk: &Desk, request: &LookRequest) -> sqlx::Result<Cla
             bind_ranges(ranges, &mut arguments)?;
             let query = sqlx::query_with(desk.sql.look.known.clone(), arguments);
             let found = Found::read(&desk.rows(query).await?)?;
-            // The page is that of the next full look.
-            claimable.rest = request.after.clone();
+            // No page was seen: it is that of the next full look.
+            claimable.rest = Some(request.after.clone().unwrap_or_else(before_all));
             let rest = desk.frontier.looked_at(ranges, &found.places());
             // Where nothing was found past what is claimed, there may be something older.
             let rest = Some(rest).filter(|_| found.firsts.is_empty() && found.due.is_empty());
@@ -157,6 +158,11 @@ pub(super) async fn look(desk: &Desk, request: &LookRequest) -> sqlx::Result<Cla
     claimable.now.sort_unstable();
     claimable.now.dedup();
     Ok(claimable)
+}
+
+/// What comes before every pair.
+fn before_all() -> Subscription {
+    Subscription { destination: Address::as_stored(""), message_type: String::new() }
 }
 
 fn bind_request(request: &LookRequest, arguments: &mut PgArguments) -> sqlx::Result<()> {
