@@ -1,6 +1,6 @@
 //! Where looks and claims begin: past the rows that are known to be taken.
 //!
-//! A row that is claimed leaves a dead entry in the index of rows that nobody owns, until a vacuum
+//! A row that is claimed leaves a dead entry in the index of unowned rows, until a vacuum
 //! removes it, which it may not while any transaction of the database has an older snapshot. A look
 //! from the start of the index walks over all of them, and so would every claim. So each store
 //! remembers for each pair how far it has claimed, and begins there once it has claimed many rows
@@ -39,7 +39,7 @@ const MOST_PAIRS: usize = 1_000;
 /// sent earlier is found by the next full look.
 const MARGIN: i64 = 10_000_000;
 
-/// What one store knows about the rows that nobody owns.
+/// What one store knows about unowned rows.
 #[derive(Debug)]
 pub(super) struct Frontier {
     state: Mutex<State>,

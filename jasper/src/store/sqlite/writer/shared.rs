@@ -111,7 +111,7 @@ impl Line {
         calls
     }
 
-    /// Refuses inserts that have waited for so long, for somebody who holds the connection.
+    /// Refuses inserts that have waited for so long for a handler that holds the connection.
     pub(super) fn refuse_inserts(&mut self, waited: Duration, error: &StoreError) {
         self.look();
         for request in std::mem::take(&mut self.waiting) {
