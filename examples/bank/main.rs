@@ -4,9 +4,9 @@
 //! bank setup URL                                   tables, and 100 accounts with 1,000 each
 //! bank serve URL [--lease MS]                      a node, until SIGTERM
 //! bank send URL COUNT [--lease MS] [--seed N] [--after ID] [--rate N] [--harms N]
-//!           [--accepted FILE]                      a node that sends so many transfers, beside so
-//!                                                  many messages whose handler harms its own
-//!                                                  transaction, and ends when all is handled
+//!           [--accepted FILE]                      a node that sends COUNT transfers, and N
+//!                                                  messages whose handler harms its own
+//!                                                  transaction; it ends when all is handled
 //! bank check URL [--accepted FILE]                 what was lost or done twice; fails if any was
 //! bank watch URL                                   how long it takes to do the work of nodes
 //!                                                  that were killed; see `watch.rs`

@@ -27,6 +27,11 @@ impl Headers {
         self.0.len()
     }
 
+    /// How many bytes their names and values have.
+    pub(crate) fn bytes(&self) -> usize {
+        self.iter().map(|(name, value)| name.len() + value.len()).sum()
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -11,11 +11,28 @@ pub fn now() -> SystemTime {
 /// The present, but later than any that this process was given before: what is sent one after the
 /// other keeps that order in a store.
 pub fn next() -> SystemTime {
-    static LAST: AtomicI64 = AtomicI64::new(0);
-    let now = to_micros(SystemTime::now());
-    let later = |last: i64| Some(now.max(last.saturating_add(1)));
-    let last = LAST.fetch_update(Ordering::Relaxed, Ordering::Relaxed, later);
-    from_micros(last.map_or(now, |last| now.max(last.saturating_add(1))))
+    static LAST: Last = Last::new();
+    LAST.next(now())
+}
+
+/// The last moment that was given to a message.
+#[derive(Debug)]
+pub(crate) struct Last(AtomicI64);
+
+impl Last {
+    pub(crate) const fn new() -> Self {
+        Self(AtomicI64::new(0))
+    }
+
+    /// The present, but later than any that was given so before: what is sent one after the other
+    /// keeps that order in a store.
+    pub(crate) fn next(&self, now: SystemTime) -> SystemTime {
+        let now = to_micros(now);
+        let next = |last: i64| now.max(last.saturating_add(1));
+        let last =
+            self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(next(last)));
+        from_micros(last.map_or(now, next))
+    }
 }
 
 /// Microseconds since 1970; a time before that, or beyond the range of `i64`, is moved to the

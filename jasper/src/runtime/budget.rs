@@ -15,14 +15,12 @@ const OVERHEAD: usize = 1024;
 
 /// The bytes that a message takes in memory, about.
 pub(crate) fn bytes_of(envelope: &Envelope) -> usize {
-    let headers: usize = envelope.headers.iter().map(|(n, v)| n.len() + v.len()).sum();
-    OVERHEAD + headers + envelope.payload.len()
+    OVERHEAD + envelope.headers.bytes() + envelope.payload.len()
 }
 
 /// The same of one that has no envelope yet.
 pub(crate) fn bytes_to_send(message: &OutgoingMessage) -> usize {
-    let headers: usize = message.options.headers.iter().map(|(n, v)| n.len() + v.len()).sum();
-    OVERHEAD + headers + message.payload.len()
+    OVERHEAD + message.options.headers.bytes() + message.payload.len()
 }
 
 /// The bytes that all queues and endpoints of a process may hold together.
@@ -61,7 +59,8 @@ impl Budget {
         self.limit.saturating_sub(self.used.load(Ordering::SeqCst))
     }
 
-    /// Takes bytes for one who holds so many, if that leaves as many free as it then holds.
+    /// Takes `bytes` for a room that holds `held`, unless it would then hold more than is left
+    /// free.
     pub(super) fn try_take(self: &Arc<Self>, held: usize, bytes: usize) -> Option<Weight> {
         let taken = |used: usize| {
             let used = used.saturating_add(bytes);

@@ -16,7 +16,7 @@ use super::core::Core;
 use super::inbound::Listeners;
 use super::outside::{Outside, World};
 use super::queue::{Delivery, Queue};
-use super::queue_options::QueueOptions;
+use super::queue_options::{QueueOptions, runs_here};
 use super::routes::{Routes, subscription};
 use super::settings::Settings;
 use super::{Jasper, comparison, consumer, node, outbound, pager, shutdown, wakers, watchdog};
@@ -273,8 +273,8 @@ impl Builder {
 
     /// What the handlers that run here take, sorted.
     fn takes(&self, handlers: &[HandlerRegistration]) -> Vec<Subscription> {
-        let elsewhere = |queue| self.queues.get(queue).is_some_and(|options| options.send_only);
-        let here = handlers.iter().filter(|h| !self.settings.send_only && !elsewhere(h.queue));
+        let send_only = self.settings.send_only;
+        let here = handlers.iter().filter(|h| runs_here(self.queues.get(h.queue), send_only));
         let mut takes: Vec<_> = here.map(subscription).collect();
         takes.sort_unstable();
         takes

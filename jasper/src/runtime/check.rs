@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::outside::World;
-use super::queue_options::{QueueMode, QueueOptions};
+use super::queue_options::{QueueMode, QueueOptions, runs_here};
 use crate::envelope::Address;
 use crate::error::Problem;
 use crate::handler::{HandlerRegistration, States};
@@ -121,7 +121,7 @@ impl Configured<'_> {
             self.destination(message, checked.handlers, &mut problems);
         }
         for handler in checked.handlers {
-            match self.runs_here(handler.queue) {
+            match runs_here(self.queues.get(handler.queue), self.send_only) {
                 true => self.handler(handler, &mut problems),
                 false => self.elsewhere(handler, &mut problems),
             }
@@ -167,11 +167,6 @@ impl Configured<'_> {
                 queue: queue.to_owned(),
             });
         }
-    }
-
-    fn runs_here(&self, queue: &str) -> bool {
-        let of_queue = self.queues.get(queue).is_some_and(|options| options.send_only);
-        !(self.send_only || of_queue)
     }
 
     /// A handler that runs in other processes only.

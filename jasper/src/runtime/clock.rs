@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-use crate::envelope::time::{self, from_micros, to_micros};
+use crate::envelope::time::{self, Last, from_micros, to_micros};
 use crate::store::{MessageStore, StoreError};
 
 /// How long one reading of the database's clock is good for: two clocks that run differ by less
@@ -26,7 +26,7 @@ struct Inner {
     store_began: AtomicI64,
     /// When it was read last, in microseconds since this began; negative: never.
     read_at: AtomicI64,
-    last: AtomicI64,
+    last: Last,
 }
 
 const NONE: i64 = i64::MIN;
@@ -37,7 +37,7 @@ impl Default for Clock {
             began: Instant::now(),
             store_began: AtomicI64::new(NONE),
             read_at: AtomicI64::new(-1),
-            last: AtomicI64::new(0),
+            last: Last::new(),
         }))
     }
 }
@@ -51,14 +51,9 @@ impl Clock {
         }
     }
 
-    /// The present, but later than any that was given so before: what is sent one after the other
-    /// keeps that order in a store.
+    /// The present, but later than any that was given so before.
     pub(crate) fn next(&self) -> SystemTime {
-        let now = to_micros(self.now());
-        let next = |last: i64| now.max(last.saturating_add(1));
-        let last =
-            self.0.last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(next(last)));
-        from_micros(last.map_or(now, next))
+        self.0.last.next(self.now())
     }
 
     /// Asks the store for its time, unless that was done a short while ago.

@@ -13,7 +13,7 @@ use crate::store::{MessageStore, OutgoingSettlement, Ownership, StoreError};
 /// The most rows beyond those in memory that one comparison reads.
 const PAGE: usize = 250;
 
-/// Comparisons take at most one part in so many of the time.
+/// Comparisons take at most a fiftieth of the time.
 const SHARE: u32 = 50;
 
 /// A store that takes longer to list a page of rows walks over dead ones.

@@ -155,10 +155,9 @@ pub(crate) async fn recover(core: Arc<Core>, store: Arc<dyn MessageStore>, left:
         }
         // Where renewals fail, it goes on by itself. A node at work looks more often: one question
         // more is nothing to it, and what a lost node held is waited for.
-        let is_at_work = core.activity.count() > 0;
-        let limit = core.settings.lease * 2 / if is_at_work { 12 } else { 3 };
-        let limit = jittered(limit);
-        let renewal = tokio::time::timeout(limit, renewals.changed());
+        let lease = core.settings.lease;
+        let limit = if core.activity.count() > 0 { lease / 6 } else { lease * 2 / 3 };
+        let renewal = tokio::time::timeout(jittered(limit), renewals.changed());
         gone = match core.stopping.run_until_cancelled(renewal).await {
             Some(Ok(_renewed)) => renewals.borrow_and_update().clone(),
             Some(Err(_elapsed)) => None,

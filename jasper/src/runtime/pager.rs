@@ -343,22 +343,25 @@ impl Pager {
         let Ok(envelope) = &claimed.envelope else {
             return false;
         };
-        let mut batch = Batch::default();
+        let (mut batch, now) = (Batch::default(), self.core.clock.now());
+        let own;
         if let Some(endpoint) = self.core.routes.endpoint_of(&claimed.ownership.destination) {
             let target = Target::Endpoint(Arc::clone(endpoint));
-            batch.add_unowned(envelope.clone(), target, self.core.clock.now());
-        } else if claimed.ownership.destination.is_received() {
-            for entry in self.core.routes.handlers_of(&envelope.message_type) {
+            batch.add_unowned(envelope.clone(), target, now);
+        } else {
+            let entries = match claimed.ownership.destination.is_received() {
+                true => self.core.routes.handlers_of(&envelope.message_type),
+                // It does not run here: for a process where it does.
+                false => {
+                    own = self.handler_of(claimed);
+                    own.as_slice()
+                }
+            };
+            for entry in entries {
                 let destination = entry.address.clone();
                 let envelope = Envelope { destination, attempts: 0, ..envelope.clone() };
-                let target = Target::Handler(Arc::clone(entry));
-                batch.add_unowned(envelope, target, self.core.clock.now());
+                batch.add_unowned(envelope, Target::Handler(Arc::clone(entry)), now);
             }
-        } else if let Some(entry) = self.handler_of(claimed) {
-            // It does not run here: for a process where it does.
-            let destination = entry.address.clone();
-            let envelope = Envelope { destination, attempts: 0, ..envelope.clone() };
-            batch.add_unowned(envelope, Target::Handler(entry), self.core.clock.now());
         }
         if batch.placed.is_empty() {
             return false;

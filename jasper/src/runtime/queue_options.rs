@@ -10,6 +10,12 @@ pub struct QueueOptions {
     pub(crate) send_only: bool,
 }
 
+/// Whether the messages of a queue with these options are handled in this process, which maybe only
+/// sends.
+pub(crate) fn runs_here(options: Option<&QueueOptions>, send_only: bool) -> bool {
+    !send_only && options.is_none_or(|options| !options.send_only)
+}
+
 /// When the messages of a queue are stored.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum QueueMode {

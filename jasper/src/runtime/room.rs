@@ -14,8 +14,8 @@ const FIRST: usize = 16;
 /// What each of those is taken for, in bytes.
 const GUESS: usize = 64 * 1024;
 
-/// Room for the messages of one queue or one endpoint: for so many, and for bytes of what the whole
-/// process may hold.
+/// Room for the messages of one queue or one endpoint. The capacity bounds their number, and the
+/// budget of the process their bytes.
 ///
 /// Where it holds nothing, one message passes whatever it weighs and whatever others hold: so each
 /// queue and each endpoint goes on.
@@ -57,7 +57,7 @@ impl Room {
         room
     }
 
-    /// Room for one message of so many bytes, if there is any now.
+    /// Room for one message of this size, if there is any now.
     pub(crate) fn try_reserve(self: &Arc<Self>, bytes: usize) -> Option<Slot> {
         let mut slot = self.try_slot()?;
         let weight = self.try_take(bytes)?;

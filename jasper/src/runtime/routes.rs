@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::outbound::Endpoint;
-use super::queue_options::{QueueMode, QueueOptions};
+use super::queue_options::{QueueMode, QueueOptions, runs_here};
 use super::settings::Settings;
 use crate::envelope::Address;
 use crate::error::SendError;
@@ -29,7 +29,7 @@ pub(crate) struct HandlerEntry {
 
 impl HandlerEntry {
     fn new(registration: HandlerRegistration, options: &QueueOptions, settings: &Settings) -> Self {
-        let runs_here = !(settings.send_only || options.send_only);
+        let runs_here = runs_here(Some(options), settings.send_only);
         let mode = if runs_here { options.mode } else { QueueMode::Durable };
         Self {
             message_type: (registration.message_type)(),

@@ -17,7 +17,8 @@ use crate::envelope::time;
 use crate::error_policy::Verdict;
 use crate::handler::caught::Panic;
 use crate::store::{
-    DeadLetter, DeadLetterId, DeadLetterReason, Owner, Ownership, Settled, Settlement,
+    DeadLetter, DeadLetterId, DeadLetterReason, LiveNode, MessageStore, Owner, Ownership, Settled,
+    Settlement,
 };
 use crate::telemetry;
 
@@ -249,12 +250,21 @@ impl Worker {
         let Some(store) = self.core.store.as_deref().filter(|_| !takes_connection) else {
             return true;
         };
-        while let Err(error) = self.core.call("alive", store.nodes().alive()).await {
-            if backoff.wait(&self.core, "alive", &error).await.is_none() {
-                return false;
+        self.alive(store, backoff).await.is_some()
+    }
+
+    /// The living nodes, once the store answers. `None`: the application ends.
+    async fn alive(
+        &self,
+        store: &dyn MessageStore,
+        backoff: &mut Backoff,
+    ) -> Option<Vec<LiveNode>> {
+        loop {
+            match self.core.call("alive", store.nodes().alive()).await {
+                Ok(alive) => return Some(alive),
+                Err(error) => backoff.wait(&self.core, "alive", &error).await?,
             }
         }
-        true
     }
 
     /// Whether it has no attempt left, as too many have never ended. `None`: the application ends.
@@ -268,12 +278,7 @@ impl Worker {
         let Some(store) = store.filter(|_| interrupted_by.len() >= most as usize) else {
             return Some(false);
         };
-        let alive = loop {
-            match self.core.call("alive", store.nodes().alive()).await {
-                Ok(alive) => break alive,
-                Err(error) => backoff.wait(&self.core, "alive", &error).await?,
-            }
-        };
+        let alive = self.alive(store, backoff).await?;
         let lives_on = |owner: &&Owner| alive.iter().any(|node| node.is_or_was(**owner));
         let cut_short = interrupted_by.iter().filter(lives_on).count();
         let gone = interrupted_by.len() - cut_short;

@@ -7,6 +7,8 @@ use std::time::{Duration, SystemTime};
 use futures_util::future::BoxFuture;
 
 use super::dead_letter::Burial;
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+use super::node::entries;
 use super::portions::{PORTION, Weigh};
 use super::{DeadLetterReason, Incoming, Owner, Ownership, StoreError, Subscription};
 use crate::envelope::{DecodeError, Envelope};
@@ -40,8 +42,8 @@ pub trait Inbox: Send + Sync {
     /// than a page for any number of other subscriptions.
     fn look(&self, request: LookRequest) -> BoxFuture<'_, Result<Claimable, StoreError>>;
 
-    /// Takes rows that nobody owns for `request.owner`, oldest first by `sent_at`: no more than
-    /// have less than 8 MiB together, and one more.
+    /// Takes unowned rows for `request.owner`, oldest first by `sent_at`. It takes no further row
+    /// once those that it has are 8 MiB together.
     ///
     /// A row that nobody has tried yet comes back with its first attempt counted. A row with
     /// attempts keeps its count: the next one is counted by [`Settlement::Attempt`] when the
@@ -141,14 +143,13 @@ pub struct Claimed {
 /// owner. What a cut has left of an entry at the start is left out.
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 pub(crate) fn interrupted_by(text: &str) -> Vec<Owner> {
-    let whole = text.find(' ').map_or("", |start| &text[start..]);
     let owner = |entry: &str| {
         let (attempt, owner) = entry.split_once(':')?;
         let is_attempt = attempt.parse::<i64>().is_ok_and(|attempt| attempt > 0);
         let owner = owner.parse().ok().filter(|owner| is_attempt && *owner > 0)?;
         Some(Owner::new(owner))
     };
-    whole.split(' ').filter_map(owner).collect()
+    entries(text).filter_map(owner).collect()
 }
 
 /// Whether a claim of at most `limit` rows may have left some: it has as many rows, or as many

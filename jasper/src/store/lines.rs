@@ -16,6 +16,11 @@ use super::portions::Weigh;
 use super::{Incoming, Outgoing, StoreError, Stored};
 use crate::envelope::{Envelope, MessageId};
 
+/// Connections for inserts that may meet the key of an open transaction, and how many of them may
+/// wait for one.
+pub(super) const KEYED_CONNECTIONS: u32 = 6;
+pub(super) const KEYED_WAITING: usize = 4;
+
 /// For how long a row waits behind others of this process that have its key, and then for a place
 /// among those that wait for locks.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -31,16 +36,17 @@ pub(super) enum Wait {
 
 /// In which line an insert goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Line {
+enum Line {
     /// Its ids are new.
     Fresh,
     /// It may meet a key that a transaction holds.
     Keyed(Wait),
 }
 
-/// What inserts rows, all of them or none.
-pub(super) type Insert<T> =
-    Arc<dyn Fn(Vec<T>, Line) -> BoxFuture<'static, Result<Vec<Stored>, StoreError>> + Send + Sync>;
+/// What became of rows, once all of them are inserted or none is.
+type Inserted = BoxFuture<'static, Result<Vec<Stored>, StoreError>>;
+
+type Insert<T> = Arc<dyn Fn(Vec<T>, Line) -> Inserted + Send + Sync>;
 
 /// The two lines of a table. Clones share them.
 ///
@@ -57,19 +63,26 @@ pub(super) struct Lines<T> {
 }
 
 impl<T: Keyed + Weigh + Clone + Send + 'static> Lines<T> {
-    /// `most`: rows of one flush. `waiting`: the places of inserts that wait for a lock.
-    pub(super) fn new(
+    /// `most`: rows of one flush. `waiting`: the places of inserts that wait for a lock. What is
+    /// inserted goes over the connections of its line.
+    pub(super) fn new<D: Clone + Send + Sync + 'static>(
         most: usize,
-        waiting: Arc<Semaphore>,
+        waiting: &Arc<Semaphore>,
         place: String,
-        insert: Insert<T>,
+        (fresh, keyed): (D, D),
+        insert: impl Fn(D, Vec<T>, Wait) -> Inserted + Send + Sync + 'static,
     ) -> Self {
+        let insert: Insert<T> = Arc::new(move |rows, line| match line {
+            Line::Fresh => insert(fresh.clone(), rows, Wait::Usual),
+            Line::Keyed(wait) => insert(keyed.clone(), rows, wait),
+        });
         let coalescer = |line| {
             let insert = Arc::clone(&insert);
             Coalescer::new(most, 1, move |rows| insert(rows, line))
         };
         let (fresh, keyed) = (coalescer(Line::Fresh), coalescer(Line::Keyed(Wait::Short)));
-        Self { fresh, keyed, insert, waiting, held: Arc::default(), place }
+        let (waiting, held) = (Arc::clone(waiting), Arc::default());
+        Self { fresh, keyed, insert, waiting, held, place }
     }
 
     /// Stores these rows, and says of each whether it was new.

@@ -34,11 +34,15 @@ impl Owner {
     /// The list that [`to_text`](Self::to_text) wrote, or what a cut has left of its end; what is
     /// no number of an owner is left out.
     pub fn from_text(text: &str) -> Vec<Self> {
-        // A first number without its space is cut.
-        let whole = text.find(' ').map_or("", |start| &text[start..]);
-        let numbers = whole.split(' ').filter_map(|number| number.parse().ok());
+        let numbers = entries(text).filter_map(|number| number.parse().ok());
         numbers.filter(|number| *number > 0).map(Self).collect()
     }
+}
+
+/// The entries of a text that has a space before each. A first one without it was cut, and is left
+/// out.
+pub(super) fn entries(text: &str) -> impl Iterator<Item = &str> {
+    text.split(' ').skip(1)
 }
 
 impl fmt::Display for Owner {

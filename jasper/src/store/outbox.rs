@@ -23,8 +23,8 @@ pub trait Outbox: Send + Sync {
         rows: Vec<Outgoing>,
     ) -> BoxFuture<'a, Result<Vec<Stored>, StoreError>>;
 
-    /// Takes at most `limit` unowned rows for one destination, oldest first by `sent_at`: no more
-    /// than have less than 8 MiB together, and one more.
+    /// Takes at most `limit` unowned rows for one destination, oldest first by `sent_at`. It takes
+    /// no further row once those that it has are 8 MiB together.
     fn claim(
         &self,
         owner: Owner,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
 use sqlx::{Connection, MySqlConnection, MySqlPool};
 
+use super::MysqlStore;
 use super::credentials::{self, Credentials};
 use super::desk::Desk;
 use super::error::Place;
@@ -15,8 +16,8 @@ use super::pool::Pool;
 use super::server::Server;
 use super::session::{Kind, READ_COMMITTED};
 use super::sql::{Names, Sql};
-use super::{KEYED_CONNECTIONS, MysqlStore};
 use crate::store::StoreError;
+use crate::store::lines::KEYED_CONNECTIONS;
 
 /// The connections for handlers of a store that says no number.
 const CONNECTIONS: u32 = 16;

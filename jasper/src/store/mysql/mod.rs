@@ -51,7 +51,7 @@ use self::rows::Insert;
 use self::sql::{Names, Sql};
 use self::transaction::Run;
 use super::coalescer::Coalescer;
-use super::lines::{Keyed, Line, Lines, Wait};
+use super::lines::{KEYED_WAITING, Keyed, Lines};
 use super::portions::{Guess, Weigh};
 use super::{
     Begin, Connection, ConnectionType, DeadLetters, Inbox, Incoming, MessageStore, Nodes, Outbox,
@@ -61,11 +61,6 @@ use super::{
 
 /// The most rows of one statement, and of one flush that several callers share.
 const SHARED_ROWS: usize = 500;
-
-/// Connections for inserts that may meet the key of an open transaction, and how many of them may
-/// wait for one.
-const KEYED_CONNECTIONS: u32 = 6;
-const KEYED_WAITING: usize = 4;
 
 impl Connection for MySqlConnection {}
 
@@ -216,15 +211,10 @@ fn lines<R>(desk: &Desk, keyed: &Desk, waiting: &Arc<Semaphore>) -> Lines<R>
 where
     R: Insert + Keyed + Weigh + Clone,
 {
-    let (desk, keyed, place) = (desk.clone(), keyed.clone(), desk.place.name());
-    let insert = move |rows, line| {
-        let (desk, wait) = match line {
-            Line::Fresh => (desk.clone(), Wait::Usual),
-            Line::Keyed(wait) => (keyed.clone(), wait),
-        };
-        async move { desk.work(Store { rows, wait }).await }.boxed()
-    };
-    Lines::new(SHARED_ROWS, Arc::clone(waiting), place, Arc::new(insert))
+    let desks = (desk.clone(), keyed.clone());
+    let insert =
+        |desk: Desk, rows, wait| async move { desk.work(Store { rows, wait }).await }.boxed();
+    Lines::new(SHARED_ROWS, waiting, desk.place.name(), desks, insert)
 }
 
 impl fmt::Debug for MysqlStore {

@@ -13,8 +13,9 @@ use super::error::Place;
 use super::limits::Limits;
 use super::mark::Mark;
 use super::sql::{Names, Sql};
-use super::{KEYED_CONNECTIONS, PostgresStore, pooler};
+use super::{PostgresStore, pooler};
 use crate::store::StoreError;
+use crate::store::lines::KEYED_CONNECTIONS;
 
 /// The schema of a store that names none.
 const SCHEMA: &str = "jasper";

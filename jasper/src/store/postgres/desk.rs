@@ -36,7 +36,7 @@ pub(super) struct Desk {
     pub(super) frontier: Arc<Frontier>,
 }
 
-type Statement<'q> = Query<'q, Postgres, PgArguments>;
+pub(super) type Statement<'q> = Query<'q, Postgres, PgArguments>;
 
 impl Desk {
     pub(super) fn error(&self, error: sqlx::Error) -> StoreError {

@@ -22,7 +22,7 @@ const MANY: usize = 1_000;
 /// A full look that takes longer has met many dead entries.
 const LONG: Duration = Duration::from_millis(100);
 
-/// Full looks take at most one part in so many of the time.
+/// Full looks take at most a twentieth of the time.
 const SHARE: u32 = 20;
 
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
@@ -140,6 +140,15 @@ impl State {
         })
     }
 
+    /// Remembers from now on how far these are claimed, as long as there are fewer than `most`.
+    fn know(&mut self, pairs: &[Subscription], most: usize) {
+        for pair in pairs {
+            if self.pairs.len() < most && !self.pairs.contains_key(pair) {
+                self.pairs.insert(pair.clone(), Reach::new());
+            }
+        }
+    }
+
     fn forget(&mut self, returned: &Range) {
         if let Some(reach) = self.pairs.get_mut(&returned.pair)
             && reach.returned.get(&returned.since) == returned.serial.as_ref()
@@ -165,20 +174,13 @@ impl Frontier {
 
     /// This store claims rows of these.
     pub(super) fn takes(&self, pairs: &[Subscription]) {
-        let mut state = self.state();
-        for pair in pairs {
-            state.pairs.entry(pair.clone()).or_insert_with(Reach::new);
-        }
+        self.state().know(pairs, usize::MAX);
     }
 
     /// What a claim of these is to read.
     pub(super) fn ranges(&self, pairs: &[Subscription]) -> Vec<Range> {
         let mut state = self.state();
-        for pair in pairs {
-            if state.pairs.len() < MOST_PAIRS && !state.pairs.contains_key(pair) {
-                state.pairs.insert(pair.clone(), Reach::new());
-            }
-        }
+        state.know(pairs, MOST_PAIRS);
         let is_bounded = state.is_bounded(self.many);
         let mut ranges = Vec::with_capacity(pairs.len());
         for pair in pairs {

@@ -6,7 +6,6 @@ use sqlx::{AssertSqlSafe, Executor, SqlSafeStr, SqlStr, raw_sql};
 use tokio::sync::oneshot;
 
 use super::completion::{self, Written};
-use super::desk::Desk;
 use super::loan::{Loan, Member, Outcome, Returned};
 use super::session::Session;
 use super::sharing::Sharing;
@@ -25,7 +24,6 @@ const UNDO_MEMBER: &str = "rollback to savepoint jasper_member";
 pub(super) struct Group {
     session: Session,
     members: Vec<Member>,
-    desk: Desk,
     sharing: Sharing,
     /// What ends a run and makes the session fit for the next, in one trip.
     next_member: SqlStr,
@@ -40,13 +38,12 @@ impl Group {
         is_shared: bool,
     ) -> Self {
         let next_member = match is_shared {
-            true => format!("{END_MEMBER}; {}; {BEGIN_MEMBER}", session.reset(limit)),
+            true => format!("{END_MEMBER}; {}{BEGIN_MEMBER}", session.reset(limit)),
             false => format!("{END_MEMBER}; {BEGIN_MEMBER}"),
         };
         // Of constants, numbers and a mark, which has no quotes in it.
         let next_member = AssertSqlSafe(next_member).into_sql_str();
-        let (desk, sharing) = (sharing.desk.clone(), sharing.clone());
-        Self { session, members: Vec::new(), desk, sharing, next_member }
+        Self { session, members: Vec::new(), sharing: sharing.clone(), next_member }
     }
 
     /// Lends the transaction to a run, for as long as that takes. `None`: it is lost, and all are
@@ -55,13 +52,13 @@ impl Group {
         self,
         reply: oneshot::Sender<Result<Loan, StoreError>>,
     ) -> Option<Self> {
-        let Self { session, members, desk, sharing, next_member } = self;
+        let Self { session, members, sharing, next_member } = self;
         let (loan, back) = Loan::new(session);
         // A loan that nobody takes any more is dropped here, and comes back like any other.
         drop(reply.send(Ok(loan)));
         match back.await {
             Ok(Returned { session, outcome }) => {
-                let group = Self { session, members, desk, sharing, next_member };
+                let group = Self { session, members, sharing, next_member };
                 group.take_back(outcome).await
             }
             // Only a runtime that ends drops a loan without giving it back.
@@ -104,14 +101,14 @@ impl Group {
             }
             Err(error) => match self.undo_member().await {
                 Ok(()) => {
-                    let error = self.desk.place.completion_error(error);
+                    let error = self.sharing.desk.place.completion_error(error);
                     drop(member.reply.send(Err(error)));
                     Some(self)
                 }
                 Err(gone) => {
-                    let error = match self.desk.place.ended_by_handler(&gone) {
+                    let error = match self.sharing.desk.place.ended_by_handler(&gone) {
                         true => StoreError::TransactionEnded,
-                        false => self.desk.error(error),
+                        false => self.sharing.desk.error(error),
                     };
                     drop(member.reply.send(Err(error)));
                     self.lost(gone)
@@ -127,7 +124,7 @@ impl Group {
 
     async fn execute(&mut self, statements: SqlStr) -> sqlx::Result<()> {
         let executed = self.session.connection()?.execute(raw_sql(statements));
-        self.desk.in_time(executed).await.map(|_done| ())
+        self.sharing.desk.in_time(executed).await.map(|_done| ())
     }
 
     /// Undoes all of it. What cannot be undone here is undone by the server.
@@ -160,18 +157,19 @@ impl Group {
             Ok(Written::Done(all)) if all.iter().all(|one| one.settled == Settled::Done) => {
                 let ended = self.session.commit().await;
                 let incoming = completions.iter().flat_map(|completion| &completion.incoming);
-                self.desk.frontier.stored(incoming);
+                self.sharing.desk.frontier.stored(incoming);
                 match ended {
                     Ok(()) => answer(replies, all.into_iter().map(Ok)),
                     Err(error) => {
-                        let error = self.desk.place.commit_error(error);
-                        refuse(replies, error, &self.desk, &self.sharing);
+                        let error = self.sharing.desk.place.commit_error(error);
+                        refuse(replies, error, &self.sharing);
                     }
                 }
             }
             Ok(Written::Done(all)) => {
                 Self::undo(self.session).await;
-                let spoiled = self.desk.place.spoiled("the message of another run was taken over");
+                let spoiled =
+                    self.sharing.desk.place.spoiled("the message of another run was taken over");
                 let each = all.into_iter().zip(&completions).map(|(one, own)| match one.settled {
                     // Another run of it in this very group is undone with the group.
                     Settled::Fenced if runs_of(own, &completions) == 1 => Ok(one),
@@ -181,26 +179,30 @@ impl Group {
             }
             Ok(Written::Ended) => {
                 Self::undo(self.session).await;
-                refuse(replies, StoreError::TransactionEnded, &self.desk, &self.sharing);
+                refuse(replies, StoreError::TransactionEnded, &self.sharing);
             }
             Err(error) => {
                 Self::undo(self.session).await;
-                let error = self.desk.place.completion_error(error);
-                refuse(replies, error, &self.desk, &self.sharing);
+                let error = self.sharing.desk.place.completion_error(error);
+                refuse(replies, error, &self.sharing);
             }
         }
     }
 
     async fn write(&mut self, all: &[Completion]) -> sqlx::Result<Written<Vec<Committed>>> {
         let connection = self.session.connection()?;
-        completion::write_group(connection, &self.desk, all).await
+        completion::write_group(connection, &self.sharing.desk, all).await
     }
 
     /// Tells all whose work is undone with the transaction.
     fn lost(self, error: sqlx::Error) -> Option<Self> {
-        let error = match self.desk.place.ended_by_handler(&error) {
-            true => self.desk.place.spoiled("another handler ended it by a statement of its own"),
-            false => self.desk.error(error),
+        let error = match self.sharing.desk.place.ended_by_handler(&error) {
+            true => self
+                .sharing
+                .desk
+                .place
+                .spoiled("another handler ended it by a statement of its own"),
+            false => self.sharing.desk.error(error),
         };
         tracing::warn!(%error, members = self.members.len(), "a shared transaction was undone");
         let each = self.members.iter().map(|_member| Err(error.clone())).collect::<Vec<_>>();
@@ -220,11 +222,11 @@ fn answer(replies: Replies, answers: impl IntoIterator<Item = Result<Committed, 
 
 /// Tells all that nothing is committed. Where one of several is at fault and nobody can say which,
 /// each runs again, alone.
-fn refuse(replies: Replies, error: StoreError, desk: &Desk, sharing: &Sharing) {
+fn refuse(replies: Replies, error: StoreError, sharing: &Sharing) {
     let error = match replies.len() > 1 && !error.is_transient() {
         true => {
             sharing.set_apart(replies.len());
-            desk.place.spoiled(&error.to_string())
+            sharing.desk.place.spoiled(&error.to_string())
         }
         false => error,
     };

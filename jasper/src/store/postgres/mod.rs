@@ -58,7 +58,7 @@ use self::sharing::Handlers;
 use self::sql::Sql;
 use self::transaction::Run;
 use super::coalescer::Coalescer;
-use super::lines::{Keyed, Line, Lines, Wait};
+use super::lines::{KEYED_WAITING, Keyed, Lines};
 use super::{
     Begin, Connection, ConnectionType, DeadLetters, Inbox, Incoming, MessageStore, Nodes, Outbox,
     Outgoing, OutgoingSettlement, Settled, Settlement, StoreAdmin, StoreError, StoreInfo,
@@ -67,11 +67,6 @@ use super::{
 
 /// The most rows of one statement that several callers share.
 const SHARED_ROWS: usize = 500;
-
-/// Connections for inserts that may meet the key of an open transaction, and how many of them may
-/// wait for one.
-const KEYED_CONNECTIONS: u32 = 6;
-const KEYED_WAITING: usize = 4;
 
 impl Connection for PgConnection {}
 
@@ -207,12 +202,8 @@ fn lines<R>(desk: &Desk, keyed: &Desk, waiting: &Arc<Semaphore>) -> Lines<R>
 where
     R: Insert + Keyed + Clone + 'static,
 {
-    let (desk, keyed, place) = (desk.clone(), keyed.clone(), desk.place.name());
-    let insert = move |rows: Vec<R>, line| {
-        let (desk, wait) = match line {
-            Line::Fresh => (desk.clone(), Wait::Usual),
-            Line::Keyed(wait) => (keyed.clone(), wait),
-        };
+    let desks = (desk.clone(), keyed.clone());
+    let insert = |desk: Desk, rows: Vec<R>, wait| {
         async move {
             let stored = rows::store(&desk, &rows, wait).await;
             R::note(&rows, &desk);
@@ -220,7 +211,7 @@ where
         }
         .boxed()
     };
-    Lines::new(SHARED_ROWS, Arc::clone(waiting), place, Arc::new(insert))
+    Lines::new(SHARED_ROWS, waiting, desk.place.name(), desks, insert)
 }
 
 impl fmt::Debug for PostgresStore {

@@ -8,6 +8,7 @@ use sqlx::postgres::PgRow;
 use tokio::runtime::Handle;
 
 use super::PostgresStore;
+use super::desk::{Desk, Statement};
 use super::rows::{self, micros, storable};
 use super::sql::statements;
 use crate::envelope::time::from_micros;
@@ -148,17 +149,15 @@ impl Nodes for PostgresStore {
                 let is_renewed = self.renew(owner, lease).await?;
                 return Ok(Pulse { is_renewed, gone: None, may_own: true });
             }
-            let with_forgotten = self.shared.forgotten.is_due();
-            let query = sqlx::query(self.sql().nodes.pulse.clone())
-                .bind(owner.number())
-                .bind(with_forgotten)
-                .bind(micros(lease));
-            let began = Instant::now();
-            let rows = self.node_desk().rows(query).await.map_err(|error| self.error(error))?;
-            if with_forgotten {
-                self.shared.forgotten.took(began.elapsed());
-            }
-            let mut pulse = pulse(&rows).map_err(|error| self.error(error))?;
+            let query = |with_forgotten| {
+                sqlx::query(self.sql().nodes.pulse.clone())
+                    .bind(owner.number())
+                    .bind(with_forgotten)
+                    .bind(micros(lease))
+            };
+            let (rows, with_forgotten) = self.over_owners(self.node_desk(), query).await;
+            let pulse = rows.and_then(|rows| pulse(&rows));
+            let mut pulse = pulse.map_err(|error| self.error(error))?;
             pulse.may_own |= !with_forgotten;
             if pulse.gone.as_ref().is_some_and(|gone| !gone.is_empty()) {
                 self.end_sessions_of_gone().await;
@@ -169,16 +168,12 @@ impl Nodes for PostgresStore {
 
     fn expired(&self, asks: Option<Owner>) -> BoxFuture<'_, Result<Vec<Owner>, StoreError>> {
         Box::pin(async move {
-            // Each number that was in use here may have left dead entries to walk over.
-            let with_forgotten = self.shared.forgotten.is_due();
-            let query = sqlx::query(self.sql().nodes.expired.clone())
-                .bind(asks.map_or(0, Owner::number))
-                .bind(with_forgotten);
-            let began = Instant::now();
-            let rows = self.desk().rows(query).await;
-            if with_forgotten {
-                self.shared.forgotten.took(began.elapsed());
-            }
+            let query = |with_forgotten| {
+                sqlx::query(self.sql().nodes.expired.clone())
+                    .bind(asks.map_or(0, Owner::number))
+                    .bind(with_forgotten)
+            };
+            let (rows, _with_forgotten) = self.over_owners(self.desk(), query).await;
             let gone = rows::read(rows, self.place(), |row| row.try_get(0).map(Owner::new))?;
             if !gone.is_empty() {
                 self.end_sessions_of_gone().await;
@@ -235,6 +230,25 @@ impl Nodes for PostgresStore {
 
     fn hears(&self) -> bool {
         self.shared.listener.hears()
+    }
+}
+
+impl PostgresStore {
+    /// The answer to a query over the owners of rows, and whether it was asked for the forgotten
+    /// ones too: each number that was in use may have left dead entries to walk over, so that they
+    /// are looked for rarely where that takes long.
+    async fn over_owners<'q>(
+        &self,
+        desk: &Desk,
+        query: impl FnOnce(bool) -> Statement<'q>,
+    ) -> (sqlx::Result<Vec<PgRow>>, bool) {
+        let with_forgotten = self.shared.forgotten.is_due();
+        let began = Instant::now();
+        let rows = desk.rows(query(with_forgotten)).await;
+        if with_forgotten {
+            self.shared.forgotten.took(began.elapsed());
+        }
+        (rows, with_forgotten)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// At most one part in so many of the time is spent with it.
+/// At most a hundredth of the time is spent with it.
 const SHARE: u32 = 100;
 
 /// What takes less is done whenever it is asked for.

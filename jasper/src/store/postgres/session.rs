@@ -46,12 +46,9 @@ impl Session {
         limit: Duration,
     ) -> sqlx::Result<Self> {
         let name = desk.mark.next_run();
-        let idle = idle_limit(desk, limit);
+        let settings = settings(&name, desk, limit);
         // No query, so that a handler may choose the isolation level. A mark has no quotes in it.
-        let begin = format!(
-            "begin; set local jasper.run = 'on'; set local application_name = '{name}'; \
-             {idle}{more}"
-        );
+        let begin = format!("begin; {settings}{more}");
         // Lost where it is dropped before the answer is read: the driver would take it for one
         // without a transaction.
         let mut lent = Lent::new(desk.in_time(pool.acquire()).await?);
@@ -64,10 +61,9 @@ impl Session {
     /// handler has set, also for its transaction only, must not reach another message. All is
     /// reset, as the server does not list the settings whose names are the application's own.
     pub(super) fn reset(&self, limit: Duration) -> String {
-        let (idle, name) = (idle_limit(&self.desk, limit), &self.name);
+        let settings = settings(&self.name, &self.desk, limit);
         format!(
-            "close all; discard temp; reset role; reset all; {SESSION}; {RUN_SESSION}; {idle}\
-             set local application_name = '{name}'; set local jasper.run = 'on'"
+            "close all; discard temp; reset role; reset all; {SESSION}; {RUN_SESSION}; {settings}"
         )
     }
 
@@ -128,15 +124,17 @@ impl Session {
     }
 }
 
-/// Sets after which time the server is to end a session that does nothing, where that is not the
-/// usual time: a handler may work for `limit`.
-fn idle_limit(desk: &Desk, limit: Duration) -> String {
+/// What a run finds set in its transaction: its mark, the name of its session, and after which time
+/// the server ends a session that does nothing, where that is not the usual time, as a handler may
+/// work for `limit`.
+fn settings(name: &str, desk: &Desk, limit: Duration) -> String {
+    let mark = format!("set local jasper.run = 'on'; set local application_name = '{name}'; ");
     let idle = limit.saturating_add(RESERVE);
     if desk.idle_limit.is_some_and(|usual| idle <= usual) {
-        return String::new();
+        return mark;
     }
     let millis = idle.as_millis().min(i32::MAX as u128);
-    format!("set local idle_in_transaction_session_timeout = {millis}; ")
+    format!("{mark}set local idle_in_transaction_session_timeout = {millis}; ")
 }
 
 impl Drop for Session {

@@ -14,7 +14,7 @@ use super::writer::Write;
 use super::{SqliteStore, connection_of};
 use crate::envelope::Envelope;
 use crate::envelope::time::{from_micros, now, to_micros};
-use crate::store::portions::PORTION;
+use crate::store::portions::claimed;
 use crate::store::{
     ClaimRequest, Claimable, Claimed, Inbox, Incoming, LookRequest, Owner, Ownership, Settled,
     Settlement, StoreError, Stored, Subscription, interrupted_by,
@@ -316,19 +316,13 @@ impl Claim {
             batch.bind(limit)?;
             for row in batch.run(connection).await?.iter().flat_map(|ran| &ran.rows) {
                 let age = (row.try_get::<i64, _>(0)?, row.try_get::<i64, _>(1)?);
-                oldest.push((age, row.try_get::<Option<i64>, _>(2)?.unwrap_or_default()));
+                oldest.push((age, rows::length(row, 2)?));
             }
         }
         oldest.sort_unstable();
         oldest.truncate(request.limit);
-        // No more than a portion, or one row that is larger.
-        let mut before = 0;
-        let fits = oldest.into_iter().take_while(|(_age, length)| {
-            let fits = before < PORTION as i64;
-            before += length;
-            fits
-        });
-        Ok(fits.map(|((_sent_at, seq), _length)| seq).collect())
+        oldest.truncate(claimed(oldest.iter().map(|(_age, length)| *length)));
+        Ok(oldest.into_iter().map(|((_sent_at, seq), _length)| seq).collect())
     }
 }
 

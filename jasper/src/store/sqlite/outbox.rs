@@ -161,7 +161,7 @@ impl Claim {
         let (mut numbers, mut lengths) = (Vec::new(), Vec::new());
         for row in ran.iter().flat_map(|ran| &ran.rows) {
             numbers.push(row.try_get::<i64, _>(0)?);
-            lengths.push(usize::try_from(row.try_get::<i64, _>(1)?).unwrap_or(usize::MAX));
+            lengths.push(rows::length(row, 1)?);
         }
         numbers.truncate(claimed(lengths));
         Ok(numbers)

@@ -202,6 +202,12 @@ pub(super) async fn insert<R: Insert>(
     Ok(all)
 }
 
+/// How long a body is, in bytes.
+pub(super) fn length(row: &SqliteRow, column: usize) -> sqlx::Result<usize> {
+    let length: Option<i64> = row.try_get(column)?;
+    Ok(length.map_or(0, |length| usize::try_from(length).unwrap_or(usize::MAX)))
+}
+
 /// Microseconds as a column holds them, few enough that a sum with the present is not too large.
 pub(super) fn micros(duration: Duration) -> i64 {
     const MOST: i64 = i64::MAX / 2;
