@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::store::{LiveNode, Subscription};
+use crate::store::{LiveNode, Rest, Subscription};
 
 /// The most subscriptions that are known to wait for a node. Others wait until these are done with.
 const MOST: usize = 10_000;
@@ -45,15 +45,19 @@ impl Strays {
         self.after.clone()
     }
 
-    /// A page was seen, and this is where the next one begins.
-    pub(crate) fn turn(&mut self, rest: Option<Subscription>) {
-        if rest.is_none() {
-            // What is gone begins its time anew when it is found another time.
-            let sweep = self.sweep;
-            self.unknown.retain(|_stray, unknown| unknown.seen == sweep);
-            self.sweep += 1;
-        }
-        self.after = rest;
+    /// A look has ended, and this is the page of the next one.
+    pub(crate) fn turn(&mut self, rest: Rest) {
+        self.after = match rest {
+            Rest::Unseen => return,
+            Rest::After(last) => Some(last),
+            Rest::First => {
+                // What is gone begins its time anew when it is found another time.
+                let sweep = self.sweep;
+                self.unknown.retain(|_stray, unknown| unknown.seen == sweep);
+                self.sweep += 1;
+                None
+            }
+        };
     }
 
     /// Whether some are known to wait, or there are pages to be seen.
@@ -142,17 +146,33 @@ mod tests {
         for stray in [&first, &second] {
             assert_eq!(strays.found(stray.clone(), KEEP), Verdict::Wait);
         }
-        strays.turn(None);
+        strays.turn(Rest::First);
         for _sweep in 0..3 {
             // Each on a page of its own.
             assert_eq!(strays.among(vec![first.clone()], taking(vec![]), KEEP), []);
-            strays.turn(Some(first.clone()));
+            strays.turn(Rest::After(first.clone()));
             assert_eq!(strays.after(), Some(first.clone()));
             assert_eq!(strays.among(vec![second.clone()], taking(vec![]), KEEP), []);
-            strays.turn(None);
+            strays.turn(Rest::First);
         }
-        strays.turn(None);
+        strays.turn(Rest::First);
         assert!(strays.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_look_without_a_page_changes_nothing() {
+        let mut strays = Strays::default();
+        assert_eq!(strays.found(stray(), KEEP), Verdict::Wait);
+        strays.turn(Rest::After(stray()));
+        for _ in 0..3 {
+            strays.turn(Rest::Unseen);
+            assert_eq!(strays.after(), Some(stray()));
+        }
+        strays.turn(Rest::First);
+        for _ in 0..3 {
+            strays.turn(Rest::Unseen);
+            assert!(!strays.is_empty(), "it was seen in the last sweep");
+        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -163,8 +183,8 @@ mod tests {
             strays.found(Subscription { message_type, ..stray() }, KEEP);
         }
         assert_eq!(strays.among(vec![stray()], taking(vec![]), KEEP), []);
-        strays.turn(None);
-        strays.turn(None);
+        strays.turn(Rest::First);
+        strays.turn(Rest::First);
         assert_eq!(strays.among(vec![stray()], taking(vec![]), KEEP), [stray()]);
     }
 }

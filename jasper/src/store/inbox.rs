@@ -90,7 +90,7 @@ pub struct LookRequest {
     pub takes: Arc<[Subscription]>,
     /// How many subscriptions are found at most beside those, whichever node takes them.
     pub page: usize,
-    /// After which one the page begins, as [`Claimable::rest`] gave it; `None` for the first page.
+    /// After which one the page begins, as [`Rest::After`] gave it; `None` for the first page.
     pub after: Option<Subscription>,
 }
 
@@ -106,10 +106,29 @@ impl Default for LookRequest {
 pub struct Claimable {
     /// What rows wait for that nobody owns, each once, sorted.
     pub now: Vec<Subscription>,
-    /// Where the page is full: its last one in the store's order, after which the next page begins.
-    pub rest: Option<Subscription>,
+    /// Where the next page begins.
+    pub rest: Rest,
     /// In how long the next scheduled row is due; `None` where none is scheduled.
     pub next_due: Option<Duration>,
+}
+
+/// Which page comes after a look.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Rest {
+    /// The first: this look has found the last one.
+    #[default]
+    First,
+    /// The one after this subscription, the last one of a full page in the store's order.
+    After(Subscription),
+    /// The one that was asked for: this look has found what waits for its asker, and no page.
+    Unseen,
+}
+
+impl From<Option<Subscription>> for Rest {
+    /// After the last one of a full page, if it is one.
+    fn from(last: Option<Subscription>) -> Self {
+        last.map_or(Self::First, Self::After)
+    }
 }
 
 /// Which rows to claim.

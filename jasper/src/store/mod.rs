@@ -40,7 +40,7 @@ pub use self::error::StoreError;
 pub(crate) use self::inbox::interrupted_by;
 pub(crate) use self::inbox::may_have_left;
 pub use self::inbox::{
-    ClaimRequest, Claimable, Claimed, Inbox, LookRequest, Settled, Settlement, Stored,
+    ClaimRequest, Claimable, Claimed, Inbox, LookRequest, Rest, Settled, Settlement, Stored,
 };
 pub use self::node::{LiveNode, NodeLease, Nodes, Owner, Pulse, Subscription};
 pub use self::outbox::{Outbox, OutgoingSettlement};

@@ -110,7 +110,7 @@ fn found(
     let rest = page.last().filter(|_| page.len() == request.page).cloned();
     let taken = request.takes.iter().filter(|takes| waiting.contains(takes)).cloned();
     let now: BTreeSet<_> = taken.chain(page).collect();
-    Claimable { now: now.into_iter().collect(), rest, next_due }
+    Claimable { now: now.into_iter().collect(), rest: rest.into(), next_due }
 }
 
 /// The oldest rows that nobody owns.

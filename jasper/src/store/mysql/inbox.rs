@@ -212,7 +212,7 @@ impl Work for Look {
         }
         found.now.sort_unstable();
         found.now.dedup();
-        Ok(Claimable { now: found.now, rest, next_due: found.next_due })
+        Ok(Claimable { now: found.now, rest: rest.into(), next_due: found.next_due })
     }
 }
 

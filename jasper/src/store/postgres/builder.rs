@@ -177,6 +177,7 @@ impl PostgresStoreBuilder {
             silence: silence.clone(),
             idle_limit,
             frontier: Arc::default(),
+            outgoing_frontier: Arc::default(),
         };
         let keyed = Desk { pool: own(KEYED_CONNECTIONS), ..desk.clone() };
         let nodes = Desk { pool: own(NODE_CONNECTIONS), ..desk.clone() };

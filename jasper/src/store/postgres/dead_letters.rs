@@ -144,7 +144,7 @@ async fn replay(desk: &Desk, ids: &[DeadLetterId]) -> sqlx::Result<u64> {
     bind(&mut arguments, letters.iter().map(|(_, body)| &body[..]).collect::<Vec<_>>())?;
     let query = sqlx::query_with(desk.sql.dead_letters.replay.clone(), arguments);
     let replayed = desk.long_rows(query).await;
-    desk.frontier.start_over();
+    desk.start_over();
     let replayed = replayed?;
     let replayed = replayed.first().ok_or(sqlx::Error::RowNotFound)?;
     replayed.try_get(0).map(rows::total)

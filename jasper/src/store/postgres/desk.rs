@@ -13,11 +13,13 @@ use sqlx::{Connection, PgConnection, Postgres};
 
 use super::credentials::{OwnPool, Silence};
 use super::error::Place;
-use super::frontier::Frontier;
+use super::frontier::{Change, Frontier};
 use super::limits::{LONG, Limits};
 use super::mark::Mark;
+use super::rows::Insert;
 use super::sql::{Names, Sql};
-use crate::store::StoreError;
+use crate::envelope::Address;
+use crate::store::{Completion, StoreError, Subscription};
 
 /// Where the store does its own work. No code of a user ever runs on these connections, so none can
 /// be left in a transaction, and none is held by a handler that waits for the store.
@@ -33,12 +35,41 @@ pub(super) struct Desk {
     /// After which time the server ends a session of a handler that does nothing in a transaction,
     /// where it is not told another one; `None` for sessions that the application has opened.
     pub(super) idle_limit: Option<Duration>,
-    pub(super) frontier: Arc<Frontier>,
+    pub(super) frontier: Arc<Frontier<Subscription>>,
+    pub(super) outgoing_frontier: Arc<Frontier<Address>>,
 }
 
 pub(super) type Statement<'q> = Query<'q, Postgres, PgArguments>;
 
+/// What a completion is about to store.
+#[derive(Debug)]
+pub(super) struct Changes<'d> {
+    incoming: Change<'d, Subscription>,
+    outgoing: Change<'d, Address>,
+}
+
+impl Changes<'_> {
+    /// These are stored, maybe.
+    pub(super) fn note<'c>(&self, all: impl IntoIterator<Item = &'c Completion>) {
+        for Completion { incoming, outgoing, .. } in all {
+            self.incoming.note(incoming.iter().filter_map(Insert::waits));
+            self.outgoing.note(outgoing.iter().filter_map(Insert::waits));
+        }
+    }
+}
+
 impl Desk {
+    /// To be asked for before the commit of what is to be noted.
+    pub(super) fn changes(&self) -> Changes<'_> {
+        Changes { incoming: self.frontier.change(), outgoing: self.outgoing_frontier.change() }
+    }
+
+    /// Rows of either table that may be older can be claimed.
+    pub(super) fn start_over(&self) {
+        self.frontier.start_over();
+        self.outgoing_frontier.start_over();
+    }
+
     pub(super) fn error(&self, error: sqlx::Error) -> StoreError {
         self.place.error(error)
     }

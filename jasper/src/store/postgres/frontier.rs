@@ -7,13 +7,28 @@
 //! or a look from the start has taken long. What is older all the same is known where this store
 //! gives it back, and is found by a *full* look else. Full looks come the more rarely the longer
 //! they take, and at least every ten seconds.
+//!
+//! What changes while a claim or a look is under way may be missed by it, so that is noted for each
+//! of them: none goes further than the first such row.
 
-use std::collections::{BTreeMap, HashMap};
+mod asking;
+mod change;
+mod reach;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::fmt::Debug;
+use std::hash::Hash;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::envelope::time::to_micros;
-use crate::store::{Incoming, Placement, Subscription};
+use tokio::sync::Notify;
+
+pub(super) use self::asking::Asking;
+pub(super) use self::change::{Change, Waits};
+pub(super) use self::reach::Range;
+use self::reach::{Part, Reach};
 
 /// So many rows may be claimed before looks and claims begin past them. Full looks are all there is
 /// again where none was claimed between two of them.
@@ -28,9 +43,6 @@ const SHARE: u32 = 20;
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
-/// The most rows of one pair that are remembered one by one.
-const MOST_RETURNED: usize = 256;
-
 /// The most pairs of which is remembered how far they are claimed, beside those that the node
 /// takes: unknown types may be any number. Claims of others read from the start.
 const MOST_PAIRS: usize = 1_000;
@@ -39,95 +51,87 @@ const MOST_PAIRS: usize = 1_000;
 /// sent earlier is found by the next full look.
 const MARGIN: i64 = 10_000_000;
 
+/// What rows wait for.
+pub(super) trait Pair: Clone + Debug + Eq + Hash + Send + Sync + 'static {}
+
+impl<P: Clone + Debug + Eq + Hash + Send + Sync + 'static> Pair for P {}
+
 /// What one store knows about unowned rows.
 #[derive(Debug)]
-pub(super) struct Frontier {
-    state: Mutex<State>,
+pub(super) struct Frontier<P: Pair> {
+    state: Mutex<State<P>>,
     many: usize,
+    /// A row was noted that a look has missed which came before the note.
+    missed: Notify,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    pairs: HashMap<Subscription, Reach>,
+#[derive(Debug)]
+struct State<P> {
+    pairs: HashMap<P, Reach>,
     /// Up to where scheduled rows were found due.
     due_since: Option<i64>,
     /// How many rows were claimed since full looks were all there was, and since the last of them.
     claimed: usize,
     claimed_lately: usize,
-    /// When the last full look ended, and how long it took; `None`: the next is a full one.
+    /// When the last full look ended, and how long it took; also of one that failed after a long
+    /// time.
     full: Option<(Instant, Duration)>,
+    /// Rows that may be older can be claimed, and no full look was asked for since.
+    is_stale: bool,
     serial: u64,
+    /// How many looks were asked for that are not full.
+    known_looks: u64,
+    /// By the serial number at which each was asked for.
+    under_way: HashMap<u64, Meanwhile<P>>,
 }
 
-/// How far the rows of one pair are claimed.
+/// What has changed since a claim or look was asked for.
 #[derive(Debug)]
-struct Reach {
-    since: i64,
-    /// Older rows that were given back, each with a number that is new whenever that happens.
-    returned: BTreeMap<i64, u64>,
-}
-
-/// Rows of one pair, by the time at which they were sent; both ends belong to it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Range {
-    pub(super) pair: Subscription,
-    pub(super) since: i64,
-    pub(super) until: i64,
-    /// Of a row that was given back.
-    serial: Option<u64>,
+struct Meanwhile<P> {
+    /// When the first row of each pair was sent that lies past what is claimed.
+    returned: HashMap<P, i64>,
+    due_at: Option<i64>,
+    is_stale: bool,
 }
 
 /// What a look reads.
 #[derive(Debug)]
-pub(super) enum Scope {
-    /// Everything. Rows that are given back from this number on may be missed.
-    Full(u64),
+pub(super) enum Scope<P> {
+    /// Everything.
+    Full,
     /// What lies past the rows that are claimed, and no pair of which this store has not been told.
-    Known(Vec<Range>),
+    Known(Vec<Range<P>>),
 }
 
-impl Default for Frontier {
+impl<P: Pair> Default for Frontier<P> {
     fn default() -> Self {
-        Self { state: Mutex::default(), many: MANY }
+        Self { state: Mutex::default(), many: MANY, missed: Notify::new() }
     }
 }
 
-impl Reach {
-    fn new() -> Self {
-        Self { since: i64::MIN, returned: BTreeMap::new() }
-    }
-
-    fn put_back(&mut self, sent_at: i64, serial: u64) {
-        if sent_at >= self.since {
-            return;
+impl<P> Default for State<P> {
+    fn default() -> Self {
+        Self {
+            pairs: HashMap::new(),
+            due_since: None,
+            claimed: 0,
+            claimed_lately: 0,
+            full: None,
+            is_stale: false,
+            serial: 0,
+            known_looks: 0,
+            under_way: HashMap::new(),
         }
-        self.returned.insert(sent_at, serial);
-        if self.returned.len() > MOST_RETURNED {
-            self.begin_at(self.returned.first_key_value().map_or(i64::MIN, |(first, _)| *first));
-        }
-    }
-
-    fn begin_at(&mut self, since: i64) {
-        self.since = since;
-        self.returned.retain(|sent_at, _| *sent_at < since);
-    }
-
-    fn ranges(&self, pair: &Subscription) -> impl Iterator<Item = Range> {
-        let of = |(since, serial): (&i64, &u64)| {
-            let (since, serial) = (*since, Some(*serial));
-            Range { pair: pair.clone(), since, until: since, serial }
-        };
-        self.returned.iter().map(of).chain([Range::from(pair, self.since)])
     }
 }
 
-impl Range {
-    fn from(pair: &Subscription, since: i64) -> Self {
-        Self { pair: pair.clone(), since, until: i64::MAX, serial: None }
+impl<P> Default for Meanwhile<P> {
+    fn default() -> Self {
+        Self { returned: HashMap::new(), due_at: None, is_stale: false }
     }
 }
 
-impl State {
+impl<P: Pair> State<P> {
     fn is_bounded(&self, many: usize) -> bool {
         let is_long = |(_, cost): (Instant, Duration)| self.claimed >= many || cost >= LONG;
         self.full.is_some_and(is_long)
@@ -135,281 +139,146 @@ impl State {
 
     /// How long there is no full look.
     fn rest(&self) -> Duration {
-        self.full.map_or(Duration::ZERO, |(at, cost)| {
-            (cost * SHARE).clamp(SHORTEST_PAUSE, LONGEST_PAUSE).saturating_sub(at.elapsed())
-        })
+        let Some((at, cost)) = self.full else {
+            return Duration::ZERO;
+        };
+        let pause = match self.is_stale {
+            // At once, but never nothing else than full looks where they are dear.
+            true if cost < LONG => Duration::ZERO,
+            true => cost.min(LONGEST_PAUSE),
+            false => (cost * SHARE).clamp(SHORTEST_PAUSE, LONGEST_PAUSE),
+        };
+        pause.saturating_sub(at.elapsed())
     }
 
     /// Remembers from now on how far these are claimed, as long as there are fewer than `most`.
-    fn know(&mut self, pairs: &[Subscription], most: usize) {
+    fn know(&mut self, pairs: &[P], most: usize) {
         for pair in pairs {
             if self.pairs.len() < most && !self.pairs.contains_key(pair) {
-                self.pairs.insert(pair.clone(), Reach::new());
+                self.pairs.insert(pair.clone(), Reach::default());
             }
         }
     }
 
-    fn forget(&mut self, returned: &Range) {
-        if let Some(reach) = self.pairs.get_mut(&returned.pair)
-            && reach.returned.get(&returned.since) == returned.serial.as_ref()
+    /// `true`: a look that is not full finds it only by this note.
+    fn put_back(&mut self, pair: &P, sent_at: i64) -> bool {
+        self.serial += 1;
+        let reach = self.pairs.get_mut(pair);
+        if let Some(reach) = reach.filter(|reach| sent_at < reach.since) {
+            reach.put_back(sent_at, self.serial);
+            return true;
+        }
+        for meanwhile in self.under_way.values_mut() {
+            let first = meanwhile.returned.entry(pair.clone()).or_insert(sent_at);
+            *first = sent_at.min(*first);
+        }
+        false
+    }
+
+    /// `true`: as above.
+    fn scheduled(&mut self, due_at: i64) -> bool {
+        for meanwhile in self.under_way.values_mut() {
+            meanwhile.due_at = Some(meanwhile.due_at.map_or(due_at, |first| first.min(due_at)));
+        }
+        let is_past = self.due_since.is_some_and(|since| due_at < since);
+        if is_past {
+            self.due_since = Some(due_at);
+        }
+        is_past
+    }
+
+    fn forget(&mut self, pair: &P, returned: i64, serial: u64) {
+        if let Some(reach) = self.pairs.get_mut(pair)
+            && reach.returned.get(&returned) == Some(&serial)
         {
-            reach.returned.remove(&returned.since);
+            reach.returned.remove(&returned);
         }
     }
 
     /// Begins elsewhere, unless that was changed since `range` was asked for.
-    fn advance(&mut self, range: &Range, since: i64) {
+    fn advance(&mut self, range: &Range<P>, since: i64, meanwhile: &Meanwhile<P>) {
+        let Part::Rest(claimed) = range.part else {
+            return;
+        };
+        let since = meanwhile.until(&range.pair, since);
         if let Some(reach) = self.pairs.get_mut(&range.pair)
-            && reach.since == range.since
+            && reach.since == claimed
         {
             reach.begin_at(reach.since.max(since));
         }
     }
+
+    /// All rows that were due before this time are made so.
+    fn due(&mut self, since: i64, meanwhile: &Meanwhile<P>) {
+        self.due_since = Some(meanwhile.due_at.map_or(since, |due_at| due_at.min(since)));
+    }
 }
 
-impl Frontier {
-    fn state(&self) -> MutexGuard<'_, State> {
+impl<P: Pair> Meanwhile<P> {
+    /// How far it may go that would have gone to `since`.
+    fn until(&self, pair: &P, since: i64) -> i64 {
+        self.returned.get(pair).map_or(since, |first| since.min(*first))
+    }
+}
+
+impl<P: Pair> Frontier<P> {
+    fn state(&self) -> MutexGuard<'_, State<P>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// This store claims rows of these.
-    pub(super) fn takes(&self, pairs: &[Subscription]) {
+    pub(super) fn takes(&self, pairs: &[P]) {
         self.state().know(pairs, usize::MAX);
     }
 
-    /// What a claim of these is to read.
-    pub(super) fn ranges(&self, pairs: &[Subscription]) -> Vec<Range> {
+    /// A claim of these, and what it is to read.
+    pub(super) fn claim(&self, pairs: &[P]) -> (Asking<'_, P>, Vec<Range<P>>) {
         let mut state = self.state();
         state.know(pairs, MOST_PAIRS);
         let is_bounded = state.is_bounded(self.many);
         let mut ranges = Vec::with_capacity(pairs.len());
         for pair in pairs {
-            match state.pairs.get(pair).filter(|_| is_bounded) {
-                Some(reach) => ranges.extend(reach.ranges(pair)),
-                None => ranges.push(Range::from(pair, i64::MIN)),
-            }
-        }
-        ranges
-    }
-
-    /// A claim of these has taken `rows`, the newest of which was sent at `last`, as many as it
-    /// asked for or `all` there were.
-    pub(super) fn claimed(&self, ranges: &[Range], rows: usize, last: i64, all: bool) {
-        let mut state = self.state();
-        state.claimed = state.claimed.saturating_add(rows);
-        state.claimed_lately = state.claimed_lately.saturating_add(rows);
-        for range in ranges {
-            match range.serial {
-                Some(_) if all || range.until < last => state.forget(range),
-                Some(_) => (),
-                None if range.since == i64::MIN => {
-                    // Not bounded: it has begun before everything that is known.
-                    if let Some(reach) = state.pairs.get_mut(&range.pair) {
-                        reach.begin_at(reach.since.max(last));
-                    }
+            match state.pairs.get(pair) {
+                Some(reach) if is_bounded => ranges.extend(reach.ranges(pair)),
+                reach => {
+                    let claimed = reach.map_or(i64::MIN, |reach| reach.since);
+                    ranges.push(Range::rest(pair, i64::MIN, claimed));
                 }
-                None => state.advance(range, last),
             }
         }
+        (Asking::of(self, &mut state, false), ranges)
     }
 
-    /// These can be claimed again, or now, although they may have been sent long ago.
-    pub(super) fn put_back(&self, rows: impl IntoIterator<Item = (Subscription, i64)>) {
+    /// The next look, what it is to read, and from when on rows are due.
+    pub(super) fn look(&self) -> (Asking<'_, P>, Scope<P>, i64) {
         let mut state = self.state();
-        for (pair, sent_at) in rows {
-            state.serial += 1;
-            let serial = state.serial;
-            if let Some(reach) = state.pairs.get_mut(&pair) {
-                reach.put_back(sent_at, serial);
-            }
+        if !state.is_bounded(self.many) || state.rest().is_zero() {
+            return (Asking::of(self, &mut state, true), Scope::Full, i64::MIN);
         }
+        state.known_looks += 1;
+        let ranges = state.pairs.iter().flat_map(|(pair, reach)| reach.ranges(pair));
+        let (scope, due_since) = (Scope::Known(ranges.collect()), state.due_since);
+        (Asking::of(self, &mut state, false), scope, due_since.unwrap_or(i64::MIN))
     }
 
-    /// These are stored, maybe.
-    pub(super) fn stored<'r>(&self, rows: impl IntoIterator<Item = &'r Incoming>) {
-        for row in rows {
-            match row.placement {
-                Placement::Owned(_) => {}
-                Placement::Unowned => {
-                    let (envelope, sent_at) = (&row.envelope, to_micros(row.envelope.sent_at));
-                    let (destination, message_type) =
-                        (envelope.destination.clone(), envelope.message_type.to_string());
-                    self.put_back([(Subscription { destination, message_type }, sent_at)]);
-                }
-                Placement::Scheduled(due_at) => self.scheduled(to_micros(due_at)),
-            }
-        }
-    }
-
-    /// A row waits for this time.
-    pub(super) fn scheduled(&self, due_at: i64) {
-        let mut state = self.state();
-        state.due_since = state.due_since.map(|since| since.min(due_at));
+    /// What this store is about to change. A look that comes before the change is noted may miss
+    /// it.
+    pub(super) fn change(&self) -> Change<'_, P> {
+        Change::new(self, self.state().known_looks)
     }
 
     /// Rows that may be older can be claimed: the next look is a full one.
     pub(super) fn start_over(&self) {
-        self.state().full = None;
-    }
-
-    /// What the next look is to read, and from when on rows are due.
-    pub(super) fn scope(&self) -> (Scope, i64) {
-        let state = self.state();
-        if !state.is_bounded(self.many) || state.rest().is_zero() {
-            return (Scope::Full(state.serial), i64::MIN);
-        }
-        let ranges = state.pairs.iter().flat_map(|(pair, reach)| reach.ranges(pair));
-        (Scope::Known(ranges.collect()), state.due_since.unwrap_or(i64::MIN))
-    }
-
-    /// A full look at this time has taken so long, and found these, with when the first was sent.
-    /// Others wait for none if they would be `is_seen`.
-    pub(super) fn looked(
-        &self,
-        asked: u64,
-        now: i64,
-        cost: Duration,
-        found: &HashMap<Subscription, i64>,
-        is_seen: impl Fn(&Subscription) -> bool,
-    ) {
         let mut state = self.state();
-        for (pair, reach) in state.pairs.iter_mut().filter(|(pair, _)| is_seen(pair)) {
-            reach.returned.retain(|_, serial| *serial > asked);
-            reach.begin_at(*found.get(pair).unwrap_or(&now.saturating_sub(MARGIN)));
-        }
-        if std::mem::take(&mut state.claimed_lately) == 0 {
-            state.claimed = 0;
-        }
-        state.full = Some((Instant::now(), cost));
+        state.is_stale = true;
+        state.under_way.values_mut().for_each(|meanwhile| meanwhile.is_stale = true);
     }
 
-    /// A look at these has found the first of their rows there, and none in the others. Says in how
-    /// long there may be more.
-    pub(super) fn looked_at(&self, ranges: &[Range], firsts: &HashMap<usize, i64>) -> Duration {
-        let mut state = self.state();
-        for (at, range) in ranges.iter().enumerate() {
-            match (firsts.get(&at), range.serial) {
-                (Some(first), None) => state.advance(range, *first),
-                (None, Some(_)) => state.forget(range),
-                _ => (),
-            }
-        }
-        state.rest()
-    }
-
-    /// All rows that were due before this time are made so.
-    pub(super) fn due(&self, since: i64) {
-        self.state().due_since = Some(since);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::envelope::Address;
-
-    const NOW: i64 = 1_000_000_000;
-
-    fn pair() -> Subscription {
-        let destination = Address::local("queue", "handler");
-        Subscription { destination, message_type: "type@1".to_owned() }
-    }
-
-    /// One that has looked at a row of each pair that waits, and found it at 100.
-    fn looked(many: usize, cost: Duration) -> Frontier {
-        let frontier = Frontier { many, ..Frontier::default() };
-        frontier.takes(&[pair()]);
-        let Scope::Full(asked) = frontier.scope().0 else { panic!("the first look is full") };
-        frontier.looked(asked, NOW, cost, &HashMap::from([(pair(), 100)]), |_| true);
-        frontier
-    }
-
-    fn ends(frontier: &Frontier) -> Vec<(i64, i64)> {
-        let ranges = frontier.ranges(&[pair()]).into_iter();
-        ranges.map(|range| (range.since, range.until)).collect()
-    }
-
-    fn claim(frontier: &Frontier, rows: usize, last: i64, all: bool) {
-        frontier.claimed(&frontier.ranges(&[pair()]), rows, last, all);
-    }
-
-    #[test]
-    fn few_rows_are_claimed_from_the_start() {
-        let frontier = looked(10, Duration::ZERO);
-        claim(&frontier, 9, 200, false);
-        assert_eq!(ends(&frontier), [(i64::MIN, i64::MAX)]);
-        assert!(matches!(frontier.scope().0, Scope::Full(_)));
-    }
-
-    #[test]
-    fn many_rows_are_claimed_past_the_last_and_those_of_its_time_again() {
-        let frontier = looked(10, Duration::ZERO);
-        claim(&frontier, 10, 200, false);
-        assert_eq!(ends(&frontier), [(200, i64::MAX)]);
-        claim(&frontier, 10, 300, false);
-        assert_eq!(ends(&frontier), [(300, i64::MAX)]);
-        assert!(matches!(frontier.scope().0, Scope::Known(_)));
-    }
-
-    #[test]
-    fn where_a_look_took_long_the_first_claim_begins_at_what_it_found() {
-        let frontier = looked(usize::MAX, LONG);
-        assert_eq!(ends(&frontier), [(100, i64::MAX)]);
-    }
-
-    #[test]
-    fn what_is_given_back_is_asked_for_until_it_was_claimed() {
-        let frontier = looked(0, LONG);
-        claim(&frontier, 10, 500, false);
-        frontier.put_back([(pair(), 200), (pair(), 600), (pair(), 300)]);
-        assert_eq!(ends(&frontier), [(200, 200), (300, 300), (500, i64::MAX)]);
-        claim(&frontier, 1, 200, false);
-        // There may be more of that time.
-        assert_eq!(ends(&frontier), [(200, 200), (300, 300), (500, i64::MAX)]);
-        claim(&frontier, 2, 300, false);
-        assert_eq!(ends(&frontier), [(300, 300), (500, i64::MAX)]);
-        claim(&frontier, 1, 300, true);
-        assert_eq!(ends(&frontier), [(500, i64::MAX)]);
-    }
-
-    #[test]
-    fn what_is_given_back_during_a_claim_is_not_lost() {
-        let frontier = looked(0, LONG);
-        claim(&frontier, 10, 500, false);
-        frontier.put_back([(pair(), 200)]);
-        let asked = frontier.ranges(&[pair()]);
-        frontier.put_back([(pair(), 200)]);
-        frontier.claimed(&asked, 1, 700, true);
-        assert_eq!(ends(&frontier), [(200, 200), (700, i64::MAX)]);
-    }
-
-    #[test]
-    fn more_than_is_remembered_begins_at_the_oldest() {
-        let frontier = looked(0, LONG);
-        claim(&frontier, 10, NOW, false);
-        let asked = frontier.ranges(&[pair()]);
-        frontier.put_back((0..=MOST_RETURNED as i64).map(|at| (pair(), 1_000 + at)));
-        assert_eq!(ends(&frontier), [(1_000, i64::MAX)]);
-        frontier.claimed(&asked, 1, NOW + 1, true);
-        assert_eq!(ends(&frontier), [(1_000, i64::MAX)], "that claim began later");
-    }
-
-    #[test]
-    fn a_full_look_that_finds_something_older_begins_there() {
-        let frontier = looked(0, LONG);
-        claim(&frontier, 10, 500, false);
-        frontier.looked(0, NOW, LONG, &HashMap::from([(pair(), 50)]), |_| true);
-        assert_eq!(ends(&frontier), [(50, i64::MAX)]);
-        frontier.looked(0, NOW, LONG, &HashMap::new(), |_| true);
-        assert_eq!(ends(&frontier), [(NOW - MARGIN, i64::MAX)]);
-    }
-
-    #[test]
-    fn after_an_unknown_change_all_is_looked_at() {
-        let frontier = looked(0, LONG);
-        assert!(matches!(frontier.scope().0, Scope::Known(_)));
-        frontier.start_over();
-        assert!(matches!(frontier.scope().0, Scope::Full(_)));
-        assert_eq!(ends(&frontier), [(i64::MIN, i64::MAX)]);
+    /// Waits until a row was noted that a look has missed which came before the note.
+    ///
+    /// # Cancel safety
+    /// Dropped, nothing is lost.
+    pub(super) async fn missed(&self) {
+        self.missed.notified().await;
     }
 }

@@ -155,9 +155,9 @@ impl Group {
             members.map(|member| (member.completion, member.reply)).unzip();
         match self.write(&completions).await {
             Ok(Written::Done(all)) if all.iter().all(|one| one.settled == Settled::Done) => {
+                let change = self.sharing.desk.changes();
                 let ended = self.session.commit().await;
-                let incoming = completions.iter().flat_map(|completion| &completion.incoming);
-                self.sharing.desk.frontier.stored(incoming);
+                change.note(&completions);
                 match ended {
                     Ok(()) => answer(replies, all.into_iter().map(Ok)),
                     Err(error) => {

@@ -16,7 +16,7 @@ use crate::envelope::Envelope;
 use crate::store::portions::PORTION;
 use crate::store::{
     ClaimRequest, Claimable, Claimed, Inbox, Incoming, LookRequest, Owner, Ownership, Settled,
-    Settlement, StoreError, Stored, interrupted_by,
+    Settlement, StoreError, Stored, Subscription, interrupted_by,
 };
 
 /// Rows that somebody else is about to take are left to them. Those that are not among the oldest,
@@ -116,7 +116,7 @@ impl Inbox for PostgresStore {
                 .bind(owner.number())
                 .bind(rows::limit(limit));
             let released = self.desk().row(query).await;
-            self.desk().frontier.start_over();
+            self.desk().start_over();
             released
                 .and_then(|row| row.try_get(0))
                 .map(rows::total)
@@ -148,7 +148,7 @@ impl PostgresStore {
 }
 
 async fn claim(desk: &Desk, request: &ClaimRequest) -> sqlx::Result<Vec<PgRow>> {
-    let ranges = desk.frontier.ranges(&request.subscriptions);
+    let (asking, ranges) = desk.frontier.claim(&request.subscriptions);
     let mut arguments = PgArguments::default();
     bind(&mut arguments, request.owner.number())?;
     bind(&mut arguments, destinations(&ranges))?;
@@ -164,16 +164,16 @@ async fn claim(desk: &Desk, request: &ClaimRequest) -> sqlx::Result<Vec<PgRow>> 
     }
     let all = rows.len() < request.limit && bytes < PORTION;
     let last = rows.last().map_or(Ok(i64::MIN), |row| row.try_get(6))?;
-    desk.frontier.claimed(&ranges, rows.len(), last, all);
+    asking.claimed(&ranges, rows.len(), last, all);
     Ok(rows)
 }
 
 /// The first two arrays by which a statement is given ranges.
-pub(super) fn destinations(ranges: &[Range]) -> Vec<&str> {
+pub(super) fn destinations(ranges: &[Range<Subscription>]) -> Vec<&str> {
     ranges.iter().map(|range| range.pair.destination.as_str()).collect()
 }
 
-pub(super) fn types(ranges: &[Range]) -> Vec<&str> {
+pub(super) fn types(ranges: &[Range<Subscription>]) -> Vec<&str> {
     ranges.iter().map(|range| range.pair.message_type.as_str()).collect()
 }
 

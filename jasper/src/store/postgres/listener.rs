@@ -41,7 +41,8 @@ impl Listener {
     }
 
     /// Waits for word that no caller was told yet, from the time of the last call on. After the
-    /// connection was lost there is word once it is back, as some may have been missed.
+    /// connection was lost there is word once it is back, as some may have been missed; and so
+    /// there is where a look came before this store had noted what it was told of.
     ///
     /// # Cancel safety
     /// Dropped, no word is lost.
@@ -49,8 +50,11 @@ impl Listener {
         self.task.get_or_init(|| self.start());
         let told = self.told.load(Ordering::Acquire);
         let mut words = self.words.subscribe();
-        if let Ok(word) = words.wait_for(|word| *word > told).await {
-            self.told.fetch_max(*word, Ordering::AcqRel);
+        tokio::select! {
+            word = words.wait_for(|word| *word > told) => if let Ok(word) = word {
+                self.told.fetch_max(*word, Ordering::AcqRel);
+            },
+            () = self.desk.frontier.missed() => {}
         }
     }
 

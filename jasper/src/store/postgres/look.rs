@@ -7,12 +7,11 @@ use sqlx::Row;
 use sqlx::postgres::{PgArguments, PgRow};
 
 use super::desk::Desk;
-use super::frontier::{Range, Scope};
+use super::frontier::{Range, Scope, Waits};
 use super::inbox::{destinations, types};
 use super::rows::{self, bind};
 use super::sql::statements;
-use crate::envelope::Address;
-use crate::store::{Claimable, LookRequest, Subscription};
+use crate::store::{Claimable, LookRequest, Rest, Subscription};
 
 /// Microseconds for which rows are looked for that were scheduled for a time that has passed.
 const LATE: i64 = 1_000_000;
@@ -121,18 +120,19 @@ struct Found {
 
 pub(super) async fn look(desk: &Desk, request: &LookRequest) -> sqlx::Result<Claimable> {
     desk.frontier.takes(&request.takes);
-    let (scope, due_since) = desk.frontier.scope();
+    let (asking, scope, due_since) = desk.frontier.look();
     let mut arguments = PgArguments::default();
     bind(&mut arguments, due_since)?;
     let mut claimable = Claimable::default();
     let found = match &scope {
-        Scope::Full(asked) => {
+        Scope::Full => {
             bind_request(request, &mut arguments)?;
             let query = sqlx::query_with(desk.sql.look.all.clone(), arguments);
             let found = Found::read(&desk.rows(query).await?)?;
-            claimable.rest = found.at(request.page).cloned();
+            claimable.rest = found.at(request.page).cloned().into();
+            let (now, cost, due_since) = (found.now, found.cost, found.due_since());
             let is_seen = |pair: &_| found.is_seen(pair, request);
-            desk.frontier.looked(*asked, found.now, found.cost, &found.firsts, is_seen);
+            asking.looked(now, cost, due_since, &found.firsts, is_seen);
             claimable.next_due = found.next_due;
             found
         }
@@ -140,29 +140,23 @@ pub(super) async fn look(desk: &Desk, request: &LookRequest) -> sqlx::Result<Cla
             bind_ranges(ranges, &mut arguments)?;
             let query = sqlx::query_with(desk.sql.look.known.clone(), arguments);
             let found = Found::read(&desk.rows(query).await?)?;
-            // No page was seen: it is that of the next full look.
-            claimable.rest = Some(request.after.clone().unwrap_or_else(before_all));
-            let rest = desk.frontier.looked_at(ranges, &found.places());
+            claimable.rest = Rest::Unseen;
+            let rest = asking.looked_at(ranges, &found.places(), found.due_since());
             // Where nothing was found past what is claimed, there may be something older.
             let rest = Some(rest).filter(|_| found.firsts.is_empty() && found.due.is_empty());
             claimable.next_due = [found.next_due, rest].into_iter().flatten().min();
             found
         }
     };
-    desk.frontier.due(found.due_until.unwrap_or(found.now.saturating_sub(LATE)));
-    desk.frontier.put_back(found.due.iter().cloned());
-    let is_whole = matches!(scope, Scope::Full(_)) && found.is_whole(request);
+    let due = found.due.iter().cloned();
+    desk.frontier.change().note(due.map(|(pair, sent_at)| Waits::Unowned(pair, sent_at)));
+    let is_whole = matches!(scope, Scope::Full) && found.is_whole(request);
     let due = found.due.into_iter().map(|(pair, _)| pair);
     let due = due.filter(|pair| is_whole || request.takes.contains(pair));
     claimable.now = found.firsts.into_keys().chain(due).collect();
     claimable.now.sort_unstable();
     claimable.now.dedup();
     Ok(claimable)
-}
-
-/// What comes before every pair.
-fn before_all() -> Subscription {
-    Subscription { destination: Address::as_stored(""), message_type: String::new() }
 }
 
 fn bind_request(request: &LookRequest, arguments: &mut PgArguments) -> sqlx::Result<()> {
@@ -174,7 +168,7 @@ fn bind_request(request: &LookRequest, arguments: &mut PgArguments) -> sqlx::Res
     bind(arguments, after.map(|after| after.message_type.as_str()))
 }
 
-fn bind_ranges(ranges: &[Range], arguments: &mut PgArguments) -> sqlx::Result<()> {
+fn bind_ranges(ranges: &[Range<Subscription>], arguments: &mut PgArguments) -> sqlx::Result<()> {
     bind(arguments, destinations(ranges))?;
     bind(arguments, types(ranges))?;
     bind(arguments, ranges.iter().map(|range| range.since).collect::<Vec<_>>())?;
@@ -205,6 +199,11 @@ impl Found {
             }
         }
         Ok(found)
+    }
+
+    /// From when on the next look has to see which rows are due.
+    fn due_since(&self) -> i64 {
+        self.due_until.unwrap_or(self.now.saturating_sub(LATE))
     }
 
     /// The pair at this place of the page, from 1.

@@ -205,8 +205,10 @@ where
     let desks = (desk.clone(), keyed.clone());
     let insert = |desk: Desk, rows: Vec<R>, wait| {
         async move {
+            let change = R::frontier(&desk).change();
             let stored = rows::store(&desk, &rows, wait).await;
-            R::note(&rows, &desk);
+            // Where that has failed, they may be stored all the same.
+            change.note(rows.iter().filter_map(R::waits));
             stored.map_err(|error| desk.error(error))
         }
         .boxed()

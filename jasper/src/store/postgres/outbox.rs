@@ -3,10 +3,11 @@
 use std::any::Any;
 
 use futures_util::future::BoxFuture;
-use sqlx::postgres::PgArguments;
+use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::{Row, SqlStr};
 
 use super::desk::Desk;
+use super::frontier::{Frontier, Waits};
 use super::inbox::ownership;
 use super::rows::{self, bind, bind_ownerships, bind_reasons};
 use super::sql::{Sql, statements};
@@ -48,7 +49,7 @@ from unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[])
     as held (id, destination, owner, attempts, failed)
 where row.id = held.id and row.destination = held.destination and row.owner = held.owner
     and least(row.attempts, 4294967295) = held.attempts
-returning row.id, row.destination, {tell}";
+returning row.id, row.destination, row.sent_at, {tell}";
 
 const RELEASE: &str = "\
 with released as (
@@ -150,6 +151,7 @@ impl Outbox for PostgresStore {
                 .bind(owner.number())
                 .bind(rows::limit(limit));
             let released = self.desk().row(query).await;
+            self.desk().start_over();
             released
                 .and_then(|row| row.try_get(0))
                 .map(rows::total)
@@ -219,6 +221,8 @@ pub(super) enum Kind {
 impl Settle for OutgoingSettlement {
     type Kind = Kind;
 
+    type Pair = Address;
+
     const KINDS: &'static [Kind] = &[Kind::Delete, Kind::GiveBack, Kind::Bury];
 
     fn kind(&self) -> Kind {
@@ -239,6 +243,18 @@ impl Settle for OutgoingSettlement {
             Kind::GiveBack => &sql.outbox.give_back,
             Kind::Bury => &sql.outbox.bury,
         }
+    }
+
+    fn waits(_of_kind: &[&Self], kind: Kind, done: &[PgRow]) -> sqlx::Result<Vec<Waits<Address>>> {
+        if kind != Kind::GiveBack {
+            return Ok(Vec::new());
+        }
+        let waits = |row: &PgRow| Ok(Waits::Unowned(rows::address(row, 1)?, row.try_get(2)?));
+        done.iter().map(waits).collect()
+    }
+
+    fn frontier(desk: &Desk) -> &Frontier<Address> {
+        &desk.outgoing_frontier
     }
 
     fn bind(of_kind: &[&Self], kind: Kind, arguments: &mut PgArguments) -> sqlx::Result<()> {

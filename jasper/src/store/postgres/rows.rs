@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::SHARED_ROWS;
 use super::desk::Desk;
+use super::frontier::{Frontier, Pair, Waits};
 use super::sql::{Sql, statements};
 use crate::envelope::time::{after, now, to_micros};
 use crate::envelope::{Address, Envelope, MessageId};
@@ -83,6 +84,8 @@ pub(super) enum Stage {
 
 /// A row that is inserted under a message id and a destination.
 pub(super) trait Insert: Weigh + Send + Sync {
+    type Pair: Pair;
+
     fn envelope(&self) -> &Envelope;
 
     /// The statement that stores these.
@@ -91,17 +94,31 @@ pub(super) trait Insert: Weigh + Send + Sync {
     /// Binds an array for each column.
     fn bind(rows: &[&Self], arguments: &mut PgArguments) -> sqlx::Result<()>;
 
-    /// These are stored, maybe.
-    fn note(_rows: &[Self], _desk: &Desk)
-    where
-        Self: Sized,
-    {
-    }
+    /// What a row waits for once it is stored; `None` if it is owned.
+    fn waits(&self) -> Option<Waits<Self::Pair>>;
+
+    /// Where is noted what rows wait for.
+    fn frontier(desk: &Desk) -> &Frontier<Self::Pair>;
 }
 
 impl Insert for Incoming {
-    fn note(rows: &[Self], desk: &Desk) {
-        desk.frontier.stored(rows);
+    type Pair = Subscription;
+
+    fn waits(&self) -> Option<Waits<Subscription>> {
+        match self.placement {
+            Placement::Owned(_) => None,
+            Placement::Unowned => {
+                let destination = self.envelope.destination.clone();
+                let message_type = self.envelope.message_type.to_string();
+                let pair = Subscription { destination, message_type };
+                Some(Waits::Unowned(pair, to_micros(self.envelope.sent_at)))
+            }
+            Placement::Scheduled(due_at) => Some(Waits::Scheduled(to_micros(due_at))),
+        }
+    }
+
+    fn frontier(desk: &Desk) -> &Frontier<Subscription> {
+        &desk.frontier
     }
 
     fn envelope(&self) -> &Envelope {
@@ -126,6 +143,18 @@ impl Insert for Incoming {
 }
 
 impl Insert for Outgoing {
+    type Pair = Address;
+
+    fn waits(&self) -> Option<Waits<Address>> {
+        let Envelope { destination, sent_at, .. } = &self.envelope;
+        let waits = || Waits::Unowned(destination.clone(), to_micros(*sent_at));
+        self.owner.is_none().then(waits)
+    }
+
+    fn frontier(desk: &Desk) -> &Frontier<Address> {
+        &desk.outgoing_frontier
+    }
+
     fn envelope(&self) -> &Envelope {
         &self.envelope
     }

@@ -4,11 +4,12 @@ use sqlx::SqlStr;
 use sqlx::postgres::{PgArguments, PgRow};
 
 use super::desk::Desk;
+use super::frontier::{Frontier, Waits};
 use super::rows::{self, bind, bind_reasons};
 use super::sql::{Sql, statements};
 use super::steps::Settle;
 use crate::envelope::time::to_micros;
-use crate::store::{Ownership, Settlement};
+use crate::store::{Ownership, Settlement, Subscription};
 
 /// Of each pair one does something: a row is deleted, or kept as handled.
 const HANDLED: &str = "\
@@ -93,6 +94,8 @@ pub(super) enum Kind {
 impl Settle for Settlement {
     type Kind = Kind;
 
+    type Pair = Subscription;
+
     const KINDS: &'static [Kind] =
         &[Kind::Handled, Kind::Attempt, Kind::Schedule, Kind::Release, Kind::Bury];
 
@@ -120,22 +123,32 @@ impl Settle for Settlement {
         }
     }
 
-    fn note(of_kind: &[&Self], kind: Kind, done: &[PgRow], desk: &Desk) -> sqlx::Result<()> {
+    fn waits(
+        of_kind: &[&Self],
+        kind: Kind,
+        done: &[PgRow],
+    ) -> sqlx::Result<Vec<Waits<Subscription>>> {
         match kind {
-            Kind::Handled | Kind::Attempt | Kind::Bury => {}
+            Kind::Handled | Kind::Attempt | Kind::Bury => Ok(Vec::new()),
             Kind::Schedule => {
                 let due_at = of_kind.iter().filter_map(|settlement| match settlement {
-                    Self::Schedule(_, due_at) => Some(to_micros(*due_at)),
+                    Self::Schedule(_, due_at) => Some(Waits::Scheduled(to_micros(*due_at))),
                     _ => None,
                 });
-                due_at.for_each(|due_at| desk.frontier.scheduled(due_at));
+                Ok(due_at.collect())
             }
             Kind::Release => {
-                let rows = done.iter().map(|row| rows::place_in_line(row, 1));
-                desk.frontier.put_back(rows.collect::<sqlx::Result<Vec<_>>>()?);
+                let rows = done.iter().map(|row| {
+                    let (pair, sent_at) = rows::place_in_line(row, 1)?;
+                    Ok(Waits::Unowned(pair, sent_at))
+                });
+                rows.collect()
             }
         }
-        Ok(())
+    }
+
+    fn frontier(desk: &Desk) -> &Frontier<Subscription> {
+        &desk.frontier
     }
 
     fn bind(of_kind: &[&Self], kind: Kind, arguments: &mut PgArguments) -> sqlx::Result<()> {

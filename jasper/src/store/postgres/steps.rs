@@ -8,6 +8,7 @@ use sqlx::{Connection, PgExecutor, Row, SqlStr};
 
 use super::SHARED_ROWS;
 use super::desk::{Desk, Lent};
+use super::frontier::{Frontier, Pair, Waits};
 use super::rows::{self, bind_ownerships};
 use super::sql::Sql;
 use crate::envelope::{Address, MessageId};
@@ -19,6 +20,8 @@ use crate::store::{Ownership, Settled};
 pub(super) trait Settle: Weigh + Clone + Send + Sync + 'static {
     /// What is done by statements of their own.
     type Kind: Copy + PartialEq + Send + Sync + 'static;
+
+    type Pair: Pair;
 
     const KINDS: &'static [Self::Kind];
 
@@ -34,16 +37,16 @@ pub(super) trait Settle: Weigh + Clone + Send + Sync + 'static {
     /// Binds what the statement of their kind takes beside the ownerships.
     fn bind(of_kind: &[&Self], kind: Self::Kind, arguments: &mut PgArguments) -> sqlx::Result<()>;
 
-    /// Notes what others, and this process, may claim from now on, given what the statement of
-    /// their kind has returned.
-    fn note(
-        _of_kind: &[&Self],
-        _kind: Self::Kind,
-        _done: &[PgRow],
-        _desk: &Desk,
-    ) -> sqlx::Result<()> {
-        Ok(())
-    }
+    /// What others, and this process, may claim from now on, given what the statement of their kind
+    /// has returned.
+    fn waits(
+        of_kind: &[&Self],
+        kind: Self::Kind,
+        done: &[PgRow],
+    ) -> sqlx::Result<Vec<Waits<Self::Pair>>>;
+
+    /// Where that is noted.
+    fn frontier(desk: &Desk) -> &Frontier<Self::Pair>;
 }
 
 /// What settles the rows of all callers.
@@ -55,7 +58,7 @@ pub(super) fn coalescer<S: Settle>(desk: &Desk) -> Coalescer<S, Settled> {
             let settled = settle_all(&desk, &settlements).await;
             if settled.is_err() {
                 // It may be done all the same.
-                desk.frontier.start_over();
+                desk.start_over();
             }
             settled.map_err(|error| desk.error(error))
         }
@@ -87,10 +90,11 @@ async fn settle_on<S: Settle>(
 ) -> sqlx::Result<Vec<Settled>> {
     let mut settled = vec![Settled::Fenced; all.len()];
     let steps = steps(all);
+    let change = S::frontier(desk).change();
     if let [only] = steps.as_slice() {
         // A statement alone is a transaction by itself, which saves two trips.
         let done = only.run(&mut **connection, &desk.sql, &mut settled).await?;
-        only.note(&done, desk)?;
+        change.note(only.waits(&done)?);
         return Ok(settled);
     }
     let mut transaction = connection.begin().await?;
@@ -100,7 +104,7 @@ async fn settle_on<S: Settle>(
     }
     transaction.commit().await?;
     for (step, done) in steps.iter().zip(&done) {
-        step.note(done, desk)?;
+        change.note(step.waits(done)?);
     }
     Ok(settled)
 }
@@ -143,8 +147,8 @@ impl<S: Settle> Step<'_, S> {
         Ok(rows)
     }
 
-    fn note(&self, done: &[PgRow], desk: &Desk) -> sqlx::Result<()> {
-        S::note(&self.settlements, self.kind, done, desk)
+    fn waits(&self, done: &[PgRow]) -> sqlx::Result<Vec<Waits<S::Pair>>> {
+        S::waits(&self.settlements, self.kind, done)
     }
 }
 

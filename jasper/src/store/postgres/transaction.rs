@@ -35,8 +35,9 @@ impl Run {
     async fn end(mut self, completion: Completion) -> Result<Committed, StoreError> {
         match self.write(&completion).await {
             Ok(Written::Done(committed)) if committed.settled == Settled::Done => {
+                let change = self.desk.changes();
                 let ended = self.session.commit().await;
-                self.desk.frontier.stored(&completion.incoming);
+                change.note([&completion]);
                 ended.map(|()| committed).map_err(|error| self.desk.place.commit_error(error))
             }
             Ok(Written::Done(fenced)) => {

@@ -208,7 +208,8 @@ impl SqliteStore {
         waiting.dedup();
         let due: Option<i64> = sqlx::query_scalar(NEXT_DUE).fetch_one(&mut *connection).await?;
         let wait = |due| from_micros(due).duration_since(now()).unwrap_or_default();
-        let claimable = Claimable { now: waiting, rest, next_due: due.map(wait) };
+        let next_due = due.map(wait);
+        let claimable = Claimable { now: waiting, rest: rest.into(), next_due };
         Ok(Seen { claimable, spoiled: spoiled(&rows, 2)? })
     }
 }

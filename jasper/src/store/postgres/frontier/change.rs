@@ -1,0 +1,41 @@
+//! What a store itself changes about unowned rows.
+
+use super::{Frontier, Pair};
+
+/// What a store is about to change, from before the statement on that does it.
+#[derive(Debug)]
+pub(in super::super) struct Change<'f, P: Pair> {
+    frontier: &'f Frontier<P>,
+    known_looks: u64,
+}
+
+/// What a row waits for once it is stored.
+#[derive(Debug, PartialEq, Eq)]
+pub(in super::super) enum Waits<P> {
+    /// To be claimed, with when it was sent.
+    Unowned(P, i64),
+    /// To be due.
+    Scheduled(i64),
+}
+
+impl<'f, P: Pair> Change<'f, P> {
+    pub(super) const fn new(frontier: &'f Frontier<P>, known_looks: u64) -> Self {
+        Self { frontier, known_looks }
+    }
+
+    /// These wait now, maybe, although they may have been sent long ago.
+    pub(in super::super) fn note(&self, rows: impl IntoIterator<Item = Waits<P>>) {
+        let mut state = self.frontier.state();
+        let mut is_hidden = false;
+        for row in rows {
+            is_hidden |= match row {
+                Waits::Unowned(pair, sent_at) => state.put_back(&pair, sent_at),
+                Waits::Scheduled(due_at) => state.scheduled(due_at),
+            };
+        }
+        if is_hidden && state.known_looks > self.known_looks {
+            // Word of the change may have led to that look, and does not come again.
+            self.frontier.missed.notify_one();
+        }
+    }
+}
