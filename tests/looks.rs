@@ -9,15 +9,18 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use jasper::envelope::{Address, Envelope};
+use jasper::handler::HandlerError;
 use jasper::message::Message;
 use jasper::prelude::*;
 use jasper::store::memory::MemoryStore;
 use jasper::store::mysql::MysqlStore;
-use jasper::store::{Incoming, MessageStore, Placement};
+use jasper::store::{Incoming, MessageStore, Ownership, Placement, Settled, Settlement};
 use jasper::testing::{Faults, FaultyStore};
 use mariadb_database::Database;
 use postgres_schema::Schema;
 use serde::{Deserialize, Serialize};
+use sqlx::AssertSqlSafe;
+use sqlx::postgres::PgListener;
 use tests::Journal;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -34,6 +37,26 @@ struct Work {
 async fn work(cmd: Work, gate: State<Arc<Semaphore>>, journal: State<Journal>) {
     gate.acquire().await.unwrap().forget();
     journal.note(cmd.number.to_string());
+}
+
+#[derive(Command, Serialize, Deserialize)]
+#[command(name = "looks.again")]
+struct Again;
+
+/// Whether the node fails each of these.
+#[derive(Clone, Copy)]
+struct Fails(bool);
+
+#[handler(queue = "looks", attempts = 2, delays = ["2s"])]
+#[durable]
+async fn again(_: Again, fails: State<Fails>, journal: State<Journal>) -> Result<(), HandlerError> {
+    let Fails(fails) = *fails;
+    if fails {
+        journal.note("failed");
+        return Err(HandlerError::new("not here"));
+    }
+    journal.note("again");
+    Ok(())
 }
 
 fn row(message_type: &str, number: u32) -> Incoming {
@@ -57,10 +80,15 @@ struct Node<S> {
 
 impl<S: MessageStore> Node<S> {
     async fn start(store: FaultyStore<S>) -> Self {
+        Self::start_with(store, Fails(false)).await
+    }
+
+    async fn start_with(store: FaultyStore<S>, fails: Fails) -> Self {
         let (gate, journal) = (Arc::new(Semaphore::new(0)), Journal::default());
         let app = Jasper::builder().store(store.clone()).state(Arc::clone(&gate));
         let one = QueueOptions::new().concurrency(1).capacity(2);
         let app = app.state(journal.clone()).queue("looks", one).handler::<work>();
+        let app = app.state(fails).handler::<again>();
         let app = app.start().await.unwrap();
         Self { app, store, gate, journal }
     }
@@ -191,4 +219,88 @@ async fn one_message_from_another_process_is_handled_at_once() {
     }
     assert!(longest < Duration::from_millis(500), "{longest:?}");
     node.stop().await;
+}
+
+/// It would look for it by itself some fifteen seconds later.
+#[tokio::test]
+async fn a_quiet_node_takes_up_a_retry_of_a_node_that_has_no_room_when_it_is_due() {
+    let (other, schema) = Schema::open().await;
+    let quiet = Node::start(counting(other)).await;
+    let full = Node::start_with(counting(schema.connect().await), Fails(true)).await;
+    full.app.bus().send(Again).await.unwrap();
+    full.journal.wait_for("failed").await;
+    let scheduled = "select exists (select from jasper_incoming where status = 'scheduled')";
+    let pool = full.store.inner().pool();
+    while !sqlx::query_scalar::<_, bool>(scheduled).fetch_one(pool).await.unwrap() {
+        tokio::task::yield_now().await;
+    }
+    for number in 0..2 {
+        full.app.bus().send(Work { number }).await.unwrap();
+    }
+    let failed = Instant::now();
+    quiet.journal.wait_for("again").await;
+    assert!(failed.elapsed() < Duration::from_secs(8), "{:?}", failed.elapsed());
+    full.stop().await;
+    quiet.stop().await;
+}
+
+/// As the look of a node does that has no room for it: it is another's once that look has ended.
+#[tokio::test]
+async fn a_due_row_that_another_look_has_locked_on_postgres_is_looked_for_again() {
+    let (store, schema) = Schema::open().await;
+    let node = Node::start(counting(store)).await;
+    let due_at = SystemTime::now() + Duration::from_millis(1500);
+    let scheduled = Incoming { placement: Placement::Scheduled(due_at), ..row("looks.work@1", 7) };
+    let store = node.store.inner();
+    store.inbox().store(vec![scheduled]).await.unwrap();
+    let mut other = store.pool().begin().await.unwrap();
+    let due =
+        format!("update {}.jasper_incoming set status = 'incoming', due_at = null", schema.name);
+    sqlx::raw_sql(AssertSqlSafe(due)).execute(&mut *other).await.unwrap();
+    // Real time: it becomes due by the clock of the database.
+    tokio::time::sleep(Duration::from_millis(1600)).await;
+    let before = node.looks();
+    // Real time: so many in a second.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let looks = node.looks() - before;
+    assert!(looks <= 20, "{looks} looks in a second");
+    node.gate.add_permits(1);
+    let free = Instant::now();
+    other.commit().await.unwrap();
+    node.journal.wait_for("7").await;
+    assert!(free.elapsed() < Duration::from_secs(5), "{:?}", free.elapsed());
+    node.stop().await;
+}
+
+/// The others look at the first of them, and learn what is due next.
+#[tokio::test]
+async fn many_retries_are_told_to_others_once() {
+    let (store, schema) = Schema::open().await;
+    let owner = store.nodes().join("test", Duration::from_secs(60), &[]).await.unwrap().owner;
+    let mut listener = PgListener::connect_with(store.pool()).await.unwrap();
+    let schedule = async |number, delay: u64| {
+        let mut row = row("looks.work@1", number);
+        row.placement = Placement::Owned(owner);
+        row.envelope.attempts = 1;
+        let ownership = Ownership::of(&row.envelope, owner);
+        store.inbox().store(vec![row]).await.unwrap();
+        let due_at = store.nodes().now().await.unwrap().unwrap() + Duration::from_secs(delay);
+        let settled = store.inbox().settle(vec![Settlement::Schedule(ownership, due_at)]).await;
+        assert_eq!(settled.unwrap(), [Settled::Done]);
+    };
+    // Word from before is no word of what follows.
+    schedule(0, 60).await;
+    listener.listen(&format!("jasper:{}", schema.name)).await.unwrap();
+    for number in 1..20 {
+        schedule(number, 10).await;
+    }
+    schedule(20, 5).await;
+    schedule(21, 60).await;
+    listener.listen("end").await.unwrap();
+    sqlx::raw_sql("select pg_notify('end', '')").execute(store.pool()).await.unwrap();
+    let mut words = 0;
+    while listener.recv().await.unwrap().channel() != "end" {
+        words += 1;
+    }
+    assert_eq!(words, 2, "of the first, and of one that is due before it");
 }

@@ -1,7 +1,8 @@
 //! A node whose machine's clock is off: sends a message for a moment later, whose handler fails
 //! once.
 //!
-//! It prints `sent`, `tried` and `handled`.
+//! It prints `sent`, `tried` and `handled`. With `send` it only sends it, and with `handle` it only
+//! handles it and prints `ready` before that.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -46,9 +47,20 @@ async fn main() {
         true => app.store(MysqlStore::connect(&url).await.unwrap()),
         false => app.store(PostgresStore::connect(&url).await.unwrap()),
     };
+    let task = std::env::args().nth(2);
+    let app = match task.as_deref() {
+        Some("send") => app.send_only(),
+        _ => app,
+    };
     let app = app.handler::<later>().start().await.unwrap();
-    app.bus().send(Later).delay(Duration::from_secs(1)).await.unwrap();
-    println!("sent");
-    done.notified().await;
+    if task.as_deref() == Some("handle") {
+        println!("ready");
+    } else {
+        app.bus().send(Later).delay(Duration::from_secs(1)).await.unwrap();
+        println!("sent");
+    }
+    if task.as_deref() != Some("send") {
+        done.notified().await;
+    }
     app.stop().await.unwrap();
 }

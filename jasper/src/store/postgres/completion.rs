@@ -7,8 +7,8 @@ use sqlx::{PgConnection, Row, SqlStr};
 
 use super::desk::Desk;
 use super::rows::{
-    self, INSERT_INCOMING, Insert, Stage, any_claimable, bind, bind_incoming, bind_outgoing,
-    bind_ownerships, in_order, insert_portion, stored,
+    self, INSERT_INCOMING, Insert, Stage, bind, bind_incoming, bind_outgoing, bind_ownerships,
+    claimable_at, in_order, insert_portion, stored,
 };
 use super::sql::{Names, Sql, statements};
 use super::steps::Key;
@@ -121,7 +121,8 @@ union all select 2, id, destination from incoming
 union all select 3, id, destination from outgoing";
 
 const AND_TELL: &str = "
-union all select 4, null::uuid, null::text from {tell} told where {running}";
+union all select 4, null::uuid, null::text from {tell} told where {running}
+    and $29::bigint < {soon}";
 
 /// How long a completion waits for a key that another transaction holds: less than for an answer.
 /// Where runs share a transaction, each is soon run again by itself. The setting ends with it.
@@ -180,7 +181,7 @@ pub(super) async fn write_one(
         return desk.in_time(end_one(connection, sql, handled.as_ref())).await;
     }
     if let ([one], []) = (incoming.as_slice(), outgoing.as_slice())
-        && !any_claimable(incoming.iter())
+        && claimable_at(incoming.iter()).is_none()
         && one.envelope.deduplication_id.is_none()
     {
         return desk.in_time(one_for_one(connection, sql, handled.as_ref(), one)).await;
@@ -191,10 +192,12 @@ pub(super) async fn write_one(
     bind(&mut arguments, handled.as_ref().map(|row| row.destination.as_str()))?;
     bind(&mut arguments, handled.as_ref().map(|row| row.owner.number()))?;
     bind(&mut arguments, handled.as_ref().map(|row| i64::from(row.attempts)))?;
-    let statement = match any_claimable(incoming.iter()) {
-        true => &sql.completion.complete_one_and_tell,
-        false => &sql.completion.complete_one,
+    let claimable_at = claimable_at(incoming.iter());
+    let statement = match claimable_at {
+        Some(_) => &sql.completion.complete_one_and_tell,
+        None => &sql.completion.complete_one,
     };
+    claimable_at.map_or(Ok(()), |at| bind(&mut arguments, at))?;
     let query = sqlx::query_with(statement.clone(), arguments);
     did.read(&desk.in_time(query.fetch_all(connection)).await?)?;
     Ok(did.written(|did| did.answer(completion)))
@@ -215,10 +218,12 @@ pub(super) async fn write_group(
     let (mut did, mut arguments) =
         begin(connection, desk, incoming.clone(), outgoing, patience).await?;
     bind_ownerships(handled, &mut arguments)?;
-    let statement = match any_claimable(incoming) {
-        true => &sql.completion.complete_group_and_tell,
-        false => &sql.completion.complete_group,
+    let claimable_at = claimable_at(incoming);
+    let statement = match claimable_at {
+        Some(_) => &sql.completion.complete_group_and_tell,
+        None => &sql.completion.complete_group,
     };
+    claimable_at.map_or(Ok(()), |at| bind(&mut arguments, at))?;
     let query = sqlx::query_with(statement.clone(), arguments);
     did.read(&desk.in_time(query.fetch_all(connection)).await?)?;
     Ok(did.written(|did| completions.iter().map(|all| did.answer(all)).collect()))

@@ -70,6 +70,8 @@ struct State<P> {
     pairs: HashMap<P, Reach>,
     /// Up to where scheduled rows were found due.
     due_since: Option<i64>,
+    /// When others will look for what is due, of which this store has told them.
+    told: i64,
     /// How many rows were claimed since full looks were all there was, and since the last of them.
     claimed: usize,
     claimed_lately: usize,
@@ -114,6 +116,7 @@ impl<P> Default for State<P> {
         Self {
             pairs: HashMap::new(),
             due_since: None,
+            told: i64::MIN,
             claimed: 0,
             claimed_lately: 0,
             full: None,
@@ -265,6 +268,11 @@ impl<P: Pair> Frontier<P> {
     /// it.
     pub(super) fn change(&self) -> Change<'_, P> {
         Change::new(self, self.state().known_looks)
+    }
+
+    /// When others will look for what is due, as far as this store has told them.
+    pub(super) fn told(&self) -> i64 {
+        self.state().told
     }
 
     /// Rows that may be older can be claimed: the next look is a full one.

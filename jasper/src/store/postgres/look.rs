@@ -16,17 +16,25 @@ use crate::store::{Claimable, LookRequest, Rest, Subscription};
 /// Microseconds for which rows are looked for that were scheduled for a time that has passed.
 const LATE: i64 = 1_000_000;
 
-/// Rows whose time has come wait like any other from then on.
+/// Rows whose time has come wait like any other from then on. Others are overdue: those that are
+/// too many for one look, and those that another transaction has locked, as the look of another
+/// node does that may have no room for them.
 const DUE_NOW: &str = "\
-with recursive chosen as materialized (
+with recursive moment as materialized (
+    select {now} as now
+), chosen as materialized (
     select ctid as place, due_at from {incoming}
-    where status = 'scheduled' and due_at <= (select {now}) and due_at >= $1
+    where status = 'scheduled' and due_at <= (select now from moment) and due_at >= $1
     order by due_at limit 1000
     for update skip locked
 ), due as (
     update {incoming} set status = 'incoming', due_at = null
     where ctid = any (array(select place from chosen))
     returning destination, message_type, sent_at
+), overdue as (
+    select min(due_at) as due_at from {incoming}
+    where status = 'scheduled' and due_at <= (select now from moment) and due_at >= $1
+        and ctid <> all (array(select place from chosen))
 ), ";
 
 /// Steps from one subscription to the next, so that many rows cost no more than few, and ends with
@@ -90,12 +98,14 @@ union all
 select 1, destination, message_type, sent_at, null, null, null from due
 union all
 select 2, null, null, case
-    when (select count(*) from chosen) = 1000 then 0
-    else (select min(due_at) from {incoming} where status = 'scheduled' and due_at > (select {now}))
-        - {now}
-end, {now},
-    case when (select count(*) from chosen) = 1000 then (select max(due_at) from chosen) end,
-    (extract(epoch from clock_timestamp() - statement_timestamp()) * 1000000)::bigint";
+    when overdue.due_at is not null then 0
+    else (
+        select min(due_at) from {incoming}
+        where status = 'scheduled' and due_at > (select now from moment)
+    ) - {now}
+end, moment.now, overdue.due_at,
+    (extract(epoch from clock_timestamp() - statement_timestamp()) * 1000000)::bigint
+from overdue, moment";
 
 statements!(LookSql {
     all: [DUE_NOW, WAITING, ANSWERS].concat(),

@@ -245,7 +245,7 @@ impl Settle for OutgoingSettlement {
         }
     }
 
-    fn waits(_of_kind: &[&Self], kind: Kind, done: &[PgRow]) -> sqlx::Result<Vec<Waits<Address>>> {
+    fn waits(kind: Kind, done: &[PgRow]) -> sqlx::Result<Vec<Waits<Address>>> {
         if kind != Kind::GiveBack {
             return Ok(Vec::new());
         }
@@ -257,7 +257,12 @@ impl Settle for OutgoingSettlement {
         &desk.outgoing_frontier
     }
 
-    fn bind(of_kind: &[&Self], kind: Kind, arguments: &mut PgArguments) -> sqlx::Result<()> {
+    fn bind(
+        of_kind: &[&Self],
+        kind: Kind,
+        _told: i64,
+        arguments: &mut PgArguments,
+    ) -> sqlx::Result<()> {
         let settlements = of_kind.iter();
         match kind {
             Kind::Delete => Ok(()),

@@ -13,7 +13,7 @@ use super::SHARED_ROWS;
 use super::desk::Desk;
 use super::frontier::{Frontier, Pair, Waits};
 use super::sql::{Sql, statements};
-use crate::envelope::time::{after, now, to_micros};
+use crate::envelope::time::to_micros;
 use crate::envelope::{Address, Envelope, MessageId};
 use crate::store::dead_letter::Burial;
 use crate::store::lines::Wait;
@@ -54,9 +54,11 @@ where {running}";
 const OR_DUPLICATE: &str = "
 on conflict do nothing returning id, destination";
 
-/// Word is given only where something was stored.
+/// Word is given only where something was stored that others may claim soon, by the clock of the
+/// database.
 const OR_DUPLICATE_AND_TELL: &str = "
-on conflict do nothing returning id, destination, {tell}";
+on conflict do nothing returning id, destination,
+    case when owner = 0 and coalesce(due_at, 0) < {soon} then (select true from {tell} told) end";
 
 statements!(RowsSql {
     store_incoming: [INSERT_INCOMING, OR_DUPLICATE].concat(),
@@ -113,7 +115,9 @@ impl Insert for Incoming {
                 let pair = Subscription { destination, message_type };
                 Some(Waits::Unowned(pair, to_micros(self.envelope.sent_at)))
             }
-            Placement::Scheduled(due_at) => Some(Waits::Scheduled(to_micros(due_at))),
+            Placement::Scheduled(due_at) => {
+                Some(Waits::Scheduled { due_at: to_micros(due_at), is_told: false })
+            }
         }
     }
 
@@ -127,7 +131,7 @@ impl Insert for Incoming {
 
     fn statement<'s>(rows: &[&Self], stage: Stage, sql: &'s Sql) -> &'s SqlStr {
         let sql = &sql.rows;
-        match (stage, any_claimable(rows.iter().copied())) {
+        match (stage, claimable_at(rows.iter().copied()).is_some()) {
             (Stage::Store(Wait::Usual), true) => &sql.store_claimable,
             (Stage::Store(Wait::Usual), false) => &sql.store_incoming,
             (Stage::Store(Wait::Short), true) => &sql.try_claimable,
@@ -172,18 +176,16 @@ impl Insert for Outgoing {
     }
 }
 
-/// How soon a row has to be due that others hear of at once: sooner than they would look for it.
-const SOON: Duration = Duration::from_secs(15);
-
-/// Whether others may claim any of these at once or soon, so that they are to be told.
+/// From when on others may claim any of these, so that they may have to be told.
 ///
 /// Word is never given of rows that the writer owns: it would make all commits wait for each other.
-pub(super) fn any_claimable<'r>(mut rows: impl Iterator<Item = &'r Incoming>) -> bool {
-    rows.any(|row| match row.placement {
-        Placement::Unowned => true,
-        Placement::Scheduled(due_at) => due_at < after(now(), SOON),
-        Placement::Owned(_) => false,
-    })
+pub(super) fn claimable_at<'r>(rows: impl Iterator<Item = &'r Incoming>) -> Option<i64> {
+    let claimable_at = rows.filter_map(|row| match row.placement {
+        Placement::Owned(_) => None,
+        Placement::Unowned => Some(0),
+        Placement::Scheduled(due_at) => Some(to_micros(due_at)),
+    });
+    claimable_at.min()
 }
 
 /// Inserts rows in a transaction that is open, and says of each whether it was new.

@@ -1,7 +1,7 @@
 //! The ends and changes of ownership in the inbox, each by compare-and-set.
 
-use sqlx::SqlStr;
 use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::{Row, SqlStr};
 
 use super::desk::Desk;
 use super::frontier::{Frontier, Waits};
@@ -40,13 +40,18 @@ where row.id = held.id and row.destination = held.destination and row.owner = he
     and row.attempts between held.attempts and held.attempts + 1 and row.status = 'incoming'
 returning row.id, row.destination";
 
+/// Others are told of the first row only that is due soon: until then, at `$6`, they look for it,
+/// and learn what is due next.
 const SCHEDULE: &str = "\
 update {incoming} row set status = 'scheduled', owner = 0, due_at = held.due_at
 from unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[])
     as held (id, destination, owner, attempts, due_at)
 where row.id = held.id and row.destination = held.destination and row.owner = held.owner
     and row.attempts = held.attempts and row.status = 'incoming'
-returning row.id, row.destination";
+returning row.id, row.destination, held.due_at, case
+    when held.due_at < {soon} and (held.due_at < $6::bigint or $6::bigint < {now} + {told_early})
+        then (select true from {tell} told)
+end";
 
 const RELEASE: &str = "\
 update {incoming} row set owner = 0, attempts = greatest(0, row.attempts - held.undone)
@@ -80,6 +85,7 @@ statements!(SettlementSql {
     schedule: SCHEDULE,
     release: RELEASE,
     bury: BURY,
+    tell: "select {tell}",
 });
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -123,19 +129,19 @@ impl Settle for Settlement {
         }
     }
 
-    fn waits(
-        of_kind: &[&Self],
-        kind: Kind,
-        done: &[PgRow],
-    ) -> sqlx::Result<Vec<Waits<Subscription>>> {
+    fn is_told_once(kind: Kind) -> bool {
+        kind == Kind::Schedule
+    }
+
+    fn waits(kind: Kind, done: &[PgRow]) -> sqlx::Result<Vec<Waits<Subscription>>> {
         match kind {
             Kind::Handled | Kind::Attempt | Kind::Bury => Ok(Vec::new()),
             Kind::Schedule => {
-                let due_at = of_kind.iter().filter_map(|settlement| match settlement {
-                    Self::Schedule(_, due_at) => Some(Waits::Scheduled(to_micros(*due_at))),
-                    _ => None,
+                let rows = done.iter().map(|row| {
+                    let (due_at, told) = (row.try_get(2)?, row.try_get::<Option<bool>, _>(3)?);
+                    Ok(Waits::Scheduled { due_at, is_told: told.is_some() })
                 });
-                Ok(due_at.collect())
+                rows.collect()
             }
             Kind::Release => {
                 let rows = done.iter().map(|row| {
@@ -151,7 +157,12 @@ impl Settle for Settlement {
         &desk.frontier
     }
 
-    fn bind(of_kind: &[&Self], kind: Kind, arguments: &mut PgArguments) -> sqlx::Result<()> {
+    fn bind(
+        of_kind: &[&Self],
+        kind: Kind,
+        told: i64,
+        arguments: &mut PgArguments,
+    ) -> sqlx::Result<()> {
         let settlements = of_kind.iter();
         match kind {
             Kind::Handled | Kind::Attempt => Ok(()),
@@ -160,7 +171,8 @@ impl Settle for Settlement {
                     Self::Schedule(_, due_at) => to_micros(*due_at),
                     _ => 0,
                 });
-                bind(arguments, due_at.collect::<Vec<_>>())
+                bind(arguments, due_at.collect::<Vec<_>>())?;
+                bind(arguments, told)
             }
             Kind::Release => {
                 let undone = settlements.map(|settlement| match settlement {

@@ -1,6 +1,7 @@
 //! The texts of the statements, with the names of this store's schema in them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
@@ -21,6 +22,14 @@ const LONGEST: usize = 48;
 
 /// Microseconds since 1970, by the clock of the database.
 const NOW: &str = "(extract(epoch from clock_timestamp()) * 1000000)::bigint";
+
+/// How soon a row has to be due that others hear of at once, in microseconds: sooner than they look
+/// by themselves.
+const SOON: &str = "15000000";
+
+/// How long before a row is due others have to know it, and how long a settlement may take that
+/// relies on what they know.
+pub(super) const TOLD_EARLY: Duration = Duration::from_millis(200);
 
 /// Whether the transaction in which a handler was begun is still open.
 const RUNNING: &str = "coalesce(current_setting('jasper.run', true), '') = 'on'";
@@ -68,7 +77,8 @@ impl Names {
     /// A statement in which `{incoming}` and its like are names and `{now}` is the present.
     /// `{running}` is whether the transaction that a handler was given is still open, `{guard_key}`
     /// is the key of the guard of a shared one, and `{tell}` gives word of rows that anybody may
-    /// claim, once the transaction commits. An insert of dead letters ends in `{or_replace}`.
+    /// claim, once the transaction commits. What is due before `{soon}` is to be told. An insert of
+    /// dead letters ends in `{or_replace}`.
     pub(super) fn statement(&self, text: &str) -> SqlStr {
         let schema = &self.schema;
         let text = text
@@ -81,6 +91,8 @@ impl Names {
             .replace("{schema}", &format!("\"{schema}\""))
             .replace("{tell}", &format!("(select pg_notify('{}', ''))", self.channel()))
             .replace("{or_replace}", OR_REPLACE)
+            .replace("{told_early}", &TOLD_EARLY.as_micros().to_string())
+            .replace("{soon}", &format!("({NOW} + {SOON})"))
             .replace("{running}", RUNNING)
             .replace("{guard_key}", GUARD_KEY)
             .replace("{now}", NOW);

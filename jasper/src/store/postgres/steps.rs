@@ -1,6 +1,7 @@
 //! Settlements of many callers, in as few statements as tell kinds and repeats of a row apart.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Instant;
 
 use futures_util::FutureExt;
 use sqlx::postgres::{PgArguments, PgRow};
@@ -10,7 +11,7 @@ use super::SHARED_ROWS;
 use super::desk::{Desk, Lent};
 use super::frontier::{Frontier, Pair, Waits};
 use super::rows::{self, bind_ownerships};
-use super::sql::Sql;
+use super::sql::{Sql, TOLD_EARLY};
 use crate::envelope::{Address, MessageId};
 use crate::store::coalescer::Coalescer;
 use crate::store::portions::Weigh;
@@ -34,16 +35,23 @@ pub(super) trait Settle: Weigh + Clone + Send + Sync + 'static {
     /// that were held so.
     fn statement(kind: Self::Kind, sql: &Sql) -> &SqlStr;
 
-    /// Binds what the statement of their kind takes beside the ownerships.
-    fn bind(of_kind: &[&Self], kind: Self::Kind, arguments: &mut PgArguments) -> sqlx::Result<()>;
+    /// Binds what the statement of their kind takes beside the ownerships. Others are `told` to
+    /// look for what is due then.
+    fn bind(
+        of_kind: &[&Self],
+        kind: Self::Kind,
+        told: i64,
+        arguments: &mut PgArguments,
+    ) -> sqlx::Result<()>;
+
+    /// Whether others are told of the first row only that is due.
+    fn is_told_once(_kind: Self::Kind) -> bool {
+        false
+    }
 
     /// What others, and this process, may claim from now on, given what the statement of their kind
     /// has returned.
-    fn waits(
-        of_kind: &[&Self],
-        kind: Self::Kind,
-        done: &[PgRow],
-    ) -> sqlx::Result<Vec<Waits<Self::Pair>>>;
+    fn waits(kind: Self::Kind, done: &[PgRow]) -> sqlx::Result<Vec<Waits<Self::Pair>>>;
 
     /// Where that is noted.
     fn frontier(desk: &Desk) -> &Frontier<Self::Pair>;
@@ -55,7 +63,11 @@ pub(super) fn coalescer<S: Settle>(desk: &Desk) -> Coalescer<S, Settled> {
     Coalescer::new(SHARED_ROWS, 1, move |settlements: Vec<S>| {
         let desk = desk.clone();
         async move {
+            let began = Instant::now();
             let settled = settle_all(&desk, &settlements).await;
+            if began.elapsed() >= TOLD_EARLY {
+                tell_late(&desk, &settlements).await;
+            }
             if settled.is_err() {
                 // It may be done all the same.
                 desk.start_over();
@@ -93,20 +105,31 @@ async fn settle_on<S: Settle>(
     let change = S::frontier(desk).change();
     if let [only] = steps.as_slice() {
         // A statement alone is a transaction by itself, which saves two trips.
-        let done = only.run(&mut **connection, &desk.sql, &mut settled).await?;
+        let done = only.run(&mut **connection, desk, &mut settled).await?;
         change.note(only.waits(&done)?);
         return Ok(settled);
     }
     let mut transaction = connection.begin().await?;
     let mut done = Vec::with_capacity(steps.len());
     for step in &steps {
-        done.push(step.run(&mut *transaction, &desk.sql, &mut settled).await?);
+        done.push(step.run(&mut *transaction, desk, &mut settled).await?);
     }
     transaction.commit().await?;
     for (step, done) in steps.iter().zip(&done) {
         change.note(step.waits(done)?);
     }
     Ok(settled)
+}
+
+/// Others may have looked for what was due before this was committed: they are told again.
+async fn tell_late<S: Settle>(desk: &Desk, all: &[S]) {
+    if !all.iter().any(|settlement| S::is_told_once(settlement.kind())) {
+        return;
+    }
+    if let Err(error) = desk.run(sqlx::query(desk.sql.settlement.tell.clone())).await {
+        let error = desk.error(error);
+        tracing::warn!(%error, "other nodes may take up a retry up to 15 seconds late");
+    }
 }
 
 fn steps<S: Settle>(all: &[S]) -> Vec<Step<'_, S>> {
@@ -128,14 +151,14 @@ impl<S: Settle> Step<'_, S> {
     async fn run(
         &self,
         executor: impl PgExecutor<'_>,
-        sql: &Sql,
+        desk: &Desk,
         settled: &mut [Settled],
     ) -> sqlx::Result<Vec<PgRow>> {
         let mut arguments = PgArguments::default();
         let held = self.settlements.iter().map(|settlement| settlement.ownership());
         bind_ownerships(held.clone(), &mut arguments)?;
-        S::bind(&self.settlements, self.kind, &mut arguments)?;
-        let query = sqlx::query_with(S::statement(self.kind, sql).clone(), arguments);
+        S::bind(&self.settlements, self.kind, S::frontier(desk).told(), &mut arguments)?;
+        let query = sqlx::query_with(S::statement(self.kind, &desk.sql).clone(), arguments);
         let rows = query.fetch_all(executor).await?;
         let done = keys(&rows)?;
         for (at, row) in self.places.iter().zip(held) {
@@ -148,7 +171,7 @@ impl<S: Settle> Step<'_, S> {
     }
 
     fn waits(&self, done: &[PgRow]) -> sqlx::Result<Vec<Waits<S::Pair>>> {
-        S::waits(&self.settlements, self.kind, done)
+        S::waits(self.kind, done)
     }
 }
 

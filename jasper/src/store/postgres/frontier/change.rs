@@ -14,8 +14,8 @@ pub(in super::super) struct Change<'f, P: Pair> {
 pub(in super::super) enum Waits<P> {
     /// To be claimed, with when it was sent.
     Unowned(P, i64),
-    /// To be due.
-    Scheduled(i64),
+    /// To be due. Others may have been told to look for it.
+    Scheduled { due_at: i64, is_told: bool },
 }
 
 impl<'f, P: Pair> Change<'f, P> {
@@ -26,13 +26,19 @@ impl<'f, P: Pair> Change<'f, P> {
     /// These wait now, maybe, although they may have been sent long ago.
     pub(in super::super) fn note(&self, rows: impl IntoIterator<Item = Waits<P>>) {
         let mut state = self.frontier.state();
-        let mut is_hidden = false;
+        let (mut is_hidden, mut told) = (false, None);
         for row in rows {
             is_hidden |= match row {
                 Waits::Unowned(pair, sent_at) => state.put_back(&pair, sent_at),
-                Waits::Scheduled(due_at) => state.scheduled(due_at),
+                Waits::Scheduled { due_at, is_told } => {
+                    if is_told {
+                        told = Some(told.map_or(due_at, |first: i64| first.min(due_at)));
+                    }
+                    state.scheduled(due_at)
+                }
             };
         }
+        state.told = told.unwrap_or(state.told);
         if is_hidden && state.known_looks > self.known_looks {
             // Word of the change may have led to that look, and does not come again.
             self.frontier.missed.notify_one();

@@ -42,6 +42,10 @@ fn put_back(frontier: &Told, sent_at: impl IntoIterator<Item = i64>) {
     frontier.change().note(sent_at.into_iter().map(|at| Waits::Unowned(PAIR, at)));
 }
 
+const fn scheduled(due_at: i64) -> Waits<&'static str> {
+    Waits::Scheduled { due_at, is_told: false }
+}
+
 fn is_full(frontier: &Told) -> bool {
     matches!(frontier.look().1, Scope::Full)
 }
@@ -163,7 +167,7 @@ fn a_look_does_not_go_past_what_was_scheduled_meanwhile() {
     let frontier = claimed();
     let (asking, scope, _) = frontier.look();
     let Scope::Known(ranges) = scope else { panic!("full looks are dear") };
-    frontier.change().note([Waits::Scheduled(NOW + 10)]);
+    frontier.change().note([scheduled(NOW + 10)]);
     asking.looked_at(&ranges, &HashMap::new(), NOW + 20);
     assert_eq!(frontier.look().2, NOW + 10);
 }
@@ -272,7 +276,7 @@ fn what_a_look_has_missed_before_it_was_noted_calls_for_another_one() {
     assert_eq!(frontier.missed().now_or_never(), None, "the look has seen it");
     change.note([Waits::Unowned(PAIR, 200)]);
     assert_eq!(frontier.missed().now_or_never(), Some(()));
-    change.note([Waits::Scheduled(NOW - 1)]);
+    change.note([scheduled(NOW - 1)]);
     assert_eq!(frontier.missed().now_or_never(), Some(()));
     frontier.change().note([Waits::Unowned(PAIR, 200)]);
     assert_eq!(frontier.missed().now_or_never(), None, "none came in between");
