@@ -176,25 +176,33 @@ async fn recover_once(
         Some(gone) => gone,
         None => core.call("expired", store.nodes().expired(Some(core.owner()))).await?,
     };
+    let mut recovered = Ok(());
     for owner in gone {
-        if owner == core.owner() {
-            // Another node has ended its lease: the renewal finds out, and goes on as a new node.
+        // What another node has ended of this one: the renewal finds out, and goes on as a new
+        // node. And an earlier incarnation of this node: its runs may still commit, or give their
+        // rows back without an attempt.
+        if owner == core.owner() || core.is_held_under(owner) {
             continue;
         }
-        if core.is_held_under(owner) {
-            // An earlier incarnation of this node: its runs may still commit, or give their rows
-            // back without an attempt.
-            continue;
-        }
-        let released = release_all(core, store, owner, left).await?;
-        if released > 0 {
-            tracing::info!(%owner, released, ?left, "recovered the work of a node that is gone");
-            metrics::counter!(telemetry::RECOVERED).increment(released);
-        }
-        // Stays until nothing of it is left.
-        core.call("forget", store.nodes().forget(owner)).await?;
+        // One owner whose rows cannot be released keeps no other one's waiting.
+        recovered = recovered.and(recover_from(core, store, owner, left).await);
     }
-    Ok(())
+    recovered
+}
+
+async fn recover_from(
+    core: &Core,
+    store: &dyn MessageStore,
+    owner: Owner,
+    left: Left,
+) -> Result<(), StoreError> {
+    let released = release_all(core, store, owner, left).await?;
+    if released > 0 {
+        tracing::info!(%owner, released, ?left, "recovered the work of a node that is gone");
+        metrics::counter!(telemetry::RECOVERED).increment(released);
+    }
+    // Stays until nothing of it is left.
+    core.call("forget", store.nodes().forget(owner)).await
 }
 
 /// Makes all rows of an owner claimable, page by page.

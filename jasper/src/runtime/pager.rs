@@ -118,9 +118,9 @@ impl Pager {
             return Ok(self.core.settings.poll);
         }
         self.give_back_aside().await;
-        self.give_back_missing().await?;
-        if is_to_be_compared && self.core.may_have_rows() {
-            self.compare().await?;
+        if let Err(error) = self.compare_rows(is_to_be_compared).await {
+            // Messages that wait in the store do not wait for that.
+            tracing::warn!(%error, "the rows of this node could not be compared with its memory");
         }
         if !is_look_due {
             return Ok(self.next_look.saturating_duration_since(Instant::now()));
@@ -215,13 +215,24 @@ impl Pager {
         Ok(full)
     }
 
+    async fn compare_rows(&mut self, is_due: bool) -> Result<(), StoreError> {
+        self.give_back_missing().await?;
+        match is_due && self.core.may_have_rows() {
+            true => self.compare().await,
+            false => Ok(()),
+        }
+    }
+
     /// Gives back the rows that this node owns and does not hold in memory, after a call that may
     /// have been carried out although it failed. Only this task claims, so no claim is on its way.
     async fn give_back_missing(&self) -> Result<(), StoreError> {
-        while self.core.held.take_doubt() {
-            let limit = self.core.held.count() + PAGE;
+        let held = &self.core.held;
+        while held.is_to_be_compared(Duration::ZERO) {
+            let (limit, began) = (held.count() + PAGE, Instant::now());
             let owned = self.store.inbox().owned(self.core.owner(), limit);
-            let missing = self.core.held.missing(self.core.call("owned", owned).await?);
+            let owned = self.core.call("owned", owned).await;
+            held.note_compared(began.elapsed());
+            let missing = held.missing(owned.inspect_err(|_| self.core.doubt_inbox())?);
             if missing.is_empty() {
                 return Ok(());
             }
@@ -239,8 +250,9 @@ impl Pager {
         let held = &self.core.held;
         let owned = self.store.inbox().owned(self.core.owner(), comparison::limit(held.count()));
         let began = Instant::now();
-        let mut missing = held.missing(self.core.call("owned", owned).await?);
+        let owned = self.core.call("owned", owned).await;
         self.comparison.took(began.elapsed());
+        let mut missing = held.missing(owned?);
         missing.retain(|row| !self.aside.iter().any(|aside| aside.ownership == *row));
         let missing = self.comparison.confirm(missing);
         if missing.is_empty() {

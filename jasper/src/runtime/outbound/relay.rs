@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use futures_util::FutureExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 
 use super::{Endpoint, Parcel};
 use crate::envelope::{Address, Envelope};
@@ -152,8 +153,12 @@ impl Relay {
         let before = held.rows_now();
         let of_all = self.core.routes.endpoints().map(|endpoint| endpoint.held.count());
         let limit = of_all.sum::<usize>() + PAGE;
+        let began = Instant::now();
         let owned = store.outbox().owned(self.core.owner(), limit);
-        let Ok(mut owned) = self.core.call("owned", owned).await else {
+        let owned = self.core.call("owned", owned).await;
+        held.note_compared(began.elapsed());
+        let Ok(mut owned) = owned else {
+            held.doubt_until(Instant::now() + self.core.settings.lease);
             return;
         };
         owned.retain(|row| row.destination == self.endpoint.destination);
