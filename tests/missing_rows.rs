@@ -121,6 +121,7 @@ async fn what_waits_is_handled_and_sent_although_the_rows_of_the_node_cannot_be_
         journal.wait_for(&format!("parcel {number}")).await;
         // The next ones come once it was asked for again, in vain.
         while store.count("owned") == asked.0 || store.count("outbox_owned") == asked.1 {
+            // Real time: the node asks by itself, and nothing says when it has.
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         asked = (store.count("owned"), store.count("outbox_owned"));

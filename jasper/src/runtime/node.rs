@@ -41,18 +41,36 @@ pub(crate) async fn renew(core: Arc<Core>, store: Arc<dyn MessageStore>) {
                 core.trust.extend(asked + lease);
                 core.set_may_own(may_own);
                 core.gone.send_replace(gone);
-                let read = core.call("now", core.clock.read(&*store)).await;
-                read.and(earlier.note(&core, &*store).await)
+                Ok(())
             }
             Ok(_ended) => join_again(&core, &*store, &mut earlier).await,
             Err(error) => Err(error),
         };
         is_late = renewed.is_err();
-        if let Err(error) = renewed {
-            let left = core.trust.end().saturating_duration_since(Instant::now());
-            tracing::warn!(%error, ?left, "the lease could not be renewed");
-            pause = lease / 12;
+        match renewed {
+            Ok(()) => with_renewal(&core, &*store, &mut earlier).await,
+            Err(error) => {
+                let left = core.trust.end().saturating_duration_since(Instant::now());
+                tracing::warn!(%error, ?left, "the lease could not be renewed");
+                pause = lease / 12;
+            }
         }
+    }
+}
+
+/// What a node does with each renewal of its lease. It is tried again with the next one where it
+/// fails, and takes no longer than the next one can wait for it.
+async fn with_renewal(core: &Core, store: &dyn MessageStore, earlier: &mut Earlier) {
+    let all = async {
+        if let Err(error) = earlier.note(core, store).await {
+            tracing::warn!(%error, "the earlier numbers of this node could not be noted yet");
+        }
+        if let Err(error) = core.wait("now", core.clock.read(store)).await {
+            tracing::warn!(%error, "the time of the store could not be read yet");
+        }
+    };
+    if tokio::time::timeout(core.settings.lease / 6, all).await.is_err() {
+        tracing::warn!("the store takes long to answer; its time is read with the next renewal");
     }
 }
 
@@ -86,7 +104,7 @@ async fn join_again(
     metrics::counter!(telemetry::FENCED, "op" => "lease").increment(1);
     core.pager.notify_one();
     earlier.add(lost);
-    earlier.note(core, store).await
+    Ok(())
 }
 
 /// The numbers that this process had and has lost.

@@ -8,7 +8,6 @@ use futures_util::FutureExt;
 use tokio::time::Instant;
 
 use super::batch::{Batch, Target};
-use super::budget::bytes_of;
 use super::comparison::{self, Comparison};
 use super::core::{Backoff, Core};
 use super::pace::Pace;
@@ -177,8 +176,7 @@ impl Pager {
             true => self.pace.longest(poll, self.core.is_told()),
             false => poll,
         };
-        // A row that is due stays so while another transaction keeps it locked.
-        look.next_due.map_or(poll, |wait| wait.max(self.pace.own_pause()).min(poll))
+        look.next_due.map_or(poll, |wait| self.pace.until_due(wait).min(poll))
     }
 
     /// Fills the memory of one queue. `true`: there is room still and there may be more.
@@ -338,7 +336,7 @@ impl Pager {
             return true;
         };
         let queue = self.core.queue_of(&entry);
-        let bytes = claimed.envelope.as_ref().map_or(0, bytes_of);
+        let bytes = claimed.envelope.as_ref().map_or(0, Envelope::bytes);
         if let Some(slot) = queue.room.try_reserve(bytes) {
             self.admit(claimed, entry, slot).await;
             return true;
@@ -434,7 +432,7 @@ impl Pager {
             return self.bury_invalid(claimed).await;
         };
         let envelope = claimed.ownership.envelope(envelope);
-        slot.weigh(bytes_of(&envelope));
+        slot.weigh(envelope.bytes());
         let backing =
             Backing::Stored { owner: claimed.ownership.owner, counted: claimed.first_attempt };
         let Ownership { id, destination, owner, .. } = &claimed.ownership;

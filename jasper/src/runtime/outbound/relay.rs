@@ -15,7 +15,6 @@ use tokio::time::Instant;
 use super::{Endpoint, Parcel};
 use crate::envelope::{Address, Envelope};
 use crate::handler::caught::Panic;
-use crate::runtime::budget::bytes_of;
 use crate::runtime::core::Core;
 use crate::runtime::pace::Pace;
 use crate::runtime::worker::note_burial;
@@ -125,7 +124,7 @@ impl Relay {
         };
         let is_full = may_have_left(claimed.iter().map(Some), slots.len());
         for (envelope, mut slot) in claimed.into_iter().zip(slots) {
-            slot.weigh(bytes_of(&envelope));
+            slot.weigh(envelope.bytes());
             let hold = self.endpoint.held.hold(envelope.id, &envelope.destination, owner);
             let active = self.core.activity.begin();
             let envelope = Arc::new(envelope);
