@@ -25,6 +25,9 @@ use crate::store::{
 /// The most rows of one claim.
 const PAGE: usize = 250;
 
+/// The most claims for one queue between two looks: others have their turn after them.
+const CLAIMS: usize = 4;
+
 /// How many subscriptions one look finds beside those that this node takes.
 const LOOK_PAGE: usize = 200;
 
@@ -181,6 +184,19 @@ impl Pager {
 
     /// Fills the memory of one queue. `true`: there is room still and there may be more.
     async fn fill(
+        &mut self,
+        queue: &Arc<Queue>,
+        waiting: Vec<Subscription>,
+    ) -> Result<bool, StoreError> {
+        for _ in 0..CLAIMS {
+            if !self.fill_page(queue, waiting.clone()).await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    async fn fill_page(
         &mut self,
         queue: &Arc<Queue>,
         waiting: Vec<Subscription>,
