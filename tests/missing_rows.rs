@@ -14,6 +14,7 @@ use jasper::prelude::*;
 use jasper::store::memory::MemoryStore;
 use jasper::store::mysql::MysqlStore;
 use jasper::store::{Incoming, MessageStore, Outgoing, Placement, Stored};
+use jasper::testing::{Faults, FaultyStore};
 use mariadb_database::Database;
 use postgres_schema::Schema;
 use serde::{Deserialize, Serialize};
@@ -97,6 +98,50 @@ async fn are_given_back(store: impl MessageStore + Clone) {
     assert_eq!((counts.incoming, counts.outgoing, counts.dead_letters), (0, 0, 0));
     app.stop().await.unwrap();
     receiver.stop().await.unwrap();
+}
+
+/// What the node owns cannot be listed, and it asks for that after a failed call, and regularly.
+#[tokio::test]
+async fn what_waits_is_handled_and_sent_although_the_rows_of_the_node_cannot_be_listed() {
+    let journal = Journal::default();
+    let receiver = Jasper::builder().handler::<take_parcel>().state(journal.clone());
+    let receiver = receiver.store(MemoryStore::new()).listen("durable://127.0.0.1:0");
+    let receiver = receiver.start().await.unwrap();
+    let faults = Faults::seeded(1).fail("owned", 1.0).fail("outbox_owned", 1.0);
+    let faults = faults.fail("claim", 0.5).fail("outbox_claim", 0.5);
+    let store = FaultyStore::new(MemoryStore::new(), faults);
+    let app = Jasper::builder().store(store.clone()).handler::<work>().state(journal.clone());
+    let app = app.poll_interval(Duration::from_millis(20)).lease(Duration::from_millis(900));
+    let address = receiver.addresses()[0].to_string();
+    let app = app.endpoint("parcels", address).start().await.unwrap();
+    let mut asked = (0, 0);
+    for number in 0..5 {
+        store_for_anybody(&store, number).await;
+        journal.wait_for(&format!("work {number} ends")).await;
+        journal.wait_for(&format!("parcel {number}")).await;
+        // The next ones come once it was asked for again, in vain.
+        while store.count("owned") == asked.0 || store.count("outbox_owned") == asked.1 {
+            // Real time: the node asks by itself, and nothing says when it has.
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        asked = (store.count("owned"), store.count("outbox_owned"));
+    }
+    store.calm();
+    app.until_idle().await.unwrap();
+    app.stop().await.unwrap();
+    receiver.stop().await.unwrap();
+}
+
+async fn store_for_anybody(store: &dyn MessageStore, number: u32) {
+    let payload = |text: String| Bytes::from(format!(r#"{{"text":"{text}"}}"#));
+    let mut work = envelope(Work::TYPE, "", "local://work/work");
+    work.payload = payload(format!("work {number}"));
+    let incoming = Incoming { envelope: work, placement: Placement::Unowned, keep: None };
+    assert_eq!(store.inbox().store(vec![incoming]).await.unwrap(), [Stored::New]);
+    let mut parcel = envelope(Parcel::TYPE, "", "endpoint://parcels");
+    parcel.payload = payload(format!("parcel {number}"));
+    let outgoing = Outgoing { envelope: parcel, owner: None };
+    assert_eq!(store.outbox().store(vec![outgoing]).await.unwrap(), [Stored::New]);
 }
 
 /// Rows that the only node owns, as one that a fault without a sign has taken out of its memory.

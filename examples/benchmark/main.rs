@@ -13,11 +13,16 @@
 //!                                      a backlog of a million in PostgreSQL, portion by portion;
 //!                                      with an old snapshot held open, without autovacuum, and by
 //!                                      a handler with `concurrency = 16` or `share = 50`
+//! benchmark backlog STORE [MESSAGES]   a backlog of a million: start, rates, peak of memory;
+//!                                      STORE: sqlite, or postgres URL, or mysql URL
+//! benchmark unknown STORE [MESSAGES]   a look where so many messages wait, each of a type of its
+//!                                      own that nothing handles
 //! ```
 //!
 //! Nothing here is asserted: machines differ and are noisy, so read the ratios, not the figures
 //! alone. The rounds are interleaved, so that a ratio is one of neighbours in time.
 
+mod backlog;
 mod folder;
 mod memory;
 mod report;
@@ -41,7 +46,8 @@ const MANY: usize = 10_000;
 
 const USAGE: &str = "usage: benchmark [sqlite | postgres URL | mysql URL | tcp] [MESSAGES], \
                      or benchmark memory small|large|retries [sqlite | postgres URL], \
-                     or benchmark drain URL [MESSAGES] [snapshot] [no-autovacuum] \
+                     or benchmark backlog|unknown [sqlite | postgres URL | mysql URL] \
+                     [MESSAGES], or benchmark drain URL [MESSAGES] [snapshot] [no-autovacuum] \
                      [sixteen | share]";
 
 #[tokio::main]
@@ -55,6 +61,8 @@ async fn main() -> Outcome<()> {
         ["drain", url, ref options @ ..] => {
             server::drain::measure(url, server::drain::Plan::of(options).ok_or(USAGE)?).await
         }
+        ["backlog", ref store @ ..] => backlog(backlog::What::Known, store).await,
+        ["unknown", ref store @ ..] => backlog(backlog::What::Unknown, store).await,
         ["tcp"] => tcp::measure(MANY).await,
         ["memory", what, ref store @ ..] => memory::measure(what, store).await,
         ["tcp", messages] => tcp::measure(count(messages)?).await,
@@ -62,6 +70,15 @@ async fn main() -> Outcome<()> {
         ["postgres", url, messages] => server::measure::<OnPostgres>(url, count(messages)?).await,
         ["mysql", url, messages] => server::measure::<OnMysql>(url, count(messages)?).await,
         _ => Err(USAGE.into()),
+    }
+}
+
+async fn backlog(what: backlog::What, words: &[&str]) -> Outcome<()> {
+    match words {
+        [store @ .., messages] if messages.parse::<usize>().is_ok() => {
+            backlog::measure(what, store, count(messages)?).await
+        }
+        store => backlog::measure(what, store, 1_000_000).await,
     }
 }
 

@@ -101,13 +101,13 @@ async fn retries() -> Outcome<()> {
     Ok(app.stop().await?)
 }
 
-fn print(before: usize) -> Outcome<()> {
+pub(crate) fn print(before: usize) -> Outcome<()> {
     println!("peak: {} MiB, of which {} MiB before", peak()? / MIB, before / MIB);
     Ok(())
 }
 
 /// The most memory that this process has had so far, in bytes, as Linux says.
-fn peak() -> Outcome<usize> {
+pub(crate) fn peak() -> Outcome<usize> {
     let status = std::fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let line = line.ok_or("the system does not say the peak of memory")?;

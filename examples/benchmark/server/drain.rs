@@ -17,9 +17,8 @@ use crate::Outcome;
 /// How many rates are shown.
 const PORTIONS: usize = 10;
 
-/// Messages of the hand-written loop, without an old snapshot, and its connections.
+/// Messages of the hand-written loop, without an old snapshot.
 const BY_HAND: usize = 100_000;
-const HANDS: usize = 4;
 
 const OF_HAND: &str = "alter table messages set (autovacuum_enabled = false)";
 const OF_JASPER: &str = "alter table jasper.jasper_incoming set (autovacuum_enabled = false)";
@@ -77,12 +76,14 @@ pub(crate) async fn measure(url: &str, plan: Plan) -> Outcome<()> {
 
 async fn measure_in(url: &str, plan: Plan) -> Outcome<()> {
     println!("{plan:?}");
-    let by_hand = by_hand(OnPostgres::create(url, &name(0)).await?, plan).await?;
-    println!("leased and deleted by hundreds, {HANDS} connections: {by_hand:.0}/s");
+    let one = by_hand(OnPostgres::create(url, &name(0)).await?, plan, 1).await?;
+    let four = by_hand(OnPostgres::create(url, &name(0)).await?, plan, 4).await?;
+    println!("leased and deleted by hundreds: {one:.0}/s by one connection, {four:.0}/s by four");
+    println!("   handled         rate  beside one and four by hand");
     let rates = drain(OnPostgres::create(url, &name(1)).await?, plan).await?;
     for (at, rate) in rates.iter().enumerate() {
         let handled = (at + 1) * plan.rows / PORTIONS;
-        println!("{handled:>10} {rate:>8.0}/s  {:.2} by hand", rate / by_hand);
+        println!("{handled:>10} {rate:>10.0}/s  {:.2}  {:.2}", rate / one, rate / four);
     }
     if let ([first, ..], [.., last]) = (&rates[..], &rates[..]) {
         println!("last / first: {:.2}", last / first);
@@ -90,12 +91,12 @@ async fn measure_in(url: &str, plan: Plan) -> Outcome<()> {
     Ok(())
 }
 
-async fn by_hand(database: OnPostgres, plan: Plan) -> Outcome<f64> {
+async fn by_hand(database: OnPostgres, plan: Plan, hands: usize) -> Outcome<f64> {
     let raw = Raw::create(database.clone()).await?;
     if !plan.has_autovacuum {
         raw_sql(OF_HAND).execute(&mut database.connect().await?).await?;
     }
-    raw.leased_and_deleted(BY_HAND, HANDS).await
+    raw.leased_and_deleted(BY_HAND, hands).await
 }
 
 /// Messages per second, portion by portion, from the start of an application that finds them.

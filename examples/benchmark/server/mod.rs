@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use self::handlers::{Application, Runs};
+pub(crate) use self::handlers::Application;
+use self::handlers::Runs;
 use self::raw::Raw;
 use crate::report::{Layout, Report};
 use crate::{Outcome, ROUNDS};

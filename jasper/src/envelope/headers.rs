@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::limits::header_bytes;
+
 /// Names and values, in the order of their names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Headers(BTreeMap<String, String>);
@@ -27,9 +29,9 @@ impl Headers {
         self.0.len()
     }
 
-    /// How many bytes their names and values have.
+    /// How many bytes they take together in the binary form.
     pub(crate) fn bytes(&self) -> usize {
-        self.iter().map(|(name, value)| name.len() + value.len()).sum()
+        self.iter().map(|(name, value)| header_bytes(name, value)).sum()
     }
 
     /// Whether there are none.

@@ -67,15 +67,23 @@ impl Excess {
 
     /// Refuses headers that are too many or too large.
     pub(crate) fn check_headers(headers: &Headers) -> Result<(), Self> {
-        let (count, sizes) = (headers.len(), headers.iter().map(|(n, v)| header_bytes(n, v)));
+        let count = headers.len();
         if count > MAX_HEADERS {
             return Err(Self::Headers { count });
         }
-        match sizes.sum() {
+        match headers.bytes() {
             bytes if bytes > MAX_HEADER_BYTES => Err(Self::HeaderBytes { bytes }),
             _ => Ok(()),
         }
     }
+}
+
+/// What a message takes beside its texts and its payload, about.
+const OVERHEAD: usize = 1024;
+
+/// About how many bytes a message takes with these headers and this payload.
+pub(crate) fn bytes_with(headers: &Headers, payload: usize) -> usize {
+    OVERHEAD + headers.bytes() + payload
 }
 
 /// What a header takes of the [most](MAX_HEADER_BYTES) for all.
@@ -90,8 +98,26 @@ impl Envelope {
     /// # Errors
     /// The first of them that is not.
     pub fn check(&self) -> Result<(), Excess> {
-        let message_type = self.message_type.to_string();
-        let fields = [
+        let mut fields = self.fields().into_iter();
+        fields.try_for_each(|(field, text)| Excess::check_field(field, text))?;
+        Excess::check_field("message type", Some(&self.message_type.to_string()))?;
+        Excess::check_headers(&self.headers)?;
+        match u32::try_from(self.payload.len()) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(Excess::Payload { bytes: self.payload.len() }),
+        }
+    }
+
+    /// About how many bytes it takes in memory; no fewer than its binary form has.
+    pub(crate) fn bytes(&self) -> usize {
+        let texts = self.fields().into_iter().filter_map(|(_, text)| text);
+        let texts = texts.chain([self.message_type.name()]).map(str::len);
+        bytes_with(&self.headers, self.payload.len()) + texts.sum::<usize>()
+    }
+
+    /// Its text fields, all but the type of the message.
+    fn fields(&self) -> [(&'static str, Option<&str>); 10] {
+        [
             ("content type", Some(&*self.content_type)),
             ("destination", Some(self.destination.as_str())),
             ("source (the name of the service)", self.source.as_deref()),
@@ -102,13 +128,45 @@ impl Envelope {
             ("tenant id", self.tenant_id.as_deref()),
             ("group id", self.group_id.as_deref()),
             ("deduplication key", self.deduplication_id.as_deref()),
-            ("message type", Some(&*message_type)),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::envelope::Address;
+    use crate::message::MessageType;
+
+    fn envelope(text: &str, headers: usize) -> Envelope {
+        let to = Address::local("queue", "handler");
+        let payload = Bytes::from_static(b"payload");
+        let mut envelope = Envelope::new(MessageType::new("a.b", 1), "text", payload, to);
+        let fields = [
+            &mut envelope.source,
+            &mut envelope.correlation_id,
+            &mut envelope.traceparent,
+            &mut envelope.saga_id,
+            &mut envelope.tenant_id,
+            &mut envelope.group_id,
+            &mut envelope.deduplication_id,
         ];
-        fields.into_iter().try_for_each(|(field, text)| Excess::check_field(field, text))?;
-        Excess::check_headers(&self.headers)?;
-        match u32::try_from(self.payload.len()) {
-            Ok(_) => Ok(()),
-            Err(_) => Err(Excess::Payload { bytes: self.payload.len() }),
+        fields.into_iter().for_each(|field| *field = Some(text.to_owned()));
+        for number in 0..headers {
+            envelope.headers.insert(format!("header-{number}"), text);
+        }
+        envelope
+    }
+
+    #[test]
+    fn the_bytes_of_an_envelope_are_no_fewer_than_those_of_its_binary_form() {
+        for (length, headers) in [(0, 0), (1, MAX_HEADERS), (MAX_FIELD_BYTES, 15)] {
+            let envelope = envelope(&"x".repeat(length), headers);
+            assert!(envelope.check().is_ok());
+            let (bytes, encoded) = (envelope.bytes(), envelope.to_bytes().len());
+            assert!((encoded..encoded + 2 * OVERHEAD).contains(&bytes), "{bytes} for {encoded}");
         }
     }
 }

@@ -19,6 +19,7 @@ pub use self::address::{Address, AddressError};
 pub use self::binary::DecodeError;
 pub use self::headers::Headers;
 pub use self::id::MessageId;
+pub(crate) use self::limits::bytes_with;
 pub use self::limits::{Excess, MAX_FIELD_BYTES, MAX_HEADER_BYTES, MAX_HEADERS};
 
 /// One message on its way to one destination.

@@ -153,6 +153,18 @@ pub enum SendError {
     /// The handler whose `Bus` this is has ended.
     #[error("the handler that this bus belongs to has ended, and its transaction with it")]
     RunEnded,
+    /// The store has a single writing connection, and the durable handler holds it in which this
+    /// `Bus` was cloned. If the handler waits for the task that sends, neither can go on. Nothing
+    /// was stored.
+    #[error(
+        "`{handler}` is still running and holds the only writing connection of the store; \
+         a task that it waits for sends with a clone of the handler's own `bus: Bus` argument, \
+         and any other task after the handler has ended"
+    )]
+    HeldByHandler {
+        /// The handler.
+        handler: &'static str,
+    },
     /// The application is stopping.
     #[error("the application is stopping and takes no more messages")]
     Stopping,

@@ -4,10 +4,12 @@ use std::any::{Any, TypeId, type_name};
 use std::collections::HashMap;
 use std::error::Error;
 use std::fmt;
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::{Cascades, HandlerError, OutgoingMessage};
@@ -55,6 +57,9 @@ pub struct Cause {
     traceparent: Option<String>,
     ordinal: AtomicUsize,
     pending: Option<Mutex<Pending>>,
+    holds_connection: bool,
+    /// Wakes those who wait for the end of the run.
+    closed: Notify,
 }
 
 /// What the `Bus` of a durable handler has been given, until its run is over.
@@ -81,6 +86,8 @@ impl Cause {
             traceparent: envelope.traceparent.clone(),
             ordinal: AtomicUsize::new(0),
             pending: in_transaction.then(|| Mutex::new(Pending::Open(Vec::new()))),
+            holds_connection: false,
+            closed: Notify::new(),
         }
     }
 
@@ -101,6 +108,8 @@ impl Cause {
             traceparent: parent.and_then(|parent| parent.traceparent.clone()),
             ordinal: AtomicUsize::new(0),
             pending: in_transaction.then(|| Mutex::new(Pending::Open(Vec::new()))),
+            holds_connection: false,
+            closed: Notify::new(),
         }
     }
 
@@ -136,8 +145,33 @@ impl Cause {
         self.pending.is_some()
     }
 
-    /// Whether a message that is sent now waits for the commit of the run.
-    pub(crate) fn is_open(&self) -> bool {
+    /// Of a run that holds a connection of the store until it ends.
+    #[must_use]
+    pub(crate) const fn holding_connection(mut self) -> Self {
+        self.holds_connection = true;
+        self
+    }
+
+    pub(crate) const fn holds_connection(&self) -> bool {
+        self.holds_connection
+    }
+
+    /// The handler whose run it is.
+    pub(crate) const fn handler(&self) -> &'static str {
+        self.handler
+    }
+
+    /// Waits until no message can join the run any more.
+    pub(crate) async fn ended(&self) {
+        let mut closed = pin!(self.closed.notified());
+        // Told of what is closed from here on.
+        closed.as_mut().enable();
+        if self.is_open() {
+            closed.await;
+        }
+    }
+
+    fn is_open(&self) -> bool {
         let pending = self.pending.as_ref();
         let pending = pending.map(|pending| pending.lock().unwrap_or_else(PoisonError::into_inner));
         pending.is_some_and(|pending| matches!(*pending, Pending::Open(_)))
@@ -165,6 +199,7 @@ impl Cause {
             return Vec::new();
         };
         let mut pending = pending.lock().unwrap_or_else(PoisonError::into_inner);
+        self.closed.notify_waiters();
         match std::mem::replace(&mut *pending, Pending::Closed) {
             Pending::Open(messages) => messages,
             Pending::Closed => Vec::new(),

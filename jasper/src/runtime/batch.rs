@@ -91,6 +91,11 @@ impl Batch {
         self.placed.push(Placed { envelope, target, place, keep: Some(KEPT) });
     }
 
+    /// Whether some of it is to be stored.
+    pub(super) fn has_rows(&self) -> bool {
+        self.placed.iter().any(|placed| !placed.place.is_memory())
+    }
+
     /// The rows of the inbox, in order.
     pub(crate) fn incoming(&self) -> Vec<Incoming> {
         let for_others = |placed: &&Placed| matches!(placed.target, Target::Endpoint(_));

@@ -6,21 +6,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::sync::Notify;
 
 use super::room::Room;
-use crate::envelope::Envelope;
+use crate::envelope::bytes_with;
 use crate::handler::OutgoingMessage;
 use crate::telemetry;
 
-/// What a message takes in memory beside its payload, about.
-const OVERHEAD: usize = 1024;
-
-/// The bytes that a message takes in memory, about.
-pub(crate) fn bytes_of(envelope: &Envelope) -> usize {
-    OVERHEAD + envelope.headers.bytes() + envelope.payload.len()
-}
-
-/// The same of one that has no envelope yet.
+/// About how many bytes a message takes that has no envelope yet.
 pub(crate) fn bytes_to_send(message: &OutgoingMessage) -> usize {
-    OVERHEAD + message.options.headers.bytes() + message.payload.len()
+    bytes_with(&message.options.headers, message.payload.len())
 }
 
 /// The bytes that all queues and endpoints of a process may hold together.

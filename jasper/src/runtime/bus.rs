@@ -10,6 +10,7 @@ use futures_util::stream::{self, Stream, StreamExt};
 use super::core::Core;
 use super::enlisted::Enlisted;
 use super::invokes::Invokes;
+use super::origin::Origin;
 use super::sending::Sending;
 use super::sending_all::SendingAll;
 use crate::error::InvokeError;
@@ -24,27 +25,32 @@ use crate::store::TransactionScope;
 /// belongs to the same conversation. In a `#[durable]` handler it is part of the transaction: what
 /// it sends leaves with the commit, or not at all.
 ///
-/// A `Bus` that is cloned inside a `#[durable]` handler, whatever `Bus` it is a clone of, joins the
-/// transaction too for as long as the handler runs, also in tasks that the handler starts. From
-/// then on it is like any other.
+/// # Tasks that a durable handler starts
+/// A clone of the `Bus` that the handler takes as an argument joins the transaction in every task.
+/// In the handler's own task every `Bus` does. Any other `Bus` in another task is independent of
+/// the run: what it sends is accepted by itself, and stays if the handler fails. On a store with a
+/// single writing connection, which is SQLite, that has to wait for the handler; if the handler
+/// waits for the task, the send fails with [`SendError::HeldByHandler`](crate::SendError).
 pub struct Bus {
     core: Arc<Core>,
     cause: Option<Arc<Cause>>,
-    /// The transaction of a handler that has cloned it: a task that the handler starts and waits
-    /// for would else wait for the transaction that waits for it.
-    within: Option<Arc<Cause>>,
+    /// The run in which this was cloned, if that holds a connection. A task for which the run waits
+    /// may have it.
+    cloned_in: Weak<Cause>,
 }
 
 impl Clone for Bus {
     fn clone(&self) -> Self {
-        let within = Cause::of_task().or_else(|| self.within.clone());
-        Self { core: Arc::clone(&self.core), cause: self.cause.clone(), within }
+        let run = Cause::of_task().filter(|run| run.holds_connection());
+        let cloned_in = run.map(|run| Arc::downgrade(&run));
+        let cloned_in = cloned_in.unwrap_or_else(|| Weak::clone(&self.cloned_in));
+        Self { core: Arc::clone(&self.core), cause: self.cause.clone(), cloned_in }
     }
 }
 
 impl Bus {
     pub(crate) const fn new(core: Arc<Core>) -> Self {
-        Self { core, cause: None, within: None }
+        Self { core, cause: None, cloned_in: Weak::new() }
     }
 
     /// Sends a command to its one handler or endpoint. Await the result; options may be set before.
@@ -116,7 +122,7 @@ impl Bus {
     {
         let core = &self.core;
         let encoded = messages.map(|message| core.encode(&message));
-        SendingAll::new(core, self.cause(), encoded)
+        SendingAll::new(core, self.origin(), encoded)
     }
 
     /// Publishes an event to all handlers that subscribe to it, of which there may be none.
@@ -177,15 +183,12 @@ impl Bus {
 
     /// What is sent follows from the message whose handler was given this bus; but within a
     /// transaction of this task, whatever bus is used, it joins that.
-    pub(super) fn cause(&self) -> Option<Arc<Cause>> {
-        match &self.cause {
+    pub(super) fn origin(&self) -> Origin {
+        let cause = match &self.cause {
             Some(cause) if cause.is_in_transaction() => self.cause.clone(),
-            _ => Cause::of_task().or_else(|| self.cloned_within()).or_else(|| self.cause.clone()),
-        }
-    }
-
-    fn cloned_within(&self) -> Option<Arc<Cause>> {
-        self.within.clone().filter(|cause| cause.is_open())
+            _ => Cause::of_task().or_else(|| self.cause.clone()),
+        };
+        Origin::new(cause, Weak::clone(&self.cloned_in))
     }
 
     pub(super) const fn core(&self) -> &Arc<Core> {
@@ -193,7 +196,7 @@ impl Bus {
     }
 
     fn sending<M: Message>(&self, message: &M) -> Sending<'_> {
-        Sending::new(&self.core, self.cause(), message)
+        Sending::new(&self.core, self.origin(), message)
     }
 }
 
@@ -210,7 +213,7 @@ impl FromContext for Bus {
         Ok(Self {
             core: core.ok_or_else(|| HandlerError::new("the application has ended"))?,
             cause: Some(cx.cause()),
-            within: None,
+            cloned_in: Weak::new(),
         })
     }
 }

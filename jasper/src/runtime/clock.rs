@@ -31,6 +31,9 @@ struct Inner {
 
 const NONE: i64 = i64::MIN;
 
+/// An answer that took longer says too little of when the clock was read: it is asked again soon.
+const PROMPT: Duration = Duration::from_millis(100);
+
 impl Default for Clock {
     fn default() -> Self {
         Self(Arc::new(Inner {
@@ -66,13 +69,26 @@ impl Clock {
             return Ok(());
         }
         let asked = self.elapsed();
-        if let Some(now) = store.nodes().now().await? {
-            // It was read somewhere between the question and the answer.
-            let read = asked.midpoint(self.elapsed());
-            self.0.store_began.store(to_micros(now) - read, Ordering::Relaxed);
+        let now = store.nodes().now().await?;
+        let answered = self.elapsed();
+        if let Some(now) = now {
+            self.set(to_micros(now), asked, answered);
         }
-        self.0.read_at.store(self.elapsed(), Ordering::Relaxed);
+        if answered - asked <= micros(PROMPT) {
+            self.0.read_at.store(answered, Ordering::Relaxed);
+        }
         Ok(())
+    }
+
+    /// The store's time was `now` somewhere between the question and the answer: what is known
+    /// already stays where it agrees with that.
+    fn set(&self, now: i64, asked: i64, answered: i64) {
+        let (earliest, latest) = (now - answered, now - asked);
+        let began = match self.0.store_began.load(Ordering::Relaxed) {
+            NONE => earliest.midpoint(latest),
+            known => known.clamp(earliest, latest),
+        };
+        self.0.store_began.store(began, Ordering::Relaxed);
     }
 
     /// Has the store asked at the next occasion: this process may have stood still.
@@ -101,6 +117,21 @@ mod tests {
         let given: Vec<_> = (0..1_000).map(|_| clock.next()).collect();
         assert!(given.is_sorted_by(|before, after| before < after));
         assert!(clock.now().duration_since(given[0]).unwrap() < Duration::from_secs(60));
+    }
+
+    #[test]
+    fn an_answer_that_took_long_changes_no_more_than_it_proves() {
+        let (clock, second) = (Clock::default(), 1_000_000);
+        let began = || clock.0.store_began.load(Ordering::Relaxed);
+        clock.set(100 * second, 0, 20 * second);
+        assert_eq!(began(), 90 * second, "in the middle, as nothing is known");
+        clock.set(195 * second, 110 * second, 110 * second + 2);
+        assert_eq!(began(), 85 * second);
+        clock.set(205 * second, 110 * second, 130 * second);
+        assert_eq!(began(), 85 * second, "that agrees with it");
+        // This process has stood still, and its own clock with it.
+        clock.set(500 * second, 130 * second, 140 * second);
+        assert_eq!(began(), 360 * second);
     }
 
     #[tokio::test]

@@ -82,6 +82,9 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
 /// may go well on a full disk, and the look of the pager, which is seldom where there is no work.
 const SIGNS_OF_LIFE: [&str; 6] = ["store", "claim", "settle", "commit", "renew", "look"];
 
+/// The calls that make no row this node's own, whatever becomes of them.
+const WITHOUT_ROWS: [&str; 6] = ["look", "owned", "alive", "counts", "destinations", "now"];
+
 impl Core {
     #[expect(clippy::too_many_arguments, reason = "called once, by the builder")]
     pub(crate) fn new(
@@ -171,8 +174,10 @@ impl Core {
         };
         if result.is_err() {
             metrics::counter!(telemetry::STORE_ERRORS, "op" => operation).increment(1);
-            // It may have been carried out all the same.
-            self.doubt();
+            if !WITHOUT_ROWS.contains(&operation) {
+                // It may have been carried out all the same.
+                self.doubt();
+            }
             self.is_failing.store(true, Ordering::Release);
         } else if self.is_failing.load(Ordering::Acquire) && SIGNS_OF_LIFE.contains(&operation) {
             self.is_failing.store(false, Ordering::Release);

@@ -7,6 +7,7 @@ use super::batch::{Batch, Place, Placed, Target};
 use super::budget::bytes_to_send;
 use super::core::Core;
 use super::finish::Finish;
+use super::origin::Origin;
 use super::outbound::{Endpoint, Parcel};
 use super::place::is_by_nature;
 use super::queue::{Backing, Delivery};
@@ -116,13 +117,17 @@ impl Core {
     pub(crate) async fn dispatch(
         self: &Arc<Self>,
         messages: Vec<OutgoingMessage>,
-        cause: Option<&Cause>,
+        origin: &Origin,
     ) -> Result<bool, SendError> {
         let mut room = Vec::new();
+        let cause = origin.cause().map(AsRef::as_ref);
         if cause.is_none() {
             self.take_room(&messages, &mut room).await?;
         }
         let mut batch = self.prepare(messages, cause, Joining::Nothing, &mut room)?;
+        if let Some(store) = self.store.as_deref().filter(|_| batch.has_rows()) {
+            origin.wait_for_run(store).await?;
+        }
         // First those that may be refused, as nothing is kept then.
         for (envelope, endpoint) in batch.take_inline() {
             endpoint.send_inline(envelope).await?;

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::core::Core;
 use super::dispatch::Joining;
 use super::finish::Finish;
+use super::origin::Origin;
 use super::queue::Backing;
 use super::routes::HandlerEntry;
 use crate::codec::CodecError;
@@ -142,7 +143,7 @@ impl Run<'_> {
         mut transaction: Box<dyn StoreTransaction>,
         reply: &mut Option<Bytes>,
     ) -> Result<Ended, Failure> {
-        let cause = self.cause(true);
+        let cause = Arc::new(self.cause(true).holding_connection());
         let outcome = self.body(&cause, transaction.connection(), reply).await;
         let mut messages = cause.close();
         match outcome {
@@ -158,7 +159,7 @@ impl Run<'_> {
     /// committed with the mark that its message is handled, where both are stored; else it is sent
     /// first.
     async fn without_connection(self, reply: &mut Option<Bytes>) -> Result<Ended, Failure> {
-        let cause = self.cause(self.entry.registration.durable);
+        let cause = Arc::new(self.cause(self.entry.registration.durable));
         let outcome = self.body(&cause, None, reply).await;
         let mut messages = cause.close();
         messages.extend(outcome?);
@@ -170,7 +171,7 @@ impl Run<'_> {
             }
             (_, Backing::Stored { .. }) => Ok(Ended::Unmarked),
             (_, Backing::Memory) => {
-                self.core.dispatch(messages, Some(&cause)).await?;
+                self.core.dispatch(messages, &Origin::of(cause)).await?;
                 Ok(Ended::Unmarked)
             }
         }
@@ -210,9 +211,8 @@ impl Run<'_> {
         }
     }
 
-    fn cause(&self, in_transaction: bool) -> Arc<Cause> {
-        let handler = self.entry.registration.name;
-        Arc::new(Cause::of(self.envelope, handler, in_transaction))
+    fn cause(&self, in_transaction: bool) -> Cause {
+        Cause::of(self.envelope, self.entry.registration.name, in_transaction)
     }
 
     async fn body(

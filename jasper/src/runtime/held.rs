@@ -18,8 +18,17 @@ use crate::store::{Owner, Ownership};
 pub(crate) struct Held {
     rows: Mutex<HashMap<Key, u32>>,
     doubt: Mutex<Option<Instant>>,
-    compared: Mutex<Option<Instant>>,
+    /// When what the store lists was compared last, and for how long it is not compared again.
+    compared: Mutex<Option<(Instant, Duration)>>,
 }
+
+/// A store that takes longer to list rows walks over dead ones. It is asked for at most a fifth of
+/// the time then.
+const LONG: Duration = Duration::from_millis(100);
+
+const SHARE: u32 = 4;
+
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// What was in memory at one moment.
 #[derive(Debug)]
@@ -85,11 +94,19 @@ impl Held {
     /// Whether there is doubt, and no comparison within `pause` before now; each costs a query.
     pub(crate) fn is_to_be_compared(&self, pause: Duration) -> bool {
         let mut compared = self.compared.lock().unwrap_or_else(PoisonError::into_inner);
-        if !self.is_in_doubt() || compared.is_some_and(|at| at.elapsed() < pause) {
+        let is_early = |(at, own): (Instant, Duration)| at.elapsed() < pause.max(own);
+        if !self.is_in_doubt() || compared.is_some_and(is_early) {
             return false;
         }
-        *compared = Some(Instant::now());
+        *compared = Some((Instant::now(), Duration::ZERO));
         self.take_doubt()
+    }
+
+    /// The store has taken so long to list the rows, or to fail.
+    pub(crate) fn note_compared(&self, cost: Duration) {
+        let pause = if cost > LONG { (cost * SHARE).min(LONGEST_PAUSE) } else { Duration::ZERO };
+        let mut compared = self.compared.lock().unwrap_or_else(PoisonError::into_inner);
+        *compared = Some((Instant::now(), pause));
     }
 
     /// All that are in memory now.
@@ -103,7 +120,7 @@ impl Held {
     }
 
     /// Whether there is doubt; asked after its end, it is there for the last time.
-    pub(crate) fn take_doubt(&self) -> bool {
+    fn take_doubt(&self) -> bool {
         let mut doubt = self.doubt.lock().unwrap_or_else(PoisonError::into_inner);
         let end = *doubt;
         *doubt = doubt.filter(|end| *end > Instant::now());
@@ -155,6 +172,24 @@ mod tests {
         drop(second);
         assert_eq!(held.missing(owned()), owned());
         assert_eq!(held.count(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_takes_long_to_list_is_not_asked_for_at_once() {
+        let held = Held::default();
+        let is_due = || held.is_to_be_compared(Duration::ZERO);
+        held.doubt_until(Instant::now() + 2 * LONGEST_PAUSE);
+        assert!(is_due() && is_due());
+        held.note_compared(LONG);
+        assert!(is_due());
+        held.note_compared(2 * LONG);
+        assert!(!is_due());
+        tokio::time::advance(2 * LONG * SHARE).await;
+        assert!(is_due());
+        held.note_compared(LONGEST_PAUSE);
+        assert!(!is_due());
+        tokio::time::advance(LONGEST_PAUSE).await;
+        assert!(is_due());
     }
 
     #[tokio::test(start_paused = true)]

@@ -10,6 +10,7 @@ use super::core::Core;
 use super::dispatch::{Joining, check};
 use super::execute::{Failure, guarded, roll_back};
 use super::finish::Finish;
+use super::origin::Origin;
 use crate::envelope::{Address, Envelope};
 use crate::error::{InvokeError, SendError};
 use crate::handler::caught::{Caught, discard};
@@ -24,34 +25,37 @@ type ReplyOf<H> = <<H as Handler>::Message as Message>::Reply;
 /// Runs `H` over `message`. A durable handler runs in a transaction of its own.
 pub(super) async fn invoke<H: Handler>(
     core: &Arc<Core>,
-    parent: Option<Arc<Cause>>,
+    origin: Origin,
     message: H::Message,
 ) -> Result<ReplyOf<H>, InvokeError> {
     let registration = &H::REGISTRATION;
     if !registration.durable {
-        return plain::<H>(core, parent, message).await;
+        return plain::<H>(core, &origin, message).await;
     }
-    if parent.as_deref().is_some_and(Cause::is_in_transaction) {
+    if origin.cause().is_some_and(|parent| parent.is_in_transaction()) {
         return Err(InvokeError::InsideTransaction { handler: registration.name });
     }
     match core.store.as_deref() {
-        Some(store) => in_transaction::<H>(core, store, parent.as_deref(), message).await,
+        Some(store) => {
+            origin.wait_for_run(store).await?;
+            in_transaction::<H>(core, store, origin.cause().map(AsRef::as_ref), message).await
+        }
         None => Err(InvokeError::Send(SendError::NeedsStore { what: "a durable handler" })),
     }
 }
 
 async fn plain<H: Handler>(
     core: &Arc<Core>,
-    parent: Option<Arc<Cause>>,
+    origin: &Origin,
     message: H::Message,
 ) -> Result<ReplyOf<H>, InvokeError> {
     let name = H::REGISTRATION.name;
     let made = OnceLock::new();
-    let cause = || match &parent {
+    let cause = || match origin.cause() {
         // Within a transaction it is part of that run, and what it sends leaves with it.
         Some(parent) if parent.is_in_transaction() => Arc::clone(parent),
         parent => {
-            let make = || Arc::new(Cause::of_invocation(name, parent.as_deref(), false));
+            let make = || Arc::new(Cause::of_invocation(name, parent.map(AsRef::as_ref), false));
             Arc::clone(made.get_or_init(make))
         }
     };
@@ -63,7 +67,7 @@ async fn plain<H: Handler>(
             sent.extend(cause().join(message).map_err(|_| SendError::RunEnded)?);
         }
         if !sent.is_empty() {
-            core.dispatch(sent, Some(&cause())).await?;
+            core.dispatch(sent, &origin.following(cause())).await?;
         }
         Ok::<(), SendError>(())
     };
@@ -77,7 +81,7 @@ async fn in_transaction<H: Handler>(
     message: H::Message,
 ) -> Result<ReplyOf<H>, InvokeError> {
     let name = H::REGISTRATION.name;
-    let cause = Arc::new(Cause::of_invocation(name, parent, true));
+    let cause = Arc::new(Cause::of_invocation(name, parent, true).holding_connection());
     let limit = H::REGISTRATION.timeout.unwrap_or(core.settings.handler_timeout);
     let begin = Begin { limit, ..Begin::of(name) };
     let mut transaction = core.call("begin", store.begin(begin)).await?;

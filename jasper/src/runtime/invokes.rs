@@ -36,7 +36,7 @@ where
     OneHandler: HandlerOf<M>,
 {
     fn invoke(bus: &Bus, message: M) -> BoxFuture<'_, Result<M::Reply, InvokeError>> {
-        invoke::invoke::<OneHandler>(bus.core(), bus.cause(), message).boxed()
+        invoke::invoke::<OneHandler>(bus.core(), bus.origin(), message).boxed()
     }
 }
 
@@ -47,6 +47,6 @@ where
     M::Reply: DeserializeOwned,
 {
     fn invoke(bus: &Bus, message: M) -> BoxFuture<'_, Result<M::Reply, InvokeError>> {
-        remote::invoke(bus.core(), bus.cause(), &message).boxed()
+        remote::invoke(bus.core(), bus.origin().cause().cloned(), &message).boxed()
     }
 }

@@ -23,6 +23,7 @@ mod invoke;
 mod invokes;
 mod letters;
 mod node;
+mod origin;
 mod outbound;
 mod outside;
 mod pace;

@@ -41,18 +41,36 @@ pub(crate) async fn renew(core: Arc<Core>, store: Arc<dyn MessageStore>) {
                 core.trust.extend(asked + lease);
                 core.set_may_own(may_own);
                 core.gone.send_replace(gone);
-                let read = core.call("now", core.clock.read(&*store)).await;
-                read.and(earlier.note(&core, &*store).await)
+                Ok(())
             }
             Ok(_ended) => join_again(&core, &*store, &mut earlier).await,
             Err(error) => Err(error),
         };
         is_late = renewed.is_err();
-        if let Err(error) = renewed {
-            let left = core.trust.end().saturating_duration_since(Instant::now());
-            tracing::warn!(%error, ?left, "the lease could not be renewed");
-            pause = lease / 12;
+        match renewed {
+            Ok(()) => with_renewal(&core, &*store, &mut earlier).await,
+            Err(error) => {
+                let left = core.trust.end().saturating_duration_since(Instant::now());
+                tracing::warn!(%error, ?left, "the lease could not be renewed");
+                pause = lease / 12;
+            }
         }
+    }
+}
+
+/// What a node does with each renewal of its lease. It is tried again with the next one where it
+/// fails, and takes no longer than the next one can wait for it.
+async fn with_renewal(core: &Core, store: &dyn MessageStore, earlier: &mut Earlier) {
+    let all = async {
+        if let Err(error) = earlier.note(core, store).await {
+            tracing::warn!(%error, "the earlier numbers of this node could not be noted yet");
+        }
+        if let Err(error) = core.wait("now", core.clock.read(store)).await {
+            tracing::warn!(%error, "the time of the store could not be read yet");
+        }
+    };
+    if tokio::time::timeout(core.settings.lease / 6, all).await.is_err() {
+        tracing::warn!("the store takes long to answer; its time is read with the next renewal");
     }
 }
 
@@ -86,7 +104,7 @@ async fn join_again(
     metrics::counter!(telemetry::FENCED, "op" => "lease").increment(1);
     core.pager.notify_one();
     earlier.add(lost);
-    earlier.note(core, store).await
+    Ok(())
 }
 
 /// The numbers that this process had and has lost.
@@ -148,15 +166,17 @@ impl Left {
 /// at once.
 pub(crate) async fn recover(core: Arc<Core>, store: Arc<dyn MessageStore>, left: Left) {
     let mut renewals = core.gone.subscribe();
-    let mut gone = None;
+    let (mut gone, mut begun) = (None, 0);
     loop {
         if let Err(error) = recover_once(&core, &*store, left, gone).await {
             tracing::warn!(%error, "the work of nodes that are gone could not be recovered yet");
         }
         // Where renewals fail, it goes on by itself. A node at work looks more often: one question
         // more is nothing to it, and what a lost node held is waited for.
-        let lease = core.settings.lease;
-        let limit = if core.activity.count() > 0 { lease / 6 } else { lease * 2 / 3 };
+        let (lease, begun_before) = (core.settings.lease, begun);
+        begun = core.activity.begun();
+        let is_at_work = core.activity.count() > 0 || begun != begun_before;
+        let limit = if is_at_work { lease / 12 } else { lease * 2 / 3 };
         let renewal = tokio::time::timeout(jittered(limit), renewals.changed());
         gone = match core.stopping.run_until_cancelled(renewal).await {
             Some(Ok(_renewed)) => renewals.borrow_and_update().clone(),
@@ -176,25 +196,33 @@ async fn recover_once(
         Some(gone) => gone,
         None => core.call("expired", store.nodes().expired(Some(core.owner()))).await?,
     };
+    let mut recovered = Ok(());
     for owner in gone {
-        if owner == core.owner() {
-            // Another node has ended its lease: the renewal finds out, and goes on as a new node.
+        // What another node has ended of this one: the renewal finds out, and goes on as a new
+        // node. And an earlier incarnation of this node: its runs may still commit, or give their
+        // rows back without an attempt.
+        if owner == core.owner() || core.is_held_under(owner) {
             continue;
         }
-        if core.is_held_under(owner) {
-            // An earlier incarnation of this node: its runs may still commit, or give their rows
-            // back without an attempt.
-            continue;
-        }
-        let released = release_all(core, store, owner, left).await?;
-        if released > 0 {
-            tracing::info!(%owner, released, ?left, "recovered the work of a node that is gone");
-            metrics::counter!(telemetry::RECOVERED).increment(released);
-        }
-        // Stays until nothing of it is left.
-        core.call("forget", store.nodes().forget(owner)).await?;
+        // One owner whose rows cannot be released keeps no other one's waiting.
+        recovered = recovered.and(recover_from(core, store, owner, left).await);
     }
-    Ok(())
+    recovered
+}
+
+async fn recover_from(
+    core: &Core,
+    store: &dyn MessageStore,
+    owner: Owner,
+    left: Left,
+) -> Result<(), StoreError> {
+    let released = release_all(core, store, owner, left).await?;
+    if released > 0 {
+        tracing::info!(%owner, released, ?left, "recovered the work of a node that is gone");
+        metrics::counter!(telemetry::RECOVERED).increment(released);
+    }
+    // Stays until nothing of it is left.
+    core.call("forget", store.nodes().forget(owner)).await
 }
 
 /// Makes all rows of an owner claimable, page by page.

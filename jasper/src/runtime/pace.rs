@@ -55,9 +55,10 @@ impl Pace {
         pause.saturating_sub(last.elapsed())
     }
 
-    /// The least time that the pager waits for what it expects itself.
-    pub(crate) fn own_pause(&self) -> Duration {
-        self.pause(OWN).unwrap_or_default()
+    /// How long the pager waits for a row that is due after `wait`. One that is due already has
+    /// been left by the last look, and stays so while another transaction keeps it locked.
+    pub(crate) fn until_due(&self, wait: Duration) -> Duration {
+        if wait.is_zero() { self.pause(OWN).unwrap_or_default() } else { wait }
     }
 
     /// Whether there was no look for so long.
@@ -98,11 +99,12 @@ mod tests {
             pace.note(false);
         }
         assert_eq!(pace.rest(), FLOOR * 8);
-        assert_eq!(pace.own_pause(), FLOOR * 128);
+        assert_eq!(pace.until_due(Duration::ZERO), FLOOR * 128);
+        assert_eq!(pace.until_due(FLOOR), FLOOR);
         tokio::time::advance(FLOOR * 8).await;
         assert_eq!(pace.rest(), Duration::ZERO);
         pace.note(true);
-        assert_eq!((pace.rest(), pace.own_pause()), (Duration::ZERO, Duration::ZERO));
+        assert_eq!((pace.rest(), pace.until_due(Duration::ZERO)), Default::default());
     }
 
     #[tokio::test(start_paused = true)]

@@ -8,7 +8,6 @@ use futures_util::FutureExt;
 use tokio::time::Instant;
 
 use super::batch::{Batch, Target};
-use super::budget::bytes_of;
 use super::comparison::{self, Comparison};
 use super::core::{Backoff, Core};
 use super::pace::Pace;
@@ -25,6 +24,9 @@ use crate::store::{
 
 /// The most rows of one claim.
 const PAGE: usize = 250;
+
+/// The most claims for one queue between two looks: others have their turn after them.
+const CLAIMS: usize = 4;
 
 /// How many subscriptions one look finds beside those that this node takes.
 const LOOK_PAGE: usize = 200;
@@ -118,9 +120,9 @@ impl Pager {
             return Ok(self.core.settings.poll);
         }
         self.give_back_aside().await;
-        self.give_back_missing().await?;
-        if is_to_be_compared && self.core.may_have_rows() {
-            self.compare().await?;
+        if let Err(error) = self.compare_rows(is_to_be_compared).await {
+            // Messages that wait in the store do not wait for that.
+            tracing::warn!(%error, "the rows of this node could not be compared with its memory");
         }
         if !is_look_due {
             return Ok(self.next_look.saturating_duration_since(Instant::now()));
@@ -177,12 +179,24 @@ impl Pager {
             true => self.pace.longest(poll, self.core.is_told()),
             false => poll,
         };
-        // A row that is due stays so while another transaction keeps it locked.
-        look.next_due.map_or(poll, |wait| wait.max(self.pace.own_pause()).min(poll))
+        look.next_due.map_or(poll, |wait| self.pace.until_due(wait).min(poll))
     }
 
     /// Fills the memory of one queue. `true`: there is room still and there may be more.
     async fn fill(
+        &mut self,
+        queue: &Arc<Queue>,
+        waiting: Vec<Subscription>,
+    ) -> Result<bool, StoreError> {
+        for _ in 0..CLAIMS {
+            if !self.fill_page(queue, waiting.clone()).await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    async fn fill_page(
         &mut self,
         queue: &Arc<Queue>,
         waiting: Vec<Subscription>,
@@ -215,13 +229,24 @@ impl Pager {
         Ok(full)
     }
 
+    async fn compare_rows(&mut self, is_due: bool) -> Result<(), StoreError> {
+        self.give_back_missing().await?;
+        match is_due && self.core.may_have_rows() {
+            true => self.compare().await,
+            false => Ok(()),
+        }
+    }
+
     /// Gives back the rows that this node owns and does not hold in memory, after a call that may
     /// have been carried out although it failed. Only this task claims, so no claim is on its way.
     async fn give_back_missing(&self) -> Result<(), StoreError> {
-        while self.core.held.take_doubt() {
-            let limit = self.core.held.count() + PAGE;
+        let held = &self.core.held;
+        while held.is_to_be_compared(Duration::ZERO) {
+            let (limit, began) = (held.count() + PAGE, Instant::now());
             let owned = self.store.inbox().owned(self.core.owner(), limit);
-            let missing = self.core.held.missing(self.core.call("owned", owned).await?);
+            let owned = self.core.call("owned", owned).await;
+            held.note_compared(began.elapsed());
+            let missing = held.missing(owned.inspect_err(|_| self.core.doubt_inbox())?);
             if missing.is_empty() {
                 return Ok(());
             }
@@ -239,8 +264,9 @@ impl Pager {
         let held = &self.core.held;
         let owned = self.store.inbox().owned(self.core.owner(), comparison::limit(held.count()));
         let began = Instant::now();
-        let mut missing = held.missing(self.core.call("owned", owned).await?);
+        let owned = self.core.call("owned", owned).await;
         self.comparison.took(began.elapsed());
+        let mut missing = held.missing(owned?);
         missing.retain(|row| !self.aside.iter().any(|aside| aside.ownership == *row));
         let missing = self.comparison.confirm(missing);
         if missing.is_empty() {
@@ -326,7 +352,7 @@ impl Pager {
             return true;
         };
         let queue = self.core.queue_of(&entry);
-        let bytes = claimed.envelope.as_ref().map_or(0, bytes_of);
+        let bytes = claimed.envelope.as_ref().map_or(0, Envelope::bytes);
         if let Some(slot) = queue.room.try_reserve(bytes) {
             self.admit(claimed, entry, slot).await;
             return true;
@@ -422,7 +448,7 @@ impl Pager {
             return self.bury_invalid(claimed).await;
         };
         let envelope = claimed.ownership.envelope(envelope);
-        slot.weigh(bytes_of(&envelope));
+        slot.weigh(envelope.bytes());
         let backing =
             Backing::Stored { owner: claimed.ownership.owner, counted: claimed.first_attempt };
         let Ownership { id, destination, owner, .. } = &claimed.ownership;

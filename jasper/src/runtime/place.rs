@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::batch::Place;
-use super::budget::bytes_of;
 use super::core::Core;
 use super::dispatch::Joining;
 use super::outbound::Endpoint;
@@ -33,7 +32,7 @@ impl Core {
             }
             envelope.attempts = 1;
             let slot = take_slot(room, &queue.room);
-            let beyond = || queue.room.reserve_beyond(bytes_of(envelope));
+            let beyond = || queue.room.reserve_beyond(envelope.bytes());
             return Ok(Place::Memory(slot.unwrap_or_else(beyond)));
         }
         if is_for_later(envelope, self.clock.now()) {
@@ -42,7 +41,7 @@ impl Core {
         if !entry.runs_here {
             return Ok(Place::StoredAnywhere);
         }
-        match queue.room.try_reserve_in_turn(bytes_of(envelope)) {
+        match queue.room.try_reserve_in_turn(envelope.bytes()) {
             Some(slot) if self.may_own() => {
                 // The only attempt of a message is counted when it begins: counted before, a crash
                 // would take it from a message that never ran.
@@ -69,10 +68,10 @@ impl Core {
                 return Ok(Place::Inline);
             }
             let slot = take_slot(room, &endpoint.room);
-            let beyond = || endpoint.reserve_beyond(bytes_of(envelope));
+            let beyond = || endpoint.reserve_beyond(envelope.bytes());
             return slot.map_or_else(beyond, Ok).map(Place::Memory);
         }
-        match endpoint.room.try_reserve_in_turn(bytes_of(envelope)) {
+        match endpoint.room.try_reserve_in_turn(envelope.bytes()) {
             Some(slot) if self.may_own() && !endpoint.circuit.is_open() => {
                 let owner = self.owner();
                 let hold = endpoint.held.hold(envelope.id, &envelope.destination, owner);

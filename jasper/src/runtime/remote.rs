@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
-use super::budget::bytes_of;
 use super::core::Core;
 use super::outbound::Endpoint;
 use super::routes::{Destination, HandlerEntry};
@@ -72,7 +71,7 @@ impl Core {
         envelope: Envelope,
     ) -> Result<Answer, InvokeError> {
         // A handler may ask, on whose end others wait for bytes: it is counted, and does not wait.
-        let _weight = self.budget.take_beyond(bytes_of(&envelope));
+        let _weight = self.budget.take_beyond(envelope.bytes());
         let limit = self.settings.reply_timeout;
         let answer = endpoint.sender.request(Request { envelope, timeout: limit });
         match tokio::time::timeout(limit, answer).await {

@@ -9,26 +9,23 @@ use futures_util::future::{BoxFuture, FutureExt};
 
 use super::core::Core;
 use super::dispatch::check;
+use super::origin::Origin;
 use crate::error::SendError;
-use crate::handler::{Cause, DeliveryOptions, OutgoingMessage};
+use crate::handler::{DeliveryOptions, OutgoingMessage};
 use crate::message::Message;
 
 /// A message that is about to be sent: set options, then await it.
 #[must_use = "a message is sent when this is awaited"]
 pub struct Sending<'bus> {
     core: &'bus Arc<Core>,
-    cause: Option<Arc<Cause>>,
+    origin: Origin,
     message: Result<OutgoingMessage, SendError>,
 }
 
 impl<'bus> Sending<'bus> {
-    pub(super) fn new<M: Message>(
-        core: &'bus Arc<Core>,
-        cause: Option<Arc<Cause>>,
-        message: &M,
-    ) -> Self {
+    pub(super) fn new<M: Message>(core: &'bus Arc<Core>, origin: Origin, message: &M) -> Self {
         let message = core.encode(message);
-        Self { core, cause, message }
+        Self { core, origin, message }
     }
 
     /// To be handled after this delay.
@@ -53,7 +50,7 @@ impl<'bus> Sending<'bus> {
     }
 
     async fn submit(self) -> Result<Sent, SendError> {
-        let duplicate = submit(self.core, self.cause.as_deref(), vec![self.message?]).await?;
+        let duplicate = submit(self.core, &self.origin, vec![self.message?]).await?;
         Ok(Sent { duplicate })
     }
 
@@ -69,12 +66,12 @@ impl<'bus> Sending<'bus> {
 /// them were known before.
 pub(super) async fn submit(
     core: &Arc<Core>,
-    cause: Option<&Cause>,
+    origin: &Origin,
     messages: Vec<OutgoingMessage>,
 ) -> Result<bool, SendError> {
     // Messages that join a transaction are prepared at its commit; their sender is told now.
     messages.iter().try_for_each(check)?;
-    let messages = match cause {
+    let messages = match origin.cause() {
         None => messages,
         Some(cause) => {
             let joined = messages.into_iter().filter_map(|m| cause.join(m).transpose());
@@ -85,11 +82,11 @@ pub(super) async fn submit(
         return Ok(false);
     }
     // What still runs may speak until the end, everybody else until the stop.
-    let last_call = if cause.is_some() { &core.ending } else { &core.stopping };
+    let last_call = if origin.cause().is_some() { &core.ending } else { &core.stopping };
     if last_call.is_cancelled() {
         return Err(SendError::Stopping);
     }
-    core.dispatch(messages, cause).await
+    core.dispatch(messages, origin).await
 }
 
 impl<'bus> IntoFuture for Sending<'bus> {

@@ -10,9 +10,10 @@ use futures_util::stream::{BoxStream, Fuse, Stream, StreamExt};
 use tokio::time::Instant;
 
 use super::core::Core;
+use super::origin::Origin;
 use super::sending::submit;
 use crate::error::{SendAllError, SendError};
-use crate::handler::{Cause, OutgoingMessage};
+use crate::handler::OutgoingMessage;
 
 /// The most messages of a page, which is stored in one transaction.
 const PAGE: usize = 1_000;
@@ -27,7 +28,7 @@ const LINGER: Duration = Duration::from_millis(100);
 #[must_use = "messages are sent when this is awaited"]
 pub struct SendingAll<'bus> {
     core: &'bus Arc<Core>,
-    cause: Option<Arc<Cause>>,
+    origin: Origin,
     pages: Pages<'bus>,
     progress: Option<Box<dyn FnMut(usize) + Send + 'bus>>,
 }
@@ -35,11 +36,11 @@ pub struct SendingAll<'bus> {
 impl<'bus> SendingAll<'bus> {
     pub(super) fn new(
         core: &'bus Arc<Core>,
-        cause: Option<Arc<Cause>>,
+        origin: Origin,
         messages: impl Stream<Item = Result<OutgoingMessage, SendError>> + Send + 'bus,
     ) -> Self {
         let pages = Pages { messages: messages.boxed().fuse(), spare: None };
-        Self { core, cause, pages, progress: None }
+        Self { core, origin, pages, progress: None }
     }
 
     /// Calls this after each page with how many messages are accepted so far.
@@ -60,7 +61,7 @@ impl<'bus> SendingAll<'bus> {
                 return Ok(accepted);
             }
             let count = page.len();
-            let sent = submit(self.core, self.cause.as_deref(), page).await;
+            let sent = submit(self.core, &self.origin, page).await;
             sent.map_err(|error| failed(accepted, error))?;
             accepted += count;
             if let Some(progress) = &mut self.progress {

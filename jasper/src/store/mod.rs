@@ -112,6 +112,9 @@ pub struct StoreInfo {
     /// Whether an error, by itself and without its causes, says that a transaction met another one
     /// and may well succeed when it is run again.
     pub is_conflict: IsConflict,
+    /// Whether all writes share one connection, so that what is sent waits while a durable handler
+    /// runs.
+    pub single_writer: bool,
 }
 
 /// Looks at one error of a handler or at one of its causes; see [`StoreInfo::is_conflict`].
@@ -124,13 +127,21 @@ impl StoreInfo {
         connection: Option<ConnectionType>,
         durable: bool,
     ) -> Self {
-        Self { name, connection, durable, tells: false, is_conflict: |_error| false }
+        let is_conflict = |_error: &(dyn Error + 'static)| false;
+        Self { name, connection, durable, tells: false, is_conflict, single_writer: false }
     }
 
     /// Of a store that knows the errors of its database with which a transaction met another one.
     #[must_use]
     pub const fn with_conflicts(mut self, is_conflict: IsConflict) -> Self {
         self.is_conflict = is_conflict;
+        self
+    }
+
+    /// Of a store whose writes share one connection.
+    #[must_use]
+    pub const fn with_single_writer(mut self) -> Self {
+        self.single_writer = true;
         self
     }
 

@@ -6,8 +6,8 @@ use crate::envelope::Envelope;
 /// The most bytes of bodies in one statement and in one flush, unless one row alone has more.
 pub(super) const PORTION: usize = 8 << 20;
 
-/// What a row has beside its payload.
-const BESIDE_PAYLOAD: usize = 1024;
+/// What a settlement has beside its text.
+const BESIDE_TEXT: usize = 1024;
 
 /// Something that is written together with others.
 pub(super) trait Weigh {
@@ -23,7 +23,7 @@ impl<T: Weigh> Weigh for &T {
 
 impl Weigh for Envelope {
     fn weight(&self) -> usize {
-        self.payload.len() + BESIDE_PAYLOAD
+        self.bytes()
     }
 }
 
@@ -43,8 +43,8 @@ impl Weigh for Outgoing {
 impl Weigh for Settlement {
     fn weight(&self) -> usize {
         match self {
-            Self::Bury { error_message, .. } => error_message.len() + BESIDE_PAYLOAD,
-            _ => BESIDE_PAYLOAD,
+            Self::Bury { error_message, .. } => error_message.len() + BESIDE_TEXT,
+            _ => BESIDE_TEXT,
         }
     }
 }
@@ -52,8 +52,8 @@ impl Weigh for Settlement {
 impl Weigh for OutgoingSettlement {
     fn weight(&self) -> usize {
         match self {
-            Self::Refused { error_message, .. } => error_message.len() + BESIDE_PAYLOAD,
-            _ => BESIDE_PAYLOAD,
+            Self::Refused { error_message, .. } => error_message.len() + BESIDE_TEXT,
+            _ => BESIDE_TEXT,
         }
     }
 }

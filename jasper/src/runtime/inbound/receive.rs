@@ -11,7 +11,6 @@ use super::unknown::MOST;
 use crate::envelope::{Envelope, MessageId, time};
 use crate::error::SendError;
 use crate::runtime::batch::{Batch, Place, Placed, Target};
-use crate::runtime::budget::bytes_of;
 use crate::runtime::dispatch::KEPT;
 use crate::runtime::place::is_by_nature;
 use crate::runtime::queue::Queue;
@@ -127,7 +126,7 @@ impl Inlet {
             return Err(Receipt::refused(TOO_LATE));
         }
         let queues = in_memory.map(|(entry, _)| core.queue_of(entry)).collect();
-        let mut room = self.room(intake, queues, bytes_of(&envelope)).await?;
+        let mut room = self.room(intake, queues, envelope.bytes()).await?;
         let refused = |error: SendError| Receipt::refused(error.to_string());
         let mut all = Vec::with_capacity(handlers.len());
         let copies = std::iter::repeat_n(envelope, handlers.len());

@@ -10,11 +10,11 @@ use std::time::{Duration, SystemTime};
 
 use futures_util::FutureExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 
 use super::{Endpoint, Parcel};
 use crate::envelope::{Address, Envelope};
 use crate::handler::caught::Panic;
-use crate::runtime::budget::bytes_of;
 use crate::runtime::core::Core;
 use crate::runtime::pace::Pace;
 use crate::runtime::worker::note_burial;
@@ -124,7 +124,7 @@ impl Relay {
         };
         let is_full = may_have_left(claimed.iter().map(Some), slots.len());
         for (envelope, mut slot) in claimed.into_iter().zip(slots) {
-            slot.weigh(bytes_of(&envelope));
+            slot.weigh(envelope.bytes());
             let hold = self.endpoint.held.hold(envelope.id, &envelope.destination, owner);
             let active = self.core.activity.begin();
             let envelope = Arc::new(envelope);
@@ -152,8 +152,12 @@ impl Relay {
         let before = held.rows_now();
         let of_all = self.core.routes.endpoints().map(|endpoint| endpoint.held.count());
         let limit = of_all.sum::<usize>() + PAGE;
+        let began = Instant::now();
         let owned = store.outbox().owned(self.core.owner(), limit);
-        let Ok(mut owned) = self.core.call("owned", owned).await else {
+        let owned = self.core.call("owned", owned).await;
+        held.note_compared(began.elapsed());
+        let Ok(mut owned) = owned else {
+            held.doubt_until(Instant::now() + self.core.settings.lease);
             return;
         };
         owned.retain(|row| row.destination == self.endpoint.destination);

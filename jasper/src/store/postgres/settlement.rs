@@ -26,7 +26,8 @@ with held as materialized (
     set status = 'handled', owner = 0, body = null,
         keep_until = {now} + least(row.keep_for, 4611686018427387903)
     from held
-    where row.id = held.id and row.destination = held.destination and row.owner = held.owner
+    where (select count(*) from deleted) < (select count(*) from held)
+        and row.id = held.id and row.destination = held.destination and row.owner = held.owner
         and row.attempts = held.attempts and row.status = 'incoming' and row.keep_for is not null
     returning row.id, row.destination
 )

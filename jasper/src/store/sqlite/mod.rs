@@ -163,7 +163,9 @@ impl fmt::Debug for SqliteStore {
 impl MessageStore for SqliteStore {
     fn info(&self) -> StoreInfo {
         let connection = ConnectionType::of::<SqliteConnection>();
-        StoreInfo::new("sqlite", Some(connection), true).with_conflicts(error::is_conflict)
+        StoreInfo::new("sqlite", Some(connection), true)
+            .with_conflicts(error::is_conflict)
+            .with_single_writer()
     }
 
     fn begin(&self, begin: Begin) -> BoxFuture<'_, Result<Box<dyn StoreTransaction>, StoreError>> {

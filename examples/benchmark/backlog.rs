@@ -1,0 +1,133 @@
+//! Many messages that wait in the store: how soon an application starts, how fast it works them
+//! off, and what it holds in memory meanwhile; and what a look costs where many types are unknown.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jasper::envelope::Address;
+use jasper::handler::Handler;
+use jasper::message::Message;
+use jasper::prelude::*;
+use jasper::store::{Incoming, LookRequest, MessageStore, Placement, Subscription};
+use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
+
+use crate::Outcome;
+use crate::folder::Folder;
+use crate::memory;
+use crate::server::Application;
+use crate::server::mysql::OnMysql;
+use crate::server::postgres::OnPostgres;
+
+/// Rows of one call of the store.
+const PAGE: usize = 500;
+
+/// How many rates are shown.
+const PORTIONS: usize = 10;
+
+const LOOKS: usize = 50;
+const LOOK_PAGE: usize = 200;
+
+const DATABASE: &str = "jasper_benchmark_backlog";
+
+#[derive(Command, Serialize, Deserialize)]
+#[command(name = "backlog.drained")]
+struct Drained {
+    text: String,
+}
+
+#[handler(queue = "drained")]
+#[durable]
+async fn drained(_cmd: Drained, handled: State<Arc<Semaphore>>) {
+    handled.add_permits(1);
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum What {
+    /// All are of a type that the application handles.
+    Known,
+    /// Each is of a type of its own that nothing handles.
+    Unknown,
+}
+
+pub(crate) async fn measure(what: What, store: &[&str], rows: usize) -> Outcome<()> {
+    match store {
+        ["sqlite"] => {
+            let folder = Folder::new()?;
+            run(what, SqliteStore::open(folder.file("backlog", 0)).await?, rows).await
+        }
+        ["postgres", url] => on_server::<OnPostgres>(what, url, rows).await,
+        ["mysql", url] => on_server::<OnMysql>(what, url, rows).await,
+        _ => Err(crate::USAGE.into()),
+    }
+}
+
+async fn on_server<D: Application>(what: What, url: &str, rows: usize) -> Outcome<()> {
+    let database = D::create(url, DATABASE).await?;
+    let measured = run(what, database.store().await?, rows).await;
+    D::remove(url, DATABASE).await?;
+    measured
+}
+
+async fn run(what: What, store: impl MessageStore, rows: usize) -> Outcome<()> {
+    store.admin().prepare().await?;
+    let started = Instant::now();
+    let rows = rows / PAGE / PORTIONS * PAGE * PORTIONS;
+    for page in 0..rows / PAGE {
+        let page = (0..PAGE).map(|at| row(what, page * PAGE + at)).collect::<Outcome<_>>()?;
+        store.inbox().store(page).await?;
+    }
+    println!("{rows} rows stored in {:.1} s", started.elapsed().as_secs_f64());
+    match what {
+        What::Known => drain(store, rows).await,
+        What::Unknown => look(&store).await,
+    }
+}
+
+fn row(what: What, number: usize) -> Outcome<Incoming> {
+    let payload = serde_json::to_vec(&Drained { text: "x".repeat(150) })?;
+    let message_type = match what {
+        What::Known => Drained::TYPE,
+        What::Unknown => format!("unknown.type-{number}@1").parse()?,
+    };
+    let to = Address::local(drained::REGISTRATION.queue, drained::REGISTRATION.name);
+    let envelope = Envelope::new(message_type, "application/json", payload.into(), to);
+    Ok(Incoming { envelope, placement: Placement::Unowned, keep: None })
+}
+
+async fn drain(store: impl MessageStore, rows: usize) -> Outcome<()> {
+    let handled = Arc::new(Semaphore::new(0));
+    let (before, started) = (memory::peak()?, Instant::now());
+    let app = Jasper::builder().store(store).handler::<drained>().state(Arc::clone(&handled));
+    let app = app.start().await?;
+    println!("started in {:?}", started.elapsed());
+    handled.acquire().await?.forget();
+    println!("the first message was handled after {:?}", started.elapsed());
+    handled.add_permits(1);
+    for portion in 1..=PORTIONS {
+        let began = Instant::now();
+        handled.acquire_many((rows / PORTIONS).try_into()?).await?.forget();
+        let rate = (rows / PORTIONS) as f64 / began.elapsed().as_secs_f64();
+        println!("{:>10} {rate:>8.0}/s", portion * rows / PORTIONS);
+    }
+    memory::print(before)?;
+    Ok(app.stop().await?)
+}
+
+/// Looks as the pager does: for what one handler takes, and a page of the rest.
+async fn look(store: &impl MessageStore) -> Outcome<()> {
+    let takes = Subscription {
+        destination: Address::local(drained::REGISTRATION.queue, drained::REGISTRATION.name),
+        message_type: Drained::TYPE.to_string(),
+    };
+    let (mut after, mut longest, mut all) = (None, Duration::ZERO, Duration::ZERO);
+    for _ in 0..LOOKS {
+        let request = LookRequest { takes: [takes.clone()].into(), page: LOOK_PAGE, after };
+        let started = Instant::now();
+        after = store.inbox().look(request).await?.rest;
+        longest = longest.max(started.elapsed());
+        all += started.elapsed();
+    }
+    println!("a look took {:?} on average, and {longest:?} at most", all / LOOKS as u32);
+    Ok(())
+}
