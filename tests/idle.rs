@@ -8,7 +8,7 @@ use jasper::store::mysql::MysqlStore;
 use jasper::store::postgres::PostgresStore;
 use serde::{Deserialize, Serialize};
 use sqlx::{Connection, MySqlConnection, PgConnection, Row};
-use tests::servers::{Server, new_postgres_database};
+use tests::servers::Server;
 
 #[derive(Command, Serialize, Deserialize)]
 #[command(name = "idle.work")]
@@ -40,7 +40,15 @@ async fn rate(counted: impl AsyncFn() -> i64) -> f64 {
 /// Each statement of an idle node is a transaction by itself.
 #[tokio::test]
 async fn an_idle_node_on_postgres_sends_a_statement_in_two_seconds() {
-    let url = new_postgres_database("idle").await;
+    let server = Server::postgres().await;
+    let mut admin = PgConnection::connect(server.url()).await.unwrap();
+    // A vacuum of its own accord is transactions, too.
+    let settings = ["alter system set autovacuum = off", "select pg_reload_conf()"];
+    for statement in settings.into_iter().chain(["create database idle"]) {
+        sqlx::raw_sql(statement).execute(&mut admin).await.unwrap();
+    }
+    let (at, _database) = server.url().rsplit_once('/').unwrap();
+    let url = format!("{at}/idle");
     let mut apps = Vec::new();
     for _ in 0..NODES {
         apps.push(start(PostgresStore::connect(&url).await.unwrap()).await);
@@ -48,10 +56,9 @@ async fn an_idle_node_on_postgres_sends_a_statement_in_two_seconds() {
     let count = async || -> i64 {
         let count = "select (xact_commit + xact_rollback)::bigint from pg_stat_database \
                      where datname = $1";
-        let (_, database) = url.rsplit_once('/').unwrap();
-        // Another database, so that what is counted is not the counting.
-        let mut server = PgConnection::connect(&tests::servers::postgres_url()).await.unwrap();
-        sqlx::query_scalar(count).bind(database).fetch_one(&mut server).await.unwrap()
+        // From another database, so that what is counted is not the counting.
+        let mut admin = PgConnection::connect(server.url()).await.unwrap();
+        sqlx::query_scalar(count).bind("idle").fetch_one(&mut admin).await.unwrap()
     };
     let rate = rate(count).await;
     println!("{rate:.2} transactions a second for each node");

@@ -11,9 +11,10 @@ use jasper::envelope::{Address, Envelope};
 use jasper::message::MessageType;
 use jasper::store::postgres::PostgresStore;
 use jasper::store::{
-    ClaimRequest, Counts, Incoming, MessageStore, Owner, Placement, StoreError, Stored,
+    ClaimRequest, Counts, Incoming, MessageStore, Owner, Placement, Pulse, StoreError, Stored,
 };
 use sqlx::postgres::PgPoolOptions;
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tests::proxy::Proxy;
 use tests::servers::postgres_url;
 
@@ -225,5 +226,77 @@ fn unowned() -> Incoming {
         ),
         placement: Placement::Unowned,
         keep: None,
+    }
+}
+
+/// Each may end the lease of the other before that is renewed, and then ends its sessions too.
+#[tokio::test]
+async fn nodes_that_resume_together_do_not_wait_for_each_other() {
+    let (_store, schema) = Schema::open().await;
+    let mut other = PgConnection::connect(&postgres_url()).await.unwrap();
+    for _ in 0..10 {
+        let stores = [schema.connect().await, schema.connect().await];
+        let mut owners = Vec::new();
+        for store in &stores {
+            let lease = store.nodes().join("test", Duration::from_micros(1), &[]).await.unwrap();
+            owners.push(lease.owner);
+        }
+        let mut transaction = other.begin().await.unwrap();
+        let lock = format!("select from {}.jasper_nodes for update", schema.name);
+        sqlx::raw_sql(AssertSqlSafe(lock)).execute(&mut *transaction).await.unwrap();
+        let pulse = |at: usize| stores[at].nodes().pulse(owners[at], PATIENCE);
+        let together = async {
+            wait_for_waiting(&schema.name, 2).await;
+            transaction.commit().await.unwrap();
+        };
+        let (first, second, ()) = futures_util::join!(pulse(0), pulse(1), together);
+        let pulses = [first, second];
+        assert!(!format!("{pulses:?}").contains("deadlock"), "{pulses:?}");
+        let is_renewed = |pulse: &Result<Pulse, _>| pulse.as_ref().is_ok_and(|p| p.is_renewed);
+        assert!(pulses.iter().any(is_renewed), "{pulses:?}");
+        let end = format!("update {}.jasper_nodes set lease_until = 0", schema.name);
+        sqlx::raw_sql(AssertSqlSafe(end)).execute(&mut other).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_is_locked_does_not_keep_the_leases_of_others_from_ending() {
+    let (store, schema) = Schema::open().await;
+    let mut gone = Vec::new();
+    for _ in 0..3 {
+        let node = schema.connect().await;
+        let lease = node.nodes().join("gone", Duration::from_micros(1), &[]).await.unwrap();
+        gone.push(lease.owner);
+    }
+    let own = store.nodes().join("own", PATIENCE, &[]).await.unwrap().owner;
+    let mut other = PgConnection::connect(&postgres_url()).await.unwrap();
+    let mut transaction = other.begin().await.unwrap();
+    let lock = format!("select from {}.jasper_nodes where node = $1 for update", schema.name);
+    let lock = sqlx::query(AssertSqlSafe(lock)).bind(gone[1].number());
+    lock.execute(&mut *transaction).await.unwrap();
+    let sorted = |mut owners: Vec<Owner>| {
+        owners.sort_unstable();
+        owners
+    };
+    let expired = || async { sorted(store.nodes().expired(Some(own)).await.unwrap()) };
+    assert_eq!(expired().await, [gone[0], gone[2]]);
+    let pulse = store.nodes().pulse(own, PATIENCE).await.unwrap();
+    assert!(pulse.is_renewed);
+    assert_eq!(pulse.gone.map(sorted), Some(vec![gone[0], gone[2]]));
+    transaction.rollback().await.unwrap();
+    assert_eq!(expired().await, gone);
+}
+
+/// Waits until so many sessions wait for locks in statements over the nodes of a schema.
+async fn wait_for_waiting(schema: &str, sessions: i64) {
+    let mut connection = PgConnection::connect(&postgres_url()).await.unwrap();
+    let waiting = "select count(*) from pg_stat_activity \
+                   where wait_event_type = 'Lock' and query like '%' || $1 || '%jasper_nodes%'";
+    loop {
+        let waiting = sqlx::query_scalar::<_, i64>(waiting).bind(schema);
+        if waiting.fetch_one(&mut connection).await.unwrap() >= sessions {
+            return;
+        }
+        tokio::task::yield_now().await;
     }
 }

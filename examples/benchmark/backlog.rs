@@ -8,7 +8,7 @@ use jasper::envelope::Address;
 use jasper::handler::Handler;
 use jasper::message::Message;
 use jasper::prelude::*;
-use jasper::store::{Incoming, LookRequest, MessageStore, Placement, Subscription};
+use jasper::store::{Incoming, LookRequest, MessageStore, Placement, Rest, Subscription};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
@@ -124,7 +124,10 @@ async fn look(store: &impl MessageStore) -> Outcome<()> {
     for _ in 0..LOOKS {
         let request = LookRequest { takes: [takes.clone()].into(), page: LOOK_PAGE, after };
         let started = Instant::now();
-        after = store.inbox().look(request).await?.rest;
+        after = match store.inbox().look(request).await?.rest {
+            Rest::After(last) => Some(last),
+            _ => None,
+        };
         longest = longest.max(started.elapsed());
         all += started.elapsed();
     }

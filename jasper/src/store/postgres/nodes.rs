@@ -59,9 +59,20 @@ sending (owner) as (
         order by owner limit 1
     )
     from sending where sending.owner is not null
-), ended as (
+), ";
+
+/// Whose leases have run out, given what has to be done before. Rows that another node has locked
+/// are left to it: nodes that resume together end each other's leases.
+const ENDED: &str = "\
+ended as (
     update {nodes} set lease_until = 0
-    where lease_until > 0 and lease_until <= {now} and node <> $1
+    where node = any (array(
+        select node from {nodes}
+        where lease_until > 0 and lease_until <= {now} and node <> $1";
+
+const OF_OTHERS: &str = "
+        for no key update skip locked
+    ))
     returning node
 )
 ";
@@ -74,12 +85,19 @@ union
 select owner from (select owner from receiving union select owner from sending) owners
 where owner is not null and not exists (select from {nodes} where node = owner)";
 
-/// The same beside the renewal ($3), and whether the node owns rows.
-const AND_RENEW: &str = "\
-, renewed as (
+/// The renewal ($3). It comes before the leases of others are ended, so that it never waits while
+/// it has their rows locked.
+const RENEWED: &str = "\
+renewed as materialized (
     update {nodes} set lease_until = {now} + $3 where node = $1 and lease_until > 0
     returning node
-)
+), ";
+
+const AFTER_RENEWAL: &str = "
+            and (select count(*) from renewed) >= 0";
+
+/// Whether the node has renewed its lease and owns rows, beside the owners that are gone.
+const PULSE: &str = "\
 select 'renewed' as what, node from renewed
 union all
 select 'owns', owner from (select owner from receiving union select owner from sending) owners
@@ -95,8 +113,8 @@ statements!(NodesSql {
     note_earlier: NOTE_EARLIER,
     leave: LEAVE,
     forget: FORGET,
-    expired: [OWNERS, GONE].concat(),
-    pulse: [OWNERS, AND_RENEW, GONE, ") gone"].concat(),
+    expired: [OWNERS, ENDED, OF_OTHERS, GONE].concat(),
+    pulse: [OWNERS, RENEWED, ENDED, AFTER_RENEWAL, OF_OTHERS, PULSE, GONE, ") gone"].concat(),
 });
 
 impl Nodes for PostgresStore {
