@@ -172,7 +172,7 @@ async fn look_and_claim<F: StoreFixture>(
     owner: Owner,
     limit: usize,
 ) -> Vec<Claimed> {
-    let subscriptions = subject.look().await.now;
+    let subscriptions = subject.look_once().await.now;
     subject.claim(ClaimRequest { subscriptions, owner, limit }).await
 }
 

@@ -9,12 +9,15 @@ use crate::envelope::{Address, Envelope, time};
 use crate::message::MessageType;
 use crate::store::{
     Begin, ClaimRequest, Claimable, Claimed, Counts, DeadLetter, DeadLetterQuery, Incoming,
-    LookRequest, MessageStore, Outgoing, Owner, Ownership, Placement, Settled, Settlement,
+    LookRequest, MessageStore, Outgoing, Owner, Ownership, Placement, Rest, Settled, Settlement,
     StoreTransaction, Stored, Subscription,
 };
 
 /// A lease that no clause outlives.
 pub(super) const LONG: Duration = Duration::from_secs(3600);
+
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(20);
 
 const ANSWERS: &str = "the store answers";
 
@@ -75,8 +78,20 @@ impl<'f, F: StoreFixture> Subject<'f, F> {
         self.store.outbox().store(rows).await.expect(ANSWERS)
     }
 
-    pub(super) async fn look(&self) -> Claimable {
+    pub(super) async fn look_once(&self) -> Claimable {
         self.store.inbox().look(LookRequest::default()).await.expect(ANSWERS)
+    }
+
+    /// Looks until a page was seen: where looks take long, a store need not see one in each.
+    pub(super) async fn look(&self) -> Claimable {
+        loop {
+            let look = self.look_once().await;
+            if look.rest != Rest::Unseen {
+                return look;
+            }
+            // Real time: by that the store says when it sees the next one.
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 
     pub(super) async fn claim(&self, request: ClaimRequest) -> Vec<Claimed> {
