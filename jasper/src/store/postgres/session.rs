@@ -63,7 +63,8 @@ impl Session {
     pub(super) fn reset(&self, limit: Duration) -> String {
         let settings = settings(&self.name, &self.desk, limit);
         format!(
-            "close all; discard temp; reset role; reset all; {SESSION}; {RUN_SESSION}; {settings}"
+            "close all; unlisten *; discard temp; reset session authorization; reset role; \
+             reset all; {SESSION}; {RUN_SESSION}; {settings}"
         )
     }
 
