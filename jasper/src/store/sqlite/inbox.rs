@@ -28,23 +28,33 @@ where seq in (
     order by due_at limit 1000
 )";
 
-/// Steps from one subscription to the next, so that many rows cost no more than few.
-const WAITING: &str = "\
+/// Steps from one subscription to the next, so that many rows cost no more than few. The next type
+/// of one destination comes first: compared as a pair, SQLite would walk over all types before it.
+pub(super) const WAITING: &str = "\
 with recursive waiting (seq) as (
-    select * from (
+    select coalesce((
         select seq from jasper_incoming
-        where status = 'incoming' and owner = 0 and (destination, message_type) > (?, ?)
+        where status = 'incoming' and owner = 0 and destination = ?1 and message_type > ?2
+        order by message_type limit 1
+    ), (
+        select seq from jasper_incoming
+        where status = 'incoming' and owner = 0 and destination > ?1
         order by destination, message_type limit 1
-    )
+    ))
     union all
-    select (
+    select coalesce((
         select next.seq from jasper_incoming here join jasper_incoming next
         where here.seq = waiting.seq and next.status = 'incoming' and next.owner = 0
-            and (next.destination, next.message_type) > (here.destination, here.message_type)
+            and next.destination = here.destination and next.message_type > here.message_type
+        order by next.message_type limit 1
+    ), (
+        select next.seq from jasper_incoming here join jasper_incoming next
+        where here.seq = waiting.seq and next.status = 'incoming' and next.owner = 0
+            and next.destination > here.destination
         order by next.destination, next.message_type limit 1
-    )
+    ))
     from waiting where waiting.seq is not null
-    limit ?
+    limit ?3
 )
 select destination, message_type from waiting join jasper_incoming using (seq)";
 

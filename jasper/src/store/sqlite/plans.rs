@@ -5,11 +5,34 @@ use sqlx::{AssertSqlSafe, Connection, Row, SqliteConnection};
 use super::error::Place;
 use super::{admin, dead_letters, inbox, migrate, nodes, outbox, settlement};
 
+/// Any number of them may wait.
 #[tokio::test]
-async fn no_statement_scans_a_table() {
+async fn a_look_walks_over_no_types_before_the_next_one() {
+    let mut connection = connect().await;
+    let plan = plan(&mut connection, inbox::WAITING).await;
+    let is_next = |step: &&String| step.ends_with("(destination=? AND message_type>?)");
+    assert_eq!(plan.iter().filter(is_next).count(), 2, "{plan:#?}");
+    let is_known = |step: &&String| step.ends_with("(destination>?)");
+    assert_eq!(plan.iter().filter(is_known).count(), 2, "{plan:#?}");
+}
+
+async fn connect() -> SqliteConnection {
     let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
     let place = Place::new("memory".as_ref());
     migrate::upgrade(&mut connection, &place).await.unwrap();
+    connection
+}
+
+async fn plan(connection: &mut SqliteConnection, sql: &str) -> Vec<String> {
+    let explain = AssertSqlSafe(format!("explain query plan {sql}"));
+    let plan = sqlx::query(explain).fetch_all(connection).await;
+    let plan = plan.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    plan.iter().map(|step| step.get("detail")).collect()
+}
+
+#[tokio::test]
+async fn no_statement_scans_a_table() {
+    let mut connection = connect().await;
     let (claim, taken) = (inbox::claim_sql(2), inbox::taken_sql(2));
     let statements = [inbox::STATEMENTS, outbox::STATEMENTS, settlement::STATEMENTS]
         .concat()
@@ -23,10 +46,7 @@ async fn no_statement_scans_a_table() {
             admin::PURGE,
         ]);
     for sql in statements {
-        let explain = AssertSqlSafe(format!("explain query plan {sql}"));
-        let plan = sqlx::query(explain).fetch_all(&mut connection).await;
-        for step in plan.unwrap_or_else(|error| panic!("{sql}: {error}")) {
-            let step: String = step.get("detail");
+        for step in plan(&mut connection, sql).await {
             let scans = step.starts_with("SCAN jasper_") && !step.contains("INDEX");
             // One row for each process that ever ran; its leases need no index.
             assert!(!scans || step == "SCAN jasper_nodes", "{step}, in\n{sql}");
