@@ -12,8 +12,8 @@ use super::server::Server;
 /// Read committed, as the locks on gaps that repeatable read sets make queues lock each other out.
 pub(super) const READ_COMMITTED: &str = "set session transaction isolation level read committed";
 
-/// The order of the store's own columns. With another one, texts in a statement are compared by that,
-/// and MariaDB gathers all groups of a look before it gives the first of them.
+/// The order of the store's own columns. With another one, texts in a statement are compared by
+/// that, and MariaDB gathers all groups of a look before it gives the first of them.
 const BY_BYTES: &str = "set names utf8mb4 collate utf8mb4_bin";
 
 /// Without autocommit. What a handler does after a `commit` of its own is then still in a

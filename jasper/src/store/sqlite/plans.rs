@@ -17,9 +17,10 @@ async fn a_look_walks_over_no_types_before_the_next_one() {
 }
 
 async fn connect() -> SqliteConnection {
-    let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+    let connection = SqliteConnection::connect("sqlite::memory:").await;
+    let mut connection = connection.expect("SQLite opens a database in memory");
     let place = Place::new("memory".as_ref());
-    migrate::upgrade(&mut connection, &place).await.unwrap();
+    migrate::upgrade(&mut connection, &place).await.expect("the tables can be made");
     connection
 }
 
