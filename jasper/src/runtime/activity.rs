@@ -12,7 +12,6 @@ pub(crate) struct Activity(Arc<Inner>);
 #[derive(Debug, Default)]
 struct Inner {
     count: AtomicUsize,
-    begun: AtomicUsize,
     idle: Notify,
     busy: Notify,
 }
@@ -23,7 +22,6 @@ pub(crate) struct Active(Arc<Inner>);
 
 impl Activity {
     pub(crate) fn begin(&self) -> Active {
-        self.0.begun.fetch_add(1, Ordering::Relaxed);
         if self.0.count.fetch_add(1, Ordering::AcqRel) == 0 {
             self.0.busy.notify_waiters();
         }
@@ -32,11 +30,6 @@ impl Activity {
 
     pub(crate) fn count(&self) -> usize {
         self.0.count.load(Ordering::Acquire)
-    }
-
-    /// How many have come into memory so far.
-    pub(crate) fn begun(&self) -> usize {
-        self.0.begun.load(Ordering::Relaxed)
     }
 
     /// Waits until something comes into memory.

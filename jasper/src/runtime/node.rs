@@ -166,17 +166,15 @@ impl Left {
 /// at once.
 pub(crate) async fn recover(core: Arc<Core>, store: Arc<dyn MessageStore>, left: Left) {
     let mut renewals = core.gone.subscribe();
-    let (mut gone, mut begun) = (None, 0);
+    let mut gone = None;
     loop {
         if let Err(error) = recover_once(&core, &*store, left, gone).await {
             tracing::warn!(%error, "the work of nodes that are gone could not be recovered yet");
         }
         // Where renewals fail, it goes on by itself. A node at work looks more often: one question
         // more is nothing to it, and what a lost node held is waited for.
-        let (lease, begun_before) = (core.settings.lease, begun);
-        begun = core.activity.begun();
-        let is_at_work = core.activity.count() > 0 || begun != begun_before;
-        let limit = if is_at_work { lease / 12 } else { lease * 2 / 3 };
+        let lease = core.settings.lease;
+        let limit = if core.activity.count() > 0 { lease / 6 } else { lease * 2 / 3 };
         let renewal = tokio::time::timeout(jittered(limit), renewals.changed());
         gone = match core.stopping.run_until_cancelled(renewal).await {
             Some(Ok(_renewed)) => renewals.borrow_and_update().clone(),
