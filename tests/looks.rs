@@ -169,7 +169,7 @@ async fn a_due_row_that_is_locked_is_looked_for_seldom_and_handled_when_it_is_fr
     // Real time: it becomes due by the clock of the database.
     tokio::time::sleep(Duration::from_millis(1600)).await;
     let before = node.looks();
-    // Real time: so many in a second.
+    // Real time: the looks of one second are counted.
     tokio::time::sleep(Duration::from_secs(1)).await;
     let looks = node.looks() - before;
     assert!(looks <= 20, "{looks} looks in a second");
@@ -260,7 +260,7 @@ async fn a_due_row_that_another_look_has_locked_on_postgres_is_looked_for_again(
     // Real time: it becomes due by the clock of the database.
     tokio::time::sleep(Duration::from_millis(1600)).await;
     let before = node.looks();
-    // Real time: so many in a second.
+    // Real time: the looks of one second are counted.
     tokio::time::sleep(Duration::from_secs(1)).await;
     let looks = node.looks() - before;
     assert!(looks <= 20, "{looks} looks in a second");

@@ -287,7 +287,7 @@ async fn a_row_that_is_locked_does_not_keep_the_leases_of_others_from_ending() {
     assert_eq!(expired().await, gone);
 }
 
-/// Waits until so many sessions wait for locks in statements over the nodes of a schema.
+/// Waits until that number of sessions is blocked by a lock on the nodes of a schema.
 async fn wait_for_waiting(schema: &str, sessions: i64) {
     let mut connection = PgConnection::connect(&postgres_url()).await.unwrap();
     let waiting = "select count(*) from pg_stat_activity \

@@ -15,8 +15,8 @@
 //!                                      a handler with `concurrency = 16` or `share = 50`
 //! benchmark backlog STORE [MESSAGES]   a backlog of a million: start, rates, peak of memory;
 //!                                      STORE: sqlite, or postgres URL, or mysql URL
-//! benchmark unknown STORE [MESSAGES]   a look where so many messages wait, each of a type of its
-//!                                      own that nothing handles
+//! benchmark unknown STORE [MESSAGES]   the time of a look, while messages of as many unknown types
+//!                                      wait
 //! ```
 //!
 //! Nothing here is asserted: machines differ and are noisy, so read the ratios, not the figures

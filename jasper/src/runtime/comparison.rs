@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::core::Core;
+use super::pace::pause_after;
 use crate::store::{MessageStore, OutgoingSettlement, Ownership, StoreError};
 
 /// The most rows beyond those in memory that one comparison reads.
@@ -15,9 +16,6 @@ const PAGE: usize = 250;
 
 /// Comparisons take at most a fiftieth of the time.
 const SHARE: u32 = 50;
-
-/// A store that takes longer to list a page of rows walks over dead ones.
-const LONG: Duration = Duration::from_millis(100);
 
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
@@ -57,10 +55,8 @@ impl Comparison {
     /// The store has taken so long to list the rows: where dead rows make that dear, the next
     /// comparison is later.
     pub(crate) fn took(&mut self, cost: Duration) {
-        if cost > LONG {
-            let pause = (cost * SHARE).min(LONGEST_PAUSE);
-            self.next = self.next.max(Instant::now() + pause);
-        }
+        let pause = pause_after(cost, SHARE, LONGEST_PAUSE);
+        self.next = self.next.max(Instant::now() + pause);
     }
 
     /// Those that were missing the last time, too.
@@ -129,6 +125,7 @@ async fn compare(
 mod tests {
     use super::*;
     use crate::envelope::{Address, MessageId};
+    use crate::runtime::pace::LONG;
     use crate::store::Owner;
 
     const LEASE: Duration = Duration::from_secs(9);

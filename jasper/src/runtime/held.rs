@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::pace::pause_after;
 use crate::envelope::{Address, MessageId};
 use crate::store::{Owner, Ownership};
 
@@ -22,10 +23,7 @@ pub(crate) struct Held {
     compared: Mutex<Option<(Instant, Duration)>>,
 }
 
-/// A store that takes longer to list rows walks over dead ones. It is asked for at most a fifth of
-/// the time then.
-const LONG: Duration = Duration::from_millis(100);
-
+/// Where a list of rows takes long, it is asked for in at most a fifth of the time.
 const SHARE: u32 = 4;
 
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
@@ -104,7 +102,7 @@ impl Held {
 
     /// The store has taken so long to list the rows, or to fail.
     pub(crate) fn note_compared(&self, cost: Duration) {
-        let pause = if cost > LONG { (cost * SHARE).min(LONGEST_PAUSE) } else { Duration::ZERO };
+        let pause = pause_after(cost, SHARE, LONGEST_PAUSE);
         let mut compared = self.compared.lock().unwrap_or_else(PoisonError::into_inner);
         *compared = Some((Instant::now(), pause));
     }
@@ -152,6 +150,7 @@ impl Drop for Hold {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runtime::pace::LONG;
 
     fn row(id: MessageId, destination: &Address) -> Ownership {
         Ownership { id, destination: destination.clone(), owner: Owner::new(1), attempts: 1 }

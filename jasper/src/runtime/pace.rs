@@ -25,6 +25,14 @@ const TOLD: Duration = Duration::from_secs(15);
 /// The same where it does not.
 const NOT_TOLD: Duration = Duration::from_secs(3);
 
+/// A store that takes longer to list the rows of a node walks over dead ones.
+pub(crate) const LONG: Duration = Duration::from_millis(100);
+
+/// How long a node waits after such a list: `times` as long as it took, where that was long.
+pub(crate) fn pause_after(cost: Duration, times: u32, longest: Duration) -> Duration {
+    if cost > LONG { (cost * times).min(longest) } else { Duration::ZERO }
+}
+
 /// The pace of looks: at once after one that has found something, slower after others.
 #[derive(Debug, Default)]
 pub(crate) struct Pace {
