@@ -58,7 +58,7 @@ impl Server {
     }
 
     async fn client(&self) -> Jasper {
-        let builder = Jasper::builder().handler::<nothing>();
+        let builder = Jasper::builder().handler(nothing);
         builder.endpoint("crowd", format!("tcp://{}", self.addr)).start().await.unwrap()
     }
 }

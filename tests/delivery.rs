@@ -43,11 +43,7 @@ async fn write_letter(event: Greeted, envelope: Envelope, journal: State<Journal
 }
 
 fn greeting(journal: &Journal) -> jasper::runtime::Builder {
-    Jasper::builder()
-        .state(journal.clone())
-        .handler::<greet>()
-        .handler::<remember>()
-        .handler::<write_letter>()
+    Jasper::builder().state(journal.clone()).handler(greet).handler(remember).handler(write_letter)
 }
 
 #[tokio::test]
@@ -63,7 +59,7 @@ async fn a_command_reaches_its_handler_and_its_event_every_subscriber() {
 
 #[tokio::test]
 async fn an_event_without_subscribers_is_accepted_and_goes_nowhere() {
-    let app = Jasper::builder().handler::<flaky>().state(Journal::default());
+    let app = Jasper::builder().handler(flaky).state(Journal::default());
     let app = app.state(Failures::of(0)).start().await.unwrap();
     app.bus().publish(Greeted { name: "nobody".into() }).await.unwrap();
     app.until_idle().await.unwrap();
@@ -72,7 +68,7 @@ async fn an_event_without_subscribers_is_accepted_and_goes_nowhere() {
 
 #[tokio::test]
 async fn a_command_whose_handler_was_left_out_is_refused_where_it_is_sent() {
-    let app = Jasper::builder().handler::<remember>().state(Journal::default());
+    let app = Jasper::builder().handler(remember).state(Journal::default());
     let app = app.start().await.unwrap();
     let refused = app.bus().send(greet_command("Ada")).await.unwrap_err();
     assert!(
@@ -84,7 +80,7 @@ async fn a_command_whose_handler_was_left_out_is_refused_where_it_is_sent() {
 #[tokio::test]
 async fn messages_of_one_chain_share_the_conversation_and_name_their_cause() {
     let journal = Journal::default();
-    let app = Jasper::builder().state(journal.clone()).handler::<first>().handler::<second>();
+    let app = Jasper::builder().state(journal.clone()).handler(first).handler(second);
     let app = app.start().await.unwrap();
     let options = DeliveryOptions::new().correlation("request 7").tenant("north");
     app.bus().send(First).with(options).await.unwrap();
@@ -153,7 +149,7 @@ async fn flaky(
 async fn run_flaky(failures: usize) -> (Journal, Vec<DeadLetterReason>) {
     let journal = Journal::default();
     let app = Jasper::builder().store(MemoryStore::new()).state(journal.clone());
-    let app = app.state(Failures::of(failures)).handler::<flaky>().start().await.unwrap();
+    let app = app.state(Failures::of(failures)).handler(flaky).start().await.unwrap();
     app.bus().send(Flaky).await.unwrap();
     app.until_idle().await.unwrap();
     let letters = app.store().unwrap().dead_letters().list(DeadLetterQuery::default());
@@ -205,7 +201,7 @@ async fn fail(
 async fn letter_of(how: &str) -> (Vec<String>, DeadLetterReason, String) {
     let journal = Journal::default();
     let app = Jasper::builder().store(MemoryStore::new()).state(journal.clone());
-    let app = app.handler::<fail>().start().await.unwrap();
+    let app = app.handler(fail).start().await.unwrap();
     app.bus().send(Fail { how: how.into() }).await.unwrap();
     app.until_idle().await.unwrap();
     let letters = app.store().unwrap().dead_letters().list(DeadLetterQuery::default());
@@ -263,7 +259,7 @@ struct Gauge(Arc<(AtomicUsize, AtomicUsize)>);
 
 #[handler(queue = "slow", concurrency = 2)]
 async fn slow(cmd: Slow, gauge: State<Gauge>, journal: State<Journal>) {
-    let (now, most) = &*gauge.0.0;
+    let (now, most) = &*gauge.0;
     most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
     for _ in 0..10 {
         tokio::task::yield_now().await;
@@ -275,7 +271,7 @@ async fn slow(cmd: Slow, gauge: State<Gauge>, journal: State<Journal>) {
 #[tokio::test]
 async fn a_queue_runs_no_more_handlers_at_once_than_it_is_told_to() {
     let (gauge, journal) = (Gauge::default(), Journal::default());
-    let app = Jasper::builder().state(gauge.clone()).state(journal.clone()).handler::<slow>();
+    let app = Jasper::builder().state(gauge.clone()).state(journal.clone()).handler(slow);
     // A small memory too: senders wait for room instead of failing.
     let app = app.queue("slow", QueueOptions::new().capacity(3)).start().await.unwrap();
     for number in 0..50 {
@@ -304,7 +300,7 @@ async fn count_down(cmd: Countdown, journal: State<Journal>) -> Vec<Countdown> {
 #[tokio::test]
 async fn a_full_queue_that_feeds_itself_does_not_stand_still() {
     let journal = Journal::default();
-    let app = Jasper::builder().state(journal.clone()).handler::<count_down>();
+    let app = Jasper::builder().state(journal.clone()).handler(count_down);
     let options = QueueOptions::new().capacity(1).concurrency(1);
     let app = app.queue("countdown", options).start().await.unwrap();
     app.bus().send(Countdown { left: 20 }).await.unwrap();
@@ -341,7 +337,7 @@ struct Count;
 
 #[handler(queue = "counted")]
 async fn count(_cmd: Count, tally: State<Tally>) {
-    tally.0.0.fetch_add(1, Ordering::SeqCst);
+    tally.0.fetch_add(1, Ordering::SeqCst);
 }
 
 #[derive(Command, Serialize, Deserialize)]
@@ -350,7 +346,7 @@ struct CountStored;
 #[handler]
 #[durable]
 async fn count_stored(_cmd: CountStored, tally: State<Tally>) {
-    tally.0.0.fetch_add(1, Ordering::SeqCst);
+    tally.0.fetch_add(1, Ordering::SeqCst);
 }
 
 #[tokio::test]
@@ -359,7 +355,7 @@ async fn many_commands_are_sent_in_one_call_whether_stored_or_not() {
     let app = Jasper::builder().store(MemoryStore::new()).state(tally.clone());
     // Less room than messages: those that are not stored have to wait for it.
     let app = app.queue("counted", QueueOptions::new().capacity(3));
-    let app = app.handler::<count>().handler::<count_stored>().start().await.unwrap();
+    let app = app.handler(count).handler(count_stored).start().await.unwrap();
     assert_eq!(app.bus().send_all((0..50).map(|_| Count)).await.unwrap(), 50);
     assert_eq!(app.bus().send_all((0..2_500).map(|_| CountStored)).await.unwrap(), 2_500);
     assert_eq!(app.bus().send_all([] as [Count; 0]).await.unwrap(), 0);

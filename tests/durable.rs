@@ -71,9 +71,9 @@ async fn on_announced(event: Announced, journal: State<Journal>) {
 fn builder(fixture: &Fixture) -> Builder {
     Jasper::builder()
         .state(fixture.journal.clone())
-        .handler::<write>()
-        .handler::<on_written>()
-        .handler::<on_announced>()
+        .handler(write)
+        .handler(on_written)
+        .handler(on_announced)
 }
 
 async fn start(fixture: &Fixture) -> (Jasper, SqliteStore) {
@@ -166,7 +166,7 @@ async fn what_is_stopped_in_order_is_handed_on_without_a_lost_attempt() {
     let fixture = Fixture::create();
     let store = fixture.store().await;
     let gate = Arc::new(Semaphore::new(0));
-    let app = Jasper::builder().store(store.clone()).handler::<wait>();
+    let app = Jasper::builder().store(store.clone()).handler(wait);
     let app = app.state(fixture.journal.clone()).state(Arc::clone(&gate));
     let app = app.queue("wait", QueueOptions::new().durable()).start().await.unwrap();
     for number in 0..20 {
@@ -234,7 +234,7 @@ async fn nest(
     if let Err(refused) = bus.invoke(command("inner", Then::Succeed)).await {
         journal.note(refused.to_string());
     }
-    *kept.0.0.lock().unwrap() = Some(bus);
+    *kept.0.lock().unwrap() = Some(bus);
     Ok(())
 }
 
@@ -243,7 +243,7 @@ async fn a_bus_of_a_transaction_neither_waits_for_itself_nor_outlives_it() {
     let fixture = Fixture::create();
     let kept = Kept::default();
     let store = fixture.store().await;
-    let app = builder(&fixture).store(store.clone()).state(kept.clone()).handler::<nest>();
+    let app = builder(&fixture).store(store.clone()).state(kept.clone()).handler(nest);
     let app = app.start().await.unwrap();
     app.bus().send(Nested).await.unwrap();
     app.until_idle().await.unwrap();
@@ -283,7 +283,7 @@ async fn a_message_joins_a_transaction_of_the_users_own() {
 async fn a_nested_transaction_of_the_users_own_is_a_savepoint() {
     let fixture = Fixture::create();
     let store = fixture.store().await;
-    let app = Jasper::builder().store(store.clone()).handler::<halves>().start().await.unwrap();
+    let app = Jasper::builder().store(store.clone()).handler(halves).start().await.unwrap();
     app.bus().send(Halves).await.unwrap();
     app.until_idle().await.unwrap();
     assert_eq!(effects(&store).await, ["kept"]);

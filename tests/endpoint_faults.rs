@@ -62,10 +62,10 @@ async fn run(seed: u64) -> BTreeMap<&'static str, u64> {
         FaultyStore::new(MemoryStore::new(), receiving(Faults::seeded(seed))),
     ];
     let poll = Duration::from_millis(20);
-    let receiver = Jasper::builder().handler::<take_note>().state(journal.clone());
+    let receiver = Jasper::builder().handler(take_note).state(journal.clone());
     let receiver = receiver.store(stores[1].clone()).poll_interval(poll);
     let receiver = receiver.listen("durable://127.0.0.1:0").start().await.unwrap();
-    let sender = Jasper::builder().handler::<take_order>().store(stores[0].clone());
+    let sender = Jasper::builder().handler(take_order).store(stores[0].clone());
     // With so little memory most have to be claimed again.
     let address = format!("{}?capacity=4", receiver.addresses()[0]);
     let sender = sender.poll_interval(poll).endpoint("notes", address);

@@ -79,10 +79,10 @@ impl Chain {
     async fn start() -> Self {
         let (middles, ends) = (Fixture::create(), Fixture::create());
         let end = Jasper::builder().store(ends.store().await).state(ends.journal.clone());
-        let end = end.handler::<finish>().listen("durable://127.0.0.1:0").start().await.unwrap();
+        let end = end.handler(finish).listen("durable://127.0.0.1:0").start().await.unwrap();
         let middle = Jasper::builder().store(middles.store().await).state(middles.journal.clone());
         let middle = middle.endpoint("end", end.addresses()[0].to_string());
-        let middle = middle.handler::<start>().handler::<begin>().handler::<attempt>();
+        let middle = middle.handler(start).handler(begin).handler(attempt);
         let middle = middle.listen("durable://127.0.0.1:0").start().await.unwrap();
         Self { middle, middles, end, ends }
     }
@@ -149,7 +149,7 @@ async fn nor_where_the_message_with_the_key_has_come_from_another_process() {
     let sender = Jasper::builder().store(senders.store().await);
     let middle = chain.middle.addresses()[0].to_string();
     let sender = sender
-        .handler::<finish>()
+        .handler(finish)
         .state(senders.journal.clone())
         .endpoint("middle", middle)
         .start()

@@ -24,7 +24,7 @@ const COUNTED: Duration = Duration::from_secs(20);
 const NODES: u64 = 3;
 
 async fn start(store: impl MessageStore) -> Jasper {
-    Jasper::builder().store(store).handler::<work>().start().await.unwrap()
+    Jasper::builder().store(store).handler(work).start().await.unwrap()
 }
 
 /// The statements of each node in a second; `counted` says how many there were by now.

@@ -77,7 +77,7 @@ async fn failing(_cmd: Failing, runs: State<Runs>) -> Result<(), std::fmt::Error
 
 fn node(store: &MemoryStore, runs: &Runs) -> Builder {
     let node = Jasper::builder().store(store.clone()).state(runs.clone()).lease(LEASE);
-    node.poll_interval(Duration::from_millis(20)).handler::<once>().handler::<failing>()
+    node.poll_interval(Duration::from_millis(20)).handler(once).handler(failing)
 }
 
 async fn letters(store: &MemoryStore) -> Vec<DeadLetter> {

@@ -62,7 +62,7 @@ async fn on_block_within(
 
 fn node(store: impl MessageStore, runs: &Runs) -> Builder {
     let app = Jasper::builder().store(store).state(Arc::clone(runs)).lease(LEASE);
-    app.queue("block", QueueOptions::new().durable()).handler::<on_block>()
+    app.queue("block", QueueOptions::new().durable()).handler(on_block)
 }
 
 /// Starts the node that is blocked, with a runtime of one thread, and one beside it, which must
@@ -106,11 +106,11 @@ async fn a_transaction_that_blocks_the_only_thread_commits_on_postgres() {
     let url = new_postgres_database("leases").await;
     let runs = Runs::default();
     let beside = node(PostgresStore::connect(&url).await.unwrap(), &runs);
-    let beside = beside.handler::<on_block_within>();
+    let beside = beside.handler(on_block_within);
     let of_blocked = Arc::clone(&runs);
     let blocked = async move {
         let node = node(PostgresStore::connect(&url).await.unwrap(), &of_blocked);
-        node.handler::<on_block_within>()
+        node.handler(on_block_within)
     };
     let send = async |bus: &Bus| assert!(!bus.send(BlockWithin).await.unwrap().duplicate);
     is_left_alone(beside, runs, blocked, send).await;

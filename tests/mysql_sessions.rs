@@ -30,7 +30,7 @@ fn is_commit(bytes: &[u8]) -> bool {
 async fn application(shop: &Shop, url: &str, connections: u32) -> Jasper {
     let store = MysqlStore::builder().connections(connections).connect(url).await.unwrap();
     let app = Jasper::builder().store(store).lease(LEASE).state(shop.journal.clone());
-    app.handler::<touch>().handler::<slow>().start().await.unwrap()
+    app.handler(touch).handler(slow).start().await.unwrap()
 }
 
 #[derive(Command, Serialize, Deserialize)]

@@ -81,12 +81,12 @@ impl Cluster {
 #[tokio::test]
 async fn a_version_that_only_another_node_knows_is_left_to_it() {
     let cluster = Cluster::new();
-    let old = cluster.builder().handler::<old::work>().start().await.unwrap();
+    let old = cluster.builder().handler(old::work).start().await.unwrap();
     cluster.put(&new::Work).await;
     cluster.put(&old::Work).await;
     cluster.journal.wait_for("old").await;
     // The old node has had its chance; the new one comes only now.
-    let new = cluster.builder().handler::<new::work>().start().await.unwrap();
+    let new = cluster.builder().handler(new::work).start().await.unwrap();
     cluster.journal.wait_for("new").await;
     cluster.put(&new::Work).await;
     cluster.put(&old::Work).await;
@@ -107,7 +107,7 @@ async fn what_a_living_node_knows_is_left_alone_however_long_it_takes() {
     };
     cluster.store.nodes().join("busy", LONG, &[takes]).await.unwrap();
     cluster.put(&new::Work).await;
-    let old = cluster.builder().keep_unknown(Duration::ZERO).handler::<old::work>();
+    let old = cluster.builder().keep_unknown(Duration::ZERO).handler(old::work);
     let old = old.start().await.unwrap();
     cluster.put(&old::Work).await;
     cluster.journal.wait_for("old").await;
@@ -120,7 +120,7 @@ async fn what_a_living_node_knows_is_left_alone_however_long_it_takes() {
 async fn what_no_living_node_knows_becomes_an_invalid_message_after_its_time() {
     let cluster = Cluster::new();
     let old = cluster.builder().keep_unknown(Duration::from_millis(100));
-    let old = old.handler::<old::work>().start().await.unwrap();
+    let old = old.handler(old::work).start().await.unwrap();
     cluster.put(&new::Work).await;
     old.until_idle().await.unwrap();
     assert_eq!(cluster.letters().await, [DeadLetterReason::UnknownType]);
@@ -130,14 +130,14 @@ async fn what_no_living_node_knows_becomes_an_invalid_message_after_its_time() {
 #[tokio::test]
 async fn a_node_that_stops_leaves_its_messages_to_others_at_once() {
     let cluster = Cluster::new();
-    let first = cluster.builder().lease(LONG).handler::<old::work>().start().await.unwrap();
+    let first = cluster.builder().lease(LONG).handler(old::work).start().await.unwrap();
     for _ in 0..20 {
         first.bus().send(old::Work).await.unwrap();
     }
     first.stop().await.unwrap();
     let alive = cluster.store.nodes().alive().await.unwrap();
     assert_eq!(alive, []);
-    let second = cluster.builder().handler::<old::work>().start().await.unwrap();
+    let second = cluster.builder().handler(old::work).start().await.unwrap();
     second.until_idle().await.unwrap();
     assert_eq!(cluster.journal.notes().len(), 20);
     second.stop().await.unwrap();

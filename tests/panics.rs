@@ -157,7 +157,7 @@ async fn letter_of(message: Trip, is_stored: bool) -> (DeadLetter, usize) {
     let queue =
         if is_stored { QueueOptions::new().durable() } else { QueueOptions::new().buffered() };
     let app = Jasper::builder().store(MemoryStore::new()).state(journal.clone());
-    let app = app.queue("trips", queue).handler::<trip>().start().await.unwrap();
+    let app = app.queue("trips", queue).handler(trip).start().await.unwrap();
     app.bus().send(message).await.unwrap();
     app.bus().send(trip_by("well", "well")).await.unwrap();
     journal.wait_for("run well").await;
@@ -204,7 +204,7 @@ async fn a_message_that_panics_where_it_is_read_has_its_attempts_and_no_run() {
 
 #[tokio::test]
 async fn a_message_that_panics_where_it_is_written_is_refused() {
-    let app = Jasper::builder().state(Journal::default()).handler::<trip>().start().await.unwrap();
+    let app = Jasper::builder().state(Journal::default()).handler(trip).start().await.unwrap();
     let refused = app.bus().send(trip_by("well", "serialize")).await.unwrap_err();
     assert!(matches!(refused, SendError::Encode { .. }), "{refused}");
     assert!(refused.to_string().contains("panicked"), "{refused}");
@@ -213,7 +213,7 @@ async fn a_message_that_panics_where_it_is_written_is_refused() {
 
 #[tokio::test]
 async fn invoking_a_handler_that_panics_gives_an_error_and_the_next_one_an_answer() {
-    let app = Jasper::builder().state(Journal::default()).handler::<trip>().start().await.unwrap();
+    let app = Jasper::builder().state(Journal::default()).handler(trip).start().await.unwrap();
     for how in ["throw", "hang", "cascade"] {
         let error = app.bus().invoke(trip_by(how, "well")).await.unwrap_err();
         let is_expected = match how {
@@ -251,7 +251,7 @@ impl Codec for Fragile {
 async fn a_codec_that_panics_fails_the_message_and_no_other() {
     let journal = Journal::default();
     let app = Jasper::builder().store(MemoryStore::new()).state(journal.clone()).codec(Fragile);
-    let app = app.handler::<trip>().start().await.unwrap();
+    let app = app.handler(trip).start().await.unwrap();
     let refused = app.bus().send(trip_by("encode", "well")).await.unwrap_err();
     assert!(matches!(refused, SendError::Encode { .. }), "{refused}");
     app.bus().send(trip_by("read", "well")).await.unwrap();
@@ -303,7 +303,7 @@ async fn a_panic_beside_the_handler_is_a_failed_attempt_too() {
     let journal = Journal::default();
     let app = Jasper::builder().store(Brittle(MemoryStore::new())).state(journal.clone());
     let queue = QueueOptions::new().durable();
-    let app = app.queue("trips", queue).handler::<trip>().handler::<note_trip>();
+    let app = app.queue("trips", queue).handler(trip).handler(note_trip);
     let app = app.start().await.unwrap();
     app.bus().send(trip_by("follow", "well")).await.unwrap();
     app.bus().send(trip_by("well", "well")).await.unwrap();

@@ -138,7 +138,7 @@ impl Stage {
         let app = Jasper::builder().store(store.clone()).state(Arc::clone(&runs));
         let clock = Arc::new(Clock { start: Instant::now(), waited: Mutex::default() });
         let app = app.state(Arc::clone(&clock));
-        let app = app.handler::<poison>().handler::<shared_poison>().handler::<innocent>();
+        let app = app.handler(poison).handler(shared_poison).handler(innocent);
         Self { app: app.start().await.unwrap(), store, runs, clock }
     }
 

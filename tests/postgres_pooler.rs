@@ -95,7 +95,7 @@ async fn a_pooler_that_keeps_sessions_is_used_like_the_database() {
     query("create table notes (id bigint)").execute(&mut db).await.unwrap();
     let pooler = Pooler::start(&url, "session", 50).await;
     let store = PostgresStore::connect(&pooler.url).await.unwrap();
-    let app = Jasper::builder().store(store).handler::<note>().start().await.unwrap();
+    let app = Jasper::builder().store(store).handler(note).start().await.unwrap();
     app.bus().send_all((0..100).map(|id| Note { id })).await.unwrap();
     timeout(STUCK, app.until_idle()).await.unwrap().unwrap();
     let count = query_scalar::<_, i64>("select count(*) from notes").fetch_one(&mut db).await;

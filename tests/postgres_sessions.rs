@@ -47,7 +47,7 @@ async fn database() -> (String, PgConnection) {
 
 async fn booking(url: &str) -> Builder {
     let store = PostgresStore::connect(url).await.unwrap();
-    let app = Jasper::builder().store(store).state(Manner { stays: false }).handler::<book>();
+    let app = Jasper::builder().store(store).state(Manner { stays: false }).handler(book);
     app.lease(*LEASE).drain_timeout(Duration::from_secs(1))
 }
 
@@ -207,7 +207,7 @@ async fn the_statement_of_a_handler_that_times_out_is_cancelled_at_the_server() 
         let store = PostgresStore::connect(&url).await.unwrap();
         let runs = Arc::<AtomicU64>::default();
         let app = Jasper::builder().store(store.clone()).state(Arc::clone(&runs));
-        let app = app.handler::<slow>().start().await.unwrap();
+        let app = app.handler(slow).start().await.unwrap();
         let begin = Instant::now();
         app.bus().send(Slow { sql: sql.to_owned() }).await.unwrap();
         timeout(STUCK, app.until_idle()).await.expect("it is given up").unwrap();
@@ -234,8 +234,7 @@ async fn new_credentials_for_the_pool_are_those_of_all_connections() {
     raw_sql(sqlx::AssertSqlSafe(grant)).execute(&mut db).await.unwrap();
     let url = url.replacen("postgres@", &format!("{role}:old@"), 1);
     let store = PostgresStore::connect(&url).await.unwrap();
-    let app =
-        Jasper::builder().store(store.clone()).state(Manner { stays: false }).handler::<book>();
+    let app = Jasper::builder().store(store.clone()).state(Manner { stays: false }).handler(book);
     let app = app.start().await.unwrap();
     app.bus().send(Book { id: 1 }).await.unwrap();
     reaches(&mut db, 1).await;

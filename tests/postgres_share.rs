@@ -89,7 +89,7 @@ async fn database() -> (String, PgConnection) {
 
 fn application(store: PostgresStore, leaks: &Leaks) -> Builder {
     let app = Jasper::builder().store(store).state(Arc::clone(leaks));
-    app.handler::<work>().handler::<other>()
+    app.handler(work).handler(other)
 }
 
 /// Handles so many messages with each setting, and says in how many transactions.

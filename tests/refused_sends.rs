@@ -116,8 +116,8 @@ async fn start(fixture: &Fixture) -> Jasper {
     // Nothing listens there.
     let app =
         app.endpoint("buffered", "tcp://127.0.0.1:1").endpoint("stored", "durable://127.0.0.1:1");
-    let app = app.handler::<fleeting>().handler::<lasting>().handler::<noted>().handler::<ask>();
-    let app = app.handler::<returns>().handler::<returns_with>().handler::<enlists>();
+    let app = app.handler(fleeting).handler(lasting).handler(noted).handler(ask);
+    let app = app.handler(returns).handler(returns_with).handler(enlists);
     app.endpoint("ask", "local://ask").start().await.unwrap()
 }
 
@@ -182,7 +182,7 @@ async fn assert_nothing_waits(app: &Jasper) {
 
 #[tokio::test]
 async fn a_long_name_of_the_service_is_refused_in_what_it_sends() {
-    let app = Jasper::builder().service("x".repeat(MAX_FIELD_BYTES + 1)).handler::<fleeting>();
+    let app = Jasper::builder().service("x".repeat(MAX_FIELD_BYTES + 1)).handler(fleeting);
     let app = app.start().await.unwrap();
     let error = app.bus().send(Fleeting { value: 1.0 }).await.unwrap_err();
     let SendError::TooLarge { excess: Excess::Field { field, .. }, .. } = error else {
@@ -250,7 +250,7 @@ async fn a_reply_that_its_codec_cannot_write_is_refused() {
 async fn what_a_transport_brings_beyond_the_limits_is_refused_and_not_stored() {
     let (fixture, hand) = (Fixture::create(), Hand::default());
     let app = Jasper::builder().store(fixture.store().await).transport(hand.clone());
-    let app = app.handler::<lasting>().listen("hand://here").start().await.unwrap();
+    let app = app.handler(lasting).listen("hand://here").start().await.unwrap();
     let address = Address::local("lasting", "lasting");
     let payload = br#"{"value":1.0}"#.as_slice();
     let mut envelope = Envelope::new(Lasting::TYPE, "application/json", payload.into(), address);
@@ -276,7 +276,7 @@ async fn what_a_transport_brings_beyond_the_limits_is_refused_and_not_stored() {
 async fn a_listener_takes_in_a_bounded_number_of_unknown_types() {
     let (fixture, hand) = (Fixture::create(), Hand::default());
     let app = Jasper::builder().store(fixture.store().await).transport(hand.clone());
-    let app = app.handler::<lasting>().listen("hand://here").start().await.unwrap();
+    let app = app.handler(lasting).listen("hand://here").start().await.unwrap();
     let of_type = |number: usize| {
         let (address, payload) = (Address::local("lasting", "lasting"), b"{}".as_slice());
         let mut sent = Envelope::new(Lasting::TYPE, "application/json", payload.into(), address);

@@ -60,7 +60,7 @@ fn application(store: impl MessageStore) -> Builder {
     let app = Jasper::builder().store(store).poll_interval(Duration::from_millis(20));
     // As short as it can be: a process to which rows are strays would give them up at once.
     let app = app.keep_unknown(Duration::ZERO);
-    app.handler::<work>().handler::<light>().handler::<notice>().handler::<glance>()
+    app.handler(work).handler(light).handler(notice).handler(glance)
 }
 
 async fn send_some(bus: &Bus) {
@@ -151,7 +151,7 @@ fn moved<M: jasper::message::Message>(handler: &str) -> Incoming {
 async fn what_a_process_that_only_sends_has_for_other_processes_leaves_from_there() {
     let (ours, theirs, journal) = (Fixture::create(), Fixture::create(), Journal::default());
     let peer = Jasper::builder().store(theirs.store().await).state(journal.clone());
-    let peer = peer.handler::<take_away>().listen("durable://127.0.0.1:0").start().await.unwrap();
+    let peer = peer.handler(take_away).listen("durable://127.0.0.1:0").start().await.unwrap();
     let address = peer.addresses()[0].to_string();
     let sender = application(ours.store().await).send_only().endpoint("peer", address);
     let sender = sender.start().await.unwrap();
@@ -163,7 +163,7 @@ async fn what_a_process_that_only_sends_has_for_other_processes_leaves_from_ther
 
 #[tokio::test]
 async fn what_could_reach_no_handler_is_a_problem_at_start() {
-    let bare = || Jasper::builder().handler::<light>().state(Journal::default());
+    let bare = || Jasper::builder().handler(light).state(Journal::default());
     let problems = |app: Builder| app.check().unwrap_err().to_string();
     assert!(problems(bare().send_only()).contains("only sends needs a message store"));
     let send_only = || QueueOptions::new().send_only();

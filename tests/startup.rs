@@ -94,18 +94,18 @@ fn only(builder: &Builder) -> Problem {
 
 #[tokio::test]
 async fn an_application_without_mistakes_starts() {
-    let app = Jasper::builder().handler::<plain>().start().await.unwrap();
+    let app = Jasper::builder().handler(plain).start().await.unwrap();
     app.stop().await.unwrap();
 }
 
 #[tokio::test]
 async fn all_mistakes_are_reported_at_once_and_in_words() {
     let builder = Jasper::builder()
-        .handler::<plain>()
-        .handler::<plain_again>()
-        .handler::<ship>()
-        .handler::<keep>()
-        .handler::<configure>()
+        .handler(plain)
+        .handler(plain_again)
+        .handler(ship)
+        .handler(keep)
+        .handler(configure)
         .endpoint("shipping", "local://elsewhere")
         .queue("emial", QueueOptions::new().concurrency(0));
     let error = builder.start().await.unwrap_err();
@@ -126,13 +126,13 @@ async fn all_mistakes_are_reported_at_once_and_in_words() {
 
 #[test]
 fn two_handlers_of_one_command_are_refused() {
-    let builder = Jasper::builder().handler::<plain>().handler::<plain_again>();
+    let builder = Jasper::builder().handler(plain).handler(plain_again);
     assert!(matches!(only(&builder), Problem::TwoHandlers { .. }));
 }
 
 #[test]
 fn two_subscribers_of_one_name_are_refused_as_their_messages_could_not_be_told_apart() {
-    let builder = Jasper::builder().handler::<on_happened>().handler::<elsewhere::on_happened>();
+    let builder = Jasper::builder().handler(on_happened).handler(elsewhere::on_happened);
     assert!(matches!(only(&builder), Problem::DuplicateHandler { name: "on_happened", .. }));
 }
 
@@ -183,18 +183,18 @@ mod reports {
 
 #[test]
 fn two_functions_that_share_a_name_by_accident_do_not_share_a_queue() {
-    let builder = Jasper::builder().handler::<payments::handle>().handler::<reports::handle>();
+    let builder = Jasper::builder().handler(payments::handle).handler(reports::handle);
     assert!(matches!(only(&builder), Problem::SharedQueueName { name: "handle", .. }));
-    let builder = Jasper::builder().handler::<payments::note>().handler::<reports::note>();
+    let builder = Jasper::builder().handler(payments::note).handler(reports::note);
     assert!(matches!(only(&builder), Problem::SharedQueueName { name: "note", .. }));
     // One that names the queue means it.
-    let builder = Jasper::builder().handler::<payments::handle>();
-    assert_eq!(problems(&builder.handler::<reports::on_a_queue::handle>()), []);
+    let builder = Jasper::builder().handler(payments::handle);
+    assert_eq!(problems(&builder.handler(reports::on_a_queue::handle)), []);
 }
 
 #[test]
 fn two_types_of_one_wire_name_are_refused() {
-    let builder = Jasper::builder().handler::<first::a>().handler::<second::b>();
+    let builder = Jasper::builder().handler(first::a).handler(second::b);
     let problems = problems(&builder);
     let duplicate = |p: &Problem| matches!(p, Problem::DuplicateMessageType { .. });
     assert!(problems.iter().any(duplicate), "{problems:?}");
@@ -202,7 +202,7 @@ fn two_types_of_one_wire_name_are_refused() {
 
 #[test]
 fn an_endpoint_must_have_an_address_that_this_build_serves_and_a_handler() {
-    let builder = || Jasper::builder().handler::<ship>();
+    let builder = || Jasper::builder().handler(ship);
     // Whoever handles it need not know where others find it.
     assert_eq!(problems(&builder()), []);
     let nonsense = builder().endpoint("shipping", "the docks");
@@ -217,7 +217,7 @@ fn an_endpoint_must_have_an_address_that_this_build_serves_and_a_handler() {
 
 #[test]
 fn a_durable_handler_needs_a_store_of_its_connection_and_a_queue_that_stores() {
-    let builder = || Jasper::builder().handler::<keep>();
+    let builder = || Jasper::builder().handler(keep);
     assert!(matches!(only(&builder()), Problem::NoStore { .. }));
     let memory = builder().store(MemoryStore::new());
     assert!(matches!(only(&memory), Problem::WrongConnection { .. }));
@@ -228,27 +228,27 @@ fn a_durable_handler_needs_a_store_of_its_connection_and_a_queue_that_stores() {
 
 #[test]
 fn a_durable_queue_needs_a_store() {
-    let builder = Jasper::builder().handler::<plain>();
+    let builder = Jasper::builder().handler(plain);
     let durable = builder.queue("plain", QueueOptions::new().durable());
     assert!(matches!(only(&durable), Problem::NoStore { .. }));
 }
 
 #[test]
 fn a_state_must_be_registered() {
-    let builder = || Jasper::builder().handler::<configure>();
+    let builder = || Jasper::builder().handler(configure);
     assert!(matches!(only(&builder()), Problem::MissingState { .. }));
     assert_eq!(problems(&builder().state(Config)), []);
 }
 
 #[test]
 fn handlers_of_one_queue_agree_on_its_concurrency() {
-    let builder = Jasper::builder().handler::<quick>().handler::<slow>();
+    let builder = Jasper::builder().handler(quick).handler(slow);
     assert!(matches!(only(&builder), Problem::ConcurrencyConflict { queue: "shared", .. }));
 }
 
 #[tokio::test]
 async fn a_message_to_an_endpoint_reaches_the_handler_on_its_queue() {
-    let app = Jasper::builder().handler::<ship>().endpoint("shipping", "local://docks");
+    let app = Jasper::builder().handler(ship).endpoint("shipping", "local://docks");
     let app = app.start().await.unwrap();
     app.bus().send(Ship).await.unwrap();
     let elsewhere = DeliveryOptions::new().to("nowhere");
@@ -265,5 +265,5 @@ fn the_declarations_of_a_program_are_checked_in_one_line() {
     let kinds = problems.problems();
     assert!(kinds.iter().any(|p| matches!(p, Problem::TwoHandlers { .. })));
     assert!(kinds.iter().any(|p| matches!(p, Problem::DuplicateMessageType { .. })));
-    jasper::testing::assert_routes!(Jasper::builder().handler::<plain>());
+    jasper::testing::assert_routes!(Jasper::builder().handler(plain));
 }

@@ -1,25 +1,59 @@
 //! What the compiler says to mistakes, and what it lets pass.
 //!
-//! Each case below `ui/` is one rule. The texts belong to the compiler that `rust-toolchain.toml`
+//! Each module of a file below `ui/wrong` is a mistake that somebody makes, each of a file below
+//! `ui/right` a program that somebody writes. Many of them are in one file, so that the compiler
+//! reads jasper once for all of them. The texts belong to the compiler that `rust-toolchain.toml`
 //! pins: after raising it, run with `TRYBUILD=overwrite`, and read every text that has changed as a
 //! newcomer would.
+
+#[path = "ui/table.rs"]
+mod table;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use self::table::{Case, cases_of, errors_of};
+
 /// The mistakes alone: `trybuild` then leaves all of them to one call of Cargo, and builds the
 /// dependencies only as far as a check needs them.
 #[test]
-fn mistakes_are_reported_once_and_in_words() {
+fn mistakes_are_reported_in_words() {
     let cases = trybuild::TestCases::new();
-    cases.compile_fail("ui/*/fail/*.rs");
+    cases.compile_fail("ui/wrong/*.rs");
+}
+
+/// Of what the texts hold, which the test above compares with what the compiler says.
+#[test]
+fn a_mistake_is_one_error() {
+    let mut offences = Vec::new();
+    for file in files_of(Path::new("ui/wrong")).into_iter().filter(is_rust) {
+        let texts = fs::read_to_string(file.with_extension("stderr")).unwrap_or_default();
+        let errors = errors_of(&texts);
+        for case in wrong_cases(&file) {
+            let found = errors.iter().filter(|line| case.lines.contains(line)).count();
+            if found != case.errors {
+                let place = format!("{}:{}", file.display(), case.lines.start());
+                offences.push(format!("{place}: `{}` has {found} errors", case.name));
+            }
+        }
+    }
+    assert!(offences.is_empty(), "{}", offences.join("\n"));
+}
+
+#[test]
+fn the_table_is_large() {
+    let wrong = files_of(Path::new("ui/wrong")).into_iter().filter(is_rust);
+    let wrong: usize = wrong.map(|file| wrong_cases(&file).len()).sum();
+    let right = files_of(Path::new("ui/right")).into_iter();
+    let right: usize = right.map(|file| cases_of(&source(&file)).len()).sum();
+    assert!(wrong >= 150 && right >= 80, "{wrong} mistakes and {right} programs");
 }
 
 /// Cargo has built these as programs of this package, so that they have compiled.
 #[test]
 fn what_is_right_compiles_and_runs() {
-    let cases = right_cases();
+    let cases = right_files();
     assert!(!cases.is_empty(), "there is no case below `ui/`");
     for case in cases {
         let name = program_of(&case);
@@ -34,22 +68,44 @@ fn what_is_right_compiles_and_runs() {
     }
 }
 
-/// `ui/*/pass/*.rs`, in order.
-fn right_cases() -> Vec<PathBuf> {
-    let folders = files_of(Path::new("ui")).into_iter().map(|folder| folder.join("pass"));
-    let mut cases: Vec<_> = folders.flat_map(|folder| files_of(&folder)).collect();
-    cases.sort();
+/// A file without modules is one case.
+fn wrong_cases(file: &Path) -> Vec<Case> {
+    let source = source(file);
+    let cases = cases_of(&source);
+    if cases.is_empty() {
+        let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        return vec![Case { name, lines: 1..=source.lines().count(), errors: 1 }];
+    }
     cases
+}
+
+/// `ui/*/pass/*.rs` and `ui/right/*.rs`, in order.
+fn right_files() -> Vec<PathBuf> {
+    let folders = ["ui/handler/pass", "ui/message/pass", "ui/routing/pass", "ui/right"];
+    folders.iter().flat_map(|folder| files_of(Path::new(folder))).collect()
 }
 
 fn files_of(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
-    entries.map(|entry| entry.unwrap().path()).collect()
+    let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files
 }
 
-/// `pass-handler-share` for `ui/handler/pass/share.rs`.
+fn is_rust(file: &PathBuf) -> bool {
+    file.extension().is_some_and(|extension| extension == "rs")
+}
+
+fn source(file: &Path) -> String {
+    fs::read_to_string(file).unwrap_or_else(|e| panic!("{}: {e}", file.display()))
+}
+
+/// `pass-handler-share` for `ui/handler/pass/share.rs`, `right-calls` for `ui/right/calls.rs`.
 fn program_of(case: &Path) -> String {
     let mut parts = case.components().map(|part| part.as_os_str().to_string_lossy());
-    let subject = parts.nth(1).unwrap_or_default();
-    format!("pass-{subject}-{}", case.file_stem().unwrap_or_default().to_string_lossy())
+    let stem = case.file_stem().unwrap_or_default().to_string_lossy();
+    match parts.nth(1).unwrap_or_default() {
+        folder if folder == "right" => format!("right-{stem}"),
+        subject => format!("pass-{subject}-{stem}"),
+    }
 }

@@ -133,7 +133,7 @@ impl Bank for MysqlBank {
 
     fn application(&self) -> Builder {
         let app = Jasper::builder().store(self.0.clone()).state(self.0.pool().clone());
-        app.handler::<debit>().handler::<credit>().handler::<harm>()
+        app.handler(debit).handler(credit).handler(harm)
     }
 
     async fn setup(&self) -> Outcome<()> {

@@ -100,7 +100,7 @@ impl Bank for SqliteBank {
     }
 
     fn application(&self) -> Builder {
-        Jasper::builder().store(self.0.clone()).handler::<debit>().handler::<credit>()
+        Jasper::builder().store(self.0.clone()).handler(debit).handler(credit)
     }
 
     async fn setup(&self) -> Outcome<()> {

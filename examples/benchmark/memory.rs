@@ -70,7 +70,7 @@ async fn send_all(
     messages: usize,
     size: usize,
 ) -> Outcome<()> {
-    let app = Jasper::builder().store(store).handler::<take>().start().await?;
+    let app = Jasper::builder().store(store).handler(take).start().await?;
     let text = "x".repeat(size);
     let (before, started) = (peak()?, Instant::now());
     let all = (0..messages).map(|_| Take { text: text.clone() });
@@ -88,7 +88,7 @@ async fn send_all(
 /// A queue of 100 messages of 1 MiB that all wait for a retry, and a sender who has many more.
 async fn retries() -> Outcome<()> {
     let app: Builder = Jasper::builder().queue("retried", QueueOptions::new().capacity(100));
-    let app = app.handler::<retry>().start().await?;
+    let app = app.handler(retry).start().await?;
     let before = peak()?;
     let mut accepted = 0;
     let all = (0..1_500).map(|_| Retry { text: "x".repeat(MIB) });

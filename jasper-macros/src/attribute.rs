@@ -13,8 +13,12 @@ use crate::diagnostics::Diagnostics;
 pub(crate) struct Attribute {
     /// As it is written, such as `#[handler]`.
     pub(crate) name: &'static str,
+    /// The words that it takes without a value.
+    pub(crate) words: &'static [&'static str],
     /// The keys that it takes.
     pub(crate) keys: &'static [&'static str],
+    /// Words that are often looked for here, and what to write instead.
+    pub(crate) instead: &'static [(&'static str, &'static str)],
 }
 
 impl Attribute {
@@ -54,14 +58,23 @@ impl Attribute {
             return Err(self.error(input.span(), "expected `key = value`"));
         };
         let name = key.to_string();
-        if !self.keys.contains(&name.as_str()) {
+        if let Some((_, instead)) = self.instead.iter().find(|(word, _)| *word == name) {
+            let message = format!("`{}` does not take `{name}`: {instead}", self.name);
+            return Err(syn::Error::new(key.span(), message));
+        }
+        let is_word = self.words.contains(&name.as_str());
+        if !is_word && !self.keys.contains(&name.as_str()) {
             return Err(self.error(key.span(), &format!("unknown key `{name}`")));
         }
         if seen.contains(&key) {
             let message = format!("`{name}` is given twice: keep one of them");
             return Err(syn::Error::new(key.span(), message));
         }
-        if input.parse::<Token![=]>().is_err() {
+        if is_word && input.peek(Token![=]) {
+            let message = format!("`{name}` takes no value: write `{}`", self.shown(&name));
+            return Err(syn::Error::new(key.span(), message));
+        }
+        if !is_word && input.parse::<Token![=]>().is_err() {
             let message = format!("`{name}` needs a value: write `{name} = …`");
             return Err(syn::Error::new(key.span(), message));
         }
@@ -69,12 +82,14 @@ impl Attribute {
         value(&name, input)
     }
 
+    /// `#[event(handled)]` for `handled`.
+    fn shown(&self, entry: &str) -> String {
+        format!("{}({entry})]", self.name.trim_end_matches(']'))
+    }
+
     fn error(&self, span: Span, what: &str) -> syn::Error {
-        let keys = match self.keys {
-            [] => format!("`{}` takes no keys yet", self.name),
-            keys => format!("`{}` takes {}", self.name, listed(keys)),
-        };
-        syn::Error::new(span, format!("{what}; {keys}"))
+        let all: Vec<_> = self.keys.iter().chain(self.words).copied().collect();
+        syn::Error::new(span, format!("{what}; `{}` takes {}", self.name, listed(&all)))
     }
 }
 

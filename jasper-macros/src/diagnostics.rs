@@ -1,6 +1,6 @@
 //! The mistakes of one item, collected so that all are reported at once.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::TokenStream;
 use quote::ToTokens;
 
 /// Collects mistakes. It has to be [finished](Self::finish): a mistake that is noticed but not
@@ -15,11 +15,6 @@ impl Diagnostics {
     /// Reports a mistake at all of these tokens.
     pub(crate) fn at(&mut self, tokens: impl ToTokens, message: impl std::fmt::Display) {
         self.push(syn::Error::new_spanned(tokens, message));
-    }
-
-    /// Reports a mistake at a place.
-    pub(crate) fn at_span(&mut self, span: Span, message: impl std::fmt::Display) {
-        self.push(syn::Error::new(span, message));
     }
 
     /// Reports a mistake that was found while parsing.
@@ -51,13 +46,15 @@ impl Drop for Diagnostics {
 
 #[cfg(test)]
 mod tests {
+    use quote::quote;
+
     use super::*;
 
     #[test]
     fn every_mistake_becomes_an_error_of_its_own() {
         let mut diagnostics = Diagnostics::default();
-        diagnostics.at_span(Span::call_site(), "one");
-        diagnostics.at_span(Span::call_site(), "two");
+        diagnostics.at(quote!(here), "one");
+        diagnostics.at(quote!(there), "two");
         let errors = diagnostics.finish().expect("two mistakes").to_string();
         assert_eq!(errors.matches("compile_error").count(), 2, "{errors}");
     }

@@ -20,6 +20,7 @@
 mod attribute;
 mod diagnostics;
 mod handler;
+mod lifetimes;
 mod message;
 mod paths;
 mod signature;
@@ -92,7 +93,7 @@ pub fn derive_event(item: TokenStream) -> TokenStream {
 /// * `timeout`: the time-out of one run, such as `"30s"`. Without it: the application's.
 ///
 /// Beside the function stands a type of the same name, by which
-/// `Jasper::builder().handler::<place_order>()` can name the handler.
+/// `Jasper::builder().handler(place_order)` can name the handler.
 #[proc_macro_attribute]
 pub fn handler(args: TokenStream, item: TokenStream) -> TokenStream {
     finish("handler", handler::handler(args.into(), item.into()))

@@ -1,11 +1,22 @@
 //! The paths and spans of generated code.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote_spanned;
+use syn::Path;
 
-/// The hidden module of jasper that generated code names everything through.
-pub(crate) fn private(span: Span) -> TokenStream {
-    quote_spanned!(span=> ::jasper::__private)
+/// The hidden module of jasper that generated code names everything through, as it is called where
+/// that code imports it: see [`import`].
+pub(crate) fn private(span: Span) -> Ident {
+    Ident::new("__jasper", span)
+}
+
+/// Lets the code beside it name the hidden module. The path is that of `crate = …`, where the
+/// attribute gives one.
+pub(crate) fn import(root: Option<&Path>, span: Span) -> TokenStream {
+    match root {
+        Some(root) => quote_spanned!(span=> use #root::__private as __jasper;),
+        None => quote_spanned!(span=> use ::jasper::__private as __jasper;),
+    }
 }
 
 /// Stands where `place` stands, but belongs to the macro: lints of the user's crate do not apply to

@@ -7,7 +7,7 @@ use std::time::Duration;
 use proc_macro2::TokenStream;
 use quote::quote_spanned;
 use syn::parse::ParseStream;
-use syn::{LitInt, LitStr, Token, bracketed};
+use syn::{LitInt, LitStr, Path, Token, bracketed};
 
 /// Reads text.
 pub(crate) fn text(key: &str, example: &str, input: ParseStream<'_>) -> syn::Result<LitStr> {
@@ -16,6 +16,19 @@ pub(crate) fn text(key: &str, example: &str, input: ParseStream<'_>) -> syn::Res
         syn::Error::new(error.span(), message)
     };
     input.parse().map_err(wrong)
+}
+
+/// Reads a path, such as `company::messaging`, as it is or as text.
+pub(crate) fn path(key: &str, input: ParseStream<'_>) -> syn::Result<Path> {
+    let wrong = |span| {
+        let message = format!("`{key}` takes a path, such as `{key} = company::messaging`");
+        syn::Error::new(span, message)
+    };
+    if input.peek(LitStr) {
+        let literal: LitStr = input.parse()?;
+        return literal.parse_with(Path::parse_mod_style).map_err(|_| wrong(literal.span()));
+    }
+    input.call(Path::parse_mod_style).map_err(|error| wrong(error.span()))
 }
 
 /// Reads a whole number from 1.
@@ -49,12 +62,23 @@ pub(crate) fn durations(key: &str, input: ParseStream<'_>) -> syn::Result<Vec<Du
     }
     let content;
     bracketed!(content in input);
+    let durations = listed_durations(key, &content);
+    // What is left unread would be a mistake of its own.
+    content.parse::<TokenStream>()?;
+    durations
+}
+
+fn listed_durations(key: &str, content: ParseStream<'_>) -> syn::Result<Vec<Duration>> {
     let mut durations = Vec::new();
     while !content.is_empty() {
-        let literal = text(key, "10s", &content)?;
+        let wrong = |error: syn::Error| {
+            let message = format!("`{key}` takes texts, such as `{key} = [\"10s\", \"1m\"]`");
+            syn::Error::new(error.span(), message)
+        };
+        let literal: LitStr = content.parse().map_err(wrong)?;
         durations.push(duration_of(&literal)?);
         if !content.is_empty() {
-            content.parse::<Token![,]>()?;
+            content.parse::<Token![,]>().map_err(wrong)?;
         }
     }
     Ok(durations)

@@ -116,7 +116,7 @@ pub mod testing;
 pub mod transport;
 
 pub use error::{Error, InvokeError, Problem, SendAllError, SendError, StartupProblems};
-pub use runtime::{Bus, Config, Jasper, QueueOptions};
+pub use runtime::{Bus, Config, Invocable, Jasper, QueueOptions};
 
 #[cfg(feature = "macros")]
 pub use jasper_macros::{Command, Event, durable, handler};
@@ -125,6 +125,7 @@ pub use handler::{
     Cascade, Delayed, DeliveryOptions, HandlerError, MessageExt, Reply, State, Terminal, To, With,
 };
 pub use message::Message;
+pub use routing::{Publishable, Sendable};
 
 /// Keeps the handlers of the named crates in the program: `jasper::handlers_of!(orders, billing);`,
 /// in the binary.
@@ -142,15 +143,15 @@ macro_rules! handlers_of {
 #[doc(hidden)]
 pub mod __private {
     pub use crate::handler::{
-        Cascade, Cascades, FromContext, Handler, HandlerContext, HandlerError, HandlerRegistration,
-        Holds, Leaf, Marker, Proven, answer, is_message, kind as kind_of, message_type, push, run,
-        settle,
+        Called, Cascade, Cascades, FromContext, Handler, HandlerContext, HandlerError,
+        HandlerRegistration, Holds, Leaf, Marker, Proven, is_argument, is_connection, is_message,
+        push, run,
     };
     pub use crate::message::{
         Encodable, Message, MessageKind, MessageRegistration, MessageType, SourceLocation,
         is_decodable_reply, is_encodable_reply, kind,
     };
     pub use crate::routing::{Handled, Reaches};
-    pub use crate::store::{Connection, ConnectionType};
+    pub use crate::store::ConnectionType;
     pub use inventory;
 }

@@ -117,7 +117,7 @@ async fn accepted_at_once(app: &Jasper, size: usize, most: usize) -> usize {
 #[tokio::test]
 async fn a_sender_of_messages_in_memory_waits_for_bytes() {
     let stage = Stage::new();
-    let app = stage.builder().handler::<hold>().handler::<other>().start().await.unwrap();
+    let app = stage.builder().handler(hold).handler(other).start().await.unwrap();
     // Of 100 KiB each, as many as leave as much free as they take.
     assert_eq!(accepted_at_once(&app, 100 * KIB, 20).await, 5);
     let bus = app.bus().clone();
@@ -137,7 +137,7 @@ async fn a_sender_of_messages_in_memory_waits_for_bytes() {
 #[tokio::test]
 async fn a_message_larger_than_the_budget_passes_alone() {
     let stage = Stage::new();
-    let app = stage.builder().handler::<hold>().start().await.unwrap();
+    let app = stage.builder().handler(hold).start().await.unwrap();
     let bus = app.bus().clone();
     app.bus().send(Held::of(1)).await.unwrap();
     let large = tokio::spawn(async move { bus.send(Held::of(3 * BUDGET)).await });
@@ -154,7 +154,7 @@ async fn a_message_larger_than_the_budget_passes_alone() {
 #[tokio::test]
 async fn stored_messages_wait_in_the_store_for_bytes() {
     let (stage, fixture) = (Stage::new(), Fixture::create());
-    let app = stage.builder().store(fixture.store().await).handler::<keep>();
+    let app = stage.builder().store(fixture.store().await).handler(keep);
     let app = app.poll_interval(Duration::from_millis(20)).start().await.unwrap();
     let texts = (0..64).map(|_| Kept::of(100 * KIB));
     assert_eq!(app.bus().send_all(texts).await.unwrap(), 64);
@@ -172,11 +172,11 @@ async fn a_claim_takes_no_more_than_there_are_bytes_for() {
     let (stage, fixture) = (Stage::new(), Fixture::create());
     // Left by a process that has ended.
     let before = Stage::new();
-    let first = before.builder().store(fixture.store().await).handler::<keep>();
+    let first = before.builder().store(fixture.store().await).handler(keep);
     let first = first.memory_budget(0).start().await.unwrap();
     first.bus().send_all((0..200).map(|_| Kept::of(100 * KIB))).await.unwrap();
     first.stop().await.unwrap();
-    let app = stage.builder().store(fixture.store().await).handler::<keep>();
+    let app = stage.builder().store(fixture.store().await).handler(keep);
     let app = app.poll_interval(Duration::from_millis(20)).start().await.unwrap();
     stage.journal.wait_for(&format!("kept {}", 100 * KIB)).await;
     let owned = owned(&fixture).await;
@@ -189,7 +189,7 @@ async fn a_claim_takes_no_more_than_there_are_bytes_for() {
 #[tokio::test]
 async fn an_endpoint_that_is_down_leaves_bytes_for_the_rest() {
     let stage = Stage::new();
-    let app = stage.builder().handler::<hold>().endpoint("down", "tcp://127.0.0.1:9");
+    let app = stage.builder().handler(hold).endpoint("down", "tcp://127.0.0.1:9");
     let app = app.start().await.unwrap();
     let mut full = 0;
     for _ in 0..200 {

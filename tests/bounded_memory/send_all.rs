@@ -36,7 +36,7 @@ async fn take_line(_cmd: Line, journal: State<Journal>) {
 
 async fn start(journal: &Journal) -> Jasper {
     let app = Jasper::builder().store(MemoryStore::new()).state(journal.clone());
-    app.handler::<take_line>().start().await.unwrap()
+    app.handler(take_line).start().await.unwrap()
 }
 
 async fn waiting_or_kept(app: &Jasper, journal: &Journal) -> usize {

@@ -80,13 +80,13 @@ async fn main() -> Outcome<()> {
     let words: Vec<_> = words.iter().map(String::as_str).collect();
     match words[..] {
         ["payer", url, other, accepted, rate] => {
-            let payer = |app: Builder| app.handler::<debit>().handler::<confirm>();
+            let payer = |app: Builder| app.handler(debit).handler(confirm);
             let app = start(url, payer, "payee", other).await?;
             pay(app.bus(), accepted, rate.parse()?).await?;
             Ok(app.run_until_shutdown().await?)
         }
         ["payee", url, other] => {
-            let app = start(url, |app| app.handler::<credit>(), "payer", other).await?;
+            let app = start(url, |app| app.handler(credit), "payer", other).await?;
             Ok(app.run_until_shutdown().await?)
         }
         _ => Err("usage: branch payer|payee URL OTHER [ACCEPTED RATE]".into()),

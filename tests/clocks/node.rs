@@ -52,7 +52,7 @@ async fn main() {
         Some("send") => app.send_only(),
         _ => app,
     };
-    let app = app.handler::<later>().start().await.unwrap();
+    let app = app.handler(later).start().await.unwrap();
     if task.as_deref() == Some("handle") {
         println!("ready");
     } else {

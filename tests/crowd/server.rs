@@ -18,7 +18,7 @@ async fn echo(cmd: Echo) -> Reply<String> {
 
 #[tokio::main]
 async fn main() -> Result<(), jasper::Error> {
-    let app = Jasper::builder().handler::<echo>().listen("tcp://127.0.0.1:0").start().await?;
+    let app = Jasper::builder().handler(echo).listen("tcp://127.0.0.1:0").start().await?;
     println!("listening {}", app.addresses()[0].rest());
     app.run_until_shutdown().await
 }

@@ -33,7 +33,7 @@ async fn credentials_that_are_renewed_in_one_place_reach_every_connection() {
     let url = shop.url.replace("root@", &format!("{user}:first@"));
     let store = MysqlStore::connect(&url).await.unwrap();
     let app = Jasper::builder().store(store.clone()).lease(LEASE).state(shop.journal.clone());
-    let app = app.handler::<touch>().start().await.unwrap();
+    let app = app.handler(touch).start().await.unwrap();
     app.bus().send(Touch { id: 1, millis: 0 }).await.unwrap();
     app.until_idle().await.unwrap();
 

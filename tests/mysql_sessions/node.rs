@@ -19,7 +19,7 @@ async fn main() {
     let store = MysqlStore::connect(&url).await.unwrap();
     let journal = Journal::default();
     let app = Jasper::builder().store(store).service("frozen").lease(LEASE);
-    let app = app.state(journal.clone()).handler::<touch>().start().await.unwrap();
+    let app = app.state(journal.clone()).handler(touch).start().await.unwrap();
     app.bus().send(Touch { id: 1, millis: 1_000 }).await.unwrap();
     journal.wait_for("touched 1").await;
     println!("touched 1");

@@ -36,7 +36,7 @@ async fn a_process_that_freezes_in_a_handler_keeps_its_message_for_no_longer_tha
     signal(&process, "STOP").await;
     let frozen = Instant::now();
     let app = Jasper::builder().store(shop.store().await).lease(LEASE);
-    let app = app.state(shop.journal.clone()).handler::<touch>().start().await.unwrap();
+    let app = app.state(shop.journal.clone()).handler(touch).start().await.unwrap();
     soon("another node takes it over", async || shop.effects().await == [1]).await;
     println!("taken over after {:?}", frozen.elapsed());
     assert!(frozen.elapsed() < Duration::from_secs(15), "{:?}", frozen.elapsed());
@@ -55,7 +55,7 @@ async fn a_process_that_is_cut_off_in_a_handler_keeps_its_message_for_no_longer_
     let proxy = Proxy::in_front_of(&shop.url).await;
     let application = async |store| {
         let app = Jasper::builder().store(store).lease(LEASE).state(shop.journal.clone());
-        app.handler::<touch>().start().await.unwrap()
+        app.handler(touch).start().await.unwrap()
     };
     let cut = application(MysqlStore::connect(&proxy.url(&shop.url)).await.unwrap()).await;
     cut.bus().send(Touch { id: 1, millis: 300 }).await.unwrap();

@@ -47,7 +47,7 @@ async fn each_fault_of_a_handlers_own_session_costs_an_attempt() {
     let runs = Runs::default();
     let store = shop.store().await;
     let app = Jasper::builder().store(store.clone()).state(shop.journal.clone());
-    let app = app.state(Arc::clone(&runs)).handler::<poison>().handler::<touch>();
+    let app = app.state(Arc::clone(&runs)).handler(poison).handler(touch);
     let app = app.start().await.unwrap();
     for sql in POISONS {
         app.bus().send(Poison { sql: sql.to_owned() }).await.unwrap();

@@ -79,7 +79,7 @@ impl Bank {
     /// A node that reaches the database in this way.
     pub async fn application(url: &str) -> Builder {
         let store = PostgresStore::connect(url).await.unwrap();
-        Jasper::builder().store(store).handler::<debit>().handler::<credit>()
+        Jasper::builder().store(store).handler(debit).handler(credit)
     }
 
     pub async fn connection(&self) -> PgConnection {

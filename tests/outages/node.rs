@@ -106,7 +106,7 @@ async fn main() {
     let (url, name, first) = (word(), word(), word().parse::<i64>().unwrap());
     let store = PostgresStore::connect(&url).await.unwrap();
     let app = Jasper::builder().store(store).service(name).lease(Duration::from_secs(1));
-    let app = app.handler::<slow>().handler::<swift>().start().await.unwrap();
+    let app = app.handler(slow).handler(swift).start().await.unwrap();
     println!("ready");
     tokio::select! {
         () = send(app.bus(), first) => {}

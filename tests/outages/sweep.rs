@@ -48,7 +48,7 @@ async fn sweeping_every_millisecond_takes_nothing_from_a_node_that_lives() {
     let store = PostgresStore::connect(server.url()).await.unwrap();
     raw_sql("create table received (id bigint not null)").execute(store.pool()).await.unwrap();
     let app = Jasper::builder().store(store.clone()).lease(Duration::from_secs(1));
-    let app = app.handler::<receive>().start().await.unwrap();
+    let app = app.handler(receive).start().await.unwrap();
     let sweeper = PostgresStore::connect(server.url()).await.unwrap();
     let sweeping = tokio::spawn(sweep(sweeper.clone()));
     let messages: i64 = from_env("JASPER_SWEPT", 10_000);

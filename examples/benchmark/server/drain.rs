@@ -59,8 +59,8 @@ impl Plan {
 
     fn row(self) -> Outcome<Incoming> {
         match self.by {
-            By::Defaults => row::<forget>(&Forget { note: NOTE.into() }),
-            By::Sixteen => row::<forget_sixteen>(&ForgetSixteen { note: NOTE.into() }),
+            By::Defaults => row(forget, &Forget { note: NOTE.into() }),
+            By::Sixteen => row(forget_sixteen, &ForgetSixteen { note: NOTE.into() }),
             By::Shared => OnPostgres::written(Runs::Together),
         }
     }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jasper::envelope::Address;
-use jasper::handler::Handler;
+use jasper::handler::HandlerRegistration;
 use jasper::message::Message;
 use jasper::prelude::*;
 use jasper::runtime::{Builder, Sending};
@@ -35,13 +35,13 @@ pub(crate) trait Application: Database {
     fn handlers(builder: Builder) -> Builder;
 
     /// Sends a message to the handler that does what [`Database::handle`] does.
-    fn write(bus: &Bus, runs: Runs) -> Sending<'_>;
+    fn write(bus: &Bus, runs: Runs) -> Sending;
 
     /// A row for that handler.
     fn written(runs: Runs) -> Outcome<Incoming>;
 
     /// Sends a message to the handler that notes when it began, with a transaction open.
-    fn ping(bus: &Bus, number: usize) -> Sending<'_>;
+    fn ping(bus: &Bus, number: usize) -> Sending;
 }
 
 /// How the runs of a handler commit.
@@ -114,10 +114,10 @@ macro_rules! application {
             }
 
             fn handlers(builder: Builder) -> Builder {
-                builder.handler::<write>().handler::<write_together>().handler::<begin>()
+                builder.handler(write).handler(write_together).handler(begin)
             }
 
-            fn write(bus: &Bus, runs: Runs) -> Sending<'_> {
+            fn write(bus: &Bus, runs: Runs) -> Sending {
                 let note = NOTE.into();
                 match runs {
                     Runs::Alone => bus.send(Write { note }),
@@ -128,12 +128,12 @@ macro_rules! application {
             fn written(runs: Runs) -> Outcome<Incoming> {
                 let note = NOTE.into();
                 match runs {
-                    Runs::Alone => row::<write>(&Write { note }),
-                    Runs::Together => row::<write_together>(&WriteTogether { note }),
+                    Runs::Alone => row(write, &Write { note }),
+                    Runs::Together => row(write_together, &WriteTogether { note }),
                 }
             }
 
-            fn ping(bus: &Bus, number: usize) -> Sending<'_> {
+            fn ping(bus: &Bus, number: usize) -> Sending {
                 bus.send(Begin { number })
             }
         }
@@ -203,10 +203,11 @@ pub(super) fn follow_up() -> Delayed<FollowUp> {
 pub(super) async fn followed_up(_cmd: FollowUp) {}
 
 /// A row for a handler of any application that takes it.
-pub(super) fn row<H: Handler>(message: &H::Message) -> Outcome<Incoming> {
+pub(super) fn row<M: Message, F: 'static>(function: F, message: &M) -> Outcome<Incoming> {
     let payload = serde_json::to_vec(message)?;
-    let destination = Address::local(H::REGISTRATION.queue, H::REGISTRATION.name);
-    let envelope = Envelope::new(H::Message::TYPE, "application/json", payload.into(), destination);
+    let handler = HandlerRegistration::of(function).ok_or("not a handler")?;
+    let destination = Address::local(handler.queue, handler.name);
+    let envelope = Envelope::new(M::TYPE, "application/json", payload.into(), destination);
     Ok(Incoming { envelope, placement: Placement::Unowned, keep: None })
 }
 

@@ -28,8 +28,8 @@ impl App {
     pub(super) async fn start<D: Application>(store: D::Store) -> Outcome<Self> {
         let handled = Handled::none();
         let arrivals = Arrivals::default();
-        let builder = Jasper::builder().handler::<forget>().handler::<park>().handler::<ping>();
-        let builder = builder.handler::<followed_up>().handler::<forget_sixteen>();
+        let builder = Jasper::builder().handler(forget).handler(park).handler(ping);
+        let builder = builder.handler(followed_up).handler(forget_sixteen);
         let builder = D::handlers(builder).store(store);
         let builder = builder.state(handled.clone()).state(arrivals.clone());
         // What is parked is not to be waited for.
@@ -81,7 +81,7 @@ pub(super) async fn bulk<D: Application>(database: &D, n: usize) -> Outcome<f64>
 /// Messages per second from the start of an application that finds them stored, by a handler
 /// without a connection.
 pub(super) async fn drain<D: Application>(database: &D, n: usize) -> Outcome<f64> {
-    from_backlog(database, n, || row::<forget>(&Forget { note: NOTE.into() })).await
+    from_backlog(database, n, || row(forget, &Forget { note: NOTE.into() })).await
 }
 
 /// Messages per second from the start of an application that finds them stored, by the

@@ -47,7 +47,7 @@ async fn written(_event: Written) {}
 #[handler]
 #[durable]
 async fn ping(cmd: Ping, _db: &mut SqliteConnection, arrivals: State<Arrivals>) {
-    arrivals.0.0.lock().unwrap_or_else(PoisonError::into_inner)[cmd.number] = Some(Instant::now());
+    arrivals.0.lock().unwrap_or_else(PoisonError::into_inner)[cmd.number] = Some(Instant::now());
 }
 
 #[handler]
@@ -77,8 +77,8 @@ pub(crate) async fn start(file: &Path) -> Outcome<App> {
     query(schema).execute(store.pool()).await?;
     let arrivals = Arrivals::default();
     // These and no others: what is for another database does not run on this one.
-    let builder = Jasper::builder().handler::<write>().handler::<written>().handler::<ping>();
-    let builder = builder.handler::<add>().store(store).state(arrivals.clone());
+    let builder = Jasper::builder().handler(write).handler(written).handler(ping);
+    let builder = builder.handler(add).store(store).state(arrivals.clone());
     let jasper = builder.start().await?;
     Ok(App { jasper, arrivals })
 }

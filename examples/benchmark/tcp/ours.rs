@@ -68,11 +68,11 @@ impl Pair {
     async fn start(scheme: &str, sender: Builder, receiver: Builder) -> Outcome<Self> {
         let count = Arc::new(watch::Sender::new(0));
         let arrivals = Arrivals { times: Arc::default(), count };
-        let receiver = receiver.handler::<receive>().state(arrivals.clone());
+        let receiver = receiver.handler(receive).state(arrivals.clone());
         let receiver = receiver.listen(format!("{scheme}://127.0.0.1:0")).start().await?;
         let address = receiver.addresses()[0].to_string();
         // It handles nothing; a handler is named so that those of this program are left out.
-        let sender = sender.handler::<receive>().state(arrivals.clone());
+        let sender = sender.handler(receive).state(arrivals.clone());
         let sender = sender.endpoint("benchmark.receiver", address).start().await?;
         Ok(Self { sender, receiver, arrivals })
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use proc_macro2::{Ident, TokenStream};
-use syn::LitStr;
+use syn::{LitStr, Path};
 
 use crate::attribute::Attribute;
 use crate::diagnostics::Diagnostics;
@@ -17,6 +17,8 @@ pub(super) struct Args {
     pub(super) attempts: Option<u32>,
     pub(super) delays: Option<Vec<Duration>>,
     pub(super) timeout: Option<Duration>,
+    /// `crate = …`: where jasper is found.
+    pub(super) root: Option<Path>,
     /// The key `attempts` itself, for the rules that hold between keys.
     pub(super) attempts_key: Option<Ident>,
 }
@@ -31,10 +33,34 @@ pub(super) struct DurableArgs {
 
 const HANDLER: Attribute = Attribute {
     name: "#[handler]",
-    keys: &["queue", "concurrency", "attempts", "delays", "timeout"],
+    words: &[],
+    keys: &["queue", "concurrency", "attempts", "delays", "timeout", "crate"],
+    instead: &[
+        ("durable", "write `#[durable]` beside `#[handler]`"),
+        ("share", "write `#[durable(share = 50)]` beside `#[handler]`"),
+        ("retries", "write `attempts = 5`, the first one included"),
+        ("parallelism", "write `concurrency = 4`"),
+        ("name", "a handler has the name of its function; `queue = \"…\"` names its queue"),
+        ("reply", "it stands at the message: `#[command(reply = …)]`"),
+        ("to", "it stands at the message: `#[command(to = \"…\")]`"),
+    ],
 };
 
-const DURABLE: Attribute = Attribute { name: "#[durable]", keys: &["share"] };
+const IN_HANDLER: &str = "it stands in `#[handler(…)]`";
+
+const DURABLE: Attribute = Attribute {
+    name: "#[durable]",
+    words: &[],
+    keys: &["share"],
+    instead: &[
+        ("queue", IN_HANDLER),
+        ("concurrency", IN_HANDLER),
+        ("attempts", IN_HANDLER),
+        ("delays", IN_HANDLER),
+        ("timeout", IN_HANDLER),
+        ("crate", IN_HANDLER),
+    ],
+};
 
 impl Args {
     /// Reads what stands in the parentheses of `#[handler(…)]`.
@@ -47,7 +73,8 @@ impl Args {
                 "concurrency" => args.concurrency = Some(value::count(key, input)?),
                 "attempts" => args.attempts = Some(value::count(key, input)?),
                 "delays" => args.delays = Some(value::durations(key, input)?),
-                _ => args.timeout = Some(value::duration(key, input)?),
+                "timeout" => args.timeout = Some(value::duration(key, input)?),
+                _ => args.root = Some(value::path(key, input)?),
             }
             Ok(())
         });

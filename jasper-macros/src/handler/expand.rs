@@ -2,38 +2,27 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
-use syn::{LitStr, Type};
+use syn::Type;
 
 use super::model::{Argument, Model};
-use crate::paths::{ends, generated_at, private};
+use crate::lifetimes::without_names;
+use crate::paths::{ends, generated_at, import, private};
 use crate::value::expand_duration;
 
 /// All that the macro emits beside the function.
+///
+/// It lies in a constant, so that none of its names is visible to the program or shadowed by it:
+/// every name starts with two underscores. The constant has a name, as it may stand in an `impl`,
+/// where a function without `self` is not to be told from a free one.
 pub(super) fn expand(model: &Model<'_>) -> TokenStream {
     let Some(message) = model.message else {
         return TokenStream::new();
     };
-    let place = generated_at(model.place());
-    let conditions = &model.conditions;
-    let deprecated = model.is_deprecated.then(|| quote_spanned!(place=> #[allow(deprecated)]));
-    let marker = marker(model, message);
-    let handled = handled_impl(model, message);
-    let message_proof = message_proof(message);
-    let connection_proof = model.connection().map(connection_proof);
+    let subject = subject(model, message);
+    let proof = proof(model, message);
     let handler = handler_impl(model);
     let submission = submission(model);
-    quote_spanned! {place=>
-        #marker
-        #(#conditions)*
-        #deprecated
-        const _: () = {
-            #handled
-            #message_proof
-            #connection_proof
-            #handler
-            #submission
-        };
-    }
+    beside(model, &quote!(#subject #proof #handler #submission))
 }
 
 /// What a handler with a mistake leaves behind: its message counts as handled, so that the mistake
@@ -42,186 +31,209 @@ pub(super) fn stand_in(model: &Model<'_>) -> TokenStream {
     let Some(message) = model.message else {
         return TokenStream::new();
     };
-    let concrete = model.signature.generics.params.is_empty()
-        && !message
-            .to_token_stream()
-            .into_iter()
-            .any(|token| matches!(&token, proc_macro2::TokenTree::Ident(word) if word == "impl"))
-        && !matches!(message, Type::Reference(_));
-    if !concrete || model.receiver.is_some() {
+    let has_impl = message
+        .to_token_stream()
+        .into_iter()
+        .any(|token| matches!(&token, proc_macro2::TokenTree::Ident(word) if word == "impl"));
+    if model.is_generic() || has_impl {
         return TokenStream::new();
     }
-    let marker = marker(model, message);
-    let handled = handled_impl(model, message);
-    let conditions = &model.conditions;
-    quote!(#marker #(#conditions)* const _: () = { #handled };)
+    let message = match message {
+        Type::Reference(reference) => &reference.elem,
+        message => message,
+    };
+    beside(model, &subject(model, message))
 }
 
-/// The function's name as that of the marker type.
-fn marker_ident(model: &Model<'_>) -> Ident {
-    let mut ident = model.ident().clone();
-    ident.set_span(generated_at(model.place()));
-    ident
-}
-
-/// The type that stands for the handler.
-///
-/// It is public whatever the function is, as the compiler infers it wherever the message is sent;
-/// and it has the message as a parameter, so that it is no more visible than a private message.
-/// Having no values, it can be neither made nor mistaken for the function.
-fn marker(model: &Model<'_>, message: &Type) -> TokenStream {
+fn beside(model: &Model<'_>, items: &TokenStream) -> TokenStream {
     let place = generated_at(model.place());
-    let private = private(place);
-    let marker = marker_ident(model);
     let conditions = &model.conditions;
+    let deprecated = model.is_deprecated.then(|| quote_spanned!(place=> #[allow(deprecated)]));
+    let import = import(model.args.root.as_ref(), place);
+    let name = marker_ident(model);
     quote_spanned! {place=>
         #(#conditions)*
-        #[doc(hidden)]
-        pub struct #marker<Message = #message> {
-            never: #private::Marker<Message>,
-        }
+        #deprecated
+        const #name: () = {
+            #import
+            #items
+        };
     }
 }
 
-/// Shown at the function's name, where the compiler points when a command has two handlers.
-fn handled_impl(model: &Model<'_>, message: &Type) -> TokenStream {
-    let place = model.place();
-    let private = private(place);
+/// The name of the type that stands for the handler. It shows the function in errors.
+fn marker_ident(model: &Model<'_>) -> Ident {
+    format_ident!("__handler_{}", model.name(), span = generated_at(model.place()))
+}
+
+/// The type that stands for the handler, and what it handles.
+///
+/// The type is public whatever the function is, as the compiler infers it wherever the message is
+/// sent; and it has the message as a parameter, so that it is no more visible than a private
+/// message. It has no values.
+///
+/// The impl is shown at the function's name, where the compiler points when a command has two
+/// handlers.
+fn subject(model: &Model<'_>, message: &Type) -> TokenStream {
+    let shown = model.place();
+    let place = generated_at(shown);
+    let (private, private_shown) = (private(place), private(shown));
     let marker = marker_ident(model);
-    let subject = Ident::new(SUBJECT, place);
+    let message = without_names(message.to_token_stream());
+    let subject = Ident::new(SUBJECT, shown);
+    let handled = quote_spanned! {shown=>
+        #[diagnostic::do_not_recommend]
+        impl #private_shown::Handled<#marker> for #subject {}
+    };
     quote_spanned! {place=>
         type #subject = #message;
-        #[diagnostic::do_not_recommend]
-        impl #private::Handled<#marker> for #subject {}
+        pub struct #marker<__M = #subject> { never: #private::Marker<__M> }
+        #handled
     }
-}
-
-/// Asks the compiler once, at the message's own tokens, whether it is a message.
-///
-/// Everything else names its types through `Proven`. Where the answer is no, the constant in it is
-/// an error that has been reported, and the compiler says nothing more of the types that depend on
-/// it.
-fn message_proof(message: &Type) -> TokenStream {
-    let tokens = message.to_token_stream();
-    let span = ends(&tokens).0;
-    let private = private(span);
-    let question = quote_spanned!(span=> #private::is_message::<#message>());
-    proof(MESSAGE, span, &question)
-}
-
-/// The same question of the connection.
-fn connection_proof(connection: &Type) -> TokenStream {
-    let span = ends(&connection.to_token_stream()).0;
-    let private = private(span);
-    let question = quote_spanned!(span=> #private::ConnectionType::of::<#connection>());
-    proof(CONNECTION, span, &question)
 }
 
 const SUBJECT: &str = "__Subject";
-const MESSAGE: &str = "__Message";
-const CONNECTION: &str = "__Connection";
+const PROOF: &str = "__Proof";
+/// The proof of the message alone: of the arguments is asked where it holds.
+const FIRST: &str = "__First";
 
-fn proof(name: &str, place: Span, question: &TokenStream) -> TokenStream {
-    let place = generated_at(place);
+/// Asks the compiler once, at the user's own tokens, whether the message, the arguments and the
+/// connection are what they have to be.
+///
+/// Everything else names its types through `Proven`. Where the answer is no, the constant in it is
+/// an error that has been reported, and the compiler says nothing more of what depends on it.
+fn proof(model: &Model<'_>, message: &Type) -> TokenStream {
+    let place = generated_at(model.place());
     let private = private(place);
-    let name = Ident::new(name, place);
+    let (proof, first) = (Ident::new(PROOF, place), Ident::new(FIRST, place));
+    let of_message = question(&[], without_names(message.to_token_stream()), "is_message");
+    let holds =
+        |questions: &TokenStream| quote_spanned!(place=> #private::Holds<{ #questions true }>);
+    let of_message = holds(&of_message);
+    if model.arguments.is_empty() {
+        return quote_spanned!(place=> type #proof = #of_message;);
+    }
+    let others = model.arguments.iter().filter_map(|argument| match argument {
+        Argument::Value(value, conditions) => Some((conditions, *value, "is_argument")),
+        Argument::Connection(reference, conditions) => {
+            Some((conditions, &*reference.elem, "is_connection"))
+        }
+        // Refused before; nothing is expanded for a handler with a mistake.
+        Argument::Shared(_) => None,
+    });
+    let others = others.map(|(conditions, asked, word)| {
+        let tokens = without_names(asked.to_token_stream());
+        let shown = ends(&tokens).0;
+        question(conditions, proven(shown, &tokens, FIRST), word)
+    });
+    let of_others = holds(&others.collect());
     quote_spanned! {place=>
-        type #name = #private::Holds<{
-            let _ = #question;
-            true
-        }>;
+        type #first = #of_message;
+        type #proof = #of_others;
     }
 }
 
-/// `inner`, as far as the proof holds.
-fn proven(span: Span, inner: &TokenStream, proof: &str) -> TokenStream {
+fn question(conditions: &[&syn::Attribute], asked: TokenStream, question: &str) -> TokenStream {
+    let span = ends(&asked).0;
     let private = private(span);
-    let proof = Ident::new(proof, generated_at(span));
-    quote_spanned!(span=> #private::Proven<#inner, #proof>)
+    let question = Ident::new(question, span);
+    quote_spanned!(span=> #(#conditions)* #private::#question::<#asked>();)
+}
+
+/// `inner`, as far as the proof holds.
+fn proven(place: Span, inner: &TokenStream, proof: &str) -> TokenStream {
+    let private = private(place);
+    let proof = Ident::new(proof, generated_at(place));
+    quote_spanned!(place=> #private::Proven<#inner, #proof>)
 }
 
 fn handler_impl(model: &Model<'_>) -> TokenStream {
     let place = generated_at(model.place());
     let private = private(place);
     let marker = marker_ident(model);
-    let subject = Ident::new(SUBJECT, place);
-    let subject = proven(place, &subject.into_token_stream(), MESSAGE);
-    let registration = registration(model, &subject);
+    let subject = proven(place, &Ident::new(SUBJECT, place).into_token_stream(), PROOF);
+    let registration = registration(model);
     let call = call(model);
-    let settle = settle(model, &subject);
-    let output = model.output().map_or_else(|| quote!(()), ToTokens::to_token_stream);
     quote_spanned! {place=>
         impl #private::Handler for #marker {
             type Message = #subject;
-            type Output = #output;
             const REGISTRATION: #private::HandlerRegistration = #registration;
             #call
-            #settle
         }
     }
 }
 
-fn registration(model: &Model<'_>, subject: &TokenStream) -> TokenStream {
+/// The function as a value, spanned at its name.
+fn function(model: &Model<'_>) -> Ident {
+    let mut function = model.ident().clone();
+    function.set_span(generated_at(model.place()));
+    function
+}
+
+fn registration(model: &Model<'_>) -> TokenStream {
     let place = generated_at(model.place());
     let private = private(place);
+    let function = function(model);
     let name = model.name();
-    let queue = model.args.queue.as_ref().map_or_else(|| name.clone(), LitStr::value);
-    let names_queue = model.args.queue.is_some();
-    let durable = model.durable.is_some();
-    let some = |value: TokenStream| quote_spanned!(place=> ::core::option::Option::Some(#value));
-    let none = || quote_spanned!(place=> ::core::option::Option::None);
     let args = &model.args;
-    let concurrency = args.concurrency.map_or_else(none, |it| some(quote!(#it)));
-    let attempts = args.attempts.map_or_else(none, |it| some(quote!(#it)));
-    let delays = args.delays.as_ref().map_or_else(none, |delays| {
+    let queue = args.queue.as_ref().map(|it| quote_spanned!(place=> .queue(#it)));
+    let concurrency = args.concurrency.map(|it| quote_spanned!(place=> .concurrency(#it)));
+    let attempts = args.attempts.map(|it| quote_spanned!(place=> .attempts(#it)));
+    let delays = args.delays.as_ref().map(|delays| {
         let delays = delays.iter().map(|delay| expand_duration(place, *delay));
-        some(quote_spanned!(place=> &[#(#delays),*]))
+        quote_spanned!(place=> .delays(&[#(#delays),*]))
     });
-    let share = model.durable.as_ref().and_then(|durable| durable.share);
-    let share = share.map_or_else(none, |it| some(quote!(#it)));
-    let timeout = args.timeout.map_or_else(none, |it| some(expand_duration(place, it)));
-    let connection = model.connection().map_or_else(none, |connection| {
-        let connection = proven(place, &connection.to_token_stream(), CONNECTION);
-        some(quote_spanned!(place=> #private::ConnectionType::of::<#connection>()))
+    let timeout = args.timeout.map(|it| {
+        let timeout = expand_duration(place, it);
+        quote_spanned!(place=> .timeout(#timeout))
     });
-    let requirements = model.values().map(requirement);
+    let durable = model.durable.as_ref().map(|durable| {
+        let share = durable.share.map(|it| quote_spanned!(place=> .share(#it)));
+        quote_spanned!(place=> .durable() #share)
+    });
+    let connections = model.arguments.iter().filter_map(|argument| match argument {
+        Argument::Connection(reference, conditions) => {
+            let connection = without_names(reference.elem.to_token_stream());
+            let connection = proven(place, &connection, PROOF);
+            Some(quote_spanned! {place=>
+                #(#conditions)*
+                let __it = __it.connection::<#connection>();
+            })
+        }
+        _ => None,
+    });
+    let requirements = model.arguments.iter().filter_map(|argument| match argument {
+        Argument::Value(value, conditions) => {
+            let of = from_context(place, value);
+            Some(quote_spanned!(place=> #(#conditions)* #of::requirement))
+        }
+        _ => None,
+    });
+    let registration = quote_spanned! {place=>
+        #private::HandlerRegistration::new::<Self, _>(
+            &#function,
+            #name,
+            ::core::module_path!(),
+            &[#(#requirements),*],
+        )
+        #queue #concurrency #attempts #delays #timeout #durable
+    };
+    if model.connection().is_none() {
+        return registration;
+    }
     quote_spanned! {place=>
-        #private::HandlerRegistration {
-            name: #name,
-            module: ::core::module_path!(),
-            location: #private::SourceLocation { file: ::core::file!(), line: ::core::line!() },
-            message_type: #private::message_type::<#subject>,
-            kind: #private::kind_of::<#subject>(),
-            queue: #queue,
-            names_queue: #names_queue,
-            concurrency: #concurrency,
-            attempts: #attempts,
-            delays: #delays,
-            timeout: #timeout,
-            durable: #durable,
-            share: #share,
-            connection: #connection,
-            requirements: &[#(#requirements),*],
-            run: #private::run::<Self>,
-            answer: #private::answer::<Self>,
+        {
+            let __it = #registration;
+            #(#connections)*
+            __it
         }
     }
 }
 
-/// Spanned at the argument's type, as is its use in `call`: the compiler reports a mistake in it
-/// once.
-fn from_context(value: &Type, function: &str) -> TokenStream {
-    let tokens = value.to_token_stream();
-    let (first, last) = ends(&tokens);
-    let private = private(first);
-    let function = Ident::new(function, last);
-    let proven = proven(first, &tokens, MESSAGE);
-    let asked = quote_spanned!(first=> <#proven as #private::FromContext>);
-    quote_spanned!(last=> #asked::#function)
-}
-
-fn requirement(value: &Type) -> TokenStream {
-    from_context(value, "requirement")
+fn from_context(place: Span, value: &Type) -> TokenStream {
+    let private = private(place);
+    let proven = proven(place, &without_names(value.to_token_stream()), PROOF);
+    quote_spanned!(place=> <#proven as #private::FromContext>)
 }
 
 /// The values are taken before the connection, which keeps the context borrowed; the function gets
@@ -230,83 +242,66 @@ fn call(model: &Model<'_>) -> TokenStream {
     let place = generated_at(model.place());
     let private = private(place);
     let local = Span::mixed_site().located_at(model.place());
-    let (message, cx) = (Ident::new("message", local), Ident::new("cx", local));
+    let (message, cx) = (Ident::new("__message", local), Ident::new("__cx", local));
+    let codec = Ident::new("__codec", local);
+    let run_ident = Ident::new("__run", local);
+    // Named as it is in the registration, so that the compiler says once where it finds no such
+    // function: in an `impl`.
+    let function_ident = Ident::new("__function", local);
     let mut values = Vec::new();
     let mut connections = Vec::new();
     let mut passed = Vec::new();
     for (index, argument) in model.arguments.iter().enumerate() {
-        let name = format_ident!("argument_{index}", span = local);
+        let name = format_ident!("__argument_{index}", span = local);
         match argument {
-            Argument::Value(value) => {
-                let taken = from_context(value, "from_context");
-                values.push(quote_spanned!(place=> let #name = #taken(#cx)?;));
+            Argument::Value(value, conditions) => {
+                let taken = from_context(place, value);
+                values.push(quote_spanned! {place=>
+                    #(#conditions)*
+                    let #name = #taken::from_context(#cx)?;
+                });
+                passed.push(quote_spanned!(place=> #(#conditions)* #name));
             }
-            Argument::Connection(reference) => {
-                let taken = connection(&reference.elem, &cx);
-                connections.push(quote_spanned!(place=> let #name = #taken?;));
+            Argument::Connection(reference, conditions) => {
+                let connection = without_names(reference.elem.to_token_stream());
+                let connection = proven(place, &connection, PROOF);
+                connections.push(quote_spanned! {place=>
+                    #(#conditions)*
+                    let #name = #cx.connection::<#connection>()?;
+                });
+                passed.push(quote_spanned!(place=> #(#conditions)* #name));
             }
-            // Refused before; nothing is expanded for a handler with a mistake.
             Argument::Shared(_) => {}
         }
-        passed.push(name);
     }
-    let function = marker_ident(model);
+    let function = function(model);
+    let run = run(model);
     quote_spanned! {place=>
-        fn call(
+        fn call<'__a>(
             #message: Self::Message,
-            #cx: &mut #private::HandlerContext<'_>,
-        ) -> ::core::result::Result<
-            impl ::core::future::Future<Output = Self::Output> + ::core::marker::Send,
-            #private::HandlerError,
-        > {
+            #cx: &'__a mut #private::HandlerContext<'_>,
+        ) -> #private::Called<'__a, Self> {
+            let #codec = #cx.codec();
             #(#values)*
             #(#connections)*
-            ::core::result::Result::Ok(#function(#message #(, #passed)*))
+            let #run_ident = #run;
+            let #function_ident = #function;
+            #run_ident(#codec, #function_ident(#message #(, #passed)*))
         }
     }
-}
-
-/// What becomes of the function's return value.
-fn settle(model: &Model<'_>, subject: &TokenStream) -> TokenStream {
-    let place = generated_at(model.place());
-    let private = private(place);
-    let local = Span::mixed_site().located_at(model.place());
-    let cx = Ident::new("cx", local);
-    let settled = settled(model, subject, &cx);
-    quote_spanned! {place=>
-        fn settle(
-            output: Self::Output,
-            #cx: &mut #private::HandlerContext<'_>,
-        ) -> ::core::result::Result<
-            <Self::Message as #private::Message>::Reply,
-            #private::HandlerError,
-        > {
-            #settled
-        }
-    }
-}
-
-fn connection(connection: &Type, cx: &Ident) -> TokenStream {
-    let span = ends(&connection.to_token_stream()).0;
-    let connection = proven(span, &connection.to_token_stream(), CONNECTION);
-    quote_spanned!(span=> #cx.connection::<#connection>())
 }
 
 /// Spanned at the return type, where the compiler reports what cannot be returned or has no
 /// handler; in a call it would report that at the argument.
-fn settled(model: &Model<'_>, subject: &TokenStream, cx: &Ident) -> TokenStream {
+fn run(model: &Model<'_>) -> TokenStream {
     let (first, last) = match model.output() {
         Some(output) => ends(&output.to_token_stream()),
         None => (model.place(), model.place()),
     };
-    let place = generated_at(first);
     let private = private(first);
-    let open = quote_spanned!(first=> #private::settle::<#subject, _, _);
-    let path = quote_spanned!(last=> #open>);
-    quote_spanned! {place=>
-        let settle = #path;
-        settle(output, #cx)
-    }
+    let proof = Ident::new(PROOF, generated_at(first));
+    let open = quote_spanned!(first=> #private::run::<Self::Message, #proof, _, _);
+    quote_spanned!(last=> #open>)
 }
 
 fn submission(model: &Model<'_>) -> TokenStream {
@@ -314,8 +309,6 @@ fn submission(model: &Model<'_>) -> TokenStream {
     let private = private(place);
     let marker = marker_ident(model);
     quote_spanned! {place=>
-        #private::inventory::submit! {
-            <#marker as #private::Handler>::REGISTRATION
-        }
+        #private::inventory::submit!(<#marker as #private::Handler>::REGISTRATION);
     }
 }

@@ -15,18 +15,22 @@ use syn::Meta;
 use self::args::{Args, DurableArgs};
 use self::model::Model;
 use crate::diagnostics::Diagnostics;
-use crate::signature::Function;
+use crate::signature::{Function, is_function};
 
 /// Expands `#[handler]`, and a `#[durable]` after it.
 pub(crate) fn handler(args: TokenStream, item: TokenStream) -> TokenStream {
     let mut function: Function = match syn::parse2(item.clone()) {
         Ok(function) => function,
-        Err(_) => return not_a_function("#[handler]", &item),
+        Err(_) => return unreadable("#[handler]", item),
     };
     let mut diagnostics = Diagnostics::default();
     let args = Args::read(args, &mut diagnostics);
-    let durable = function.take_attribute("durable").map(|durable| {
-        let tokens = attribute_args(&durable, &mut diagnostics);
+    let repeated = function.take_attributes("handler");
+    refuse(repeated.first(), HANDLER_TWICE, &mut diagnostics);
+    let durables = function.take_attributes("durable");
+    refuse(durables.get(1), DURABLE_TWICE, &mut diagnostics);
+    let durable = durables.first().map(|durable| {
+        let tokens = attribute_args(durable, &mut diagnostics);
         DurableArgs::read(tokens, &mut diagnostics)
     });
     expand(&function, args, durable, diagnostics)
@@ -36,20 +40,42 @@ pub(crate) fn handler(args: TokenStream, item: TokenStream) -> TokenStream {
 pub(crate) fn durable(args: TokenStream, item: TokenStream) -> TokenStream {
     let mut function: Function = match syn::parse2(item.clone()) {
         Ok(function) => function,
-        Err(_) => return not_a_function("#[durable]", &item),
+        Err(_) => return unreadable("#[durable]", item),
+    };
+    let handlers = function.take_attributes("handler");
+    let Some(handler) = handlers.first() else {
+        return without_handler(&args, &function);
     };
     let mut diagnostics = Diagnostics::default();
     let durable = DurableArgs::read(args, &mut diagnostics);
-    let Some(handler) = function.take_attribute("handler") else {
-        diagnostics.at_span(
-            Span::call_site(),
-            "`#[durable]` makes a handler durable, and this function is not one: add `#[handler]`",
-        );
-        let errors = diagnostics.finish();
-        return quote!(#errors #function);
-    };
-    let args = Args::read(attribute_args(&handler, &mut diagnostics), &mut diagnostics);
+    let repeated = function.take_attributes("durable");
+    refuse(repeated.first(), DURABLE_TWICE, &mut diagnostics);
+    refuse(handlers.get(1), HANDLER_TWICE, &mut diagnostics);
+    let args = Args::read(attribute_args(handler, &mut diagnostics), &mut diagnostics);
     expand(&function, args, Some(durable), diagnostics)
+}
+
+const HANDLER_TWICE: &str = "`#[handler]` stands here twice: keep one of them";
+const DURABLE_TWICE: &str = "`#[durable]` stands here twice: keep one of them";
+
+fn refuse(extra: Option<&syn::Attribute>, message: &str, diagnostics: &mut Diagnostics) {
+    if let Some(extra) = extra {
+        diagnostics.at(extra, message);
+    }
+}
+
+/// A `#[durable]` function on which no attribute is called `handler`. It may be imported under
+/// another name: so the other attributes are expanded first, and find the `#[durable]` last.
+fn without_handler(args: &TokenStream, function: &Function) -> TokenStream {
+    if function.has_macros() {
+        let Function { attributes, visibility, signature, body } = function;
+        let args = (!args.is_empty()).then(|| quote!((#args)));
+        return quote!(#(#attributes)* #[::jasper::durable #args] #visibility #signature #body);
+    }
+    let message = "`#[durable]` makes a handler durable, and this function is not one: add \
+                   `#[handler]`; if that has another name here, put `#[durable]` above it";
+    let error = syn::Error::new(Span::call_site(), message).into_compile_error();
+    quote!(#error #function)
 }
 
 fn expand(
@@ -70,7 +96,15 @@ fn expand(
     quote!(#function #beside)
 }
 
-fn not_a_function(attribute: &str, item: &TokenStream) -> TokenStream {
+/// An item that is not a function; or one that is not typed to its end, of which the compiler itself
+/// says what is missing.
+fn unreadable(attribute: &str, item: TokenStream) -> TokenStream {
+    if is_function(&item) {
+        let function = Function::salvaged(item.clone());
+        let stand_in = function
+            .map(|function| expand::stand_in(&Model::new(&function, Args::default(), None)));
+        return quote!(#item #stand_in);
+    }
     let message = format!("`{attribute}` goes on a free `async fn`");
     let error = syn::Error::new(Span::call_site(), message).into_compile_error();
     quote!(#error #item)

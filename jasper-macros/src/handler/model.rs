@@ -2,7 +2,7 @@
 
 use proc_macro2::{Ident, Span};
 use syn::ext::IdentExt;
-use syn::{Attribute, FnArg, Receiver, ReturnType, Signature, Type, TypeReference};
+use syn::{Attribute, FnArg, GenericParam, Receiver, ReturnType, Signature, Type, TypeReference};
 
 use super::args::{Args, DurableArgs};
 use crate::signature::Function;
@@ -12,7 +12,7 @@ use crate::signature::Function;
 pub(super) struct Model<'a> {
     pub(super) signature: &'a Signature,
     /// The conditions under which the function exists, and what stands beside it with it.
-    pub(super) conditions: Vec<&'a Attribute>,
+    pub(super) conditions: Conditions<'a>,
     /// Whether calling the function is deprecated, though for people only.
     pub(super) is_deprecated: bool,
     pub(super) receiver: Option<&'a Receiver>,
@@ -25,35 +25,37 @@ pub(super) struct Model<'a> {
     pub(super) args: Args,
 }
 
+/// The `#[cfg(…)]` under which something exists.
+pub(super) type Conditions<'a> = Vec<&'a Attribute>;
+
 /// An argument after the message.
 #[derive(Debug)]
 pub(super) enum Argument<'a> {
     /// `T`, taken out of the context.
-    Value(&'a Type),
+    Value(&'a Type, Conditions<'a>),
     /// `&T`, which is not supported.
     Shared(&'a TypeReference),
     /// `&mut T`, the connection of the transaction.
-    Connection(&'a TypeReference),
+    Connection(&'a TypeReference, Conditions<'a>),
 }
 
 impl<'a> Model<'a> {
     /// The model of `function`, given what its attributes say.
     pub(super) fn new(function: &'a Function, args: Args, durable: Option<DurableArgs>) -> Self {
         let signature = &function.signature;
-        let mut types = signature.inputs.iter().filter_map(|input| match input {
-            FnArg::Typed(typed) => Some(&*typed.ty),
+        let mut inputs = signature.inputs.iter().filter_map(|input| match input {
+            FnArg::Typed(typed) => Some(typed),
             FnArg::Receiver(_) => None,
         });
         let attributes = &function.attributes;
-        let is_condition = |attribute: &&Attribute| attribute.path().is_ident("cfg");
         let is_deprecation = |attribute: &Attribute| attribute.path().is_ident("deprecated");
         Self {
             signature,
-            conditions: attributes.iter().filter(is_condition).collect(),
+            conditions: conditions(attributes),
             is_deprecated: attributes.iter().any(is_deprecation),
             receiver: signature.receiver(),
-            message: types.next(),
-            arguments: types.map(Argument::of).collect(),
+            message: inputs.next().map(|input| &*input.ty),
+            arguments: inputs.map(|input| Argument::of(&input.ty, &input.attrs)).collect(),
             durable,
             args,
         }
@@ -80,17 +82,15 @@ impl<'a> Model<'a> {
     /// The type of the connection, if one is taken.
     pub(super) fn connection(&self) -> Option<&'a Type> {
         self.arguments.iter().find_map(|argument| match argument {
-            Argument::Connection(reference) => Some(&*reference.elem),
+            Argument::Connection(reference, _) => Some(&*reference.elem),
             _ => None,
         })
     }
 
-    /// The types of the arguments by value.
-    pub(super) fn values(&self) -> impl Iterator<Item = &'a Type> + '_ {
-        self.arguments.iter().filter_map(|argument| match argument {
-            Argument::Value(value) => Some(*value),
-            _ => None,
-        })
+    /// Whether the function is over types or constants; lifetimes are for its caller.
+    pub(super) fn is_generic(&self) -> bool {
+        let mut params = self.signature.generics.params.iter();
+        params.any(|param| !matches!(param, GenericParam::Lifetime(_)))
     }
 
     /// Where to show what belongs to the handler as a whole.
@@ -100,15 +100,19 @@ impl<'a> Model<'a> {
 }
 
 impl<'a> Argument<'a> {
-    fn of(argument: &'a Type) -> Self {
+    fn of(argument: &'a Type, attributes: &'a [Attribute]) -> Self {
         match argument {
             Type::Reference(reference) if reference.mutability.is_some() => {
-                Self::Connection(reference)
+                Self::Connection(reference, conditions(attributes))
             }
             Type::Reference(reference) => Self::Shared(reference),
-            Type::Paren(paren) => Self::of(&paren.elem),
-            Type::Group(group) => Self::of(&group.elem),
-            value => Self::Value(value),
+            Type::Paren(paren) => Self::of(&paren.elem, attributes),
+            Type::Group(group) => Self::of(&group.elem, attributes),
+            value => Self::Value(value, conditions(attributes)),
         }
     }
+}
+
+fn conditions(attributes: &[Attribute]) -> Conditions<'_> {
+    attributes.iter().filter(|attribute| attribute.path().is_ident("cfg")).collect()
 }

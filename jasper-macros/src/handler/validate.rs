@@ -52,10 +52,9 @@ fn check_qualifiers(model: &Model<'_>, diagnostics: &mut Diagnostics) {
 
 /// A handler is registered once, for one message and with concrete arguments.
 fn check_generics(model: &Model<'_>, diagnostics: &mut Diagnostics) {
-    let generics = &model.signature.generics;
-    if !generics.params.is_empty() {
+    if model.is_generic() {
         diagnostics.at(
-            generics,
+            &model.signature.generics,
             "a handler cannot be generic: write one handler for each message, \
              and let them call a generic function",
         );
@@ -80,28 +79,30 @@ fn check_message(model: &Model<'_>, diagnostics: &mut Diagnostics) {
 fn check_arguments(model: &Model<'_>, diagnostics: &mut Diagnostics) {
     for argument in &model.arguments {
         match argument {
-            Argument::Value(value) => refuse_impl_trait(value, ARGUMENT_IMPL, diagnostics),
+            Argument::Value(value, _) => refuse_impl_trait(value, ARGUMENT_IMPL, diagnostics),
             Argument::Shared(reference) => diagnostics.at(
                 reference,
                 "a handler takes its arguments by value: take `State<T>` instead of `&T`, \
                  or `&mut` the store's connection",
             ),
-            Argument::Connection(reference) => {
+            Argument::Connection(reference, _) => {
                 refuse_impl_trait(&reference.elem, ARGUMENT_IMPL, diagnostics);
             }
         }
     }
 }
 
-/// Only a durable handler runs in a transaction, and the transaction is on one connection.
+/// Only a durable handler runs in a transaction, and the transaction is on one connection. Those
+/// under conditions may be one in each case.
 fn check_connections(model: &Model<'_>, diagnostics: &mut Diagnostics) {
     let mut connections = model.arguments.iter().filter_map(|argument| match argument {
-        Argument::Connection(reference) => Some(*reference),
+        Argument::Connection(reference, conditions) => Some((*reference, conditions)),
         _ => None,
     });
-    let Some(first) = connections.next() else {
+    let Some((first, conditions)) = connections.next() else {
         return;
     };
+    let is_alone = conditions.is_empty();
     if model.durable.is_none() {
         diagnostics.at(
             first,
@@ -109,14 +110,17 @@ fn check_connections(model: &Model<'_>, diagnostics: &mut Diagnostics) {
              as `&mut`, or take the argument by value",
         );
     }
-    for further in connections {
+    for (further, _) in connections.filter(|(_, conditions)| is_alone && conditions.is_empty()) {
         let message = "a handler runs in one transaction: take one `&mut` connection";
         diagnostics.at(further, message);
     }
 }
 
 fn check_output(model: &Model<'_>, diagnostics: &mut Diagnostics) {
-    if let Some(output) = model.output() {
+    // A function that is not async often returns its future so, which is one mistake.
+    if let Some(output) = model.output()
+        && model.signature.asyncness.is_some()
+    {
         refuse_impl_trait(output, OUTPUT_IMPL, diagnostics);
     }
 }

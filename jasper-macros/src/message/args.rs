@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use syn::{LitStr, Meta, Type};
+use syn::parse::ParseStream;
+use syn::{LitStr, Meta, Path, Type};
 
 use super::model::Flavor;
 use crate::attribute::Attribute;
@@ -17,13 +18,33 @@ pub(super) struct Args {
     pub(super) to: Option<LitStr>,
     pub(super) reply: Option<Type>,
     pub(super) deliver_within: Option<Duration>,
+    /// `handled`: the program has to have a handler.
+    pub(super) handled: bool,
+    /// `crate = …`: where jasper is found.
+    pub(super) root: Option<Path>,
 }
 
-const COMMAND: Attribute =
-    Attribute { name: "#[command]", keys: &["name", "version", "to", "reply", "deliver_within"] };
+const COMMAND: Attribute = Attribute {
+    name: "#[command]",
+    words: &[],
+    keys: &["name", "version", "to", "reply", "deliver_within", "crate"],
+    instead: &[
+        ("queue", "it stands at the handler: `#[handler(queue = \"…\")]`"),
+        ("handled", "every command is: without a handler it does not compile"),
+        ("durable", "write `#[durable]` beside the `#[handler]` of the command"),
+    ],
+};
 
-const EVENT: Attribute =
-    Attribute { name: "#[event]", keys: &["name", "version", "deliver_within"] };
+const EVENT: Attribute = Attribute {
+    name: "#[event]",
+    words: &["handled"],
+    keys: &["name", "version", "deliver_within", "crate"],
+    instead: &[
+        ("to", "give the builder `.publish::<Event>(\"endpoint\")`, or derive `Command`"),
+        ("reply", "an event has any number of handlers, and no reply; derive `Command`"),
+        ("queue", "it stands at each handler: `#[handler(queue = \"…\")]`"),
+    ],
+};
 
 impl Args {
     /// Reads all `#[command(…)]` or `#[event(…)]` of the item as one list.
@@ -49,12 +70,26 @@ impl Args {
                     "name" => args.name = Some(value::text(key, "orders.place-order", input)?),
                     "version" => args.version = Some(value::count(key, input)?),
                     "to" => args.to = Some(value::text(key, "shipping", input)?),
-                    "reply" => args.reply = Some(input.parse()?),
-                    _ => args.deliver_within = Some(value::duration(key, input)?),
+                    "reply" => args.reply = Some(reply(input)?),
+                    "handled" => args.handled = true,
+                    "deliver_within" => args.deliver_within = Some(value::duration(key, input)?),
+                    _ => args.root = Some(value::path(key, input)?),
                 }
                 Ok(())
             });
         }
         args
     }
+}
+
+fn reply(input: ParseStream<'_>) -> syn::Result<Type> {
+    if input.peek(LitStr) {
+        let quoted: LitStr = input.parse()?;
+        let message = format!("`reply` takes a type without quotes: `reply = {}`", quoted.value());
+        return Err(syn::Error::new(quoted.span(), message));
+    }
+    input.parse().map_err(|error: syn::Error| {
+        let message = "`reply` takes a type, such as `reply = Receipt`";
+        syn::Error::new(error.span(), message)
+    })
 }

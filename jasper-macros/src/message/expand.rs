@@ -4,19 +4,34 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 
 use super::model::{Flavor, Model};
-use crate::paths::{ends, generated_at, private};
+use crate::paths::{ends, generated_at, import, private};
 use crate::value::expand_duration;
 
 /// All that the derive emits.
 pub(super) fn expand(model: &Model) -> TokenStream {
-    let impls = stand_in(model);
+    let impls = impls(model);
     let registration = registration(model);
-    quote!(#impls #registration)
+    beside(model, &quote!(#impls #registration))
 }
 
 /// The impls without the registration: what uses the type compiles, so that a mistake in its
 /// attribute is the only error.
 pub(super) fn stand_in(model: &Model) -> TokenStream {
+    beside(model, &impls(model))
+}
+
+fn beside(model: &Model, items: &TokenStream) -> TokenStream {
+    let place = generated_at(model.ident.span());
+    let import = import(model.root.as_ref(), place);
+    quote_spanned! {place=>
+        const _: () = {
+            #import
+            #items
+        };
+    }
+}
+
+fn impls(model: &Model) -> TokenStream {
     let message = message_impl(model);
     let cascade = cascade_impl(model);
     quote!(#message #cascade)
@@ -131,9 +146,9 @@ fn cascade_impl(model: &Model) -> TokenStream {
         }
     };
     quote_spanned! {shown=>
-        impl<OneHandler> #private_shown::Cascade<#private_shown::Leaf<#kind, OneHandler>> for #ident
+        impl<__H> #private_shown::Cascade<#private_shown::Leaf<#kind, __H>> for #ident
         where
-            #kind: #private_shown::Reaches<#ident, OneHandler>,
+            #kind: #private_shown::Reaches<#ident, __H>,
         #body
     }
 }
@@ -145,20 +160,15 @@ fn registration(model: &Model) -> TokenStream {
     let kind = Ident::new(kind(model), place);
     let (name, version) = (&model.name, model.version);
     let to = optional(place, model.to.as_ref().map(ToTokens::to_token_stream));
+    let handled = model.handled.then(|| quote_spanned!(place=> .handled()));
     quote_spanned! {place=>
-        const _: () = {
-            #private::inventory::submit! {
-                #private::MessageRegistration::new(
-                    #private::MessageType::new(#name, #version),
-                    #private::MessageKind::#kind,
-                    #to,
-                    ::core::concat!(::core::module_path!(), "::", ::core::stringify!(#ident)),
-                    #private::SourceLocation {
-                        file: ::core::file!(),
-                        line: ::core::line!(),
-                    },
-                )
-            }
-        };
+        #private::inventory::submit! {
+            #private::MessageRegistration::new(
+                #private::MessageType::new(#name, #version),
+                #private::MessageKind::#kind,
+                #to,
+                ::core::concat!(::core::module_path!(), "::", ::core::stringify!(#ident)),
+            ) #handled
+        }
     }
 }

@@ -9,7 +9,7 @@ mod wire_name;
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::DeriveInput;
+use syn::{Data, DeriveInput};
 
 pub(crate) use self::endpoint::{QUEUE_GRAMMAR, is_queue};
 
@@ -38,7 +38,8 @@ fn derive(flavor: Flavor, item: TokenStream) -> TokenStream {
     validate::validate(&model, &item, &mut diagnostics);
     match diagnostics.finish() {
         None => expand::expand(&model),
-        // A generic type can be given no impl that would be sure to compile.
+        // These can be given no impl that would be sure to compile.
+        Some(errors) if matches!(item.data, Data::Union(_)) => errors,
         Some(errors) if !item.generics.params.is_empty() => errors,
         Some(errors) => {
             let stand_in = expand::stand_in(&model);

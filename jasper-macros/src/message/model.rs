@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use proc_macro2::{Ident, Span};
-use syn::{DeriveInput, LitStr, Type, parse_quote_spanned};
+use syn::{DeriveInput, LitStr, Path, Type, parse_quote_spanned};
 
 use super::args::Args;
 use super::wire_name;
@@ -25,6 +25,8 @@ pub(super) struct Model {
     pub(super) to: Option<LitStr>,
     pub(super) reply: Type,
     pub(super) deliver_within: Option<Duration>,
+    pub(super) handled: bool,
+    pub(super) root: Option<Path>,
 }
 
 impl Model {
@@ -39,6 +41,8 @@ impl Model {
             to: args.to,
             reply: args.reply.unwrap_or_else(|| parse_quote_spanned!(Span::call_site()=> ())),
             deliver_within: args.deliver_within,
+            handled: args.handled,
+            root: args.root,
             ident,
         }
     }

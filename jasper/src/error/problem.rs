@@ -36,6 +36,27 @@ pub enum Problem {
         /// The other.
         second_at: SourceLocation,
     },
+    /// A function that was given to the builder is no handler.
+    #[error(
+        "`{function}` is given to `.handler(…)` and is no handler; \
+         annotate it with `#[handler]`, or remove the call"
+    )]
+    NotAHandler {
+        /// The function's Rust path.
+        function: &'static str,
+    },
+    /// An event that is declared as handled has no handler here.
+    #[error(
+        "`{message}` ({at}) is declared `#[event(handled)]`, and this program has no handler for \
+         it; annotate a function that takes it with `#[handler]`, or name the crate in which that \
+         stands: `jasper::handlers_of!(its_crate)`"
+    )]
+    Unhandled {
+        /// The event's Rust type.
+        message: &'static str,
+        /// Where it stands.
+        at: SourceLocation,
+    },
     /// Two handlers of one message have the same name, so that stored messages could not be told
     /// apart.
     #[error(
@@ -137,7 +158,8 @@ pub enum Problem {
     /// A message goes to a local queue on which nothing handles it.
     #[error(
         "`{message}` ({at}) goes to the local queue `{queue}`, where no handler takes it; \
-         add `#[handler(queue = \"{queue}\")]` to the function that does"
+         add `#[handler(queue = \"{queue}\")]` to the function that does, or name the crate in \
+         which that stands: `jasper::handlers_of!(its_crate)`"
     )]
     NoHandlerOnQueue {
         /// The message's Rust type.

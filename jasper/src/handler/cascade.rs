@@ -4,7 +4,7 @@
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use super::{Cascades, DeliveryOptions, HandlerContext, HandlerError, IntoHandlerError};
+use super::{Cascades, DeliveryOptions, HandlerError, IntoHandlerError};
 use crate::message::Message;
 use crate::routing::Reaches;
 
@@ -18,6 +18,8 @@ use crate::routing::Reaches;
     label = "neither a message nor a `Reply`",
     note = "return `()`, a type that derives `Command` or `Event`, or `Option`, `Vec`, `Result` or \
             a tuple of such",
+    note = "for one of several outcomes: `(Option<A>, Option<B>)`; for more than eight messages: a \
+            tuple in the tuple",
     note = "to answer `bus.invoke(…)`, return `Reply(value)`, alone or as the first of a tuple"
 )]
 pub trait Cascade<Proof> {
@@ -51,25 +53,57 @@ impl Cascade<()> for () {
     }
 }
 
+/// The reply of what has none. A `Reply` stands alone or first in a tuple, so that there is one.
+#[diagnostic::on_unimplemented(
+    message = "a `Reply` is returned alone or as the first of a tuple, within `Result` at most",
+    label = "has a `Reply` in `Option` or `Vec`, or not in the first place",
+    note = "put it first: `(Reply(value), message)`; for a reply that may be missing declare \
+            `#[command(reply = Option<…>)]` and return `Reply(None)`"
+)]
+pub trait NoReply {
+    /// The reply of a value of this and another one before it.
+    type After<First>;
+
+    /// It itself.
+    const NONE: Self;
+
+    /// The reply of both.
+    fn after<First>(self, first: First) -> Self::After<First>;
+}
+
+impl NoReply for () {
+    type After<First> = First;
+
+    const NONE: Self = ();
+
+    fn after<First>(self, first: First) -> First {
+        first
+    }
+}
+
 impl<T, P> Cascade<P> for Option<T>
 where
-    T: Cascade<P, Reply = ()>,
+    T: Cascade<P, Reply: NoReply>,
 {
-    type Reply = ();
+    type Reply = <T::Reply as NoReply>::After<()>;
 
-    fn collect(self, cascades: &mut Cascades<'_>) -> Result<(), HandlerError> {
-        self.map_or(Ok(()), |value| value.collect(cascades))
+    fn collect(self, cascades: &mut Cascades<'_>) -> Result<Self::Reply, HandlerError> {
+        let reply = self.map_or(Ok(T::Reply::NONE), |value| value.collect(cascades))?;
+        Ok(reply.after(()))
     }
 }
 
 impl<T, P> Cascade<P> for Vec<T>
 where
-    T: Cascade<P, Reply = ()>,
+    T: Cascade<P, Reply: NoReply>,
 {
-    type Reply = ();
+    type Reply = <T::Reply as NoReply>::After<()>;
 
-    fn collect(self, cascades: &mut Cascades<'_>) -> Result<(), HandlerError> {
-        self.into_iter().try_for_each(|value| value.collect(cascades))
+    fn collect(self, cascades: &mut Cascades<'_>) -> Result<Self::Reply, HandlerError> {
+        for value in self {
+            value.collect(cascades)?;
+        }
+        Ok(T::Reply::NONE.after(()))
     }
 }
 
@@ -85,21 +119,29 @@ where
     }
 }
 
+/// The reply of the first, after which nothing else has one.
+macro_rules! reply {
+    ($reply:ty) => { $reply };
+    ($reply:ty, $next:ident $(, $rest:ident)*) => {
+        reply!(<$next::Reply as NoReply>::After<$reply> $(, $rest)*)
+    };
+}
+
 macro_rules! tuple {
     ($first:ident $first_proof:ident $(, $rest:ident $rest_proof:ident)+) => {
         impl<$first, $first_proof, $($rest, $rest_proof),+>
             Cascade<($first_proof, $($rest_proof),+)> for ($first, $($rest),+)
         where
             $first: Cascade<$first_proof>,
-            $($rest: Cascade<$rest_proof, Reply = ()>),+
+            $($rest: Cascade<$rest_proof, Reply: NoReply>),+
         {
-            type Reply = $first::Reply;
+            type Reply = reply!($first::Reply $(, $rest)+);
 
             #[allow(non_snake_case, reason = "each value is named as its type parameter")]
             fn collect(self, cascades: &mut Cascades<'_>) -> Result<Self::Reply, HandlerError> {
                 let ($first, $($rest),+) = self;
                 let reply = $first.collect(cascades)?;
-                $($rest.collect(cascades)?;)+
+                $(let reply = $rest.collect(cascades)?.after(reply);)+
                 Ok(reply)
             }
         }
@@ -254,18 +296,4 @@ where
 #[doc(hidden)]
 pub fn push<M: Message>(message: M, cascades: &mut Cascades<'_>) -> Result<(), HandlerError> {
     Ok(cascades.push(&message, DeliveryOptions::new())?)
-}
-
-/// Used by generated code: the messages of a handler's return value go into the context, its reply
-/// comes back.
-#[doc(hidden)]
-pub fn settle<M, T, OneHandler>(
-    output: T,
-    cx: &mut HandlerContext<'_>,
-) -> Result<M::Reply, HandlerError>
-where
-    M: Message,
-    Returned<T>: Settles<M, OneHandler>,
-{
-    Returned(output).settle(cx.cascades())
 }

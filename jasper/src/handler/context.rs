@@ -12,7 +12,7 @@ use std::time::SystemTime;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::{Cascades, HandlerError, OutgoingMessage};
+use super::{Cascades, HandlerError, OutgoingMessage, StateRequirement};
 use crate::codec::Codec;
 use crate::envelope::{Envelope, MessageId, time};
 use crate::store::{Connection, IsConflict};
@@ -27,8 +27,12 @@ impl States {
         self.0.insert(TypeId::of::<T>(), Arc::new(value));
     }
 
-    /// The value of this type.
+    /// The value of this type, or the one in an `Arc` that was registered.
     pub fn get<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        self.exactly::<T>().or_else(|| self.exactly::<Arc<T>>().map(|shared| Arc::clone(&*shared)))
+    }
+
+    fn exactly<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
         let value = Arc::clone(self.0.get(&TypeId::of::<T>())?);
         value.downcast().ok()
     }
@@ -36,6 +40,11 @@ impl States {
     /// Whether there is a value of this type.
     pub fn contains(&self, id: TypeId) -> bool {
         self.0.contains_key(&id)
+    }
+
+    /// Whether there is the value that a handler needs.
+    pub(crate) fn meets(&self, requirement: &StateRequirement) -> bool {
+        self.contains(requirement.type_id) || self.contains(requirement.shared_type_id)
     }
 }
 
@@ -339,6 +348,11 @@ impl<'run> HandlerContext<'run> {
                 ))
             },
         )
+    }
+
+    /// How the messages that the handler returns are encoded.
+    pub const fn codec(&self) -> &'run dyn Codec {
+        self.cascades.codec()
     }
 
     /// The messages that the handler returned.

@@ -10,7 +10,7 @@ use crate::message::{Encodable, Message};
 
 /// Used by generated code as the `run` of a registration.
 #[doc(hidden)]
-pub fn run<'a, H: Handler>(
+pub fn run_unanswered<'a, H: Handler>(
     envelope: &'a Envelope,
     codec: &'a dyn Codec,
     cx: &'a mut HandlerContext<'_>,
@@ -61,6 +61,7 @@ fn encode_reply(
 
 #[cfg(all(test, feature = "json"))]
 mod tests {
+    use std::future::ready;
     use std::sync::Arc;
 
     use serde::{Deserialize, Serialize};
@@ -69,8 +70,8 @@ mod tests {
     use super::*;
     use crate::codec::Json;
     use crate::envelope::Address;
-    use crate::handler::{Cause, HandlerError, HandlerRegistration, RunFn, States};
-    use crate::message::{MessageKind, MessageType, SourceLocation, kind};
+    use crate::handler::{Called, Cause, HandlerRegistration, Reply, RunFn, States, run};
+    use crate::message::{MessageType, kind};
 
     #[derive(Serialize, Deserialize)]
     struct Double(u32);
@@ -90,36 +91,11 @@ mod tests {
 
     impl Handler for Doubles {
         type Message = Double;
-        type Output = u32;
-        const REGISTRATION: HandlerRegistration = HandlerRegistration {
-            name: "double",
-            module: module_path!(),
-            location: SourceLocation { file: file!(), line: line!() },
-            message_type: || Double::TYPE,
-            kind: MessageKind::Routed,
-            names_queue: false,
-            queue: "double",
-            concurrency: None,
-            attempts: None,
-            delays: None,
-            timeout: None,
-            durable: false,
-            share: None,
-            connection: None,
-            requirements: &[],
-            run: run::<Self>,
-            answer: answer::<Self>,
-        };
+        const REGISTRATION: HandlerRegistration =
+            HandlerRegistration::new::<Self, _>(&(), "double", "tests", &[]);
 
-        fn call(
-            message: Double,
-            _: &mut HandlerContext<'_>,
-        ) -> Result<impl Future<Output = u32> + Send, HandlerError> {
-            Ok(std::future::ready(message.0 * 2))
-        }
-
-        fn settle(output: u32, _: &mut HandlerContext<'_>) -> Result<u32, HandlerError> {
-            Ok(output)
+        fn call<'a>(message: Double, cx: &'a mut HandlerContext<'_>) -> Called<'a, Self> {
+            run::<Double, (), _, _>(cx.codec(), ready(Reply(message.0 * 2)))
         }
     }
 

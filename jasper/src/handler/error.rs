@@ -6,8 +6,12 @@ use std::fmt;
 
 /// The failure of a handler: worth another try, unless it is [terminal](HandlerError::terminal).
 ///
-/// Every error type becomes one by `?`. Like other catch-all errors it is not itself a
-/// `std::error::Error`.
+/// Everything that can be a `Box<dyn Error + Send + Sync>` becomes one by `?`: every error type,
+/// `anyhow::Error`, `eyre::Report`, such a box itself, and text. Like other catch-all errors it is
+/// not itself a `std::error::Error`.
+///
+/// A test that calls a handler as the function that it is may return `Box<dyn Error>`, or with the
+/// features of these names `anyhow::Result` and `eyre::Result`.
 pub struct HandlerError {
     source: Box<dyn Error + Send + Sync>,
     type_name: &'static str,
@@ -64,18 +68,44 @@ impl fmt::Display for HandlerError {
     }
 }
 
-impl<E: Error + Send + Sync + 'static> From<E> for HandlerError {
+impl<E: Into<Box<dyn Error + Send + Sync>>> From<E> for HandlerError {
     fn from(error: E) -> Self {
-        Self { source: Box::new(error), type_name: type_name::<E>(), terminal: false }
+        Self { source: error.into(), type_name: type_name::<E>(), terminal: false }
     }
 }
+
+impl From<HandlerError> for Box<dyn Error> {
+    fn from(error: HandlerError) -> Self {
+        error.source
+    }
+}
+
+#[cfg(feature = "anyhow")]
+impl From<HandlerError> for anyhow::Error {
+    fn from(error: HandlerError) -> Self {
+        Self::from_boxed(error.source)
+    }
+}
+
+#[cfg(feature = "eyre")]
+impl From<HandlerError> for eyre::Report {
+    fn from(error: HandlerError) -> Self {
+        Self::new(Unboxed(error.source))
+    }
+}
+
+/// A box of an error as an error, which it is not itself.
+#[cfg(feature = "eyre")]
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+struct Unboxed(Box<dyn Error + Send + Sync>);
 
 /// What a handler may return as its error.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the error of a handler",
     label = "not an error type",
     note = "implement `std::error::Error` for it (`thiserror` does), or return \
-            `jasper::HandlerError`",
+            `jasper::HandlerError` or `anyhow::Error`",
     note = "`HandlerError::new(\"…\")` makes one out of words"
 )]
 pub trait IntoHandlerError {
@@ -84,9 +114,9 @@ pub trait IntoHandlerError {
 }
 
 #[diagnostic::do_not_recommend]
-impl<E: Error + Send + Sync + 'static> IntoHandlerError for E {
+impl<E: Into<Box<dyn Error + Send + Sync>>> IntoHandlerError for E {
     fn into_handler_error(self) -> HandlerError {
-        self.into()
+        HandlerError::from(self)
     }
 }
 

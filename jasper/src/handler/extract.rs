@@ -36,17 +36,34 @@ pub trait FromContext: Sized {
 pub struct StateRequirement {
     /// The type.
     pub type_id: TypeId,
+    /// The `Arc` of the type, which will do as well.
+    pub shared_type_id: TypeId,
     /// Its Rust path.
     pub type_name: &'static str,
 }
 
 /// A value that the builder's `state` registered, shared by all runs.
+///
+/// It is used as the `T` that it leads to: `mailer.send(…)`, or `stock.0` of a tuple struct.
+///
+/// A unit test makes one of a value by [`State::from`].
 #[derive(Debug)]
-pub struct State<T>(pub Arc<T>);
+pub struct State<T> {
+    shared: Arc<T>,
+}
+
+impl<T> State<T> {
+    /// The value itself, to be kept or given away: `State::into_arc(mailer)`.
+    ///
+    /// Not a method, as it could hide one of `T`.
+    pub fn into_arc(state: Self) -> Arc<T> {
+        state.shared
+    }
+}
 
 impl<T> Clone for State<T> {
     fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
+        Self { shared: Arc::clone(&self.shared) }
     }
 }
 
@@ -54,29 +71,52 @@ impl<T> Deref for State<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        &self.0
+        &self.shared
     }
 }
 
 impl<T> From<T> for State<T> {
     /// For unit tests, which call handlers as the functions that they are.
     fn from(value: T) -> Self {
-        Self(Arc::new(value))
+        Self::from(Arc::new(value))
     }
 }
 
-impl<T: Send + Sync + 'static> FromContext for State<T> {
+impl<T> From<Arc<T>> for State<T> {
+    /// For unit tests that look at the value afterwards.
+    fn from(shared: Arc<T>) -> Self {
+        Self { shared }
+    }
+}
+
+impl<T: Shared> FromContext for State<T> {
     fn from_context(cx: &HandlerContext<'_>) -> Result<Self, HandlerError> {
-        cx.states().get().map(Self).ok_or_else(|| {
+        cx.states().get::<T>().map(Self::from).ok_or_else(|| {
             let missing = type_name::<T>();
             HandlerError::new(format!("no state of type `{missing}` is registered"))
         })
     }
 
     fn requirement() -> Option<StateRequirement> {
-        Some(StateRequirement { type_id: TypeId::of::<T>(), type_name: type_name::<T>() })
+        Some(StateRequirement {
+            type_id: TypeId::of::<T>(),
+            shared_type_id: TypeId::of::<Arc<T>>(),
+            type_name: type_name::<T>(),
+        })
     }
 }
+
+/// A value that many runs may use at once, on several threads.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a state, as handlers run on several threads",
+    label = "not `Send`, or not `Sync`, or it borrows",
+    note = "use `Arc` instead of `Rc`, `Mutex` or an atomic instead of `Cell` and `RefCell`, and \
+            values that own what is in them"
+)]
+pub trait Shared: Send + Sync + 'static {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Send + Sync + 'static> Shared for T {}
 
 impl FromContext for Envelope {
     fn from_context(cx: &HandlerContext<'_>) -> Result<Self, HandlerError> {

@@ -11,8 +11,7 @@ mod options;
 mod outgoing;
 mod proof;
 mod registration;
-
-use std::future::Future;
+mod run;
 
 use crate::message::Message;
 
@@ -20,23 +19,27 @@ pub use self::cascade::{Cascade, Delayed, MessageExt, Reply, ReplyOf, To, With};
 pub(crate) use self::context::CauseSource;
 pub use self::context::{Cause, HandlerContext, States};
 pub use self::error::{HandlerError, IntoHandlerError, Terminal};
-pub use self::extract::{FromContext, State, StateRequirement};
+pub use self::extract::{FromContext, Shared, State, StateRequirement};
 pub use self::failure::HandlerFailure;
 pub use self::options::DeliveryOptions;
 pub use self::outgoing::{Cascades, OutgoingMessage};
 pub use self::registration::{HandlerRegistration, RunError, RunFn};
 
 #[doc(hidden)]
-pub use self::cascade::{Leaf, push, settle};
+pub use self::cascade::{Leaf, push};
 #[doc(hidden)]
-pub use self::erased::{answer, run};
+pub use self::erased::{answer, run_unanswered};
 #[doc(hidden)]
-pub use self::proof::{Holds, Marker, Proven, is_message, kind, message_type};
+pub use self::proof::{
+    Holds, Marker, Proven, is_argument, is_connection, is_message, message_type,
+};
+#[doc(hidden)]
+pub use self::run::{Called, Outcome, Settled, run};
 
-/// One annotated function, under the marker type that `#[handler]` emits beside it.
+/// One annotated function, under the marker type that `#[handler]` emits for it.
 ///
-/// The marker has the function's name, so `place_order` is the function where a value is meant and
-/// the marker where a type is meant.
+/// The marker cannot be named: a program names a handler by its function, as in
+/// `Jasper::builder().handler(place_order)`.
 pub trait Handler: 'static {
     /// The message that it takes.
     type Message: Message;
@@ -44,36 +47,25 @@ pub trait Handler: 'static {
     /// What the runtime knows of it.
     const REGISTRATION: HandlerRegistration;
 
-    /// What the function returns.
-    type Output: Send;
-
     /// Takes the arguments out of the context and calls the function.
     ///
-    /// Generated code stops here, and does not await the future, so that the compiler has no second
-    /// future to check for each handler.
+    /// What the function returns is hidden in the future, so that it may be less visible than the
+    /// message.
     ///
     /// # Errors
     /// An argument is not to be had.
-    fn call(
-        message: Self::Message,
-        cx: &mut HandlerContext<'_>,
-    ) -> Result<impl Future<Output = Self::Output> + Send, HandlerError>;
-
-    /// Leaves the messages of the function's return value in the context, and gives the reply.
-    ///
-    /// # Errors
-    /// The function failed, or a message cannot be encoded.
-    fn settle(
-        output: Self::Output,
-        cx: &mut HandlerContext<'_>,
-    ) -> Result<<Self::Message as Message>::Reply, HandlerError>;
+    fn call<'a>(message: Self::Message, cx: &'a mut HandlerContext<'_>) -> Called<'a, Self>
+    where
+        Self: Sized;
 }
 
 /// Runs a handler over a message.
 pub(crate) async fn handle<H: Handler>(
     message: H::Message,
     cx: &mut HandlerContext<'_>,
-) -> Result<<H::Message as Message>::Reply, HandlerError> {
-    let output = H::call(message, cx)?.await;
-    H::settle(output, cx)
+) -> Result<ReplyFrom<H>, HandlerError> {
+    let settled = H::call(message, cx)?.await?;
+    Ok(settled.into_reply(cx.cascades()))
 }
+
+type ReplyFrom<H> = <<H as Handler>::Message as Message>::Reply;

@@ -81,6 +81,17 @@ impl<'run> Cascades<'run> {
         Ok(())
     }
 
+    pub(super) const fn codec(&self) -> &'run dyn Codec {
+        self.codec
+    }
+
+    pub(super) fn extend(&mut self, messages: Vec<OutgoingMessage>) {
+        match self.messages.is_empty() {
+            true => self.messages = messages,
+            false => self.messages.extend(messages),
+        }
+    }
+
     /// Takes what has been added so far.
     pub fn take(&mut self) -> Vec<OutgoingMessage> {
         std::mem::take(&mut self.messages)

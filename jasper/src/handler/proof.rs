@@ -4,8 +4,9 @@ use std::convert::Infallible;
 use std::fmt;
 use std::marker::PhantomData;
 
-use crate::message::kind::Kind;
-use crate::message::{Message, MessageKind, MessageType};
+use super::FromContext;
+use crate::message::{Message, MessageType};
+use crate::store::Connection;
 
 /// Not public API. What the marker of a handler consists of: it has no values.
 #[doc(hidden)]
@@ -65,8 +66,10 @@ pub fn message_type<M: Message>() -> MessageType {
     M::TYPE
 }
 
-/// Not public API. The kind of `M`.
+/// Not public API. Compiles for what a handler may take after its message.
 #[doc(hidden)]
-pub const fn kind<M: Message>() -> MessageKind {
-    <M::Kind as Kind>::KIND
-}
+pub const fn is_argument<A: FromContext>() {}
+
+/// Not public API. Compiles for what a handler may take as `&mut`.
+#[doc(hidden)]
+pub const fn is_connection<C: Connection>() {}

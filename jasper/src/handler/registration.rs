@@ -1,16 +1,21 @@
 //! What the runtime knows of each handler, collected by `inventory`.
 
+use std::any::TypeId;
 use std::fmt;
+use std::panic::Location;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
-use super::{HandlerContext, HandlerFailure, StateRequirement};
+use super::{
+    Handler, HandlerContext, HandlerFailure, StateRequirement, answer, message_type, run_unanswered,
+};
 use crate::codec::{Codec, CodecError};
 use crate::envelope::Envelope;
-use crate::message::{MessageKind, MessageType, SourceLocation};
-use crate::store::ConnectionType;
+use crate::message::kind::Kind;
+use crate::message::{Message, MessageKind, MessageType, SourceLocation};
+use crate::store::{Connection, ConnectionType};
 
 /// Decodes the payload, runs the handler, and gives its reply as the codec encodes it, where there
 /// is somebody to give it to.
@@ -35,6 +40,8 @@ pub enum RunError {
 /// for tools that describe an application.
 #[derive(Clone, Copy)]
 pub struct HandlerRegistration {
+    /// The function itself, as the type that it alone has.
+    pub function: fn() -> TypeId,
     /// The function's name.
     pub name: &'static str,
     /// The module that it stands in.
@@ -70,6 +77,102 @@ pub struct HandlerRegistration {
     /// Runs it for a sender who waits: there is a reply if its message is one with `to`, whose
     /// reply can be encoded.
     pub answer: RunFn,
+}
+
+impl HandlerRegistration {
+    /// Used by generated code, for a handler whose attribute says nothing.
+    #[doc(hidden)]
+    #[track_caller]
+    pub const fn new<H: Handler, F: 'static>(
+        _function: &F,
+        name: &'static str,
+        module: &'static str,
+        requirements: &'static [fn() -> Option<StateRequirement>],
+    ) -> Self {
+        let place = Location::caller();
+        Self {
+            function: TypeId::of::<F>,
+            name,
+            module,
+            location: SourceLocation { file: place.file(), line: place.line() },
+            message_type: message_type::<H::Message>,
+            kind: <<H::Message as Message>::Kind as Kind>::KIND,
+            queue: name,
+            names_queue: false,
+            concurrency: None,
+            attempts: None,
+            delays: None,
+            timeout: None,
+            durable: false,
+            share: None,
+            connection: None,
+            requirements,
+            run: run_unanswered::<H>,
+            answer: answer::<H>,
+        }
+    }
+
+    /// Used by generated code: on this queue.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn queue(self, queue: &'static str) -> Self {
+        Self { queue, names_queue: true, ..self }
+    }
+
+    /// Used by generated code: so many at once.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn concurrency(self, concurrency: usize) -> Self {
+        Self { concurrency: Some(concurrency), ..self }
+    }
+
+    /// Used by generated code: at most so many attempts.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn attempts(self, attempts: u32) -> Self {
+        Self { attempts: Some(attempts), ..self }
+    }
+
+    /// Used by generated code: with these delays.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn delays(self, delays: &'static [Duration]) -> Self {
+        Self { delays: Some(delays), ..self }
+    }
+
+    /// Used by generated code: with this time-out.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn timeout(self, timeout: Duration) -> Self {
+        Self { timeout: Some(timeout), ..self }
+    }
+
+    /// Used by generated code: in a transaction.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn durable(self) -> Self {
+        Self { durable: true, ..self }
+    }
+
+    /// Used by generated code: so many runs in one transaction.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn share(self, share: u32) -> Self {
+        Self { share: Some(share), ..self }
+    }
+
+    /// Used by generated code: with this connection.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn connection<C: Connection>(self) -> Self {
+        Self { connection: Some(ConnectionType::of::<C>()), ..self }
+    }
+
+    /// The handler that this function is, if `#[handler]` stands above it.
+    pub fn of<F: 'static>(_function: F) -> Option<Self> {
+        let is_it = |it: &&Self| (it.function)() == TypeId::of::<F>();
+        inventory::iter::<Self>().find(is_it).copied()
+    }
 }
 
 impl fmt::Debug for HandlerRegistration {

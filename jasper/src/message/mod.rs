@@ -18,6 +18,19 @@ pub use self::registration::{MessageRegistration, SourceLocation};
 #[doc(hidden)]
 pub use self::reply::{is_decodable_reply, is_encodable_reply};
 
+/// What a codec can write and read: every type that is `Serialize` and `Deserialize`, and that owns
+/// what is in it.
+#[diagnostic::on_unimplemented(
+    message = "the message `{Self}` cannot be encoded and decoded",
+    label = "not `Serialize`, not `Deserialize`, not `Send`, or it borrows",
+    note = "derive both beside the message: `#[derive(serde::Serialize, serde::Deserialize)]`",
+    note = "a message owns what is in it: `String`, not `&str`"
+)]
+pub trait Payload: Serialize + DeserializeOwned + Send + 'static {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + DeserializeOwned + Send + 'static> Payload for T {}
+
 /// A type that travels in an [`Envelope`](crate::envelope::Envelope).
 ///
 /// Derive it with `#[derive(Command)]` or `#[derive(Event)]`; the derive also lets handlers return
@@ -27,9 +40,10 @@ pub use self::reply::{is_decodable_reply, is_encodable_reply};
     label = "does not derive `Command` or `Event`",
     note = "derive `jasper::Command` if exactly one handler acts on it, `jasper::Event` if any \
             number may react",
-    note = "a message is also `Serialize` and `Deserialize`: derive those of `serde` beside it"
+    note = "a message is also `Serialize` and `Deserialize`: derive those of `serde` beside it",
+    note = "many messages of one type are sent by `bus.send_all(…)`"
 )]
-pub trait Message: Serialize + DeserializeOwned + Send + 'static {
+pub trait Message: Payload {
     /// One of the markers in [`kind`]: decides who may handle the message.
     type Kind: kind::Kind;
 

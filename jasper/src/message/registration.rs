@@ -1,6 +1,8 @@
 //! What the derives tell the program about each message type.
 
 use std::fmt;
+use std::panic::Location;
+use std::path::Path;
 
 use super::{MessageKind, MessageType};
 
@@ -14,6 +16,8 @@ pub struct MessageRegistration {
     pub kind: MessageKind,
     /// The endpoint name or address of `#[command(to = "…")]`.
     pub to: Option<&'static str>,
+    /// Whether `#[event(handled)]` says that the program has a handler.
+    pub handled: bool,
     /// The Rust path, for people.
     pub rust_name: &'static str,
     /// Where the type stands in the source.
@@ -21,15 +25,25 @@ pub struct MessageRegistration {
 }
 
 impl MessageRegistration {
-    /// Used by the derives.
+    /// Used by the derives, where the type stands.
+    #[track_caller]
     pub const fn new(
         message_type: MessageType,
         kind: MessageKind,
         to: Option<&'static str>,
         rust_name: &'static str,
-        location: SourceLocation,
     ) -> Self {
-        Self { message_type, kind, to, rust_name, location }
+        let place = Location::caller();
+        let location = SourceLocation { file: place.file(), line: place.line() };
+        Self { message_type, kind, to, handled: false, rust_name, location }
+    }
+
+    /// Used by the derives: the program has to have a handler.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn handled(mut self) -> Self {
+        self.handled = true;
+        self
     }
 }
 
@@ -44,8 +58,44 @@ pub struct SourceLocation {
     pub line: u32,
 }
 
+impl SourceLocation {
+    /// The folder of the package that it is in: of `shop/src/orders.rs`, `shop`. A package keeps
+    /// its code in folders of these names.
+    pub(crate) fn package(&self) -> &'static str {
+        let folders = ["src", "tests", "examples", "benches"];
+        let mut path = Path::new(self.file);
+        while let Some(parent) = path.parent() {
+            path = parent;
+            if folders.iter().any(|folder| path.ends_with(folder)) {
+                let package = path.parent().and_then(Path::to_str);
+                return package.unwrap_or_default();
+            }
+        }
+        ""
+    }
+}
+
 impl fmt::Display for SourceLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.file, self.line)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_lies_in_its_package() {
+        let cases = [
+            ("src/main.rs", ""),
+            ("tests/it.rs", ""),
+            ("contracts/src/orders/place.rs", "contracts"),
+            ("/home/me/shop/app/src/bin/worker.rs", "/home/me/shop/app"),
+            ("build.rs", ""),
+        ];
+        for (file, package) in cases {
+            assert_eq!(SourceLocation { file, line: 1 }.package(), package, "{file}");
+        }
     }
 }

@@ -1,7 +1,15 @@
 //! Compile-time routing: the traits by which the compiler proves that every message has a place to
 //! go.
+//!
+//! A generic function asks for [`Sendable`], [`Publishable`] or [`Invocable`](crate::Invocable).
+
+mod bounds;
+mod refused;
 
 use crate::message::kind::{Command, Event, Routed};
+
+pub use self::bounds::{Publishable, Sendable};
+use self::refused::{IsPublished, IsSent};
 
 /// `#[handler]` implements it for the message of each handler, with the handler's own marker type
 /// as `By`.
@@ -13,7 +21,8 @@ use crate::message::kind::{Command, Event, Routed};
     message = "no handler for `{Self}` is visible here",
     label = "`{Self}` would be sent, but nothing handles it",
     note = "annotate a function that takes `{Self}` with `#[handler]`, in this crate or in one \
-            that it uses",
+            that it uses; if it stands in a crate that nothing else here names, name that: \
+            `jasper::handlers_of!(its_crate)`",
     note = "or name the endpoint that handles it: `#[command(to = \"…\")]`"
 )]
 pub trait Handled<By> {}
@@ -27,23 +36,27 @@ impl<M> Reaches<M, ()> for Routed {}
 
 /// A message of this kind can be given to `Bus::send`.
 #[diagnostic::on_unimplemented(
-    message = "`{M}` is an event, and events are published, not sent",
-    label = "an event has any number of handlers",
-    note = "use `bus.publish(…)`, or derive `Command` if exactly one handler acts on it"
+    message = "`{M}` can be any message here, and only a command with a handler can be sent",
+    label = "not known to be a command with a handler",
+    note = "in a generic function write the bound `{M}: jasper::Sendable<H>`, where `H` is one more \
+            type parameter: the compiler finds it where the function is called"
 )]
 pub trait Sends<M, OneHandler> {}
 
 impl<M, OneHandler> Sends<M, OneHandler> for Command where M: Handled<OneHandler> {}
 #[diagnostic::do_not_recommend]
 impl<M> Sends<M, ()> for Routed {}
+impl<M: IsSent> Sends<M, ()> for Event {}
 
 /// A message of this kind can be given to `Bus::publish`.
 #[diagnostic::on_unimplemented(
-    message = "`{M}` is a command, and commands are sent, not published",
-    label = "a command has exactly one handler",
-    note = "use `bus.send(…)`, or derive `Event` if any number of handlers may react"
+    message = "`{M}` can be any message here, and only an event can be published",
+    label = "not known to be an event",
+    note = "in a generic function write the bound `{M}: jasper::Publishable`"
 )]
 pub trait Publishes<M> {}
 
 #[diagnostic::do_not_recommend]
 impl<M> Publishes<M> for Event {}
+impl<M: IsPublished> Publishes<M> for Command {}
+impl<M: IsPublished> Publishes<M> for Routed {}

@@ -1,7 +1,9 @@
 //! Putting an application together, checking it, and starting it.
 
+use std::any::type_name;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,10 +24,12 @@ use super::settings::Settings;
 use super::{Jasper, comparison, consumer, node, outbound, pager, shutdown, wakers, watchdog};
 use crate::codec::Codec;
 use crate::error::{Error, Problem, StartupProblems};
-use crate::handler::{Handler, HandlerRegistration, States};
-use crate::message::{Message, MessageRegistration};
+#[cfg(feature = "testing")]
+use crate::handler::Handler;
+use crate::handler::{HandlerRegistration, States};
+use crate::message::{Message, MessageRegistration, SourceLocation};
 use crate::routing::Publishes;
-use crate::store::{MessageStore, Owner, Subscription};
+use crate::store::{self, MessageStore, Owner, Subscription};
 use crate::transport::Transport;
 
 /// Puts an application together. Start it with [`start`](Self::start).
@@ -38,12 +42,17 @@ pub struct Builder {
     outside: Outside,
     queues: BTreeMap<String, QueueOptions>,
     handlers: Vec<HandlerRegistration>,
+    /// What was given as a handler, and is none.
+    strangers: Vec<&'static str>,
     discover: bool,
+    /// The package that puts the application together.
+    package: &'static str,
 }
 
 type Receivers = Vec<(Arc<Queue>, UnboundedReceiver<Delivery>)>;
 
 impl Builder {
+    #[track_caller]
     pub(super) fn new() -> Self {
         #[cfg(feature = "json")]
         let codec: Option<Arc<dyn Codec>> = Some(Arc::new(crate::codec::Json));
@@ -57,7 +66,9 @@ impl Builder {
             outside: Outside::default(),
             queues: BTreeMap::new(),
             handlers: Vec::new(),
+            strangers: Vec::new(),
             discover: true,
+            package: SourceLocation { file: Location::caller().file(), line: 0 }.package(),
         }
     }
 
@@ -177,10 +188,21 @@ impl Builder {
     }
 
     /// Takes this handler and no others than those given so, instead of all handlers of the
-    /// program.
+    /// program: `.handler(place_order)`, with the function that `#[handler]` stands above.
     ///
     /// For tests, and for programs that run one of several applications.
-    pub fn handler<H: Handler>(mut self) -> Self {
+    pub fn handler<F: 'static>(mut self, function: F) -> Self {
+        self.discover = false;
+        match HandlerRegistration::of(function) {
+            Some(registration) => self.handlers.push(registration),
+            None => self.strangers.push(type_name::<F>()),
+        }
+        self
+    }
+
+    /// As [`handler`](Self::handler), for one that has no function.
+    #[cfg(feature = "testing")]
+    pub(crate) fn registered<H: Handler>(mut self) -> Self {
         self.discover = false;
         self.handlers.push(H::REGISTRATION);
         self
@@ -309,8 +331,11 @@ impl Builder {
             states: &self.states,
             store: self.store.as_ref().map(|store| store.info()),
             has_codec: self.codec.is_some(),
+            package: self.package,
         };
         let mut problems = checked.declarations();
+        let no_handler = |&function| Problem::NotAHandler { function };
+        problems.extend(self.strangers.iter().map(no_handler));
         problems.extend(configured.against(&checked));
         match problems.is_empty() {
             true => Ok(world),
@@ -421,6 +446,25 @@ fn log_start(builder: &Builder, handlers: &[HandlerRegistration]) {
             durable = handler.durable,
             "handler"
         );
+        note_pool(handler);
+    }
+}
+
+/// What a handler does over a pool of the database is in no transaction of the handler's.
+fn note_pool(handler: &HandlerRegistration) {
+    let mut states = handler.requirements.iter().filter_map(|of| of());
+    let pool = states.find(|state| store::is_pool(state.type_id));
+    if let Some(pool) = pool
+        && handler.durable
+        && handler.connection.is_none()
+    {
+        tracing::warn!(
+            handler = format_args!("{}::{}", handler.module, handler.name),
+            at = %handler.location,
+            "a durable handler takes `State<{}>` and no connection: what it writes over the pool \
+             is not in its transaction; take the store's connection as `&mut`",
+            pool.type_name
+        );
     }
 }
 
@@ -464,5 +508,7 @@ pub(crate) fn check_declarations() -> Vec<crate::error::Problem> {
     let handlers = Builder::new().registrations();
     let messages = messages();
     let checked = Checked { messages: &messages, handlers: &handlers };
-    checked.declarations()
+    let mut problems = checked.declarations();
+    messages.iter().for_each(|message| checked.subscriber(message, &mut problems));
+    problems
 }

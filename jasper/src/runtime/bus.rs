@@ -65,7 +65,7 @@ impl Bus {
     ///
     /// # Cancel safety
     /// Dropped before it returns, the message may or may not have been accepted.
-    pub fn send<M, OneHandler>(&self, message: M) -> Sending<'_>
+    pub fn send<M, OneHandler>(&self, message: M) -> Sending
     where
         M: Message,
         M::Kind: Sends<M, OneHandler>,
@@ -90,10 +90,10 @@ impl Bus {
     ///
     /// # Cancel safety
     /// Dropped before it returns, some of the messages may have been accepted.
-    pub fn send_all<'bus, M, OneHandler>(
-        &'bus self,
-        messages: impl IntoIterator<Item = M, IntoIter: Send + 'bus>,
-    ) -> SendingAll<'bus>
+    pub fn send_all<'messages, M, OneHandler>(
+        &self,
+        messages: impl IntoIterator<Item = M, IntoIter: Send + 'messages>,
+    ) -> SendingAll<'messages>
     where
         M: Message,
         M::Kind: Sends<M, OneHandler>,
@@ -112,17 +112,17 @@ impl Bus {
     /// # Cancel safety
     /// Dropped before it returns, some of the messages may have been accepted, and others taken
     /// from the stream.
-    pub fn send_stream<'bus, M, OneHandler>(
-        &'bus self,
-        messages: impl Stream<Item = M> + Send + 'bus,
-    ) -> SendingAll<'bus>
+    pub fn send_stream<'messages, M, OneHandler>(
+        &self,
+        messages: impl Stream<Item = M> + Send + 'messages,
+    ) -> SendingAll<'messages>
     where
         M: Message,
         M::Kind: Sends<M, OneHandler>,
     {
-        let core = &self.core;
-        let encoded = messages.map(|message| core.encode(&message));
-        SendingAll::new(core, self.origin(), encoded)
+        let core = Arc::clone(&self.core);
+        let encoded = messages.map(move |message| core.encode(&message));
+        SendingAll::new(&self.core, self.origin(), encoded)
     }
 
     /// Publishes an event to all handlers that subscribe to it, of which there may be none.
@@ -131,7 +131,7 @@ impl Bus {
     ///
     /// # Errors
     /// As [`send`](Self::send).
-    pub fn publish<M>(&self, message: M) -> Sending<'_>
+    pub fn publish<M>(&self, message: M) -> Sending
     where
         M: Message,
         M::Kind: Publishes<M>,
@@ -195,7 +195,7 @@ impl Bus {
         &self.core
     }
 
-    fn sending<M: Message>(&self, message: &M) -> Sending<'_> {
+    fn sending<M: Message>(&self, message: &M) -> Sending {
         Sending::new(&self.core, self.origin(), message)
     }
 }

@@ -27,6 +27,15 @@ impl Checked<'_> {
         problems
     }
 
+    /// An event that is declared as handled is.
+    pub(crate) fn subscriber(&self, message: &MessageRegistration, problems: &mut Vec<Problem>) {
+        let takes = |h: &HandlerRegistration| (h.message_type)() == message.message_type;
+        if message.handled && !self.handlers.iter().any(takes) {
+            let (message, at) = (message.rust_name, message.location);
+            problems.push(Problem::Unhandled { message, at });
+        }
+    }
+
     fn duplicate_types(&self, problems: &mut Vec<Problem>) {
         let mut seen = BTreeMap::<&MessageType, &MessageRegistration>::new();
         for &message in self.messages {
@@ -107,6 +116,8 @@ pub(crate) struct Configured<'a> {
     pub(crate) states: &'a States,
     pub(crate) store: Option<StoreInfo>,
     pub(crate) has_codec: bool,
+    /// The package that puts the application together.
+    pub(crate) package: &'static str,
 }
 
 impl Configured<'_> {
@@ -119,6 +130,10 @@ impl Configured<'_> {
         problems.extend(self.world.problems(self.store.is_some()));
         for message in checked.messages {
             self.destination(message, checked.handlers, &mut problems);
+            let is_published = self.world.publications.iter().any(|p| p.0 == message.message_type);
+            if !is_published {
+                checked.subscriber(message, &mut problems);
+            }
         }
         for handler in checked.handlers {
             match runs_here(self.queues.get(handler.queue), self.send_only) {
@@ -146,8 +161,9 @@ impl Configured<'_> {
             // An address of another process is an endpoint of its own, and checked as such.
             to.contains("://").then_some(to)
         }) else {
-            // The application behind the endpoint need not know where others find it.
-            if !handlers.iter().any(takes) {
+            // The application behind the endpoint need not know where others find it. And what
+            // comes from a package of contracts may never be sent from here.
+            if !handlers.iter().any(takes) && self.is_own(message, handlers) {
                 problems.push(Problem::UnknownEndpoint {
                     message: message.rust_name,
                     at: message.location,
@@ -169,6 +185,13 @@ impl Configured<'_> {
         }
     }
 
+    /// Whether the message stands in a package of the program's own: the one that puts it together,
+    /// or one that has handlers.
+    fn is_own(&self, message: &MessageRegistration, handlers: &[HandlerRegistration]) -> bool {
+        let package = message.location.package();
+        package == self.package || handlers.iter().any(|h| h.location.package() == package)
+    }
+
     /// A handler that runs in other processes only.
     fn elsewhere(&self, handler: &HandlerRegistration, problems: &mut Vec<Problem>) {
         let mode = self.queues.get(handler.queue).map(|options| options.mode);
@@ -186,7 +209,7 @@ impl Configured<'_> {
             self.durable_handler(handler, problems);
         }
         for requirement in handler.requirements.iter().filter_map(|of| of()) {
-            if !self.states.contains(requirement.type_id) {
+            if !self.states.meets(&requirement) {
                 problems.push(Problem::MissingState {
                     handler: handler.name,
                     at: handler.location,

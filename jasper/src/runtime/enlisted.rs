@@ -4,6 +4,8 @@ use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
+use futures_util::future::{BoxFuture, FutureExt};
+
 use super::core::Core;
 use super::sending::Sent;
 use crate::error::SendError;
@@ -35,47 +37,53 @@ impl<'tx> Enlisted<'tx> {
     ///
     /// # Errors
     /// Nothing was written; the transaction may go on, unless the database says otherwise.
-    pub async fn send<M, OneHandler>(&mut self, message: M) -> Result<Sent, SendError>
+    // Neither this nor what follows is an `async fn`: its future would carry the bounds, and a
+    // command without a handler be reported several times.
+    pub fn send<M, OneHandler>(&mut self, message: M) -> BoxFuture<'_, Result<Sent, SendError>>
     where
         M: Message,
         M::Kind: Sends<M, OneHandler>,
     {
-        let message = self.core.encode(&message)?;
-        self.write(message).await
+        let message = self.core.encode(&message);
+        self.write(message).boxed()
     }
 
     /// Sends a command, with options, when the transaction commits.
     ///
     /// # Errors
     /// As [`send`](Self::send).
-    pub async fn send_with<M, OneHandler>(
+    pub fn send_with<M, OneHandler>(
         &mut self,
         message: M,
         options: DeliveryOptions,
-    ) -> Result<Sent, SendError>
+    ) -> BoxFuture<'_, Result<Sent, SendError>>
     where
         M: Message,
         M::Kind: Sends<M, OneHandler>,
     {
-        let mut message = self.core.encode(&message)?;
-        message.options = options;
-        self.write(message).await
+        let message = self.core.encode(&message);
+        let message = message.map(|message| OutgoingMessage { options, ..message });
+        self.write(message).boxed()
     }
 
     /// Publishes an event when the transaction commits.
     ///
     /// # Errors
     /// As [`send`](Self::send).
-    pub async fn publish<M>(&mut self, message: M) -> Result<Sent, SendError>
+    pub fn publish<M>(&mut self, message: M) -> BoxFuture<'_, Result<Sent, SendError>>
     where
         M: Message,
         M::Kind: Publishes<M>,
     {
-        let message = self.core.encode(&message)?;
-        self.write(message).await
+        let message = self.core.encode(&message);
+        self.write(message).boxed()
     }
 
-    async fn write(&mut self, message: OutgoingMessage) -> Result<Sent, SendError> {
+    async fn write(
+        &mut self,
+        message: Result<OutgoingMessage, SendError>,
+    ) -> Result<Sent, SendError> {
+        let message = message?;
         let Some(store) = self.core.store.clone() else {
             return Err(SendError::NeedsStore { what: "`bus.enlist`" });
         };

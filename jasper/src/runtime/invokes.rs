@@ -7,7 +7,7 @@ use super::{Bus, invoke, remote};
 use crate::error::InvokeError;
 use crate::handler::Handler;
 use crate::message::Message;
-use crate::message::kind::{Command, Routed};
+use crate::message::kind::{Command, Event, Routed};
 use crate::routing::Handled;
 
 /// A handler of `M`, as one bound: `Handler<Message = M>` is two, each reported on its own.
@@ -17,9 +17,10 @@ impl<H: Handler> HandlerOf<H::Message> for H {}
 
 /// A message of this kind can be given to `Bus::invoke`.
 #[diagnostic::on_unimplemented(
-    message = "`{M}` is an event, and events are published, not invoked",
-    label = "an event has any number of handlers, and no reply",
-    note = "use `bus.publish(…)`, or derive `Command` if exactly one handler answers it"
+    message = "`{M}` can be any message here, and only a command with a handler can be invoked",
+    label = "not known to be a command with a handler",
+    note = "in a generic function write the bound `{M}: jasper::Invocable<H>`, where `H` is one \
+            more type parameter: the compiler finds it where the function is called"
 )]
 pub trait Invokes<M: Message, OneHandler> {
     /// Not public API. Gives the reply: of the handler that the compiler has found, or of the
@@ -49,4 +50,45 @@ where
     fn invoke(bus: &Bus, message: M) -> BoxFuture<'_, Result<M::Reply, InvokeError>> {
         remote::invoke(bus.core(), bus.origin().cause().cloned(), &message).boxed()
     }
+}
+
+impl<M: Message + IsInvoked> Invokes<M, ()> for Event {
+    fn invoke(_: &Bus, message: M) -> BoxFuture<'_, Result<M::Reply, InvokeError>> {
+        message.never()
+    }
+}
+
+/// Implemented by no event.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is an event, and events are published, not invoked",
+    label = "an event has any number of handlers, and no reply",
+    note = "use `bus.publish(…)`, or derive `Command` if exactly one handler answers it"
+)]
+pub trait IsInvoked {
+    /// Cannot be called, as there is no such event.
+    #[doc(hidden)]
+    fn never<T>(self) -> T;
+}
+
+/// A message that `Bus::invoke` takes: the bound of a generic function that invokes.
+///
+/// `H` stands for the handler. The compiler finds it where the function is called.
+///
+/// ```
+/// use jasper::{Bus, Invocable, InvokeError};
+///
+/// async fn ask_twice<M, H>(bus: &Bus, question: M) -> Result<[M::Reply; 2], InvokeError>
+/// where
+///     M: Invocable<H> + Clone,
+/// {
+///     Ok([bus.invoke(question.clone()).await?, bus.invoke(question).await?])
+/// }
+/// ```
+pub trait Invocable<H>: Message<Kind: Invokes<Self, H>> {}
+
+impl<M, H> Invocable<H> for M
+where
+    M: Message,
+    M::Kind: Invokes<M, H>,
+{
 }

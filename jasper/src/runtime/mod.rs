@@ -57,7 +57,7 @@ pub use self::builder::Builder;
 pub use self::bus::Bus;
 pub use self::config::{Config, ConfigError};
 pub use self::enlisted::Enlisted;
-pub use self::invokes::{HandlerOf, Invokes};
+pub use self::invokes::{HandlerOf, Invocable, Invokes};
 pub use self::queue_options::QueueOptions;
 pub use self::sending::{Sending, Sent};
 pub use self::sending_all::SendingAll;
@@ -78,6 +78,7 @@ pub struct Jasper {
 
 impl Jasper {
     /// Begins to put an application together.
+    #[track_caller]
     pub fn builder() -> Builder {
         Builder::new()
     }

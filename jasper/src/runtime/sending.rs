@@ -1,8 +1,9 @@
 //! One message between the call of `send` and its acceptance.
 
 use std::fmt;
-use std::future::IntoFuture;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
 use futures_util::future::{BoxFuture, FutureExt};
@@ -14,18 +15,36 @@ use crate::error::SendError;
 use crate::handler::{DeliveryOptions, OutgoingMessage};
 use crate::message::Message;
 
-/// A message that is about to be sent: set options, then await it.
+/// A message that is about to be sent: set options, then await it, or give it to a task of its own.
 #[must_use = "a message is sent when this is awaited"]
-pub struct Sending<'bus> {
-    core: &'bus Arc<Core>,
+pub struct Sending {
+    stage: Stage,
+}
+
+/// How far it is.
+enum Stage {
+    /// Options may still be set.
+    Open(Box<Open>),
+    Submitting(BoxFuture<'static, Result<Sent, SendError>>),
+    /// It has ended.
+    Over,
+}
+
+struct Open {
+    core: Arc<Core>,
     origin: Origin,
     message: Result<OutgoingMessage, SendError>,
 }
 
-impl<'bus> Sending<'bus> {
-    pub(super) fn new<M: Message>(core: &'bus Arc<Core>, origin: Origin, message: &M) -> Self {
+impl Sending {
+    pub(super) fn new<M: Message>(
+        core: &Arc<Core>,
+        origin: Origin,
+        message: &M,
+    ) -> Self {
         let message = core.encode(message);
-        Self { core, origin, message }
+        let open = Open { core: Arc::clone(core), origin, message };
+        Self { stage: Stage::Open(Box::new(open)) }
     }
 
     /// To be handled after this delay.
@@ -49,16 +68,20 @@ impl<'bus> Sending<'bus> {
         self.option(|earlier| options.or(earlier))
     }
 
-    async fn submit(self) -> Result<Sent, SendError> {
-        let duplicate = submit(self.core, &self.origin, vec![self.message?]).await?;
-        Ok(Sent { duplicate })
-    }
-
     fn option(mut self, set: impl FnOnce(DeliveryOptions) -> DeliveryOptions) -> Self {
-        if let Ok(message) = &mut self.message {
+        if let Stage::Open(open) = &mut self.stage
+            && let Ok(message) = &mut open.message
+        {
             message.options = set(std::mem::take(&mut message.options));
         }
         self
+    }
+}
+
+impl Open {
+    async fn submit(self) -> Result<Sent, SendError> {
+        let duplicate = submit(&self.core, &self.origin, vec![self.message?]).await?;
+        Ok(Sent { duplicate })
     }
 }
 
@@ -89,16 +112,25 @@ pub(super) async fn submit(
     core.dispatch(messages, origin).await
 }
 
-impl<'bus> IntoFuture for Sending<'bus> {
+impl Future for Sending {
     type Output = Result<Sent, SendError>;
-    type IntoFuture = BoxFuture<'bus, Self::Output>;
 
-    fn into_future(self) -> Self::IntoFuture {
-        self.submit().boxed()
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut submitting = match std::mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Open(open) => open.submit().boxed(),
+            Stage::Submitting(submitting) => submitting,
+            // Polled after its end, which no caller does; there is nothing to be had any more.
+            Stage::Over => return Poll::Pending,
+        };
+        let polled = submitting.as_mut().poll(cx);
+        if polled.is_pending() {
+            self.stage = Stage::Submitting(submitting);
+        }
+        polled
     }
 }
 
-impl fmt::Debug for Sending<'_> {
+impl fmt::Debug for Sending {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sending").finish_non_exhaustive()
     }

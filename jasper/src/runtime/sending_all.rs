@@ -1,8 +1,9 @@
 //! Many messages in one call, a page at a time.
 
 use std::fmt;
-use std::future::IntoFuture;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, FutureExt};
@@ -25,43 +26,63 @@ const PAGE_BYTES: usize = 8 * 1024 * 1024;
 const LINGER: Duration = Duration::from_millis(100);
 
 /// Many messages that are about to be sent: await it. See [`Bus::send_all`](super::Bus::send_all).
+///
+/// It lives as long as the messages, and no longer than what their iterator borrows.
 #[must_use = "messages are sent when this is awaited"]
-pub struct SendingAll<'bus> {
-    core: &'bus Arc<Core>,
-    origin: Origin,
-    pages: Pages<'bus>,
-    progress: Option<Box<dyn FnMut(usize) + Send + 'bus>>,
+pub struct SendingAll<'messages> {
+    stage: Stage<'messages>,
 }
 
-impl<'bus> SendingAll<'bus> {
+/// How far it is.
+enum Stage<'messages> {
+    /// Nothing is taken yet.
+    Open(Box<Open<'messages>>),
+    Submitting(BoxFuture<'messages, Result<usize, SendAllError>>),
+    /// It has ended.
+    Over,
+}
+
+struct Open<'messages> {
+    core: Arc<Core>,
+    origin: Origin,
+    pages: Pages<'messages>,
+    progress: Option<Box<dyn FnMut(usize) + Send + 'messages>>,
+}
+
+impl<'messages> SendingAll<'messages> {
     pub(super) fn new(
-        core: &'bus Arc<Core>,
+        core: &Arc<Core>,
         origin: Origin,
-        messages: impl Stream<Item = Result<OutgoingMessage, SendError>> + Send + 'bus,
+        messages: impl Stream<Item = Result<OutgoingMessage, SendError>> + Send + 'messages,
     ) -> Self {
         let pages = Pages { messages: messages.boxed().fuse(), spare: None };
-        Self { core, origin, pages, progress: None }
+        let open = Open { core: Arc::clone(core), origin, pages, progress: None };
+        Self { stage: Stage::Open(Box::new(open)) }
     }
 
     /// Calls this after each page with how many messages are accepted so far.
     ///
     /// It is called by the task that sends: one that blocks keeps the next page waiting.
-    pub fn on_progress(mut self, progress: impl FnMut(usize) + Send + 'bus) -> Self {
-        self.progress = Some(Box::new(progress));
+    pub fn on_progress(mut self, progress: impl FnMut(usize) + Send + 'messages) -> Self {
+        if let Stage::Open(open) = &mut self.stage {
+            open.progress = Some(Box::new(progress));
+        }
         self
     }
+}
 
+impl Open<'_> {
     async fn submit(mut self) -> Result<usize, SendAllError> {
         let mut accepted = 0;
         let failed = |accepted, source| SendAllError { accepted, source };
         loop {
-            let page = self.pages.next(self.core).await;
+            let page = self.pages.next(&self.core).await;
             let page = page.map_err(|error| failed(accepted, error))?;
             if page.is_empty() {
                 return Ok(accepted);
             }
             let count = page.len();
-            let sent = submit(self.core, &self.origin, page).await;
+            let sent = submit(&self.core, &self.origin, page).await;
             sent.map_err(|error| failed(accepted, error))?;
             accepted += count;
             if let Some(progress) = &mut self.progress {
@@ -71,12 +92,21 @@ impl<'bus> SendingAll<'bus> {
     }
 }
 
-impl<'bus> IntoFuture for SendingAll<'bus> {
+impl Future for SendingAll<'_> {
     type Output = Result<usize, SendAllError>;
-    type IntoFuture = BoxFuture<'bus, Self::Output>;
 
-    fn into_future(self) -> Self::IntoFuture {
-        self.submit().boxed()
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut submitting = match std::mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Open(open) => open.submit().boxed(),
+            Stage::Submitting(submitting) => submitting,
+            // Polled after its end, which no caller does; there is nothing to be had any more.
+            Stage::Over => return Poll::Pending,
+        };
+        let polled = submitting.as_mut().poll(cx);
+        if polled.is_pending() {
+            self.stage = Stage::Submitting(submitting);
+        }
+        polled
     }
 }
 
@@ -87,8 +117,8 @@ impl fmt::Debug for SendingAll<'_> {
 }
 
 /// Messages that are encoded as they are asked for, in pages.
-struct Pages<'bus> {
-    messages: Fuse<BoxStream<'bus, Result<OutgoingMessage, SendError>>>,
+struct Pages<'messages> {
+    messages: Fuse<BoxStream<'messages, Result<OutgoingMessage, SendError>>>,
     /// The one that did not fit into the last page.
     spare: Option<OutgoingMessage>,
 }

@@ -19,6 +19,7 @@ pub mod memory;
 pub mod mysql;
 mod node;
 mod outbox;
+mod pools;
 mod portions;
 #[cfg(feature = "postgres")]
 pub mod postgres;
@@ -44,6 +45,7 @@ pub use self::inbox::{
 };
 pub use self::node::{LiveNode, NodeLease, Nodes, Owner, Pulse, Subscription};
 pub use self::outbox::{Outbox, OutgoingSettlement};
+pub(crate) use self::pools::is_pool;
 pub use self::record::{Incoming, Outgoing, Ownership, Placement};
 pub use self::transaction::{
     Begin, Committed, Completion, Connection, ConnectionType, StoreTransaction, TransactionScope,

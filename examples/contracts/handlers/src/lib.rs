@@ -16,7 +16,7 @@ pub async fn reserve(
     cmd: Reserve,
     stock: State<Stock>,
 ) -> Result<(Reply<Left>, Option<SoldOut>), HandlerError> {
-    let mut stock = stock.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut stock = stock.0.lock().unwrap_or_else(PoisonError::into_inner);
     let left = stock.entry(cmd.sku.clone()).or_default();
     let rest = left.checked_sub(cmd.quantity);
     *left = rest.ok_or_else(|| HandlerError::new(format!("only {left} of {} left", cmd.sku)))?;
@@ -28,6 +28,6 @@ pub async fn reserve(
 #[handler]
 pub async fn order_more(event: SoldOut, stock: State<Stock>) {
     println!("sold out, so ten more are ordered: {}", event.sku);
-    let mut stock = stock.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut stock = stock.0.lock().unwrap_or_else(PoisonError::into_inner);
     *stock.entry(event.sku).or_default() += 10;
 }

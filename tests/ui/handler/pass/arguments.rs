@@ -26,7 +26,7 @@ struct Mailer;
 async fn place_order(
     PlaceOrder { mut sku }: PlaceOrder,
     #[allow(unused_variables)] db: &mut Connection,
-    State(_mailer): State<Mailer>,
+    _mailer: State<Mailer>,
     mut _bus: Bus,
     _: Envelope,
     cancelled: CancellationToken,

@@ -1,7 +1,6 @@
 //! `#[handler]` and `#[durable]` may stand in either order, with a path or without.
 
-#![allow(clippy::assertions_on_constants, reason = "what the macro has made constant is checked")]
-
+use jasper::handler::HandlerRegistration;
 use jasper::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -24,9 +23,8 @@ async fn place_order(_: PlaceOrder, _: &mut Connection) {}
 async fn charge(_: Charge, _: &mut Connection) {}
 
 fn main() {
-    use jasper::handler::Handler;
-    assert!(<place_order as Handler>::REGISTRATION.durable);
-    assert!(<charge as Handler>::REGISTRATION.durable);
-    assert_eq!(<charge as Handler>::REGISTRATION.queue, "charges");
-    assert_eq!(<place_order as Handler>::REGISTRATION.queue, "place_order");
+    let place_order = HandlerRegistration::of(place_order).expect("it is a handler");
+    let charge = HandlerRegistration::of(charge).expect("it is a handler");
+    assert!(place_order.durable && charge.durable);
+    assert_eq!((charge.queue, place_order.queue), ("charges", "place_order"));
 }

@@ -21,6 +21,7 @@ async fn r#type(_: PlaceOrder) {}
 async fn Another(_: OrderPlaced) {}
 
 fn main() {
-    let registration = <r#type as jasper::handler::Handler>::REGISTRATION;
-    assert_eq!(registration.name, "type");
+    #[expect(deprecated, reason = "the name is that of the function")]
+    let registration = jasper::handler::HandlerRegistration::of(r#type);
+    assert_eq!(registration.map(|it| it.name), Some("type"));
 }

@@ -1,4 +1,4 @@
-use jasper::handler::Handler;
+use jasper::handler::HandlerRegistration;
 use jasper::prelude::*;
 use serde::{Deserialize, Serialize};
 use sqlx::SqliteConnection;
@@ -11,5 +11,6 @@ struct PlaceOrder;
 async fn place_order(_: PlaceOrder, _db: &mut SqliteConnection) {}
 
 fn main() {
-    assert_eq!(place_order::REGISTRATION.share, Some(50));
+    let share = HandlerRegistration::of(place_order).and_then(|handler| handler.share);
+    assert_eq!(share, Some(50));
 }

@@ -3,6 +3,7 @@
 //! They are written out, not derived: what a derive registers would be part of every program that
 //! uses the suite.
 
+use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -11,18 +12,16 @@ use tokio::sync::watch;
 
 use crate::envelope::{Envelope, time};
 use crate::handler::{
-    Cascade, Cascades, DeliveryOptions, FromContext, Handler, HandlerContext, HandlerError,
-    HandlerRegistration, Reply, State, answer, kind, message_type, run, settle,
+    Called, Cascade, Cascades, DeliveryOptions, FromContext, Handler, HandlerContext, HandlerError,
+    HandlerRegistration, Reply, State, run,
 };
-use crate::message::{Encodable, Message, MessageType, SourceLocation, kind as kinds};
+use crate::message::{Encodable, Message, MessageType, kind as kinds};
 use crate::routing::Handled;
 
 /// The endpoint that leads to the receiving application.
 pub(super) const RECEIVER: &str = "receiver";
 /// The queue on which its handlers run, one message at a time.
 pub(super) const QUEUE: &str = "conformance";
-
-const NOWHERE: SourceLocation = SourceLocation { file: file!(), line: line!() };
 
 /// A command for the receiver, which says what its handler does.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -209,42 +208,23 @@ macro_rules! handler {
 
         impl Handler for $marker {
             type Message = $message;
-            type Output = $output;
 
-            const REGISTRATION: HandlerRegistration = HandlerRegistration {
-                name: stringify!($marker),
-                module: module_path!(),
-                location: NOWHERE,
-                message_type: message_type::<$message>,
-                kind: kind::<$message>(),
-                names_queue: true,
-                queue: $queue,
-                concurrency: Some(1),
-                attempts: Some(3),
-                delays: Some(&[]),
-                timeout: None,
-                durable: $durable,
-                share: None,
-                connection: None,
-                requirements: &[],
-                run: run::<Self>,
-                answer: answer::<Self>,
+            const REGISTRATION: HandlerRegistration = {
+                let function = PhantomData::<Self>;
+                let name = stringify!($marker);
+                let it = HandlerRegistration::new::<Self, _>(&function, name, module_path!(), &[]);
+                let it = it.queue($queue).concurrency(1).attempts(3).delays(&[]);
+                if $durable { it.durable() } else { it }
             };
 
-            fn call(
-                $value: $message,
-                cx: &mut HandlerContext<'_>,
-            ) -> Result<impl Future<Output = $output> + Send, HandlerError> {
-                let State($heard) = State::<Heard>::from_context(cx)?;
+            fn call<'a>($value: $message, cx: &'a mut HandlerContext<'_>) -> Called<'a, Self> {
+                let $heard = State::<Heard>::from_context(cx)?;
                 let $envelope = cx.envelope();
-                Ok(async move { $body })
-            }
-
-            fn settle(
-                output: $output,
-                cx: &mut HandlerContext<'_>,
-            ) -> Result<<$message as Message>::Reply, HandlerError> {
-                settle::<$message, _, _>(output, cx)
+                let function = async move {
+                    let output: $output = $body;
+                    output
+                };
+                run::<$message, (), _, _>(cx.codec(), function)
             }
         }
     };

@@ -75,7 +75,7 @@ pub async fn what_a_transaction_holds_leaves_with_its_commit<F: TransportFixture
 pub async fn a_receiver_without_a_store_takes_nothing_durable<F: TransportFixture>(fixture: &F) {
     let mut stage = Stage::empty(fixture, |builder| builder).await;
     let listening = stage.link.receive_in_memory(crate::Jasper::builder());
-    let forgetful = listening.handler::<super::cast::WorkOff>().state(stage.heard.clone());
+    let forgetful = listening.registered::<super::cast::WorkOff>().state(stage.heard.clone());
     let forgetful = forgetful.start().await.expect(WORKS);
     stage.link.found(&forgetful).await;
     stage.start_sender().await;
@@ -95,7 +95,7 @@ pub async fn two_senders_share_one_outbox<F: TransportFixture>(fixture: &F) {
     let start = || async {
         let sender = crate::Jasper::builder().store(store.clone());
         let sender = sender.endpoint(super::cast::RECEIVER, stage.link.address());
-        let sender = sender.state(stage.heard.clone()).handler::<super::cast::TakeOrder>();
+        let sender = sender.state(stage.heard.clone()).registered::<super::cast::TakeOrder>();
         sender.start().await.expect(WORKS)
     };
     let (one, two) = (start().await, start().await);

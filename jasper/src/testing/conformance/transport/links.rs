@@ -102,7 +102,7 @@ pub async fn an_event_is_published_to_several_applications<F: TransportFixture>(
         .endpoint("two", &*both[1])
         .publish::<News>("one")
         .publish::<News>("two")
-        .handler::<super::cast::TakeOrder>()
+        .registered::<super::cast::TakeOrder>()
         .start()
         .await
         .expect(WORKS);
@@ -125,7 +125,7 @@ pub async fn a_destination_that_is_down_does_not_delay_others<F: TransportFixtur
         .state(up.heard.clone())
         .endpoint(RECEIVER, up.link.address())
         .endpoint("down", down.link.address())
-        .handler::<super::cast::TakeOrder>()
+        .registered::<super::cast::TakeOrder>()
         .start()
         .await
         .expect(WORKS);

@@ -51,13 +51,14 @@ impl<F: TransportFixture> Stage<F> {
             .state(self.heard.clone())
             .poll_interval(Duration::from_millis(50))
             .keep_unknown(Duration::ZERO)
-            .handler::<TakeOrder>();
+            .registered::<TakeOrder>();
         (self.setup)(builder)
     }
 
     fn hearing(builder: Builder) -> Builder {
-        let builder = builder.handler::<WorkOff>().handler::<ReadNews>().handler::<KeepNews>();
-        builder.handler::<TakeMeasure>()
+        let builder =
+            builder.registered::<WorkOff>().registered::<ReadNews>().registered::<KeepNews>();
+        builder.registered::<TakeMeasure>()
     }
 
     pub(super) async fn start_receiver(&mut self) {

@@ -1,0 +1,48 @@
+//! The bounds that a generic function asks for.
+
+use super::{Publishes, Sends};
+use crate::message::Message;
+
+/// A message that `Bus::send` takes: the bound of a generic function that sends.
+///
+/// `H` stands for the handler. The compiler finds it where the function is called, and it is there
+/// that a command without a handler does not compile.
+///
+/// ```
+/// use jasper::{Bus, SendError, Sendable};
+///
+/// async fn send_twice<M: Sendable<H> + Clone, H>(bus: &Bus, message: M) -> Result<(), SendError> {
+///     bus.send(message.clone()).await?;
+///     bus.send(message).await?;
+///     Ok(())
+/// }
+/// ```
+pub trait Sendable<H>: Message<Kind: Sends<Self, H>> {}
+
+impl<M, H> Sendable<H> for M
+where
+    M: Message,
+    M::Kind: Sends<M, H>,
+{
+}
+
+/// A message that `Bus::publish` takes: the bound of a generic function that publishes.
+///
+/// ```
+/// use jasper::{Bus, Publishable, SendError};
+///
+/// async fn publish_all<M: Publishable>(bus: &Bus, messages: Vec<M>) -> Result<(), SendError> {
+///     for message in messages {
+///         bus.publish(message).await?;
+///     }
+///     Ok(())
+/// }
+/// ```
+pub trait Publishable: Message<Kind: Publishes<Self>> {}
+
+impl<M> Publishable for M
+where
+    M: Message,
+    M::Kind: Publishes<M>,
+{
+}

@@ -1,0 +1,11 @@
+//! TODO
+
+mod command_and_event {
+    use jasper::prelude::*;
+    use serde::{Deserialize, Serialize};
+
+    #[derive(Command, Event, Serialize, Deserialize)]
+    struct PlaceOrder;
+}
+
+fn main() {}
