@@ -4,14 +4,13 @@
 use std::collections::{BTreeMap, HashMap};
 
 use jasper::codec::{Codec, CodecError, Json, decode};
-use jasper::message::Encodable;
+use jasper::message::{Encodable, Payload};
 use proptest::prelude::*;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 /// The value after a journey.
-fn sent<T: Serialize + DeserializeOwned + 'static>(value: &T) -> Result<T, CodecError> {
-    let payload = Json.encode(value)?;
+fn sent<T: Payload>(value: &T) -> Result<T, CodecError> {
+    let payload = Json.encode(value.encodable())?;
     Ok(decode(&Json, &payload).expect("what is encoded can be decoded"))
 }
 

@@ -150,7 +150,12 @@ async fn a_run_that_was_cut_short_is_no_failure_whether_or_not_its_process_comes
 
 /// Stores a message that was on these nodes, one after the other, and whose next attempt has begun
 /// on each, or not.
-async fn was_on<M: Message>(store: &MemoryStore, message: &M, owners: &[Owner], has_begun: bool) {
+async fn was_on<M: Message + Serialize>(
+    store: &MemoryStore,
+    message: &M,
+    owners: &[Owner],
+    has_begun: bool,
+) {
     let payload = Bytes::from(serde_json::to_vec(message).unwrap());
     let name = M::TYPE.name().rsplit_once('.').unwrap().1.to_owned();
     let destination = Address::local(&name, &name);

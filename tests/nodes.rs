@@ -60,7 +60,7 @@ impl Cluster {
     }
 
     /// Stores a message that belongs to nobody.
-    async fn put<M: Message>(&self, message: &M) {
+    async fn put<M: Message + Serialize>(&self, message: &M) {
         let payload = serde_json::to_vec(message).unwrap();
         let envelope = Envelope::new(
             M::TYPE,

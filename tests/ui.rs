@@ -27,7 +27,7 @@ fn mistakes_are_reported_in_words() {
 #[test]
 fn a_mistake_is_one_error() {
     let mut offences = Vec::new();
-    for file in files_of(Path::new("ui/wrong")).into_iter().filter(is_rust) {
+    for file in files_of(Path::new("ui/wrong")).into_iter().filter(|file| is_rust(file)) {
         let texts = fs::read_to_string(file.with_extension("stderr")).unwrap_or_default();
         let errors = errors_of(&texts);
         for case in wrong_cases(&file) {
@@ -43,7 +43,7 @@ fn a_mistake_is_one_error() {
 
 #[test]
 fn the_table_is_large() {
-    let wrong = files_of(Path::new("ui/wrong")).into_iter().filter(is_rust);
+    let wrong = files_of(Path::new("ui/wrong")).into_iter().filter(|file| is_rust(file));
     let wrong: usize = wrong.map(|file| wrong_cases(&file).len()).sum();
     let right = files_of(Path::new("ui/right")).into_iter();
     let right: usize = right.map(|file| cases_of(&source(&file)).len()).sum();
@@ -92,7 +92,7 @@ fn files_of(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-fn is_rust(file: &PathBuf) -> bool {
+fn is_rust(file: &Path) -> bool {
     file.extension().is_some_and(|extension| extension == "rs")
 }
 

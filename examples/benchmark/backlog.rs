@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jasper::envelope::Address;
-use jasper::handler::Handler;
+use jasper::handler::HandlerRegistration;
 use jasper::message::Message;
 use jasper::prelude::*;
 use jasper::store::{Incoming, LookRequest, MessageStore, Placement, Rest, Subscription};
@@ -90,8 +90,7 @@ fn row(what: What, number: usize) -> Outcome<Incoming> {
         What::Known => Drained::TYPE,
         What::Unknown => format!("unknown.type-{number}@1").parse()?,
     };
-    let to = Address::local(drained::REGISTRATION.queue, drained::REGISTRATION.name);
-    let envelope = Envelope::new(message_type, "application/json", payload.into(), to);
+    let envelope = Envelope::new(message_type, "application/json", payload.into(), destination()?);
     Ok(Incoming { envelope, placement: Placement::Unowned, keep: None })
 }
 
@@ -114,12 +113,16 @@ async fn drain(store: impl MessageStore, rows: usize) -> Outcome<()> {
     Ok(app.stop().await?)
 }
 
+/// The handler.
+fn destination() -> Outcome<Address> {
+    let handler = HandlerRegistration::of(drained).ok_or("not a handler")?;
+    Ok(Address::local(handler.queue, handler.name))
+}
+
 /// Looks as the pager does: for what one handler takes, and a page of the rest.
 async fn look(store: &impl MessageStore) -> Outcome<()> {
-    let takes = Subscription {
-        destination: Address::local(drained::REGISTRATION.queue, drained::REGISTRATION.name),
-        message_type: Drained::TYPE.to_string(),
-    };
+    let takes =
+        Subscription { destination: destination()?, message_type: Drained::TYPE.to_string() };
     let (mut after, mut longest, mut all) = (None, Duration::ZERO, Duration::ZERO);
     for _ in 0..LOOKS {
         let request = LookRequest { takes: [takes.clone()].into(), page: LOOK_PAGE, after };

@@ -22,16 +22,11 @@ impl Diagnostics {
         self.errors.push(error);
     }
 
-    /// Ends the collection: `None` if there was no mistake, else one `compile_error!` for each.
-    pub(crate) fn finish(mut self) -> Option<TokenStream> {
+    /// Ends the collection: one `compile_error!` for each mistake, and none if there was none.
+    pub(crate) fn finish(mut self) -> Vec<TokenStream> {
         self.finished = true;
-        let mut errors = self.errors.drain(..);
-        let first = errors.next()?;
-        let all = errors.fold(first, |mut all, error| {
-            all.combine(error);
-            all
-        });
-        Some(all.into_compile_error())
+        let errors = std::mem::take(&mut self.errors).into_iter().flatten();
+        errors.map(syn::Error::into_compile_error).collect()
     }
 }
 
@@ -55,13 +50,13 @@ mod tests {
         let mut diagnostics = Diagnostics::default();
         diagnostics.at(quote!(here), "one");
         diagnostics.at(quote!(there), "two");
-        let errors = diagnostics.finish().expect("two mistakes").to_string();
-        assert_eq!(errors.matches("compile_error").count(), 2, "{errors}");
+        let errors = diagnostics.finish();
+        assert_eq!(errors.len(), 2, "{errors:?}");
     }
 
     #[test]
     fn no_mistake_is_no_error() {
-        assert!(Diagnostics::default().finish().is_none());
+        assert!(Diagnostics::default().finish().is_empty());
     }
 
     #[test]

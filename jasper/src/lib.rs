@@ -143,9 +143,9 @@ macro_rules! handlers_of {
 #[doc(hidden)]
 pub mod __private {
     pub use crate::handler::{
-        Called, Cascade, Cascades, FromContext, Handler, HandlerContext, HandlerError,
-        HandlerRegistration, Holds, Leaf, Marker, Proven, is_argument, is_connection, is_message,
-        push, run,
+        Called, Cascade, Cascades, FirstArgument, FromContext, Handler, HandlerContext,
+        HandlerError, HandlerRegistration, Holds, Leaf, Marker, Proven, is_argument, is_connection,
+        is_message, push, run,
     };
     pub use crate::message::{
         Encodable, Message, MessageKind, MessageRegistration, MessageType, SourceLocation,

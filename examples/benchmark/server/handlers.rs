@@ -203,7 +203,10 @@ pub(super) fn follow_up() -> Delayed<FollowUp> {
 pub(super) async fn followed_up(_cmd: FollowUp) {}
 
 /// A row for a handler of any application that takes it.
-pub(super) fn row<M: Message, F: 'static>(function: F, message: &M) -> Outcome<Incoming> {
+pub(super) fn row<M: Message + Serialize, F: 'static>(
+    function: F,
+    message: &M,
+) -> Outcome<Incoming> {
     let payload = serde_json::to_vec(message)?;
     let handler = HandlerRegistration::of(function).ok_or("not a handler")?;
     let destination = Address::local(handler.queue, handler.name);

@@ -152,6 +152,7 @@ fn handler_impl(model: &Model<'_>) -> TokenStream {
     let private = private(place);
     let marker = marker_ident(model);
     let subject = proven(place, &Ident::new(SUBJECT, place).into_token_stream(), PROOF);
+    let subject = quote_spanned!(place=> <#subject as #private::FirstArgument>::Itself);
     let registration = registration(model);
     let call = call(model);
     quote_spanned! {place=>

@@ -9,7 +9,7 @@ mod model;
 mod validate;
 
 use proc_macro2::{Span, TokenStream};
-use quote::{ToTokens, quote};
+use quote::quote;
 use syn::Meta;
 
 use self::args::{Args, DurableArgs};
@@ -86,17 +86,15 @@ fn expand(
 ) -> TokenStream {
     let model = Model::new(function, args, durable);
     validate::validate(&model, &mut diagnostics);
-    let beside = match diagnostics.finish() {
-        None => expand::expand(&model),
-        Some(errors) => {
-            let stand_in = expand::stand_in(&model);
-            quote!(#errors #stand_in)
-        }
+    let mistakes = diagnostics.finish();
+    let beside = match mistakes.is_empty() {
+        true => expand::expand(&model),
+        false => expand::stand_in(&model),
     };
-    quote!(#function #beside)
+    quote!(#function #(#mistakes)* #beside)
 }
 
-/// An item that is not a function; or one that is not typed to its end, of which the compiler itself
+/// An item that is not a function; or one that is not typed to its end, where the compiler itself
 /// says what is missing.
 fn unreadable(attribute: &str, item: TokenStream) -> TokenStream {
     if is_function(&item) {
@@ -116,7 +114,8 @@ fn attribute_args(attribute: &syn::Attribute, diagnostics: &mut Diagnostics) -> 
         Meta::Path(_) => TokenStream::new(),
         Meta::List(list) => list.tokens.clone(),
         Meta::NameValue(pair) => {
-            diagnostics.at(pair.to_token_stream(), "write `key = value` in parentheses");
+            diagnostics
+                .at(pair, "write parentheses: `#[…(key = value)]`, or nothing after the name");
             TokenStream::new()
         }
     }

@@ -69,6 +69,11 @@ fn check_message(model: &Model<'_>, diagnostics: &mut Diagnostics) {
             "a handler takes its message as the first argument: \
              add one of a type that derives `Command` or `Event`",
         ),
+        Some(Type::Reference(reference)) if reference.mutability.is_some() => diagnostics.at(
+            reference,
+            "the first argument is the message, and it is taken by value: remove the `&mut`, or \
+             put the message before the connection",
+        ),
         Some(Type::Reference(reference)) => diagnostics
             .at(reference, "the message comes first and is taken by value: remove the `&`"),
         Some(message) => refuse_impl_trait(message, ARGUMENT_IMPL, diagnostics),

@@ -2,6 +2,7 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
+use syn::Generics;
 
 use super::model::{Flavor, Model};
 use crate::paths::{ends, generated_at, import, private};
@@ -18,6 +19,31 @@ pub(super) fn expand(model: &Model) -> TokenStream {
 /// attribute is the only error.
 pub(super) fn stand_in(model: &Model) -> TokenStream {
     beside(model, &impls(model))
+}
+
+/// What is left of a type that cannot be a message. The mistakes stand in a type, so that the
+/// compiler takes it for an error and reports nothing more for handlers that take or return it.
+pub(super) fn refused(model: &Model, generics: &Generics, mistakes: &[TokenStream]) -> TokenStream {
+    let place = generated_at(model.ident.span());
+    let private = private(place);
+    let ident = &model.ident;
+    let (impl_generics, type_generics, conditions) = generics.split_for_impl();
+    let items = quote_spanned! {place=>
+        type __Mistakes = #private::Proven<(), #private::Holds<{ #(#mistakes)* true }>>;
+        impl #impl_generics #private::FirstArgument for #ident #type_generics #conditions {
+            type Itself = __Mistakes;
+        }
+        impl #impl_generics #private::Cascade<()> for #ident #type_generics #conditions {
+            type Reply = __Mistakes;
+            fn collect(
+                self,
+                _: &mut #private::Cascades<'_>,
+            ) -> ::core::result::Result<__Mistakes, #private::HandlerError> {
+                loop {}
+            }
+        }
+    };
+    beside(model, &items)
 }
 
 fn beside(model: &Model, items: &TokenStream) -> TokenStream {

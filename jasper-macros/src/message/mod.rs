@@ -36,14 +36,14 @@ fn derive(flavor: Flavor, item: TokenStream) -> TokenStream {
     let args = Args::read(flavor, &item.attrs, &mut diagnostics);
     let model = Model::new(flavor, &item, args);
     validate::validate(&model, &item, &mut diagnostics);
-    match diagnostics.finish() {
-        None => expand::expand(&model),
-        // These can be given no impl that would be sure to compile.
-        Some(errors) if matches!(item.data, Data::Union(_)) => errors,
-        Some(errors) if !item.generics.params.is_empty() => errors,
-        Some(errors) => {
-            let stand_in = expand::stand_in(&model);
-            quote!(#errors #stand_in)
-        }
+    let mistakes = diagnostics.finish();
+    if mistakes.is_empty() {
+        return expand::expand(&model);
     }
+    // These can be given no impl of `Message` that would be sure to compile.
+    if matches!(item.data, Data::Union(_)) || !item.generics.params.is_empty() {
+        return expand::refused(&model, &item.generics, &mistakes);
+    }
+    let stand_in = expand::stand_in(&model);
+    quote!(#(#mistakes)* #stand_in)
 }

@@ -28,9 +28,19 @@ fn check_shape(model: &Model, item: &DeriveInput, diagnostics: &mut Diagnostics)
 
 /// A wire name stands for one type, and a generic type is many.
 fn check_generics(item: &DeriveInput, diagnostics: &mut Diagnostics) {
-    if !item.generics.params.is_empty() {
+    let generics = &item.generics;
+    if generics.params.is_empty() {
+        return;
+    }
+    if generics.params.len() == generics.lifetimes().count() {
         diagnostics.at(
-            &item.generics,
+            generics,
+            "a message cannot borrow, as it outlives the call that sends it: own what is in it, \
+             such as `String` instead of `&str`",
+        );
+    } else {
+        diagnostics.at(
+            generics,
             "a message cannot be generic, as its wire name stands for one type: \
              derive it for a type without parameters",
         );

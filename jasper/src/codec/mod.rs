@@ -7,7 +7,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use crate::message::Encodable;
+use crate::message::{Encodable, Payload};
 
 #[cfg(feature = "json")]
 pub use self::json::Json;
@@ -53,13 +53,10 @@ impl CodecError {
 ///
 /// # Errors
 /// As [`Codec::decode`].
-pub fn decode<T: serde::de::DeserializeOwned>(
-    codec: &dyn Codec,
-    payload: &[u8],
-) -> Result<T, CodecError> {
+pub fn decode<T: Payload>(codec: &dyn Codec, payload: &[u8]) -> Result<T, CodecError> {
     let mut value = None;
     codec.decode(payload, &mut |deserializer| {
-        value = Some(erased_serde::deserialize(deserializer)?);
+        value = Some(T::read(deserializer)?);
         Ok(())
     })?;
     value.ok_or_else(|| CodecError::new("the codec handed out no deserializer"))

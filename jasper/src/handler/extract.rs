@@ -14,8 +14,8 @@ use crate::envelope::Envelope;
     message = "`{Self}` cannot be an argument of a handler",
     label = "jasper does not know how to supply this",
     note = "after the message, a handler takes `State<T>`, `Envelope`, `Bus` or \
-            `CancellationToken` by value, and a \
-            `#[durable]` handler `&mut` the store's connection",
+            `CancellationToken` by value",
+    note = "a connection of the store is taken as `&mut`, with `#[durable]` beside `#[handler]`",
     note = "for a value of your own, register it with `.state(value)` and take `State<{Self}>`"
 )]
 pub trait FromContext: Sized {

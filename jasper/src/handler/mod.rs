@@ -31,7 +31,7 @@ pub use self::cascade::{Leaf, push};
 pub use self::erased::{answer, run_unanswered};
 #[doc(hidden)]
 pub use self::proof::{
-    Holds, Marker, Proven, is_argument, is_connection, is_message, message_type,
+    FirstArgument, Holds, Marker, Proven, is_argument, is_connection, is_message, message_type,
 };
 #[doc(hidden)]
 pub use self::run::{Called, Outcome, Settled, run};

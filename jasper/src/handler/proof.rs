@@ -55,10 +55,15 @@ pub const fn is_message<M: FirstArgument>() {}
     note = "if this is the message: derive `jasper::Command` for it if exactly one handler acts on \
             it, `jasper::Event` if any number may react"
 )]
-pub trait FirstArgument {}
+pub trait FirstArgument {
+    /// The message itself. An error, where the derive has reported that it cannot be one.
+    type Itself: Message;
+}
 
 #[diagnostic::do_not_recommend]
-impl<M: Message> FirstArgument for M {}
+impl<M: Message> FirstArgument for M {
+    type Itself = M;
+}
 
 /// Not public API. The type of `M`.
 #[doc(hidden)]

@@ -57,7 +57,7 @@ where
     Ok(function.map(move |output| settle::<M, _, OneHandler>(output, codec)).boxed())
 }
 
-/// Not public API. `Send`, and nothing that the compiler speaks of where the proof does not hold: an
+/// Not public API. `Send`, and nothing that the compiler reports where the proof does not hold: an
 /// argument that cannot be supplied is often one that cannot be sent either.
 #[doc(hidden)]
 pub trait SendAsProven<Proof>: Send {}

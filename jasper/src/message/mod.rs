@@ -3,33 +3,20 @@
 mod encodable;
 pub mod kind;
 mod message_type;
+mod payload;
 mod registration;
 mod reply;
 
 use std::time::Duration;
 
-use serde::{Serialize, de::DeserializeOwned};
-
 pub use self::encodable::Encodable;
 pub use self::kind::MessageKind;
 pub use self::message_type::{MessageType, ParseMessageTypeError};
+pub use self::payload::Payload;
 pub use self::registration::{MessageRegistration, SourceLocation};
 
 #[doc(hidden)]
 pub use self::reply::{is_decodable_reply, is_encodable_reply};
-
-/// What a codec can write and read: every type that is `Serialize` and `Deserialize`, and that owns
-/// what is in it.
-#[diagnostic::on_unimplemented(
-    message = "the message `{Self}` cannot be encoded and decoded",
-    label = "not `Serialize`, not `Deserialize`, not `Send`, or it borrows",
-    note = "derive both beside the message: `#[derive(serde::Serialize, serde::Deserialize)]`",
-    note = "a message owns what is in it: `String`, not `&str`"
-)]
-pub trait Payload: Serialize + DeserializeOwned + Send + 'static {}
-
-#[diagnostic::do_not_recommend]
-impl<T: Serialize + DeserializeOwned + Send + 'static> Payload for T {}
 
 /// A type that travels in an [`Envelope`](crate::envelope::Envelope).
 ///

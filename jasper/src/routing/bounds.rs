@@ -17,6 +17,14 @@ use crate::message::Message;
 ///     Ok(())
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be sent here: it is not a command with one visible handler",
+    label = "not a command that a handler takes",
+    note = "for a command: annotate a function that takes it with `#[handler]`, in this crate or \
+            in one that it uses; if it stands in a crate that nothing else here names, name that: \
+            `jasper::handlers_of!(its_crate)`",
+    note = "for an event: publish it; `jasper::Publishable` is the bound for that"
+)]
 pub trait Sendable<H>: Message<Kind: Sends<Self, H>> {}
 
 impl<M, H> Sendable<H> for M
@@ -38,6 +46,12 @@ where
 ///     Ok(())
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be published here: it is not an event",
+    label = "not an event",
+    note = "for a command: send it; `jasper::Sendable<H>` is the bound for that",
+    note = "derive `jasper::Event` if any number of handlers may react"
+)]
 pub trait Publishable: Message<Kind: Publishes<Self>> {}
 
 impl<M> Publishable for M

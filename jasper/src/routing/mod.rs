@@ -38,8 +38,8 @@ impl<M> Reaches<M, ()> for Routed {}
 #[diagnostic::on_unimplemented(
     message = "`{M}` can be any message here, and only a command with a handler can be sent",
     label = "not known to be a command with a handler",
-    note = "in a generic function write the bound `{M}: jasper::Sendable<H>`, where `H` is one more \
-            type parameter: the compiler finds it where the function is called"
+    note = "in a generic function write the bound `{M}: jasper::Sendable<H>`, where `H` is one \
+            more type parameter: the compiler finds it where the function is called"
 )]
 pub trait Sends<M, OneHandler> {}
 

@@ -1,13 +1,12 @@
 //! Which commands `Bus::invoke` takes, and where each is answered; the compiler settles both.
 
 use futures_util::future::{BoxFuture, FutureExt};
-use serde::de::DeserializeOwned;
 
 use super::{Bus, invoke, remote};
 use crate::error::InvokeError;
 use crate::handler::Handler;
-use crate::message::Message;
 use crate::message::kind::{Command, Event, Routed};
+use crate::message::{Message, Payload};
 use crate::routing::Handled;
 
 /// A handler of `M`, as one bound: `Handler<Message = M>` is two, each reported on its own.
@@ -45,7 +44,7 @@ where
 impl<M> Invokes<M, ()> for Routed
 where
     M: Message,
-    M::Reply: DeserializeOwned,
+    M::Reply: Payload,
 {
     fn invoke(bus: &Bus, message: M) -> BoxFuture<'_, Result<M::Reply, InvokeError>> {
         remote::invoke(bus.core(), bus.origin().cause().cloned(), &message).boxed()
@@ -84,6 +83,14 @@ pub trait IsInvoked {
 ///     Ok([bus.invoke(question.clone()).await?, bus.invoke(question).await?])
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be invoked here: it is not a command with one visible handler",
+    label = "not a command that a handler takes",
+    note = "for a command: annotate a function that takes it with `#[handler]`, in this crate or \
+            in one that it uses; if it stands in a crate that nothing else here names, name that: \
+            `jasper::handlers_of!(its_crate)`",
+    note = "for an event: publish it; `jasper::Publishable` is the bound for that"
+)]
 pub trait Invocable<H>: Message<Kind: Invokes<Self, H>> {}
 
 impl<M, H> Invocable<H> for M

@@ -6,6 +6,7 @@ mod batch;
 mod budget;
 mod builder;
 mod bus;
+mod call;
 mod check;
 mod clock;
 mod comparison;

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use serde::de::DeserializeOwned;
-
 use super::core::Core;
 use super::outbound::Endpoint;
 use super::routes::{Destination, HandlerEntry};
@@ -12,7 +10,7 @@ use crate::envelope::Envelope;
 use crate::error::InvokeError;
 use crate::handler::caught::caught;
 use crate::handler::{Cause, OutgoingMessage};
-use crate::message::Message;
+use crate::message::{Message, Payload};
 use crate::transport::{Answer, RemoteReply, Request};
 
 /// Sends a command to the endpoint of its type, and waits for its reply.
@@ -25,7 +23,7 @@ pub(super) fn invoke<'a, M>(
 ) -> impl Future<Output = Result<M::Reply, InvokeError>> + Send + use<'a, M>
 where
     M: Message,
-    M::Reply: DeserializeOwned,
+    M::Reply: Payload,
 {
     let command = core.encode(message);
     async move {

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
-use futures_util::future::{BoxFuture, FutureExt};
+use futures_util::future::FutureExt;
 
+use super::call::Call;
 use super::core::Core;
 use super::dispatch::check;
 use super::origin::Origin;
@@ -18,33 +19,19 @@ use crate::message::Message;
 /// A message that is about to be sent: set options, then await it, or give it to a task of its own.
 #[must_use = "a message is sent when this is awaited"]
 pub struct Sending {
-    stage: Stage,
+    call: Call<'static, Options, Result<Sent, SendError>>,
 }
 
-/// How far it is.
-enum Stage {
-    /// Options may still be set.
-    Open(Box<Open>),
-    Submitting(BoxFuture<'static, Result<Sent, SendError>>),
-    /// It has ended.
-    Over,
-}
-
-struct Open {
+struct Options {
     core: Arc<Core>,
     origin: Origin,
     message: Result<OutgoingMessage, SendError>,
 }
 
 impl Sending {
-    pub(super) fn new<M: Message>(
-        core: &Arc<Core>,
-        origin: Origin,
-        message: &M,
-    ) -> Self {
+    pub(super) fn new<M: Message>(core: &Arc<Core>, origin: Origin, message: &M) -> Self {
         let message = core.encode(message);
-        let open = Open { core: Arc::clone(core), origin, message };
-        Self { stage: Stage::Open(Box::new(open)) }
+        Self { call: Call::new(Options { core: Arc::clone(core), origin, message }) }
     }
 
     /// To be handled after this delay.
@@ -69,8 +56,8 @@ impl Sending {
     }
 
     fn option(mut self, set: impl FnOnce(DeliveryOptions) -> DeliveryOptions) -> Self {
-        if let Stage::Open(open) = &mut self.stage
-            && let Ok(message) = &mut open.message
+        if let Some(options) = self.call.options()
+            && let Ok(message) = &mut options.message
         {
             message.options = set(std::mem::take(&mut message.options));
         }
@@ -78,7 +65,7 @@ impl Sending {
     }
 }
 
-impl Open {
+impl Options {
     async fn submit(self) -> Result<Sent, SendError> {
         let duplicate = submit(&self.core, &self.origin, vec![self.message?]).await?;
         Ok(Sent { duplicate })
@@ -116,17 +103,7 @@ impl Future for Sending {
     type Output = Result<Sent, SendError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut submitting = match std::mem::replace(&mut self.stage, Stage::Over) {
-            Stage::Open(open) => open.submit().boxed(),
-            Stage::Submitting(submitting) => submitting,
-            // Polled after its end, which no caller does; there is nothing to be had any more.
-            Stage::Over => return Poll::Pending,
-        };
-        let polled = submitting.as_mut().poll(cx);
-        if polled.is_pending() {
-            self.stage = Stage::Submitting(submitting);
-        }
-        polled
+        self.call.poll(cx, |options| options.submit().boxed())
     }
 }
 

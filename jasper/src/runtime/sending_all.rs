@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::future::{BoxFuture, FutureExt};
+use futures_util::future::FutureExt;
 use futures_util::stream::{BoxStream, Fuse, Stream, StreamExt};
 use tokio::time::Instant;
 
+use super::call::Call;
 use super::core::Core;
 use super::origin::Origin;
 use super::sending::submit;
@@ -30,19 +31,10 @@ const LINGER: Duration = Duration::from_millis(100);
 /// It lives as long as the messages, and no longer than what their iterator borrows.
 #[must_use = "messages are sent when this is awaited"]
 pub struct SendingAll<'messages> {
-    stage: Stage<'messages>,
+    call: Call<'messages, Options<'messages>, Result<usize, SendAllError>>,
 }
 
-/// How far it is.
-enum Stage<'messages> {
-    /// Nothing is taken yet.
-    Open(Box<Open<'messages>>),
-    Submitting(BoxFuture<'messages, Result<usize, SendAllError>>),
-    /// It has ended.
-    Over,
-}
-
-struct Open<'messages> {
+struct Options<'messages> {
     core: Arc<Core>,
     origin: Origin,
     pages: Pages<'messages>,
@@ -56,22 +48,21 @@ impl<'messages> SendingAll<'messages> {
         messages: impl Stream<Item = Result<OutgoingMessage, SendError>> + Send + 'messages,
     ) -> Self {
         let pages = Pages { messages: messages.boxed().fuse(), spare: None };
-        let open = Open { core: Arc::clone(core), origin, pages, progress: None };
-        Self { stage: Stage::Open(Box::new(open)) }
+        Self { call: Call::new(Options { core: Arc::clone(core), origin, pages, progress: None }) }
     }
 
     /// Calls this after each page with how many messages are accepted so far.
     ///
     /// It is called by the task that sends: one that blocks keeps the next page waiting.
     pub fn on_progress(mut self, progress: impl FnMut(usize) + Send + 'messages) -> Self {
-        if let Stage::Open(open) = &mut self.stage {
-            open.progress = Some(Box::new(progress));
+        if let Some(options) = self.call.options() {
+            options.progress = Some(Box::new(progress));
         }
         self
     }
 }
 
-impl Open<'_> {
+impl Options<'_> {
     async fn submit(mut self) -> Result<usize, SendAllError> {
         let mut accepted = 0;
         let failed = |accepted, source| SendAllError { accepted, source };
@@ -96,17 +87,7 @@ impl Future for SendingAll<'_> {
     type Output = Result<usize, SendAllError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut submitting = match std::mem::replace(&mut self.stage, Stage::Over) {
-            Stage::Open(open) => open.submit().boxed(),
-            Stage::Submitting(submitting) => submitting,
-            // Polled after its end, which no caller does; there is nothing to be had any more.
-            Stage::Over => return Poll::Pending,
-        };
-        let polled = submitting.as_mut().poll(cx);
-        if polled.is_pending() {
-            self.stage = Stage::Submitting(submitting);
-        }
-        polled
+        self.call.poll(cx, |options| options.submit().boxed())
     }
 }
 

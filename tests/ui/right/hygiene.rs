@@ -1,6 +1,12 @@
 //! Names of the user's that generated code must not meet.
 
 #![deny(warnings)]
+#![allow(
+    clippy::non_minimal_cfg,
+    clippy::needless_lifetimes,
+    clippy::extra_unused_lifetimes,
+    reason = "what people write, though it could be shorter"
+)]
 #![allow(dead_code, reason = "nothing here is run")]
 
 /// A message called `Message`, an event called `Event`, a command called `Command`.
@@ -349,7 +355,13 @@ mod argument_names {
     pub struct One;
 
     #[handler]
-    pub async fn run(message: One, cx: State<u32>, codec: State<u64>, run: Bus, argument_0: Envelope) {
+    pub async fn run(
+        message: One,
+        cx: State<u32>,
+        codec: State<u64>,
+        run: Bus,
+        argument_0: Envelope,
+    ) {
         let _ = (message, cx, codec, run, argument_0);
     }
 }

@@ -27,6 +27,7 @@ mod glob_re_export {
         use serde::{Deserialize, Serialize};
 
         #[derive(Command, Serialize, Deserialize)]
+        #[command(name = "glob.place-order")]
         pub struct PlaceOrder;
 
         #[handler]

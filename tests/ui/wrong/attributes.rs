@@ -332,6 +332,7 @@ mod key_of_another_library {
     }
 }
 
+// 2 errors: the compiler refuses the form, and jasper what stands in it.
 mod attribute_with_an_equals_sign {
     use jasper::prelude::*;
 

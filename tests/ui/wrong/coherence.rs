@@ -1,4 +1,4 @@
-//! TODO
+//! Mistakes that end the compiler's work before it looks at anything else.
 
 mod command_and_event {
     use jasper::prelude::*;

@@ -1,4 +1,4 @@
-//! TODO handler
+//! One mistake for each rule of `#[handler]` and `#[durable]`.
 
 mod argument_by_reference {
     use jasper::prelude::*;
@@ -314,6 +314,7 @@ mod self_receiver {
     }
 }
 
+// 4 errors: one for each mistake.
 mod several_mistakes {
     use jasper::prelude::*;
     use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! TODO message
+//! One mistake for each rule of `#[derive(Command)]` and `#[derive(Event)]`.
 
 mod bad_duration {
     use jasper::prelude::*;
@@ -151,6 +151,7 @@ mod routed_reply_is_not_serialize {
     }
 }
 
+// 3 errors: one for each mistake.
 mod several_mistakes {
     use jasper::prelude::*;
     use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! TODO routing
+//! One mistake for each rule of routing.
 
 mod error_is_not_accepted {
     use jasper::prelude::*;

@@ -1,5 +1,6 @@
 //! Mistakes in what is sent, published and invoked.
 
+// For the others.
 mod shop {
     use jasper::prelude::*;
     use serde::{Deserialize, Serialize};

@@ -13,6 +13,7 @@ mod lifetime {
     async fn place(_: Place<'_>) {}
 }
 
+// 4 errors: the compiler has two of its own, and the type is also sent.
 mod lifetime_that_is_elided {
     use jasper::prelude::*;
     use serde::{Deserialize, Serialize};

@@ -1,6 +1,0 @@
-use jasper::prelude::*;
-
-#[handler]
-async fn place_order() {}
-
-fn main() {}

@@ -1,6 +1,0 @@
-use jasper::prelude::*;
-
-#[handler]
-struct PlaceOrder;
-
-fn main() {}

@@ -1,8 +1,0 @@
-use jasper::prelude::*;
-use serde::{Deserialize, Serialize};
-
-#[derive(Command, Serialize, Deserialize)]
-#[command(to = "Shipping")]
-struct PlaceOrder;
-
-fn main() {}

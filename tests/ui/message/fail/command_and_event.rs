@@ -1,7 +1,0 @@
-use jasper::prelude::*;
-use serde::{Deserialize, Serialize};
-
-#[derive(Command, Event, Serialize, Deserialize)]
-struct PlaceOrder;
-
-fn main() {}

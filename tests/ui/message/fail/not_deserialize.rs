@@ -1,7 +1,0 @@
-use jasper::prelude::*;
-use serde::Serialize;
-
-#[derive(Command, Serialize)]
-struct PlaceOrder;
-
-fn main() {}

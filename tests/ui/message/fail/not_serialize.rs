@@ -1,7 +1,0 @@
-use jasper::prelude::*;
-use serde::Deserialize;
-
-#[derive(Command, Deserialize)]
-struct PlaceOrder;
-
-fn main() {}
