@@ -7,6 +7,8 @@ mod erased;
 mod error;
 mod extract;
 mod failure;
+#[cfg(feature = "testing")]
+mod fake;
 mod options;
 mod outgoing;
 mod proof;
@@ -16,11 +18,15 @@ mod run;
 use crate::message::Message;
 
 pub use self::cascade::{Cascade, Delayed, MessageExt, Reply, ReplyOf, To, With};
+#[cfg(feature = "testing")]
+pub(crate) use self::cascade::{Returned, Settles};
 pub(crate) use self::context::CauseSource;
 pub use self::context::{Cause, HandlerContext, States};
 pub use self::error::{HandlerError, IntoHandlerError, Terminal};
 pub use self::extract::{FromContext, Shared, State, StateRequirement};
 pub use self::failure::HandlerFailure;
+#[cfg(feature = "testing")]
+pub(crate) use self::fake::Fake;
 pub use self::options::DeliveryOptions;
 pub use self::outgoing::{Cascades, OutgoingMessage};
 pub use self::registration::{HandlerRegistration, RunError, RunFn};
@@ -64,8 +70,17 @@ pub(crate) async fn handle<H: Handler>(
     message: H::Message,
     cx: &mut HandlerContext<'_>,
 ) -> Result<ReplyFrom<H>, HandlerError> {
-    let settled = H::call(message, cx)?.await?;
+    let settled = call::<H>(message, cx)?.await?;
     Ok(settled.into_reply(cx.cascades()))
+}
+
+/// Calls the handler's function, or what stands in for it in a test.
+fn call<'a, H: Handler>(message: H::Message, cx: &'a mut HandlerContext<'_>) -> Called<'a, H> {
+    #[cfg(feature = "testing")]
+    if let Some(fake) = Fake::<H::Message>::of(cx.states()) {
+        return fake.call::<H>(message, cx.codec());
+    }
+    H::call(message, cx)
 }
 
 type ReplyFrom<H> = <<H as Handler>::Message as Message>::Reply;

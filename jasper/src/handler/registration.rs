@@ -168,6 +168,12 @@ impl HandlerRegistration {
         Self { connection: Some(ConnectionType::of::<C>()), ..self }
     }
 
+    /// As it is where a closure stands in for it, which needs nothing.
+    #[cfg(feature = "testing")]
+    pub(crate) const fn faked(self) -> Self {
+        Self { durable: false, share: None, connection: None, requirements: &[], ..self }
+    }
+
     /// The handler that this function is, if `#[handler]` stands above it.
     pub fn of<F: 'static>(_function: F) -> Option<Self> {
         let is_it = |it: &&Self| (it.function)() == TypeId::of::<F>();

@@ -24,9 +24,9 @@ use super::settings::Settings;
 use super::{Jasper, comparison, consumer, node, outbound, pager, shutdown, wakers, watchdog};
 use crate::codec::Codec;
 use crate::error::{Error, Problem, StartupProblems};
-#[cfg(feature = "testing")]
-use crate::handler::Handler;
 use crate::handler::{HandlerRegistration, States};
+#[cfg(feature = "testing")]
+use crate::message::MessageType;
 use crate::message::{Message, MessageRegistration, SourceLocation};
 use crate::routing::Publishes;
 use crate::store::{self, MessageStore, Owner, Subscription};
@@ -38,13 +38,16 @@ pub struct Builder {
     settings: Settings,
     store: Option<Arc<dyn MessageStore>>,
     codec: Option<Arc<dyn Codec>>,
-    states: States,
+    pub(super) states: States,
     outside: Outside,
     queues: BTreeMap<String, QueueOptions>,
-    handlers: Vec<HandlerRegistration>,
+    pub(super) handlers: Vec<HandlerRegistration>,
     /// What was given as a handler, and is none.
     strangers: Vec<&'static str>,
-    discover: bool,
+    pub(super) discover: bool,
+    /// The commands whose handlers closures stand in for.
+    #[cfg(feature = "testing")]
+    pub(super) faked: Vec<MessageType>,
     /// The package that puts the application together.
     package: &'static str,
 }
@@ -67,6 +70,8 @@ impl Builder {
             queues: BTreeMap::new(),
             handlers: Vec::new(),
             strangers: Vec::new(),
+            #[cfg(feature = "testing")]
+            faked: Vec::new(),
             discover: true,
             package: SourceLocation { file: Location::caller().file(), line: 0 }.package(),
         }
@@ -200,14 +205,6 @@ impl Builder {
         self
     }
 
-    /// As [`handler`](Self::handler), for one that has no function.
-    #[cfg(feature = "testing")]
-    pub(crate) fn registered<H: Handler>(mut self) -> Self {
-        self.discover = false;
-        self.handlers.push(H::REGISTRATION);
-        self
-    }
-
     /// How long a stop waits for running handlers. Default: 30 s.
     pub const fn drain_timeout(mut self, drain: Duration) -> Self {
         self.settings.drain = drain;
@@ -307,6 +304,12 @@ impl Builder {
         let mut handlers = self.handlers.clone();
         if self.discover {
             handlers.extend(inventory::iter::<HandlerRegistration>().copied());
+        }
+        #[cfg(feature = "testing")]
+        for handler in &mut handlers {
+            if self.faked.contains(&(handler.message_type)()) {
+                *handler = handler.faked();
+            }
         }
         handlers.sort_by_key(|handler| (handler.module, handler.name, handler.location));
         handlers

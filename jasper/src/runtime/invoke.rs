@@ -13,6 +13,8 @@ use super::finish::Finish;
 use super::origin::Origin;
 use crate::envelope::{Address, Envelope};
 use crate::error::{InvokeError, SendError};
+#[cfg(feature = "testing")]
+use crate::handler::Fake;
 use crate::handler::caught::{Caught, discard};
 use crate::handler::{
     Cause, CauseSource, Handler, HandlerContext, HandlerRegistration, OutgoingMessage, handle,
@@ -28,7 +30,12 @@ pub(super) async fn invoke<H: Handler>(
     origin: Origin,
     message: H::Message,
 ) -> Result<ReplyOf<H>, InvokeError> {
-    let registration = &H::REGISTRATION;
+    let registration = H::REGISTRATION;
+    #[cfg(feature = "testing")]
+    let registration = match Fake::<H::Message>::of(&core.states) {
+        Some(_) => registration.faked(),
+        None => registration,
+    };
     if !registration.durable {
         return plain::<H>(core, &origin, message).await;
     }

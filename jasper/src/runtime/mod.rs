@@ -16,6 +16,8 @@ mod core;
 mod dispatch;
 mod enlisted;
 mod execute;
+#[cfg(feature = "testing")]
+mod fakes;
 mod finish;
 mod guarded;
 mod held;

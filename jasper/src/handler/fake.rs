@@ -1,0 +1,42 @@
+//! What stands in for a handler in a test.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+
+use super::cascade::{Returned, Settles};
+use super::run::{Outcome, run};
+use super::{Called, Handler, HandlerError, States};
+use crate::codec::Codec;
+use crate::message::Message;
+
+type Run<M> = dyn for<'a> Fn(M, &'a dyn Codec) -> Result<BoxFuture<'a, Outcome<M>>, HandlerError>
+    + Send
+    + Sync;
+
+/// A closure in place of the handler of `M`, kept among the states of an application.
+pub(crate) struct Fake<M: Message>(Arc<Run<M>>);
+
+impl<M: Message> Fake<M> {
+    pub(crate) fn new<F, R, OneHandler>(fake: F) -> Self
+    where
+        F: Fn(M) -> R + Send + Sync + 'static,
+        R: Future + Send + 'static,
+        Returned<R::Output>: Settles<M, OneHandler>,
+    {
+        Self(Arc::new(move |message, codec| run::<M, (), _, _>(codec, fake(message))))
+    }
+
+    /// The fake of this message's handler, if there is one.
+    pub(crate) fn of(states: &States) -> Option<Arc<Self>> {
+        states.get::<Self>()
+    }
+
+    pub(crate) fn call<'a, H>(&self, message: M, codec: &'a dyn Codec) -> Called<'a, H>
+    where
+        H: Handler<Message = M>,
+    {
+        (self.0)(message, codec)
+    }
+}

@@ -1,0 +1,130 @@
+//! Events that a program has to handle, and what a handler is looked for in vain.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use jasper::Problem;
+use jasper::prelude::*;
+use jasper::store::sqlite::SqliteStore;
+use serde::{Deserialize, Serialize};
+use sqlx::{SqliteConnection, SqlitePool};
+
+#[derive(Event, Serialize, Deserialize)]
+#[event(name = "handled-events.placed", handled)]
+struct Placed;
+
+#[derive(Event, Serialize, Deserialize)]
+#[event(name = "handled-events.noted", handled)]
+struct Noted;
+
+#[derive(Event, Serialize, Deserialize)]
+struct Optional;
+
+#[handler]
+async fn note(_: Noted) -> Optional {
+    Optional
+}
+
+#[derive(Command, Serialize, Deserialize)]
+struct Count;
+
+#[derive(Command, Serialize, Deserialize)]
+struct CountWithin;
+
+#[handler]
+#[durable]
+async fn count(_: Count, pool: State<SqlitePool>) -> sqlx::Result<()> {
+    sqlx::query("select 1").execute(&*pool).await.map(drop)
+}
+
+#[handler]
+#[durable]
+async fn count_within(
+    _: CountWithin,
+    _: State<SqlitePool>,
+    db: &mut SqliteConnection,
+) -> sqlx::Result<()> {
+    sqlx::query("select 1").execute(db).await.map(drop)
+}
+
+fn unhandled(problems: &[Problem]) -> Vec<&'static str> {
+    let message = |problem: &Problem| match problem {
+        Problem::Unhandled { message, .. } => Some(*message),
+        _ => None,
+    };
+    problems.iter().filter_map(message).collect()
+}
+
+#[test]
+fn an_event_that_has_to_be_handled_and_is_not_is_a_problem() {
+    let problems = jasper::testing::check_routes().unwrap_err();
+    assert_eq!(unhandled(problems.problems()), ["handled_events::Placed"]);
+    let words = "name the crate in which that stands: `jasper::handlers_of!(its_crate)`";
+    assert!(problems.to_string().contains(words), "{problems}");
+    let problems = Jasper::builder().check().unwrap_err();
+    assert_eq!(unhandled(problems.problems()), ["handled_events::Placed"]);
+}
+
+#[test]
+fn an_event_that_is_published_to_an_endpoint_is_handled_there() {
+    let app = Jasper::builder().publish::<Placed>("billing");
+    let problems = app.endpoint("billing", "tcp://127.0.0.1:1").check().unwrap_err();
+    assert!(unhandled(problems.problems()).is_empty(), "{problems}");
+}
+
+#[test]
+fn a_function_without_the_attribute_is_no_handler() {
+    async fn forgotten(_: Noted) {}
+    let problems = Jasper::builder().handler(forgotten).check().unwrap_err();
+    let [Problem::NotAHandler { function }] = problems.problems() else { panic!("{problems}") };
+    assert!(function.ends_with("forgotten"), "{function}");
+}
+
+#[test]
+fn a_state_in_an_arc_is_the_state_itself() {
+    #[derive(Command, Serialize, Deserialize)]
+    struct Price;
+
+    #[handler]
+    async fn price(_: Price, _: State<Vec<u32>>, _: State<Arc<String>>) {}
+
+    let shared = Arc::new(vec![1_u32]);
+    let app = Jasper::builder().handler(price).state(shared).state(Arc::new(String::new()));
+    app.check().unwrap();
+}
+
+/// Keeps what is logged.
+#[derive(Debug, Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(text);
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_durable_handler_over_a_pool_is_warned_of_once() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(folder.path().join("app.db")).await.unwrap();
+    let app = Jasper::builder().store(store.clone()).state(store.pool().clone());
+    let app = app.handler(count).handler(count_within).start().await.unwrap();
+    for _ in 0..3 {
+        app.bus().send(Count).await.unwrap();
+    }
+    app.until_idle().await.unwrap();
+    app.stop().await.unwrap();
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let warnings: Vec<_> = text.lines().filter(|line| line.contains("over the pool")).collect();
+    assert_eq!(warnings.len(), 1, "{text}");
+    assert!(warnings[0].contains("handled_events::count "), "{text}");
+}
