@@ -8,9 +8,9 @@ mod expand;
 mod model;
 mod validate;
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
-use syn::Meta;
+use syn::{Attribute, Meta, Path};
 
 use self::args::{Args, DurableArgs};
 use self::model::Model;
@@ -19,6 +19,9 @@ use crate::signature::{Function, is_function};
 
 /// Expands `#[handler]`, and a `#[durable]` after it.
 pub(crate) fn handler(args: TokenStream, item: TokenStream) -> TokenStream {
+    if is_expanded(&args) {
+        return item;
+    }
     let mut function: Function = match syn::parse2(item.clone()) {
         Ok(function) => function,
         Err(_) => return unreadable("#[handler]", item),
@@ -33,11 +36,14 @@ pub(crate) fn handler(args: TokenStream, item: TokenStream) -> TokenStream {
         let tokens = attribute_args(durable, &mut diagnostics);
         DurableArgs::read(tokens, &mut diagnostics)
     });
-    expand(&function, args, durable, diagnostics)
+    expand(&function, args, durable, durables.first(), diagnostics)
 }
 
 /// Expands `#[durable]`, and the `#[handler]` after it.
 pub(crate) fn durable(args: TokenStream, item: TokenStream) -> TokenStream {
+    if is_expanded(&args) {
+        return item;
+    }
     let mut function: Function = match syn::parse2(item.clone()) {
         Ok(function) => function,
         Err(_) => return unreadable("#[durable]", item),
@@ -52,13 +58,26 @@ pub(crate) fn durable(args: TokenStream, item: TokenStream) -> TokenStream {
     refuse(repeated.first(), DURABLE_TWICE, &mut diagnostics);
     refuse(handlers.get(1), HANDLER_TWICE, &mut diagnostics);
     let args = Args::read(attribute_args(handler, &mut diagnostics), &mut diagnostics);
-    expand(&function, args, Some(durable), diagnostics)
+    expand(&function, args, Some(durable), Some(handler), diagnostics)
 }
+
+/// The attribute that was taken away and has been expanded, to be left standing: the compiler then
+/// sees that its import is used, or reports that it is missing.
+fn expanded(path: &Path) -> TokenStream {
+    let mark = Ident::new(EXPANDED, Span::call_site());
+    quote!(#[#path(#mark)])
+}
+
+fn is_expanded(args: &TokenStream) -> bool {
+    args.to_string() == EXPANDED
+}
+
+const EXPANDED: &str = "__expanded";
 
 const HANDLER_TWICE: &str = "`#[handler]` stands here twice: keep one of them";
 const DURABLE_TWICE: &str = "`#[durable]` stands here twice: keep one of them";
 
-fn refuse(extra: Option<&syn::Attribute>, message: &str, diagnostics: &mut Diagnostics) {
+fn refuse(extra: Option<&Attribute>, message: &str, diagnostics: &mut Diagnostics) {
     if let Some(extra) = extra {
         diagnostics.at(extra, message);
     }
@@ -82,6 +101,7 @@ fn expand(
     function: &Function,
     args: Args,
     durable: Option<DurableArgs>,
+    taken: Option<&Attribute>,
     mut diagnostics: Diagnostics,
 ) -> TokenStream {
     let model = Model::new(function, args, durable);
@@ -91,7 +111,8 @@ fn expand(
         true => expand::expand(&model),
         false => expand::stand_in(&model),
     };
-    quote!(#function #(#mistakes)* #beside)
+    let taken = taken.map(|taken| expanded(taken.path()));
+    quote!(#taken #function #(#mistakes)* #beside)
 }
 
 /// An item that is not a function; or one that is not typed to its end, where the compiler itself
@@ -109,7 +130,7 @@ fn unreadable(attribute: &str, item: TokenStream) -> TokenStream {
 }
 
 /// What stands between the parentheses of an attribute that was taken away.
-fn attribute_args(attribute: &syn::Attribute, diagnostics: &mut Diagnostics) -> TokenStream {
+fn attribute_args(attribute: &Attribute, diagnostics: &mut Diagnostics) -> TokenStream {
     match &attribute.meta {
         Meta::Path(_) => TokenStream::new(),
         Meta::List(list) => list.tokens.clone(),

@@ -209,6 +209,33 @@ mod attributes_under_other_names {
     pub async fn three(_: Three, _: &mut SqliteConnection) {}
 }
 
+/// The attributes imported by their names, in both orders.
+mod attributes_imported {
+    use jasper::{Command, durable, handler};
+    use serde::{Deserialize, Serialize};
+    use sqlx::SqliteConnection;
+
+    #[derive(Command, Serialize, Deserialize)]
+    pub struct First;
+
+    #[handler]
+    #[durable]
+    pub async fn first(_: First, _: &mut SqliteConnection) {}
+
+    pub mod other_order {
+        use jasper::{Command, durable, handler};
+        use serde::{Deserialize, Serialize};
+        use sqlx::SqliteConnection;
+
+        #[derive(Command, Serialize, Deserialize)]
+        pub struct Second;
+
+        #[durable]
+        #[handler]
+        pub async fn second(_: Second, _: &mut SqliteConnection) {}
+    }
+}
+
 /// Lifetimes with names, and the one without.
 mod lifetimes {
     use jasper::prelude::*;

@@ -264,7 +264,7 @@ mod delegates {
 
 /// The connections of all stores.
 mod connections {
-    use jasper::handler;
+    use jasper::{durable, handler};
     use sqlx::{MySqlConnection, PgConnection, SqliteConnection};
 
     command!(One);

@@ -1,0 +1,4 @@
+//! One file for each handler.
+
+mod place_order;
+mod send_email;
