@@ -92,8 +92,9 @@ pub fn derive_event(item: TokenStream) -> TokenStream {
 ///   at once. Without it: the application's policy.
 /// * `timeout`: the time-out of one run, such as `"30s"`. Without it: the application's.
 ///
-/// Beside the function stands a type of the same name, by which
-/// `Jasper::builder().handler(place_order)` can name the handler.
+/// * `crate`: where jasper is found, if not at `::jasper`: `crate = company::messaging`.
+///
+/// `Jasper::builder().handler(place_order)` names the handler by its function.
 #[proc_macro_attribute]
 pub fn handler(args: TokenStream, item: TokenStream) -> TokenStream {
     finish("handler", handler::handler(args.into(), item.into()))

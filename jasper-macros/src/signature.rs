@@ -18,6 +18,19 @@ pub(crate) struct Function {
 }
 
 impl Function {
+    /// Reads a function. Its body is not looked at, however long it is.
+    pub(crate) fn read(item: TokenStream) -> syn::Result<Self> {
+        let mut head: Vec<_> = item.into_iter().collect();
+        let is_body = |last: &mut TokenTree| match last {
+            TokenTree::Group(last) => last.delimiter() == Delimiter::Brace,
+            _ => false,
+        };
+        let body = head.pop_if(is_body);
+        let mut function: Self = syn::parse2(head.into_iter().collect())?;
+        function.body.extend(body);
+        Ok(function)
+    }
+
     /// Takes away the attributes that are called `name`, by whatever path, and gives them.
     pub(crate) fn take_attributes(&mut self, name: &str) -> Vec<Attribute> {
         let is_it = |attribute: &mut Attribute| {
@@ -53,7 +66,7 @@ impl Function {
             }
             token => token,
         });
-        syn::parse2(tokens.collect()).ok()
+        Self::read(tokens.collect()).ok()
     }
 }
 

@@ -22,7 +22,7 @@ pub(crate) fn handler(args: TokenStream, item: TokenStream) -> TokenStream {
     if is_expanded(&args) {
         return item;
     }
-    let mut function: Function = match syn::parse2(item.clone()) {
+    let mut function: Function = match Function::read(item.clone()) {
         Ok(function) => function,
         Err(_) => return unreadable("#[handler]", item),
     };
@@ -44,7 +44,7 @@ pub(crate) fn durable(args: TokenStream, item: TokenStream) -> TokenStream {
     if is_expanded(&args) {
         return item;
     }
-    let mut function: Function = match syn::parse2(item.clone()) {
+    let mut function: Function = match Function::read(item.clone()) {
         Ok(function) => function,
         Err(_) => return unreadable("#[durable]", item),
     };
