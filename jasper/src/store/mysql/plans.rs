@@ -5,7 +5,7 @@
 use sqlx::{AssertSqlSafe, Connection, MySqlConnection, Row};
 
 use super::inbox::{claim_sql, waiting_sql};
-use super::nodes::pulse_sql;
+use super::nodes::asked_by;
 use super::settlement::schedule_sql;
 use super::sql::keyed;
 use super::{MysqlStore, SHARED_ROWS};
@@ -103,7 +103,7 @@ fn statements(store: &MysqlStore, length: usize) -> Vec<(&'static str, String)> 
     let all = store.sql().list().into_iter().map(|(name, text)| {
         let text = match name {
             "waiting" => waiting_sql(text, length),
-            "pulse" => pulse_sql(text, 3),
+            "expired" | "pulse" => asked_by(text, 3),
             "claimable" | "taken" => claim_sql(text, length),
             "schedule" => schedule_sql(text, length),
             _ => keyed(text, length),
