@@ -6,7 +6,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::core::Core;
-use super::queue::{Backing, Delivery, Queue};
+use super::queue::{Backing, Delivery, Queue, Waiting};
 use super::worker::Worker;
 use crate::store::{Ownership, Settlement};
 
@@ -15,16 +15,17 @@ use crate::store::{Ownership, Settlement};
 pub(crate) async fn consume(
     core: Arc<Core>,
     queue: Arc<Queue>,
-    mut receiver: UnboundedReceiver<Delivery>,
+    receiver: UnboundedReceiver<Delivery>,
 ) {
     let ending = core.ending.clone();
-    while let Some(Some(delivery)) = ending.run_until_cancelled(receiver.recv()).await {
+    let mut waiting = queue.waiting(receiver);
+    while let Some(Some(delivery)) = ending.run_until_cancelled(waiting.next()).await {
         match permit(&core, &queue, &delivery).await {
             Some(permit) => {
                 let worker = Worker::new(Arc::clone(&core), delivery, permit);
                 core.tasks.spawn(worker.run());
             }
-            None => give_back(&core, delivery, &mut receiver).await,
+            None => give_back(&core, delivery, &mut waiting).await,
         }
     }
 }
@@ -42,10 +43,10 @@ async fn permit(core: &Core, queue: &Queue, delivery: &Delivery) -> Option<Owned
 
 /// Gives back what is not to begin any more, with all that waits behind it and is stored, in one
 /// call.
-async fn give_back(core: &Core, first: Delivery, receiver: &mut UnboundedReceiver<Delivery>) {
+async fn give_back(core: &Core, first: Delivery, behind: &mut Waiting) {
     let mut settlements = Vec::new();
     let mut waiting = vec![first];
-    waiting.extend(std::iter::from_fn(|| receiver.try_recv().ok()));
+    waiting.extend(std::iter::from_fn(|| behind.try_next()));
     let mut in_memory = Vec::new();
     for delivery in waiting {
         match delivery.backing {

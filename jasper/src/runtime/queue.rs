@@ -1,6 +1,6 @@
 //! A local queue: bounded memory, and its own parallelism.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Notify, Semaphore, oneshot};
@@ -64,6 +64,9 @@ pub(crate) struct Queue {
     /// How many of its messages are in memory.
     pub(crate) room: Arc<Room>,
     sender: UnboundedSender<Delivery>,
+    first: UnboundedSender<Delivery>,
+    /// Until the loop of this queue takes it.
+    firsts: Mutex<Option<UnboundedReceiver<Delivery>>>,
 }
 
 impl Queue {
@@ -75,13 +78,49 @@ impl Queue {
         pager: Arc<Notify>,
     ) -> (Self, UnboundedReceiver<Delivery>) {
         let (sender, receiver) = unbounded_channel();
+        let (first, firsts) = unbounded_channel();
+        let firsts = Mutex::new(Some(firsts));
         let running = Arc::new(Semaphore::new(concurrency));
-        (Self { takes, running, room: Room::new(capacity, budget, pager), sender }, receiver)
+        let room = Room::new(capacity, budget, pager);
+        (Self { takes, running, room, sender, first, firsts }, receiver)
     }
 
+    /// What was taken over from a node that is gone goes before all else: it has waited for the end
+    /// of a lease, while the others may have come just now.
+    ///
     /// `Err`: the id of a message that comes too late, as the application has ended.
     pub(crate) fn push(&self, delivery: Delivery) -> Result<(), MessageId> {
-        let sent = self.sender.send(delivery);
+        let sender = if delivery.interrupted_by.is_empty() { &self.sender } else { &self.first };
+        let sent = sender.send(delivery);
         sent.map_err(|refused| refused.0.envelope.id)
+    }
+
+    /// All that waits, for the one loop of this queue. `others`: what is not to go first.
+    pub(crate) fn waiting(&self, others: UnboundedReceiver<Delivery>) -> Waiting {
+        let firsts = self.firsts.lock().unwrap_or_else(PoisonError::into_inner).take();
+        Waiting { firsts: firsts.unwrap_or_else(|| unbounded_channel().1), others }
+    }
+}
+
+/// The messages that wait in a queue.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    firsts: UnboundedReceiver<Delivery>,
+    others: UnboundedReceiver<Delivery>,
+}
+
+impl Waiting {
+    /// The next one, once there is one. `None`: there will be none.
+    pub(crate) async fn next(&mut self) -> Option<Delivery> {
+        tokio::select! {
+            biased;
+            Some(first) = self.firsts.recv() => Some(first),
+            other = self.others.recv() => other,
+        }
+    }
+
+    /// The next one that is there already.
+    pub(crate) fn try_next(&mut self) -> Option<Delivery> {
+        self.firsts.try_recv().or_else(|_| self.others.try_recv()).ok()
     }
 }
