@@ -241,3 +241,47 @@ async fn processes_that_died_before_the_next_attempt_began_have_cut_none_short()
     assert_eq!(runs.begun.load(Ordering::SeqCst), 2, "its attempts");
     assert_eq!(letters(&store).await.len(), 1);
 }
+
+#[derive(Command, Serialize, Deserialize)]
+#[command(name = "interrupted.numbered")]
+struct Numbered(String);
+
+#[handler(queue = "numbered", concurrency = 1)]
+#[durable]
+async fn numbered(cmd: Numbered, runs: State<Runs>) {
+    runs.journal.note(cmd.0);
+    runs.begin().await;
+}
+
+/// They have waited for the end of a lease, while the others have come since.
+#[tokio::test]
+async fn messages_of_a_lost_node_go_before_those_in_memory() {
+    let (store, runs) = (MemoryStore::new(), Runs::new());
+    let lost = store.nodes().join("lost", LONG, &[]).await.unwrap().owner;
+    let payload = serde_json::to_vec(&Numbered("old".to_owned())).unwrap();
+    let at = Address::local("numbered", "numbered");
+    let mut envelope = Envelope::new(Numbered::TYPE, "application/json", payload.into(), at);
+    envelope.attempts = 1;
+    let row = Incoming { envelope, placement: Placement::Owned(lost), keep: None };
+    store.inbox().store(vec![row]).await.unwrap();
+    let node = node(&store, &runs).handler(numbered).start().await.unwrap();
+    for number in 0..10 {
+        node.bus().send(Numbered(format!("new {number}"))).await.unwrap();
+    }
+    runs.journal.wait_for("run 1").await;
+    store.nodes().leave(lost).await.unwrap();
+    let own = store.nodes().alive().await.unwrap()[0].owner;
+    while store.inbox().owned(own, 100).await.unwrap().len() < 11 {
+        // Real time: the node looks for lost ones by the clock.
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    runs.first.add_permits(1);
+    runs.second.add_permits(1);
+    timeout(STUCK, node.until_idle()).await.unwrap().unwrap();
+    let notes = runs.journal.notes();
+    let handled = notes.iter().filter(|note| !note.starts_with("run"));
+    // One runs, and one is next; before the others comes the old one.
+    assert_eq!(handled.clone().position(|note| note == "old"), Some(2), "{notes:?}");
+    assert_eq!(handled.count(), 11);
+    node.stop().await.unwrap();
+}

@@ -1,6 +1,6 @@
 //! Several nodes on one store: what each takes, and what it leaves to others.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use jasper::envelope::{Address, Envelope};
@@ -61,6 +61,10 @@ impl Cluster {
 
     /// Stores a message that belongs to nobody.
     async fn put<M: Message + Serialize>(&self, message: &M) {
+        self.put_at(message, Placement::Unowned).await;
+    }
+
+    async fn put_at<M: Message + Serialize>(&self, message: &M, placement: Placement) {
         let payload = serde_json::to_vec(message).unwrap();
         let envelope = Envelope::new(
             M::TYPE,
@@ -68,7 +72,7 @@ impl Cluster {
             Bytes::from(payload),
             Address::local("work", "work"),
         );
-        let row = Incoming { envelope, placement: Placement::Unowned, keep: None };
+        let row = Incoming { envelope, placement, keep: None };
         self.store.inbox().store(vec![row]).await.unwrap();
     }
 
@@ -141,4 +145,34 @@ async fn a_node_that_stops_leaves_its_messages_to_others_at_once() {
     second.until_idle().await.unwrap();
     assert_eq!(cluster.journal.notes().len(), 20);
     second.stop().await.unwrap();
+}
+
+/// The others' leases end by themselves, however rarely this node looks by its own.
+#[tokio::test]
+async fn the_work_of_each_lost_node_goes_on_when_its_lease_ends() {
+    let cluster = Cluster::new();
+    for lease in [100, 300, 600] {
+        let lease = Duration::from_millis(lease);
+        let lost = cluster.store.nodes().join("lost", lease, &[]).await.unwrap().owner;
+        cluster.put_at(&old::Work, Placement::Owned(lost)).await;
+    }
+    let node = cluster.builder().lease(LONG).handler(old::work).start().await.unwrap();
+    cluster.journal.wait_for_number(3).await;
+    node.stop().await.unwrap();
+}
+
+/// One that is renewed after all is no lost one, and is looked for again when it ends.
+#[tokio::test]
+async fn a_node_that_renews_late_keeps_its_work_until_it_is_lost() {
+    let cluster = Cluster::new();
+    let lease = Duration::from_secs(1);
+    let late = cluster.store.nodes().join("late", lease, &[]).await.unwrap().owner;
+    cluster.put_at(&old::Work, Placement::Owned(late)).await;
+    let node = cluster.builder().lease(LONG).handler(old::work).start().await.unwrap();
+    let renewed = Instant::now();
+    assert!(cluster.store.nodes().renew(late, lease * 2).await.unwrap());
+    cluster.journal.wait_for("old").await;
+    assert!(renewed.elapsed() > lease * 3 / 2);
+    assert!(!cluster.store.nodes().renew(late, lease).await.unwrap());
+    node.stop().await.unwrap();
 }

@@ -4,6 +4,7 @@
 mod postgres_schema;
 
 use std::collections::HashSet;
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -11,8 +12,8 @@ use jasper::envelope::{Address, Envelope, MessageId};
 use jasper::message::MessageType;
 use jasper::store::postgres::PostgresStore;
 use jasper::store::{
-    ClaimRequest, Claimed, Incoming, LookRequest, MessageStore, Owner, Placement, Rest, Settlement,
-    Subscription,
+    ClaimRequest, Claimed, Incoming, LookRequest, MessageStore, Outgoing, OutgoingSettlement,
+    Owner, Ownership, Placement, Rest, Settlement, Subscription,
 };
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tests::servers::postgres_url;
@@ -24,9 +25,12 @@ const PAGE: usize = 250;
 /// How long what other nodes give back may stay unseen.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// When the first message was sent.
+const FIRST: Duration = Duration::from_secs(1_700_000_000);
+
 const READ: &str = "\
 select coalesce(sum(idx_tup_read), 0)::bigint, coalesce(sum(idx_scan), 0)::bigint
-from pg_stat_user_indexes where schemaname = $1 and indexrelname = 'jasper_incoming_unowned'";
+from pg_stat_user_indexes where schemaname = $1 and indexrelname = $2";
 
 #[tokio::test]
 async fn a_claim_reads_no_more_after_many_others_although_an_old_snapshot_is_open() {
@@ -41,21 +45,111 @@ async fn a_claim_reads_no_more_after_many_others_although_an_old_snapshot_is_ope
         assert_eq!(claim(&store, owner, PAGE).await.len(), PAGE);
     }
     drop(store);
+    let read = entries_read(&schema, "jasper_incoming_unowned", rows / PAGE).await;
+    drop(snapshot);
+    assert!(read < 4 * rows as i64, "{read} entries were read for {rows} rows");
+}
+
+/// How many entries of this index were read in more than so many scans, once that is known.
+async fn entries_read(schema: &Schema, index: &str, scans: usize) -> i64 {
     // Statistics of a session are there once it has ended.
     let mut connection = PgConnection::connect(&postgres_url()).await.unwrap();
     let began = Instant::now();
-    let read = loop {
-        let read = sqlx::query_as(READ).bind(&schema.name).fetch_one(&mut connection).await;
-        let (read, scans): (i64, i64) = read.unwrap();
-        if scans > (rows / PAGE) as i64 {
-            break read;
+    loop {
+        let read = sqlx::query_as(READ).bind(&schema.name).bind(index);
+        let (read, seen): (i64, i64) = read.fetch_one(&mut connection).await.unwrap();
+        if seen > scans as i64 {
+            return read;
         }
-        assert!(began.elapsed() < PATIENCE, "{scans} scans");
+        assert!(began.elapsed() < PATIENCE, "{seen} scans");
         // Real time: the server gives no word of its statistics.
         tokio::time::sleep(Duration::from_millis(50)).await;
-    };
+    }
+}
+
+#[tokio::test]
+async fn a_claim_of_outgoing_rows_reads_no_more_after_many_others_either() {
+    let (store, schema) = Schema::open().await;
+    let mut reader = PgConnection::connect(&postgres_url()).await.unwrap();
+    let mut snapshot = reader.begin_with("begin isolation level repeatable read").await.unwrap();
+    sqlx::raw_sql("select 1").execute(&mut *snapshot).await.unwrap();
+    let rows = 20_000;
+    let owner = with_outgoing(&store, 1..=rows).await;
+    assert_eq!(store.outbox().destinations().await.unwrap(), [remote()]);
+    for _ in 0..rows as usize / PAGE {
+        assert_eq!(send(&store, owner, PAGE).await.len(), PAGE);
+    }
+    drop(store);
+    let index = "jasper_outgoing_unowned";
+    let read = entries_read(&schema, index, rows as usize / PAGE).await;
     drop(snapshot);
     assert!(read < 4 * rows as i64, "{read} entries were read for {rows} rows");
+}
+
+#[tokio::test]
+async fn outgoing_rows_are_found_although_newer_ones_were_claimed() {
+    let (store, schema) = Schema::open().await;
+    let other = schema.connect().await;
+    let owner = with_outgoing(&store, 100..=2_000).await;
+    let of_other = other.nodes().join("other", PATIENCE * 10, &[]).await.unwrap().owner;
+    let (held, gone) = (claim_out(&other, of_other, 3).await, claim_out(&other, of_other, 2).await);
+    let own = claim_out(&store, owner, 2).await;
+    store.outbox().destinations().await.unwrap();
+    for _ in 0..6 {
+        send(&store, owner, PAGE).await;
+    }
+    let released = |row: &Envelope, owner| OutgoingSettlement::Released(Ownership::of(row, owner));
+    let all = held.iter().map(|row| released(row, of_other)).collect();
+    other.outbox().settle(all).await.unwrap();
+    let all = own.iter().map(|row| released(row, owner)).collect();
+    store.outbox().settle(all).await.unwrap();
+    other.nodes().leave(of_other).await.unwrap();
+    other.outbox().release(of_other, 1_000).await.unwrap();
+    // Sent long ago, and stored now: by this store and by another.
+    with_outgoing(&store, 1..=1).await;
+    with_outgoing(&other, 2..=2).await;
+    let returned = held.iter().chain(&gone).chain(&own).map(|row| row.id);
+    let mut expected: HashSet<MessageId> = returned.collect();
+    let (began, mut old) = (Instant::now(), 0);
+    while !expected.is_empty() || old < 2 {
+        if store.outbox().destinations().await.unwrap().contains(&remote()) {
+            for row in send(&store, owner, 1).await {
+                expected.remove(&row.id);
+                old += usize::from(row.sent_at < UNIX_EPOCH + FIRST + Duration::from_secs(100));
+            }
+        }
+        assert!(began.elapsed() < PATIENCE, "{expected:?} are not found, and {old} old ones");
+        // Real time: a store looks at intervals for what others have given back.
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// A node, and rows with these numbers that wait to be sent.
+async fn with_outgoing(store: &PostgresStore, rows: RangeInclusive<u64>) -> Owner {
+    let row = |number| {
+        let mut envelope = envelope(number);
+        envelope.destination = remote();
+        Outgoing { envelope, owner: None }
+    };
+    let all = rows.map(row).collect();
+    store.outbox().store(all).await.unwrap();
+    store.nodes().join("test", PATIENCE * 10, &[]).await.unwrap().owner
+}
+
+async fn claim_out(store: &PostgresStore, owner: Owner, limit: usize) -> Vec<Envelope> {
+    store.outbox().claim(owner, &remote(), limit).await.unwrap()
+}
+
+/// Claims rows, and settles them as sent.
+async fn send(store: &PostgresStore, owner: Owner, limit: usize) -> Vec<Envelope> {
+    let claimed = claim_out(store, owner, limit).await;
+    let sent = claimed.iter().map(|row| OutgoingSettlement::Sent(Ownership::of(row, owner)));
+    store.outbox().settle(sent.collect()).await.unwrap();
+    claimed
+}
+
+fn remote() -> Address {
+    "endpoint://remote".parse().unwrap()
 }
 
 #[tokio::test]
@@ -133,7 +227,7 @@ fn message_type() -> MessageType {
 fn envelope(order: u64) -> Envelope {
     let payload = Bytes::from_static(b"{}");
     let mut envelope = Envelope::new(message_type(), "application/json", payload, destination());
-    envelope.sent_at = UNIX_EPOCH + Duration::from_secs(1_700_000_000 + order);
+    envelope.sent_at = UNIX_EPOCH + FIRST + Duration::from_secs(order);
     envelope
 }
 

@@ -271,13 +271,13 @@ async fn sessions_of_a_process_that_has_left_are_left_alone_whatever_numbers_it_
     let mut run = store.begin(Begin::of("leaver")).await.unwrap();
     let connection: &mut PgConnection = run.connection().unwrap().downcast_mut().unwrap();
     query("update accounts set balance = 7 where id = 0").execute(connection).await.unwrap();
-    let is_over = async || other.nodes().expired(None).await.unwrap() == [lost];
+    let is_over = async || other.nodes().expired(None).await.unwrap().owners == [lost];
     while !is_over().await {
         // Real time: the lease ends by the server's clock.
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     store.nodes().leave(owner).await.unwrap();
-    let mut gone = other.nodes().expired(None).await.unwrap();
+    let mut gone = other.nodes().expired(None).await.unwrap().owners;
     gone.sort_unstable();
     assert_eq!(gone, [lost, owner]);
     run.commit(Completion::default()).await.unwrap();

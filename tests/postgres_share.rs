@@ -15,7 +15,7 @@ use tokio::time::timeout;
 const STUCK: Duration = Duration::from_secs(60);
 
 /// What a handler may set, open or create, for its transaction or its session.
-const SETTINGS: [&str; 14] = [
+const SETTINGS: [&str; 17] = [
     "set local app.tenant = 'acme'",
     "select set_config('app.tenant', 'acme', true)",
     "select set_config('app.tenant', 'acme', false)",
@@ -30,6 +30,9 @@ const SETTINGS: [&str; 14] = [
     "set local transaction_read_only = on",
     "set session authorization pg_monitor",
     "listen scratch",
+    "prepare scratch as select 'acme'",
+    "deallocate all",
+    "prepare \"a \"\"b; c\" as select 1; prepare second (bigint) as select $1",
 ];
 
 /// What a run sees of that.
@@ -40,7 +43,8 @@ select concat_ws(' ', current_setting('app.tenant', true), current_user,
     current_setting('idle_in_transaction_session_timeout'),
     current_setting('transaction_read_only'), to_regclass('pg_temp.scratch'),
     (select string_agg(name, ',') from pg_cursors where name = 'scratch'), session_user,
-    (select string_agg(channel, ',') from pg_listening_channels() channel))";
+    (select string_agg(channel, ',') from pg_listening_channels() channel),
+    (select string_agg(name, ',') from pg_prepared_statements where from_sql))";
 
 /// What runs saw that they should not.
 type Leaks = Arc<Mutex<Vec<String>>>;
@@ -62,6 +66,23 @@ async fn work(cmd: Work, db: &mut PgConnection, leaks: State<Leaks>) -> sqlx::Re
     }
     note(db, "work").await?;
     raw_sql(AssertSqlSafe(cmd.sql)).execute(db).await.map(drop)
+}
+
+#[derive(Command, Serialize, Deserialize)]
+#[command(name = "share.failing")]
+struct Failing;
+
+/// A rollback takes no prepared statement away.
+#[handler(queue = "failing", attempts = 1)]
+#[durable(share = 50)]
+async fn failing(_cmd: Failing, db: &mut PgConnection, leaks: State<Leaks>) -> sqlx::Result<()> {
+    let left = "select count(*) from pg_prepared_statements where from_sql";
+    let left: i64 = query_scalar(left).fetch_one(&mut *db).await?;
+    if left > 0 {
+        leaks.lock().unwrap().push(format!("{left} statements"));
+    }
+    raw_sql("prepare scratch as select 'acme'").execute(&mut *db).await?;
+    raw_sql("select 1 / 0").execute(db).await.map(drop)
 }
 
 #[derive(Command, Serialize, Deserialize)]
@@ -89,7 +110,7 @@ async fn database() -> (String, PgConnection) {
 
 fn application(store: PostgresStore, leaks: &Leaks) -> Builder {
     let app = Jasper::builder().store(store).state(Arc::clone(leaks));
-    app.handler(work).handler(other)
+    app.handler(work).handler(other).handler(failing)
 }
 
 /// Handles so many messages with each setting, and says in how many transactions.
@@ -117,8 +138,21 @@ async fn what_a_handler_sets_for_itself_never_reaches_another_message() {
     let (url, mut db) = database().await;
     let store = PostgresStore::connect(&url).await.unwrap();
     let (transactions, leaks) = handle(store, &mut db, 50).await;
-    assert!(transactions < 350, "{transactions} transactions for 700 runs");
+    assert!(transactions < 425, "{transactions} transactions for 850 runs");
     assert_eq!(leaks, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_handler_has_prepared_before_it_failed_reaches_no_other_message() {
+    let (url, _db) = database().await;
+    let store = PostgresStore::builder().connections(1).connect(&url).await.unwrap();
+    let leaks = Leaks::default();
+    let app = application(store, &leaks).start().await.unwrap();
+    app.bus().send_all((0..50).map(|_| Failing)).await.unwrap();
+    timeout(STUCK, app.until_idle()).await.unwrap().unwrap();
+    assert_eq!(app.store().unwrap().admin().counts().await.unwrap().dead_letters, 50);
+    app.stop().await.unwrap();
+    assert_eq!(*leaks.lock().unwrap(), Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -186,7 +186,7 @@ async fn who_joins_alone_ends_the_leases_of_the_dead() {
     let store = SqliteStore::open(file(&directory)).await.unwrap();
     let alive = join(&store).await;
     assert_ne!(dead, alive);
-    assert_eq!(store.nodes().expired(None).await.unwrap(), [dead]);
+    assert_eq!(store.nodes().expired(None).await.unwrap().owners, [dead]);
     assert!(store.nodes().renew(alive, LONG).await.unwrap());
     assert!(!store.nodes().renew(dead, LONG).await.unwrap());
 }
@@ -200,7 +200,7 @@ async fn who_joins_beside_others_ends_no_lease() {
     drop(first);
     let third = SqliteStore::open(file(&directory)).await.unwrap();
     let joined = join(&third).await;
-    assert_eq!(third.nodes().expired(None).await.unwrap(), []);
+    assert_eq!(third.nodes().expired(None).await.unwrap().owners, []);
     for owner in [dead, alive, joined] {
         assert!(third.nodes().renew(owner, LONG).await.unwrap());
     }

@@ -73,7 +73,7 @@ fn other_node(file: PathBuf) -> Aside {
     };
     Aside::repeat(Duration::from_millis(50), open, async |(store, own)| {
         let gone = match store.nodes().expired(Some(*own)).await {
-            Ok(gone) => gone,
+            Ok(gone) => gone.owners,
             Err(error) if error.is_transient() => return None,
             Err(error) => return Some(error.to_string()),
         };
@@ -161,7 +161,7 @@ impl Bench {
     /// The node goes on under its number.
     async fn assert_same_node(&self) {
         assert!(self.store.nodes().renew(self.owner, LEASE).await.unwrap());
-        assert!(!self.store.nodes().expired(None).await.unwrap().contains(&self.owner));
+        assert!(!self.store.nodes().expired(None).await.unwrap().owners.contains(&self.owner));
     }
 }
 
@@ -276,7 +276,7 @@ async fn a_node_that_asks_for_no_renewal_any_more_is_found_gone() {
     let bench = Bench::start().await;
     let began = Instant::now();
     // What is written with the same store does not keep it alive.
-    while bench.store.nodes().expired(None).await.unwrap() != [bench.owner] {
+    while bench.store.nodes().expired(None).await.unwrap().owners != [bench.owner] {
         bench.message().await;
         assert!(began.elapsed() < LEASE * 10, "it is still taken for alive");
         // Real time: leases run in it.

@@ -97,7 +97,7 @@ async fn sessions_are_ended_of_a_process_that_is_gone_and_of_no_other() {
     // It has joined again, as a process does that was late.
     let back = store.nodes().join("late", 30 * LEASE, &[]).await.unwrap().owner;
     let run = locking(&store).await;
-    assert_eq!(other.nodes().expired(None).await.unwrap(), [gone]);
+    assert_eq!(other.nodes().expired(None).await.unwrap().owners, [gone]);
     run.commit(Completion::default()).await.unwrap();
 
     // It is gone, with a connection of its pool, too.
@@ -107,7 +107,7 @@ async fn sessions_are_ended_of_a_process_that_is_gone_and_of_no_other() {
     let ended = "update jasper_nodes set lease_until = 1 where node = ?";
     sqlx::query(ended).bind(back.number()).execute(&mut shop.connect().await).await.unwrap();
     let asked = Instant::now();
-    assert!(other.nodes().expired(None).await.unwrap().contains(&back));
+    assert!(other.nodes().expired(None).await.unwrap().owners.contains(&back));
     shop.execute("set innodb_lock_wait_timeout = 2; update accounts set balance = 7").await;
     assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
     assert!(run.commit(Completion::default()).await.unwrap_err().is_transient());
@@ -125,9 +125,9 @@ async fn sessions_of_a_process_that_has_left_are_left_alone() {
     let lost = store.nodes().join("leaver", Duration::from_millis(1), &[]).await.unwrap().owner;
     let owner = store.nodes().join("leaver", LEASE, &[]).await.unwrap().owner;
     let run = locking(&store).await;
-    soon("one is over", async || other.nodes().expired(None).await.unwrap() == [lost]).await;
+    soon("one is over", async || other.nodes().expired(None).await.unwrap().owners == [lost]).await;
     store.nodes().leave(owner).await.unwrap();
-    let mut gone = other.nodes().expired(None).await.unwrap();
+    let mut gone = other.nodes().expired(None).await.unwrap().owners;
     gone.sort_unstable();
     assert_eq!(gone, [lost, owner]);
     run.commit(Completion::default()).await.unwrap();
@@ -139,7 +139,10 @@ async fn a_store_does_not_end_its_own_sessions() {
     let store = shop.store().await;
     let owner = store.nodes().join("late", Duration::from_millis(1), &[]).await.unwrap().owner;
     let run = locking(&store).await;
-    soon("its lease is over", async || store.nodes().expired(None).await.unwrap() == [owner]).await;
+    soon("its lease is over", async || {
+        store.nodes().expired(None).await.unwrap().owners == [owner]
+    })
+    .await;
     run.commit(Completion::default()).await.unwrap();
 }
 
@@ -156,7 +159,7 @@ async fn a_node_that_may_not_end_the_sessions_of_others_recovers_their_work_all_
     let other = MysqlStore::connect(&shop.url.replace("root@", &format!("{user}@"))).await.unwrap();
     let gone = store.nodes().join("gone", Duration::from_millis(1), &[]).await.unwrap().owner;
     let run = locking(&store).await;
-    soon("it is found", async || other.nodes().expired(None).await.unwrap() == [gone]).await;
+    soon("it is found", async || other.nodes().expired(None).await.unwrap().owners == [gone]).await;
     run.commit(Completion::default()).await.unwrap();
     shop.execute(&format!("drop user {user}")).await;
 }

@@ -30,7 +30,7 @@ async fn sweep(store: PostgresStore) -> u64 {
     let mut sweeps = 0;
     loop {
         ticks.tick().await;
-        let gone = store.nodes().expired(None).await.unwrap();
+        let gone = store.nodes().expired(None).await.unwrap().owners;
         for owner in gone {
             store.inbox().release(owner, 1_000).await.unwrap();
             store.nodes().forget(owner).await.unwrap();

@@ -48,11 +48,24 @@ impl Journal {
     /// # Panics
     /// It is not after a minute.
     pub async fn wait_for(&self, note: &str) {
+        self.wait_until(|notes| notes.iter().any(|n| n == note), note).await;
+    }
+
+    /// Waits until there are so many notes.
+    ///
+    /// # Panics
+    /// There are not after a minute.
+    pub async fn wait_for_number(&self, number: usize) {
+        let what = format!("number {number}");
+        self.wait_until(|notes| notes.len() >= number, &what).await;
+    }
+
+    async fn wait_until(&self, is_there: impl Fn(&[String]) -> bool, what: &str) {
         let mut count = self.count.subscribe();
-        let there = count.wait_for(|_| self.notes().iter().any(|n| n == note));
+        let there = count.wait_for(|_| is_there(&self.notes()));
         let limit = std::time::Duration::from_secs(60);
         let waited = tokio::time::timeout(limit, there).await;
-        assert!(waited.is_ok(), "no note `{note}` among {:?}", self.notes());
+        assert!(waited.is_ok(), "no note `{what}` among {:?}", self.notes());
     }
 }
 

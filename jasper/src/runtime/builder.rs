@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::budget::Budget;
 use super::bus::BusRoot;
@@ -17,7 +16,7 @@ use super::config::Config;
 use super::core::Core;
 use super::inbound::Listeners;
 use super::outside::{Outside, World};
-use super::queue::{Delivery, Queue};
+use super::queue::{Queue, Waiting};
 use super::queue_options::{QueueOptions, runs_here};
 use super::routes::{Routes, subscription};
 use super::settings::Settings;
@@ -52,7 +51,7 @@ pub struct Builder {
     package: &'static str,
 }
 
-type Receivers = Vec<(Arc<Queue>, UnboundedReceiver<Delivery>)>;
+type Receivers = Vec<(Arc<Queue>, Waiting)>;
 
 impl Builder {
     #[track_caller]
@@ -390,7 +389,7 @@ impl Builder {
         routes: &Routes,
         budget: &Arc<Budget>,
         wake: &Arc<Notify>,
-    ) -> (Queue, UnboundedReceiver<Delivery>) {
+    ) -> (Queue, Waiting) {
         let options = self.queues.get(name).cloned().unwrap_or_default();
         let said = handlers.iter().filter(|h| h.queue == name);
         // Runs that share a transaction have to be under way together.

@@ -3,28 +3,23 @@
 use std::sync::Arc;
 
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::core::Core;
-use super::queue::{Backing, Delivery, Queue};
+use super::queue::{Backing, Delivery, Queue, Waiting};
 use super::worker::Worker;
 use crate::store::{Ownership, Settlement};
 
 /// Runs until the application ends. Once it stops, stored messages that have not begun are given
 /// back, and those that are only in memory are still handled.
-pub(crate) async fn consume(
-    core: Arc<Core>,
-    queue: Arc<Queue>,
-    mut receiver: UnboundedReceiver<Delivery>,
-) {
+pub(crate) async fn consume(core: Arc<Core>, queue: Arc<Queue>, mut waiting: Waiting) {
     let ending = core.ending.clone();
-    while let Some(Some(delivery)) = ending.run_until_cancelled(receiver.recv()).await {
+    while let Some(Some(delivery)) = ending.run_until_cancelled(waiting.next()).await {
         match permit(&core, &queue, &delivery).await {
             Some(permit) => {
                 let worker = Worker::new(Arc::clone(&core), delivery, permit);
                 core.tasks.spawn(worker.run());
             }
-            None => give_back(&core, delivery, &mut receiver).await,
+            None => give_back(&core, delivery, &mut waiting).await,
         }
     }
 }
@@ -42,10 +37,10 @@ async fn permit(core: &Core, queue: &Queue, delivery: &Delivery) -> Option<Owned
 
 /// Gives back what is not to begin any more, with all that waits behind it and is stored, in one
 /// call.
-async fn give_back(core: &Core, first: Delivery, receiver: &mut UnboundedReceiver<Delivery>) {
+async fn give_back(core: &Core, first: Delivery, behind: &mut Waiting) {
     let mut settlements = Vec::new();
     let mut waiting = vec![first];
-    waiting.extend(std::iter::from_fn(|| receiver.try_recv().ok()));
+    waiting.extend(std::iter::from_fn(|| behind.try_next()));
     let mut in_memory = Vec::new();
     for delivery in waiting {
         match delivery.backing {

@@ -27,7 +27,9 @@ use super::trust::Trust;
 use crate::codec::Codec;
 use crate::handler::States;
 use crate::handler::caught::Panic;
-use crate::store::{MessageStore, OutgoingSettlement, Owner, Settled, Settlement, StoreError};
+use crate::store::{
+    Gone, MessageStore, OutgoingSettlement, Owner, Settled, Settlement, StoreError,
+};
 use crate::telemetry;
 
 /// What all parts of a running application share.
@@ -66,7 +68,7 @@ pub(crate) struct Core {
     /// Whether this node may own rows, as far as its last renewal says.
     may_own: AtomicBool,
     /// What the last renewal has found of owners that are gone; `None`: they are to be asked for.
-    pub(crate) gone: watch::Sender<Option<Vec<Owner>>>,
+    pub(crate) gone: watch::Sender<Option<Gone>>,
     /// Whether a call of the store has failed since the last one that told that it is well.
     is_failing: AtomicBool,
     /// Wakes those who wait for the store to be well again.

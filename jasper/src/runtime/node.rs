@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::core::Core;
-use crate::store::{MessageStore, Owner, Pulse, StoreError};
+use crate::store::{Gone, MessageStore, Owner, Pulse, StoreError};
 use crate::telemetry;
 
 /// The most rows that one statement takes from an owner that is gone.
@@ -161,21 +161,23 @@ impl Left {
     }
 }
 
-/// Recovers what nodes that are gone have left, at once and then with each renewal, until the
-/// application stops. Needs no leader: the rows of one owner may be released by several nodes
-/// at once.
+/// Recovers what nodes that are gone have left, at once, then with each renewal and whenever the
+/// lease of another node ends, until the application stops. Needs no leader: the rows of one owner
+/// may be released by several nodes at once.
 pub(crate) async fn recover(core: Arc<Core>, store: Arc<dyn MessageStore>, left: Left) {
     let mut renewals = core.gone.subscribe();
     let mut gone = None;
     loop {
-        if let Err(error) = recover_once(&core, &*store, left, gone).await {
+        let next_end = recover_once(&core, &*store, left, gone).await.unwrap_or_else(|error| {
             tracing::warn!(%error, "the work of nodes that are gone could not be recovered yet");
-        }
+            None
+        });
         // Where renewals fail, it goes on by itself. A node at work looks more often: one question
         // more is nothing to it, and what a lost node held is waited for.
         let lease = core.settings.lease;
         let limit = if core.activity.count() > 0 { lease / 6 } else { lease * 2 / 3 };
-        let renewal = tokio::time::timeout(jittered(limit), renewals.changed());
+        let limit = until_look(next_end, jittered(limit));
+        let renewal = tokio::time::timeout(limit, renewals.changed());
         gone = match core.stopping.run_until_cancelled(renewal).await {
             Some(Ok(_renewed)) => renewals.borrow_and_update().clone(),
             Some(Err(_elapsed)) => None,
@@ -184,18 +186,29 @@ pub(crate) async fn recover(core: Arc<Core>, store: Arc<dyn MessageStore>, left:
     }
 }
 
+/// How long a node waits before it looks again: no longer than until the next lease ends, with a
+/// little grace for one that is renewed in the last moment. Leases that are renewed in time always
+/// have longer to run than a node waits, so that they cost no look.
+fn until_look(next_end: Option<Duration>, usual: Duration) -> Duration {
+    next_end.map_or(usual, |left| usual.min(left.saturating_add(jittered(AFTER_END))))
+}
+
+/// So long after the end of a lease another node ends it.
+const AFTER_END: Duration = Duration::from_millis(100);
+
+/// Says when the next lease ends.
 async fn recover_once(
     core: &Core,
     store: &dyn MessageStore,
     left: Left,
-    gone: Option<Vec<Owner>>,
-) -> Result<(), StoreError> {
+    gone: Option<Gone>,
+) -> Result<Option<Duration>, StoreError> {
     let gone = match gone {
         Some(gone) => gone,
         None => core.call("expired", store.nodes().expired(Some(core.owner()))).await?,
     };
-    let mut recovered = Ok(());
-    for owner in gone {
+    let mut recovered = Ok(gone.next_end);
+    for owner in gone.owners {
         // What another node has ended of this one: the renewal finds out, and goes on as a new
         // node. And an earlier incarnation of this node: its runs may still commit, or give their
         // rows back without an attempt.
@@ -203,7 +216,8 @@ async fn recover_once(
             continue;
         }
         // One owner whose rows cannot be released keeps no other one's waiting.
-        recovered = recovered.and(recover_from(core, store, owner, left).await);
+        let one = recover_from(core, store, owner, left).await;
+        recovered = recovered.and_then(|next_end| one.map(|()| next_end));
     }
     recovered
 }
@@ -273,6 +287,32 @@ pub(crate) async fn purge(core: Arc<Core>, store: Arc<dyn MessageStore>) {
                     break;
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEASE: Duration = Duration::from_secs(10);
+
+    #[test]
+    fn a_lease_that_is_not_renewed_in_time_is_looked_at_right_after_its_end() {
+        let usual = jittered(LEASE / 6);
+        for left in [Duration::ZERO, LEASE / 100, LEASE / 20] {
+            let wait = until_look(Some(left), usual);
+            assert!(wait > left && wait < left + AFTER_END * 2, "{wait:?}");
+        }
+    }
+
+    #[test]
+    fn leases_that_are_renewed_in_time_cost_no_look() {
+        let usual = (0..100).map(|_| jittered(LEASE / 6));
+        for usual in usual {
+            // Each is renewed with a third of it gone.
+            assert_eq!(until_look(Some(LEASE * 2 / 3), usual), usual);
+            assert_eq!(until_look(None, usual), usual);
         }
     }
 }

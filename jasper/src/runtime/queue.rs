@@ -63,7 +63,8 @@ pub(crate) struct Queue {
     pub(crate) running: Arc<Semaphore>,
     /// How many of its messages are in memory.
     pub(crate) room: Arc<Room>,
-    sender: UnboundedSender<Delivery>,
+    first: UnboundedSender<Delivery>,
+    others: UnboundedSender<Delivery>,
 }
 
 impl Queue {
@@ -73,15 +74,44 @@ impl Queue {
         capacity: usize,
         budget: &Arc<Budget>,
         pager: Arc<Notify>,
-    ) -> (Self, UnboundedReceiver<Delivery>) {
-        let (sender, receiver) = unbounded_channel();
+    ) -> (Self, Waiting) {
+        let (first, firsts) = unbounded_channel();
+        let (others, rest) = unbounded_channel();
         let running = Arc::new(Semaphore::new(concurrency));
-        (Self { takes, running, room: Room::new(capacity, budget, pager), sender }, receiver)
+        let room = Room::new(capacity, budget, pager);
+        (Self { takes, running, room, first, others }, Waiting { first: firsts, others: rest })
     }
 
+    /// What was taken over from a node that is gone goes before all else: it has waited for the end
+    /// of a lease, while the others may have come just now.
+    ///
     /// `Err`: the id of a message that comes too late, as the application has ended.
     pub(crate) fn push(&self, delivery: Delivery) -> Result<(), MessageId> {
-        let sent = self.sender.send(delivery);
+        let sender = if delivery.interrupted_by.is_empty() { &self.others } else { &self.first };
+        let sent = sender.send(delivery);
         sent.map_err(|refused| refused.0.envelope.id)
+    }
+}
+
+/// The messages that wait in a queue, for its one loop.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    first: UnboundedReceiver<Delivery>,
+    others: UnboundedReceiver<Delivery>,
+}
+
+impl Waiting {
+    /// The next one, once there is one. `None`: there will be none.
+    pub(crate) async fn next(&mut self) -> Option<Delivery> {
+        tokio::select! {
+            biased;
+            Some(first) = self.first.recv() => Some(first),
+            other = self.others.recv() => other,
+        }
+    }
+
+    /// The next one that is there already.
+    pub(crate) fn try_next(&mut self) -> Option<Delivery> {
+        self.first.try_recv().or_else(|_| self.others.try_recv()).ok()
     }
 }

@@ -43,7 +43,7 @@ pub(crate) use self::inbox::may_have_left;
 pub use self::inbox::{
     ClaimRequest, Claimable, Claimed, Inbox, LookRequest, Rest, Settled, Settlement, Stored,
 };
-pub use self::node::{LiveNode, NodeLease, Nodes, Owner, Pulse, Subscription};
+pub use self::node::{Gone, LiveNode, NodeLease, Nodes, Owner, Pulse, Subscription};
 pub use self::outbox::{Outbox, OutgoingSettlement};
 pub(crate) use self::pools::is_pool;
 pub use self::record::{Incoming, Outgoing, Ownership, Placement};

@@ -136,12 +136,13 @@ pub trait Nodes: Send + Sync {
     }
 
     /// Ends the leases that have run out, except that of the node that `asks`, and gives the owners
-    /// that are gone and may still own rows: none of them can renew its lease any more.
+    /// that are gone and may still own rows: none of them can renew its lease any more. Says too
+    /// when the next of the others' leases ends, so that it can be ended then.
     ///
     /// Also owners of rows that are not known as nodes: one that was forgotten may have written
     /// after that. A store whose sessions live in a server ends those that such an owner has left
     /// there, where it may: their locks would keep its rows from others.
-    fn expired(&self, asks: Option<Owner>) -> BoxFuture<'_, Result<Vec<Owner>, StoreError>>;
+    fn expired(&self, asks: Option<Owner>) -> BoxFuture<'_, Result<Gone, StoreError>>;
 
     /// The nodes whose leases run, by their numbers.
     fn alive(&self) -> BoxFuture<'_, Result<Vec<LiveNode>, StoreError>>;
@@ -176,13 +177,23 @@ pub trait Nodes: Send + Sync {
     }
 }
 
+/// What [`Nodes::expired`] has found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Gone {
+    /// The owners that are gone and may still own rows.
+    pub owners: Vec<Owner>,
+    /// How long it is until the first of the leases ends that run, unless its node renews it; not
+    /// that of the node that asks. `None`: none runs.
+    pub next_end: Option<Duration>,
+}
+
 /// What [`Nodes::pulse`] has found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pulse {
     /// As [`Nodes::renew`] says it.
     pub is_renewed: bool,
     /// What [`Nodes::expired`] would say; `None`: it is to be asked.
-    pub gone: Option<Vec<Owner>>,
+    pub gone: Option<Gone>,
     /// Whether the node may own rows. `false`: it owned none.
     pub may_own: bool,
 }

@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use super::MemoryStore;
 use super::rows::{NodeRow, Status, after};
 use crate::envelope::time;
-use crate::store::{LiveNode, NodeLease, Nodes, Owner, StoreError, Subscription};
+use crate::store::{Gone, LiveNode, NodeLease, Nodes, Owner, StoreError, Subscription};
 
 impl Nodes for MemoryStore {
     fn join(
@@ -48,7 +48,7 @@ impl Nodes for MemoryStore {
         })
     }
 
-    fn expired(&self, asks: Option<Owner>) -> BoxFuture<'_, Result<Vec<Owner>, StoreError>> {
+    fn expired(&self, asks: Option<Owner>) -> BoxFuture<'_, Result<Gone, StoreError>> {
         self.with(move |state| {
             let now = time::now();
             for (owner, node) in &mut state.nodes {
@@ -68,7 +68,9 @@ impl Nodes for MemoryStore {
             let ended = |node: &NodeRow| node.until == time::from_micros(0);
             let over = nodes.filter(|(_, node)| ended(node)).map(|(owner, _)| *owner);
             let gone: BTreeSet<Owner> = over.chain(forgotten).collect();
-            gone.into_iter().collect()
+            let others = state.nodes.iter().filter(|(owner, _)| Some(**owner) != asks);
+            let left = others.filter_map(|(_, node)| node.until.duration_since(now).ok()).min();
+            Gone { owners: gone.into_iter().collect(), next_end: left }
         })
     }
 

@@ -12,7 +12,7 @@ use sqlx::{AssertSqlSafe, Connection, MySqlConnection, Row, SqlSafeStr, SqlStr};
 use super::desk::Work;
 use super::keys::{self, Key};
 use super::rows::{self, Insert, bind};
-use super::sql::{Sql, statements};
+use super::sql::{Sql, literal, statements};
 use super::sweep::{Sweep, Table};
 use super::{MysqlStore, connection_of};
 use crate::envelope::Envelope;
@@ -36,14 +36,14 @@ where owner = 0 and status = 'scheduled' and waits_at = '' and waits_as = '')";
 /// Of a further page, what is left of the destination where the last one ended.
 const WAITING_HERE: &str = "\
 select waits_at, waits_as, null as next_due from {incoming}
-where owner = 0 and status = 'incoming' and waits_at = ? and waits_as > ?
-group by owner, status, waits_at, waits_as limit ?";
+where owner = 0 and status = 'incoming' and waits_at = {at} and waits_as > {as}
+group by owner, status, waits_at, waits_as limit {page}";
 
 /// Of a further page, what waits at the destinations beyond.
 const WAITING_BEYOND: &str = "\
 select waits_at, waits_as, null as next_due from {incoming}
-where owner = 0 and status = 'incoming' and waits_at > ?
-group by owner, status, waits_at, waits_as limit ?";
+where owner = 0 and status = 'incoming' and waits_at > {at}
+group by owner, status, waits_at, waits_as limit {page}";
 
 /// Whether rows wait for one subscription.
 const TAKEN: &str = "\
@@ -224,14 +224,12 @@ impl Look {
         sql: &Sql,
         found: &mut Found,
     ) -> sqlx::Result<()> {
-        let (at, page) = (after.destination.as_str(), self.0.page);
-        let here = sqlx::query(sql.inbox.waiting_here.clone()).bind(at).bind(&after.message_type);
-        let here = here.bind(rows::limit(page)).persistent(false);
+        let page = self.0.page;
+        let here = sqlx::raw_sql(page_sql(&sql.inbox.waiting_here, after, page));
         found.read(&here.fetch_all(&mut *connection).await?)?;
         let left = page.saturating_sub(found.now.len());
         if left > 0 {
-            let beyond = sqlx::query(sql.inbox.waiting_beyond.clone()).bind(at);
-            let beyond = beyond.bind(rows::limit(left)).persistent(false);
+            let beyond = sqlx::raw_sql(page_sql(&sql.inbox.waiting_beyond, after, left));
             found.read(&beyond.fetch_all(connection).await?)?;
         }
         Ok(())
@@ -268,6 +266,14 @@ impl Found {
 pub(super) fn waiting_sql(statement: &SqlStr, page: usize) -> SqlStr {
     // Constants of this store, and a number.
     AssertSqlSafe(statement.as_str().replace("{page}", &page.to_string())).into_sql_str()
+}
+
+/// What finds a further page, of so many.
+pub(super) fn page_sql(statement: &SqlStr, after: &Subscription, page: usize) -> SqlStr {
+    let statement = statement.as_str().replace("{page}", &page.to_string());
+    let statement = statement.replace("{at}", &literal(after.destination.as_str()));
+    // Constants of this store, a number, and digits.
+    AssertSqlSafe(statement.replace("{as}", &literal(&after.message_type))).into_sql_str()
 }
 
 /// At most so many rows that an owner holds; also those of the outbox.
@@ -395,4 +401,63 @@ fn read_claimed(row: &MySqlRow, owner: Owner) -> sqlx::Result<Claimed> {
         ownership: Ownership { attempts, ..before },
         interrupted_by: interrupted_by(row.try_get(4)?),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::Connection;
+
+    use super::*;
+    use crate::envelope::Address;
+    use crate::store::{Placement, StoreAdmin};
+
+    /// As they would be if each type had a handler of its own.
+    fn unowned(number: usize) -> Incoming {
+        let message_type = format!("test.type-{number}@1").parse().expect("a type");
+        let to = Address::local("queue", "it's one");
+        let envelope = Envelope::new(message_type, "application/json", "{}".into(), to);
+        Incoming { envelope, placement: Placement::Unowned, keep: None }
+    }
+
+    /// A close costs its connection 40 ms.
+    #[tokio::test]
+    async fn looks_and_claims_close_no_statement() {
+        let server = std::env::var("JASPER_TEST_MARIADB");
+        let server = server.expect("JASPER_TEST_MARIADB is not set: run `tests/run`");
+        let name = format!("jasper_closes_{}", std::process::id());
+        let mut admin = MySqlConnection::connect(&server).await.unwrap();
+        let create = AssertSqlSafe(format!("create database {name}"));
+        sqlx::raw_sql(create).execute(&mut admin).await.unwrap();
+        let store = MysqlStore::connect(&format!("{server}{name}")).await.unwrap();
+        store.prepare().await.unwrap();
+        Inbox::store(&store, (0..300).map(unowned).collect()).await.unwrap();
+        let mut desk = store.desk().pool.acquire().await.unwrap();
+        let connection = &mut desk.connection;
+        let before = closed(connection).await;
+        let (mut after, mut found) = (None, Vec::new());
+        for _page in 0..4 {
+            let look = Look(LookRequest { page: 100, after, ..LookRequest::default() });
+            let look = look.run(connection, store.sql()).await.unwrap();
+            after = look.now.last().cloned();
+            found.extend(look.now);
+        }
+        assert_eq!(found.len(), 300);
+        for limit in [40, 100, 1] {
+            let owner = Owner::new(1);
+            let request = ClaimRequest { owner, subscriptions: found.clone(), limit };
+            let claim = Claim { request, guess: Arc::clone(&store.shared.incoming_guess) };
+            let claimed = claim.run(connection, store.sql()).await.unwrap();
+            assert_eq!(claimed.len(), limit);
+        }
+        let after = closed(connection).await;
+        let drop = AssertSqlSafe(format!("drop database {name}"));
+        sqlx::raw_sql(drop).execute(&mut admin).await.unwrap();
+        assert_eq!(before, after);
+    }
+
+    /// How many statements the session has closed.
+    async fn closed(connection: &mut MySqlConnection) -> String {
+        let closed = sqlx::raw_sql("show session status like 'Com_stmt_close'");
+        closed.fetch_one(connection).await.unwrap().get(1)
+    }
 }

@@ -9,9 +9,6 @@ use super::sql;
 use crate::envelope::{Address, MessageId};
 use crate::store::Ownership;
 
-/// Statements with up to so many keys stay prepared, a text for each number of them.
-pub(super) const PREPARED_KEYS: usize = 32;
-
 /// What a row is found by.
 pub(super) type Key = (MessageId, Address);
 
@@ -38,9 +35,8 @@ pub(super) async fn execute(
         for &value in before {
             bind(&mut arguments, value)?;
         }
-        bind_keys(keys, &mut arguments)?;
-        let query = sqlx::query_with(sql::keyed(statement, keys.len()), arguments);
-        let query = query.persistent(keys.len() <= PREPARED_KEYS);
+        let number = bind_padded(keys, &mut arguments)?;
+        let query = sqlx::query_with(sql::keyed(statement, number), arguments);
         met += query.execute(&mut *connection).await?.rows_affected();
     }
     Ok(met)
@@ -55,14 +51,50 @@ pub(super) async fn fetch(
     let mut found = Vec::with_capacity(keys.len());
     for keys in keys.chunks(SHARED_ROWS) {
         let mut arguments = MySqlArguments::default();
-        bind_keys(keys, &mut arguments)?;
-        let query = sqlx::query_with(sql::keyed(statement, keys.len()), arguments);
-        let query = query.persistent(keys.len() <= PREPARED_KEYS);
+        let number = bind_padded(keys, &mut arguments)?;
+        let query = sqlx::query_with(sql::keyed(statement, number), arguments);
         found.extend(query.fetch_all(&mut *connection).await?);
     }
     Ok(found)
 }
 
+/// Binds them, and the last one again until there are as many as a statement has; says how many.
+///
+/// There are few such statements, so that all of them stay prepared: see
+/// [`unprepared`](sql::unprepared) for what it costs to close one.
+fn bind_padded(keys: &[Key], arguments: &mut MySqlArguments) -> sqlx::Result<usize> {
+    let number = padded(keys.len());
+    bind_keys(keys, arguments)?;
+    for last in std::iter::repeat_n(keys.last(), number - keys.len()).flatten() {
+        bind_keys(std::slice::from_ref(last), arguments)?;
+    }
+    Ok(number)
+}
+
+/// The next power of two, or one and a half of one, up to the most that there may be.
+fn padded(keys: usize) -> usize {
+    let power = keys.next_power_of_two();
+    let between = power / 4 * 3;
+    let number = if keys <= between { between } else { power };
+    number.min(SHARED_ROWS).max(keys)
+}
+
 pub(super) fn bind_keys(keys: &[Key], arguments: &mut MySqlArguments) -> sqlx::Result<()> {
     keys.iter().try_for_each(|(id, destination)| bind_key(*id, destination, arguments))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_statements_are_prepared_and_none_is_much_too_long() {
+        let mut numbers: Vec<usize> = (1..=SHARED_ROWS).map(padded).collect();
+        assert!(
+            (1..).zip(&numbers).all(|(keys, number)| (keys..keys * 3 / 2 + 1).contains(number))
+        );
+        numbers.dedup();
+        assert_eq!(numbers.len(), 18, "{numbers:?}");
+        assert_eq!(numbers.last(), Some(&SHARED_ROWS));
+    }
 }

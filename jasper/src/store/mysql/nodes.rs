@@ -9,12 +9,12 @@ use sqlx::{AssertSqlSafe, MySqlConnection, Row, SqlSafeStr, SqlStr};
 
 use super::MysqlStore;
 use super::desk::{Desk, Work};
-use super::rows::micros;
+use super::rows::{micros, total};
 use super::server::Server;
 use super::sql::{Sql, statements, unprepared};
 use super::{error, marks};
 use crate::envelope::time::from_micros;
-use crate::store::{LiveNode, NodeLease, Nodes, Owner, Pulse, StoreError, Subscription};
+use crate::store::{Gone, LiveNode, NodeLease, Nodes, Owner, Pulse, StoreError, Subscription};
 
 const NOW: &str = "select {now}";
 
@@ -54,31 +54,36 @@ where lease_until = 0 and sessions <> ? and not exists (
 )";
 
 /// Also owners that were forgotten and wrote a row after that. Of each owner one entry of the index
-/// is read, however many rows it has.
+/// is read, however many rows it has. The last row is how long it is until the next lease ends.
 const EXPIRED: &str = "\
-select node from {nodes} where lease_until = 0
+select 'gone' as what, node from {nodes} where lease_until = 0
 union
-select owner from (
-    select owner from {incoming} where owner > 0 group by owner
-    union
-    select owner from {outgoing} where owner > 0 group by owner
-) owners
-where not exists (select 1 from {nodes} where node = owners.owner)";
-
-/// What a node with nothing to do asks with its renewal: whether others may be gone, and whether it
-/// owns rows.
-const PULSE: &str = "\
-select 'gone' as what from {nodes} where node <> {node} and lease_until between 0 and {now}
-union
-select 'gone' from (
+select 'gone', owner from (
     select owner from {incoming} where owner > 0 group by owner
     union
     select owner from {outgoing} where owner > 0 group by owner
 ) owners
 where not exists (select 1 from {nodes} where node = owners.owner)
 union
-select 'owns' from dual where exists (select 1 from {incoming} where owner = {node})
-    or exists (select 1 from {outgoing} where owner = {node})";
+select 'next', min(lease_until) - {now} from {nodes} where lease_until > {now} and node <> {node}";
+
+/// What a node with nothing to do asks with its renewal: whether others may be gone, whether it
+/// owns rows, and how long it is until the next lease of another ends.
+const PULSE: &str = "\
+select 'gone' as what, null as remains from {nodes}
+where node <> {node} and lease_until between 0 and {now}
+union
+select 'gone', null from (
+    select owner from {incoming} where owner > 0 group by owner
+    union
+    select owner from {outgoing} where owner > 0 group by owner
+) owners
+where not exists (select 1 from {nodes} where node = owners.owner)
+union
+select 'owns', null from dual where exists (select 1 from {incoming} where owner = {node})
+    or exists (select 1 from {outgoing} where owner = {node})
+union
+select 'next', min(lease_until) - {now} from {nodes} where lease_until > {now} and node <> {node}";
 
 statements!(NodesSql {
     now: NOW,
@@ -124,7 +129,7 @@ impl Nodes for MysqlStore {
         Box::pin(async move { desk.give(Pulses(owner, lease)).await })
     }
 
-    fn expired(&self, asks: Option<Owner>) -> BoxFuture<'_, Result<Vec<Owner>, StoreError>> {
+    fn expired(&self, asks: Option<Owner>) -> BoxFuture<'_, Result<Gone, StoreError>> {
         let server = Arc::clone(self.desk().pool.server());
         Box::pin(self.desk().give(Expired { asks, server }))
     }
@@ -210,21 +215,29 @@ impl Work for Pulses {
 
     async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<Pulse> {
         let is_renewed = Renew(self.0, self.1).run(connection, sql).await?;
-        let found = sqlx::raw_sql(pulse_sql(&sql.nodes.pulse, self.0.number()));
-        let (mut may_own, mut gone) = (false, Some(Vec::new()));
+        let found = sqlx::raw_sql(asked_by(&sql.nodes.pulse, self.0.number()));
+        let (mut may_own, mut are_gone, mut next_end) = (false, false, None);
         for row in found.fetch_all(connection).await? {
             match row.try_get(0)? {
                 "owns" => may_own = true,
-                // Their leases and sessions are to be ended, too.
-                _gone => gone = None,
+                "next" => next_end = remains(&row)?,
+                _gone => are_gone = true,
             }
         }
+        // Of those who are gone leases and sessions are to be ended, too.
+        let gone = (!are_gone).then(|| Gone { owners: Vec::new(), next_end });
         Ok(Pulse { is_renewed, gone, may_own })
     }
 }
 
+/// Until the next lease ends.
+fn remains(row: &MySqlRow) -> sqlx::Result<Option<Duration>> {
+    let micros: Option<i64> = row.try_get(1)?;
+    Ok(micros.map(|micros| Duration::from_micros(total(micros))))
+}
+
 /// What this node asks.
-pub(super) fn pulse_sql(statement: &SqlStr, node: i64) -> SqlStr {
+pub(super) fn asked_by(statement: &SqlStr, node: i64) -> SqlStr {
     // Constants of this store, and a number.
     AssertSqlSafe(statement.as_str().replace("{node}", &node.to_string())).into_sql_str()
 }
@@ -257,10 +270,10 @@ impl Expired {
 }
 
 impl Work for Expired {
-    type Output = Vec<Owner>;
+    type Output = Gone;
     const REPEATS: bool = true;
 
-    async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<Vec<Owner>> {
+    async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<Gone> {
         for row in unprepared(&sql.nodes.run_out).fetch_all(&mut *connection).await? {
             let owner: i64 = row.try_get(0)?;
             if Some(Owner::new(owner)) != self.asks {
@@ -269,8 +282,15 @@ impl Work for Expired {
             }
         }
         self.end_sessions(connection, sql).await?;
-        let rows = unprepared(&sql.nodes.expired).fetch_all(connection).await?;
-        rows.iter().map(|row| row.try_get(0).map(Owner::new)).collect()
+        let expired = asked_by(&sql.nodes.expired, self.asks.map_or(0, Owner::number));
+        let mut gone = Gone::default();
+        for row in unprepared(&expired).fetch_all(connection).await? {
+            match row.try_get(0)? {
+                "next" => gone.next_end = remains(&row)?,
+                _gone => gone.owners.push(Owner::new(row.try_get(1)?)),
+            }
+        }
+        Ok(gone)
     }
 }
 

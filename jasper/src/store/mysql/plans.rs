@@ -4,12 +4,13 @@
 
 use sqlx::{AssertSqlSafe, Connection, MySqlConnection, Row};
 
-use super::inbox::{claim_sql, waiting_sql};
-use super::nodes::pulse_sql;
+use super::inbox::{claim_sql, page_sql, waiting_sql};
+use super::nodes::asked_by;
 use super::settlement::schedule_sql;
 use super::sql::keyed;
 use super::{MysqlStore, SHARED_ROWS};
-use crate::store::StoreAdmin;
+use crate::envelope::Address;
+use crate::store::{StoreAdmin, Subscription};
 
 const DIGITS: &str = "(select 0 d union all select 1 union all select 2 union all select 3
     union all select 4 union all select 5 union all select 6 union all select 7 union all select 8
@@ -103,7 +104,8 @@ fn statements(store: &MysqlStore, length: usize) -> Vec<(&'static str, String)> 
     let all = store.sql().list().into_iter().map(|(name, text)| {
         let text = match name {
             "waiting" => waiting_sql(text, length),
-            "pulse" => pulse_sql(text, 3),
+            "waiting_here" | "waiting_beyond" => page_sql(text, &subscription(), length),
+            "expired" | "pulse" => asked_by(text, 3),
             "claimable" | "taken" => claim_sql(text, length),
             "schedule" => schedule_sql(text, length),
             _ => keyed(text, length),
@@ -111,6 +113,11 @@ fn statements(store: &MysqlStore, length: usize) -> Vec<(&'static str, String)> 
         (name, text.as_str().to_owned())
     });
     all.filter(|(_name, text)| text.contains(" where ") || text.contains("\nwhere ")).collect()
+}
+
+fn subscription() -> Subscription {
+    let destination = Address::local("queue", "1");
+    Subscription { destination, message_type: "type@1".to_owned() }
 }
 
 /// With a value for each argument, by what stands before it; each id is another.
@@ -123,8 +130,6 @@ fn with_values(text: &str) -> String {
         .replace("destination = ?", "destination = 'local://queue/1'")
         .replace("waits_at = ?", "waits_at = 'local://queue/1'")
         .replace("waits_as = ?", "waits_as = 'type@1'")
-        .replace("waits_at > ?", "waits_at > 'local://queue/1'")
-        .replace("waits_as > ?", "waits_as > 'type@1'")
         .replace("owner = ?", "owner = 3")
         .replace("? is null", "null is null")
         .replace('?', "1")

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::SHARED_ROWS;
 use super::error::is_duplicate;
-use super::keys::{self, Key, PREPARED_KEYS};
+use super::keys::{self, Key};
 use super::sql::{self, Sql, statements};
 use crate::envelope::time::to_micros;
 use crate::envelope::{Address, Envelope, MessageId};
@@ -328,6 +328,9 @@ fn answers<R>(rows: &[R], new: Vec<usize>) -> Vec<Stored> {
     answers
 }
 
+/// Statements that insert up to so many rows stay prepared, a text for each number of them.
+const PREPARED_ROWS: usize = 32;
+
 struct Inserting<'i, R> {
     connection: &'i mut MySqlConnection,
     sql: &'i Sql,
@@ -373,7 +376,7 @@ impl<R: Insert> Inserting<'_, R> {
         }
         let insert = sql::repeated(R::insertion(self.sql), "{values}", R::VALUES, ", ", rows.len());
         let inserted = sqlx::query_with(insert, arguments)
-            .persistent(rows.len() <= PREPARED_KEYS)
+            .persistent(rows.len() <= PREPARED_ROWS)
             .execute(&mut *self.connection)
             .await;
         match inserted {

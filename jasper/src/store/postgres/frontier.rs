@@ -264,6 +264,11 @@ impl<P: Pair> Frontier<P> {
         (Asking::of(self, &mut state, false), scope, due_since.unwrap_or(i64::MIN))
     }
 
+    /// A look at everything, although that may be dear.
+    pub(super) fn full_look(&self) -> Asking<'_, P> {
+        Asking::of(self, &mut self.state(), true)
+    }
+
     /// What this store is about to change. A look that comes before the change is noted may miss
     /// it.
     pub(super) fn change(&self) -> Change<'_, P> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sqlx::{AssertSqlSafe, Executor, SqlSafeStr, SqlStr, raw_sql};
+use sqlx::{AssertSqlSafe, Connection, Executor, Row, SqlSafeStr, SqlStr, raw_sql};
 use tokio::sync::oneshot;
 
 use super::completion::{self, Written};
@@ -20,6 +20,10 @@ const BEGIN_MEMBER: &str = "savepoint jasper_member";
 /// Undoes what a run did, and stands where the next begins.
 const UNDO_MEMBER: &str = "rollback to savepoint jasper_member";
 
+/// The statements that the session has prepared, and whether by SQL: such a one is a run's, which
+/// no savepoint takes back. The function of the server takes half the time of its view.
+const PREPARED: &str = "select name, from_sql from pg_catalog.pg_prepared_statement()";
+
 /// One open transaction. Nobody is answered before it is committed.
 pub(super) struct Group {
     session: Session,
@@ -27,6 +31,10 @@ pub(super) struct Group {
     sharing: Sharing,
     /// What ends a run and makes the session fit for the next, in one trip.
     next_member: SqlStr,
+    /// What undoes a run, and makes the session fit for the next.
+    undo_member: SqlStr,
+    /// Whether another run may follow the first.
+    is_shared: bool,
 }
 
 impl Group {
@@ -37,13 +45,18 @@ impl Group {
         limit: Duration,
         is_shared: bool,
     ) -> Self {
-        let next_member = match is_shared {
-            true => format!("{END_MEMBER}; {}{BEGIN_MEMBER}", session.reset(limit)),
-            false => format!("{END_MEMBER}; {BEGIN_MEMBER}"),
+        let (next_member, undo_member) = match is_shared {
+            true => (
+                format!("{END_MEMBER}; {}{BEGIN_MEMBER}; {PREPARED}", session.reset(limit)),
+                format!("{UNDO_MEMBER}; {PREPARED}"),
+            ),
+            false => (format!("{END_MEMBER}; {BEGIN_MEMBER}"), UNDO_MEMBER.to_owned()),
         };
         // Of constants, numbers and a mark, which has no quotes in it.
         let next_member = AssertSqlSafe(next_member).into_sql_str();
-        Self { session, members: Vec::new(), sharing: sharing.clone(), next_member }
+        let undo_member = AssertSqlSafe(undo_member).into_sql_str();
+        let (members, sharing) = (Vec::new(), sharing.clone());
+        Self { session, members, sharing, next_member, undo_member, is_shared }
     }
 
     /// Lends the transaction to a run, for as long as that takes. `None`: it is lost, and all are
@@ -52,13 +65,13 @@ impl Group {
         self,
         reply: oneshot::Sender<Result<Loan, StoreError>>,
     ) -> Option<Self> {
-        let Self { session, members, sharing, next_member } = self;
+        let Self { session, members, sharing, next_member, undo_member, is_shared } = self;
         let (loan, back) = Loan::new(session);
         // A loan that nobody takes any more is dropped here, and comes back like any other.
         drop(reply.send(Ok(loan)));
         match back.await {
             Ok(Returned { session, outcome }) => {
-                let group = Self { session, members, sharing, next_member };
+                let group = Self { session, members, sharing, next_member, undo_member, is_shared };
                 group.take_back(outcome).await
             }
             // Only a runtime that ends drops a loan without giving it back.
@@ -119,12 +132,33 @@ impl Group {
 
     async fn undo_member(&mut self) -> sqlx::Result<()> {
         self.session.drain().await?;
-        self.execute(UNDO_MEMBER.into_sql_str()).await
+        self.execute(self.undo_member.clone()).await
     }
 
+    /// Does what is between two runs, and leaves the statements prepared that the driver knows.
     async fn execute(&mut self, statements: SqlStr) -> sqlx::Result<()> {
-        let executed = self.session.connection()?.execute(raw_sql(statements));
-        self.sharing.desk.in_time(executed).await.map(|_done| ())
+        let (desk, connection) = (&self.sharing.desk, self.session.connection()?);
+        let prepared = desk.in_time(raw_sql(statements).fetch_all(&mut *connection)).await?;
+        let (mut of_driver, mut deallocate) = (0, String::new());
+        for row in &prepared {
+            match row.try_get(1)? {
+                true => {
+                    let name = row.try_get::<&str, _>(0)?.replace('"', "\"\"");
+                    deallocate += &format!("deallocate \"{name}\"; ");
+                }
+                false => of_driver += 1,
+            }
+        }
+        if !deallocate.is_empty() {
+            // Names between quotes.
+            let deallocate = raw_sql(AssertSqlSafe(deallocate));
+            desk.in_time(connection.execute(deallocate)).await?;
+        }
+        if self.is_shared && of_driver < connection.cached_statements_size() {
+            // After `deallocate all` the driver would execute what is not there.
+            desk.in_time(connection.clear_cached_statements()).await?;
+        }
+        Ok(())
     }
 
     /// Undoes all of it. What cannot be undone here is undone by the server.

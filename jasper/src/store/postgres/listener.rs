@@ -55,6 +55,7 @@ impl Listener {
                 self.told.fetch_max(*word, Ordering::AcqRel);
             },
             () = self.desk.frontier.missed() => {}
+            () = self.desk.outgoing_frontier.missed() => {}
         }
     }
 

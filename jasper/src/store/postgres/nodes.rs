@@ -12,7 +12,7 @@ use super::desk::{Desk, Statement};
 use super::rows::{self, micros, storable};
 use super::sql::statements;
 use crate::envelope::time::from_micros;
-use crate::store::{LiveNode, NodeLease, Nodes, Owner, Pulse, StoreError, Subscription};
+use crate::store::{Gone, LiveNode, NodeLease, Nodes, Owner, Pulse, StoreError, Subscription};
 
 const NOW: &str = "select {now}";
 
@@ -96,14 +96,21 @@ renewed as materialized (
 const AFTER_RENEWAL: &str = "
             and (select count(*) from renewed) >= 0";
 
-/// Whether the node has renewed its lease and owns rows, beside the owners that are gone.
-const PULSE: &str = "\
-select 'renewed' as what, node from renewed
+const FOUND: &str = "\
+select 'gone' as what, node from (";
+
+/// How long it is until the next lease ends, beside the owners that are gone.
+const NEXT_END: &str = ") gone
+union all
+select 'next', min(lease_until) - {now} from {nodes} where lease_until > {now} and node <> $1";
+
+/// Whether the node has renewed its lease and owns rows, beside that.
+const PULSE: &str = "
+union all
+select 'renewed', node from renewed
 union all
 select 'owns', owner from (select owner from receiving union select owner from sending) owners
-where owner = $1
-union all
-select 'gone', node from (";
+where owner = $1";
 
 statements!(NodesSql {
     now: NOW,
@@ -113,8 +120,9 @@ statements!(NodesSql {
     note_earlier: NOTE_EARLIER,
     leave: LEAVE,
     forget: FORGET,
-    expired: [OWNERS, ENDED, OF_OTHERS, GONE].concat(),
-    pulse: [OWNERS, RENEWED, ENDED, AFTER_RENEWAL, OF_OTHERS, PULSE, GONE, ") gone"].concat(),
+    expired: [OWNERS, ENDED, OF_OTHERS, FOUND, GONE, NEXT_END].concat(),
+    pulse: [OWNERS, RENEWED, ENDED, AFTER_RENEWAL, OF_OTHERS, FOUND, GONE, NEXT_END, PULSE,]
+        .concat(),
 });
 
 impl Nodes for PostgresStore {
@@ -177,14 +185,14 @@ impl Nodes for PostgresStore {
             let pulse = rows.and_then(|rows| pulse(&rows));
             let mut pulse = pulse.map_err(|error| self.error(error))?;
             pulse.may_own |= !with_forgotten;
-            if pulse.gone.as_ref().is_some_and(|gone| !gone.is_empty()) {
+            if pulse.gone.as_ref().is_some_and(|gone| !gone.owners.is_empty()) {
                 self.end_sessions_of_gone().await;
             }
             Ok(pulse)
         })
     }
 
-    fn expired(&self, asks: Option<Owner>) -> BoxFuture<'_, Result<Vec<Owner>, StoreError>> {
+    fn expired(&self, asks: Option<Owner>) -> BoxFuture<'_, Result<Gone, StoreError>> {
         Box::pin(async move {
             let query = |with_forgotten| {
                 sqlx::query(self.sql().nodes.expired.clone())
@@ -192,8 +200,9 @@ impl Nodes for PostgresStore {
                     .bind(with_forgotten)
             };
             let (rows, _with_forgotten) = self.over_owners(self.desk(), query).await;
-            let gone = rows::read(rows, self.place(), |row| row.try_get(0).map(Owner::new))?;
-            if !gone.is_empty() {
+            let pulse = rows.and_then(|rows| pulse(&rows)).map_err(|error| self.error(error))?;
+            let gone = pulse.gone.unwrap_or_default();
+            if !gone.owners.is_empty() {
                 self.end_sessions_of_gone().await;
             }
             Ok(gone)
@@ -270,13 +279,17 @@ impl PostgresStore {
     }
 }
 
-fn pulse(rows: &[PgRow]) -> sqlx::Result<Pulse> {
-    let (mut is_renewed, mut may_own, mut gone) = (false, false, Vec::new());
-    for row in rows {
+fn pulse(answer: &[PgRow]) -> sqlx::Result<Pulse> {
+    let (mut is_renewed, mut may_own, mut gone) = (false, false, Gone::default());
+    for row in answer {
         match row.try_get(0)? {
             "renewed" => is_renewed = true,
             "owns" => may_own = true,
-            _gone => gone.push(Owner::new(row.try_get(1)?)),
+            "next" => {
+                let left: Option<i64> = row.try_get(1)?;
+                gone.next_end = left.map(|left| Duration::from_micros(rows::total(left)));
+            }
+            _gone => gone.owners.push(Owner::new(row.try_get(1)?)),
         }
     }
     Ok(Pulse { is_renewed, gone: Some(gone), may_own })

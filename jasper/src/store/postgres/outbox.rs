@@ -1,13 +1,15 @@
 //! The outbox in PostgreSQL.
 
 use std::any::Any;
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::{Row, SqlStr};
 
 use super::desk::Desk;
-use super::frontier::{Frontier, Waits};
+use super::frontier::{Asking, Frontier, Range, Scope, Waits};
 use super::inbox::ownership;
 use super::rows::{self, bind, bind_ownerships, bind_reasons};
 use super::sql::{Sql, statements};
@@ -20,12 +22,19 @@ use crate::store::{
     Outbox, Outgoing, OutgoingSettlement, Owner, Ownership, Settled, StoreError, Stored,
 };
 
+/// No row lies in two of the ranges.
 const CLAIM: &str = "\
 with oldest as materialized (
-    select ctid as place, id, sent_at, octet_length(body) as length from {outgoing}
-    where owner = 0 and destination = $2
+    select candidate.*
+    from unnest($5::bigint[], $6::bigint[]) as wanted (since, until)
+        cross join lateral (
+            select ctid as place, id, sent_at, octet_length(body) as length from {outgoing} row
+            where row.owner = 0 and row.destination = $2
+                and row.sent_at >= wanted.since and row.sent_at <= wanted.until
+            order by sent_at limit $3
+            for update skip locked
+        ) candidate
     order by sent_at limit $3
-    for update skip locked
 ), sized as (
     select place, sum(length) over (order by sent_at, id) - length as before from oldest
 ), taken as (
@@ -33,7 +42,7 @@ with oldest as materialized (
     where ctid = any (array(select place from sized where before < $4))
     returning id, destination, attempts, body, sent_at
 )
-select id, destination, attempts, body from taken order by sent_at, id";
+select id, destination, attempts, body, sent_at from taken order by sent_at, id";
 
 const DELETE: &str = "\
 delete from {outgoing} row
@@ -67,19 +76,38 @@ select (select count(*) from released), (select 1 from {tell} told where exists 
 const OWNED: &str = "\
 select id, destination, attempts from {outgoing} where owner = $1 and owner > 0 limit $2";
 
-/// Steps from one destination to the next, so that a long queue costs no more than a short one.
+/// Steps from one destination to the next, so that a long queue costs no more than a short one. The
+/// last row says when it began and how long it took.
 const DESTINATIONS: &str = "\
-with recursive waiting (destination) as (
-    (select destination from {outgoing} where owner = 0 order by destination limit 1)
-    union all
-    select (
-        select destination from {outgoing}
-        where owner = 0 and destination > waiting.destination
-        order by destination limit 1
+with recursive waiting as (
+    (
+        select destination, sent_at from {outgoing}
+        where owner = 0 order by destination, sent_at limit 1
     )
-    from waiting where waiting.destination is not null
+    union all
+    select next.destination, next.sent_at
+    from waiting here cross join lateral (
+        select destination, sent_at from {outgoing}
+        where owner = 0 and destination > here.destination
+        order by destination, sent_at limit 1
+    ) next
 )
-select destination from waiting where destination is not null";
+select destination, sent_at, null from waiting
+union all
+select null, (extract(epoch from statement_timestamp()) * 1000000)::bigint,
+    (extract(epoch from clock_timestamp() - statement_timestamp()) * 1000000)::bigint";
+
+/// Looks only into these ranges.
+const DESTINATIONS_IN: &str = "\
+select wanted.place, first.sent_at
+from unnest($1::text[], $2::bigint[], $3::bigint[]) with ordinality
+        as wanted (destination, since, until, place)
+    cross join lateral (
+        select sent_at from {outgoing} row
+        where row.owner = 0 and row.destination = wanted.destination
+            and row.sent_at >= wanted.since and row.sent_at <= wanted.until
+        order by row.sent_at limit 1
+    ) first";
 
 const BURY: &str = "\
 with buried as (
@@ -106,6 +134,7 @@ statements!(OutboxSql {
     release: RELEASE,
     owned: OWNED,
     destinations: DESTINATIONS,
+    destinations_in: DESTINATIONS_IN,
     bury: BURY,
 });
 
@@ -169,9 +198,8 @@ impl Outbox for PostgresStore {
 
     fn destinations(&self) -> BoxFuture<'_, Result<Vec<Address>, StoreError>> {
         Box::pin(async move {
-            let query = sqlx::query(self.sql().outbox.destinations.clone());
-            let rows = self.desk().rows(query).await;
-            rows::read(rows, self.place(), |row| rows::address(row, 0))
+            let found = destinations(self.desk()).await;
+            found.map_err(|error| self.error(error))
         })
     }
 }
@@ -182,13 +210,24 @@ async fn claim(
     destination: &Address,
     limit: usize,
 ) -> sqlx::Result<Vec<Envelope>> {
+    let (asking, ranges) = desk.outgoing_frontier.claim(std::slice::from_ref(destination));
     let query = sqlx::query(desk.sql.outbox.claim.clone())
         .bind(owner.number())
         .bind(destination.as_str())
         .bind(rows::limit(limit))
-        .bind(rows::limit(PORTION));
+        .bind(rows::limit(PORTION))
+        .bind(ranges.iter().map(|range| range.since).collect::<Vec<_>>())
+        .bind(ranges.iter().map(|range| range.until).collect::<Vec<_>>());
+    let rows = desk.rows(query).await?;
+    let mut bytes = 0;
+    for row in &rows {
+        bytes += row.try_get::<Option<&[u8]>, _>(3)?.map_or(0, <[u8]>::len);
+    }
+    let all = rows.len() < limit && bytes < PORTION;
+    let last = rows.last().map_or(Ok(i64::MIN), |row| row.try_get(4))?;
+    asking.claimed(&ranges, rows.len(), last, all);
     let (mut claimed, mut unreadable) = (Vec::new(), Vec::new());
-    for row in desk.rows(query).await? {
+    for row in rows {
         let held = ownership(&row, owner)?;
         match Envelope::from_bytes(&rows::bytes(&row, 3)?) {
             Ok(envelope) => claimed.push(held.envelope(envelope)),
@@ -197,6 +236,53 @@ async fn claim(
     }
     bury(desk, &unreadable).await?;
     Ok(claimed)
+}
+
+/// Where nothing waits past what is claimed, there may be something older: that look costs no more
+/// than it would where nothing was claimed.
+async fn destinations(desk: &Desk) -> sqlx::Result<Vec<Address>> {
+    let (mut asking, scope, _due_since) = desk.outgoing_frontier.look();
+    if let Scope::Known(ranges) = scope {
+        let found = destinations_in(desk, asking, &ranges).await?;
+        if !found.is_empty() {
+            return Ok(found);
+        }
+        asking = desk.outgoing_frontier.full_look();
+    }
+    let rows = desk.rows(sqlx::query(desk.sql.outbox.destinations.clone())).await?;
+    let (mut firsts, mut began, mut cost) = (HashMap::new(), 0, Duration::ZERO);
+    for row in &rows {
+        match row.try_get(2)? {
+            None => drop(firsts.insert(rows::address(row, 0)?, row.try_get(1)?)),
+            Some(micros) => {
+                (began, cost) = (row.try_get(1)?, Duration::from_micros(rows::total(micros)));
+            }
+        }
+    }
+    asking.looked(began, cost, began, &firsts, |_destination| true);
+    Ok(firsts.into_keys().collect())
+}
+
+/// Those of which rows lie in these ranges.
+async fn destinations_in(
+    desk: &Desk,
+    asking: Asking<'_, Address>,
+    ranges: &[Range<Address>],
+) -> sqlx::Result<Vec<Address>> {
+    let names = ranges.iter().map(|range| range.pair.as_str());
+    let query = sqlx::query(desk.sql.outbox.destinations_in.clone())
+        .bind(names.collect::<Vec<_>>())
+        .bind(ranges.iter().map(|range| range.since).collect::<Vec<_>>())
+        .bind(ranges.iter().map(|range| range.until).collect::<Vec<_>>());
+    let mut firsts = HashMap::new();
+    for row in desk.rows(query).await? {
+        let place = usize::try_from(row.try_get::<i64, _>(0)? - 1).unwrap_or(usize::MAX);
+        firsts.insert(place, row.try_get(1)?);
+    }
+    asking.looked_at(ranges, &firsts, i64::MIN);
+    let found = firsts.keys().filter_map(|place| ranges.get(*place));
+    let found: HashSet<&Address> = found.map(|range| &range.pair).collect();
+    Ok(found.into_iter().cloned().collect())
 }
 
 async fn bury(desk: &Desk, unreadable: &[(Ownership, String)]) -> sqlx::Result<()> {

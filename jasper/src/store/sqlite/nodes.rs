@@ -15,7 +15,7 @@ use super::presence::{Others, Presence};
 use super::rows::{micros, text};
 use super::writer::Write;
 use crate::envelope::time::{now, to_micros};
-use crate::store::{LiveNode, NodeLease, Nodes, Owner, StoreError, Subscription};
+use crate::store::{Gone, LiveNode, NodeLease, Nodes, Owner, StoreError, Subscription};
 
 // SQLite has no clock of its own: the database's time is that of the machine on which it runs,
 // which is ours.
@@ -46,7 +46,7 @@ const END_RUN_OUT: &str =
     "update jasper_nodes set lease_until = 0 where lease_until between 1 and ? and node <> ?";
 
 /// Also owners that were forgotten and wrote a row after that; found by stepping from one owner to
-/// the next.
+/// the next. The last row is when the next lease ends.
 pub(super) const EXPIRED: &str = "\
 with recursive
 receiving (owner) as (
@@ -61,10 +61,12 @@ sending (owner) as (
     select (select min(owner) from jasper_outgoing where owner > 0 and owner > sending.owner)
     from sending where sending.owner is not null
 )
-select node from jasper_nodes where lease_until = 0
+select node, null from jasper_nodes where lease_until = 0
 union
-select owner from (select owner from receiving union select owner from sending)
-where owner is not null and not exists (select 1 from jasper_nodes where node = owner)";
+select owner, null from (select owner from receiving union select owner from sending)
+where owner is not null and not exists (select 1 from jasper_nodes where node = owner)
+union all
+select null, min(lease_until) from jasper_nodes where lease_until > ? and node <> ?";
 
 /// A wait for the lock in which a lease may have run out that its node was about to renew.
 const LONG_WAIT: Duration = Duration::from_millis(100);
@@ -108,7 +110,7 @@ impl Nodes for SqliteStore {
         })
     }
 
-    fn expired(&self, asks: Option<Owner>) -> BoxFuture<'_, Result<Vec<Owner>, StoreError>> {
+    fn expired(&self, asks: Option<Owner>) -> BoxFuture<'_, Result<Gone, StoreError>> {
         Box::pin(async move {
             let except = asks.map_or(0, Owner::number);
             let has_run_out = sqlx::query_scalar(HAS_RUN_OUT).bind(to_micros(now())).bind(except);
@@ -116,9 +118,9 @@ impl Nodes for SqliteStore {
             if has_run_out.map_err(|error| self.error(error))? {
                 self.end_run_out(except).await?;
             }
-            let gone = sqlx::query_scalar(EXPIRED).fetch_all(self.pool()).await;
-            gone.map(|gone| gone.into_iter().map(Owner::new).collect())
-                .map_err(|error| self.error(error))
+            let now = to_micros(now());
+            let rows = sqlx::query(EXPIRED).bind(now).bind(except).fetch_all(self.pool()).await;
+            rows.and_then(|rows| gone(&rows, now)).map_err(|error| self.error(error))
         })
     }
 
@@ -176,6 +178,20 @@ impl SqliteStore {
         }
         renewed.map_err(|error| self.error(error))
     }
+}
+
+fn gone(rows: &[SqliteRow], now: i64) -> sqlx::Result<Gone> {
+    let mut gone = Gone::default();
+    for row in rows {
+        match (row.try_get(0)?, row.try_get::<Option<i64>, _>(1)?) {
+            (Some(owner), _) => gone.owners.push(Owner::new(owner)),
+            (None, next_end) => {
+                let left = next_end.map(|end| u64::try_from(end - now).unwrap_or_default());
+                gone.next_end = left.map(Duration::from_micros);
+            }
+        }
+    }
+    Ok(gone)
 }
 
 fn live_node(row: &SqliteRow) -> sqlx::Result<LiveNode> {

@@ -11,9 +11,9 @@ use super::transaction::FaultyTransaction;
 use crate::envelope::{Address, Envelope};
 use crate::store::{
     Begin, ClaimRequest, Claimable, Claimed, Counts, DeadLetter, DeadLetterId, DeadLetterQuery,
-    DeadLetters, Inbox, Incoming, LiveNode, LookRequest, MessageStore, NodeLease, Nodes, Outbox,
-    Outgoing, OutgoingSettlement, Owner, Ownership, Settled, Settlement, StoreAdmin, StoreError,
-    StoreInfo, StoreTransaction, Stored, Subscription,
+    DeadLetters, Gone, Inbox, Incoming, LiveNode, LookRequest, MessageStore, NodeLease, Nodes,
+    Outbox, Outgoing, OutgoingSettlement, Owner, Ownership, Settled, Settlement, StoreAdmin,
+    StoreError, StoreInfo, StoreTransaction, Stored, Subscription,
 };
 
 type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
@@ -112,7 +112,7 @@ impl<S: MessageStore> Nodes for FaultyStore<S> {
         self.meet("renew", self.store.nodes().renew(owner, lease))
     }
 
-    fn expired(&self, asks: Option<Owner>) -> Answer<'_, Vec<Owner>> {
+    fn expired(&self, asks: Option<Owner>) -> Answer<'_, Gone> {
         self.meet("expired", self.store.nodes().expired(asks))
     }
 

@@ -55,7 +55,7 @@ pub async fn every_row_is_reachable_by_some_recovery<F: StoreFixture>(fixture: &
     let nodes = subject.store.nodes();
     nodes.leave(gone).await.expect("the store answers");
     let recoverer = subject.join().await;
-    for owner in nodes.expired(None).await.expect("the store answers") {
+    for owner in nodes.expired(None).await.expect("the store answers").owners {
         let inbox = subject.store.inbox().release(owner, 100).await;
         inbox.expect("the store answers");
         let outbox = subject.store.outbox().release(owner, 100).await;

@@ -172,6 +172,8 @@ macro_rules! __store_clauses {
                 a_renewed_lease_runs_on
                 a_late_lease_that_no_other_node_has_ended_is_renewed
                 a_lease_that_ran_out_and_was_ended_cannot_be_renewed
+                it_is_known_when_the_next_lease_ends
+                a_lease_that_is_not_renewed_is_over_when_it_is_said_to_end
                 a_node_that_left_is_gone
                 a_forgotten_node_is_not_listed
                 the_living_nodes_are_known

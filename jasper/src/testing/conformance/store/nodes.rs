@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::StoreFixture;
 use super::subject::{LONG, Subject, envelope, taken_at};
-use crate::store::{Incoming, MessageStore, Outgoing, Owner, Placement, Settled, Settlement};
+use crate::store::{Gone, Incoming, MessageStore, Outgoing, Owner, Placement, Settled, Settlement};
 
 /// Short enough to wait for its end.
 const SHORT: Duration = Duration::from_millis(30);
@@ -60,7 +60,7 @@ pub async fn a_late_lease_that_no_other_node_has_ended_is_renewed<F: StoreFixtur
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let by_itself = subject.store.nodes().expired(Some(owner)).await;
-    assert_eq!(by_itself.expect("the store answers"), []);
+    assert_eq!(by_itself.expect("the store answers").owners, []);
     assert!(renew(&subject, owner, LONG).await);
     assert!(expired(&subject).await.is_empty());
 }
@@ -76,6 +76,58 @@ pub async fn a_lease_that_ran_out_and_was_ended_cannot_be_renewed<F: StoreFixtur
     }
     assert!(!renew(&subject, owner, LONG).await);
     assert_eq!(expired(&subject).await, [owner]);
+}
+
+/// The node that asks learns how long the others' leases have still to run; of several the first
+/// counts, of ended ones none. A pulse that says who is gone says that too.
+pub async fn it_is_known_when_the_next_lease_ends<F: StoreFixture>(fixture: &F) {
+    let subject = Subject::of(fixture).await;
+    let nodes = subject.store.nodes();
+    let asks = subject.join().await;
+    let next_end = async || {
+        let next_end = look_for_expired(&subject, Some(asks)).await.next_end;
+        let pulse = nodes.pulse(asks, LONG).await.expect("the store answers");
+        if let Some(gone) = pulse.gone {
+            assert_eq!(gone.next_end.is_some(), next_end.is_some());
+            assert!(gone.next_end <= next_end, "{gone:?} after {next_end:?}");
+        }
+        next_end
+    };
+    assert_eq!(next_end().await, None);
+    let [late, left] = [subject.join().await, subject.join().await];
+    assert!(next_end().await.is_some_and(|left| left > LONG / 2 && left <= LONG));
+    assert!(renew(&subject, late, LONG / 4).await);
+    assert!(next_end().await.is_some_and(|left| left > LONG / 8 && left <= LONG / 4));
+    assert!(renew(&subject, late, LONG).await);
+    assert!(next_end().await.is_some_and(|left| left > LONG / 2));
+    leave(&subject, late).await;
+    leave(&subject, left).await;
+    assert_eq!(look_for_expired(&subject, Some(asks)).await.next_end, None);
+}
+
+/// Who waits as long as that finds the lease run out.
+pub async fn a_lease_that_is_not_renewed_is_over_when_it_is_said_to_end<F: StoreFixture>(
+    fixture: &F,
+) {
+    let subject = Subject::of(fixture).await;
+    let asks = subject.join().await;
+    let leases = [SHORT, SHORT * 3];
+    for lease in leases {
+        let lease = subject.store.nodes().join("node", lease, &[]).await;
+        lease.expect("the store answers");
+    }
+    for ended in 0..leases.len() {
+        let found = look_for_expired(&subject, Some(asks)).await;
+        let Some(left) = found.next_end else {
+            // It has taken so long to ask.
+            assert_eq!(found.owners.len(), leases.len());
+            return;
+        };
+        // Real time: the store's clock is not the test's.
+        tokio::time::sleep(left).await;
+        let found = look_for_expired(&subject, Some(asks)).await;
+        assert!(found.owners.len() > ended, "{found:?}, {left:?} later");
+    }
 }
 
 /// A node that stops is gone at once.
@@ -212,7 +264,11 @@ async fn renew<F: StoreFixture>(subject: &Subject<'_, F>, owner: Owner, lease: D
 }
 
 async fn expired<F: StoreFixture>(subject: &Subject<'_, F>) -> Vec<Owner> {
-    let expired = subject.store.nodes().expired(None).await;
+    look_for_expired(subject, None).await.owners
+}
+
+async fn look_for_expired<F: StoreFixture>(subject: &Subject<'_, F>, asks: Option<Owner>) -> Gone {
+    let expired = subject.store.nodes().expired(asks).await;
     expired.expect("the store answers")
 }
 
