@@ -3,11 +3,13 @@
 use sqlx::mysql::{MySqlArguments, MySqlRow};
 use sqlx::{MySqlConnection, SqlStr};
 
-use super::SHARED_ROWS;
 use super::rows::{self, bind, bind_key};
 use super::sql;
 use crate::envelope::{Address, MessageId};
 use crate::store::Ownership;
+
+/// The most keys of one statement. The server takes 2 KiB for each while the statement is prepared.
+const AT_ONCE: usize = 256;
 
 /// What a row is found by.
 pub(super) type Key = (MessageId, Address);
@@ -30,7 +32,7 @@ pub(super) async fn execute(
     keys: &[Key],
 ) -> sqlx::Result<u64> {
     let mut met = 0;
-    for keys in keys.chunks(SHARED_ROWS) {
+    for keys in keys.chunks(AT_ONCE) {
         let mut arguments = MySqlArguments::default();
         for &value in before {
             bind(&mut arguments, value)?;
@@ -49,7 +51,7 @@ pub(super) async fn fetch(
     keys: &[Key],
 ) -> sqlx::Result<Vec<MySqlRow>> {
     let mut found = Vec::with_capacity(keys.len());
-    for keys in keys.chunks(SHARED_ROWS) {
+    for keys in keys.chunks(AT_ONCE) {
         let mut arguments = MySqlArguments::default();
         let number = bind_padded(keys, &mut arguments)?;
         let query = sqlx::query_with(sql::keyed(statement, number), arguments);
@@ -71,12 +73,11 @@ fn bind_padded(keys: &[Key], arguments: &mut MySqlArguments) -> sqlx::Result<usi
     Ok(number)
 }
 
-/// The next power of two, or one and a half of one, up to the most that there may be.
+/// The next power of two, or one and a half of one.
 fn padded(keys: usize) -> usize {
     let power = keys.next_power_of_two();
     let between = power / 4 * 3;
-    let number = if keys <= between { between } else { power };
-    number.min(SHARED_ROWS).max(keys)
+    if keys <= between { between } else { power }
 }
 
 pub(super) fn bind_keys(keys: &[Key], arguments: &mut MySqlArguments) -> sqlx::Result<()> {
@@ -89,12 +90,12 @@ mod tests {
 
     #[test]
     fn few_statements_are_prepared_and_none_is_much_too_long() {
-        let mut numbers: Vec<usize> = (1..=SHARED_ROWS).map(padded).collect();
+        let mut numbers: Vec<usize> = (1..=AT_ONCE).map(padded).collect();
         assert!(
             (1..).zip(&numbers).all(|(keys, number)| (keys..keys * 3 / 2 + 1).contains(number))
         );
         numbers.dedup();
-        assert_eq!(numbers.len(), 18, "{numbers:?}");
-        assert_eq!(numbers.last(), Some(&SHARED_ROWS));
+        assert_eq!(numbers.len(), 16, "{numbers:?}");
+        assert_eq!(numbers.last(), Some(&AT_ONCE));
     }
 }
