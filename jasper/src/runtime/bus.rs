@@ -139,7 +139,7 @@ impl Bus {
         self.sending(&message)
     }
 
-    /// Runs a command's handler now, in this task, and gives its typed reply.
+    /// Runs a command's handler now, in the task that awaits it, and gives its typed reply.
     ///
     /// The handler is found by the compiler; nothing is stored, looked up or encoded. A durable
     /// handler runs in a transaction. There is one attempt: the caller sees its failure.
@@ -159,7 +159,10 @@ impl Bus {
     /// rolled back; a commit that has begun goes on. With `to`, the handler may run or not.
     // Not an `async fn`: its future would carry the bounds, and a command without a handler be
     // reported three times.
-    pub fn invoke<M, OneHandler>(&self, message: M) -> BoxFuture<'_, Result<M::Reply, InvokeError>>
+    pub fn invoke<M, OneHandler>(
+        &self,
+        message: M,
+    ) -> BoxFuture<'static, Result<M::Reply, InvokeError>>
     where
         M: Message,
         M::Kind: Invokes<M, OneHandler>,

@@ -1,5 +1,7 @@
 //! Which commands `Bus::invoke` takes, and where each is answered; the compiler settles both.
 
+use std::sync::Arc;
+
 use futures_util::future::{BoxFuture, FutureExt};
 
 use super::{Bus, invoke, remote};
@@ -25,7 +27,7 @@ pub trait Invokes<M: Message, OneHandler> {
     /// Not public API. Gives the reply: of the handler that the compiler has found, or of the
     /// endpoint that the command names.
     #[doc(hidden)]
-    fn invoke(bus: &Bus, message: M) -> BoxFuture<'_, Result<M::Reply, InvokeError>>;
+    fn invoke(bus: &Bus, message: M) -> BoxFuture<'static, Result<M::Reply, InvokeError>>;
 }
 
 // The order of the bounds matters: with two handlers, rustc reports the first that it cannot
@@ -35,8 +37,9 @@ where
     M: Message + Handled<OneHandler>,
     OneHandler: HandlerOf<M>,
 {
-    fn invoke(bus: &Bus, message: M) -> BoxFuture<'_, Result<M::Reply, InvokeError>> {
-        invoke::invoke::<OneHandler>(bus.core(), bus.origin(), message).boxed()
+    fn invoke(bus: &Bus, message: M) -> BoxFuture<'static, Result<M::Reply, InvokeError>> {
+        let (core, origin) = (Arc::clone(bus.core()), bus.origin());
+        async move { invoke::invoke::<OneHandler>(&core, origin, message).await }.boxed()
     }
 }
 
@@ -46,13 +49,13 @@ where
     M: Message,
     M::Reply: Payload,
 {
-    fn invoke(bus: &Bus, message: M) -> BoxFuture<'_, Result<M::Reply, InvokeError>> {
-        remote::invoke(bus.core(), bus.origin().cause().cloned(), &message).boxed()
+    fn invoke(bus: &Bus, message: M) -> BoxFuture<'static, Result<M::Reply, InvokeError>> {
+        remote::invoke(Arc::clone(bus.core()), bus.origin().cause().cloned(), &message).boxed()
     }
 }
 
 impl<M: Message + IsInvoked> Invokes<M, ()> for Event {
-    fn invoke(_: &Bus, message: M) -> BoxFuture<'_, Result<M::Reply, InvokeError>> {
+    fn invoke(_: &Bus, message: M) -> BoxFuture<'static, Result<M::Reply, InvokeError>> {
         message.never()
     }
 }

@@ -16,11 +16,11 @@ use crate::transport::{Answer, RemoteReply, Request};
 /// Sends a command to the endpoint of its type, and waits for its reply.
 ///
 /// It is encoded at once, so that the future holds bytes and not the message.
-pub(super) fn invoke<'a, M>(
-    core: &'a Arc<Core>,
+pub(super) fn invoke<M>(
+    core: Arc<Core>,
     cause: Option<Arc<Cause>>,
     message: &M,
-) -> impl Future<Output = Result<M::Reply, InvokeError>> + Send + use<'a, M>
+) -> impl Future<Output = Result<M::Reply, InvokeError>> + Send + use<M>
 where
     M: Message,
     M::Reply: Payload,

@@ -147,6 +147,11 @@ mod spawned {
         tokio::spawn(bus.send(super::shop::PlaceOrder { number: 1 }))
     }
 
+    fn ask(bus: &Bus) -> JoinHandle<Result<u32, jasper::InvokeError>> {
+        let _remote = tokio::spawn(bus.invoke(super::shop::Ship));
+        tokio::spawn(bus.invoke(super::shop::Count))
+    }
+
     fn later(bus: &Bus) -> JoinHandle<Result<usize, jasper::SendAllError>> {
         let orders = (0..9).map(|number| super::shop::PlaceOrder { number });
         tokio::spawn(bus.send_all(orders))

@@ -409,6 +409,7 @@ mod tests {
 
     use super::*;
     use crate::envelope::Address;
+    use crate::store::lines::Wait;
     use crate::store::{Placement, StoreAdmin};
 
     /// As they would be if each type had a handler of its own.
@@ -421,7 +422,7 @@ mod tests {
 
     /// A close costs its connection 40 ms.
     #[tokio::test]
-    async fn looks_and_claims_close_no_statement() {
+    async fn inserts_looks_and_claims_close_no_statement() {
         let server = std::env::var("JASPER_TEST_MARIADB");
         let server = server.expect("JASPER_TEST_MARIADB is not set: run `tests/run`");
         let name = format!("jasper_closes_{}", std::process::id());
@@ -448,6 +449,14 @@ mod tests {
             let claim = Claim { request, guess: Arc::clone(&store.shared.incoming_guess) };
             let claimed = claim.run(connection, store.sql()).await.unwrap();
             assert_eq!(claimed.len(), limit);
+        }
+        let wait = Wait::Usual;
+        for count in [33, 127, 300] {
+            let new: Vec<_> = (1_000..1_000 + count).map(unowned).collect();
+            for expected in [Stored::New, Stored::Duplicate] {
+                let stored = rows::store(connection, store.sql(), &new, wait).await.unwrap();
+                assert_eq!(stored, vec![expected; count]);
+            }
         }
         let after = closed(connection).await;
         let drop = AssertSqlSafe(format!("drop database {name}"));

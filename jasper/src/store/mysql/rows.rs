@@ -317,7 +317,7 @@ fn portions<'o>(once: &'o [usize], lengths: &[usize]) -> Vec<&'o [usize]> {
         size += own;
     }
     portions.push(&once[start..]);
-    portions
+    portions.into_iter().flat_map(chunks).collect()
 }
 
 fn answers<R>(rows: &[R], new: Vec<usize>) -> Vec<Stored> {
@@ -328,8 +328,21 @@ fn answers<R>(rows: &[R], new: Vec<usize>) -> Vec<Stored> {
     answers
 }
 
-/// Statements that insert up to so many rows stay prepared, a text for each number of them.
-const PREPARED_ROWS: usize = 32;
+/// Statements insert so many rows, or any number up to [`FEW`]. All of them stay prepared: see
+/// [`sql::unprepared`] for what it costs to close one.
+const MANY: usize = 128;
+
+/// See [`MANY`].
+const FEW: usize = 32;
+
+/// Rows in as few statements as their sizes allow.
+fn chunks(mut rows: &[usize]) -> impl Iterator<Item = &[usize]> {
+    std::iter::from_fn(move || {
+        let size = if rows.len() >= MANY { MANY } else { rows.len().min(FEW) };
+        let chunk = rows.split_off(..size)?;
+        (!chunk.is_empty()).then_some(chunk)
+    })
+}
 
 struct Inserting<'i, R> {
     connection: &'i mut MySqlConnection,
@@ -351,14 +364,17 @@ impl<R: Insert> Inserting<'_, R> {
         let there = self.present(rows, Wait::Usual).await?;
         let is_missing = |&at: &usize| !there.contains(&self.key(at));
         let missing: Vec<usize> = rows.iter().copied().filter(is_missing).collect();
-        if missing.is_empty() || self.is_inserted(&missing).await? {
-            return Ok(missing);
-        }
-        // Somebody else stores them right now. A row that is alone is there, or it is not.
-        let mut new = Vec::new();
-        for at in missing {
-            if self.is_inserted(&[at]).await? {
-                new.push(at);
+        let mut new = Vec::with_capacity(missing.len());
+        for rows in chunks(&missing) {
+            if self.is_inserted(rows).await? {
+                new.extend_from_slice(rows);
+                continue;
+            }
+            // Another transaction stores them now. A row that is alone is there, or it is not.
+            for &at in rows {
+                if self.is_inserted(&[at]).await? {
+                    new.push(at);
+                }
             }
         }
         Ok(new)
@@ -375,11 +391,7 @@ impl<R: Insert> Inserting<'_, R> {
             self.rows[at].bind(&body, &mut arguments)?;
         }
         let insert = sql::repeated(R::insertion(self.sql), "{values}", R::VALUES, ", ", rows.len());
-        let inserted = sqlx::query_with(insert, arguments)
-            .persistent(rows.len() <= PREPARED_ROWS)
-            .execute(&mut *self.connection)
-            .await;
-        match inserted {
+        match sqlx::query_with(insert, arguments).execute(&mut *self.connection).await {
             Ok(_done) => Ok(true),
             Err(error) if is_duplicate(&error) => Ok(false),
             Err(error) => Err(error),
@@ -452,4 +464,23 @@ pub(super) fn size(bytes: u64) -> usize {
 /// A count of rows, which is never negative.
 pub(super) fn total(rows: i64) -> u64 {
     u64::try_from(rows).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_inserted_by_few_different_statements() {
+        let rows: Vec<usize> = (0..1_000).collect();
+        let sizes = |count| chunks(&rows[..count]).map(<[_]>::len).collect::<Vec<_>>();
+        assert_eq!(sizes(0), [] as [usize; 0]);
+        assert_eq!(sizes(1), [1]);
+        assert_eq!(sizes(33), [32, 1]);
+        assert_eq!(sizes(129), [128, 1]);
+        for count in 0..1_000 {
+            assert_eq!(chunks(&rows[..count]).collect::<Vec<_>>().concat(), rows[..count]);
+            assert!(sizes(count).iter().all(|&size| size == MANY || size <= FEW));
+        }
+    }
 }
