@@ -114,6 +114,20 @@ async fn what_another_handler_sends_reaches_the_fake_and_what_the_fake_returns_i
     app.stop().await.unwrap();
 }
 
+#[tokio::test]
+async fn a_fake_is_there_beside_handlers_that_are_named() {
+    let journal = Journal::default();
+    let app = builder(&journal).handler(cancel_order).handler(note).start().await.unwrap();
+    app.bus().send(Refund { cents: 3 }).await.unwrap();
+    app.bus().send(CancelOrder { cents: 7 }).await.unwrap();
+    app.until_idle().await.unwrap();
+    let mut noted = journal.noted();
+    noted.sort_unstable();
+    assert_eq!(noted, [3, 4, 7, 8]);
+    assert_eq!(app.bus().invoke(Charge { cents: 10 }).await.unwrap(), 5);
+    app.stop().await.unwrap();
+}
+
 #[test]
 fn a_fake_needs_neither_a_store_nor_states() {
     assert_routes!(builder(&Journal::default()));

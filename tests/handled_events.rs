@@ -93,6 +93,26 @@ fn a_state_in_an_arc_is_the_state_itself() {
     app.check().unwrap();
 }
 
+#[test]
+fn a_state_of_a_like_type_is_named_where_the_right_one_is_missing() {
+    trait Clock: Send + Sync {}
+    struct SystemClock;
+    impl Clock for SystemClock {}
+
+    #[derive(Command, Serialize, Deserialize)]
+    struct Tick;
+
+    #[handler]
+    async fn tick(_: Tick, _: State<dyn Clock>) {}
+
+    let app = Jasper::builder().handler(tick).state(Arc::new(SystemClock));
+    let problems = app.check().unwrap_err().to_string();
+    assert!(problems.contains("dyn handled_events::"), "{problems}");
+    assert!(problems.contains("registered are `alloc::sync::Arc<handled_events::"), "{problems}");
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    Jasper::builder().handler(tick).state(clock).check().unwrap();
+}
+
 /// Keeps what is logged.
 #[derive(Debug, Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);

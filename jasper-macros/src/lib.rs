@@ -46,6 +46,8 @@ use proc_macro::TokenStream;
 ///   so it derives `Serialize` and `Deserialize` as the command does.
 /// * `deliver_within`: how long after sending it is still worth handling: `500ms`, `30s`, `5m`,
 ///   `2h`, `7d`. Without it: for ever.
+/// * `crate`: where jasper is found, if not at `::jasper`: `crate = company::messaging`, of a crate
+///   with `pub use jasper::*;` or `pub use jasper as messaging;`.
 ///
 /// The name is part of what is stored: give one before the first release if the type may be renamed
 /// later.
@@ -62,7 +64,11 @@ pub fn derive_command(item: TokenStream) -> TokenStream {
 /// struct OrderPlaced { order_id: Uuid }
 /// ```
 ///
-/// The keys `name`, `version` and `deliver_within` are those of [`Command`].
+/// * `handled`: a program that links the event and has no handler for it does not start, unless it
+///   publishes it to an endpoint: `#[event(handled)]`. The linker drops the handlers of a crate
+///   that the program does not name, and an event may be published without any.
+///
+/// The keys `name`, `version`, `deliver_within` and `crate` are those of [`Command`].
 ///
 /// [`Command`]: macro@Command
 #[proc_macro_derive(Event, attributes(event))]

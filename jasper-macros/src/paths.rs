@@ -19,6 +19,15 @@ pub(crate) fn import(root: Option<&Path>, span: Span) -> TokenStream {
     }
 }
 
+/// The macro that registers. By its whole path: where another macro of the item cannot be resolved,
+/// one that is named through an import is reported too.
+pub(crate) fn submit(root: Option<&Path>, span: Span) -> TokenStream {
+    match root {
+        Some(root) => quote_spanned!(span=> #root::__private::inventory::submit!),
+        None => quote_spanned!(span=> ::jasper::__private::inventory::submit!),
+    }
+}
+
 /// Stands where `place` stands, but belongs to the macro: lints of the user's crate do not apply to
 /// it.
 pub(crate) fn generated_at(place: Span) -> Span {

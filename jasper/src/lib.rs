@@ -148,8 +148,8 @@ pub mod __private {
         is_message, push, run,
     };
     pub use crate::message::{
-        Encodable, Message, MessageKind, MessageRegistration, MessageType, SourceLocation,
-        is_decodable_reply, is_encodable_reply, kind,
+        Encodable, Encoding, Message, MessageKind, MessageRegistration, MessageType,
+        SourceLocation, encoding, is_decodable_reply, is_encodable_reply, kind,
     };
     pub use crate::routing::{Handled, Reaches};
     pub use crate::store::ConnectionType;

@@ -6,7 +6,7 @@ use syn::Type;
 
 use super::model::{Argument, Model};
 use crate::lifetimes::without_names;
-use crate::paths::{ends, generated_at, import, private};
+use crate::paths::{ends, generated_at, import, private, submit};
 use crate::value::expand_duration;
 
 /// All that the macro emits beside the function.
@@ -308,8 +308,9 @@ fn run(model: &Model<'_>) -> TokenStream {
 fn submission(model: &Model<'_>) -> TokenStream {
     let place = generated_at(model.place());
     let private = private(place);
+    let submit = submit(model.args.root.as_ref(), place);
     let marker = marker_ident(model);
     quote_spanned! {place=>
-        #private::inventory::submit!(<#marker as #private::Handler>::REGISTRATION);
+        #submit(<#marker as #private::Handler>::REGISTRATION);
     }
 }

@@ -5,7 +5,7 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::Generics;
 
 use super::model::{Flavor, Model};
-use crate::paths::{ends, generated_at, import, private};
+use crate::paths::{ends, generated_at, import, private, submit};
 use crate::value::expand_duration;
 
 /// All that the derive emits.
@@ -104,6 +104,7 @@ fn message_impl(model: &Model) -> TokenStream {
             const TYPE: #private::MessageType = #private::MessageType::new(#name, #version);
             const TO: ::core::option::Option<&'static str> = #to;
             const DELIVER_WITHIN: ::core::option::Option<::core::time::Duration> = #within;
+            const ENCODING: #private::Encoding<Self> = #private::encoding::<Self>();
             #encodable
         }
     }
@@ -186,9 +187,10 @@ fn registration(model: &Model) -> TokenStream {
     let kind = Ident::new(kind(model), place);
     let (name, version) = (&model.name, model.version);
     let to = optional(place, model.to.as_ref().map(ToTokens::to_token_stream));
+    let submit = submit(model.root.as_ref(), place);
     let handled = model.handled.then(|| quote_spanned!(place=> .handled()));
     quote_spanned! {place=>
-        #private::inventory::submit! {
+        #submit {
             #private::MessageRegistration::new(
                 #private::MessageType::new(#name, #version),
                 #private::MessageKind::#kind,

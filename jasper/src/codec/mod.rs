@@ -7,7 +7,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use crate::message::{Encodable, Payload};
+use crate::message::{Encodable, Encoding, Payload, encoding};
 
 #[cfg(feature = "json")]
 pub use self::json::Json;
@@ -54,9 +54,18 @@ impl CodecError {
 /// # Errors
 /// As [`Codec::decode`].
 pub fn decode<T: Payload>(codec: &dyn Codec, payload: &[u8]) -> Result<T, CodecError> {
+    decode_as(&encoding(), codec, payload)
+}
+
+/// Decodes a payload by the encoding of its type.
+pub(crate) fn decode_as<T>(
+    encoding: &Encoding<T>,
+    codec: &dyn Codec,
+    payload: &[u8],
+) -> Result<T, CodecError> {
     let mut value = None;
     codec.decode(payload, &mut |deserializer| {
-        value = Some(T::read(deserializer)?);
+        value = Some(encoding.read(deserializer)?);
         Ok(())
     })?;
     value.ok_or_else(|| CodecError::new("the codec handed out no deserializer"))

@@ -190,7 +190,10 @@ pub enum Problem {
         what: String,
     },
     /// A handler takes a state that is not registered.
-    #[error("`{handler}` ({at}) takes `State<{state}>`; register one with `.state(…)`")]
+    #[error(
+        "`{handler}` ({at}) takes `State<{state}>`; register one with `.state(…)`{}",
+        listed(.registered)
+    )]
     MissingState {
         /// The handler.
         handler: &'static str,
@@ -198,6 +201,8 @@ pub enum Problem {
         at: SourceLocation,
         /// The type.
         state: &'static str,
+        /// The types of those that are registered.
+        registered: Vec<&'static str>,
     },
     /// Two handlers of one queue ask for different concurrency.
     #[error(
@@ -259,4 +264,12 @@ pub enum Problem {
         "there is no codec; turn the feature `json` on, or give the builder one with `.codec(…)`"
     )]
     NoCodec,
+}
+
+/// The types may differ by little: an `Arc<Mailer>` is not an `Arc<dyn Mail>`.
+fn listed(states: &[&str]) -> String {
+    match states {
+        [] => String::new(),
+        states => format!(", of exactly this type; registered are `{}`", states.join("`, `")),
+    }
 }

@@ -128,26 +128,27 @@ macro_rules! reply {
 }
 
 macro_rules! tuple {
-    ($first:ident $first_proof:ident $(, $rest:ident $rest_proof:ident)+) => {
-        impl<$first, $first_proof, $($rest, $rest_proof),+>
-            Cascade<($first_proof, $($rest_proof),+)> for ($first, $($rest),+)
+    ($first:ident $first_proof:ident $(, $rest:ident $rest_proof:ident)*) => {
+        impl<$first, $first_proof, $($rest, $rest_proof),*>
+            Cascade<($first_proof, $($rest_proof),*)> for ($first, $($rest),*)
         where
             $first: Cascade<$first_proof>,
-            $($rest: Cascade<$rest_proof, Reply: NoReply>),+
+            $($rest: Cascade<$rest_proof, Reply: NoReply>),*
         {
-            type Reply = reply!($first::Reply $(, $rest)+);
+            type Reply = reply!($first::Reply $(, $rest)*);
 
             #[allow(non_snake_case, reason = "each value is named as its type parameter")]
             fn collect(self, cascades: &mut Cascades<'_>) -> Result<Self::Reply, HandlerError> {
-                let ($first, $($rest),+) = self;
+                let ($first, $($rest),*) = self;
                 let reply = $first.collect(cascades)?;
-                $(let reply = $rest.collect(cascades)?.after(reply);)+
+                $(let reply = $rest.collect(cascades)?.after(reply);)*
                 Ok(reply)
             }
         }
     };
 }
 
+tuple!(A Pa);
 tuple!(A Pa, B Pb);
 tuple!(A Pa, B Pb, C Pc);
 tuple!(A Pa, B Pb, C Pc, D Pd);

@@ -37,8 +37,8 @@ fn perform<'a, H: Handler>(
     is_answered: bool,
 ) -> BoxFuture<'a, Result<Option<Bytes>, RunError>> {
     async move {
-        let message: H::Message =
-            codec::decode(codec, &envelope.payload).map_err(RunError::Undecodable)?;
+        let message = codec::decode_as(&H::Message::ENCODING, codec, &envelope.payload);
+        let message = message.map_err(RunError::Undecodable)?;
         // Plain data from here on, so that no code of it runs where a panic is not caught.
         let is_conflict = cx.is_conflict();
         let failed = |error| RunError::Failed(HandlerFailure::of(error, is_conflict));
@@ -71,7 +71,7 @@ mod tests {
     use crate::codec::Json;
     use crate::envelope::Address;
     use crate::handler::{Called, Cause, HandlerRegistration, Reply, RunFn, States, run};
-    use crate::message::{MessageType, kind};
+    use crate::message::{Encoding, MessageType, encoding, kind};
 
     #[derive(Serialize, Deserialize)]
     struct Double(u32);
@@ -80,6 +80,7 @@ mod tests {
         type Kind = kind::Routed;
         type Reply = u32;
         const TYPE: MessageType = MessageType::new("double", 1);
+        const ENCODING: Encoding<Self> = encoding();
 
         fn encodable_reply(reply: &u32) -> Option<&dyn Encodable> {
             Some(reply)

@@ -7,11 +7,25 @@ use std::fmt;
 /// The failure of a handler: worth another try, unless it is [terminal](HandlerError::terminal).
 ///
 /// Everything that can be a `Box<dyn Error + Send + Sync>` becomes one by `?`: every error type,
-/// `anyhow::Error`, `eyre::Report`, such a box itself, and text. Like other catch-all errors it is
-/// not itself a `std::error::Error`.
+/// `anyhow::Error`, `eyre::Report`, such a box itself, and text.
 ///
-/// A test that calls a handler as the function that it is may return `Box<dyn Error>`, or with the
-/// features of these names `anyhow::Result` and `eyre::Result`.
+/// ```
+/// use jasper::{HandlerError, Terminal};
+///
+/// fn quantity(line: &str) -> Result<u32, HandlerError> {
+///     let quantity = line.parse().terminal()?; // another try would find the same text
+///     if quantity == 0 {
+///         return Err(HandlerError::new("nothing is ordered"));
+///     }
+///     std::fs::write("last-quantity", line)?; // worth another try
+///     Ok(quantity)
+/// }
+/// ```
+///
+/// Like other catch-all errors it is not itself a `std::error::Error`. By `?` it becomes a
+/// `Box<dyn Error>`, and with the features of these names an `anyhow::Error` and an `eyre::Report`.
+/// For a `Box<dyn Error + Send + Sync>` or an error of yours, take
+/// [`into_source`](Self::into_source).
 pub struct HandlerError {
     source: Box<dyn Error + Send + Sync>,
     type_name: &'static str,
@@ -19,12 +33,12 @@ pub struct HandlerError {
 }
 
 impl HandlerError {
-    /// A failure in words, worth another try.
-    pub fn new(message: impl Into<String>) -> Self {
-        Self { source: message.into().into(), type_name: "message", terminal: false }
+    /// A failure in words, or another error, worth another try.
+    pub fn new(error: impl IntoHandlerError) -> Self {
+        error.into_handler_error()
     }
 
-    /// A failure that no further try can mend: the message becomes a dead letter at once.
+    /// A failure that another try cannot fix: the message becomes a dead letter at once.
     pub fn terminal(error: impl IntoHandlerError) -> Self {
         Self { terminal: true, ..error.into_handler_error() }
     }
@@ -37,6 +51,11 @@ impl HandlerError {
     /// The Rust path of the error's type, for grouping.
     pub const fn type_name(&self) -> &'static str {
         self.type_name
+    }
+
+    /// The error itself, for another type of error: `.map_err(HandlerError::into_source)`.
+    pub fn into_source(self) -> Box<dyn Error + Send + Sync> {
+        self.source
     }
 
     /// The error itself.

@@ -36,23 +36,68 @@ pub trait FromContext: Sized {
 pub struct StateRequirement {
     /// The type.
     pub type_id: TypeId,
-    /// The `Arc` of the type, which will do as well.
-    pub shared_type_id: TypeId,
     /// Its Rust path.
     pub type_name: &'static str,
+    /// What may hold it: an `Arc`, or one that was registered as a value.
+    pub(super) holders: [TypeId; 2],
+}
+
+impl StateRequirement {
+    /// That of this type.
+    pub fn of<T: ?Sized + 'static>() -> Self {
+        Self {
+            type_id: TypeId::of::<T>(),
+            type_name: type_name::<T>(),
+            holders: [TypeId::of::<Arc<T>>(), TypeId::of::<Arc<Arc<T>>>()],
+        }
+    }
 }
 
 /// A value that the builder's `state` registered, shared by all runs.
 ///
-/// It is used as the `T` that it leads to: `mailer.send(…)`, or `stock.0` of a tuple struct.
+/// It dereferences to the value: `mailer.send(…)`, or `stock.0` of a tuple struct. The value is not
+/// copied.
 ///
-/// A unit test makes one of a value by [`State::from`].
+/// ```standalone_crate
+/// # use std::sync::Arc;
+/// # use jasper::prelude::*;
+/// # use serde::{Deserialize, Serialize};
+/// trait Clock: Send + Sync {
+///     fn now(&self) -> u64;
+/// }
+///
+/// struct SystemClock;
+///
+/// impl Clock for SystemClock {
+/// #   fn now(&self) -> u64 { 7 }
+///     // …
+/// }
+///
+/// #[derive(Command, Serialize, Deserialize)]
+/// struct Tick;
+///
+/// #[handler]
+/// async fn tick(_: Tick, names: State<Vec<String>>, clock: State<dyn Clock>) {
+///     println!("{} names at {}", names.len(), clock.now());
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+/// let app = Jasper::builder().state(vec!["Ada".to_owned()]).state(clock);
+/// # app.check()?;
+///
+/// // A unit test makes one of a value, or of an `Arc`.
+/// tick(Tick, State::from(vec![]), State::from(Arc::new(SystemClock) as Arc<dyn Clock>)).await;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
-pub struct State<T> {
+pub struct State<T: ?Sized> {
     shared: Arc<T>,
 }
 
-impl<T> State<T> {
+impl<T: ?Sized> State<T> {
     /// The value itself, to be kept or given away: `State::into_arc(mailer)`.
     ///
     /// Not a method, as it could hide one of `T`.
@@ -61,13 +106,13 @@ impl<T> State<T> {
     }
 }
 
-impl<T> Clone for State<T> {
+impl<T: ?Sized> Clone for State<T> {
     fn clone(&self) -> Self {
         Self { shared: Arc::clone(&self.shared) }
     }
 }
 
-impl<T> Deref for State<T> {
+impl<T: ?Sized> Deref for State<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
@@ -82,14 +127,14 @@ impl<T> From<T> for State<T> {
     }
 }
 
-impl<T> From<Arc<T>> for State<T> {
+impl<T: ?Sized> From<Arc<T>> for State<T> {
     /// For unit tests that look at the value afterwards.
     fn from(shared: Arc<T>) -> Self {
         Self { shared }
     }
 }
 
-impl<T: Shared> FromContext for State<T> {
+impl<T: Shared + ?Sized> FromContext for State<T> {
     fn from_context(cx: &HandlerContext<'_>) -> Result<Self, HandlerError> {
         cx.states().get::<T>().map(Self::from).ok_or_else(|| {
             let missing = type_name::<T>();
@@ -98,11 +143,7 @@ impl<T: Shared> FromContext for State<T> {
     }
 
     fn requirement() -> Option<StateRequirement> {
-        Some(StateRequirement {
-            type_id: TypeId::of::<T>(),
-            shared_type_id: TypeId::of::<Arc<T>>(),
-            type_name: type_name::<T>(),
-        })
+        Some(StateRequirement::of::<T>())
     }
 }
 
@@ -116,7 +157,7 @@ impl<T: Shared> FromContext for State<T> {
 pub trait Shared: Send + Sync + 'static {}
 
 #[diagnostic::do_not_recommend]
-impl<T: Send + Sync + 'static> Shared for T {}
+impl<T: Send + Sync + ?Sized + 'static> Shared for T {}
 
 impl FromContext for Envelope {
     fn from_context(cx: &HandlerContext<'_>) -> Result<Self, HandlerError> {

@@ -45,7 +45,7 @@ impl OutgoingMessage {
             to: M::TO,
             deliver_within: M::DELIVER_WITHIN,
             content_type: Cow::Borrowed(codec.content_type()),
-            payload: codec.encode(message.encodable())?,
+            payload: codec.encode(M::ENCODING.encodable(message))?,
             options,
         })
     }

@@ -174,6 +174,11 @@ impl HandlerRegistration {
         Self { durable: false, share: None, connection: None, requirements: &[], ..self }
     }
 
+    /// Whether both are of one function.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        (self.function)() == (other.function)()
+    }
+
     /// The handler that this function is, if `#[handler]` stands above it.
     pub fn of<F: 'static>(_function: F) -> Option<Self> {
         let is_it = |it: &&Self| (it.function)() == TypeId::of::<F>();

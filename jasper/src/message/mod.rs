@@ -12,7 +12,7 @@ use std::time::Duration;
 pub use self::encodable::Encodable;
 pub use self::kind::MessageKind;
 pub use self::message_type::{MessageType, ParseMessageTypeError};
-pub use self::payload::Payload;
+pub use self::payload::{Encoding, Payload, encoding};
 pub use self::registration::{MessageRegistration, SourceLocation};
 
 #[doc(hidden)]
@@ -30,7 +30,7 @@ pub use self::reply::{is_decodable_reply, is_encodable_reply};
     note = "a message is also `Serialize` and `Deserialize`: derive those of `serde` beside it",
     note = "many messages of one type are sent by `bus.send_all(…)`"
 )]
-pub trait Message: Payload {
+pub trait Message: Send + Sized + 'static {
     /// One of the markers in [`kind`]: decides who may handle the message.
     type Kind: kind::Kind;
 
@@ -41,6 +41,12 @@ pub trait Message: Payload {
 
     /// The stable name and version under which the message is stored and sent, never a Rust path.
     const TYPE: MessageType;
+
+    /// How it is encoded and decoded: `encoding()`.
+    ///
+    /// A value and not a bound of this trait, so that a message which cannot be encoded is one
+    /// error, at the message, and not one more at each of its handlers.
+    const ENCODING: Encoding<Self>;
 
     /// The endpoint name or address of `#[command(to = "…")]`.
     const TO: Option<&'static str> = None;

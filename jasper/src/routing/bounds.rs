@@ -3,10 +3,12 @@
 use super::{Publishes, Sends};
 use crate::message::Message;
 
-/// A message that `Bus::send` takes: the bound of a generic function that sends.
+/// A command that `Bus::send` takes: the bound of a generic function that sends.
 ///
 /// `H` stands for the handler. The compiler finds it where the function is called, and it is there
-/// that a command without a handler does not compile.
+/// that a command without a handler does not compile. Where the types are written out, it is `_`:
+/// `send_twice::<PlaceOrder, _>(…)`. A struct that has it as a parameter keeps a
+/// `PhantomData<fn(H)>`.
 ///
 /// ```
 /// use jasper::{Bus, SendError, Sendable};
@@ -14,6 +16,11 @@ use crate::message::Message;
 /// async fn send_twice<M: Sendable<H> + Clone, H>(bus: &Bus, message: M) -> Result<(), SendError> {
 ///     bus.send(message.clone()).await?;
 ///     bus.send(message).await?;
+///     Ok(())
+/// }
+///
+/// async fn send_soon<H>(bus: &Bus, message: impl Sendable<H>) -> Result<(), SendError> {
+///     bus.send(message).delay(std::time::Duration::from_secs(1)).await?;
 ///     Ok(())
 /// }
 /// ```

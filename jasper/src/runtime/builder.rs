@@ -95,7 +95,8 @@ impl Builder {
         self
     }
 
-    /// A value that handlers take as [`State<T>`](crate::State).
+    /// A value that handlers take as [`State<T>`](crate::State), in place of an earlier one of its
+    /// type. An `Arc<T>` is found as `State<T>` too, and an `Arc<dyn Trait>` as `State<dyn Trait>`.
     pub fn state<T: Send + Sync + 'static>(mut self, state: T) -> Self {
         self.states.insert(state);
         self
@@ -192,12 +193,16 @@ impl Builder {
     }
 
     /// Takes this handler and no others than those given so, instead of all handlers of the
-    /// program: `.handler(place_order)`, with the function that `#[handler]` stands above.
+    /// program: `.handler(place_order)`, with the function that `#[handler]` stands above. What is
+    /// sent to the other handlers is refused by `send`.
     ///
-    /// For tests, and for programs that run one of several applications.
+    /// For tests, and for programs that run one of several applications. Anything but a handler is
+    /// a problem at start.
     pub fn handler<F: 'static>(mut self, function: F) -> Self {
         self.discover = false;
         match HandlerRegistration::of(function) {
+            // Given twice it is still one.
+            Some(given) if self.handlers.iter().any(|it| it.is_same(&given)) => {}
             Some(registration) => self.handlers.push(registration),
             None => self.strangers.push(type_name::<F>()),
         }
@@ -305,11 +310,7 @@ impl Builder {
             handlers.extend(inventory::iter::<HandlerRegistration>().copied());
         }
         #[cfg(feature = "testing")]
-        for handler in &mut handlers {
-            if self.faked.contains(&(handler.message_type)()) {
-                *handler = handler.faked();
-            }
-        }
+        self.with_fakes(&mut handlers);
         handlers.sort_by_key(|handler| (handler.module, handler.name, handler.location));
         handlers
     }

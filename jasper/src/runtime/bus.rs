@@ -179,6 +179,8 @@ impl Bus {
     /// bus.enlist(&mut tx).send(ShipOrder { … }).await?;
     /// tx.commit().await?;
     /// ```
+    ///
+    /// Delays and other options go with [`send_with`](Enlisted::send_with).
     pub fn enlist<'tx, T: TransactionScope>(&self, transaction: &'tx mut T) -> Enlisted<'tx> {
         let connection: &mut (dyn Any + Send) = transaction.connection();
         Enlisted::new(Arc::clone(&self.core), self.cause.clone(), connection)

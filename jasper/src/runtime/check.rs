@@ -214,6 +214,7 @@ impl Configured<'_> {
                     handler: handler.name,
                     at: handler.location,
                     state: requirement.type_name,
+                    registered: self.states.names(),
                 });
             }
         }

@@ -3,10 +3,25 @@
 use std::future::Future;
 
 use super::builder::Builder;
-use crate::handler::{Fake, Handler, Returned, Settles};
+use crate::handler::{Fake, Handler, HandlerRegistration, Returned, Settles};
 use crate::message::Message;
 use crate::message::kind::Command;
 use crate::routing::Handled;
+
+/// A command whose handler a closure can stand in for.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be faked: it is not a command with one visible handler",
+    label = "no handler that a closure could stand in for",
+    note = "for an event or a command with `to = \"…\"`: write a `#[handler]` for it in the test"
+)]
+pub trait Fakeable<H>: Message<Kind: Fakes<Self, H>> {}
+
+impl<M: Message<Kind: Fakes<M, H>>, H> Fakeable<H> for M {}
+
+/// A message of this kind is faked: a command, whose handler the compiler finds.
+pub trait Fakes<M, H> {}
+
+impl<M: Handled<H>, H> Fakes<M, H> for Command {}
 
 impl Builder {
     /// For tests: lets this closure handle a command in place of its handler, such as one of a
@@ -16,10 +31,13 @@ impl Builder {
     /// `bus.invoke` too. It is never durable: it needs no store, and neither the states nor the
     /// connection that the handler takes.
     ///
-    /// A command with `to = "…"` needs no fake: a handler of the test takes it, as long as no
-    /// endpoint of its name is configured.
+    /// It may be given beside `.handler(…)`, which names handlers that run as they are. Of two
+    /// fakes of one command the last is taken.
     ///
-    /// ```
+    /// A command with `to = "…"` needs no fake: a handler of the test takes it, as long as no
+    /// endpoint of its name is configured. Nor does an event, which may have one more handler.
+    ///
+    /// ```standalone_crate
     /// # use jasper::prelude::*;
     /// # use serde::{Deserialize, Serialize};
     /// #[derive(Command, Serialize, Deserialize)]
@@ -40,7 +58,7 @@ impl Builder {
     /// ```
     pub fn fake<M, F, R, H, OneHandler>(mut self, fake: F) -> Self
     where
-        M: Message<Kind = Command> + Handled<H>,
+        M: Fakeable<H>,
         F: Fn(M) -> R + Send + Sync + 'static,
         R: Future + Send + 'static,
         Returned<R::Output>: Settles<M, OneHandler>,
@@ -48,6 +66,15 @@ impl Builder {
         self.states.insert(Fake::new(fake));
         self.faked.push(M::TYPE);
         self
+    }
+
+    /// The handlers, each as it is, or as one that a closure stands in for.
+    pub(super) fn with_fakes(&self, handlers: &mut Vec<HandlerRegistration>) {
+        let is_faked = |it: &&HandlerRegistration| self.faked.contains(&(it.message_type)());
+        let fakes = inventory::iter::<HandlerRegistration>().filter(is_faked);
+        let fakes: Vec<_> = fakes.map(|handler| handler.faked()).collect();
+        handlers.retain(|handler| !is_faked(&handler));
+        handlers.extend(fakes);
     }
 
     /// As [`handler`](Self::handler), for one that has no function.

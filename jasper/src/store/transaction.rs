@@ -52,6 +52,11 @@ impl fmt::Debug for ConnectionType {
 }
 
 /// A transaction of the user's own, into which `Bus::enlist` writes messages.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an open transaction",
+    label = "messages cannot join this",
+    note = "begin one and enlist it: `let mut tx = pool.begin().await?; bus.enlist(&mut tx)`"
+)]
 pub trait TransactionScope: Send {
     /// The connection on which it is open.
     type Connection: Connection;

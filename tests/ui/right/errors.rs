@@ -163,6 +163,27 @@ mod alias_of_result {
     }
 }
 
+/// `HandlerError::new` of any error, and the way back to a boxed error.
+mod wrapped_and_taken_out {
+    use std::error::Error;
+
+    use jasper::prelude::*;
+    use serde::{Deserialize, Serialize};
+
+    #[derive(Command, Serialize, Deserialize)]
+    pub struct Import;
+
+    fn read() -> Result<String, HandlerError> {
+        std::fs::read_to_string("/").map_err(HandlerError::new)
+    }
+
+    #[handler]
+    pub async fn import(_: Import) -> Result<(), Box<dyn Error + Send + Sync>> {
+        read().map_err(HandlerError::into_source)?;
+        Ok(())
+    }
+}
+
 /// A handler that never fails, and one that cannot succeed.
 mod never {
     use std::convert::Infallible;

@@ -185,6 +185,42 @@ mod states {
     }
 }
 
+/// A state that is a trait object or text.
+mod states_without_a_size {
+    use std::sync::Arc;
+
+    use jasper::{State, handler};
+
+    command!(Run);
+
+    pub trait Clock: Send + Sync {
+        fn now(&self) -> u64;
+    }
+
+    #[handler]
+    async fn tick(_: Run, clock: State<dyn Clock>, name: State<str>) {
+        let _ = (clock.now(), name.len());
+    }
+
+    fn builder(clock: Arc<dyn Clock>) -> jasper::runtime::Builder {
+        let name: Arc<str> = Arc::from("shop");
+        jasper::Jasper::builder().handler(tick).handler(tick).state(clock).state(name)
+    }
+}
+
+/// A tuple of one.
+mod tuple_of_one {
+    use super::messages::Placed;
+    use jasper::handler;
+
+    command!(Run);
+
+    #[handler]
+    async fn one(_: Run) -> (Placed,) {
+        (Placed,)
+    }
+}
+
 /// An argument of the user's own.
 mod own_argument {
     use jasper::handler::{FromContext, HandlerContext};

@@ -436,4 +436,15 @@ mod not_send_in_a_helper {
     }
 }
 
+mod unsized_text {
+    use jasper::prelude::*;
+
+    command!(Run);
+
+    #[handler]
+    async fn run(_: Run) -> Vec<Box<dyn std::any::Any + Send>> {
+        Vec::new()
+    }
+}
+
 fn main() {}

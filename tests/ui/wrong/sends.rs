@@ -317,4 +317,28 @@ mod delay_as_text {
     }
 }
 
+mod fake_of_an_event {
+    fn call() -> jasper::runtime::Builder {
+        jasper::Jasper::builder().fake(|_: super::shop::Happened| async {})
+    }
+}
+
+mod fake_of_a_routed_command {
+    fn call() -> jasper::runtime::Builder {
+        jasper::Jasper::builder().fake(|_: super::shop::Routed| async { jasper::Reply(7_u8) })
+    }
+}
+
+mod fake_without_a_handler {
+    fn call() -> jasper::runtime::Builder {
+        jasper::Jasper::builder().fake(|_: super::shop::Forgotten| async {})
+    }
+}
+
+mod enlist_of_a_connection {
+    async fn call(bus: jasper::Bus, db: &mut sqlx::SqliteConnection) {
+        let _ = bus.enlist(db).send(super::shop::Handled).await;
+    }
+}
+
 fn main() {}

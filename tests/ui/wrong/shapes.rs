@@ -107,4 +107,45 @@ mod derive_that_is_no_message {
     async fn place(_: Place) {}
 }
 
+mod no_serde_with_a_handler {
+    use jasper::prelude::*;
+
+    #[derive(Event)]
+    struct Happened;
+
+    #[handler]
+    async fn note(_: Happened) {}
+}
+
+mod half_of_serde_with_a_handler {
+    use jasper::prelude::*;
+    use serde::Serialize;
+
+    #[derive(Command, Serialize)]
+    struct Place;
+
+    #[handler]
+    async fn place(_: Place) {}
+
+    async fn call(bus: Bus) {
+        let _ = bus.send(Place).await;
+    }
+}
+
+mod no_serde_and_returned {
+    use jasper::prelude::*;
+    use serde::{Deserialize, Serialize};
+
+    #[derive(Event)]
+    struct Placed;
+
+    #[derive(Command, Serialize, Deserialize)]
+    struct Place;
+
+    #[handler]
+    async fn place(_: Place) -> Option<Placed> {
+        None
+    }
+}
+
 fn main() {}

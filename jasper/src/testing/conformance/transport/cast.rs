@@ -15,7 +15,7 @@ use crate::handler::{
     Called, Cascade, Cascades, DeliveryOptions, FromContext, Handler, HandlerContext, HandlerError,
     HandlerRegistration, Reply, State, run,
 };
-use crate::message::{Encodable, Message, MessageType, kind as kinds};
+use crate::message::{Encodable, Encoding, Message, MessageType, encoding, kind as kinds};
 use crate::routing::Handled;
 
 /// The endpoint that leads to the receiving application.
@@ -87,6 +87,7 @@ macro_rules! message {
             type Kind = kinds::$kind;
             type Reply = $reply;
             const TYPE: MessageType = MessageType::new($name, 1);
+            const ENCODING: Encoding<Self> = encoding();
             const TO: Option<&'static str> = $to;
 
             fn encodable_reply(reply: &$reply) -> Option<&dyn Encodable> {
