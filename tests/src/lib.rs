@@ -148,7 +148,20 @@ pub fn example(name: &str) -> PathBuf {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     // As `tests/run` builds everything: with other features the dependencies would be built again.
     let build = ["build", "--quiet", "--workspace", "--all-features", "--example", name];
-    let built = std::process::Command::new(cargo).args(build).status().expect("cargo runs");
+    let mut command = std::process::Command::new(cargo);
+    command.args(build);
+    // What Cargo says of this test would be new to build scripts that ask for it, and then all that
+    // depends on them be built again, beside others that read it.
+    for (variable, _) in std::env::vars_os() {
+        let is_of_test = |name: &str| {
+            let prefixes = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_EXE_", "CARGO_CRATE_"];
+            prefixes.iter().any(|prefix| name.starts_with(prefix))
+        };
+        if variable.to_str().is_some_and(is_of_test) {
+            command.env_remove(variable);
+        }
+    }
+    let built = command.status().expect("cargo runs");
     assert!(built.success(), "the example `{name}` does not build");
     // A test lies in target/<profile>/deps, an example in target/debug/examples.
     let test = std::env::current_exe().expect("a test is a program");
