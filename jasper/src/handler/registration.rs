@@ -112,56 +112,56 @@ impl HandlerRegistration {
         }
     }
 
-    /// Used by generated code: on this queue.
+    /// Used by generated code: the queue, which the attribute names.
     #[doc(hidden)]
     #[must_use]
     pub const fn queue(self, queue: &'static str) -> Self {
         Self { queue, names_queue: true, ..self }
     }
 
-    /// Used by generated code: so many at once.
+    /// Used by generated code: how many of the queue's messages run at once.
     #[doc(hidden)]
     #[must_use]
     pub const fn concurrency(self, concurrency: usize) -> Self {
         Self { concurrency: Some(concurrency), ..self }
     }
 
-    /// Used by generated code: at most so many attempts.
+    /// Used by generated code: the most attempts.
     #[doc(hidden)]
     #[must_use]
     pub const fn attempts(self, attempts: u32) -> Self {
         Self { attempts: Some(attempts), ..self }
     }
 
-    /// Used by generated code: with these delays.
+    /// Used by generated code: the delays before the last attempts.
     #[doc(hidden)]
     #[must_use]
     pub const fn delays(self, delays: &'static [Duration]) -> Self {
         Self { delays: Some(delays), ..self }
     }
 
-    /// Used by generated code: with this time-out.
+    /// Used by generated code: the time-out of one run.
     #[doc(hidden)]
     #[must_use]
     pub const fn timeout(self, timeout: Duration) -> Self {
         Self { timeout: Some(timeout), ..self }
     }
 
-    /// Used by generated code: in a transaction.
+    /// Used by generated code: each run is in a transaction.
     #[doc(hidden)]
     #[must_use]
     pub const fn durable(self) -> Self {
         Self { durable: true, ..self }
     }
 
-    /// Used by generated code: so many runs in one transaction.
+    /// Used by generated code: how many runs may share a transaction.
     #[doc(hidden)]
     #[must_use]
     pub const fn share(self, share: u32) -> Self {
         Self { share: Some(share), ..self }
     }
 
-    /// Used by generated code: with this connection.
+    /// Used by generated code: the connection that the function takes.
     #[doc(hidden)]
     #[must_use]
     pub const fn connection<C: Connection>(self) -> Self {

@@ -27,7 +27,7 @@ impl<'a, O, T> Call<'a, O, T> {
         }
     }
 
-    /// Begins the call with its first poll. After its end it is pending for ever.
+    /// Begins the call with the first poll. Polled again after it was ready, it stays pending.
     pub(super) fn poll(
         &mut self,
         cx: &mut Context<'_>,

@@ -268,7 +268,7 @@ pub(super) fn waiting_sql(statement: &SqlStr, page: usize) -> SqlStr {
     AssertSqlSafe(statement.as_str().replace("{page}", &page.to_string())).into_sql_str()
 }
 
-/// What finds a further page, of so many.
+/// The statement that reads a further page of at most `page` rows.
 pub(super) fn page_sql(statement: &SqlStr, after: &Subscription, page: usize) -> SqlStr {
     let statement = statement.as_str().replace("{page}", &page.to_string());
     let statement = statement.replace("{at}", &literal(after.destination.as_str()));

@@ -264,6 +264,7 @@ pub(super) async fn store<R: Insert>(
         let mut inserting = Inserting { connection: &mut *connection, sql, rows };
         inserting.present(&once, wait).await?;
     }
+    let alone = portions.len() == 1;
     if let [only] = portions.as_slice() {
         // A statement alone is a transaction by itself, which saves two trips.
         let mut inserting = Inserting { connection: &mut *connection, sql, rows };
@@ -275,7 +276,11 @@ pub(super) async fn store<R: Insert>(
     let mut inserting = Inserting { connection: &mut transaction, sql, rows };
     let mut new = Vec::with_capacity(once.len());
     for portion in portions {
-        new.extend(inserting.insert_missing(portion).await?);
+        new.extend(match alone {
+            // It was tried above.
+            true => inserting.insert_missing(portion).await?,
+            false => inserting.insert(portion).await?,
+        });
     }
     transaction.commit().await?;
     Ok(answers(rows, new))
@@ -328,8 +333,8 @@ fn answers<R>(rows: &[R], new: Vec<usize>) -> Vec<Stored> {
     answers
 }
 
-/// Statements insert so many rows, or any number up to [`FEW`]. All of them stay prepared: see
-/// [`sql::unprepared`] for what it costs to close one.
+/// A statement inserts this number of rows, or any number up to [`FEW`]. All of these statements
+/// stay prepared: see [`sql::unprepared`] for what it costs to close one.
 const MANY: usize = 128;
 
 /// See [`MANY`].
