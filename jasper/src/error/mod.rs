@@ -107,6 +107,15 @@ pub enum SendError {
         /// The message.
         message_type: MessageType,
     },
+    /// The application has stated by `Builder::never_sends` that it sends no message of this type.
+    #[error(
+        "`{message_type}` is stated as never sent by this application; remove its \
+         `.never_sends::<…>()` from the builder, and configure where it goes"
+    )]
+    NeverSent {
+        /// The message.
+        message_type: MessageType,
+    },
     /// The endpoint is neither configured nor an address that this build can send to.
     #[error(
         "`{endpoint}` is not an endpoint of this application; \

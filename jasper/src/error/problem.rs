@@ -90,7 +90,9 @@ pub enum Problem {
     /// `to = "…"` names an endpoint that is not configured.
     #[error(
         "`{message}` ({at}) goes to the endpoint `{endpoint}`, which is not configured; \
-         add `.endpoint(\"{endpoint}\", \"…\")` to the builder"
+         add `.endpoint(\"{endpoint}\", \"…\")` to the builder, or \
+         `.never_sends::<{}>()` if this application sends none",
+        last_segment(.message)
     )]
     UnknownEndpoint {
         /// The message's Rust type.
@@ -264,6 +266,11 @@ pub enum Problem {
         "there is no codec; turn the feature `json` on, or give the builder one with `.codec(…)`"
     )]
     NoCodec,
+}
+
+/// The name of a type without the modules before it.
+fn last_segment(path: &str) -> &str {
+    path.rsplit("::").next().unwrap_or(path)
 }
 
 /// The types may differ by little: an `Arc<Mailer>` is not an `Arc<dyn Mail>`.

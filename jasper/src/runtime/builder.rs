@@ -136,6 +136,16 @@ impl Builder {
         self
     }
 
+    /// States that this application never sends messages of this type.
+    ///
+    /// For a command with `to = "…"` that the program declares for others: its endpoint need not be
+    /// configured here. Sent all the same, the message is refused with
+    /// [`SendError::NeverSent`](crate::SendError::NeverSent). It may still be received and handled.
+    pub fn never_sends<M: Message>(mut self) -> Self {
+        self.outside.never_sent.insert(M::TYPE);
+        self
+    }
+
     /// A transport, instead of the one that this build has for its schemes.
     pub fn transport(mut self, transport: impl Transport) -> Self {
         self.outside.transports.push(Arc::new(transport));
@@ -357,7 +367,8 @@ impl Builder {
         let budget = Budget::new(self.settings.memory_budget);
         let targets = world.targets(&budget)?;
         let publications = &world.publications;
-        let routes = Routes::new(handlers, &self.queues, targets, publications, &self.settings);
+        let routes = Routes::new(handlers, &self.queues, targets, publications, &self.settings)
+            .never_sending(world.never_sent.clone());
         let wake = Arc::new(Notify::new());
         let mut queues = HashMap::new();
         let mut receivers = Receivers::new();

@@ -156,6 +156,9 @@ impl Configured<'_> {
         problems: &mut Vec<Problem>,
     ) {
         let Some(to) = message.to else { return };
+        if self.world.never_sent.contains(&message.message_type) {
+            return;
+        }
         let takes = |h: &HandlerRegistration| (h.message_type)() == message.message_type;
         let Some(address) = self.world.endpoints.get(to).map(String::as_str).or_else(|| {
             // An address of another process is an endpoint of its own, and checked as such.

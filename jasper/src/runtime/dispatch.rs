@@ -41,6 +41,7 @@ pub(crate) enum Joining {
 
 impl Core {
     pub(crate) fn encode<M: Message>(&self, message: &M) -> Result<OutgoingMessage, SendError> {
+        self.routes.check_sent(&M::TYPE)?;
         let encode = || OutgoingMessage::encode(message, DeliveryOptions::new(), &*self.codec);
         let panicked = |panic| Err(CodecError::new(format!("that panicked: {panic}")));
         let encoded = caught(encode).unwrap_or_else(panicked);
@@ -318,6 +319,8 @@ impl Core {
         cause: Option<&Cause>,
         commits_with_run: bool,
     ) -> Result<Envelope, SendError> {
+        // What a handler returns was encoded before the routes were known.
+        self.routes.check_sent(&message.message_type)?;
         let options = &message.options;
         // Replaced for each handler.
         let destination = crate::envelope::Address::local("", "");

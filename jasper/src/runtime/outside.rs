@@ -1,6 +1,6 @@
 //! Everything outside of this process, as it is configured: endpoints, listeners, transports.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::budget::Budget;
@@ -22,6 +22,8 @@ pub(crate) struct Outside {
     pub(crate) listeners: Vec<String>,
     /// To which endpoints events are published.
     pub(crate) publications: Vec<(MessageType, String)>,
+    /// What this application never sends.
+    pub(crate) never_sent: BTreeSet<MessageType>,
     /// Those that the application brings.
     pub(crate) transports: Vec<Arc<dyn Transport>>,
     /// What the deployment says.
@@ -34,6 +36,7 @@ pub(crate) struct World {
     pub(crate) endpoints: BTreeMap<String, String>,
     pub(crate) listeners: Vec<String>,
     pub(crate) publications: Vec<(MessageType, String)>,
+    pub(crate) never_sent: BTreeSet<MessageType>,
     transports: Vec<Arc<dyn Transport>>,
     problems: Vec<Problem>,
 }
@@ -74,7 +77,8 @@ impl Outside {
         let (by_variable, mistakes) = self.config.by_variable(&names);
         endpoints.extend(by_variable);
         // An address in place of a name is an endpoint of its own.
-        for to in messages.iter().filter_map(|message| message.to) {
+        let is_sent = |m: &&&MessageRegistration| !self.never_sent.contains(&m.message_type);
+        for to in messages.iter().filter(is_sent).filter_map(|message| message.to) {
             let is_outside = to.parse().is_ok_and(|address: Address| !address.is_local());
             if is_outside {
                 endpoints.entry(to.to_owned()).or_insert_with(|| to.to_owned());
@@ -88,6 +92,7 @@ impl Outside {
             endpoints,
             listeners: self.config.listen.clone().unwrap_or_else(|| self.listeners.clone()),
             publications,
+            never_sent: self.never_sent.clone(),
             transports: self.transports.iter().cloned().chain(defaults).collect(),
             problems: mistakes.into_iter().map(|why| Problem::Config { why }).collect(),
         }

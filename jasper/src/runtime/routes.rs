@@ -1,6 +1,6 @@
 //! The route table: which handler takes what, on which queue, and where endpoint names lead.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -86,6 +86,8 @@ pub(crate) struct Routes {
     by_destination: HashMap<Address, Arc<Endpoint>>,
     /// To which of them events are published.
     publications: HashMap<MessageType, Vec<Arc<Endpoint>>>,
+    /// What the application has stated that it never sends.
+    never_sent: BTreeSet<MessageType>,
 }
 
 /// Where an endpoint's name leads.
@@ -135,6 +137,19 @@ impl Routes {
             of_type.or_default().push(entry);
         }
         routes
+    }
+
+    /// The same, for an application that never sends these types.
+    pub(crate) fn never_sending(self, never_sent: BTreeSet<MessageType>) -> Self {
+        Self { never_sent, ..self }
+    }
+
+    /// Refuses what this application has stated that it never sends.
+    pub(crate) fn check_sent(&self, message_type: &MessageType) -> Result<(), SendError> {
+        match self.never_sent.get(message_type) {
+            None => Ok(()),
+            Some(message_type) => Err(SendError::NeverSent { message_type: message_type.clone() }),
+        }
     }
 
     /// All handlers, in no order.
