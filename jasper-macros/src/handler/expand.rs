@@ -82,8 +82,7 @@ fn subject(model: &Model<'_>, message: &Type) -> TokenStream {
     let message = without_names(message.to_token_stream());
     let subject = Ident::new(SUBJECT, shown);
     let handled = quote_spanned! {shown=>
-        #[diagnostic::do_not_recommend]
-        impl #private_shown::Handled<#marker> for #subject {}
+        impl #private_shown::HandledBy<#marker> for #subject {}
     };
     quote_spanned! {place=>
         type #subject = #message;

@@ -11,12 +11,7 @@ use crate::message::kind::{Command, Event, Routed};
 pub use self::bounds::{Publishable, Sendable};
 use self::refused::{IsPublished, IsSent};
 
-/// `#[handler]` implements it for the message of each handler, with the handler's own marker type
-/// as `By`.
-///
-/// The marker is local to the handler's crate, so the orphan rule permits the impl where the
-/// message comes from another crate; and a command with two handlers has two candidates, which the
-/// compiler reports.
+/// A message that a handler takes, with the handler's own marker type as `By`.
 #[diagnostic::on_unimplemented(
     message = "no handler for `{Self}` is visible here",
     label = "`{Self}` would be sent, but nothing handles it",
@@ -26,6 +21,19 @@ use self::refused::{IsPublished, IsSent};
     note = "or name the endpoint that handles it: `#[command(to = \"…\")]`"
 )]
 pub trait Handled<By> {}
+
+#[diagnostic::do_not_recommend]
+impl<M: HandledBy<OneHandler>, OneHandler> Handled<OneHandler> for M {}
+
+/// `#[handler]` implements it for the message of each handler.
+///
+/// The marker is local to the handler's crate, so the orphan rule permits the impl where the
+/// message comes from another crate; and a command with two handlers has two candidates, which the
+/// compiler reports.
+///
+/// Nothing but [`Handled`] asks for it. Where there is no handler, the compiler reports that trait,
+/// of which it knows no other messages that it would list.
+pub trait HandledBy<Marker> {}
 
 /// A message of this kind has a place to go; implemented for the kinds.
 pub trait Reaches<M, OneHandler> {}

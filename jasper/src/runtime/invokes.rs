@@ -9,7 +9,7 @@ use crate::error::InvokeError;
 use crate::handler::Handler;
 use crate::message::kind::{Command, Event, Routed};
 use crate::message::{Message, Payload};
-use crate::routing::Handled;
+use crate::routing::HandledBy;
 
 /// A handler of `M`, as one bound: `Handler<Message = M>` is two, each reported on its own.
 pub trait HandlerOf<M: Message>: Handler<Message = M> {}
@@ -30,16 +30,38 @@ pub trait Invokes<M: Message, OneHandler> {
     fn invoke(bus: &Bus, message: M) -> BoxFuture<'static, Result<M::Reply, InvokeError>>;
 }
 
+impl<M: InvokedHere<OneHandler>, OneHandler> Invokes<M, OneHandler> for Command {
+    fn invoke(bus: &Bus, message: M) -> BoxFuture<'static, Result<M::Reply, InvokeError>> {
+        message.invoke_by(bus)
+    }
+}
+
+/// A command that a handler of this program takes.
+#[diagnostic::on_unimplemented(
+    message = "no handler for `{Self}` is visible here",
+    label = "`{Self}` would be invoked, but nothing handles it",
+    note = "annotate a function that takes `{Self}` with `#[handler]`, in this crate or in one \
+            that it uses; if it stands in a crate that nothing else here names, name that: \
+            `jasper::handlers_of!(its_crate)`",
+    note = "or name the endpoint that handles it: `#[command(to = \"…\")]`"
+)]
+pub trait InvokedHere<OneHandler>: Message {
+    /// Not public API.
+    #[doc(hidden)]
+    fn invoke_by(self, bus: &Bus) -> BoxFuture<'static, Result<Self::Reply, InvokeError>>;
+}
+
 // The order of the bounds matters: with two handlers, rustc reports the first that it cannot
 // decide, and no other.
-impl<M, OneHandler> Invokes<M, OneHandler> for Command
+#[diagnostic::do_not_recommend]
+impl<M, OneHandler> InvokedHere<OneHandler> for M
 where
-    M: Message + Handled<OneHandler>,
+    M: Message + HandledBy<OneHandler>,
     OneHandler: HandlerOf<M>,
 {
-    fn invoke(bus: &Bus, message: M) -> BoxFuture<'static, Result<M::Reply, InvokeError>> {
+    fn invoke_by(self, bus: &Bus) -> BoxFuture<'static, Result<M::Reply, InvokeError>> {
         let (core, origin) = (Arc::clone(bus.core()), bus.origin());
-        async move { invoke::invoke::<OneHandler>(&core, origin, message).await }.boxed()
+        async move { invoke::invoke::<OneHandler>(&core, origin, self).await }.boxed()
     }
 }
 

@@ -122,8 +122,7 @@ mod shadowed_prelude {
     pub struct Placed;
 }
 
-/// No prelude at all. A handler stands in a module that has one: the compiler does not find the
-/// `#[diagnostic]` of generated code without it.
+/// No prelude at all, neither for messages nor for handlers.
 mod no_implicit_prelude {
     pub mod messages {
         #![no_implicit_prelude]
@@ -148,9 +147,25 @@ mod no_implicit_prelude {
         }
     }
 
-    #[jasper::handler]
-    pub async fn place(_: messages::Place) -> (messages::Placed, messages::Ship) {
-        (messages::Placed, messages::Ship)
+    pub mod handlers {
+        #![no_implicit_prelude]
+
+        use ::jasper::{Bus, HandlerError, durable, handler};
+        use ::sqlx::SqliteConnection;
+        use ::std::option::Option;
+        use ::std::result::Result;
+
+        use super::messages::{Place, Placed, Ship};
+
+        #[handler(queue = "bare", attempts = 3, delays = ["1s"], timeout = "5s")]
+        #[durable(share = 5)]
+        pub async fn place(
+            _: Place,
+            _: &mut SqliteConnection,
+            _: Bus,
+        ) -> Result<(Placed, Option<Ship>), HandlerError> {
+            Result::Ok((Placed, Option::Some(Ship)))
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use crate::handler::{
     HandlerRegistration, Reply, State, run,
 };
 use crate::message::{Encodable, Encoding, Message, MessageType, encoding, kind as kinds};
-use crate::routing::Handled;
+use crate::routing::HandledBy;
 
 /// The endpoint that leads to the receiving application.
 pub(super) const RECEIVER: &str = "receiver";
@@ -205,7 +205,7 @@ macro_rules! handler {
         #[derive(Debug)]
         pub(super) enum $marker {}
 
-        impl Handled<$marker> for $message {}
+        impl HandledBy<$marker> for $message {}
 
         impl Handler for $marker {
             type Message = $message;
