@@ -36,6 +36,7 @@ pub(crate) fn handler(args: TokenStream, item: TokenStream) -> TokenStream {
         let tokens = attribute_args(durable, &mut diagnostics);
         DurableArgs::read(tokens, &mut diagnostics)
     });
+    refuse_entry_point(&mut function, &mut diagnostics);
     expand(&function, args, durable, durables.first(), diagnostics)
 }
 
@@ -58,6 +59,7 @@ pub(crate) fn durable(args: TokenStream, item: TokenStream) -> TokenStream {
     refuse(repeated.first(), DURABLE_TWICE, &mut diagnostics);
     refuse(handlers.get(1), HANDLER_TWICE, &mut diagnostics);
     let args = Args::read(attribute_args(handler, &mut diagnostics), &mut diagnostics);
+    refuse_entry_point(&mut function, &mut diagnostics);
     expand(&function, args, Some(durable), Some(handler), diagnostics)
 }
 
@@ -82,6 +84,18 @@ fn refuse(extra: Option<&Attribute>, message: &str, diagnostics: &mut Diagnostic
         diagnostics.at(extra, message);
     }
 }
+
+/// Refuses `#[tokio::main]`, `#[test]` and the like. They are taken away, as each has mistakes of
+/// its own to report of a function that takes a message.
+fn refuse_entry_point(function: &mut Function, diagnostics: &mut Diagnostics) {
+    for name in ["main", "test"] {
+        let found = function.take_attributes(name);
+        refuse(found.first(), ENTRY_POINT, diagnostics);
+    }
+}
+
+const ENTRY_POINT: &str = "jasper calls a handler, with its message: remove this attribute, or \
+                           write a function of its own for it";
 
 /// A `#[durable]` function on which no attribute is called `handler`. It may be imported under
 /// another name: so the other attributes are expanded first, and find the `#[durable]` last.

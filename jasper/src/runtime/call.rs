@@ -1,5 +1,6 @@
 //! A call that takes options until it is first polled.
 
+use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use futures_util::future::BoxFuture;
@@ -8,8 +9,9 @@ use futures_util::future::BoxFuture;
 pub(super) enum Call<'a, O, T> {
     /// Options may still be set.
     Open(Box<O>),
-    /// It has begun.
-    Running(BoxFuture<'a, T>),
+    /// It has begun. Never locked, as a poll is exclusive: the lock makes the call `Sync`, so that
+    /// what holds a reference to it may move to another thread.
+    Running(Mutex<BoxFuture<'a, T>>),
     /// It has ended.
     Over,
 }
@@ -34,11 +36,12 @@ impl<'a, O, T> Call<'a, O, T> {
         begin: impl FnOnce(O) -> BoxFuture<'a, T>,
     ) -> Poll<T> {
         let mut running = match std::mem::replace(self, Self::Over) {
-            Self::Open(options) => begin(*options),
+            Self::Open(options) => Mutex::new(begin(*options)),
             Self::Running(running) => running,
             Self::Over => return Poll::Pending,
         };
-        let polled = running.as_mut().poll(cx);
+        let future = running.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let polled = future.as_mut().poll(cx);
         if polled.is_pending() {
             *self = Self::Running(running);
         }

@@ -273,4 +273,21 @@ mod called_as_a_function {
     }
 }
 
+/// Calls that are looked at from another thread before they are awaited.
+mod shared_before_it_is_awaited {
+    use jasper::{Bus, SendError};
+
+    fn is_shared<T: Send + Sync>(_: &T) {}
+
+    async fn call(bus: &Bus) -> Result<(), SendError> {
+        let one = bus.send(super::shop::Ship);
+        is_shared(&one);
+        one.await?;
+        let published = bus.publish(super::shop::OrderPlaced { number: 1 });
+        is_shared(&published);
+        published.await?;
+        Ok(())
+    }
+}
+
 fn main() {}

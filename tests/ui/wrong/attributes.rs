@@ -531,4 +531,43 @@ mod durable_beside_another_macro {
     async fn run() {}
 }
 
+mod handler_as_a_program {
+    use jasper::prelude::*;
+
+    command!(Run);
+
+    #[handler]
+    #[tokio::main]
+    async fn run(_: Run) {}
+
+    async fn call(bus: Bus) {
+        let _ = bus.send(Run).await;
+    }
+}
+
+mod handler_as_a_test {
+    use jasper::prelude::*;
+
+    command!(Run);
+
+    #[handler]
+    #[test]
+    async fn run(_: Run) {}
+
+    async fn call(bus: Bus) {
+        let _ = bus.send(Run).await;
+    }
+}
+
+mod durable_handler_as_a_test {
+    use jasper::prelude::*;
+
+    command!(Run);
+
+    #[durable]
+    #[handler]
+    #[tokio::test]
+    async fn run(_: Run, _: &mut sqlx::SqliteConnection) {}
+}
+
 fn main() {}
