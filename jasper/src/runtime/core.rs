@@ -15,18 +15,18 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::activity::Activity;
-use super::agenda::Agenda;
-use super::budget::Budget;
-use super::clock::Clock;
-use super::held::Held;
-use super::queue::{Delivery, Queue};
-use super::routes::{HandlerEntry, Routes};
-use super::settings::Settings;
-use super::trust::Trust;
 use crate::codec::Codec;
 use crate::handler::States;
 use crate::handler::caught::Panic;
+use crate::runtime::claim::agenda::Agenda;
+use crate::runtime::clock::Clock;
+use crate::runtime::handle::queue::{Delivery, Queue};
+use crate::runtime::memory::activity::Activity;
+use crate::runtime::memory::budget::Budget;
+use crate::runtime::own::held::Held;
+use crate::runtime::own::trust::Trust;
+use crate::runtime::routes::{HandlerEntry, Routes};
+use crate::runtime::start::settings::Settings;
 use crate::store::{
     Gone, MessageStore, OutgoingSettlement, Owner, Settled, Settlement, StoreError,
 };

@@ -1,51 +1,19 @@
 //! The running application: bus, queues, workers, recovery, and an orderly stop.
 
-mod activity;
-mod agenda;
-mod batch;
-mod budget;
-mod builder;
-mod bus;
-mod call;
-mod check;
+mod claim;
 mod clock;
-mod comparison;
-mod config;
-mod consumer;
 mod core;
-mod dispatch;
-mod enlisted;
-mod execute;
-#[cfg(feature = "testing")]
-mod fakes;
 mod finish;
 mod guarded;
-mod held;
+mod handle;
 mod inbound;
-mod invoke;
-mod invokes;
-mod letters;
-mod node;
-mod origin;
+mod memory;
 mod outbound;
-mod outside;
-mod pace;
-mod pager;
-mod place;
-mod queue;
-mod queue_options;
-mod remote;
-mod room;
+mod own;
 mod routes;
-mod sending;
-mod sending_all;
-mod settings;
+mod send;
 mod shutdown;
-mod strays;
-mod trust;
-mod wakers;
-mod watchdog;
-mod worker;
+mod start;
 
 use std::fmt;
 use std::sync::Arc;
@@ -56,17 +24,17 @@ use crate::envelope::Address;
 use crate::error::Error;
 use crate::store::{Counts, MessageStore, StoreError};
 
-pub use self::builder::Builder;
-pub use self::bus::Bus;
-pub use self::config::{Config, ConfigError};
-pub use self::enlisted::Enlisted;
-pub use self::invokes::{HandlerOf, Invocable, Invokes};
-pub use self::queue_options::QueueOptions;
-pub use self::sending::{Sending, Sent};
-pub use self::sending_all::SendingAll;
+pub use self::send::bus::Bus;
+pub use self::send::enlisted::Enlisted;
+pub use self::send::invokes::{HandlerOf, Invocable, Invokes};
+pub use self::send::sending::{Sending, Sent};
+pub use self::send::sending_all::SendingAll;
+pub use self::start::builder::Builder;
+pub use self::start::config::{Config, ConfigError};
+pub use self::start::queue_options::QueueOptions;
 
 #[cfg(feature = "testing")]
-pub(crate) use self::builder::check_declarations;
+pub(crate) use self::start::builder::check_declarations;
 
 /// A running application.
 ///

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::outbound::Endpoint;
-use super::queue_options::{QueueMode, QueueOptions, runs_here};
-use super::settings::Settings;
 use crate::envelope::Address;
 use crate::error::SendError;
 use crate::error_policy::ErrorPolicy;
 use crate::handler::{HandlerRegistration, OutgoingMessage};
 use crate::message::{MessageKind, MessageType};
+use crate::runtime::outbound::Endpoint;
+use crate::runtime::start::queue_options::{QueueMode, QueueOptions, runs_here};
+use crate::runtime::start::settings::Settings;
 use crate::store::{Begin, Subscription};
 
 /// One handler with everything that is decided about it at start.

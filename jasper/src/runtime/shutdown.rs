@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use futures_util::future::{FusedFuture, FutureExt};
 
-use super::core::Core;
-use super::inbound::Listeners;
-use super::node;
 use crate::error::Error;
+use crate::runtime::core::Core;
+use crate::runtime::inbound::Listeners;
+use crate::runtime::own::node;
 use crate::store::{MessageStore, Owner, Settlement, StoreError};
 
 /// How long answers may take to leave after all handlers have ended.

@@ -10,8 +10,8 @@ use super::Inlet;
 use crate::envelope::Envelope;
 use crate::message::MessageKind;
 use crate::runtime::core::Core;
-use crate::runtime::execute::{Failure, Run};
-use crate::runtime::queue::Backing;
+use crate::runtime::handle::execute::{Failure, Run};
+use crate::runtime::handle::queue::Backing;
 use crate::runtime::routes::HandlerEntry;
 use crate::transport::{Answer, FailureKind, ReceivedRequest, RemoteFailure, RemoteReply};
 

@@ -11,11 +11,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::future::{BoxFuture, FutureExt, join_all};
 
 use self::unknown::UnknownTypes;
-use super::core::Core;
-use super::guarded::GuardedListener;
-use super::outside::Ear;
 use crate::envelope::Address;
 use crate::handler::caught::Caught;
+use crate::runtime::core::Core;
+use crate::runtime::guarded::GuardedListener;
+use crate::runtime::start::outside::Ear;
 use crate::transport::{
     Answer, EndpointUri, FailureKind, Listener, Mode, Receipt, Received, ReceivedRequest, Receiver,
     RemoteFailure, TransportError,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::runtime::node::jittered;
+use crate::runtime::own::node::jittered;
 
 /// The first wait before a destination that failed is tried again; each further one doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);

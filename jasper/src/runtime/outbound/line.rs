@@ -8,9 +8,9 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::envelope::Envelope;
-use crate::runtime::activity::Active;
-use crate::runtime::held::Hold;
-use crate::runtime::room::Slot;
+use crate::runtime::memory::activity::Active;
+use crate::runtime::memory::room::Slot;
+use crate::runtime::own::held::Hold;
 use crate::store::Owner;
 
 /// One message in memory, on its way to another process.

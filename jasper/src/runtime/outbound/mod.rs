@@ -13,11 +13,11 @@ use tokio::sync::Notify;
 
 use self::circuit::Circuit;
 use self::line::Line;
-use super::budget::Budget;
-use super::held::Held;
-use super::room::{Room, Slot};
 use crate::envelope::{Address, Envelope};
 use crate::error::SendError;
+use crate::runtime::memory::budget::Budget;
+use crate::runtime::memory::room::{Room, Slot};
+use crate::runtime::own::held::Held;
 use crate::transport::{Batch, Guarantee, Mode, Receipt, Sender};
 
 pub(crate) use self::line::Parcel;

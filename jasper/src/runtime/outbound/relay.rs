@@ -15,9 +15,9 @@ use tokio::time::Instant;
 use super::{Endpoint, Parcel};
 use crate::envelope::{Address, Envelope};
 use crate::handler::caught::Panic;
+use crate::runtime::claim::pace::Pace;
 use crate::runtime::core::Core;
-use crate::runtime::pace::Pace;
-use crate::runtime::worker::note_burial;
+use crate::runtime::handle::worker::note_burial;
 use crate::store::{
     DeadLetter, DeadLetterId, DeadLetterReason, MessageStore, OutgoingSettlement, Ownership,
     may_have_left,

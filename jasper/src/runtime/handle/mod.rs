@@ -1,0 +1,7 @@
+//! The way of a message from its queue through its handler to the settlement.
+
+pub(crate) mod consumer;
+pub(crate) mod execute;
+pub(crate) mod letters;
+pub(crate) mod queue;
+pub(crate) mod worker;

@@ -1,0 +1,14 @@
+//! The way of a message from the call of the application to its queue or its endpoint.
+
+pub(crate) mod batch;
+pub(crate) mod bus;
+pub(crate) mod call;
+pub(crate) mod dispatch;
+pub(crate) mod enlisted;
+pub(crate) mod invoke;
+pub(crate) mod invokes;
+pub(crate) mod origin;
+pub(crate) mod place;
+pub(crate) mod remote;
+pub(crate) mod sending;
+pub(crate) mod sending_all;
