@@ -5,3 +5,4 @@ pub(crate) mod pace;
 pub(crate) mod pager;
 pub(crate) mod strays;
 pub(crate) mod wakers;
+pub(crate) mod wakeups;

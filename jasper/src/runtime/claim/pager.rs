@@ -10,16 +10,19 @@ use tokio::time::Instant;
 use super::pace::Pace;
 use super::strays::{Strays, Verdict};
 use crate::envelope::Envelope;
-use crate::runtime::core::{Backoff, Core};
+use crate::runtime::core::Core;
+use crate::runtime::handle::delivery::enqueue;
+use crate::runtime::handle::entry::HandlerEntry;
 use crate::runtime::handle::queue::{Backing, Delivery, Queue};
-use crate::runtime::handle::worker::note_burial;
 use crate::runtime::memory::room::Slot;
 use crate::runtime::own::comparison::{self, Comparison};
-use crate::runtime::routes::HandlerEntry;
-use crate::runtime::send::batch::{Batch, Target};
+use crate::runtime::send::batch::{Batch, KEPT};
+use crate::runtime::send::dispatch::Dispatcher;
+use crate::runtime::storage::dead_letters::{note_letter, settle_as_letter};
+use crate::runtime::storage::health::Retries;
 use crate::store::{
     Begin, ClaimRequest, Claimable, Claimed, DeadLetterId, DeadLetterReason, LookRequest,
-    MessageStore, Ownership, Settlement, StoreError, Subscription, may_have_left,
+    MessageStore, Ownership, Settlement, StoreError, StoreOperation, Subscription, may_have_left,
 };
 
 /// The most rows of one claim.
@@ -33,7 +36,7 @@ const LOOK_PAGE: usize = 200;
 
 /// Runs until the application stops.
 pub(crate) async fn page(core: Arc<Core>, store: Arc<dyn MessageStore>) {
-    let stopping = core.stopping.clone();
+    let stopping = core.lifecycle().stopping().clone();
     let mut pager = Pager::new(core, store);
     while stopping.run_until_cancelled(pager.rest()).await.is_some() {
         let is_look_due = pager.is_look_due();
@@ -42,12 +45,12 @@ pub(crate) async fn page(core: Arc<Core>, store: Arc<dyn MessageStore>) {
             Ok(wait) => wait.min(SOON),
             Err(error) => {
                 tracing::warn!(%error, "the store could not be looked at; trying again");
-                pager.core.settings.poll
+                pager.core.settings().poll
             }
         };
         pager.next_look = Instant::now() + wait;
         if is_look_due {
-            pager.core.rounds.send_modify(|rounds| *rounds += 1);
+            pager.core.wakeups().rounds().send_modify(|rounds| *rounds += 1);
         }
     }
 }
@@ -72,10 +75,10 @@ struct Pager {
 impl Pager {
     fn new(core: Arc<Core>, store: Arc<dyn MessageStore>) -> Self {
         Self {
-            takes: core.routes.subscriptions().collect(),
+            takes: core.routes().subscriptions().collect(),
             strays: Strays::default(),
             aside: Vec::new(),
-            comparison: Comparison::within(core.settings.lease),
+            comparison: Comparison::within(core.settings().lease),
             pace: Pace::default(),
             next_look: Instant::now(),
             core,
@@ -88,13 +91,13 @@ impl Pager {
     /// What wakes it while the last look is not long ago is served by one look together.
     async fn rest(&mut self) {
         let mut wait = self.next_look.saturating_duration_since(Instant::now());
-        if !self.core.is_told() {
+        if !self.core.store().is_told() {
             // Word that was to wake it may have been lost meanwhile.
-            wait = wait.min(self.pace.longest(self.core.settings.poll, false));
+            wait = wait.min(self.pace.longest(self.core.settings().poll, false));
         }
-        let wait = self.core.agenda.rest(wait);
+        let wait = self.core.wakeups().agenda().rest(wait);
         let look_at = Instant::now() + wait;
-        let pager = &self.core.pager;
+        let pager = self.core.wakeups().pager();
         let woken = tokio::time::timeout(wait.min(self.comparison.rest()), pager.notified()).await;
         self.next_look = if woken.is_ok() { Instant::now() } else { look_at };
         if self.is_look_due() {
@@ -111,13 +114,13 @@ impl Pager {
     /// Claims for every queue with room, if there is anything to claim, and says how long nothing
     /// more can be expected.
     async fn round(&mut self, is_look_due: bool) -> Result<Duration, StoreError> {
-        if self.core.settings.send_only {
+        if self.core.settings().send_only {
             // It owns no row of the inbox, and what waits there is for others.
-            return Ok(self.core.settings.poll);
+            return Ok(self.core.settings().poll);
         }
         let is_to_be_compared = self.comparison.is_due();
-        if !self.core.trust.is_given() {
-            return Ok(self.core.settings.poll);
+        if !self.core.node().trust().is_given() {
+            return Ok(self.core.settings().poll);
         }
         self.give_back_aside().await;
         if let Err(error) = self.compare_rows(is_to_be_compared).await {
@@ -127,9 +130,9 @@ impl Pager {
         if !is_look_due {
             return Ok(self.next_look.saturating_duration_since(Instant::now()));
         }
-        self.core.agenda.look();
-        if !self.has_room() && !self.pace.is_overdue(self.core.settings.poll) {
-            return Ok(self.core.settings.poll);
+        self.core.wakeups().agenda().look();
+        if !self.has_room() && !self.pace.is_overdue(self.core.settings().poll) {
+            return Ok(self.core.settings().poll);
         }
         // A look that fails has found nothing.
         self.pace.note(false);
@@ -137,7 +140,7 @@ impl Pager {
         let looked_at = Instant::now();
         let mut more = false;
         let core = Arc::clone(&self.core);
-        for queue in core.queues.values() {
+        for queue in core.routes().queues() {
             let waits = |takes: &&Subscription| look.now.binary_search(takes).is_ok();
             let waiting: Vec<_> = queue.takes.iter().filter(waits).cloned().collect();
             if !waiting.is_empty() {
@@ -153,9 +156,9 @@ impl Pager {
 
     /// Whether any queue could take what a look finds; those that could not give word.
     fn has_room(&self) -> bool {
-        let queues = self.core.queues.values();
+        let queues = self.core.routes().queues();
         let full: Vec<_> = queues.filter(|queue| !queue.room.is_roomy()).collect();
-        let has_room = full.len() < self.core.queues.len();
+        let has_room = full.len() < self.core.routes().queues().len();
         if !has_room {
             full.into_iter().for_each(|queue| queue.room.await_room());
         }
@@ -165,18 +168,18 @@ impl Pager {
     async fn look(&self) -> Result<Claimable, StoreError> {
         let (takes, after) = (Arc::clone(&self.takes), self.strays.after());
         let request = LookRequest { takes, page: LOOK_PAGE, after };
-        self.core.call("look", self.store.inbox().look(request)).await
+        self.core.store().call(StoreOperation::Look, self.store.inbox().look(request)).await
     }
 
     /// How long there is nothing more to do, as far as the store knows.
     fn wait_after(&self, look: &Claimable) -> Duration {
-        let poll = self.core.settings.poll;
+        let poll = self.core.settings().poll;
         let is_quiet = look.now.is_empty()
             && self.strays.is_empty()
             && self.aside.is_empty()
-            && !self.core.held.is_in_doubt();
+            && !self.core.node().rows().inbox().is_to_be_reconciled();
         let poll = match is_quiet {
-            true => self.pace.longest(poll, self.core.is_told()),
+            true => self.pace.longest(poll, self.core.store().is_told()),
             false => poll,
         };
         look.next_due.map_or(poll, |wait| self.pace.until_due(wait).min(poll))
@@ -240,20 +243,21 @@ impl Pager {
     /// Gives back the rows that this node owns and does not hold in memory, after a call that may
     /// have been carried out although it failed. Only this task claims, so no claim is on its way.
     async fn give_back_missing(&self) -> Result<(), StoreError> {
-        let held = &self.core.held;
+        let held = &self.core.node().rows().inbox();
         while held.is_to_be_compared(Duration::ZERO) {
             let (limit, began) = (held.count() + PAGE, Instant::now());
-            let owned = self.store.inbox().owned(self.core.owner(), limit);
-            let owned = self.core.call("owned", owned).await;
+            let owned = self.store.inbox().owned(self.core.node().owner(), limit);
+            let owned = self.core.store().call(StoreOperation::Owned, owned).await;
             held.note_compared(began.elapsed());
-            let missing = held.missing(owned.inspect_err(|_| self.core.doubt_inbox())?);
+            let missing =
+                held.missing(owned.inspect_err(|_| self.core.node().rows().reconcile_inbox())?);
             if missing.is_empty() {
                 return Ok(());
             }
             tracing::info!(rows = missing.len(), "giving back rows that a failed call has taken");
             let release = missing.into_iter().map(Settlement::release_unbegun);
-            self.core.settle_all(release.collect()).await;
-            self.core.pager.notify_one();
+            self.core.store().settle_all(release.collect()).await;
+            self.core.wakeups().pager().notify_one();
         }
         Ok(())
     }
@@ -261,10 +265,11 @@ impl Pager {
     /// Gives back rows that this node owns and does not hold, although nothing is known to have
     /// failed.
     async fn compare(&mut self) -> Result<(), StoreError> {
-        let held = &self.core.held;
-        let owned = self.store.inbox().owned(self.core.owner(), comparison::limit(held.count()));
+        let held = &self.core.node().rows().inbox();
+        let owned =
+            self.store.inbox().owned(self.core.node().owner(), comparison::limit(held.count()));
         let began = Instant::now();
-        let owned = self.core.call("owned", owned).await;
+        let owned = self.core.store().call(StoreOperation::Owned, owned).await;
         self.comparison.took(began.elapsed());
         let mut missing = held.missing(owned?);
         missing.retain(|row| !self.aside.iter().any(|aside| aside.ownership == *row));
@@ -278,19 +283,21 @@ impl Pager {
         let release = missing.into_iter();
         let release = release.map(|ownership| Settlement::Release { ownership, ran }).collect();
         // One that is settled after all is fenced, and no fault.
-        self.core.call("settle", self.store.inbox().settle(release)).await?;
-        self.core.pager.notify_one();
+        self.core.store().call(StoreOperation::Settle, self.store.inbox().settle(release)).await?;
+        self.core.wakeups().pager().notify_one();
         Ok(())
     }
 
     /// Gives back what was laid aside, once nothing else is done with it here.
     async fn give_back_aside(&mut self) {
         let aside = std::mem::take(&mut self.aside);
-        let (busy, free) = aside.into_iter().partition(|row| self.core.held.holds(&row.ownership));
+        let (busy, free) = aside
+            .into_iter()
+            .partition(|row| self.core.node().rows().inbox().holds(&row.ownership));
         self.aside = busy;
         for claimed in free {
             self.give_back(claimed).await;
-            self.core.pager.notify_one();
+            self.core.wakeups().pager().notify_one();
         }
     }
 
@@ -319,8 +326,9 @@ impl Pager {
         if others.is_empty() {
             return Ok(Vec::new());
         }
-        let alive = self.core.call("alive", self.store.nodes().alive()).await?;
-        let keep = self.core.settings.keep_unknown;
+        let alive =
+            self.core.store().call(StoreOperation::Alive, self.store.nodes().alive()).await?;
+        let keep = self.core.settings().keep_unknown;
         let strays = self.strays.among(others, alive, keep);
         if strays.is_empty() {
             return Ok(Vec::new());
@@ -334,12 +342,12 @@ impl Pager {
         limit: usize,
     ) -> Result<Vec<Claimed>, StoreError> {
         // What is claimed now would not begin any more.
-        if self.core.stopping.is_cancelled() {
+        if self.core.lifecycle().is_stopping() {
             return Ok(Vec::new());
         }
-        let request = ClaimRequest { owner: self.core.owner(), subscriptions, limit };
+        let request = ClaimRequest { owner: self.core.node().owner(), subscriptions, limit };
         let claim = self.store.inbox().claim(request);
-        self.core.wait("claim", claim).await
+        self.core.store().wait(StoreOperation::Claim, claim).await
     }
 
     /// A stray may belong to a handler that has moved to another queue, or was renamed. `false`:
@@ -351,7 +359,7 @@ impl Pager {
             }
             return true;
         };
-        let queue = self.core.queue_of(&entry);
+        let queue = self.core.routes().queue_of(&entry);
         let bytes = claimed.envelope.as_ref().map_or(0, Envelope::bytes);
         if let Some(slot) = queue.room.try_reserve(bytes) {
             self.admit(claimed, entry, slot).await;
@@ -369,14 +377,13 @@ impl Pager {
         let Ok(envelope) = &claimed.envelope else {
             return false;
         };
-        let (mut batch, now) = (Batch::default(), self.core.clock.now());
+        let (mut batch, now) = (Batch::default(), self.core.clock().now());
         let own;
-        if let Some(endpoint) = self.core.routes.endpoint_of(&claimed.ownership.destination) {
-            let target = Target::Endpoint(Arc::clone(endpoint));
-            batch.add_unowned(envelope.clone(), target, now);
+        if let Some(endpoint) = self.core.routes().endpoint_of(&claimed.ownership.destination) {
+            batch.to_endpoints.push_unowned(envelope.clone(), Arc::clone(endpoint));
         } else {
             let entries = match claimed.ownership.destination.is_received() {
-                true => self.core.routes.handlers_of(&envelope.message_type),
+                true => self.core.routes().handlers_of(&envelope.message_type),
                 // It does not run here: for a process where it does.
                 false => {
                     own = self.handler_of(claimed);
@@ -386,16 +393,18 @@ impl Pager {
             for entry in entries {
                 let destination = entry.address.clone();
                 let envelope = Envelope { destination, attempts: 0, ..envelope.clone() };
-                batch.add_unowned(envelope, Target::Handler(Arc::clone(entry)), now);
+                batch.to_handlers.push_unowned(envelope, Arc::clone(entry), now, Some(KEPT));
             }
         }
-        if batch.placed.is_empty() {
+        if batch.is_empty() {
             return false;
         }
-        let begin = self.core.call("begin", self.store.begin(Begin::of("redirect")));
+        let begin =
+            self.core.store().call(StoreOperation::Begin, self.store.begin(Begin::of("redirect")));
         let redirected = async {
             let transaction = begin.await?;
-            self.core.commit(transaction, batch, Some(claimed.ownership.clone())).await
+            let handled = Some(claimed.ownership.clone());
+            Dispatcher::of(&self.core).commit(transaction, batch, handled).await
         };
         if let Err(error) = redirected.await {
             // It is this node's own and in nobody's memory, and found so.
@@ -414,7 +423,7 @@ impl Pager {
                 destination: claimed.ownership.destination.clone(),
                 message_type: envelope.message_type.to_string(),
             };
-            if self.strays.found(stray, self.core.settings.keep_unknown) == Verdict::Wait {
+            if self.strays.found(stray, self.core.settings().keep_unknown) == Verdict::Wait {
                 return self.give_back(claimed).await;
             }
         }
@@ -424,14 +433,14 @@ impl Pager {
     async fn give_back(&self, claimed: Claimed) {
         let ran = !claimed.first_attempt;
         let release = Settlement::Release { ownership: claimed.ownership, ran };
-        self.core.settle(release).await;
+        self.core.store().settle(release).await;
     }
 
     /// The handler that a row is for; none where the row cannot be read either.
     fn handler_of(&self, claimed: &Claimed) -> Option<Arc<HandlerEntry>> {
         let envelope = claimed.envelope.as_ref().ok()?;
         let destination = &claimed.ownership.destination;
-        self.core.routes.resolve(destination, &envelope.message_type).cloned()
+        self.core.routes().resolve(destination, &envelope.message_type).cloned()
     }
 
     async fn admit(&mut self, claimed: Claimed, entry: Arc<HandlerEntry>, mut slot: Slot) {
@@ -440,7 +449,7 @@ impl Pager {
             let (old, new) = (&row.ownership, &claimed.ownership);
             (old.id, &old.destination) != (new.id, &new.destination)
         });
-        if self.core.held.holds(&claimed.ownership) {
+        if self.core.node().rows().inbox().holds(&claimed.ownership) {
             self.aside.push(claimed);
             return;
         }
@@ -452,20 +461,11 @@ impl Pager {
         let backing =
             Backing::Stored { owner: claimed.ownership.owner, counted: claimed.first_attempt };
         let Ownership { id, destination, owner, .. } = &claimed.ownership;
-        let hold = Some(self.core.held.hold(*id, destination, *owner));
-        let queue = Arc::clone(self.core.queue_of(&entry));
-        let delivery = Delivery {
-            envelope,
-            entry,
-            backing,
-            interrupted_by: claimed.interrupted_by,
-            queue,
-            _slot: slot,
-            _hold: hold,
-            active: None,
-            done: None,
-        };
-        self.core.enqueue(delivery);
+        let hold = Some(self.core.node().rows().inbox().hold(*id, destination, *owner));
+        let queue = Arc::clone(self.core.routes().queue_of(&entry));
+        let interrupted_by = claimed.interrupted_by;
+        let delivery = Delivery::new(envelope, entry, queue, backing, slot);
+        enqueue(&self.core, Delivery { interrupted_by, _hold: hold, ..delivery });
     }
 
     async fn bury_invalid(&self, claimed: Claimed) {
@@ -484,18 +484,18 @@ impl Pager {
             id: claimed.ownership.id,
             destination: claimed.ownership.destination.clone(),
         };
-        note_burial(&letter, &message_type, reason, &error_message);
+        note_letter(&letter, &message_type, reason, &error_message);
         let row = &claimed.ownership;
-        let mut backoff = Backoff::new();
+        let mut retries = Retries::new();
         while let Err(error) =
-            self.core.make_letter(row, reason, reason.as_str(), &error_message).await
+            settle_as_letter(self.core.store(), row, reason, reason.as_str(), &error_message).await
         {
             if !error.is_transient() {
                 // It must not keep the others waiting. It is in no memory, and found so.
                 tracing::error!(message.id = %row.id, %error, "a dead letter cannot be written");
                 return;
             }
-            if backoff.wait(&self.core, "bury", &error).await.is_none() {
+            if retries.wait(self.core.store().health(), "bury", &error).await.is_none() {
                 return;
             }
         }

@@ -9,10 +9,10 @@ use crate::store::MessageStore;
 /// Wakes the pager at growing intervals after a foreign transaction has written messages, as its
 /// commit cannot be seen. Runs until the application stops.
 pub(crate) async fn look(core: Arc<Core>) {
-    let stopping = core.stopping.clone();
+    let stopping = core.lifecycle().stopping().clone();
     let mut pause = None;
     loop {
-        let told = core.looker.notified();
+        let told = core.wakeups().enlisted().notified();
         let next = async {
             match pause {
                 None => {
@@ -28,10 +28,9 @@ pub(crate) async fn look(core: Arc<Core>) {
         let Some(next) = stopping.run_until_cancelled(next).await else {
             return;
         };
-        core.pager.notify_one();
-        core.outbound.notify_one();
+        core.wakeups().wake_all();
         // Past the ordinary poll there is nothing to add to it.
-        pause = (next < core.settings.poll).then_some(next);
+        pause = (next < core.settings().poll).then_some(next);
     }
 }
 
@@ -39,18 +38,19 @@ pub(crate) async fn look(core: Arc<Core>) {
 /// application stops.
 pub(crate) async fn listen(core: Arc<Core>, store: Arc<dyn MessageStore>) {
     loop {
-        let Some(heard) = core.stopping.run_until_cancelled(store.nodes().heard()).await else {
+        let Some(heard) =
+            core.lifecycle().stopping().run_until_cancelled(store.nodes().heard()).await
+        else {
             return;
         };
         if let Err(error) = heard {
             tracing::debug!(%error, "no word from the store for now; the poll goes on");
-            let pause = tokio::time::sleep(core.settings.poll);
-            if core.stopping.run_until_cancelled(pause).await.is_none() {
+            let pause = tokio::time::sleep(core.settings().poll);
+            if core.lifecycle().stopping().run_until_cancelled(pause).await.is_none() {
                 return;
             }
         }
-        core.pager.notify_one();
-        core.outbound.notify_one();
+        core.wakeups().wake_all();
     }
 }
 

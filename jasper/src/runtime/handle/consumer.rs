@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::delivery::enqueue;
 use super::queue::{Backing, Delivery, Queue, Waiting};
 use super::worker::Worker;
 use crate::runtime::core::Core;
@@ -12,12 +13,12 @@ use crate::store::{Ownership, Settlement};
 /// Runs until the application ends. Once it stops, stored messages that have not begun are given
 /// back, and those that are only in memory are still handled.
 pub(crate) async fn consume(core: Arc<Core>, queue: Arc<Queue>, mut waiting: Waiting) {
-    let ending = core.ending.clone();
+    let ending = core.lifecycle().ending().clone();
     while let Some(Some(delivery)) = ending.run_until_cancelled(waiting.next()).await {
         match permit(&core, &queue, &delivery).await {
             Some(permit) => {
                 let worker = Worker::new(Arc::clone(&core), delivery, permit);
-                core.tasks.spawn(worker.run());
+                core.lifecycle().spawn(worker.run());
             }
             None => give_back(&core, delivery, &mut waiting).await,
         }
@@ -27,8 +28,8 @@ pub(crate) async fn consume(core: Arc<Core>, queue: Arc<Queue>, mut waiting: Wai
 /// A place in the queue's parallelism; `None` for a message that is not to begin any more.
 async fn permit(core: &Core, queue: &Queue, delivery: &Delivery) -> Option<OwnedSemaphorePermit> {
     let last_call = match delivery.backing {
-        Backing::Stored { .. } => &core.stopping,
-        Backing::Memory => &core.ending,
+        Backing::Stored { .. } => core.lifecycle().stopping(),
+        Backing::Memory => core.lifecycle().ending(),
     };
     let permit = Arc::clone(&queue.running).acquire_owned();
     // Biased towards the cancellation: a free place must not start a message after the stop.
@@ -53,8 +54,8 @@ async fn give_back(core: &Core, first: Delivery, behind: &mut Waiting) {
             Backing::Memory => in_memory.push(delivery),
         }
     }
-    core.settle_all(settlements).await;
+    core.store().settle_all(settlements).await;
     for delivery in in_memory {
-        core.enqueue(delivery);
+        enqueue(core, delivery);
     }
 }

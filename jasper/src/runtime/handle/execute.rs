@@ -12,6 +12,7 @@ use futures_util::poll;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
+use super::entry::HandlerEntry;
 use super::queue::Backing;
 use crate::codec::CodecError;
 use crate::envelope::Envelope;
@@ -20,10 +21,11 @@ use crate::handler::caught::{Caught, Panic, discard};
 use crate::handler::{Cause, HandlerContext, HandlerFailure, OutgoingMessage, RunError};
 use crate::runtime::core::Core;
 use crate::runtime::finish::Finish;
-use crate::runtime::routes::HandlerEntry;
-use crate::runtime::send::dispatch::Joining;
+use crate::runtime::send::dispatch::Dispatcher;
 use crate::runtime::send::origin::Origin;
-use crate::store::{Begin, Ownership, Settled, StoreError, StoreTransaction};
+use crate::runtime::send::placement::Joining;
+use crate::runtime::send::prepare::prepare;
+use crate::store::{Begin, Ownership, Settled, StoreError, StoreOperation, StoreTransaction};
 
 /// Why a run did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -128,9 +130,10 @@ impl Run<'_> {
 
     /// `reply`: the place for the encoded reply, where it is wanted.
     async fn run(self, reply: &mut Option<Bytes>) -> Result<Ended, Failure> {
-        match (&self.core.store, self.entry.registration.connection) {
+        match (self.core.store().shared(), self.entry.registration.connection) {
             (Some(store), Some(_)) => {
-                let begin = self.core.call("begin", store.begin(self.begin())).await;
+                let begin =
+                    self.core.store().call(StoreOperation::Begin, store.begin(self.begin())).await;
                 let transaction = begin.map_err(Failure::NotBegun)?;
                 self.in_transaction(transaction, reply).await
             }
@@ -163,15 +166,15 @@ impl Run<'_> {
         let outcome = self.body(&cause, None, reply).await;
         let mut messages = cause.close();
         messages.extend(outcome?);
-        match (&self.core.store, self.backing) {
+        match (self.core.store().shared(), self.backing) {
             (Some(store), Backing::Stored { .. }) if !messages.is_empty() => {
                 let begin = store.begin(self.begin());
-                let transaction = self.core.call("begin", begin).await?;
+                let transaction = self.core.store().call(StoreOperation::Begin, begin).await?;
                 self.commit(transaction, messages, &cause).await
             }
             (_, Backing::Stored { .. }) => Ok(Ended::Unmarked),
             (_, Backing::Memory) => {
-                self.core.dispatch(messages, &Origin::of(cause)).await?;
+                Dispatcher::of(self.core).dispatch(messages, &Origin::of(cause)).await?;
                 Ok(Ended::Unmarked)
             }
         }
@@ -184,7 +187,7 @@ impl Run<'_> {
         cause: &Cause,
     ) -> Result<Ended, Failure> {
         let mut room = Vec::new();
-        let batch = match self.core.prepare(messages, Some(cause), Joining::Run, &mut room) {
+        let batch = match prepare(self.core, messages, Some(cause), Joining::Run, &mut room) {
             Ok(batch) => batch,
             Err(error) => return Err(roll_back(self.core, transaction, error.into()).await),
         };
@@ -196,8 +199,8 @@ impl Run<'_> {
         // Who waits for an answer may be gone before it is there; what is committed is handed over
         // all the same.
         let core = Arc::clone(self.core);
-        let commit = async move { core.commit(transaction, batch, handled).await };
-        match Finish::new(commit, &self.core.tasks).await? {
+        let commit = async move { Dispatcher::of(&core).commit(transaction, batch, handled).await };
+        match Finish::new(commit, self.core.lifecycle().tasks()).await? {
             Settled::Done => Ok(Ended::Marked),
             Settled::Fenced => Err(Failure::Fenced),
         }
@@ -221,16 +224,16 @@ impl Run<'_> {
         connection: Option<&mut (dyn Any + Send)>,
         reply: &mut Option<Bytes>,
     ) -> Result<Vec<OutgoingMessage>, Failure> {
-        let cancellation = self.core.ending.child_token();
+        let cancellation = self.core.lifecycle().ending().child_token();
         let transaction = Arc::clone(cause);
         let cause = || Arc::clone(cause);
-        let store = self.core.store.as_ref().filter(|_| connection.is_some());
+        let store = self.core.store().shared().filter(|_| connection.is_some());
         let mut cx = HandlerContext::received(
             self.envelope,
-            &self.core.states,
+            self.core.states(),
             &cancellation,
             &cause,
-            &*self.core.codec,
+            self.core.codec(),
         )
         .with_connection(connection);
         if let Some(store) = store {
@@ -238,7 +241,7 @@ impl Run<'_> {
         }
         let registration = &self.entry.registration;
         let run = if reply.is_some() { registration.answer } else { registration.run };
-        let run = Caught::of(|| run(self.envelope, &*self.core.codec, &mut cx));
+        let run = Caught::of(|| run(self.envelope, self.core.codec(), &mut cx));
         let run = transaction.scope(run);
         let ended = guarded(run, self.limit, &cancellation).await;
         if matches!(ended, Err(Failure::TimedOut(_))) {
@@ -279,7 +282,7 @@ pub(crate) async fn roll_back<E: From<StoreError>>(
     transaction: Box<dyn StoreTransaction>,
     failure: E,
 ) -> E {
-    match core.call("rollback", transaction.rollback()).await {
+    match core.store().call(StoreOperation::Rollback, transaction.rollback()).await {
         Ok(()) => failure,
         Err(error) if error.is_transient() => {
             discard(failure);

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Notify, Semaphore, oneshot};
 
+use super::entry::HandlerEntry;
 use crate::envelope::{Envelope, MessageId};
 use crate::runtime::memory::activity::Active;
 use crate::runtime::memory::budget::Budget;
 use crate::runtime::memory::room::{Room, Slot};
 use crate::runtime::own::held::Hold;
-use crate::runtime::routes::HandlerEntry;
 use crate::store::{Owner, Subscription};
 
 /// One message in memory, on its way to its handler.
@@ -32,6 +32,27 @@ pub(crate) struct Delivery {
 }
 
 impl Delivery {
+    /// A message that has just come into memory.
+    pub(crate) const fn new(
+        envelope: Envelope,
+        entry: Arc<HandlerEntry>,
+        queue: Arc<Queue>,
+        backing: Backing,
+        slot: Slot,
+    ) -> Self {
+        Self {
+            envelope,
+            entry,
+            backing,
+            interrupted_by: Vec::new(),
+            queue,
+            _slot: slot,
+            _hold: None,
+            active: None,
+            done: None,
+        }
+    }
+
     /// Tells who waits for it that it is done with.
     pub(crate) fn tell_done(&mut self) {
         if let Some(done) = self.done.take() {

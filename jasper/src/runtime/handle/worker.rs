@@ -10,15 +10,18 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tracing::Instrument;
 
+use super::delivery::deliver_at;
 use super::execute::{Ended, Failure, Run};
 use super::queue::{Backing, Delivery};
 use crate::envelope::time;
 use crate::error_policy::Verdict;
 use crate::handler::caught::Panic;
-use crate::runtime::core::{Backoff, Core};
+use crate::runtime::core::Core;
+use crate::runtime::storage::dead_letters::{keep, note_letter, settle_as_letter};
+use crate::runtime::storage::health::Retries;
 use crate::store::{
     DeadLetter, DeadLetterId, DeadLetterReason, LiveNode, MessageStore, Owner, Ownership, Settled,
-    Settlement,
+    Settlement, StoreOperation,
 };
 use crate::telemetry;
 
@@ -56,31 +59,31 @@ impl Worker {
     /// Takes the message through its attempts until it is handled, waits for a later time, becomes
     /// a dead letter, or belongs to another node.
     pub(crate) async fn run(mut self) {
-        let mut backoff = Backoff::new();
+        let mut retries = Retries::new();
         loop {
-            let step = AssertUnwindSafe(self.step(&mut backoff)).catch_unwind().await;
+            let step = AssertUnwindSafe(self.step(&mut retries)).catch_unwind().await;
             let next = match step {
                 Ok(next) => next,
-                Err(payload) => self.after_panic(Panic::of(payload), &mut backoff).await,
+                Err(payload) => self.after_panic(Panic::of(payload), &mut retries).await,
             };
             match next {
                 Next::Again => {}
                 Next::Done => return,
-                Next::Later(due_at) => return self.core.enqueue_at(self.delivery, due_at),
+                Next::Later(due_at) => return deliver_at(&self.core, self.delivery, due_at),
             }
         }
     }
 
     /// One attempt, and what follows from it.
-    async fn step(&mut self, backoff: &mut Backoff) -> Next {
+    async fn step(&mut self, retries: &mut Retries) -> Next {
         if !self.is_ours().await {
             self.release().await;
             return Next::Done;
         }
-        if !self.take_place().await || !self.count_attempt(backoff).await {
+        if !self.take_place().await || !self.count_attempt(retries).await {
             return Next::Done;
         }
-        if self.delivery.envelope.is_expired(self.core.clock.now()) {
+        if self.delivery.envelope.is_expired(self.core.clock().now()) {
             let queue = self.delivery.entry.registration.queue;
             metrics::counter!(telemetry::EXPIRED, telemetry::DESTINATION => queue).increment(1);
             tracing::info!(message.id = %self.delivery.envelope.id, "expired; not handled");
@@ -89,19 +92,19 @@ impl Worker {
         }
         match self.attempt().await {
             Ok(()) => Next::Done,
-            Err(failure) => self.after(failure, backoff).await,
+            Err(failure) => self.after(failure, retries).await,
         }
     }
 
     /// A panic that nothing before has caught is a failed attempt. Where that cannot be settled
     /// either, the row is given back like any that this node owns and does not hold.
-    async fn after_panic(&mut self, panic: Panic, backoff: &mut Backoff) -> Next {
+    async fn after_panic(&mut self, panic: Panic, retries: &mut Retries) -> Next {
         let core = Arc::clone(&self.core);
-        let after = self.after(Failure::Panicked(panic), backoff);
+        let after = self.after(Failure::Panicked(panic), retries);
         AssertUnwindSafe(after).catch_unwind().await.unwrap_or_else(|payload| {
             let panic = Panic::of(payload);
             tracing::error!(%panic, "a failed attempt could not be settled");
-            core.doubt();
+            core.node().rows().reconcile();
             Next::Done
         })
     }
@@ -112,13 +115,13 @@ impl Worker {
         let Some(owner) = self.owner() else {
             return true;
         };
-        if !self.core.trust.is_given() {
-            let given = self.core.trust.given();
-            if self.core.ending.run_until_cancelled(given).await.is_none() {
+        if !self.core.node().trust().is_given() {
+            let given = self.core.node().trust().given();
+            if self.core.lifecycle().ending().run_until_cancelled(given).await.is_none() {
                 return false;
             }
         }
-        owner == self.core.owner()
+        owner == self.core.node().owner()
     }
 
     /// A place in the queue's parallelism, where the last one was given up for a commit that
@@ -126,17 +129,17 @@ impl Worker {
     async fn take_place(&mut self) -> bool {
         if self.permit.is_none() {
             let running = Arc::clone(&self.delivery.queue.running).acquire_owned();
-            let permit = self.core.ending.run_until_cancelled(running).await;
+            let permit = self.core.lifecycle().ending().run_until_cancelled(running).await;
             self.permit = permit.and_then(Result::ok);
         }
         self.permit.is_some()
     }
 
     /// Counts the coming attempt where it is not counted yet. `false`: there is none.
-    async fn count_attempt(&mut self, backoff: &mut Backoff) -> bool {
+    async fn count_attempt(&mut self, retries: &mut Retries) -> bool {
         let attempts = self.delivery.envelope.attempts;
         if let Backing::Stored { counted: false, owner } = self.delivery.backing {
-            match self.is_given_up(backoff).await {
+            match self.is_given_up(retries).await {
                 Some(false) => {}
                 Some(true) => {
                     self.bury_as(DeadLetterReason::Exhausted, "interrupted", INTERRUPTED).await;
@@ -148,7 +151,7 @@ impl Worker {
                 }
             }
             let settlement = Settlement::Attempt(self.ownership(owner));
-            if self.core.settle(settlement).await != Some(Settled::Done) {
+            if self.core.store().settle(settlement).await != Some(Settled::Done) {
                 return false;
             }
             self.delivery.envelope.attempts = attempts + 1;
@@ -195,16 +198,16 @@ impl Worker {
     }
 
     /// What follows a failed attempt.
-    async fn after(&mut self, failure: Failure, backoff: &mut Backoff) -> Next {
+    async fn after(&mut self, failure: Failure, retries: &mut Retries) -> Next {
         self.log(&failure);
         match &failure {
-            Failure::NotBegun(error) => self.after_store(error, backoff).await,
+            Failure::NotBegun(error) => self.after_store(error, retries).await,
             Failure::Store(error) if error.blames_handler() => self.by_policy(&failure).await,
-            Failure::Store(error) if self.is_uncounted() => self.after_store(error, backoff).await,
+            Failure::Store(error) if self.is_uncounted() => self.after_store(error, retries).await,
             Failure::Fenced => {
                 metrics::counter!(telemetry::FENCED, "op" => "commit").increment(1);
                 // Whoever has it, it is not held here any more.
-                self.core.doubt();
+                self.core.node().rows().reconcile();
                 Next::Done
             }
             Failure::Stopped => {
@@ -216,7 +219,7 @@ impl Worker {
                 self.bury(DeadLetterReason::Terminal, &failure).await
             }
             Failure::Handler(error) if error.conflict && self.is_uncounted() => {
-                self.after_store(error, backoff).await
+                self.after_store(error, retries).await
             }
             _ => self.by_policy(&failure).await,
         }
@@ -231,11 +234,11 @@ impl Worker {
     }
 
     /// Another run once the store may be well, which costs no attempt.
-    async fn after_store(&self, error: &impl fmt::Display, backoff: &mut Backoff) -> Next {
-        let is_over = self.core.stopping.is_cancelled();
+    async fn after_store(&self, error: &impl fmt::Display, retries: &mut Retries) -> Next {
+        let is_over = self.core.lifecycle().is_stopping();
         let again = !is_over
-            && backoff.wait(&self.core, "run", error).await.is_some()
-            && self.is_store_back(backoff).await;
+            && retries.wait(self.core.store().health(), "run", error).await.is_some()
+            && self.is_store_back(retries).await;
         if again {
             return Next::Again;
         }
@@ -245,40 +248,40 @@ impl Worker {
 
     /// Waits until the store answers, as a handler that takes no connection runs without asking it.
     /// `false`: the application ends.
-    async fn is_store_back(&self, backoff: &mut Backoff) -> bool {
+    async fn is_store_back(&self, retries: &mut Retries) -> bool {
         let takes_connection = self.delivery.entry.registration.connection.is_some();
-        let Some(store) = self.core.store.as_deref().filter(|_| !takes_connection) else {
+        let Some(store) = self.core.store().port().filter(|_| !takes_connection) else {
             return true;
         };
-        self.alive(store, backoff).await.is_some()
+        self.alive(store, retries).await.is_some()
     }
 
     /// The living nodes, once the store answers. `None`: the application ends.
     async fn alive(
         &self,
         store: &dyn MessageStore,
-        backoff: &mut Backoff,
+        retries: &mut Retries,
     ) -> Option<Vec<LiveNode>> {
         loop {
-            match self.core.call("alive", store.nodes().alive()).await {
+            match self.core.store().call(StoreOperation::Alive, store.nodes().alive()).await {
                 Ok(alive) => return Some(alive),
-                Err(error) => backoff.wait(&self.core, "alive", &error).await?,
+                Err(error) => retries.wait(self.core.store().health(), "alive", &error).await?,
             }
         }
     }
 
     /// Whether it has no attempt left, as too many have never ended. `None`: the application ends.
-    async fn is_given_up(&self, backoff: &mut Backoff) -> Option<bool> {
+    async fn is_given_up(&self, retries: &mut Retries) -> Option<bool> {
         let most = self.delivery.entry.policy.attempts();
         if self.failures() >= most {
             return Some(true);
         }
         let interrupted_by = &self.delivery.interrupted_by;
-        let store = self.core.store.as_deref();
+        let store = self.core.store().port();
         let Some(store) = store.filter(|_| interrupted_by.len() >= most as usize) else {
             return Some(false);
         };
-        let alive = self.alive(store, backoff).await?;
+        let alive = self.alive(store, retries).await?;
         let lives_on = |owner: &&Owner| alive.iter().any(|node| node.is_or_was(**owner));
         let cut_short = interrupted_by.iter().filter(lives_on).count();
         let gone = interrupted_by.len() - cut_short;
@@ -305,14 +308,14 @@ impl Worker {
                 Next::Again
             }
             Verdict::RetryAfter(delay) => {
-                let due_at = time::after(self.core.clock.now(), delay);
+                let due_at = time::after(self.core.clock().now(), delay);
                 let Some(owner) = self.owner() else {
                     self.delivery.envelope.attempts += 1;
                     return Next::Later(due_at);
                 };
                 let settlement = Settlement::Schedule(self.ownership(owner), due_at);
-                self.core.settle(settlement).await;
-                self.core.pager.notify_one();
+                self.core.store().settle(settlement).await;
+                self.core.wakeups().pager().notify_one();
                 Next::Done
             }
         }
@@ -334,7 +337,7 @@ impl Worker {
         self.permit = None;
         if let Some(owner) = self.owner() {
             let settlement = Settlement::Handled(self.ownership(owner));
-            self.core.settle(settlement).await;
+            self.core.store().settle(settlement).await;
         }
         self.delivery.tell_done();
     }
@@ -346,7 +349,7 @@ impl Worker {
             Backing::Stored { owner, counted } => {
                 let ownership = self.ownership(owner);
                 let ran = !counted;
-                self.core.settle(Settlement::Release { ownership, ran }).await;
+                self.core.store().settle(Settlement::Release { ownership, ran }).await;
             }
             Backing::Memory => {
                 let id = self.delivery.envelope.id;
@@ -366,16 +369,17 @@ impl Worker {
             destination: self.delivery.envelope.destination.clone(),
         };
         let message_type = self.delivery.envelope.message_type.to_string();
-        note_burial(&letter, &message_type, reason, error_message);
+        note_letter(&letter, &message_type, reason, error_message);
         // However long the store takes, the next message may run.
         self.permit = None;
         if let Some(owner) = self.owner() {
             let ownership = self.ownership(owner);
-            let mut backoff = Backoff::new();
+            let mut retries = Retries::new();
             while let Err(error) =
-                self.core.make_letter(&ownership, reason, error_type, error_message).await
+                settle_as_letter(self.core.store(), &ownership, reason, error_type, error_message)
+                    .await
             {
-                if backoff.wait(&self.core, "bury", &error).await.is_none() {
+                if retries.wait(self.core.store().health(), "bury", &error).await.is_none() {
                     return;
                 }
             }
@@ -389,9 +393,9 @@ impl Worker {
             error_message: error_message.to_owned(),
             attempts: self.delivery.envelope.attempts,
             body: self.delivery.envelope.to_bytes(),
-            buried_at: self.core.clock.now(),
+            buried_at: self.core.clock().now(),
         };
-        self.core.keep_letter(letter).await;
+        keep(self.core.store(), letter).await;
         self.delivery.tell_done();
     }
 
@@ -417,29 +421,4 @@ enum Next {
     Done,
     /// Another attempt at this time; the message waits in memory.
     Later(SystemTime),
-}
-
-/// Tells people that a message became a dead letter or an invalid message.
-pub(crate) fn note_burial(
-    letter: &DeadLetterId,
-    message_type: &str,
-    reason: DeadLetterReason,
-    error_message: &str,
-) {
-    // A type that nobody here knows is whatever a stranger has sent.
-    let label = if reason.is_invalid_message() { "unknown" } else { message_type };
-    metrics::counter!(
-        telemetry::DEAD_LETTERS,
-        "reason" => reason.as_str(),
-        "message.type" => label.to_owned(),
-    )
-    .increment(1);
-    tracing::error!(
-        message.id = %letter.id,
-        message.type = message_type,
-        destination = %letter.destination,
-        %reason,
-        error = error_message,
-        "given up; kept as a dead letter"
-    );
 }

@@ -1,11 +1,11 @@
 //! How many bytes of messages this process holds in memory, over all queues and endpoints.
 
+use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::sync::Notify;
 
-use super::room::Room;
 use crate::envelope::bytes_with;
 use crate::handler::OutgoingMessage;
 use crate::telemetry;
@@ -28,7 +28,13 @@ pub(crate) struct Budget {
     freed: Notify,
     /// A room is not filled from the store for want of bytes.
     is_wanted: AtomicBool,
-    rooms: Mutex<Vec<Weak<Room>>>,
+    rooms: Mutex<Vec<Weak<dyn AwaitsBytes>>>,
+}
+
+/// What has been refused bytes, and is told when some are given back.
+pub(crate) trait AwaitsBytes: fmt::Debug + Send + Sync {
+    /// There may be bytes now.
+    fn bytes_freed(&self);
 }
 
 impl Budget {
@@ -43,8 +49,8 @@ impl Budget {
     }
 
     /// Rooms that are told when there are bytes again for which they have asked.
-    pub(crate) fn add_room(&self, room: &Arc<Room>) {
-        self.rooms().push(Arc::downgrade(room));
+    pub(crate) fn add_room(&self, room: Weak<dyn AwaitsBytes>) {
+        self.rooms().push(room);
     }
 
     pub(crate) fn free(&self) -> usize {
@@ -97,11 +103,11 @@ impl Budget {
         if self.is_wanted.load(Ordering::SeqCst) && self.is_wanted.swap(false, Ordering::SeqCst) {
             // One that is still refused asks again.
             let rooms: Vec<_> = self.rooms().iter().filter_map(Weak::upgrade).collect();
-            rooms.iter().for_each(|room| room.wake_filler());
+            rooms.iter().for_each(|room| room.bytes_freed());
         }
     }
 
-    fn rooms(&self) -> MutexGuard<'_, Vec<Weak<Room>>> {
+    fn rooms(&self) -> MutexGuard<'_, Vec<Weak<dyn AwaitsBytes>>> {
         self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

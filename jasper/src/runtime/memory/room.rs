@@ -1,12 +1,12 @@
 //! Bounded memory for messages, with word to whoever fills it from the store when there is room
 //! again.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
-use super::budget::{Budget, Weight};
+use super::budget::{AwaitsBytes, Budget, Weight};
 
 /// The most messages that are taken from the store before it is known how large they are.
 const FIRST: usize = 16;
@@ -53,8 +53,14 @@ impl Room {
             is_awaited: AtomicBool::new(false),
             filler,
         });
-        budget.add_room(&room);
+        let weak: Weak<Self> = Arc::downgrade(&room);
+        budget.add_room(weak);
         room
+    }
+
+    /// The bytes of the process.
+    pub(crate) const fn budget(&self) -> &Arc<Budget> {
+        &self.budget
     }
 
     /// Room for one message of this size, if there is any now.
@@ -151,7 +157,7 @@ impl Room {
     }
 
     /// There may be room again: wakes the filler where that is of use.
-    pub(crate) fn wake_filler(&self) {
+    fn wake_filler(&self) {
         let is_wanted = self.has_overflowed() || self.is_awaited.load(Ordering::SeqCst);
         if is_wanted && self.is_roomy() {
             self.is_awaited.store(false, Ordering::SeqCst);
@@ -221,6 +227,12 @@ impl Room {
             false => usual - (usual - bytes) / 16,
         };
         self.usual.store(if usual == 0 { bytes } else { next }, Ordering::Relaxed);
+    }
+}
+
+impl AwaitsBytes for Room {
+    fn bytes_freed(&self) {
+        self.wake_filler();
     }
 }
 

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::runtime::claim::pace::pause_after;
 use crate::runtime::core::Core;
-use crate::store::{MessageStore, OutgoingSettlement, Ownership, StoreError};
+use crate::store::{MessageStore, OutgoingSettlement, Ownership, StoreError, StoreOperation};
 
 /// The most rows beyond those in memory that one comparison reads.
 const PAGE: usize = 250;
@@ -76,16 +76,16 @@ pub(crate) const fn limit(held: usize) -> usize {
 
 /// Compares the rows of the outbox until the application stops.
 pub(crate) async fn compare_outbox(core: Arc<Core>, store: Arc<dyn MessageStore>) {
-    if core.routes.endpoints().next().is_none() {
+    if core.routes().endpoints().next().is_none() {
         return;
     }
-    let mut comparison = Comparison::within(core.settings.lease);
+    let mut comparison = Comparison::within(core.settings().lease);
     loop {
         let rest = tokio::time::sleep(comparison.rest());
-        if core.stopping.run_until_cancelled(rest).await.is_none() {
+        if core.lifecycle().stopping().run_until_cancelled(rest).await.is_none() {
             return;
         }
-        if !comparison.is_due() || !core.trust.is_given() || !core.may_have_rows() {
+        if !comparison.is_due() || !core.node().trust().is_given() || !core.may_have_rows() {
             continue;
         }
         if let Err(error) = compare(&core, &*store, &mut comparison).await {
@@ -99,13 +99,13 @@ async fn compare(
     store: &dyn MessageStore,
     comparison: &mut Comparison,
 ) -> Result<(), StoreError> {
-    let held: usize = core.routes.endpoints().map(|endpoint| endpoint.held.count()).sum();
-    let owned = store.outbox().owned(core.owner(), limit(held));
+    let held: usize = core.routes().endpoints().map(|endpoint| endpoint.held.count()).sum();
+    let owned = store.outbox().owned(core.node().owner(), limit(held));
     let began = Instant::now();
-    let owned = core.call("owned", owned).await;
+    let owned = core.store().call(StoreOperation::OwnedOutgoing, owned).await;
     comparison.took(began.elapsed());
     let mut missing = owned?;
-    missing.retain(|row| match core.routes.endpoint_of(&row.destination) {
+    missing.retain(|row| match core.routes().endpoint_of(&row.destination) {
         // What its relay is about to claim is in the store sooner than in memory.
         Some(endpoint) => !endpoint.is_claiming() && !endpoint.held.holds(row),
         None => true,
@@ -116,8 +116,8 @@ async fn compare(
     }
     tracing::warn!(rows = missing.len(), "giving back outgoing rows that are not in memory");
     let release = missing.into_iter().map(OutgoingSettlement::Released).collect();
-    core.call("settle_outgoing", store.outbox().settle(release)).await?;
-    core.outbound.notify_one();
+    core.store().call(StoreOperation::SettleOutgoing, store.outbox().settle(release)).await?;
+    core.wakeups().outbox().notify_one();
     Ok(())
 }
 

@@ -18,7 +18,8 @@ use crate::store::{Owner, Ownership};
 #[derive(Debug, Default)]
 pub(crate) struct Held {
     rows: Mutex<HashMap<Key, u32>>,
-    doubt: Mutex<Option<Instant>>,
+    /// Until when what the store lists is to be compared with this.
+    reconcile_end: Mutex<Option<Instant>>,
     /// When what the store lists was compared last, and for how long it is not compared again.
     compared: Mutex<Option<(Instant, Duration)>>,
 }
@@ -85,19 +86,20 @@ impl Held {
 
     /// A call has failed and may have been carried out: what the store lists is to be compared, up
     /// to this moment, as the call may still be on its way.
-    pub(crate) fn doubt_until(&self, end: Instant) {
-        *self.doubt.lock().unwrap_or_else(PoisonError::into_inner) = Some(end);
+    pub(crate) fn reconcile_until(&self, end: Instant) {
+        *self.reconcile_end.lock().unwrap_or_else(PoisonError::into_inner) = Some(end);
     }
 
-    /// Whether there is doubt, and no comparison within `pause` before now; each costs a query.
+    /// Whether it is to be compared, and was not within `pause` before now; each comparison costs a
+    /// query.
     pub(crate) fn is_to_be_compared(&self, pause: Duration) -> bool {
         let mut compared = self.compared.lock().unwrap_or_else(PoisonError::into_inner);
         let is_early = |(at, own): (Instant, Duration)| at.elapsed() < pause.max(own);
-        if !self.is_in_doubt() || compared.is_some_and(is_early) {
+        if !self.is_to_be_reconciled() || compared.is_some_and(is_early) {
             return false;
         }
         *compared = Some((Instant::now(), Duration::ZERO));
-        self.take_doubt()
+        self.take_reconciliation()
     }
 
     /// The store has taken so long to list the rows, or to fail.
@@ -112,16 +114,16 @@ impl Held {
         HeldRows(self.rows().keys().cloned().collect())
     }
 
-    /// Whether there is doubt, which stays.
-    pub(crate) fn is_in_doubt(&self) -> bool {
-        self.doubt.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    /// Whether it is to be compared, however long ago that was done.
+    pub(crate) fn is_to_be_reconciled(&self) -> bool {
+        self.reconcile_end.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
-    /// Whether there is doubt; asked after its end, it is there for the last time.
-    fn take_doubt(&self) -> bool {
-        let mut doubt = self.doubt.lock().unwrap_or_else(PoisonError::into_inner);
-        let end = *doubt;
-        *doubt = doubt.filter(|end| *end > Instant::now());
+    /// Whether it is to be compared; asked after the end of that, it is so for the last time.
+    fn take_reconciliation(&self) -> bool {
+        let mut until = self.reconcile_end.lock().unwrap_or_else(PoisonError::into_inner);
+        let end = *until;
+        *until = until.filter(|end| *end > Instant::now());
         end.is_some()
     }
 
@@ -177,7 +179,7 @@ mod tests {
     async fn what_takes_long_to_list_is_not_asked_for_at_once() {
         let held = Held::default();
         let is_due = || held.is_to_be_compared(Duration::ZERO);
-        held.doubt_until(Instant::now() + 2 * LONGEST_PAUSE);
+        held.reconcile_until(Instant::now() + 2 * LONGEST_PAUSE);
         assert!(is_due() && is_due());
         held.note_compared(LONG);
         assert!(is_due());
@@ -192,13 +194,13 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn doubt_lasts_until_it_was_asked_for_after_its_end() {
+    async fn it_is_to_be_compared_until_that_was_asked_for_after_its_end() {
         let held = Held::default();
-        assert!(!held.take_doubt());
-        held.doubt_until(Instant::now() + std::time::Duration::from_secs(1));
-        assert!(held.take_doubt());
+        assert!(!held.take_reconciliation());
+        held.reconcile_until(Instant::now() + std::time::Duration::from_secs(1));
+        assert!(held.take_reconciliation());
         tokio::time::advance(std::time::Duration::from_secs(2)).await;
-        assert!(held.take_doubt());
-        assert!(!held.take_doubt());
+        assert!(held.take_reconciliation());
+        assert!(!held.take_reconciliation());
     }
 }

@@ -2,6 +2,11 @@
 
 pub(crate) mod comparison;
 pub(crate) mod held;
+pub(crate) mod jitter;
 pub(crate) mod node;
+pub(crate) mod owned_rows;
+pub(crate) mod purge;
+pub(crate) mod recovery;
+pub(crate) mod renewal;
 pub(crate) mod trust;
 pub(crate) mod watchdog;

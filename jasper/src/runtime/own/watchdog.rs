@@ -27,11 +27,11 @@ pub(crate) fn start(core: &Arc<Core>, store: Arc<dyn MessageStore>) {
 /// Renews the lease where half of it has passed since the last renewal, for as long as a handler
 /// may take: what blocks the runtime for longer will not end, and others take the work over.
 async fn watch(core: &Core, store: &dyn MessageStore) {
-    let lease = core.settings.lease;
-    let patience = core.routes.handlers().map(|entry| entry.timeout).max().unwrap_or_default();
+    let lease = core.settings().lease;
+    let patience = core.routes().handlers().map(|entry| entry.timeout).max().unwrap_or_default();
     let (mut own_end, mut late_since) = (None, None);
-    while core.ending.run_until_cancelled(sleep(lease / 6)).await.is_some() {
-        let (end, asked) = (core.trust.end(), Instant::now());
+    while core.lifecycle().ending().run_until_cancelled(sleep(lease / 6)).await.is_some() {
+        let (end, asked) = (core.node().trust().end(), Instant::now());
         if own_end != Some(end) {
             late_since = None;
         }
@@ -39,11 +39,11 @@ async fn watch(core: &Core, store: &dyn MessageStore) {
         if left > lease / 2 || late_since.is_some_and(|since| asked - since > patience + lease) {
             continue;
         }
-        let renewal = timeout(lease / 3, store.nodes().renew(core.owner(), lease));
-        match core.ending.run_until_cancelled(renewal).await {
+        let renewal = timeout(lease / 3, store.nodes().renew(core.node().owner(), lease));
+        match core.lifecycle().ending().run_until_cancelled(renewal).await {
             Some(Ok(Ok(true))) => {
                 tracing::debug!(?left, "the renewal was late; the watchdog has renewed the lease");
-                core.trust.extend(asked + lease);
+                core.node().trust().extend(asked + lease);
                 own_end = Some(asked + lease);
                 late_since = late_since.or(Some(asked));
             }

@@ -8,7 +8,8 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{self, Stream, StreamExt};
 
 use super::enlisted::Enlisted;
-use super::invokes::Invokes;
+use super::envelope::encode;
+use super::invokes::{Invocation, Invokes};
 use super::origin::Origin;
 use super::sending::Sending;
 use super::sending_all::SendingAll;
@@ -121,7 +122,7 @@ impl Bus {
         M::Kind: Sends<M, OneHandler>,
     {
         let core = Arc::clone(&self.core);
-        let encoded = messages.map(move |message| core.encode(&message));
+        let encoded = messages.map(move |message| encode(&core, &message));
         SendingAll::new(&self.core, self.origin(), encoded)
     }
 
@@ -167,7 +168,8 @@ impl Bus {
         M: Message,
         M::Kind: Invokes<M, OneHandler>,
     {
-        M::Kind::invoke(self, message)
+        let (core, origin) = (Arc::clone(&self.core), self.origin());
+        M::Kind::invoke(Invocation { core, origin }, message)
     }
 
     /// Sends within a transaction of your own: messages join it, leave after its commit, and vanish
@@ -194,10 +196,6 @@ impl Bus {
             _ => Cause::of_task().or_else(|| self.cause.clone()),
         };
         Origin::new(cause, Weak::clone(&self.cloned_in))
-    }
-
-    pub(crate) const fn core(&self) -> &Arc<Core> {
-        &self.core
     }
 
     fn sending<M: Message>(&self, message: &M) -> Sending {

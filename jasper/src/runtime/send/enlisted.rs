@@ -6,13 +6,17 @@ use std::sync::Arc;
 
 use futures_util::future::{BoxFuture, FutureExt};
 
+use super::envelope::encode;
+use super::hand_over::Accepted;
+use super::placement::Joining;
+use super::prepare::prepare;
 use super::sending::Sent;
 use crate::error::SendError;
 use crate::handler::{Cause, DeliveryOptions, OutgoingMessage};
 use crate::message::Message;
 use crate::routing::{Publishes, Sends};
 use crate::runtime::core::Core;
-use crate::store::{StoreError, Stored};
+use crate::store::{StoreError, StoreOperation, Stored};
 
 /// Writes messages into a transaction of your own; see [`Bus::enlist`](crate::runtime::Bus::enlist).
 ///
@@ -44,7 +48,7 @@ impl<'tx> Enlisted<'tx> {
         M: Message,
         M::Kind: Sends<M, OneHandler>,
     {
-        let message = self.core.encode(&message);
+        let message = encode(&self.core, &message);
         self.write(message).boxed()
     }
 
@@ -61,7 +65,7 @@ impl<'tx> Enlisted<'tx> {
         M: Message,
         M::Kind: Sends<M, OneHandler>,
     {
-        let message = self.core.encode(&message);
+        let message = encode(&self.core, &message);
         let message = message.map(|message| OutgoingMessage { options, ..message });
         self.write(message).boxed()
     }
@@ -75,7 +79,7 @@ impl<'tx> Enlisted<'tx> {
         M: Message,
         M::Kind: Publishes<M>,
     {
-        let message = self.core.encode(&message);
+        let message = encode(&self.core, &message);
         self.write(message).boxed()
     }
 
@@ -84,24 +88,36 @@ impl<'tx> Enlisted<'tx> {
         message: Result<OutgoingMessage, SendError>,
     ) -> Result<Sent, SendError> {
         let message = message?;
-        let Some(store) = self.core.store.clone() else {
+        let Some(store) = self.core.store().shared().cloned() else {
             return Err(SendError::NeedsStore { what: "`bus.enlist`" });
         };
         let cause = self.cause.as_deref();
-        let batch = self.core.prepare_unowned(message, cause)?;
+        let batch = prepare(&self.core, vec![message], cause, Joining::Foreign, &mut Vec::new())?;
         let mut stored = Vec::new();
-        let (incoming, outgoing) = (batch.incoming(), batch.outgoing());
+        let (incoming, outgoing, _unowned) = Accepted::split(batch);
         if !incoming.is_empty() {
             let write = store.inbox().store_within(self.connection, incoming);
-            stored.extend(self.core.call("store_within", write).await.map_err(refused)?);
+            stored.extend(
+                self.core
+                    .store()
+                    .call(StoreOperation::StoreWithin, write)
+                    .await
+                    .map_err(refused)?,
+            );
         }
         if !outgoing.is_empty() {
             let write = store.outbox().store_within(self.connection, outgoing);
-            stored.extend(self.core.call("store_within", write).await.map_err(refused)?);
+            stored.extend(
+                self.core
+                    .store()
+                    .call(StoreOperation::StoreWithin, write)
+                    .await
+                    .map_err(refused)?,
+            );
         }
         // The commit is still to come; looking goes on for as long as an ordinary poll takes.
         if !store.info().tells {
-            self.core.look_soon();
+            self.core.wakeups().enlisted().notify_one();
         }
         let duplicate = !stored.is_empty() && stored.iter().all(|s| *s == Stored::Duplicate);
         Ok(Sent { duplicate })

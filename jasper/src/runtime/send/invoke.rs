@@ -6,8 +6,11 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use futures_util::FutureExt;
 
-use super::dispatch::{Joining, check};
+use super::dispatch::Dispatcher;
+use super::envelope::check;
 use super::origin::Origin;
+use super::placement::Joining;
+use super::prepare::prepare;
 use crate::envelope::{Address, Envelope};
 use crate::error::{InvokeError, SendError};
 #[cfg(feature = "testing")]
@@ -20,7 +23,7 @@ use crate::message::Message;
 use crate::runtime::core::Core;
 use crate::runtime::finish::Finish;
 use crate::runtime::handle::execute::{Failure, guarded, roll_back};
-use crate::store::{Begin, MessageStore};
+use crate::store::{Begin, MessageStore, StoreOperation};
 
 type ReplyOf<H> = <<H as Handler>::Message as Message>::Reply;
 
@@ -32,7 +35,7 @@ pub(crate) async fn invoke<H: Handler>(
 ) -> Result<ReplyOf<H>, InvokeError> {
     let registration = H::REGISTRATION;
     #[cfg(feature = "testing")]
-    let registration = match Fake::<H::Message>::of(&core.states) {
+    let registration = match Fake::<H::Message>::of(core.states()) {
         Some(_) => registration.faked(),
         None => registration,
     };
@@ -42,7 +45,7 @@ pub(crate) async fn invoke<H: Handler>(
     if origin.cause().is_some_and(|parent| parent.is_in_transaction()) {
         return Err(InvokeError::InsideTransaction { handler: registration.name });
     }
-    match core.store.as_deref() {
+    match core.store().port() {
         Some(store) => {
             origin.wait_for_run(store).await?;
             in_transaction::<H>(core, store, origin.cause().map(AsRef::as_ref), message).await
@@ -74,7 +77,7 @@ async fn plain<H: Handler>(
             sent.extend(cause().join(message).map_err(|_| SendError::RunEnded)?);
         }
         if !sent.is_empty() {
-            core.dispatch(sent, &origin.following(cause())).await?;
+            Dispatcher::of(core).dispatch(sent, &origin.following(cause())).await?;
         }
         Ok::<(), SendError>(())
     };
@@ -89,16 +92,16 @@ async fn in_transaction<H: Handler>(
 ) -> Result<ReplyOf<H>, InvokeError> {
     let name = H::REGISTRATION.name;
     let cause = Arc::new(Cause::of_invocation(name, parent, true).holding_connection());
-    let limit = H::REGISTRATION.timeout.unwrap_or(core.settings.handler_timeout);
+    let limit = H::REGISTRATION.timeout.unwrap_or(core.settings().handler_timeout);
     let begin = Begin { limit, ..Begin::of(name) };
-    let mut transaction = core.call("begin", store.begin(begin)).await?;
+    let mut transaction = core.store().call(StoreOperation::Begin, store.begin(begin)).await?;
     let source = || Arc::clone(&cause);
     let run = body::<H>(core, &source, message, transaction.connection());
     let outcome = Arc::clone(&cause).scope(run).await;
     let mut messages = cause.close();
     let prepared = outcome.and_then(|(reply, returned)| {
         messages.extend(returned);
-        let batch = core.prepare(messages, Some(&cause), Joining::Run, &mut Vec::new());
+        let batch = prepare(core, messages, Some(&cause), Joining::Run, &mut Vec::new());
         answered(reply, batch)
     });
     let (reply, batch) = match prepared {
@@ -107,8 +110,8 @@ async fn in_transaction<H: Handler>(
     };
     // Whatever becomes of the caller, what is committed is handed over.
     let committer = Arc::clone(core);
-    let commit = async move { committer.commit(transaction, batch, None).await };
-    let committed = Finish::new(commit, &core.tasks).await;
+    let commit = async move { Dispatcher::of(&committer).commit(transaction, batch, None).await };
+    let committed = Finish::new(commit, core.lifecycle().tasks()).await;
     answered(reply, committed).map(|(reply, _settled)| reply)
 }
 
@@ -134,12 +137,17 @@ async fn body<H: Handler>(
 ) -> Result<(ReplyOf<H>, Vec<OutgoingMessage>), InvokeError> {
     let registration = &H::REGISTRATION;
     let envelope = || invoked_envelope::<H>(core, registration, &cause());
-    let mut cx =
-        HandlerContext::invoked(&envelope, &core.states, &core.ending, cause, &*core.codec)
-            .with_connection(connection);
-    let limit = registration.timeout.unwrap_or(core.settings.handler_timeout);
+    let mut cx = HandlerContext::invoked(
+        &envelope,
+        core.states(),
+        core.lifecycle().ending(),
+        cause,
+        core.codec(),
+    )
+    .with_connection(connection);
+    let limit = registration.timeout.unwrap_or(core.settings().handler_timeout);
     let run = Caught::of(|| handle::<H>(message, &mut cx).boxed());
-    let reply = match guarded(run, limit, &core.ending).await {
+    let reply = match guarded(run, limit, core.lifecycle().ending()).await {
         Ok(result) => result.map_err(InvokeError::Failed)?,
         Err(Failure::TimedOut(limit)) => return Err(InvokeError::TimedOut { limit }),
         Err(Failure::Panicked(panic)) => {
@@ -158,13 +166,13 @@ fn invoked_envelope<H: Handler>(
 ) -> Envelope {
     let mut envelope = Envelope::new(
         H::Message::TYPE,
-        core.codec.content_type(),
+        core.codec().content_type(),
         Bytes::new(),
         Address::local(registration.queue, registration.name),
     );
     envelope.id = cause.id();
     envelope.conversation_id = cause.conversation_id();
-    envelope.source = Some(core.settings.service.clone());
+    envelope.source = Some(core.settings().service.clone());
     envelope.attempts = 1;
     envelope
 }

@@ -4,13 +4,22 @@ use std::sync::Arc;
 
 use futures_util::future::{BoxFuture, FutureExt};
 
-use super::bus::Bus;
+use super::origin::Origin;
 use super::{invoke, remote};
 use crate::error::InvokeError;
 use crate::handler::Handler;
 use crate::message::kind::{Command, Event, Routed};
 use crate::message::{Message, Payload};
 use crate::routing::Handled;
+use crate::runtime::core::Core;
+
+/// From where a command is invoked.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Invocation {
+    pub(super) core: Arc<Core>,
+    pub(super) origin: Origin,
+}
 
 /// A handler of `M`, as one bound: `Handler<Message = M>` is two, each reported on its own.
 pub trait HandlerOf<M: Message>: Handler<Message = M> {}
@@ -28,7 +37,7 @@ pub trait Invokes<M: Message, OneHandler> {
     /// Not public API. Gives the reply: of the handler that the compiler has found, or of the
     /// endpoint that the command names.
     #[doc(hidden)]
-    fn invoke(bus: &Bus, message: M) -> BoxFuture<'static, Result<M::Reply, InvokeError>>;
+    fn invoke(call: Invocation, message: M) -> BoxFuture<'static, Result<M::Reply, InvokeError>>;
 }
 
 // The order of the bounds matters: with two handlers, rustc reports the first that it cannot
@@ -38,8 +47,8 @@ where
     M: Message + Handled<OneHandler>,
     OneHandler: HandlerOf<M>,
 {
-    fn invoke(bus: &Bus, message: M) -> BoxFuture<'static, Result<M::Reply, InvokeError>> {
-        let (core, origin) = (Arc::clone(bus.core()), bus.origin());
+    fn invoke(call: Invocation, message: M) -> BoxFuture<'static, Result<M::Reply, InvokeError>> {
+        let Invocation { core, origin } = call;
         async move { invoke::invoke::<OneHandler>(&core, origin, message).await }.boxed()
     }
 }
@@ -50,13 +59,13 @@ where
     M: Message,
     M::Reply: Payload,
 {
-    fn invoke(bus: &Bus, message: M) -> BoxFuture<'static, Result<M::Reply, InvokeError>> {
-        remote::invoke(Arc::clone(bus.core()), bus.origin().cause().cloned(), &message).boxed()
+    fn invoke(call: Invocation, message: M) -> BoxFuture<'static, Result<M::Reply, InvokeError>> {
+        remote::invoke(call.core, call.origin.cause().cloned(), &message).boxed()
     }
 }
 
 impl<M: Message + IsInvoked> Invokes<M, ()> for Event {
-    fn invoke(_: &Bus, message: M) -> BoxFuture<'static, Result<M::Reply, InvokeError>> {
+    fn invoke(_: Invocation, message: M) -> BoxFuture<'static, Result<M::Reply, InvokeError>> {
         message.never()
     }
 }

@@ -9,7 +9,8 @@ use std::time::{Duration, SystemTime};
 use futures_util::future::FutureExt;
 
 use super::call::Call;
-use super::dispatch::check;
+use super::dispatch::Dispatcher;
+use super::envelope::{check, encode};
 use super::origin::Origin;
 use crate::error::SendError;
 use crate::handler::{DeliveryOptions, OutgoingMessage};
@@ -30,7 +31,7 @@ struct Options {
 
 impl Sending {
     pub(crate) fn new<M: Message>(core: &Arc<Core>, origin: Origin, message: &M) -> Self {
-        let message = core.encode(message);
+        let message = encode(core, message);
         Self { call: Call::new(Options { core: Arc::clone(core), origin, message }) }
     }
 
@@ -92,11 +93,15 @@ pub(crate) async fn submit(
         return Ok(false);
     }
     // What still runs may speak until the end, everybody else until the stop.
-    let last_call = if origin.cause().is_some() { &core.ending } else { &core.stopping };
+    let last_call = if origin.cause().is_some() {
+        core.lifecycle().ending()
+    } else {
+        core.lifecycle().stopping()
+    };
     if last_call.is_cancelled() {
         return Err(SendError::Stopping);
     }
-    core.dispatch(messages, origin).await
+    Dispatcher::of(core).dispatch(messages, origin).await
 }
 
 impl Future for Sending {

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::call::Call;
 use super::origin::Origin;
+use super::prepare::is_stored;
 use super::sending::submit;
 use crate::error::{SendAllError, SendError};
 use crate::handler::OutgoingMessage;
@@ -115,7 +116,7 @@ impl Pages<'_> {
             },
         };
         // What waits for room in memory is sent one by one, as its room comes one by one.
-        let most = if core.is_stored(&first)? { PAGE } else { 1 };
+        let most = if is_stored(core, &first)? { PAGE } else { 1 };
         let until = Instant::now() + LINGER;
         let mut bytes = first.payload.len();
         let mut page = vec![first];

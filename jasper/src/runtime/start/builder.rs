@@ -21,16 +21,19 @@ use crate::handler::{HandlerRegistration, States};
 use crate::message::MessageType;
 use crate::message::{Message, MessageRegistration, SourceLocation};
 use crate::routing::Publishes;
+use crate::runtime::application::Jasper;
 use crate::runtime::claim::{pager, wakers};
-use crate::runtime::core::Core;
+use crate::runtime::core::{Core, Resources};
 use crate::runtime::handle::consumer;
+use crate::runtime::handle::entry::subscription;
 use crate::runtime::handle::queue::{Queue, Waiting};
-use crate::runtime::inbound::Listeners;
+use crate::runtime::inbound::listeners::Listeners;
 use crate::runtime::memory::budget::Budget;
-use crate::runtime::own::{comparison, node, watchdog};
-use crate::runtime::routes::{Routes, subscription};
+use crate::runtime::outbound::{look, relay};
+use crate::runtime::own::{comparison, purge, recovery, renewal, watchdog};
+use crate::runtime::routes::Routes;
 use crate::runtime::send::bus::BusRoot;
-use crate::runtime::{Jasper, outbound, shutdown};
+use crate::runtime::shutdown;
 use crate::store::{self, MessageStore, Owner, Subscription};
 use crate::transport::Transport;
 
@@ -52,6 +55,14 @@ pub struct Builder {
     pub(crate) faked: Vec<MessageType>,
     /// The package that puts the application together.
     package: &'static str,
+}
+
+impl Jasper {
+    /// Begins to put an application together.
+    #[track_caller]
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
 }
 
 type Receivers = Vec<(Arc<Queue>, Waiting)>;
@@ -276,8 +287,8 @@ impl Builder {
         };
         log_start(&self, &handlers);
         let (core, receivers) = self.build(&handlers, &world, owner)?;
-        if let Some(store) = &core.store {
-            core.clock.read(&**store).await?;
+        if let Some(store) = core.store().shared() {
+            core.clock().read(&**store).await?;
         }
         spawn_tasks(&core, receivers);
         let ears = world.listeners.iter().map(|address| world.ear(address));
@@ -380,8 +391,8 @@ impl Builder {
         let core = Arc::new_cyclic(|core| {
             let mut states = self.states;
             states.insert(BusRoot::new(core.clone()));
-            let (settings, store) = (self.settings, self.store);
-            Core::new(settings, codec, states, routes, queues, store, owner, budget, wake)
+            let resources = Resources { codec, states };
+            Core::new(self.settings, resources, routes.with_queues(queues), self.store, owner, wake)
         });
         Ok((core, receivers))
     }
@@ -477,34 +488,34 @@ fn note_pool(handler: &HandlerRegistration) {
 fn spawn_tasks(core: &Arc<Core>, receivers: Receivers) {
     for (queue, receiver) in receivers {
         let consume = consumer::consume(Arc::clone(core), queue, receiver);
-        core.tasks.spawn(consume);
+        core.lifecycle().spawn(consume);
     }
-    for endpoint in core.routes.endpoints() {
-        let relay = outbound::relay(Arc::clone(core), Arc::clone(endpoint));
-        core.tasks.spawn(relay);
+    for endpoint in core.routes().endpoints() {
+        let relay = relay::relay(Arc::clone(core), Arc::clone(endpoint));
+        core.lifecycle().spawn(relay);
     }
-    if let Some(store) = &core.store {
+    if let Some(store) = core.store().shared() {
         let both = || (Arc::clone(core), Arc::clone(store));
         let (of_core, of_store) = both();
-        core.tasks.spawn(pager::page(of_core, of_store));
+        core.lifecycle().spawn(pager::page(of_core, of_store));
         let (of_core, of_store) = both();
-        core.tasks.spawn(node::renew(of_core, of_store));
+        core.lifecycle().spawn(renewal::renew(of_core, of_store));
         if store.info().durable {
             watchdog::start(core, Arc::clone(store));
         }
         let (of_core, of_store) = both();
-        core.tasks.spawn(node::recover(of_core, of_store, node::Left::Incoming));
+        core.lifecycle().spawn(recovery::recover(of_core, of_store, recovery::Left::Incoming));
         let (of_core, of_store) = both();
-        core.tasks.spawn(node::recover(of_core, of_store, node::Left::Outgoing));
+        core.lifecycle().spawn(recovery::recover(of_core, of_store, recovery::Left::Outgoing));
         let (of_core, of_store) = both();
-        core.tasks.spawn(wakers::listen(of_core, of_store));
+        core.lifecycle().spawn(wakers::listen(of_core, of_store));
         let (of_core, of_store) = both();
-        core.tasks.spawn(node::purge(of_core, of_store));
+        core.lifecycle().spawn(purge::purge(of_core, of_store));
         let (of_core, of_store) = both();
-        core.tasks.spawn(outbound::look(of_core, of_store));
+        core.lifecycle().spawn(look::look(of_core, of_store));
         let (of_core, of_store) = both();
-        core.tasks.spawn(comparison::compare_outbox(of_core, of_store));
-        core.tasks.spawn(wakers::look(Arc::clone(core)));
+        core.lifecycle().spawn(comparison::compare_outbox(of_core, of_store));
+        core.lifecycle().spawn(wakers::look(Arc::clone(core)));
     }
 }
 

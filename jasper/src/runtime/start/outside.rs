@@ -9,7 +9,8 @@ use crate::error::{Problem, StartupProblems};
 use crate::message::{MessageRegistration, MessageType};
 use crate::runtime::guarded::GuardedSender;
 use crate::runtime::memory::budget::Budget;
-use crate::runtime::outbound::{Endpoint, SendOptions, destination, take_mode};
+use crate::runtime::outbound::endpoint::{Endpoint, destination};
+use crate::runtime::outbound::options::{SendOptions, take_mode};
 use crate::runtime::routes::Target;
 use crate::transport::{Direction, EndpointUri, Mode, Transport, TransportRegistration};
 
