@@ -126,9 +126,10 @@ async fn a_database_without_all_characters_is_refused_in_words() {
 
 #[tokio::test]
 async fn a_letter_that_waits_for_the_store_keeps_no_other_message_from_running() {
-    for (queue, operation) in
-        [(QueueOptions::new().buffered(), "bury"), (QueueOptions::new().durable(), "settle")]
-    {
+    for (queue, operation) in [
+        (QueueOptions::new().buffered(), "dead_letter_store"),
+        (QueueOptions::new().durable(), "settle"),
+    ] {
         let faults = Faults::seeded(1).fail(operation, 1.0);
         let (store, journal) = (FaultyStore::new(MemoryStore::new(), faults), Journal::default());
         let app = Jasper::builder().store(store.clone()).state(journal.clone());

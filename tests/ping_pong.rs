@@ -8,7 +8,7 @@ use std::time::Duration;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, query_scalar};
 use tempfile::TempDir;
-use tests::{Seed, example};
+use tests::{Seed, example, program};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
@@ -94,7 +94,7 @@ async fn every_ping_is_answered_once_whoever_is_killed() {
 #[tokio::test]
 async fn an_external_system_that_mostly_fails_hears_of_everything() {
     let folder = TempDir::new().unwrap();
-    let mut command = Command::new(example("external_system"));
+    let mut command = Command::new(program("external_system"));
     command.current_dir(folder.path()).kill_on_drop(true).stdin(Stdio::null());
     let output = timeout(LIMIT, command.output()).await.expect("it ends").unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -3,7 +3,7 @@
 //! process if this one is killed.
 //!
 //! ```sh
-//! cargo run --example external_system
+//! cargo run -p external_system
 //! ```
 //!
 //! It starts a warehouse that fails four calls of five, reports ten parcels to it, and says what

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use tests::example;
+use tests::program;
 use tokio::process::Command;
 
 /// The numbers of transfers that different nodes send lie so far apart.
@@ -20,7 +20,7 @@ impl Bank {
     /// What was accepted is written down in this folder.
     pub fn new(url: &str, folder: &Path) -> Self {
         let accepted = folder.join("accepted");
-        Self { program: example("bank"), url: url.to_owned(), accepted }
+        Self { program: program("bank"), url: url.to_owned(), accepted }
     }
 
     pub fn command(&self, subcommand: &str) -> Command {

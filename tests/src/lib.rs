@@ -145,11 +145,23 @@ impl std::fmt::Display for Seed {
 /// # Panics
 /// It does not build.
 pub fn example(name: &str) -> PathBuf {
+    build("--example", name).join("examples").join(name)
+}
+
+/// The program of an example that is a package of its own, built if it is not.
+///
+/// # Panics
+/// It does not build.
+pub fn program(name: &str) -> PathBuf {
+    build("--bin", name).join(name)
+}
+
+/// Says where Cargo puts programs.
+fn build(kind: &str, name: &str) -> PathBuf {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    // As `tests/run` builds everything: with other features the dependencies would be built again.
-    let build = ["build", "--quiet", "--workspace", "--all-features", "--example", name];
     let mut command = std::process::Command::new(cargo);
-    command.args(build);
+    // As `tests/run` builds everything: with other features the dependencies would be built again.
+    command.args(["build", "--quiet", "--workspace", "--all-features", kind, name]);
     // What Cargo says of this test would be new to build scripts that ask for it, and then all that
     // depends on them be built again, beside others that read it.
     for (variable, _) in std::env::vars_os() {
@@ -163,8 +175,8 @@ pub fn example(name: &str) -> PathBuf {
     }
     let built = command.status().expect("cargo runs");
     assert!(built.success(), "the example `{name}` does not build");
-    // A test lies in target/<profile>/deps, an example in target/debug/examples.
+    // A test lies in target/<profile>/deps.
     let test = std::env::current_exe().expect("a test is a program");
     let profile = test.parent().and_then(|deps| deps.parent()).expect("target/<profile>/deps");
-    profile.with_file_name("debug").join("examples").join(name)
+    profile.with_file_name("debug")
 }

@@ -1,220 +1,33 @@
 //! The running application: bus, queues, workers, recovery, and an orderly stop.
 
-mod activity;
-mod agenda;
-mod batch;
-mod budget;
-mod builder;
-mod bus;
-mod call;
-mod check;
+mod application;
+mod backoff;
+mod claim;
 mod clock;
-mod comparison;
-mod config;
-mod consumer;
 mod core;
-mod dispatch;
-mod enlisted;
-mod execute;
-#[cfg(feature = "testing")]
-mod fakes;
 mod finish;
 mod guarded;
-mod held;
+mod handle;
 mod inbound;
-mod invoke;
-mod invokes;
-mod letters;
-mod node;
-mod origin;
+mod lifecycle;
+mod memory;
 mod outbound;
-mod outside;
-mod pace;
-mod pager;
-mod place;
-mod queue;
-mod queue_options;
-mod remote;
-mod room;
+mod own;
 mod routes;
-mod sending;
-mod sending_all;
-mod settings;
+mod send;
 mod shutdown;
-mod strays;
-mod trust;
-mod wakers;
-mod watchdog;
-mod worker;
+mod start;
+mod storage;
 
-use std::fmt;
-use std::sync::Arc;
-
-use self::core::{Backoff, Core};
-use self::inbound::Listeners;
-use crate::envelope::Address;
-use crate::error::Error;
-use crate::store::{Counts, MessageStore, StoreError};
-
-pub use self::builder::Builder;
-pub use self::bus::Bus;
-pub use self::config::{Config, ConfigError};
-pub use self::enlisted::Enlisted;
-pub use self::invokes::{HandlerOf, Invocable, Invokes};
-pub use self::queue_options::QueueOptions;
-pub use self::sending::{Sending, Sent};
-pub use self::sending_all::SendingAll;
+pub use self::application::Jasper;
+pub use self::send::bus::Bus;
+pub use self::send::enlisted::Enlisted;
+pub use self::send::invokes::{HandlerOf, Invocable, Invokes};
+pub use self::send::sending::{Sending, Sent};
+pub use self::send::sending_all::SendingAll;
+pub use self::start::builder::Builder;
+pub use self::start::config::{Config, ConfigError};
+pub use self::start::queue_options::QueueOptions;
 
 #[cfg(feature = "testing")]
-pub(crate) use self::builder::check_declarations;
-
-/// A running application.
-///
-/// Dropping it ends it without draining, as a crash would: what is stored is recovered at the next
-/// start. Use [`run_until_shutdown`](Self::run_until_shutdown) or [`stop`](Self::stop) for an
-/// orderly end.
-pub struct Jasper {
-    core: Arc<Core>,
-    bus: Bus,
-    listeners: Listeners,
-}
-
-impl Jasper {
-    /// Begins to put an application together.
-    #[track_caller]
-    pub fn builder() -> Builder {
-        Builder::new()
-    }
-
-    fn new(core: Arc<Core>, listeners: Listeners) -> Self {
-        let bus = Bus::new(Arc::clone(&core));
-        Self { core, bus, listeners }
-    }
-
-    /// The bus of the application.
-    pub const fn bus(&self) -> &Bus {
-        &self.bus
-    }
-
-    /// The application's message store, if it has one.
-    pub fn store(&self) -> Option<&dyn MessageStore> {
-        self.core.store.as_deref()
-    }
-
-    /// Where the application listens, in the order in which it was told to. A port that was left to
-    /// the system has its number here.
-    pub fn addresses(&self) -> Vec<Address> {
-        self.listeners.addresses()
-    }
-
-    /// Receives nothing new, and returns when all that was received is answered. Senders keep what
-    /// they have, and go on when the application [listens again](Self::resume_listeners).
-    ///
-    /// # Cancel safety
-    /// Dropped before it returns, some listeners may have stopped.
-    pub async fn pause_listeners(&self) {
-        self.listeners.stop().await;
-    }
-
-    /// Listens again at the same addresses.
-    ///
-    /// # Errors
-    /// An address cannot be bound; those before it are listened at.
-    pub async fn resume_listeners(&self) -> Result<(), Error> {
-        Ok(self.listeners.resume().await?)
-    }
-
-    /// Waits until there is nothing to handle or send now: nothing in memory, and nothing in the
-    /// store but what is scheduled for later. For programs that work off a batch, and for tests.
-    ///
-    /// It waits for other processes on the same store too, for destinations that are down and for a
-    /// store that cannot be reached, and has no limit of its own: put it under a time-out where
-    /// that matters.
-    ///
-    /// # Errors
-    /// The store refuses to be read, or the application stops while it cannot be reached.
-    ///
-    /// # Cancel safety
-    /// Yes.
-    pub async fn until_idle(&self) -> Result<(), Error> {
-        let mut rounds = self.core.rounds.subscribe();
-        loop {
-            self.core.activity.idle().await;
-            let Some(store) = &self.core.store else {
-                return Ok(());
-            };
-            let counts = self.counts(&**store).await?;
-            if counts.incoming == 0 && counts.outgoing == 0 && self.core.activity.count() == 0 {
-                return Ok(());
-            }
-            // What the store still holds comes into memory with the pager's next round; what does
-            // not is with another node, and is looked for as seldom as anything else.
-            self.core.pager.notify_one();
-            self.core.outbound.notify_one();
-            if rounds.changed().await.is_err() {
-                return Ok(());
-            }
-            if self.core.activity.count() == 0 {
-                let poll = tokio::time::sleep(self.core.settings.poll);
-                tokio::select! {
-                    () = poll => {}
-                    () = self.core.activity.busy() => {}
-                }
-            }
-        }
-    }
-
-    /// What the store holds, once it can be read.
-    async fn counts(&self, store: &dyn MessageStore) -> Result<Counts, StoreError> {
-        let mut backoff = Backoff::new();
-        loop {
-            match self.core.call("counts", store.admin().counts()).await {
-                Err(error) if error.is_transient() => {
-                    if backoff.wait(&self.core, "counts", &error).await.is_none() {
-                        return Err(error);
-                    }
-                }
-                answer => return answer,
-            }
-        }
-    }
-
-    /// Runs until SIGTERM or Ctrl-C, then stops in an orderly way. A second signal ends it at once.
-    ///
-    /// # Errors
-    /// Signals cannot be received, or the store failed while stopping.
-    pub async fn run_until_shutdown(self) -> Result<(), Error> {
-        shutdown::signal().await.map_err(Error::Signal)?;
-        tracing::info!("stopping; a second signal ends at once");
-        tokio::select! {
-            stopped = self.stop() => stopped,
-            signal = shutdown::signal() => signal.map_err(Error::Signal),
-        }
-    }
-
-    /// Stops in an orderly way: no new work begins, running handlers have the drain time-out to
-    /// end, and what is stored is given back for the next start or another node. It returns at most
-    /// five seconds after the drain time-out, whatever the store and the network do.
-    ///
-    /// A run that is cut short by the stop costs its message no attempt.
-    ///
-    /// # Errors
-    /// The store failed or did not answer in time; what was not given back is recovered when the
-    /// lease runs out.
-    pub async fn stop(self) -> Result<(), Error> {
-        shutdown::stop(&self.core, &self.listeners).await
-    }
-}
-
-impl Drop for Jasper {
-    fn drop(&mut self) {
-        self.core.stopping.cancel();
-        self.core.ending.cancel();
-    }
-}
-
-impl fmt::Debug for Jasper {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Jasper").finish_non_exhaustive()
-    }
-}
+pub(crate) use self::start::builder::check_declarations;

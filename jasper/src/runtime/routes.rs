@@ -2,78 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
 
-use super::outbound::Endpoint;
-use super::queue_options::{QueueMode, QueueOptions, runs_here};
-use super::settings::Settings;
+use super::handle::entry::HandlerEntry;
+use super::handle::queue::Queue;
+use super::outbound::endpoint::Endpoint;
+use super::start::queue_options::QueueOptions;
+use super::start::settings::Settings;
 use crate::envelope::Address;
 use crate::error::SendError;
-use crate::error_policy::ErrorPolicy;
 use crate::handler::{HandlerRegistration, OutgoingMessage};
 use crate::message::{MessageKind, MessageType};
-use crate::store::{Begin, Subscription};
-
-/// One handler with everything that is decided about it at start.
-#[derive(Debug)]
-pub(crate) struct HandlerEntry {
-    pub(crate) registration: HandlerRegistration,
-    pub(crate) message_type: MessageType,
-    pub(crate) address: Address,
-    pub(crate) policy: ErrorPolicy,
-    pub(crate) timeout: Duration,
-    pub(crate) mode: QueueMode,
-    /// Else its messages are stored, for other processes.
-    pub(crate) runs_here: bool,
-}
-
-impl HandlerEntry {
-    fn new(registration: HandlerRegistration, options: &QueueOptions, settings: &Settings) -> Self {
-        let runs_here = runs_here(Some(options), settings.send_only);
-        let mode = if runs_here { options.mode } else { QueueMode::Durable };
-        Self {
-            message_type: (registration.message_type)(),
-            address: Address::local(registration.queue, registration.name),
-            policy: ErrorPolicy::of(registration.attempts, registration.delays),
-            timeout: registration.timeout.unwrap_or(settings.handler_timeout),
-            mode,
-            runs_here,
-            registration,
-        }
-    }
-
-    /// What it takes, as nodes tell each other.
-    pub(crate) fn subscription(&self) -> Subscription {
-        subscription(&self.registration)
-    }
-
-    /// For whom its transactions are opened.
-    pub(crate) fn begin(&self) -> Begin {
-        Begin {
-            handler: self.registration.name,
-            share: self.registration.share.unwrap_or(1).max(1),
-            alone: false,
-            limit: self.timeout,
-        }
-    }
-
-    /// Whether a message for this handler is stored, given whether its sender is in a transaction.
-    pub(crate) fn is_stored(&self, in_transaction: bool) -> bool {
-        match self.mode {
-            QueueMode::Durable => true,
-            QueueMode::Buffered => false,
-            QueueMode::Automatic => self.registration.durable || in_transaction,
-        }
-    }
-}
-
-/// What a handler takes, as nodes tell each other.
-pub(crate) fn subscription(handler: &HandlerRegistration) -> Subscription {
-    Subscription {
-        destination: Address::local(handler.queue, handler.name),
-        message_type: (handler.message_type)().to_string(),
-    }
-}
+use crate::store::Subscription;
 
 /// Which handler takes what, on which queue, and where endpoint names lead.
 #[derive(Debug, Default)]
@@ -88,6 +27,7 @@ pub(crate) struct Routes {
     publications: HashMap<MessageType, Vec<Arc<Endpoint>>>,
     /// What the application has stated that it never sends.
     never_sent: BTreeSet<MessageType>,
+    queues: HashMap<&'static str, Arc<Queue>>,
 }
 
 /// Where an endpoint's name leads.
@@ -104,6 +44,16 @@ pub(crate) enum Target {
 pub(crate) enum Destination<'a> {
     Handler(&'a Arc<HandlerEntry>),
     Endpoint(&'a Arc<Endpoint>),
+}
+
+impl Destination<'_> {
+    /// Whether a message that belongs to no transaction is stored on its way there.
+    pub(crate) fn is_stored(self) -> bool {
+        match self {
+            Self::Handler(entry) => entry.is_stored(false),
+            Self::Endpoint(endpoint) => endpoint.is_stored(false),
+        }
+    }
 }
 
 impl Routes {
@@ -150,6 +100,22 @@ impl Routes {
             None => Ok(()),
             Some(message_type) => Err(SendError::NeverSent { message_type: message_type.clone() }),
         }
+    }
+
+    /// The same with the queues on which the handlers run.
+    pub(crate) fn with_queues(self, queues: HashMap<&'static str, Arc<Queue>>) -> Self {
+        Self { queues, ..self }
+    }
+
+    /// The queues, in no order.
+    pub(crate) fn queues(&self) -> impl ExactSizeIterator<Item = &Arc<Queue>> {
+        self.queues.values()
+    }
+
+    /// The queue on which a handler runs.
+    pub(crate) fn queue_of(&self, entry: &HandlerEntry) -> &Arc<Queue> {
+        // Every entry's queue is made with the routes; see the builder.
+        &self.queues[entry.registration.queue]
     }
 
     /// All handlers, in no order.

@@ -7,10 +7,10 @@ use std::time::Duration;
 use futures_util::future::{FusedFuture, FutureExt};
 
 use super::core::Core;
-use super::inbound::Listeners;
-use super::node;
+use super::inbound::listeners::Listeners;
+use super::own::recovery;
 use crate::error::Error;
-use crate::store::{MessageStore, Owner, Settlement, StoreError};
+use crate::store::{MessageStore, Owner, Settlement, StoreError, StoreOperation};
 
 /// How long answers may take to leave after all handlers have ended.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
@@ -35,19 +35,19 @@ pub(super) async fn signal() -> std::io::Result<()> {
 
 /// Begins no new work, drains what runs, ends the rest, and gives back what is owned.
 pub(super) async fn stop(core: &Arc<Core>, listeners: &Listeners) -> Result<(), Error> {
-    core.stopping.cancel();
+    core.lifecycle().stop();
     // What a listener has received may have to be handled before it can be answered.
     let mut listening = pin!(listeners.stop().fuse());
     let drained = async {
         listening.as_mut().await;
-        core.activity.idle().await;
+        core.lifecycle().activity().idle().await;
     };
-    let drained = tokio::time::timeout(core.settings.drain, drained).await;
+    let drained = tokio::time::timeout(core.settings().drain, drained).await;
     if drained.is_err() {
-        let running = core.activity.count();
+        let running = core.lifecycle().activity().count();
         tracing::warn!(running, "the drain time-out has passed; ending what still runs");
     }
-    core.ending.cancel();
+    core.lifecycle().end();
     let last = async {
         if !listening.is_terminated() {
             // A peer that does not take its answers is not waited for; to give up closes all.
@@ -56,8 +56,8 @@ pub(super) async fn stop(core: &Arc<Core>, listeners: &Listeners) -> Result<(), 
                 tracing::warn!("a listener did not close in time; its connections are dropped");
             }
         }
-        core.tasks.close();
-        core.tasks.wait().await;
+        core.lifecycle().tasks().close();
+        core.lifecycle().tasks().wait().await;
         give_back(core).await
     };
     match tokio::time::timeout(LAST, last).await {
@@ -73,16 +73,16 @@ pub(super) async fn stop(core: &Arc<Core>, listeners: &Listeners) -> Result<(), 
 
 /// Leaves the store, and gives back what this node still owns.
 async fn give_back(core: &Core) -> Result<(), StoreError> {
-    let Some(store) = &core.store else {
+    let Some(store) = core.store().shared() else {
         return Ok(());
     };
-    let owner = core.owner();
-    core.call("leave", store.nodes().leave(owner)).await?;
+    let owner = core.node().owner();
+    core.store().call(StoreOperation::Leave, store.nodes().leave(owner)).await?;
     give_back_unbegun(core, &**store, owner).await?;
-    for left in [node::Left::Incoming, node::Left::Outgoing] {
-        node::release_all(core, &**store, owner, left).await?;
+    for left in [recovery::Left::Incoming, recovery::Left::Outgoing] {
+        recovery::release_all(core, &**store, owner, left).await?;
     }
-    core.call("forget", store.nodes().forget(owner)).await
+    core.store().call(StoreOperation::Forget, store.nodes().forget(owner)).await
 }
 
 /// The most rows that are given back at once.
@@ -96,10 +96,11 @@ async fn give_back_unbegun(
     owner: Owner,
 ) -> Result<(), StoreError> {
     loop {
-        let owned = core.call("owned", store.inbox().owned(owner, PAGE)).await?;
+        let owned =
+            core.store().call(StoreOperation::Owned, store.inbox().owned(owner, PAGE)).await?;
         let is_last = owned.len() < PAGE;
         let release = owned.into_iter().map(Settlement::release_unbegun);
-        let settled = core.settle_all(release.collect()).await;
+        let settled = core.store().settle_all(release.collect()).await;
         if is_last || settled.is_none() {
             return Ok(());
         }

@@ -18,6 +18,7 @@ pub mod memory;
 #[cfg(feature = "mysql")]
 pub mod mysql;
 mod node;
+mod operation;
 mod outbox;
 mod pools;
 mod portions;
@@ -44,6 +45,7 @@ pub use self::inbox::{
     ClaimRequest, Claimable, Claimed, Inbox, LookRequest, Rest, Settled, Settlement, Stored,
 };
 pub use self::node::{Gone, LiveNode, NodeLease, Nodes, Owner, Pulse, Subscription};
+pub use self::operation::StoreOperation;
 pub use self::outbox::{Outbox, OutgoingSettlement};
 pub(crate) use self::pools::is_pool;
 pub use self::record::{Incoming, Outgoing, Ownership, Placement};

@@ -6,17 +6,17 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::Inlet;
+use super::receiver::InboundReceiver;
 use super::unknown::MOST;
 use crate::envelope::{Envelope, MessageId, time};
 use crate::error::SendError;
-use crate::runtime::batch::{Batch, Place, Placed, Target};
-use crate::runtime::dispatch::KEPT;
-use crate::runtime::place::is_by_nature;
-use crate::runtime::queue::Queue;
-use crate::runtime::room::Slot;
-use crate::runtime::routes::HandlerEntry;
-use crate::runtime::worker::note_burial;
+use crate::runtime::handle::entry::HandlerEntry;
+use crate::runtime::handle::queue::Queue;
+use crate::runtime::memory::room::Slot;
+use crate::runtime::send::batch::{Batch, KEPT};
+use crate::runtime::send::dispatch::Dispatcher;
+use crate::runtime::send::placement::{ForHandler, Joining, is_by_nature, to_handler};
+use crate::runtime::storage::dead_letters::{note_letter, store_letter};
 use crate::store::{DeadLetter, DeadLetterId, DeadLetterReason};
 use crate::telemetry;
 use crate::transport::{Guarantee, Mode, Receipt, Received, Unreadable};
@@ -28,7 +28,7 @@ const TOO_LATE: &str = "it is for later than a message may wait in the receiver'
 const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
 
 /// How many messages are stored by themselves after one that the store will not take.
-const CAREFUL: usize = 5_000;
+const ISOLATED: usize = 5_000;
 
 /// How long a sender waits for room in a queue before it is asked to come again.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -47,14 +47,14 @@ struct Intake {
     running: Vec<(usize, oneshot::Receiver<()>)>,
 }
 
-impl Inlet {
+impl InboundReceiver {
     pub(super) async fn take_in(&self, received: Received) -> Vec<Receipt> {
         let count = received.envelopes.len();
         let all = |why: &'static str| vec![Receipt::deferred(why); count];
-        if self.core.stopping.is_cancelled() {
+        if self.core.lifecycle().is_stopping() {
             return all(STOPPING);
         }
-        if received.guarantee == Guarantee::Stored && self.core.store.is_none() {
+        if received.guarantee == Guarantee::Stored && !self.core.store().is_there() {
             return all(NO_STORE);
         }
         let mut intake = Intake {
@@ -69,9 +69,9 @@ impl Inlet {
                 Ok(envelope) => {
                     let envelope = from_peer(envelope, received.peer.as_deref());
                     let receipt = self.place(&mut intake, number, envelope).await;
-                    let left = self.careful.load(Ordering::Relaxed);
+                    let left = self.isolate_next.load(Ordering::Relaxed);
                     if left > 0 {
-                        self.careful.store(left - 1, Ordering::Relaxed);
+                        self.isolate_next.store(left - 1, Ordering::Relaxed);
                         self.accept(&mut intake).await;
                     }
                     receipt.or(intake.receipts[number].take())
@@ -89,7 +89,7 @@ impl Inlet {
         number: usize,
         envelope: Envelope,
     ) -> Option<Receipt> {
-        if envelope.is_expired(self.core.clock.now()) {
+        if envelope.is_expired(self.core.clock().now()) {
             let name = self.address.as_str().to_owned();
             metrics::counter!(telemetry::EXPIRED, telemetry::DESTINATION => name).increment(1);
             return Some(Receipt::Accepted);
@@ -98,7 +98,7 @@ impl Inlet {
         if let Err(excess) = envelope.check() {
             return Some(Receipt::refused(excess.to_string()));
         }
-        let handlers = self.core.routes.handlers_of(&envelope.message_type);
+        let handlers = self.core.routes().handlers_of(&envelope.message_type);
         let placed = match handlers {
             [] => self.place_unknown(intake, envelope),
             handlers => self.place_for(intake, number, envelope, handlers).await,
@@ -116,35 +116,34 @@ impl Inlet {
         let core = &self.core;
         let is_stored = |entry: &HandlerEntry| {
             let wanted =
-                intake.is_stored || entry.is_stored(is_by_nature(&envelope, core.clock.now()));
-            core.store.is_some() && wanted
+                intake.is_stored || entry.is_stored(is_by_nature(&envelope, core.clock().now()));
+            core.store().is_there() && wanted
         };
         let stored: Vec<bool> = handlers.iter().map(|entry| is_stored(entry)).collect();
         let in_memory = handlers.iter().zip(&stored).filter(|(_, stored)| !**stored);
-        let far = time::after(core.clock.now(), LONGEST_WAIT);
+        let far = time::after(core.clock().now(), LONGEST_WAIT);
         if in_memory.clone().next().is_some() && envelope.due_at.is_some_and(|due| due > far) {
             return Err(Receipt::refused(TOO_LATE));
         }
-        let queues = in_memory.map(|(entry, _)| core.queue_of(entry)).collect();
+        let queues = in_memory.map(|(entry, _)| core.routes().queue_of(entry)).collect();
         let mut room = self.room(intake, queues, envelope.bytes()).await?;
         let refused = |error: SendError| Receipt::refused(error.to_string());
-        let mut all = Vec::with_capacity(handlers.len());
+        let mut placed = Batch::default();
         let copies = std::iter::repeat_n(envelope, handlers.len());
         for ((entry, is_stored), mut envelope) in handlers.iter().zip(stored).zip(copies) {
             envelope.destination = entry.address.clone();
-            let mut place =
-                core.place(&mut envelope, entry, is_stored, &mut room).map_err(refused)?;
-            if self.mode == Mode::Inline
-                && let Place::Memory(slot) = place
-            {
-                let (done, running) = oneshot::channel();
-                intake.running.push((number, running));
-                place = Place::Awaited(slot, done);
-            }
-            let target = Target::Handler(Arc::clone(entry));
-            all.push(Placed { envelope, target, place, keep: is_stored.then_some(KEPT) });
+            let (joining, keep) = (Joining::Nothing, is_stored.then_some(KEPT));
+            let how = ForHandler { joining, is_stored, keep };
+            to_handler(core, &mut placed, envelope, entry, how, &mut room).map_err(refused)?;
         }
-        intake.batch.placed.extend(all);
+        if self.mode == Mode::Inline {
+            for message in &mut placed.to_handlers.in_memory {
+                let (done, running) = oneshot::channel();
+                message.done = Some(done);
+                intake.running.push((number, running));
+            }
+        }
+        intake.batch.append(placed);
         Ok(())
     }
 
@@ -182,7 +181,7 @@ impl Inlet {
     /// What waits for room holds what its transport has for all: not for long. `None`: the
     /// application stops.
     async fn patient<T>(&self, room: impl Future<Output = T>) -> Result<Option<T>, Receipt> {
-        let room = self.core.stopping.run_until_cancelled(room);
+        let room = self.core.lifecycle().stopping().run_until_cancelled(room);
         let room = tokio::time::timeout(PATIENCE, room).await;
         room.map_err(|_elapsed| Receipt::deferred("the queue is full"))
     }
@@ -190,12 +189,12 @@ impl Inlet {
     /// Another node, or a newer version of this application, may know it; until then it waits as a
     /// message of this listener.
     fn place_unknown(&self, intake: &mut Intake, mut envelope: Envelope) -> Result<(), Receipt> {
-        if self.core.store.is_none() {
+        if !self.core.store().is_there() {
             let why = format!("no handler of the receiver takes `{}`", envelope.message_type);
             return Err(Receipt::refused(why));
         }
         let name = envelope.message_type.to_string();
-        if !self.unknown.admits(&name, self.core.settings.keep_unknown) {
+        if !self.unknown.admits(&name, self.core.settings().keep_unknown) {
             let why = format!(
                 "no handler of the receiver takes `{name}`, and it keeps messages of {MOST} other \
                  unknown types already"
@@ -203,13 +202,13 @@ impl Inlet {
             return Err(Receipt::refused(why));
         }
         envelope.destination = self.address.clone();
-        intake.batch.add_unowned(envelope, Target::Unknown, self.core.clock.now());
+        intake.batch.to_handlers.push_unknown(envelope, self.core.clock().now());
         Ok(())
     }
 
     /// An invalid message, kept with its bytes; the same bytes are kept once.
     async fn keep_unreadable(&self, unreadable: Unreadable) -> Receipt {
-        let Some(store) = &self.core.store else {
+        let Some(store) = self.core.store().port() else {
             return Receipt::refused(unreadable.error.to_string());
         };
         let id = MessageId::of_bytes(&unreadable.bytes);
@@ -221,10 +220,10 @@ impl Inlet {
             error_message: unreadable.error.to_string(),
             attempts: 0,
             body: unreadable.bytes,
-            buried_at: self.core.clock.now(),
+            buried_at: self.core.clock().now(),
         };
-        note_burial(&letter.id, &letter.message_type, letter.reason, &letter.error_message);
-        match self.core.store_letter(&**store, &letter).await {
+        note_letter(&letter.id, &letter.message_type, letter.reason, &letter.error_message);
+        match store_letter(self.core.store(), store, &letter).await {
             Ok(()) => Receipt::Accepted,
             Err(error) if error.is_transient() => Receipt::deferred(error.to_string()),
             Err(error) => Receipt::refused(error.to_string()),
@@ -234,13 +233,14 @@ impl Inlet {
     /// Stores and hands over what is placed so far.
     async fn accept(&self, intake: &mut Intake) {
         let is_alone = intake.placed.len() == 1;
-        let receipt = match self.core.accept(std::mem::take(&mut intake.batch)).await {
+        let accepted = Dispatcher::of(&self.core).accept(std::mem::take(&mut intake.batch));
+        let receipt = match accepted.await {
             Ok(_known) => Receipt::Accepted,
             Err(error) if error.is_transient() => Receipt::deferred(error.to_string()),
             Err(error) if is_alone => Receipt::refused(error.to_string()),
             Err(error) => {
                 // One of them is at fault: when they come again, each is stored by itself.
-                self.careful.store(CAREFUL, Ordering::Relaxed);
+                self.isolate_next.store(ISOLATED, Ordering::Relaxed);
                 Receipt::deferred(error.to_string())
             }
         };

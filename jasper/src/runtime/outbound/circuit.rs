@@ -1,27 +1,23 @@
 //! The circuit breaker of one endpoint: open while its destination is down.
 
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::runtime::node::jittered;
-
-/// The first wait before a destination that failed is tried again; each further one doubles.
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+use crate::runtime::backoff::Backoff;
+use crate::runtime::own::jitter::jittered;
 
 /// Whether a destination is worth trying now.
 #[derive(Debug)]
 pub(crate) struct Circuit {
     is_open: watch::Sender<bool>,
-    pause: Mutex<Duration>,
+    backoff: Mutex<Backoff>,
 }
 
 impl Default for Circuit {
     fn default() -> Self {
-        Self { is_open: watch::Sender::new(false), pause: Mutex::new(FIRST_PAUSE) }
+        Self { is_open: watch::Sender::new(false), backoff: Mutex::new(Backoff::new()) }
     }
 }
 
@@ -49,19 +45,16 @@ impl Circuit {
     /// The destination takes messages: a destination that answers and takes none is still asked
     /// more and more seldom.
     pub(crate) fn reset(&self) {
-        *self.pause() = FIRST_PAUSE;
+        *self.backoff() = Backoff::new();
     }
 
     /// How long to wait before the destination is tried again.
     pub(crate) fn next_pause(&self) -> Duration {
-        let mut pause = self.pause();
-        let now = *pause;
-        *pause = (now * 2).min(LONGEST_PAUSE);
-        jittered(now)
+        jittered(self.backoff().next())
     }
 
-    fn pause(&self) -> std::sync::MutexGuard<'_, Duration> {
-        self.pause.lock().unwrap_or_else(PoisonError::into_inner)
+    fn backoff(&self) -> MutexGuard<'_, Backoff> {
+        self.backoff.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -77,10 +70,10 @@ mod tests {
         circuit.opened().await;
         assert!(!circuit.open(), "it was open");
         let longest = (0..20).map(|_| circuit.next_pause()).max().unwrap();
-        assert!(longest > LONGEST_PAUSE / 2 && longest < LONGEST_PAUSE * 2, "{longest:?}");
+        assert!(longest > Backoff::LONGEST / 2 && longest < Backoff::LONGEST * 2, "{longest:?}");
         assert!(circuit.close() && !circuit.close());
-        assert!(circuit.next_pause() > LONGEST_PAUSE / 2, "it has taken nothing yet");
+        assert!(circuit.next_pause() > Backoff::LONGEST / 2, "it has taken nothing yet");
         circuit.reset();
-        assert!(circuit.next_pause() < FIRST_PAUSE * 2);
+        assert!(circuit.next_pause() < Backoff::FIRST * 2);
     }
 }

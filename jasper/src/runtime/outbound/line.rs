@@ -8,9 +8,9 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::envelope::Envelope;
-use crate::runtime::activity::Active;
-use crate::runtime::held::Hold;
-use crate::runtime::room::Slot;
+use crate::runtime::memory::activity::{Active, Activity};
+use crate::runtime::memory::room::Slot;
+use crate::runtime::own::held::Hold;
 use crate::store::Owner;
 
 /// One message in memory, on its way to another process.
@@ -21,6 +21,14 @@ pub(crate) struct Parcel {
     pub(crate) row: Option<(Owner, Hold)>,
     pub(crate) _slot: Slot,
     pub(crate) _active: Active,
+}
+
+impl Parcel {
+    /// A message that is only in memory.
+    pub(crate) fn new(envelope: Envelope, slot: Slot, activity: &Activity) -> Self {
+        let (envelope, active) = (Arc::new(envelope), activity.begin());
+        Self { envelope, row: None, _slot: slot, _active: active }
+    }
 }
 
 /// Messages in the order in which they are to leave.

@@ -2,7 +2,6 @@
 //! be sent now.
 
 use std::any::Any;
-use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,15 +11,15 @@ use futures_util::FutureExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-use super::{Endpoint, Parcel};
-use crate::envelope::{Address, Envelope};
+use super::endpoint::Endpoint;
+use super::line::Parcel;
+use crate::envelope::Envelope;
 use crate::handler::caught::Panic;
 use crate::runtime::core::Core;
-use crate::runtime::pace::Pace;
-use crate::runtime::worker::note_burial;
+use crate::runtime::storage::dead_letters::{keep, keep_refused, note_letter};
 use crate::store::{
     DeadLetter, DeadLetterId, DeadLetterReason, MessageStore, OutgoingSettlement, Ownership,
-    may_have_left,
+    StoreOperation, may_have_left,
 };
 use crate::telemetry;
 use crate::transport::{Batch, Guarantee, Mode, Receipt};
@@ -33,13 +32,13 @@ const ENDED: &str = "the application ended";
 /// Sends the messages of an endpoint until the application ends.
 pub(crate) async fn relay(core: Arc<Core>, endpoint: Arc<Endpoint>) {
     let in_flight = Arc::new(Semaphore::new(endpoint.options.in_flight()));
-    let ending = core.ending.clone();
+    let ending = core.lifecycle().ending().clone();
     let relay = Arc::new(Relay { core, endpoint, in_flight, is_reopened: AtomicBool::new(false) });
     let round = || AssertUnwindSafe(Relay::round(&relay)).catch_unwind();
     while let Some(ended) = ending.run_until_cancelled(round()).await {
         if let Err(payload) = ended {
             relay.note_panic(payload);
-            tokio::time::sleep(relay.core.settings.poll).await;
+            tokio::time::sleep(relay.core.settings().poll).await;
         }
     }
     let left = relay.endpoint.line.take_all();
@@ -77,8 +76,8 @@ impl Relay {
             None => endpoint.wake.notified().await,
             Some(Duration::ZERO) => {
                 let parcels = endpoint.line.take(options.batch);
-                let relay = Arc::clone(relay);
-                relay.core.clone().tasks.spawn(async move {
+                let (core, relay) = (Arc::clone(&relay.core), Arc::clone(relay));
+                core.lifecycle().spawn(async move {
                     let delivered = Arc::clone(&relay).deliver(parcels, permit);
                     if let Err(payload) = AssertUnwindSafe(delivered).catch_unwind().await {
                         relay.note_panic(payload);
@@ -95,13 +94,14 @@ impl Relay {
 
     /// Brings messages into memory that wait in the outbox, if there is room for them.
     async fn fill(&self) {
-        let Some(store) = self.core.store.as_deref() else {
+        let Some(store) = self.core.store().port() else {
             return;
         };
         self.give_back_missing(store).await;
         let room = &self.endpoint.room;
         let is_wanted = room.has_overflowed() && room.is_roomy();
-        if !is_wanted || self.core.stopping.is_cancelled() || !self.core.trust.is_given() {
+        if !is_wanted || self.core.lifecycle().is_stopping() || !self.core.node().trust().is_given()
+        {
             return;
         }
         if self.endpoint.options.ordered && self.is_reopened.swap(false, Ordering::SeqCst) {
@@ -110,30 +110,24 @@ impl Relay {
         }
         let asked = room.overflow();
         let slots = room.reserve_up_to(PAGE);
-        let owner = self.core.owner();
+        let owner = self.core.node().owner();
         let claim = store.outbox().claim(owner, &self.endpoint.destination, slots.len());
         let claiming = Claiming::by(&self.endpoint);
-        let claimed = match self.core.wait("claim", claim).await {
+        let claimed = match self.core.store().wait(StoreOperation::ClaimOutgoing, claim).await {
             Ok(claimed) => claimed,
             Err(error) => {
                 drop(claiming);
                 let endpoint = &*self.endpoint.name;
                 tracing::warn!(endpoint, %error, "the outbox cannot be read");
-                return tokio::time::sleep(self.core.settings.poll).await;
+                return tokio::time::sleep(self.core.settings().poll).await;
             }
         };
         let is_full = may_have_left(claimed.iter().map(Some), slots.len());
         for (envelope, mut slot) in claimed.into_iter().zip(slots) {
             slot.weigh(envelope.bytes());
             let hold = self.endpoint.held.hold(envelope.id, &envelope.destination, owner);
-            let active = self.core.activity.begin();
-            let envelope = Arc::new(envelope);
-            self.endpoint.line.push(Parcel {
-                envelope,
-                row: Some((owner, hold)),
-                _slot: slot,
-                _active: active,
-            });
+            let parcel = Parcel::new(envelope, slot, self.core.lifecycle().activity());
+            self.endpoint.line.push(Parcel { row: Some((owner, hold)), ..parcel });
         }
         drop(claiming);
         if !is_full {
@@ -145,19 +139,19 @@ impl Relay {
     /// a call that may have been carried out although it failed. Only this task claims them.
     async fn give_back_missing(&self, store: &dyn MessageStore) {
         let held = &self.endpoint.held;
-        if !held.is_to_be_compared(self.core.settings.poll) {
+        if !held.is_to_be_compared(self.core.settings().poll) {
             return;
         }
         // What is settled while the store is asked is in its list and no longer held.
         let before = held.rows_now();
-        let of_all = self.core.routes.endpoints().map(|endpoint| endpoint.held.count());
+        let of_all = self.core.routes().endpoints().map(|endpoint| endpoint.held.count());
         let limit = of_all.sum::<usize>() + PAGE;
         let began = Instant::now();
-        let owned = store.outbox().owned(self.core.owner(), limit);
-        let owned = self.core.call("owned", owned).await;
+        let owned = store.outbox().owned(self.core.node().owner(), limit);
+        let owned = self.core.store().call(StoreOperation::OwnedOutgoing, owned).await;
         held.note_compared(began.elapsed());
         let Ok(mut owned) = owned else {
-            held.doubt_until(Instant::now() + self.core.settings.lease);
+            held.reconcile_until(Instant::now() + self.core.settings().lease);
             return;
         };
         owned.retain(|row| row.destination == self.endpoint.destination);
@@ -166,7 +160,7 @@ impl Relay {
         if !missing.is_empty() {
             tracing::info!(rows = missing.len(), "giving back rows that a failed call has taken");
             let missing = missing.into_iter().map(OutgoingSettlement::Released);
-            self.core.settle_outgoing(missing.collect()).await;
+            self.core.store().settle_outgoing(missing.collect()).await;
             self.endpoint.room.note_overflow();
         }
     }
@@ -194,7 +188,7 @@ impl Relay {
             };
             let envelopes = parcels.iter().map(|parcel| Arc::clone(&parcel.envelope)).collect();
             let send = self.endpoint.sender.send(Batch { envelopes, guarantee });
-            match self.core.ending.run_until_cancelled(send).await {
+            match self.core.lifecycle().ending().run_until_cancelled(send).await {
                 Some(Ok(receipts)) => self.settle(parcels, receipts).await,
                 Some(Err(error)) => {
                     let made = error.may_have_arrived();
@@ -214,7 +208,7 @@ impl Relay {
     }
 
     async fn without_expired(&self, parcels: Vec<Parcel>) -> Vec<Parcel> {
-        let now = self.core.clock.now();
+        let now = self.core.clock().now();
         let (expired, fresh): (Vec<_>, Vec<_>) =
             parcels.into_iter().partition(|parcel| parcel.envelope.is_expired(now));
         if !expired.is_empty() {
@@ -223,13 +217,13 @@ impl Relay {
                 .increment(count);
             tracing::info!(endpoint = &*self.endpoint.name, count, "expired; not sent");
             let rows = expired.iter().filter_map(ownership).map(OutgoingSettlement::Discarded);
-            self.core.settle_outgoing(rows.collect()).await;
+            self.core.store().settle_outgoing(rows.collect()).await;
         }
         fresh
     }
 
     async fn settle(&self, parcels: Vec<Parcel>, receipts: Vec<Receipt>) {
-        let now = self.core.clock.now();
+        let now = self.core.clock().now();
         let mut settlements = Vec::with_capacity(parcels.len());
         let (mut deferred, mut unknown, mut refused) = (Vec::new(), Vec::new(), Vec::new());
         // Held as this node's own until they are settled.
@@ -256,7 +250,7 @@ impl Relay {
                 }
             }
         }
-        self.core.settle_outgoing(settlements).await;
+        self.core.store().settle_outgoing(settlements).await;
         drop(done);
         for (parcel, why) in refused {
             self.refuse(parcel, &why).await;
@@ -278,9 +272,9 @@ impl Relay {
         let message_type = envelope.message_type.to_string();
         let error_message = format!("`{}` refused it: {why}", self.endpoint.address);
         let reason = DeadLetterReason::Refused;
-        note_burial(&id, &message_type, reason, &error_message);
+        note_letter(&id, &message_type, reason, &error_message);
         if let Some(ownership) = ownership(&parcel) {
-            return self.core.keep_refused(&ownership, &error_message).await;
+            return keep_refused(self.core.store(), &ownership, &error_message).await;
         }
         let letter = DeadLetter {
             id,
@@ -290,12 +284,12 @@ impl Relay {
             error_message,
             attempts: envelope.attempts,
             body: envelope.to_bytes(),
-            buried_at: self.core.clock.now(),
+            buried_at: self.core.clock().now(),
         };
         // However long the store takes, the next batch may leave.
         let core = Arc::clone(&self.core);
-        self.core.tasks.spawn(async move {
-            core.keep_letter(letter).await;
+        self.core.lifecycle().spawn(async move {
+            keep(core.store(), letter).await;
             drop(parcel);
         });
     }
@@ -306,7 +300,7 @@ impl Relay {
         if may_have_arrived && self.endpoint.options.mode != Mode::Durable {
             note_lost(&self.endpoint, &parcels, "it may have arrived, or not");
             let rows = parcels.iter().filter_map(ownership).map(OutgoingSettlement::Discarded);
-            return self.core.settle_outgoing(rows.collect()).await;
+            return self.core.store().settle_outgoing(rows.collect()).await;
         }
         let (stored, in_memory): (Vec<_>, Vec<_>) =
             parcels.into_iter().partition(|parcel| parcel.row.is_some());
@@ -322,7 +316,7 @@ impl Relay {
             Attempt::Made => OutgoingSettlement::Failed(row),
             Attempt::NotMade => OutgoingSettlement::Released(row),
         });
-        self.core.settle_outgoing(rows.collect()).await;
+        self.core.store().settle_outgoing(rows.collect()).await;
         self.endpoint.room.note_overflow();
     }
 
@@ -330,7 +324,7 @@ impl Relay {
     fn note_panic(&self, payload: Box<dyn Any + Send>) {
         let panic = Panic::of(payload);
         tracing::error!(endpoint = &*self.endpoint.name, %panic, "the relay panicked; it goes on");
-        self.core.doubt();
+        self.core.node().rows().reconcile();
     }
 
     fn note_success(&self) {
@@ -395,72 +389,5 @@ fn note_lost(endpoint: &Endpoint, parcels: &[Parcel], why: &str) {
         metrics::counter!(telemetry::LOST, telemetry::DESTINATION => endpoint.name.clone())
             .increment(count as u64);
         tracing::warn!(endpoint = &*endpoint.name, count, why, "given up: only in memory");
-    }
-}
-
-/// What has no address can never leave: it becomes a dead letter.
-async fn keep_nowhere(core: &Core, store: &dyn MessageStore, destination: &Address) {
-    if !core.trust.is_given() {
-        return;
-    }
-    let owner = core.owner();
-    let claimed = match core.call("claim", store.outbox().claim(owner, destination, PAGE)).await {
-        Ok(claimed) => claimed,
-        Err(error) => return tracing::warn!(%error, "the outbox could not be read yet"),
-    };
-    let why = format!("its destination `{destination}` is not an address");
-    for envelope in claimed {
-        let id = DeadLetterId { id: envelope.id, destination: destination.clone() };
-        let reason = DeadLetterReason::Refused;
-        note_burial(&id, &envelope.message_type.to_string(), reason, &why);
-        core.keep_refused(&Ownership::of(&envelope, owner), &why).await;
-    }
-}
-
-/// Looks for which endpoints rows wait in the outbox that nobody owns, when there is cause to and
-/// else with every poll, until the application stops.
-pub(crate) async fn look(core: Arc<Core>, store: Arc<dyn MessageStore>) {
-    let (mut unknown, mut pace) = (HashSet::new(), Pace::default());
-    loop {
-        for endpoint in core.routes.endpoints().filter(|endpoint| endpoint.held.is_in_doubt()) {
-            endpoint.wake.notify_one();
-        }
-        match core.call("destinations", store.outbox().destinations()).await {
-            Ok(destinations) => {
-                pace.note(!destinations.is_empty());
-                for destination in destinations {
-                    match core.routes.endpoint_of(&destination) {
-                        Some(endpoint) => endpoint.room.note_overflow(),
-                        None if !destination.is_valid() => {
-                            keep_nowhere(&core, &*store, &destination).await;
-                        }
-                        None if unknown.insert(destination.clone()) => tracing::warn!(
-                            %destination,
-                            "messages wait in the outbox for an endpoint of another process that \
-                             this application does not have; configure it until they have left"
-                        ),
-                        None => {}
-                    }
-                }
-            }
-            Err(error) => {
-                pace.note(true);
-                tracing::warn!(%error, "the outbox could not be looked at yet");
-            }
-        }
-        if core.routes.endpoints().next().is_none() {
-            // Once told, what waits for nobody here is of no further interest.
-            return;
-        }
-        let is_quiet = !pace.has_found()
-            && !core.routes.endpoints().any(|endpoint| endpoint.held.is_in_doubt());
-        let poll = match is_quiet {
-            true => pace.longest(core.settings.poll, core.is_told()),
-            false => core.settings.poll,
-        };
-        let pause = tokio::time::timeout(poll, core.outbound.notified());
-        if core.stopping.run_until_cancelled(pause).await.is_none() {
-            return;
-        }
     }
 }

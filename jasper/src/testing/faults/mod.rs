@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::plan::Plan;
-use crate::store::MessageStore;
+use crate::store::{MessageStore, StoreOperation};
 
 /// Something that goes wrong with a call of a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,12 +32,15 @@ pub enum Fault {
 /// | port | operations |
 /// | --- | --- |
 /// | transactions | `begin`, `commit`, `rollback` |
-/// | inbox | `store`, `store_within`, `claim`, `settle`, `release`, `owned`, `look` |
-/// | nodes | `join`, `renew`, `expired`, `alive`, `leave`, `forget`, `heard` |
-/// | dead letters | `bury`, `list`, `replay`, `discard` |
+/// | inbox | `store`, `store_within`, `look`, `claim`, `settle`, `release`, `owned` |
+/// | outbox | `outbox_store`, `outbox_store_within`, `destinations` |
+/// | outbox | `outbox_claim`, `outbox_settle`, `outbox_release`, `outbox_owned` |
+/// | nodes | `now`, `join`, `renew`, `expired`, `alive`, `note_earlier`, `leave`, `forget`, `heard` |
+/// | dead letters | `dead_letter_store`, `dead_letter_list` |
+/// | dead letters | `dead_letter_replay`, `dead_letter_discard` |
 /// | housekeeping | `prepare`, `counts`, `purge`, `clear` |
-/// | outbox | `outbox_store`, `outbox_store_within`, `outbox_claim`, `outbox_settle` |
-/// | outbox | `outbox_release`, `outbox_owned`, `destinations` |
+///
+/// They are those of [`StoreOperation`].
 #[derive(Debug, Clone)]
 pub struct Faults {
     seed: u64,
@@ -46,45 +49,10 @@ pub struct Faults {
 
 #[derive(Debug, Clone, Copy)]
 struct Rule {
-    operation: &'static str,
+    operation: StoreOperation,
     fault: Fault,
     rate: f64,
 }
-
-const OPERATIONS: &[&str] = &[
-    "begin",
-    "commit",
-    "rollback",
-    "store",
-    "store_within",
-    "claim",
-    "settle",
-    "release",
-    "owned",
-    "look",
-    "join",
-    "renew",
-    "expired",
-    "alive",
-    "leave",
-    "forget",
-    "heard",
-    "bury",
-    "list",
-    "replay",
-    "discard",
-    "prepare",
-    "counts",
-    "purge",
-    "clear",
-    "outbox_store",
-    "outbox_store_within",
-    "outbox_claim",
-    "outbox_settle",
-    "outbox_release",
-    "outbox_owned",
-    "destinations",
-];
 
 impl Faults {
     /// None so far. The same seed lets the same calls of each operation fail, counted from its
@@ -128,8 +96,9 @@ impl Faults {
     /// There is no such operation: a name that is mistyped would test nothing.
     #[must_use]
     pub fn with(mut self, operation: &str, fault: Fault, rate: f64) -> Self {
-        let known = OPERATIONS.iter().find(|known| **known == operation);
-        let operation = known.unwrap_or_else(|| panic!("a store has no operation `{operation}`"));
+        let known = StoreOperation::ALL.iter().find(|known| known.as_str() == operation);
+        let known = known.unwrap_or_else(|| panic!("a store has no operation `{operation}`"));
+        let operation = *known;
         self.rules.push(Rule { operation, fault, rate });
         self
     }

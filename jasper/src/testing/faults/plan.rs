@@ -6,13 +6,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::{Fault, Faults};
-use crate::store::StoreError;
+use crate::store::{StoreError, StoreOperation};
 
 /// What all clones of a store share.
 pub(super) struct Plan {
     faults: Faults,
     is_calm: AtomicBool,
-    tallies: Mutex<BTreeMap<&'static str, Tally>>,
+    tallies: Mutex<BTreeMap<StoreOperation, Tally>>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -45,19 +45,21 @@ impl Plan {
     }
 
     pub(super) fn calls(&self, operation: &str) -> u64 {
-        self.tallies().get(operation).map_or(0, |tally| tally.calls)
+        let tallies = self.tallies();
+        let of_name = tallies.iter().find(|(known, _)| known.as_str() == operation);
+        of_name.map_or(0, |(_, tally)| tally.calls)
     }
 
     pub(super) fn injected(&self) -> BTreeMap<&'static str, u64> {
         let tallies = self.tallies();
         let some = tallies.iter().filter(|(_, tally)| tally.injected > 0);
-        some.map(|(operation, tally)| (*operation, tally.injected)).collect()
+        some.map(|(operation, tally)| (operation.as_str(), tally.injected)).collect()
     }
 
     /// Does it, or not, as fate has it.
     pub(super) async fn meet<T>(
         &self,
-        operation: &'static str,
+        operation: StoreOperation,
         call: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
         let fate = self.draw(operation);
@@ -74,7 +76,7 @@ impl Plan {
         }
     }
 
-    fn draw(&self, operation: &'static str) -> Fate {
+    fn draw(&self, operation: StoreOperation) -> Fate {
         let mut fate = Fate { delay: Duration::ZERO, failure: Failure::None };
         let mut tallies = self.tallies();
         let tally = tallies.entry(operation).or_default();
@@ -100,13 +102,14 @@ impl Plan {
     }
 
     /// From 0 to 1: what this call draws for this rule.
-    fn fraction(&self, operation: &str, call: u64, rule: usize) -> f64 {
-        let numbers = [call, rule as u64].into_iter().chain(operation.bytes().map(u64::from));
+    fn fraction(&self, operation: StoreOperation, call: u64, rule: usize) -> f64 {
+        let numbers =
+            [call, rule as u64].into_iter().chain(operation.as_str().bytes().map(u64::from));
         let drawn = numbers.fold(mixed(self.faults.seed), |state, number| mixed(state ^ number));
         (drawn >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    fn tallies(&self) -> MutexGuard<'_, BTreeMap<&'static str, Tally>> {
+    fn tallies(&self) -> MutexGuard<'_, BTreeMap<StoreOperation, Tally>> {
         self.tallies.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -119,7 +122,7 @@ fn mixed(state: u64) -> u64 {
     mixed ^ (mixed >> 31)
 }
 
-fn injected(operation: &str, when: &str) -> StoreError {
+fn injected(operation: StoreOperation, when: &str) -> StoreError {
     StoreError::Unreachable {
         place: "a faulty store".to_owned(),
         detail: format!("injected in `{operation}`, {when}"),
@@ -136,13 +139,14 @@ mod tests {
         Plan::new(faults)
     }
 
-    fn fates(plan: &Plan, operation: &'static str) -> Vec<Fate> {
+    fn fates(plan: &Plan, operation: StoreOperation) -> Vec<Fate> {
         (0..10_000).map(|_| plan.draw(operation)).collect()
     }
 
     #[test]
     fn the_same_seed_draws_the_same_fates_and_another_one_others() {
-        let of = |seed| fates(&plan(Faults::seeded(seed).fail("store", 0.5)), "store");
+        let of =
+            |seed| fates(&plan(Faults::seeded(seed).fail("store", 0.5)), StoreOperation::Store);
         assert_eq!(of(7), of(7));
         assert_ne!(of(7), of(8));
     }
@@ -151,13 +155,19 @@ mod tests {
     fn faults_come_as_often_as_they_are_told_and_are_counted() {
         let faults = Faults::seeded(7).fail("store", 0.1).fail_after("store", 0.2);
         let plan = plan(faults.delay("claim", 0.3, Duration::from_millis(1)));
-        let count = |failure| fates(&plan, "store").iter().filter(|f| f.failure == failure).count();
+        let count = |failure| {
+            fates(&plan, StoreOperation::Store).iter().filter(|f| f.failure == failure).count()
+        };
         assert!((900..1_100).contains(&count(Failure::Before)));
         assert!((1_650..1_950).contains(&count(Failure::After)), "0.2 of those that are left");
-        let delayed = fates(&plan, "claim").iter().filter(|fate| !fate.delay.is_zero()).count();
+        let delayed =
+            fates(&plan, StoreOperation::Claim).iter().filter(|fate| !fate.delay.is_zero()).count();
         assert!((2_800..3_200).contains(&delayed), "{delayed}");
         assert_eq!(plan.injected()["claim"], delayed as u64);
-        assert_eq!(fates(&plan, "settle").iter().find(|f| f.failure != Failure::None), None);
+        assert_eq!(
+            fates(&plan, StoreOperation::Settle).iter().find(|f| f.failure != Failure::None),
+            None
+        );
         assert_eq!(plan.injected().get("settle"), None);
     }
 
@@ -172,13 +182,13 @@ mod tests {
                 is_made.store(true, Ordering::SeqCst);
                 Ok(())
             };
-            let error = plan.meet("store", call).await.unwrap_err();
+            let error = plan.meet(StoreOperation::Store, call).await.unwrap_err();
             assert!(error.is_transient() && error.to_string().contains("injected"), "{error}");
             assert_eq!(is_made.load(Ordering::SeqCst), made);
             plan.set_calm(true);
-            plan.meet("store", ready(Ok(()))).await.unwrap();
+            plan.meet(StoreOperation::Store, ready(Ok(()))).await.unwrap();
             plan.set_calm(false);
-            plan.meet("store", ready(Ok(()))).await.unwrap_err();
+            plan.meet(StoreOperation::Store, ready(Ok(()))).await.unwrap_err();
         }
     }
 
@@ -187,7 +197,7 @@ mod tests {
         let second = Duration::from_secs(1);
         let plan = plan(Faults::seeded(7).delay("store", 1.0, second));
         let started = tokio::time::Instant::now();
-        plan.meet("store", ready(Ok(()))).await.unwrap();
+        plan.meet(StoreOperation::Store, ready(Ok(()))).await.unwrap();
         assert_eq!(started.elapsed(), second);
     }
 

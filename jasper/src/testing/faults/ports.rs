@@ -13,7 +13,7 @@ use crate::store::{
     Begin, ClaimRequest, Claimable, Claimed, Counts, DeadLetter, DeadLetterId, DeadLetterQuery,
     DeadLetters, Gone, Inbox, Incoming, LiveNode, LookRequest, MessageStore, NodeLease, Nodes,
     Outbox, Outgoing, OutgoingSettlement, Owner, Ownership, Settled, Settlement, StoreAdmin,
-    StoreError, StoreInfo, StoreTransaction, Stored, Subscription,
+    StoreError, StoreInfo, StoreOperation, StoreTransaction, Stored, Subscription,
 };
 
 type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
@@ -21,7 +21,7 @@ type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 impl<S: MessageStore> FaultyStore<S> {
     fn meet<'a, T: Send + 'a>(
         &'a self,
-        operation: &'static str,
+        operation: StoreOperation,
         call: impl Future<Output = Result<T, StoreError>> + Send + 'a,
     ) -> Answer<'a, T> {
         Box::pin(self.plan.meet(operation, call))
@@ -39,7 +39,7 @@ impl<S: MessageStore> MessageStore for FaultyStore<S> {
             let plan = Arc::clone(&self.plan);
             Ok(Box::new(FaultyTransaction { transaction, plan }) as Box<dyn StoreTransaction>)
         };
-        self.meet("begin", begin)
+        self.meet(StoreOperation::Begin, begin)
     }
 
     fn inbox(&self) -> &dyn Inbox {
@@ -65,7 +65,7 @@ impl<S: MessageStore> MessageStore for FaultyStore<S> {
 
 impl<S: MessageStore> Inbox for FaultyStore<S> {
     fn store(&self, rows: Vec<Incoming>) -> Answer<'_, Vec<Stored>> {
-        self.meet("store", self.store.inbox().store(rows))
+        self.meet(StoreOperation::Store, self.store.inbox().store(rows))
     }
 
     fn store_within<'a>(
@@ -73,69 +73,69 @@ impl<S: MessageStore> Inbox for FaultyStore<S> {
         connection: &'a mut (dyn Any + Send),
         rows: Vec<Incoming>,
     ) -> Answer<'a, Vec<Stored>> {
-        self.meet("store_within", self.store.inbox().store_within(connection, rows))
+        self.meet(StoreOperation::StoreWithin, self.store.inbox().store_within(connection, rows))
     }
 
     fn claim(&self, request: ClaimRequest) -> Answer<'_, Vec<Claimed>> {
-        self.meet("claim", self.store.inbox().claim(request))
+        self.meet(StoreOperation::Claim, self.store.inbox().claim(request))
     }
 
     fn settle(&self, settlements: Vec<Settlement>) -> Answer<'_, Vec<Settled>> {
-        self.meet("settle", self.store.inbox().settle(settlements))
+        self.meet(StoreOperation::Settle, self.store.inbox().settle(settlements))
     }
 
     fn release(&self, owner: Owner, limit: usize) -> Answer<'_, u64> {
-        self.meet("release", self.store.inbox().release(owner, limit))
+        self.meet(StoreOperation::Release, self.store.inbox().release(owner, limit))
     }
 
     fn look(&self, request: LookRequest) -> Answer<'_, Claimable> {
-        self.meet("look", self.store.inbox().look(request))
+        self.meet(StoreOperation::Look, self.store.inbox().look(request))
     }
 
     fn owned(&self, owner: Owner, limit: usize) -> Answer<'_, Vec<Ownership>> {
-        self.meet("owned", self.store.inbox().owned(owner, limit))
+        self.meet(StoreOperation::Owned, self.store.inbox().owned(owner, limit))
     }
 }
 
 impl<S: MessageStore> Nodes for FaultyStore<S> {
     fn now(&self) -> Answer<'_, Option<SystemTime>> {
-        self.meet("now", self.store.nodes().now())
+        self.meet(StoreOperation::Now, self.store.nodes().now())
     }
 
     fn join(&self, name: &str, lease: Duration, takes: &[Subscription]) -> Answer<'_, NodeLease> {
         let (name, takes) = (name.to_owned(), takes.to_vec());
         let join = async move { self.store.nodes().join(&name, lease, &takes).await };
-        self.meet("join", join)
+        self.meet(StoreOperation::Join, join)
     }
 
     fn renew(&self, owner: Owner, lease: Duration) -> Answer<'_, bool> {
-        self.meet("renew", self.store.nodes().renew(owner, lease))
+        self.meet(StoreOperation::Renew, self.store.nodes().renew(owner, lease))
     }
 
     fn expired(&self, asks: Option<Owner>) -> Answer<'_, Gone> {
-        self.meet("expired", self.store.nodes().expired(asks))
+        self.meet(StoreOperation::Expired, self.store.nodes().expired(asks))
     }
 
     fn alive(&self) -> Answer<'_, Vec<LiveNode>> {
-        self.meet("alive", self.store.nodes().alive())
+        self.meet(StoreOperation::Alive, self.store.nodes().alive())
     }
 
     fn note_earlier(&self, owner: Owner, earlier: &[Owner]) -> Answer<'_, ()> {
         let earlier = earlier.to_vec();
         let note = async move { self.store.nodes().note_earlier(owner, &earlier).await };
-        self.meet("note_earlier", note)
+        self.meet(StoreOperation::NoteEarlier, note)
     }
 
     fn leave(&self, owner: Owner) -> Answer<'_, ()> {
-        self.meet("leave", self.store.nodes().leave(owner))
+        self.meet(StoreOperation::Leave, self.store.nodes().leave(owner))
     }
 
     fn forget(&self, owner: Owner) -> Answer<'_, ()> {
-        self.meet("forget", self.store.nodes().forget(owner))
+        self.meet(StoreOperation::Forget, self.store.nodes().forget(owner))
     }
 
     fn heard(&self) -> Answer<'_, ()> {
-        self.meet("heard", self.store.nodes().heard())
+        self.meet(StoreOperation::Heard, self.store.nodes().heard())
     }
 
     fn hears(&self) -> bool {
@@ -145,43 +145,43 @@ impl<S: MessageStore> Nodes for FaultyStore<S> {
 
 impl<S: MessageStore> DeadLetters for FaultyStore<S> {
     fn list(&self, query: DeadLetterQuery) -> Answer<'_, Vec<DeadLetter>> {
-        self.meet("list", self.store.dead_letters().list(query))
+        self.meet(StoreOperation::ListDeadLetters, self.store.dead_letters().list(query))
     }
 
     fn replay(&self, ids: Vec<DeadLetterId>) -> Answer<'_, u64> {
-        self.meet("replay", self.store.dead_letters().replay(ids))
+        self.meet(StoreOperation::ReplayDeadLetters, self.store.dead_letters().replay(ids))
     }
 
     fn discard(&self, ids: Vec<DeadLetterId>) -> Answer<'_, u64> {
-        self.meet("discard", self.store.dead_letters().discard(ids))
+        self.meet(StoreOperation::DiscardDeadLetters, self.store.dead_letters().discard(ids))
     }
 
     fn store(&self, letter: DeadLetter) -> Answer<'_, ()> {
-        self.meet("bury", self.store.dead_letters().store(letter))
+        self.meet(StoreOperation::StoreDeadLetter, self.store.dead_letters().store(letter))
     }
 }
 
 impl<S: MessageStore> StoreAdmin for FaultyStore<S> {
     fn prepare(&self) -> Answer<'_, ()> {
-        self.meet("prepare", self.store.admin().prepare())
+        self.meet(StoreOperation::Prepare, self.store.admin().prepare())
     }
 
     fn counts(&self) -> Answer<'_, Counts> {
-        self.meet("counts", self.store.admin().counts())
+        self.meet(StoreOperation::Counts, self.store.admin().counts())
     }
 
     fn purge(&self, limit: usize) -> Answer<'_, u64> {
-        self.meet("purge", self.store.admin().purge(limit))
+        self.meet(StoreOperation::Purge, self.store.admin().purge(limit))
     }
 
     fn clear(&self) -> Answer<'_, ()> {
-        self.meet("clear", self.store.admin().clear())
+        self.meet(StoreOperation::Clear, self.store.admin().clear())
     }
 }
 
 impl<S: MessageStore> Outbox for FaultyStore<S> {
     fn store(&self, rows: Vec<Outgoing>) -> Answer<'_, Vec<Stored>> {
-        self.meet("outbox_store", self.store.outbox().store(rows))
+        self.meet(StoreOperation::StoreOutgoing, self.store.outbox().store(rows))
     }
 
     fn store_within<'a>(
@@ -189,7 +189,10 @@ impl<S: MessageStore> Outbox for FaultyStore<S> {
         connection: &'a mut (dyn Any + Send),
         rows: Vec<Outgoing>,
     ) -> Answer<'a, Vec<Stored>> {
-        self.meet("outbox_store_within", self.store.outbox().store_within(connection, rows))
+        self.meet(
+            StoreOperation::StoreOutgoingWithin,
+            self.store.outbox().store_within(connection, rows),
+        )
     }
 
     fn claim(
@@ -200,22 +203,22 @@ impl<S: MessageStore> Outbox for FaultyStore<S> {
     ) -> Answer<'_, Vec<Envelope>> {
         let destination = destination.clone();
         let claim = async move { self.store.outbox().claim(owner, &destination, limit).await };
-        self.meet("outbox_claim", claim)
+        self.meet(StoreOperation::ClaimOutgoing, claim)
     }
 
     fn settle(&self, settlements: Vec<OutgoingSettlement>) -> Answer<'_, Vec<Settled>> {
-        self.meet("outbox_settle", self.store.outbox().settle(settlements))
+        self.meet(StoreOperation::SettleOutgoing, self.store.outbox().settle(settlements))
     }
 
     fn release(&self, owner: Owner, limit: usize) -> Answer<'_, u64> {
-        self.meet("outbox_release", self.store.outbox().release(owner, limit))
+        self.meet(StoreOperation::ReleaseOutgoing, self.store.outbox().release(owner, limit))
     }
 
     fn owned(&self, owner: Owner, limit: usize) -> Answer<'_, Vec<Ownership>> {
-        self.meet("outbox_owned", self.store.outbox().owned(owner, limit))
+        self.meet(StoreOperation::OwnedOutgoing, self.store.outbox().owned(owner, limit))
     }
 
     fn destinations(&self) -> Answer<'_, Vec<Address>> {
-        self.meet("destinations", self.store.outbox().destinations())
+        self.meet(StoreOperation::Destinations, self.store.outbox().destinations())
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 use super::plan::Plan;
-use crate::store::{Committed, Completion, StoreError, StoreTransaction};
+use crate::store::{Committed, Completion, StoreError, StoreOperation, StoreTransaction};
 
 /// Where its end fails before it is done, the transaction is dropped, which rolls it back.
 pub(super) struct FaultyTransaction {
@@ -26,7 +26,7 @@ impl StoreTransaction for FaultyTransaction {
         let Self { transaction, plan } = *self;
         Box::pin(async move {
             let commit = async move { transaction.commit(completion).await };
-            plan.meet("commit", commit).await
+            plan.meet(StoreOperation::Commit, commit).await
         })
     }
 
@@ -34,7 +34,7 @@ impl StoreTransaction for FaultyTransaction {
         let Self { transaction, plan } = *self;
         Box::pin(async move {
             let rollback = async move { transaction.rollback().await };
-            plan.meet("rollback", rollback).await
+            plan.meet(StoreOperation::Rollback, rollback).await
         })
     }
 }

@@ -1,0 +1,58 @@
+//! What wakes the pager: word from the store, and transactions that this process cannot see.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::runtime::core::Core;
+use crate::store::MessageStore;
+
+/// Wakes the pager at growing intervals after a foreign transaction has written messages, as its
+/// commit cannot be seen. Runs until the application stops.
+pub(crate) async fn look(core: Arc<Core>) {
+    let stopping = core.lifecycle().stopping().clone();
+    let mut pause = None;
+    loop {
+        let told = core.wakeups().enlisted().notified();
+        let next = async {
+            match pause {
+                None => {
+                    told.await;
+                    FIRST_LOOK
+                }
+                Some(pause) => tokio::select! {
+                    () = told => FIRST_LOOK,
+                    () = tokio::time::sleep(pause) => pause * 2,
+                },
+            }
+        };
+        let Some(next) = stopping.run_until_cancelled(next).await else {
+            return;
+        };
+        core.wakeups().wake_all();
+        // Past the ordinary poll there is nothing to add to it.
+        pause = (next < core.settings().poll).then_some(next);
+    }
+}
+
+/// Wakes the pager where the store tells that there may be something to claim. Runs until the
+/// application stops.
+pub(crate) async fn listen(core: Arc<Core>, store: Arc<dyn MessageStore>) {
+    loop {
+        let Some(heard) =
+            core.lifecycle().stopping().run_until_cancelled(store.nodes().heard()).await
+        else {
+            return;
+        };
+        if let Err(error) = heard {
+            tracing::debug!(%error, "no word from the store for now; the poll goes on");
+            let pause = tokio::time::sleep(core.settings().poll);
+            if core.lifecycle().stopping().run_until_cancelled(pause).await.is_none() {
+                return;
+            }
+        }
+        core.wakeups().wake_all();
+    }
+}
+
+/// How long after a foreign transaction has written messages they are looked for the second time.
+const FIRST_LOOK: Duration = Duration::from_millis(1);

@@ -1,0 +1,56 @@
+//! What wakes the tasks that look into the store.
+
+use std::sync::Arc;
+
+use tokio::sync::{Notify, watch};
+
+use super::agenda::Agenda;
+use crate::runtime::clock::Clock;
+
+/// What wakes the tasks that look into the store.
+#[derive(Debug)]
+pub(crate) struct Wakeups {
+    pager: Arc<Notify>,
+    outbox: Arc<Notify>,
+    enlisted: Notify,
+    agenda: Agenda,
+    rounds: watch::Sender<u64>,
+}
+
+impl Wakeups {
+    pub(crate) fn new(pager: Arc<Notify>, outbox: Arc<Notify>, clock: Clock) -> Self {
+        let (enlisted, rounds) = (Notify::new(), watch::Sender::new(0));
+        Self { pager, outbox, enlisted, agenda: Agenda::new(clock), rounds }
+    }
+
+    /// Wakes the pager: something in the inbox may be ready for memory.
+    pub(crate) const fn pager(&self) -> &Arc<Notify> {
+        &self.pager
+    }
+
+    /// Wakes the task that asks what waits in the outbox.
+    pub(crate) const fn outbox(&self) -> &Arc<Notify> {
+        &self.outbox
+    }
+
+    /// Wakes both.
+    pub(crate) fn wake_all(&self) {
+        self.pager.notify_one();
+        self.outbox.notify_one();
+    }
+
+    /// Rows may soon be visible that a transaction of the application's own wrote.
+    pub(crate) const fn enlisted(&self) -> &Notify {
+        &self.enlisted
+    }
+
+    /// When the pager looks next.
+    pub(crate) const fn agenda(&self) -> &Agenda {
+        &self.agenda
+    }
+
+    /// Counts the rounds of the pager, for those who wait for one.
+    pub(crate) const fn rounds(&self) -> &watch::Sender<u64> {
+        &self.rounds
+    }
+}

@@ -1,0 +1,296 @@
+//! One run of a handler: its transaction, its time-out, its panics, and what it returns.
+
+use std::any::Any;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::poll;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::sync::CancellationToken;
+
+use super::entry::HandlerEntry;
+use super::queue::Backing;
+use crate::codec::CodecError;
+use crate::envelope::Envelope;
+use crate::error::SendError;
+use crate::handler::caught::{Caught, Panic, discard};
+use crate::handler::{Cause, HandlerContext, HandlerFailure, OutgoingMessage, RunError};
+use crate::runtime::core::Core;
+use crate::runtime::finish::Finish;
+use crate::runtime::send::dispatch::Dispatcher;
+use crate::runtime::send::origin::Origin;
+use crate::runtime::send::placement::Joining;
+use crate::runtime::send::prepare::prepare;
+use crate::store::{Begin, Ownership, Settled, StoreError, StoreOperation, StoreTransaction};
+
+/// Why a run did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error("{0}")]
+    Undecodable(CodecError),
+    #[error("{0}")]
+    Handler(HandlerFailure),
+    #[error("its reply cannot be encoded: {0}")]
+    Unanswerable(CodecError),
+    #[error("it did not end within {0:?}")]
+    TimedOut(Duration),
+    #[error("it panicked: {0}")]
+    Panicked(#[from] Panic),
+    #[error("its messages were not accepted: {0}")]
+    Send(SendError),
+    /// No run began: the message waits until the store is back.
+    #[error("the store opened no transaction: {0}")]
+    NotBegun(StoreError),
+    /// Not the handler's fault, as far as can be told: it runs again once the store is back.
+    #[error("the store failed: {0}")]
+    Store(#[from] StoreError),
+    /// Somebody else has taken the message over; nothing of this run remains.
+    #[error("the message belongs to another node by now")]
+    Fenced,
+    /// The application ends before the handler did.
+    #[error("the application is stopping")]
+    Stopped,
+}
+
+impl Failure {
+    /// A name of low cardinality, for telemetry.
+    pub(crate) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Undecodable(_) => "undecodable",
+            Self::Handler(error) => error.type_name(),
+            Self::Unanswerable(_) => "unanswerable",
+            Self::TimedOut(_) => "timeout",
+            Self::Panicked(_) => "panic",
+            Self::Send(_) => "send",
+            Self::NotBegun(_) | Self::Store(_) => "store",
+            Self::Fenced => "fenced",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+impl From<SendError> for Failure {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::Store(error) => Self::Store(error),
+            error => Self::Send(error),
+        }
+    }
+}
+
+impl From<RunError> for Failure {
+    fn from(error: RunError) -> Self {
+        match error {
+            RunError::Undecodable(error) => Self::Undecodable(error),
+            RunError::Failed(error) => Self::Handler(error),
+            RunError::Unanswerable(error) => Self::Unanswerable(error),
+        }
+    }
+}
+
+/// How a run ended well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// The mark that the message is handled is committed with the rest.
+    Marked,
+    /// The row, if there is one, is still to be marked.
+    Unmarked,
+}
+
+/// One run of a handler over a received message.
+pub(crate) struct Run<'a> {
+    pub(crate) core: &'a Arc<Core>,
+    pub(crate) entry: &'a Arc<HandlerEntry>,
+    pub(crate) envelope: &'a Envelope,
+    pub(crate) backing: Backing,
+    /// The worker's place in the queue's parallelism: given up when the body is done and only the
+    /// commit is left.
+    pub(crate) permit: &'a mut Option<OwnedSemaphorePermit>,
+    /// Whether it shares its transaction with none, whatever its handler says.
+    pub(crate) alone: bool,
+    /// How long the body may take.
+    pub(crate) limit: Duration,
+}
+
+impl Run<'_> {
+    /// Runs the handler, and commits or sends what follows from it.
+    pub(crate) async fn perform(self) -> Result<Ended, Failure> {
+        self.run(&mut None).await
+    }
+
+    /// The same for a message that is in memory only, with the encoded reply of the handler.
+    pub(crate) async fn answer(self) -> Result<Option<Bytes>, Failure> {
+        let mut reply = Some(Bytes::new());
+        self.run(&mut reply).await.map(|_ended| reply)
+    }
+
+    /// `reply`: the place for the encoded reply, where it is wanted.
+    async fn run(self, reply: &mut Option<Bytes>) -> Result<Ended, Failure> {
+        match (self.core.store().shared(), self.entry.registration.connection) {
+            (Some(store), Some(_)) => {
+                let begin =
+                    self.core.store().call(StoreOperation::Begin, store.begin(self.begin())).await;
+                let transaction = begin.map_err(Failure::NotBegun)?;
+                self.in_transaction(transaction, reply).await
+            }
+            _ => self.without_connection(reply).await,
+        }
+    }
+
+    async fn in_transaction(
+        self,
+        mut transaction: Box<dyn StoreTransaction>,
+        reply: &mut Option<Bytes>,
+    ) -> Result<Ended, Failure> {
+        let cause = Arc::new(self.cause(true).holding_connection());
+        let outcome = self.body(&cause, transaction.connection(), reply).await;
+        let mut messages = cause.close();
+        match outcome {
+            Ok(returned) => messages.extend(returned),
+            Err(failure) => {
+                return Err(roll_back(self.core, transaction, failure).await);
+            }
+        }
+        self.commit(transaction, messages, &cause).await
+    }
+
+    /// A handler that takes no connection keeps none from others while it runs. What it sends is
+    /// committed with the mark that its message is handled, where both are stored; else it is sent
+    /// first.
+    async fn without_connection(self, reply: &mut Option<Bytes>) -> Result<Ended, Failure> {
+        let cause = Arc::new(self.cause(self.entry.registration.durable));
+        let outcome = self.body(&cause, None, reply).await;
+        let mut messages = cause.close();
+        messages.extend(outcome?);
+        match (self.core.store().shared(), self.backing) {
+            (Some(store), Backing::Stored { .. }) if !messages.is_empty() => {
+                let begin = store.begin(self.begin());
+                let transaction = self.core.store().call(StoreOperation::Begin, begin).await?;
+                self.commit(transaction, messages, &cause).await
+            }
+            (_, Backing::Stored { .. }) => Ok(Ended::Unmarked),
+            (_, Backing::Memory) => {
+                Dispatcher::of(self.core).dispatch(messages, &Origin::of(cause)).await?;
+                Ok(Ended::Unmarked)
+            }
+        }
+    }
+
+    async fn commit(
+        self,
+        transaction: Box<dyn StoreTransaction>,
+        messages: Vec<OutgoingMessage>,
+        cause: &Cause,
+    ) -> Result<Ended, Failure> {
+        let mut room = Vec::new();
+        let batch = match prepare(self.core, messages, Some(cause), Joining::Run, &mut room) {
+            Ok(batch) => batch,
+            Err(error) => return Err(roll_back(self.core, transaction, error.into()).await),
+        };
+        let handled = match self.backing {
+            Backing::Stored { owner, .. } => Some(Ownership::of(self.envelope, owner)),
+            Backing::Memory => None,
+        };
+        *self.permit = None;
+        // Who waits for an answer may be gone before it is there; what is committed is handed over
+        // all the same.
+        let core = Arc::clone(self.core);
+        let commit = async move { Dispatcher::of(&core).commit(transaction, batch, handled).await };
+        match Finish::new(commit, self.core.lifecycle().tasks()).await? {
+            Settled::Done => Ok(Ended::Marked),
+            Settled::Fenced => Err(Failure::Fenced),
+        }
+    }
+
+    fn begin(&self) -> Begin {
+        let begin = self.entry.begin();
+        match self.alone {
+            true => Begin { share: 1, alone: true, ..begin },
+            false => begin,
+        }
+    }
+
+    fn cause(&self, in_transaction: bool) -> Cause {
+        Cause::of(self.envelope, self.entry.registration.name, in_transaction)
+    }
+
+    async fn body(
+        &self,
+        cause: &Arc<Cause>,
+        connection: Option<&mut (dyn Any + Send)>,
+        reply: &mut Option<Bytes>,
+    ) -> Result<Vec<OutgoingMessage>, Failure> {
+        let cancellation = self.core.lifecycle().ending().child_token();
+        let transaction = Arc::clone(cause);
+        let cause = || Arc::clone(cause);
+        let store = self.core.store().shared().filter(|_| connection.is_some());
+        let mut cx = HandlerContext::received(
+            self.envelope,
+            self.core.states(),
+            &cancellation,
+            &cause,
+            self.core.codec(),
+        )
+        .with_connection(connection);
+        if let Some(store) = store {
+            cx = cx.with_conflicts(store.info().is_conflict);
+        }
+        let registration = &self.entry.registration;
+        let run = if reply.is_some() { registration.answer } else { registration.run };
+        let run = Caught::of(|| run(self.envelope, self.core.codec(), &mut cx));
+        let run = transaction.scope(run);
+        let ended = guarded(run, self.limit, &cancellation).await;
+        if matches!(ended, Err(Failure::TimedOut(_))) {
+            // Tasks that the handler has started learn of it too.
+            cancellation.cancel();
+        }
+        if let Some(given) = ended?? {
+            *reply = Some(given);
+        }
+        Ok(cx.cascades().take())
+    }
+}
+
+/// Runs the body of a handler until it ends, panics, takes too long, or the application ends. The
+/// body is a [`Caught`], so that its drop does not panic either.
+pub(crate) async fn guarded<T>(
+    body: impl Future<Output = Result<T, Panic>>,
+    limit: Duration,
+    cancellation: &CancellationToken,
+) -> Result<T, Failure> {
+    let mut body = pin!(body);
+    // A body that never waits needs neither a timer nor a place among those to be cancelled.
+    if let Poll::Ready(ended) = poll!(body.as_mut()) {
+        return ended.map_err(Failure::Panicked);
+    }
+    let body = tokio::time::timeout(limit, body);
+    match cancellation.run_until_cancelled(body).await {
+        None => Err(Failure::Stopped),
+        Some(Err(_)) => Err(Failure::TimedOut(limit)),
+        Some(Ok(ended)) => ended.map_err(Failure::Panicked),
+    }
+}
+
+/// Undoes a failed run, and says what it failed with: where the store cannot be reached to undo it,
+/// the handler only saw what that did to it.
+pub(crate) async fn roll_back<E: From<StoreError>>(
+    core: &Core,
+    transaction: Box<dyn StoreTransaction>,
+    failure: E,
+) -> E {
+    match core.store().call(StoreOperation::Rollback, transaction.rollback()).await {
+        Ok(()) => failure,
+        Err(error) if error.is_transient() => {
+            discard(failure);
+            error.into()
+        }
+        Err(error) => {
+            tracing::warn!(%error, "a failed run could not be rolled back; the database undoes it");
+            failure
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! A local queue: bounded memory, and its own parallelism.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::{Notify, Semaphore, oneshot};
+
+use super::entry::HandlerEntry;
+use crate::envelope::{Envelope, MessageId};
+use crate::runtime::memory::activity::Active;
+use crate::runtime::memory::budget::Budget;
+use crate::runtime::memory::room::{Room, Slot};
+use crate::runtime::own::held::Hold;
+use crate::store::{Owner, Subscription};
+
+/// One message in memory, on its way to its handler.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    pub(crate) envelope: Envelope,
+    pub(crate) entry: Arc<HandlerEntry>,
+    pub(crate) backing: Backing,
+    /// The owners from which its row was taken over.
+    pub(crate) interrupted_by: Vec<Owner>,
+    pub(crate) queue: Arc<Queue>,
+    pub(crate) _slot: Slot,
+    /// Set for a message that is stored.
+    pub(crate) _hold: Option<Hold>,
+    /// Set while it counts as being in work, which a message that waits for a time does not.
+    pub(crate) active: Option<Active>,
+    /// Told when it is handled or kept as a dead letter; dropped without a word where it is not.
+    pub(crate) done: Option<oneshot::Sender<()>>,
+}
+
+impl Delivery {
+    /// A message that has just come into memory.
+    pub(crate) const fn new(
+        envelope: Envelope,
+        entry: Arc<HandlerEntry>,
+        queue: Arc<Queue>,
+        backing: Backing,
+        slot: Slot,
+    ) -> Self {
+        Self {
+            envelope,
+            entry,
+            backing,
+            interrupted_by: Vec::new(),
+            queue,
+            _slot: slot,
+            _hold: None,
+            active: None,
+            done: None,
+        }
+    }
+
+    /// Tells who waits for it that it is done with.
+    pub(crate) fn tell_done(&mut self) {
+        if let Some(done) = self.done.take() {
+            // Who waited may be gone.
+            let _ = done.send(());
+        }
+    }
+}
+
+/// What stands behind a message in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Backing {
+    /// Nothing: a crash loses it.
+    Memory,
+    /// A row of the inbox, owned as this incarnation.
+    Stored {
+        owner: Owner,
+        /// Whether the coming attempt is already counted in the row.
+        counted: bool,
+    },
+}
+
+/// A local queue of this process.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    /// What the handlers on it take.
+    pub(crate) takes: Vec<Subscription>,
+    /// How many of its handlers run at once.
+    pub(crate) running: Arc<Semaphore>,
+    /// How many of its messages are in memory.
+    pub(crate) room: Arc<Room>,
+    first: UnboundedSender<Delivery>,
+    others: UnboundedSender<Delivery>,
+}
+
+impl Queue {
+    pub(crate) fn new(
+        takes: Vec<Subscription>,
+        concurrency: usize,
+        capacity: usize,
+        budget: &Arc<Budget>,
+        pager: Arc<Notify>,
+    ) -> (Self, Waiting) {
+        let (first, firsts) = unbounded_channel();
+        let (others, rest) = unbounded_channel();
+        let running = Arc::new(Semaphore::new(concurrency));
+        let room = Room::new(capacity, budget, pager);
+        (Self { takes, running, room, first, others }, Waiting { first: firsts, others: rest })
+    }
+
+    /// What was taken over from a node that is gone goes before all else: it has waited for the end
+    /// of a lease, while the others may have come just now.
+    ///
+    /// `Err`: the id of a message that comes too late, as the application has ended.
+    pub(crate) fn push(&self, delivery: Delivery) -> Result<(), MessageId> {
+        let sender = if delivery.interrupted_by.is_empty() { &self.others } else { &self.first };
+        let sent = sender.send(delivery);
+        sent.map_err(|refused| refused.0.envelope.id)
+    }
+}
+
+/// The messages that wait in a queue, for its one loop.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    first: UnboundedReceiver<Delivery>,
+    others: UnboundedReceiver<Delivery>,
+}
+
+impl Waiting {
+    /// The next one, once there is one. `None`: there will be none.
+    pub(crate) async fn next(&mut self) -> Option<Delivery> {
+        tokio::select! {
+            biased;
+            Some(first) = self.first.recv() => Some(first),
+            other = self.others.recv() => other,
+        }
+    }
+
+    /// The next one that is there already.
+    pub(crate) fn try_next(&mut self) -> Option<Delivery> {
+        self.first.try_recv().or_else(|_| self.others.try_recv()).ok()
+    }
+}

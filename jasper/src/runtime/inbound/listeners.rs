@@ -1,0 +1,115 @@
+//! The addresses at which an application listens.
+
+use std::fmt;
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_util::future::join_all;
+
+use super::receiver::InboundReceiver;
+use crate::envelope::Address;
+use crate::runtime::core::Core;
+use crate::runtime::guarded::GuardedListener;
+use crate::runtime::start::outside::Ear;
+use crate::transport::{EndpointUri, Listener, Receiver, TransportError};
+
+/// The listeners of an application.
+#[derive(Debug, Default)]
+pub(crate) struct Listeners(Vec<ListenerSlot>);
+
+/// One address at which the application listens, unless it pauses.
+struct ListenerSlot {
+    ear: Ear,
+    receiver: Arc<InboundReceiver>,
+    listener: Mutex<Option<Arc<dyn Listener>>>,
+    /// Where it listens for certain, also while it pauses.
+    address: Address,
+}
+
+impl Listeners {
+    /// Begins to listen at all addresses.
+    ///
+    /// # Errors
+    /// One of them cannot be used; none is listened at then.
+    pub(crate) async fn start(core: &Arc<Core>, ears: Vec<Ear>) -> Result<Self, TransportError> {
+        let (mut slots, unknown) = (Self::default(), Arc::default());
+        for ear in ears {
+            let address = Address::received(&ear.uri.address);
+            let (core, mode) = (Arc::clone(core), ear.mode);
+            let (isolate_next, unknown) = (AtomicUsize::new(0), Arc::clone(&unknown));
+            let receiver = Arc::new(InboundReceiver { core, address, mode, isolate_next, unknown });
+            match ListenerSlot::open(ear, receiver).await {
+                Ok(slot) => slots.0.push(slot),
+                Err(error) => {
+                    slots.stop().await;
+                    return Err(error);
+                }
+            }
+        }
+        Ok(slots)
+    }
+
+    /// Where the application listens; a port that was left to the system has its number.
+    pub(crate) fn addresses(&self) -> Vec<Address> {
+        self.0.iter().map(|slot| slot.address.clone()).collect()
+    }
+
+    /// Receives nothing new, and returns when all that was received is answered.
+    pub(crate) async fn stop(&self) {
+        join_all(self.0.iter().map(ListenerSlot::stop)).await;
+    }
+
+    /// Listens again where it was stopped, at the same ports.
+    pub(crate) async fn resume(&self) -> Result<(), TransportError> {
+        for slot in &self.0 {
+            slot.resume().await?;
+        }
+        Ok(())
+    }
+}
+
+impl ListenerSlot {
+    async fn open(ear: Ear, receiver: Arc<InboundReceiver>) -> Result<Self, TransportError> {
+        let port: Arc<dyn Receiver> = Arc::<InboundReceiver>::clone(&receiver);
+        let listener = GuardedListener::open(&*ear.transport, ear.uri.clone(), port).await?;
+        let address = listener.address();
+        tracing::info!(%address, mode = %ear.mode, "listening");
+        Ok(Self { ear, receiver, listener: Mutex::new(Some(listener)), address })
+    }
+
+    async fn stop(&self) {
+        let listener = self.listener().take();
+        if let Some(listener) = listener {
+            listener.stop().await;
+        }
+    }
+
+    async fn resume(&self) -> Result<(), TransportError> {
+        if self.listener().is_some() {
+            return Ok(());
+        }
+        let options = self.ear.uri.options.clone();
+        let uri = EndpointUri { address: self.address.clone(), options };
+        let receiver: Arc<dyn Receiver> = Arc::<InboundReceiver>::clone(&self.receiver);
+        let listener = GuardedListener::open(&*self.ear.transport, uri, receiver).await?;
+        let second = self.listener().replace(listener);
+        match second {
+            // Somebody else has resumed it meanwhile; of two listeners one is enough.
+            Some(second) => {
+                second.stop().await;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn listener(&self) -> MutexGuard<'_, Option<Arc<dyn Listener>>> {
+        self.listener.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for ListenerSlot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ListenerSlot").field("address", &self.address).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,59 @@
+//! The runtime's side of a listener.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use futures_util::future::{BoxFuture, FutureExt};
+
+use super::unknown::UnknownTypes;
+use crate::envelope::Address;
+use crate::handler::caught::Caught;
+use crate::runtime::core::Core;
+use crate::transport::{
+    Answer, FailureKind, Mode, Receipt, Received, ReceivedRequest, Receiver, RemoteFailure,
+};
+
+/// The runtime's side of one listener.
+pub(crate) struct InboundReceiver {
+    pub(super) core: Arc<Core>,
+    /// What stands as the destination of a message that nobody here knows.
+    pub(super) address: Address,
+    pub(super) mode: Mode,
+    /// A message has come that the store will not take: so many of the next are each stored by
+    /// themselves, so that it keeps no other from being stored.
+    pub(super) isolate_next: AtomicUsize,
+    /// Shared by all listeners.
+    pub(super) unknown: Arc<UnknownTypes>,
+}
+
+impl Receiver for InboundReceiver {
+    fn receive(&self, received: Received) -> BoxFuture<'_, Vec<Receipt>> {
+        let count = received.envelopes.len();
+        let receipts = Caught::of(|| self.take_in(received).boxed());
+        async move {
+            receipts.await.unwrap_or_else(|panic| {
+                tracing::error!(address = %self.address, %panic, "taking messages in panicked");
+                vec![Receipt::unknown("the receiver panicked"); count]
+            })
+        }
+        .boxed()
+    }
+
+    fn answer(&self, request: ReceivedRequest) -> BoxFuture<'_, Answer> {
+        let answer = Caught::of(|| self.answer_request(request).boxed());
+        async {
+            answer.await.unwrap_or_else(|panic| {
+                let why = format!("the receiver panicked: {panic}");
+                Err(RemoteFailure::new(FailureKind::Failed, why))
+            })
+        }
+        .boxed()
+    }
+}
+
+impl fmt::Debug for InboundReceiver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InboundReceiver").field("address", &self.address).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,5 @@
+//! What a process holds in memory: places and bytes for messages, and how many are in work.
+
+pub(crate) mod activity;
+pub(crate) mod budget;
+pub(crate) mod room;

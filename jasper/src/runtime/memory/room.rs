@@ -1,0 +1,394 @@
+//! Bounded memory for messages, with word to whoever fills it from the store when there is room
+//! again.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
+
+use super::budget::{AwaitsBytes, Budget, Weight};
+
+/// The most messages that are taken from the store before it is known how large they are.
+const FIRST: usize = 16;
+
+/// What each of those is taken for, in bytes.
+const GUESS: usize = 64 * 1024;
+
+/// Room for the messages of one queue or one endpoint. The capacity bounds their number, and the
+/// budget of the process their bytes.
+///
+/// Where it holds nothing, one message passes whatever it weighs and whatever others hold: so each
+/// queue and each endpoint goes on.
+#[derive(Debug)]
+pub(crate) struct Room {
+    slots: Semaphore,
+    capacity: usize,
+    budget: Arc<Budget>,
+    /// How many of its messages have their bytes, and how many bytes.
+    weighed: AtomicUsize,
+    bytes: AtomicUsize,
+    /// What its messages weighed lately; 0 where that is not known.
+    usual: AtomicUsize,
+    /// Of those who wait for bytes, one asks at a time: the one who came first.
+    turn: Semaphore,
+    /// How many rows were noted that may wait in the store for room here; 0 for none.
+    overflow: AtomicUsize,
+    /// Whether the filler has not looked, as there was no room.
+    is_awaited: AtomicBool,
+    /// Who fills it from the store.
+    filler: Arc<Notify>,
+}
+
+impl Room {
+    pub(crate) fn new(capacity: usize, budget: &Arc<Budget>, filler: Arc<Notify>) -> Arc<Self> {
+        let room = Arc::new(Self {
+            slots: Semaphore::new(capacity),
+            capacity,
+            budget: Arc::clone(budget),
+            weighed: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
+            usual: AtomicUsize::new(0),
+            turn: Semaphore::new(1),
+            overflow: AtomicUsize::new(0),
+            is_awaited: AtomicBool::new(false),
+            filler,
+        });
+        let weak: Weak<Self> = Arc::downgrade(&room);
+        budget.add_room(weak);
+        room
+    }
+
+    /// The bytes of the process.
+    pub(crate) const fn budget(&self) -> &Arc<Budget> {
+        &self.budget
+    }
+
+    /// Room for one message of this size, if there is any now.
+    pub(crate) fn try_reserve(self: &Arc<Self>, bytes: usize) -> Option<Slot> {
+        let mut slot = self.try_slot()?;
+        let weight = self.try_take(bytes)?;
+        slot.put(weight, bytes);
+        Some(slot)
+    }
+
+    /// Room for a message that is about to be stored, unless others wait in the store that are
+    /// older: were it to go before them, a backlog would last as long as senders are busy.
+    pub(crate) fn try_reserve_in_turn(self: &Arc<Self>, bytes: usize) -> Option<Slot> {
+        match self.has_overflowed() {
+            true => None,
+            false => self.try_reserve(bytes),
+        }
+    }
+
+    /// A place for one message, as soon as there is one; it has no bytes yet, see
+    /// [`weigh`](Slot::weigh).
+    pub(crate) async fn reserve(self: &Arc<Self>) -> Slot {
+        // The semaphore is never closed, so this is never an error.
+        let counted = self.slots.acquire().await.map(SemaphorePermit::forget).is_ok();
+        Slot::new(self, counted)
+    }
+
+    /// Room for at most `limit` messages from the store, of the size that is usual here.
+    pub(crate) fn reserve_up_to(self: &Arc<Self>, limit: usize) -> Vec<Slot> {
+        let bytes = self.next();
+        let is_known = self.usual.load(Ordering::Relaxed) > 0;
+        let most = if is_known { limit } else { limit.min(FIRST) };
+        let slot = || {
+            let mut slot = self.try_slot()?;
+            slot.weight = Some(self.counted(self.try_take(bytes)?));
+            Some(slot)
+        };
+        std::iter::from_fn(slot).take(most).collect()
+    }
+
+    /// Room beyond the capacity, for a message that a running handler returns to a queue that is
+    /// not stored: were the handler to wait, a full queue that feeds itself would stand still
+    /// for ever.
+    pub(crate) fn reserve_beyond(self: &Arc<Self>, bytes: usize) -> Slot {
+        let mut slot = self.try_slot().unwrap_or_else(|| Slot::new(self, false));
+        slot.put(self.budget.take_beyond(bytes), bytes);
+        slot
+    }
+
+    /// Whether rows may wait in the store for room here.
+    pub(crate) fn has_overflowed(&self) -> bool {
+        self.overflow() > 0
+    }
+
+    /// What is noted so far, for [`clear_overflow`](Self::clear_overflow).
+    pub(crate) fn overflow(&self) -> usize {
+        self.overflow.load(Ordering::SeqCst)
+    }
+
+    /// Notes that a row was stored which did not fit into memory.
+    pub(crate) fn note_overflow(&self) {
+        self.overflow.fetch_add(1, Ordering::SeqCst);
+        if self.is_roomy() {
+            self.filler.notify_one();
+        }
+    }
+
+    /// Takes the notes back, after the store was asked and had nothing more; unless more was noted
+    /// since `asked`. Until then what is sent goes behind what the store had.
+    pub(crate) fn clear_overflow(&self, asked: usize) {
+        // Where it fails there is something new, and the filler has been told.
+        let _ = self.overflow.compare_exchange(asked, 0, Ordering::SeqCst, Ordering::SeqCst);
+    }
+
+    /// Wakes the filler once there is room, whether or not rows are known to wait.
+    pub(crate) fn await_room(&self) {
+        self.is_awaited.store(true, Ordering::SeqCst);
+        if self.is_roomy() {
+            self.filler.notify_one();
+        }
+    }
+
+    /// Half of the memory is free: worth a look into the store.
+    pub(crate) fn is_roomy(&self) -> bool {
+        if self.slots.available_permits() * 2 < self.capacity {
+            return false;
+        }
+        if self.has_bytes() {
+            return true;
+        }
+        self.budget.note_wanted();
+        // Unless they came in between, when it was not noted yet.
+        self.has_bytes()
+    }
+
+    /// There may be room again: wakes the filler where that is of use.
+    fn wake_filler(&self) {
+        let is_wanted = self.has_overflowed() || self.is_awaited.load(Ordering::SeqCst);
+        if is_wanted && self.is_roomy() {
+            self.is_awaited.store(false, Ordering::SeqCst);
+            self.filler.notify_one();
+        }
+    }
+
+    /// Half of the bytes that it may take are free.
+    fn has_bytes(&self) -> bool {
+        let (free, bytes) = (self.budget.free(), self.bytes.load(Ordering::SeqCst));
+        let next = self.next();
+        self.is_empty() || bytes.saturating_add(next) <= free.saturating_sub(next) / 2
+    }
+
+    /// How many bytes the next message is taken for.
+    fn next(&self) -> usize {
+        match self.usual.load(Ordering::Relaxed) {
+            0 => GUESS,
+            usual => usual,
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.weighed.load(Ordering::SeqCst) == 0
+    }
+
+    /// A place for one message, if there is one now; it has no bytes yet.
+    pub(crate) fn try_slot(self: &Arc<Self>) -> Option<Slot> {
+        self.slots.try_acquire().ok()?.forget();
+        Some(Slot::new(self, true))
+    }
+
+    fn try_take(&self, bytes: usize) -> Option<Weight> {
+        if self.is_empty() {
+            return Some(self.budget.take_beyond(bytes));
+        }
+        self.budget.try_take(self.bytes.load(Ordering::SeqCst), bytes)
+    }
+
+    /// Takes bytes as soon as there are some. One who waits holds none, so that of two that wait
+    /// none holds what the other waits for.
+    async fn take(&self, bytes: usize) -> Weight {
+        // The semaphore is never closed, so this is never an error.
+        let _turn = self.turn.acquire().await;
+        loop {
+            let mut freed = std::pin::pin!(self.budget.freed().notified());
+            // Told of what is given back from here on.
+            freed.as_mut().enable();
+            if let Some(weight) = self.try_take(bytes) {
+                return weight;
+            }
+            freed.await;
+        }
+    }
+
+    fn counted(&self, weight: Weight) -> Weight {
+        self.weighed.fetch_add(1, Ordering::SeqCst);
+        self.bytes.fetch_add(weight.bytes(), Ordering::SeqCst);
+        weight
+    }
+
+    /// Follows larger messages at once, and smaller ones slowly.
+    fn note_usual(&self, bytes: usize) {
+        let usual = self.usual.load(Ordering::Relaxed);
+        let next = match bytes >= usual {
+            true => usual.midpoint(bytes),
+            false => usual - (usual - bytes) / 16,
+        };
+        self.usual.store(if usual == 0 { bytes } else { next }, Ordering::Relaxed);
+    }
+}
+
+impl AwaitsBytes for Room {
+    fn bytes_freed(&self) {
+        self.wake_filler();
+    }
+}
+
+/// Room for one message; given back when it is dropped, and kept as long as the message is in
+/// memory, also while it waits for a time.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    room: Arc<Room>,
+    counted: bool,
+    weight: Option<Weight>,
+}
+
+impl Slot {
+    fn new(room: &Arc<Room>, counted: bool) -> Self {
+        Self { room: Arc::clone(room), counted, weight: None }
+    }
+
+    /// Whether it is room of this.
+    pub(crate) fn is_in(&self, room: &Arc<Room>) -> bool {
+        Arc::ptr_eq(&self.room, room)
+    }
+
+    /// Takes the bytes of one message that goes to all of these places, as soon as there are some
+    /// for all at once.
+    pub(crate) async fn weigh_all(slots: &mut [Self], bytes: usize) {
+        let Some(room) = slots.first().map(|slot| Arc::clone(&slot.room)) else {
+            return;
+        };
+        let all = room.take(bytes.saturating_mul(slots.len())).await;
+        Self::share_out(slots, all, bytes);
+    }
+
+    /// The same, if there are bytes for all now.
+    pub(crate) fn try_weigh_all(slots: &mut [Self], bytes: usize) -> bool {
+        let Some(room) = slots.first().map(|slot| Arc::clone(&slot.room)) else {
+            return true;
+        };
+        let all = room.try_take(bytes.saturating_mul(slots.len()));
+        all.map(|all| Self::share_out(slots, all, bytes)).is_some()
+    }
+
+    /// Notes how many bytes the message has that has come from the store.
+    pub(crate) fn weigh(&mut self, bytes: usize) {
+        self.room.note_usual(bytes);
+        if let Some(weight) = &mut self.weight {
+            self.room.bytes.fetch_add(bytes, Ordering::SeqCst);
+            self.room.bytes.fetch_sub(weight.bytes(), Ordering::SeqCst);
+            weight.set(bytes);
+        }
+    }
+
+    fn share_out(slots: &mut [Self], mut all: Weight, bytes: usize) {
+        for slot in slots {
+            slot.put(all.split(bytes), bytes);
+        }
+    }
+
+    fn put(&mut self, weight: Weight, bytes: usize) {
+        self.room.note_usual(bytes);
+        self.weight = Some(self.room.counted(weight));
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if std::mem::take(&mut self.counted) {
+            self.room.slots.add_permits(1);
+        }
+        if let Some(weight) = self.weight.take() {
+            // First the room, which may be empty when those who wait for bytes are told.
+            self.room.bytes.fetch_sub(weight.bytes(), Ordering::SeqCst);
+            self.room.weighed.fetch_sub(1, Ordering::SeqCst);
+            drop(weight);
+        }
+        self.room.wake_filler();
+        self.room.budget.tell_rooms();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    const LIMIT: usize = 1_000_000;
+
+    fn rooms() -> (Arc<Budget>, [Arc<Room>; 2], [Arc<Notify>; 2]) {
+        let budget = Budget::new(LIMIT);
+        let fillers = [Arc::default(), Arc::default()];
+        let rooms = fillers.clone().map(|filler| Room::new(100, &budget, filler));
+        (budget, rooms, fillers)
+    }
+
+    #[test]
+    fn a_room_takes_no_more_than_it_leaves_for_others() {
+        let (budget, [one, two], _) = rooms();
+        let held: Vec<_> = std::iter::from_fn(|| one.try_reserve(100_000)).collect();
+        assert_eq!((held.len(), budget.free()), (5, 500_000));
+        let others: Vec<_> = std::iter::from_fn(|| two.try_reserve(100_000)).collect();
+        assert_eq!((others.len(), budget.free()), (2, 300_000));
+        drop((held, others));
+        assert_eq!(budget.free(), LIMIT);
+    }
+
+    #[test]
+    fn an_empty_room_takes_one_message_whatever_it_weighs() {
+        let (budget, [one, two], _) = rooms();
+        let large = one.try_reserve(3 * LIMIT).unwrap();
+        assert_eq!(budget.free(), 0);
+        assert!(one.try_reserve(1).is_none());
+        assert!(two.try_reserve(1).is_some());
+        drop(large);
+        assert_eq!(budget.free(), LIMIT);
+    }
+
+    #[test]
+    fn what_comes_from_the_store_is_taken_for_what_is_usual_until_it_is_known() {
+        let (budget, [one, _], _) = rooms();
+        let mut few = one.reserve_up_to(50);
+        assert!(few.len() <= FIRST, "nothing is known: {}", few.len());
+        few.iter_mut().for_each(|slot| slot.weigh(1_000));
+        assert_eq!(budget.free(), LIMIT - few.len() * 1_000);
+        assert_eq!(one.reserve_up_to(50).len(), 50);
+        few.iter_mut().for_each(|slot| slot.weigh(40_000));
+        let more = one.reserve_up_to(50).len();
+        assert!(few.len() + more <= 500_000 / 35_000, "{more}");
+        drop(few);
+        assert_eq!(budget.free(), LIMIT);
+    }
+
+    #[test]
+    fn who_fills_a_room_is_told_when_others_give_bytes_back() {
+        let (_, [one, two], [_, filler]) = rooms();
+        let mut of_one = vec![one.try_reserve(2 * LIMIT).unwrap()];
+        let of_two = two.try_reserve(1).unwrap();
+        two.note_overflow();
+        assert!(filler.notified().now_or_never().is_none(), "there are no bytes");
+        of_one.clear();
+        assert!(filler.notified().now_or_never().is_some());
+        drop(of_two);
+    }
+
+    #[test]
+    fn who_waits_for_bytes_goes_on_when_the_room_is_empty_or_others_give_some_back() {
+        let (_, [one, two], _) = rooms();
+        let (of_one, of_two) = (one.try_reserve(LIMIT).unwrap(), two.try_reserve(1).unwrap());
+        let mut slots = [two.try_slot().unwrap()];
+        let mut waiting = std::pin::pin!(Slot::weigh_all(&mut slots, 10));
+        assert!(waiting.as_mut().now_or_never().is_none());
+        drop(of_two);
+        assert!(waiting.as_mut().now_or_never().is_some());
+        let mut slots = [one.try_slot().unwrap(), two.try_slot().unwrap()];
+        let mut waiting = std::pin::pin!(Slot::weigh_all(&mut slots, 10));
+        assert!(waiting.as_mut().now_or_never().is_none());
+        drop(of_one);
+        assert!(waiting.as_mut().now_or_never().is_some());
+    }
+}

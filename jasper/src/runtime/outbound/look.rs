@@ -1,0 +1,86 @@
+//! Looking what waits in the outbox that no node owns.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use crate::envelope::Address;
+use crate::runtime::claim::pace::Pace;
+use crate::runtime::core::Core;
+use crate::runtime::storage::dead_letters::{keep_refused, note_letter};
+use crate::store::{DeadLetterId, DeadLetterReason, MessageStore, Ownership, StoreOperation};
+
+/// The most rows of one claim.
+const PAGE: usize = 1_000;
+
+/// What has no address can never leave: it becomes a dead letter.
+async fn keep_nowhere(core: &Core, store: &dyn MessageStore, destination: &Address) {
+    if !core.node().trust().is_given() {
+        return;
+    }
+    let owner = core.node().owner();
+    let claimed = match core
+        .store()
+        .call(StoreOperation::ClaimOutgoing, store.outbox().claim(owner, destination, PAGE))
+        .await
+    {
+        Ok(claimed) => claimed,
+        Err(error) => return tracing::warn!(%error, "the outbox could not be read yet"),
+    };
+    let why = format!("its destination `{destination}` is not an address");
+    for envelope in claimed {
+        let id = DeadLetterId { id: envelope.id, destination: destination.clone() };
+        let reason = DeadLetterReason::Refused;
+        note_letter(&id, &envelope.message_type.to_string(), reason, &why);
+        keep_refused(core.store(), &Ownership::of(&envelope, owner), &why).await;
+    }
+}
+
+/// Looks for which endpoints rows wait in the outbox that nobody owns, when there is cause to and
+/// else with every poll, until the application stops.
+pub(crate) async fn look(core: Arc<Core>, store: Arc<dyn MessageStore>) {
+    let (mut unknown, mut pace) = (HashSet::new(), Pace::default());
+    loop {
+        for endpoint in
+            core.routes().endpoints().filter(|endpoint| endpoint.held.is_to_be_reconciled())
+        {
+            endpoint.wake.notify_one();
+        }
+        match core.store().call(StoreOperation::Destinations, store.outbox().destinations()).await {
+            Ok(destinations) => {
+                pace.note(!destinations.is_empty());
+                for destination in destinations {
+                    match core.routes().endpoint_of(&destination) {
+                        Some(endpoint) => endpoint.room.note_overflow(),
+                        None if !destination.is_valid() => {
+                            keep_nowhere(&core, &*store, &destination).await;
+                        }
+                        None if unknown.insert(destination.clone()) => tracing::warn!(
+                            %destination,
+                            "messages wait in the outbox for an endpoint of another process that \
+                             this application does not have; configure it until they have left"
+                        ),
+                        None => {}
+                    }
+                }
+            }
+            Err(error) => {
+                pace.note(true);
+                tracing::warn!(%error, "the outbox could not be looked at yet");
+            }
+        }
+        if core.routes().endpoints().next().is_none() {
+            // Once told, what waits for nobody here is of no further interest.
+            return;
+        }
+        let is_quiet = !pace.has_found()
+            && !core.routes().endpoints().any(|endpoint| endpoint.held.is_to_be_reconciled());
+        let poll = match is_quiet {
+            true => pace.longest(core.settings().poll, core.store().is_told()),
+            false => core.settings().poll,
+        };
+        let pause = tokio::time::timeout(poll, core.wakeups().outbox().notified());
+        if core.lifecycle().stopping().run_until_cancelled(pause).await.is_none() {
+            return;
+        }
+    }
+}

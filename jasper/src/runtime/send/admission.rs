@@ -1,0 +1,60 @@
+//! Back pressure: who sends from outside of handlers waits until what is not stored has room.
+
+use std::sync::Arc;
+
+use crate::error::SendError;
+use crate::handler::OutgoingMessage;
+use crate::runtime::core::Core;
+use crate::runtime::memory::budget::bytes_to_send;
+use crate::runtime::memory::room::{Room, Slot};
+use crate::runtime::outbound::endpoint::Endpoint;
+use crate::runtime::routes::Destination;
+
+/// Waits for room in memory for the messages that are not stored.
+pub(crate) async fn take_room(
+    core: &Core,
+    messages: &[OutgoingMessage],
+) -> Result<Vec<Slot>, SendError> {
+    let mut wanted = Vec::new();
+    for message in messages {
+        let destinations = core.routes().destinations(message)?.into_iter();
+        wanted.extend(destinations.filter(|to| !core.store().is_there() || !to.is_stored()));
+    }
+    // In one order for all, so that of two that wait none holds what the other waits for.
+    wanted.sort_by_key(|destination| Arc::as_ptr(room_of(core, *destination)));
+    // The second for a queue finds room beyond its capacity, or both might never.
+    wanted.dedup_by_key(|destination| Arc::as_ptr(room_of(core, *destination)));
+    let bytes = messages.iter().map(bytes_to_send).sum();
+    let taken = async {
+        let mut room = Vec::with_capacity(wanted.len());
+        for destination in &wanted {
+            room.push(match destination {
+                Destination::Handler(entry) => core.routes().queue_of(entry).room.reserve().await,
+                Destination::Endpoint(endpoint) => endpoint.reserve().await?,
+            });
+        }
+        // Only then the bytes, for the same reason.
+        let weighed = Slot::weigh_all(&mut room, bytes);
+        match first_endpoint(&wanted) {
+            Some(endpoint) => endpoint.unless_down(weighed).await?,
+            None => weighed.await,
+        }
+        Ok(room)
+    };
+    let stopping = core.lifecycle().stopping();
+    stopping.run_until_cancelled(taken).await.unwrap_or(Err(SendError::Stopping))
+}
+
+fn first_endpoint<'a>(wanted: &[Destination<'a>]) -> Option<&'a Arc<Endpoint>> {
+    wanted.iter().find_map(|destination| match destination {
+        Destination::Endpoint(endpoint) => Some(*endpoint),
+        Destination::Handler(_) => None,
+    })
+}
+
+fn room_of<'a>(core: &'a Core, destination: Destination<'a>) -> &'a Arc<Room> {
+    match destination {
+        Destination::Handler(entry) => &core.routes().queue_of(entry).room,
+        Destination::Endpoint(endpoint) => &endpoint.room,
+    }
+}

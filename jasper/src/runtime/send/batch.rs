@@ -1,0 +1,165 @@
+//! Messages that have found their destinations, and where each waits.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::oneshot;
+
+use crate::envelope::Envelope;
+use crate::runtime::handle::entry::HandlerEntry;
+use crate::runtime::memory::room::Slot;
+use crate::runtime::outbound::endpoint::Endpoint;
+use crate::runtime::own::held::Hold;
+use crate::store::{Incoming, Outgoing, Owner, Placement};
+
+/// For how long the id of a message that may come again stays known after it is handled.
+pub(crate) const KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// Messages that have found their destinations.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    pub(crate) to_handlers: ToHandlers,
+    pub(crate) to_endpoints: ToEndpoints,
+}
+
+/// Messages for handlers.
+#[derive(Debug, Default)]
+pub(crate) struct ToHandlers {
+    /// Each is a row of the inbox.
+    pub(crate) stored: Vec<(Incoming, AfterInsert)>,
+    /// Each is only in memory.
+    pub(crate) in_memory: Vec<InMemory>,
+}
+
+/// Messages for other processes.
+#[derive(Debug, Default)]
+pub(crate) struct ToEndpoints {
+    /// Each is a row of the outbox.
+    pub(crate) stored: Vec<(Outgoing, Arc<Endpoint>, Option<OwnedOutgoing>)>,
+    /// Each is only in memory.
+    pub(crate) in_memory: Vec<(Envelope, Arc<Endpoint>, Slot)>,
+    /// Each is sent by its sender, who waits for the receipt.
+    pub(crate) inline: Vec<(Envelope, Arc<Endpoint>)>,
+}
+
+/// What becomes of a row of the inbox once it is committed.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "most rows are of the large one")]
+pub(crate) enum AfterInsert {
+    /// This node owns it and puts it into its queue.
+    Deliver { envelope: Envelope, entry: Arc<HandlerEntry>, owner: Owner, slot: Slot, hold: Hold },
+    /// It waits in the store, for a time or for room. The handler's process claims it.
+    Wait { entry: Arc<HandlerEntry>, due_at: Option<SystemTime> },
+    /// A node that knows its type claims it.
+    Unknown,
+}
+
+/// A message for a handler that is only in memory.
+#[derive(Debug)]
+pub(crate) struct InMemory {
+    pub(crate) envelope: Envelope,
+    pub(crate) entry: Arc<HandlerEntry>,
+    pub(crate) slot: Slot,
+    /// Told when it is handled.
+    pub(crate) done: Option<oneshot::Sender<()>>,
+}
+
+/// What this node holds of a row of the outbox that it owns.
+#[derive(Debug)]
+pub(crate) struct OwnedOutgoing {
+    pub(crate) envelope: Envelope,
+    pub(crate) owner: Owner,
+    pub(crate) slot: Slot,
+    pub(crate) hold: Hold,
+}
+
+impl ToHandlers {
+    /// Adds a message that this node stores as its own and handles.
+    pub(crate) fn push_owned(
+        &mut self,
+        envelope: Envelope,
+        entry: Arc<HandlerEntry>,
+        (owner, slot, hold): (Owner, Slot, Hold),
+        keep: Option<Duration>,
+    ) {
+        let (placement, copy) = (Placement::Owned(owner), envelope.clone());
+        let after = AfterInsert::Deliver { envelope: copy, entry, owner, slot, hold };
+        self.stored.push((Incoming { envelope, placement, keep }, after));
+    }
+
+    /// Adds a message that is stored for any process in which its handler runs, once it is due.
+    pub(crate) fn push_unowned(
+        &mut self,
+        envelope: Envelope,
+        entry: Arc<HandlerEntry>,
+        now: SystemTime,
+        keep: Option<Duration>,
+    ) {
+        let due_at = due_later(&envelope, now);
+        let after = AfterInsert::Wait { entry, due_at };
+        self.stored.push((Incoming { placement: unowned(due_at), envelope, keep }, after));
+    }
+
+    /// Adds a message of a type that no handler here takes.
+    pub(crate) fn push_unknown(&mut self, envelope: Envelope, now: SystemTime) {
+        let placement = unowned(due_later(&envelope, now));
+        let row = Incoming { envelope, placement, keep: Some(KEPT) };
+        self.stored.push((row, AfterInsert::Unknown));
+    }
+}
+
+impl ToEndpoints {
+    /// Adds a message that this node stores as its own and sends.
+    pub(crate) fn push_owned(
+        &mut self,
+        envelope: Envelope,
+        endpoint: Arc<Endpoint>,
+        (owner, slot, hold): (Owner, Slot, Hold),
+    ) {
+        let row = Outgoing { envelope: envelope.clone(), owner: Some(owner) };
+        self.stored.push((row, endpoint, Some(OwnedOutgoing { envelope, owner, slot, hold })));
+    }
+
+    /// Adds a message that is stored for any process that has the endpoint.
+    pub(crate) fn push_unowned(&mut self, envelope: Envelope, endpoint: Arc<Endpoint>) {
+        self.stored.push((Outgoing { envelope, owner: None }, endpoint, None));
+    }
+}
+
+impl Batch {
+    /// Whether some of it is to be stored.
+    pub(crate) const fn has_rows(&self) -> bool {
+        !self.to_handlers.stored.is_empty() || !self.to_endpoints.stored.is_empty()
+    }
+
+    /// Adds all of another one.
+    pub(crate) fn append(&mut self, other: Self) {
+        let Self { to_handlers, to_endpoints } = other;
+        self.to_handlers.stored.extend(to_handlers.stored);
+        self.to_handlers.in_memory.extend(to_handlers.in_memory);
+        self.to_endpoints.stored.extend(to_endpoints.stored);
+        self.to_endpoints.in_memory.extend(to_endpoints.in_memory);
+        self.to_endpoints.inline.extend(to_endpoints.inline);
+    }
+
+    /// Whether there is nothing in it.
+    pub(crate) const fn is_empty(&self) -> bool {
+        let (handlers, endpoints) = (&self.to_handlers, &self.to_endpoints);
+        !self.has_rows()
+            && handlers.in_memory.is_empty()
+            && endpoints.in_memory.is_empty()
+            && endpoints.inline.is_empty()
+    }
+}
+
+/// When a message is due, if that is later than now.
+pub(crate) fn due_later(envelope: &Envelope, now: SystemTime) -> Option<SystemTime> {
+    envelope.due_at.filter(|due_at| *due_at > now)
+}
+
+const fn unowned(due_at: Option<SystemTime>) -> Placement {
+    match due_at {
+        Some(due_at) => Placement::Scheduled(due_at),
+        None => Placement::Unowned,
+    }
+}

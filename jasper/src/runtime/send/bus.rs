@@ -1,0 +1,233 @@
+//! The gateway through which an application speaks: send, publish, invoke, enlist.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::{Arc, Weak};
+
+use futures_util::future::BoxFuture;
+use futures_util::stream::{self, Stream, StreamExt};
+
+use super::enlisted::Enlisted;
+use super::envelope::encode;
+use super::invokes::{Invocation, Invokes};
+use super::origin::Origin;
+use super::sending::Sending;
+use super::sending_all::SendingAll;
+use crate::error::InvokeError;
+use crate::handler::{Cause, FromContext, HandlerContext, HandlerError};
+use crate::message::Message;
+use crate::routing::{Publishes, Sends};
+use crate::runtime::core::Core;
+use crate::store::TransactionScope;
+
+/// Sends commands, publishes events and invokes commands. Cheap to clone.
+///
+/// A `Bus` that a handler takes as an argument knows the message being handled: what it sends
+/// belongs to the same conversation. In a `#[durable]` handler it is part of the transaction: what
+/// it sends leaves with the commit, or not at all.
+///
+/// # Tasks that a durable handler starts
+/// A clone of the `Bus` that the handler takes as an argument joins the transaction in every task.
+/// In the handler's own task every `Bus` does. Any other `Bus` in another task is independent of
+/// the run: what it sends is accepted by itself, and stays if the handler fails. On a store with a
+/// single writing connection, which is SQLite, that has to wait for the handler; if the handler
+/// waits for the task, the send fails with [`SendError::HeldByHandler`](crate::SendError).
+pub struct Bus {
+    core: Arc<Core>,
+    cause: Option<Arc<Cause>>,
+    /// The run in which this was cloned, if that holds a connection. A task for which the run waits
+    /// may have it.
+    cloned_in: Weak<Cause>,
+}
+
+impl Clone for Bus {
+    fn clone(&self) -> Self {
+        let run = Cause::of_task().filter(|run| run.holds_connection());
+        let cloned_in = run.map(|run| Arc::downgrade(&run));
+        let cloned_in = cloned_in.unwrap_or_else(|| Weak::clone(&self.cloned_in));
+        Self { core: Arc::clone(&self.core), cause: self.cause.clone(), cloned_in }
+    }
+}
+
+impl Bus {
+    pub(crate) const fn new(core: Arc<Core>) -> Self {
+        Self { core, cause: None, cloned_in: Weak::new() }
+    }
+
+    /// Sends a command to its one handler or endpoint. Await the result; options may be set before.
+    ///
+    /// When it returns, a message for a durable handler or queue is committed to the store; any
+    /// other is in memory.
+    ///
+    /// # Errors
+    /// Nothing of the message was kept; but after an error of the store it may have been accepted
+    /// all the same. Sent again with the same [deduplication key](Sending::deduplicate), it is one
+    /// message in either case.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, the message may or may not have been accepted.
+    pub fn send<M, OneHandler>(&self, message: M) -> Sending
+    where
+        M: Message,
+        M::Kind: Sends<M, OneHandler>,
+    {
+        self.sending(&message)
+    }
+
+    /// Sends many commands of one type: the quick way to bring in a file or a table. Await the
+    /// result, which is how many were accepted.
+    ///
+    /// They are taken from the iterator, encoded and accepted in order, page by page: at most 1,000
+    /// messages or 8 MiB in one transaction. So the whole of them is never in memory, and
+    /// [`on_progress`](SendingAll::on_progress) says how far it is. Messages that are not stored
+    /// are accepted one by one, as there is room.
+    ///
+    /// Within a transaction, that of a durable handler, all of them wait in memory for the commit.
+    ///
+    /// # Errors
+    /// [`SendAllError::accepted`](crate::SendAllError) says how many of the first were accepted:
+    /// those of all pages before the one that failed. Of a page with a message that cannot be
+    /// encoded nothing is accepted; where the store failed, it may have been or not.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, some of the messages may have been accepted.
+    pub fn send_all<'messages, M, OneHandler>(
+        &self,
+        messages: impl IntoIterator<Item = M, IntoIter: Send + 'messages>,
+    ) -> SendingAll<'messages>
+    where
+        M: Message,
+        M::Kind: Sends<M, OneHandler>,
+    {
+        self.send_stream(stream::iter(messages))
+    }
+
+    /// Sends the commands of a stream, as [`send_all`](Self::send_all) does.
+    ///
+    /// A page that is not full waits at most 100 ms for a stream that has nothing ready. While a
+    /// page is stored, the stream is not asked for more.
+    ///
+    /// # Errors
+    /// As [`send_all`](Self::send_all).
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, some of the messages may have been accepted, and others taken
+    /// from the stream.
+    pub fn send_stream<'messages, M, OneHandler>(
+        &self,
+        messages: impl Stream<Item = M> + Send + 'messages,
+    ) -> SendingAll<'messages>
+    where
+        M: Message,
+        M::Kind: Sends<M, OneHandler>,
+    {
+        let core = Arc::clone(&self.core);
+        let encoded = messages.map(move |message| encode(&core, &message));
+        SendingAll::new(&self.core, self.origin(), encoded)
+    }
+
+    /// Publishes an event to all handlers that subscribe to it, of which there may be none.
+    ///
+    /// Each subscriber gets a message of its own, with attempts and failures of its own.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn publish<M>(&self, message: M) -> Sending
+    where
+        M: Message,
+        M::Kind: Publishes<M>,
+    {
+        self.sending(&message)
+    }
+
+    /// Runs a command's handler now, in the task that awaits it, and gives its typed reply.
+    ///
+    /// The handler is found by the compiler; nothing is stored, looked up or encoded. A durable
+    /// handler runs in a transaction. There is one attempt: the caller sees its failure.
+    /// Messages that the handler returns are sent when it has succeeded.
+    ///
+    /// A command with `to = "…"` travels to its endpoint instead, where its handler runs, and the
+    /// reply travels back. The command is not stored and is tried once: the caller gets the reply,
+    /// or learns what failed, there or on the way.
+    ///
+    /// # Errors
+    /// The handler failed, panicked or took too long; or the store did. With `to`, also: the
+    /// endpoint cannot be reached, refuses the command, or gives no reply in time; where it was
+    /// reached, the handler may have run.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, the handler is dropped where it awaits, and its transaction is
+    /// rolled back; a commit that has begun goes on. With `to`, the handler may run or not.
+    // Not an `async fn`: its future would carry the bounds, and a command without a handler be
+    // reported three times.
+    pub fn invoke<M, OneHandler>(
+        &self,
+        message: M,
+    ) -> BoxFuture<'static, Result<M::Reply, InvokeError>>
+    where
+        M: Message,
+        M::Kind: Invokes<M, OneHandler>,
+    {
+        let (core, origin) = (Arc::clone(&self.core), self.origin());
+        M::Kind::invoke(Invocation { core, origin }, message)
+    }
+
+    /// Sends within a transaction of your own: messages join it, leave after its commit, and vanish
+    /// with its rollback.
+    ///
+    /// ```text
+    /// let mut tx = pool.begin().await?;
+    /// sqlx::query("insert into orders …").execute(&mut *tx).await?;
+    /// bus.enlist(&mut tx).send(ShipOrder { … }).await?;
+    /// tx.commit().await?;
+    /// ```
+    ///
+    /// Delays and other options go with [`send_with`](Enlisted::send_with).
+    pub fn enlist<'tx, T: TransactionScope>(&self, transaction: &'tx mut T) -> Enlisted<'tx> {
+        let connection: &mut (dyn Any + Send) = transaction.connection();
+        Enlisted::new(Arc::clone(&self.core), self.cause.clone(), connection)
+    }
+
+    /// What is sent follows from the message whose handler was given this bus; but within a
+    /// transaction of this task, whatever bus is used, it joins that.
+    pub(crate) fn origin(&self) -> Origin {
+        let cause = match &self.cause {
+            Some(cause) if cause.is_in_transaction() => self.cause.clone(),
+            _ => Cause::of_task().or_else(|| self.cause.clone()),
+        };
+        Origin::new(cause, Weak::clone(&self.cloned_in))
+    }
+
+    fn sending<M: Message>(&self, message: &M) -> Sending {
+        Sending::new(&self.core, self.origin(), message)
+    }
+}
+
+impl fmt::Debug for Bus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bus").finish_non_exhaustive()
+    }
+}
+
+impl FromContext for Bus {
+    fn from_context(cx: &HandlerContext<'_>) -> Result<Self, HandlerError> {
+        let root = cx.states().get::<BusRoot>();
+        let core = root.and_then(|root| root.0.upgrade());
+        Ok(Self {
+            core: core.ok_or_else(|| HandlerError::new("the application has ended"))?,
+            cause: Some(cx.cause()),
+            cloned_in: Weak::new(),
+        })
+    }
+}
+
+/// The way from a handler's context to the application. Weak, as the application owns the states
+/// that it lies in.
+#[derive(Debug)]
+pub(crate) struct BusRoot(Weak<Core>);
+
+impl BusRoot {
+    pub(crate) const fn new(core: Weak<Core>) -> Self {
+        Self(core)
+    }
+}

@@ -1,0 +1,50 @@
+//! A call that takes options until it is first polled.
+
+use std::sync::{Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use futures_util::future::BoxFuture;
+
+/// How far a call is.
+pub(crate) enum Call<'a, O, T> {
+    /// Options may still be set.
+    Open(Box<O>),
+    /// It has begun. Never locked, as a poll is exclusive: the lock makes the call `Sync`, so that
+    /// what holds a reference to it may move to another thread.
+    Running(Mutex<BoxFuture<'a, T>>),
+    /// It has ended.
+    Over,
+}
+
+impl<'a, O, T> Call<'a, O, T> {
+    pub(crate) fn new(options: O) -> Self {
+        Self::Open(Box::new(options))
+    }
+
+    /// The options, until the call begins.
+    pub(crate) fn options(&mut self) -> Option<&mut O> {
+        match self {
+            Self::Open(options) => Some(options),
+            Self::Running(_) | Self::Over => None,
+        }
+    }
+
+    /// Begins the call with the first poll. Polled again after it was ready, it stays pending.
+    pub(crate) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        begin: impl FnOnce(O) -> BoxFuture<'a, T>,
+    ) -> Poll<T> {
+        let mut running = match std::mem::replace(self, Self::Over) {
+            Self::Open(options) => Mutex::new(begin(*options)),
+            Self::Running(running) => running,
+            Self::Over => return Poll::Pending,
+        };
+        let future = running.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let polled = future.as_mut().poll(cx);
+        if polled.is_pending() {
+            *self = Self::Running(running);
+        }
+        polled
+    }
+}

@@ -1,0 +1,111 @@
+//! Accepting messages: what is to be stored is stored, and then all is handed over.
+
+use std::sync::Arc;
+
+use super::admission::take_room;
+use super::batch::Batch;
+use super::hand_over::Accepted;
+use super::origin::Origin;
+use super::placement::Joining;
+use super::prepare::prepare;
+use crate::error::SendError;
+use crate::handler::OutgoingMessage;
+use crate::runtime::core::Core;
+use crate::runtime::finish::Finish;
+use crate::store::{
+    Begin, Completion, Incoming, MessageStore, Outgoing, Ownership, Settled, StoreError,
+    StoreOperation, StoreTransaction, Stored,
+};
+
+/// Accepts messages for an application.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Dispatcher<'a>(&'a Arc<Core>);
+
+impl<'a> Dispatcher<'a> {
+    pub(crate) const fn of(core: &'a Arc<Core>) -> Self {
+        Self(core)
+    }
+
+    /// Sends messages that belong to no transaction.
+    ///
+    /// Answers whether all of it was known before.
+    pub(crate) async fn dispatch(
+        self,
+        messages: Vec<OutgoingMessage>,
+        origin: &Origin,
+    ) -> Result<bool, SendError> {
+        let core = self.0;
+        let cause = origin.cause().map(AsRef::as_ref);
+        let mut room = match cause {
+            Some(_) => Vec::new(),
+            None => take_room(core, &messages).await?,
+        };
+        let mut batch = prepare(core, messages, cause, Joining::Nothing, &mut room)?;
+        if let Some(store) = core.store().port().filter(|_| batch.has_rows()) {
+            origin.wait_for_run(store).await?;
+        }
+        // First those that may be refused, as nothing is kept then.
+        for (envelope, endpoint) in std::mem::take(&mut batch.to_endpoints.inline) {
+            endpoint.send_inline(envelope).await?;
+        }
+        Ok(self.accept(batch).await?)
+    }
+
+    /// Stores what is to be stored, then hands over. Answers whether all of it was known before.
+    pub(crate) async fn accept(self, batch: Batch) -> Result<bool, StoreError> {
+        let (incoming, outgoing, accepted) = Accepted::split(batch);
+        let has_rows = !incoming.is_empty() || !outgoing.is_empty();
+        let Some(store) = self.0.store().shared().cloned().filter(|_| has_rows) else {
+            accepted.hand_over(self.0, Vec::new(), Vec::new());
+            return Ok(false);
+        };
+        // Whatever becomes of the caller, what is stored is handed over.
+        let core = Arc::clone(self.0);
+        let storing = async move {
+            // Also where it fails after its caller has gone, it may have been carried out.
+            let stored = store_all(&*store, incoming, outgoing);
+            let (incoming, outgoing) = core.store().wait(StoreOperation::Store, stored).await?;
+            let known = incoming.iter().chain(&outgoing).all(|it| *it == Stored::Duplicate);
+            accepted.hand_over(&core, incoming, outgoing);
+            Ok(known)
+        };
+        let limit = self.0.store().deadline();
+        let stored = Finish::new(storing, self.0.lifecycle().tasks());
+        let stored = tokio::time::timeout(limit, stored);
+        stored.await.unwrap_or(Err(StoreError::Deadline { limit }))
+    }
+
+    /// Commits a run, and hands over what it sends. `None`: the handler was invoked.
+    pub(crate) async fn commit(
+        self,
+        transaction: Box<dyn StoreTransaction>,
+        batch: Batch,
+        handled: Option<Ownership>,
+    ) -> Result<Settled, StoreError> {
+        let (incoming, outgoing, accepted) = Accepted::split(batch);
+        let commit = transaction.commit(Completion { handled, incoming, outgoing });
+        let committed = self.0.store().wait(StoreOperation::Commit, commit).await?;
+        if committed.settled == Settled::Done {
+            accepted.hand_over(self.0, committed.incoming, committed.outgoing);
+        }
+        Ok(committed.settled)
+    }
+}
+
+/// Stores rows of inbox and outbox: of both in one transaction.
+async fn store_all(
+    store: &dyn MessageStore,
+    incoming: Vec<Incoming>,
+    outgoing: Vec<Outgoing>,
+) -> Result<(Vec<Stored>, Vec<Stored>), StoreError> {
+    match (incoming.is_empty(), outgoing.is_empty()) {
+        (_, true) => Ok((store.inbox().store(incoming).await?, Vec::new())),
+        (true, false) => Ok((Vec::new(), store.outbox().store(outgoing).await?)),
+        (false, false) => {
+            let transaction = store.begin(Begin::of("send")).await?;
+            let completion = Completion { handled: None, incoming, outgoing };
+            let committed = transaction.commit(completion).await?;
+            Ok((committed.incoming, committed.outgoing))
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! From a message to its envelope.
+
+use crate::codec::CodecError;
+use crate::envelope::{Address, Envelope, Excess, MessageId, time};
+use crate::error::SendError;
+use crate::handler::caught::caught;
+use crate::handler::{Cause, DeliveryOptions, OutgoingMessage};
+use crate::message::Message;
+use crate::runtime::core::Core;
+
+/// Encodes a message, without options.
+pub(crate) fn encode<M: Message>(core: &Core, message: &M) -> Result<OutgoingMessage, SendError> {
+    core.routes().check_sent(&M::TYPE)?;
+    let encode = || OutgoingMessage::encode(message, DeliveryOptions::new(), core.codec());
+    let panicked = |panic| Err(CodecError::new(format!("that panicked: {panic}")));
+    let encoded = caught(encode).unwrap_or_else(panicked);
+    encoded.map_err(|source| SendError::Encode { message_type: M::TYPE, source })
+}
+
+/// The envelope of a message, wherever it goes: every way out leads through here, and what no
+/// reader would take goes no further.
+pub(crate) fn envelope(
+    core: &Core,
+    message: &OutgoingMessage,
+    cause: Option<&Cause>,
+    commits_with_run: bool,
+) -> Result<Envelope, SendError> {
+    // What a handler returns was encoded before the routes were known.
+    core.routes().check_sent(&message.message_type)?;
+    let options = &message.options;
+    let mut envelope = Envelope::new(
+        message.message_type.clone(),
+        message.content_type.clone(),
+        message.payload.clone(),
+        // Replaced for each destination.
+        Address::local("", ""),
+    );
+    envelope.source = Some(core.settings().service.clone());
+    envelope.headers = options.headers.clone();
+    envelope.sent_at = core.clock().next();
+    let due_after = options.delay.map(|delay| time::after(envelope.sent_at, delay));
+    envelope.due_at = options.due_at.or(due_after);
+    let within = options.deliver_within.or(message.deliver_within);
+    envelope.deliver_by = within.map(|within| time::after(envelope.sent_at, within));
+    if let Some(cause) = cause {
+        cause.pass_on(&mut envelope, commits_with_run);
+    }
+    envelope.group_id.clone_from(&options.group_id);
+    if options.tenant_id.is_some() {
+        envelope.tenant_id.clone_from(&options.tenant_id);
+    }
+    if options.correlation_id.is_some() {
+        envelope.correlation_id.clone_from(&options.correlation_id);
+    }
+    if let Some(key) = &options.deduplication_id {
+        if !core.store().is_there() {
+            return Err(SendError::NeedsStore { what: "a deduplication key" });
+        }
+        let message_type = message.message_type.to_string();
+        envelope.id = MessageId::of_deduplication_id(&message_type, key);
+        envelope.deduplication_id = Some(key.clone());
+    }
+    envelope.check().map_err(|excess| too_large(message, excess))?;
+    Ok(envelope)
+}
+
+/// Refuses a message that no envelope can hold, before anything is done for it.
+pub(crate) fn check(message: &OutgoingMessage) -> Result<(), SendError> {
+    message.options.check().map_err(|excess| too_large(message, excess))
+}
+
+fn too_large(message: &OutgoingMessage, excess: Excess) -> SendError {
+    SendError::TooLarge { message_type: message.message_type.clone(), excess }
+}

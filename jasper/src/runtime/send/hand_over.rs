@@ -1,0 +1,141 @@
+//! After the commit: what this node owns, or holds only in memory, goes to its queue or its relay.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use metrics::SharedString;
+
+use super::batch::{AfterInsert, Batch, InMemory, OwnedOutgoing};
+use crate::envelope::Envelope;
+use crate::runtime::core::Core;
+use crate::runtime::handle::delivery::deliver;
+use crate::runtime::handle::entry::HandlerEntry;
+use crate::runtime::handle::queue::{Backing, Delivery};
+use crate::runtime::memory::room::Slot;
+use crate::runtime::outbound::endpoint::Endpoint;
+use crate::runtime::outbound::line::Parcel;
+use crate::store::{Incoming, Outgoing, Stored};
+use crate::telemetry;
+
+/// What becomes of the messages of a batch once its rows are stored.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    /// For each row of the inbox.
+    incoming: Vec<AfterInsert>,
+    /// For each row of the outbox.
+    outgoing: Vec<(Arc<Endpoint>, Option<OwnedOutgoing>)>,
+    to_handlers: Vec<InMemory>,
+    to_endpoints: Vec<(Envelope, Arc<Endpoint>, Slot)>,
+}
+
+impl Accepted {
+    /// Splits a batch into its rows and what becomes of them.
+    pub(crate) fn split(batch: Batch) -> (Vec<Incoming>, Vec<Outgoing>, Self) {
+        let Batch { to_handlers, to_endpoints } = batch;
+        let (incoming, after): (Vec<_>, Vec<_>) = to_handlers.stored.into_iter().unzip();
+        let outgoing = to_endpoints.stored.into_iter();
+        let (outgoing, owned) =
+            outgoing.map(|(row, endpoint, owned)| (row, (endpoint, owned))).unzip();
+        let accepted = Self {
+            incoming: after,
+            outgoing: owned,
+            to_handlers: to_handlers.in_memory,
+            to_endpoints: to_endpoints.in_memory,
+        };
+        (incoming, outgoing, accepted)
+    }
+
+    /// Hands over all but what was known before.
+    pub(crate) fn hand_over(self, core: &Arc<Core>, incoming: Vec<Stored>, outgoing: Vec<Stored>) {
+        for (after, stored) in self.incoming.into_iter().zip(incoming) {
+            hand_over_incoming(core, after, stored);
+        }
+        for ((endpoint, owned), stored) in self.outgoing.into_iter().zip(outgoing) {
+            hand_over_outgoing(core, &endpoint, owned, stored);
+        }
+        for InMemory { envelope, entry, slot, done } in self.to_handlers {
+            note_sent(entry.registration.queue.into());
+            let queue = Arc::clone(core.routes().queue_of(&entry));
+            let delivery = Delivery::new(envelope, entry, queue, Backing::Memory, slot);
+            deliver(core, Delivery { done, ..delivery });
+        }
+        for (envelope, endpoint, slot) in self.to_endpoints {
+            note_sent(name_of(&endpoint));
+            endpoint.line.push(Parcel::new(envelope, slot, core.lifecycle().activity()));
+        }
+    }
+}
+
+fn hand_over_incoming(core: &Arc<Core>, after: AfterInsert, stored: Stored) {
+    let name: SharedString = match &after {
+        AfterInsert::Deliver { entry, .. } | AfterInsert::Wait { entry, .. } => {
+            entry.registration.queue.into()
+        }
+        AfterInsert::Unknown => "unknown".into(),
+    };
+    if stored == Stored::Duplicate {
+        note_duplicate(name);
+        // Or it was stored just now, by a call of the store's own that it repeated.
+        if matches!(after, AfterInsert::Deliver { .. }) {
+            core.node().rows().reconcile_inbox();
+        }
+        return;
+    }
+    note_sent(name);
+    match after {
+        AfterInsert::Deliver { envelope, entry, owner, slot, hold } => {
+            let backing = Backing::Stored { owner, counted: envelope.attempts > 0 };
+            let queue = Arc::clone(core.routes().queue_of(&entry));
+            let delivery = Delivery::new(envelope, entry, queue, backing, slot);
+            deliver(core, Delivery { _hold: Some(hold), ..delivery });
+        }
+        AfterInsert::Wait { entry, due_at } => wait_in_store(core, &entry, due_at),
+        AfterInsert::Unknown => core.wakeups().pager().notify_one(),
+    }
+}
+
+fn wait_in_store(core: &Core, entry: &HandlerEntry, due_at: Option<SystemTime>) {
+    if !entry.runs_here {
+        return;
+    }
+    match due_at {
+        None => core.routes().queue_of(entry).room.note_overflow(),
+        Some(due_at) if core.wakeups().agenda().note(due_at) => core.wakeups().pager().notify_one(),
+        Some(_) => {}
+    }
+}
+
+fn hand_over_outgoing(
+    core: &Core,
+    endpoint: &Endpoint,
+    owned: Option<OwnedOutgoing>,
+    stored: Stored,
+) {
+    if stored == Stored::Duplicate {
+        note_duplicate(name_of(endpoint));
+        if owned.is_some() {
+            core.node().rows().reconcile();
+        }
+        return;
+    }
+    note_sent(name_of(endpoint));
+    match owned {
+        None => endpoint.room.note_overflow(),
+        Some(OwnedOutgoing { envelope, owner, slot, hold }) => {
+            let parcel = Parcel::new(envelope, slot, core.lifecycle().activity());
+            endpoint.line.push(Parcel { row: Some((owner, hold)), ..parcel });
+        }
+    }
+}
+
+fn name_of(endpoint: &Endpoint) -> SharedString {
+    Arc::clone(&endpoint.name).into()
+}
+
+fn note_sent(name: SharedString) {
+    metrics::counter!(telemetry::SENT, telemetry::DESTINATION => name).increment(1);
+}
+
+fn note_duplicate(name: SharedString) {
+    metrics::counter!(telemetry::DUPLICATES, telemetry::DESTINATION => name).increment(1);
+}

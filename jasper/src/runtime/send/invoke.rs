@@ -1,0 +1,178 @@
+//! Running a command's handler now, statically dispatched.
+
+use std::any::Any;
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+
+use super::dispatch::Dispatcher;
+use super::envelope::check;
+use super::origin::Origin;
+use super::placement::Joining;
+use super::prepare::prepare;
+use crate::envelope::{Address, Envelope};
+use crate::error::{InvokeError, SendError};
+#[cfg(feature = "testing")]
+use crate::handler::Fake;
+use crate::handler::caught::{Caught, discard};
+use crate::handler::{
+    Cause, CauseSource, Handler, HandlerContext, HandlerRegistration, OutgoingMessage, handle,
+};
+use crate::message::Message;
+use crate::runtime::core::Core;
+use crate::runtime::finish::Finish;
+use crate::runtime::handle::execute::{Failure, guarded, roll_back};
+use crate::store::{Begin, MessageStore, StoreOperation};
+
+type ReplyOf<H> = <<H as Handler>::Message as Message>::Reply;
+
+/// Runs `H` over `message`. A durable handler runs in a transaction of its own.
+pub(crate) async fn invoke<H: Handler>(
+    core: &Arc<Core>,
+    origin: Origin,
+    message: H::Message,
+) -> Result<ReplyOf<H>, InvokeError> {
+    let registration = H::REGISTRATION;
+    #[cfg(feature = "testing")]
+    let registration = match Fake::<H::Message>::of(core.states()) {
+        Some(_) => registration.faked(),
+        None => registration,
+    };
+    if !registration.durable {
+        return plain::<H>(core, &origin, message).await;
+    }
+    if origin.cause().is_some_and(|parent| parent.is_in_transaction()) {
+        return Err(InvokeError::InsideTransaction { handler: registration.name });
+    }
+    match core.store().port() {
+        Some(store) => {
+            origin.wait_for_run(store).await?;
+            in_transaction::<H>(core, store, origin.cause().map(AsRef::as_ref), message).await
+        }
+        None => Err(InvokeError::Send(SendError::NeedsStore { what: "a durable handler" })),
+    }
+}
+
+async fn plain<H: Handler>(
+    core: &Arc<Core>,
+    origin: &Origin,
+    message: H::Message,
+) -> Result<ReplyOf<H>, InvokeError> {
+    let name = H::REGISTRATION.name;
+    let made = OnceLock::new();
+    let cause = || match origin.cause() {
+        // Within a transaction it is part of that run, and what it sends leaves with it.
+        Some(parent) if parent.is_in_transaction() => Arc::clone(parent),
+        parent => {
+            let make = || Arc::new(Cause::of_invocation(name, parent.map(AsRef::as_ref), false));
+            Arc::clone(made.get_or_init(make))
+        }
+    };
+    let (reply, messages) = body::<H>(core, &cause, message, None).await?;
+    let sent = async {
+        let mut sent = Vec::new();
+        for message in messages {
+            check(&message)?;
+            sent.extend(cause().join(message).map_err(|_| SendError::RunEnded)?);
+        }
+        if !sent.is_empty() {
+            Dispatcher::of(core).dispatch(sent, &origin.following(cause())).await?;
+        }
+        Ok::<(), SendError>(())
+    };
+    answered(reply, sent.await).map(|(reply, ())| reply)
+}
+
+async fn in_transaction<H: Handler>(
+    core: &Arc<Core>,
+    store: &dyn MessageStore,
+    parent: Option<&Cause>,
+    message: H::Message,
+) -> Result<ReplyOf<H>, InvokeError> {
+    let name = H::REGISTRATION.name;
+    let cause = Arc::new(Cause::of_invocation(name, parent, true).holding_connection());
+    let limit = H::REGISTRATION.timeout.unwrap_or(core.settings().handler_timeout);
+    let begin = Begin { limit, ..Begin::of(name) };
+    let mut transaction = core.store().call(StoreOperation::Begin, store.begin(begin)).await?;
+    let source = || Arc::clone(&cause);
+    let run = body::<H>(core, &source, message, transaction.connection());
+    let outcome = Arc::clone(&cause).scope(run).await;
+    let mut messages = cause.close();
+    let prepared = outcome.and_then(|(reply, returned)| {
+        messages.extend(returned);
+        let batch = prepare(core, messages, Some(&cause), Joining::Run, &mut Vec::new());
+        answered(reply, batch)
+    });
+    let (reply, batch) = match prepared {
+        Ok(prepared) => prepared,
+        Err(error) => return Err(roll_back(core, transaction, error).await),
+    };
+    // Whatever becomes of the caller, what is committed is handed over.
+    let committer = Arc::clone(core);
+    let commit = async move { Dispatcher::of(&committer).commit(transaction, batch, None).await };
+    let committed = Finish::new(commit, core.lifecycle().tasks()).await;
+    answered(reply, committed).map(|(reply, _settled)| reply)
+}
+
+/// The reply, unless what it depends on has failed. Its drop may panic.
+fn answered<R, T, E: Into<InvokeError>>(
+    reply: R,
+    outcome: Result<T, E>,
+) -> Result<(R, T), InvokeError> {
+    match outcome {
+        Ok(done) => Ok((reply, done)),
+        Err(error) => {
+            discard(reply);
+            Err(error.into())
+        }
+    }
+}
+
+async fn body<H: Handler>(
+    core: &Arc<Core>,
+    cause: CauseSource<'_>,
+    message: H::Message,
+    connection: Option<&mut (dyn Any + Send)>,
+) -> Result<(ReplyOf<H>, Vec<OutgoingMessage>), InvokeError> {
+    let registration = &H::REGISTRATION;
+    let envelope = || invoked_envelope::<H>(core, registration, &cause());
+    let mut cx = HandlerContext::invoked(
+        &envelope,
+        core.states(),
+        core.lifecycle().ending(),
+        cause,
+        core.codec(),
+    )
+    .with_connection(connection);
+    let limit = registration.timeout.unwrap_or(core.settings().handler_timeout);
+    let run = Caught::of(|| handle::<H>(message, &mut cx).boxed());
+    let reply = match guarded(run, limit, core.lifecycle().ending()).await {
+        Ok(result) => result.map_err(InvokeError::Failed)?,
+        Err(Failure::TimedOut(limit)) => return Err(InvokeError::TimedOut { limit }),
+        Err(Failure::Panicked(panic)) => {
+            return Err(InvokeError::Panicked { message: panic.to_string() });
+        }
+        Err(_) => return Err(InvokeError::Send(SendError::Stopping)),
+    };
+    Ok((reply, cx.cascades().take()))
+}
+
+/// The envelope of a command that was never encoded; made when a handler asks for it.
+fn invoked_envelope<H: Handler>(
+    core: &Arc<Core>,
+    registration: &HandlerRegistration,
+    cause: &Cause,
+) -> Envelope {
+    let mut envelope = Envelope::new(
+        H::Message::TYPE,
+        core.codec().content_type(),
+        Bytes::new(),
+        Address::local(registration.queue, registration.name),
+    );
+    envelope.id = cause.id();
+    envelope.conversation_id = cause.conversation_id();
+    envelope.source = Some(core.settings().service.clone());
+    envelope.attempts = 1;
+    envelope
+}

@@ -1,0 +1,54 @@
+//! Where a message is sent from.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use crate::error::SendError;
+use crate::handler::Cause;
+use crate::store::MessageStore;
+
+/// For how long a message waits for the run in which its bus was cloned, where the store has a
+/// single writing connection and that run holds it.
+///
+/// Short, as the run may itself wait for the task that sends; not zero, as the bus may have been
+/// cloned into something that is shared, and then its user waits for a run like any other.
+const LONGEST_WAIT: Duration = Duration::from_millis(250);
+
+/// What a message follows from, and the run in which the bus was cloned that sends it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Origin {
+    cause: Option<Arc<Cause>>,
+    cloned_in: Weak<Cause>,
+}
+
+impl Origin {
+    pub(crate) const fn new(cause: Option<Arc<Cause>>, cloned_in: Weak<Cause>) -> Self {
+        Self { cause, cloned_in }
+    }
+
+    pub(crate) const fn of(cause: Arc<Cause>) -> Self {
+        Self { cause: Some(cause), cloned_in: Weak::new() }
+    }
+
+    /// The same for what follows from this.
+    pub(crate) fn following(&self, cause: Arc<Cause>) -> Self {
+        Self { cause: Some(cause), cloned_in: Weak::clone(&self.cloned_in) }
+    }
+
+    pub(crate) const fn cause(&self) -> Option<&Arc<Cause>> {
+        self.cause.as_ref()
+    }
+
+    /// Waits until the run has ended in which the bus was cloned, where the store would else wait
+    /// for it.
+    ///
+    /// # Errors
+    /// It goes on: nothing was stored.
+    pub(crate) async fn wait_for_run(&self, store: &dyn MessageStore) -> Result<(), SendError> {
+        let Some(run) = self.cloned_in.upgrade().filter(|_| store.info().single_writer) else {
+            return Ok(());
+        };
+        let ended = tokio::time::timeout(LONGEST_WAIT, run.ended()).await;
+        ended.map_err(|_elapsed| SendError::HeldByHandler { handler: run.handler() })
+    }
+}

@@ -1,0 +1,51 @@
+//! From encoded messages to a batch: each finds its destinations, its envelope and its place.
+
+use super::batch::{Batch, KEPT};
+use super::envelope::envelope;
+use super::placement::{ForHandler, Joining, is_by_nature, to_endpoint, to_handler};
+use crate::error::SendError;
+use crate::handler::{Cause, OutgoingMessage};
+use crate::runtime::core::Core;
+use crate::runtime::memory::room::Slot;
+use crate::runtime::routes::Destination;
+
+/// Finds destinations and places for messages. Those that are not stored take their place from
+/// `room`, or beyond the capacity of their queue.
+pub(crate) fn prepare(
+    core: &Core,
+    messages: Vec<OutgoingMessage>,
+    cause: Option<&Cause>,
+    joining: Joining,
+    room: &mut Vec<Slot>,
+) -> Result<Batch, SendError> {
+    let mut batch = Batch::default();
+    for message in messages {
+        let template = envelope(core, &message, cause, joining == Joining::Run)?;
+        let destinations = core.routes().destinations(&message)?;
+        let copies = std::iter::repeat_n(template, destinations.len());
+        for (destination, mut envelope) in destinations.into_iter().zip(copies) {
+            match destination {
+                Destination::Handler(entry) => {
+                    envelope.destination = entry.address.clone();
+                    let in_store =
+                        is_by_nature(&envelope, core.clock().now()) || joining != Joining::Nothing;
+                    let is_stored = entry.is_stored(in_store);
+                    let keep = envelope.deduplication_id.is_some().then_some(KEPT);
+                    let how = ForHandler { joining, is_stored, keep };
+                    to_handler(core, &mut batch, envelope, entry, how, room)?;
+                }
+                Destination::Endpoint(endpoint) => {
+                    envelope.destination = endpoint.destination.clone();
+                    to_endpoint(core, &mut batch, envelope, endpoint, joining, room)?;
+                }
+            }
+        }
+    }
+    Ok(batch)
+}
+
+/// Whether a message is stored wherever it goes, when it belongs to no transaction.
+pub(crate) fn is_stored(core: &Core, message: &OutgoingMessage) -> Result<bool, SendError> {
+    let destinations = core.routes().destinations(message)?;
+    Ok(core.store().is_there() && destinations.iter().all(|to| to.is_stored()))
+}

@@ -1,0 +1,96 @@
+//! Running a command's handler now, wherever the endpoint of the command leads.
+
+use std::sync::Arc;
+
+use super::envelope::{encode, envelope};
+use crate::codec::{self, CodecError};
+use crate::envelope::Envelope;
+use crate::error::InvokeError;
+use crate::handler::caught::caught;
+use crate::handler::{Cause, OutgoingMessage};
+use crate::message::{Message, Payload};
+use crate::runtime::core::Core;
+use crate::runtime::handle::answer::answer;
+use crate::runtime::handle::entry::HandlerEntry;
+use crate::runtime::outbound::endpoint::Endpoint;
+use crate::runtime::routes::Destination;
+use crate::transport::{Answer, RemoteReply, Request};
+
+/// Sends a command to the endpoint of its type, and waits for its reply.
+///
+/// It is encoded at once, so that the future holds bytes and not the message.
+pub(crate) fn invoke<M>(
+    core: Arc<Core>,
+    cause: Option<Arc<Cause>>,
+    message: &M,
+) -> impl Future<Output = Result<M::Reply, InvokeError>> + Send + use<M>
+where
+    M: Message,
+    M::Reply: Payload,
+{
+    let command = encode(&core, message);
+    async move {
+        let reply = ask(&core, cause, command?).await?;
+        let decode = || codec::decode(core.codec(), &reply.payload);
+        let panicked = |panic| Err(CodecError::new(format!("that panicked: {panic}")));
+        caught(decode)
+            .unwrap_or_else(panicked)
+            .map_err(|source| InvokeError::Reply { message_type: M::TYPE, source })
+    }
+}
+
+/// The part that is the same for all commands.
+async fn ask(
+    core: &Arc<Core>,
+    cause: Option<Arc<Cause>>,
+    command: OutgoingMessage,
+) -> Result<RemoteReply, InvokeError> {
+    let cause = cause.as_deref();
+    let mut envelope = envelope(core, &command, cause, false)?;
+    let endpoint = command.to.unwrap_or_default();
+    let answer = match core.routes().at_own_endpoint(endpoint, &command.message_type)? {
+        Destination::Endpoint(endpoint) => {
+            envelope.destination = endpoint.destination.clone();
+            request(core, endpoint, envelope).await?
+        }
+        Destination::Handler(entry) => answer_here(core, entry, cause, envelope).await?,
+    };
+    let reply = answer?;
+    let expected = core.codec().content_type();
+    if reply.content_type == expected {
+        return Ok(reply);
+    }
+    let why = format!("it is `{}`, not `{expected}`", reply.content_type);
+    let (message_type, source) = (command.message_type, CodecError::new(why));
+    Err(InvokeError::Reply { message_type, source })
+}
+
+async fn request(
+    core: &Core,
+    endpoint: &Endpoint,
+    envelope: Envelope,
+) -> Result<Answer, InvokeError> {
+    // A handler may ask, on whose end others wait for bytes: it is counted, and does not wait.
+    let _weight = endpoint.room.budget().take_beyond(envelope.bytes());
+    let limit = core.settings().reply_timeout;
+    let answer = endpoint.sender.request(Request { envelope, timeout: limit });
+    match tokio::time::timeout(limit, answer).await {
+        Ok(answer) => Ok(answer?),
+        Err(_elapsed) => Err(InvokeError::NoReply { limit }),
+    }
+}
+
+/// The endpoint is a queue of this application.
+async fn answer_here(
+    core: &Arc<Core>,
+    entry: &HandlerEntry,
+    cause: Option<&Cause>,
+    envelope: Envelope,
+) -> Result<Answer, InvokeError> {
+    let handler = entry.registration.name;
+    // What its handler sends would not be part of that transaction.
+    if cause.is_some_and(Cause::is_in_transaction) {
+        return Err(InvokeError::InsideTransaction { handler });
+    }
+    Ok(answer(core, envelope, core.settings().reply_timeout, None).await)
+}

@@ -1,0 +1,127 @@
+//! One message between the call of `send` and its acceptance.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, SystemTime};
+
+use futures_util::future::FutureExt;
+
+use super::call::Call;
+use super::dispatch::Dispatcher;
+use super::envelope::{check, encode};
+use super::origin::Origin;
+use crate::error::SendError;
+use crate::handler::{DeliveryOptions, OutgoingMessage};
+use crate::message::Message;
+use crate::runtime::core::Core;
+
+/// A message that is about to be sent: set options, then await it, or give it to a task of its own.
+#[must_use = "a message is sent when this is awaited"]
+pub struct Sending {
+    call: Call<'static, Options, Result<Sent, SendError>>,
+}
+
+struct Options {
+    core: Arc<Core>,
+    origin: Origin,
+    message: Result<OutgoingMessage, SendError>,
+}
+
+impl Sending {
+    pub(crate) fn new<M: Message>(core: &Arc<Core>, origin: Origin, message: &M) -> Self {
+        let message = encode(core, message);
+        Self { call: Call::new(Options { core: Arc::clone(core), origin, message }) }
+    }
+
+    /// To be handled after this delay.
+    pub fn delay(self, delay: Duration) -> Self {
+        self.option(|options| options.delay(delay))
+    }
+
+    /// To be handled at this time.
+    pub fn at(self, due_at: SystemTime) -> Self {
+        self.option(|options| options.at(due_at))
+    }
+
+    /// One message for each key of this type: a repeat is dropped for seven days after it is
+    /// handled. Needs a store.
+    pub fn deduplicate(self, key: impl Into<String>) -> Self {
+        self.option(|options| options.deduplicate(key))
+    }
+
+    /// With these options, which go before those set earlier.
+    pub fn with(self, options: DeliveryOptions) -> Self {
+        self.option(|earlier| options.or(earlier))
+    }
+
+    fn option(mut self, set: impl FnOnce(DeliveryOptions) -> DeliveryOptions) -> Self {
+        if let Some(options) = self.call.options()
+            && let Ok(message) = &mut options.message
+        {
+            message.options = set(std::mem::take(&mut message.options));
+        }
+        self
+    }
+}
+
+impl Options {
+    async fn submit(self) -> Result<Sent, SendError> {
+        let duplicate = submit(&self.core, &self.origin, vec![self.message?]).await?;
+        Ok(Sent { duplicate })
+    }
+}
+
+/// Accepts messages, or lets them join the transaction that they follow from; says whether all of
+/// them were known before.
+pub(crate) async fn submit(
+    core: &Arc<Core>,
+    origin: &Origin,
+    messages: Vec<OutgoingMessage>,
+) -> Result<bool, SendError> {
+    // Messages that join a transaction are prepared at its commit; their sender is told now.
+    messages.iter().try_for_each(check)?;
+    let messages = match origin.cause() {
+        None => messages,
+        Some(cause) => {
+            let joined = messages.into_iter().filter_map(|m| cause.join(m).transpose());
+            joined.collect::<Result<Vec<_>, _>>().map_err(|_ended| SendError::RunEnded)?
+        }
+    };
+    if messages.is_empty() {
+        return Ok(false);
+    }
+    // What still runs may speak until the end, everybody else until the stop.
+    let last_call = if origin.cause().is_some() {
+        core.lifecycle().ending()
+    } else {
+        core.lifecycle().stopping()
+    };
+    if last_call.is_cancelled() {
+        return Err(SendError::Stopping);
+    }
+    Dispatcher::of(core).dispatch(messages, origin).await
+}
+
+impl Future for Sending {
+    type Output = Result<Sent, SendError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.call.poll(cx, |options| options.submit().boxed())
+    }
+}
+
+impl fmt::Debug for Sending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sending").finish_non_exhaustive()
+    }
+}
+
+/// A message that was accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Sent {
+    /// It repeats a message with the same deduplication key, and was dropped.
+    pub duplicate: bool,
+}

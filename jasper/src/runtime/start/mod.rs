@@ -1,0 +1,10 @@
+//! Putting an application together: what it is told, what is checked, and what is started.
+
+pub(crate) mod builder;
+pub(crate) mod check;
+pub(crate) mod config;
+#[cfg(feature = "testing")]
+pub(crate) mod fakes;
+pub(crate) mod outside;
+pub(crate) mod queue_options;
+pub(crate) mod settings;

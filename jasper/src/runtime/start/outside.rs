@@ -1,0 +1,242 @@
+//! Everything outside of this process, as it is configured: endpoints, listeners, transports.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::config::Config;
+use crate::envelope::Address;
+use crate::error::{Problem, StartupProblems};
+use crate::message::{MessageRegistration, MessageType};
+use crate::runtime::guarded::GuardedSender;
+use crate::runtime::memory::budget::Budget;
+use crate::runtime::outbound::endpoint::{Endpoint, destination};
+use crate::runtime::outbound::options::{SendOptions, take_mode};
+use crate::runtime::routes::Target;
+use crate::transport::{Direction, EndpointUri, Mode, Transport, TransportRegistration};
+
+/// What the builder is told of the world outside.
+#[derive(Debug, Default)]
+pub(crate) struct Outside {
+    /// Where endpoints lead, by name.
+    pub(crate) endpoints: BTreeMap<String, String>,
+    /// Where to listen.
+    pub(crate) listeners: Vec<String>,
+    /// To which endpoints events are published.
+    pub(crate) publications: Vec<(MessageType, String)>,
+    /// What this application never sends.
+    pub(crate) never_sent: BTreeSet<MessageType>,
+    /// Those that the application brings.
+    pub(crate) transports: Vec<Arc<dyn Transport>>,
+    /// What the deployment says.
+    pub(crate) config: Config,
+}
+
+/// The same with the defaults of this build, and what the deployment says put in its place.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) endpoints: BTreeMap<String, String>,
+    pub(crate) listeners: Vec<String>,
+    pub(crate) publications: Vec<(MessageType, String)>,
+    pub(crate) never_sent: BTreeSet<MessageType>,
+    transports: Vec<Arc<dyn Transport>>,
+    problems: Vec<Problem>,
+}
+
+/// Where an address leads.
+#[derive(Debug)]
+pub(crate) enum Way {
+    /// To a queue of this process.
+    Queue(String),
+    /// To another process.
+    Outside(Arc<dyn Transport>, EndpointUri, SendOptions),
+}
+
+/// Where and how to listen.
+#[derive(Debug, Clone)]
+pub(crate) struct Ear {
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) uri: EndpointUri,
+    pub(crate) mode: Mode,
+}
+
+impl Outside {
+    /// What is configured altogether, for these messages of the program; the others may name
+    /// endpoints, too.
+    pub(crate) fn world(
+        &self,
+        messages: &[&MessageRegistration],
+        all: &[&MessageRegistration],
+    ) -> World {
+        let mut endpoints = self.endpoints.clone();
+        endpoints.extend(self.config.endpoints.clone());
+        let named = all.iter().filter_map(|message| message.to);
+        let named = named.chain(self.publications.iter().map(|(_, endpoint)| endpoint.as_str()));
+        let named = named.filter(|to| !to.contains("://"));
+        let mut names: Vec<&str> = endpoints.keys().map(String::as_str).chain(named).collect();
+        names.sort_unstable();
+        names.dedup();
+        let (by_variable, mistakes) = self.config.by_variable(&names);
+        endpoints.extend(by_variable);
+        // An address in place of a name is an endpoint of its own.
+        let is_sent = |m: &&&MessageRegistration| !self.never_sent.contains(&m.message_type);
+        for to in messages.iter().filter(is_sent).filter_map(|message| message.to) {
+            let is_outside = to.parse().is_ok_and(|address: Address| !address.is_local());
+            if is_outside {
+                endpoints.entry(to.to_owned()).or_insert_with(|| to.to_owned());
+            }
+        }
+        let mut publications = self.publications.clone();
+        publications.sort_unstable();
+        publications.dedup();
+        let defaults = inventory::iter::<TransportRegistration>().map(|default| (default.make)());
+        World {
+            endpoints,
+            listeners: self.config.listen.clone().unwrap_or_else(|| self.listeners.clone()),
+            publications,
+            never_sent: self.never_sent.clone(),
+            transports: self.transports.iter().cloned().chain(defaults).collect(),
+            problems: mistakes.into_iter().map(|why| Problem::Config { why }).collect(),
+        }
+    }
+}
+
+impl World {
+    /// What is wrong with it.
+    pub(crate) fn problems(&self, has_store: bool) -> Vec<Problem> {
+        let mut problems = self.problems.clone();
+        let mut destinations = BTreeMap::new();
+        for (name, address) in &self.endpoints {
+            let way = self.way(name, address);
+            if let Ok(Way::Outside(_, uri, _)) = &way
+                && let Some(first) = destinations.insert(destination(name, &uri.address), name)
+            {
+                let why = format!("it leads where `{first}` leads; give it a name of its own");
+                problems.push(Problem::Endpoint { endpoint: name.clone(), why });
+            }
+            match way {
+                Ok(Way::Outside(_, _, options)) if options.mode == Mode::Durable && !has_store => {
+                    let what = format!("the durable endpoint `{name}`");
+                    problems.push(Problem::NoStore { what });
+                }
+                Ok(_) => {}
+                Err(problem) => problems.push(problem),
+            }
+        }
+        for address in &self.listeners {
+            match self.ear(address) {
+                Ok(ear) if ear.mode == Mode::Durable && !has_store => {
+                    problems.push(Problem::NoStore { what: format!("listening at `{address}`") });
+                }
+                Ok(_) => {}
+                Err(problem) => problems.push(problem),
+            }
+        }
+        self.check_publications(&mut problems);
+        problems
+    }
+
+    fn check_publications(&self, problems: &mut Vec<Problem>) {
+        for (message_type, endpoint) in &self.publications {
+            let why = match self.endpoints.get(endpoint) {
+                None => format!("is not configured; add `.endpoint(\"{endpoint}\", \"…\")`"),
+                Some(address) => match self.way(endpoint, address) {
+                    Ok(Way::Queue(_)) => "is a queue of this application: its handlers get the \
+                                          event anyway"
+                        .to_owned(),
+                    // The endpoint's own mistakes are told once.
+                    Ok(Way::Outside(..)) | Err(_) => continue,
+                },
+            };
+            let (message_type, endpoint) = (message_type.clone(), endpoint.clone());
+            problems.push(Problem::Publication { message_type, endpoint, why });
+        }
+    }
+
+    /// Where the endpoint of this name leads.
+    pub(crate) fn way(&self, name: &str, address: &str) -> Result<Way, Problem> {
+        let wrong = |why: String| Problem::Endpoint { endpoint: name.to_owned(), why };
+        let mut uri: EndpointUri = address.parse().map_err(|error| match name == address {
+            true => wrong(format!("{error}")),
+            false => {
+                Problem::InvalidAddress { endpoint: name.to_owned(), address: address.to_owned() }
+            }
+        })?;
+        if let Some(queue) = uri.address.queue() {
+            return match uri.options.keys().next() {
+                None => Ok(Way::Queue(queue.to_owned())),
+                Some(option) => Err(wrong(format!(
+                    "`{option}`: the address of a queue has no options; see `Builder::queue`"
+                ))),
+            };
+        }
+        let (transport, mode) = self.transport(uri.address.scheme()).ok_or_else(|| {
+            let (endpoint, address) = (name.to_owned(), address.to_owned());
+            Problem::NoTransport { endpoint, address, schemes: self.schemes() }
+        })?;
+        let options = SendOptions::take(&mut uri, mode).map_err(wrong)?;
+        let info = transport.info();
+        if options.ordered && !info.capabilities.order {
+            return Err(wrong(format!("`order=strict`: {} keeps no order", info.name)));
+        }
+        let checked = transport.check(&uri, Direction::Send);
+        checked.map_err(|error| wrong(error.to_string()))?;
+        Ok(Way::Outside(Arc::clone(transport), uri, options))
+    }
+
+    /// Where and how to listen by this address.
+    pub(crate) fn ear(&self, address: &str) -> Result<Ear, Problem> {
+        let wrong = |why: String| Problem::Listener { address: address.to_owned(), why };
+        let mut uri: EndpointUri = address
+            .parse()
+            .map_err(|error: crate::transport::UriError| wrong(error.to_string()))?;
+        let (transport, mode) = self.transport(uri.address.scheme()).ok_or_else(|| {
+            wrong(format!("this build has no transport for it; supported: {}", self.schemes()))
+        })?;
+        let mode = take_mode(&mut uri, mode).map_err(wrong)?;
+        let checked = transport.check(&uri, Direction::Listen);
+        checked.map_err(|error| wrong(error.to_string()))?;
+        Ok(Ear { transport: Arc::clone(transport), uri, mode })
+    }
+
+    /// The targets of all endpoints; their ways are checked.
+    pub(crate) fn targets(
+        &self,
+        budget: &Arc<Budget>,
+    ) -> Result<BTreeMap<String, Target>, StartupProblems> {
+        let mut targets = BTreeMap::new();
+        for (name, address) in &self.endpoints {
+            let failed = |problem| StartupProblems::new(vec![problem]);
+            let target = match self.way(name, address).map_err(failed)? {
+                Way::Queue(queue) => Target::Queue(queue),
+                Way::Outside(transport, uri, options) => {
+                    let why = |error: crate::transport::TransportError| {
+                        let (endpoint, why) = (name.clone(), error.to_string());
+                        failed(Problem::Endpoint { endpoint, why })
+                    };
+                    let sender = GuardedSender::open(&*transport, &uri).map_err(why)?;
+                    let endpoint =
+                        Endpoint::new(name.clone(), uri.address, options, sender, budget);
+                    Target::Remote(Arc::new(endpoint))
+                }
+            };
+            targets.insert(name.clone(), target);
+        }
+        Ok(targets)
+    }
+
+    fn transport(&self, scheme: &str) -> Option<(&Arc<dyn Transport>, Mode)> {
+        self.transports.iter().find_map(|transport| {
+            let of_name = transport.info().schemes.iter().find(|known| known.name == scheme)?;
+            Some((transport, of_name.mode))
+        })
+    }
+
+    fn schemes(&self) -> String {
+        let served = self.transports.iter().flat_map(|transport| transport.info().schemes);
+        let mut schemes: Vec<&str> = served.map(|scheme| scheme.name).collect();
+        schemes.sort_unstable();
+        schemes.dedup();
+        schemes.insert(0, "local");
+        schemes.join(", ")
+    }
+}

@@ -1,0 +1,156 @@
+//! The runtime's calls of the store: deadlines, health, and settlements that are repeated until the
+//! store answers.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::{BoxFuture, FutureExt};
+use tokio_util::sync::CancellationToken;
+
+use super::health::{Health, Retries};
+use crate::handler::caught::Panic;
+use crate::runtime::own::owned_rows::OwnedRows;
+use crate::store::{
+    MessageStore, OutgoingSettlement, Settled, Settlement, StoreError, StoreOperation,
+};
+use crate::telemetry;
+
+/// The application's store, if it has one, as the runtime calls it.
+#[derive(Debug)]
+pub(crate) struct StoreClient {
+    store: Option<Arc<dyn MessageStore>>,
+    /// How long a call may take whose outcome need not be known.
+    deadline: Duration,
+    health: Health,
+    rows: Arc<OwnedRows>,
+}
+
+impl StoreClient {
+    pub(crate) fn new(
+        store: Option<Arc<dyn MessageStore>>,
+        deadline: Duration,
+        rows: Arc<OwnedRows>,
+        ending: CancellationToken,
+    ) -> Self {
+        Self { store, deadline, health: Health::new(ending), rows }
+    }
+
+    /// The store itself.
+    pub(crate) fn port(&self) -> Option<&dyn MessageStore> {
+        self.store.as_deref()
+    }
+
+    /// The same, for work that goes on after its caller.
+    pub(crate) const fn shared(&self) -> Option<&Arc<dyn MessageStore>> {
+        self.store.as_ref()
+    }
+
+    /// Whether the application has a store.
+    pub(crate) const fn is_there(&self) -> bool {
+        self.store.is_some()
+    }
+
+    /// How long a call may take whose outcome need not be known.
+    pub(crate) const fn deadline(&self) -> Duration {
+        self.deadline
+    }
+
+    pub(crate) const fn health(&self) -> &Health {
+        &self.health
+    }
+
+    /// Whether the store gives word of rows that become claimable, so that polls may be rare.
+    pub(crate) fn is_told(&self) -> bool {
+        self.store.as_ref().is_some_and(|store| store.nodes().hears())
+    }
+
+    /// A call whose outcome has to be known, however long it takes: to give up waiting would not
+    /// undo it.
+    pub(crate) async fn wait<T>(
+        &self,
+        operation: StoreOperation,
+        call: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        // A store that the application brings may panic.
+        let result = match AssertUnwindSafe(call).catch_unwind().await {
+            Ok(result) => result,
+            Err(payload) => Err(StoreError::Database(Arc::new(Panic::of(payload)))),
+        };
+        if result.is_err() {
+            metrics::counter!(telemetry::STORE_ERRORS, "op" => operation.as_str()).increment(1);
+            if !operation.only_reads() {
+                // It may have been carried out all the same.
+                self.rows.reconcile();
+            }
+            self.health.note_failure();
+        } else if operation.shows_health() {
+            self.health.note_success();
+        }
+        result
+    }
+
+    /// A call that may be given up, with its deadline.
+    pub(crate) async fn call<T>(
+        &self,
+        operation: StoreOperation,
+        call: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let limit = self.deadline;
+        let call = tokio::time::timeout(limit, call);
+        let known = async { call.await.unwrap_or(Err(StoreError::Deadline { limit })) };
+        self.wait(operation, known).await
+    }
+
+    /// Settles a row, however long the store is away. `None`: the application ended first.
+    pub(crate) async fn settle(&self, settlement: Settlement) -> Option<Settled> {
+        let settled = self.settle_all(vec![settlement]).await?;
+        settled.first().copied()
+    }
+
+    /// Settles rows in one call, however long the store is away. `None`: the application ended
+    /// first.
+    pub(crate) async fn settle_all(&self, settlements: Vec<Settlement>) -> Option<Vec<Settled>> {
+        let store = self.store.as_deref()?;
+        let settle = || store.inbox().settle(settlements.clone());
+        self.settled(StoreOperation::Settle, settle).await
+    }
+
+    /// Settles rows of the outbox in one call, however long the store is away.
+    pub(crate) async fn settle_outgoing(&self, settlements: Vec<OutgoingSettlement>) {
+        let Some(store) = self.store.as_deref().filter(|_| !settlements.is_empty()) else {
+            return;
+        };
+        let settle = || store.outbox().settle(settlements.clone());
+        // Where the application ends first, its rows are given back.
+        self.settled(StoreOperation::SettleOutgoing, settle).await;
+    }
+
+    async fn settled<'store>(
+        &self,
+        operation: StoreOperation,
+        settle: impl Fn() -> BoxFuture<'store, Result<Vec<Settled>, StoreError>>,
+    ) -> Option<Vec<Settled>> {
+        let mut retries = Retries::new();
+        loop {
+            match self.wait(operation, async { settle().await }).await {
+                Ok(settled) => {
+                    self.note_fenced(operation, &settled);
+                    return Some(settled);
+                }
+                Err(error) => retries.wait(&self.health, operation, &error).await?,
+            }
+        }
+    }
+
+    /// Notes that rows were not held as they were thought to be.
+    pub(crate) fn note_fenced(&self, operation: StoreOperation, settled: &[Settled]) {
+        let fenced = settled.iter().filter(|s| **s == Settled::Fenced).count();
+        if fenced > 0 {
+            let fenced = fenced as u64;
+            metrics::counter!(telemetry::FENCED, "op" => operation.as_str()).increment(fenced);
+            self.rows.reconcile();
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! The store as the runtime calls it.
+
+pub(crate) mod client;
+pub(crate) mod dead_letters;
+pub(crate) mod health;
