@@ -164,6 +164,8 @@ macro_rules! __store_clauses {
             dead_letters {
                 a_stored_letter_is_listed_as_it_is
                 letters_are_listed_newest_first_and_bounded
+                a_list_of_large_letters_is_bounded_in_bytes
+                letters_that_each_fill_a_page_are_replayed_and_discarded
                 letters_are_listed_by_reason_and_type
                 a_replayed_letter_has_no_attempts_and_is_replayed_once
                 a_replayed_letter_is_still_to_be_kept
