@@ -17,6 +17,10 @@ use crate::store::{
 /// How many messages all callers of a clause store.
 const KEYS: usize = 12;
 
+/// How many transactions meet on them: few enough that each may be undone twice for each of the
+/// others within what the runtime repeats.
+const FEW: usize = 3;
+
 /// How often the runtime repeats a run that has met another one, before that costs an attempt.
 const REPEATS: u32 = 5;
 
@@ -27,7 +31,7 @@ pub async fn runs_that_store_the_same_messages_all_commit<F: StoreFixture>(fixtu
     let subject = Subject::of(fixture).await;
     let owner = subject.join().await;
     let mut runs = Vec::new();
-    for number in 0..8 {
+    for number in 0..FEW {
         let handled = Some(subject.store_owned(owner, None).await);
         let (incoming, outgoing) = (turned(incoming(), number), turned(outgoing(), number));
         runs.push(Completion { handled, incoming, outgoing });
@@ -68,7 +72,7 @@ pub async fn senders_of_the_same_keys_are_each_answered<F: StoreFixture>(fixture
     let subject = Subject::of(fixture).await;
     let senders = (0..12).map(|number| subject.store(turned(incoming(), number)));
     let outward = (0..4).map(|number| subject.store_out(turned(outgoing(), number)));
-    let runs = (0..4).map(|number| {
+    let runs = (0..2).map(|number| {
         let (incoming, outgoing) = (turned(incoming(), number), turned(outgoing(), number));
         commit(&subject, Completion { handled: None, incoming, outgoing })
     });
@@ -86,7 +90,7 @@ pub async fn own_transactions_that_store_the_same_keys_all_commit<F: StoreFixtur
     let subject = Subject::of(fixture).await;
     let locks_rows = subject.fixture.locks_rows();
     let Some(effects) = subject.effects().filter(|_effects| locks_rows) else { return };
-    let own = (0..4).map(async |number| {
+    let own = (0..FEW).map(async |number| {
         for _ in 0..=REPEATS {
             let mut transaction = effects.begin(&subject.store).await;
             let (inbox, rows) = (subject.store.inbox(), turned(incoming(), number));
