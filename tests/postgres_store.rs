@@ -3,7 +3,7 @@
 #[path = "postgres_schema.rs"]
 mod postgres_schema;
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -11,7 +11,8 @@ use jasper::envelope::{Address, Envelope};
 use jasper::message::MessageType;
 use jasper::store::postgres::PostgresStore;
 use jasper::store::{
-    ClaimRequest, Counts, Incoming, MessageStore, Owner, Placement, Pulse, StoreError, Stored,
+    ClaimRequest, Counts, DeadLetter, DeadLetterId, DeadLetterQuery, DeadLetterReason, Incoming,
+    MessageStore, Owner, Placement, Pulse, StoreError, Stored,
 };
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
@@ -285,6 +286,54 @@ async fn a_row_that_is_locked_does_not_keep_the_leases_of_others_from_ending() {
     assert_eq!(pulse.gone.map(|gone| sorted(gone.owners)), Some(vec![gone[0], gone[2]]));
     transaction.rollback().await.unwrap();
     assert_eq!(expired().await, gone);
+}
+
+/// Notes how many bytes of letters each statement takes away.
+const NOTE_BYTES: &str = "\
+create table moved (bytes bigint);
+create function note_moved() returns trigger language plpgsql as $$ begin
+    insert into moved select sum(octet_length(body)) from gone having count(*) > 0;
+    return null;
+end $$;
+create trigger note_moved after delete on jasper_dead_letters
+    referencing old table as gone for each statement execute function note_moved();";
+
+#[tokio::test]
+async fn letters_are_replayed_in_portions_of_bytes() {
+    const LARGE: usize = 3 << 20;
+    let (store, _schema) = Schema::open().await;
+    sqlx::raw_sql(NOTE_BYTES).execute(store.pool()).await.unwrap();
+    for _ in 0..7 {
+        let Incoming { mut envelope, .. } = unowned();
+        envelope.payload = vec![b' '; LARGE].into();
+        let letter = DeadLetter {
+            id: DeadLetterId { id: envelope.id, destination: envelope.destination.clone() },
+            reason: DeadLetterReason::Terminal,
+            message_type: envelope.message_type.to_string(),
+            error_type: String::new(),
+            error_message: String::new(),
+            attempts: 1,
+            body: envelope.to_bytes(),
+            buried_at: SystemTime::UNIX_EPOCH,
+        };
+        store.dead_letters().store(letter).await.unwrap();
+    }
+    let mut ids = Vec::new();
+    loop {
+        let after = ids.last().cloned();
+        let query = DeadLetterQuery { after, ..DeadLetterQuery::default() };
+        let page = store.dead_letters().list(query).await.unwrap();
+        if page.is_empty() {
+            break;
+        }
+        ids.extend(page.iter().map(DeadLetter::place));
+    }
+    let ids = ids.into_iter().map(|place| place.id).collect();
+    assert_eq!(store.dead_letters().replay(ids).await.unwrap(), 7);
+    let moved = sqlx::query_scalar("select bytes from moved").fetch_all(store.pool()).await;
+    let moved: Vec<i64> = moved.unwrap();
+    assert_eq!(moved.len(), 3, "{moved:?}");
+    assert!(moved.iter().all(|bytes| *bytes <= 12 << 20), "{moved:?}");
 }
 
 /// Waits until that number of sessions is blocked by a lock on the nodes of a schema.

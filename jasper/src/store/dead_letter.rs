@@ -12,13 +12,15 @@ use crate::envelope::{Address, Envelope, MessageId, time};
 
 /// Dead letters and invalid messages, kept with their bytes.
 pub trait DeadLetters: Send + Sync {
-    /// Those that the query selects, newest first.
+    /// Those that the query selects, newest first. It lists no further letter once those that it
+    /// has are 8 MiB together; [`DeadLetterQuery::after`] asks for the next page.
     fn list(&self, query: DeadLetterQuery) -> BoxFuture<'_, Result<Vec<DeadLetter>, StoreError>>;
 
     /// Puts letters back into the inbox as new messages with no attempts; says how many were there.
     ///
     /// Where the inbox has the message again already, the letter goes and nothing else changes.
-    /// Many are put back in pages, each in a transaction of its own.
+    /// Many are put back in pages, each in a transaction of its own and of no more bytes than
+    /// [`list`](Self::list) gives at once.
     ///
     /// # Errors
     /// [`StoreError::Partial`] where pages before are done; the same call again does the rest.
@@ -75,21 +77,35 @@ async fn selected<'s>(
     Ok(done)
 }
 
+/// What was done with a page of letters.
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Paged {
+    /// How many of them were there.
+    pub(super) found: u64,
+    /// How many of its first letters are done: the others are more bytes than go at once.
+    pub(super) done: usize,
+}
+
 /// Does something with letters, page by page, and says how many were there.
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 pub(super) async fn in_pages<'s>(
     ids: Vec<DeadLetterId>,
-    each: impl Fn(Vec<DeadLetterId>) -> BoxFuture<'s, Result<u64, StoreError>> + Send,
+    each: impl Fn(Vec<DeadLetterId>) -> BoxFuture<'s, Result<Paged, StoreError>>,
 ) -> Result<u64, StoreError> {
-    let mut done = 0;
-    for page in ids.chunks(PAGE) {
-        done += each(page.to_vec()).await.map_err(|error| error.after(done))?;
+    let (mut found, mut rest) = (0, ids.as_slice());
+    while !rest.is_empty() {
+        let page = &rest[..rest.len().min(PAGE)];
+        let paged = each(page.to_vec()).await.map_err(|error| error.after(found))?;
+        found += paged.found;
+        // At least one, so that there is an end.
+        rest = &rest[paged.done.clamp(1, page.len())..];
     }
-    Ok(done)
+    Ok(found)
 }
 
 /// Which message, on its way to which destination.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DeadLetterId {
     /// The message.
     pub id: MessageId,
@@ -139,6 +155,11 @@ impl DeadLetter {
         cut(&mut self.error_type, error_text::cut_type);
         cut(&mut self.error_message, error_text::cut);
         self
+    }
+
+    /// Where it stands in the list, for [`DeadLetterQuery::after`].
+    pub fn place(&self) -> DeadLetterPlace {
+        DeadLetterPlace { buried_at: self.buried_at, id: self.id.clone() }
     }
 
     /// The body with which a letter is replayed: who replays it wants it handled, so it no longer
@@ -204,13 +225,25 @@ pub struct DeadLetterQuery {
     pub reason: Option<DeadLetterReason>,
     /// Only those of this message type, as stored.
     pub message_type: Option<String>,
+    /// Only those that come after this place in the list, such as that of the last letter of the
+    /// page before.
+    pub after: Option<DeadLetterPlace>,
     /// The most to return.
     pub limit: usize,
 }
 
+/// Where a letter stands in the list: by when it was buried, and by its id.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DeadLetterPlace {
+    /// When it was buried.
+    pub buried_at: SystemTime,
+    /// Which it is.
+    pub id: DeadLetterId,
+}
+
 impl Default for DeadLetterQuery {
     fn default() -> Self {
-        Self { reason: None, message_type: None, limit: 100 }
+        Self { reason: None, message_type: None, after: None, limit: 100 }
     }
 }
 

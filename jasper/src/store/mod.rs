@@ -35,7 +35,7 @@ use std::fmt;
 use futures_util::future::BoxFuture;
 
 pub use self::dead_letter::{
-    DeadLetter, DeadLetterId, DeadLetterQuery, DeadLetterReason, DeadLetters,
+    DeadLetter, DeadLetterId, DeadLetterPlace, DeadLetterQuery, DeadLetterReason, DeadLetters,
 };
 pub use self::error::StoreError;
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]

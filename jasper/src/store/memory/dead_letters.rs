@@ -7,16 +7,20 @@ use futures_util::future::BoxFuture;
 use super::MemoryStore;
 use super::rows::{BuriedRow, IncomingRow, State, Status};
 use crate::envelope::{Envelope, time};
+use crate::store::portions::claimed;
 use crate::store::{DeadLetter, DeadLetterId, DeadLetterQuery, DeadLetters, StoreError};
 
 impl DeadLetters for MemoryStore {
     fn list(&self, query: DeadLetterQuery) -> BoxFuture<'_, Result<Vec<DeadLetter>, StoreError>> {
         self.with(move |state| {
-            let mut rows: Vec<&BuriedRow> =
-                state.dead_letters.values().filter(|row| selects(&query, &row.letter)).collect();
-            rows.sort_unstable_by_key(|row| Reverse((row.letter.buried_at, row.sequence)));
-            let newest = rows.into_iter().take(query.limit);
-            newest.map(|row| row.letter.clone()).collect()
+            let letters = state.dead_letters.values().map(|row| &row.letter);
+            let mut letters: Vec<_> = letters.filter(|letter| selects(&query, letter)).collect();
+            letters.sort_by_cached_key(|letter| Reverse(letter.place()));
+            letters.truncate(query.limit);
+            letters.truncate(claimed(
+                letters.iter().map(|letter| letter.body.len() + letter.error_message.len()),
+            ));
+            letters.into_iter().cloned().collect()
         })
     }
 
@@ -51,6 +55,7 @@ fn selects(query: &DeadLetterQuery, letter: &DeadLetter) -> bool {
             .message_type
             .as_ref()
             .is_none_or(|message_type| *message_type == letter.message_type)
+        && query.after.as_ref().is_none_or(|after| letter.place() < *after)
 }
 
 fn replay(state: &mut State, id: DeadLetterId) -> Option<()> {

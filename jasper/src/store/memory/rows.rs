@@ -65,7 +65,6 @@ pub(super) struct OutgoingRow {
 
 pub(super) struct BuriedRow {
     pub(super) letter: DeadLetter,
-    pub(super) sequence: u64,
     pub(super) keep: Option<Duration>,
 }
 
@@ -170,9 +169,8 @@ impl State {
 
     /// Keeps a letter in place of an older one with its key.
     pub(super) fn bury(&mut self, letter: DeadLetter, keep: Option<Duration>) {
-        let sequence = self.next();
         let DeadLetterId { id, destination } = letter.id.clone();
-        let row = BuriedRow { letter, sequence, keep };
+        let row = BuriedRow { letter, keep };
         self.dead_letters.insert((id, destination), row);
     }
 }

@@ -1,5 +1,8 @@
 //! Dead letters in MySQL.
 
+use std::cmp::Reverse;
+use std::collections::HashMap;
+
 use futures_util::future::BoxFuture;
 use sqlx::mysql::{MySqlArguments, MySqlRow};
 use sqlx::{Connection, MySqlConnection, Row};
@@ -12,19 +15,29 @@ use super::rows::{self, bind, bind_columns, bind_key};
 use super::sql::{Sql, statements};
 use crate::envelope::Envelope;
 use crate::envelope::time::{from_micros, now, to_micros};
-use crate::store::dead_letter::in_pages;
+use crate::store::dead_letter::{Paged, in_pages};
+use crate::store::portions::claimed;
 use crate::store::{
     DeadLetter, DeadLetterId, DeadLetterQuery, DeadLetterReason, DeadLetters, StoreError,
 };
 
+/// The first columns are the place of a letter in the list.
 const LIST: &str = "\
-select id, destination, reason, message_type, error_type, error_message, attempts, body, buried_at
-from {dead_letters}
+select id, destination, octet_length(body) + octet_length(error_message) from {dead_letters}
 where (? is null or reason = ?) and (? is null or message_type = ?)
-order by buried_at desc, id desc limit ?";
+    and (? is null or buried_at < ? or buried_at = ? and (id, destination) < (?, ?))
+order by buried_at desc, id desc, destination desc limit ?";
+
+const READ: &str = "\
+select id, destination, reason, message_type, error_type, error_message, attempts, body, buried_at
+from {dead_letters} where {keys}";
+
+/// Locks them until they are moved.
+const FIND: &str = "\
+select id, destination, octet_length(body) from {dead_letters} where {keys} for update";
 
 const BODIES: &str = "\
-select id, destination, body from {dead_letters} where {keys} for update";
+select id, destination, body from {dead_letters} where {keys}";
 
 const REPLAY: &str = "\
 insert into {incoming} (id, destination, status, owner, attempts, message_type, body,
@@ -42,6 +55,8 @@ values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {now})";
 
 statements!(DeadLettersSql {
     list: LIST,
+    read: READ,
+    find: FIND,
     bodies: BODIES,
     replay: REPLAY,
     delete: DELETE,
@@ -78,14 +93,34 @@ impl Work for List {
     ) -> sqlx::Result<Vec<DeadLetter>> {
         let reason = self.0.reason.map(DeadLetterReason::as_str);
         let message_type = self.0.message_type.as_deref();
+        let after = self.0.after.as_ref();
+        let buried_at = after.map(|after| to_micros(after.buried_at));
         let query = sqlx::query(sql.dead_letters.list.clone())
             .bind(reason)
             .bind(reason)
             .bind(message_type)
             .bind(message_type)
+            .bind(buried_at)
+            .bind(buried_at)
+            .bind(buried_at)
+            .bind(after.map(|after| after.id.id.as_uuid().as_bytes().to_vec()))
+            .bind(after.map(|after| after.id.destination.as_str()))
             .bind(rows::limit(self.0.limit));
-        query.fetch_all(connection).await?.iter().map(letter).collect()
+        let page = query.fetch_all(&mut *connection).await?;
+        let mut page: Vec<_> = page.iter().map(weighed).collect::<sqlx::Result<_>>()?;
+        page.truncate(claimed(page.iter().map(|(_, length)| *length)));
+        let page: Vec<Key> = page.into_iter().map(|(key, _)| key).collect();
+        let read = keys::fetch(connection, &sql.dead_letters.read, &page).await?;
+        let mut letters: Vec<_> = read.iter().map(letter).collect::<sqlx::Result<_>>()?;
+        letters.sort_by_cached_key(|letter| Reverse(letter.place()));
+        Ok(letters)
     }
+}
+
+/// A key with a length.
+fn weighed(row: &MySqlRow) -> sqlx::Result<(Key, usize)> {
+    let length = row.try_get::<Option<i64>, _>(2)?.map_or(0, rows::total);
+    Ok((keys::read(row)?, rows::size(length)))
 }
 
 fn letter(row: &MySqlRow) -> sqlx::Result<DeadLetter> {
@@ -110,11 +145,15 @@ fn keys(ids: Vec<DeadLetterId>) -> Vec<Key> {
 struct Replay(Vec<Key>);
 
 impl Work for Replay {
-    type Output = u64;
+    type Output = Paged;
 
-    async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<u64> {
+    async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<Paged> {
         let mut transaction = connection.begin().await?;
-        let letters = keys::fetch(&mut transaction, &sql.dead_letters.bodies, &self.0).await?;
+        let found = keys::fetch(&mut transaction, &sql.dead_letters.find, &self.0).await?;
+        let lengths = found.iter().map(weighed).collect::<sqlx::Result<HashMap<_, _>>>()?;
+        let length = |key: &Key| lengths.get(key).copied().unwrap_or_default();
+        let page = &self.0[..claimed(self.0.iter().map(length))];
+        let letters = keys::fetch(&mut transaction, &sql.dead_letters.bodies, page).await?;
         for letter in &letters {
             let (id, destination) = keys::read(letter)?;
             let body = DeadLetter::body_for_replay(&rows::bytes(letter, 2)?);
@@ -130,19 +169,21 @@ impl Work for Replay {
             }
         }
         let delete = &sql.dead_letters.delete;
-        let replayed = keys::execute(&mut transaction, delete, &[], &self.0).await?;
+        let found = keys::execute(&mut transaction, delete, &[], page).await?;
         transaction.commit().await?;
-        Ok(replayed)
+        Ok(Paged { found, done: page.len() })
     }
 }
 
 struct Discard(Vec<Key>);
 
 impl Work for Discard {
-    type Output = u64;
+    type Output = Paged;
 
-    async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<u64> {
-        keys::execute(connection, &sql.dead_letters.delete, &[], &self.0).await
+    async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<Paged> {
+        let delete = &sql.dead_letters.delete;
+        let found = keys::execute(connection, delete, &[], &self.0).await?;
+        Ok(Paged { found, done: self.0.len() })
     }
 }
 

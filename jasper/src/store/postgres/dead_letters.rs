@@ -10,21 +10,39 @@ use super::rows::{self, bind, storable};
 use super::sql::statements;
 use crate::envelope::Envelope;
 use crate::envelope::time::{from_micros, to_micros};
-use crate::store::dead_letter::in_pages;
+use crate::store::dead_letter::{Paged, in_pages};
+use crate::store::portions::PORTION;
 use crate::store::{
     DeadLetter, DeadLetterId, DeadLetterQuery, DeadLetterReason, DeadLetters, StoreError,
 };
 
+/// The lengths of bodies are read without them; a body is read where its row is given.
 const LIST: &str = "\
+with page as (
+    select * from {dead_letters}
+    where ($1::text is null or reason = $1) and ($2::text is null or message_type = $2)
+        and ($4::bigint is null or (buried_at, id, destination) < ($4, $5::uuid, $6::text))
+    order by buried_at desc, id desc, destination desc limit $3
+), sized as (
+    select *, sum(octet_length(body) + octet_length(error_message)) over (
+        order by buried_at desc, id desc, destination desc rows unbounded preceding
+    ) - octet_length(body) - octet_length(error_message) as before
+    from page
+)
 select id, destination, reason, message_type, error_type, error_message, attempts, body, buried_at
-from {dead_letters}
-where ($1::text is null or reason = $1) and ($2::text is null or message_type = $2)
-order by buried_at desc, id desc limit $3";
+from sized where before < $7 order by buried_at desc, id desc, destination desc";
 
+/// The first of these as far as they are a portion, each with its place in the array.
 const BODIES: &str = "\
-select letter.id, letter.destination, letter.body from {dead_letters} letter
-join unnest($1::uuid[], $2::text[]) as chosen (id, destination)
-    on letter.id = chosen.id and letter.destination = chosen.destination";
+with sized as (
+    select letter.id, letter.destination, letter.body, chosen.place,
+        sum(octet_length(letter.body)) over (order by chosen.place)
+            - octet_length(letter.body) as before
+    from {dead_letters} letter
+    join unnest($1::uuid[], $2::text[]) with ordinality as chosen (id, destination, place)
+        on letter.id = chosen.id and letter.destination = chosen.destination
+)
+select id, destination, body, place from sized where before < $3 order by place";
 
 /// Where the inbox has the message again, it came by itself, and the letter has no further use.
 const REPLAY: &str = "\
@@ -71,7 +89,11 @@ impl DeadLetters for PostgresStore {
             let list = sqlx::query(self.sql().dead_letters.list.clone())
                 .bind(query.reason.map(DeadLetterReason::as_str))
                 .bind(query.message_type)
-                .bind(rows::limit(query.limit));
+                .bind(rows::limit(query.limit))
+                .bind(query.after.as_ref().map(|after| to_micros(after.buried_at)))
+                .bind(query.after.as_ref().map(|after| after.id.id.as_uuid()))
+                .bind(query.after.map(|after| after.id.destination.to_string()))
+                .bind(rows::limit(PORTION));
             let rows = self.desk().long_rows(list).await;
             rows::read(rows, self.place(), letter)
         })
@@ -131,14 +153,19 @@ fn bind_ids<'l>(
 }
 
 /// Reads the bodies, as only this program can change them, and moves the letters.
-async fn replay(desk: &Desk, ids: &[DeadLetterId]) -> sqlx::Result<u64> {
+async fn replay(desk: &Desk, ids: &[DeadLetterId]) -> sqlx::Result<Paged> {
     let mut arguments = PgArguments::default();
     bind_ids(ids.iter(), &mut arguments)?;
+    bind(&mut arguments, rows::limit(PORTION))?;
     let query = sqlx::query_with(desk.sql.dead_letters.bodies.clone(), arguments);
-    let mut letters = Vec::new();
+    let (mut letters, mut bytes, mut last) = (Vec::new(), 0, ids.len());
     for row in desk.long_rows(query).await? {
-        letters.push((letter_id(&row)?, DeadLetter::body_for_replay(&rows::bytes(&row, 2)?)));
+        let body = rows::bytes(&row, 2)?;
+        bytes += body.len();
+        last = usize::try_from(row.try_get::<i64, _>(3)?).unwrap_or(last);
+        letters.push((letter_id(&row)?, DeadLetter::body_for_replay(&body)));
     }
+    let done = if bytes < PORTION { ids.len() } else { last };
     let mut arguments = PgArguments::default();
     bind_ids(letters.iter().map(|(id, _)| id), &mut arguments)?;
     bind(&mut arguments, letters.iter().map(|(_, body)| &body[..]).collect::<Vec<_>>())?;
@@ -147,14 +174,14 @@ async fn replay(desk: &Desk, ids: &[DeadLetterId]) -> sqlx::Result<u64> {
     desk.start_over();
     let replayed = replayed?;
     let replayed = replayed.first().ok_or(sqlx::Error::RowNotFound)?;
-    replayed.try_get(0).map(rows::total)
+    Ok(Paged { found: replayed.try_get(0).map(rows::total)?, done })
 }
 
-async fn discard(desk: &Desk, ids: &[DeadLetterId]) -> sqlx::Result<u64> {
+async fn discard(desk: &Desk, ids: &[DeadLetterId]) -> sqlx::Result<Paged> {
     let mut arguments = PgArguments::default();
     bind_ids(ids.iter(), &mut arguments)?;
     let query = sqlx::query_with(desk.sql.dead_letters.discard.clone(), arguments);
-    desk.long_run(query).await
+    Ok(Paged { found: desk.long_run(query).await?, done: ids.len() })
 }
 
 async fn store(desk: &Desk, letter: &DeadLetter) -> sqlx::Result<()> {

@@ -1,8 +1,10 @@
 //! Dead letters in SQLite.
 
+use std::cmp::Reverse;
+
 use futures_util::future::BoxFuture;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
+use sqlx::{Row, SqliteConnection, SqlitePool};
 
 use super::SqliteStore;
 use super::batch::Batch;
@@ -10,16 +12,22 @@ use super::rows::{self, bind_columns, bind_key};
 use super::writer::Write;
 use crate::envelope::Envelope;
 use crate::envelope::time::{from_micros, now, to_micros};
-use crate::store::dead_letter::in_pages;
+use crate::store::dead_letter::{Paged, in_pages};
+use crate::store::portions::{PORTION, claimed};
 use crate::store::{
     DeadLetter, DeadLetterId, DeadLetterQuery, DeadLetterReason, DeadLetters, StoreError,
 };
 
-pub(super) const LIST: &str = "\
-select id, destination, reason, message_type, error_type, error_message, attempts, body, buried_at
-from jasper_dead_letters
+/// Bodies are not read for their lengths.
+pub(super) const LENGTHS: &str = "\
+select seq, length(body) + length(cast(error_message as blob)) from jasper_dead_letters
 where (?1 is null or reason = ?1) and (?2 is null or message_type = ?2)
-order by buried_at desc, seq desc limit ?3";
+    and (?4 is null or (buried_at, id, destination) < (?4, ?5, ?6))
+order by buried_at desc, id desc, destination desc limit ?3";
+
+pub(super) const READ: &str = "\
+select id, destination, reason, message_type, error_type, error_message, attempts, body, buried_at
+from jasper_dead_letters where seq in (select value from json_each(?1))";
 
 const BODY: &str = "select body from jasper_dead_letters where id = ? and destination = ?";
 
@@ -41,14 +49,8 @@ values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 impl DeadLetters for SqliteStore {
     fn list(&self, query: DeadLetterQuery) -> BoxFuture<'_, Result<Vec<DeadLetter>, StoreError>> {
         Box::pin(async move {
-            let rows = sqlx::query(LIST)
-                .bind(query.reason.map(DeadLetterReason::as_str))
-                .bind(query.message_type)
-                .bind(rows::limit(query.limit))
-                .fetch_all(self.pool())
-                .await;
-            rows.and_then(|rows| rows.iter().map(letter).collect())
-                .map_err(|error| self.error(error))
+            let letters = list(self.pool(), query).await;
+            letters.map_err(|error| self.error(error))
         })
     }
 
@@ -63,6 +65,30 @@ impl DeadLetters for SqliteStore {
     fn store(&self, letter: DeadLetter) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(self.writer().write(Store(letter.cut())))
     }
+}
+
+async fn list(pool: &SqlitePool, query: DeadLetterQuery) -> sqlx::Result<Vec<DeadLetter>> {
+    let after = query.after.as_ref();
+    let page = sqlx::query(LENGTHS)
+        .bind(query.reason.map(DeadLetterReason::as_str))
+        .bind(query.message_type)
+        .bind(rows::limit(query.limit))
+        .bind(after.map(|after| to_micros(after.buried_at)))
+        .bind(after.map(|after| after.id.id.as_uuid().as_bytes().to_vec()))
+        .bind(after.map(|after| after.id.destination.as_str()))
+        .fetch_all(pool)
+        .await?;
+    let (mut numbers, mut lengths) = (Vec::new(), Vec::new());
+    for row in &page {
+        numbers.push(row.try_get::<i64, _>(0)?);
+        lengths.push(rows::length(row, 1)?);
+    }
+    numbers.truncate(claimed(lengths));
+    let numbers = rows::row_numbers(numbers.into_iter());
+    let read = sqlx::query(READ).bind(numbers).fetch_all(pool).await?;
+    let mut letters = read.iter().map(letter).collect::<sqlx::Result<Vec<_>>>()?;
+    letters.sort_by_cached_key(|letter| Reverse(letter.place()));
+    Ok(letters)
 }
 
 fn letter(row: &SqliteRow) -> sqlx::Result<DeadLetter> {
@@ -82,11 +108,15 @@ fn letter(row: &SqliteRow) -> sqlx::Result<DeadLetter> {
 struct Replay(Vec<DeadLetterId>);
 
 impl Write for Replay {
-    type Output = u64;
+    type Output = Paged;
 
-    async fn run(&self, connection: &mut SqliteConnection) -> sqlx::Result<u64> {
-        let mut replayed = 0;
+    async fn run(&self, connection: &mut SqliteConnection) -> sqlx::Result<Paged> {
+        let (mut found, mut bytes, mut done) = (0, 0, 0);
         for letter in &self.0 {
+            if bytes >= PORTION {
+                break;
+            }
+            done += 1;
             let mut read = Batch::of(BODY);
             bind_key(letter.id, &letter.destination, &mut read)?;
             let read = read.run(connection).await?;
@@ -94,15 +124,16 @@ impl Write for Replay {
                 continue;
             };
             let body = DeadLetter::body_for_replay(&rows::bytes(row, 0)?);
+            bytes += body.len();
             let mut insert = Batch::of(REPLAY);
             insert.bind(Vec::from(body))?;
             bind_key(letter.id, &letter.destination, &mut insert)?;
             insert.run(connection).await?;
             // Where the inbox has the message again, it came by itself, and the letter has no
             // further use.
-            replayed += delete(letter)?.changes(connection).await?;
+            found += delete(letter)?.changes(connection).await?;
         }
-        Ok(replayed)
+        Ok(Paged { found, done })
     }
 }
 
@@ -115,14 +146,14 @@ fn delete(letter: &DeadLetterId) -> sqlx::Result<Batch> {
 struct Discard(Vec<DeadLetterId>);
 
 impl Write for Discard {
-    type Output = u64;
+    type Output = Paged;
 
-    async fn run(&self, connection: &mut SqliteConnection) -> sqlx::Result<u64> {
-        let mut discarded = 0;
+    async fn run(&self, connection: &mut SqliteConnection) -> sqlx::Result<Paged> {
+        let mut found = 0;
         for letter in &self.0 {
-            discarded += delete(letter)?.changes(connection).await?;
+            found += delete(letter)?.changes(connection).await?;
         }
-        Ok(discarded)
+        Ok(Paged { found, done: self.0.len() })
     }
 }
 

@@ -41,7 +41,8 @@ async fn no_statement_scans_a_table() {
         .chain([
             claim.as_str(),
             &taken,
-            dead_letters::LIST,
+            dead_letters::LENGTHS,
+            dead_letters::READ,
             nodes::EXPIRED,
             admin::COUNTS,
             admin::PURGE,

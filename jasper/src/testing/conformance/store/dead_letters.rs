@@ -5,11 +5,11 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::StoreFixture;
-use super::subject::{LONG, Subject, at, envelope, local, unowned};
+use super::subject::{LONG, PORTION, Subject, at, envelope, large, local, unowned};
 use crate::envelope::{Envelope, MessageId};
 use crate::store::{
-    DeadLetter, DeadLetterId, DeadLetterQuery, DeadLetterReason, MessageStore, Ownership, Settled,
-    Settlement, Stored,
+    DeadLetter, DeadLetterId, DeadLetterQuery, DeadLetterReason, Incoming, MessageStore, Ownership,
+    Placement, Settled, Settlement, Stored,
 };
 
 /// A letter that never stood in the inbox is kept as it is, under the time of the store.
@@ -35,6 +35,57 @@ pub async fn letters_are_listed_newest_first_and_bounded<F: StoreFixture>(fixtur
     let listed = list(&subject, query).await;
     let ids: Vec<MessageId> = listed.iter().map(|letter| letter.id.id).collect();
     assert_eq!(ids, [letters[2].id.id, letters[1].id.id]);
+}
+
+/// What a process reads at once has a bound in bytes, and each page goes on where the last one
+/// ended, although letters are buried at one time.
+pub async fn a_list_of_large_letters_is_bounded_in_bytes<F: StoreFixture>(fixture: &F) {
+    let subject = Subject::of(fixture).await;
+    let length = PORTION / 4;
+    bury_all(&subject, (0..10).map(|_| large(envelope(), length)).collect()).await;
+    bury_all(&subject, (0..10).map(|_| envelope()).collect()).await;
+    let mut all: Vec<DeadLetter> = Vec::new();
+    let mut pages = 0;
+    loop {
+        let after = all.last().map(DeadLetter::place);
+        let page = list(&subject, DeadLetterQuery { after, ..DeadLetterQuery::default() }).await;
+        let bytes: usize = page.iter().map(|letter| letter.body.len()).sum();
+        assert!(bytes <= PORTION + 2 * length, "{bytes}");
+        if page.is_empty() {
+            break;
+        }
+        all.extend(page);
+        pages += 1;
+    }
+    let places: Vec<_> = all.iter().map(DeadLetter::place).collect();
+    assert!(places.is_sorted_by(|one, next| one > next), "newest first, each once");
+    assert_eq!(all.len(), 20);
+    assert!(pages <= 4, "small ones come together");
+    let last = Some(places[18].clone());
+    let query = DeadLetterQuery { after: last, ..DeadLetterQuery::default() };
+    assert_eq!(list(&subject, query).await, all[19..]);
+}
+
+/// However large it is, a letter is listed, replayed and discarded, and so are those behind it.
+pub async fn letters_that_each_fill_a_page_are_replayed_and_discarded<F: StoreFixture>(
+    fixture: &F,
+) {
+    let subject = Subject::of(fixture).await;
+    bury_all(&subject, (0..4).map(|_| large(envelope(), PORTION)).collect()).await;
+    let (letters, query) = (subject.store.dead_letters(), DeadLetterQuery::default());
+    assert_eq!(list(&subject, query.clone()).await.len(), 1);
+    let two = DeadLetterQuery { limit: 2, ..query.clone() };
+    assert_eq!(letters.replay_selected(two).await.expect("the store answers"), 2);
+    let first = list(&subject, query.clone()).await.remove(0);
+    let after = DeadLetterQuery { after: Some(first.place()), ..query.clone() };
+    let second = list(&subject, after).await.remove(0);
+    // One that is not there, and one that is named twice, are no more than others.
+    let ids = [letter(&envelope()).id, first.id.clone(), second.id, first.id].to_vec();
+    assert_eq!(letters.replay(ids).await.expect("the store answers"), 2);
+    let counts = subject.counts().await;
+    assert_eq!((counts.incoming, counts.dead_letters), (4, 0));
+    bury_all(&subject, (0..3).map(|_| large(envelope(), PORTION)).collect()).await;
+    assert_eq!(letters.discard_selected(query).await.expect("the store answers"), 3);
 }
 
 /// By reason, by message type, or both.
@@ -242,6 +293,19 @@ async fn list<F: StoreFixture>(
 async fn replay<F: StoreFixture>(subject: &Subject<'_, F>, id: &DeadLetterId) -> u64 {
     let replayed = subject.store.dead_letters().replay(vec![id.clone()]).await;
     replayed.expect("the store answers")
+}
+
+/// Brings messages to the dead letters in one call, so that they may be buried at one time.
+async fn bury_all<F: StoreFixture>(subject: &Subject<'_, F>, envelopes: Vec<Envelope>) {
+    let owner = subject.join().await;
+    let envelopes = envelopes.into_iter().map(|envelope| Envelope { attempts: 1, ..envelope });
+    let rows: Vec<_> = envelopes
+        .map(|envelope| Incoming { envelope, placement: Placement::Owned(owner), keep: None })
+        .collect();
+    let burials = rows.iter().map(|row| burial(Ownership::of(&row.envelope, owner))).collect();
+    assert!(subject.store(rows).await.iter().all(|stored| *stored == Stored::New));
+    let settled = subject.store.inbox().settle(burials).await.expect("the store answers");
+    assert!(settled.iter().all(|settled| *settled == Settled::Done));
 }
 
 /// Brings a message to the dead letters by way of the inbox.

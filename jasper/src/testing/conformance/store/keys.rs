@@ -5,9 +5,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::subject::{LONG, Subject, envelope, kept, to, unowned};
+use super::subject::{LONG, Subject, envelope, kept, keyed, to, unowned, with_key};
 use super::{Effects, OwnTransaction, StoreFixture};
-use crate::envelope::{Address, Envelope, MessageId};
+use crate::envelope::Address;
 use crate::store::{Incoming, MessageStore, Outgoing, Stored};
 
 // Real time: how long a call waits for a lock is decided by the database.
@@ -107,16 +107,6 @@ pub async fn an_outgoing_key_that_is_held_keeps_no_other_row_waiting<F: StoreFix
 /// The user's transactions of a store that locks rows, and no more than them.
 fn locking<'s, F: StoreFixture>(subject: &'s Subject<'_, F>) -> Option<&'s dyn Effects<F::Store>> {
     subject.effects().filter(|_effects| subject.fixture.locks_rows())
-}
-
-fn keyed(key: &str) -> Incoming {
-    kept(with_key(envelope(), key), LONG)
-}
-
-fn with_key(mut envelope: Envelope, key: &str) -> Envelope {
-    envelope.id = MessageId::of_deduplication_id("conformance", key);
-    envelope.deduplication_id = Some(key.to_owned());
-    envelope
 }
 
 /// A transaction of a user's own that has stored these, and is still open.

@@ -13,6 +13,7 @@ mod subject;
 pub mod admin;
 pub mod backlogs;
 pub mod claims;
+pub mod conflicts;
 pub mod dead_letters;
 pub mod inbox;
 pub mod keys;
@@ -151,9 +152,20 @@ macro_rules! __store_clauses {
                 a_repeat_that_waits_keeps_no_other_row_waiting
                 an_outgoing_key_that_is_held_keeps_no_other_row_waiting
             }
+            conflicts {
+                runs_that_store_the_same_messages_all_commit
+                of_two_runs_of_each_of_many_messages_one_commits
+                senders_of_the_same_keys_are_each_answered
+                own_transactions_that_store_the_same_keys_all_commit
+                a_row_is_settled_or_released
+                an_outgoing_row_is_settled_or_released
+                a_letter_is_replayed_or_discarded_once
+            }
             dead_letters {
                 a_stored_letter_is_listed_as_it_is
                 letters_are_listed_newest_first_and_bounded
+                a_list_of_large_letters_is_bounded_in_bytes
+                letters_that_each_fill_a_page_are_replayed_and_discarded
                 letters_are_listed_by_reason_and_type
                 a_replayed_letter_has_no_attempts_and_is_replayed_once
                 a_replayed_letter_is_still_to_be_kept
@@ -207,6 +219,7 @@ mod tests {
             include_str!("admin.rs"),
             include_str!("backlogs.rs"),
             include_str!("claims.rs"),
+            include_str!("conflicts.rs"),
             include_str!("dead_letters.rs"),
             include_str!("inbox.rs"),
             include_str!("keys.rs"),

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 
 use super::{Effects, StoreFixture};
-use crate::envelope::{Address, Envelope, time};
+use crate::envelope::{Address, Envelope, MessageId, time};
 use crate::message::MessageType;
 use crate::store::{
     Begin, ClaimRequest, Claimable, Claimed, Counts, DeadLetter, DeadLetterQuery, Incoming,
@@ -213,4 +213,15 @@ pub(super) fn scheduled(envelope: Envelope, due_at: SystemTime) -> Incoming {
 
 pub(super) fn kept(envelope: Envelope, keep: Duration) -> Incoming {
     Incoming { envelope, placement: Placement::Unowned, keep: Some(keep) }
+}
+
+/// What is remembered as long as no clause lasts.
+pub(super) fn keyed(key: &str) -> Incoming {
+    kept(with_key(envelope(), key), LONG)
+}
+
+pub(super) fn with_key(mut envelope: Envelope, key: &str) -> Envelope {
+    envelope.id = MessageId::of_deduplication_id("conformance", key);
+    envelope.deduplication_id = Some(key.to_owned());
+    envelope
 }
