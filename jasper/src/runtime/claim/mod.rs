@@ -3,6 +3,6 @@
 pub(crate) mod agenda;
 pub(crate) mod pace;
 pub(crate) mod pager;
-pub(crate) mod strays;
+pub(crate) mod unhandled;
 pub(crate) mod wakers;
 pub(crate) mod wakeups;

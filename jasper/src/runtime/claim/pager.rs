@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use tokio::time::Instant;
 
 use super::pace::Pace;
-use super::strays::{Strays, Verdict};
+use super::unhandled::{UnhandledTypes, Verdict};
 use crate::envelope::Envelope;
 use crate::runtime::core::Core;
 use crate::runtime::handle::delivery::enqueue;
@@ -62,7 +62,7 @@ struct Pager {
     core: Arc<Core>,
     store: Arc<dyn MessageStore>,
     takes: Arc<[Subscription]>,
-    strays: Strays,
+    unhandled: UnhandledTypes,
     /// Claimed while this process has not done with them under the same ownership: it still asks
     /// for a settlement that is done already, as the answer was lost. Were they handled now, that
     /// settlement would come in between.
@@ -76,7 +76,7 @@ impl Pager {
     fn new(core: Arc<Core>, store: Arc<dyn MessageStore>) -> Self {
         Self {
             takes: core.routes().subscriptions().collect(),
-            strays: Strays::default(),
+            unhandled: UnhandledTypes::default(),
             aside: Vec::new(),
             comparison: Comparison::within(core.settings().lease),
             pace: Pace::default(),
@@ -147,7 +147,7 @@ impl Pager {
                 more |= self.fill(queue, waiting).await?;
             }
         }
-        more |= self.strays(&look).await?;
+        more |= self.unhandled(&look).await?;
         // What is left is for a queue that is full and gives word when it has room, or waits for a
         // node that knows it.
         let wait = if more { Duration::ZERO } else { self.wait_after(&look) };
@@ -166,7 +166,7 @@ impl Pager {
     }
 
     async fn look(&self) -> Result<Claimable, StoreError> {
-        let (takes, after) = (Arc::clone(&self.takes), self.strays.after());
+        let (takes, after) = (Arc::clone(&self.takes), self.unhandled.after());
         let request = LookRequest { takes, page: LOOK_PAGE, after };
         self.core.store().call(StoreOperation::Look, self.store.inbox().look(request)).await
     }
@@ -175,7 +175,7 @@ impl Pager {
     fn wait_after(&self, look: &Claimable) -> Duration {
         let poll = self.core.settings().poll;
         let is_quiet = look.now.is_empty()
-            && self.strays.is_empty()
+            && self.unhandled.is_empty()
             && self.aside.is_empty()
             && !self.core.node().rows().inbox().is_to_be_reconciled();
         let poll = match is_quiet {
@@ -303,23 +303,23 @@ impl Pager {
 
     /// Rows that no living node takes. One may come for which they are, after an upgrade; where
     /// none does in the time that is set for it, they become invalid messages.
-    async fn strays(&mut self, look: &Claimable) -> Result<bool, StoreError> {
+    async fn unhandled(&mut self, look: &Claimable) -> Result<bool, StoreError> {
         let others = look.now.iter().filter(|waits| !self.takes.contains(waits));
         let others: Vec<_> = others.cloned().collect();
-        let claimed = self.claim_strays(others).await;
-        self.strays.turn(look.rest.clone());
+        let claimed = self.claim_unhandled(others).await;
+        self.unhandled.turn(look.rest.clone());
         let (claimed, mut room) = (claimed?, true);
         let full = has_more(&claimed, PAGE);
         if !claimed.is_empty() {
             self.pace.note(true);
         }
-        for stray in claimed {
-            room &= self.admit_stray(stray).await;
+        for unhandled in claimed {
+            room &= self.admit_unhandled(unhandled).await;
         }
         Ok(full && room)
     }
 
-    async fn claim_strays(
+    async fn claim_unhandled(
         &mut self,
         others: Vec<Subscription>,
     ) -> Result<Vec<Claimed>, StoreError> {
@@ -329,11 +329,11 @@ impl Pager {
         let alive =
             self.core.store().call(StoreOperation::Alive, self.store.nodes().alive()).await?;
         let keep = self.core.settings().keep_unknown;
-        let strays = self.strays.among(others, alive, keep);
-        if strays.is_empty() {
+        let unhandled = self.unhandled.among(others, alive, keep);
+        if unhandled.is_empty() {
             return Ok(Vec::new());
         }
-        self.claim(strays, PAGE).await
+        self.claim(unhandled, PAGE).await
     }
 
     async fn claim(
@@ -350,9 +350,9 @@ impl Pager {
         self.core.store().wait(StoreOperation::Claim, claim).await
     }
 
-    /// A stray may belong to a handler that has moved to another queue, or was renamed. `false`:
-    /// that queue has no room now, and the stray waits in the store.
-    async fn admit_stray(&mut self, claimed: Claimed) -> bool {
+    /// An unhandled message may belong to a handler that has moved to another queue, or was renamed. `false`:
+    /// that queue has no room now, and the message waits in the store.
+    async fn admit_unhandled(&mut self, claimed: Claimed) -> bool {
         let Some(entry) = self.handler_of(&claimed).filter(|entry| entry.runs_here) else {
             if !self.redirect(&claimed).await {
                 self.keep_or_bury(claimed).await;
@@ -370,7 +370,7 @@ impl Pager {
         false
     }
 
-    /// A stray may be for another process, as a dead letter that is sent again is, or have come to
+    /// An unhandled message may be for another process, as a dead letter that is sent again is, or have come to
     /// a listener of another node that did not know it: it goes where it would go now. `false`:
     /// this application does not know where either.
     async fn redirect(&self, claimed: &Claimed) -> bool {
@@ -413,17 +413,17 @@ impl Pager {
         true
     }
 
-    /// A stray that nobody knows waits for its time. One that cannot be read has no time to wait
+    /// A message that no node knows waits for its time. One that cannot be read has no time to wait
     /// for.
     async fn keep_or_bury(&mut self, claimed: Claimed) {
         if let Ok(envelope) = &claimed.envelope
             && claimed.ownership.destination.is_valid()
         {
-            let stray = Subscription {
+            let unhandled = Subscription {
                 destination: claimed.ownership.destination.clone(),
                 message_type: envelope.message_type.to_string(),
             };
-            if self.strays.found(stray, self.core.settings().keep_unknown) == Verdict::Wait {
+            if self.unhandled.found(unhandled, self.core.settings().keep_unknown) == Verdict::Wait {
                 return self.give_back(claimed).await;
             }
         }

@@ -10,7 +10,7 @@ use super::receiver::InboundReceiver;
 use crate::envelope::Address;
 use crate::runtime::core::Core;
 use crate::runtime::guarded::GuardedListener;
-use crate::runtime::start::outside::Ear;
+use crate::runtime::start::endpoint_config::ListenerSpec;
 use crate::transport::{EndpointUri, Listener, Receiver, TransportError};
 
 /// The listeners of an application.
@@ -19,7 +19,7 @@ pub(crate) struct Listeners(Vec<ListenerSlot>);
 
 /// One address at which the application listens, unless it pauses.
 struct ListenerSlot {
-    ear: Ear,
+    spec: ListenerSpec,
     receiver: Arc<InboundReceiver>,
     listener: Mutex<Option<Arc<dyn Listener>>>,
     /// Where it listens for certain, also while it pauses.
@@ -31,14 +31,17 @@ impl Listeners {
     ///
     /// # Errors
     /// One of them cannot be used; none is listened at then.
-    pub(crate) async fn start(core: &Arc<Core>, ears: Vec<Ear>) -> Result<Self, TransportError> {
+    pub(crate) async fn start(
+        core: &Arc<Core>,
+        specs: Vec<ListenerSpec>,
+    ) -> Result<Self, TransportError> {
         let (mut slots, unknown) = (Self::default(), Arc::default());
-        for ear in ears {
-            let address = Address::received(&ear.uri.address);
-            let (core, mode) = (Arc::clone(core), ear.mode);
+        for spec in specs {
+            let address = Address::received(&spec.uri.address);
+            let (core, mode) = (Arc::clone(core), spec.mode);
             let (isolate_next, unknown) = (AtomicUsize::new(0), Arc::clone(&unknown));
             let receiver = Arc::new(InboundReceiver { core, address, mode, isolate_next, unknown });
-            match ListenerSlot::open(ear, receiver).await {
+            match ListenerSlot::open(spec, receiver).await {
                 Ok(slot) => slots.0.push(slot),
                 Err(error) => {
                     slots.stop().await;
@@ -69,12 +72,15 @@ impl Listeners {
 }
 
 impl ListenerSlot {
-    async fn open(ear: Ear, receiver: Arc<InboundReceiver>) -> Result<Self, TransportError> {
+    async fn open(
+        spec: ListenerSpec,
+        receiver: Arc<InboundReceiver>,
+    ) -> Result<Self, TransportError> {
         let port: Arc<dyn Receiver> = Arc::<InboundReceiver>::clone(&receiver);
-        let listener = GuardedListener::open(&*ear.transport, ear.uri.clone(), port).await?;
+        let listener = GuardedListener::open(&*spec.transport, spec.uri.clone(), port).await?;
         let address = listener.address();
-        tracing::info!(%address, mode = %ear.mode, "listening");
-        Ok(Self { ear, receiver, listener: Mutex::new(Some(listener)), address })
+        tracing::info!(%address, mode = %spec.mode, "listening");
+        Ok(Self { spec, receiver, listener: Mutex::new(Some(listener)), address })
     }
 
     async fn stop(&self) {
@@ -88,10 +94,10 @@ impl ListenerSlot {
         if self.listener().is_some() {
             return Ok(());
         }
-        let options = self.ear.uri.options.clone();
+        let options = self.spec.uri.options.clone();
         let uri = EndpointUri { address: self.address.clone(), options };
         let receiver: Arc<dyn Receiver> = Arc::<InboundReceiver>::clone(&self.receiver);
-        let listener = GuardedListener::open(&*self.ear.transport, uri, receiver).await?;
+        let listener = GuardedListener::open(&*self.spec.transport, uri, receiver).await?;
         let second = self.listener().replace(listener);
         match second {
             // Somebody else has resumed it meanwhile; of two listeners one is enough.

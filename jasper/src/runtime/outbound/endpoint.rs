@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Notify;
 
 use super::circuit::Circuit;
-use super::line::Line;
 use super::options::SendOptions;
+use super::send_queue::SendQueue;
 use crate::envelope::{Address, Envelope};
 use crate::error::SendError;
 use crate::runtime::memory::budget::Budget;
@@ -31,7 +31,7 @@ pub(crate) struct Endpoint {
     pub(crate) options: SendOptions,
     pub(crate) sender: Arc<dyn Sender>,
     pub(crate) room: Arc<Room>,
-    pub(crate) line: Line,
+    pub(crate) queue: SendQueue,
     pub(crate) circuit: Circuit,
     /// The rows of the outbox that are in memory here.
     pub(crate) held: Arc<Held>,
@@ -56,7 +56,7 @@ impl Endpoint {
             address,
             sender,
             room: Room::new(options.capacity, budget, Arc::clone(&wake)),
-            line: Line::new(Arc::clone(&wake)),
+            queue: SendQueue::new(Arc::clone(&wake)),
             circuit: Circuit::default(),
             held: Arc::default(),
             claiming: AtomicBool::new(false),
@@ -110,7 +110,7 @@ impl Endpoint {
     pub(crate) fn reserve_beyond(&self, bytes: usize) -> Result<Slot, SendError> {
         match self.room.try_reserve(bytes) {
             Some(slot) => Ok(slot),
-            None if self.circuit.is_open() || self.line.len() >= 2 * self.options.capacity => {
+            None if self.circuit.is_open() || self.queue.len() >= 2 * self.options.capacity => {
                 Err(self.full())
             }
             None => Ok(self.room.reserve_beyond(bytes)),

@@ -2,7 +2,7 @@
 
 pub(crate) mod circuit;
 pub(crate) mod endpoint;
-pub(crate) mod line;
 pub(crate) mod look;
 pub(crate) mod options;
 pub(crate) mod relay;
+pub(crate) mod send_queue;

@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use super::endpoint::Endpoint;
-use super::line::Parcel;
+use super::send_queue::PendingSend;
 use crate::envelope::Envelope;
 use crate::handler::caught::Panic;
 use crate::runtime::core::Core;
@@ -41,8 +41,8 @@ pub(crate) async fn relay(core: Arc<Core>, endpoint: Arc<Endpoint>) {
             tokio::time::sleep(relay.core.settings().poll).await;
         }
     }
-    let left = relay.endpoint.line.take_all();
-    let in_memory = left.into_iter().filter(|parcel| parcel.row.is_none());
+    let left = relay.endpoint.queue.take_all();
+    let in_memory = left.into_iter().filter(|message| message.row.is_none());
     note_lost(&relay.endpoint, &in_memory.collect::<Vec<_>>(), ENDED);
 }
 
@@ -72,13 +72,13 @@ impl Relay {
             return;
         }
         let options = &endpoint.options;
-        match endpoint.line.patience(options.batch, options.linger) {
+        match endpoint.queue.patience(options.batch, options.linger) {
             None => endpoint.wake.notified().await,
             Some(Duration::ZERO) => {
-                let parcels = endpoint.line.take(options.batch);
+                let messages = endpoint.queue.take(options.batch);
                 let (core, relay) = (Arc::clone(&relay.core), Arc::clone(relay));
                 core.lifecycle().spawn(async move {
-                    let delivered = Arc::clone(&relay).deliver(parcels, permit);
+                    let delivered = Arc::clone(&relay).deliver(messages, permit);
                     if let Err(payload) = AssertUnwindSafe(delivered).catch_unwind().await {
                         relay.note_panic(payload);
                         relay.endpoint.wake.notify_one();
@@ -106,7 +106,7 @@ impl Relay {
         }
         if self.endpoint.options.ordered && self.is_reopened.swap(false, Ordering::SeqCst) {
             // Stored while the destination was being asked, and younger than what waits.
-            self.give_back(self.endpoint.line.take_stored(), Attempt::NotMade).await;
+            self.give_back(self.endpoint.queue.take_stored(), Attempt::NotMade).await;
         }
         let asked = room.overflow();
         let slots = room.reserve_up_to(PAGE);
@@ -126,8 +126,8 @@ impl Relay {
         for (envelope, mut slot) in claimed.into_iter().zip(slots) {
             slot.weigh(envelope.bytes());
             let hold = self.endpoint.held.hold(envelope.id, &envelope.destination, owner);
-            let parcel = Parcel::new(envelope, slot, self.core.lifecycle().activity());
-            self.endpoint.line.push(Parcel { row: Some((owner, hold)), ..parcel });
+            let message = PendingSend::new(envelope, slot, self.core.lifecycle().activity());
+            self.endpoint.queue.push(PendingSend { row: Some((owner, hold)), ..message });
         }
         drop(claiming);
         if !is_full {
@@ -168,7 +168,7 @@ impl Relay {
     /// The destination is down: what is stored is for whoever can send it, and after a while it is
     /// asked whether it answers.
     async fn probe(&self) {
-        let stored = self.endpoint.line.take_stored();
+        let stored = self.endpoint.queue.take_stored();
         self.give_back(stored, Attempt::NotMade).await;
         tokio::time::sleep(self.endpoint.circuit.next_pause()).await;
         let empty = Batch { envelopes: Vec::new(), guarantee: Guarantee::InMemory };
@@ -179,25 +179,25 @@ impl Relay {
     }
 
     /// Takes one batch to its receipts.
-    async fn deliver(self: Arc<Self>, parcels: Vec<Parcel>, permit: OwnedSemaphorePermit) {
-        let parcels = self.without_expired(parcels).await;
-        if !parcels.is_empty() {
+    async fn deliver(self: Arc<Self>, messages: Vec<PendingSend>, permit: OwnedSemaphorePermit) {
+        let messages = self.without_expired(messages).await;
+        if !messages.is_empty() {
             let guarantee = match self.endpoint.options.mode {
                 Mode::Durable => Guarantee::Stored,
                 Mode::Buffered | Mode::Inline => Guarantee::InMemory,
             };
-            let envelopes = parcels.iter().map(|parcel| Arc::clone(&parcel.envelope)).collect();
+            let envelopes = messages.iter().map(|message| Arc::clone(&message.envelope)).collect();
             let send = self.endpoint.sender.send(Batch { envelopes, guarantee });
             match self.core.lifecycle().ending().run_until_cancelled(send).await {
-                Some(Ok(receipts)) => self.settle(parcels, receipts).await,
+                Some(Ok(receipts)) => self.settle(messages, receipts).await,
                 Some(Err(error)) => {
                     let made = error.may_have_arrived();
                     self.note_failure(&error);
-                    self.return_all(parcels, made).await;
+                    self.return_all(messages, made).await;
                 }
                 // The stop gives back what is stored.
                 None => {
-                    let in_memory = parcels.into_iter().filter(|parcel| parcel.row.is_none());
+                    let in_memory = messages.into_iter().filter(|message| message.row.is_none());
                     note_lost(&self.endpoint, &in_memory.collect::<Vec<_>>(), ENDED);
                 }
             }
@@ -207,10 +207,10 @@ impl Relay {
         self.endpoint.wake.notify_one();
     }
 
-    async fn without_expired(&self, parcels: Vec<Parcel>) -> Vec<Parcel> {
+    async fn without_expired(&self, messages: Vec<PendingSend>) -> Vec<PendingSend> {
         let now = self.core.clock().now();
         let (expired, fresh): (Vec<_>, Vec<_>) =
-            parcels.into_iter().partition(|parcel| parcel.envelope.is_expired(now));
+            messages.into_iter().partition(|message| message.envelope.is_expired(now));
         if !expired.is_empty() {
             let count = expired.len() as u64;
             metrics::counter!(telemetry::EXPIRED, telemetry::DESTINATION => self.name())
@@ -222,38 +222,38 @@ impl Relay {
         fresh
     }
 
-    async fn settle(&self, parcels: Vec<Parcel>, receipts: Vec<Receipt>) {
+    async fn settle(&self, messages: Vec<PendingSend>, receipts: Vec<Receipt>) {
         let now = self.core.clock().now();
-        let mut settlements = Vec::with_capacity(parcels.len());
+        let mut settlements = Vec::with_capacity(messages.len());
         let (mut deferred, mut unknown, mut refused) = (Vec::new(), Vec::new(), Vec::new());
         // Held as this node's own until they are settled.
-        let mut done = Vec::with_capacity(parcels.len());
+        let mut done = Vec::with_capacity(messages.len());
         let mut why_deferred = None;
         // A transport that answers too little has not answered for the rest.
         let missing = std::iter::repeat_with(|| Receipt::unknown("there was no receipt"));
-        for (parcel, receipt) in parcels.into_iter().zip(receipts.into_iter().chain(missing)) {
+        for (message, receipt) in messages.into_iter().zip(receipts.into_iter().chain(missing)) {
             match receipt {
                 Receipt::Accepted => {
                     self.endpoint.circuit.reset();
-                    self.note_lag(&parcel.envelope, now);
-                    settlements.extend(ownership(&parcel).map(OutgoingSettlement::Sent));
-                    done.push(parcel);
+                    self.note_lag(&message.envelope, now);
+                    settlements.extend(ownership(&message).map(OutgoingSettlement::Sent));
+                    done.push(message);
                 }
-                Receipt::Refused { why } => refused.push((parcel, why)),
+                Receipt::Refused { why } => refused.push((message, why)),
                 Receipt::Deferred { why } => {
-                    deferred.push(parcel);
+                    deferred.push(message);
                     why_deferred = Some(why);
                 }
                 Receipt::Unknown { why } => {
-                    unknown.push(parcel);
+                    unknown.push(message);
                     why_deferred = Some(why);
                 }
             }
         }
         self.core.store().settle_outgoing(settlements).await;
         drop(done);
-        for (parcel, why) in refused {
-            self.refuse(parcel, &why).await;
+        for (message, why) in refused {
+            self.refuse(message, &why).await;
         }
         match why_deferred {
             None => self.note_success(),
@@ -266,14 +266,14 @@ impl Relay {
     }
 
     /// The receiver will never take it: it becomes a dead letter here, where it can be mended.
-    async fn refuse(&self, parcel: Parcel, why: &str) {
-        let envelope = &parcel.envelope;
+    async fn refuse(&self, message: PendingSend, why: &str) {
+        let envelope = &message.envelope;
         let id = DeadLetterId { id: envelope.id, destination: envelope.destination.clone() };
         let message_type = envelope.message_type.to_string();
         let error_message = format!("`{}` refused it: {why}", self.endpoint.address);
         let reason = DeadLetterReason::Refused;
         note_letter(&id, &message_type, reason, &error_message);
-        if let Some(ownership) = ownership(&parcel) {
+        if let Some(ownership) = ownership(&message) {
             return keep_refused(self.core.store(), &ownership, &error_message).await;
         }
         let letter = DeadLetter {
@@ -290,29 +290,29 @@ impl Relay {
         let core = Arc::clone(&self.core);
         self.core.lifecycle().spawn(async move {
             keep(core.store(), letter).await;
-            drop(parcel);
+            drop(message);
         });
     }
 
     /// What was not accepted: rows are for whoever claims them, and what is only in memory waits
     /// here. But of an endpoint that is not durable nothing is sent twice that may have arrived.
-    async fn return_all(&self, parcels: Vec<Parcel>, may_have_arrived: bool) {
+    async fn return_all(&self, messages: Vec<PendingSend>, may_have_arrived: bool) {
         if may_have_arrived && self.endpoint.options.mode != Mode::Durable {
-            note_lost(&self.endpoint, &parcels, "it may have arrived, or not");
-            let rows = parcels.iter().filter_map(ownership).map(OutgoingSettlement::Discarded);
+            note_lost(&self.endpoint, &messages, "it may have arrived, or not");
+            let rows = messages.iter().filter_map(ownership).map(OutgoingSettlement::Discarded);
             return self.core.store().settle_outgoing(rows.collect()).await;
         }
         let (stored, in_memory): (Vec<_>, Vec<_>) =
-            parcels.into_iter().partition(|parcel| parcel.row.is_some());
-        self.endpoint.line.push_front(in_memory);
+            messages.into_iter().partition(|message| message.row.is_some());
+        self.endpoint.queue.push_front(in_memory);
         self.give_back(stored, Attempt::Made).await;
     }
 
-    async fn give_back(&self, parcels: Vec<Parcel>, attempt: Attempt) {
-        if parcels.is_empty() {
+    async fn give_back(&self, messages: Vec<PendingSend>, attempt: Attempt) {
+        if messages.is_empty() {
             return;
         }
-        let rows = parcels.iter().filter_map(ownership).map(|row| match attempt {
+        let rows = messages.iter().filter_map(ownership).map(|row| match attempt {
             Attempt::Made => OutgoingSettlement::Failed(row),
             Attempt::NotMade => OutgoingSettlement::Released(row),
         });
@@ -377,14 +377,14 @@ enum Attempt {
     NotMade,
 }
 
-fn ownership(parcel: &Parcel) -> Option<Ownership> {
-    let (owner, _hold) = parcel.row.as_ref()?;
-    Some(Ownership::of(&parcel.envelope, *owner))
+fn ownership(message: &PendingSend) -> Option<Ownership> {
+    let (owner, _hold) = message.row.as_ref()?;
+    Some(Ownership::of(&message.envelope, *owner))
 }
 
 /// Messages of a buffered endpoint that nobody will send again.
-fn note_lost(endpoint: &Endpoint, parcels: &[Parcel], why: &str) {
-    let count = parcels.len();
+fn note_lost(endpoint: &Endpoint, messages: &[PendingSend], why: &str) {
+    let count = messages.len();
     if count > 0 {
         metrics::counter!(telemetry::LOST, telemetry::DESTINATION => endpoint.name.clone())
             .increment(count as u64);

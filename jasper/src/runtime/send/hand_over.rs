@@ -13,7 +13,7 @@ use crate::runtime::handle::entry::HandlerEntry;
 use crate::runtime::handle::queue::{Backing, Delivery};
 use crate::runtime::memory::room::Slot;
 use crate::runtime::outbound::endpoint::Endpoint;
-use crate::runtime::outbound::line::Parcel;
+use crate::runtime::outbound::send_queue::PendingSend;
 use crate::store::{Incoming, Outgoing, Stored};
 use crate::telemetry;
 
@@ -61,7 +61,7 @@ impl Accepted {
         }
         for (envelope, endpoint, slot) in self.to_endpoints {
             note_sent(name_of(&endpoint));
-            endpoint.line.push(Parcel::new(envelope, slot, core.lifecycle().activity()));
+            endpoint.queue.push(PendingSend::new(envelope, slot, core.lifecycle().activity()));
         }
     }
 }
@@ -122,8 +122,8 @@ fn hand_over_outgoing(
     match owned {
         None => endpoint.room.note_overflow(),
         Some(OwnedOutgoing { envelope, owner, slot, hold }) => {
-            let parcel = Parcel::new(envelope, slot, core.lifecycle().activity());
-            endpoint.line.push(Parcel { row: Some((owner, hold)), ..parcel });
+            let parcel = PendingSend::new(envelope, slot, core.lifecycle().activity());
+            endpoint.queue.push(PendingSend { row: Some((owner, hold)), ..parcel });
         }
     }
 }

@@ -58,10 +58,7 @@ impl<M: InvokedHere<OneHandler>, OneHandler> Invokes<M, OneHandler> for Command 
 pub trait InvokedHere<OneHandler>: Message {
     /// Not public API.
     #[doc(hidden)]
-    fn invoke_here(
-        self,
-        call: Invocation,
-    ) -> BoxFuture<'static, Result<Self::Reply, InvokeError>>;
+    fn invoke_here(self, call: Invocation) -> BoxFuture<'static, Result<Self::Reply, InvokeError>>;
 }
 
 // The order of the bounds matters: with two handlers, rustc reports the first that it cannot
@@ -72,10 +69,7 @@ where
     M: Message + HandledBy<OneHandler>,
     OneHandler: HandlerOf<M>,
 {
-    fn invoke_here(
-        self,
-        call: Invocation,
-    ) -> BoxFuture<'static, Result<M::Reply, InvokeError>> {
+    fn invoke_here(self, call: Invocation) -> BoxFuture<'static, Result<M::Reply, InvokeError>> {
         let Invocation { core, origin } = call;
         async move { invoke::invoke::<OneHandler>(&core, origin, self).await }.boxed()
     }

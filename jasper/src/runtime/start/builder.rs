@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 
 use super::check::{Checked, Configured};
 use super::config::Config;
-use super::outside::{Outside, World};
+use super::endpoint_config::{EndpointConfig, ResolvedEndpoints};
 use super::queue_options::{QueueOptions, runs_here};
 use super::settings::Settings;
 use crate::codec::Codec;
@@ -44,7 +44,7 @@ pub struct Builder {
     store: Option<Arc<dyn MessageStore>>,
     codec: Option<Arc<dyn Codec>>,
     pub(crate) states: States,
-    outside: Outside,
+    endpoint_config: EndpointConfig,
     queues: BTreeMap<String, QueueOptions>,
     pub(crate) handlers: Vec<HandlerRegistration>,
     /// What was given as a handler, and is none.
@@ -79,7 +79,7 @@ impl Builder {
             store: None,
             codec,
             states: States::default(),
-            outside: Outside::default(),
+            endpoint_config: EndpointConfig::default(),
             queues: BTreeMap::new(),
             handlers: Vec::new(),
             strangers: Vec::new(),
@@ -125,7 +125,7 @@ impl Builder {
     /// `batch`, the most in one batch; and `linger`, how long the oldest may wait for others to go
     /// with it, such as `5ms`.
     pub fn endpoint(mut self, name: impl Into<String>, address: impl Into<String>) -> Self {
-        self.outside.endpoints.insert(name.into(), address.into());
+        self.endpoint_config.endpoints.insert(name.into(), address.into());
         self
     }
 
@@ -135,7 +135,7 @@ impl Builder {
     /// `?mode=inline` it is acknowledged when its handler is done. A port 0 is chosen by the
     /// system; [`Jasper::addresses`] tells.
     pub fn listen(mut self, address: impl Into<String>) -> Self {
-        self.outside.listeners.push(address.into());
+        self.endpoint_config.listeners.push(address.into());
         self
     }
 
@@ -146,7 +146,7 @@ impl Builder {
         M: Message,
         M::Kind: Publishes<M>,
     {
-        self.outside.publications.push((M::TYPE, endpoint.into()));
+        self.endpoint_config.publications.push((M::TYPE, endpoint.into()));
         self
     }
 
@@ -156,20 +156,20 @@ impl Builder {
     /// configured here. Sent all the same, the message is refused with
     /// [`SendError::NeverSent`](crate::SendError::NeverSent). It may still be received and handled.
     pub fn never_sends<M: Message>(mut self) -> Self {
-        self.outside.never_sent.insert(M::TYPE);
+        self.endpoint_config.never_sent.insert(M::TYPE);
         self
     }
 
     /// A transport, instead of the one that this build has for its schemes.
     pub fn transport(mut self, transport: impl Transport) -> Self {
-        self.outside.transports.push(Arc::new(transport));
+        self.endpoint_config.transports.push(Arc::new(transport));
         self
     }
 
     /// What the deployment says, which goes before what the builder is told and before what an
     /// earlier call has said.
     pub fn config(mut self, config: Config) -> Self {
-        self.outside.config = config.or(std::mem::take(&mut self.outside.config));
+        self.endpoint_config.config = config.or(std::mem::take(&mut self.endpoint_config.config));
         self
     }
 
@@ -289,22 +289,22 @@ impl Builder {
     /// listen at.
     pub async fn start(mut self) -> Result<Jasper, Error> {
         let handlers = self.registrations();
-        let world = self.check_handlers(&handlers)?;
-        self.settings.deploy(&self.outside.config);
+        let resolved = self.check_handlers(&handlers)?;
+        self.settings.deploy(&self.endpoint_config.config);
         let owner = match &self.store {
             Some(store) => Some(join(&**store, &self.settings, self.takes(&handlers)).await?),
             None => None,
         };
         log_start(&self, &handlers);
-        let (core, receivers) = self.build(&handlers, &world, owner)?;
+        let (core, receivers) = self.build(&handlers, &resolved, owner)?;
         if let Some(store) = core.store().shared() {
             core.clock().read(&**store).await?;
         }
         spawn_tasks(&core, receivers);
-        let ears = world.listeners.iter().map(|address| world.ear(address));
-        let ears = ears.collect::<Result<_, _>>();
-        let ears = ears.map_err(|problem| StartupProblems::new(vec![problem]))?;
-        match Listeners::start(&core, ears).await {
+        let specs = resolved.listeners.iter().map(|address| resolved.listener_spec(address));
+        let specs = specs.collect::<Result<_, _>>();
+        let specs = specs.map_err(|problem| StartupProblems::new(vec![problem]))?;
+        match Listeners::start(&core, specs).await {
             Ok(listeners) => Ok(Jasper::new(core, listeners)),
             Err(error) => {
                 shutdown::stop(&core, &Listeners::default()).await?;
@@ -315,7 +315,7 @@ impl Builder {
 
     /// Whether no handler runs here, with what the deployment says.
     fn is_send_only(&self) -> bool {
-        self.outside.config.send_only.unwrap_or(self.settings.send_only)
+        self.endpoint_config.config.send_only.unwrap_or(self.settings.send_only)
     }
 
     /// What the handlers that run here take, sorted.
@@ -339,7 +339,10 @@ impl Builder {
         handlers
     }
 
-    fn check_handlers(&self, handlers: &[HandlerRegistration]) -> Result<World, StartupProblems> {
+    fn check_handlers(
+        &self,
+        handlers: &[HandlerRegistration],
+    ) -> Result<ResolvedEndpoints, StartupProblems> {
         let all = messages();
         // Of an application that chooses its handlers, what it sends is looked at when it is sent.
         let taken = |m: &&MessageRegistration| {
@@ -350,9 +353,9 @@ impl Builder {
             false => all.iter().copied().filter(taken).collect(),
         };
         let checked = Checked { messages: &messages, handlers };
-        let world = self.outside.world(&messages, &all);
+        let resolved = self.endpoint_config.resolve(&messages, &all);
         let configured = Configured {
-            world: &world,
+            resolved: &resolved,
             queues: &self.queues,
             send_only: self.is_send_only(),
             states: &self.states,
@@ -365,7 +368,7 @@ impl Builder {
         problems.extend(self.strangers.iter().map(no_handler));
         problems.extend(configured.against(&checked));
         match problems.is_empty() {
-            true => Ok(world),
+            true => Ok(resolved),
             false => Err(StartupProblems::new(problems)),
         }
     }
@@ -373,16 +376,16 @@ impl Builder {
     fn build(
         self,
         handlers: &[HandlerRegistration],
-        world: &World,
+        resolved: &ResolvedEndpoints,
         owner: Option<Owner>,
     ) -> Result<(Arc<Core>, Receivers), StartupProblems> {
         let no_codec = || StartupProblems::new(vec![Problem::NoCodec]);
         let codec = self.codec.clone().ok_or_else(no_codec)?;
         let budget = Budget::new(self.settings.memory_budget);
-        let targets = world.targets(&budget)?;
-        let publications = &world.publications;
+        let targets = resolved.targets(&budget)?;
+        let publications = &resolved.publications;
         let routes = Routes::new(handlers, &self.queues, targets, publications, &self.settings)
-            .never_sending(world.never_sent.clone());
+            .never_sending(resolved.never_sent.clone());
         let wake = Arc::new(Notify::new());
         let mut queues = HashMap::new();
         let mut receivers = Receivers::new();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::outside::World;
+use super::endpoint_config::ResolvedEndpoints;
 use super::queue_options::{QueueMode, QueueOptions, runs_here};
 use crate::envelope::Address;
 use crate::error::Problem;
@@ -109,7 +109,7 @@ impl Checked<'_> {
 
 /// The configuration that is checked against the declarations.
 pub(crate) struct Configured<'a> {
-    pub(crate) world: &'a World,
+    pub(crate) resolved: &'a ResolvedEndpoints,
     pub(crate) queues: &'a BTreeMap<String, QueueOptions>,
     /// Whether no handler runs here.
     pub(crate) send_only: bool,
@@ -127,10 +127,11 @@ impl Configured<'_> {
         if !self.has_codec {
             problems.push(Problem::NoCodec);
         }
-        problems.extend(self.world.problems(self.store.is_some()));
+        problems.extend(self.resolved.problems(self.store.is_some()));
         for message in checked.messages {
             self.destination(message, checked.handlers, &mut problems);
-            let is_published = self.world.publications.iter().any(|p| p.0 == message.message_type);
+            let is_published =
+                self.resolved.publications.iter().any(|p| p.0 == message.message_type);
             if !is_published {
                 checked.subscriber(message, &mut problems);
             }
@@ -156,11 +157,11 @@ impl Configured<'_> {
         problems: &mut Vec<Problem>,
     ) {
         let Some(to) = message.to else { return };
-        if self.world.never_sent.contains(&message.message_type) {
+        if self.resolved.never_sent.contains(&message.message_type) {
             return;
         }
         let takes = |h: &HandlerRegistration| (h.message_type)() == message.message_type;
-        let Some(address) = self.world.endpoints.get(to).map(String::as_str).or_else(|| {
+        let Some(address) = self.resolved.endpoints.get(to).map(String::as_str).or_else(|| {
             // An address of another process is an endpoint of its own, and checked as such.
             to.contains("://").then_some(to)
         }) else {

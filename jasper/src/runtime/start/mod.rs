@@ -3,8 +3,8 @@
 pub(crate) mod builder;
 pub(crate) mod check;
 pub(crate) mod config;
+pub(crate) mod endpoint_config;
 #[cfg(feature = "testing")]
 pub(crate) mod fakes;
-pub(crate) mod outside;
 pub(crate) mod queue_options;
 pub(crate) mod settings;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::limits::Limits;
-use super::outbox::Outbox;
+use super::write_queue::WriteQueue;
 
 /// What a connection may hold without asking, so that none waits for others with a small frame.
 const FREE: usize = 4 << 10;
@@ -43,17 +43,21 @@ impl Budget {
 pub(super) struct Allowance {
     budget: Option<Arc<Budget>>,
     free: Arc<Semaphore>,
-    outbox: Option<Arc<Outbox>>,
+    write_queue: Option<Arc<WriteQueue>>,
     sign_of_life: Duration,
 }
 
 impl Allowance {
     /// For a connection that was accepted. While it waits, the other side hears of it this often.
-    pub(super) fn of(budget: &Arc<Budget>, outbox: &Arc<Outbox>, sign_of_life: Duration) -> Self {
+    pub(super) fn of(
+        budget: &Arc<Budget>,
+        write_queue: &Arc<WriteQueue>,
+        sign_of_life: Duration,
+    ) -> Self {
         Self {
             budget: Some(Arc::clone(budget)),
             free: Arc::new(Semaphore::new(FREE)),
-            outbox: Some(Arc::clone(outbox)),
+            write_queue: Some(Arc::clone(write_queue)),
             sign_of_life,
         }
     }
@@ -64,7 +68,7 @@ impl Allowance {
         Self {
             budget: None,
             free: Arc::new(Semaphore::new(0)),
-            outbox: None,
+            write_queue: None,
             sign_of_life: Duration::MAX,
         }
     }
@@ -96,8 +100,8 @@ impl Allowance {
         };
         tokio::pin!(wait);
         while tokio::time::timeout(self.sign_of_life, &mut wait).await.is_err() {
-            if let Some(outbox) = &self.outbox {
-                outbox.pong();
+            if let Some(write_queue) = &self.write_queue {
+                write_queue.pong();
             }
         }
     }
@@ -115,7 +119,7 @@ mod tests {
     use super::*;
 
     fn allowance(budget: &Arc<Budget>) -> Allowance {
-        Allowance::of(budget, &Outbox::new(), Duration::from_secs(10))
+        Allowance::of(budget, &WriteQueue::new(), Duration::from_secs(10))
     }
 
     #[tokio::test]

@@ -29,7 +29,6 @@ mod counting;
 pub(crate) mod frame;
 mod handshake;
 mod limits;
-mod outbox;
 mod peer;
 mod reader;
 mod server;
@@ -37,6 +36,7 @@ mod settings;
 mod streams;
 mod tls;
 mod vitals;
+mod write_queue;
 
 use std::sync::Arc;
 
@@ -155,8 +155,8 @@ impl Transport for Tcp {
             let address = format!("{}://{bound}", uri.address.scheme())
                 .parse()
                 .map_err(|_error| bind(std::io::ErrorKind::InvalidInput.into()))?;
-            let house = self.used.house(&self.settings);
-            let listening = server::listen(socket, address, house, tls, receiver);
+            let shared = self.used.shared(&self.settings);
+            let listening = server::listen(socket, address, shared, tls, receiver);
             Ok(Box::new(listening) as Box<dyn Listener>)
         })
     }

@@ -155,7 +155,7 @@ mod tests {
 
     use super::super::budget::Budget;
     use super::super::limits::Limits;
-    use super::super::outbox::Outbox;
+    use super::super::write_queue::WriteQueue;
     use super::*;
 
     const PATIENCE: Patience =
@@ -198,7 +198,7 @@ mod tests {
         let (mut here, mut reader) = connection();
         let budget = Budget::new(&Limits::default());
         let before = budget.left();
-        let allowance = Allowance::of(&budget, &Outbox::new(), PATIENCE.frame);
+        let allowance = Allowance::of(&budget, &WriteQueue::new(), PATIENCE.frame);
         here.write_all(&frame(1 << 20, 10)).await.unwrap();
         let mut reading = Box::pin(reader.next(PATIENCE, &allowance));
         assert!(futures_util::poll!(&mut reading).is_pending());
@@ -245,7 +245,7 @@ mod tests {
     async fn a_peer_is_not_blamed_for_memory_that_this_side_lacks() {
         let (mut here, mut reader) = connection();
         let budget = Budget::new(&Limits::default().memory(100_000));
-        let allowance = Allowance::of(&budget, &Outbox::new(), PATIENCE.frame);
+        let allowance = Allowance::of(&budget, &WriteQueue::new(), PATIENCE.frame);
         let (mut rest, mut beyond) = (Hold::default(), Hold::default());
         allowance.grow(&mut rest, 100_000).await;
         allowance.grow(&mut beyond, 100_000).await;

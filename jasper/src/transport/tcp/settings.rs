@@ -11,7 +11,7 @@ use super::address::Authority;
 use super::client::{Dialler, Slot};
 use super::limits::Limits;
 use super::peer::{Peers, SharedKey};
-use super::server::House;
+use super::server::ServerShared;
 use super::tls::Tls;
 use crate::transport::{EndpointUri, TransportError};
 
@@ -144,7 +144,7 @@ type Place = (Authority, Option<String>);
 #[derive(Debug, Default)]
 pub(super) struct Used {
     slots: Mutex<HashMap<Place, Arc<Slot>>>,
-    house: OnceLock<Arc<House>>,
+    shared: OnceLock<Arc<ServerShared>>,
 }
 
 impl Used {
@@ -157,8 +157,8 @@ impl Used {
     }
 
     /// What all listeners share.
-    pub(super) fn house(&self, settings: &Settings) -> Arc<House> {
-        let new = || House::new(settings.limits, settings.peers.clone());
-        Arc::clone(self.house.get_or_init(new))
+    pub(super) fn shared(&self, settings: &Settings) -> Arc<ServerShared> {
+        let new = || ServerShared::new(settings.limits, settings.peers.clone());
+        Arc::clone(self.shared.get_or_init(new))
     }
 }

@@ -13,9 +13,9 @@ use super::super::counting::Counted;
 use super::super::frame::{self, BATCH_HEAD, ENVELOPE_HEAD, Encoded, Frame, LENGTH, REQUEST_HEAD};
 use super::super::handshake::Agreed;
 use super::super::limits::Limits;
-use super::super::outbox::{Outbox, Outgoing};
 use super::super::reader::{FrameReader, Patience, ReadError};
 use super::super::vitals::Vitals;
+use super::super::write_queue::{QueuedFrame, WriteQueue};
 use super::pending::{Expected, Loss, Outcome, Pending, Reply};
 use crate::transport::{Answer, Guarantee, Receipt};
 
@@ -34,7 +34,7 @@ struct Inner {
     agreed: Agreed,
     limits: Limits,
     pending: Pending,
-    outbox: Arc<Outbox>,
+    write_queue: Arc<WriteQueue>,
     vitals: Arc<Vitals>,
     batches: Arc<Semaphore>,
     requests: Arc<Semaphore>,
@@ -61,7 +61,7 @@ impl Link {
             agreed,
             limits,
             pending: Pending::default(),
-            outbox: Outbox::new(),
+            write_queue: WriteQueue::new(),
             vitals,
             batches: Arc::new(Semaphore::new(agreed.batches)),
             requests: Arc::new(Semaphore::new(agreed.requests)),
@@ -145,7 +145,11 @@ impl Link {
         let interest = Interest { pending: &inner.pending, number };
         let weak = Arc::downgrade(inner);
         let is_wanted = move || weak.upgrade().is_some_and(|inner| inner.pending.hand(number));
-        inner.outbox.push(Outgoing::new(encode(number), Box::new(is_wanted), Hold::default()));
+        inner.write_queue.push(QueuedFrame::new(
+            encode(number),
+            Box::new(is_wanted),
+            Hold::default(),
+        ));
         match timeout_at(deadline, reply).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_dropped)) => Err(Loss::Lost("the connection has ended".to_owned())),
@@ -194,7 +198,7 @@ impl Inner {
         let _counted = Counted::new("dialled");
         let why = tokio::select! {
             why = self.read(reader) => why,
-            written = self.outbox.write_to(writer, &self.vitals, self.limits.frame_time) => {
+            written = self.write_queue.write_to(writer, &self.vitals, self.limits.frame_time) => {
                 written.err().map_or_else(|| "it is closed".to_owned(), |error| error.to_string())
             }
             why = self.watch() => why,
@@ -202,7 +206,7 @@ impl Inner {
         };
         tracing::debug!(why, "a connection that this side had dialled has ended");
         self.pending.end(&why);
-        self.outbox.abandon();
+        self.write_queue.abandon();
         self.refuse_more();
     }
 
@@ -238,7 +242,7 @@ impl Inner {
                 Ok(())
             }
             Frame::Ping => {
-                self.outbox.pong();
+                self.write_queue.pong();
                 Ok(())
             }
             Frame::Pong => Ok(()),
@@ -266,7 +270,7 @@ impl Inner {
                 () = sleep_until(due) => {}
                 () = self.suspected.notified() => {
                     suspected.get_or_insert_with(Instant::now);
-                    self.outbox.push(Frame::Ping);
+                    self.write_queue.push(Frame::Ping);
                     continue;
                 }
             }
@@ -279,7 +283,7 @@ impl Inner {
             }
             if self.vitals.heard().min(self.vitals.spoke()).max(pinged) + ping <= now {
                 pinged = now;
-                self.outbox.push(Frame::Ping);
+                self.write_queue.push(Frame::Ping);
             }
         }
     }

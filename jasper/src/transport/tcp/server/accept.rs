@@ -34,7 +34,7 @@ const BETWEEN_WARNINGS: Duration = Duration::from_secs(1);
 
 /// What all listeners of a process share.
 #[derive(Debug)]
-pub(in super::super) struct House {
+pub(in super::super) struct ServerShared {
     limits: Limits,
     peers: Peers,
     budget: Arc<Budget>,
@@ -43,7 +43,7 @@ pub(in super::super) struct House {
     warned: Mutex<Option<Instant>>,
 }
 
-impl House {
+impl ServerShared {
     pub(in super::super) fn new(limits: Limits, peers: Peers) -> Arc<Self> {
         Arc::new(Self {
             limits,
@@ -102,23 +102,29 @@ impl Listener for Listening {
 pub(in super::super) fn listen(
     socket: TcpListener,
     address: Address,
-    house: Arc<House>,
+    shared: Arc<ServerShared>,
     tls: Option<Arc<ServerConfig>>,
     receiver: Arc<dyn Receiver>,
 ) -> Listening {
     let kill = CancellationToken::new();
     let stop = kill.child_token();
     let tasks = TaskTracker::new();
-    let door =
-        Door { house, tls, receiver, stop: stop.clone(), kill: kill.clone(), tasks: tasks.clone() };
+    let door = Acceptor {
+        shared,
+        tls,
+        receiver,
+        stop: stop.clone(),
+        kill: kill.clone(),
+        tasks: tasks.clone(),
+    };
     tasks.spawn(Arc::new(door).keep(socket));
     tasks.close();
     Listening { address, stop, tasks, _kill: kill.drop_guard() }
 }
 
 #[derive(Debug)]
-struct Door {
-    house: Arc<House>,
+struct Acceptor {
+    shared: Arc<ServerShared>,
     tls: Option<Arc<ServerConfig>>,
     receiver: Arc<dyn Receiver>,
     stop: CancellationToken,
@@ -126,7 +132,7 @@ struct Door {
     tasks: TaskTracker,
 }
 
-impl Door {
+impl Acceptor {
     async fn keep(self: Arc<Self>, socket: TcpListener) {
         let mut pause = FIRST_PAUSE;
         loop {
@@ -153,10 +159,10 @@ impl Door {
     }
 
     fn let_in(self: &Arc<Self>, stream: TcpStream, from: SocketAddr) {
-        let Ok(permit) = Arc::clone(&self.house.handshakes).try_acquire_owned() else {
-            let limit = self.house.limits.handshakes;
+        let Ok(permit) = Arc::clone(&self.shared.handshakes).try_acquire_owned() else {
+            let limit = self.shared.limits.handshakes;
             let why = format!("{limit} others have not shaken hands yet");
-            return self.house.report(from, "limit", &why);
+            return self.shared.report(from, "limit", &why);
         };
         let door = Arc::clone(self);
         self.tasks.spawn(async move {
@@ -170,12 +176,12 @@ impl Door {
     }
 
     async fn serve(&self, stream: TcpStream, from: SocketAddr, permit: OwnedSemaphorePermit) {
-        let house = &self.house;
-        let limits = &house.limits;
+        let shared = &self.shared;
+        let limits = &shared.limits;
         let opening = timeout(limits.handshake, self.open(stream));
         let opened = tokio::select! {
             () = self.stop.cancelled() => return,
-            opened = opening => opened.unwrap_or(Err(Turned::Late)),
+            opened = opening => opened.unwrap_or(Err(HandshakeError::Late)),
         };
         match opened {
             Ok(Opened { reader, writer, vitals, session, place }) => {
@@ -183,31 +189,31 @@ impl Door {
                 session.run(reader, writer, &vitals, &self.stop).await;
                 drop(place);
             }
-            Err(turned) => turned.away(house, from).await,
+            Err(turned) => turned.away(shared, from).await,
         }
     }
 
-    async fn open(&self, stream: TcpStream) -> Result<Opened, Turned> {
-        let house = &self.house;
+    async fn open(&self, stream: TcpStream) -> Result<Opened, HandshakeError> {
+        let shared = &self.shared;
         let halves = Halves::accepted(stream, self.tls.as_ref()).await?;
         let vitals = Arc::new(Vitals::new());
         let mut reader = FrameReader::new(halves.reading, Arc::clone(&vitals));
         let mut writer = halves.writing;
         let welcoming = Welcoming {
-            limits: &house.limits,
-            peers: &house.peers,
-            connections: &house.connections,
+            limits: &shared.limits,
+            peers: &shared.peers,
+            connections: &shared.connections,
             binding: halves.binding.as_ref(),
             certificate: halves.certificate.as_ref(),
         };
         let accepted = match welcome(&mut reader, &mut writer, &welcoming).await {
             Ok(accepted) => accepted,
             Err(Refusal::Rejected(rejected)) => {
-                return Err(Turned::Rejected(Box::new((reader, writer, rejected))));
+                return Err(HandshakeError::Rejected(Box::new((reader, writer, rejected))));
             }
-            Err(Refusal::Gone(why)) => return Err(Turned::Gone(why)),
+            Err(Refusal::Gone(why)) => return Err(HandshakeError::Gone(why)),
         };
-        let session = Session::new(&accepted, &house.limits, &house.budget, &self.receiver);
+        let session = Session::new(&accepted, &shared.limits, &shared.budget, &self.receiver);
         Ok(Opened { reader, writer, vitals, session, place: accepted.permit })
     }
 }
@@ -223,33 +229,33 @@ struct Opened {
 }
 
 /// Why a connection did not come that far.
-enum Turned {
+enum HandshakeError {
     Rejected(Box<(FrameReader<Reading>, Writing, Rejected)>),
     Gone(String),
     Tls(String),
     Late,
 }
 
-impl Turned {
+impl HandshakeError {
     /// Says why, here and to the other side.
-    async fn away(self, house: &House, from: SocketAddr) {
+    async fn away(self, shared: &ServerShared, from: SocketAddr) {
         match self {
             Self::Rejected(told) => {
                 let (mut reader, mut writer, rejected) = *told;
-                house.report(from, rejected.code.as_str(), &rejected.why);
+                shared.report(from, rejected.code.as_str(), &rejected.why);
                 let telling = turn_away(&mut reader, &mut writer, rejected);
                 let _told = timeout(LINGER, telling).await;
             }
             Self::Gone(why) => {
                 tracing::debug!(%from, why, "a connection has ended before it was taken");
             }
-            Self::Tls(why) => house.report(from, "tls", &why),
-            Self::Late => house.report(from, "deadline", "it did not shake hands in time"),
+            Self::Tls(why) => shared.report(from, "tls", &why),
+            Self::Late => shared.report(from, "deadline", "it did not shake hands in time"),
         }
     }
 }
 
-impl From<io::Error> for Turned {
+impl From<io::Error> for HandshakeError {
     fn from(error: io::Error) -> Self {
         match tls_error(&error) {
             Some(tls) => Self::Tls(tls.to_string()),

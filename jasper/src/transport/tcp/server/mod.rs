@@ -5,4 +5,4 @@ mod screen;
 mod session;
 mod window;
 
-pub(super) use self::accept::{House, listen};
+pub(super) use self::accept::{ServerShared, listen};

@@ -17,10 +17,10 @@ use super::super::counting::{Counted, rejected};
 use super::super::frame::{self, Frame, RejectCode, Rejected};
 use super::super::handshake::{Accepted, Refusal};
 use super::super::limits::Limits;
-use super::super::outbox::{Outbox, Outgoing};
 use super::super::peer::Peer;
 use super::super::reader::{FrameReader, Patience, RawFrame, ReadError};
 use super::super::vitals::Vitals;
+use super::super::write_queue::{QueuedFrame, WriteQueue};
 use super::screen::{Screened, screen, screen_request};
 use super::window::{Counts, Unanswered, Window};
 use crate::envelope::Envelope;
@@ -46,7 +46,7 @@ pub(super) struct Session {
     frame: usize,
     limits: Limits,
     receiver: Arc<dyn Receiver>,
-    outbox: Arc<Outbox>,
+    write_queue: Arc<WriteQueue>,
     allowance: Allowance,
     window: Arc<Window>,
     /// What was received and is not answered yet.
@@ -61,14 +61,14 @@ impl Session {
         budget: &Arc<Budget>,
         receiver: &Arc<dyn Receiver>,
     ) -> Arc<Self> {
-        let outbox = Outbox::new();
+        let write_queue = WriteQueue::new();
         Arc::new(Self {
             peer: accepted.peer.clone(),
             frame: accepted.frame,
             limits: *limits,
             receiver: Arc::clone(receiver),
-            allowance: Allowance::of(budget, &outbox, limits.ping),
-            outbox,
+            allowance: Allowance::of(budget, &write_queue, limits.ping),
+            write_queue,
             window: Window::new(limits),
             tasks: TaskTracker::new(),
             is_leaving: AtomicBool::new(false),
@@ -89,20 +89,20 @@ impl Session {
         let _counted = Counted::new("accepted");
         {
             let conducting = self.conduct(&mut reader, stop);
-            let writing = self.outbox.write_to(writer, vitals, self.limits.frame_time);
+            let writing = self.write_queue.write_to(writer, vitals, self.limits.frame_time);
             tokio::pin!(conducting, writing);
             tokio::select! {
                 () = &mut conducting => {
                     let _written = writing.await;
                 }
                 written = &mut writing => match written {
-                    // The outbox was closed, so the conductor is about to end.
+                    // The write queue was closed, so the conductor is about to end.
                     Ok(()) => conducting.await,
                     Err(error) => tracing::debug!(%error, "a connection cannot be written to"),
                 },
             }
         }
-        self.outbox.abandon();
+        self.write_queue.abandon();
         self.answered().await;
     }
 
@@ -115,7 +115,7 @@ impl Session {
         let leaving = async {
             stop.cancelled().await;
             self.is_leaving.store(true, Ordering::Relaxed);
-            self.outbox.push(Frame::Bye);
+            self.write_queue.push(Frame::Bye);
             self.answered().await;
             // What the other side sent before it heard of it is answered too.
             tokio::time::sleep(LINGER).await;
@@ -131,12 +131,12 @@ impl Session {
                 "a connection is ended",
             );
             rejected(refused.code.as_str(), 1);
-            self.outbox.push(Frame::Rejected(refused));
-            self.outbox.close();
+            self.write_queue.push(Frame::Rejected(refused));
+            self.write_queue.close();
             let _ended = tokio::time::timeout(LINGER, reader.drain()).await;
         } else {
             self.answered().await;
-            self.outbox.close();
+            self.write_queue.close();
         }
     }
 
@@ -175,7 +175,7 @@ impl Session {
                 let timeout = Duration::from_millis(timeout_ms.into());
                 self.start(self.clone().answer(entry, timeout, envelope).boxed()).await;
             }
-            Frame::Ping => self.outbox.pong(),
+            Frame::Ping => self.write_queue.pong(),
             Frame::Pong | Frame::Bye => {}
             _ => return Err(refusal("it sent a frame out of place")),
         }
@@ -253,7 +253,7 @@ impl Session {
             drop(entry);
             true
         };
-        self.outbox.push(Outgoing::new(encode(number), Box::new(gate), hold));
+        self.write_queue.push(QueuedFrame::new(encode(number), Box::new(gate), hold));
     }
 
     fn peer_name(&self) -> &str {

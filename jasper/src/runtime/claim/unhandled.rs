@@ -15,7 +15,7 @@ const MOST: usize = 10_000;
 ///
 /// There may be any number of them; each look finds a page, and the next one goes on behind it.
 #[derive(Debug, Default)]
-pub(crate) struct Strays {
+pub(crate) struct UnhandledTypes {
     unknown: HashMap<Subscription, Unknown>,
     /// Counts the times that all pages were seen.
     sweep: u64,
@@ -30,7 +30,7 @@ struct Unknown {
     seen: u64,
 }
 
-/// What is to become of a stray that no handler of this application can take.
+/// What is to become of an unhandled message that no handler of this application can take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// A node that knows it may come yet.
@@ -39,7 +39,7 @@ pub(crate) enum Verdict {
     GiveUp,
 }
 
-impl Strays {
+impl UnhandledTypes {
     /// Where the next page begins.
     pub(crate) fn after(&self) -> Option<Subscription> {
         self.after.clone()
@@ -75,9 +75,9 @@ impl Strays {
     ) -> Vec<Subscription> {
         let taken: HashSet<Subscription> = alive.into_iter().flat_map(|node| node.takes).collect();
         // What is taken begins its time anew when it is found another time.
-        self.unknown.retain(|stray, _unknown| !taken.contains(stray));
+        self.unknown.retain(|unhandled, _unknown| !taken.contains(unhandled));
         let (sweep, mut room) = (self.sweep, MOST.saturating_sub(self.unknown.len()));
-        let is_worth_a_claim = |stray: &Subscription| match self.unknown.get_mut(stray) {
+        let is_worth_a_claim = |unhandled: &Subscription| match self.unknown.get_mut(unhandled) {
             Some(unknown) => {
                 unknown.seen = sweep;
                 unknown.since.elapsed() >= keep
@@ -88,14 +88,14 @@ impl Strays {
             }
             None => false,
         };
-        let unknown = waiting.into_iter().filter(|stray| !taken.contains(stray));
+        let unknown = waiting.into_iter().filter(|unhandled| !taken.contains(unhandled));
         unknown.filter(is_worth_a_claim).collect()
     }
 
     /// What becomes of one that was found.
-    pub(crate) fn found(&mut self, stray: Subscription, keep: Duration) -> Verdict {
+    pub(crate) fn found(&mut self, unhandled: Subscription, keep: Duration) -> Verdict {
         let found = Unknown { since: Instant::now(), seen: self.sweep };
-        let unknown = self.unknown.entry(stray).or_insert(found);
+        let unknown = self.unknown.entry(unhandled).or_insert(found);
         if unknown.since.elapsed() < keep { Verdict::Wait } else { Verdict::GiveUp }
     }
 }
@@ -108,7 +108,7 @@ mod tests {
 
     const KEEP: Duration = Duration::from_secs(60);
 
-    fn stray() -> Subscription {
+    fn unhandled() -> Subscription {
         let destination = Address::local("queue", "handler");
         Subscription { destination, message_type: "type@2".into() }
     }
@@ -119,72 +119,72 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_nobody_takes_waits_for_its_time_and_is_given_up() {
-        let mut strays = Strays::default();
-        assert_eq!(strays.among(vec![stray()], taking(vec![]), KEEP), [stray()]);
-        assert_eq!(strays.found(stray(), KEEP), Verdict::Wait);
-        assert_eq!(strays.among(vec![stray()], taking(vec![]), KEEP), []);
+        let mut unhandled = UnhandledTypes::default();
+        assert_eq!(unhandled.among(vec![unhandled()], taking(vec![]), KEEP), [unhandled()]);
+        assert_eq!(unhandled.found(unhandled(), KEEP), Verdict::Wait);
+        assert_eq!(unhandled.among(vec![unhandled()], taking(vec![]), KEEP), []);
         tokio::time::advance(KEEP).await;
-        assert_eq!(strays.among(vec![stray()], taking(vec![]), KEEP), [stray()]);
-        assert_eq!(strays.found(stray(), KEEP), Verdict::GiveUp);
+        assert_eq!(unhandled.among(vec![unhandled()], taking(vec![]), KEEP), [unhandled()]);
+        assert_eq!(unhandled.found(unhandled(), KEEP), Verdict::GiveUp);
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_a_living_node_takes_is_left_to_it_and_its_time_begins_anew() {
-        let mut strays = Strays::default();
-        assert_eq!(strays.found(stray(), KEEP), Verdict::Wait);
+        let mut unhandled = UnhandledTypes::default();
+        assert_eq!(unhandled.found(unhandled(), KEEP), Verdict::Wait);
         tokio::time::advance(KEEP).await;
-        assert_eq!(strays.among(vec![stray()], taking(vec![stray()]), KEEP), []);
-        assert_eq!(strays.among(vec![stray()], taking(vec![]), KEEP), [stray()]);
-        assert_eq!(strays.found(stray(), KEEP), Verdict::Wait);
+        assert_eq!(unhandled.among(vec![unhandled()], taking(vec![unhandled()]), KEEP), []);
+        assert_eq!(unhandled.among(vec![unhandled()], taking(vec![]), KEEP), [unhandled()]);
+        assert_eq!(unhandled.found(unhandled(), KEEP), Verdict::Wait);
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_is_gone_is_forgotten_once_all_pages_were_seen() {
         let [first, second] = ["a@1", "b@1"]
-            .map(|message_type| Subscription { message_type: message_type.into(), ..stray() });
-        let mut strays = Strays::default();
-        for stray in [&first, &second] {
-            assert_eq!(strays.found(stray.clone(), KEEP), Verdict::Wait);
+            .map(|message_type| Subscription { message_type: message_type.into(), ..unhandled() });
+        let mut unhandled = UnhandledTypes::default();
+        for unhandled in [&first, &second] {
+            assert_eq!(unhandled.found(unhandled.clone(), KEEP), Verdict::Wait);
         }
-        strays.turn(Rest::First);
+        unhandled.turn(Rest::First);
         for _sweep in 0..3 {
             // Each on a page of its own.
-            assert_eq!(strays.among(vec![first.clone()], taking(vec![]), KEEP), []);
-            strays.turn(Rest::After(first.clone()));
-            assert_eq!(strays.after(), Some(first.clone()));
-            assert_eq!(strays.among(vec![second.clone()], taking(vec![]), KEEP), []);
-            strays.turn(Rest::First);
+            assert_eq!(unhandled.among(vec![first.clone()], taking(vec![]), KEEP), []);
+            unhandled.turn(Rest::After(first.clone()));
+            assert_eq!(unhandled.after(), Some(first.clone()));
+            assert_eq!(unhandled.among(vec![second.clone()], taking(vec![]), KEEP), []);
+            unhandled.turn(Rest::First);
         }
-        strays.turn(Rest::First);
-        assert!(strays.is_empty());
+        unhandled.turn(Rest::First);
+        assert!(unhandled.is_empty());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_look_without_a_page_changes_nothing() {
-        let mut strays = Strays::default();
-        assert_eq!(strays.found(stray(), KEEP), Verdict::Wait);
-        strays.turn(Rest::After(stray()));
+        let mut unhandled = UnhandledTypes::default();
+        assert_eq!(unhandled.found(unhandled(), KEEP), Verdict::Wait);
+        unhandled.turn(Rest::After(unhandled()));
         for _ in 0..3 {
-            strays.turn(Rest::Unseen);
-            assert_eq!(strays.after(), Some(stray()));
+            unhandled.turn(Rest::Unseen);
+            assert_eq!(unhandled.after(), Some(unhandled()));
         }
-        strays.turn(Rest::First);
+        unhandled.turn(Rest::First);
         for _ in 0..3 {
-            strays.turn(Rest::Unseen);
-            assert!(!strays.is_empty(), "it was seen in the last sweep");
+            unhandled.turn(Rest::Unseen);
+            assert!(!unhandled.is_empty(), "it was seen in the last sweep");
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn no_more_are_known_than_memory_is_for() {
-        let mut strays = Strays::default();
+        let mut unhandled = UnhandledTypes::default();
         for number in 0..MOST {
             let message_type = format!("type{number}@1");
-            strays.found(Subscription { message_type, ..stray() }, KEEP);
+            unhandled.found(Subscription { message_type, ..unhandled() }, KEEP);
         }
-        assert_eq!(strays.among(vec![stray()], taking(vec![]), KEEP), []);
-        strays.turn(Rest::First);
-        strays.turn(Rest::First);
-        assert_eq!(strays.among(vec![stray()], taking(vec![]), KEEP), [stray()]);
+        assert_eq!(unhandled.among(vec![unhandled()], taking(vec![]), KEEP), []);
+        unhandled.turn(Rest::First);
+        unhandled.turn(Rest::First);
+        assert_eq!(unhandled.among(vec![unhandled()], taking(vec![]), KEEP), [unhandled()]);
     }
 }

@@ -24,34 +24,34 @@ const SEGMENTS: usize = 64;
 type Gate = Box<dyn FnOnce() -> bool + Send>;
 
 /// A frame with what happens before and after it is written.
-pub(super) struct Outgoing {
+pub(super) struct QueuedFrame {
     frame: Encoded,
     gate: Option<Gate>,
     hold: Hold,
 }
 
-impl Outgoing {
+impl QueuedFrame {
     /// The frame is written only if `gate` says so, and `hold` is free when it is written.
     pub(super) fn new(frame: Encoded, gate: Gate, hold: Hold) -> Self {
         Self { frame, gate: Some(gate), hold }
     }
 }
 
-impl From<Frame> for Outgoing {
+impl From<Frame> for QueuedFrame {
     fn from(frame: Frame) -> Self {
         Self { frame: frame.encode(), gate: None, hold: Hold::default() }
     }
 }
 
-impl fmt::Debug for Outgoing {
+impl fmt::Debug for QueuedFrame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Outgoing").field("bytes", &self.frame.len()).finish_non_exhaustive()
+        f.debug_struct("QueuedFrame").field("bytes", &self.frame.len()).finish_non_exhaustive()
     }
 }
 
 /// The queue. What it may hold is bounded by the windows of the connection.
 #[derive(Debug, Default)]
-pub(super) struct Outbox {
+pub(super) struct WriteQueue {
     queue: Mutex<Queue>,
     changed: Notify,
     has_pong: Arc<AtomicBool>,
@@ -59,17 +59,17 @@ pub(super) struct Outbox {
 
 #[derive(Debug, Default)]
 struct Queue {
-    frames: VecDeque<Outgoing>,
+    frames: VecDeque<QueuedFrame>,
     is_closed: bool,
 }
 
-impl Outbox {
+impl WriteQueue {
     pub(super) fn new() -> Arc<Self> {
         Arc::default()
     }
 
     /// Queues a frame; after [`close`](Self::close) it is dropped.
-    pub(super) fn push(&self, frame: impl Into<Outgoing>) {
+    pub(super) fn push(&self, frame: impl Into<QueuedFrame>) {
         self.with(|queue| {
             if !queue.is_closed {
                 queue.frames.push_back(frame.into());
@@ -84,7 +84,7 @@ impl Outbox {
         }
         let has_pong = Arc::clone(&self.has_pong);
         let gate: Gate = Box::new(move || has_pong.swap(false, Ordering::Relaxed));
-        self.push(Outgoing::new(Frame::Pong.encode(), gate, Hold::default()));
+        self.push(QueuedFrame::new(Frame::Pong.encode(), gate, Hold::default()));
     }
 
     /// Takes no more frames. What is queued is still written.
@@ -101,7 +101,7 @@ impl Outbox {
         drop(dropped);
     }
 
-    /// Writes frames until the outbox is closed and empty, and then ends the stream.
+    /// Writes frames until the write queue is closed and empty, and then ends the stream.
     ///
     /// # Errors
     /// The stream failed, or what is written in one go took longer than `limit`.
@@ -113,7 +113,7 @@ impl Outbox {
     ) -> io::Result<()> {
         while let Some(frames) = self.take().await {
             let (mut segments, mut holds) = (VecDeque::new(), Vec::new());
-            for Outgoing { frame, gate, hold } in frames {
+            for QueuedFrame { frame, gate, hold } in frames {
                 if gate.is_none_or(|gate| gate()) {
                     segments.extend(frame.into_segments());
                     holds.push(hold);
@@ -129,7 +129,7 @@ impl Outbox {
     }
 
     /// What is written in the next go; `None` where nothing will come.
-    async fn take(&self) -> Option<Vec<Outgoing>> {
+    async fn take(&self) -> Option<Vec<QueuedFrame>> {
         loop {
             let changed = self.changed.notified();
             {
@@ -153,7 +153,7 @@ impl Outbox {
 }
 
 impl Queue {
-    fn next_go(&mut self) -> Vec<Outgoing> {
+    fn next_go(&mut self) -> Vec<QueuedFrame> {
         let (mut frames, mut bytes) = (Vec::new(), 0);
         while let Some(next) = self.frames.front()
             && (frames.is_empty() || bytes + next.frame.len() <= GO)
@@ -197,11 +197,11 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_secs(30);
 
-    async fn written(outbox: &Outbox) -> Vec<u8> {
+    async fn written(write_queue: &WriteQueue) -> Vec<u8> {
         let (here, mut there) = tokio::io::duplex(100);
         let mut read = Vec::new();
         let vitals = Vitals::new();
-        let writing = outbox.write_to(here, &vitals, LIMIT);
+        let writing = write_queue.write_to(here, &vitals, LIMIT);
         let (written, _read) = tokio::join!(writing, there.read_to_end(&mut read));
         written.unwrap();
         read
@@ -209,35 +209,35 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_queued_is_written_in_order_and_what_is_not_wanted_is_not() {
-        let outbox = Outbox::new();
+        let write_queue = WriteQueue::new();
         let payload = Bytes::from(vec![b'x'; 10_000]);
         let request = Frame::Request { number: 1, timeout_ms: 2, envelope: payload };
-        outbox.push(request.clone());
+        write_queue.push(request.clone());
         let unwanted = Frame::Bye.encode();
-        outbox.push(Outgoing::new(unwanted, Box::new(|| false), Hold::default()));
-        outbox.push(Frame::Ping);
-        outbox.close();
-        outbox.push(Frame::Bye);
+        write_queue.push(QueuedFrame::new(unwanted, Box::new(|| false), Hold::default()));
+        write_queue.push(Frame::Ping);
+        write_queue.close();
+        write_queue.push(Frame::Bye);
         let mut expected = request.encode().into_segments().concat();
         expected.extend(Frame::Ping.encode().into_segments().concat());
-        assert_eq!(written(&outbox).await, expected);
+        assert_eq!(written(&write_queue).await, expected);
     }
 
     #[tokio::test]
     async fn signs_of_life_do_not_pile_up() {
-        let outbox = Outbox::new();
-        (0..1_000).for_each(|_| outbox.pong());
-        outbox.close();
-        assert_eq!(written(&outbox).await, Frame::Pong.encode().into_segments().concat());
+        let write_queue = WriteQueue::new();
+        (0..1_000).for_each(|_| write_queue.pong());
+        write_queue.close();
+        assert_eq!(written(&write_queue).await, Frame::Pong.encode().into_segments().concat());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_peer_that_does_not_read_is_given_up() {
-        let outbox = Outbox::new();
+        let write_queue = WriteQueue::new();
         let envelope = Bytes::from(vec![0; 10_000]);
-        outbox.push(Frame::Request { number: 1, timeout_ms: 2, envelope });
+        write_queue.push(Frame::Request { number: 1, timeout_ms: 2, envelope });
         let (here, _there) = tokio::io::duplex(100);
-        let error = outbox.write_to(here, &Vitals::new(), LIMIT).await.unwrap_err();
+        let error = write_queue.write_to(here, &Vitals::new(), LIMIT).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 }

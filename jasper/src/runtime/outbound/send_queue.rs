@@ -15,7 +15,7 @@ use crate::store::Owner;
 
 /// One message in memory, on its way to another process.
 #[derive(Debug)]
-pub(crate) struct Parcel {
+pub(crate) struct PendingSend {
     pub(crate) envelope: Arc<Envelope>,
     /// The incarnation that owns its row of the outbox, where it has one.
     pub(crate) row: Option<(Owner, Hold)>,
@@ -23,7 +23,7 @@ pub(crate) struct Parcel {
     pub(crate) _active: Active,
 }
 
-impl Parcel {
+impl PendingSend {
     /// A message that is only in memory.
     pub(crate) fn new(envelope: Envelope, slot: Slot, activity: &Activity) -> Self {
         let (envelope, active) = (Arc::new(envelope), activity.begin());
@@ -33,8 +33,8 @@ impl Parcel {
 
 /// Messages in the order in which they are to leave.
 #[derive(Debug)]
-pub(crate) struct Line {
-    parcels: Mutex<VecDeque<(Parcel, Instant)>>,
+pub(crate) struct SendQueue {
+    messages: Mutex<VecDeque<(PendingSend, Instant)>>,
     /// Wakes the relay.
     wake: Arc<Notify>,
 }
@@ -42,71 +42,71 @@ pub(crate) struct Line {
 /// The most bytes of payload in one batch; one message may have more.
 const BATCH_BYTES: usize = 256 * 1024;
 
-impl Line {
+impl SendQueue {
     pub(crate) fn new(wake: Arc<Notify>) -> Self {
-        Self { parcels: Mutex::default(), wake }
+        Self { messages: Mutex::default(), wake }
     }
 
-    pub(crate) fn push(&self, parcel: Parcel) {
-        self.parcels().push_back((parcel, Instant::now()));
+    pub(crate) fn push(&self, message: PendingSend) {
+        self.messages().push_back((message, Instant::now()));
         self.wake.notify_one();
     }
 
     /// Puts those back that were taken from the front and have certainly not left.
-    pub(crate) fn push_front(&self, parcels: Vec<Parcel>) {
+    pub(crate) fn push_front(&self, messages: Vec<PendingSend>) {
         let now = Instant::now();
-        let mut line = self.parcels();
-        for parcel in parcels.into_iter().rev() {
-            line.push_front((parcel, now));
+        let mut queue = self.messages();
+        for message in messages.into_iter().rev() {
+            queue.push_front((message, now));
         }
     }
 
     /// How long the oldest may still wait for others; `None` where there is none.
     pub(crate) fn patience(&self, batch: usize, linger: Duration) -> Option<Duration> {
-        let line = self.parcels();
-        let (_, arrived) = line.front()?;
-        let is_full = line.len() >= batch;
+        let queue = self.messages();
+        let (_, arrived) = queue.front()?;
+        let is_full = queue.len() >= batch;
         Some(if is_full { Duration::ZERO } else { linger.saturating_sub(arrived.elapsed()) })
     }
 
     /// The next batch, which is empty where nothing waits.
-    pub(crate) fn take(&self, batch: usize) -> Vec<Parcel> {
-        let mut line = self.parcels();
+    pub(crate) fn take(&self, batch: usize) -> Vec<PendingSend> {
+        let mut queue = self.messages();
         let mut bytes = 0;
         let mut taken = Vec::new();
         while taken.len() < batch
-            && let Some((parcel, _)) = line.front()
+            && let Some((message, _)) = queue.front()
         {
-            bytes += parcel.envelope.payload.len();
+            bytes += message.envelope.payload.len();
             if bytes > BATCH_BYTES && !taken.is_empty() {
                 break;
             }
-            taken.extend(line.pop_front().map(|(parcel, _)| parcel));
+            taken.extend(queue.pop_front().map(|(message, _)| message));
         }
         taken
     }
 
     /// All that are left.
-    pub(crate) fn take_all(&self) -> Vec<Parcel> {
-        self.parcels().drain(..).map(|(parcel, _)| parcel).collect()
+    pub(crate) fn take_all(&self) -> Vec<PendingSend> {
+        self.messages().drain(..).map(|(message, _)| message).collect()
     }
 
     /// How many wait.
     pub(crate) fn len(&self) -> usize {
-        self.parcels().len()
+        self.messages().len()
     }
 
     /// All that have a row of the outbox: whoever claims it can send it.
-    pub(crate) fn take_stored(&self) -> Vec<Parcel> {
-        let mut line = self.parcels();
+    pub(crate) fn take_stored(&self) -> Vec<PendingSend> {
+        let mut queue = self.messages();
         let (stored, in_memory) =
-            std::mem::take(&mut *line).into_iter().partition(|(parcel, _)| parcel.row.is_some());
-        *line = in_memory;
+            std::mem::take(&mut *queue).into_iter().partition(|(message, _)| message.row.is_some());
+        *queue = in_memory;
         let stored: VecDeque<_> = stored;
-        stored.into_iter().map(|(parcel, _)| parcel).collect()
+        stored.into_iter().map(|(message, _)| message).collect()
     }
 
-    fn parcels(&self) -> MutexGuard<'_, VecDeque<(Parcel, Instant)>> {
-        self.parcels.lock().unwrap_or_else(PoisonError::into_inner)
+    fn messages(&self) -> MutexGuard<'_, VecDeque<(PendingSend, Instant)>> {
+        self.messages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

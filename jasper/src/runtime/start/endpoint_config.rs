@@ -14,9 +14,9 @@ use crate::runtime::outbound::options::{SendOptions, take_mode};
 use crate::runtime::routes::Target;
 use crate::transport::{Direction, EndpointUri, Mode, Transport, TransportRegistration};
 
-/// What the builder is told of the world outside.
+/// What the builder is told of endpoints, listeners and transports.
 #[derive(Debug, Default)]
-pub(crate) struct Outside {
+pub(crate) struct EndpointConfig {
     /// Where endpoints lead, by name.
     pub(crate) endpoints: BTreeMap<String, String>,
     /// Where to listen.
@@ -33,7 +33,7 @@ pub(crate) struct Outside {
 
 /// The same with the defaults of this build, and what the deployment says put in its place.
 #[derive(Debug)]
-pub(crate) struct World {
+pub(crate) struct ResolvedEndpoints {
     pub(crate) endpoints: BTreeMap<String, String>,
     pub(crate) listeners: Vec<String>,
     pub(crate) publications: Vec<(MessageType, String)>,
@@ -44,29 +44,29 @@ pub(crate) struct World {
 
 /// Where an address leads.
 #[derive(Debug)]
-pub(crate) enum Way {
+pub(crate) enum Route {
     /// To a queue of this process.
     Queue(String),
     /// To another process.
-    Outside(Arc<dyn Transport>, EndpointUri, SendOptions),
+    Remote(Arc<dyn Transport>, EndpointUri, SendOptions),
 }
 
 /// Where and how to listen.
 #[derive(Debug, Clone)]
-pub(crate) struct Ear {
+pub(crate) struct ListenerSpec {
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) uri: EndpointUri,
     pub(crate) mode: Mode,
 }
 
-impl Outside {
+impl EndpointConfig {
     /// What is configured altogether, for these messages of the program; the others may name
     /// endpoints, too.
-    pub(crate) fn world(
+    pub(crate) fn resolve(
         &self,
         messages: &[&MessageRegistration],
         all: &[&MessageRegistration],
-    ) -> World {
+    ) -> ResolvedEndpoints {
         let mut endpoints = self.endpoints.clone();
         endpoints.extend(self.config.endpoints.clone());
         let named = all.iter().filter_map(|message| message.to);
@@ -89,7 +89,7 @@ impl Outside {
         publications.sort_unstable();
         publications.dedup();
         let defaults = inventory::iter::<TransportRegistration>().map(|default| (default.make)());
-        World {
+        ResolvedEndpoints {
             endpoints,
             listeners: self.config.listen.clone().unwrap_or_else(|| self.listeners.clone()),
             publications,
@@ -100,21 +100,21 @@ impl Outside {
     }
 }
 
-impl World {
+impl ResolvedEndpoints {
     /// What is wrong with it.
     pub(crate) fn problems(&self, has_store: bool) -> Vec<Problem> {
         let mut problems = self.problems.clone();
         let mut destinations = BTreeMap::new();
         for (name, address) in &self.endpoints {
-            let way = self.way(name, address);
-            if let Ok(Way::Outside(_, uri, _)) = &way
+            let route = self.route(name, address);
+            if let Ok(Route::Remote(_, uri, _)) = &route
                 && let Some(first) = destinations.insert(destination(name, &uri.address), name)
             {
                 let why = format!("it leads where `{first}` leads; give it a name of its own");
                 problems.push(Problem::Endpoint { endpoint: name.clone(), why });
             }
-            match way {
-                Ok(Way::Outside(_, _, options)) if options.mode == Mode::Durable && !has_store => {
+            match route {
+                Ok(Route::Remote(_, _, options)) if options.mode == Mode::Durable && !has_store => {
                     let what = format!("the durable endpoint `{name}`");
                     problems.push(Problem::NoStore { what });
                 }
@@ -123,8 +123,8 @@ impl World {
             }
         }
         for address in &self.listeners {
-            match self.ear(address) {
-                Ok(ear) if ear.mode == Mode::Durable && !has_store => {
+            match self.listener_spec(address) {
+                Ok(spec) if spec.mode == Mode::Durable && !has_store => {
                     problems.push(Problem::NoStore { what: format!("listening at `{address}`") });
                 }
                 Ok(_) => {}
@@ -139,12 +139,12 @@ impl World {
         for (message_type, endpoint) in &self.publications {
             let why = match self.endpoints.get(endpoint) {
                 None => format!("is not configured; add `.endpoint(\"{endpoint}\", \"…\")`"),
-                Some(address) => match self.way(endpoint, address) {
-                    Ok(Way::Queue(_)) => "is a queue of this application: its handlers get the \
+                Some(address) => match self.route(endpoint, address) {
+                    Ok(Route::Queue(_)) => "is a queue of this application: its handlers get the \
                                           event anyway"
                         .to_owned(),
                     // The endpoint's own mistakes are told once.
-                    Ok(Way::Outside(..)) | Err(_) => continue,
+                    Ok(Route::Remote(..)) | Err(_) => continue,
                 },
             };
             let (message_type, endpoint) = (message_type.clone(), endpoint.clone());
@@ -153,7 +153,7 @@ impl World {
     }
 
     /// Where the endpoint of this name leads.
-    pub(crate) fn way(&self, name: &str, address: &str) -> Result<Way, Problem> {
+    pub(crate) fn route(&self, name: &str, address: &str) -> Result<Route, Problem> {
         let wrong = |why: String| Problem::Endpoint { endpoint: name.to_owned(), why };
         let mut uri: EndpointUri = address.parse().map_err(|error| match name == address {
             true => wrong(format!("{error}")),
@@ -163,7 +163,7 @@ impl World {
         })?;
         if let Some(queue) = uri.address.queue() {
             return match uri.options.keys().next() {
-                None => Ok(Way::Queue(queue.to_owned())),
+                None => Ok(Route::Queue(queue.to_owned())),
                 Some(option) => Err(wrong(format!(
                     "`{option}`: the address of a queue has no options; see `Builder::queue`"
                 ))),
@@ -180,11 +180,11 @@ impl World {
         }
         let checked = transport.check(&uri, Direction::Send);
         checked.map_err(|error| wrong(error.to_string()))?;
-        Ok(Way::Outside(Arc::clone(transport), uri, options))
+        Ok(Route::Remote(Arc::clone(transport), uri, options))
     }
 
     /// Where and how to listen by this address.
-    pub(crate) fn ear(&self, address: &str) -> Result<Ear, Problem> {
+    pub(crate) fn listener_spec(&self, address: &str) -> Result<ListenerSpec, Problem> {
         let wrong = |why: String| Problem::Listener { address: address.to_owned(), why };
         let mut uri: EndpointUri = address
             .parse()
@@ -195,7 +195,7 @@ impl World {
         let mode = take_mode(&mut uri, mode).map_err(wrong)?;
         let checked = transport.check(&uri, Direction::Listen);
         checked.map_err(|error| wrong(error.to_string()))?;
-        Ok(Ear { transport: Arc::clone(transport), uri, mode })
+        Ok(ListenerSpec { transport: Arc::clone(transport), uri, mode })
     }
 
     /// The targets of all endpoints; their ways are checked.
@@ -206,9 +206,9 @@ impl World {
         let mut targets = BTreeMap::new();
         for (name, address) in &self.endpoints {
             let failed = |problem| StartupProblems::new(vec![problem]);
-            let target = match self.way(name, address).map_err(failed)? {
-                Way::Queue(queue) => Target::Queue(queue),
-                Way::Outside(transport, uri, options) => {
+            let target = match self.route(name, address).map_err(failed)? {
+                Route::Queue(queue) => Target::Queue(queue),
+                Route::Remote(transport, uri, options) => {
                     let why = |error: crate::transport::TransportError| {
                         let (endpoint, why) = (name.clone(), error.to_string());
                         failed(Problem::Endpoint { endpoint, why })
