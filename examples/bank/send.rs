@@ -7,6 +7,7 @@ use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::time::Duration;
 
+use fastrand::Rng;
 use futures_util::future::{try_join, try_join_all};
 use jasper::Bus;
 use tokio::sync::Mutex;
@@ -86,15 +87,9 @@ pub(crate) fn accepted(path: &Path) -> Outcome<HashSet<i64>> {
     }
 }
 
-/// The same for the same seed, by SplitMix64.
+/// The same for the same seed.
 fn order(id: i64, seed: u64) -> Order {
-    let mut state = seed ^ id.cast_unsigned().wrapping_mul(0xd134_2543_de82_ef95);
-    let mut below = |limit: i64| {
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = state;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((mixed ^ (mixed >> 31)) >> 1).cast_signed() % limit
-    };
+    let mut random = Rng::with_seed(seed ^ id.cast_unsigned().wrapping_mul(0xd134_2543_de82_ef95));
+    let mut below = |limit: i64| random.i64(0..limit);
     Order { id, from: 1 + below(ACCOUNTS), to: 1 + below(ACCOUNTS), amount: 1 + below(100) }
 }

@@ -104,7 +104,7 @@ impl Fixture {
 #[derive(Debug, Clone)]
 pub struct Seed {
     seed: u64,
-    state: u64,
+    random: fastrand::Rng,
 }
 
 impl Seed {
@@ -116,21 +116,17 @@ impl Seed {
         let now = || uuid::Uuid::now_v7().as_u64_pair().1;
         let seed = std::env::var("JASPER_SEED");
         let seed = seed.map_or_else(|_| now(), |text| text.parse().expect("JASPER_SEED: a number"));
-        Self { seed, state: seed }
+        Self { seed, random: fastrand::Rng::with_seed(seed) }
     }
 
-    /// The next number, by SplitMix64.
+    /// The next number.
     pub fn number(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.state;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        self.random.u64(..)
     }
 
     /// The next number from 0 to 1.
     pub fn fraction(&mut self) -> f64 {
-        (self.number() >> 11) as f64 / (1u64 << 53) as f64
+        self.random.f64()
     }
 }
 

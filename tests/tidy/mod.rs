@@ -4,6 +4,7 @@ mod layers;
 mod names;
 mod repository;
 mod size;
+mod targets;
 mod tokens;
 mod words;
 
@@ -47,6 +48,7 @@ pub fn offences(repository: &Repository) -> Vec<Offence> {
     layers::check(repository, &mut found);
     names::check_adapters(repository, &mut found);
     names::check_migrations(repository, &mut found);
+    targets::check(repository, &mut found);
     found.sort();
     found.dedup();
     found

@@ -9,6 +9,8 @@ use super::tokens::{self, Token, Unreadable};
 #[derive(Debug)]
 pub struct Repository {
     pub files: Vec<SourceFile>,
+    /// `tests/Cargo.toml`, which names every test.
+    pub test_manifest: String,
 }
 
 #[derive(Debug)]
@@ -26,13 +28,14 @@ impl Repository {
         let mut files = Vec::new();
         read_folder(root, "", &mut files)?;
         files.sort_by(|a, b| a.path.cmp(&b.path));
-        Ok(Self { files })
+        let test_manifest = fs::read_to_string(root.join("tests/Cargo.toml"))?;
+        Ok(Self { files, test_manifest })
     }
 
     #[cfg(test)]
     pub fn of(files: &[(&str, &str)]) -> Self {
         let file = |&(path, text): &(&str, &str)| SourceFile::new(path.into(), text.into());
-        Self { files: files.iter().map(file).collect() }
+        Self { files: files.iter().map(file).collect(), test_manifest: String::new() }
     }
 }
 

@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use std::error::Error;
 use std::fmt;
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -187,7 +188,7 @@ impl Cause {
 
     fn is_open(&self) -> bool {
         let pending = self.pending.as_ref();
-        let pending = pending.map(|pending| pending.lock().unwrap_or_else(PoisonError::into_inner));
+        let pending = pending.map(|pending| pending.lock());
         pending.is_some_and(|pending| matches!(*pending, Pending::Open(_)))
     }
 
@@ -200,7 +201,7 @@ impl Cause {
         let Some(pending) = &self.pending else {
             return Ok(Some(message));
         };
-        match &mut *pending.lock().unwrap_or_else(PoisonError::into_inner) {
+        match &mut *pending.lock() {
             Pending::Open(messages) => messages.push(message),
             Pending::Closed => return Err(RunEnded),
         }
@@ -212,7 +213,7 @@ impl Cause {
         let Some(pending) = &self.pending else {
             return Vec::new();
         };
-        let mut pending = pending.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pending = pending.lock();
         self.closed.notify_waiters();
         match std::mem::replace(&mut *pending, Pending::Closed) {
             Pending::Open(messages) => messages,

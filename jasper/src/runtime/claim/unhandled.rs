@@ -108,7 +108,7 @@ mod tests {
 
     const KEEP: Duration = Duration::from_secs(60);
 
-    fn unhandled() -> Subscription {
+    fn subscription() -> Subscription {
         let destination = Address::local("queue", "handler");
         Subscription { destination, message_type: "type@2".into() }
     }
@@ -120,31 +120,33 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_nobody_takes_waits_for_its_time_and_is_given_up() {
         let mut unhandled = UnhandledTypes::default();
-        assert_eq!(unhandled.among(vec![unhandled()], taking(vec![]), KEEP), [unhandled()]);
-        assert_eq!(unhandled.found(unhandled(), KEEP), Verdict::Wait);
-        assert_eq!(unhandled.among(vec![unhandled()], taking(vec![]), KEEP), []);
+        assert_eq!(unhandled.among(vec![subscription()], taking(vec![]), KEEP), [subscription()]);
+        assert_eq!(unhandled.found(subscription(), KEEP), Verdict::Wait);
+        assert_eq!(unhandled.among(vec![subscription()], taking(vec![]), KEEP), []);
         tokio::time::advance(KEEP).await;
-        assert_eq!(unhandled.among(vec![unhandled()], taking(vec![]), KEEP), [unhandled()]);
-        assert_eq!(unhandled.found(unhandled(), KEEP), Verdict::GiveUp);
+        assert_eq!(unhandled.among(vec![subscription()], taking(vec![]), KEEP), [subscription()]);
+        assert_eq!(unhandled.found(subscription(), KEEP), Verdict::GiveUp);
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_a_living_node_takes_is_left_to_it_and_its_time_begins_anew() {
         let mut unhandled = UnhandledTypes::default();
-        assert_eq!(unhandled.found(unhandled(), KEEP), Verdict::Wait);
+        assert_eq!(unhandled.found(subscription(), KEEP), Verdict::Wait);
         tokio::time::advance(KEEP).await;
-        assert_eq!(unhandled.among(vec![unhandled()], taking(vec![unhandled()]), KEEP), []);
-        assert_eq!(unhandled.among(vec![unhandled()], taking(vec![]), KEEP), [unhandled()]);
-        assert_eq!(unhandled.found(unhandled(), KEEP), Verdict::Wait);
+        assert_eq!(unhandled.among(vec![subscription()], taking(vec![subscription()]), KEEP), []);
+        assert_eq!(unhandled.among(vec![subscription()], taking(vec![]), KEEP), [subscription()]);
+        assert_eq!(unhandled.found(subscription(), KEEP), Verdict::Wait);
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_is_gone_is_forgotten_once_all_pages_were_seen() {
-        let [first, second] = ["a@1", "b@1"]
-            .map(|message_type| Subscription { message_type: message_type.into(), ..unhandled() });
+        let [first, second] = ["a@1", "b@1"].map(|message_type| Subscription {
+            message_type: message_type.into(),
+            ..subscription()
+        });
         let mut unhandled = UnhandledTypes::default();
-        for unhandled in [&first, &second] {
-            assert_eq!(unhandled.found(unhandled.clone(), KEEP), Verdict::Wait);
+        for row in [&first, &second] {
+            assert_eq!(unhandled.found(row.clone(), KEEP), Verdict::Wait);
         }
         unhandled.turn(Rest::First);
         for _sweep in 0..3 {
@@ -162,11 +164,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_look_without_a_page_changes_nothing() {
         let mut unhandled = UnhandledTypes::default();
-        assert_eq!(unhandled.found(unhandled(), KEEP), Verdict::Wait);
-        unhandled.turn(Rest::After(unhandled()));
+        assert_eq!(unhandled.found(subscription(), KEEP), Verdict::Wait);
+        unhandled.turn(Rest::After(subscription()));
         for _ in 0..3 {
             unhandled.turn(Rest::Unseen);
-            assert_eq!(unhandled.after(), Some(unhandled()));
+            assert_eq!(unhandled.after(), Some(subscription()));
         }
         unhandled.turn(Rest::First);
         for _ in 0..3 {
@@ -180,11 +182,11 @@ mod tests {
         let mut unhandled = UnhandledTypes::default();
         for number in 0..MOST {
             let message_type = format!("type{number}@1");
-            unhandled.found(Subscription { message_type, ..unhandled() }, KEEP);
+            unhandled.found(Subscription { message_type, ..subscription() }, KEEP);
         }
-        assert_eq!(unhandled.among(vec![unhandled()], taking(vec![]), KEEP), []);
+        assert_eq!(unhandled.among(vec![subscription()], taking(vec![]), KEEP), []);
         unhandled.turn(Rest::First);
         unhandled.turn(Rest::First);
-        assert_eq!(unhandled.among(vec![unhandled()], taking(vec![]), KEEP), [unhandled()]);
+        assert_eq!(unhandled.among(vec![subscription()], taking(vec![]), KEEP), [subscription()]);
     }
 }

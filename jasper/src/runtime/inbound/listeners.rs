@@ -1,10 +1,11 @@
 //! The addresses at which an application listens.
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::future::join_all;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::receiver::InboundReceiver;
 use crate::envelope::Address;
@@ -110,7 +111,7 @@ impl ListenerSlot {
     }
 
     fn listener(&self) -> MutexGuard<'_, Option<Arc<dyn Listener>>> {
-        self.listener.lock().unwrap_or_else(PoisonError::into_inner)
+        self.listener.lock()
     }
 }
 

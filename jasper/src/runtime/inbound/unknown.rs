@@ -1,9 +1,10 @@
 //! The types that a listener takes in although this application has no handler for them.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 /// The most different ones at one time: each is a burden for every node that shares the store.
@@ -17,7 +18,7 @@ impl UnknownTypes {
     /// Whether a message of this type may be taken in. One of a type that none was taken in of for
     /// `keep` is no longer in the store, or known there.
     pub(super) fn admits(&self, message_type: &str, keep: Duration) -> bool {
-        let mut types = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut types = self.0.lock();
         if types.len() >= MOST && !types.contains_key(message_type) {
             types.retain(|_message_type, last| last.elapsed() < keep);
             if types.len() >= MOST {

@@ -1,8 +1,8 @@
 //! The circuit breaker of one endpoint: open while its destination is down.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 
 use crate::runtime::backoff::Backoff;
@@ -54,7 +54,7 @@ impl Circuit {
     }
 
     fn backoff(&self) -> MutexGuard<'_, Backoff> {
-        self.backoff.lock().unwrap_or_else(PoisonError::into_inner)
+        self.backoff.lock()
     }
 }
 

@@ -1,9 +1,10 @@
 //! The messages of one endpoint that wait in memory to be sent.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -107,6 +108,6 @@ impl SendQueue {
     }
 
     fn messages(&self) -> MutexGuard<'_, VecDeque<(PendingSend, Instant)>> {
-        self.messages.lock().unwrap_or_else(PoisonError::into_inner)
+        self.messages.lock()
     }
 }

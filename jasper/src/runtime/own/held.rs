@@ -1,9 +1,10 @@
 //! What this process knows that it holds in the store.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use crate::envelope::{Address, MessageId};
@@ -87,13 +88,13 @@ impl Held {
     /// A call has failed and may have been carried out: what the store lists is to be compared, up
     /// to this moment, as the call may still be on its way.
     pub(crate) fn reconcile_until(&self, end: Instant) {
-        *self.reconcile_end.lock().unwrap_or_else(PoisonError::into_inner) = Some(end);
+        *self.reconcile_end.lock() = Some(end);
     }
 
     /// Whether it is to be compared, and was not within `pause` before now; each comparison costs a
     /// query.
     pub(crate) fn is_to_be_compared(&self, pause: Duration) -> bool {
-        let mut compared = self.compared.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut compared = self.compared.lock();
         let is_early = |(at, own): (Instant, Duration)| at.elapsed() < pause.max(own);
         if !self.is_to_be_reconciled() || compared.is_some_and(is_early) {
             return false;
@@ -105,7 +106,7 @@ impl Held {
     /// The store has taken so long to list the rows, or to fail.
     pub(crate) fn note_compared(&self, cost: Duration) {
         let pause = pause_after(cost, SHARE, LONGEST_PAUSE);
-        let mut compared = self.compared.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut compared = self.compared.lock();
         *compared = Some((Instant::now(), pause));
     }
 
@@ -116,19 +117,19 @@ impl Held {
 
     /// Whether it is to be compared, however long ago that was done.
     pub(crate) fn is_to_be_reconciled(&self) -> bool {
-        self.reconcile_end.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+        self.reconcile_end.lock().is_some()
     }
 
     /// Whether it is to be compared; asked after the end of that, it is so for the last time.
     fn take_reconciliation(&self) -> bool {
-        let mut until = self.reconcile_end.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut until = self.reconcile_end.lock();
         let end = *until;
         *until = until.filter(|end| *end > Instant::now());
         end.is_some()
     }
 
     fn rows(&self) -> MutexGuard<'_, HashMap<Key, u32>> {
-        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+        self.rows.lock()
     }
 }
 

@@ -1,9 +1,9 @@
 //! A call that takes options until it is first polled.
 
-use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
 
 /// How far a call is.
 pub(crate) enum Call<'a, O, T> {
@@ -40,7 +40,7 @@ impl<'a, O, T> Call<'a, O, T> {
             Self::Running(running) => running,
             Self::Over => return Poll::Pending,
         };
-        let future = running.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let future = running.get_mut();
         let polled = future.as_mut().poll(cx);
         if polled.is_pending() {
             *self = Self::Running(running);

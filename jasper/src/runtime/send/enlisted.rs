@@ -18,7 +18,8 @@ use crate::routing::{Publishes, Sends};
 use crate::runtime::core::Core;
 use crate::store::{StoreError, StoreOperation, Stored};
 
-/// Writes messages into a transaction of your own; see [`Bus::enlist`](crate::runtime::Bus::enlist).
+/// Writes messages into a transaction of your own; see
+/// [`Bus::enlist`](crate::runtime::Bus::enlist).
 ///
 /// The runtime cannot see the commit of a foreign transaction. It looks for the messages right
 /// after, at growing intervals, and at last with its ordinary poll.

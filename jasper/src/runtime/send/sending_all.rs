@@ -27,7 +27,8 @@ const PAGE_BYTES: usize = 8 * 1024 * 1024;
 /// How long a page waits for a stream that has nothing ready, from its first message on.
 const LINGER: Duration = Duration::from_millis(100);
 
-/// Many messages that are about to be sent: await it. See [`Bus::send_all`](crate::runtime::Bus::send_all).
+/// Many messages that are about to be sent: await it. See
+/// [`Bus::send_all`](crate::runtime::Bus::send_all).
 ///
 /// It lives as long as the messages, and no longer than what their iterator borrows.
 #[must_use = "messages are sent when this is awaited"]

@@ -39,7 +39,8 @@ pub struct Config {
     /// How many bytes of messages the process may hold in memory; see
     /// [`Builder::memory_budget`](crate::runtime::Builder::memory_budget).
     pub memory_budget: Option<usize>,
-    /// Whether no handler runs here; see [`Builder::send_only`](crate::runtime::Builder::send_only).
+    /// Whether no handler runs here; see
+    /// [`Builder::send_only`](crate::runtime::Builder::send_only).
     pub send_only: Option<bool>,
     /// Where endpoints lead, by name.
     #[serde(default)]

@@ -57,8 +57,9 @@ impl QueueOptions {
     }
 
     /// This process sends to the queue and handles none of its messages: all are stored, for other
-    /// processes on the same store. See [`Builder::send_only`](crate::runtime::Builder::send_only) for a
-    /// process that handles none at all.
+    /// processes on the same store. See
+    /// [`Builder::send_only`](crate::runtime::Builder::send_only) for a process that handles none
+    /// at all.
     #[must_use]
     pub const fn send_only(mut self) -> Self {
         self.send_only = true;

@@ -56,7 +56,8 @@ impl Retries {
         error: &impl fmt::Display,
     ) -> Option<()> {
         let pause = self.0.next();
-        tracing::warn!(operation = %what, %error, retry_in = ?pause, "the store failed; nothing is lost");
+        let retry_in = pause;
+        tracing::warn!(operation = %what, %error, ?retry_in, "the store failed; nothing is lost");
         let mut recovered = pin!(health.recovered.notified());
         recovered.as_mut().enable();
         let pause = async {

@@ -1,9 +1,13 @@
 //! Which call fails, and how: by the seed, the operation and the number of the call.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use std::time::Duration;
+
+use fastrand::Rng;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::{Fault, Faults};
 use crate::store::{StoreError, StoreOperation};
@@ -103,23 +107,15 @@ impl Plan {
 
     /// From 0 to 1: what this call draws for this rule.
     fn fraction(&self, operation: StoreOperation, call: u64, rule: usize) -> f64 {
-        let numbers =
-            [call, rule as u64].into_iter().chain(operation.as_str().bytes().map(u64::from));
-        let drawn = numbers.fold(mixed(self.faults.seed), |state, number| mixed(state ^ number));
-        (drawn >> 11) as f64 / (1u64 << 53) as f64
+        // A seed for each, so that calls of other operations in between change nothing.
+        let mut hasher = DefaultHasher::new();
+        (self.faults.seed, operation.as_str(), call, rule).hash(&mut hasher);
+        Rng::with_seed(hasher.finish()).f64()
     }
 
     fn tallies(&self) -> MutexGuard<'_, BTreeMap<StoreOperation, Tally>> {
-        self.tallies.lock().unwrap_or_else(PoisonError::into_inner)
+        self.tallies.lock()
     }
-}
-
-/// One step of SplitMix64.
-fn mixed(state: u64) -> u64 {
-    let mut mixed = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
 }
 
 fn injected(operation: StoreOperation, when: &str) -> StoreError {

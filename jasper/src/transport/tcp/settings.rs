@@ -1,8 +1,9 @@
 //! How a [`Tcp`](super::Tcp) is configured, and what is wrong with an address under it.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
+use parking_lot::Mutex;
 use rustls::ServerConfig;
 use rustls::pki_types::ServerName;
 
@@ -152,7 +153,7 @@ impl Used {
     pub(super) fn slot(&self, dialler: Dialler) -> Arc<Slot> {
         let name = dialler.tls.as_ref().map(|(_config, name)| name.to_str().into_owned());
         let place = (dialler.authority.clone(), name);
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slots = self.slots.lock();
         Arc::clone(slots.entry(place).or_insert_with(|| Slot::new(dialler)))
     }
 

@@ -3,11 +3,12 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::io::{self, IoSlice};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
+use parking_lot::Mutex;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::Notify;
 
@@ -133,7 +134,7 @@ impl WriteQueue {
         loop {
             let changed = self.changed.notified();
             {
-                let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut queue = self.queue.lock();
                 if !queue.frames.is_empty() {
                     return Some(queue.next_go());
                 }
@@ -146,7 +147,7 @@ impl WriteQueue {
     }
 
     fn with<T>(&self, change: impl FnOnce(&mut Queue) -> T) -> T {
-        let result = change(&mut self.queue.lock().unwrap_or_else(PoisonError::into_inner));
+        let result = change(&mut self.queue.lock());
         self.changed.notify_one();
         result
     }

@@ -4,9 +4,10 @@
 //! uses the suite.
 
 use std::marker::PhantomData;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
@@ -139,13 +140,13 @@ impl Default for Heard {
 impl Heard {
     fn note(&self, handler: &'static str, text: &str, envelope: Envelope) {
         let note = Note { handler, text: text.to_owned(), envelope, at: time::now() };
-        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut notes = self.notes.lock();
         notes.push(note);
         self.count.send_replace(notes.len());
     }
 
     pub(super) fn notes(&self) -> Vec<Note> {
-        self.notes.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.notes.lock().clone()
     }
 
     pub(super) fn texts(&self) -> Vec<String> {

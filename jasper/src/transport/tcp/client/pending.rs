@@ -1,7 +1,8 @@
 //! What was sent over a connection and is not answered yet.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+
+use parking_lot::Mutex;
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
@@ -160,7 +161,7 @@ impl Pending {
     }
 
     fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        change(&mut self.0.lock())
     }
 }
 

@@ -1,9 +1,10 @@
 //! The one connection to a place: dialled when it is first used, by one caller for all.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
+use parking_lot::{Mutex, MutexGuard};
 
 use super::super::handshake::ClientError;
 use super::dial::Dialler;
@@ -70,8 +71,8 @@ impl Slot {
         dialled.boxed().shared()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
     }
 }
 

@@ -1,7 +1,8 @@
 //! Dead letters that a database does not take as they are, or not now.
 
+#[path = "../mariadb_database.rs"]
 mod mariadb_database;
-#[path = "postgres_schema.rs"]
+#[path = "../postgres_schema.rs"]
 mod postgres_schema;
 
 use std::time::Duration;

@@ -1,8 +1,9 @@
 //! Rows of the outbox whose bytes are no envelope: they keep no other from being sent, and lie with
 //! the invalid messages, whatever the database.
 
+#[path = "../mariadb_database.rs"]
 mod mariadb_database;
-#[path = "postgres_schema.rs"]
+#[path = "../postgres_schema.rs"]
 mod postgres_schema;
 
 use jasper::envelope::{Address, Envelope};

@@ -115,7 +115,7 @@ async fn all_mistakes_are_reported_at_once_and_in_words() {
     for mend in [
         "the command `plain@1` has two handlers",
         "add `#[handler(queue = \"elsewhere\")]`",
-        "the durable handler `keep` (tests/startup.rs:",
+        "the durable handler `keep` (tests/routing/startup.rs:",
         "takes `State<startup::Config>`; register one with `.state(…)`",
         "the queue `emial` is configured, but no handler runs on it",
         "the queue `emial` has concurrency 0",

@@ -1,6 +1,6 @@
 //! What handlers may do with their connection to PostgreSQL, and what they cannot spoil with it.
 
-#[path = "postgres_schema.rs"]
+#[path = "../postgres_schema.rs"]
 mod postgres_schema;
 
 use std::task::Poll;

@@ -1,8 +1,9 @@
 //! Rows that something else than this library has written, or a newer version of it: each spoils
 //! only itself, whatever the database.
 
+#[path = "../mariadb_database.rs"]
 mod mariadb_database;
-#[path = "postgres_schema.rs"]
+#[path = "../postgres_schema.rs"]
 mod postgres_schema;
 
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! A large backlog in PostgreSQL, while a transaction with an old snapshot keeps its dead rows.
 
-#[path = "postgres_schema.rs"]
+#[path = "../postgres_schema.rs"]
 mod postgres_schema;
 
 use std::collections::HashSet;

@@ -1,8 +1,9 @@
 //! Schemas of other versions: an older one is upgraded with its rows, and a newer one is used as
 //! long as it says that it may be.
 
+#[path = "../mariadb_database.rs"]
 mod mariadb_database;
-#[path = "postgres_schema.rs"]
+#[path = "../postgres_schema.rs"]
 mod postgres_schema;
 
 use std::time::{Duration, Instant};
@@ -34,12 +35,12 @@ const STUCK: Duration = Duration::from_secs(10);
 const ID: Uuid = Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0007);
 
 const SQLITE: [&str; 3] = [
-    include_str!("../migrations/sqlite/0001_create_tables.sql"),
-    include_str!("../migrations/sqlite/0002_nodes_say_what_they_take.sql"),
-    include_str!("../migrations/sqlite/0003_claim_by_subscription.sql"),
+    include_str!("../../migrations/sqlite/0001_create_tables.sql"),
+    include_str!("../../migrations/sqlite/0002_nodes_say_what_they_take.sql"),
+    include_str!("../../migrations/sqlite/0003_claim_by_subscription.sql"),
 ];
-const POSTGRES: [&str; 1] = [include_str!("../migrations/postgres/0001_create_tables.sql")];
-const MYSQL: &str = include_str!("../migrations/mysql/0001_create_tables.sql");
+const POSTGRES: [&str; 1] = [include_str!("../../migrations/postgres/0001_create_tables.sql")];
+const MYSQL: &str = include_str!("../../migrations/mysql/0001_create_tables.sql");
 
 /// For how long others may be kept from a table by an upgrade that waits for it.
 const SHORT: Duration = Duration::from_secs(4);

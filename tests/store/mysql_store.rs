@@ -1,6 +1,7 @@
 //! What only the MySQL store has: prefixes, sessions, what its tables cannot hold, and the answers
 //! of statements that many callers share.
 
+#[path = "../mariadb_database.rs"]
 mod mariadb_database;
 
 use std::collections::HashMap;

@@ -1,6 +1,6 @@
 //! What is only PostgreSQL's: schemas, word of new rows, and connections that are lost.
 
-#[path = "postgres_schema.rs"]
+#[path = "../postgres_schema.rs"]
 mod postgres_schema;
 
 use std::time::{Duration, SystemTime};

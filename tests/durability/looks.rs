@@ -1,7 +1,8 @@
 //! How often nodes look into the store: no oftener than it is of use.
 
+#[path = "../mariadb_database.rs"]
 mod mariadb_database;
-#[path = "postgres_schema.rs"]
+#[path = "../postgres_schema.rs"]
 mod postgres_schema;
 
 use std::sync::Arc;

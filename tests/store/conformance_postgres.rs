@@ -1,55 +1,61 @@
-//! The MySQL store keeps every clause, on MariaDB.
+//! The PostgreSQL store keeps every clause.
 
-mod mariadb_database;
+#[path = "../postgres_schema.rs"]
+mod postgres_schema;
 
 use std::any::Any;
 
-use jasper::store::MessageStore;
-use jasper::store::mysql::MysqlStore;
+use jasper::store::postgres::PostgresStore;
 use jasper::testing::conformance::{Effects, OwnTransaction, StoreFixture};
-use sqlx::{MySql, MySqlConnection, Transaction};
+use sqlx::{PgConnection, Postgres, Transaction};
 
-use mariadb_database::Database;
+use postgres_schema::Schema;
 
 type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-struct Server;
+/// A schema of its own for each store, in one database.
+struct Database {
+    /// How many runs may share a transaction.
+    share: u32,
+}
 
-impl StoreFixture for Server {
-    type Store = MysqlStore;
-    type Guard = Database;
+impl StoreFixture for Database {
+    type Store = PostgresStore;
+    type Guard = Schema;
 
-    async fn open(&self) -> (MysqlStore, Database) {
-        let database = Database::create().await;
-        let store = MysqlStore::connect(database.url()).await.unwrap();
-        store.admin().prepare().await.unwrap();
+    async fn open(&self) -> (PostgresStore, Schema) {
+        let (store, schema) = Schema::open().await;
         sqlx::query("create table effects (number bigint not null)")
             .execute(store.pool())
             .await
             .unwrap();
-        (store, database)
+        (store, schema)
     }
 
-    async fn reopen(&self, store: MysqlStore, database: &Database) -> Option<MysqlStore> {
+    async fn reopen(&self, store: PostgresStore, schema: &Schema) -> Option<PostgresStore> {
         store.pool().close().await;
         drop(store);
-        Some(MysqlStore::connect(database.url()).await.unwrap())
+        Some(schema.connect().await)
+    }
+
+    fn share(&self) -> u32 {
+        self.share
     }
 
     fn locks_rows(&self) -> bool {
         true
     }
 
-    fn effects(&self) -> Option<&dyn Effects<MysqlStore>> {
+    fn effects(&self) -> Option<&dyn Effects<PostgresStore>> {
         Some(self)
     }
 }
 
-impl Effects<MysqlStore> for Server {
+impl Effects<PostgresStore> for Database {
     fn write<'a>(&'a self, connection: &'a mut (dyn Any + Send), number: i64) -> BoxFuture<'a, ()> {
-        let connection: &mut MySqlConnection = connection.downcast_mut().unwrap();
+        let connection: &mut PgConnection = connection.downcast_mut().unwrap();
         Box::pin(async move {
-            sqlx::query("insert into effects (number) values (?)")
+            sqlx::query("insert into effects (number) values ($1)")
                 .bind(number)
                 .execute(connection)
                 .await
@@ -57,7 +63,7 @@ impl Effects<MysqlStore> for Server {
         })
     }
 
-    fn count<'a>(&'a self, store: &'a MysqlStore) -> BoxFuture<'a, u64> {
+    fn count<'a>(&'a self, store: &'a PostgresStore) -> BoxFuture<'a, u64> {
         Box::pin(async {
             let count: i64 = sqlx::query_scalar("select count(*) from effects")
                 .fetch_one(store.pool())
@@ -67,7 +73,7 @@ impl Effects<MysqlStore> for Server {
         })
     }
 
-    fn begin<'a>(&'a self, store: &'a MysqlStore) -> BoxFuture<'a, Box<dyn OwnTransaction>> {
+    fn begin<'a>(&'a self, store: &'a PostgresStore) -> BoxFuture<'a, Box<dyn OwnTransaction>> {
         Box::pin(async {
             let transaction = store.pool().begin().await.unwrap();
             Box::new(Own(transaction)) as Box<dyn OwnTransaction>
@@ -75,11 +81,11 @@ impl Effects<MysqlStore> for Server {
     }
 }
 
-struct Own(Transaction<'static, MySql>);
+struct Own(Transaction<'static, Postgres>);
 
 impl OwnTransaction for Own {
     fn connection(&mut self) -> &mut (dyn Any + Send) {
-        let connection: &mut MySqlConnection = &mut self.0;
+        let connection: &mut PgConnection = &mut self.0;
         connection
     }
 
@@ -92,4 +98,10 @@ impl OwnTransaction for Own {
     }
 }
 
-jasper::store_conformance!(Server);
+jasper::store_conformance!(Database { share: 1 });
+
+mod shared {
+    use super::*;
+
+    jasper::store_conformance!(Database { share: 50 });
+}

@@ -1,8 +1,9 @@
 //! Rows that a living node owns and does not hold in memory, although no call has failed: they are
 //! found and given back within a lease, and what it holds is left alone.
 
+#[path = "../mariadb_database.rs"]
 mod mariadb_database;
-#[path = "postgres_schema.rs"]
+#[path = "../postgres_schema.rs"]
 mod postgres_schema;
 
 use std::time::Duration;

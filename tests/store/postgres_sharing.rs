@@ -1,6 +1,6 @@
 //! Handlers that share transactions, in an application that is busy.
 
-#[path = "postgres_schema.rs"]
+#[path = "../postgres_schema.rs"]
 mod postgres_schema;
 
 use std::sync::Arc;

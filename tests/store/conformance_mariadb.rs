@@ -1,61 +1,56 @@
-//! The PostgreSQL store keeps every clause.
+//! The MySQL store keeps every clause, on MariaDB.
 
-#[path = "postgres_schema.rs"]
-mod postgres_schema;
+#[path = "../mariadb_database.rs"]
+mod mariadb_database;
 
 use std::any::Any;
 
-use jasper::store::postgres::PostgresStore;
+use jasper::store::MessageStore;
+use jasper::store::mysql::MysqlStore;
 use jasper::testing::conformance::{Effects, OwnTransaction, StoreFixture};
-use sqlx::{PgConnection, Postgres, Transaction};
+use sqlx::{MySql, MySqlConnection, Transaction};
 
-use postgres_schema::Schema;
+use mariadb_database::Database;
 
 type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// A schema of its own for each store, in one database.
-struct Database {
-    /// How many runs may share a transaction.
-    share: u32,
-}
+struct Server;
 
-impl StoreFixture for Database {
-    type Store = PostgresStore;
-    type Guard = Schema;
+impl StoreFixture for Server {
+    type Store = MysqlStore;
+    type Guard = Database;
 
-    async fn open(&self) -> (PostgresStore, Schema) {
-        let (store, schema) = Schema::open().await;
+    async fn open(&self) -> (MysqlStore, Database) {
+        let database = Database::create().await;
+        let store = MysqlStore::connect(database.url()).await.unwrap();
+        store.admin().prepare().await.unwrap();
         sqlx::query("create table effects (number bigint not null)")
             .execute(store.pool())
             .await
             .unwrap();
-        (store, schema)
+        (store, database)
     }
 
-    async fn reopen(&self, store: PostgresStore, schema: &Schema) -> Option<PostgresStore> {
+    async fn reopen(&self, store: MysqlStore, database: &Database) -> Option<MysqlStore> {
         store.pool().close().await;
         drop(store);
-        Some(schema.connect().await)
-    }
-
-    fn share(&self) -> u32 {
-        self.share
+        Some(MysqlStore::connect(database.url()).await.unwrap())
     }
 
     fn locks_rows(&self) -> bool {
         true
     }
 
-    fn effects(&self) -> Option<&dyn Effects<PostgresStore>> {
+    fn effects(&self) -> Option<&dyn Effects<MysqlStore>> {
         Some(self)
     }
 }
 
-impl Effects<PostgresStore> for Database {
+impl Effects<MysqlStore> for Server {
     fn write<'a>(&'a self, connection: &'a mut (dyn Any + Send), number: i64) -> BoxFuture<'a, ()> {
-        let connection: &mut PgConnection = connection.downcast_mut().unwrap();
+        let connection: &mut MySqlConnection = connection.downcast_mut().unwrap();
         Box::pin(async move {
-            sqlx::query("insert into effects (number) values ($1)")
+            sqlx::query("insert into effects (number) values (?)")
                 .bind(number)
                 .execute(connection)
                 .await
@@ -63,7 +58,7 @@ impl Effects<PostgresStore> for Database {
         })
     }
 
-    fn count<'a>(&'a self, store: &'a PostgresStore) -> BoxFuture<'a, u64> {
+    fn count<'a>(&'a self, store: &'a MysqlStore) -> BoxFuture<'a, u64> {
         Box::pin(async {
             let count: i64 = sqlx::query_scalar("select count(*) from effects")
                 .fetch_one(store.pool())
@@ -73,7 +68,7 @@ impl Effects<PostgresStore> for Database {
         })
     }
 
-    fn begin<'a>(&'a self, store: &'a PostgresStore) -> BoxFuture<'a, Box<dyn OwnTransaction>> {
+    fn begin<'a>(&'a self, store: &'a MysqlStore) -> BoxFuture<'a, Box<dyn OwnTransaction>> {
         Box::pin(async {
             let transaction = store.pool().begin().await.unwrap();
             Box::new(Own(transaction)) as Box<dyn OwnTransaction>
@@ -81,11 +76,11 @@ impl Effects<PostgresStore> for Database {
     }
 }
 
-struct Own(Transaction<'static, Postgres>);
+struct Own(Transaction<'static, MySql>);
 
 impl OwnTransaction for Own {
     fn connection(&mut self) -> &mut (dyn Any + Send) {
-        let connection: &mut PgConnection = &mut self.0;
+        let connection: &mut MySqlConnection = &mut self.0;
         connection
     }
 
@@ -98,10 +93,4 @@ impl OwnTransaction for Own {
     }
 }
 
-jasper::store_conformance!(Database { share: 1 });
-
-mod shared {
-    use super::*;
-
-    jasper::store_conformance!(Database { share: 50 });
-}
+jasper::store_conformance!(Server);
