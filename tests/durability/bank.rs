@@ -29,7 +29,9 @@ fn crashes(url: String, nodes: usize, kills: usize) -> Crashes {
     let lease = Duration::from_secs(2);
     let apart = Duration::from_millis(100);
     let mishap = Mishap::Kill;
-    Crashes { url, nodes, kills, lease, apart, jitter: 0.9, rate: 100, mishap, harms: 0 }
+    // How many transfers each node sends in a second.
+    let rate = from_env("JASPER_RATE", 100);
+    Crashes { url, nodes, kills, lease, apart, jitter: 0.9, rate, mishap, harms: 0 }
 }
 
 /// The same, frozen instead of killed: as often as `JASPER_FREEZES` says, each node with as many

@@ -350,8 +350,8 @@ impl Pager {
         self.core.store().wait(StoreOperation::Claim, claim).await
     }
 
-    /// An unhandled message may belong to a handler that has moved to another queue, or was renamed. `false`:
-    /// that queue has no room now, and the message waits in the store.
+    /// An unhandled message may belong to a handler that has moved to another queue, or was renamed.
+    /// `false`: that queue has no room now, and the message waits in the store.
     async fn admit_unhandled(&mut self, claimed: Claimed) -> bool {
         let Some(entry) = self.handler_of(&claimed).filter(|entry| entry.runs_here) else {
             if !self.redirect(&claimed).await {
@@ -370,7 +370,8 @@ impl Pager {
         false
     }
 
-    /// An unhandled message may be for another process, as a dead letter that is sent again is, or have come to
+    /// An unhandled message may be for another process, as a dead letter that is sent again is, or
+    /// have come to
     /// a listener of another node that did not know it: it goes where it would go now. `false`:
     /// this application does not know where either.
     async fn redirect(&self, claimed: &Claimed) -> bool {

@@ -64,7 +64,7 @@ impl Worker {
             let step = AssertUnwindSafe(self.step(&mut retries)).catch_unwind().await;
             let next = match step {
                 Ok(next) => next,
-                Err(payload) => self.after_panic(Panic::of(payload), &mut retries).await,
+                Err(payload) => Box::pin(self.after_panic(Panic::of(payload), &mut retries)).await,
             };
             match next {
                 Next::Again => {}
@@ -92,7 +92,8 @@ impl Worker {
         }
         match self.attempt().await {
             Ok(()) => Next::Done,
-            Err(failure) => self.after(failure, retries).await,
+            // Rare, and larger than all the rest: not part of every worker.
+            Err(failure) => Box::pin(self.after(failure, retries)).await,
         }
     }
 

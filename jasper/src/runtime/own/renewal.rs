@@ -1,5 +1,5 @@
-//! The lease of this node: renewed as long as the application runs; where it was lost, the node joins
-//! again.
+//! The lease of this node: renewed as long as the application runs; where it was lost, the node
+//! joins again.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
