@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use sqlx::{Connection, MySqlConnection, Row};
+use sqlx::{Connection, MySqlConnection};
 
 use super::MysqlStore;
 use super::desk::Work;
 use super::migrate;
-use super::rows;
 use super::server::LONGEST;
 use super::sql::{Sql, statements, unprepared};
 use super::sweep::Sweep;
+use crate::store::sql::columns;
 use crate::store::{Counts, StoreAdmin, StoreError};
 
 /// Each count walks an index that holds no bodies.
@@ -79,14 +79,7 @@ impl Work for Count {
 
     async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<Counts> {
         let row = unprepared(&sql.admin.counts).fetch_one(connection).await?;
-        let count = |column: usize| row.try_get(column).map(rows::total);
-        Ok(Counts {
-            incoming: count(0)?,
-            scheduled: count(1)?,
-            handled: count(2)?,
-            outgoing: count(3)?,
-            dead_letters: count(4)?,
-        })
+        columns::counts(&row)
     }
 }
 

@@ -17,7 +17,7 @@ use super::server::Server;
 use super::session::{Kind, READ_COMMITTED};
 use super::sql::{Names, Sql};
 use crate::store::StoreError;
-use crate::store::lines::KEYED_CONNECTIONS;
+use crate::store::sql::lines::KEYED_CONNECTIONS;
 
 /// The connections for handlers of a store that says no number.
 const CONNECTIONS: u32 = 16;

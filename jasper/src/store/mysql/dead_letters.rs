@@ -1,18 +1,21 @@
 //! Dead letters in MySQL.
 
 use futures_util::future::BoxFuture;
-use sqlx::mysql::{MySqlArguments, MySqlRow};
-use sqlx::{Connection, MySqlConnection, Row};
+use sqlx::mysql::MySqlArguments;
+use sqlx::{Connection, MySqlConnection};
 
 use super::MysqlStore;
 use super::desk::Work;
 use super::error::is_duplicate;
-use super::keys::{self, Key};
+use super::keys;
 use super::rows::{self, bind, bind_columns, bind_key};
 use super::sql::{Sql, statements};
 use crate::envelope::Envelope;
-use crate::envelope::time::{from_micros, now, to_micros};
+use crate::envelope::time::{now, to_micros};
 use crate::store::dead_letter::in_pages;
+use crate::store::sql::columns::{self, Columns};
+use crate::store::sql::key::Key;
+use crate::store::sql::number::limit;
 use crate::store::{
     DeadLetter, DeadLetterId, DeadLetterQuery, DeadLetterReason, DeadLetters, StoreError,
 };
@@ -83,24 +86,9 @@ impl Work for List {
             .bind(reason)
             .bind(message_type)
             .bind(message_type)
-            .bind(rows::limit(self.0.limit));
-        query.fetch_all(connection).await?.iter().map(letter).collect()
+            .bind(limit(self.0.limit));
+        columns::all(&query.fetch_all(connection).await?, columns::dead_letter)
     }
-}
-
-fn letter(row: &MySqlRow) -> sqlx::Result<DeadLetter> {
-    let (id, destination) = keys::read(row)?;
-    let reason: &str = row.try_get(2)?;
-    Ok(DeadLetter {
-        id: DeadLetterId { id, destination },
-        reason: DeadLetterReason::as_stored(reason),
-        message_type: row.try_get(3)?,
-        error_type: row.try_get(4)?,
-        error_message: row.try_get(5)?,
-        attempts: rows::count(row, 6)?,
-        body: rows::bytes(row, 7)?,
-        buried_at: from_micros(row.try_get(8)?),
-    })
 }
 
 fn keys(ids: Vec<DeadLetterId>) -> Vec<Key> {
@@ -116,8 +104,8 @@ impl Work for Replay {
         let mut transaction = connection.begin().await?;
         let letters = keys::fetch(&mut transaction, &sql.dead_letters.bodies, &self.0).await?;
         for letter in &letters {
-            let (id, destination) = keys::read(letter)?;
-            let body = DeadLetter::body_for_replay(&rows::bytes(letter, 2)?);
+            let (id, destination) = columns::key(letter, 0)?;
+            let body = DeadLetter::body_for_replay(&letter.bytes(2)?);
             let mut arguments = MySqlArguments::default();
             bind(&mut arguments, &body[..])?;
             bind_key(id, &destination, &mut arguments)?;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use sqlx::mysql::{MySqlConnectOptions, MySqlDatabaseError};
 
-use crate::store::{StoreError, conflict};
+use crate::store::StoreError;
+use crate::store::sql::conflict;
 
 /// Numbers, as <https://dev.mysql.com/doc/mysql-errors/8.0/en/server-error-reference.html> and
 /// <https://mariadb.com/docs/server/reference/error-codes> list them.

@@ -10,17 +10,19 @@ use sqlx::mysql::{MySqlArguments, MySqlRow};
 use sqlx::{AssertSqlSafe, Connection, MySqlConnection, Row, SqlSafeStr, SqlStr};
 
 use super::desk::Work;
-use super::keys::{self, Key};
+use super::keys;
 use super::rows::{self, Insert, bind};
 use super::sql::{Sql, literal, statements};
 use super::sweep::{Sweep, Table};
 use super::{MysqlStore, connection_of};
-use crate::envelope::Envelope;
-use crate::store::lines::Wait;
 use crate::store::portions::{Guess, claimed};
+use crate::store::sql::columns::{self, Columns};
+use crate::store::sql::key::Key;
+use crate::store::sql::lines::Wait;
+use crate::store::sql::number::{self, size};
 use crate::store::{
     ClaimRequest, Claimable, Claimed, Inbox, Incoming, LookRequest, Owner, Ownership, Settled,
-    Settlement, StoreError, Stored, Subscription, interrupted_by,
+    Settlement, StoreError, Stored, Subscription,
 };
 
 /// The first page. It reads one entry of the index for each subscription, so that many rows cost no
@@ -246,16 +248,9 @@ struct Found {
 impl Found {
     fn read(&mut self, rows: &[MySqlRow]) -> sqlx::Result<()> {
         for row in rows {
-            match row.try_get::<Option<String>, _>(1)? {
-                Some(message_type) => {
-                    let destination = rows::address(row, 0)?;
-                    self.now.push(Subscription { destination, message_type });
-                }
-                None => {
-                    let micros: Option<i64> = row.try_get(2)?;
-                    let micros = micros.map(|micros| Duration::from_micros(rows::total(micros)));
-                    self.next_due = micros;
-                }
+            match row.try_get::<Option<&str>, _>(1)? {
+                Some(_message_type) => self.now.push(columns::subscription(row, 0)?),
+                None => self.next_due = columns::span(row, 2)?,
             }
         }
         Ok(())
@@ -296,17 +291,12 @@ impl Work for Owned {
             Table::Incoming => &sql.inbox.owned,
             Table::Outgoing => &sql.outbox.owned,
         };
-        let query =
-            sqlx::query(statement.clone()).bind(self.owner.number()).bind(rows::limit(self.limit));
+        let query = sqlx::query(statement.clone())
+            .bind(self.owner.number())
+            .bind(number::limit(self.limit));
         let rows = query.fetch_all(connection).await?;
-        rows.iter().map(|row| ownership(row, self.owner)).collect()
+        columns::all(&rows, |row| columns::ownership(row, self.owner))
     }
-}
-
-/// Of a row that begins with id, destination and attempts.
-pub(super) fn ownership(row: &MySqlRow, owner: Owner) -> sqlx::Result<Ownership> {
-    let (id, destination) = keys::read(row)?;
-    Ok(Ownership { id, destination, owner, attempts: rows::count(row, 2)? })
 }
 
 struct Claim {
@@ -326,7 +316,9 @@ impl Work for Claim {
         let rows = keys::fetch(&mut transaction, &sql.inbox.read, &oldest).await?;
         let mut read = HashMap::with_capacity(rows.len());
         for row in &rows {
-            read.insert(keys::read(row)?, read_claimed(row, self.request.owner)?);
+            let is_first = columns::count(row, 2)? == 0;
+            let one = columns::claimed(row, self.request.owner, is_first, &row.text(4)?)?;
+            read.insert(columns::key(row, 0)?, one);
         }
         let owner = [self.request.owner.number()];
         keys::execute(&mut transaction, &sql.inbox.take, &owner, &oldest).await?;
@@ -362,13 +354,13 @@ impl Claim {
             for subscription in subscriptions {
                 bind(&mut arguments, subscription.destination.as_str())?;
                 bind(&mut arguments, subscription.message_type.as_str())?;
-                bind(&mut arguments, rows::limit(limit))?;
+                bind(&mut arguments, number::limit(limit))?;
             }
             let statement = claim_sql(&sql.inbox.claimable, subscriptions.len());
             let found = sqlx::query_with(statement, arguments).fetch_all(&mut *connection).await?;
             for row in &found {
-                let length = row.try_get::<Option<i64>, _>(3)?.map_or(0, rows::total);
-                oldest.push((row.try_get::<i64, _>(2)?, keys::read(row)?, rows::size(length)));
+                let length = size(row.maybe_number(3)?);
+                oldest.push((row.number(2)?, columns::key(row, 0)?, length));
             }
         }
         oldest.sort_unstable();
@@ -391,25 +383,13 @@ pub(super) fn claim_sql(part: &SqlStr, subscriptions: usize) -> SqlStr {
     AssertSqlSafe(parts).into_sql_str()
 }
 
-fn read_claimed(row: &MySqlRow, owner: Owner) -> sqlx::Result<Claimed> {
-    let before = ownership(row, owner)?;
-    let attempts = before.attempts.max(1);
-    Ok(Claimed {
-        first_attempt: before.attempts == 0,
-        envelope: Envelope::from_bytes(&rows::bytes(row, 3)?)
-            .map(|envelope| Envelope { attempts, ..envelope }),
-        ownership: Ownership { attempts, ..before },
-        interrupted_by: interrupted_by(row.try_get(4)?),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use sqlx::Connection;
 
     use super::*;
-    use crate::envelope::Address;
-    use crate::store::lines::Wait;
+    use crate::envelope::{Address, Envelope};
+    use crate::store::sql::lines::Wait;
     use crate::store::{Placement, StoreAdmin};
 
     /// As they would be if each type had a handler of its own.

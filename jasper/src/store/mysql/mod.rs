@@ -50,9 +50,9 @@ use self::pool::Pool;
 use self::rows::Insert;
 use self::sql::{Names, Sql};
 use self::transaction::Run;
-use super::coalescer::Coalescer;
-use super::lines::{KEYED_WAITING, Keyed, Lines};
 use super::portions::{Guess, Weigh};
+use super::sql::coalescer::Coalescer;
+use super::sql::lines::{KEYED_WAITING, Keyed, Lines};
 use super::{
     Begin, Connection, ConnectionType, DeadLetters, Inbox, Incoming, MessageStore, Nodes, Outbox,
     Outgoing, OutgoingSettlement, Settled, Settlement, StoreAdmin, StoreError, StoreInfo,

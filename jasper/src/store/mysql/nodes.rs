@@ -4,16 +4,16 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use futures_util::future::BoxFuture;
-use sqlx::mysql::MySqlRow;
-use sqlx::{AssertSqlSafe, MySqlConnection, Row, SqlSafeStr, SqlStr};
+use sqlx::{AssertSqlSafe, MySqlConnection, SqlSafeStr, SqlStr};
 
 use super::MysqlStore;
 use super::desk::{Desk, Work};
-use super::rows::{micros, total};
 use super::server::Server;
 use super::sql::{Sql, statements, unprepared};
 use super::{error, marks};
 use crate::envelope::time::from_micros;
+use crate::store::sql::columns::{self, Columns};
+use crate::store::sql::number::micros;
 use crate::store::{Gone, LiveNode, NodeLease, Nodes, Owner, Pulse, StoreError, Subscription};
 
 const NOW: &str = "select {now}";
@@ -168,7 +168,7 @@ impl Work for Now {
         sql: &Sql,
     ) -> sqlx::Result<Option<SystemTime>> {
         let now = unprepared(&sql.nodes.now).fetch_one(connection).await?;
-        Ok(Some(from_micros(now.try_get(0)?)))
+        Ok(Some(from_micros(now.number(0)?)))
     }
 }
 
@@ -218,9 +218,9 @@ impl Work for Pulses {
         let found = sqlx::raw_sql(asked_by(&sql.nodes.pulse, self.0.number()));
         let (mut may_own, mut are_gone, mut next_end) = (false, false, None);
         for row in found.fetch_all(connection).await? {
-            match row.try_get(0)? {
+            match &*row.text(0)? {
                 "owns" => may_own = true,
-                "next" => next_end = remains(&row)?,
+                "next" => next_end = columns::span(&row, 1)?,
                 _gone => are_gone = true,
             }
         }
@@ -228,12 +228,6 @@ impl Work for Pulses {
         let gone = (!are_gone).then(|| Gone { owners: Vec::new(), next_end });
         Ok(Pulse { is_renewed, gone, may_own })
     }
-}
-
-/// Until the next lease ends.
-fn remains(row: &MySqlRow) -> sqlx::Result<Option<Duration>> {
-    let micros: Option<i64> = row.try_get(1)?;
-    Ok(micros.map(|micros| Duration::from_micros(total(micros))))
 }
 
 /// What this node asks.
@@ -275,7 +269,7 @@ impl Work for Expired {
 
     async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<Gone> {
         for row in unprepared(&sql.nodes.run_out).fetch_all(&mut *connection).await? {
-            let owner: i64 = row.try_get(0)?;
+            let owner = row.number(0)?;
             if Some(Owner::new(owner)) != self.asks {
                 let end = sqlx::query(sql.nodes.end_run_out.clone()).bind(owner);
                 end.execute(&mut *connection).await?;
@@ -285,9 +279,9 @@ impl Work for Expired {
         let expired = asked_by(&sql.nodes.expired, self.asks.map_or(0, Owner::number));
         let mut gone = Gone::default();
         for row in unprepared(&expired).fetch_all(connection).await? {
-            match row.try_get(0)? {
-                "next" => gone.next_end = remains(&row)?,
-                _gone => gone.owners.push(Owner::new(row.try_get(1)?)),
+            match &*row.text(0)? {
+                "next" => gone.next_end = columns::span(&row, 1)?,
+                _gone => gone.owners.push(Owner::new(row.number(1)?)),
             }
         }
         Ok(gone)
@@ -306,14 +300,8 @@ impl Work for Alive {
         sql: &Sql,
     ) -> sqlx::Result<Vec<LiveNode>> {
         let rows = unprepared(&sql.nodes.alive).fetch_all(connection).await?;
-        rows.iter().map(live_node).collect()
+        columns::all(&rows, columns::live_node)
     }
-}
-
-fn live_node(row: &MySqlRow) -> sqlx::Result<LiveNode> {
-    let (takes, earlier): (&str, &str) = (row.try_get(1)?, row.try_get(2)?);
-    let (takes, earlier) = (Subscription::from_lines(takes), Owner::from_text(earlier));
-    Ok(LiveNode { owner: Owner::new(row.try_get(0)?), takes, earlier })
 }
 
 struct NoteEarlier(Owner, String);

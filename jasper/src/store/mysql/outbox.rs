@@ -6,20 +6,24 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use sqlx::{Connection, MySqlConnection, Row};
+use sqlx::{Connection, MySqlConnection};
 
 use super::desk::{Desk, Work};
-use super::inbox::{Owned, ownership};
-use super::keys::{self, Key, key_of};
+use super::inbox::Owned;
+use super::keys;
 use super::rows;
-use super::settlement::{bury, lock, waves};
+use super::settlement::{bury, lock};
 use super::sql::{Sql, statements, unprepared};
 use super::sweep::{Sweep, Table};
 use super::{MysqlStore, SHARED_ROWS, connection_of};
 use crate::envelope::{Address, Envelope};
-use crate::store::coalescer::Coalescer;
 use crate::store::dead_letter::Burial;
 use crate::store::portions::{Guess, claimed};
+use crate::store::sql::coalescer::Coalescer;
+use crate::store::sql::columns::{self, Columns, Sendable};
+use crate::store::sql::key::{Key, key_for, key_of};
+use crate::store::sql::number::{self, size};
+use crate::store::sql::rounds::rounds;
 use crate::store::{
     Outbox, Outgoing, OutgoingSettlement, Owner, Ownership, Settled, StoreError, Stored,
 };
@@ -145,7 +149,7 @@ impl Work for Destinations {
 
     async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<Vec<Address>> {
         let rows = unprepared(&sql.outbox.destinations).fetch_all(connection).await?;
-        rows.iter().map(|row| rows::address(row, 0)).collect()
+        columns::all(&rows, |row| columns::address(row, 0))
     }
 }
 
@@ -169,30 +173,23 @@ impl Work for Claim {
         let found = keys::fetch(&mut transaction, &sql.outbox.read, &unsent).await?;
         let mut rows = HashMap::with_capacity(found.len());
         for row in &found {
-            rows.insert(keys::read(row)?, row);
+            rows.insert(columns::key(row, 0)?, row);
         }
-        let mut claimed = Vec::with_capacity(found.len());
-        let (mut taken, mut buried) = (Vec::with_capacity(found.len()), Vec::new());
+        let mut claimed = Sendable::default();
         for row in unsent.iter().filter_map(|key| rows.remove(key)) {
-            let held = ownership(row, self.owner)?;
-            match Envelope::from_bytes(&rows::bytes(row, 3)?) {
-                Ok(envelope) => {
-                    claimed.push(held.envelope(envelope));
-                    taken.push(key_of(&held));
-                }
-                Err(error) => {
-                    let error = error.to_string();
-                    let burial = Burial::of_unreadable(&held, &error);
-                    bury(&mut transaction, &sql.outbox.bury, burial).await?;
-                    buried.push(key_of(&held));
-                }
-            }
+            claimed.read(row, self.owner)?;
         }
+        for (held, error) in &claimed.unreadable {
+            let burial = Burial::of_unreadable(held, error);
+            bury(&mut transaction, &sql.outbox.bury, burial).await?;
+        }
+        let taken: Vec<Key> = claimed.envelopes.iter().map(key_for).collect();
+        let buried: Vec<Key> = claimed.unreadable.iter().map(|(held, _)| key_of(held)).collect();
         let owner = [self.owner.number()];
         keys::execute(&mut transaction, &sql.outbox.take, &owner, &taken).await?;
         keys::execute(&mut transaction, &sql.outbox.delete, &[], &buried).await?;
         transaction.commit().await?;
-        Ok(claimed)
+        Ok(claimed.envelopes)
     }
 }
 
@@ -217,11 +214,11 @@ impl Claim {
     ) -> sqlx::Result<(Vec<Key>, Vec<usize>)> {
         let query = sqlx::query(sql.outbox.unsent.clone())
             .bind(self.destination.as_str())
-            .bind(rows::limit(limit));
+            .bind(number::limit(limit));
         let (mut keys, mut lengths) = (Vec::new(), Vec::new());
         for row in &query.fetch_all(connection).await? {
-            keys.push(keys::read(row)?);
-            lengths.push(rows::size(rows::total(row.try_get(2)?)));
+            keys.push(columns::key(row, 0)?);
+            lengths.push(size(row.maybe_number(2)?));
         }
         Ok((keys, lengths))
     }
@@ -235,11 +232,11 @@ impl Work for Settle {
     async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<Vec<Settled>> {
         let mut answers = vec![Settled::Fenced; self.0.len()];
         let mut transaction = connection.begin().await?;
-        for wave in waves(&self.0, OutgoingSettlement::ownership) {
-            let keys: Vec<Key> = wave.iter().map(|&at| key_of(self.0[at].ownership())).collect();
+        for round in rounds(self.0.iter().map(OutgoingSettlement::ownership)) {
+            let keys: Vec<Key> = round.iter().map(|&at| key_of(self.0[at].ownership())).collect();
             let held = lock(&mut transaction, &sql.outbox.lock, &keys).await?;
             let (mut deletes, mut failures, mut releases) = (Vec::new(), Vec::new(), Vec::new());
-            for (&at, key) in wave.iter().zip(keys) {
+            for (&at, key) in round.iter().zip(keys) {
                 let settlement = &self.0[at];
                 if !held.get(&key).is_some_and(|held| held.is(settlement.ownership())) {
                     continue;

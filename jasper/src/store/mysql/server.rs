@@ -12,8 +12,8 @@ use tokio::time::timeout;
 use super::credentials::Credentials;
 use super::error::{self, Place};
 use super::marks::{self, Kill, Mark, Marks};
-use super::rows::micros;
 use crate::store::StoreError;
+use crate::store::sql::number::micros;
 
 /// For how long an answer is waited for where no lease is known, and the bounds where one is.
 const LIMIT: Duration = Duration::from_secs(5);

@@ -1,12 +1,12 @@
 //! Schema and housekeeping in PostgreSQL.
 
 use futures_util::future::BoxFuture;
-use sqlx::Row;
 
 use super::PostgresStore;
 use super::migrate;
-use super::rows;
 use super::sql::statements;
+use crate::store::sql::columns;
+use crate::store::sql::number;
 use crate::store::{Counts, StoreAdmin, StoreError};
 
 /// Each count walks an index that holds no bodies.
@@ -50,22 +50,13 @@ impl StoreAdmin for PostgresStore {
             let query = sqlx::query(self.sql().admin.counts.clone());
             let rows = self.desk().long_rows(query).await.map_err(|error| self.error(error))?;
             let row = rows.first().ok_or(StoreError::Closed)?;
-            let count = |column: usize| {
-                row.try_get(column).map(rows::total).map_err(|error| self.error(error))
-            };
-            Ok(Counts {
-                incoming: count(0)?,
-                scheduled: count(1)?,
-                handled: count(2)?,
-                outgoing: count(3)?,
-                dead_letters: count(4)?,
-            })
+            columns::counts(row).map_err(|error| self.error(error))
         })
     }
 
     fn purge(&self, limit: usize) -> BoxFuture<'_, Result<u64, StoreError>> {
         Box::pin(async move {
-            let query = sqlx::query(self.sql().admin.purge.clone()).bind(rows::limit(limit));
+            let query = sqlx::query(self.sql().admin.purge.clone()).bind(number::limit(limit));
             let purged = self.desk().long_run(query).await;
             purged.map_err(|error| self.error(error))
         })

@@ -15,7 +15,7 @@ use super::mark::Mark;
 use super::sql::{Names, Sql};
 use super::{PostgresStore, pooler};
 use crate::store::StoreError;
-use crate::store::lines::KEYED_CONNECTIONS;
+use crate::store::sql::lines::KEYED_CONNECTIONS;
 
 /// The schema of a store that names none.
 const SCHEMA: &str = "jasper";

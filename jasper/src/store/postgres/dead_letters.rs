@@ -1,16 +1,17 @@
 //! Dead letters in PostgreSQL.
 
 use futures_util::future::BoxFuture;
-use sqlx::Row;
-use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::postgres::PgArguments;
 
 use super::PostgresStore;
 use super::desk::Desk;
-use super::rows::{self, bind, storable};
+use super::rows::{bind, storable};
 use super::sql::statements;
 use crate::envelope::Envelope;
-use crate::envelope::time::{from_micros, to_micros};
+use crate::envelope::time::to_micros;
 use crate::store::dead_letter::in_pages;
+use crate::store::sql::columns::{self, Columns};
+use crate::store::sql::number::{limit, total};
 use crate::store::{
     DeadLetter, DeadLetterId, DeadLetterQuery, DeadLetterReason, DeadLetters, StoreError,
 };
@@ -71,9 +72,10 @@ impl DeadLetters for PostgresStore {
             let list = sqlx::query(self.sql().dead_letters.list.clone())
                 .bind(query.reason.map(DeadLetterReason::as_str))
                 .bind(query.message_type)
-                .bind(rows::limit(query.limit));
+                .bind(limit(query.limit));
             let rows = self.desk().long_rows(list).await;
-            rows::read(rows, self.place(), letter)
+            let letters = rows.and_then(|rows| columns::all(&rows, columns::dead_letter));
+            letters.map_err(|error| self.error(error))
         })
     }
 
@@ -103,25 +105,6 @@ impl DeadLetters for PostgresStore {
     }
 }
 
-fn letter(row: &PgRow) -> sqlx::Result<DeadLetter> {
-    let reason: &str = row.try_get(2)?;
-    Ok(DeadLetter {
-        id: letter_id(row)?,
-        reason: DeadLetterReason::as_stored(reason),
-        message_type: row.try_get(3)?,
-        error_type: row.try_get(4)?,
-        error_message: row.try_get(5)?,
-        attempts: rows::count(row, 6)?,
-        body: rows::bytes(row, 7)?,
-        buried_at: from_micros(row.try_get(8)?),
-    })
-}
-
-/// Of a row that begins with id and destination.
-fn letter_id(row: &PgRow) -> sqlx::Result<DeadLetterId> {
-    Ok(DeadLetterId { id: rows::message_id(row, 0)?, destination: rows::address(row, 1)? })
-}
-
 fn bind_ids<'l>(
     ids: impl Iterator<Item = &'l DeadLetterId> + Clone,
     arguments: &mut PgArguments,
@@ -137,7 +120,7 @@ async fn replay(desk: &Desk, ids: &[DeadLetterId]) -> sqlx::Result<u64> {
     let query = sqlx::query_with(desk.sql.dead_letters.bodies.clone(), arguments);
     let mut letters = Vec::new();
     for row in desk.long_rows(query).await? {
-        letters.push((letter_id(&row)?, DeadLetter::body_for_replay(&rows::bytes(&row, 2)?)));
+        letters.push((columns::dead_letter_id(&row)?, DeadLetter::body_for_replay(&row.bytes(2)?)));
     }
     let mut arguments = PgArguments::default();
     bind_ids(letters.iter().map(|(id, _)| id), &mut arguments)?;
@@ -147,7 +130,7 @@ async fn replay(desk: &Desk, ids: &[DeadLetterId]) -> sqlx::Result<u64> {
     desk.start_over();
     let replayed = replayed?;
     let replayed = replayed.first().ok_or(sqlx::Error::RowNotFound)?;
-    replayed.try_get(0).map(rows::total)
+    replayed.number(0).map(total)
 }
 
 async fn discard(desk: &Desk, ids: &[DeadLetterId]) -> sqlx::Result<u64> {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use sqlx::postgres::PgConnectOptions;
 
-use crate::store::{StoreError, conflict};
+use crate::store::StoreError;
+use crate::store::sql::conflict;
 
 /// Codes and classes, as <https://www.postgresql.org/docs/current/errcodes-appendix.html> lists
 /// them.

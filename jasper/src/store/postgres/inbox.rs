@@ -12,11 +12,12 @@ use super::look;
 use super::rows::{self, bind};
 use super::sql::statements;
 use super::{PostgresStore, connection_of};
-use crate::envelope::Envelope;
 use crate::store::portions::PORTION;
+use crate::store::sql::columns::{self, Columns};
+use crate::store::sql::number;
 use crate::store::{
     ClaimRequest, Claimable, Claimed, Inbox, Incoming, LookRequest, Owner, Ownership, Settled,
-    Settlement, StoreError, Stored, Subscription, interrupted_by,
+    Settlement, StoreError, Stored, Subscription,
 };
 
 /// Rows that somebody else is about to take are left to them. Those that are not among the oldest,
@@ -99,7 +100,9 @@ impl Inbox for PostgresStore {
     fn claim(&self, request: ClaimRequest) -> BoxFuture<'_, Result<Vec<Claimed>, StoreError>> {
         Box::pin(async move {
             let rows = claim(self.desk(), &request).await;
-            rows::read(rows, self.place(), |row| claimed(row, request.owner))
+            let claimed =
+                rows.and_then(|rows| columns::all(&rows, |row| claimed(row, request.owner)));
+            claimed.map_err(|error| self.error(error))
         })
     }
 
@@ -114,12 +117,12 @@ impl Inbox for PostgresStore {
         Box::pin(async move {
             let query = sqlx::query(self.sql().inbox.release.clone())
                 .bind(owner.number())
-                .bind(rows::limit(limit));
+                .bind(number::limit(limit));
             let released = self.desk().row(query).await;
             self.desk().start_over();
             released
-                .and_then(|row| row.try_get(0))
-                .map(rows::total)
+                .and_then(|row| row.number(0))
+                .map(number::total)
                 .map_err(|error| self.error(error))
         })
     }
@@ -141,9 +144,10 @@ impl PostgresStore {
         owner: Owner,
         limit: usize,
     ) -> Result<Vec<Ownership>, StoreError> {
-        let query = sqlx::query(statement.clone()).bind(owner.number()).bind(rows::limit(limit));
+        let query = sqlx::query(statement.clone()).bind(owner.number()).bind(number::limit(limit));
         let rows = self.desk().rows(query).await;
-        rows::read(rows, self.place(), |row| ownership(row, owner))
+        let owned = rows.and_then(|rows| columns::all(&rows, |row| columns::ownership(row, owner)));
+        owned.map_err(|error| self.error(error))
     }
 }
 
@@ -153,17 +157,17 @@ async fn claim(desk: &Desk, request: &ClaimRequest) -> sqlx::Result<Vec<PgRow>> 
     bind(&mut arguments, request.owner.number())?;
     bind(&mut arguments, destinations(&ranges))?;
     bind(&mut arguments, types(&ranges))?;
-    bind(&mut arguments, rows::limit(request.limit))?;
+    bind(&mut arguments, number::limit(request.limit))?;
     bind(&mut arguments, ranges.iter().map(|range| range.since).collect::<Vec<_>>())?;
     bind(&mut arguments, ranges.iter().map(|range| range.until).collect::<Vec<_>>())?;
-    bind(&mut arguments, rows::limit(PORTION))?;
+    bind(&mut arguments, number::limit(PORTION))?;
     let rows = desk.rows(sqlx::query_with(desk.sql.inbox.claim.clone(), arguments)).await?;
     let mut bytes = 0;
     for row in &rows {
         bytes += row.try_get::<Option<&[u8]>, _>(3)?.map_or(0, <[u8]>::len);
     }
     let all = rows.len() < request.limit && bytes < PORTION;
-    let last = rows.last().map_or(Ok(i64::MIN), |row| row.try_get(6))?;
+    let last = rows.last().map_or(Ok(i64::MIN), |row| row.number(6))?;
     asking.claimed(&ranges, rows.len(), last, all);
     Ok(rows)
 }
@@ -178,23 +182,6 @@ pub(super) fn types(ranges: &[Range<Subscription>]) -> Vec<&str> {
 }
 
 fn claimed(row: &PgRow, owner: Owner) -> sqlx::Result<Claimed> {
-    let ownership = ownership(row, owner)?;
-    let attempts = ownership.attempts;
-    Ok(Claimed {
-        ownership,
-        envelope: Envelope::from_bytes(&rows::bytes(row, 3)?)
-            .map(|envelope| Envelope { attempts, ..envelope }),
-        first_attempt: row.try_get(4)?,
-        interrupted_by: interrupted_by(row.try_get::<Option<&str>, _>(5)?.unwrap_or_default()),
-    })
-}
-
-/// Of a row that begins with id, destination and attempts.
-pub(super) fn ownership(row: &PgRow, owner: Owner) -> sqlx::Result<Ownership> {
-    Ok(Ownership {
-        id: rows::message_id(row, 0)?,
-        destination: rows::address(row, 1)?,
-        owner,
-        attempts: rows::count(row, 2)?,
-    })
+    let interrupted = row.try_get::<Option<&str>, _>(5)?.unwrap_or_default();
+    columns::claimed(row, owner, row.try_get(4)?, interrupted)
 }

@@ -57,8 +57,8 @@ use self::rows::Insert;
 use self::sharing::Handlers;
 use self::sql::Sql;
 use self::transaction::Run;
-use super::coalescer::Coalescer;
-use super::lines::{KEYED_WAITING, Keyed, Lines};
+use super::sql::coalescer::Coalescer;
+use super::sql::lines::{KEYED_WAITING, Keyed, Lines};
 use super::{
     Begin, Connection, ConnectionType, DeadLetters, Inbox, Incoming, MessageStore, Nodes, Outbox,
     Outgoing, OutgoingSettlement, Settled, Settlement, StoreAdmin, StoreError, StoreInfo,

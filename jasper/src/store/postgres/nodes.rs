@@ -3,15 +3,16 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use futures_util::future::BoxFuture;
-use sqlx::Row;
 use sqlx::postgres::PgRow;
 use tokio::runtime::Handle;
 
 use super::PostgresStore;
 use super::desk::{Desk, Statement};
-use super::rows::{self, micros, storable};
+use super::rows::storable;
 use super::sql::statements;
 use crate::envelope::time::from_micros;
+use crate::store::sql::columns::{self, Columns};
+use crate::store::sql::number::micros;
 use crate::store::{Gone, LiveNode, NodeLease, Nodes, Owner, Pulse, StoreError, Subscription};
 
 const NOW: &str = "select {now}";
@@ -129,7 +130,7 @@ impl Nodes for PostgresStore {
     fn now(&self) -> BoxFuture<'_, Result<Option<SystemTime>, StoreError>> {
         Box::pin(async move {
             let now = self.node_desk().row(sqlx::query(self.sql().nodes.now.clone())).await;
-            let now = now.and_then(|row| row.try_get(0)).map_err(|error| self.error(error))?;
+            let now = now.and_then(|row| row.number(0)).map_err(|error| self.error(error))?;
             Ok(Some(from_micros(now)))
         })
     }
@@ -148,7 +149,7 @@ impl Nodes for PostgresStore {
             .bind(self.desk().mark.word().to_owned());
         Box::pin(async move {
             let node = self.node_desk().row(query).await;
-            let node = node.and_then(|row| row.try_get(0)).map_err(|error| self.error(error))?;
+            let node = node.and_then(|row| row.number(0)).map_err(|error| self.error(error))?;
             self.desk().limits.follow(lease);
             Ok(NodeLease { owner: Owner::new(node), lease })
         })
@@ -212,7 +213,9 @@ impl Nodes for PostgresStore {
     fn alive(&self) -> BoxFuture<'_, Result<Vec<LiveNode>, StoreError>> {
         Box::pin(async move {
             let query = sqlx::query(self.sql().nodes.alive.clone());
-            rows::read(self.desk().rows(query).await, self.place(), live_node)
+            let rows = self.desk().rows(query).await;
+            let nodes = rows.and_then(|rows| columns::all(&rows, columns::live_node));
+            nodes.map_err(|error| self.error(error))
         })
     }
 
@@ -282,21 +285,12 @@ impl PostgresStore {
 fn pulse(answer: &[PgRow]) -> sqlx::Result<Pulse> {
     let (mut is_renewed, mut may_own, mut gone) = (false, false, Gone::default());
     for row in answer {
-        match row.try_get(0)? {
+        match &*row.text(0)? {
             "renewed" => is_renewed = true,
             "owns" => may_own = true,
-            "next" => {
-                let left: Option<i64> = row.try_get(1)?;
-                gone.next_end = left.map(|left| Duration::from_micros(rows::total(left)));
-            }
-            _gone => gone.owners.push(Owner::new(row.try_get(1)?)),
+            "next" => gone.next_end = columns::span(row, 1)?,
+            _gone => gone.owners.push(Owner::new(row.number(1)?)),
         }
     }
     Ok(Pulse { is_renewed, gone: Some(gone), may_own })
-}
-
-fn live_node(row: &PgRow) -> sqlx::Result<LiveNode> {
-    let (takes, earlier): (&str, &str) = (row.try_get(1)?, row.try_get(2)?);
-    let (takes, earlier) = (Subscription::from_lines(takes), Owner::from_text(earlier));
-    Ok(LiveNode { owner: Owner::new(row.try_get(0)?), takes, earlier })
 }

@@ -1,14 +1,15 @@
 //! Schema and housekeeping in SQLite.
 
 use futures_util::future::BoxFuture;
-use sqlx::{Row, SqliteConnection};
+use sqlx::SqliteConnection;
 
 use super::SqliteStore;
 use super::batch::Batch;
 use super::migrate;
-use super::rows;
 use super::writer::Write;
 use crate::envelope::time::{now, to_micros};
+use crate::store::sql::columns;
+use crate::store::sql::number::limit;
 use crate::store::{Counts, StoreAdmin, StoreError};
 
 /// Each count walks an index that holds no bodies.
@@ -49,17 +50,7 @@ impl StoreAdmin for SqliteStore {
                 .fetch_one(self.pool())
                 .await
                 .map_err(|error| self.error(error))?;
-            let count = |column: usize| {
-                let rows: i64 = row.try_get(column).map_err(|error| self.error(error))?;
-                Ok(u64::try_from(rows).unwrap_or(0))
-            };
-            Ok(Counts {
-                incoming: count(0)?,
-                scheduled: count(1)?,
-                handled: count(2)?,
-                outgoing: count(3)?,
-                dead_letters: count(4)?,
-            })
+            columns::counts(&row).map_err(|error| self.error(error))
         })
     }
 
@@ -84,7 +75,7 @@ impl Write for Purge {
     async fn run(&self, connection: &mut SqliteConnection) -> sqlx::Result<u64> {
         let mut batch = Batch::of(PURGE);
         batch.bind(to_micros(now()))?;
-        batch.bind(rows::limit(self.0))?;
+        batch.bind(limit(self.0))?;
         batch.changes(connection).await
     }
 }

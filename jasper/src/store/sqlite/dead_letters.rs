@@ -1,16 +1,17 @@
 //! Dead letters in SQLite.
 
 use futures_util::future::BoxFuture;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
+use sqlx::SqliteConnection;
 
 use super::SqliteStore;
 use super::batch::Batch;
-use super::rows::{self, bind_columns, bind_key};
+use super::rows::{bind_columns, bind_key};
 use super::writer::Write;
 use crate::envelope::Envelope;
-use crate::envelope::time::{from_micros, now, to_micros};
+use crate::envelope::time::{now, to_micros};
 use crate::store::dead_letter::in_pages;
+use crate::store::sql::columns::{self, Columns};
+use crate::store::sql::number::limit;
 use crate::store::{
     DeadLetter, DeadLetterId, DeadLetterQuery, DeadLetterReason, DeadLetters, StoreError,
 };
@@ -44,11 +45,11 @@ impl DeadLetters for SqliteStore {
             let rows = sqlx::query(LIST)
                 .bind(query.reason.map(DeadLetterReason::as_str))
                 .bind(query.message_type)
-                .bind(rows::limit(query.limit))
+                .bind(limit(query.limit))
                 .fetch_all(self.pool())
                 .await;
-            rows.and_then(|rows| rows.iter().map(letter).collect())
-                .map_err(|error| self.error(error))
+            let letters = rows.and_then(|rows| columns::all(&rows, columns::dead_letter));
+            letters.map_err(|error| self.error(error))
         })
     }
 
@@ -65,20 +66,6 @@ impl DeadLetters for SqliteStore {
     }
 }
 
-fn letter(row: &SqliteRow) -> sqlx::Result<DeadLetter> {
-    let reason = &rows::text(row, 2)?;
-    Ok(DeadLetter {
-        id: DeadLetterId { id: rows::message_id(row, 0)?, destination: rows::address(row, 1)? },
-        reason: DeadLetterReason::as_stored(reason),
-        message_type: rows::text(row, 3)?,
-        error_type: rows::text(row, 4)?,
-        error_message: rows::text(row, 5)?,
-        attempts: rows::count(row, 6)?,
-        body: rows::bytes(row, 7)?,
-        buried_at: from_micros(row.try_get(8)?),
-    })
-}
-
 struct Replay(Vec<DeadLetterId>);
 
 impl Write for Replay {
@@ -93,7 +80,7 @@ impl Write for Replay {
             let Some(row) = read.iter().flat_map(|ran| &ran.rows).next() else {
                 continue;
             };
-            let body = DeadLetter::body_for_replay(&rows::bytes(row, 0)?);
+            let body = DeadLetter::body_for_replay(&row.bytes(0)?);
             let mut insert = Batch::of(REPLAY);
             insert.bind(Vec::from(body))?;
             bind_key(letter.id, &letter.destination, &mut insert)?;

@@ -5,19 +5,20 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{AssertSqlSafe, Row, SqliteConnection};
+use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use super::batch::Batch;
 use super::release::Release;
 use super::rows;
 use super::writer::Write;
 use super::{SqliteStore, connection_of};
-use crate::envelope::Envelope;
 use crate::envelope::time::{from_micros, now, to_micros};
 use crate::store::portions::claimed;
+use crate::store::sql::columns::{self, Columns};
+use crate::store::sql::number;
 use crate::store::{
     ClaimRequest, Claimable, Claimed, Inbox, Incoming, LookRequest, Owner, Ownership, Settled,
-    Settlement, StoreError, Stored, Subscription, interrupted_by,
+    Settlement, StoreError, Stored, Subscription,
 };
 
 /// Rows whose time has come wait like any other from then on.
@@ -179,10 +180,10 @@ impl SqliteStore {
         owner: Owner,
         limit: usize,
     ) -> Result<Vec<Ownership>, StoreError> {
-        let query = sqlx::query(sql).bind(owner.number()).bind(rows::limit(limit));
+        let query = sqlx::query(sql).bind(owner.number()).bind(number::limit(limit));
         let rows = query.fetch_all(self.pool()).await;
-        rows.and_then(|rows| rows.iter().map(|row| ownership(row, owner)).collect())
-            .map_err(|error| self.error(error))
+        let owned = rows.and_then(|rows| columns::all(&rows, |row| columns::ownership(row, owner)));
+        owned.map_err(|error| self.error(error))
     }
 
     /// What is claimable without anything becoming due.
@@ -192,16 +193,11 @@ impl SqliteStore {
         let rows = sqlx::query(WAITING)
             .bind(after.map_or("", |after| after.destination.as_str()))
             .bind(after.map_or("", |after| after.message_type.as_str()))
-            .bind(rows::limit(request.page))
+            .bind(number::limit(request.page))
             .fetch_all(&mut *connection)
             .await?;
-        let subscription = |row: &SqliteRow| -> sqlx::Result<Subscription> {
-            Ok(Subscription {
-                destination: rows::address(row, 0)?,
-                message_type: rows::text(row, 1)?,
-            })
-        };
-        let mut waiting: Vec<_> = rows.iter().map(subscription).collect::<sqlx::Result<_>>()?;
+        let subscription = |row: &SqliteRow| columns::subscription(row, 0);
+        let mut waiting = columns::all(&rows, subscription)?;
         let rest = waiting.last().filter(|_| waiting.len() == request.page).cloned();
         if after.is_some() || waiting.len() == request.page {
             for takes in request.takes.chunks(PARTS) {
@@ -289,16 +285,6 @@ impl Write for BecomeDue {
     }
 }
 
-/// Of a row that begins with id, destination and attempts.
-pub(super) fn ownership(row: &SqliteRow, owner: Owner) -> sqlx::Result<Ownership> {
-    Ok(Ownership {
-        id: rows::message_id(row, 0)?,
-        destination: rows::address(row, 1)?,
-        owner,
-        attempts: rows::count(row, 2)?,
-    })
-}
-
 struct Claim(ClaimRequest);
 
 /// What finds the oldest rows of so many subscriptions, at least one.
@@ -314,7 +300,7 @@ impl Claim {
     /// The numbers of the oldest rows of all.
     async fn oldest(&self, connection: &mut SqliteConnection) -> sqlx::Result<Vec<i64>> {
         let Self(request) = self;
-        let limit = rows::limit(request.limit);
+        let limit = number::limit(request.limit);
         let mut oldest = Vec::new();
         for subscriptions in request.subscriptions.chunks(PARTS) {
             let mut batch = Batch::default();
@@ -326,8 +312,8 @@ impl Claim {
             }
             batch.bind(limit)?;
             for row in batch.run(connection).await?.iter().flat_map(|ran| &ran.rows) {
-                let age = (row.try_get::<i64, _>(0)?, row.try_get::<i64, _>(1)?);
-                oldest.push((age, rows::length(row, 2)?));
+                let age = (row.number(0)?, row.number(1)?);
+                oldest.push((age, number::size(row.maybe_number(2)?)));
             }
         }
         oldest.sort_unstable();
@@ -353,22 +339,9 @@ impl Write for Claim {
         take.bind(self.0.owner.number())?;
         take.bind(numbers)?;
         for row in take.run(connection).await?.iter().flat_map(|ran| &ran.rows) {
-            let before = rows::count(row, 2)?;
-            let attempts = before.max(1);
-            let age = (row.try_get::<i64, _>(4)?, row.try_get::<i64, _>(5)?);
-            let one = Claimed {
-                ownership: Ownership {
-                    id: rows::message_id(row, 0)?,
-                    destination: rows::address(row, 1)?,
-                    owner: self.0.owner,
-                    attempts,
-                },
-                envelope: Envelope::from_bytes(&rows::bytes(row, 3)?)
-                    .map(|envelope| Envelope { attempts, ..envelope }),
-                first_attempt: before == 0,
-                interrupted_by: interrupted_by(&rows::text(row, 6)?),
-            };
-            claimed.push((age, one));
+            let is_first = columns::count(row, 2)? == 0;
+            let age = (row.number(4)?, row.number(5)?);
+            claimed.push((age, columns::claimed(row, self.0.owner, is_first, &row.text(6)?)?));
         }
         claimed.sort_unstable_by_key(|(age, _)| *age);
         Ok(claimed.into_iter().map(|(_age, one)| one).collect())

@@ -5,16 +5,17 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{ConnectOptions, Connection, Row, SqliteConnection};
+use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use tokio::time::timeout;
 
 use super::SqliteStore;
 use super::batch::Batch;
 use super::leases::Leases;
 use super::presence::{Others, Presence};
-use super::rows::{micros, text};
 use super::writer::Write;
 use crate::envelope::time::{now, to_micros};
+use crate::store::sql::columns::{self, Columns};
+use crate::store::sql::number::micros;
 use crate::store::{Gone, LiveNode, NodeLease, Nodes, Owner, StoreError, Subscription};
 
 // SQLite has no clock of its own: the database's time is that of the machine on which it runs,
@@ -127,8 +128,8 @@ impl Nodes for SqliteStore {
     fn alive(&self) -> BoxFuture<'_, Result<Vec<LiveNode>, StoreError>> {
         Box::pin(async move {
             let rows = sqlx::query(ALIVE).bind(to_micros(now())).fetch_all(self.pool()).await;
-            rows.and_then(|rows| rows.iter().map(live_node).collect())
-                .map_err(|error| self.error(error))
+            let nodes = rows.and_then(|rows| columns::all(&rows, columns::live_node));
+            nodes.map_err(|error| self.error(error))
         })
     }
 
@@ -183,7 +184,7 @@ impl SqliteStore {
 fn gone(rows: &[SqliteRow], now: i64) -> sqlx::Result<Gone> {
     let mut gone = Gone::default();
     for row in rows {
-        match (row.try_get(0)?, row.try_get::<Option<i64>, _>(1)?) {
+        match (row.maybe_number(0)?, row.maybe_number(1)?) {
             (Some(owner), _) => gone.owners.push(Owner::new(owner)),
             (None, next_end) => {
                 let left = next_end.map(|end| u64::try_from(end - now).unwrap_or_default());
@@ -192,12 +193,6 @@ fn gone(rows: &[SqliteRow], now: i64) -> sqlx::Result<Gone> {
         }
     }
     Ok(gone)
-}
-
-fn live_node(row: &SqliteRow) -> sqlx::Result<LiveNode> {
-    let takes = Subscription::from_lines(&text(row, 1)?);
-    let earlier = Owner::from_text(&text(row, 2)?);
-    Ok(LiveNode { owner: Owner::new(row.try_get(0)?), takes, earlier })
 }
 
 struct Join {
@@ -229,7 +224,7 @@ impl Write for Join {
         join.bind(self.takes.clone())?;
         let ran = join.run(connection).await?;
         let node = ran.iter().flat_map(|ran| &ran.rows).next();
-        let node: i64 = node.ok_or(sqlx::Error::RowNotFound)?.try_get(0)?;
+        let node = node.ok_or(sqlx::Error::RowNotFound)?.number(0)?;
         Ok(NodeLease { owner: Owner::new(node), lease: self.lease })
     }
 }

@@ -4,10 +4,10 @@ use std::any::Any;
 use std::collections::HashMap;
 
 use futures_util::future::BoxFuture;
-use sqlx::{Row, SqliteConnection};
+use sqlx::SqliteConnection;
 
 use super::batch::{Batch, SETTLEMENTS_PER_TRIP};
-use super::inbox::{Repair, ownership, spoiled};
+use super::inbox::{Repair, spoiled};
 use super::release::Release;
 use super::rows::{self, bind_ownership};
 use super::settlement::{BURIAL_STATEMENTS, answer, push_burial};
@@ -16,6 +16,8 @@ use super::{SqliteStore, connection_of};
 use crate::envelope::{Address, Envelope};
 use crate::store::dead_letter::Burial;
 use crate::store::portions::claimed;
+use crate::store::sql::columns::{self, Columns, Sendable};
+use crate::store::sql::number;
 use crate::store::{
     Outbox, Outgoing, OutgoingSettlement, Owner, Ownership, Settled, StoreError, Stored,
 };
@@ -139,7 +141,7 @@ impl Outbox for SqliteStore {
                 self.writer().write(Repair { sql: REPAIR, rows: spoiled }).await?;
                 rows = fetch().await.map_err(|error| self.error(error))?;
             }
-            let all = rows.iter().map(|row| rows::address(row, 0)).collect::<sqlx::Result<_>>();
+            let all = columns::all(&rows, |row| columns::address(row, 0));
             all.map_err(|error| self.error(error))
         })
     }
@@ -156,12 +158,12 @@ impl Claim {
     async fn oldest(&self, connection: &mut SqliteConnection) -> sqlx::Result<Vec<i64>> {
         let mut query = Batch::of(CLAIMABLE);
         query.bind(self.destination.as_str())?;
-        query.bind(rows::limit(self.limit))?;
+        query.bind(number::limit(self.limit))?;
         let ran = query.run(connection).await?;
         let (mut numbers, mut lengths) = (Vec::new(), Vec::new());
         for row in ran.iter().flat_map(|ran| &ran.rows) {
-            numbers.push(row.try_get::<i64, _>(0)?);
-            lengths.push(rows::length(row, 1)?);
+            numbers.push(row.number(0)?);
+            lengths.push(number::size(row.maybe_number(1)?));
         }
         numbers.truncate(claimed(lengths));
         Ok(numbers)
@@ -182,26 +184,22 @@ impl Write for Claim {
         let ran = read.run(connection).await?;
         let mut found = HashMap::with_capacity(numbers.len());
         for row in ran.iter().flat_map(|ran| &ran.rows) {
-            found.insert(row.try_get::<i64, _>(4)?, row);
+            found.insert(row.number(4)?, row);
         }
-        let (mut claimed, mut unreadable) = (Vec::new(), Vec::new());
-        for row in numbers.iter().filter_map(|number| found.get(number)) {
-            let held = ownership(row, self.owner)?;
-            match Envelope::from_bytes(&rows::bytes(row, 3)?) {
-                Ok(envelope) => claimed.push(held.envelope(envelope)),
-                Err(error) => unreadable.push((held, error.to_string())),
-            }
+        let mut claimed = Sendable::default();
+        for row in numbers.iter().filter_map(|number| found.remove(number)) {
+            claimed.read(row, self.owner)?;
         }
         let mut take = Batch::of(TAKE);
         take.bind(self.owner.number())?;
         take.bind(list)?;
         take.run(connection).await?;
-        for (held, error) in &unreadable {
+        for (held, error) in &claimed.unreadable {
             let mut bury = Batch::default();
             push_burial(Burial::of_unreadable(held, error), BURIAL, &mut bury)?;
             bury.run(connection).await?;
         }
-        Ok(claimed)
+        Ok(claimed.envelopes)
     }
 }
 

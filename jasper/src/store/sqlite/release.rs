@@ -4,9 +4,9 @@
 use sqlx::SqliteConnection;
 
 use super::batch::Batch;
-use super::rows;
 use super::writer::Write;
 use crate::store::Owner;
+use crate::store::sql::number::limit;
 
 /// At most so many rows of one table.
 pub(super) struct Release {
@@ -26,7 +26,7 @@ impl Write for Release {
     async fn run(&self, connection: &mut SqliteConnection) -> sqlx::Result<u64> {
         let mut batch = Batch::of(self.sql);
         batch.bind(self.owner.number())?;
-        batch.bind(rows::limit(self.limit))?;
+        batch.bind(limit(self.limit))?;
         batch.changes(connection).await
     }
 }

@@ -1,0 +1,21 @@
+//! What the stores in SQL databases have in common: all that is not SQL, and no statement.
+//!
+//! A store in a SQL database adds its statements and how they are bound, what its errors mean, and
+//! how it hears of what others write.
+
+// What one store alone uses is of use where that store is left out of the build.
+#![cfg_attr(
+    not(all(feature = "sqlite", feature = "postgres", feature = "mysql")),
+    allow(dead_code)
+)]
+
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+pub(super) mod coalescer;
+pub(super) mod columns;
+pub(super) mod conflict;
+pub(super) mod key;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+pub(super) mod lines;
+pub(super) mod number;
+pub(super) mod placement;
+pub(super) mod rounds;
