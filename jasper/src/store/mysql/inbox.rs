@@ -1,29 +1,24 @@
 //! The inbox in MySQL.
 
-use std::any::Any;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use sqlx::mysql::{MySqlArguments, MySqlRow};
 use sqlx::{AssertSqlSafe, Connection, MySqlConnection, Row, SqlSafeStr, SqlStr};
 
+use super::MysqlStore;
 use super::desk::Work;
 use super::keys;
-use super::rows::{self, Insert, bind};
+use super::rows::bind;
 use super::sql::{Sql, literal, statements};
-use super::sweep::{Sweep, Table};
-use super::{MysqlStore, connection_of};
+use super::sweep::Sweep;
 use crate::store::portions::{Guess, claimed};
 use crate::store::sql::columns::{self, Columns};
 use crate::store::sql::key::Key;
-use crate::store::sql::lines::Wait;
 use crate::store::sql::number::{self, size};
-use crate::store::{
-    ClaimRequest, Claimable, Claimed, Inbox, Incoming, LookRequest, Owner, Ownership, Settled,
-    Settlement, StoreError, Stored, Subscription,
-};
+use crate::store::sql::ports::SqlInbox;
+use crate::store::{ClaimRequest, Claimable, Claimed, LookRequest, StoreError, Subscription};
 
 /// The first page. It reads one entry of the index for each subscription, so that many rows cost no
 /// more than few. The last row is when more is due.
@@ -113,70 +108,19 @@ const DUE_AT_ONCE: usize = 1000;
 /// The most subscriptions of which rows are looked for in one statement.
 const PARTS: usize = 50;
 
-impl Inbox for MysqlStore {
-    fn store(&self, rows: Vec<Incoming>) -> BoxFuture<'_, Result<Vec<Stored>, StoreError>> {
-        Box::pin(self.shared.incoming.submit(rows))
+impl SqlInbox for MysqlStore {
+    async fn look(&self, request: LookRequest) -> Result<Claimable, StoreError> {
+        let seen = self.desk().give(Look(request.clone())).await?;
+        if seen.next_due != Some(Duration::ZERO) {
+            return Ok(seen);
+        }
+        self.desk().give(Sweep::due(DUE_AT_ONCE)).await?;
+        self.desk().give(Look(request)).await
     }
 
-    fn store_within<'a>(
-        &'a self,
-        connection: &'a mut (dyn Any + Send),
-        rows: Vec<Incoming>,
-    ) -> BoxFuture<'a, Result<Vec<Stored>, StoreError>> {
-        Box::pin(async move {
-            let stored = rows::insert(connection_of(connection)?, self.sql(), &rows).await;
-            stored.map_err(|error| self.error(error))
-        })
-    }
-
-    fn look(&self, request: LookRequest) -> BoxFuture<'_, Result<Claimable, StoreError>> {
-        Box::pin(async move {
-            let seen = self.desk().give(Look(request.clone())).await?;
-            if seen.next_due != Some(Duration::ZERO) {
-                return Ok(seen);
-            }
-            self.desk().give(Sweep::due(DUE_AT_ONCE)).await?;
-            self.desk().give(Look(request)).await
-        })
-    }
-
-    fn claim(&self, request: ClaimRequest) -> BoxFuture<'_, Result<Vec<Claimed>, StoreError>> {
-        Box::pin(
-            self.desk().give(Claim { request, guess: Arc::clone(&self.shared.incoming_guess) }),
-        )
-    }
-
-    fn settle(
-        &self,
-        settlements: Vec<Settlement>,
-    ) -> BoxFuture<'_, Result<Vec<Settled>, StoreError>> {
-        Box::pin(self.shared.settlements.submit(settlements))
-    }
-
-    fn release(&self, owner: Owner, limit: usize) -> BoxFuture<'_, Result<u64, StoreError>> {
-        Box::pin(self.desk().give(Sweep::release(Table::Incoming, owner, limit)))
-    }
-
-    fn owned(
-        &self,
-        owner: Owner,
-        limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<Ownership>, StoreError>> {
-        Box::pin(self.desk().give(Owned { table: Table::Incoming, owner, limit }))
-    }
-}
-
-/// Rows to store; also those of the outbox.
-pub(super) struct Store<R> {
-    pub(super) rows: Vec<R>,
-    pub(super) wait: Wait,
-}
-
-impl<R: Insert> Work for Store<R> {
-    type Output = Vec<Stored>;
-
-    async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<Vec<Stored>> {
-        rows::store(connection, sql, &self.rows, self.wait).await
+    async fn claim(&self, request: ClaimRequest) -> Result<Vec<Claimed>, StoreError> {
+        let guess = Arc::clone(&self.shared.incoming_guess);
+        self.desk().give(Claim { request, guess }).await
     }
 }
 
@@ -271,34 +215,6 @@ pub(super) fn page_sql(statement: &SqlStr, after: &Subscription, page: usize) ->
     AssertSqlSafe(statement.replace("{as}", &literal(&after.message_type))).into_sql_str()
 }
 
-/// At most so many rows that an owner holds; also those of the outbox.
-pub(super) struct Owned {
-    pub(super) table: Table,
-    pub(super) owner: Owner,
-    pub(super) limit: usize,
-}
-
-impl Work for Owned {
-    type Output = Vec<Ownership>;
-    const REPEATS: bool = true;
-
-    async fn run(
-        &self,
-        connection: &mut MySqlConnection,
-        sql: &Sql,
-    ) -> sqlx::Result<Vec<Ownership>> {
-        let statement = match self.table {
-            Table::Incoming => &sql.inbox.owned,
-            Table::Outgoing => &sql.outbox.owned,
-        };
-        let query = sqlx::query(statement.clone())
-            .bind(self.owner.number())
-            .bind(number::limit(self.limit));
-        let rows = query.fetch_all(connection).await?;
-        columns::all(&rows, |row| columns::ownership(row, self.owner))
-    }
-}
-
 struct Claim {
     request: ClaimRequest,
     guess: Arc<Guess>,
@@ -387,10 +303,11 @@ pub(super) fn claim_sql(part: &SqlStr, subscriptions: usize) -> SqlStr {
 mod tests {
     use sqlx::Connection;
 
+    use super::super::rows;
     use super::*;
     use crate::envelope::{Address, Envelope};
     use crate::store::sql::lines::Wait;
-    use crate::store::{Placement, StoreAdmin};
+    use crate::store::{Inbox, Incoming, Owner, Placement, StoreAdmin, Stored};
 
     /// As they would be if each type had a handler of its own.
     fn unowned(number: usize) -> Incoming {

@@ -30,9 +30,9 @@ mod session;
 mod settlement;
 mod sql;
 mod sweep;
+mod tables;
 mod transaction;
 
-use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
@@ -45,18 +45,18 @@ use tokio::sync::Semaphore;
 pub use self::builder::MysqlStoreBuilder;
 use self::desk::Desk;
 use self::error::Place;
-use self::inbox::Store;
 use self::pool::Pool;
 use self::rows::Insert;
 use self::sql::{Names, Sql};
+use self::tables::Store;
 use self::transaction::Run;
 use super::portions::{Guess, Weigh};
 use super::sql::coalescer::Coalescer;
 use super::sql::lines::{KEYED_WAITING, Keyed, Lines};
+use super::sql::ports::its_own_ports;
 use super::{
-    Begin, Connection, ConnectionType, DeadLetters, Inbox, Incoming, MessageStore, Nodes, Outbox,
-    Outgoing, OutgoingSettlement, Settled, Settlement, StoreAdmin, StoreError, StoreInfo,
-    StoreTransaction, TransactionScope,
+    Begin, Connection, ConnectionType, Incoming, MessageStore, Outgoing, OutgoingSettlement,
+    Settled, Settlement, StoreError, StoreInfo, StoreTransaction, TransactionScope,
 };
 
 /// The most rows of one statement, and of one flush that several callers share.
@@ -239,30 +239,5 @@ impl MessageStore for MysqlStore {
         })
     }
 
-    fn inbox(&self) -> &dyn Inbox {
-        self
-    }
-
-    fn outbox(&self) -> &dyn Outbox {
-        self
-    }
-
-    fn dead_letters(&self) -> &dyn DeadLetters {
-        self
-    }
-
-    fn nodes(&self) -> &dyn Nodes {
-        self
-    }
-
-    fn admin(&self) -> &dyn StoreAdmin {
-        self
-    }
-}
-
-/// The connection that a user gave, if it is one of ours.
-fn connection_of(given: &mut (dyn Any + Send)) -> Result<&mut MySqlConnection, StoreError> {
-    given
-        .downcast_mut()
-        .ok_or(StoreError::WrongConnection { store: "mysql", given: "connection of another type" })
+    its_own_ports!();
 }

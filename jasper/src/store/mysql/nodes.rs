@@ -114,7 +114,7 @@ impl Nodes for MysqlStore {
     ) -> BoxFuture<'_, Result<NodeLease, StoreError>> {
         let (name, takes) = (name.to_owned(), Subscription::to_lines(takes));
         let server = self.node_desk().pool.server();
-        server.set_lease(lease);
+        server.limits.follow(lease);
         let sessions = server.marks.text();
         Box::pin(self.node_desk().give(Join { name, lease, takes, sessions }))
     }

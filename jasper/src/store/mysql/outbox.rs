@@ -1,21 +1,16 @@
 //! The outbox in MySQL.
 
-use std::any::Any;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
 use sqlx::{Connection, MySqlConnection};
 
 use super::desk::{Desk, Work};
-use super::inbox::Owned;
 use super::keys;
-use super::rows;
 use super::settlement::{bury, lock};
 use super::sql::{Sql, statements, unprepared};
-use super::sweep::{Sweep, Table};
-use super::{MysqlStore, SHARED_ROWS, connection_of};
+use super::{MysqlStore, SHARED_ROWS};
 use crate::envelope::{Address, Envelope};
 use crate::store::dead_letter::Burial;
 use crate::store::portions::{Guess, claimed};
@@ -23,10 +18,9 @@ use crate::store::sql::coalescer::Coalescer;
 use crate::store::sql::columns::{self, Columns, Sendable};
 use crate::store::sql::key::{Key, key_for, key_of};
 use crate::store::sql::number::{self, size};
+use crate::store::sql::ports::SqlOutbox;
 use crate::store::sql::rounds::rounds;
-use crate::store::{
-    Outbox, Outgoing, OutgoingSettlement, Owner, Ownership, Settled, StoreError, Stored,
-};
+use crate::store::{OutgoingSettlement, Owner, Settled, StoreError};
 
 // Rows that somebody else is about to take are left to them.
 const UNSENT: &str = "\
@@ -90,54 +84,19 @@ pub(super) fn settlement_coalescer(desk: &Desk) -> Coalescer<OutgoingSettlement,
     })
 }
 
-impl Outbox for MysqlStore {
-    fn store(&self, rows: Vec<Outgoing>) -> BoxFuture<'_, Result<Vec<Stored>, StoreError>> {
-        Box::pin(self.shared.outgoing.submit(rows))
-    }
-
-    fn store_within<'a>(
-        &'a self,
-        connection: &'a mut (dyn Any + Send),
-        rows: Vec<Outgoing>,
-    ) -> BoxFuture<'a, Result<Vec<Stored>, StoreError>> {
-        Box::pin(async move {
-            let stored = rows::insert(connection_of(connection)?, self.sql(), &rows).await;
-            stored.map_err(|error| self.error(error))
-        })
-    }
-
-    fn claim(
+impl SqlOutbox for MysqlStore {
+    async fn claim(
         &self,
         owner: Owner,
-        destination: &Address,
+        destination: Address,
         limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<Envelope>, StoreError>> {
-        let destination = destination.clone();
+    ) -> Result<Vec<Envelope>, StoreError> {
         let guess = Arc::clone(&self.shared.outgoing_guess);
-        Box::pin(self.desk().give(Claim { owner, destination, limit, guess }))
+        self.desk().give(Claim { owner, destination, limit, guess }).await
     }
 
-    fn settle(
-        &self,
-        settlements: Vec<OutgoingSettlement>,
-    ) -> BoxFuture<'_, Result<Vec<Settled>, StoreError>> {
-        Box::pin(self.shared.outgoing_settlements.submit(settlements))
-    }
-
-    fn release(&self, owner: Owner, limit: usize) -> BoxFuture<'_, Result<u64, StoreError>> {
-        Box::pin(self.desk().give(Sweep::release(Table::Outgoing, owner, limit)))
-    }
-
-    fn owned(
-        &self,
-        owner: Owner,
-        limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<Ownership>, StoreError>> {
-        Box::pin(self.desk().give(Owned { table: Table::Outgoing, owner, limit }))
-    }
-
-    fn destinations(&self) -> BoxFuture<'_, Result<Vec<Address>, StoreError>> {
-        Box::pin(self.desk().give(Destinations))
+    async fn destinations(&self) -> Result<Vec<Address>, StoreError> {
+        self.desk().give(Destinations).await
     }
 }
 

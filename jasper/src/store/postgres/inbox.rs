@@ -1,23 +1,20 @@
 //! The inbox in PostgreSQL.
 
-use std::any::Any;
-
-use futures_util::future::BoxFuture;
+use sqlx::Row;
 use sqlx::postgres::{PgArguments, PgRow};
-use sqlx::{Row, SqlStr};
 
+use super::PostgresStore;
 use super::desk::Desk;
 use super::frontier::Range;
 use super::look;
-use super::rows::{self, bind};
+use super::rows::bind;
 use super::sql::statements;
-use super::{PostgresStore, connection_of};
 use crate::store::portions::PORTION;
 use crate::store::sql::columns::{self, Columns};
 use crate::store::sql::number;
+use crate::store::sql::ports::SqlInbox;
 use crate::store::{
-    ClaimRequest, Claimable, Claimed, Inbox, Incoming, LookRequest, Owner, Ownership, Settled,
-    Settlement, StoreError, Stored, Subscription,
+    ClaimRequest, Claimable, Claimed, LookRequest, Owner, StoreError, Subscription,
 };
 
 /// Rows that somebody else is about to take are left to them. Those that are not among the oldest,
@@ -74,80 +71,16 @@ select id, destination, attempts from {incoming} where owner = $1 and owner > 0 
 
 statements!(InboxSql { claim: CLAIM, release: RELEASE, owned: OWNED });
 
-impl Inbox for PostgresStore {
-    fn store(&self, rows: Vec<Incoming>) -> BoxFuture<'_, Result<Vec<Stored>, StoreError>> {
-        Box::pin(self.shared.incoming.submit(rows))
+impl SqlInbox for PostgresStore {
+    async fn look(&self, request: LookRequest) -> Result<Claimable, StoreError> {
+        let found = look::look(self.desk(), &request).await;
+        found.map_err(|error| self.error(error))
     }
 
-    fn store_within<'a>(
-        &'a self,
-        connection: &'a mut (dyn Any + Send),
-        rows: Vec<Incoming>,
-    ) -> BoxFuture<'a, Result<Vec<Stored>, StoreError>> {
-        Box::pin(async move {
-            let stored = rows::insert(connection_of(connection)?, self.sql(), &rows).await;
-            stored.map_err(|error| self.error(error))
-        })
-    }
-
-    fn look(&self, request: LookRequest) -> BoxFuture<'_, Result<Claimable, StoreError>> {
-        Box::pin(async move {
-            let found = look::look(self.desk(), &request).await;
-            found.map_err(|error| self.error(error))
-        })
-    }
-
-    fn claim(&self, request: ClaimRequest) -> BoxFuture<'_, Result<Vec<Claimed>, StoreError>> {
-        Box::pin(async move {
-            let rows = claim(self.desk(), &request).await;
-            let claimed =
-                rows.and_then(|rows| columns::all(&rows, |row| claimed(row, request.owner)));
-            claimed.map_err(|error| self.error(error))
-        })
-    }
-
-    fn settle(
-        &self,
-        settlements: Vec<Settlement>,
-    ) -> BoxFuture<'_, Result<Vec<Settled>, StoreError>> {
-        Box::pin(self.shared.settlements.submit(settlements))
-    }
-
-    fn release(&self, owner: Owner, limit: usize) -> BoxFuture<'_, Result<u64, StoreError>> {
-        Box::pin(async move {
-            let query = sqlx::query(self.sql().inbox.release.clone())
-                .bind(owner.number())
-                .bind(number::limit(limit));
-            let released = self.desk().row(query).await;
-            self.desk().start_over();
-            released
-                .and_then(|row| row.number(0))
-                .map(number::total)
-                .map_err(|error| self.error(error))
-        })
-    }
-
-    fn owned(
-        &self,
-        owner: Owner,
-        limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<Ownership>, StoreError>> {
-        Box::pin(self.owned_by(&self.sql().inbox.owned, owner, limit))
-    }
-}
-
-impl PostgresStore {
-    /// At most so many rows of one table that an owner holds, by the table's statement.
-    pub(super) async fn owned_by(
-        &self,
-        statement: &SqlStr,
-        owner: Owner,
-        limit: usize,
-    ) -> Result<Vec<Ownership>, StoreError> {
-        let query = sqlx::query(statement.clone()).bind(owner.number()).bind(number::limit(limit));
-        let rows = self.desk().rows(query).await;
-        let owned = rows.and_then(|rows| columns::all(&rows, |row| columns::ownership(row, owner)));
-        owned.map_err(|error| self.error(error))
+    async fn claim(&self, request: ClaimRequest) -> Result<Vec<Claimed>, StoreError> {
+        let rows = claim(self.desk(), &request).await;
+        let claimed = rows.and_then(|rows| columns::all(&rows, |row| claimed(row, request.owner)));
+        claimed.map_err(|error| self.error(error))
     }
 }
 

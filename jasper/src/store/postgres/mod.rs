@@ -17,7 +17,6 @@ mod group;
 mod inbox;
 mod limits;
 mod listener;
-mod loan;
 mod look;
 mod mark;
 mod migrate;
@@ -34,9 +33,9 @@ mod settlement;
 mod sharing;
 mod sql;
 mod steps;
+mod tables;
 mod transaction;
 
-use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -59,10 +58,10 @@ use self::sql::Sql;
 use self::transaction::Run;
 use super::sql::coalescer::Coalescer;
 use super::sql::lines::{KEYED_WAITING, Keyed, Lines};
+use super::sql::ports::its_own_ports;
 use super::{
-    Begin, Connection, ConnectionType, DeadLetters, Inbox, Incoming, MessageStore, Nodes, Outbox,
-    Outgoing, OutgoingSettlement, Settled, Settlement, StoreAdmin, StoreError, StoreInfo,
-    StoreTransaction, TransactionScope,
+    Begin, Connection, ConnectionType, Incoming, MessageStore, Outgoing, OutgoingSettlement,
+    Settled, Settlement, StoreError, StoreInfo, StoreTransaction, TransactionScope,
 };
 
 /// The most rows of one statement that several callers share.
@@ -243,31 +242,5 @@ impl MessageStore for PostgresStore {
         })
     }
 
-    fn inbox(&self) -> &dyn Inbox {
-        self
-    }
-
-    fn outbox(&self) -> &dyn Outbox {
-        self
-    }
-
-    fn dead_letters(&self) -> &dyn DeadLetters {
-        self
-    }
-
-    fn nodes(&self) -> &dyn Nodes {
-        self
-    }
-
-    fn admin(&self) -> &dyn StoreAdmin {
-        self
-    }
-}
-
-/// The connection that a user gave, if it is one of ours.
-fn connection_of(given: &mut (dyn Any + Send)) -> Result<&mut PgConnection, StoreError> {
-    given.downcast_mut().ok_or(StoreError::WrongConnection {
-        store: "postgres",
-        given: "connection of another type",
-    })
+    its_own_ports!();
 }

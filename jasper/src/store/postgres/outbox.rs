@@ -1,27 +1,24 @@
 //! The outbox in PostgreSQL.
 
-use std::any::Any;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::{Row, SqlStr};
 
+use super::PostgresStore;
 use super::desk::Desk;
 use super::frontier::{Asking, Frontier, Range, Scope, Waits};
-use super::rows::{self, bind, bind_ownerships, bind_reasons};
+use super::rows::{bind, bind_ownerships, bind_reasons};
 use super::sql::{Sql, statements};
 use super::steps::Settle;
-use super::{PostgresStore, connection_of};
 use crate::envelope::{Address, Envelope};
 use crate::store::dead_letter::Burial;
 use crate::store::portions::PORTION;
 use crate::store::sql::columns::{self, Columns, Sendable};
 use crate::store::sql::number;
-use crate::store::{
-    Outbox, Outgoing, OutgoingSettlement, Owner, Ownership, Settled, StoreError, Stored,
-};
+use crate::store::sql::ports::SqlOutbox;
+use crate::store::{OutgoingSettlement, Owner, Ownership, StoreError};
 
 /// No row lies in two of the ranges.
 const CLAIM: &str = "\
@@ -139,69 +136,19 @@ statements!(OutboxSql {
     bury: BURY,
 });
 
-impl Outbox for PostgresStore {
-    fn store(&self, rows: Vec<Outgoing>) -> BoxFuture<'_, Result<Vec<Stored>, StoreError>> {
-        Box::pin(self.shared.outgoing.submit(rows))
-    }
-
-    fn store_within<'a>(
-        &'a self,
-        connection: &'a mut (dyn Any + Send),
-        rows: Vec<Outgoing>,
-    ) -> BoxFuture<'a, Result<Vec<Stored>, StoreError>> {
-        Box::pin(async move {
-            let stored = rows::insert(connection_of(connection)?, self.sql(), &rows).await;
-            stored.map_err(|error| self.error(error))
-        })
-    }
-
-    fn claim(
+impl SqlOutbox for PostgresStore {
+    async fn claim(
         &self,
         owner: Owner,
-        destination: &Address,
+        destination: Address,
         limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<Envelope>, StoreError>> {
-        let destination = destination.clone();
-        Box::pin(async move {
-            let claimed = claim(self.desk(), owner, &destination, limit).await;
-            claimed.map_err(|error| self.error(error))
-        })
+    ) -> Result<Vec<Envelope>, StoreError> {
+        let claimed = claim(self.desk(), owner, &destination, limit).await;
+        claimed.map_err(|error| self.error(error))
     }
 
-    fn settle(
-        &self,
-        settlements: Vec<OutgoingSettlement>,
-    ) -> BoxFuture<'_, Result<Vec<Settled>, StoreError>> {
-        Box::pin(self.shared.outgoing_settlements.submit(settlements))
-    }
-
-    fn release(&self, owner: Owner, limit: usize) -> BoxFuture<'_, Result<u64, StoreError>> {
-        Box::pin(async move {
-            let query = sqlx::query(self.sql().outbox.release.clone())
-                .bind(owner.number())
-                .bind(number::limit(limit));
-            let released = self.desk().row(query).await;
-            self.desk().start_over();
-            released
-                .and_then(|row| row.number(0))
-                .map(number::total)
-                .map_err(|error| self.error(error))
-        })
-    }
-
-    fn owned(
-        &self,
-        owner: Owner,
-        limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<Ownership>, StoreError>> {
-        Box::pin(self.owned_by(&self.sql().outbox.owned, owner, limit))
-    }
-
-    fn destinations(&self) -> BoxFuture<'_, Result<Vec<Address>, StoreError>> {
-        Box::pin(async move {
-            let found = destinations(self.desk()).await;
-            found.map_err(|error| self.error(error))
-        })
+    async fn destinations(&self) -> Result<Vec<Address>, StoreError> {
+        destinations(self.desk()).await.map_err(|error| self.error(error))
     }
 }
 

@@ -14,8 +14,16 @@ pub(super) mod coalescer;
 pub(super) mod columns;
 pub(super) mod conflict;
 pub(super) mod key;
+pub(super) mod limits;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 pub(super) mod lines;
+pub(super) mod loan;
+pub(super) mod migrations;
+pub(super) mod names;
 pub(super) mod number;
+pub(super) mod place;
 pub(super) mod placement;
+pub(super) mod ports;
+pub(super) mod reply;
 pub(super) mod rounds;
+pub(super) mod statements;

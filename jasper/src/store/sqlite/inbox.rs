@@ -1,25 +1,20 @@
 //! The inbox in SQLite.
 
-use std::any::Any;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
+use super::SqliteStore;
 use super::batch::Batch;
-use super::release::Release;
 use super::rows;
 use super::writer::Write;
-use super::{SqliteStore, connection_of};
 use crate::envelope::time::{from_micros, now, to_micros};
 use crate::store::portions::claimed;
 use crate::store::sql::columns::{self, Columns};
 use crate::store::sql::number;
-use crate::store::{
-    ClaimRequest, Claimable, Claimed, Inbox, Incoming, LookRequest, Owner, Ownership, Settled,
-    Settlement, StoreError, Stored, Subscription,
-};
+use crate::store::sql::ports::SqlInbox;
+use crate::store::{ClaimRequest, Claimable, Claimed, LookRequest, StoreError, Subscription};
 
 /// Rows whose time has come wait like any other from then on.
 const BECOME_DUE: &str = "\
@@ -97,7 +92,7 @@ update jasper_incoming
 set status = 'incoming', owner = ?, due_at = null, attempts = min(max(attempts, 1), 4294967295)
 where seq in (select value from json_each(?))";
 
-const RELEASE: &str = "\
+pub(super) const RELEASE: &str = "\
 update jasper_incoming
 set owner = 0, interrupted_by = case
     when instr(interrupted_by, ' ' || attempts || ':') > 0 then interrupted_by
@@ -109,83 +104,34 @@ where seq in (
     limit ?
 )";
 
-const OWNED: &str = "\
+pub(super) const OWNED: &str = "\
 select id, destination, attempts from jasper_incoming where owner = ? and owner > 0 limit ?";
 
 /// What is to find its rows through an index, beside the claim.
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&str] = &[BECOME_DUE, WAITING, NEXT_DUE, READ, TAKE, RELEASE, OWNED];
 
-impl Inbox for SqliteStore {
-    fn store(&self, rows: Vec<Incoming>) -> BoxFuture<'_, Result<Vec<Stored>, StoreError>> {
-        Box::pin(self.writer().share(rows))
+impl SqlInbox for SqliteStore {
+    async fn look(&self, request: LookRequest) -> Result<Claimable, StoreError> {
+        let mut seen = self.seen(&request).await.map_err(|error| self.error(error))?;
+        if !seen.spoiled.is_empty() {
+            self.writer().write(Repair { sql: REPAIR, rows: seen.spoiled }).await?;
+            seen = self.seen(&request).await.map_err(|error| self.error(error))?;
+        }
+        let mut seen = seen.claimable;
+        if seen.next_due == Some(Duration::ZERO) {
+            self.writer().write(BecomeDue).await?;
+            seen = self.seen(&request).await.map_err(|error| self.error(error))?.claimable;
+        }
+        Ok(seen)
     }
 
-    fn store_within<'a>(
-        &'a self,
-        connection: &'a mut (dyn Any + Send),
-        rows: Vec<Incoming>,
-    ) -> BoxFuture<'a, Result<Vec<Stored>, StoreError>> {
-        Box::pin(async move {
-            let stored = rows::insert(connection_of(connection)?, &rows).await;
-            stored.map_err(|error| self.error(error))
-        })
-    }
-
-    fn look(&self, request: LookRequest) -> BoxFuture<'_, Result<Claimable, StoreError>> {
-        Box::pin(async move {
-            let mut seen = self.seen(&request).await.map_err(|error| self.error(error))?;
-            if !seen.spoiled.is_empty() {
-                self.writer().write(Repair { sql: REPAIR, rows: seen.spoiled }).await?;
-                seen = self.seen(&request).await.map_err(|error| self.error(error))?;
-            }
-            let mut seen = seen.claimable;
-            if seen.next_due == Some(Duration::ZERO) {
-                self.writer().write(BecomeDue).await?;
-                seen = self.seen(&request).await.map_err(|error| self.error(error))?.claimable;
-            }
-            Ok(seen)
-        })
-    }
-
-    fn claim(&self, request: ClaimRequest) -> BoxFuture<'_, Result<Vec<Claimed>, StoreError>> {
-        Box::pin(self.writer().write(Claim(request)))
-    }
-
-    fn settle(
-        &self,
-        settlements: Vec<Settlement>,
-    ) -> BoxFuture<'_, Result<Vec<Settled>, StoreError>> {
-        Box::pin(self.writer().share(settlements))
-    }
-
-    fn release(&self, owner: Owner, limit: usize) -> BoxFuture<'_, Result<u64, StoreError>> {
-        Box::pin(self.writer().write(Release { sql: RELEASE, owner, limit }))
-    }
-
-    fn owned(
-        &self,
-        owner: Owner,
-        limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<Ownership>, StoreError>> {
-        Box::pin(self.owned_by(OWNED, owner, limit))
+    async fn claim(&self, request: ClaimRequest) -> Result<Vec<Claimed>, StoreError> {
+        self.writer().write(Claim(request)).await
     }
 }
 
 impl SqliteStore {
-    /// At most so many rows of one table that an owner holds, by the table's statement.
-    pub(super) async fn owned_by(
-        &self,
-        sql: &'static str,
-        owner: Owner,
-        limit: usize,
-    ) -> Result<Vec<Ownership>, StoreError> {
-        let query = sqlx::query(sql).bind(owner.number()).bind(number::limit(limit));
-        let rows = query.fetch_all(self.pool()).await;
-        let owned = rows.and_then(|rows| columns::all(&rows, |row| columns::ownership(row, owner)));
-        owned.map_err(|error| self.error(error))
-    }
-
     /// What is claimable without anything becoming due.
     async fn seen(&self, request: &LookRequest) -> sqlx::Result<Seen> {
         let mut connection = self.pool().acquire().await?;

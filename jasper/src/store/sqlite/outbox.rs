@@ -1,26 +1,22 @@
 //! The outbox in SQLite.
 
-use std::any::Any;
 use std::collections::HashMap;
 
-use futures_util::future::BoxFuture;
 use sqlx::SqliteConnection;
 
+use super::SqliteStore;
 use super::batch::{Batch, SETTLEMENTS_PER_TRIP};
 use super::inbox::{Repair, spoiled};
-use super::release::Release;
 use super::rows::{self, bind_ownership};
 use super::settlement::{BURIAL_STATEMENTS, answer, push_burial};
 use super::writer::Write;
-use super::{SqliteStore, connection_of};
 use crate::envelope::{Address, Envelope};
 use crate::store::dead_letter::Burial;
 use crate::store::portions::claimed;
 use crate::store::sql::columns::{self, Columns, Sendable};
 use crate::store::sql::number;
-use crate::store::{
-    Outbox, Outgoing, OutgoingSettlement, Owner, Ownership, Settled, StoreError, Stored,
-};
+use crate::store::sql::ports::SqlOutbox;
+use crate::store::{OutgoingSettlement, Owner, Settled, StoreError};
 
 const CLAIMABLE: &str = "\
 select seq, length(body) from jasper_outgoing
@@ -42,7 +38,7 @@ const GIVE_BACK: &str = "\
 update jasper_outgoing set owner = 0, attempts = attempts + ?
 where id = ? and destination = ? and owner = ? and min(attempts, 4294967295) = ?";
 
-const RELEASE: &str = "\
+pub(super) const RELEASE: &str = "\
 update jasper_outgoing set owner = 0
 where seq in (
     select seq from jasper_outgoing where owner = ? and owner > 0
@@ -50,7 +46,7 @@ where seq in (
     limit ?
 )";
 
-const OWNED: &str = "\
+pub(super) const OWNED: &str = "\
 select id, destination, attempts from jasper_outgoing where owner = ? and owner > 0 limit ?";
 
 /// Steps from one destination to the next, so that a long queue costs no more than a short one.
@@ -87,63 +83,26 @@ const BURIAL: [&str; BURIAL_STATEMENTS] = [BURY, DELETE];
 pub(super) const STATEMENTS: &[&str] =
     &[CLAIMABLE, READ, TAKE, DELETE, GIVE_BACK, RELEASE, OWNED, DESTINATIONS, BURY];
 
-impl Outbox for SqliteStore {
-    fn store(&self, rows: Vec<Outgoing>) -> BoxFuture<'_, Result<Vec<Stored>, StoreError>> {
-        Box::pin(self.writer().share(rows))
-    }
-
-    fn store_within<'a>(
-        &'a self,
-        connection: &'a mut (dyn Any + Send),
-        rows: Vec<Outgoing>,
-    ) -> BoxFuture<'a, Result<Vec<Stored>, StoreError>> {
-        Box::pin(async move {
-            let stored = rows::insert(connection_of(connection)?, &rows).await;
-            stored.map_err(|error| self.error(error))
-        })
-    }
-
-    fn claim(
+impl SqlOutbox for SqliteStore {
+    async fn claim(
         &self,
         owner: Owner,
-        destination: &Address,
+        destination: Address,
         limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<Envelope>, StoreError>> {
-        let destination = destination.clone();
-        Box::pin(self.writer().write(Claim { owner, destination, limit }))
+    ) -> Result<Vec<Envelope>, StoreError> {
+        self.writer().write(Claim { owner, destination, limit }).await
     }
 
-    fn settle(
-        &self,
-        settlements: Vec<OutgoingSettlement>,
-    ) -> BoxFuture<'_, Result<Vec<Settled>, StoreError>> {
-        Box::pin(self.writer().write(Settle(settlements)))
-    }
-
-    fn release(&self, owner: Owner, limit: usize) -> BoxFuture<'_, Result<u64, StoreError>> {
-        Box::pin(self.writer().write(Release { sql: RELEASE, owner, limit }))
-    }
-
-    fn owned(
-        &self,
-        owner: Owner,
-        limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<Ownership>, StoreError>> {
-        Box::pin(self.owned_by(OWNED, owner, limit))
-    }
-
-    fn destinations(&self) -> BoxFuture<'_, Result<Vec<Address>, StoreError>> {
-        Box::pin(async move {
-            let fetch = || sqlx::query(DESTINATIONS).fetch_all(self.pool());
-            let mut rows = fetch().await.map_err(|error| self.error(error))?;
-            let spoiled = spoiled(&rows, 1).map_err(|error| self.error(error))?;
-            if !spoiled.is_empty() {
-                self.writer().write(Repair { sql: REPAIR, rows: spoiled }).await?;
-                rows = fetch().await.map_err(|error| self.error(error))?;
-            }
-            let all = columns::all(&rows, |row| columns::address(row, 0));
-            all.map_err(|error| self.error(error))
-        })
+    async fn destinations(&self) -> Result<Vec<Address>, StoreError> {
+        let fetch = || sqlx::query(DESTINATIONS).fetch_all(self.pool());
+        let mut rows = fetch().await.map_err(|error| self.error(error))?;
+        let spoiled = spoiled(&rows, 1).map_err(|error| self.error(error))?;
+        if !spoiled.is_empty() {
+            self.writer().write(Repair { sql: REPAIR, rows: spoiled }).await?;
+            rows = fetch().await.map_err(|error| self.error(error))?;
+        }
+        let all = columns::all(&rows, |row| columns::address(row, 0));
+        all.map_err(|error| self.error(error))
     }
 }
 
@@ -203,7 +162,7 @@ impl Write for Claim {
     }
 }
 
-struct Settle(Vec<OutgoingSettlement>);
+pub(super) struct Settle(pub(super) Vec<OutgoingSettlement>);
 
 impl Write for Settle {
     type Output = Vec<Settled>;
