@@ -1,6 +1,5 @@
 //! Dead letters in MySQL.
 
-use futures_util::future::BoxFuture;
 use sqlx::mysql::MySqlArguments;
 use sqlx::{Connection, MySqlConnection};
 
@@ -12,13 +11,11 @@ use super::rows::{self, bind, bind_columns, bind_key};
 use super::sql::{Sql, statements};
 use crate::envelope::Envelope;
 use crate::envelope::time::{now, to_micros};
-use crate::store::dead_letter::in_pages;
 use crate::store::sql::columns::{self, Columns};
 use crate::store::sql::key::Key;
 use crate::store::sql::number::limit;
-use crate::store::{
-    DeadLetter, DeadLetterId, DeadLetterQuery, DeadLetterReason, DeadLetters, StoreError,
-};
+use crate::store::sql::ports::dead_letters::SqlDeadLetters;
+use crate::store::{DeadLetter, DeadLetterId, DeadLetterQuery, DeadLetterReason, StoreError};
 
 const LIST: &str = "\
 select id, destination, reason, message_type, error_type, error_message, attempts, body, buried_at
@@ -51,21 +48,21 @@ statements!(DeadLettersSql {
     store: STORE,
 });
 
-impl DeadLetters for MysqlStore {
-    fn list(&self, query: DeadLetterQuery) -> BoxFuture<'_, Result<Vec<DeadLetter>, StoreError>> {
-        Box::pin(self.desk().give(List(query)))
+impl SqlDeadLetters for MysqlStore {
+    async fn list(&self, query: DeadLetterQuery) -> Result<Vec<DeadLetter>, StoreError> {
+        self.desk().give(List(query)).await
     }
 
-    fn replay(&self, ids: Vec<DeadLetterId>) -> BoxFuture<'_, Result<u64, StoreError>> {
-        Box::pin(in_pages(ids, move |page| Box::pin(self.desk().give(Replay(keys(page))))))
+    async fn replay(&self, page: Vec<DeadLetterId>) -> Result<u64, StoreError> {
+        self.desk().give(Replay(keys(page))).await
     }
 
-    fn discard(&self, ids: Vec<DeadLetterId>) -> BoxFuture<'_, Result<u64, StoreError>> {
-        Box::pin(in_pages(ids, move |page| Box::pin(self.desk().give(Discard(keys(page))))))
+    async fn discard(&self, page: Vec<DeadLetterId>) -> Result<u64, StoreError> {
+        self.desk().give(Discard(keys(page))).await
     }
 
-    fn store(&self, letter: DeadLetter) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(self.desk().give(Store(letter.cut())))
+    async fn store(&self, letter: DeadLetter) -> Result<(), StoreError> {
+        self.desk().give(Store(letter)).await
     }
 }
 

@@ -17,7 +17,7 @@ use crate::store::portions::{Guess, claimed};
 use crate::store::sql::columns::{self, Columns};
 use crate::store::sql::key::Key;
 use crate::store::sql::number::{self, size};
-use crate::store::sql::ports::SqlInbox;
+use crate::store::sql::ports::messages::SqlInbox;
 use crate::store::{ClaimRequest, Claimable, Claimed, LookRequest, StoreError, Subscription};
 
 /// The first page. It reads one entry of the index for each subscription, so that many rows cost no

@@ -51,12 +51,12 @@ use self::sql::{Names, Sql};
 use self::tables::Store;
 use self::transaction::Run;
 use super::portions::{Guess, Weigh};
-use super::sql::coalescer::Coalescer;
+use super::sql::gathered::Gathered;
 use super::sql::lines::{KEYED_WAITING, Keyed, Lines};
 use super::sql::ports::its_own_ports;
 use super::{
-    Begin, Connection, ConnectionType, Incoming, MessageStore, Outgoing, OutgoingSettlement,
-    Settled, Settlement, StoreError, StoreInfo, StoreTransaction, TransactionScope,
+    Begin, Connection, ConnectionType, MessageStore, StoreError, StoreInfo, StoreTransaction,
+    TransactionScope,
 };
 
 /// The most rows of one statement, and of one flush that several callers share.
@@ -108,10 +108,7 @@ pub struct MysqlStore {
 
 struct Shared {
     connections: Connections,
-    incoming: Lines<Incoming>,
-    outgoing: Lines<Outgoing>,
-    settlements: Coalescer<Settlement, Settled>,
-    outgoing_settlements: Coalescer<OutgoingSettlement, Settled>,
+    gathered: Gathered,
     incoming_guess: Arc<Guess>,
     outgoing_guess: Arc<Guess>,
 }
@@ -173,10 +170,12 @@ impl MysqlStore {
         let waiting = Arc::new(Semaphore::new(KEYED_WAITING));
         Self {
             shared: Arc::new(Shared {
-                incoming: lines(desk, keyed, &waiting),
-                outgoing: lines(desk, keyed, &waiting),
-                settlements: settlement::coalescer(desk),
-                outgoing_settlements: outbox::settlement_coalescer(desk),
+                gathered: Gathered {
+                    incoming: lines(desk, keyed, &waiting),
+                    outgoing: lines(desk, keyed, &waiting),
+                    settlements: settlement::coalescer(desk, settlement::Settle),
+                    outgoing_settlements: settlement::coalescer(desk, outbox::Settle),
+                },
                 incoming_guess: Arc::default(),
                 outgoing_guess: Arc::default(),
                 connections,

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use futures_util::future::BoxFuture;
 use sqlx::{AssertSqlSafe, MySqlConnection, SqlSafeStr, SqlStr};
 
 use super::MysqlStore;
@@ -14,7 +13,8 @@ use super::{error, marks};
 use crate::envelope::time::from_micros;
 use crate::store::sql::columns::{self, Columns};
 use crate::store::sql::number::micros;
-use crate::store::{Gone, LiveNode, NodeLease, Nodes, Owner, Pulse, StoreError, Subscription};
+use crate::store::sql::ports::nodes::{Joining, SqlNodes};
+use crate::store::{Gone, LiveNode, NodeLease, Owner, Pulse, StoreError, Subscription};
 
 const NOW: &str = "select {now}";
 
@@ -101,58 +101,53 @@ statements!(NodesSql {
     pulse: PULSE,
 });
 
-impl Nodes for MysqlStore {
-    fn now(&self) -> BoxFuture<'_, Result<Option<SystemTime>, StoreError>> {
-        Box::pin(self.node_desk().give(Now))
+impl SqlNodes for MysqlStore {
+    async fn now(&self) -> Result<Option<SystemTime>, StoreError> {
+        self.node_desk().give(Now).await
     }
 
-    fn join(
-        &self,
-        name: &str,
-        lease: Duration,
-        takes: &[Subscription],
-    ) -> BoxFuture<'_, Result<NodeLease, StoreError>> {
-        let (name, takes) = (name.to_owned(), Subscription::to_lines(takes));
+    async fn join(&self, node: Joining) -> Result<NodeLease, StoreError> {
         let server = self.node_desk().pool.server();
-        server.limits.follow(lease);
+        server.limits.follow(node.lease);
         let sessions = server.marks.text();
-        Box::pin(self.node_desk().give(Join { name, lease, takes, sessions }))
+        self.node_desk().give(Join { node, sessions }).await
     }
 
-    fn renew(&self, owner: Owner, lease: Duration) -> BoxFuture<'_, Result<bool, StoreError>> {
-        let desk = Desk { pool: self.node_desk().pool.here(), ..self.node_desk().clone() };
-        Box::pin(async move { desk.give(Renew(owner, lease)).await })
+    async fn renew(&self, owner: Owner, lease: Duration) -> Result<bool, StoreError> {
+        self.node_desk_here().give(Renew(owner, lease)).await
     }
 
-    fn pulse(&self, owner: Owner, lease: Duration) -> BoxFuture<'_, Result<Pulse, StoreError>> {
-        let desk = Desk { pool: self.node_desk().pool.here(), ..self.node_desk().clone() };
-        Box::pin(async move { desk.give(Pulses(owner, lease)).await })
+    async fn pulse(&self, owner: Owner, lease: Duration) -> Result<Pulse, StoreError> {
+        self.node_desk_here().give(Pulses(owner, lease)).await
     }
 
-    fn expired(&self, asks: Option<Owner>) -> BoxFuture<'_, Result<Gone, StoreError>> {
+    async fn expired(&self, asks: Option<Owner>) -> Result<Gone, StoreError> {
         let server = Arc::clone(self.desk().pool.server());
-        Box::pin(self.desk().give(Expired { asks, server }))
+        self.desk().give(Expired { asks, server }).await
     }
 
-    fn alive(&self) -> BoxFuture<'_, Result<Vec<LiveNode>, StoreError>> {
-        Box::pin(self.desk().give(Alive))
+    async fn alive(&self) -> Result<Vec<LiveNode>, StoreError> {
+        self.desk().give(Alive).await
     }
 
-    fn note_earlier(
-        &self,
-        owner: Owner,
-        earlier: &[Owner],
-    ) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(self.node_desk().give(NoteEarlier(owner, Owner::to_text(earlier))))
+    async fn note_earlier(&self, owner: Owner, earlier: String) -> Result<(), StoreError> {
+        self.node_desk().give(NoteEarlier(owner, earlier)).await
     }
 
-    fn leave(&self, owner: Owner) -> BoxFuture<'_, Result<(), StoreError>> {
+    async fn leave(&self, owner: Owner) -> Result<(), StoreError> {
         let sessions = self.node_desk().pool.server().marks.text();
-        Box::pin(self.node_desk().give(Leave(owner, sessions)))
+        self.node_desk().give(Leave(owner, sessions)).await
     }
 
-    fn forget(&self, owner: Owner) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(self.desk().give(Forget(owner)))
+    async fn forget(&self, owner: Owner) -> Result<(), StoreError> {
+        self.desk().give(Forget(owner)).await
+    }
+}
+
+impl MysqlStore {
+    /// The desk of nodes in whatever runtime asks: that of the store may be blocked.
+    fn node_desk_here(&self) -> Desk {
+        Desk { pool: self.node_desk().pool.here(), ..self.node_desk().clone() }
     }
 }
 
@@ -173,9 +168,7 @@ impl Work for Now {
 }
 
 struct Join {
-    name: String,
-    lease: Duration,
-    takes: String,
+    node: Joining,
     sessions: String,
 }
 
@@ -183,14 +176,15 @@ impl Work for Join {
     type Output = NodeLease;
 
     async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<NodeLease> {
+        let Self { node: Joining { name, lease, takes }, sessions } = self;
         let query = sqlx::query(sql.nodes.join.clone())
-            .bind(&self.name)
-            .bind(micros(self.lease))
-            .bind(&self.takes)
-            .bind(&self.sessions);
+            .bind(name)
+            .bind(micros(*lease))
+            .bind(Subscription::to_lines(takes))
+            .bind(sessions);
         let joined = query.execute(connection).await?;
         let node = i64::try_from(joined.last_insert_id()).unwrap_or(i64::MAX);
-        Ok(NodeLease { owner: Owner::new(node), lease: self.lease })
+        Ok(NodeLease { owner: Owner::new(node), lease: *lease })
     }
 }
 

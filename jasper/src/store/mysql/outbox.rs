@@ -3,24 +3,22 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use futures_util::FutureExt;
 use sqlx::{Connection, MySqlConnection};
 
-use super::desk::{Desk, Work};
+use super::MysqlStore;
+use super::desk::Work;
 use super::keys;
 use super::settlement::{bury, lock};
 use super::sql::{Sql, statements, unprepared};
-use super::{MysqlStore, SHARED_ROWS};
 use crate::envelope::{Address, Envelope};
 use crate::store::dead_letter::Burial;
 use crate::store::portions::{Guess, claimed};
-use crate::store::sql::coalescer::Coalescer;
 use crate::store::sql::columns::{self, Columns, Sendable};
 use crate::store::sql::key::{Key, key_for, key_of};
 use crate::store::sql::number::{self, size};
-use crate::store::sql::ports::SqlOutbox;
+use crate::store::sql::ports::messages::{OutgoingClaim, SqlOutbox};
 use crate::store::sql::rounds::rounds;
-use crate::store::{OutgoingSettlement, Owner, Settled, StoreError};
+use crate::store::{OutgoingSettlement, Settled, StoreError};
 
 // Rows that somebody else is about to take are left to them.
 const UNSENT: &str = "\
@@ -75,24 +73,10 @@ statements!(OutboxSql {
     bury: BURY,
 });
 
-/// What settles for all callers.
-pub(super) fn settlement_coalescer(desk: &Desk) -> Coalescer<OutgoingSettlement, Settled> {
-    let desk = desk.clone();
-    Coalescer::new(SHARED_ROWS, 1, move |settlements| {
-        let desk = desk.clone();
-        async move { desk.work(Settle(settlements)).await }.boxed()
-    })
-}
-
 impl SqlOutbox for MysqlStore {
-    async fn claim(
-        &self,
-        owner: Owner,
-        destination: Address,
-        limit: usize,
-    ) -> Result<Vec<Envelope>, StoreError> {
+    async fn claim(&self, request: OutgoingClaim) -> Result<Vec<Envelope>, StoreError> {
         let guess = Arc::clone(&self.shared.outgoing_guess);
-        self.desk().give(Claim { owner, destination, limit, guess }).await
+        self.desk().give(Claim { request, guess }).await
     }
 
     async fn destinations(&self) -> Result<Vec<Address>, StoreError> {
@@ -113,9 +97,7 @@ impl Work for Destinations {
 }
 
 struct Claim {
-    owner: Owner,
-    destination: Address,
-    limit: usize,
+    request: OutgoingClaim,
     guess: Arc<Guess>,
 }
 
@@ -136,7 +118,7 @@ impl Work for Claim {
         }
         let mut claimed = Sendable::default();
         for row in unsent.iter().filter_map(|key| rows.remove(key)) {
-            claimed.read(row, self.owner)?;
+            claimed.read(row, self.request.owner)?;
         }
         for (held, error) in &claimed.unreadable {
             let burial = Burial::of_unreadable(held, error);
@@ -144,7 +126,7 @@ impl Work for Claim {
         }
         let taken: Vec<Key> = claimed.envelopes.iter().map(key_for).collect();
         let buried: Vec<Key> = claimed.unreadable.iter().map(|(held, _)| key_of(held)).collect();
-        let owner = [self.owner.number()];
+        let owner = [self.request.owner.number()];
         keys::execute(&mut transaction, &sql.outbox.take, &owner, &taken).await?;
         keys::execute(&mut transaction, &sql.outbox.delete, &[], &buried).await?;
         transaction.commit().await?;
@@ -155,10 +137,10 @@ impl Work for Claim {
 impl Claim {
     /// Locks the oldest rows, no more than a claim holds.
     async fn oldest(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<Vec<Key>> {
-        let rows = self.guess.rows(self.limit);
+        let rows = self.guess.rows(self.request.limit);
         let (mut keys, mut lengths) = self.find(rows, connection, sql).await?;
-        if self.guess.missed(rows, self.limit, &lengths) {
-            (keys, lengths) = self.find(self.limit, connection, sql).await?;
+        if self.guess.missed(rows, self.request.limit, &lengths) {
+            (keys, lengths) = self.find(self.request.limit, connection, sql).await?;
         }
         keys.truncate(claimed(lengths));
         Ok(keys)
@@ -172,7 +154,7 @@ impl Claim {
         sql: &Sql,
     ) -> sqlx::Result<(Vec<Key>, Vec<usize>)> {
         let query = sqlx::query(sql.outbox.unsent.clone())
-            .bind(self.destination.as_str())
+            .bind(self.request.destination.as_str())
             .bind(number::limit(limit));
         let (mut keys, mut lengths) = (Vec::new(), Vec::new());
         for row in &query.fetch_all(connection).await? {
@@ -183,7 +165,7 @@ impl Claim {
     }
 }
 
-struct Settle(Vec<OutgoingSettlement>);
+pub(super) struct Settle(pub(super) Vec<OutgoingSettlement>);
 
 impl Work for Settle {
     type Output = Vec<Settled>;

@@ -1,6 +1,5 @@
 //! Writing envelopes as rows, and reading them back.
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 
 use bytes::Bytes;
@@ -13,7 +12,7 @@ use super::keys;
 use super::sql::{self, Sql, statements};
 use crate::envelope::time::to_micros;
 use crate::envelope::{Address, Envelope, MessageId};
-use crate::store::sql::columns::{self, Columns};
+use crate::store::sql::columns::{self, Columns, lent_columns};
 use crate::store::sql::key::{Key, key_for};
 use crate::store::sql::lines::Wait;
 use crate::store::sql::placement::{self, Placed};
@@ -416,27 +415,11 @@ fn order(envelope: &Envelope) -> (MessageId, &str) {
 }
 
 impl Columns for MySqlRow {
-    type Error = sqlx::Error;
-
     fn id(&self, column: usize) -> sqlx::Result<MessageId> {
         columns::id_of_bytes(self.try_get(column)?, column)
     }
 
-    fn text(&self, column: usize) -> sqlx::Result<Cow<'_, str>> {
-        self.try_get::<&str, _>(column).map(Cow::Borrowed)
-    }
-
-    fn bytes(&self, column: usize) -> sqlx::Result<Bytes> {
-        self.try_get::<&[u8], _>(column).map(Bytes::copy_from_slice)
-    }
-
-    fn number(&self, column: usize) -> sqlx::Result<i64> {
-        self.try_get(column)
-    }
-
-    fn maybe_number(&self, column: usize) -> sqlx::Result<Option<i64>> {
-        self.try_get(column)
-    }
+    lent_columns!();
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use super::rows::{bind, bind_key};
 use super::sql::{self, Sql, statements};
 use crate::envelope::time::to_micros;
 use crate::store::dead_letter::Burial;
+use crate::store::portions::Weigh;
 use crate::store::sql::coalescer::Coalescer;
 use crate::store::sql::columns::{self, Columns};
 use crate::store::sql::key::{Key, key_of};
@@ -63,16 +64,20 @@ statements!(SettlementSql {
     bury: BURY,
 });
 
-/// What settles for all callers.
-pub(super) fn coalescer(desk: &Desk) -> Coalescer<Settlement, Settled> {
+/// What settles the rows of a table for all callers.
+pub(super) fn coalescer<S, W>(desk: &Desk, settle: fn(Vec<S>) -> W) -> Coalescer<S, Settled>
+where
+    S: Weigh + Clone + Send + 'static,
+    W: Work<Output = Vec<Settled>>,
+{
     let desk = desk.clone();
     Coalescer::new(SHARED_ROWS, 1, move |settlements| {
         let desk = desk.clone();
-        async move { desk.work(Settle(settlements)).await }.boxed()
+        async move { desk.work(settle(settlements)).await }.boxed()
     })
 }
 
-struct Settle(Vec<Settlement>);
+pub(super) struct Settle(pub(super) Vec<Settlement>);
 
 impl Work for Settle {
     type Output = Vec<Settled>;

@@ -7,44 +7,25 @@ use super::desk::Work;
 use super::rows::{self, Insert};
 use super::sql::Sql;
 use super::sweep::{Sweep, Table};
-use crate::store::sql::coalescer::Coalescer;
 use crate::store::sql::columns;
-use crate::store::sql::lines::{Keyed, Lines, Wait};
+use crate::store::sql::gathered::GatheredRow;
+use crate::store::sql::lines::Wait;
 use crate::store::sql::number;
-use crate::store::sql::ports::{MessageRow, Messages, SqlStore};
+use crate::store::sql::ports::SqlStore;
+use crate::store::sql::ports::messages::Messages;
 use crate::store::{Incoming, Outgoing, Owner, Ownership, Settled, StoreError, Stored};
 
 /// A table, by the rows that are stored in it.
-pub(super) trait Stores: Insert + MessageRow + Keyed {
+pub(super) trait Stores: Insert + GatheredRow {
     const TABLE: Table;
-
-    fn lines(store: &MysqlStore) -> &Lines<Self>;
-
-    fn settlements(store: &MysqlStore) -> &Coalescer<Self::Settlement, Settled>;
 }
 
 impl Stores for Incoming {
     const TABLE: Table = Table::Incoming;
-
-    fn lines(store: &MysqlStore) -> &Lines<Self> {
-        &store.shared.incoming
-    }
-
-    fn settlements(store: &MysqlStore) -> &Coalescer<Self::Settlement, Settled> {
-        &store.shared.settlements
-    }
 }
 
 impl Stores for Outgoing {
     const TABLE: Table = Table::Outgoing;
-
-    fn lines(store: &MysqlStore) -> &Lines<Self> {
-        &store.shared.outgoing
-    }
-
-    fn settlements(store: &MysqlStore) -> &Coalescer<Self::Settlement, Settled> {
-        &store.shared.outgoing_settlements
-    }
 }
 
 impl SqlStore for MysqlStore {
@@ -55,7 +36,7 @@ impl SqlStore for MysqlStore {
 
 impl<R: Stores> Messages<R> for MysqlStore {
     async fn store(&self, rows: Vec<R>) -> Result<Vec<Stored>, StoreError> {
-        R::lines(self).submit(rows).await
+        self.shared.gathered.store(rows).await
     }
 
     async fn insert(
@@ -68,7 +49,7 @@ impl<R: Stores> Messages<R> for MysqlStore {
     }
 
     async fn settle(&self, settlements: Vec<R::Settlement>) -> Result<Vec<Settled>, StoreError> {
-        R::settlements(self).submit(settlements).await
+        self.shared.gathered.settle::<R>(settlements).await
     }
 
     async fn release(&self, owner: Owner, limit: usize) -> Result<u64, StoreError> {

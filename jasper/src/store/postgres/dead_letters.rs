@@ -1,6 +1,5 @@
 //! Dead letters in PostgreSQL.
 
-use futures_util::future::BoxFuture;
 use sqlx::postgres::PgArguments;
 
 use super::PostgresStore;
@@ -9,12 +8,10 @@ use super::rows::{bind, storable};
 use super::sql::statements;
 use crate::envelope::Envelope;
 use crate::envelope::time::to_micros;
-use crate::store::dead_letter::in_pages;
 use crate::store::sql::columns::{self, Columns};
 use crate::store::sql::number::{limit, total};
-use crate::store::{
-    DeadLetter, DeadLetterId, DeadLetterQuery, DeadLetterReason, DeadLetters, StoreError,
-};
+use crate::store::sql::ports::dead_letters::SqlDeadLetters;
+use crate::store::{DeadLetter, DeadLetterId, DeadLetterQuery, DeadLetterReason, StoreError};
 
 const LIST: &str = "\
 select id, destination, reason, message_type, error_type, error_message, attempts, body, buried_at
@@ -66,42 +63,27 @@ statements!(DeadLettersSql {
     store: STORE,
 });
 
-impl DeadLetters for PostgresStore {
-    fn list(&self, query: DeadLetterQuery) -> BoxFuture<'_, Result<Vec<DeadLetter>, StoreError>> {
-        Box::pin(async move {
-            let list = sqlx::query(self.sql().dead_letters.list.clone())
-                .bind(query.reason.map(DeadLetterReason::as_str))
-                .bind(query.message_type)
-                .bind(limit(query.limit));
-            let rows = self.desk().long_rows(list).await;
-            let letters = rows.and_then(|rows| columns::all(&rows, columns::dead_letter));
-            letters.map_err(|error| self.error(error))
-        })
+impl SqlDeadLetters for PostgresStore {
+    async fn list(&self, query: DeadLetterQuery) -> Result<Vec<DeadLetter>, StoreError> {
+        let list = sqlx::query(self.sql().dead_letters.list.clone())
+            .bind(query.reason.map(DeadLetterReason::as_str))
+            .bind(query.message_type)
+            .bind(limit(query.limit));
+        let rows = self.desk().long_rows(list).await;
+        let letters = rows.and_then(|rows| columns::all(&rows, columns::dead_letter));
+        letters.map_err(|error| self.error(error))
     }
 
-    fn replay(&self, ids: Vec<DeadLetterId>) -> BoxFuture<'_, Result<u64, StoreError>> {
-        Box::pin(in_pages(ids, move |page| {
-            Box::pin(async move {
-                let replayed = replay(self.desk(), &page).await;
-                replayed.map_err(|error| self.error(error))
-            })
-        }))
+    async fn replay(&self, page: Vec<DeadLetterId>) -> Result<u64, StoreError> {
+        replay(self.desk(), &page).await.map_err(|error| self.error(error))
     }
 
-    fn discard(&self, ids: Vec<DeadLetterId>) -> BoxFuture<'_, Result<u64, StoreError>> {
-        Box::pin(in_pages(ids, move |page| {
-            Box::pin(async move {
-                let discarded = discard(self.desk(), &page).await;
-                discarded.map_err(|error| self.error(error))
-            })
-        }))
+    async fn discard(&self, page: Vec<DeadLetterId>) -> Result<u64, StoreError> {
+        discard(self.desk(), &page).await.map_err(|error| self.error(error))
     }
 
-    fn store(&self, letter: DeadLetter) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(async move {
-            let stored = store(self.desk(), &letter.cut()).await;
-            stored.map_err(|error| self.error(error))
-        })
+    async fn store(&self, letter: DeadLetter) -> Result<(), StoreError> {
+        store(self.desk(), &letter).await.map_err(|error| self.error(error))
     }
 }
 

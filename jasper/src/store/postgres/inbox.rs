@@ -12,7 +12,7 @@ use super::sql::statements;
 use crate::store::portions::PORTION;
 use crate::store::sql::columns::{self, Columns};
 use crate::store::sql::number;
-use crate::store::sql::ports::SqlInbox;
+use crate::store::sql::ports::messages::SqlInbox;
 use crate::store::{
     ClaimRequest, Claimable, Claimed, LookRequest, Owner, StoreError, Subscription,
 };

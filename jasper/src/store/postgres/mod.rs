@@ -56,12 +56,12 @@ use self::rows::Insert;
 use self::sharing::Handlers;
 use self::sql::Sql;
 use self::transaction::Run;
-use super::sql::coalescer::Coalescer;
+use super::sql::gathered::Gathered;
 use super::sql::lines::{KEYED_WAITING, Keyed, Lines};
 use super::sql::ports::its_own_ports;
 use super::{
-    Begin, Connection, ConnectionType, Incoming, MessageStore, Outgoing, OutgoingSettlement,
-    Settled, Settlement, StoreError, StoreInfo, StoreTransaction, TransactionScope,
+    Begin, Connection, ConnectionType, MessageStore, StoreError, StoreInfo, StoreTransaction,
+    TransactionScope,
 };
 
 /// The most rows of one statement that several callers share.
@@ -109,10 +109,7 @@ struct Shared {
     /// When owners are looked for that no node is known to be.
     forgotten: Pace,
     sharing: Handlers,
-    incoming: Lines<Incoming>,
-    outgoing: Lines<Outgoing>,
-    settlements: Coalescer<Settlement, Settled>,
-    outgoing_settlements: Coalescer<OutgoingSettlement, Settled>,
+    gathered: Gathered,
 }
 
 impl PostgresStore {
@@ -159,10 +156,12 @@ impl PostgresStore {
         let waiting = Arc::new(Semaphore::new(KEYED_WAITING));
         Self {
             shared: Arc::new(Shared {
-                incoming: lines(&desk, keyed, &waiting),
-                outgoing: lines(&desk, keyed, &waiting),
-                settlements: steps::coalescer(&desk),
-                outgoing_settlements: steps::coalescer(&desk),
+                gathered: Gathered {
+                    incoming: lines(&desk, keyed, &waiting),
+                    outgoing: lines(&desk, keyed, &waiting),
+                    settlements: steps::coalescer(&desk),
+                    outgoing_settlements: steps::coalescer(&desk),
+                },
                 sharing: Handlers::new(pool.clone(), desk.clone()),
                 pool,
                 nodes,

@@ -17,7 +17,7 @@ use crate::store::dead_letter::Burial;
 use crate::store::portions::PORTION;
 use crate::store::sql::columns::{self, Columns, Sendable};
 use crate::store::sql::number;
-use crate::store::sql::ports::SqlOutbox;
+use crate::store::sql::ports::messages::{OutgoingClaim, SqlOutbox};
 use crate::store::{OutgoingSettlement, Owner, Ownership, StoreError};
 
 /// No row lies in two of the ranges.
@@ -137,12 +137,8 @@ statements!(OutboxSql {
 });
 
 impl SqlOutbox for PostgresStore {
-    async fn claim(
-        &self,
-        owner: Owner,
-        destination: Address,
-        limit: usize,
-    ) -> Result<Vec<Envelope>, StoreError> {
+    async fn claim(&self, request: OutgoingClaim) -> Result<Vec<Envelope>, StoreError> {
+        let OutgoingClaim { owner, destination, limit } = request;
         let claimed = claim(self.desk(), owner, &destination, limit).await;
         claimed.map_err(|error| self.error(error))
     }

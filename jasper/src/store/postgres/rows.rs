@@ -16,7 +16,7 @@ use crate::envelope::time::to_micros;
 use crate::envelope::{Address, Envelope, MessageId};
 use crate::store::dead_letter::Burial;
 use crate::store::portions::{Weigh, portions};
-use crate::store::sql::columns::{self, Columns};
+use crate::store::sql::columns::{self, Columns, lent_columns};
 use crate::store::sql::key::stored;
 use crate::store::sql::lines::Wait;
 use crate::store::sql::placement::{self, Placed};
@@ -366,25 +366,9 @@ pub(super) fn place_in_line(row: &PgRow, column: usize) -> sqlx::Result<(Subscri
 }
 
 impl Columns for PgRow {
-    type Error = sqlx::Error;
-
     fn id(&self, column: usize) -> sqlx::Result<MessageId> {
         self.try_get::<Uuid, _>(column).map(MessageId::from)
     }
 
-    fn text(&self, column: usize) -> sqlx::Result<Cow<'_, str>> {
-        self.try_get::<&str, _>(column).map(Cow::Borrowed)
-    }
-
-    fn bytes(&self, column: usize) -> sqlx::Result<Bytes> {
-        self.try_get::<&[u8], _>(column).map(Bytes::copy_from_slice)
-    }
-
-    fn number(&self, column: usize) -> sqlx::Result<i64> {
-        self.try_get(column)
-    }
-
-    fn maybe_number(&self, column: usize) -> sqlx::Result<Option<i64>> {
-        self.try_get(column)
-    }
+    lent_columns!();
 }

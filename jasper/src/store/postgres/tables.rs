@@ -5,33 +5,21 @@ use sqlx::{PgConnection, SqlStr};
 use super::PostgresStore;
 use super::rows::{self, Insert};
 use super::sql::Sql;
-use crate::store::sql::coalescer::Coalescer;
 use crate::store::sql::columns::{self, Columns};
-use crate::store::sql::lines::{Keyed, Lines};
+use crate::store::sql::gathered::GatheredRow;
 use crate::store::sql::number;
-use crate::store::sql::ports::{MessageRow, Messages, SqlStore};
+use crate::store::sql::ports::SqlStore;
+use crate::store::sql::ports::messages::Messages;
 use crate::store::{Incoming, Outgoing, Owner, Ownership, Settled, StoreError, Stored};
 
 /// A table, by the rows that are stored in it.
-trait Stores: Insert + MessageRow + Keyed {
-    fn lines(store: &PostgresStore) -> &Lines<Self>;
-
-    fn settlements(store: &PostgresStore) -> &Coalescer<Self::Settlement, Settled>;
-
+trait Stores: Insert + GatheredRow {
     fn release(sql: &Sql) -> &SqlStr;
 
     fn owned(sql: &Sql) -> &SqlStr;
 }
 
 impl Stores for Incoming {
-    fn lines(store: &PostgresStore) -> &Lines<Self> {
-        &store.shared.incoming
-    }
-
-    fn settlements(store: &PostgresStore) -> &Coalescer<Self::Settlement, Settled> {
-        &store.shared.settlements
-    }
-
     fn release(sql: &Sql) -> &SqlStr {
         &sql.inbox.release
     }
@@ -42,14 +30,6 @@ impl Stores for Incoming {
 }
 
 impl Stores for Outgoing {
-    fn lines(store: &PostgresStore) -> &Lines<Self> {
-        &store.shared.outgoing
-    }
-
-    fn settlements(store: &PostgresStore) -> &Coalescer<Self::Settlement, Settled> {
-        &store.shared.outgoing_settlements
-    }
-
     fn release(sql: &Sql) -> &SqlStr {
         &sql.outbox.release
     }
@@ -67,7 +47,7 @@ impl SqlStore for PostgresStore {
 
 impl<R: Stores> Messages<R> for PostgresStore {
     async fn store(&self, rows: Vec<R>) -> Result<Vec<Stored>, StoreError> {
-        R::lines(self).submit(rows).await
+        self.shared.gathered.store(rows).await
     }
 
     async fn insert(
@@ -80,7 +60,7 @@ impl<R: Stores> Messages<R> for PostgresStore {
     }
 
     async fn settle(&self, settlements: Vec<R::Settlement>) -> Result<Vec<Settled>, StoreError> {
-        R::settlements(self).submit(settlements).await
+        self.shared.gathered.settle::<R>(settlements).await
     }
 
     async fn release(&self, owner: Owner, limit: usize) -> Result<u64, StoreError> {

@@ -34,6 +34,33 @@ pub(crate) trait Columns {
     fn maybe_number(&self, column: usize) -> Result<Option<i64>, Self::Error>;
 }
 
+/// The columns of a driver of sqlx that lends text and bytes out of the row, all but the id.
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+macro_rules! lent_columns {
+    () => {
+        type Error = sqlx::Error;
+
+        fn text(&self, column: usize) -> sqlx::Result<std::borrow::Cow<'_, str>> {
+            self.try_get::<&str, _>(column).map(std::borrow::Cow::Borrowed)
+        }
+
+        fn bytes(&self, column: usize) -> sqlx::Result<bytes::Bytes> {
+            self.try_get::<&[u8], _>(column).map(bytes::Bytes::copy_from_slice)
+        }
+
+        fn number(&self, column: usize) -> sqlx::Result<i64> {
+            self.try_get(column)
+        }
+
+        fn maybe_number(&self, column: usize) -> sqlx::Result<Option<i64>> {
+            self.try_get(column)
+        }
+    };
+}
+
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+pub(crate) use lent_columns;
+
 /// Whatever stands there: a destination that is none spoils only its own row.
 pub(crate) fn address<R: Columns>(row: &R, column: usize) -> Result<Address, R::Error> {
     Ok(Address::as_stored(&row.text(column)?))

@@ -1,9 +1,9 @@
 //! What the stores in SQL databases have in common: all that is not SQL, and no statement.
 //!
-//! A store in a SQL database adds its statements and how they are bound, what its errors mean, and
-//! how it hears of what others write.
+//! A store in a SQL database adds its statements and how they are bound, what its errors mean, its
+//! connections, and its notification, if the database has one.
 
-// What one store alone uses is of use where that store is left out of the build.
+// A build without some of the stores does not use what is there for them.
 #![cfg_attr(
     not(all(feature = "sqlite", feature = "postgres", feature = "mysql")),
     allow(dead_code)
@@ -13,6 +13,8 @@
 pub(super) mod coalescer;
 pub(super) mod columns;
 pub(super) mod conflict;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+pub(super) mod gathered;
 pub(super) mod key;
 pub(super) mod limits;
 #[cfg(any(feature = "postgres", feature = "mysql"))]

@@ -1,22 +1,20 @@
 //! Dead letters in SQLite.
 
-use futures_util::future::BoxFuture;
 use sqlx::SqliteConnection;
 
 use super::SqliteStore;
 use super::batch::Batch;
 use super::rows::{bind_columns, bind_key};
+use super::sql::{SQL, statements};
 use super::writer::Write;
 use crate::envelope::Envelope;
 use crate::envelope::time::{now, to_micros};
-use crate::store::dead_letter::in_pages;
 use crate::store::sql::columns::{self, Columns};
 use crate::store::sql::number::limit;
-use crate::store::{
-    DeadLetter, DeadLetterId, DeadLetterQuery, DeadLetterReason, DeadLetters, StoreError,
-};
+use crate::store::sql::ports::dead_letters::SqlDeadLetters;
+use crate::store::{DeadLetter, DeadLetterId, DeadLetterQuery, DeadLetterReason, StoreError};
 
-pub(super) const LIST: &str = "\
+const LIST: &str = "\
 select id, destination, reason, message_type, error_type, error_message, attempts, body, buried_at
 from jasper_dead_letters
 where (?1 is null or reason = ?1) and (?2 is null or message_type = ?2)
@@ -39,30 +37,36 @@ insert or replace into jasper_dead_letters (id, destination, reason, message_typ
     error_message, attempts, body, buried_at, group_id, tenant_id, correlation_id, sent_at)
 values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 
-impl DeadLetters for SqliteStore {
-    fn list(&self, query: DeadLetterQuery) -> BoxFuture<'_, Result<Vec<DeadLetter>, StoreError>> {
-        Box::pin(async move {
-            let rows = sqlx::query(LIST)
-                .bind(query.reason.map(DeadLetterReason::as_str))
-                .bind(query.message_type)
-                .bind(limit(query.limit))
-                .fetch_all(self.pool())
-                .await;
-            let letters = rows.and_then(|rows| columns::all(&rows, columns::dead_letter));
-            letters.map_err(|error| self.error(error))
-        })
+statements!(DeadLettersSql {
+    list: LIST,
+    body: BODY,
+    replay: REPLAY,
+    delete: DELETE,
+    store: STORE,
+});
+
+impl SqlDeadLetters for SqliteStore {
+    async fn list(&self, query: DeadLetterQuery) -> Result<Vec<DeadLetter>, StoreError> {
+        let rows = sqlx::query(SQL.dead_letters.list)
+            .bind(query.reason.map(DeadLetterReason::as_str))
+            .bind(query.message_type)
+            .bind(limit(query.limit))
+            .fetch_all(self.pool())
+            .await;
+        let letters = rows.and_then(|rows| columns::all(&rows, columns::dead_letter));
+        letters.map_err(|error| self.error(error))
     }
 
-    fn replay(&self, ids: Vec<DeadLetterId>) -> BoxFuture<'_, Result<u64, StoreError>> {
-        Box::pin(in_pages(ids, move |page| Box::pin(self.writer().write(Replay(page)))))
+    async fn replay(&self, page: Vec<DeadLetterId>) -> Result<u64, StoreError> {
+        self.writer().write(Replay(page)).await
     }
 
-    fn discard(&self, ids: Vec<DeadLetterId>) -> BoxFuture<'_, Result<u64, StoreError>> {
-        Box::pin(in_pages(ids, move |page| Box::pin(self.writer().write(Discard(page)))))
+    async fn discard(&self, page: Vec<DeadLetterId>) -> Result<u64, StoreError> {
+        self.writer().write(Discard(page)).await
     }
 
-    fn store(&self, letter: DeadLetter) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(self.writer().write(Store(letter.cut())))
+    async fn store(&self, letter: DeadLetter) -> Result<(), StoreError> {
+        self.writer().write(Store(letter)).await
     }
 }
 
@@ -74,14 +78,14 @@ impl Write for Replay {
     async fn run(&self, connection: &mut SqliteConnection) -> sqlx::Result<u64> {
         let mut replayed = 0;
         for letter in &self.0 {
-            let mut read = Batch::of(BODY);
+            let mut read = Batch::of(SQL.dead_letters.body);
             bind_key(letter.id, &letter.destination, &mut read)?;
             let read = read.run(connection).await?;
             let Some(row) = read.iter().flat_map(|ran| &ran.rows).next() else {
                 continue;
             };
             let body = DeadLetter::body_for_replay(&row.bytes(0)?);
-            let mut insert = Batch::of(REPLAY);
+            let mut insert = Batch::of(SQL.dead_letters.replay);
             insert.bind(Vec::from(body))?;
             bind_key(letter.id, &letter.destination, &mut insert)?;
             insert.run(connection).await?;
@@ -94,7 +98,7 @@ impl Write for Replay {
 }
 
 fn delete(letter: &DeadLetterId) -> sqlx::Result<Batch> {
-    let mut batch = Batch::of(DELETE);
+    let mut batch = Batch::of(SQL.dead_letters.delete);
     bind_key(letter.id, &letter.destination, &mut batch)?;
     Ok(batch)
 }
@@ -125,7 +129,7 @@ impl Write for Store {
     async fn run(&self, connection: &mut SqliteConnection) -> sqlx::Result<()> {
         let Self(letter) = self;
         let buried_at = now();
-        let mut batch = Batch::of(STORE);
+        let mut batch = Batch::of(SQL.dead_letters.store);
         bind_key(letter.id.id, &letter.id.destination, &mut batch)?;
         batch.bind(letter.reason.as_str())?;
         batch.bind(&*letter.message_type)?;

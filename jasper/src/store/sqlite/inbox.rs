@@ -8,12 +8,13 @@ use sqlx::{AssertSqlSafe, SqliteConnection};
 use super::SqliteStore;
 use super::batch::Batch;
 use super::rows;
+use super::sql::{SQL, statements};
 use super::writer::Write;
 use crate::envelope::time::{from_micros, now, to_micros};
 use crate::store::portions::claimed;
 use crate::store::sql::columns::{self, Columns};
 use crate::store::sql::number;
-use crate::store::sql::ports::SqlInbox;
+use crate::store::sql::ports::messages::SqlInbox;
 use crate::store::{ClaimRequest, Claimable, Claimed, LookRequest, StoreError, Subscription};
 
 /// Rows whose time has come wait like any other from then on.
@@ -26,7 +27,7 @@ where seq in (
 
 /// Steps from one subscription to the next, so that many rows cost no more than few. The next type
 /// of one destination comes first: compared as a pair, SQLite would walk over all types before it.
-pub(super) const WAITING: &str = "\
+const WAITING: &str = "\
 with recursive waiting (seq) as (
     select coalesce((
         select seq from jasper_incoming
@@ -92,7 +93,7 @@ update jasper_incoming
 set status = 'incoming', owner = ?, due_at = null, attempts = min(max(attempts, 1), 4294967295)
 where seq in (select value from json_each(?))";
 
-pub(super) const RELEASE: &str = "\
+const RELEASE: &str = "\
 update jasper_incoming
 set owner = 0, interrupted_by = case
     when instr(interrupted_by, ' ' || attempts || ':') > 0 then interrupted_by
@@ -104,18 +105,27 @@ where seq in (
     limit ?
 )";
 
-pub(super) const OWNED: &str = "\
+const OWNED: &str = "\
 select id, destination, attempts from jasper_incoming where owner = ? and owner > 0 limit ?";
 
-/// What is to find its rows through an index, beside the claim.
-#[cfg(test)]
-pub(super) const STATEMENTS: &[&str] = &[BECOME_DUE, WAITING, NEXT_DUE, READ, TAKE, RELEASE, OWNED];
+statements!(InboxSql {
+    become_due: BECOME_DUE,
+    waiting: WAITING,
+    taken: TAKEN,
+    repair: REPAIR,
+    next_due: NEXT_DUE,
+    claimable: CLAIMABLE,
+    read: READ,
+    take: TAKE,
+    release: RELEASE,
+    owned: OWNED,
+});
 
 impl SqlInbox for SqliteStore {
     async fn look(&self, request: LookRequest) -> Result<Claimable, StoreError> {
         let mut seen = self.seen(&request).await.map_err(|error| self.error(error))?;
         if !seen.spoiled.is_empty() {
-            self.writer().write(Repair { sql: REPAIR, rows: seen.spoiled }).await?;
+            self.writer().write(Repair { sql: SQL.inbox.repair, rows: seen.spoiled }).await?;
             seen = self.seen(&request).await.map_err(|error| self.error(error))?;
         }
         let mut seen = seen.claimable;
@@ -136,7 +146,7 @@ impl SqliteStore {
     async fn seen(&self, request: &LookRequest) -> sqlx::Result<Seen> {
         let mut connection = self.pool().acquire().await?;
         let after = request.after.as_ref();
-        let rows = sqlx::query(WAITING)
+        let rows = sqlx::query(SQL.inbox.waiting)
             .bind(after.map_or("", |after| after.destination.as_str()))
             .bind(after.map_or("", |after| after.message_type.as_str()))
             .bind(number::limit(request.page))
@@ -158,7 +168,8 @@ impl SqliteStore {
         }
         waiting.sort_unstable();
         waiting.dedup();
-        let due: Option<i64> = sqlx::query_scalar(NEXT_DUE).fetch_one(&mut *connection).await?;
+        let due: Option<i64> =
+            sqlx::query_scalar(SQL.inbox.next_due).fetch_one(&mut *connection).await?;
         let wait = |due| from_micros(due).duration_since(now()).unwrap_or_default();
         let next_due = due.map(wait);
         let claimable = Claimable { now: waiting, rest: rest.into(), next_due };
@@ -168,7 +179,7 @@ impl SqliteStore {
 
 /// What finds which of so many subscriptions rows wait for, at least one.
 pub(super) fn taken_sql(subscriptions: usize) -> String {
-    TAKEN.replace("{takes}", &vec!["(?, ?)"; subscriptions].join(", "))
+    SQL.inbox.taken.replace("{takes}", &vec!["(?, ?)"; subscriptions].join(", "))
 }
 
 /// What a look finds.
@@ -225,7 +236,7 @@ impl Write for BecomeDue {
     }
 
     async fn run(&self, connection: &mut SqliteConnection) -> sqlx::Result<u64> {
-        let mut batch = Batch::of(BECOME_DUE);
+        let mut batch = Batch::of(SQL.inbox.become_due);
         batch.bind(to_micros(now()))?;
         batch.changes(connection).await
     }
@@ -235,7 +246,7 @@ struct Claim(ClaimRequest);
 
 /// What finds the oldest rows of so many subscriptions, at least one.
 pub(super) fn claim_sql(subscriptions: usize) -> String {
-    let each = vec![CLAIMABLE; subscriptions].join(" union all ");
+    let each = vec![SQL.inbox.claimable; subscriptions].join(" union all ");
     format!(
         "select sent_at, seq, (select length(body) from jasper_incoming row where row.seq = one.seq)
         from ({each}) one order by sent_at, seq limit ?"
@@ -279,8 +290,8 @@ impl Write for Claim {
         }
         let mut claimed = Vec::with_capacity(oldest.len());
         let numbers = rows::row_numbers(oldest.into_iter());
-        let mut take = Batch::of(READ);
-        take.push(TAKE);
+        let mut take = Batch::of(SQL.inbox.read);
+        take.push(SQL.inbox.take);
         take.bind(numbers.clone())?;
         take.bind(self.0.owner.number())?;
         take.bind(numbers)?;

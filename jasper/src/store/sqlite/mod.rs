@@ -19,6 +19,7 @@ mod plans;
 mod presence;
 mod rows;
 mod settlement;
+mod sql;
 mod tables;
 mod writer;
 

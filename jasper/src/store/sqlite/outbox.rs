@@ -9,14 +9,15 @@ use super::batch::{Batch, SETTLEMENTS_PER_TRIP};
 use super::inbox::{Repair, spoiled};
 use super::rows::{self, bind_ownership};
 use super::settlement::{BURIAL_STATEMENTS, answer, push_burial};
+use super::sql::{SQL, Text, statements};
 use super::writer::Write;
 use crate::envelope::{Address, Envelope};
 use crate::store::dead_letter::Burial;
 use crate::store::portions::claimed;
 use crate::store::sql::columns::{self, Columns, Sendable};
 use crate::store::sql::number;
-use crate::store::sql::ports::SqlOutbox;
-use crate::store::{OutgoingSettlement, Owner, Settled, StoreError};
+use crate::store::sql::ports::messages::{OutgoingClaim, SqlOutbox};
+use crate::store::{OutgoingSettlement, Settled, StoreError};
 
 const CLAIMABLE: &str = "\
 select seq, length(body) from jasper_outgoing
@@ -38,7 +39,7 @@ const GIVE_BACK: &str = "\
 update jasper_outgoing set owner = 0, attempts = attempts + ?
 where id = ? and destination = ? and owner = ? and min(attempts, 4294967295) = ?";
 
-pub(super) const RELEASE: &str = "\
+const RELEASE: &str = "\
 update jasper_outgoing set owner = 0
 where seq in (
     select seq from jasper_outgoing where owner = ? and owner > 0
@@ -46,7 +47,7 @@ where seq in (
     limit ?
 )";
 
-pub(super) const OWNED: &str = "\
+const OWNED: &str = "\
 select id, destination, attempts from jasper_outgoing where owner = ? and owner > 0 limit ?";
 
 /// Steps from one destination to the next, so that a long queue costs no more than a short one.
@@ -75,30 +76,30 @@ select id, destination, ?, message_type, ?, ?, attempts, body, ?, group_id, tena
 from jasper_outgoing
 where id = ? and destination = ? and owner = ? and attempts = ?";
 
-/// What writes a row as a dead letter, and deletes it.
-const BURIAL: [&str; BURIAL_STATEMENTS] = [BURY, DELETE];
-
-/// What is to find its rows through an index.
-#[cfg(test)]
-pub(super) const STATEMENTS: &[&str] =
-    &[CLAIMABLE, READ, TAKE, DELETE, GIVE_BACK, RELEASE, OWNED, DESTINATIONS, BURY];
+statements!(OutboxSql {
+    claimable: CLAIMABLE,
+    read: READ,
+    take: TAKE,
+    delete: DELETE,
+    give_back: GIVE_BACK,
+    release: RELEASE,
+    owned: OWNED,
+    destinations: DESTINATIONS,
+    repair: REPAIR,
+    bury: BURY,
+});
 
 impl SqlOutbox for SqliteStore {
-    async fn claim(
-        &self,
-        owner: Owner,
-        destination: Address,
-        limit: usize,
-    ) -> Result<Vec<Envelope>, StoreError> {
-        self.writer().write(Claim { owner, destination, limit }).await
+    async fn claim(&self, request: OutgoingClaim) -> Result<Vec<Envelope>, StoreError> {
+        self.writer().write(Claim(request)).await
     }
 
     async fn destinations(&self) -> Result<Vec<Address>, StoreError> {
-        let fetch = || sqlx::query(DESTINATIONS).fetch_all(self.pool());
+        let fetch = || sqlx::query(SQL.outbox.destinations).fetch_all(self.pool());
         let mut rows = fetch().await.map_err(|error| self.error(error))?;
         let spoiled = spoiled(&rows, 1).map_err(|error| self.error(error))?;
         if !spoiled.is_empty() {
-            self.writer().write(Repair { sql: REPAIR, rows: spoiled }).await?;
+            self.writer().write(Repair { sql: SQL.outbox.repair, rows: spoiled }).await?;
             rows = fetch().await.map_err(|error| self.error(error))?;
         }
         let all = columns::all(&rows, |row| columns::address(row, 0));
@@ -106,18 +107,19 @@ impl SqlOutbox for SqliteStore {
     }
 }
 
-struct Claim {
-    owner: Owner,
-    destination: Address,
-    limit: usize,
+/// What writes a row as a dead letter, and deletes it.
+fn burial_statements() -> [Text; BURIAL_STATEMENTS] {
+    [SQL.outbox.bury, SQL.outbox.delete]
 }
+
+struct Claim(OutgoingClaim);
 
 impl Claim {
     /// The numbers of the oldest rows, no more than a claim holds.
     async fn oldest(&self, connection: &mut SqliteConnection) -> sqlx::Result<Vec<i64>> {
-        let mut query = Batch::of(CLAIMABLE);
-        query.bind(self.destination.as_str())?;
-        query.bind(number::limit(self.limit))?;
+        let mut query = Batch::of(SQL.outbox.claimable);
+        query.bind(self.0.destination.as_str())?;
+        query.bind(number::limit(self.0.limit))?;
         let ran = query.run(connection).await?;
         let (mut numbers, mut lengths) = (Vec::new(), Vec::new());
         for row in ran.iter().flat_map(|ran| &ran.rows) {
@@ -138,7 +140,7 @@ impl Write for Claim {
             return Ok(Vec::new());
         }
         let list = rows::row_numbers(numbers.iter().copied());
-        let mut read = Batch::of(READ);
+        let mut read = Batch::of(SQL.outbox.read);
         read.bind(list.as_str())?;
         let ran = read.run(connection).await?;
         let mut found = HashMap::with_capacity(numbers.len());
@@ -147,15 +149,15 @@ impl Write for Claim {
         }
         let mut claimed = Sendable::default();
         for row in numbers.iter().filter_map(|number| found.remove(number)) {
-            claimed.read(row, self.owner)?;
+            claimed.read(row, self.0.owner)?;
         }
-        let mut take = Batch::of(TAKE);
-        take.bind(self.owner.number())?;
+        let mut take = Batch::of(SQL.outbox.take);
+        take.bind(self.0.owner.number())?;
         take.bind(list)?;
         take.run(connection).await?;
         for (held, error) in &claimed.unreadable {
             let mut bury = Batch::default();
-            push_burial(Burial::of_unreadable(held, error), BURIAL, &mut bury)?;
+            push_burial(Burial::of_unreadable(held, error), burial_statements(), &mut bury)?;
             bury.run(connection).await?;
         }
         Ok(claimed.envelopes)
@@ -195,17 +197,17 @@ const fn statements(settlement: &OutgoingSettlement) -> usize {
 fn push(settlement: &OutgoingSettlement, batch: &mut Batch) -> sqlx::Result<()> {
     match settlement {
         OutgoingSettlement::Sent(row) | OutgoingSettlement::Discarded(row) => {
-            batch.push(DELETE);
+            batch.push(SQL.outbox.delete);
             bind_ownership(row, batch)
         }
         OutgoingSettlement::Failed(row) | OutgoingSettlement::Released(row) => {
             let failed = matches!(settlement, OutgoingSettlement::Failed(_));
-            batch.push(GIVE_BACK);
+            batch.push(SQL.outbox.give_back);
             batch.bind(i64::from(failed))?;
             bind_ownership(row, batch)
         }
-        OutgoingSettlement::Refused { .. } => {
-            settlement.burial().map_or(Ok(()), |burial| push_burial(burial, BURIAL, batch))
-        }
+        OutgoingSettlement::Refused { .. } => settlement
+            .burial()
+            .map_or(Ok(()), |burial| push_burial(burial, burial_statements(), batch)),
     }
 }

@@ -4,21 +4,23 @@ use sqlx::SqliteConnection;
 
 use super::SqliteStore;
 use super::batch::Batch;
+use super::outbox;
 use super::rows::{self, Insert};
+use super::sql::{SQL, Text};
 use super::writer::{Shared, Write, Writer};
-use super::{inbox, outbox};
 use crate::store::sql::columns;
 use crate::store::sql::number::limit;
-use crate::store::sql::ports::{MessageRow, Messages, SqlStore};
+use crate::store::sql::ports::SqlStore;
+use crate::store::sql::ports::messages::{MessageRow, Messages};
 use crate::store::{Incoming, Outgoing, Owner, Ownership, Settled, StoreError, Stored};
 
 /// A table, by the rows that are stored in it.
 trait Stores: Insert + MessageRow + Shared<Answer = Stored> {
     /// Makes rows of an owner that is gone claimable by anybody; those of one whose lease was
     /// extended in the meantime stay.
-    const RELEASE: &'static str;
+    fn release() -> Text;
 
-    const OWNED: &'static str;
+    fn owned() -> Text;
 
     fn settle(
         settlements: Vec<Self::Settlement>,
@@ -27,9 +29,13 @@ trait Stores: Insert + MessageRow + Shared<Answer = Stored> {
 }
 
 impl Stores for Incoming {
-    const RELEASE: &'static str = inbox::RELEASE;
+    fn release() -> Text {
+        SQL.inbox.release
+    }
 
-    const OWNED: &'static str = inbox::OWNED;
+    fn owned() -> Text {
+        SQL.inbox.owned
+    }
 
     async fn settle(
         settlements: Vec<Self::Settlement>,
@@ -40,9 +46,13 @@ impl Stores for Incoming {
 }
 
 impl Stores for Outgoing {
-    const RELEASE: &'static str = outbox::RELEASE;
+    fn release() -> Text {
+        SQL.outbox.release
+    }
 
-    const OWNED: &'static str = outbox::OWNED;
+    fn owned() -> Text {
+        SQL.outbox.owned
+    }
 
     async fn settle(
         settlements: Vec<Self::Settlement>,
@@ -76,11 +86,11 @@ impl<R: Stores> Messages<R> for SqliteStore {
     }
 
     async fn release(&self, owner: Owner, limit: usize) -> Result<u64, StoreError> {
-        self.writer().write(Release { sql: R::RELEASE, owner, limit }).await
+        self.writer().write(Release { sql: R::release(), owner, limit }).await
     }
 
     async fn owned(&self, owner: Owner, most: usize) -> Result<Vec<Ownership>, StoreError> {
-        let query = sqlx::query(R::OWNED).bind(owner.number()).bind(limit(most));
+        let query = sqlx::query(R::owned()).bind(owner.number()).bind(limit(most));
         let rows = query.fetch_all(self.pool()).await;
         let owned = rows.and_then(|rows| columns::all(&rows, |row| columns::ownership(row, owner)));
         owned.map_err(|error| self.error(error))

@@ -5,21 +5,13 @@ use std::any::Any;
 
 use futures_util::future::BoxFuture;
 
+use super::SqlStore;
 use crate::envelope::{Address, Envelope};
 use crate::store::portions::Weigh;
 use crate::store::{
-    ClaimRequest, Claimable, Claimed, Connection, Inbox, Incoming, LookRequest, Outbox, Outgoing,
+    ClaimRequest, Claimable, Claimed, Inbox, Incoming, LookRequest, Outbox, Outgoing,
     OutgoingSettlement, Owner, Ownership, Settled, Settlement, StoreError, Stored,
 };
-
-/// A store in a SQL database.
-pub(crate) trait SqlStore: Send + Sync + 'static {
-    /// As errors name it.
-    const NAME: &'static str;
-
-    /// What a user may give it to write through.
-    type Connection: Connection;
-}
 
 /// A row that holds a message: one of the inbox or of the outbox.
 pub(crate) trait MessageRow: Weigh + Clone + Send + Sync + 'static {
@@ -77,18 +69,27 @@ pub(crate) trait SqlInbox: Messages<Incoming> {
     ) -> impl Future<Output = Result<Vec<Claimed>, StoreError>> + Send;
 }
 
+/// Which rows of the outbox to claim.
+#[derive(Debug)]
+pub(crate) struct OutgoingClaim {
+    pub(crate) owner: Owner,
+    pub(crate) destination: Address,
+    /// The most rows to take.
+    pub(crate) limit: usize,
+}
+
 /// What the outbox does besides.
 pub(crate) trait SqlOutbox: Messages<Outgoing> {
     fn claim(
         &self,
-        owner: Owner,
-        destination: Address,
-        limit: usize,
+        request: OutgoingClaim,
     ) -> impl Future<Output = Result<Vec<Envelope>, StoreError>> + Send;
 
     fn destinations(&self) -> impl Future<Output = Result<Vec<Address>, StoreError>> + Send;
 }
 
+#[doc(hidden)]
+#[diagnostic::do_not_recommend]
 impl<S: SqlInbox> Inbox for S {
     fn store(&self, rows: Vec<Incoming>) -> BoxFuture<'_, Result<Vec<Stored>, StoreError>> {
         Box::pin(Messages::store(self, rows))
@@ -130,6 +131,8 @@ impl<S: SqlInbox> Inbox for S {
     }
 }
 
+#[doc(hidden)]
+#[diagnostic::do_not_recommend]
 impl<S: SqlOutbox> Outbox for S {
     fn store(&self, rows: Vec<Outgoing>) -> BoxFuture<'_, Result<Vec<Stored>, StoreError>> {
         Box::pin(Messages::store(self, rows))
@@ -149,7 +152,8 @@ impl<S: SqlOutbox> Outbox for S {
         destination: &Address,
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<Envelope>, StoreError>> {
-        Box::pin(SqlOutbox::claim(self, owner, destination.clone(), limit))
+        let request = OutgoingClaim { owner, destination: destination.clone(), limit };
+        Box::pin(SqlOutbox::claim(self, request))
     }
 
     fn settle(
@@ -186,30 +190,3 @@ async fn insert_within<R: MessageRow, S: Messages<R>>(
     let connection: &mut S::Connection = connection.downcast_mut().ok_or(wrong)?;
     store.insert(connection, &rows).await
 }
-
-/// The ports of a [`MessageStore`](crate::store::MessageStore) that implements each of them itself.
-macro_rules! its_own_ports {
-    () => {
-        fn inbox(&self) -> &dyn $crate::store::Inbox {
-            self
-        }
-
-        fn outbox(&self) -> &dyn $crate::store::Outbox {
-            self
-        }
-
-        fn dead_letters(&self) -> &dyn $crate::store::DeadLetters {
-            self
-        }
-
-        fn nodes(&self) -> &dyn $crate::store::Nodes {
-            self
-        }
-
-        fn admin(&self) -> &dyn $crate::store::StoreAdmin {
-            self
-        }
-    };
-}
-
-pub(crate) use its_own_ports;
