@@ -1,9 +1,10 @@
 //! The order of the layers, held against every path that a file of the library names.
 //!
 //! A module uses only modules of earlier layers, so it looks neither up nor sideways. Adapters, the
-//! folders inside `store/` and `transport/`, stand on the ports and know nothing beside them. Free
-//! are code under `#[cfg(test)]` and what joins the parts: `lib.rs`, the prelude, the test kit and
-//! the command line.
+//! folders inside `store/` and `transport/`, stand on the ports and know nothing beside them but
+//! what several of them share ([`SHARED`]), which is between them and the ports. Free are code
+//! under `#[cfg(test)]` and what joins the parts: `lib.rs`, the prelude, the test kit and the
+//! command line.
 
 use std::collections::BTreeSet;
 
@@ -27,12 +28,15 @@ const PORTS: usize = 3;
 /// May use everything, and only `lib.rs` and its like may use them.
 const OPEN: [&str; 4] = ["prelude", "testing", "cli", "main"];
 const WITH_ADAPTERS: [&str; 2] = ["store", "transport"];
+/// Folders beside the adapters with what several of them have in common.
+const SHARED: [&str; 1] = ["store/sql"];
 
 #[derive(Debug, PartialEq, Eq)]
 enum Place {
     /// The root of the crate, and the modules of [`OPEN`].
     Open(String),
     Layer(usize, String),
+    Shared(String),
     Adapter(String),
     Unknown(String),
 }
@@ -82,7 +86,8 @@ fn adapters(repository: &Repository) -> BTreeSet<String> {
         let inside = file.path.strip_prefix("jasper/src/")?;
         let mut parts = inside.split('/');
         let (port, adapter, _file) = (parts.next()?, parts.next()?, parts.next()?);
-        WITH_ADAPTERS.contains(&port).then(|| format!("{port}/{adapter}"))
+        let folder = format!("{port}/{adapter}");
+        (WITH_ADAPTERS.contains(&port) && !SHARED.contains(&&*folder)).then_some(folder)
     });
     modules.collect()
 }
@@ -104,9 +109,12 @@ fn place(path: &[String], adapters: &BTreeSet<String>) -> Place {
         return Place::Open(format!("`{first}`"));
     }
     if let Some(second) = path.get(1) {
-        let adapter = format!("{first}/{second}");
-        if adapters.contains(&adapter) {
-            return Place::Adapter(adapter);
+        let folder = format!("{first}/{second}");
+        if SHARED.contains(&folder.as_str()) {
+            return Place::Shared(folder);
+        }
+        if adapters.contains(&folder) {
+            return Place::Adapter(folder);
         }
     }
     match LAYERS.iter().position(|layer| layer.contains(&first.as_str())) {
@@ -120,8 +128,8 @@ fn refusal(from: &Place, to: &Place, used: &Use) -> Option<String> {
     let (height, name) = match from {
         Place::Open(_) | Place::Unknown(_) => return None,
         Place::Layer(height, name) => (*height, name),
-        // One above the ports, so that it may use those and all below.
-        Place::Adapter(name) => (PORTS + 1, name),
+        // One above the ports, so that they may use those and all below.
+        Place::Shared(name) | Place::Adapter(name) => (PORTS + 1, name),
     };
     match to {
         _ if to == from => None,
@@ -130,6 +138,10 @@ fn refusal(from: &Place, to: &Place, used: &Use) -> Option<String> {
             "`{name}` uses `{other}`, which is not below it: move the type down, or turn the call \
              round with a trait"
         )),
+        Place::Shared(_) if matches!(from, Place::Adapter(_)) => None,
+        Place::Shared(other) => {
+            Some(format!("`{name}` uses `{other}`, which is for adapters: go through the port"))
+        }
         Place::Adapter(other) => Some(format!(
             "`{name}` uses the adapter `{other}`: go through its port, and let the facade join them"
         )),

@@ -39,28 +39,54 @@ fn empty_name(name: &str) -> String {
     format!("`{name}` says nothing: name the module after what is in it")
 }
 
-/// Who knows one store finds the way in the next: for every file of the memory store, the SQLite
-/// store has one of the same name.
+/// The files in which a store in a SQL database has its statements, and what belongs to each.
+const SQL_STORE: [&str; 13] = [
+    "admin",
+    "completion",
+    "dead_letters",
+    "error",
+    "inbox",
+    "migrate",
+    "nodes",
+    "outbox",
+    "plans",
+    "rows",
+    "settlement",
+    "sql",
+    "tables",
+];
+
+/// Who knows one store finds the way in the next: every store in a SQL database has the files of
+/// [`SQL_STORE`], and for every file of the memory store one of the same name.
 pub fn check_adapters(repository: &Repository, found: &mut Vec<Offence>) {
-    let sqlite: BTreeSet<&str> =
-        part_files(repository, "jasper/src/store/sqlite/").map(|(_, part)| part).collect();
-    for (file, part) in part_files(repository, "jasper/src/store/memory/") {
-        if !sqlite.contains(part) {
-            let message = format!("store/sqlite has no `{part}`: give both the same file names");
-            found.push(Offence::new(&file.path, 1, message));
+    let in_memory = parts(repository, "jasper/src/store/memory/");
+    let expected: BTreeSet<&str> = in_memory.chain(SQL_STORE).collect();
+    for store in sql_stores(repository) {
+        let folder = format!("jasper/src/store/{store}/");
+        let has: BTreeSet<&str> = parts(repository, &folder).collect();
+        for part in expected.difference(&has) {
+            let message =
+                format!("store/{store} has no `{part}`: give all stores the same file names");
+            found.push(Offence::new(&format!("{folder}mod.rs"), 1, message));
         }
     }
 }
 
-/// The files of an adapter, with the name of the part: `inbox` of `inbox.rs` and of `inbox/mod.rs`.
-fn part_files<'a>(
-    repository: &'a Repository,
-    folder: &'a str,
-) -> impl Iterator<Item = (&'a SourceFile, &'a str)> {
+/// The stores with migrations.
+fn sql_stores(repository: &Repository) -> BTreeSet<&str> {
+    let folders = |inside: &'static str| {
+        let files = repository.files.iter();
+        let names = files.filter_map(|file| file.path.strip_prefix(inside)?.split_once('/'));
+        names.map(|(name, _file)| name).collect::<BTreeSet<_>>()
+    };
+    folders("migrations/").intersection(&folders("jasper/src/store/")).copied().collect()
+}
+
+/// The parts of an adapter: `inbox` for `inbox.rs` and for `inbox/mod.rs`.
+fn parts<'a>(repository: &'a Repository, folder: &'a str) -> impl Iterator<Item = &'a str> {
     repository.files.iter().filter_map(move |file| {
         let inside = file.path.strip_prefix(folder)?.strip_suffix(".rs")?;
-        let part = inside.split('/').next()?;
-        (part != "tests").then_some((file, part))
+        inside.split('/').next().filter(|part| !["mod", "tests"].contains(part))
     })
 }
 
@@ -127,13 +153,43 @@ mod tests {
         assert_clean(&[("jasper/src/store/inbox.rs", HEADER)]);
     }
 
+    /// The files of a store in a SQL database, but for this one.
+    fn store_without(name: &str, part: &str) -> Vec<String> {
+        let parts = super::SQL_STORE.into_iter().filter(|other| *other != part);
+        let files = parts.map(|part| format!("jasper/src/store/{name}/{part}.rs"));
+        files.chain([format!("migrations/{name}/0001_messages.sql")]).collect()
+    }
+
+    fn with_header(paths: &[String]) -> Vec<(&str, &str)> {
+        paths.iter().map(|path| (path.as_str(), HEADER)).collect()
+    }
+
     #[test]
-    fn the_memory_store_has_no_file_that_sqlite_lacks() {
+    fn every_store_in_a_sql_database_has_the_same_files() {
+        for name in ["sqlite", "postgres", "mysql", "a_new_one"] {
+            let whole = store_without(name, "");
+            assert_clean(&with_header(&whole));
+            for part in ["inbox", "settlement", "sql"] {
+                let lacking = store_without(name, part);
+                let expected = format!("store/{name} has no `{part}`");
+                assert_offence(&with_header(&lacking), &expected);
+            }
+        }
+    }
+
+    #[test]
+    fn the_memory_store_has_no_file_that_others_lack() {
         let memory = ("jasper/src/store/memory/inbox.rs", HEADER);
-        assert_offence(&[memory], "store/sqlite has no `inbox`");
-        assert_clean(&[memory, ("jasper/src/store/sqlite/inbox.rs", HEADER)]);
-        assert_clean(&[memory, ("jasper/src/store/sqlite/inbox/mod.rs", HEADER)]);
-        assert_clean(&[("jasper/src/store/sqlite/writer.rs", HEADER)]);
+        assert_clean(&[memory]);
+        let lacking = store_without("sqlite", "inbox");
+        assert_offence(&[&with_header(&lacking)[..], &[memory]].concat(), "has no `inbox`");
+        let beside = ("jasper/src/store/sqlite/inbox/mod.rs", HEADER);
+        assert_clean(&[&with_header(&lacking)[..], &[memory, beside]].concat());
+        let whole = store_without("mysql", "");
+        let own = ("jasper/src/store/memory/clock.rs", HEADER);
+        assert_offence(&[&with_header(&whole)[..], &[own]].concat(), "store/mysql has no `clock`");
+        let writer = ("jasper/src/store/mysql/writer.rs", HEADER);
+        assert_clean(&[&with_header(&whole)[..], &[writer]].concat());
     }
 
     #[test]

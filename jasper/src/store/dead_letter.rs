@@ -80,16 +80,16 @@ async fn selected<'s>(
 /// What was done with a page of letters.
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Paged {
+pub(crate) struct Paged {
     /// How many of them were there.
-    pub(super) found: u64,
+    pub(crate) found: u64,
     /// How many of its first letters are done: the others are more bytes than go at once.
-    pub(super) done: usize,
+    pub(crate) done: usize,
 }
 
 /// Does something with letters, page by page, and says how many were there.
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
-pub(super) async fn in_pages<'s>(
+pub(crate) async fn in_pages<'s>(
     ids: Vec<DeadLetterId>,
     each: impl Fn(Vec<DeadLetterId>) -> BoxFuture<'s, Result<Paged, StoreError>>,
 ) -> Result<u64, StoreError> {

@@ -4,16 +4,10 @@
 //! nodes in the user's own database. Implement [`MessageStore`] to bring a store of your own, and
 //! run the clauses of `jasper::testing::conformance` against it.
 
-#[cfg(any(feature = "postgres", feature = "mysql"))]
-mod coalescer;
-#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
-mod conflict;
 mod dead_letter;
 mod error;
 pub(crate) mod error_text;
 mod inbox;
-#[cfg(any(feature = "postgres", feature = "mysql"))]
-mod lines;
 pub mod memory;
 #[cfg(feature = "mysql")]
 pub mod mysql;
@@ -25,6 +19,8 @@ mod portions;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 mod record;
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+mod sql;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 mod transaction;

@@ -10,7 +10,7 @@ pub(super) const PORTION: usize = 8 << 20;
 const BESIDE_TEXT: usize = 1024;
 
 /// Something that is written together with others.
-pub(super) trait Weigh {
+pub(crate) trait Weigh {
     /// About how many bytes it has in a statement.
     fn weight(&self) -> usize;
 }

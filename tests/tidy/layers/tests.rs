@@ -76,6 +76,17 @@ fn an_adapter_stands_on_the_ports_alone() {
 }
 
 #[test]
+fn what_adapters_share_is_between_them_and_their_port() {
+    assert_allowed("store/sqlite/inbox.rs", "use crate::store::sql::placement::Placed;");
+    assert_allowed("store/sql/placement.rs", "use crate::store::Incoming;");
+    assert_allowed("store/sql/mod.rs", "mod placement;\npub use placement::Placed;");
+    let from_adapter = "`store/sql` uses the adapter `store/sqlite`";
+    assert_refused("store/sql/mod.rs", "use crate::store::sqlite::SqliteStore;", from_adapter);
+    let body = "use super::sql::placement::Placed;";
+    assert_refused("store/inbox.rs", body, "`store` uses `store/sql`, which is for adapters");
+}
+
+#[test]
 fn a_port_declares_its_adapters_and_uses_none() {
     assert_allowed(
         "store/mod.rs",

@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
-use sqlx::{Connection, MySqlConnection, Row};
+use sqlx::{Connection, MySqlConnection};
 
 use super::MysqlStore;
 use super::desk::Work;
 use super::migrate;
-use super::rows;
 use super::server::LONGEST;
 use super::sql::{Sql, statements, unprepared};
 use super::sweep::Sweep;
-use crate::store::{Counts, StoreAdmin, StoreError};
+use crate::store::sql::columns;
+use crate::store::sql::ports::admin::SqlAdmin;
+use crate::store::{Counts, StoreError};
 
 /// Each count walks an index that holds no bodies.
 const COUNTS: &str = "\
@@ -47,23 +47,23 @@ statements!(AdminSql {
     clear_dead_letters: CLEAR_DEAD_LETTERS,
 });
 
-impl StoreAdmin for MysqlStore {
-    fn prepare(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+impl SqlAdmin for MysqlStore {
+    async fn prepare(&self) -> Result<(), StoreError> {
         let names = &self.shared.connections.names;
         let options = self.desk().pool.server().credentials.current();
-        Box::pin(async move { migrate::upgrade(&options, names, self.place()).await })
+        migrate::upgrade(&options, names, self.place()).await
     }
 
-    fn counts(&self) -> BoxFuture<'_, Result<Counts, StoreError>> {
-        Box::pin(self.desk().give(Count))
+    async fn counts(&self) -> Result<Counts, StoreError> {
+        self.desk().give(Count).await
     }
 
-    fn purge(&self, limit: usize) -> BoxFuture<'_, Result<u64, StoreError>> {
-        Box::pin(self.desk().give(Sweep::purge(limit)))
+    async fn purge(&self, limit: usize) -> Result<u64, StoreError> {
+        self.desk().give(Sweep::purge(limit)).await
     }
 
-    fn clear(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(self.desk().give(Clear))
+    async fn clear(&self) -> Result<(), StoreError> {
+        self.desk().give(Clear).await
     }
 }
 
@@ -79,14 +79,7 @@ impl Work for Count {
 
     async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<Counts> {
         let row = unprepared(&sql.admin.counts).fetch_one(connection).await?;
-        let count = |column: usize| row.try_get(column).map(rows::total);
-        Ok(Counts {
-            incoming: count(0)?,
-            scheduled: count(1)?,
-            handled: count(2)?,
-            outgoing: count(3)?,
-            dead_letters: count(4)?,
-        })
+        columns::counts(&row)
     }
 }
 

@@ -1,6 +1,5 @@
 //! Where a store finds its database, how it names its tables, and how its connections are set up.
 
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,14 +9,15 @@ use sqlx::{Connection, MySqlConnection, MySqlPool};
 use super::MysqlStore;
 use super::credentials::{self, Credentials};
 use super::desk::Desk;
-use super::error::Place;
+use super::error::{Place, place_of};
 use super::marks::Marks;
 use super::pool::Pool;
 use super::server::Server;
 use super::session::{Kind, READ_COMMITTED};
 use super::sql::{Names, Sql};
 use crate::store::StoreError;
-use crate::store::lines::KEYED_CONNECTIONS;
+use crate::store::sql::lines::KEYED_CONNECTIONS;
+use crate::store::sql::place::of_url;
 
 /// The connections for handlers of a store that says no number.
 const CONNECTIONS: u32 = 16;
@@ -86,13 +86,7 @@ impl MysqlStoreBuilder {
     /// # Panics
     /// Outside of a tokio runtime.
     pub async fn connect(self, url: &str) -> Result<MysqlStore, StoreError> {
-        let options = MySqlConnectOptions::from_str(url);
-        let options = options.map_err(|error| StoreError::Unreachable {
-            // The URL itself may have a password in it.
-            place: "the URL".to_owned(),
-            detail: error.to_string(),
-        })?;
-        self.connect_with(options).await
+        self.connect_with(of_url(url)?).await
     }
 
     /// Connects with options of your own.
@@ -109,7 +103,7 @@ impl MysqlStoreBuilder {
         options: MySqlConnectOptions,
     ) -> Result<MysqlStore, StoreError> {
         let options = credentials::prepared(options);
-        let place = Place::of(&options);
+        let place = place_of(&options);
         let Some(database) = options.get_database() else {
             let detail = "no database is named after the host".to_owned();
             return Err(StoreError::NotADatabase { place: place.name(), detail });

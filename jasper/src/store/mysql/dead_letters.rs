@@ -3,23 +3,24 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
-use futures_util::future::BoxFuture;
 use sqlx::mysql::{MySqlArguments, MySqlRow};
-use sqlx::{Connection, MySqlConnection, Row};
+use sqlx::{Connection, MySqlConnection};
 
 use super::MysqlStore;
 use super::desk::Work;
 use super::error::is_duplicate;
-use super::keys::{self, Key};
+use super::keys;
 use super::rows::{self, bind, bind_columns, bind_key};
 use super::sql::{Sql, statements};
 use crate::envelope::Envelope;
-use crate::envelope::time::{from_micros, now, to_micros};
-use crate::store::dead_letter::{Paged, in_pages};
+use crate::envelope::time::{now, to_micros};
+use crate::store::dead_letter::Paged;
 use crate::store::portions::claimed;
-use crate::store::{
-    DeadLetter, DeadLetterId, DeadLetterQuery, DeadLetterReason, DeadLetters, StoreError,
-};
+use crate::store::sql::columns::{self, Columns};
+use crate::store::sql::key::Key;
+use crate::store::sql::number::{limit, size};
+use crate::store::sql::ports::dead_letters::SqlDeadLetters;
+use crate::store::{DeadLetter, DeadLetterId, DeadLetterQuery, DeadLetterReason, StoreError};
 
 /// The first columns are the place of a letter in the list.
 const LIST: &str = "\
@@ -63,21 +64,21 @@ statements!(DeadLettersSql {
     store: STORE,
 });
 
-impl DeadLetters for MysqlStore {
-    fn list(&self, query: DeadLetterQuery) -> BoxFuture<'_, Result<Vec<DeadLetter>, StoreError>> {
-        Box::pin(self.desk().give(List(query)))
+impl SqlDeadLetters for MysqlStore {
+    async fn list(&self, query: DeadLetterQuery) -> Result<Vec<DeadLetter>, StoreError> {
+        self.desk().give(List(query)).await
     }
 
-    fn replay(&self, ids: Vec<DeadLetterId>) -> BoxFuture<'_, Result<u64, StoreError>> {
-        Box::pin(in_pages(ids, move |page| Box::pin(self.desk().give(Replay(keys(page))))))
+    async fn replay(&self, page: Vec<DeadLetterId>) -> Result<Paged, StoreError> {
+        self.desk().give(Replay(keys(page))).await
     }
 
-    fn discard(&self, ids: Vec<DeadLetterId>) -> BoxFuture<'_, Result<u64, StoreError>> {
-        Box::pin(in_pages(ids, move |page| Box::pin(self.desk().give(Discard(keys(page))))))
+    async fn discard(&self, page: Vec<DeadLetterId>) -> Result<Paged, StoreError> {
+        self.desk().give(Discard(keys(page))).await
     }
 
-    fn store(&self, letter: DeadLetter) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(self.desk().give(Store(letter.cut())))
+    async fn store(&self, letter: DeadLetter) -> Result<(), StoreError> {
+        self.desk().give(Store(letter)).await
     }
 }
 
@@ -105,13 +106,13 @@ impl Work for List {
             .bind(buried_at)
             .bind(after.map(|after| after.id.id.as_uuid().as_bytes().to_vec()))
             .bind(after.map(|after| after.id.destination.as_str()))
-            .bind(rows::limit(self.0.limit));
+            .bind(limit(self.0.limit));
         let page = query.fetch_all(&mut *connection).await?;
-        let mut page: Vec<_> = page.iter().map(weighed).collect::<sqlx::Result<_>>()?;
+        let mut page = columns::all(&page, weighed)?;
         page.truncate(claimed(page.iter().map(|(_, length)| *length)));
         let page: Vec<Key> = page.into_iter().map(|(key, _)| key).collect();
         let read = keys::fetch(connection, &sql.dead_letters.read, &page).await?;
-        let mut letters: Vec<_> = read.iter().map(letter).collect::<sqlx::Result<_>>()?;
+        let mut letters = columns::all(&read, columns::dead_letter)?;
         letters.sort_by_cached_key(|letter| Reverse(letter.place()));
         Ok(letters)
     }
@@ -119,23 +120,7 @@ impl Work for List {
 
 /// A key with a length.
 fn weighed(row: &MySqlRow) -> sqlx::Result<(Key, usize)> {
-    let length = row.try_get::<Option<i64>, _>(2)?.map_or(0, rows::total);
-    Ok((keys::read(row)?, rows::size(length)))
-}
-
-fn letter(row: &MySqlRow) -> sqlx::Result<DeadLetter> {
-    let (id, destination) = keys::read(row)?;
-    let reason: &str = row.try_get(2)?;
-    Ok(DeadLetter {
-        id: DeadLetterId { id, destination },
-        reason: DeadLetterReason::as_stored(reason),
-        message_type: row.try_get(3)?,
-        error_type: row.try_get(4)?,
-        error_message: row.try_get(5)?,
-        attempts: rows::count(row, 6)?,
-        body: rows::bytes(row, 7)?,
-        buried_at: from_micros(row.try_get(8)?),
-    })
+    Ok((columns::key(row, 0)?, size(row.maybe_number(2)?)))
 }
 
 fn keys(ids: Vec<DeadLetterId>) -> Vec<Key> {
@@ -155,8 +140,8 @@ impl Work for Replay {
         let page = &self.0[..claimed(self.0.iter().map(length))];
         let letters = keys::fetch(&mut transaction, &sql.dead_letters.bodies, page).await?;
         for letter in &letters {
-            let (id, destination) = keys::read(letter)?;
-            let body = DeadLetter::body_for_replay(&rows::bytes(letter, 2)?);
+            let (id, destination) = columns::key(letter, 0)?;
+            let body = DeadLetter::body_for_replay(&letter.bytes(2)?);
             let mut arguments = MySqlArguments::default();
             bind(&mut arguments, &body[..])?;
             bind_key(id, &destination, &mut arguments)?;

@@ -3,9 +3,12 @@
 use std::error::Error;
 use std::sync::Arc;
 
+use sqlx::MySql;
 use sqlx::mysql::{MySqlConnectOptions, MySqlDatabaseError};
 
-use crate::store::{StoreError, conflict};
+use crate::store::StoreError;
+use crate::store::sql::conflict;
+use crate::store::sql::place::{self, ErrorTable, Meaning};
 
 /// Numbers, as <https://dev.mysql.com/doc/mysql-errors/8.0/en/server-error-reference.html> and
 /// <https://mariadb.com/docs/server/reference/error-codes> list them.
@@ -41,52 +44,41 @@ mod number {
 /// How the operating system numbers a disk that is full.
 const NO_SPACE: &str = "28";
 
-/// The database, as errors name it: without user name and password.
-#[derive(Debug, Clone)]
-pub(super) struct Place(Arc<str>);
+/// The database, as errors name it.
+pub(super) type Place = place::Place<MySql>;
 
-impl Place {
-    pub(super) fn of(options: &MySqlConnectOptions) -> Self {
-        let database = options.get_database().unwrap_or_default();
-        let name = match options.get_socket() {
-            Some(socket) => format!("{}/{database}", socket.display()),
-            None => format!("{}:{}/{database}", options.get_host(), options.get_port()),
-        };
-        Self(name.into())
-    }
+pub(super) fn place_of(options: &MySqlConnectOptions) -> Place {
+    let database = options.get_database().unwrap_or_default();
+    let socket = options.get_socket().map(|socket| socket.as_path());
+    Place::new(socket, options.get_host(), options.get_port(), database)
+}
 
-    pub(super) fn name(&self) -> String {
-        self.0.to_string()
-    }
+impl ErrorTable for MySql {
+    const NO_CONNECTION: &'static str = "no connection is free, and no new one could be opened";
 
-    /// What a database error means at this place.
-    pub(super) fn error(&self, error: sqlx::Error) -> StoreError {
-        let (place, detail) = (self.name(), error.to_string());
-        match error {
-            sqlx::Error::Database(_) => match number_of(&error) {
-                Some(n) if is_full(n, &detail) => StoreError::Full { place },
-                Some(n) if number::READ_ONLY.contains(&n) => StoreError::ReadOnly { place },
-                Some(n) if is_busy(n) => StoreError::Busy { place, detail },
-                Some(n) if number::UNREACHABLE.contains(&n) => {
-                    StoreError::Unreachable { place, detail }
-                }
-                _ => StoreError::Database(Arc::new(error)),
-            },
+    fn meaning(error: &sqlx::Error) -> Option<Meaning> {
+        if matches!(error, sqlx::Error::Protocol(_)) {
             // Answers of a connection that was left in the middle of a statement are no answers.
-            sqlx::Error::Io(_)
-            | sqlx::Error::Tls(_)
-            | sqlx::Error::Protocol(_)
-            | sqlx::Error::WorkerCrashed => StoreError::Unreachable { place, detail },
-            sqlx::Error::PoolTimedOut => StoreError::Busy {
-                place,
-                detail: "no connection is free, and no new one could be opened".to_owned(),
-            },
-            sqlx::Error::PoolClosed => StoreError::Closed,
-            sqlx::Error::Encode(refusal) => StoreError::Database(refusal.into()),
-            _ => StoreError::Database(Arc::new(error)),
+            return Some(Meaning::Unreachable);
+        }
+        match number_of(error)? {
+            n if is_full(n, &error.to_string()) => Some(Meaning::Full),
+            n if number::READ_ONLY.contains(&n) => Some(Meaning::ReadOnly),
+            n if is_busy(n) => Some(Meaning::Busy),
+            n if number::UNREACHABLE.contains(&n) => Some(Meaning::Unreachable),
+            _ => None,
         }
     }
 
+    fn shown(error: sqlx::Error) -> Arc<dyn Error + Send + Sync> {
+        match error {
+            sqlx::Error::Encode(refusal) => refusal.into(),
+            error => Arc::new(error),
+        }
+    }
+}
+
+impl Place {
     /// What an error means with which the completion of a handler's transaction failed. What comes
     /// again with every attempt is the handler's doing: what it has set, locked or dropped.
     pub(super) fn completion_error(&self, error: sqlx::Error) -> StoreError {
@@ -191,7 +183,7 @@ mod tests {
     fn a_place_has_no_secrets() {
         let options: MySqlConnectOptions =
             "mysql://me:secret@db.example:3307/shop".parse().unwrap();
-        assert_eq!(Place::of(&options).name(), "db.example:3307/shop");
+        assert_eq!(place_of(&options).name(), "db.example:3307/shop");
     }
 
     #[test]

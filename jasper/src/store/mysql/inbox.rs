@@ -1,27 +1,24 @@
 //! The inbox in MySQL.
 
-use std::any::Any;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use sqlx::mysql::{MySqlArguments, MySqlRow};
 use sqlx::{AssertSqlSafe, Connection, MySqlConnection, Row, SqlSafeStr, SqlStr};
 
+use super::MysqlStore;
 use super::desk::Work;
-use super::keys::{self, Key};
-use super::rows::{self, Insert, bind};
+use super::keys;
+use super::rows::bind;
 use super::sql::{Sql, literal, statements};
-use super::sweep::{Sweep, Table};
-use super::{MysqlStore, connection_of};
-use crate::envelope::Envelope;
-use crate::store::lines::Wait;
+use super::sweep::Sweep;
 use crate::store::portions::{Guess, claimed};
-use crate::store::{
-    ClaimRequest, Claimable, Claimed, Inbox, Incoming, LookRequest, Owner, Ownership, Settled,
-    Settlement, StoreError, Stored, Subscription, interrupted_by,
-};
+use crate::store::sql::columns::{self, Columns};
+use crate::store::sql::key::Key;
+use crate::store::sql::number::{self, size};
+use crate::store::sql::ports::messages::SqlInbox;
+use crate::store::{ClaimRequest, Claimable, Claimed, LookRequest, StoreError, Subscription};
 
 /// The first page. It reads one entry of the index for each subscription, so that many rows cost no
 /// more than few. The last row is when more is due.
@@ -111,70 +108,19 @@ const DUE_AT_ONCE: usize = 1000;
 /// The most subscriptions of which rows are looked for in one statement.
 const PARTS: usize = 50;
 
-impl Inbox for MysqlStore {
-    fn store(&self, rows: Vec<Incoming>) -> BoxFuture<'_, Result<Vec<Stored>, StoreError>> {
-        Box::pin(self.shared.incoming.submit(rows))
+impl SqlInbox for MysqlStore {
+    async fn look(&self, request: LookRequest) -> Result<Claimable, StoreError> {
+        let seen = self.desk().give(Look(request.clone())).await?;
+        if seen.next_due != Some(Duration::ZERO) {
+            return Ok(seen);
+        }
+        self.desk().give(Sweep::due(DUE_AT_ONCE)).await?;
+        self.desk().give(Look(request)).await
     }
 
-    fn store_within<'a>(
-        &'a self,
-        connection: &'a mut (dyn Any + Send),
-        rows: Vec<Incoming>,
-    ) -> BoxFuture<'a, Result<Vec<Stored>, StoreError>> {
-        Box::pin(async move {
-            let stored = rows::insert(connection_of(connection)?, self.sql(), &rows).await;
-            stored.map_err(|error| self.error(error))
-        })
-    }
-
-    fn look(&self, request: LookRequest) -> BoxFuture<'_, Result<Claimable, StoreError>> {
-        Box::pin(async move {
-            let seen = self.desk().give(Look(request.clone())).await?;
-            if seen.next_due != Some(Duration::ZERO) {
-                return Ok(seen);
-            }
-            self.desk().give(Sweep::due(DUE_AT_ONCE)).await?;
-            self.desk().give(Look(request)).await
-        })
-    }
-
-    fn claim(&self, request: ClaimRequest) -> BoxFuture<'_, Result<Vec<Claimed>, StoreError>> {
-        Box::pin(
-            self.desk().give(Claim { request, guess: Arc::clone(&self.shared.incoming_guess) }),
-        )
-    }
-
-    fn settle(
-        &self,
-        settlements: Vec<Settlement>,
-    ) -> BoxFuture<'_, Result<Vec<Settled>, StoreError>> {
-        Box::pin(self.shared.settlements.submit(settlements))
-    }
-
-    fn release(&self, owner: Owner, limit: usize) -> BoxFuture<'_, Result<u64, StoreError>> {
-        Box::pin(self.desk().give(Sweep::release(Table::Incoming, owner, limit)))
-    }
-
-    fn owned(
-        &self,
-        owner: Owner,
-        limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<Ownership>, StoreError>> {
-        Box::pin(self.desk().give(Owned { table: Table::Incoming, owner, limit }))
-    }
-}
-
-/// Rows to store; also those of the outbox.
-pub(super) struct Store<R> {
-    pub(super) rows: Vec<R>,
-    pub(super) wait: Wait,
-}
-
-impl<R: Insert> Work for Store<R> {
-    type Output = Vec<Stored>;
-
-    async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<Vec<Stored>> {
-        rows::store(connection, sql, &self.rows, self.wait).await
+    async fn claim(&self, request: ClaimRequest) -> Result<Vec<Claimed>, StoreError> {
+        let guess = Arc::clone(&self.shared.incoming_guess);
+        self.desk().give(Claim { request, guess }).await
     }
 }
 
@@ -246,16 +192,9 @@ struct Found {
 impl Found {
     fn read(&mut self, rows: &[MySqlRow]) -> sqlx::Result<()> {
         for row in rows {
-            match row.try_get::<Option<String>, _>(1)? {
-                Some(message_type) => {
-                    let destination = rows::address(row, 0)?;
-                    self.now.push(Subscription { destination, message_type });
-                }
-                None => {
-                    let micros: Option<i64> = row.try_get(2)?;
-                    let micros = micros.map(|micros| Duration::from_micros(rows::total(micros)));
-                    self.next_due = micros;
-                }
+            match row.try_get::<Option<&str>, _>(1)? {
+                Some(_message_type) => self.now.push(columns::subscription(row, 0)?),
+                None => self.next_due = columns::span(row, 2)?,
             }
         }
         Ok(())
@@ -276,39 +215,6 @@ pub(super) fn page_sql(statement: &SqlStr, after: &Subscription, page: usize) ->
     AssertSqlSafe(statement.replace("{as}", &literal(&after.message_type))).into_sql_str()
 }
 
-/// At most so many rows that an owner holds; also those of the outbox.
-pub(super) struct Owned {
-    pub(super) table: Table,
-    pub(super) owner: Owner,
-    pub(super) limit: usize,
-}
-
-impl Work for Owned {
-    type Output = Vec<Ownership>;
-    const REPEATS: bool = true;
-
-    async fn run(
-        &self,
-        connection: &mut MySqlConnection,
-        sql: &Sql,
-    ) -> sqlx::Result<Vec<Ownership>> {
-        let statement = match self.table {
-            Table::Incoming => &sql.inbox.owned,
-            Table::Outgoing => &sql.outbox.owned,
-        };
-        let query =
-            sqlx::query(statement.clone()).bind(self.owner.number()).bind(rows::limit(self.limit));
-        let rows = query.fetch_all(connection).await?;
-        rows.iter().map(|row| ownership(row, self.owner)).collect()
-    }
-}
-
-/// Of a row that begins with id, destination and attempts.
-pub(super) fn ownership(row: &MySqlRow, owner: Owner) -> sqlx::Result<Ownership> {
-    let (id, destination) = keys::read(row)?;
-    Ok(Ownership { id, destination, owner, attempts: rows::count(row, 2)? })
-}
-
 struct Claim {
     request: ClaimRequest,
     guess: Arc<Guess>,
@@ -326,7 +232,9 @@ impl Work for Claim {
         let rows = keys::fetch(&mut transaction, &sql.inbox.read, &oldest).await?;
         let mut read = HashMap::with_capacity(rows.len());
         for row in &rows {
-            read.insert(keys::read(row)?, read_claimed(row, self.request.owner)?);
+            let is_first = columns::count(row, 2)? == 0;
+            let one = columns::claimed(row, self.request.owner, is_first, &row.text(4)?)?;
+            read.insert(columns::key(row, 0)?, one);
         }
         let owner = [self.request.owner.number()];
         keys::execute(&mut transaction, &sql.inbox.take, &owner, &oldest).await?;
@@ -362,13 +270,13 @@ impl Claim {
             for subscription in subscriptions {
                 bind(&mut arguments, subscription.destination.as_str())?;
                 bind(&mut arguments, subscription.message_type.as_str())?;
-                bind(&mut arguments, rows::limit(limit))?;
+                bind(&mut arguments, number::limit(limit))?;
             }
             let statement = claim_sql(&sql.inbox.claimable, subscriptions.len());
             let found = sqlx::query_with(statement, arguments).fetch_all(&mut *connection).await?;
             for row in &found {
-                let length = row.try_get::<Option<i64>, _>(3)?.map_or(0, rows::total);
-                oldest.push((row.try_get::<i64, _>(2)?, keys::read(row)?, rows::size(length)));
+                let length = size(row.maybe_number(3)?);
+                oldest.push((row.number(2)?, columns::key(row, 0)?, length));
             }
         }
         oldest.sort_unstable();
@@ -391,26 +299,15 @@ pub(super) fn claim_sql(part: &SqlStr, subscriptions: usize) -> SqlStr {
     AssertSqlSafe(parts).into_sql_str()
 }
 
-fn read_claimed(row: &MySqlRow, owner: Owner) -> sqlx::Result<Claimed> {
-    let before = ownership(row, owner)?;
-    let attempts = before.attempts.max(1);
-    Ok(Claimed {
-        first_attempt: before.attempts == 0,
-        envelope: Envelope::from_bytes(&rows::bytes(row, 3)?)
-            .map(|envelope| Envelope { attempts, ..envelope }),
-        ownership: Ownership { attempts, ..before },
-        interrupted_by: interrupted_by(row.try_get(4)?),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use sqlx::Connection;
 
+    use super::super::rows;
     use super::*;
-    use crate::envelope::Address;
-    use crate::store::lines::Wait;
-    use crate::store::{Placement, StoreAdmin};
+    use crate::envelope::{Address, Envelope};
+    use crate::store::sql::lines::Wait;
+    use crate::store::{Inbox, Incoming, Owner, Placement, StoreAdmin, Stored};
 
     /// As they would be if each type had a handler of its own.
     fn unowned(number: usize) -> Incoming {

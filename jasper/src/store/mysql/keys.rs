@@ -3,25 +3,12 @@
 use sqlx::mysql::{MySqlArguments, MySqlRow};
 use sqlx::{MySqlConnection, SqlStr};
 
-use super::rows::{self, bind, bind_key};
+use super::rows::{bind, bind_key};
 use super::sql;
-use crate::envelope::{Address, MessageId};
-use crate::store::Ownership;
+use crate::store::sql::key::Key;
 
 /// The most keys of one statement. The server takes 2 KiB for each while the statement is prepared.
 const AT_ONCE: usize = 256;
-
-/// What a row is found by.
-pub(super) type Key = (MessageId, Address);
-
-pub(super) fn key_of(row: &Ownership) -> Key {
-    (row.id, row.destination.clone())
-}
-
-/// The key of a row that begins with it.
-pub(super) fn read(row: &MySqlRow) -> sqlx::Result<Key> {
-    Ok((rows::message_id(row, 0)?, rows::address(row, 1)?))
-}
 
 /// Executes a statement for `{keys}`, with numbers for what stands before them; says how many rows
 /// it met.

@@ -1,34 +1,32 @@
 //! The schema and its versions, in a migration table of our own.
 
-use std::time::Duration;
-
 use sqlx::mysql::MySqlConnectOptions;
-use sqlx::{AssertSqlSafe, Connection, MySqlConnection};
+use sqlx::{AssertSqlSafe, Connection, MySqlConnection, SqlSafeStr};
 
 use super::error::Place;
 use super::sql::Names;
 use crate::store::StoreError;
+use crate::store::sql::migrations::{
+    Migration, Question, Schema, Tries, migrations, newest_known, version,
+};
 
 /// The versions, with what brings a schema there from the one before.
 ///
 /// A definition commits by itself in MySQL, so that a crash may leave the first statements of a
 /// migration done: each of them must be one that can be done again. Neither is any of the driver's
 /// migrations, which then wait for a person.
-const MIGRATIONS: [(i64, &str); 3] = [
-    (1, include_str!("../../../migrations/mysql/0001_create_tables.sql")),
-    (2, include_str!("../../../migrations/mysql/0002_nodes_mark_their_sessions.sql")),
-    (3, include_str!("../../../migrations/mysql/0003_interrupted_runs.sql")),
-];
+const MIGRATIONS: &[Migration] = migrations!(
+    "mysql":
+    "0001_create_tables.sql",
+    "0002_nodes_mark_their_sessions.sql",
+    "0003_interrupted_runs.sql",
+);
 
 /// For how long another process may take to upgrade the schema, in seconds.
 const PATIENCE: i64 = 60;
 
 /// What waits for a lock that changes a table keeps all others from the table too, also leases.
 const SHORT_LOCKS: &str = "set session lock_wait_timeout = 1";
-
-/// How often an upgrade is tried that meets a lock, and how long others have the tables then.
-const TRIES: u32 = 20;
-const PAUSE: Duration = Duration::from_millis(500);
 
 const CREATE_VERSIONS: &str = "\
 create table if not exists {migrations} (
@@ -60,9 +58,10 @@ pub(super) async fn upgrade(
     let said = |error| place.error(error);
     let connection = MySqlConnection::connect_with(options).await.map_err(said)?;
     // However it ends, the lock ends with the connection.
-    let mut schema = Schema { connection, names, place };
+    let mut schema = Upgrade { connection, names, place };
     // Without the right to change the schema, a process can work with one that is there.
-    if schema.version().await? < newest_known() {
+    let known = newest_known(MIGRATIONS);
+    if version(&mut schema, known).await? < known {
         schema.lock().await?;
         schema.execute(SHORT_LOCKS).await?;
         schema.tries().await?;
@@ -71,65 +70,48 @@ pub(super) async fn upgrade(
     schema.connection.close().await.map_err(said)
 }
 
-fn newest_known() -> i64 {
-    MIGRATIONS.iter().map(|(version, ..)| *version).max().unwrap_or(0)
-}
-
-struct Schema<'s> {
+struct Upgrade<'s> {
     connection: MySqlConnection,
     names: &'s Names,
     place: &'s Place,
 }
 
-impl Schema<'_> {
-    /// The version that is there, 0 for none. A newer one is used as long as the tables are the
-    /// same for this build: nodes of two versions then work side by side.
-    async fn version(&mut self) -> Result<i64, StoreError> {
-        let table = format!("{}jasper_migrations", self.names.prefix());
-        let tables = sqlx::query_scalar(HAS_VERSIONS).bind(table);
-        let tables: i64 = tables.fetch_one(&mut self.connection).await.map_err(self.said())?;
-        if tables == 0 {
-            return Ok(0);
-        }
-        let newest = sqlx::query_scalar(self.names.statement(NEWEST_VERSION));
-        let found: i64 = newest.fetch_one(&mut self.connection).await.map_err(self.said())?;
-        let known = newest_known();
-        if found <= known {
-            return Ok(found);
-        }
-        let usable_from = sqlx::query_scalar(self.names.statement(USABLE_FROM));
-        let usable_from: i64 =
-            usable_from.fetch_one(&mut self.connection).await.map_err(self.said())?;
-        match usable_from > known {
-            true => Err(StoreError::NewerSchema { place: self.place.name(), found, known }),
-            false => Ok(found),
-        }
+impl Schema for Upgrade<'_> {
+    async fn ask(&mut self, question: Question) -> Result<i64, StoreError> {
+        let answer = match question {
+            Question::HasVersions => sqlx::query_scalar(HAS_VERSIONS.into_sql_str())
+                .bind(format!("{}jasper_migrations", self.names.prefix())),
+            Question::NewestVersion => sqlx::query_scalar(self.names.statement(NEWEST_VERSION)),
+            Question::UsableFrom => sqlx::query_scalar(self.names.statement(USABLE_FROM)),
+        };
+        answer.fetch_one(&mut self.connection).await.map_err(self.said())
     }
 
+    fn place(&self) -> String {
+        self.place.name()
+    }
+}
+
+impl Upgrade<'_> {
     async fn tries(&mut self) -> Result<(), StoreError> {
-        let mut tried = 1;
-        loop {
-            match self.migrate().await {
-                Err(StoreError::Busy { .. }) if tried < TRIES => {
-                    tried += 1;
-                    tokio::time::sleep(PAUSE).await;
-                }
-                done => return done,
-            }
+        let mut tries = Tries::default();
+        while let Err(error) = self.migrate().await {
+            tries.after(error).await?;
         }
+        Ok(())
     }
 
     async fn migrate(&mut self) -> Result<(), StoreError> {
         // Another process may have done it before this one got the lock.
-        let found = self.version().await?;
+        let found = version(self, newest_known(MIGRATIONS)).await?;
         self.execute(CREATE_VERSIONS).await?;
-        for (version, script) in MIGRATIONS {
-            if version > found {
-                let script = script.replace("{prefix}", self.names.prefix());
+        for migration in MIGRATIONS {
+            if migration.version() > found {
+                let script = migration.script.replace("{prefix}", self.names.prefix());
                 // A file of ours, and a prefix that was found to be nothing else.
                 let script = sqlx::raw_sql(AssertSqlSafe(script));
                 script.execute(&mut self.connection).await.map_err(self.said())?;
-                let add = sqlx::query(self.names.statement(ADD_VERSION)).bind(version);
+                let add = sqlx::query(self.names.statement(ADD_VERSION)).bind(migration.version());
                 add.execute(&mut self.connection).await.map_err(self.said())?;
             }
         }

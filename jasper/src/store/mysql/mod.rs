@@ -30,9 +30,9 @@ mod session;
 mod settlement;
 mod sql;
 mod sweep;
+mod tables;
 mod transaction;
 
-use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
@@ -45,18 +45,18 @@ use tokio::sync::Semaphore;
 pub use self::builder::MysqlStoreBuilder;
 use self::desk::Desk;
 use self::error::Place;
-use self::inbox::Store;
 use self::pool::Pool;
 use self::rows::Insert;
 use self::sql::{Names, Sql};
+use self::tables::Store;
 use self::transaction::Run;
-use super::coalescer::Coalescer;
-use super::lines::{KEYED_WAITING, Keyed, Lines};
 use super::portions::{Guess, Weigh};
+use super::sql::gathered::Gathered;
+use super::sql::lines::{KEYED_WAITING, Keyed, Lines};
+use super::sql::ports::its_own_ports;
 use super::{
-    Begin, Connection, ConnectionType, DeadLetters, Inbox, Incoming, MessageStore, Nodes, Outbox,
-    Outgoing, OutgoingSettlement, Settled, Settlement, StoreAdmin, StoreError, StoreInfo,
-    StoreTransaction, TransactionScope,
+    Begin, Connection, ConnectionType, MessageStore, StoreError, StoreInfo, StoreTransaction,
+    TransactionScope,
 };
 
 /// The most rows of one statement, and of one flush that several callers share.
@@ -108,10 +108,7 @@ pub struct MysqlStore {
 
 struct Shared {
     connections: Connections,
-    incoming: Lines<Incoming>,
-    outgoing: Lines<Outgoing>,
-    settlements: Coalescer<Settlement, Settled>,
-    outgoing_settlements: Coalescer<OutgoingSettlement, Settled>,
+    gathered: Gathered,
     incoming_guess: Arc<Guess>,
     outgoing_guess: Arc<Guess>,
 }
@@ -173,10 +170,12 @@ impl MysqlStore {
         let waiting = Arc::new(Semaphore::new(KEYED_WAITING));
         Self {
             shared: Arc::new(Shared {
-                incoming: lines(desk, keyed, &waiting),
-                outgoing: lines(desk, keyed, &waiting),
-                settlements: settlement::coalescer(desk),
-                outgoing_settlements: outbox::settlement_coalescer(desk),
+                gathered: Gathered {
+                    incoming: lines(desk, keyed, &waiting),
+                    outgoing: lines(desk, keyed, &waiting),
+                    settlements: settlement::coalescer(desk, settlement::Settle),
+                    outgoing_settlements: settlement::coalescer(desk, outbox::Settle),
+                },
                 incoming_guess: Arc::default(),
                 outgoing_guess: Arc::default(),
                 connections,
@@ -239,30 +238,5 @@ impl MessageStore for MysqlStore {
         })
     }
 
-    fn inbox(&self) -> &dyn Inbox {
-        self
-    }
-
-    fn outbox(&self) -> &dyn Outbox {
-        self
-    }
-
-    fn dead_letters(&self) -> &dyn DeadLetters {
-        self
-    }
-
-    fn nodes(&self) -> &dyn Nodes {
-        self
-    }
-
-    fn admin(&self) -> &dyn StoreAdmin {
-        self
-    }
-}
-
-/// The connection that a user gave, if it is one of ours.
-fn connection_of(given: &mut (dyn Any + Send)) -> Result<&mut MySqlConnection, StoreError> {
-    given
-        .downcast_mut()
-        .ok_or(StoreError::WrongConnection { store: "mysql", given: "connection of another type" })
+    its_own_ports!();
 }

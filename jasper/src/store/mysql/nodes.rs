@@ -3,18 +3,18 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use futures_util::future::BoxFuture;
-use sqlx::mysql::MySqlRow;
-use sqlx::{AssertSqlSafe, MySqlConnection, Row, SqlSafeStr, SqlStr};
+use sqlx::{AssertSqlSafe, MySqlConnection, SqlSafeStr, SqlStr};
 
 use super::MysqlStore;
 use super::desk::{Desk, Work};
-use super::rows::{micros, total};
 use super::server::Server;
 use super::sql::{Sql, statements, unprepared};
 use super::{error, marks};
 use crate::envelope::time::from_micros;
-use crate::store::{Gone, LiveNode, NodeLease, Nodes, Owner, Pulse, StoreError, Subscription};
+use crate::store::sql::columns::{self, Columns};
+use crate::store::sql::number::micros;
+use crate::store::sql::ports::nodes::{Joining, SqlNodes};
+use crate::store::{Gone, LiveNode, NodeLease, Owner, Pulse, StoreError, Subscription};
 
 const NOW: &str = "select {now}";
 
@@ -101,58 +101,53 @@ statements!(NodesSql {
     pulse: PULSE,
 });
 
-impl Nodes for MysqlStore {
-    fn now(&self) -> BoxFuture<'_, Result<Option<SystemTime>, StoreError>> {
-        Box::pin(self.node_desk().give(Now))
+impl SqlNodes for MysqlStore {
+    async fn now(&self) -> Result<Option<SystemTime>, StoreError> {
+        self.node_desk().give(Now).await
     }
 
-    fn join(
-        &self,
-        name: &str,
-        lease: Duration,
-        takes: &[Subscription],
-    ) -> BoxFuture<'_, Result<NodeLease, StoreError>> {
-        let (name, takes) = (name.to_owned(), Subscription::to_lines(takes));
+    async fn join(&self, node: Joining) -> Result<NodeLease, StoreError> {
         let server = self.node_desk().pool.server();
-        server.set_lease(lease);
+        server.limits.follow(node.lease);
         let sessions = server.marks.text();
-        Box::pin(self.node_desk().give(Join { name, lease, takes, sessions }))
+        self.node_desk().give(Join { node, sessions }).await
     }
 
-    fn renew(&self, owner: Owner, lease: Duration) -> BoxFuture<'_, Result<bool, StoreError>> {
-        let desk = Desk { pool: self.node_desk().pool.here(), ..self.node_desk().clone() };
-        Box::pin(async move { desk.give(Renew(owner, lease)).await })
+    async fn renew(&self, owner: Owner, lease: Duration) -> Result<bool, StoreError> {
+        self.node_desk_here().give(Renew(owner, lease)).await
     }
 
-    fn pulse(&self, owner: Owner, lease: Duration) -> BoxFuture<'_, Result<Pulse, StoreError>> {
-        let desk = Desk { pool: self.node_desk().pool.here(), ..self.node_desk().clone() };
-        Box::pin(async move { desk.give(Pulses(owner, lease)).await })
+    async fn pulse(&self, owner: Owner, lease: Duration) -> Result<Pulse, StoreError> {
+        self.node_desk_here().give(Pulses(owner, lease)).await
     }
 
-    fn expired(&self, asks: Option<Owner>) -> BoxFuture<'_, Result<Gone, StoreError>> {
+    async fn expired(&self, asks: Option<Owner>) -> Result<Gone, StoreError> {
         let server = Arc::clone(self.desk().pool.server());
-        Box::pin(self.desk().give(Expired { asks, server }))
+        self.desk().give(Expired { asks, server }).await
     }
 
-    fn alive(&self) -> BoxFuture<'_, Result<Vec<LiveNode>, StoreError>> {
-        Box::pin(self.desk().give(Alive))
+    async fn alive(&self) -> Result<Vec<LiveNode>, StoreError> {
+        self.desk().give(Alive).await
     }
 
-    fn note_earlier(
-        &self,
-        owner: Owner,
-        earlier: &[Owner],
-    ) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(self.node_desk().give(NoteEarlier(owner, Owner::to_text(earlier))))
+    async fn note_earlier(&self, owner: Owner, earlier: String) -> Result<(), StoreError> {
+        self.node_desk().give(NoteEarlier(owner, earlier)).await
     }
 
-    fn leave(&self, owner: Owner) -> BoxFuture<'_, Result<(), StoreError>> {
+    async fn leave(&self, owner: Owner) -> Result<(), StoreError> {
         let sessions = self.node_desk().pool.server().marks.text();
-        Box::pin(self.node_desk().give(Leave(owner, sessions)))
+        self.node_desk().give(Leave(owner, sessions)).await
     }
 
-    fn forget(&self, owner: Owner) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(self.desk().give(Forget(owner)))
+    async fn forget(&self, owner: Owner) -> Result<(), StoreError> {
+        self.desk().give(Forget(owner)).await
+    }
+}
+
+impl MysqlStore {
+    /// The desk of nodes in whatever runtime asks: that of the store may be blocked.
+    fn node_desk_here(&self) -> Desk {
+        Desk { pool: self.node_desk().pool.here(), ..self.node_desk().clone() }
     }
 }
 
@@ -168,14 +163,12 @@ impl Work for Now {
         sql: &Sql,
     ) -> sqlx::Result<Option<SystemTime>> {
         let now = unprepared(&sql.nodes.now).fetch_one(connection).await?;
-        Ok(Some(from_micros(now.try_get(0)?)))
+        Ok(Some(from_micros(now.number(0)?)))
     }
 }
 
 struct Join {
-    name: String,
-    lease: Duration,
-    takes: String,
+    node: Joining,
     sessions: String,
 }
 
@@ -183,14 +176,15 @@ impl Work for Join {
     type Output = NodeLease;
 
     async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<NodeLease> {
+        let Self { node: Joining { name, lease, takes }, sessions } = self;
         let query = sqlx::query(sql.nodes.join.clone())
-            .bind(&self.name)
-            .bind(micros(self.lease))
-            .bind(&self.takes)
-            .bind(&self.sessions);
+            .bind(name)
+            .bind(micros(*lease))
+            .bind(Subscription::to_lines(takes))
+            .bind(sessions);
         let joined = query.execute(connection).await?;
         let node = i64::try_from(joined.last_insert_id()).unwrap_or(i64::MAX);
-        Ok(NodeLease { owner: Owner::new(node), lease: self.lease })
+        Ok(NodeLease { owner: Owner::new(node), lease: *lease })
     }
 }
 
@@ -218,9 +212,9 @@ impl Work for Pulses {
         let found = sqlx::raw_sql(asked_by(&sql.nodes.pulse, self.0.number()));
         let (mut may_own, mut are_gone, mut next_end) = (false, false, None);
         for row in found.fetch_all(connection).await? {
-            match row.try_get(0)? {
+            match &*row.text(0)? {
                 "owns" => may_own = true,
-                "next" => next_end = remains(&row)?,
+                "next" => next_end = columns::span(&row, 1)?,
                 _gone => are_gone = true,
             }
         }
@@ -228,12 +222,6 @@ impl Work for Pulses {
         let gone = (!are_gone).then(|| Gone { owners: Vec::new(), next_end });
         Ok(Pulse { is_renewed, gone, may_own })
     }
-}
-
-/// Until the next lease ends.
-fn remains(row: &MySqlRow) -> sqlx::Result<Option<Duration>> {
-    let micros: Option<i64> = row.try_get(1)?;
-    Ok(micros.map(|micros| Duration::from_micros(total(micros))))
 }
 
 /// What this node asks.
@@ -275,7 +263,7 @@ impl Work for Expired {
 
     async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<Gone> {
         for row in unprepared(&sql.nodes.run_out).fetch_all(&mut *connection).await? {
-            let owner: i64 = row.try_get(0)?;
+            let owner = row.number(0)?;
             if Some(Owner::new(owner)) != self.asks {
                 let end = sqlx::query(sql.nodes.end_run_out.clone()).bind(owner);
                 end.execute(&mut *connection).await?;
@@ -285,9 +273,9 @@ impl Work for Expired {
         let expired = asked_by(&sql.nodes.expired, self.asks.map_or(0, Owner::number));
         let mut gone = Gone::default();
         for row in unprepared(&expired).fetch_all(connection).await? {
-            match row.try_get(0)? {
-                "next" => gone.next_end = remains(&row)?,
-                _gone => gone.owners.push(Owner::new(row.try_get(1)?)),
+            match &*row.text(0)? {
+                "next" => gone.next_end = columns::span(&row, 1)?,
+                _gone => gone.owners.push(Owner::new(row.number(1)?)),
             }
         }
         Ok(gone)
@@ -306,14 +294,8 @@ impl Work for Alive {
         sql: &Sql,
     ) -> sqlx::Result<Vec<LiveNode>> {
         let rows = unprepared(&sql.nodes.alive).fetch_all(connection).await?;
-        rows.iter().map(live_node).collect()
+        columns::all(&rows, columns::live_node)
     }
-}
-
-fn live_node(row: &MySqlRow) -> sqlx::Result<LiveNode> {
-    let (takes, earlier): (&str, &str) = (row.try_get(1)?, row.try_get(2)?);
-    let (takes, earlier) = (Subscription::from_lines(takes), Owner::from_text(earlier));
-    Ok(LiveNode { owner: Owner::new(row.try_get(0)?), takes, earlier })
 }
 
 struct NoteEarlier(Owner, String);

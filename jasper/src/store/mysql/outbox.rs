@@ -1,28 +1,24 @@
 //! The outbox in MySQL.
 
-use std::any::Any;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
-use sqlx::{Connection, MySqlConnection, Row};
+use sqlx::{Connection, MySqlConnection};
 
-use super::desk::{Desk, Work};
-use super::inbox::{Owned, ownership};
-use super::keys::{self, Key, key_of};
-use super::rows;
-use super::settlement::{bury, lock, waves};
+use super::MysqlStore;
+use super::desk::Work;
+use super::keys;
+use super::settlement::{bury, lock};
 use super::sql::{Sql, statements, unprepared};
-use super::sweep::{Sweep, Table};
-use super::{MysqlStore, SHARED_ROWS, connection_of};
 use crate::envelope::{Address, Envelope};
-use crate::store::coalescer::Coalescer;
 use crate::store::dead_letter::Burial;
 use crate::store::portions::{Guess, claimed};
-use crate::store::{
-    Outbox, Outgoing, OutgoingSettlement, Owner, Ownership, Settled, StoreError, Stored,
-};
+use crate::store::sql::columns::{self, Columns, Sendable};
+use crate::store::sql::key::{Key, key_for, key_of};
+use crate::store::sql::number::{self, size};
+use crate::store::sql::ports::messages::{OutgoingClaim, SqlOutbox};
+use crate::store::sql::rounds::rounds;
+use crate::store::{OutgoingSettlement, Settled, StoreError};
 
 // Rows that somebody else is about to take are left to them.
 const UNSENT: &str = "\
@@ -77,63 +73,14 @@ statements!(OutboxSql {
     bury: BURY,
 });
 
-/// What settles for all callers.
-pub(super) fn settlement_coalescer(desk: &Desk) -> Coalescer<OutgoingSettlement, Settled> {
-    let desk = desk.clone();
-    Coalescer::new(SHARED_ROWS, 1, move |settlements| {
-        let desk = desk.clone();
-        async move { desk.work(Settle(settlements)).await }.boxed()
-    })
-}
-
-impl Outbox for MysqlStore {
-    fn store(&self, rows: Vec<Outgoing>) -> BoxFuture<'_, Result<Vec<Stored>, StoreError>> {
-        Box::pin(self.shared.outgoing.submit(rows))
-    }
-
-    fn store_within<'a>(
-        &'a self,
-        connection: &'a mut (dyn Any + Send),
-        rows: Vec<Outgoing>,
-    ) -> BoxFuture<'a, Result<Vec<Stored>, StoreError>> {
-        Box::pin(async move {
-            let stored = rows::insert(connection_of(connection)?, self.sql(), &rows).await;
-            stored.map_err(|error| self.error(error))
-        })
-    }
-
-    fn claim(
-        &self,
-        owner: Owner,
-        destination: &Address,
-        limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<Envelope>, StoreError>> {
-        let destination = destination.clone();
+impl SqlOutbox for MysqlStore {
+    async fn claim(&self, request: OutgoingClaim) -> Result<Vec<Envelope>, StoreError> {
         let guess = Arc::clone(&self.shared.outgoing_guess);
-        Box::pin(self.desk().give(Claim { owner, destination, limit, guess }))
+        self.desk().give(Claim { request, guess }).await
     }
 
-    fn settle(
-        &self,
-        settlements: Vec<OutgoingSettlement>,
-    ) -> BoxFuture<'_, Result<Vec<Settled>, StoreError>> {
-        Box::pin(self.shared.outgoing_settlements.submit(settlements))
-    }
-
-    fn release(&self, owner: Owner, limit: usize) -> BoxFuture<'_, Result<u64, StoreError>> {
-        Box::pin(self.desk().give(Sweep::release(Table::Outgoing, owner, limit)))
-    }
-
-    fn owned(
-        &self,
-        owner: Owner,
-        limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<Ownership>, StoreError>> {
-        Box::pin(self.desk().give(Owned { table: Table::Outgoing, owner, limit }))
-    }
-
-    fn destinations(&self) -> BoxFuture<'_, Result<Vec<Address>, StoreError>> {
-        Box::pin(self.desk().give(Destinations))
+    async fn destinations(&self) -> Result<Vec<Address>, StoreError> {
+        self.desk().give(Destinations).await
     }
 }
 
@@ -145,14 +92,12 @@ impl Work for Destinations {
 
     async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<Vec<Address>> {
         let rows = unprepared(&sql.outbox.destinations).fetch_all(connection).await?;
-        rows.iter().map(|row| rows::address(row, 0)).collect()
+        columns::all(&rows, |row| columns::address(row, 0))
     }
 }
 
 struct Claim {
-    owner: Owner,
-    destination: Address,
-    limit: usize,
+    request: OutgoingClaim,
     guess: Arc<Guess>,
 }
 
@@ -169,40 +114,33 @@ impl Work for Claim {
         let found = keys::fetch(&mut transaction, &sql.outbox.read, &unsent).await?;
         let mut rows = HashMap::with_capacity(found.len());
         for row in &found {
-            rows.insert(keys::read(row)?, row);
+            rows.insert(columns::key(row, 0)?, row);
         }
-        let mut claimed = Vec::with_capacity(found.len());
-        let (mut taken, mut buried) = (Vec::with_capacity(found.len()), Vec::new());
+        let mut claimed = Sendable::default();
         for row in unsent.iter().filter_map(|key| rows.remove(key)) {
-            let held = ownership(row, self.owner)?;
-            match Envelope::from_bytes(&rows::bytes(row, 3)?) {
-                Ok(envelope) => {
-                    claimed.push(held.envelope(envelope));
-                    taken.push(key_of(&held));
-                }
-                Err(error) => {
-                    let error = error.to_string();
-                    let burial = Burial::of_unreadable(&held, &error);
-                    bury(&mut transaction, &sql.outbox.bury, burial).await?;
-                    buried.push(key_of(&held));
-                }
-            }
+            claimed.read(row, self.request.owner)?;
         }
-        let owner = [self.owner.number()];
+        for (held, error) in &claimed.unreadable {
+            let burial = Burial::of_unreadable(held, error);
+            bury(&mut transaction, &sql.outbox.bury, burial).await?;
+        }
+        let taken: Vec<Key> = claimed.envelopes.iter().map(key_for).collect();
+        let buried: Vec<Key> = claimed.unreadable.iter().map(|(held, _)| key_of(held)).collect();
+        let owner = [self.request.owner.number()];
         keys::execute(&mut transaction, &sql.outbox.take, &owner, &taken).await?;
         keys::execute(&mut transaction, &sql.outbox.delete, &[], &buried).await?;
         transaction.commit().await?;
-        Ok(claimed)
+        Ok(claimed.envelopes)
     }
 }
 
 impl Claim {
     /// Locks the oldest rows, no more than a claim holds.
     async fn oldest(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<Vec<Key>> {
-        let rows = self.guess.rows(self.limit);
+        let rows = self.guess.rows(self.request.limit);
         let (mut keys, mut lengths) = self.find(rows, connection, sql).await?;
-        if self.guess.missed(rows, self.limit, &lengths) {
-            (keys, lengths) = self.find(self.limit, connection, sql).await?;
+        if self.guess.missed(rows, self.request.limit, &lengths) {
+            (keys, lengths) = self.find(self.request.limit, connection, sql).await?;
         }
         keys.truncate(claimed(lengths));
         Ok(keys)
@@ -216,18 +154,18 @@ impl Claim {
         sql: &Sql,
     ) -> sqlx::Result<(Vec<Key>, Vec<usize>)> {
         let query = sqlx::query(sql.outbox.unsent.clone())
-            .bind(self.destination.as_str())
-            .bind(rows::limit(limit));
+            .bind(self.request.destination.as_str())
+            .bind(number::limit(limit));
         let (mut keys, mut lengths) = (Vec::new(), Vec::new());
         for row in &query.fetch_all(connection).await? {
-            keys.push(keys::read(row)?);
-            lengths.push(rows::size(rows::total(row.try_get(2)?)));
+            keys.push(columns::key(row, 0)?);
+            lengths.push(size(row.maybe_number(2)?));
         }
         Ok((keys, lengths))
     }
 }
 
-struct Settle(Vec<OutgoingSettlement>);
+pub(super) struct Settle(pub(super) Vec<OutgoingSettlement>);
 
 impl Work for Settle {
     type Output = Vec<Settled>;
@@ -235,11 +173,11 @@ impl Work for Settle {
     async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<Vec<Settled>> {
         let mut answers = vec![Settled::Fenced; self.0.len()];
         let mut transaction = connection.begin().await?;
-        for wave in waves(&self.0, OutgoingSettlement::ownership) {
-            let keys: Vec<Key> = wave.iter().map(|&at| key_of(self.0[at].ownership())).collect();
+        for round in rounds(self.0.iter().map(OutgoingSettlement::ownership)) {
+            let keys: Vec<Key> = round.iter().map(|&at| key_of(self.0[at].ownership())).collect();
             let held = lock(&mut transaction, &sql.outbox.lock, &keys).await?;
             let (mut deletes, mut failures, mut releases) = (Vec::new(), Vec::new(), Vec::new());
-            for (&at, key) in wave.iter().zip(keys) {
+            for (&at, key) in round.iter().zip(keys) {
                 let settlement = &self.0[at];
                 if !held.get(&key).is_some_and(|held| held.is(settlement.ownership())) {
                     continue;

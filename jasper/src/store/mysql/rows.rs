@@ -1,24 +1,22 @@
 //! Writing envelopes as rows, and reading them back.
 
 use std::collections::HashSet;
-use std::time::Duration;
 
 use bytes::Bytes;
 use sqlx::mysql::{MySqlArguments, MySqlRow};
 use sqlx::{Arguments, Connection, Encode, MySql, MySqlConnection, Row, SqlStr, Type};
-use uuid::Uuid;
 
 use super::SHARED_ROWS;
 use super::error::is_duplicate;
-use super::keys::{self, Key};
+use super::keys;
 use super::sql::{self, Sql, statements};
 use crate::envelope::time::to_micros;
 use crate::envelope::{Address, Envelope, MessageId};
-use crate::store::lines::Wait;
-use crate::store::{Incoming, Outgoing, Ownership, Placement, Stored};
-
-/// The owner of a row that nobody owns.
-const NOBODY: i64 = 0;
+use crate::store::sql::columns::{self, Columns, lent_columns};
+use crate::store::sql::key::{Key, key_for};
+use crate::store::sql::lines::Wait;
+use crate::store::sql::placement::{self, Placed};
+use crate::store::{Incoming, Outgoing, Ownership, Stored};
 
 /// The most characters of a destination and of a message type.
 const LONGEST_NAME: usize = 255;
@@ -99,15 +97,11 @@ impl Insert for Incoming {
 
     fn bind(&self, body: &[u8], arguments: &mut MySqlArguments) -> sqlx::Result<()> {
         bind_envelope(&self.envelope, body, arguments)?;
-        let (status, owner, due_at) = match self.placement {
-            Placement::Owned(owner) => ("incoming", owner.number(), None),
-            Placement::Unowned => ("incoming", NOBODY, None),
-            Placement::Scheduled(due_at) => ("scheduled", NOBODY, Some(to_micros(due_at))),
-        };
+        let Placed { status, owner, due_at, keep_for } = Placed::of(self);
         bind(arguments, status)?;
         bind(arguments, owner)?;
         bind(arguments, due_at)?;
-        bind(arguments, self.keep.map(micros))
+        bind(arguments, keep_for)
     }
 }
 
@@ -131,8 +125,9 @@ impl Insert for Outgoing {
 
     fn bind(&self, body: &[u8], arguments: &mut MySqlArguments) -> sqlx::Result<()> {
         bind_envelope(&self.envelope, body, arguments)?;
-        bind(arguments, self.owner.map_or(NOBODY, |owner| owner.number()))?;
-        bind(arguments, self.envelope.deliver_by.map(to_micros))
+        let (owner, deliver_by) = placement::outgoing(self);
+        bind(arguments, owner)?;
+        bind(arguments, deliver_by)
     }
 }
 
@@ -406,16 +401,12 @@ impl<R: Insert> Inserting<'_, R> {
     /// Which of them are there.
     async fn present(&mut self, rows: &[usize], wait: Wait) -> sqlx::Result<HashSet<Key>> {
         let keys: Vec<Key> = rows.iter().map(|&at| self.key(at)).collect();
-        keys::fetch(self.connection, R::presence(self.sql, wait), &keys)
-            .await?
-            .iter()
-            .map(keys::read)
-            .collect()
+        let present = keys::fetch(self.connection, R::presence(self.sql, wait), &keys).await?;
+        present.iter().map(|row| columns::key(row, 0)).collect()
     }
 
     fn key(&self, row: usize) -> Key {
-        let envelope = self.rows[row].envelope();
-        (envelope.id, envelope.destination.clone())
+        key_for(self.rows[row].envelope())
     }
 }
 
@@ -423,52 +414,12 @@ fn order(envelope: &Envelope) -> (MessageId, &str) {
     (envelope.id, envelope.destination.as_str())
 }
 
-/// Microseconds as a column holds them, few enough that a sum with the present is not too large.
-pub(super) fn micros(duration: Duration) -> i64 {
-    const MOST: i64 = i64::MAX / 2;
-    i64::try_from(duration.as_micros()).map_or(MOST, |micros| micros.min(MOST))
-}
+impl Columns for MySqlRow {
+    fn id(&self, column: usize) -> sqlx::Result<MessageId> {
+        columns::id_of_bytes(self.try_get(column)?, column)
+    }
 
-pub(super) fn message_id(row: &MySqlRow, column: usize) -> sqlx::Result<MessageId> {
-    let id = Uuid::from_slice(row.try_get(column)?);
-    id.map(MessageId::from).map_err(|error| undecodable(column, error))
-}
-
-/// Whatever stands there: a destination that is none spoils only its own row.
-pub(super) fn address(row: &MySqlRow, column: usize) -> sqlx::Result<Address> {
-    Ok(Address::as_stored(row.try_get(column)?))
-}
-
-/// A count that is too large for us is the largest; the claim of its row makes it so.
-pub(super) fn count(row: &MySqlRow, column: usize) -> sqlx::Result<u32> {
-    let number: i64 = row.try_get(column)?;
-    Ok(u32::try_from(number.max(0)).unwrap_or(u32::MAX))
-}
-
-pub(super) fn bytes(row: &MySqlRow, column: usize) -> sqlx::Result<Bytes> {
-    row.try_get::<&[u8], _>(column).map(Bytes::copy_from_slice)
-}
-
-fn undecodable(
-    column: usize,
-    error: impl std::error::Error + Send + Sync + 'static,
-) -> sqlx::Error {
-    sqlx::Error::ColumnDecode { index: column.to_string(), source: Box::new(error) }
-}
-
-/// A limit as SQL takes it.
-pub(super) fn limit(rows: usize) -> i64 {
-    i64::try_from(rows).unwrap_or(i64::MAX)
-}
-
-/// A length that the database gives.
-pub(super) fn size(bytes: u64) -> usize {
-    usize::try_from(bytes).unwrap_or(usize::MAX)
-}
-
-/// A count of rows, which is never negative.
-pub(super) fn total(rows: i64) -> u64 {
-    u64::try_from(rows).unwrap_or(0)
+    lent_columns!();
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! What all sessions of a store share: how they are opened, for how long the server is waited for,
 //! and how one that hangs is ended from another connection.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
@@ -12,11 +11,10 @@ use tokio::time::timeout;
 use super::credentials::Credentials;
 use super::error::{self, Place};
 use super::marks::{self, Kill, Mark, Marks};
-use super::rows::micros;
 use crate::store::StoreError;
+use crate::store::sql::limits::Limits;
 
-/// For how long an answer is waited for where no lease is known, and the bounds where one is.
-const LIMIT: Duration = Duration::from_secs(5);
+/// The bounds of how long an answer is waited for.
 const SHORTEST: Duration = Duration::from_secs(1);
 pub(super) const LONGEST: Duration = Duration::from_secs(20);
 
@@ -33,7 +31,8 @@ pub(super) struct Server {
     pub(super) place: Place,
     /// MariaDB has a limit for transactions in which nothing happens, and MySQL has none.
     pub(super) is_mariadb: bool,
-    limit: AtomicU64,
+    /// What takes longer is given up while the lease lasts.
+    pub(super) limits: Limits,
     ending: Semaphore,
     forbidden: Once,
 }
@@ -50,21 +49,15 @@ impl Server {
             marks,
             place,
             is_mariadb,
-            limit: AtomicU64::new(u64::try_from(micros(LIMIT)).unwrap_or(u64::MAX)),
+            limits: Limits::between(SHORTEST, LONGEST),
             ending: Semaphore::new(ENDING),
             forbidden: Once::new(),
         }
     }
 
-    /// For how long an answer is waited for. What takes longer is given up while the lease lasts.
+    /// For how long an answer is waited for.
     pub(super) fn limit(&self) -> Duration {
-        Duration::from_micros(self.limit.load(Ordering::Relaxed))
-    }
-
-    /// Waits no longer than half of this from now on.
-    pub(super) fn set_lease(&self, lease: Duration) {
-        let limit = micros((lease / 2).clamp(SHORTEST, LONGEST));
-        self.limit.store(u64::try_from(limit).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.limits.statement()
     }
 
     async fn connect(&self) -> sqlx::Result<MySqlConnection> {

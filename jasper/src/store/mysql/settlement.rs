@@ -4,17 +4,21 @@ use std::collections::HashMap;
 
 use futures_util::FutureExt;
 use sqlx::mysql::{MySqlArguments, MySqlRow};
-use sqlx::{Connection, MySqlConnection, Row, SqlStr};
+use sqlx::{Connection, MySqlConnection, SqlStr};
 
 use super::SHARED_ROWS;
 use super::completion;
 use super::desk::{Desk, Work};
-use super::keys::{self, Key, key_of};
+use super::keys;
 use super::rows::{bind, bind_key};
 use super::sql::{self, Sql, statements};
 use crate::envelope::time::to_micros;
-use crate::store::coalescer::Coalescer;
 use crate::store::dead_letter::Burial;
+use crate::store::portions::Weigh;
+use crate::store::sql::coalescer::Coalescer;
+use crate::store::sql::columns::{self, Columns};
+use crate::store::sql::key::{Key, key_of};
+use crate::store::sql::rounds::rounds;
 use crate::store::{Ownership, Settled, Settlement};
 
 /// Locks the rows, so that what is found holds until the transaction ends.
@@ -60,16 +64,20 @@ statements!(SettlementSql {
     bury: BURY,
 });
 
-/// What settles for all callers.
-pub(super) fn coalescer(desk: &Desk) -> Coalescer<Settlement, Settled> {
+/// What settles the rows of a table for all callers.
+pub(super) fn coalescer<S, W>(desk: &Desk, settle: fn(Vec<S>) -> W) -> Coalescer<S, Settled>
+where
+    S: Weigh + Clone + Send + 'static,
+    W: Work<Output = Vec<Settled>>,
+{
     let desk = desk.clone();
     Coalescer::new(SHARED_ROWS, 1, move |settlements| {
         let desk = desk.clone();
-        async move { desk.work(Settle(settlements)).await }.boxed()
+        async move { desk.work(settle(settlements)).await }.boxed()
     })
 }
 
-struct Settle(Vec<Settlement>);
+pub(super) struct Settle(pub(super) Vec<Settlement>);
 
 impl Work for Settle {
     type Output = Vec<Settled>;
@@ -80,11 +88,11 @@ impl Work for Settle {
         }
         let mut answers = vec![Settled::Fenced; self.0.len()];
         let mut transaction = connection.begin().await?;
-        for wave in waves(&self.0, Settlement::ownership) {
-            let keys: Vec<Key> = wave.iter().map(|&at| key_of(self.0[at].ownership())).collect();
+        for round in rounds(self.0.iter().map(Settlement::ownership)) {
+            let keys: Vec<Key> = round.iter().map(|&at| key_of(self.0[at].ownership())).collect();
             let held = lock(&mut transaction, &sql.settlement.lock, &keys).await?;
             let mut writes = Writes::default();
-            for &at in &wave {
+            for &at in &round {
                 answers[at] = writes.decide(&self.0[at], &held);
             }
             writes.execute(&mut transaction, sql).await?;
@@ -92,22 +100,6 @@ impl Work for Settle {
         transaction.commit().await?;
         Ok(answers)
     }
-}
-
-/// Where each stands in the list, in groups that can be done at once: what is about the same row
-/// stands in different ones, in order.
-pub(super) fn waves<T>(items: &[T], row: impl Fn(&T) -> &Ownership) -> Vec<Vec<usize>> {
-    let mut waves: Vec<Vec<usize>> = Vec::new();
-    let mut before = HashMap::with_capacity(items.len());
-    for (at, item) in items.iter().enumerate() {
-        let wave = before.entry((row(item).id, &row(item).destination)).or_insert(0);
-        if waves.len() == *wave {
-            waves.push(Vec::new());
-        }
-        waves[*wave].push(at);
-        *wave += 1;
-    }
-    waves
 }
 
 /// A row as it stands in a table, locked.
@@ -138,16 +130,16 @@ pub(super) async fn lock(
     keys: &[Key],
 ) -> sqlx::Result<HashMap<Key, Held>> {
     let found = keys::fetch(connection, statement, keys).await?;
-    found.iter().map(|row| Ok((keys::read(row)?, held(row)?))).collect()
+    found.iter().map(|row| Ok((columns::key(row, 0)?, held(row)?))).collect()
 }
 
 fn held(row: &MySqlRow) -> sqlx::Result<Held> {
     Ok(Held {
-        owner: row.try_get(2)?,
+        owner: row.number(2)?,
         // One that is too large for us was read as the largest.
-        attempts: row.try_get::<i64, _>(3)?.min(u32::MAX.into()),
-        is_incoming: row.try_get::<i64, _>(4)? != 0,
-        is_kept: row.try_get::<i64, _>(5)? != 0,
+        attempts: row.number(3)?.min(u32::MAX.into()),
+        is_incoming: row.number(4)? != 0,
+        is_kept: row.number(5)? != 0,
     })
 }
 
@@ -256,25 +248,4 @@ const SCHEDULES: usize = 32;
 /// The statement that schedules so many rows.
 pub(super) fn schedule_sql(statement: &SqlStr, rows: usize) -> SqlStr {
     sql::keyed(&sql::repeated(statement, "{cases}", CASE, " ", rows), rows)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::envelope::{Address, MessageId};
-    use crate::store::Owner;
-
-    #[test]
-    fn what_is_about_the_same_row_is_done_in_order() {
-        let owned = |id| Ownership {
-            id,
-            destination: Address::local("queue", "handler"),
-            owner: Owner::new(1),
-            attempts: 1,
-        };
-        let [a, b] = [owned(MessageId::new()), owned(MessageId::new())];
-        let items = [a.clone(), b, a.clone(), a];
-        assert_eq!(waves(&items, |row| row), [vec![0, 1], vec![2], vec![3]]);
-        assert!(waves(&[] as &[Ownership], |row| row).is_empty());
-    }
 }

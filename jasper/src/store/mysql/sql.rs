@@ -2,15 +2,13 @@
 
 use sqlx::{AssertSqlSafe, RawSql, SqlSafeStr, SqlStr};
 
-use super::admin::AdminSql;
-use super::completion::CompletionSql;
-use super::dead_letters::DeadLettersSql;
-use super::inbox::InboxSql;
-use super::nodes::NodesSql;
-use super::outbox::OutboxSql;
-use super::rows::RowsSql;
-use super::settlement::SettlementSql;
 use crate::store::StoreError;
+use crate::store::sql::names::{checked, with_tables};
+use crate::store::sql::statements::all_statements;
+pub(super) use crate::store::sql::statements::statements;
+
+/// A statement as the driver takes it.
+pub(super) type Text = SqlStr;
 
 /// The longest prefix. A table's name may have 64 characters, and MySQL makes names like
 /// `jasper_incoming_chk_1` of it.
@@ -36,12 +34,11 @@ impl Names {
     /// # Errors
     /// The prefix is neither empty nor `^[A-Za-z_][A-Za-z0-9_]*$`, or too long.
     pub(super) fn of(database: &str, prefix: &str) -> Result<Self, StoreError> {
-        let is_inner = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        let begins_well = !prefix.starts_with(|c: char| c.is_ascii_digit());
-        match begins_well && prefix.len() <= LONGEST && prefix.chars().all(is_inner) {
-            true => Ok(Self { database: database.to_owned(), prefix: prefix.to_owned() }),
-            false => Err(StoreError::BadName { name: prefix.to_owned() }),
-        }
+        let prefix = match prefix {
+            "" => String::new(),
+            prefix => checked(prefix, LONGEST)?,
+        };
+        Ok(Self { database: database.to_owned(), prefix })
     }
 
     pub(super) fn prefix(&self) -> &str {
@@ -61,12 +58,7 @@ impl Names {
     /// A statement in which `{incoming}` and its like are names and `{now}` is the present. What is
     /// repeated, such as `{keys}`, is left for [`keyed`] and [`repeated`].
     pub(super) fn statement(&self, text: &str) -> SqlStr {
-        let text = text
-            .replace("{incoming}", &self.table("jasper_incoming"))
-            .replace("{outgoing}", &self.table("jasper_outgoing"))
-            .replace("{dead_letters}", &self.table("jasper_dead_letters"))
-            .replace("{nodes}", &self.table("jasper_nodes"))
-            .replace("{migrations}", &self.table("jasper_migrations"))
+        let text = with_tables(text, |name| self.table(name))
             .replace("{schema}", &self.table("jasper_schema"))
             .replace("{now}", NOW);
         // Constants of this store, and names that were found to be nothing else.
@@ -111,76 +103,19 @@ pub(super) fn repeated(
     AssertSqlSafe(statement.as_str().replace(place, &list)).into_sql_str()
 }
 
-/// Declares the statements of one file, so that they are made once and the test of plans sees all.
-macro_rules! statements {
-    ($name:ident { $($statement:ident: $text:expr),+ $(,)? }) => {
-        #[derive(Debug)]
-        pub(super) struct $name {
-            $(pub(super) $statement: sqlx::SqlStr,)+
-        }
-
-        impl $name {
-            pub(super) fn of(names: &super::sql::Names) -> Self {
-                Self { $($statement: names.statement($text),)+ }
-            }
-
-            /// Every statement, with its name.
-            #[cfg(test)]
-            pub(super) fn list(&self) -> Vec<(&'static str, &sqlx::SqlStr)> {
-                vec![$((stringify!($statement), &self.$statement),)+]
-            }
-        }
-    };
-}
-
-pub(super) use statements;
-
-/// All statements of a store.
-#[derive(Debug)]
-pub(super) struct Sql {
-    pub(super) rows: RowsSql,
-    pub(super) inbox: InboxSql,
-    pub(super) outbox: OutboxSql,
-    pub(super) settlement: SettlementSql,
-    pub(super) completion: CompletionSql,
-    pub(super) dead_letters: DeadLettersSql,
-    pub(super) nodes: NodesSql,
-    pub(super) admin: AdminSql,
+all_statements!(Sql {
+    rows: RowsSql,
+    inbox: InboxSql,
+    outbox: OutboxSql,
+    settlement: SettlementSql,
+    completion: CompletionSql,
+    dead_letters: DeadLettersSql,
+    nodes: NodesSql,
+    admin: AdminSql,
+} with {
     /// The most bytes that the server takes in one statement, its arguments included.
-    pub(super) packet_limit: usize,
-}
-
-impl Sql {
-    pub(super) fn of(names: &Names, packet_limit: usize) -> Self {
-        Self {
-            rows: RowsSql::of(names),
-            inbox: InboxSql::of(names),
-            outbox: OutboxSql::of(names),
-            settlement: SettlementSql::of(names),
-            completion: CompletionSql::of(names),
-            dead_letters: DeadLettersSql::of(names),
-            nodes: NodesSql::of(names),
-            admin: AdminSql::of(names),
-            packet_limit,
-        }
-    }
-
-    /// Every statement, with its name.
-    #[cfg(test)]
-    pub(super) fn list(&self) -> Vec<(&'static str, &SqlStr)> {
-        [
-            self.rows.list(),
-            self.inbox.list(),
-            self.outbox.list(),
-            self.settlement.list(),
-            self.completion.list(),
-            self.dead_letters.list(),
-            self.nodes.list(),
-            self.admin.list(),
-        ]
-        .concat()
-    }
-}
+    packet_limit: usize,
+});
 
 #[cfg(test)]
 mod tests {

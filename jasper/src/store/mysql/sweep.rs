@@ -3,9 +3,11 @@
 use sqlx::{Connection, MySqlConnection, SqlStr};
 
 use super::desk::Work;
+use super::keys;
 use super::sql::Sql;
-use super::{keys, rows};
 use crate::store::Owner;
+use crate::store::sql::columns;
+use crate::store::sql::number::limit;
 
 /// Finds rows, and does the same to each.
 ///
@@ -66,8 +68,8 @@ impl Work for Sweep {
         if let Kind::Release(_table, owner) = self.kind {
             query = query.bind(owner.number());
         }
-        let found = query.bind(rows::limit(self.limit)).fetch_all(&mut *transaction).await?;
-        let found = found.iter().map(keys::read).collect::<sqlx::Result<Vec<_>>>()?;
+        let found = query.bind(limit(self.limit)).fetch_all(&mut *transaction).await?;
+        let found = columns::all(&found, |row| columns::key(row, 0))?;
         let swept = keys::execute(&mut transaction, write, &[], &found).await?;
         transaction.commit().await?;
         Ok(swept)

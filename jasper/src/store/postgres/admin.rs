@@ -1,13 +1,12 @@
 //! Schema and housekeeping in PostgreSQL.
 
-use futures_util::future::BoxFuture;
-use sqlx::Row;
-
 use super::PostgresStore;
 use super::migrate;
-use super::rows;
 use super::sql::statements;
-use crate::store::{Counts, StoreAdmin, StoreError};
+use crate::store::sql::columns;
+use crate::store::sql::number;
+use crate::store::sql::ports::admin::SqlAdmin;
+use crate::store::{Counts, StoreError};
 
 /// Each count walks an index that holds no bodies.
 const COUNTS: &str = "\
@@ -40,42 +39,25 @@ statements!(AdminSql {
     clear_dead_letters: CLEAR_DEAD_LETTERS,
 });
 
-impl StoreAdmin for PostgresStore {
-    fn prepare(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(migrate::upgrade(self.desk()))
+impl SqlAdmin for PostgresStore {
+    async fn prepare(&self) -> Result<(), StoreError> {
+        migrate::upgrade(self.desk()).await
     }
 
-    fn counts(&self) -> BoxFuture<'_, Result<Counts, StoreError>> {
-        Box::pin(async move {
-            let query = sqlx::query(self.sql().admin.counts.clone());
-            let rows = self.desk().long_rows(query).await.map_err(|error| self.error(error))?;
-            let row = rows.first().ok_or(StoreError::Closed)?;
-            let count = |column: usize| {
-                row.try_get(column).map(rows::total).map_err(|error| self.error(error))
-            };
-            Ok(Counts {
-                incoming: count(0)?,
-                scheduled: count(1)?,
-                handled: count(2)?,
-                outgoing: count(3)?,
-                dead_letters: count(4)?,
-            })
-        })
+    async fn counts(&self) -> Result<Counts, StoreError> {
+        let query = sqlx::query(self.sql().admin.counts.clone());
+        let rows = self.desk().long_rows(query).await.map_err(|error| self.error(error))?;
+        let row = rows.first().ok_or(StoreError::Closed)?;
+        columns::counts(row).map_err(|error| self.error(error))
     }
 
-    fn purge(&self, limit: usize) -> BoxFuture<'_, Result<u64, StoreError>> {
-        Box::pin(async move {
-            let query = sqlx::query(self.sql().admin.purge.clone()).bind(rows::limit(limit));
-            let purged = self.desk().long_run(query).await;
-            purged.map_err(|error| self.error(error))
-        })
+    async fn purge(&self, limit: usize) -> Result<u64, StoreError> {
+        let query = sqlx::query(self.sql().admin.purge.clone()).bind(number::limit(limit));
+        self.desk().long_run(query).await.map_err(|error| self.error(error))
     }
 
-    fn clear(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(async move {
-            let cleared = self.clear_all().await;
-            cleared.map_err(|error| self.error(error))
-        })
+    async fn clear(&self) -> Result<(), StoreError> {
+        self.clear_all().await.map_err(|error| self.error(error))
     }
 }
 

@@ -1,6 +1,5 @@
 //! Where a store finds its database, and how it names its schema.
 
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,13 +8,14 @@ use sqlx::{Connection, Executor, PgConnection, PgPool, Row};
 
 use super::credentials::{OwnPool, Silence, is_alive};
 use super::desk::{Desk, in_time};
-use super::error::Place;
-use super::limits::Limits;
+use super::error::place_of;
+use super::limits::limits;
 use super::mark::Mark;
 use super::sql::{Names, Sql};
 use super::{PostgresStore, pooler};
 use crate::store::StoreError;
-use crate::store::lines::KEYED_CONNECTIONS;
+use crate::store::sql::lines::KEYED_CONNECTIONS;
+use crate::store::sql::place::of_url;
 
 /// The schema of a store that names none.
 const SCHEMA: &str = "jasper";
@@ -106,12 +106,7 @@ impl PostgresStoreBuilder {
     /// # Errors
     /// The URL is none, the schema cannot be a name, or the database cannot be reached.
     pub async fn connect(self, url: &str) -> Result<PostgresStore, StoreError> {
-        let options = PgConnectOptions::from_str(url).map_err(|error| StoreError::Unreachable {
-            // The URL itself may have a password in it.
-            place: "the URL".to_owned(),
-            detail: error.to_string(),
-        })?;
-        self.connect_with(options).await
+        self.connect_with(of_url(url)?).await
     }
 
     /// Connects with options of your own.
@@ -161,7 +156,7 @@ impl PostgresStoreBuilder {
     ) -> Result<PostgresStore, StoreError> {
         let names = Names::of(&self.schema)?;
         let options = PgConnectOptions::clone(&pool.connect_options());
-        let place = Place::of(&options);
+        let place = place_of(&options);
         pooler::refuse(&options, &place).await?;
         let encoding = in_time(PATIENCE, encoding(&options)).await;
         place.check_encoding(&encoding.map_err(|error| place.error(error))?)?;
@@ -172,7 +167,7 @@ impl PostgresStoreBuilder {
             sql: Arc::new(Sql::of(&names)),
             names,
             place,
-            limits: Limits::default(),
+            limits: limits(),
             mark: mark.clone(),
             silence: silence.clone(),
             idle_limit,

@@ -8,11 +8,12 @@ use sqlx::{PgConnection, Row, SqlStr};
 use super::desk::Desk;
 use super::rows::{
     self, INSERT_INCOMING, Insert, Stage, bind, bind_incoming, bind_outgoing, bind_ownerships,
-    claimable_at, in_order, insert_portion, stored,
+    claimable_at, in_order, insert_portion,
 };
 use super::sql::{Names, Sql, statements};
-use super::steps::Key;
 use crate::store::portions::portions;
+use crate::store::sql::columns;
+use crate::store::sql::key::{Key, key_of, stored};
 use crate::store::{Committed, Completion, Incoming, Outgoing, Ownership, Settled, Stored};
 
 /// The end of one message and nothing else, as most runs have it.
@@ -268,7 +269,7 @@ async fn insert_ahead<'a, 'r, R: Insert>(
     for portion in ahead {
         let inserted = insert_portion(&mut *connection, &desk.sql, portion, Stage::Completion);
         for row in desk.in_time(inserted).await? {
-            new.insert((rows::message_id(&row, 0)?, row.try_get(1)?));
+            new.insert(columns::key(&row, 0)?);
         }
     }
     Ok(last)
@@ -344,7 +345,7 @@ impl Did {
                     continue;
                 }
             };
-            keys.insert((rows::message_id(row, 1)?, row.try_get(2)?));
+            keys.insert(columns::key(row, 1)?);
         }
         Ok(())
     }
@@ -358,7 +359,7 @@ impl Did {
 
     /// Of two runs of one message, the first has ended it.
     fn answer(&mut self, completion: &Completion) -> Committed {
-        let mut ends = |row: &Ownership| self.ended.remove(&(row.id, row.destination.to_string()));
+        let mut ends = |row: &Ownership| self.ended.remove(&key_of(row));
         if completion.handled.as_ref().is_some_and(|row| !ends(row)) {
             return answer(Settled::Fenced, Vec::new());
         }

@@ -1,20 +1,19 @@
 //! Dead letters in PostgreSQL.
 
-use futures_util::future::BoxFuture;
-use sqlx::Row;
-use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::postgres::PgArguments;
 
 use super::PostgresStore;
 use super::desk::Desk;
-use super::rows::{self, bind, storable};
+use super::rows::{bind, storable};
 use super::sql::statements;
 use crate::envelope::Envelope;
-use crate::envelope::time::{from_micros, to_micros};
-use crate::store::dead_letter::{Paged, in_pages};
+use crate::envelope::time::to_micros;
+use crate::store::dead_letter::Paged;
 use crate::store::portions::PORTION;
-use crate::store::{
-    DeadLetter, DeadLetterId, DeadLetterQuery, DeadLetterReason, DeadLetters, StoreError,
-};
+use crate::store::sql::columns::{self, Columns};
+use crate::store::sql::number::{limit, total};
+use crate::store::sql::ports::dead_letters::SqlDeadLetters;
+use crate::store::{DeadLetter, DeadLetterId, DeadLetterQuery, DeadLetterReason, StoreError};
 
 /// The lengths of bodies are read without them; a body is read where its row is given.
 const LIST: &str = "\
@@ -83,65 +82,32 @@ statements!(DeadLettersSql {
     store: STORE,
 });
 
-impl DeadLetters for PostgresStore {
-    fn list(&self, query: DeadLetterQuery) -> BoxFuture<'_, Result<Vec<DeadLetter>, StoreError>> {
-        Box::pin(async move {
-            let list = sqlx::query(self.sql().dead_letters.list.clone())
-                .bind(query.reason.map(DeadLetterReason::as_str))
-                .bind(query.message_type)
-                .bind(rows::limit(query.limit))
-                .bind(query.after.as_ref().map(|after| to_micros(after.buried_at)))
-                .bind(query.after.as_ref().map(|after| after.id.id.as_uuid()))
-                .bind(query.after.map(|after| after.id.destination.to_string()))
-                .bind(rows::limit(PORTION));
-            let rows = self.desk().long_rows(list).await;
-            rows::read(rows, self.place(), letter)
-        })
+impl SqlDeadLetters for PostgresStore {
+    async fn list(&self, query: DeadLetterQuery) -> Result<Vec<DeadLetter>, StoreError> {
+        let list = sqlx::query(self.sql().dead_letters.list.clone())
+            .bind(query.reason.map(DeadLetterReason::as_str))
+            .bind(query.message_type)
+            .bind(limit(query.limit))
+            .bind(query.after.as_ref().map(|after| to_micros(after.buried_at)))
+            .bind(query.after.as_ref().map(|after| after.id.id.as_uuid()))
+            .bind(query.after.map(|after| after.id.destination.to_string()))
+            .bind(limit(PORTION));
+        let rows = self.desk().long_rows(list).await;
+        let letters = rows.and_then(|rows| columns::all(&rows, columns::dead_letter));
+        letters.map_err(|error| self.error(error))
     }
 
-    fn replay(&self, ids: Vec<DeadLetterId>) -> BoxFuture<'_, Result<u64, StoreError>> {
-        Box::pin(in_pages(ids, move |page| {
-            Box::pin(async move {
-                let replayed = replay(self.desk(), &page).await;
-                replayed.map_err(|error| self.error(error))
-            })
-        }))
+    async fn replay(&self, page: Vec<DeadLetterId>) -> Result<Paged, StoreError> {
+        replay(self.desk(), &page).await.map_err(|error| self.error(error))
     }
 
-    fn discard(&self, ids: Vec<DeadLetterId>) -> BoxFuture<'_, Result<u64, StoreError>> {
-        Box::pin(in_pages(ids, move |page| {
-            Box::pin(async move {
-                let discarded = discard(self.desk(), &page).await;
-                discarded.map_err(|error| self.error(error))
-            })
-        }))
+    async fn discard(&self, page: Vec<DeadLetterId>) -> Result<Paged, StoreError> {
+        discard(self.desk(), &page).await.map_err(|error| self.error(error))
     }
 
-    fn store(&self, letter: DeadLetter) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(async move {
-            let stored = store(self.desk(), &letter.cut()).await;
-            stored.map_err(|error| self.error(error))
-        })
+    async fn store(&self, letter: DeadLetter) -> Result<(), StoreError> {
+        store(self.desk(), &letter).await.map_err(|error| self.error(error))
     }
-}
-
-fn letter(row: &PgRow) -> sqlx::Result<DeadLetter> {
-    let reason: &str = row.try_get(2)?;
-    Ok(DeadLetter {
-        id: letter_id(row)?,
-        reason: DeadLetterReason::as_stored(reason),
-        message_type: row.try_get(3)?,
-        error_type: row.try_get(4)?,
-        error_message: row.try_get(5)?,
-        attempts: rows::count(row, 6)?,
-        body: rows::bytes(row, 7)?,
-        buried_at: from_micros(row.try_get(8)?),
-    })
-}
-
-/// Of a row that begins with id and destination.
-fn letter_id(row: &PgRow) -> sqlx::Result<DeadLetterId> {
-    Ok(DeadLetterId { id: rows::message_id(row, 0)?, destination: rows::address(row, 1)? })
 }
 
 fn bind_ids<'l>(
@@ -156,14 +122,14 @@ fn bind_ids<'l>(
 async fn replay(desk: &Desk, ids: &[DeadLetterId]) -> sqlx::Result<Paged> {
     let mut arguments = PgArguments::default();
     bind_ids(ids.iter(), &mut arguments)?;
-    bind(&mut arguments, rows::limit(PORTION))?;
+    bind(&mut arguments, limit(PORTION))?;
     let query = sqlx::query_with(desk.sql.dead_letters.bodies.clone(), arguments);
     let (mut letters, mut bytes, mut last) = (Vec::new(), 0, ids.len());
     for row in desk.long_rows(query).await? {
-        let body = rows::bytes(&row, 2)?;
+        let body = row.bytes(2)?;
         bytes += body.len();
-        last = usize::try_from(row.try_get::<i64, _>(3)?).unwrap_or(last);
-        letters.push((letter_id(&row)?, DeadLetter::body_for_replay(&body)));
+        last = usize::try_from(row.number(3)?).unwrap_or(last);
+        letters.push((columns::dead_letter_id(&row)?, DeadLetter::body_for_replay(&body)));
     }
     let done = if bytes < PORTION { ids.len() } else { last };
     let mut arguments = PgArguments::default();
@@ -174,7 +140,7 @@ async fn replay(desk: &Desk, ids: &[DeadLetterId]) -> sqlx::Result<Paged> {
     desk.start_over();
     let replayed = replayed?;
     let replayed = replayed.first().ok_or(sqlx::Error::RowNotFound)?;
-    Ok(Paged { found: replayed.try_get(0).map(rows::total)?, done })
+    Ok(Paged { found: replayed.number(0).map(total)?, done })
 }
 
 async fn discard(desk: &Desk, ids: &[DeadLetterId]) -> sqlx::Result<Paged> {

@@ -14,11 +14,12 @@ use sqlx::{Connection, PgConnection, Postgres};
 use super::credentials::{OwnPool, Silence};
 use super::error::Place;
 use super::frontier::{Change, Frontier};
-use super::limits::{LONG, Limits};
+use super::limits::LONG;
 use super::mark::Mark;
 use super::rows::Insert;
 use super::sql::{Names, Sql};
 use crate::envelope::Address;
+use crate::store::sql::limits::Limits;
 use crate::store::{Completion, StoreError, Subscription};
 
 /// Where the store does its own work. No code of a user ever runs on these connections, so none can

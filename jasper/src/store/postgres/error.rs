@@ -1,11 +1,13 @@
 //! From PostgreSQL's error codes to what the caller can do about them.
 
 use std::error::Error;
-use std::sync::Arc;
 
+use sqlx::Postgres;
 use sqlx::postgres::PgConnectOptions;
 
-use crate::store::{StoreError, conflict};
+use crate::store::StoreError;
+use crate::store::sql::conflict;
+use crate::store::sql::place::{self, ErrorTable, Meaning};
 
 /// Codes and classes, as <https://www.postgresql.org/docs/current/errcodes-appendix.html> lists
 /// them.
@@ -31,55 +33,36 @@ mod code {
     pub(super) const CANCELLED: &str = "57014";
 }
 
-/// The database, as errors name it: without user name and password.
-#[derive(Debug, Clone)]
-pub(super) struct Place(Arc<str>);
+/// The database, as errors name it.
+pub(super) type Place = place::Place<Postgres>;
 
-impl Place {
-    pub(super) fn of(options: &PgConnectOptions) -> Self {
-        let database = options.get_database().unwrap_or(options.get_username());
-        let name = match options.get_socket() {
-            Some(socket) => format!("{}/{database}", socket.display()),
-            None => format!("{}:{}/{database}", options.get_host(), options.get_port()),
-        };
-        Self(name.into())
-    }
+pub(super) fn place_of(options: &PgConnectOptions) -> Place {
+    let database = options.get_database().unwrap_or(options.get_username());
+    let socket = options.get_socket().map(|socket| socket.as_path());
+    Place::new(socket, options.get_host(), options.get_port(), database)
+}
 
-    pub(super) fn name(&self) -> String {
-        self.0.to_string()
-    }
+impl ErrorTable for Postgres {
+    const NO_CONNECTION: &'static str = "all of this store's connections are in use";
 
-    /// What a database error means at this place.
-    pub(super) fn error(&self, error: sqlx::Error) -> StoreError {
-        let (place, detail) = (self.name(), error.to_string());
-        match error {
-            sqlx::Error::Database(ref said) => {
-                let code = said.code().unwrap_or_default();
-                match (&*code, code.get(..2).unwrap_or_default()) {
-                    (code::READ_ONLY, _) => StoreError::ReadOnly { place },
-                    (code::DISK_FULL, _) => StoreError::Full { place },
-                    (code::SERIALIZATION | code::DEADLOCK | code::LOCK_NOT_AVAILABLE, _)
-                    | (code::CANCELLED, _)
-                    | (_, code::RESOURCES) => StoreError::Busy { place, detail },
-                    (code::NO_SUCH_DATABASE, _)
-                    | (_, code::CONNECTION | code::AUTHORIZATION | code::INTERVENTION) => {
-                        StoreError::Unreachable { place, detail }
-                    }
-                    _ => StoreError::Database(Arc::new(error)),
-                }
+    fn meaning(error: &sqlx::Error) -> Option<Meaning> {
+        let code = code_of(error)?;
+        match (&*code, code.get(..2).unwrap_or_default()) {
+            (code::READ_ONLY, _) => Some(Meaning::ReadOnly),
+            (code::DISK_FULL, _) => Some(Meaning::Full),
+            (code::SERIALIZATION | code::DEADLOCK | code::LOCK_NOT_AVAILABLE, _)
+            | (code::CANCELLED, _)
+            | (_, code::RESOURCES) => Some(Meaning::Busy),
+            (code::NO_SUCH_DATABASE, _)
+            | (_, code::CONNECTION | code::AUTHORIZATION | code::INTERVENTION) => {
+                Some(Meaning::Unreachable)
             }
-            sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::WorkerCrashed => {
-                StoreError::Unreachable { place, detail }
-            }
-            sqlx::Error::PoolTimedOut => StoreError::Busy {
-                place,
-                detail: "all of this store's connections are in use".to_owned(),
-            },
-            sqlx::Error::PoolClosed => StoreError::Closed,
-            _ => StoreError::Database(Arc::new(error)),
+            _ => None,
         }
     }
+}
 
+impl Place {
     /// Whether a database with this encoding has all characters.
     pub(super) fn check_encoding(&self, encoding: &str) -> Result<(), StoreError> {
         if encoding == "UTF8" {
@@ -151,6 +134,6 @@ mod tests {
     fn a_place_has_no_secrets() {
         let options: PgConnectOptions =
             "postgres://me:secret@db.example:5433/shop".parse().unwrap();
-        assert_eq!(Place::of(&options).name(), "db.example:5433/shop");
+        assert_eq!(place_of(&options).name(), "db.example:5433/shop");
     }
 }

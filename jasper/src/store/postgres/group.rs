@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, Connection, Executor, Row, SqlSafeStr, SqlStr, raw_sql};
-use tokio::sync::oneshot;
 
 use super::completion::{self, Written};
-use super::loan::{Loan, Member, Outcome, Returned};
 use super::session::Session;
 use super::sharing::Sharing;
+use crate::store::sql::loan::{Loan, Outcome, Returned};
+use crate::store::sql::reply::{self, Reply};
 use crate::store::{Committed, Completion, Settled, StoreError};
 
 /// Lets what a run did stand.
@@ -23,6 +23,12 @@ const UNDO_MEMBER: &str = "rollback to savepoint jasper_member";
 /// The statements that the session has prepared, and whether by SQL: such a one is a run's, which
 /// no savepoint takes back. The function of the server takes half the time of its view.
 const PREPARED: &str = "select name, from_sql from pg_catalog.pg_prepared_statement()";
+
+/// A run that is to be committed with others, and where its answer goes.
+struct Member {
+    completion: Completion,
+    reply: Reply<Committed>,
+}
 
 /// One open transaction. Nobody is answered before it is committed.
 pub(super) struct Group {
@@ -61,14 +67,11 @@ impl Group {
 
     /// Lends the transaction to a run, for as long as that takes. `None`: it is lost, and all are
     /// told.
-    pub(super) async fn lend(
-        self,
-        reply: oneshot::Sender<Result<Loan, StoreError>>,
-    ) -> Option<Self> {
+    pub(super) async fn lend(self, reply: Reply<Loan<Session>>) -> Option<Self> {
         let Self { session, members, sharing, next_member, undo_member, is_shared } = self;
         let (loan, back) = Loan::new(session);
         // A loan that nobody takes any more is dropped here, and comes back like any other.
-        drop(reply.send(Ok(loan)));
+        reply::answer(reply, Ok(loan));
         match back.await {
             Ok(Returned { session, outcome }) => {
                 let group = Self { session, members, sharing, next_member, undo_member, is_shared };
@@ -85,19 +88,19 @@ impl Group {
     /// Ends a run as its handler wishes.
     async fn take_back(mut self, outcome: Outcome) -> Option<Self> {
         match outcome {
-            Outcome::Commit(member) => self.keep(member).await,
+            Outcome::Commit(completion, reply) => self.keep(Member { completion, reply }).await,
             Outcome::Dropped => match self.undo_member().await {
                 Ok(()) => Some(self),
                 Err(error) => self.lost(error),
             },
             Outcome::Rollback(reply) => match self.undo_member().await {
                 Ok(()) => {
-                    drop(reply.send(Ok(())));
+                    reply::answer(reply, Ok(()));
                     Some(self)
                 }
                 Err(error) => {
                     // Undone it is, also where the whole transaction is: that was its own doing.
-                    drop(reply.send(Ok(())));
+                    reply::answer(reply, Ok(()));
                     self.lost(error)
                 }
             },
@@ -115,7 +118,7 @@ impl Group {
             Err(error) => match self.undo_member().await {
                 Ok(()) => {
                     let error = self.sharing.desk.place.completion_error(error);
-                    drop(member.reply.send(Err(error)));
+                    reply::answer(member.reply, Err(error));
                     Some(self)
                 }
                 Err(gone) => {
@@ -123,7 +126,7 @@ impl Group {
                         true => StoreError::TransactionEnded,
                         false => self.sharing.desk.error(error),
                     };
-                    drop(member.reply.send(Err(error)));
+                    reply::answer(member.reply, Err(error));
                     self.lost(gone)
                 }
             },
@@ -193,7 +196,7 @@ impl Group {
                 let ended = self.session.commit().await;
                 change.note(&completions);
                 match ended {
-                    Ok(()) => answer(replies, all.into_iter().map(Ok)),
+                    Ok(()) => answer_all(replies, all.into_iter().map(Ok)),
                     Err(error) => {
                         let error = self.sharing.desk.place.commit_error(error);
                         refuse(replies, error, &self.sharing);
@@ -209,7 +212,7 @@ impl Group {
                     Settled::Fenced if runs_of(own, &completions) == 1 => Ok(one),
                     _ => Err(spoiled.clone()),
                 });
-                answer(replies, each);
+                answer_all(replies, each);
             }
             Ok(Written::Ended) => {
                 Self::undo(self.session).await;
@@ -240,17 +243,16 @@ impl Group {
         };
         tracing::warn!(%error, members = self.members.len(), "a shared transaction was undone");
         let each = self.members.iter().map(|_member| Err(error.clone())).collect::<Vec<_>>();
-        answer(self.members.into_iter().map(|member| member.reply).collect(), each);
+        answer_all(self.members.into_iter().map(|member| member.reply).collect(), each);
         None
     }
 }
 
-type Replies = Vec<oneshot::Sender<Result<Committed, StoreError>>>;
+type Replies = Vec<Reply<Committed>>;
 
-fn answer(replies: Replies, answers: impl IntoIterator<Item = Result<Committed, StoreError>>) {
+fn answer_all(replies: Replies, answers: impl IntoIterator<Item = Result<Committed, StoreError>>) {
     for (reply, answer) in replies.into_iter().zip(answers) {
-        // A caller that no longer waits has been told by its own deadline.
-        drop(reply.send(answer));
+        reply::answer(reply, answer);
     }
 }
 
@@ -265,5 +267,5 @@ fn refuse(replies: Replies, error: StoreError, sharing: &Sharing) {
         false => error,
     };
     let each: Vec<_> = replies.iter().map(|_reply| Err(error.clone())).collect();
-    answer(replies, each);
+    answer_all(replies, each);
 }

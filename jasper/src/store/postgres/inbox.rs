@@ -1,22 +1,20 @@
 //! The inbox in PostgreSQL.
 
-use std::any::Any;
-
-use futures_util::future::BoxFuture;
+use sqlx::Row;
 use sqlx::postgres::{PgArguments, PgRow};
-use sqlx::{Row, SqlStr};
 
+use super::PostgresStore;
 use super::desk::Desk;
 use super::frontier::Range;
 use super::look;
-use super::rows::{self, bind};
+use super::rows::bind;
 use super::sql::statements;
-use super::{PostgresStore, connection_of};
-use crate::envelope::Envelope;
 use crate::store::portions::PORTION;
+use crate::store::sql::columns::{self, Columns};
+use crate::store::sql::number;
+use crate::store::sql::ports::messages::SqlInbox;
 use crate::store::{
-    ClaimRequest, Claimable, Claimed, Inbox, Incoming, LookRequest, Owner, Ownership, Settled,
-    Settlement, StoreError, Stored, Subscription, interrupted_by,
+    ClaimRequest, Claimable, Claimed, LookRequest, Owner, StoreError, Subscription,
 };
 
 /// Rows that somebody else is about to take are left to them. Those that are not among the oldest,
@@ -73,77 +71,16 @@ select id, destination, attempts from {incoming} where owner = $1 and owner > 0 
 
 statements!(InboxSql { claim: CLAIM, release: RELEASE, owned: OWNED });
 
-impl Inbox for PostgresStore {
-    fn store(&self, rows: Vec<Incoming>) -> BoxFuture<'_, Result<Vec<Stored>, StoreError>> {
-        Box::pin(self.shared.incoming.submit(rows))
+impl SqlInbox for PostgresStore {
+    async fn look(&self, request: LookRequest) -> Result<Claimable, StoreError> {
+        let found = look::look(self.desk(), &request).await;
+        found.map_err(|error| self.error(error))
     }
 
-    fn store_within<'a>(
-        &'a self,
-        connection: &'a mut (dyn Any + Send),
-        rows: Vec<Incoming>,
-    ) -> BoxFuture<'a, Result<Vec<Stored>, StoreError>> {
-        Box::pin(async move {
-            let stored = rows::insert(connection_of(connection)?, self.sql(), &rows).await;
-            stored.map_err(|error| self.error(error))
-        })
-    }
-
-    fn look(&self, request: LookRequest) -> BoxFuture<'_, Result<Claimable, StoreError>> {
-        Box::pin(async move {
-            let found = look::look(self.desk(), &request).await;
-            found.map_err(|error| self.error(error))
-        })
-    }
-
-    fn claim(&self, request: ClaimRequest) -> BoxFuture<'_, Result<Vec<Claimed>, StoreError>> {
-        Box::pin(async move {
-            let rows = claim(self.desk(), &request).await;
-            rows::read(rows, self.place(), |row| claimed(row, request.owner))
-        })
-    }
-
-    fn settle(
-        &self,
-        settlements: Vec<Settlement>,
-    ) -> BoxFuture<'_, Result<Vec<Settled>, StoreError>> {
-        Box::pin(self.shared.settlements.submit(settlements))
-    }
-
-    fn release(&self, owner: Owner, limit: usize) -> BoxFuture<'_, Result<u64, StoreError>> {
-        Box::pin(async move {
-            let query = sqlx::query(self.sql().inbox.release.clone())
-                .bind(owner.number())
-                .bind(rows::limit(limit));
-            let released = self.desk().row(query).await;
-            self.desk().start_over();
-            released
-                .and_then(|row| row.try_get(0))
-                .map(rows::total)
-                .map_err(|error| self.error(error))
-        })
-    }
-
-    fn owned(
-        &self,
-        owner: Owner,
-        limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<Ownership>, StoreError>> {
-        Box::pin(self.owned_by(&self.sql().inbox.owned, owner, limit))
-    }
-}
-
-impl PostgresStore {
-    /// At most so many rows of one table that an owner holds, by the table's statement.
-    pub(super) async fn owned_by(
-        &self,
-        statement: &SqlStr,
-        owner: Owner,
-        limit: usize,
-    ) -> Result<Vec<Ownership>, StoreError> {
-        let query = sqlx::query(statement.clone()).bind(owner.number()).bind(rows::limit(limit));
-        let rows = self.desk().rows(query).await;
-        rows::read(rows, self.place(), |row| ownership(row, owner))
+    async fn claim(&self, request: ClaimRequest) -> Result<Vec<Claimed>, StoreError> {
+        let rows = claim(self.desk(), &request).await;
+        let claimed = rows.and_then(|rows| columns::all(&rows, |row| claimed(row, request.owner)));
+        claimed.map_err(|error| self.error(error))
     }
 }
 
@@ -153,17 +90,17 @@ async fn claim(desk: &Desk, request: &ClaimRequest) -> sqlx::Result<Vec<PgRow>> 
     bind(&mut arguments, request.owner.number())?;
     bind(&mut arguments, destinations(&ranges))?;
     bind(&mut arguments, types(&ranges))?;
-    bind(&mut arguments, rows::limit(request.limit))?;
+    bind(&mut arguments, number::limit(request.limit))?;
     bind(&mut arguments, ranges.iter().map(|range| range.since).collect::<Vec<_>>())?;
     bind(&mut arguments, ranges.iter().map(|range| range.until).collect::<Vec<_>>())?;
-    bind(&mut arguments, rows::limit(PORTION))?;
+    bind(&mut arguments, number::limit(PORTION))?;
     let rows = desk.rows(sqlx::query_with(desk.sql.inbox.claim.clone(), arguments)).await?;
     let mut bytes = 0;
     for row in &rows {
         bytes += row.try_get::<Option<&[u8]>, _>(3)?.map_or(0, <[u8]>::len);
     }
     let all = rows.len() < request.limit && bytes < PORTION;
-    let last = rows.last().map_or(Ok(i64::MIN), |row| row.try_get(6))?;
+    let last = rows.last().map_or(Ok(i64::MIN), |row| row.number(6))?;
     asking.claimed(&ranges, rows.len(), last, all);
     Ok(rows)
 }
@@ -178,23 +115,6 @@ pub(super) fn types(ranges: &[Range<Subscription>]) -> Vec<&str> {
 }
 
 fn claimed(row: &PgRow, owner: Owner) -> sqlx::Result<Claimed> {
-    let ownership = ownership(row, owner)?;
-    let attempts = ownership.attempts;
-    Ok(Claimed {
-        ownership,
-        envelope: Envelope::from_bytes(&rows::bytes(row, 3)?)
-            .map(|envelope| Envelope { attempts, ..envelope }),
-        first_attempt: row.try_get(4)?,
-        interrupted_by: interrupted_by(row.try_get::<Option<&str>, _>(5)?.unwrap_or_default()),
-    })
-}
-
-/// Of a row that begins with id, destination and attempts.
-pub(super) fn ownership(row: &PgRow, owner: Owner) -> sqlx::Result<Ownership> {
-    Ok(Ownership {
-        id: rows::message_id(row, 0)?,
-        destination: rows::address(row, 1)?,
-        owner,
-        attempts: rows::count(row, 2)?,
-    })
+    let interrupted = row.try_get::<Option<&str>, _>(5)?.unwrap_or_default();
+    columns::claimed(row, owner, row.try_get(4)?, interrupted)
 }

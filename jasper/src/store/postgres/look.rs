@@ -11,6 +11,8 @@ use super::frontier::{Range, Scope, Waits};
 use super::inbox::{destinations, types};
 use super::rows::{self, bind};
 use super::sql::statements;
+use crate::store::sql::columns;
+use crate::store::sql::number;
 use crate::store::{Claimable, LookRequest, Rest, Subscription};
 
 /// Microseconds for which rows are looked for that were scheduled for a time that has passed.
@@ -173,7 +175,7 @@ fn bind_request(request: &LookRequest, arguments: &mut PgArguments) -> sqlx::Res
     let (takes, after) = (request.takes.iter(), request.after.as_ref());
     bind(arguments, takes.clone().map(|s| s.destination.as_str()).collect::<Vec<_>>())?;
     bind(arguments, takes.map(|s| s.message_type.as_str()).collect::<Vec<_>>())?;
-    bind(arguments, rows::limit(request.page))?;
+    bind(arguments, number::limit(request.page))?;
     bind(arguments, after.map(|after| after.destination.as_str()))?;
     bind(arguments, after.map(|after| after.message_type.as_str()))
 }
@@ -200,11 +202,10 @@ impl Found {
                 }
                 1 => found.due.push(rows::place_in_line(row, 1)?),
                 _ => {
-                    let micros: Option<i64> = row.try_get(3)?;
-                    found.next_due = micros.map(|m| Duration::from_micros(rows::total(m)));
+                    found.next_due = columns::span(row, 3)?;
                     found.now = row.try_get(4)?;
                     found.due_until = row.try_get(5)?;
-                    found.cost = Duration::from_micros(rows::total(row.try_get(6)?));
+                    found.cost = Duration::from_micros(number::total(row.try_get(6)?));
                 }
             }
         }

@@ -17,7 +17,6 @@ mod group;
 mod inbox;
 mod limits;
 mod listener;
-mod loan;
 mod look;
 mod mark;
 mod migrate;
@@ -34,9 +33,9 @@ mod settlement;
 mod sharing;
 mod sql;
 mod steps;
+mod tables;
 mod transaction;
 
-use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -57,12 +56,12 @@ use self::rows::Insert;
 use self::sharing::Handlers;
 use self::sql::Sql;
 use self::transaction::Run;
-use super::coalescer::Coalescer;
-use super::lines::{KEYED_WAITING, Keyed, Lines};
+use super::sql::gathered::Gathered;
+use super::sql::lines::{KEYED_WAITING, Keyed, Lines};
+use super::sql::ports::its_own_ports;
 use super::{
-    Begin, Connection, ConnectionType, DeadLetters, Inbox, Incoming, MessageStore, Nodes, Outbox,
-    Outgoing, OutgoingSettlement, Settled, Settlement, StoreAdmin, StoreError, StoreInfo,
-    StoreTransaction, TransactionScope,
+    Begin, Connection, ConnectionType, MessageStore, StoreError, StoreInfo, StoreTransaction,
+    TransactionScope,
 };
 
 /// The most rows of one statement that several callers share.
@@ -110,10 +109,7 @@ struct Shared {
     /// When owners are looked for that no node is known to be.
     forgotten: Pace,
     sharing: Handlers,
-    incoming: Lines<Incoming>,
-    outgoing: Lines<Outgoing>,
-    settlements: Coalescer<Settlement, Settled>,
-    outgoing_settlements: Coalescer<OutgoingSettlement, Settled>,
+    gathered: Gathered,
 }
 
 impl PostgresStore {
@@ -160,10 +156,12 @@ impl PostgresStore {
         let waiting = Arc::new(Semaphore::new(KEYED_WAITING));
         Self {
             shared: Arc::new(Shared {
-                incoming: lines(&desk, keyed, &waiting),
-                outgoing: lines(&desk, keyed, &waiting),
-                settlements: steps::coalescer(&desk),
-                outgoing_settlements: steps::coalescer(&desk),
+                gathered: Gathered {
+                    incoming: lines(&desk, keyed, &waiting),
+                    outgoing: lines(&desk, keyed, &waiting),
+                    settlements: steps::coalescer(&desk),
+                    outgoing_settlements: steps::coalescer(&desk),
+                },
                 sharing: Handlers::new(pool.clone(), desk.clone()),
                 pool,
                 nodes,
@@ -243,31 +241,5 @@ impl MessageStore for PostgresStore {
         })
     }
 
-    fn inbox(&self) -> &dyn Inbox {
-        self
-    }
-
-    fn outbox(&self) -> &dyn Outbox {
-        self
-    }
-
-    fn dead_letters(&self) -> &dyn DeadLetters {
-        self
-    }
-
-    fn nodes(&self) -> &dyn Nodes {
-        self
-    }
-
-    fn admin(&self) -> &dyn StoreAdmin {
-        self
-    }
-}
-
-/// The connection that a user gave, if it is one of ours.
-fn connection_of(given: &mut (dyn Any + Send)) -> Result<&mut PgConnection, StoreError> {
-    given.downcast_mut().ok_or(StoreError::WrongConnection {
-        store: "postgres",
-        given: "connection of another type",
-    })
+    its_own_ports!();
 }

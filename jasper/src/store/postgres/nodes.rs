@@ -2,17 +2,18 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use futures_util::future::BoxFuture;
-use sqlx::Row;
 use sqlx::postgres::PgRow;
 use tokio::runtime::Handle;
 
 use super::PostgresStore;
 use super::desk::{Desk, Statement};
-use super::rows::{self, micros, storable};
+use super::rows::storable;
 use super::sql::statements;
 use crate::envelope::time::from_micros;
-use crate::store::{Gone, LiveNode, NodeLease, Nodes, Owner, Pulse, StoreError, Subscription};
+use crate::store::sql::columns::{self, Columns};
+use crate::store::sql::number::micros;
+use crate::store::sql::ports::nodes::{Joining, SqlNodes};
+use crate::store::{Gone, LiveNode, NodeLease, Owner, Pulse, StoreError, Subscription};
 
 const NOW: &str = "select {now}";
 
@@ -125,134 +126,104 @@ statements!(NodesSql {
         .concat(),
 });
 
-impl Nodes for PostgresStore {
-    fn now(&self) -> BoxFuture<'_, Result<Option<SystemTime>, StoreError>> {
-        Box::pin(async move {
-            let now = self.node_desk().row(sqlx::query(self.sql().nodes.now.clone())).await;
-            let now = now.and_then(|row| row.try_get(0)).map_err(|error| self.error(error))?;
-            Ok(Some(from_micros(now)))
-        })
+impl SqlNodes for PostgresStore {
+    async fn now(&self) -> Result<Option<SystemTime>, StoreError> {
+        let now = self.node_desk().row(sqlx::query(self.sql().nodes.now.clone())).await;
+        let now = now.and_then(|row| row.number(0)).map_err(|error| self.error(error))?;
+        Ok(Some(from_micros(now)))
     }
 
-    fn join(
-        &self,
-        name: &str,
-        lease: Duration,
-        takes: &[Subscription],
-    ) -> BoxFuture<'_, Result<NodeLease, StoreError>> {
-        self.desk().frontier.takes(takes);
+    async fn join(&self, node: Joining) -> Result<NodeLease, StoreError> {
+        let Joining { name, lease, takes } = node;
+        self.desk().frontier.takes(&takes);
         let query = sqlx::query(self.sql().nodes.join.clone())
-            .bind(storable(name).into_owned())
+            .bind(storable(&name).into_owned())
             .bind(micros(lease))
-            .bind(Subscription::to_lines(takes))
+            .bind(Subscription::to_lines(&takes))
             .bind(self.desk().mark.word().to_owned());
-        Box::pin(async move {
-            let node = self.node_desk().row(query).await;
-            let node = node.and_then(|row| row.try_get(0)).map_err(|error| self.error(error))?;
-            self.desk().limits.follow(lease);
-            Ok(NodeLease { owner: Owner::new(node), lease })
-        })
+        let node = self.node_desk().row(query).await;
+        let node = node.and_then(|row| row.number(0)).map_err(|error| self.error(error))?;
+        self.desk().limits.follow(lease);
+        Ok(NodeLease { owner: Owner::new(node), lease })
     }
 
-    fn renew(&self, owner: Owner, lease: Duration) -> BoxFuture<'_, Result<bool, StoreError>> {
-        Box::pin(async move {
-            let query = sqlx::query(self.sql().nodes.renew.clone())
+    async fn renew(&self, owner: Owner, lease: Duration) -> Result<bool, StoreError> {
+        let query =
+            sqlx::query(self.sql().nodes.renew.clone()).bind(owner.number()).bind(micros(lease));
+        let desk = self.node_desk();
+        // A connection is served by the runtime in which it was opened, which may be blocked.
+        let renewed = match Handle::current().id() == self.shared.home {
+            true => desk.run(query).await,
+            false => desk.run_elsewhere(query).await,
+        };
+        renewed.map(|renewed| renewed > 0).map_err(|error| self.error(error))
+    }
+
+    async fn pulse(&self, owner: Owner, lease: Duration) -> Result<Pulse, StoreError> {
+        if Handle::current().id() != self.shared.home {
+            let is_renewed = SqlNodes::renew(self, owner, lease).await?;
+            return Ok(Pulse { is_renewed, gone: None, may_own: true });
+        }
+        let query = |with_forgotten| {
+            sqlx::query(self.sql().nodes.pulse.clone())
                 .bind(owner.number())
-                .bind(micros(lease));
-            let desk = self.node_desk();
-            // A connection is served by the runtime in which it was opened, which may be blocked.
-            let renewed = match Handle::current().id() == self.shared.home {
-                true => desk.run(query).await,
-                false => desk.run_elsewhere(query).await,
-            };
-            renewed.map(|renewed| renewed > 0).map_err(|error| self.error(error))
-        })
+                .bind(with_forgotten)
+                .bind(micros(lease))
+        };
+        let (rows, with_forgotten) = self.over_owners(self.node_desk(), query).await;
+        let pulse = rows.and_then(|rows| pulse(&rows));
+        let mut pulse = pulse.map_err(|error| self.error(error))?;
+        pulse.may_own |= !with_forgotten;
+        if pulse.gone.as_ref().is_some_and(|gone| !gone.owners.is_empty()) {
+            self.end_sessions_of_gone().await;
+        }
+        Ok(pulse)
     }
 
-    fn pulse(&self, owner: Owner, lease: Duration) -> BoxFuture<'_, Result<Pulse, StoreError>> {
-        Box::pin(async move {
-            if Handle::current().id() != self.shared.home {
-                let is_renewed = self.renew(owner, lease).await?;
-                return Ok(Pulse { is_renewed, gone: None, may_own: true });
-            }
-            let query = |with_forgotten| {
-                sqlx::query(self.sql().nodes.pulse.clone())
-                    .bind(owner.number())
-                    .bind(with_forgotten)
-                    .bind(micros(lease))
-            };
-            let (rows, with_forgotten) = self.over_owners(self.node_desk(), query).await;
-            let pulse = rows.and_then(|rows| pulse(&rows));
-            let mut pulse = pulse.map_err(|error| self.error(error))?;
-            pulse.may_own |= !with_forgotten;
-            if pulse.gone.as_ref().is_some_and(|gone| !gone.owners.is_empty()) {
-                self.end_sessions_of_gone().await;
-            }
-            Ok(pulse)
-        })
+    async fn expired(&self, asks: Option<Owner>) -> Result<Gone, StoreError> {
+        let query = |with_forgotten| {
+            sqlx::query(self.sql().nodes.expired.clone())
+                .bind(asks.map_or(0, Owner::number))
+                .bind(with_forgotten)
+        };
+        let (rows, _with_forgotten) = self.over_owners(self.desk(), query).await;
+        let pulse = rows.and_then(|rows| pulse(&rows)).map_err(|error| self.error(error))?;
+        let gone = pulse.gone.unwrap_or_default();
+        if !gone.owners.is_empty() {
+            self.end_sessions_of_gone().await;
+        }
+        Ok(gone)
     }
 
-    fn expired(&self, asks: Option<Owner>) -> BoxFuture<'_, Result<Gone, StoreError>> {
-        Box::pin(async move {
-            let query = |with_forgotten| {
-                sqlx::query(self.sql().nodes.expired.clone())
-                    .bind(asks.map_or(0, Owner::number))
-                    .bind(with_forgotten)
-            };
-            let (rows, _with_forgotten) = self.over_owners(self.desk(), query).await;
-            let pulse = rows.and_then(|rows| pulse(&rows)).map_err(|error| self.error(error))?;
-            let gone = pulse.gone.unwrap_or_default();
-            if !gone.owners.is_empty() {
-                self.end_sessions_of_gone().await;
-            }
-            Ok(gone)
-        })
+    async fn alive(&self) -> Result<Vec<LiveNode>, StoreError> {
+        let rows = self.desk().rows(sqlx::query(self.sql().nodes.alive.clone())).await;
+        let nodes = rows.and_then(|rows| columns::all(&rows, columns::live_node));
+        nodes.map_err(|error| self.error(error))
     }
 
-    fn alive(&self) -> BoxFuture<'_, Result<Vec<LiveNode>, StoreError>> {
-        Box::pin(async move {
-            let query = sqlx::query(self.sql().nodes.alive.clone());
-            rows::read(self.desk().rows(query).await, self.place(), live_node)
-        })
+    async fn note_earlier(&self, owner: Owner, earlier: String) -> Result<(), StoreError> {
+        let query = sqlx::query(self.sql().nodes.note_earlier.clone());
+        let noted = self.node_desk().run(query.bind(owner.number()).bind(earlier)).await;
+        noted.map(|_done| ()).map_err(|error| self.error(error))
     }
 
-    fn note_earlier(
-        &self,
-        owner: Owner,
-        earlier: &[Owner],
-    ) -> BoxFuture<'_, Result<(), StoreError>> {
-        let query = sqlx::query(self.sql().nodes.note_earlier.clone())
+    async fn leave(&self, owner: Owner) -> Result<(), StoreError> {
+        let query = sqlx::query(self.sql().nodes.leave.clone())
             .bind(owner.number())
-            .bind(Owner::to_text(earlier));
-        Box::pin(async move {
-            let noted = self.node_desk().run(query).await;
-            noted.map(|_done| ()).map_err(|error| self.error(error))
-        })
+            .bind(self.desk().mark.word().to_owned());
+        let left = self.desk().run(query).await;
+        left.map(|_done| ()).map_err(|error| self.error(error))
     }
 
-    fn leave(&self, owner: Owner) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(async move {
-            let query = sqlx::query(self.sql().nodes.leave.clone())
-                .bind(owner.number())
-                .bind(self.desk().mark.word().to_owned());
-            let left = self.desk().run(query).await;
-            left.map(|_done| ()).map_err(|error| self.error(error))
-        })
+    async fn forget(&self, owner: Owner) -> Result<(), StoreError> {
+        let query = sqlx::query(self.sql().nodes.forget.clone()).bind(owner.number());
+        let forgotten = self.desk().run(query).await;
+        forgotten.map(|_done| ()).map_err(|error| self.error(error))
     }
 
-    fn forget(&self, owner: Owner) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(async move {
-            let query = sqlx::query(self.sql().nodes.forget.clone()).bind(owner.number());
-            let forgotten = self.desk().run(query).await;
-            forgotten.map(|_done| ()).map_err(|error| self.error(error))
-        })
-    }
-
-    fn heard(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(async move {
-            self.shared.listener.heard().await;
-            Ok(())
-        })
+    async fn heard(&self) -> Result<(), StoreError> {
+        self.shared.listener.heard().await;
+        Ok(())
     }
 
     fn hears(&self) -> bool {
@@ -282,21 +253,12 @@ impl PostgresStore {
 fn pulse(answer: &[PgRow]) -> sqlx::Result<Pulse> {
     let (mut is_renewed, mut may_own, mut gone) = (false, false, Gone::default());
     for row in answer {
-        match row.try_get(0)? {
+        match &*row.text(0)? {
             "renewed" => is_renewed = true,
             "owns" => may_own = true,
-            "next" => {
-                let left: Option<i64> = row.try_get(1)?;
-                gone.next_end = left.map(|left| Duration::from_micros(rows::total(left)));
-            }
-            _gone => gone.owners.push(Owner::new(row.try_get(1)?)),
+            "next" => gone.next_end = columns::span(row, 1)?,
+            _gone => gone.owners.push(Owner::new(row.number(1)?)),
         }
     }
     Ok(Pulse { is_renewed, gone: Some(gone), may_own })
-}
-
-fn live_node(row: &PgRow) -> sqlx::Result<LiveNode> {
-    let (takes, earlier): (&str, &str) = (row.try_get(1)?, row.try_get(2)?);
-    let (takes, earlier) = (Subscription::from_lines(takes), Owner::from_text(earlier));
-    Ok(LiveNode { owner: Owner::new(row.try_get(0)?), takes, earlier })
 }

@@ -1,26 +1,24 @@
 //! The outbox in PostgreSQL.
 
-use std::any::Any;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::{Row, SqlStr};
 
+use super::PostgresStore;
 use super::desk::Desk;
 use super::frontier::{Asking, Frontier, Range, Scope, Waits};
-use super::inbox::ownership;
-use super::rows::{self, bind, bind_ownerships, bind_reasons};
+use super::rows::{bind, bind_ownerships, bind_reasons};
 use super::sql::{Sql, statements};
 use super::steps::Settle;
-use super::{PostgresStore, connection_of};
 use crate::envelope::{Address, Envelope};
 use crate::store::dead_letter::Burial;
 use crate::store::portions::PORTION;
-use crate::store::{
-    Outbox, Outgoing, OutgoingSettlement, Owner, Ownership, Settled, StoreError, Stored,
-};
+use crate::store::sql::columns::{self, Columns, Sendable};
+use crate::store::sql::number;
+use crate::store::sql::ports::messages::{OutgoingClaim, SqlOutbox};
+use crate::store::{OutgoingSettlement, Owner, Ownership, StoreError};
 
 /// No row lies in two of the ranges.
 const CLAIM: &str = "\
@@ -138,69 +136,15 @@ statements!(OutboxSql {
     bury: BURY,
 });
 
-impl Outbox for PostgresStore {
-    fn store(&self, rows: Vec<Outgoing>) -> BoxFuture<'_, Result<Vec<Stored>, StoreError>> {
-        Box::pin(self.shared.outgoing.submit(rows))
+impl SqlOutbox for PostgresStore {
+    async fn claim(&self, request: OutgoingClaim) -> Result<Vec<Envelope>, StoreError> {
+        let OutgoingClaim { owner, destination, limit } = request;
+        let claimed = claim(self.desk(), owner, &destination, limit).await;
+        claimed.map_err(|error| self.error(error))
     }
 
-    fn store_within<'a>(
-        &'a self,
-        connection: &'a mut (dyn Any + Send),
-        rows: Vec<Outgoing>,
-    ) -> BoxFuture<'a, Result<Vec<Stored>, StoreError>> {
-        Box::pin(async move {
-            let stored = rows::insert(connection_of(connection)?, self.sql(), &rows).await;
-            stored.map_err(|error| self.error(error))
-        })
-    }
-
-    fn claim(
-        &self,
-        owner: Owner,
-        destination: &Address,
-        limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<Envelope>, StoreError>> {
-        let destination = destination.clone();
-        Box::pin(async move {
-            let claimed = claim(self.desk(), owner, &destination, limit).await;
-            claimed.map_err(|error| self.error(error))
-        })
-    }
-
-    fn settle(
-        &self,
-        settlements: Vec<OutgoingSettlement>,
-    ) -> BoxFuture<'_, Result<Vec<Settled>, StoreError>> {
-        Box::pin(self.shared.outgoing_settlements.submit(settlements))
-    }
-
-    fn release(&self, owner: Owner, limit: usize) -> BoxFuture<'_, Result<u64, StoreError>> {
-        Box::pin(async move {
-            let query = sqlx::query(self.sql().outbox.release.clone())
-                .bind(owner.number())
-                .bind(rows::limit(limit));
-            let released = self.desk().row(query).await;
-            self.desk().start_over();
-            released
-                .and_then(|row| row.try_get(0))
-                .map(rows::total)
-                .map_err(|error| self.error(error))
-        })
-    }
-
-    fn owned(
-        &self,
-        owner: Owner,
-        limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<Ownership>, StoreError>> {
-        Box::pin(self.owned_by(&self.sql().outbox.owned, owner, limit))
-    }
-
-    fn destinations(&self) -> BoxFuture<'_, Result<Vec<Address>, StoreError>> {
-        Box::pin(async move {
-            let found = destinations(self.desk()).await;
-            found.map_err(|error| self.error(error))
-        })
+    async fn destinations(&self) -> Result<Vec<Address>, StoreError> {
+        destinations(self.desk()).await.map_err(|error| self.error(error))
     }
 }
 
@@ -214,8 +158,8 @@ async fn claim(
     let query = sqlx::query(desk.sql.outbox.claim.clone())
         .bind(owner.number())
         .bind(destination.as_str())
-        .bind(rows::limit(limit))
-        .bind(rows::limit(PORTION))
+        .bind(number::limit(limit))
+        .bind(number::limit(PORTION))
         .bind(ranges.iter().map(|range| range.since).collect::<Vec<_>>())
         .bind(ranges.iter().map(|range| range.until).collect::<Vec<_>>());
     let rows = desk.rows(query).await?;
@@ -224,18 +168,12 @@ async fn claim(
         bytes += row.try_get::<Option<&[u8]>, _>(3)?.map_or(0, <[u8]>::len);
     }
     let all = rows.len() < limit && bytes < PORTION;
-    let last = rows.last().map_or(Ok(i64::MIN), |row| row.try_get(4))?;
+    let last = rows.last().map_or(Ok(i64::MIN), |row| row.number(4))?;
     asking.claimed(&ranges, rows.len(), last, all);
-    let (mut claimed, mut unreadable) = (Vec::new(), Vec::new());
-    for row in rows {
-        let held = ownership(&row, owner)?;
-        match Envelope::from_bytes(&rows::bytes(&row, 3)?) {
-            Ok(envelope) => claimed.push(held.envelope(envelope)),
-            Err(error) => unreadable.push((held, error.to_string())),
-        }
-    }
-    bury(desk, &unreadable).await?;
-    Ok(claimed)
+    let mut claimed = Sendable::default();
+    rows.iter().try_for_each(|row| claimed.read(row, owner))?;
+    bury(desk, &claimed.unreadable).await?;
+    Ok(claimed.envelopes)
 }
 
 /// Where nothing waits past what is claimed, there may be something older: that look costs no more
@@ -253,9 +191,9 @@ async fn destinations(desk: &Desk) -> sqlx::Result<Vec<Address>> {
     let (mut firsts, mut began, mut cost) = (HashMap::new(), 0, Duration::ZERO);
     for row in &rows {
         match row.try_get(2)? {
-            None => drop(firsts.insert(rows::address(row, 0)?, row.try_get(1)?)),
+            None => drop(firsts.insert(columns::address(row, 0)?, row.try_get(1)?)),
             Some(micros) => {
-                (began, cost) = (row.try_get(1)?, Duration::from_micros(rows::total(micros)));
+                (began, cost) = (row.try_get(1)?, Duration::from_micros(number::total(micros)));
             }
         }
     }
@@ -335,7 +273,7 @@ impl Settle for OutgoingSettlement {
         if kind != Kind::GiveBack {
             return Ok(Vec::new());
         }
-        let waits = |row: &PgRow| Ok(Waits::Unowned(rows::address(row, 1)?, row.try_get(2)?));
+        let waits = |row: &PgRow| Ok(Waits::Unowned(columns::address(row, 1)?, row.try_get(2)?));
         done.iter().map(waits).collect()
     }
 

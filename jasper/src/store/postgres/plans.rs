@@ -49,12 +49,12 @@ async fn no_statement_scans_a_table() {
     for rows in ["select 1", FILL] {
         connection.execute(sqlx::raw_sql(names.statement(rows))).await.unwrap();
         for (name, text) in [sql.rows.list(), sql.completion.list()].concat() {
-            scans.extend(scans_of(&mut connection, name, text).await);
+            scans.extend(scans_of(&mut connection, name, text.as_str()).await);
         }
     }
     connection.execute(PLAN_FOR_LARGE_TABLES).await.unwrap();
     for (name, text) in sql.list().into_iter().filter(|(name, _)| !WHOLE.contains(name)) {
-        scans.extend(scans_of(&mut connection, name, text).await);
+        scans.extend(scans_of(&mut connection, name, text.as_str()).await);
     }
     let drop_schema = names.statement("drop schema {schema} cascade");
     connection.execute(sqlx::raw_sql(drop_schema)).await.unwrap();

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
-use std::time::Duration;
 
 use bytes::Bytes;
 use sqlx::postgres::{PgArguments, PgRow};
@@ -16,14 +15,12 @@ use super::sql::{Sql, statements};
 use crate::envelope::time::to_micros;
 use crate::envelope::{Address, Envelope, MessageId};
 use crate::store::dead_letter::Burial;
-use crate::store::lines::Wait;
 use crate::store::portions::{Weigh, portions};
-use crate::store::{Incoming, Outgoing, Ownership, Placement, StoreError, Stored, Subscription};
-
-use super::error::Place;
-
-/// The owner of a row that nobody owns.
-const NOBODY: i64 = 0;
+use crate::store::sql::columns::{self, Columns, lent_columns};
+use crate::store::sql::key::stored;
+use crate::store::sql::lines::Wait;
+use crate::store::sql::placement::{self, Placed};
+use crate::store::{Incoming, Outgoing, Ownership, Placement, Stored, Subscription};
 
 /// One array for each column, in the order of [`bind_incoming`].
 pub(super) const INSERT_INCOMING: &str = "\
@@ -256,17 +253,9 @@ fn answers<R: Insert>(rows: &[R], inserted: &[PgRow]) -> sqlx::Result<Vec<Stored
     }
     let mut new = HashSet::with_capacity(inserted.len());
     for row in inserted {
-        new.insert((message_id(row, 0)?, row.try_get::<String, _>(1)?));
+        new.insert(columns::key(row, 0)?);
     }
     Ok(rows.iter().map(|row| stored(row.envelope(), &mut new)).collect())
-}
-
-/// What became of a row, given the keys that were new. A key that stands twice was new once.
-pub(super) fn stored(envelope: &Envelope, new: &mut HashSet<(MessageId, String)>) -> Stored {
-    match new.remove(&(envelope.id, envelope.destination.to_string())) {
-        true => Stored::New,
-        false => Stored::Duplicate,
-    }
 }
 
 /// All writers insert in the order of the keys, so that of two with the same keys one waits for the
@@ -282,25 +271,16 @@ pub(super) fn in_order<'r, R: Insert>(rows: impl Iterator<Item = &'r R>) -> Vec<
 pub(super) fn bind_incoming(rows: &[&Incoming], arguments: &mut PgArguments) -> sqlx::Result<()> {
     let rows = rows.iter().copied();
     bind_envelopes(rows.clone().map(|row| &row.envelope), arguments)?;
-    let placed = rows.clone().map(|row| match row.placement {
-        Placement::Owned(owner) => ("incoming", owner.number(), None),
-        Placement::Unowned => ("incoming", NOBODY, None),
-        Placement::Scheduled(due_at) => ("scheduled", NOBODY, Some(to_micros(due_at))),
-    });
-    bind(arguments, placed.clone().map(|(status, ..)| status).collect::<Vec<_>>())?;
-    bind(arguments, placed.clone().map(|(_, owner, _)| owner).collect::<Vec<_>>())?;
-    bind(arguments, placed.map(|(.., due_at)| due_at).collect::<Vec<_>>())?;
-    bind(arguments, rows.map(|row| row.keep.map(micros)).collect::<Vec<_>>())
+    let placed = rows.map(Placed::of);
+    bind(arguments, placed.clone().map(|placed| placed.status).collect::<Vec<_>>())?;
+    bind(arguments, placed.clone().map(|placed| placed.owner).collect::<Vec<_>>())?;
+    bind(arguments, placed.clone().map(|placed| placed.due_at).collect::<Vec<_>>())?;
+    bind(arguments, placed.map(|placed| placed.keep_for).collect::<Vec<_>>())
 }
 
 /// One scalar for each column, in the order of [`bind_incoming`].
 pub(super) fn bind_one(row: &Incoming, arguments: &mut PgArguments) -> sqlx::Result<()> {
-    let envelope = &row.envelope;
-    let (status, owner, due_at) = match row.placement {
-        Placement::Owned(owner) => ("incoming", owner.number(), None),
-        Placement::Unowned => ("incoming", NOBODY, None),
-        Placement::Scheduled(due_at) => ("scheduled", NOBODY, Some(to_micros(due_at))),
-    };
+    let (envelope, placed) = (&row.envelope, Placed::of(row));
     bind(arguments, envelope.id.as_uuid())?;
     bind(arguments, envelope.destination.as_str())?;
     bind(arguments, envelope.message_type.to_string())?;
@@ -310,20 +290,19 @@ pub(super) fn bind_one(row: &Incoming, arguments: &mut PgArguments) -> sqlx::Res
     bind(arguments, envelope.correlation_id.as_deref().map(storable))?;
     bind(arguments, to_micros(envelope.sent_at))?;
     bind(arguments, i64::from(envelope.attempts))?;
-    bind(arguments, status)?;
-    bind(arguments, owner)?;
-    bind(arguments, due_at)?;
-    bind(arguments, row.keep.map(micros))
+    bind(arguments, placed.status)?;
+    bind(arguments, placed.owner)?;
+    bind(arguments, placed.due_at)?;
+    bind(arguments, placed.keep_for)
 }
 
 /// As [`bind_incoming`] does.
 pub(super) fn bind_outgoing(rows: &[&Outgoing], arguments: &mut PgArguments) -> sqlx::Result<()> {
     let rows = rows.iter().copied();
     bind_envelopes(rows.clone().map(|row| &row.envelope), arguments)?;
-    let owner = |row: &Outgoing| row.owner.map_or(NOBODY, |owner| owner.number());
-    bind(arguments, rows.clone().map(owner).collect::<Vec<_>>())?;
-    let deliver_by = rows.map(|row| row.envelope.deliver_by.map(to_micros));
-    bind(arguments, deliver_by.collect::<Vec<_>>())
+    let (owners, deliver_by): (Vec<_>, Vec<_>) = rows.map(placement::outgoing).unzip();
+    bind(arguments, owners)?;
+    bind(arguments, deliver_by)
 }
 
 fn bind_envelopes<'e>(
@@ -381,53 +360,15 @@ pub(super) fn storable(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Microseconds as a column holds them, few enough that a sum with the present is not too large.
-pub(super) fn micros(duration: Duration) -> i64 {
-    const MOST: i64 = i64::MAX / 2;
-    i64::try_from(duration.as_micros()).map_or(MOST, |micros| micros.min(MOST))
-}
-
-pub(super) fn message_id(row: &PgRow, column: usize) -> sqlx::Result<MessageId> {
-    row.try_get::<Uuid, _>(column).map(MessageId::from)
-}
-
-/// Whatever stands there: a destination that is none spoils only its own row.
-pub(super) fn address(row: &PgRow, column: usize) -> sqlx::Result<Address> {
-    Ok(Address::as_stored(row.try_get(column)?))
-}
-
 /// Of destination, message type and time of sending, from this column on.
 pub(super) fn place_in_line(row: &PgRow, column: usize) -> sqlx::Result<(Subscription, i64)> {
-    let message_type = row.try_get(column + 1)?;
-    let pair = Subscription { destination: address(row, column)?, message_type };
-    Ok((pair, row.try_get(column + 2)?))
+    Ok((columns::subscription(row, column)?, row.number(column + 2)?))
 }
 
-/// A count that is too large for us is the largest; the claim of its row makes it so.
-pub(super) fn count(row: &PgRow, column: usize) -> sqlx::Result<u32> {
-    let number: i64 = row.try_get(column)?;
-    Ok(u32::try_from(number.max(0)).unwrap_or(u32::MAX))
-}
+impl Columns for PgRow {
+    fn id(&self, column: usize) -> sqlx::Result<MessageId> {
+        self.try_get::<Uuid, _>(column).map(MessageId::from)
+    }
 
-pub(super) fn bytes(row: &PgRow, column: usize) -> sqlx::Result<Bytes> {
-    row.try_get::<&[u8], _>(column).map(Bytes::copy_from_slice)
-}
-
-/// A limit as SQL takes it.
-pub(super) fn limit(rows: usize) -> i64 {
-    i64::try_from(rows).unwrap_or(i64::MAX)
-}
-
-/// A count of rows, which is never negative.
-pub(super) fn total(rows: i64) -> u64 {
-    u64::try_from(rows).unwrap_or(0)
-}
-
-/// Reads all rows, or says what the database's answer means.
-pub(super) fn read<T>(
-    rows: sqlx::Result<Vec<PgRow>>,
-    place: &Place,
-    read: impl Fn(&PgRow) -> sqlx::Result<T>,
-) -> Result<Vec<T>, StoreError> {
-    rows.and_then(|rows| rows.iter().map(read).collect()).map_err(|error| place.error(error))
+    lent_columns!();
 }

@@ -1,5 +1,6 @@
 //! A connection with an open transaction, in which code of a user runs.
 
+use std::any::Any;
 use std::time::Duration;
 
 use futures_util::future::join;
@@ -13,6 +14,7 @@ use super::depth;
 use super::desk::{Desk, Lent, is_lost};
 use super::limits::RESERVE;
 use crate::store::StoreError;
+use crate::store::sql::loan::Lend;
 
 /// After this long without an answer to a rollback, a statement of the handler is taken to be still
 /// at work, and is cancelled.
@@ -136,6 +138,13 @@ fn settings(name: &str, desk: &Desk, limit: Duration) -> String {
     }
     let millis = idle.as_millis().min(i32::MAX as u128);
     format!("{mark}set local idle_in_transaction_session_timeout = {millis}; ")
+}
+
+impl Lend for Session {
+    fn connection(&mut self) -> Option<&mut (dyn Any + Send)> {
+        let connection: &mut PgConnection = self.connection.as_deref_mut()?;
+        Some(connection)
+    }
 }
 
 impl Drop for Session {

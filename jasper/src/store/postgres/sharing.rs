@@ -11,8 +11,9 @@ use tokio::sync::oneshot;
 use super::completion::begin_group;
 use super::desk::Desk;
 use super::group::Group;
-use super::loan::Loan;
 use super::session::Session;
+use crate::store::sql::loan::Loan;
+use crate::store::sql::reply::{Reply, answer, answered};
 use crate::store::{Begin, StoreError};
 
 /// How many shared transactions of one handler may be open at once. Each has a connection.
@@ -38,7 +39,7 @@ impl Handlers {
     ///
     /// # Cancel safety
     /// Dropped, the turn goes to the next.
-    pub(super) async fn borrow(&self, begin: Begin) -> Result<Loan, StoreError> {
+    pub(super) async fn borrow(&self, begin: Begin) -> Result<Loan<Session>, StoreError> {
         let sharing = {
             let mut handlers = self.handlers.lock().unwrap_or_else(PoisonError::into_inner);
             let new = || Sharing { line: Arc::default(), ..self.new.clone() };
@@ -74,7 +75,7 @@ struct Borrower {
     share: u32,
     /// How long its handler may take.
     limit: Duration,
-    reply: oneshot::Sender<Result<Loan, StoreError>>,
+    reply: Reply<Loan<Session>>,
 }
 
 impl Sharing {
@@ -83,14 +84,14 @@ impl Sharing {
         Self { line: Arc::default(), pool, desk, begin }
     }
 
-    async fn borrow(&self, begin: Begin) -> Result<Loan, StoreError> {
+    async fn borrow(&self, begin: Begin) -> Result<Loan<Session>, StoreError> {
         let (reply, answer) = oneshot::channel();
         let Begin { share, limit, .. } = begin;
         if self.enter(Borrower { share, limit, reply }) {
             let sharing = self.clone();
             tokio::spawn(async move { sharing.serve_all().await });
         }
-        answer.await.unwrap_or(Err(StoreError::Closed))
+        answered(answer).await
     }
 
     /// The next `runs` runs share with none, so that the one at fault fails alone.
@@ -138,7 +139,7 @@ impl Sharing {
                     let group = Group::new(session, self, limit, most > 1);
                     self.serve(group, first, most).await;
                 }
-                Err(error) => drop(first.reply.send(Err(self.desk.error(error)))),
+                Err(error) => answer(first.reply, Err(self.desk.error(error))),
             }
         }
     }

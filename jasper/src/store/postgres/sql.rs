@@ -5,17 +5,13 @@ use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
-use super::admin::AdminSql;
-use super::completion::CompletionSql;
-use super::dead_letters::DeadLettersSql;
-use super::inbox::InboxSql;
-use super::look::LookSql;
-use super::nodes::NodesSql;
-use super::outbox::OutboxSql;
-use super::rows::RowsSql;
-use super::sessions::SessionsSql;
-use super::settlement::SettlementSql;
 use crate::store::StoreError;
+use crate::store::sql::names::{checked, with_tables};
+use crate::store::sql::statements::all_statements;
+pub(super) use crate::store::sql::statements::statements;
+
+/// A statement as the driver takes it.
+pub(super) type Text = SqlStr;
 
 /// The longest name, so that names made of it are still names for PostgreSQL.
 const LONGEST: usize = 48;
@@ -57,12 +53,7 @@ impl Names {
     /// # Errors
     /// The name is not `^[A-Za-z_][A-Za-z0-9_]{0,47}$`.
     pub(super) fn of(schema: &str) -> Result<Self, StoreError> {
-        let is_inner = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        let begins_well = schema.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-        match begins_well && schema.len() <= LONGEST && schema.chars().all(is_inner) {
-            true => Ok(Self { schema: schema.to_owned() }),
-            false => Err(StoreError::BadName { name: schema.to_owned() }),
-        }
+        Ok(Self { schema: checked(schema, LONGEST)? })
     }
 
     pub(super) fn schema(&self) -> &str {
@@ -81,13 +72,8 @@ impl Names {
     /// dead letters ends in `{or_replace}`.
     pub(super) fn statement(&self, text: &str) -> SqlStr {
         let schema = &self.schema;
-        let text = text
-            .replace("{incoming}", &format!("\"{schema}\".jasper_incoming"))
-            .replace("{outgoing}", &format!("\"{schema}\".jasper_outgoing"))
-            .replace("{dead_letters}", &format!("\"{schema}\".jasper_dead_letters"))
-            .replace("{nodes}", &format!("\"{schema}\".jasper_nodes"))
+        let text = with_tables(text, |name| format!("\"{schema}\".{name}"))
             .replace("{guard}", &format!("\"{schema}\".jasper_guard"))
-            .replace("{migrations}", &format!("\"{schema}\".jasper_migrations"))
             .replace("{schema}", &format!("\"{schema}\""))
             .replace("{tell}", &format!("(select pg_notify('{}', ''))", self.channel()))
             .replace("{or_replace}", OR_REPLACE)
@@ -101,79 +87,18 @@ impl Names {
     }
 }
 
-/// Declares the statements of one file, so that they are made once and the test of plans sees all.
-macro_rules! statements {
-    ($name:ident { $($statement:ident: $text:expr),+ $(,)? }) => {
-        #[derive(Debug)]
-        pub(super) struct $name {
-            $(pub(super) $statement: sqlx::SqlStr,)+
-        }
-
-        impl $name {
-            pub(super) fn of(names: &super::sql::Names) -> Self {
-                Self { $($statement: names.statement(&$text),)+ }
-            }
-
-            /// Every statement, with its name.
-            #[cfg(test)]
-            pub(super) fn list(&self) -> Vec<(&'static str, &str)> {
-                vec![$((stringify!($statement), self.$statement.as_str()),)+]
-            }
-        }
-    };
-}
-
-pub(super) use statements;
-
-/// All statements of a store.
-#[derive(Debug)]
-pub(super) struct Sql {
-    pub(super) rows: RowsSql,
-    pub(super) inbox: InboxSql,
-    pub(super) look: LookSql,
-    pub(super) outbox: OutboxSql,
-    pub(super) settlement: SettlementSql,
-    pub(super) completion: CompletionSql,
-    pub(super) dead_letters: DeadLettersSql,
-    pub(super) nodes: NodesSql,
-    pub(super) admin: AdminSql,
-    pub(super) sessions: SessionsSql,
-}
-
-impl Sql {
-    pub(super) fn of(names: &Names) -> Self {
-        Self {
-            rows: RowsSql::of(names),
-            inbox: InboxSql::of(names),
-            look: LookSql::of(names),
-            outbox: OutboxSql::of(names),
-            settlement: SettlementSql::of(names),
-            completion: CompletionSql::of(names),
-            dead_letters: DeadLettersSql::of(names),
-            nodes: NodesSql::of(names),
-            admin: AdminSql::of(names),
-            sessions: SessionsSql::of(names),
-        }
-    }
-
-    /// Every statement, with its name.
-    #[cfg(test)]
-    pub(super) fn list(&self) -> Vec<(&'static str, &str)> {
-        [
-            self.rows.list(),
-            self.inbox.list(),
-            self.look.list(),
-            self.outbox.list(),
-            self.settlement.list(),
-            self.completion.list(),
-            self.dead_letters.list(),
-            self.nodes.list(),
-            self.admin.list(),
-            self.sessions.list(),
-        ]
-        .concat()
-    }
-}
+all_statements!(Sql {
+    rows: RowsSql,
+    inbox: InboxSql,
+    look: LookSql,
+    outbox: OutboxSql,
+    settlement: SettlementSql,
+    completion: CompletionSql,
+    dead_letters: DeadLettersSql,
+    nodes: NodesSql,
+    admin: AdminSql,
+    sessions: SessionsSql,
+});
 
 #[cfg(test)]
 mod tests {
@@ -195,6 +120,7 @@ mod tests {
     fn no_placeholder_is_left() {
         let sql = Sql::of(&Names::of("shop").unwrap());
         for (name, text) in sql.list() {
+            let text = text.as_str();
             assert!(!text.contains('{'), "{name}: {text}");
         }
     }

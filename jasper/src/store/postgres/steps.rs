@@ -1,20 +1,22 @@
 //! Settlements of many callers, in as few statements as tell kinds and repeats of a row apart.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::time::Instant;
 
 use futures_util::FutureExt;
 use sqlx::postgres::{PgArguments, PgRow};
-use sqlx::{Connection, PgExecutor, Row, SqlStr};
+use sqlx::{Connection, PgExecutor, SqlStr};
 
 use super::SHARED_ROWS;
 use super::desk::{Desk, Lent};
 use super::frontier::{Frontier, Pair, Waits};
-use super::rows::{self, bind_ownerships};
+use super::rows::bind_ownerships;
 use super::sql::{Sql, TOLD_EARLY};
-use crate::envelope::{Address, MessageId};
-use crate::store::coalescer::Coalescer;
 use crate::store::portions::Weigh;
+use crate::store::sql::coalescer::Coalescer;
+use crate::store::sql::columns;
+use crate::store::sql::key::{Key, key_of};
+use crate::store::sql::rounds::rounds;
 use crate::store::{Ownership, Settled};
 
 /// What ends or changes the ownership of a row, by compare-and-set.
@@ -77,9 +79,6 @@ pub(super) fn coalescer<S: Settle>(desk: &Desk) -> Coalescer<S, Settled> {
         .boxed()
     })
 }
-
-/// A message and its destination, as they are looked up.
-pub(super) type Key = (MessageId, String);
 
 /// Settlements of one kind and of different rows, as one statement does them.
 struct Step<'s, S: Settle> {
@@ -163,7 +162,7 @@ impl<S: Settle> Step<'_, S> {
         let done = keys(&rows)?;
         for (at, row) in self.places.iter().zip(held) {
             let all_are_done = done.len() == self.places.len();
-            if all_are_done || done.contains(&(row.id, row.destination.to_string())) {
+            if all_are_done || done.contains(&key_of(row)) {
                 settled[*at] = Settled::Done;
             }
         }
@@ -175,22 +174,7 @@ impl<S: Settle> Step<'_, S> {
     }
 }
 
-/// Parts such that no row stands twice in one: a statement sees each row as it was before it.
-fn rounds<'o>(rows: impl Iterator<Item = &'o Ownership>) -> Vec<Vec<usize>> {
-    let mut seen: HashMap<(MessageId, &Address), usize> = HashMap::new();
-    let mut rounds: Vec<Vec<usize>> = Vec::new();
-    for (at, row) in rows.enumerate() {
-        let round = seen.entry((row.id, &row.destination)).or_default();
-        match rounds.get_mut(*round) {
-            Some(places) => places.push(at),
-            None => rounds.push(vec![at]),
-        }
-        *round += 1;
-    }
-    rounds
-}
-
 /// The keys with which rows begin.
 fn keys(rows: &[PgRow]) -> sqlx::Result<HashSet<Key>> {
-    rows.iter().map(|row| Ok((rows::message_id(row, 0)?, row.try_get(1)?))).collect()
+    rows.iter().map(|row| columns::key(row, 0)).collect()
 }

@@ -1,18 +1,20 @@
 //! Schema and housekeeping in SQLite.
 
-use futures_util::future::BoxFuture;
-use sqlx::{Row, SqliteConnection};
+use sqlx::SqliteConnection;
 
 use super::SqliteStore;
 use super::batch::Batch;
 use super::migrate;
-use super::rows;
+use super::sql::{SQL, statements};
 use super::writer::Write;
 use crate::envelope::time::{now, to_micros};
-use crate::store::{Counts, StoreAdmin, StoreError};
+use crate::store::sql::columns;
+use crate::store::sql::number::limit;
+use crate::store::sql::ports::admin::SqlAdmin;
+use crate::store::{Counts, StoreError};
 
 /// Each count walks an index that holds no bodies.
-pub(super) const COUNTS: &str = "\
+const COUNTS: &str = "\
 select
     (select count(*) from jasper_incoming where status = 'incoming' and owner = 0)
         + (select count(*) from jasper_incoming where owner > 0)
@@ -22,7 +24,7 @@ select
     (select count(*) from jasper_outgoing),
     (select count(*) from jasper_dead_letters)";
 
-pub(super) const PURGE: &str = "\
+const PURGE: &str = "\
 delete from jasper_incoming
 where seq in (
     select seq from jasper_incoming
@@ -33,42 +35,26 @@ where seq in (
 const CLEAR: &str = "\
 delete from jasper_incoming; delete from jasper_outgoing; delete from jasper_dead_letters";
 
-impl StoreAdmin for SqliteStore {
-    fn prepare(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(async move {
-            let connection = self.pool().acquire().await;
-            let mut connection = connection.map_err(|error| self.error(error))?;
-            migrate::upgrade(&mut connection, self.place()).await
-        })
+statements!(AdminSql { counts: COUNTS, purge: PURGE, clear: CLEAR });
+
+impl SqlAdmin for SqliteStore {
+    async fn prepare(&self) -> Result<(), StoreError> {
+        let connection = self.pool().acquire().await;
+        let mut connection = connection.map_err(|error| self.error(error))?;
+        migrate::upgrade(&mut connection, self.place()).await
     }
 
-    fn counts(&self) -> BoxFuture<'_, Result<Counts, StoreError>> {
-        Box::pin(async move {
-            let row = sqlx::query(COUNTS)
-                .bind(to_micros(now()))
-                .fetch_one(self.pool())
-                .await
-                .map_err(|error| self.error(error))?;
-            let count = |column: usize| {
-                let rows: i64 = row.try_get(column).map_err(|error| self.error(error))?;
-                Ok(u64::try_from(rows).unwrap_or(0))
-            };
-            Ok(Counts {
-                incoming: count(0)?,
-                scheduled: count(1)?,
-                handled: count(2)?,
-                outgoing: count(3)?,
-                dead_letters: count(4)?,
-            })
-        })
+    async fn counts(&self) -> Result<Counts, StoreError> {
+        let row = sqlx::query(SQL.admin.counts).bind(to_micros(now())).fetch_one(self.pool()).await;
+        row.and_then(|row| columns::counts(&row)).map_err(|error| self.error(error))
     }
 
-    fn purge(&self, limit: usize) -> BoxFuture<'_, Result<u64, StoreError>> {
-        Box::pin(self.writer().write(Purge(limit)))
+    async fn purge(&self, limit: usize) -> Result<u64, StoreError> {
+        self.writer().write(Purge(limit)).await
     }
 
-    fn clear(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(self.writer().write(Clear))
+    async fn clear(&self) -> Result<(), StoreError> {
+        self.writer().write(Clear).await
     }
 }
 
@@ -82,9 +68,9 @@ impl Write for Purge {
     }
 
     async fn run(&self, connection: &mut SqliteConnection) -> sqlx::Result<u64> {
-        let mut batch = Batch::of(PURGE);
+        let mut batch = Batch::of(SQL.admin.purge);
         batch.bind(to_micros(now()))?;
-        batch.bind(rows::limit(self.0))?;
+        batch.bind(limit(self.0))?;
         batch.changes(connection).await
     }
 }
@@ -95,6 +81,6 @@ impl Write for Clear {
     type Output = ();
 
     async fn run(&self, connection: &mut SqliteConnection) -> sqlx::Result<()> {
-        Batch::of(CLEAR).run(connection).await.map(|_ran| ())
+        Batch::of(SQL.admin.clear).run(connection).await.map(|_ran| ())
     }
 }

@@ -2,30 +2,30 @@
 
 use std::cmp::Reverse;
 
-use futures_util::future::BoxFuture;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection, SqlitePool};
+use sqlx::{SqliteConnection, SqlitePool};
 
 use super::SqliteStore;
 use super::batch::Batch;
 use super::rows::{self, bind_columns, bind_key};
+use super::sql::{SQL, statements};
 use super::writer::Write;
 use crate::envelope::Envelope;
-use crate::envelope::time::{from_micros, now, to_micros};
-use crate::store::dead_letter::{Paged, in_pages};
+use crate::envelope::time::{now, to_micros};
+use crate::store::dead_letter::Paged;
 use crate::store::portions::{PORTION, claimed};
-use crate::store::{
-    DeadLetter, DeadLetterId, DeadLetterQuery, DeadLetterReason, DeadLetters, StoreError,
-};
+use crate::store::sql::columns::{self, Columns};
+use crate::store::sql::number::{limit, size};
+use crate::store::sql::ports::dead_letters::SqlDeadLetters;
+use crate::store::{DeadLetter, DeadLetterId, DeadLetterQuery, DeadLetterReason, StoreError};
 
 /// Bodies are not read for their lengths.
-pub(super) const LENGTHS: &str = "\
+const LENGTHS: &str = "\
 select seq, length(body) + length(cast(error_message as blob)) from jasper_dead_letters
 where (?1 is null or reason = ?1) and (?2 is null or message_type = ?2)
     and (?4 is null or (buried_at, id, destination) < (?4, ?5, ?6))
 order by buried_at desc, id desc, destination desc limit ?3";
 
-pub(super) const READ: &str = "\
+const READ: &str = "\
 select id, destination, reason, message_type, error_type, error_message, attempts, body, buried_at
 from jasper_dead_letters where seq in (select value from json_each(?1))";
 
@@ -46,63 +46,52 @@ insert or replace into jasper_dead_letters (id, destination, reason, message_typ
     error_message, attempts, body, buried_at, group_id, tenant_id, correlation_id, sent_at)
 values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 
-impl DeadLetters for SqliteStore {
-    fn list(&self, query: DeadLetterQuery) -> BoxFuture<'_, Result<Vec<DeadLetter>, StoreError>> {
-        Box::pin(async move {
-            let letters = list(self.pool(), query).await;
-            letters.map_err(|error| self.error(error))
-        })
+statements!(DeadLettersSql {
+    lengths: LENGTHS,
+    read: READ,
+    body: BODY,
+    replay: REPLAY,
+    delete: DELETE,
+    store: STORE,
+});
+
+impl SqlDeadLetters for SqliteStore {
+    async fn list(&self, query: DeadLetterQuery) -> Result<Vec<DeadLetter>, StoreError> {
+        list(self.pool(), query).await.map_err(|error| self.error(error))
     }
 
-    fn replay(&self, ids: Vec<DeadLetterId>) -> BoxFuture<'_, Result<u64, StoreError>> {
-        Box::pin(in_pages(ids, move |page| Box::pin(self.writer().write(Replay(page)))))
+    async fn replay(&self, page: Vec<DeadLetterId>) -> Result<Paged, StoreError> {
+        self.writer().write(Replay(page)).await
     }
 
-    fn discard(&self, ids: Vec<DeadLetterId>) -> BoxFuture<'_, Result<u64, StoreError>> {
-        Box::pin(in_pages(ids, move |page| Box::pin(self.writer().write(Discard(page)))))
+    async fn discard(&self, page: Vec<DeadLetterId>) -> Result<Paged, StoreError> {
+        self.writer().write(Discard(page)).await
     }
 
-    fn store(&self, letter: DeadLetter) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(self.writer().write(Store(letter.cut())))
+    async fn store(&self, letter: DeadLetter) -> Result<(), StoreError> {
+        self.writer().write(Store(letter)).await
     }
 }
 
 async fn list(pool: &SqlitePool, query: DeadLetterQuery) -> sqlx::Result<Vec<DeadLetter>> {
     let after = query.after.as_ref();
-    let page = sqlx::query(LENGTHS)
+    let page = sqlx::query(SQL.dead_letters.lengths)
         .bind(query.reason.map(DeadLetterReason::as_str))
         .bind(query.message_type)
-        .bind(rows::limit(query.limit))
+        .bind(limit(query.limit))
         .bind(after.map(|after| to_micros(after.buried_at)))
         .bind(after.map(|after| after.id.id.as_uuid().as_bytes().to_vec()))
         .bind(after.map(|after| after.id.destination.as_str()))
         .fetch_all(pool)
         .await?;
-    let (mut numbers, mut lengths) = (Vec::new(), Vec::new());
-    for row in &page {
-        numbers.push(row.try_get::<i64, _>(0)?);
-        lengths.push(rows::length(row, 1)?);
-    }
+    let mut numbers = columns::all(&page, |row| row.number(0))?;
+    let lengths = columns::all(&page, |row| row.maybe_number(1).map(size))?;
     numbers.truncate(claimed(lengths));
     let numbers = rows::row_numbers(numbers.into_iter());
-    let read = sqlx::query(READ).bind(numbers).fetch_all(pool).await?;
-    let mut letters = read.iter().map(letter).collect::<sqlx::Result<Vec<_>>>()?;
+    let read = sqlx::query(SQL.dead_letters.read).bind(numbers).fetch_all(pool).await?;
+    let mut letters = columns::all(&read, columns::dead_letter)?;
     letters.sort_by_cached_key(|letter| Reverse(letter.place()));
     Ok(letters)
-}
-
-fn letter(row: &SqliteRow) -> sqlx::Result<DeadLetter> {
-    let reason = &rows::text(row, 2)?;
-    Ok(DeadLetter {
-        id: DeadLetterId { id: rows::message_id(row, 0)?, destination: rows::address(row, 1)? },
-        reason: DeadLetterReason::as_stored(reason),
-        message_type: rows::text(row, 3)?,
-        error_type: rows::text(row, 4)?,
-        error_message: rows::text(row, 5)?,
-        attempts: rows::count(row, 6)?,
-        body: rows::bytes(row, 7)?,
-        buried_at: from_micros(row.try_get(8)?),
-    })
 }
 
 struct Replay(Vec<DeadLetterId>);
@@ -117,15 +106,15 @@ impl Write for Replay {
                 break;
             }
             done += 1;
-            let mut read = Batch::of(BODY);
+            let mut read = Batch::of(SQL.dead_letters.body);
             bind_key(letter.id, &letter.destination, &mut read)?;
             let read = read.run(connection).await?;
             let Some(row) = read.iter().flat_map(|ran| &ran.rows).next() else {
                 continue;
             };
-            let body = DeadLetter::body_for_replay(&rows::bytes(row, 0)?);
+            let body = DeadLetter::body_for_replay(&row.bytes(0)?);
             bytes += body.len();
-            let mut insert = Batch::of(REPLAY);
+            let mut insert = Batch::of(SQL.dead_letters.replay);
             insert.bind(Vec::from(body))?;
             bind_key(letter.id, &letter.destination, &mut insert)?;
             insert.run(connection).await?;
@@ -138,7 +127,7 @@ impl Write for Replay {
 }
 
 fn delete(letter: &DeadLetterId) -> sqlx::Result<Batch> {
-    let mut batch = Batch::of(DELETE);
+    let mut batch = Batch::of(SQL.dead_letters.delete);
     bind_key(letter.id, &letter.destination, &mut batch)?;
     Ok(batch)
 }
@@ -169,7 +158,7 @@ impl Write for Store {
     async fn run(&self, connection: &mut SqliteConnection) -> sqlx::Result<()> {
         let Self(letter) = self;
         let buried_at = now();
-        let mut batch = Batch::of(STORE);
+        let mut batch = Batch::of(SQL.dead_letters.store);
         bind_key(letter.id.id, &letter.id.destination, &mut batch)?;
         batch.bind(letter.reason.as_str())?;
         batch.bind(&*letter.message_type)?;

@@ -4,7 +4,8 @@ use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::store::{StoreError, conflict};
+use crate::store::StoreError;
+use crate::store::sql::conflict;
 
 /// Primary result codes, as <https://sqlite.org/rescode.html> numbers them.
 mod code {

@@ -1,24 +1,21 @@
 //! The inbox in SQLite.
 
-use std::any::Any;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{AssertSqlSafe, Row, SqliteConnection};
+use sqlx::{AssertSqlSafe, SqliteConnection};
 
+use super::SqliteStore;
 use super::batch::Batch;
-use super::release::Release;
 use super::rows;
+use super::sql::{SQL, statements};
 use super::writer::Write;
-use super::{SqliteStore, connection_of};
-use crate::envelope::Envelope;
 use crate::envelope::time::{from_micros, now, to_micros};
 use crate::store::portions::claimed;
-use crate::store::{
-    ClaimRequest, Claimable, Claimed, Inbox, Incoming, LookRequest, Owner, Ownership, Settled,
-    Settlement, StoreError, Stored, Subscription, interrupted_by,
-};
+use crate::store::sql::columns::{self, Columns};
+use crate::store::sql::number;
+use crate::store::sql::ports::messages::SqlInbox;
+use crate::store::{ClaimRequest, Claimable, Claimed, LookRequest, StoreError, Subscription};
 
 /// Rows whose time has come wait like any other from then on.
 const BECOME_DUE: &str = "\
@@ -30,7 +27,7 @@ where seq in (
 
 /// Steps from one subscription to the next, so that many rows cost no more than few. The next type
 /// of one destination comes first: compared as a pair, SQLite would walk over all types before it.
-pub(super) const WAITING: &str = "\
+const WAITING: &str = "\
 with recursive waiting (seq) as (
     select coalesce((
         select seq from jasper_incoming
@@ -111,97 +108,52 @@ where seq in (
 const OWNED: &str = "\
 select id, destination, attempts from jasper_incoming where owner = ? and owner > 0 limit ?";
 
-/// What is to find its rows through an index, beside the claim.
-#[cfg(test)]
-pub(super) const STATEMENTS: &[&str] = &[BECOME_DUE, WAITING, NEXT_DUE, READ, TAKE, RELEASE, OWNED];
+statements!(InboxSql {
+    become_due: BECOME_DUE,
+    waiting: WAITING,
+    taken: TAKEN,
+    repair: REPAIR,
+    next_due: NEXT_DUE,
+    claimable: CLAIMABLE,
+    read: READ,
+    take: TAKE,
+    release: RELEASE,
+    owned: OWNED,
+});
 
-impl Inbox for SqliteStore {
-    fn store(&self, rows: Vec<Incoming>) -> BoxFuture<'_, Result<Vec<Stored>, StoreError>> {
-        Box::pin(self.writer().share(rows))
+impl SqlInbox for SqliteStore {
+    async fn look(&self, request: LookRequest) -> Result<Claimable, StoreError> {
+        let mut seen = self.seen(&request).await.map_err(|error| self.error(error))?;
+        if !seen.spoiled.is_empty() {
+            self.writer().write(Repair { sql: SQL.inbox.repair, rows: seen.spoiled }).await?;
+            seen = self.seen(&request).await.map_err(|error| self.error(error))?;
+        }
+        let mut seen = seen.claimable;
+        if seen.next_due == Some(Duration::ZERO) {
+            self.writer().write(BecomeDue).await?;
+            seen = self.seen(&request).await.map_err(|error| self.error(error))?.claimable;
+        }
+        Ok(seen)
     }
 
-    fn store_within<'a>(
-        &'a self,
-        connection: &'a mut (dyn Any + Send),
-        rows: Vec<Incoming>,
-    ) -> BoxFuture<'a, Result<Vec<Stored>, StoreError>> {
-        Box::pin(async move {
-            let stored = rows::insert(connection_of(connection)?, &rows).await;
-            stored.map_err(|error| self.error(error))
-        })
-    }
-
-    fn look(&self, request: LookRequest) -> BoxFuture<'_, Result<Claimable, StoreError>> {
-        Box::pin(async move {
-            let mut seen = self.seen(&request).await.map_err(|error| self.error(error))?;
-            if !seen.spoiled.is_empty() {
-                self.writer().write(Repair { sql: REPAIR, rows: seen.spoiled }).await?;
-                seen = self.seen(&request).await.map_err(|error| self.error(error))?;
-            }
-            let mut seen = seen.claimable;
-            if seen.next_due == Some(Duration::ZERO) {
-                self.writer().write(BecomeDue).await?;
-                seen = self.seen(&request).await.map_err(|error| self.error(error))?.claimable;
-            }
-            Ok(seen)
-        })
-    }
-
-    fn claim(&self, request: ClaimRequest) -> BoxFuture<'_, Result<Vec<Claimed>, StoreError>> {
-        Box::pin(self.writer().write(Claim(request)))
-    }
-
-    fn settle(
-        &self,
-        settlements: Vec<Settlement>,
-    ) -> BoxFuture<'_, Result<Vec<Settled>, StoreError>> {
-        Box::pin(self.writer().share(settlements))
-    }
-
-    fn release(&self, owner: Owner, limit: usize) -> BoxFuture<'_, Result<u64, StoreError>> {
-        Box::pin(self.writer().write(Release { sql: RELEASE, owner, limit }))
-    }
-
-    fn owned(
-        &self,
-        owner: Owner,
-        limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<Ownership>, StoreError>> {
-        Box::pin(self.owned_by(OWNED, owner, limit))
+    async fn claim(&self, request: ClaimRequest) -> Result<Vec<Claimed>, StoreError> {
+        self.writer().write(Claim(request)).await
     }
 }
 
 impl SqliteStore {
-    /// At most so many rows of one table that an owner holds, by the table's statement.
-    pub(super) async fn owned_by(
-        &self,
-        sql: &'static str,
-        owner: Owner,
-        limit: usize,
-    ) -> Result<Vec<Ownership>, StoreError> {
-        let query = sqlx::query(sql).bind(owner.number()).bind(rows::limit(limit));
-        let rows = query.fetch_all(self.pool()).await;
-        rows.and_then(|rows| rows.iter().map(|row| ownership(row, owner)).collect())
-            .map_err(|error| self.error(error))
-    }
-
     /// What is claimable without anything becoming due.
     async fn seen(&self, request: &LookRequest) -> sqlx::Result<Seen> {
         let mut connection = self.pool().acquire().await?;
         let after = request.after.as_ref();
-        let rows = sqlx::query(WAITING)
+        let rows = sqlx::query(SQL.inbox.waiting)
             .bind(after.map_or("", |after| after.destination.as_str()))
             .bind(after.map_or("", |after| after.message_type.as_str()))
-            .bind(rows::limit(request.page))
+            .bind(number::limit(request.page))
             .fetch_all(&mut *connection)
             .await?;
-        let subscription = |row: &SqliteRow| -> sqlx::Result<Subscription> {
-            Ok(Subscription {
-                destination: rows::address(row, 0)?,
-                message_type: rows::text(row, 1)?,
-            })
-        };
-        let mut waiting: Vec<_> = rows.iter().map(subscription).collect::<sqlx::Result<_>>()?;
+        let subscription = |row: &SqliteRow| columns::subscription(row, 0);
+        let mut waiting = columns::all(&rows, subscription)?;
         let rest = waiting.last().filter(|_| waiting.len() == request.page).cloned();
         if after.is_some() || waiting.len() == request.page {
             for takes in request.takes.chunks(PARTS) {
@@ -216,7 +168,8 @@ impl SqliteStore {
         }
         waiting.sort_unstable();
         waiting.dedup();
-        let due: Option<i64> = sqlx::query_scalar(NEXT_DUE).fetch_one(&mut *connection).await?;
+        let due: Option<i64> =
+            sqlx::query_scalar(SQL.inbox.next_due).fetch_one(&mut *connection).await?;
         let wait = |due| from_micros(due).duration_since(now()).unwrap_or_default();
         let next_due = due.map(wait);
         let claimable = Claimable { now: waiting, rest: rest.into(), next_due };
@@ -226,7 +179,7 @@ impl SqliteStore {
 
 /// What finds which of so many subscriptions rows wait for, at least one.
 pub(super) fn taken_sql(subscriptions: usize) -> String {
-    TAKEN.replace("{takes}", &vec!["(?, ?)"; subscriptions].join(", "))
+    SQL.inbox.taken.replace("{takes}", &vec!["(?, ?)"; subscriptions].join(", "))
 }
 
 /// What a look finds.
@@ -283,27 +236,17 @@ impl Write for BecomeDue {
     }
 
     async fn run(&self, connection: &mut SqliteConnection) -> sqlx::Result<u64> {
-        let mut batch = Batch::of(BECOME_DUE);
+        let mut batch = Batch::of(SQL.inbox.become_due);
         batch.bind(to_micros(now()))?;
         batch.changes(connection).await
     }
-}
-
-/// Of a row that begins with id, destination and attempts.
-pub(super) fn ownership(row: &SqliteRow, owner: Owner) -> sqlx::Result<Ownership> {
-    Ok(Ownership {
-        id: rows::message_id(row, 0)?,
-        destination: rows::address(row, 1)?,
-        owner,
-        attempts: rows::count(row, 2)?,
-    })
 }
 
 struct Claim(ClaimRequest);
 
 /// What finds the oldest rows of so many subscriptions, at least one.
 pub(super) fn claim_sql(subscriptions: usize) -> String {
-    let each = vec![CLAIMABLE; subscriptions].join(" union all ");
+    let each = vec![SQL.inbox.claimable; subscriptions].join(" union all ");
     format!(
         "select sent_at, seq, (select length(body) from jasper_incoming row where row.seq = one.seq)
         from ({each}) one order by sent_at, seq limit ?"
@@ -314,7 +257,7 @@ impl Claim {
     /// The numbers of the oldest rows of all.
     async fn oldest(&self, connection: &mut SqliteConnection) -> sqlx::Result<Vec<i64>> {
         let Self(request) = self;
-        let limit = rows::limit(request.limit);
+        let limit = number::limit(request.limit);
         let mut oldest = Vec::new();
         for subscriptions in request.subscriptions.chunks(PARTS) {
             let mut batch = Batch::default();
@@ -326,8 +269,8 @@ impl Claim {
             }
             batch.bind(limit)?;
             for row in batch.run(connection).await?.iter().flat_map(|ran| &ran.rows) {
-                let age = (row.try_get::<i64, _>(0)?, row.try_get::<i64, _>(1)?);
-                oldest.push((age, rows::length(row, 2)?));
+                let age = (row.number(0)?, row.number(1)?);
+                oldest.push((age, number::size(row.maybe_number(2)?)));
             }
         }
         oldest.sort_unstable();
@@ -347,28 +290,15 @@ impl Write for Claim {
         }
         let mut claimed = Vec::with_capacity(oldest.len());
         let numbers = rows::row_numbers(oldest.into_iter());
-        let mut take = Batch::of(READ);
-        take.push(TAKE);
+        let mut take = Batch::of(SQL.inbox.read);
+        take.push(SQL.inbox.take);
         take.bind(numbers.clone())?;
         take.bind(self.0.owner.number())?;
         take.bind(numbers)?;
         for row in take.run(connection).await?.iter().flat_map(|ran| &ran.rows) {
-            let before = rows::count(row, 2)?;
-            let attempts = before.max(1);
-            let age = (row.try_get::<i64, _>(4)?, row.try_get::<i64, _>(5)?);
-            let one = Claimed {
-                ownership: Ownership {
-                    id: rows::message_id(row, 0)?,
-                    destination: rows::address(row, 1)?,
-                    owner: self.0.owner,
-                    attempts,
-                },
-                envelope: Envelope::from_bytes(&rows::bytes(row, 3)?)
-                    .map(|envelope| Envelope { attempts, ..envelope }),
-                first_attempt: before == 0,
-                interrupted_by: interrupted_by(&rows::text(row, 6)?),
-            };
-            claimed.push((age, one));
+            let is_first = columns::count(row, 2)? == 0;
+            let age = (row.number(4)?, row.number(5)?);
+            claimed.push((age, columns::claimed(row, self.0.owner, is_first, &row.text(6)?)?));
         }
         claimed.sort_unstable_by_key(|(age, _)| *age);
         Ok(claimed.into_iter().map(|(_age, one)| one).collect())

@@ -17,12 +17,12 @@ mod outbox;
 #[cfg(test)]
 mod plans;
 mod presence;
-mod release;
 mod rows;
 mod settlement;
+mod sql;
+mod tables;
 mod writer;
 
-use std::any::Any;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -36,9 +36,10 @@ use self::error::Place;
 use self::leases::Leases;
 use self::presence::Presence;
 use self::writer::{Connector, Writer};
+use super::sql::ports::its_own_ports;
 use super::{
-    Begin, Connection, ConnectionType, DeadLetters, Inbox, MessageStore, Nodes, Outbox, StoreAdmin,
-    StoreError, StoreInfo, StoreTransaction, TransactionScope,
+    Begin, Connection, ConnectionType, MessageStore, StoreError, StoreInfo, StoreTransaction,
+    TransactionScope,
 };
 
 /// For how long a connection waits for one of another process.
@@ -175,30 +176,5 @@ impl MessageStore for SqliteStore {
         })
     }
 
-    fn inbox(&self) -> &dyn Inbox {
-        self
-    }
-
-    fn outbox(&self) -> &dyn Outbox {
-        self
-    }
-
-    fn dead_letters(&self) -> &dyn DeadLetters {
-        self
-    }
-
-    fn nodes(&self) -> &dyn Nodes {
-        self
-    }
-
-    fn admin(&self) -> &dyn StoreAdmin {
-        self
-    }
-}
-
-/// The connection that a user gave, if it is one of ours.
-fn connection_of(given: &mut (dyn Any + Send)) -> Result<&mut SqliteConnection, StoreError> {
-    given
-        .downcast_mut()
-        .ok_or(StoreError::WrongConnection { store: "sqlite", given: "connection of another type" })
+    its_own_ports!();
 }

@@ -3,19 +3,21 @@
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use futures_util::future::BoxFuture;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{ConnectOptions, Connection, Row, SqliteConnection};
+use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use tokio::time::timeout;
 
 use super::SqliteStore;
 use super::batch::Batch;
 use super::leases::Leases;
 use super::presence::{Others, Presence};
-use super::rows::{micros, text};
+use super::sql::{SQL, statements};
 use super::writer::Write;
 use crate::envelope::time::{now, to_micros};
-use crate::store::{Gone, LiveNode, NodeLease, Nodes, Owner, StoreError, Subscription};
+use crate::store::sql::columns::{self, Columns};
+use crate::store::sql::number::micros;
+use crate::store::sql::ports::nodes::{Joining, SqlNodes};
+use crate::store::{Gone, LiveNode, NodeLease, Owner, StoreError, Subscription};
 
 // SQLite has no clock of its own: the database's time is that of the machine on which it runs,
 // which is ours.
@@ -47,7 +49,7 @@ const END_RUN_OUT: &str =
 
 /// Also owners that were forgotten and wrote a row after that; found by stepping from one owner to
 /// the next. The last row is when the next lease ends.
-pub(super) const EXPIRED: &str = "\
+const EXPIRED: &str = "\
 with recursive
 receiving (owner) as (
     select min(owner) from jasper_incoming where owner > 0
@@ -68,85 +70,80 @@ where owner is not null and not exists (select 1 from jasper_nodes where node = 
 union all
 select null, min(lease_until) from jasper_nodes where lease_until > ? and node <> ?";
 
+statements!(NodesSql {
+    join: JOIN,
+    end_leases: END_LEASES,
+    renew: RENEW,
+    alive: ALIVE,
+    note_earlier: NOTE_EARLIER,
+    leave: LEAVE,
+    forget: FORGET,
+    has_run_out: HAS_RUN_OUT,
+    end_run_out: END_RUN_OUT,
+    expired: EXPIRED,
+});
+
 /// A wait for the lock in which a lease may have run out that its node was about to renew.
 const LONG_WAIT: Duration = Duration::from_millis(100);
 
 /// For how long renewals then come first. SQLite looks every 100 ms whether a lock is free.
 const RENEWALS_FIRST: Duration = Duration::from_millis(300);
 
-impl Nodes for SqliteStore {
-    fn join(
-        &self,
-        name: &str,
-        lease: Duration,
-        takes: &[Subscription],
-    ) -> BoxFuture<'_, Result<NodeLease, StoreError>> {
-        let (name, presence) = (name.to_owned(), self.presence());
-        let takes = Subscription::to_lines(takes);
-        let others = OnceLock::new();
-        Box::pin(async move {
-            let asked = Instant::now();
-            let join = Join { name, lease, takes, presence, others };
-            let joined = self.writer().write(join).await?;
-            self.leases().join(joined.owner, lease, asked);
-            Ok(joined)
-        })
+impl SqlNodes for SqliteStore {
+    async fn join(&self, node: Joining) -> Result<NodeLease, StoreError> {
+        let (asked, lease) = (Instant::now(), node.lease);
+        let join = Join { node, presence: self.presence(), others: OnceLock::new() };
+        let joined = self.writer().write(join).await?;
+        self.leases().join(joined.owner, lease, asked);
+        Ok(joined)
     }
 
-    fn renew(&self, owner: Owner, lease: Duration) -> BoxFuture<'_, Result<bool, StoreError>> {
-        Box::pin(async move {
-            let asked = Instant::now();
-            self.leases().ask(owner, lease);
-            let renewal = self.writer().write(Renew(owner, lease));
-            let renewed = match timeout(Leases::patience(lease), renewal).await {
-                Ok(renewed) => renewed?,
-                Err(_elapsed) => self.renew_aside(owner, lease).await?,
-            };
-            match renewed {
-                true => self.leases().renewed(owner, asked),
-                false => self.leases().end(owner),
-            }
-            Ok(renewed)
-        })
+    async fn renew(&self, owner: Owner, lease: Duration) -> Result<bool, StoreError> {
+        let asked = Instant::now();
+        self.leases().ask(owner, lease);
+        let renewal = self.writer().write(Renew(owner, lease));
+        let renewed = match timeout(Leases::patience(lease), renewal).await {
+            Ok(renewed) => renewed?,
+            Err(_elapsed) => self.renew_aside(owner, lease).await?,
+        };
+        match renewed {
+            true => self.leases().renewed(owner, asked),
+            false => self.leases().end(owner),
+        }
+        Ok(renewed)
     }
 
-    fn expired(&self, asks: Option<Owner>) -> BoxFuture<'_, Result<Gone, StoreError>> {
-        Box::pin(async move {
-            let except = asks.map_or(0, Owner::number);
-            let has_run_out = sqlx::query_scalar(HAS_RUN_OUT).bind(to_micros(now())).bind(except);
-            let has_run_out = has_run_out.fetch_one(self.pool()).await;
-            if has_run_out.map_err(|error| self.error(error))? {
-                self.end_run_out(except).await?;
-            }
-            let now = to_micros(now());
-            let rows = sqlx::query(EXPIRED).bind(now).bind(except).fetch_all(self.pool()).await;
-            rows.and_then(|rows| gone(&rows, now)).map_err(|error| self.error(error))
-        })
+    async fn expired(&self, asks: Option<Owner>) -> Result<Gone, StoreError> {
+        let except = asks.map_or(0, Owner::number);
+        let has_run_out =
+            sqlx::query_scalar(SQL.nodes.has_run_out).bind(to_micros(now())).bind(except);
+        let has_run_out = has_run_out.fetch_one(self.pool()).await;
+        if has_run_out.map_err(|error| self.error(error))? {
+            self.end_run_out(except).await?;
+        }
+        let now = to_micros(now());
+        let rows =
+            sqlx::query(SQL.nodes.expired).bind(now).bind(except).fetch_all(self.pool()).await;
+        rows.and_then(|rows| gone(&rows, now)).map_err(|error| self.error(error))
     }
 
-    fn alive(&self) -> BoxFuture<'_, Result<Vec<LiveNode>, StoreError>> {
-        Box::pin(async move {
-            let rows = sqlx::query(ALIVE).bind(to_micros(now())).fetch_all(self.pool()).await;
-            rows.and_then(|rows| rows.iter().map(live_node).collect())
-                .map_err(|error| self.error(error))
-        })
+    async fn alive(&self) -> Result<Vec<LiveNode>, StoreError> {
+        let rows = sqlx::query(SQL.nodes.alive).bind(to_micros(now())).fetch_all(self.pool()).await;
+        let nodes = rows.and_then(|rows| columns::all(&rows, columns::live_node));
+        nodes.map_err(|error| self.error(error))
     }
 
-    fn note_earlier(
-        &self,
-        owner: Owner,
-        earlier: &[Owner],
-    ) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(self.writer().write(NoteEarlier(owner, Owner::to_text(earlier))))
+    async fn note_earlier(&self, owner: Owner, earlier: String) -> Result<(), StoreError> {
+        self.writer().write(NoteEarlier(owner, earlier)).await
     }
 
-    fn leave(&self, owner: Owner) -> BoxFuture<'_, Result<(), StoreError>> {
+    async fn leave(&self, owner: Owner) -> Result<(), StoreError> {
         self.leases().end(owner);
-        Box::pin(self.writer().write(Leave(owner)))
+        self.writer().write(Leave(owner)).await
     }
 
-    fn forget(&self, owner: Owner) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(self.writer().write(Forget(owner)))
+    async fn forget(&self, owner: Owner) -> Result<(), StoreError> {
+        self.writer().write(Forget(owner)).await
     }
 }
 
@@ -183,7 +180,7 @@ impl SqliteStore {
 fn gone(rows: &[SqliteRow], now: i64) -> sqlx::Result<Gone> {
     let mut gone = Gone::default();
     for row in rows {
-        match (row.try_get(0)?, row.try_get::<Option<i64>, _>(1)?) {
+        match (row.maybe_number(0)?, row.maybe_number(1)?) {
             (Some(owner), _) => gone.owners.push(Owner::new(owner)),
             (None, next_end) => {
                 let left = next_end.map(|end| u64::try_from(end - now).unwrap_or_default());
@@ -194,16 +191,8 @@ fn gone(rows: &[SqliteRow], now: i64) -> sqlx::Result<Gone> {
     Ok(gone)
 }
 
-fn live_node(row: &SqliteRow) -> sqlx::Result<LiveNode> {
-    let takes = Subscription::from_lines(&text(row, 1)?);
-    let earlier = Owner::from_text(&text(row, 2)?);
-    Ok(LiveNode { owner: Owner::new(row.try_get(0)?), takes, earlier })
-}
-
 struct Join {
-    name: String,
-    lease: Duration,
-    takes: String,
+    node: Joining,
     presence: Arc<Presence>,
     /// What the lock file said: it says it once.
     others: OnceLock<Others>,
@@ -221,16 +210,16 @@ impl Write for Join {
             }
         };
         if others == Others::None {
-            Batch::of(END_LEASES).run(connection).await?;
+            Batch::of(SQL.nodes.end_leases).run(connection).await?;
         }
-        let mut join = Batch::of(JOIN);
-        join.bind(self.name.clone())?;
-        join.bind(lease_until(self.lease))?;
-        join.bind(self.takes.clone())?;
+        let mut join = Batch::of(SQL.nodes.join);
+        join.bind(self.node.name.clone())?;
+        join.bind(lease_until(self.node.lease))?;
+        join.bind(Subscription::to_lines(&self.node.takes))?;
         let ran = join.run(connection).await?;
         let node = ran.iter().flat_map(|ran| &ran.rows).next();
-        let node: i64 = node.ok_or(sqlx::Error::RowNotFound)?.try_get(0)?;
-        Ok(NodeLease { owner: Owner::new(node), lease: self.lease })
+        let node = node.ok_or(sqlx::Error::RowNotFound)?.number(0)?;
+        Ok(NodeLease { owner: Owner::new(node), lease: self.node.lease })
     }
 }
 
@@ -274,7 +263,7 @@ pub(super) async fn renew(
     lease: Duration,
     connection: &mut SqliteConnection,
 ) -> sqlx::Result<bool> {
-    let mut batch = Batch::of(RENEW);
+    let mut batch = Batch::of(SQL.nodes.renew);
     batch.bind(lease_until(lease))?;
     batch.bind(owner.number())?;
     Ok(batch.changes(connection).await? > 0)
@@ -300,7 +289,7 @@ impl Write for EndRunOut {
         if self.until.is_some_and(|until| Instant::now() > until) {
             return Ok(false);
         }
-        let mut batch = Batch::of(END_RUN_OUT);
+        let mut batch = Batch::of(SQL.nodes.end_run_out);
         batch.bind(to_micros(now()))?;
         batch.bind(self.except)?;
         batch.run(connection).await.map(|_ran| true)
@@ -317,7 +306,7 @@ impl Write for NoteEarlier {
     }
 
     async fn run(&self, connection: &mut SqliteConnection) -> sqlx::Result<()> {
-        let mut batch = Batch::of(NOTE_EARLIER);
+        let mut batch = Batch::of(SQL.nodes.note_earlier);
         batch.bind(self.1.clone())?;
         batch.bind(self.0.number())?;
         batch.run(connection).await.map(|_ran| ())
@@ -334,7 +323,7 @@ impl Write for Leave {
     }
 
     async fn run(&self, connection: &mut SqliteConnection) -> sqlx::Result<()> {
-        let mut batch = Batch::of(LEAVE);
+        let mut batch = Batch::of(SQL.nodes.leave);
         batch.bind(self.0.number())?;
         batch.run(connection).await.map(|_ran| ())
     }
@@ -350,7 +339,7 @@ impl Write for Forget {
     }
 
     async fn run(&self, connection: &mut SqliteConnection) -> sqlx::Result<()> {
-        let mut batch = Batch::of(FORGET);
+        let mut batch = Batch::of(SQL.nodes.forget);
         batch.bind(self.0.number())?;
         batch.run(connection).await.map(|_ran| ())
     }

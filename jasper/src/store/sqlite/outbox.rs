@@ -1,24 +1,23 @@
 //! The outbox in SQLite.
 
-use std::any::Any;
 use std::collections::HashMap;
 
-use futures_util::future::BoxFuture;
-use sqlx::{Row, SqliteConnection};
+use sqlx::SqliteConnection;
 
+use super::SqliteStore;
 use super::batch::{Batch, SETTLEMENTS_PER_TRIP};
-use super::inbox::{Repair, ownership, spoiled};
-use super::release::Release;
+use super::inbox::{Repair, spoiled};
 use super::rows::{self, bind_ownership};
 use super::settlement::{BURIAL_STATEMENTS, answer, push_burial};
+use super::sql::{SQL, Text, statements};
 use super::writer::Write;
-use super::{SqliteStore, connection_of};
 use crate::envelope::{Address, Envelope};
 use crate::store::dead_letter::Burial;
 use crate::store::portions::claimed;
-use crate::store::{
-    Outbox, Outgoing, OutgoingSettlement, Owner, Ownership, Settled, StoreError, Stored,
-};
+use crate::store::sql::columns::{self, Columns, Sendable};
+use crate::store::sql::number;
+use crate::store::sql::ports::messages::{OutgoingClaim, SqlOutbox};
+use crate::store::{OutgoingSettlement, Settled, StoreError};
 
 const CLAIMABLE: &str = "\
 select seq, length(body) from jasper_outgoing
@@ -77,91 +76,55 @@ select id, destination, ?, message_type, ?, ?, attempts, body, ?, group_id, tena
 from jasper_outgoing
 where id = ? and destination = ? and owner = ? and attempts = ?";
 
+statements!(OutboxSql {
+    claimable: CLAIMABLE,
+    read: READ,
+    take: TAKE,
+    delete: DELETE,
+    give_back: GIVE_BACK,
+    release: RELEASE,
+    owned: OWNED,
+    destinations: DESTINATIONS,
+    repair: REPAIR,
+    bury: BURY,
+});
+
+impl SqlOutbox for SqliteStore {
+    async fn claim(&self, request: OutgoingClaim) -> Result<Vec<Envelope>, StoreError> {
+        self.writer().write(Claim(request)).await
+    }
+
+    async fn destinations(&self) -> Result<Vec<Address>, StoreError> {
+        let fetch = || sqlx::query(SQL.outbox.destinations).fetch_all(self.pool());
+        let mut rows = fetch().await.map_err(|error| self.error(error))?;
+        let spoiled = spoiled(&rows, 1).map_err(|error| self.error(error))?;
+        if !spoiled.is_empty() {
+            self.writer().write(Repair { sql: SQL.outbox.repair, rows: spoiled }).await?;
+            rows = fetch().await.map_err(|error| self.error(error))?;
+        }
+        let all = columns::all(&rows, |row| columns::address(row, 0));
+        all.map_err(|error| self.error(error))
+    }
+}
+
 /// What writes a row as a dead letter, and deletes it.
-const BURIAL: [&str; BURIAL_STATEMENTS] = [BURY, DELETE];
-
-/// What is to find its rows through an index.
-#[cfg(test)]
-pub(super) const STATEMENTS: &[&str] =
-    &[CLAIMABLE, READ, TAKE, DELETE, GIVE_BACK, RELEASE, OWNED, DESTINATIONS, BURY];
-
-impl Outbox for SqliteStore {
-    fn store(&self, rows: Vec<Outgoing>) -> BoxFuture<'_, Result<Vec<Stored>, StoreError>> {
-        Box::pin(self.writer().share(rows))
-    }
-
-    fn store_within<'a>(
-        &'a self,
-        connection: &'a mut (dyn Any + Send),
-        rows: Vec<Outgoing>,
-    ) -> BoxFuture<'a, Result<Vec<Stored>, StoreError>> {
-        Box::pin(async move {
-            let stored = rows::insert(connection_of(connection)?, &rows).await;
-            stored.map_err(|error| self.error(error))
-        })
-    }
-
-    fn claim(
-        &self,
-        owner: Owner,
-        destination: &Address,
-        limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<Envelope>, StoreError>> {
-        let destination = destination.clone();
-        Box::pin(self.writer().write(Claim { owner, destination, limit }))
-    }
-
-    fn settle(
-        &self,
-        settlements: Vec<OutgoingSettlement>,
-    ) -> BoxFuture<'_, Result<Vec<Settled>, StoreError>> {
-        Box::pin(self.writer().write(Settle(settlements)))
-    }
-
-    fn release(&self, owner: Owner, limit: usize) -> BoxFuture<'_, Result<u64, StoreError>> {
-        Box::pin(self.writer().write(Release { sql: RELEASE, owner, limit }))
-    }
-
-    fn owned(
-        &self,
-        owner: Owner,
-        limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<Ownership>, StoreError>> {
-        Box::pin(self.owned_by(OWNED, owner, limit))
-    }
-
-    fn destinations(&self) -> BoxFuture<'_, Result<Vec<Address>, StoreError>> {
-        Box::pin(async move {
-            let fetch = || sqlx::query(DESTINATIONS).fetch_all(self.pool());
-            let mut rows = fetch().await.map_err(|error| self.error(error))?;
-            let spoiled = spoiled(&rows, 1).map_err(|error| self.error(error))?;
-            if !spoiled.is_empty() {
-                self.writer().write(Repair { sql: REPAIR, rows: spoiled }).await?;
-                rows = fetch().await.map_err(|error| self.error(error))?;
-            }
-            let all = rows.iter().map(|row| rows::address(row, 0)).collect::<sqlx::Result<_>>();
-            all.map_err(|error| self.error(error))
-        })
-    }
+fn burial_statements() -> [Text; BURIAL_STATEMENTS] {
+    [SQL.outbox.bury, SQL.outbox.delete]
 }
 
-struct Claim {
-    owner: Owner,
-    destination: Address,
-    limit: usize,
-}
+struct Claim(OutgoingClaim);
 
 impl Claim {
     /// The numbers of the oldest rows, no more than a claim holds.
     async fn oldest(&self, connection: &mut SqliteConnection) -> sqlx::Result<Vec<i64>> {
-        let mut query = Batch::of(CLAIMABLE);
-        query.bind(self.destination.as_str())?;
-        query.bind(rows::limit(self.limit))?;
+        let mut query = Batch::of(SQL.outbox.claimable);
+        query.bind(self.0.destination.as_str())?;
+        query.bind(number::limit(self.0.limit))?;
         let ran = query.run(connection).await?;
         let (mut numbers, mut lengths) = (Vec::new(), Vec::new());
         for row in ran.iter().flat_map(|ran| &ran.rows) {
-            numbers.push(row.try_get::<i64, _>(0)?);
-            lengths.push(rows::length(row, 1)?);
+            numbers.push(row.number(0)?);
+            lengths.push(number::size(row.maybe_number(1)?));
         }
         numbers.truncate(claimed(lengths));
         Ok(numbers)
@@ -177,35 +140,31 @@ impl Write for Claim {
             return Ok(Vec::new());
         }
         let list = rows::row_numbers(numbers.iter().copied());
-        let mut read = Batch::of(READ);
+        let mut read = Batch::of(SQL.outbox.read);
         read.bind(list.as_str())?;
         let ran = read.run(connection).await?;
         let mut found = HashMap::with_capacity(numbers.len());
         for row in ran.iter().flat_map(|ran| &ran.rows) {
-            found.insert(row.try_get::<i64, _>(4)?, row);
+            found.insert(row.number(4)?, row);
         }
-        let (mut claimed, mut unreadable) = (Vec::new(), Vec::new());
-        for row in numbers.iter().filter_map(|number| found.get(number)) {
-            let held = ownership(row, self.owner)?;
-            match Envelope::from_bytes(&rows::bytes(row, 3)?) {
-                Ok(envelope) => claimed.push(held.envelope(envelope)),
-                Err(error) => unreadable.push((held, error.to_string())),
-            }
+        let mut claimed = Sendable::default();
+        for row in numbers.iter().filter_map(|number| found.remove(number)) {
+            claimed.read(row, self.0.owner)?;
         }
-        let mut take = Batch::of(TAKE);
-        take.bind(self.owner.number())?;
+        let mut take = Batch::of(SQL.outbox.take);
+        take.bind(self.0.owner.number())?;
         take.bind(list)?;
         take.run(connection).await?;
-        for (held, error) in &unreadable {
+        for (held, error) in &claimed.unreadable {
             let mut bury = Batch::default();
-            push_burial(Burial::of_unreadable(held, error), BURIAL, &mut bury)?;
+            push_burial(Burial::of_unreadable(held, error), burial_statements(), &mut bury)?;
             bury.run(connection).await?;
         }
-        Ok(claimed)
+        Ok(claimed.envelopes)
     }
 }
 
-struct Settle(Vec<OutgoingSettlement>);
+pub(super) struct Settle(pub(super) Vec<OutgoingSettlement>);
 
 impl Write for Settle {
     type Output = Vec<Settled>;
@@ -238,17 +197,17 @@ const fn statements(settlement: &OutgoingSettlement) -> usize {
 fn push(settlement: &OutgoingSettlement, batch: &mut Batch) -> sqlx::Result<()> {
     match settlement {
         OutgoingSettlement::Sent(row) | OutgoingSettlement::Discarded(row) => {
-            batch.push(DELETE);
+            batch.push(SQL.outbox.delete);
             bind_ownership(row, batch)
         }
         OutgoingSettlement::Failed(row) | OutgoingSettlement::Released(row) => {
             let failed = matches!(settlement, OutgoingSettlement::Failed(_));
-            batch.push(GIVE_BACK);
+            batch.push(SQL.outbox.give_back);
             batch.bind(i64::from(failed))?;
             bind_ownership(row, batch)
         }
-        OutgoingSettlement::Refused { .. } => {
-            settlement.burial().map_or(Ok(()), |burial| push_burial(burial, BURIAL, batch))
-        }
+        OutgoingSettlement::Refused { .. } => settlement
+            .burial()
+            .map_or(Ok(()), |burial| push_burial(burial, burial_statements(), batch)),
     }
 }

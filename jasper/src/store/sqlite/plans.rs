@@ -3,13 +3,14 @@
 use sqlx::{AssertSqlSafe, Connection, Row, SqliteConnection};
 
 use super::error::Place;
-use super::{admin, dead_letters, inbox, migrate, nodes, outbox, settlement};
+use super::sql::SQL;
+use super::{inbox, migrate};
 
 /// Any number of them may wait.
 #[tokio::test]
 async fn a_look_walks_over_no_types_before_the_next_one() {
     let mut connection = connect().await;
-    let plan = plan(&mut connection, inbox::WAITING).await;
+    let plan = plan(&mut connection, SQL.inbox.waiting).await;
     let is_next = |step: &&String| step.ends_with("(destination=? AND message_type>?)");
     assert_eq!(plan.iter().filter(is_next).count(), 2, "{plan:#?}");
     let is_known = |step: &&String| step.ends_with("(destination>?)");
@@ -35,18 +36,13 @@ async fn plan(connection: &mut SqliteConnection, sql: &str) -> Vec<String> {
 async fn no_statement_scans_a_table() {
     let mut connection = connect().await;
     let (claim, taken) = (inbox::claim_sql(2), inbox::taken_sql(2));
-    let statements = [inbox::STATEMENTS, outbox::STATEMENTS, settlement::STATEMENTS]
-        .concat()
-        .into_iter()
-        .chain([
-            claim.as_str(),
-            &taken,
-            dead_letters::LENGTHS,
-            dead_letters::READ,
-            nodes::EXPIRED,
-            admin::COUNTS,
-            admin::PURGE,
-        ]);
+    let statements = SQL.list().into_iter().filter_map(|(_name, text)| match *text {
+        text if text == SQL.inbox.claimable => Some(claim.as_str()),
+        text if text == SQL.inbox.taken => Some(taken.as_str()),
+        // It deletes all there is.
+        text if text == SQL.admin.clear => None,
+        text => Some(text),
+    });
     for sql in statements {
         for step in plan(&mut connection, sql).await {
             let scans = step.starts_with("SCAN jasper_") && !step.contains("INDEX");

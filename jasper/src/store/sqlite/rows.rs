@@ -2,25 +2,24 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
-use std::time::Duration;
+use std::string::FromUtf8Error;
 
 use bytes::Bytes;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
-use uuid::Uuid;
 
 use super::batch::{Batch, Ran};
 use crate::envelope::time::to_micros;
 use crate::envelope::{Address, Envelope, MessageId};
 use crate::store::portions::{Weigh, portions};
-use crate::store::{Incoming, Outgoing, Ownership, Placement, Stored};
+use crate::store::sql::columns::{self, Columns};
+use crate::store::sql::key;
+use crate::store::sql::placement::{self, Placed};
+use crate::store::{Incoming, Outgoing, Ownership, Stored};
 
 /// The most rows in one insert. Each number of rows is a statement of its own in the driver's
 /// cache.
 pub(super) const ROWS_PER_INSERT: usize = 32;
-
-/// The owner of a row that nobody owns.
-const NOBODY: i64 = 0;
 
 const INSERT_INCOMING: &str = "\
 insert into jasper_incoming (id, destination, message_type, body, group_id, tenant_id,
@@ -69,15 +68,11 @@ impl Insert for Incoming {
 
     fn bind(&self, batch: &mut Batch) -> sqlx::Result<()> {
         bind_envelope(&self.envelope, batch)?;
-        let (status, owner, due_at) = match self.placement {
-            Placement::Owned(owner) => ("incoming", owner.number(), None),
-            Placement::Unowned => ("incoming", NOBODY, None),
-            Placement::Scheduled(due_at) => ("scheduled", NOBODY, Some(to_micros(due_at))),
-        };
-        batch.bind(status)?;
-        batch.bind(owner)?;
-        batch.bind(due_at)?;
-        batch.bind(self.keep.map(micros))
+        let placed = Placed::of(self);
+        batch.bind(placed.status)?;
+        batch.bind(placed.owner)?;
+        batch.bind(placed.due_at)?;
+        batch.bind(placed.keep_for)
     }
 }
 
@@ -91,8 +86,9 @@ impl Insert for Outgoing {
 
     fn bind(&self, batch: &mut Batch) -> sqlx::Result<()> {
         bind_envelope(&self.envelope, batch)?;
-        batch.bind(self.owner.map_or(NOBODY, |owner| owner.number()))?;
-        batch.bind(self.envelope.deliver_by.map(to_micros))
+        let (owner, deliver_by) = placement::outgoing(self);
+        batch.bind(owner)?;
+        batch.bind(deliver_by)
     }
 }
 
@@ -172,16 +168,9 @@ pub(super) fn stored<R: Insert>(
         } else {
             let mut new = HashSet::with_capacity(inserted.rows.len());
             for row in &inserted.rows {
-                new.insert((message_id(row, 0)?, row.try_get::<String, _>(1)?));
+                new.insert(columns::key(row, 0)?);
             }
-            all.extend(chunk.iter().map(|row| {
-                let envelope = row.envelope();
-                // A key that stands twice in the chunk was new once.
-                match new.remove(&(envelope.id, envelope.destination.to_string())) {
-                    true => Stored::New,
-                    false => Stored::Duplicate,
-                }
-            }));
+            all.extend(chunk.iter().map(|row| key::stored(row.envelope(), &mut new)));
         }
     }
     Ok(all)
@@ -202,60 +191,35 @@ pub(super) async fn insert<R: Insert>(
     Ok(all)
 }
 
-/// How long a body is, in bytes.
-pub(super) fn length(row: &SqliteRow, column: usize) -> sqlx::Result<usize> {
-    let length: Option<i64> = row.try_get(column)?;
-    Ok(length.map_or(0, |length| usize::try_from(length).unwrap_or(usize::MAX)))
-}
-
-/// Microseconds as a column holds them, few enough that a sum with the present is not too large.
-pub(super) fn micros(duration: Duration) -> i64 {
-    const MOST: i64 = i64::MAX / 2;
-    i64::try_from(duration.as_micros()).map_or(MOST, |micros| micros.min(MOST))
-}
-
-pub(super) fn message_id(row: &SqliteRow, column: usize) -> sqlx::Result<MessageId> {
-    let id = Uuid::from_slice(row.try_get(column)?);
-    id.map(MessageId::from).map_err(|error| undecodable(column, error))
-}
-
-/// Whatever stands there: a destination that is none spoils only its own row.
-pub(super) fn address(row: &SqliteRow, column: usize) -> sqlx::Result<Address> {
-    Ok(Address::as_stored(&text(row, column)?))
-}
-
-/// A count that is too large for us is the largest; the claim of its row makes it so.
-pub(super) fn count(row: &SqliteRow, column: usize) -> sqlx::Result<u32> {
-    let number: i64 = row.try_get(column)?;
-    Ok(u32::try_from(number.max(0)).unwrap_or(u32::MAX))
-}
-
 /// The bytes of a text, which need not be UTF-8.
 pub(super) fn raw_text(row: &SqliteRow, column: usize) -> sqlx::Result<Vec<u8>> {
     row.try_get_unchecked(column)
 }
 
-/// Text, in which bytes that are none are replaced.
-pub(super) fn text(row: &SqliteRow, column: usize) -> sqlx::Result<String> {
-    let bytes = raw_text(row, column)?;
-    Ok(String::from_utf8(bytes)
-        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
-}
+impl Columns for SqliteRow {
+    type Error = sqlx::Error;
 
-pub(super) fn bytes(row: &SqliteRow, column: usize) -> sqlx::Result<Bytes> {
-    row.try_get::<Vec<u8>, _>(column).map(Bytes::from)
-}
+    fn id(&self, column: usize) -> sqlx::Result<MessageId> {
+        columns::id_of_bytes(self.try_get(column)?, column)
+    }
 
-fn undecodable(
-    column: usize,
-    error: impl std::error::Error + Send + Sync + 'static,
-) -> sqlx::Error {
-    sqlx::Error::ColumnDecode { index: column.to_string(), source: Box::new(error) }
-}
+    fn text(&self, column: usize) -> sqlx::Result<Cow<'_, str>> {
+        let text = String::from_utf8(raw_text(self, column)?);
+        let lossy = |error: FromUtf8Error| String::from_utf8_lossy(error.as_bytes()).into_owned();
+        Ok(text.unwrap_or_else(lossy).into())
+    }
 
-/// A limit as SQL takes it.
-pub(super) fn limit(rows: usize) -> i64 {
-    i64::try_from(rows).unwrap_or(i64::MAX)
+    fn bytes(&self, column: usize) -> sqlx::Result<Bytes> {
+        self.try_get::<Vec<u8>, _>(column).map(Bytes::from)
+    }
+
+    fn number(&self, column: usize) -> sqlx::Result<i64> {
+        self.try_get(column)
+    }
+
+    fn maybe_number(&self, column: usize) -> sqlx::Result<Option<i64>> {
+        self.try_get(column)
+    }
 }
 
 /// Row numbers as the JSON array that `json_each` reads.

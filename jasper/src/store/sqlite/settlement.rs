@@ -2,6 +2,7 @@
 
 use super::batch::{Batch, Ran, SETTLEMENTS_PER_TRIP};
 use super::rows::{bind_key, bind_ownership};
+use super::sql::{SQL, statements};
 use super::writer::{Call, Request, Shared};
 use crate::envelope::time::{now, to_micros};
 use crate::store::dead_letter::Burial;
@@ -47,10 +48,15 @@ const DELETE_BURIED: &str = "\
 delete from jasper_incoming
 where id = ? and destination = ? and owner = ? and attempts = ? and status = 'incoming'";
 
-/// What is to find its row through an index.
-#[cfg(test)]
-pub(super) const STATEMENTS: &[&str] =
-    &[DELETE_HANDLED, KEEP_HANDLED, COUNT_ATTEMPT, SCHEDULE, RELEASE, BURY, DELETE_BURIED];
+statements!(SettlementSql {
+    delete_handled: DELETE_HANDLED,
+    keep_handled: KEEP_HANDLED,
+    count_attempt: COUNT_ATTEMPT,
+    schedule: SCHEDULE,
+    release: RELEASE,
+    bury: BURY,
+    delete_buried: DELETE_BURIED,
+});
 
 impl Shared for Settlement {
     type Answer = Settled;
@@ -103,7 +109,7 @@ fn push(settlement: &Settlement, batch: &mut Batch) -> sqlx::Result<()> {
         Settlement::Handled(row) => push_handled(row, batch),
         Settlement::Attempt(row) => {
             let (before, counted) = (i64::from(row.attempts), i64::from(row.attempts) + 1);
-            batch.push(COUNT_ATTEMPT);
+            batch.push(SQL.settlement.count_attempt);
             batch.bind(counted)?;
             bind_key(row.id, &row.destination, batch)?;
             batch.bind(row.owner.number())?;
@@ -111,17 +117,17 @@ fn push(settlement: &Settlement, batch: &mut Batch) -> sqlx::Result<()> {
             batch.bind(counted)
         }
         Settlement::Schedule(row, due_at) => {
-            batch.push(SCHEDULE);
+            batch.push(SQL.settlement.schedule);
             batch.bind(to_micros(*due_at))?;
             bind_ownership(row, batch)
         }
         Settlement::Release { ownership, ran } => {
-            batch.push(RELEASE);
+            batch.push(SQL.settlement.release);
             batch.bind(i64::from(!ran))?;
             bind_ownership(ownership, batch)
         }
         Settlement::Bury { .. } => {
-            let statements = [BURY, DELETE_BURIED];
+            let statements = [SQL.settlement.bury, SQL.settlement.delete_buried];
             settlement.burial().map_or(Ok(()), |burial| push_burial(burial, statements, batch))
         }
     }
@@ -153,9 +159,9 @@ pub(super) const HANDLED_STATEMENTS: usize = 2;
 /// Adds the statements of which one ends a row that its owner has handled; neither does where it is
 /// fenced.
 pub(super) fn push_handled(row: &Ownership, batch: &mut Batch) -> sqlx::Result<()> {
-    batch.push(DELETE_HANDLED);
+    batch.push(SQL.settlement.delete_handled);
     bind_ownership(row, batch)?;
-    batch.push(KEEP_HANDLED);
+    batch.push(SQL.settlement.keep_handled);
     batch.bind(to_micros(now()))?;
     bind_ownership(row, batch)
 }

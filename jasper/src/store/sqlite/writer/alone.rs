@@ -1,9 +1,10 @@
 //! A request that nobody else waits beside: its transaction is one trip to the connection's thread.
 
 use super::super::error::Place;
+use super::Request;
 use super::session::Session;
 use super::shared::{Call, Shared, is_one_trip};
-use super::{Request, answer};
+use crate::store::sql::reply::answer;
 
 /// What became of a request that came alone.
 pub(super) enum Served {

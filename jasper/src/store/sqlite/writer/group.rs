@@ -9,12 +9,13 @@ use tokio::time::timeout;
 use super::super::BUSY_TIMEOUT;
 use super::super::error::Place;
 use super::super::leases::Leases;
-use super::loan::{Loan, Outcome, Returned};
 use super::member::Member;
 use super::session::{Refusal, Session};
 use super::shared::{Call, Line, Shared};
 use super::undo::{Cause, Lost};
-use super::{Job, Request, answer};
+use super::{Job, Request};
+use crate::store::sql::loan::{Loan, Outcome, Returned};
+use crate::store::sql::reply::{Reply, answer};
 use crate::store::{Begin, Committed, Completion, StoreError};
 
 /// The most members of one group.
@@ -42,8 +43,6 @@ pub(super) struct Group {
     pub(super) members: Vec<Member>,
     pub(super) began: Instant,
 }
-
-type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
 impl Group {
     pub(super) fn new(session: Session, place: Place, leases: Arc<Leases>) -> Self {
@@ -162,7 +161,7 @@ impl Group {
     async fn lend(
         mut self,
         begin: Begin,
-        reply: Reply<Loan>,
+        reply: Reply<Loan<Session>>,
         line: &mut Line,
     ) -> Result<Self, Lost> {
         if let Err(error) = self.session.protect().await {
@@ -309,11 +308,11 @@ impl Group {
 /// Waits for the return of a loan. Inserts that have waited long for it are refused: one of them
 /// may be of a task for which the handler waits, and each would wait for the other.
 async fn returned(
-    mut back: oneshot::Receiver<Returned>,
+    mut back: oneshot::Receiver<Returned<Session>>,
     handler: &'static str,
     line: &mut Line,
     place: &Place,
-) -> Result<Returned, oneshot::error::RecvError> {
+) -> Result<Returned<Session>, oneshot::error::RecvError> {
     if let Ok(returned) = timeout(PATIENCE, &mut back).await {
         return returned;
     }

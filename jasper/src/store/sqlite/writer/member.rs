@@ -1,9 +1,8 @@
 //! What a group has done and not committed yet.
 
-use tokio::sync::oneshot;
-
 use super::shared::{Call, Shared};
-use super::{Job, Request, answer};
+use super::{Job, Request};
+use crate::store::sql::reply::{Reply, answer};
 use crate::store::{Committed, StoreError};
 
 /// A part of a group, with the one who waits for its commit.
@@ -56,11 +55,7 @@ impl Member {
         Self { savepoint, is_loan: false, end: Box::new(end) }
     }
 
-    pub(super) fn loan(
-        savepoint: usize,
-        reply: oneshot::Sender<Result<Committed, StoreError>>,
-        committed: Committed,
-    ) -> Self {
+    pub(super) fn loan(savepoint: usize, reply: Reply<Committed>, committed: Committed) -> Self {
         let end = move |fate| {
             match fate {
                 Fate::Committed => answer(reply, Ok(committed)),

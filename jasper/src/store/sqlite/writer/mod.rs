@@ -3,7 +3,6 @@
 mod alone;
 mod group;
 mod hooks;
-mod loan;
 mod member;
 mod session;
 mod settings;
@@ -19,12 +18,13 @@ use sqlx::SqliteConnection;
 use tokio::sync::{mpsc, oneshot};
 
 use self::group::Group;
-pub(super) use self::loan::Loan;
 pub(super) use self::session::{Connector, Session};
 use self::shared::Line;
 pub(super) use self::shared::{Call, Shared};
 use super::error::Place;
 use super::leases::Leases;
+use crate::store::sql::loan::Loan;
+use crate::store::sql::reply::{Reply, answer, answered};
 use crate::store::{Begin, Incoming, Outgoing, Settlement, StoreError};
 
 /// How many requests may stand in line before a caller waits to be let in.
@@ -70,7 +70,7 @@ impl Writer {
         let place = self.place.clone();
         let job = Box::new(Pending { write, reply, place, output: None });
         self.send(Request::Write(job)).await?;
-        answer.await.unwrap_or(Err(StoreError::Closed))
+        answered(answer).await
     }
 
     /// Does something together with what others ask for, and returns when it is committed.
@@ -83,14 +83,14 @@ impl Writer {
         }
         let (reply, answer) = oneshot::channel();
         self.send(T::request(Call { items, since: Instant::now(), reply })).await?;
-        answer.await.unwrap_or(Err(StoreError::Closed))
+        answered(answer).await
     }
 
     /// Waits for the turn of a handler, and lends it the connection.
-    pub(super) async fn borrow(&self, begin: Begin) -> Result<Loan, StoreError> {
+    pub(super) async fn borrow(&self, begin: Begin) -> Result<Loan<Session>, StoreError> {
         let (reply, answer) = oneshot::channel();
         self.send(Request::Loan { begin, reply }).await?;
-        answer.await.unwrap_or(Err(StoreError::Closed))
+        answered(answer).await
     }
 
     async fn send(&self, request: Request) -> Result<(), StoreError> {
@@ -104,7 +104,7 @@ pub(super) enum Request {
     Outgoing(Call<Outgoing>),
     Settlement(Call<Settlement>),
     Write(Box<dyn Job>),
-    Loan { begin: Begin, reply: oneshot::Sender<Result<Loan, StoreError>> },
+    Loan { begin: Begin, reply: Reply<Loan<Session>> },
 }
 
 impl Request {
@@ -163,7 +163,7 @@ pub(super) trait Job: Send {
 
 struct Pending<W: Write> {
     write: W,
-    reply: oneshot::Sender<Result<W::Output, StoreError>>,
+    reply: Reply<W::Output>,
     place: Place,
     output: Option<W::Output>,
 }
@@ -196,11 +196,6 @@ impl<W: Write> Job for Pending<W> {
     fn refuse(self: Box<Self>, error: StoreError) {
         answer(self.reply, Err(error));
     }
-}
-
-fn answer<T>(reply: oneshot::Sender<T>, value: T) {
-    // A caller that no longer waits has been told by its own deadline.
-    drop(reply.send(value));
 }
 
 /// The task. Whatever waits when a group ends is the next group, so that nobody waits for company.

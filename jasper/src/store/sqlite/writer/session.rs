@@ -1,5 +1,6 @@
 //! The writing connection with the outer transaction that is open on it.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use sqlx::sqlite::SqliteConnectOptions;
@@ -12,6 +13,7 @@ use super::hooks::Hooks;
 use super::settings::{self, SETTINGS, TRACES, Traces};
 use super::shared::{Shared, is_one_trip};
 use crate::store::portions::portions;
+use crate::store::sql::loan::Lend;
 use crate::store::{Committed, Completion, Settled, StoreError};
 
 // Each member has a savepoint, all of one name; they stay open until the commit, so that members
@@ -90,6 +92,13 @@ pub(super) enum Refusal {
 impl From<sqlx::Error> for Refusal {
     fn from(error: sqlx::Error) -> Self {
         Self::Completion(error)
+    }
+}
+
+impl Lend for Session {
+    fn connection(&mut self) -> Option<&mut (dyn Any + Send)> {
+        let connection: &mut SqliteConnection = self.lend();
+        Some(connection)
     }
 }
 

@@ -4,13 +4,13 @@ use std::time::Instant;
 
 use super::super::error::{Place, is_refusal};
 use super::super::nodes;
-use super::answer;
 use super::group::Group;
-use super::loan::Outcome;
 use super::member::{Fate, Member};
 use super::session::Session;
 use super::shared::Line;
 use crate::store::StoreError;
+use crate::store::sql::loan::Outcome;
+use crate::store::sql::reply::answer;
 
 /// A group whose transaction was ended by somebody else, or cannot be committed.
 pub(super) struct Lost {

@@ -12,14 +12,14 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::coalescer::Coalescer;
-use super::portions::Weigh;
-use super::{Incoming, Outgoing, StoreError, Stored};
 use crate::envelope::{Envelope, MessageId};
+use crate::store::portions::Weigh;
+use crate::store::{Incoming, Outgoing, StoreError, Stored};
 
 /// Connections for inserts that may meet the key of an open transaction, and how many of them may
 /// wait for one.
-pub(super) const KEYED_CONNECTIONS: u32 = 6;
-pub(super) const KEYED_WAITING: usize = 4;
+pub(crate) const KEYED_CONNECTIONS: u32 = 6;
+pub(crate) const KEYED_WAITING: usize = 4;
 
 /// For how long a row waits behind others of this process that have its key, and then for a place
 /// among those that wait for locks.
@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long an insert waits for a transaction that holds its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wait {
+pub(crate) enum Wait {
     /// Hardly: others wait for this insert. It answers [`StoreError::Busy`] then.
     Short,
     /// As long as any statement of the store.
@@ -52,7 +52,7 @@ type Insert<T> = Arc<dyn Fn(Vec<T>, Line) -> Inserted + Send + Sync>;
 ///
 /// Rows with new ids go in one. Those whose keys others may store too go in the other, which hardly
 /// waits for locks: what meets one is inserted alone, beside the lines.
-pub(super) struct Lines<T> {
+pub(crate) struct Lines<T> {
     fresh: Coalescer<T, Stored>,
     keyed: Coalescer<T, Stored>,
     insert: Insert<T>,
@@ -65,7 +65,7 @@ pub(super) struct Lines<T> {
 impl<T: Keyed + Weigh + Clone + Send + 'static> Lines<T> {
     /// `most`: rows of one flush. `waiting`: the places of inserts that wait for a lock. What is
     /// inserted goes over the connections of its line.
-    pub(super) fn new<D: Clone + Send + Sync + 'static>(
+    pub(crate) fn new<D: Clone + Send + Sync + 'static>(
         most: usize,
         waiting: &Arc<Semaphore>,
         place: String,
@@ -89,7 +89,7 @@ impl<T: Keyed + Weigh + Clone + Send + 'static> Lines<T> {
     ///
     /// # Cancel safety
     /// Dropped, the rows may or may not be stored.
-    pub(super) async fn submit(&self, rows: Vec<T>) -> Result<Vec<Stored>, StoreError> {
+    pub(crate) async fn submit(&self, rows: Vec<T>) -> Result<Vec<Stored>, StoreError> {
         if !rows.iter().any(Keyed::may_repeat) {
             return self.fresh.submit(rows).await;
         }
@@ -122,7 +122,7 @@ impl<T: Keyed + Weigh + Clone + Send + 'static> Lines<T> {
 }
 
 /// A row whose key a transaction may hold that is still open.
-pub(super) trait Keyed {
+pub(crate) trait Keyed {
     /// The message of the row.
     fn id(&self) -> MessageId;
 

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use sqlx::error::DatabaseError;
 
-use super::StoreError;
+use crate::store::StoreError;
 
 /// Whether this error, by itself and without its causes, is one of the database that `is_conflict`
 /// knows, or one of a store that is busy.
 ///
 /// A transparent error of the user's shows the driver's cause in place of the driver's error.
-pub(super) fn is_any(
+pub(crate) fn is_any(
     error: &(dyn Error + 'static),
     is_conflict: impl Fn(&dyn DatabaseError) -> bool,
 ) -> bool {

@@ -9,8 +9,8 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt};
 use tokio::sync::oneshot;
 
-use super::StoreError;
-use super::portions::{PORTION, Weigh};
+use crate::store::StoreError;
+use crate::store::portions::{PORTION, Weigh};
 
 /// How many calls are repeated at once where one of a flush has met a lock.
 const ALONE: usize = 4;
@@ -24,7 +24,7 @@ type Flushed<A> = BoxFuture<'static, Result<Vec<A>, StoreError>>;
 /// Gathers the items of many callers while a flush is on its way. Clones share one line.
 ///
 /// A flush that begins is finished, whether or not its callers still wait.
-pub(super) struct Coalescer<T, A> {
+pub(crate) struct Coalescer<T, A> {
     shared: Arc<Shared<T, A>>,
 }
 
@@ -53,7 +53,7 @@ where
     T: Weigh + Clone + Send + 'static,
     A: Send + 'static,
 {
-    pub(super) fn new(
+    pub(crate) fn new(
         most: usize,
         at_once: usize,
         flush: impl Fn(Vec<T>) -> Flushed<A> + Send + Sync + 'static,
@@ -66,7 +66,7 @@ where
     ///
     /// # Cancel safety
     /// Dropped, the items may or may not be done.
-    pub(super) async fn submit(&self, items: Vec<T>) -> Result<Vec<A>, StoreError> {
+    pub(crate) async fn submit(&self, items: Vec<T>) -> Result<Vec<A>, StoreError> {
         if items.is_empty() {
             return Ok(Vec::new());
         }

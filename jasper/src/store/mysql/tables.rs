@@ -1,0 +1,104 @@
+//! What is done alike with both tables of messages in MySQL.
+
+use sqlx::MySqlConnection;
+
+use super::MysqlStore;
+use super::desk::Work;
+use super::rows::{self, Insert};
+use super::sql::Sql;
+use super::sweep::{Sweep, Table};
+use crate::store::sql::columns;
+use crate::store::sql::gathered::GatheredRow;
+use crate::store::sql::lines::Wait;
+use crate::store::sql::number;
+use crate::store::sql::ports::SqlStore;
+use crate::store::sql::ports::messages::Messages;
+use crate::store::{Incoming, Outgoing, Owner, Ownership, Settled, StoreError, Stored};
+
+/// A table, by the rows that are stored in it.
+pub(super) trait Stores: Insert + GatheredRow {
+    const TABLE: Table;
+}
+
+impl Stores for Incoming {
+    const TABLE: Table = Table::Incoming;
+}
+
+impl Stores for Outgoing {
+    const TABLE: Table = Table::Outgoing;
+}
+
+impl SqlStore for MysqlStore {
+    const NAME: &'static str = "mysql";
+
+    type Connection = MySqlConnection;
+}
+
+impl<R: Stores> Messages<R> for MysqlStore {
+    async fn store(&self, rows: Vec<R>) -> Result<Vec<Stored>, StoreError> {
+        self.shared.gathered.store(rows).await
+    }
+
+    async fn insert(
+        &self,
+        connection: &mut MySqlConnection,
+        rows: &[R],
+    ) -> Result<Vec<Stored>, StoreError> {
+        let stored = rows::insert(connection, self.sql(), rows).await;
+        stored.map_err(|error| self.error(error))
+    }
+
+    async fn settle(&self, settlements: Vec<R::Settlement>) -> Result<Vec<Settled>, StoreError> {
+        self.shared.gathered.settle::<R>(settlements).await
+    }
+
+    async fn release(&self, owner: Owner, limit: usize) -> Result<u64, StoreError> {
+        self.desk().give(Sweep::release(R::TABLE, owner, limit)).await
+    }
+
+    async fn owned(&self, owner: Owner, limit: usize) -> Result<Vec<Ownership>, StoreError> {
+        self.desk().give(Owned { table: R::TABLE, owner, limit }).await
+    }
+}
+
+/// Rows to store.
+pub(super) struct Store<R> {
+    pub(super) rows: Vec<R>,
+    pub(super) wait: Wait,
+}
+
+impl<R: Insert> Work for Store<R> {
+    type Output = Vec<Stored>;
+
+    async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<Vec<Stored>> {
+        rows::store(connection, sql, &self.rows, self.wait).await
+    }
+}
+
+/// At most so many rows that an owner holds.
+struct Owned {
+    table: Table,
+    owner: Owner,
+    limit: usize,
+}
+
+impl Work for Owned {
+    type Output = Vec<Ownership>;
+    const REPEATS: bool = true;
+
+    async fn run(
+        &self,
+        connection: &mut MySqlConnection,
+        sql: &Sql,
+    ) -> sqlx::Result<Vec<Ownership>> {
+        let statement = match self.table {
+            Table::Incoming => &sql.inbox.owned,
+            Table::Outgoing => &sql.outbox.owned,
+        };
+        let query = sqlx::query(statement.clone())
+            .bind(self.owner.number())
+            .bind(number::limit(self.limit));
+        let rows = query.fetch_all(connection).await?;
+        columns::all(&rows, |row| columns::ownership(row, self.owner))
+    }
+}

@@ -1,0 +1,70 @@
+//! What many callers ask of the tables of messages at once, gathered: inserts in lines, settlements
+//! in a coalescer for each table.
+
+use std::fmt;
+
+use super::coalescer::Coalescer;
+use super::lines::{Keyed, Lines};
+use super::ports::messages::MessageRow;
+use crate::store::{
+    Incoming, Outgoing, OutgoingSettlement, Settled, Settlement, StoreError, Stored,
+};
+
+/// Both tables of one store.
+pub(crate) struct Gathered {
+    pub(crate) incoming: Lines<Incoming>,
+    pub(crate) outgoing: Lines<Outgoing>,
+    pub(crate) settlements: Coalescer<Settlement, Settled>,
+    pub(crate) outgoing_settlements: Coalescer<OutgoingSettlement, Settled>,
+}
+
+/// A row of one of the tables.
+pub(crate) trait GatheredRow: MessageRow + Keyed {
+    fn lines(gathered: &Gathered) -> &Lines<Self>;
+
+    fn settlements(gathered: &Gathered) -> &Coalescer<Self::Settlement, Settled>;
+}
+
+impl GatheredRow for Incoming {
+    fn lines(gathered: &Gathered) -> &Lines<Self> {
+        &gathered.incoming
+    }
+
+    fn settlements(gathered: &Gathered) -> &Coalescer<Settlement, Settled> {
+        &gathered.settlements
+    }
+}
+
+impl GatheredRow for Outgoing {
+    fn lines(gathered: &Gathered) -> &Lines<Self> {
+        &gathered.outgoing
+    }
+
+    fn settlements(gathered: &Gathered) -> &Coalescer<OutgoingSettlement, Settled> {
+        &gathered.outgoing_settlements
+    }
+}
+
+impl Gathered {
+    /// Stores these rows together with those of others.
+    pub(crate) async fn store<R: GatheredRow>(
+        &self,
+        rows: Vec<R>,
+    ) -> Result<Vec<Stored>, StoreError> {
+        R::lines(self).submit(rows).await
+    }
+
+    /// Settles rows of a table together with those of others.
+    pub(crate) async fn settle<R: GatheredRow>(
+        &self,
+        settlements: Vec<R::Settlement>,
+    ) -> Result<Vec<Settled>, StoreError> {
+        R::settlements(self).submit(settlements).await
+    }
+}
+
+impl fmt::Debug for Gathered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gathered").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,127 @@
+//! A connection that a task lends to the run of a durable handler, and gets back.
+
+use std::any::Any;
+use std::fmt;
+
+use futures_util::future::BoxFuture;
+use tokio::sync::oneshot;
+
+use super::reply::{Reply, answered};
+use crate::store::{Committed, Completion, StoreError, StoreTransaction};
+
+/// A connection with an open transaction, in which code of a user runs.
+pub(crate) trait Lend: fmt::Debug + Send + 'static {
+    /// What the handler takes as `&mut`; `None` where it is lost.
+    fn connection(&mut self) -> Option<&mut (dyn Any + Send)>;
+}
+
+/// The connection, lent until the run commits, rolls back or is dropped. In each case it goes back.
+#[derive(Debug)]
+pub(crate) struct Loan<S: Lend> {
+    held: Option<Held<S>>,
+}
+
+#[derive(Debug)]
+struct Held<S> {
+    session: S,
+    home: oneshot::Sender<Returned<S>>,
+}
+
+/// The connection on its way back, with what is to become of the run.
+#[derive(Debug)]
+pub(crate) struct Returned<S> {
+    pub(crate) session: S,
+    pub(crate) outcome: Outcome,
+}
+
+/// How a loan ended.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    Commit(Completion, Reply<Committed>),
+    Rollback(Reply<()>),
+    Dropped,
+}
+
+impl<S: Lend> Loan<S> {
+    /// A loan, and where the connection comes back.
+    pub(crate) fn new(session: S) -> (Self, oneshot::Receiver<Returned<S>>) {
+        let (home, back) = oneshot::channel();
+        (Self { held: Some(Held { session, home }) }, back)
+    }
+
+    fn give_back(&mut self, outcome: Outcome) {
+        if let Some(Held { session, home }) = self.held.take()
+            && home.send(Returned { session, outcome }).is_err()
+        {
+            // The connection is dropped with it, and the database undoes what is open on it.
+            tracing::debug!("the task that lent a connection ended before its handler did");
+        }
+    }
+}
+
+impl<S: Lend> Drop for Loan<S> {
+    fn drop(&mut self) {
+        self.give_back(Outcome::Dropped);
+    }
+}
+
+impl<S: Lend> StoreTransaction for Loan<S> {
+    fn connection(&mut self) -> Option<&mut (dyn Any + Send)> {
+        self.held.as_mut()?.session.connection()
+    }
+
+    fn commit(
+        mut self: Box<Self>,
+        completion: Completion,
+    ) -> BoxFuture<'static, Result<Committed, StoreError>> {
+        let (reply, answer) = oneshot::channel();
+        self.give_back(Outcome::Commit(completion, reply));
+        Box::pin(answered(answer))
+    }
+
+    fn rollback(mut self: Box<Self>) -> BoxFuture<'static, Result<(), StoreError>> {
+        let (reply, answer) = oneshot::channel();
+        self.give_back(Outcome::Rollback(reply));
+        Box::pin(answered(answer))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Session(u8);
+
+    impl Lend for Session {
+        fn connection(&mut self) -> Option<&mut (dyn Any + Send)> {
+            Some(&mut self.0)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_comes_back_however_its_run_ends() {
+        let (mut loan, back) = Loan::new(Session(1));
+        let connection = loan.connection().and_then(|connection| connection.downcast_mut::<u8>());
+        *connection.expect("it is there") = 2;
+        drop(loan);
+        let Returned { session, outcome } = back.await.unwrap();
+        assert_eq!(session.0, 2);
+        assert!(matches!(outcome, Outcome::Dropped));
+        let (loan, back) = Loan::new(Session(3));
+        let ended = Box::new(loan).rollback();
+        let Outcome::Rollback(reply) = back.await.unwrap().outcome else {
+            panic!("it is rolled back");
+        };
+        reply.send(Ok(())).unwrap();
+        assert!(ended.await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_run_is_told_where_its_lender_has_ended() {
+        let (loan, back) = Loan::new(Session(1));
+        drop(back);
+        let ended = Box::new(loan).commit(Completion::default()).await;
+        assert!(matches!(ended, Err(StoreError::Closed)));
+    }
+}

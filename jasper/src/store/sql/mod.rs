@@ -1,0 +1,31 @@
+//! What the stores in SQL databases have in common: all that is not SQL, and no statement.
+//!
+//! A store in a SQL database adds its statements and how they are bound, what its errors mean, its
+//! connections, and its notification, if the database has one.
+
+// A build without some of the stores does not use what is there for them.
+#![cfg_attr(
+    not(all(feature = "sqlite", feature = "postgres", feature = "mysql")),
+    allow(dead_code)
+)]
+
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+pub(super) mod coalescer;
+pub(super) mod columns;
+pub(super) mod conflict;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+pub(super) mod gathered;
+pub(super) mod key;
+pub(super) mod limits;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+pub(super) mod lines;
+pub(super) mod loan;
+pub(super) mod migrations;
+pub(super) mod names;
+pub(super) mod number;
+pub(super) mod place;
+pub(super) mod placement;
+pub(super) mod ports;
+pub(super) mod reply;
+pub(super) mod rounds;
+pub(super) mod statements;

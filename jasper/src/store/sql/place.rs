@@ -1,0 +1,149 @@
+//! A database on a server, and what its errors mean for the caller.
+
+use std::error::Error;
+use std::marker::PhantomData;
+use std::path::Path;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use crate::store::StoreError;
+
+/// The errors of one database, by what the caller can do about them.
+pub(crate) trait ErrorTable: 'static {
+    /// What is said where no connection of the pool is free in time.
+    const NO_CONNECTION: &'static str;
+
+    /// What an error of the server means, or one of the driver for which this database has a
+    /// meaning of its own. `None`: what it means everywhere.
+    fn meaning(error: &sqlx::Error) -> Option<Meaning>;
+
+    /// An error without a meaning, as it is shown.
+    fn shown(error: sqlx::Error) -> Arc<dyn Error + Send + Sync> {
+        Arc::new(error)
+    }
+}
+
+/// What can be done about an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Meaning {
+    /// The disk is full.
+    Full,
+    ReadOnly,
+    /// It met another transaction, or too much is asked for: the same may succeed soon.
+    Busy,
+    Unreachable,
+}
+
+/// The database, as errors name it: without user name and password.
+#[derive(Debug)]
+pub(crate) struct Place<T> {
+    name: Arc<str>,
+    table: PhantomData<fn() -> T>,
+}
+
+impl<T> Clone for Place<T> {
+    fn clone(&self) -> Self {
+        Self { name: Arc::clone(&self.name), table: PhantomData }
+    }
+}
+
+impl<T: ErrorTable> Place<T> {
+    /// A database behind a socket in the file system, or else a host and a port.
+    pub(crate) fn new(socket: Option<&Path>, host: &str, port: u16, database: &str) -> Self {
+        let name = match socket {
+            Some(socket) => format!("{}/{database}", socket.display()),
+            None => format!("{host}:{port}/{database}"),
+        };
+        Self { name: name.into(), table: PhantomData }
+    }
+
+    pub(crate) fn name(&self) -> String {
+        self.name.to_string()
+    }
+
+    /// What an error means at this place.
+    pub(crate) fn error(&self, error: sqlx::Error) -> StoreError {
+        let (place, detail) = (self.name(), error.to_string());
+        match (T::meaning(&error), error) {
+            (Some(Meaning::Full), _) => StoreError::Full { place },
+            (Some(Meaning::ReadOnly), _) => StoreError::ReadOnly { place },
+            (Some(Meaning::Busy), _) => StoreError::Busy { place, detail },
+            (Some(Meaning::Unreachable), _)
+            | (None, sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::WorkerCrashed) => {
+                StoreError::Unreachable { place, detail }
+            }
+            (None, sqlx::Error::PoolTimedOut) => {
+                StoreError::Busy { place, detail: T::NO_CONNECTION.to_owned() }
+            }
+            (None, sqlx::Error::PoolClosed) => StoreError::Closed,
+            (None, error) => StoreError::Database(T::shown(error)),
+        }
+    }
+}
+
+/// What a URL says of a database.
+///
+/// # Errors
+/// It is none. The URL is not repeated, as it may have a password in it.
+pub(crate) fn of_url<O: FromStr<Err = sqlx::Error>>(url: &str) -> Result<O, StoreError> {
+    O::from_str(url).map_err(|error| StoreError::Unreachable {
+        place: "the URL".to_owned(),
+        detail: error.to_string(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[derive(Debug)]
+    struct Table;
+
+    impl ErrorTable for Table {
+        const NO_CONNECTION: &'static str = "all are in use";
+
+        fn meaning(error: &sqlx::Error) -> Option<Meaning> {
+            matches!(error, sqlx::Error::RowNotFound).then_some(Meaning::Full)
+        }
+    }
+
+    #[test]
+    fn a_place_is_named_by_its_socket_or_by_its_host() {
+        let socket = Place::<Table>::new(Some(Path::new("/run/db")), "x", 1, "shop");
+        assert_eq!(socket.name(), "/run/db/shop");
+        let host = Place::<Table>::new(None, "db.example", 5433, "shop");
+        assert_eq!(host.name(), "db.example:5433/shop");
+    }
+
+    #[test]
+    fn errors_of_the_driver_mean_the_same_in_every_store_unless_its_table_has_them() {
+        let place = Place::<Table>::new(None, "db", 1, "shop");
+        let lost = sqlx::Error::Io(io::ErrorKind::ConnectionReset.into());
+        assert!(matches!(place.error(lost), StoreError::Unreachable { .. }));
+        let busy = place.error(sqlx::Error::PoolTimedOut);
+        assert!(matches!(busy, StoreError::Busy { detail, .. } if detail == "all are in use"));
+        assert!(matches!(place.error(sqlx::Error::PoolClosed), StoreError::Closed));
+        assert!(matches!(place.error(sqlx::Error::RowNotFound), StoreError::Full { .. }));
+        let other = place.error(sqlx::Error::ColumnNotFound("x".to_owned()));
+        assert!(matches!(other, StoreError::Database(_)));
+    }
+
+    #[test]
+    fn a_url_that_is_none_is_not_repeated() {
+        #[derive(Debug)]
+        struct Options;
+
+        impl FromStr for Options {
+            type Err = sqlx::Error;
+
+            fn from_str(_url: &str) -> sqlx::Result<Self> {
+                Err(sqlx::Error::RowNotFound)
+            }
+        }
+
+        let refused = of_url::<Options>("db://me:secret@host").unwrap_err();
+        assert!(!refused.to_string().contains("secret"), "{refused}");
+    }
+}

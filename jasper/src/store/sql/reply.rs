@@ -1,0 +1,20 @@
+//! The answer that a task gives to the one who waits for it.
+
+use tokio::sync::oneshot;
+
+use crate::store::StoreError;
+
+/// Where the answer goes.
+pub(crate) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
+
+/// Gives the answer. A caller that no longer waits has been told by its own deadline.
+pub(crate) fn answer<T>(reply: Reply<T>, value: Result<T, StoreError>) {
+    drop(reply.send(value));
+}
+
+/// Waits for the answer, which never comes where its task has ended.
+pub(crate) async fn answered<T>(
+    answer: oneshot::Receiver<Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    answer.await.unwrap_or(Err(StoreError::Closed))
+}
