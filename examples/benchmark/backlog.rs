@@ -8,7 +8,7 @@ use jasper::envelope::Address;
 use jasper::handler::HandlerRegistration;
 use jasper::message::Message;
 use jasper::prelude::*;
-use jasper::store::{Incoming, LookRequest, MessageStore, Placement, Rest, Subscription};
+use jasper::store::{ClaimableRequest, Incoming, MessageStore, Placement, Rest, Subscription};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
@@ -125,9 +125,9 @@ async fn look(store: &impl MessageStore) -> Outcome<()> {
         Subscription { destination: destination()?, message_type: Drained::TYPE.to_string() };
     let (mut after, mut longest, mut all) = (None, Duration::ZERO, Duration::ZERO);
     for _ in 0..LOOKS {
-        let request = LookRequest { takes: [takes.clone()].into(), page: LOOK_PAGE, after };
+        let request = ClaimableRequest { takes: [takes.clone()].into(), page: LOOK_PAGE, after };
         let started = Instant::now();
-        after = match store.inbox().look(request).await?.rest {
+        after = match store.inbox().claimable(request).await?.rest {
             Rest::After(last) => Some(last),
             _ => None,
         };

@@ -115,8 +115,9 @@ pub mod telemetry;
 pub mod testing;
 pub mod transport;
 
+pub use envelope::Envelope;
 pub use error::{Error, InvokeError, Problem, SendAllError, SendError, StartupProblems};
-pub use runtime::{Bus, Config, Invocable, Jasper, QueueOptions};
+pub use runtime::{Builder, Bus, Config, Invocable, Jasper, QueueOptions};
 
 #[cfg(feature = "macros")]
 pub use jasper_macros::{Command, Event, durable, handler};

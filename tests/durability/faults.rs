@@ -22,8 +22,20 @@ const OFTEN: f64 = 0.3;
 
 /// Every operation that a running application asks for.
 const ALL: [&str; 14] = [
-    "store", "claim", "settle", "release", "owned", "look", "begin", "commit", "rollback", "renew",
-    "join", "expired", "alive", "forget",
+    "store",
+    "claim",
+    "settle",
+    "release",
+    "owned",
+    "claimable",
+    "begin",
+    "commit",
+    "rollback",
+    "renew",
+    "join",
+    "expired",
+    "alive",
+    "forget",
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

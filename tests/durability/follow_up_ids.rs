@@ -15,7 +15,7 @@ struct Start;
 /// The same with one more handler between.
 #[derive(Command, Serialize, Deserialize)]
 #[command(name = "ids.begin", to = "middle")]
-struct Begin;
+struct TransactionOptions;
 
 /// Fails until it is told not to.
 #[derive(Command, Serialize, Deserialize)]
@@ -35,7 +35,7 @@ async fn start(_: Start, _db: &mut SqliteConnection) -> Finish {
 
 #[handler]
 #[durable]
-async fn begin(_: Begin, _db: &mut SqliteConnection) -> Start {
+async fn begin(_: TransactionOptions, _db: &mut SqliteConnection) -> Start {
     Start
 }
 
@@ -134,7 +134,7 @@ async fn nor_does_it_lose_what_follows_from_a_follow_up() {
     let chain = Chain::start().await;
     let bus = chain.middle.bus();
     for _ in 0..2 {
-        assert!(send_keyed(bus, Begin).await);
+        assert!(send_keyed(bus, TransactionOptions).await);
         chain.until_idle().await;
         chain.forget_what_the_middle_has_handled().await;
     }

@@ -9,8 +9,8 @@ use jasper::envelope::{Address, Envelope};
 use jasper::message::MessageType;
 use jasper::prelude::{MysqlStore, PostgresStore, SqliteStore};
 use jasper::store::{
-    Begin, ClaimRequest, Completion, Incoming, LookRequest, MessageStore, Placement, Settled,
-    Stored,
+    ClaimRequest, ClaimableRequest, Completion, Incoming, MessageStore, Placement, Settled, Stored,
+    TransactionOptions,
 };
 use tests::Fixture;
 use tests::servers::{new_mariadb_database, new_postgres_database};
@@ -48,14 +48,14 @@ async fn store_commit_and_claim(store: &impl MessageStore) {
     assert_eq!(stored, vec![Stored::New; ROWS]);
     assert!(peak() < MOST, "stored: {} MiB", peak() >> 20);
 
-    let transaction = store.begin(Begin::of("large")).await.unwrap();
+    let transaction = store.begin(TransactionOptions::of("large")).await.unwrap();
     let completion = Completion { incoming: rows(), ..Completion::default() };
     assert_eq!(transaction.commit(completion).await.unwrap().settled, Settled::Done);
     assert!(peak() < MOST, "committed: {} MiB", peak() >> 20);
 
     let mut claimed = 0;
     while claimed < 2 * ROWS {
-        let subscriptions = store.inbox().look(LookRequest::default()).await.unwrap().now;
+        let subscriptions = store.inbox().claimable(ClaimableRequest::default()).await.unwrap().now;
         let request = ClaimRequest { owner: node.owner, subscriptions, limit: 250 };
         claimed += store.inbox().claim(request).await.unwrap().len();
     }

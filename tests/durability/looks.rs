@@ -95,7 +95,7 @@ impl<S: MessageStore> Node<S> {
     }
 
     fn looks(&self) -> u64 {
-        self.store.calls("look")
+        self.store.calls("claimable")
     }
 
     async fn stop(self) {
@@ -182,7 +182,7 @@ async fn a_due_row_that_is_locked_is_looked_for_seldom_and_handled_when_it_is_fr
 
 #[tokio::test]
 async fn a_store_that_cannot_be_looked_at_is_asked_seldom_whatever_wakes_the_node() {
-    let store = FaultyStore::new(MemoryStore::new(), Faults::seeded(1).fail("look", 1.0));
+    let store = FaultyStore::new(MemoryStore::new(), Faults::seeded(1).fail("claimable", 1.0));
     let node = Node::start(store).await;
     // More than there is room for, so that each later one is left in the store.
     for number in 0..2 {

@@ -15,8 +15,8 @@ use jasper::message::Encodable;
 use jasper::prelude::*;
 use jasper::store::memory::MemoryStore;
 use jasper::store::{
-    Begin, DeadLetter, DeadLetterQuery, DeadLetterReason, DeadLetters, Inbox, MessageStore, Nodes,
-    Outbox, StoreAdmin, StoreError, StoreInfo, StoreTransaction,
+    DeadLetter, DeadLetterQuery, DeadLetterReason, DeadLetters, Inbox, MessageStore, Nodes, Outbox,
+    StoreAdmin, StoreError, StoreInfo, StoreTransaction, TransactionOptions,
 };
 use jasper::transport::{
     Answer, Batch, Capabilities, Direction, EndpointUri, Listener, Mode, Receipt, Receiver,
@@ -273,7 +273,10 @@ impl MessageStore for Brittle {
         self.0.info()
     }
 
-    fn begin(&self, _: Begin) -> BoxFuture<'_, Result<Box<dyn StoreTransaction>, StoreError>> {
+    fn begin(
+        &self,
+        _: TransactionOptions,
+    ) -> BoxFuture<'_, Result<Box<dyn StoreTransaction>, StoreError>> {
         panic!("as told")
     }
 

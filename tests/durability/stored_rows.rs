@@ -69,7 +69,7 @@ async fn a_message_that_kills_the_process_is_buried_after_exactly_its_attempts()
         let node = store.nodes().join("victim", Duration::from_millis(1), &[]).await.unwrap();
         let claim = ClaimRequest {
             owner: node.owner,
-            subscriptions: store.inbox().look(Default::default()).await.unwrap().now,
+            subscriptions: store.inbox().claimable(Default::default()).await.unwrap().now,
             limit: 1,
         };
         let claimed = store.inbox().claim(claim).await.unwrap().remove(0);

@@ -284,7 +284,7 @@ fn what_is_wrong_with_endpoints_is_told_at_start_and_all_at_once() {
             .listen("durable://127.0.0.1:0")
             .listen("tcp://0.0.0.0:5580")
             .listen("nonsense")
-            .publish::<Noted>("nowhere"),
+            .publish_to::<Noted>("nowhere"),
     );
     for expected in [
         "10 problems",

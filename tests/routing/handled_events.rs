@@ -67,7 +67,7 @@ fn an_event_that_has_to_be_handled_and_is_not_is_a_problem() {
 
 #[test]
 fn an_event_that_is_published_to_an_endpoint_is_handled_there() {
-    let app = Jasper::builder().publish::<Placed>("billing");
+    let app = Jasper::builder().publish_to::<Placed>("billing");
     let problems = app.endpoint("billing", "tcp://127.0.0.1:1").check().unwrap_err();
     assert!(unhandled(problems.problems()).is_empty(), "{problems}");
 }

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use database::{LEASE, Shop, Touch, soon, touch};
 use jasper::prelude::*;
-use jasper::store::{Begin, Completion, DeadLetterQuery, MessageStore, StoreError};
+use jasper::store::{Completion, DeadLetterQuery, MessageStore, StoreError, TransactionOptions};
 use serde::{Deserialize, Serialize};
 use sqlx::MySqlConnection;
 use tests::proxy::{Lost, Proxy};
@@ -66,7 +66,7 @@ async fn a_statement_of_a_handler_that_times_out_is_cancelled_at_the_server() {
 async fn a_run_that_is_dropped_leaves_nothing_at_the_server() {
     let shop = Shop::open().await;
     let store = shop.store().await;
-    let mut run = store.begin(Begin::of("dropped")).await.unwrap();
+    let mut run = store.begin(TransactionOptions::of("dropped")).await.unwrap();
     let db: &mut MySqlConnection = run.connection().unwrap().downcast_mut().unwrap();
     sqlx::query("update accounts set balance = 1").execute(&mut *db).await.unwrap();
     let query = sqlx::query("select sleep(20)").execute(db);
@@ -122,7 +122,7 @@ async fn a_rollback_says_whether_the_transaction_is_undone() {
     let store = MysqlStore::connect(&proxy.url(&shop.url)).await.unwrap();
     store.nodes().join("node", LEASE, &[]).await.unwrap();
     let begin = async || {
-        let mut run = store.begin(Begin::of("silent")).await.unwrap();
+        let mut run = store.begin(TransactionOptions::of("silent")).await.unwrap();
         let db: &mut MySqlConnection = run.connection().unwrap().downcast_mut().unwrap();
         sqlx::query("update accounts set balance = 1").execute(db).await.unwrap();
         run
@@ -148,12 +148,14 @@ async fn no_call_waits_for_a_silent_server_longer_than_the_lease() {
     let proxy = Proxy::in_front_of(&shop.url).await;
     let store = MysqlStore::connect(&proxy.url(&shop.url)).await.unwrap();
     store.nodes().join("node", LEASE, &[]).await.unwrap();
-    let run = store.begin(Begin::of("silent")).await.unwrap();
+    let run = store.begin(TransactionOptions::of("silent")).await.unwrap();
     proxy.pause();
     let asked = Instant::now();
-    let begun = store.begin(Begin::of("late")).await.map(drop);
-    let (committed, looked) =
-        (run.commit(Completion::default()).await, store.inbox().look(Default::default()).await);
+    let begun = store.begin(TransactionOptions::of("late")).await.map(drop);
+    let (committed, looked) = (
+        run.commit(Completion::default()).await,
+        store.inbox().claimable(Default::default()).await,
+    );
     for error in [begun.unwrap_err(), committed.unwrap_err(), looked.unwrap_err()] {
         let in_time = matches!(error, StoreError::Deadline { .. } | StoreError::Busy { .. });
         assert!(in_time, "{error:?}");
@@ -171,7 +173,7 @@ async fn a_server_that_starts_anew_is_found_and_no_session_of_its_own_is_ended_f
     }
     app.until_idle().await.unwrap();
     let store = shop.store().await;
-    let lost = store.begin(Begin::of("lost")).await.unwrap();
+    let lost = store.begin(TransactionOptions::of("lost")).await.unwrap();
     server.restart_immediately().await;
     // These have the numbers that others had before.
     let mut after = Vec::new();
@@ -179,7 +181,13 @@ async fn a_server_that_starts_anew_is_found_and_no_session_of_its_own_is_ended_f
         after.push(shop.connect().await);
     }
     lost.rollback().await.expect("what was done in a session that is gone is undone");
-    store.begin(Begin::of("found")).await.unwrap().commit(Completion::default()).await.unwrap();
+    store
+        .begin(TransactionOptions::of("found"))
+        .await
+        .unwrap()
+        .commit(Completion::default())
+        .await
+        .unwrap();
     for id in 5..10 {
         let send = || app.bus().send(Touch { id, millis: 0 }).deduplicate(id.to_string());
         soon("it is sent", async || send().await.is_ok()).await;
@@ -199,7 +207,8 @@ async fn the_server_ends_a_transaction_in_which_nothing_happens() {
     let store = shop.store().await;
     store.nodes().join("node", LEASE, &[]).await.unwrap();
     let limit = Duration::from_secs(1);
-    let mut run = store.begin(Begin { limit, ..Begin::of("idle") }).await.unwrap();
+    let mut run =
+        store.begin(TransactionOptions { limit, ..TransactionOptions::of("idle") }).await.unwrap();
     let db: &mut MySqlConnection = run.connection().unwrap().downcast_mut().unwrap();
     sqlx::query("update accounts set balance = 1").execute(&mut *db).await.unwrap();
     let begun = Instant::now();

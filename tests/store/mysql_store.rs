@@ -12,8 +12,8 @@ use jasper::envelope::{Address, Envelope, MessageId};
 use jasper::message::MessageType;
 use jasper::store::mysql::MysqlStore;
 use jasper::store::{
-    Begin, ClaimRequest, Completion, Incoming, MessageStore, Outgoing, Owner, Ownership, Placement,
-    Settled, Settlement, StoreError, StoreTransaction, Stored, Subscription,
+    ClaimRequest, Completion, Incoming, MessageStore, Outgoing, Owner, Ownership, Placement,
+    Settled, Settlement, StoreError, StoreTransaction, Stored, Subscription, TransactionOptions,
 };
 use mariadb_database::Database;
 use sqlx::{AssertSqlSafe, Connection, MySqlConnection, MySqlPool};
@@ -226,7 +226,7 @@ async fn what_a_table_cannot_hold_is_refused_in_words() {
         let error = store.outbox().store(vec![row]).await.unwrap_err();
         assert!(error.to_string().contains(word), "{error}");
         // A handler that sends it is to blame, and not the store.
-        let transaction = store.begin(Begin::of("sender")).await.unwrap();
+        let transaction = store.begin(TransactionOptions::of("sender")).await.unwrap();
         let completion = Completion { incoming: vec![unowned(refused)], ..Completion::default() };
         let error = transaction.commit(completion).await.unwrap_err();
         assert!(error.to_string().contains(word), "{error}");
@@ -243,7 +243,7 @@ async fn the_longest_names_come_back() {
     let longest: String = format!("local://{}", "ä".repeat(247));
     let envelope = to(longest.parse().unwrap());
     store.inbox().store(vec![unowned(envelope.clone())]).await.unwrap();
-    let look = store.inbox().look(Default::default()).await.unwrap();
+    let look = store.inbox().claimable(Default::default()).await.unwrap();
     assert_eq!(look.now.len(), 1);
     assert_eq!(look.now[0].destination, envelope.destination);
 }
@@ -297,7 +297,7 @@ async fn a_handler_that_ends_its_transaction_is_found_out() {
         let envelope = tried_once();
         let held = Ownership::of(&envelope, owner);
         store.inbox().store(vec![owned(envelope, owner)]).await.unwrap();
-        let mut transaction = store.begin(Begin::of("ender")).await.unwrap();
+        let mut transaction = store.begin(TransactionOptions::of("ender")).await.unwrap();
         for sql in [end, "insert into effects values (1)"] {
             sqlx::raw_sql(sql).execute(connection(&mut transaction)).await.unwrap();
         }
@@ -318,7 +318,7 @@ async fn a_transaction_within_a_handler_is_a_savepoint() {
     let store = prepared(&database).await;
     execute(store.pool(), "create table effects (number int)").await;
     for _ in 0..3 {
-        let mut transaction = store.begin(Begin::of("nested")).await.unwrap();
+        let mut transaction = store.begin(TransactionOptions::of("nested")).await.unwrap();
         let db = connection(&mut transaction);
         sqlx::query("insert into effects values (1)").execute(&mut *db).await.unwrap();
         let mut inner = db.begin().await.unwrap();
@@ -339,7 +339,7 @@ async fn a_transaction_within_a_handler_is_a_savepoint() {
 async fn a_handler_that_uses_another_database_commits_in_the_right_one() {
     let (database, other) = (Database::create().await, Database::create().await);
     let (store, elsewhere) = (prepared(&database).await, prepared(&other).await);
-    let mut transaction = store.begin(Begin::of("user")).await.unwrap();
+    let mut transaction = store.begin(TransactionOptions::of("user")).await.unwrap();
     let name = other.url().rsplit('/').next().unwrap().to_owned();
     let use_it = AssertSqlSafe(format!("use {name}"));
     sqlx::raw_sql(use_it).execute(connection(&mut transaction)).await.unwrap();
@@ -354,7 +354,7 @@ async fn handlers_read_what_is_committed_and_users_have_autocommit() {
     let database = Database::create().await;
     let store = prepared(&database).await;
     execute(store.pool(), "create table effects (number int)").await;
-    let mut transaction = store.begin(Begin::of("reader")).await.unwrap();
+    let mut transaction = store.begin(TransactionOptions::of("reader")).await.unwrap();
     let numbers = "select count(*) from effects";
     for number in 0..3 {
         let db = connection(&mut transaction);
@@ -371,10 +371,10 @@ async fn a_lease_is_renewed_while_handlers_hold_every_connection() {
     let store = MysqlStore::builder().connections(2).connect(database.url()).await.unwrap();
     store.admin().prepare().await.unwrap();
     let owner = store.nodes().join("a", LONG, &[]).await.unwrap().owner;
-    let _first = store.begin(Begin::of("first")).await.unwrap();
-    let _second = store.begin(Begin::of("second")).await.unwrap();
+    let _first = store.begin(TransactionOptions::of("first")).await.unwrap();
+    let _second = store.begin(TransactionOptions::of("second")).await.unwrap();
     assert!(store.nodes().renew(owner, LONG).await.unwrap());
-    let error = store.begin(Begin::of("third")).await.map(|_begun| ()).unwrap_err();
+    let error = store.begin(TransactionOptions::of("third")).await.map(|_begun| ()).unwrap_err();
     assert!(matches!(error, StoreError::Busy { .. }), "{error:?}");
 }
 

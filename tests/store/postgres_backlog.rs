@@ -12,7 +12,7 @@ use jasper::envelope::{Address, Envelope, MessageId};
 use jasper::message::MessageType;
 use jasper::store::postgres::PostgresStore;
 use jasper::store::{
-    ClaimRequest, Claimed, Incoming, LookRequest, MessageStore, Outgoing, OutgoingSettlement,
+    ClaimRequest, ClaimableRequest, Claimed, Incoming, MessageStore, Outgoing, OutgoingSettlement,
     Owner, Ownership, Placement, Rest, Settlement, Subscription,
 };
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
@@ -40,7 +40,7 @@ async fn a_claim_reads_no_more_after_many_others_although_an_old_snapshot_is_ope
     sqlx::raw_sql("select 1").execute(&mut *snapshot).await.unwrap();
     let rows = 20_000;
     let owner = with_backlog(&store, rows).await;
-    store.inbox().look(LookRequest::default()).await.unwrap();
+    store.inbox().claimable(ClaimableRequest::default()).await.unwrap();
     for _ in 0..rows / PAGE {
         assert_eq!(claim(&store, owner, PAGE).await.len(), PAGE);
     }
@@ -206,7 +206,7 @@ async fn claim(store: &PostgresStore, owner: Owner, limit: usize) -> Vec<Claimed
 }
 
 async fn look_and_claim(store: &PostgresStore, owner: Owner, limit: usize) -> Vec<Claimed> {
-    let subscriptions = store.inbox().look(LookRequest::default()).await.unwrap().now;
+    let subscriptions = store.inbox().claimable(ClaimableRequest::default()).await.unwrap().now;
     store.inbox().claim(ClaimRequest { owner, subscriptions, limit }).await.unwrap()
 }
 
@@ -241,14 +241,14 @@ async fn a_look_past_what_is_taken_says_that_it_has_seen_no_page() {
     let (store, _schema) = Schema::open().await;
     let rows = 1_500;
     let owner = with_backlog(&store, rows).await;
-    store.inbox().look(LookRequest::default()).await.unwrap();
+    store.inbox().claimable(ClaimableRequest::default()).await.unwrap();
     for _ in 0..5 {
         assert_eq!(claim(&store, owner, 250).await.len(), 250);
     }
     let mut unseen = 0;
     // Now and then a look begins at the start.
     for _ in 0..100 {
-        let seen = store.inbox().look(LookRequest::default()).await.unwrap();
+        let seen = store.inbox().claimable(ClaimableRequest::default()).await.unwrap();
         assert_eq!(seen.now, takes());
         match seen.rest {
             Rest::First => {}
@@ -271,9 +271,9 @@ async fn after_a_full_look_without_an_answer_the_next_one_begins_past_what_is_ta
     let mut transaction = other.begin().await.unwrap();
     let lock = format!("lock table {}.jasper_incoming in access exclusive mode", schema.name);
     sqlx::raw_sql(AssertSqlSafe(lock)).execute(&mut *transaction).await.unwrap();
-    store.inbox().look(LookRequest::default()).await.unwrap_err();
+    store.inbox().claimable(ClaimableRequest::default()).await.unwrap_err();
     transaction.rollback().await.unwrap();
-    let look = store.inbox().look(LookRequest::default()).await.unwrap();
+    let look = store.inbox().claimable(ClaimableRequest::default()).await.unwrap();
     assert_eq!((look.now, look.rest), (takes(), Rest::Unseen));
     assert_eq!(claim(&store, owner, 9).await.len(), 5);
 }

@@ -12,15 +12,16 @@ use jasper::envelope::{Address, Envelope, MessageId};
 use jasper::message::MessageType;
 use jasper::store::postgres::PostgresStore;
 use jasper::store::{
-    Begin, Committed, Completion, Incoming, MessageStore, Ownership, Placement, Settled,
-    StoreError, StoreTransaction, Stored,
+    Committed, Completion, Incoming, MessageStore, Ownership, Placement, Settled, StoreError,
+    StoreTransaction, Stored, TransactionOptions,
 };
 use sqlx::{Connection, PgConnection};
 
 use postgres_schema::Schema;
 
-const ALONE: Begin = Begin::of("handler");
-const SHARED: Begin = Begin { share: 50, ..Begin::of("handler") };
+const ALONE: TransactionOptions = TransactionOptions::of("handler");
+const SHARED: TransactionOptions =
+    TransactionOptions { share: 50, ..TransactionOptions::of("handler") };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_transaction_of_the_handlers_own_nests() {
@@ -328,7 +329,7 @@ async fn commit(transaction: Box<dyn StoreTransaction>) -> Result<(), StoreError
     Ok(())
 }
 
-async fn keeps_working(store: &PostgresStore, begin: Begin) {
+async fn keeps_working(store: &PostgresStore, begin: TransactionOptions) {
     let before = written(store).await.len();
     let mut transaction = store.begin(begin).await.unwrap();
     write(connection(&mut *transaction), 1000).await.unwrap();

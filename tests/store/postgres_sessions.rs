@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use hold::{Book, Manner, book};
 use jasper::prelude::*;
 use jasper::runtime::Builder;
-use jasper::store::{Begin, Completion, DeadLetterQuery, MessageStore};
+use jasper::store::{Completion, DeadLetterQuery, MessageStore, TransactionOptions};
 use serde::{Deserialize, Serialize};
 use sqlx::{Connection, PgConnection, PgPool, query, query_scalar, raw_sql};
 use tests::proxy::{Lost, Proxy};
@@ -268,7 +268,7 @@ async fn sessions_of_a_process_that_has_left_are_left_alone_whatever_numbers_it_
     store.admin().prepare().await.unwrap();
     let lost = store.nodes().join("leaver", Duration::from_millis(1), &[]).await.unwrap().owner;
     let owner = store.nodes().join("leaver", *LEASE, &[]).await.unwrap().owner;
-    let mut run = store.begin(Begin::of("leaver")).await.unwrap();
+    let mut run = store.begin(TransactionOptions::of("leaver")).await.unwrap();
     let connection: &mut PgConnection = run.connection().unwrap().downcast_mut().unwrap();
     query("update accounts set balance = 7 where id = 0").execute(connection).await.unwrap();
     let is_over = async || other.nodes().expired(None).await.unwrap().owners == [lost];

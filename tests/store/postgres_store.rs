@@ -94,7 +94,7 @@ async fn text_that_postgresql_cannot_hold_is_stored_all_the_same() {
     row.envelope.correlation_id = Some("a\0b".to_owned());
     let sent = row.envelope.clone();
     assert_eq!(store.inbox().store(vec![row]).await.unwrap(), [Stored::New]);
-    let found = store.inbox().look(Default::default()).await.unwrap();
+    let found = store.inbox().claimable(Default::default()).await.unwrap();
     let request =
         jasper::store::ClaimRequest { owner: Owner::new(1), subscriptions: found.now, limit: 1 };
     let claimed = store.inbox().claim(request).await.unwrap().remove(0);
@@ -208,13 +208,15 @@ async fn hear_the_first(store: &PostgresStore) {
 }
 
 async fn hear(store: &PostgresStore) {
-    let heard = tokio::time::timeout(PATIENCE, store.nodes().heard()).await;
+    let heard = tokio::time::timeout(PATIENCE, store.nodes().wait_for_notification()).await;
     heard.expect("word comes").unwrap();
 }
 
 async fn hears_soon(store: &PostgresStore) -> bool {
     // Real time: that nothing comes can only be seen by waiting.
-    tokio::time::timeout(Duration::from_millis(200), store.nodes().heard()).await.is_ok()
+    tokio::time::timeout(Duration::from_millis(200), store.nodes().wait_for_notification())
+        .await
+        .is_ok()
 }
 
 fn unowned() -> Incoming {

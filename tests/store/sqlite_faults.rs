@@ -248,7 +248,8 @@ async fn leaves_nothing(act: What, check: &str, expected: i64) {
         bench.send(&format!("writes {number}"), What::Write).await;
         bench.app.until_idle().await.unwrap();
     }
-    let mut transaction = bench.store.begin(jasper::store::Begin::of("looks")).await.unwrap();
+    let mut transaction =
+        bench.store.begin(jasper::store::TransactionOptions::of("looks")).await.unwrap();
     let connection = transaction.connection().unwrap().downcast_mut::<SqliteConnection>().unwrap();
     let found: i64 = query_scalar(AssertSqlSafe(check)).fetch_one(&mut *connection).await.unwrap();
     assert_eq!(found, expected, "{act:?}");

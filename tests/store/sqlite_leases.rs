@@ -12,8 +12,8 @@ use jasper::envelope::{Address, Envelope};
 use jasper::message::MessageType;
 use jasper::store::sqlite::SqliteStore;
 use jasper::store::{
-    Begin, Completion, Incoming, MessageStore, Owner, Ownership, Placement, Settled, StoreError,
-    StoreTransaction,
+    Completion, Incoming, MessageStore, Owner, Ownership, Placement, Settled, StoreError,
+    StoreTransaction, TransactionOptions,
 };
 use sqlx::{SqliteConnection, query, query_scalar};
 use tempfile::TempDir;
@@ -146,7 +146,7 @@ impl Bench {
 
     /// One effect, and the transaction still open.
     async fn begin(&self) -> Box<dyn StoreTransaction> {
-        let mut transaction = self.store.begin(Begin::of("slow")).await.unwrap();
+        let mut transaction = self.store.begin(TransactionOptions::of("slow")).await.unwrap();
         let connection = transaction.connection().unwrap();
         let connection = connection.downcast_mut::<SqliteConnection>().unwrap();
         query("insert into effects values (1)").execute(connection).await.unwrap();

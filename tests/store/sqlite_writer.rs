@@ -8,8 +8,8 @@ use jasper::envelope::{Address, Envelope};
 use jasper::message::MessageType;
 use jasper::store::sqlite::SqliteStore;
 use jasper::store::{
-    Begin, Completion, Incoming, MessageStore, Placement, Settled, StoreError, StoreTransaction,
-    Stored,
+    Completion, Incoming, MessageStore, Placement, Settled, StoreError, StoreTransaction, Stored,
+    TransactionOptions,
 };
 use sqlx::{Connection, SqliteConnection};
 use tempfile::TempDir;
@@ -17,7 +17,7 @@ use tempfile::TempDir;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_transaction_of_the_handlers_own_nests() {
     let (_directory, store) = open().await;
-    let mut transaction = store.begin(Begin::of("nesting")).await.unwrap();
+    let mut transaction = store.begin(TransactionOptions::of("nesting")).await.unwrap();
     let connection = connection(&mut *transaction);
 
     let mut committed = connection.begin().await.unwrap();
@@ -45,7 +45,7 @@ async fn a_transaction_of_the_handlers_own_nests() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_nested_transaction_goes_with_the_outer_one() {
     let (_directory, store) = open().await;
-    let mut transaction = store.begin(Begin::of("nesting")).await.unwrap();
+    let mut transaction = store.begin(TransactionOptions::of("nesting")).await.unwrap();
     let mut nested = connection(&mut *transaction).begin().await.unwrap();
     write(&mut nested, 1).await.unwrap();
     nested.commit().await.unwrap();
@@ -57,7 +57,7 @@ async fn a_nested_transaction_goes_with_the_outer_one() {
 async fn a_nested_transaction_that_is_never_ended_harms_nobody() {
     let (_directory, store) = open().await;
     for number in 1..4 {
-        let mut transaction = store.begin(Begin::of("forgetting")).await.unwrap();
+        let mut transaction = store.begin(TransactionOptions::of("forgetting")).await.unwrap();
         let mut nested = connection(&mut *transaction).begin().await.unwrap();
         write(&mut nested, number).await.unwrap();
         std::mem::forget(nested);
@@ -74,10 +74,10 @@ async fn a_nested_transaction_that_is_never_ended_harms_nobody() {
 async fn a_commit_by_hand_commits_nothing_and_the_writer_goes_on() {
     let (_directory, store) = open().await;
     for sql in ["commit", "rollback", "rollback; begin", "insert or rollback into t values (0)"] {
-        let neighbour = store.begin(Begin::of("neighbour")).await.unwrap();
+        let neighbour = store.begin(TransactionOptions::of("neighbour")).await.unwrap();
         let mut transaction = {
             // Both stand in one group: the second begins before the first is answered.
-            let begin = store.begin(Begin::of("by hand"));
+            let begin = store.begin(TransactionOptions::of("by hand"));
             let commit = commit(neighbour);
             let (begun, committed) =
                 futures_util::future::join(begin, async { poll_once(commit).await }).await;
@@ -104,14 +104,14 @@ async fn a_commit_by_hand_commits_nothing_and_the_writer_goes_on() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_shared_a_transaction_that_was_ended_by_hand_is_told() {
     let (_directory, store) = open().await;
-    let blocker = store.begin(Begin::of("blocker")).await.unwrap();
+    let blocker = store.begin(TransactionOptions::of("blocker")).await.unwrap();
     let innocent = async {
-        let mut transaction = store.begin(Begin::of("innocent")).await.unwrap();
+        let mut transaction = store.begin(TransactionOptions::of("innocent")).await.unwrap();
         write(connection(&mut *transaction), 1).await.unwrap();
         commit(transaction).await
     };
     let guilty = async {
-        let mut transaction = store.begin(Begin::of("guilty")).await.unwrap();
+        let mut transaction = store.begin(TransactionOptions::of("guilty")).await.unwrap();
         let by_hand = connection(&mut *transaction);
         sqlx::raw_sql("rollback").execute(by_hand).await.unwrap();
         commit(transaction).await
@@ -139,7 +139,7 @@ async fn a_handler_that_is_dropped_at_any_await_leaves_the_writer_working() {
     let (_directory, store) = open().await;
     for polls in 0..16 {
         let handler = async {
-            let mut transaction = store.begin(Begin::of("cancelled")).await.unwrap();
+            let mut transaction = store.begin(TransactionOptions::of("cancelled")).await.unwrap();
             let connection = connection(&mut *transaction);
             let mut nested = connection.begin().await.unwrap();
             write(&mut nested, 1).await.unwrap();
@@ -161,7 +161,7 @@ async fn a_handler_that_is_dropped_at_any_await_leaves_the_writer_working() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failed_statement_of_a_handler_does_not_end_its_transaction() {
     let (_directory, store) = open().await;
-    let mut transaction = store.begin(Begin::of("failing")).await.unwrap();
+    let mut transaction = store.begin(TransactionOptions::of("failing")).await.unwrap();
     let failing = connection(&mut *transaction);
     write(failing, 1).await.unwrap();
     sqlx::query("insert into effects (number) values (null)")
@@ -177,7 +177,7 @@ async fn a_failed_statement_of_a_handler_does_not_end_its_transaction() {
 async fn many_handlers_run_one_after_the_other() {
     let (_directory, store) = open().await;
     let runs = (0..200).map(async |number| {
-        let mut transaction = store.begin(Begin::of("counting")).await.unwrap();
+        let mut transaction = store.begin(TransactionOptions::of("counting")).await.unwrap();
         let counting = connection(&mut *transaction);
         let before: i64 = sqlx::query_scalar("select coalesce(max(number), 0) from effects")
             .fetch_one(&mut *counting)
@@ -203,7 +203,7 @@ fn a_store_whose_runtime_is_gone_says_that_it_is_closed() {
     runtime().block_on(async {
         let error = store.inbox().store(vec![unowned()]).await.unwrap_err();
         assert!(matches!(error, StoreError::Closed), "{error:?}");
-        let error = store.begin(Begin::of("late")).await.err().unwrap();
+        let error = store.begin(TransactionOptions::of("late")).await.err().unwrap();
         assert!(matches!(error, StoreError::Closed), "{error:?}");
     });
 }
@@ -245,7 +245,7 @@ async fn commit(transaction: Box<dyn StoreTransaction>) -> Result<(), StoreError
 
 async fn keeps_working(store: &SqliteStore) {
     let before = written(store).await.len();
-    let mut transaction = store.begin(Begin::of("afterwards")).await.unwrap();
+    let mut transaction = store.begin(TransactionOptions::of("afterwards")).await.unwrap();
     write(connection(&mut *transaction), 1000).await.unwrap();
     commit(transaction).await.unwrap();
     assert_eq!(written(store).await.len(), before + 1);

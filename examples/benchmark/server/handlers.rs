@@ -96,13 +96,13 @@ macro_rules! application {
 
         #[derive(Command, Serialize, Deserialize)]
         #[command(name = $begin)]
-        struct Begin {
+        struct TransactionOptions {
             number: usize,
         }
 
         #[handler]
         #[durable]
-        async fn begin(cmd: Begin, _db: &mut $connection, arrivals: State<Arrivals>) {
+        async fn begin(cmd: TransactionOptions, _db: &mut $connection, arrivals: State<Arrivals>) {
             arrivals.note(cmd.number);
         }
 
@@ -134,7 +134,7 @@ macro_rules! application {
             }
 
             fn ping(bus: &Bus, number: usize) -> Sending {
-                bus.send(Begin { number })
+                bus.send(TransactionOptions { number })
             }
         }
     };

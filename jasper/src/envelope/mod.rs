@@ -42,7 +42,7 @@ pub struct Envelope {
     pub destination: Address,
     /// The service that sent it.
     pub source: Option<String>,
-    /// Where a reply is expected.
+    /// Carried for the application; jasper does nothing with it.
     pub reply_to: Option<Address>,
     /// Ties together what belongs to one request of the outside world.
     pub correlation_id: Option<String>,
@@ -50,13 +50,14 @@ pub struct Envelope {
     pub conversation_id: MessageId,
     /// The id of the message whose handling sent this one.
     pub causation_id: Option<MessageId>,
-    /// The W3C trace context of the sender.
+    /// The W3C trace context of the sender. It is passed on to what follows from the message; jasper
+    /// does nothing else with it.
     pub traceparent: Option<String>,
-    /// The saga that it belongs to.
+    /// Carried for the application; jasper does nothing with it.
     pub saga_id: Option<String>,
     /// The tenant that it belongs to.
     pub tenant_id: Option<String>,
-    /// Messages of one group are kept in order where the endpoint declares order.
+    /// Carried for the application; jasper does nothing with it.
     pub group_id: Option<String>,
     /// A business key: two messages with one key are one message within the store's window.
     pub deduplication_id: Option<String>,

@@ -105,7 +105,7 @@ impl DeliveryOptions {
         self
     }
 
-    /// Part of this group.
+    /// Part of this group: carried for the application; jasper does nothing with it.
     #[must_use]
     pub fn group(mut self, group: impl Into<String>) -> Self {
         self.group_id = Some(group.into());

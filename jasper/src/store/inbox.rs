@@ -40,7 +40,7 @@ pub trait Inbox: Send + Sync {
     /// This is when scheduled rows become claimable whose time has come, in the store's own time:
     /// at most a thousand in one look. It costs no more for many rows than for few, and no more
     /// than a page for any number of other subscriptions.
-    fn look(&self, request: LookRequest) -> BoxFuture<'_, Result<Claimable, StoreError>>;
+    fn claimable(&self, request: ClaimableRequest) -> BoxFuture<'_, Result<Claimable, StoreError>>;
 
     /// Takes unowned rows for `request.owner`, oldest first by `sent_at`. It takes no further row
     /// once those that it has are 8 MiB together.
@@ -83,9 +83,9 @@ pub enum Stored {
     Duplicate,
 }
 
-/// What [`Inbox::look`] is to look for.
+/// What [`Inbox::claimable`] is to look for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LookRequest {
+pub struct ClaimableRequest {
     /// Of these, all that wait are found.
     pub takes: Arc<[Subscription]>,
     /// How many subscriptions are found at most beside those, whichever node takes them.
@@ -94,14 +94,14 @@ pub struct LookRequest {
     pub after: Option<Subscription>,
 }
 
-impl Default for LookRequest {
+impl Default for ClaimableRequest {
     /// The first page alone, of a thousand.
     fn default() -> Self {
         Self { takes: Arc::default(), page: 1000, after: None }
     }
 }
 
-/// What [`Inbox::look`] finds.
+/// What [`Inbox::claimable`] finds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Claimable {
     /// What rows wait for that nobody owns, each once, sorted.
@@ -207,7 +207,7 @@ pub enum Settlement {
         ran: bool,
     },
     /// The message becomes a dead letter or an invalid message, with the bytes of the row.
-    Bury {
+    DeadLetter {
         /// The row.
         ownership: Ownership,
         /// Why.
@@ -234,14 +234,14 @@ impl Settlement {
             | Self::Attempt(ownership)
             | Self::Schedule(ownership, _)
             | Self::Release { ownership, .. }
-            | Self::Bury { ownership, .. } => ownership,
+            | Self::DeadLetter { ownership, .. } => ownership,
         }
     }
 
     /// Why the row becomes a dead letter, where it does.
     pub(super) fn burial(&self) -> Option<Burial<'_>> {
         match self {
-            Self::Bury { ownership, reason, error_type, error_message } => {
+            Self::DeadLetter { ownership, reason, error_type, error_message } => {
                 Some(Burial::new(ownership, *reason, error_type, error_message))
             }
             _ => None,

@@ -38,7 +38,7 @@ pub use self::error::StoreError;
 pub(crate) use self::inbox::interrupted_by;
 pub(crate) use self::inbox::may_have_left;
 pub use self::inbox::{
-    ClaimRequest, Claimable, Claimed, Inbox, LookRequest, Rest, Settled, Settlement, Stored,
+    ClaimRequest, Claimable, ClaimableRequest, Claimed, Inbox, Rest, Settled, Settlement, Stored,
 };
 pub use self::node::{Gone, LiveNode, NodeLease, Nodes, Owner, Pulse, Subscription};
 pub use self::operation::StoreOperation;
@@ -46,7 +46,8 @@ pub use self::outbox::{Outbox, OutgoingSettlement};
 pub(crate) use self::pools::is_pool;
 pub use self::record::{Incoming, Outgoing, Ownership, Placement};
 pub use self::transaction::{
-    Begin, Committed, Completion, Connection, ConnectionType, StoreTransaction, TransactionScope,
+    Committed, Completion, Connection, ConnectionType, StoreTransaction, TransactionOptions,
+    TransactionScope,
 };
 
 /// Inbox, outbox, dead letters and nodes over one database.
@@ -59,7 +60,10 @@ pub trait MessageStore: fmt::Debug + Send + Sync + 'static {
     fn info(&self) -> StoreInfo;
 
     /// Opens a transaction for a durable handler.
-    fn begin(&self, begin: Begin) -> BoxFuture<'_, Result<Box<dyn StoreTransaction>, StoreError>>;
+    fn begin(
+        &self,
+        begin: TransactionOptions,
+    ) -> BoxFuture<'_, Result<Box<dyn StoreTransaction>, StoreError>>;
 
     /// Messages that handlers of this application have yet to handle.
     fn inbox(&self) -> &dyn Inbox;
@@ -108,7 +112,7 @@ pub struct StoreInfo {
     /// Whether what it holds outlives the process.
     pub durable: bool,
     /// Whether [`Nodes::heard`] gives word.
-    pub tells: bool,
+    pub notifies: bool,
     /// Whether an error, by itself and without its causes, says that a transaction met another one
     /// and may well succeed when it is run again.
     pub is_conflict: IsConflict,
@@ -128,7 +132,7 @@ impl StoreInfo {
         durable: bool,
     ) -> Self {
         let is_conflict = |_error: &(dyn Error + 'static)| false;
-        Self { name, connection, durable, tells: false, is_conflict, single_writer: false }
+        Self { name, connection, durable, notifies: false, is_conflict, single_writer: false }
     }
 
     /// Of a store that knows the errors of its database with which a transaction met another one.
@@ -148,7 +152,7 @@ impl StoreInfo {
     /// Of a store whose [`Nodes::heard`] gives word.
     #[must_use]
     pub const fn telling(mut self) -> Self {
-        self.tells = true;
+        self.notifies = true;
         self
     }
 }

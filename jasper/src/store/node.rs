@@ -166,13 +166,13 @@ pub trait Nodes: Send + Sync {
     ///
     /// Word may come for nothing, and may be lost while a connection is; a poll is its safety net.
     /// A store that cannot tell, as its [`StoreInfo`](super::StoreInfo) says, waits for ever.
-    fn heard(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn wait_for_notification(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(std::future::pending())
     }
 
     /// Whether word comes now, so that a poll may be seldom: not while the connection is lost over
     /// which it would come.
-    fn hears(&self) -> bool {
+    fn is_notified(&self) -> bool {
         false
     }
 }

@@ -16,8 +16,8 @@ pub enum StoreOperation {
     Store,
     /// [`Inbox::store_within`](super::Inbox::store_within).
     StoreWithin,
-    /// [`Inbox::look`](super::Inbox::look).
-    Look,
+    /// [`Inbox::claimable`](super::Inbox::claimable).
+    Claimable,
     /// [`Inbox::claim`](super::Inbox::claim).
     Claim,
     /// [`Inbox::settle`](super::Inbox::settle).
@@ -56,8 +56,8 @@ pub enum StoreOperation {
     Leave,
     /// [`Nodes::forget`](super::Nodes::forget).
     Forget,
-    /// [`Nodes::heard`](super::Nodes::heard).
-    Heard,
+    /// [`Nodes::wait_for_notification`](super::Nodes::wait_for_notification).
+    WaitForNotification,
     /// [`DeadLetters::store`](super::DeadLetters::store).
     StoreDeadLetter,
     /// [`DeadLetters::list`](super::DeadLetters::list).
@@ -84,7 +84,7 @@ impl StoreOperation {
         Self::Rollback,
         Self::Store,
         Self::StoreWithin,
-        Self::Look,
+        Self::Claimable,
         Self::Claim,
         Self::Settle,
         Self::Release,
@@ -104,7 +104,7 @@ impl StoreOperation {
         Self::NoteEarlier,
         Self::Leave,
         Self::Forget,
-        Self::Heard,
+        Self::WaitForNotification,
         Self::StoreDeadLetter,
         Self::ListDeadLetters,
         Self::ReplayDeadLetters,
@@ -123,7 +123,7 @@ impl StoreOperation {
             Self::Rollback => "rollback",
             Self::Store => "store",
             Self::StoreWithin => "store_within",
-            Self::Look => "look",
+            Self::Claimable => "claimable",
             Self::Claim => "claim",
             Self::Settle => "settle",
             Self::Release => "release",
@@ -143,7 +143,7 @@ impl StoreOperation {
             Self::NoteEarlier => "note_earlier",
             Self::Leave => "leave",
             Self::Forget => "forget",
-            Self::Heard => "heard",
+            Self::WaitForNotification => "wait_for_notification",
             Self::StoreDeadLetter => "dead_letter_store",
             Self::ListDeadLetters => "dead_letter_list",
             Self::ReplayDeadLetters => "dead_letter_replay",
@@ -162,7 +162,7 @@ impl StoreOperation {
             self,
             Self::Store
                 | Self::StoreOutgoing
-                | Self::Look
+                | Self::Claimable
                 | Self::Claim
                 | Self::ClaimOutgoing
                 | Self::Settle
@@ -176,7 +176,7 @@ impl StoreOperation {
     pub(crate) const fn only_reads(self) -> bool {
         matches!(
             self,
-            Self::Look
+            Self::Claimable
                 | Self::Owned
                 | Self::OwnedOutgoing
                 | Self::Alive

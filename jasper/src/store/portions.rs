@@ -43,7 +43,7 @@ impl Weigh for Outgoing {
 impl Weigh for Settlement {
     fn weight(&self) -> usize {
         match self {
-            Self::Bury { error_message, .. } => error_message.len() + BESIDE_TEXT,
+            Self::DeadLetter { error_message, .. } => error_message.len() + BESIDE_TEXT,
             _ => BESIDE_TEXT,
         }
     }

@@ -67,9 +67,9 @@ pub trait TransactionScope: Send {
 
 /// For what a transaction is opened, and with how many others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Begin {
-    /// The handler, as logs name it.
-    pub handler: &'static str,
+pub struct TransactionOptions {
+    /// What it is for, as logs name it: the name of the handler.
+    pub label: &'static str,
     /// How many runs of the handler may share one transaction, each in a savepoint of its own. 1
     /// means that it is shared with none; a store that always or never shares ignores it.
     pub share: u32,
@@ -82,10 +82,10 @@ pub struct Begin {
     pub limit: Duration,
 }
 
-impl Begin {
+impl TransactionOptions {
     /// A transaction under this label, shared with none, in which no handler runs.
-    pub const fn of(handler: &'static str) -> Self {
-        Self { handler, share: 1, alone: false, limit: Duration::ZERO }
+    pub const fn of(label: &'static str) -> Self {
+        Self { label, share: 1, alone: false, limit: Duration::ZERO }
     }
 }
 

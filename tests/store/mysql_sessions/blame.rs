@@ -5,7 +5,8 @@ use jasper::envelope::{Address, Envelope};
 use jasper::message::MessageType;
 use jasper::prelude::*;
 use jasper::store::{
-    Begin, Completion, Incoming, MessageStore, Ownership, Placement, StoreError, StoreTransaction,
+    Completion, Incoming, MessageStore, Ownership, Placement, StoreError, StoreTransaction,
+    TransactionOptions,
 };
 use sqlx::{AssertSqlSafe, MySqlConnection};
 
@@ -46,7 +47,7 @@ async fn a_handler_that_makes_its_completion_fail_for_good_is_blamed() {
         "set session autocommit = 1; insert into effects values (9)",
     ] {
         let completion = completion(&store).await;
-        let mut run = store.begin(Begin::of("to blame")).await.unwrap();
+        let mut run = store.begin(TransactionOptions::of("to blame")).await.unwrap();
         // Some of these fail themselves, and the handler goes on.
         let _ = sqlx::raw_sql(sql).execute(connection(&mut run)).await;
         match run.commit(completion).await {
@@ -66,7 +67,7 @@ async fn a_completion_that_the_schema_or_a_limit_refuses_is_the_handlers_fault_a
     )
     .await;
     let own = completion(&store).await;
-    let run = store.begin(Begin::of("refused")).await.unwrap();
+    let run = store.begin(TransactionOptions::of("refused")).await.unwrap();
     let error = run.commit(own).await.unwrap_err();
     assert!(matches!(&error, StoreError::CommitRefused { detail } if detail.contains("not today")));
     shop.execute("drop trigger refuses").await;
@@ -77,7 +78,7 @@ async fn a_completion_that_the_schema_or_a_limit_refuses_is_the_handlers_fault_a
     let lock = "start transaction; select * from jasper_incoming for update";
     sqlx::raw_sql(lock).execute(&mut other).await.unwrap();
     let commit = async |set: &'static str| {
-        let mut run = store.begin(Begin::of("waits")).await.unwrap();
+        let mut run = store.begin(TransactionOptions::of("waits")).await.unwrap();
         sqlx::raw_sql(set).execute(connection(&mut run)).await.unwrap();
         run.commit(own.clone()).await.unwrap_err()
     };
@@ -105,14 +106,14 @@ async fn what_a_handler_sets_for_its_session_reaches_no_other_message() {
     ] {
         for commits in [true, false] {
             let read = format!("select cast({read} as char)");
-            let mut run = store.begin(Begin::of("sets")).await.unwrap();
+            let mut run = store.begin(TransactionOptions::of("sets")).await.unwrap();
             let before = text(&mut run, &read).await;
             sqlx::raw_sql(set).execute(connection(&mut run)).await.unwrap();
             match commits {
                 true => drop(run.commit(Completion::default()).await.unwrap()),
                 false => run.rollback().await.unwrap(),
             }
-            let mut run = store.begin(Begin::of("reads")).await.unwrap();
+            let mut run = store.begin(TransactionOptions::of("reads")).await.unwrap();
             assert_eq!(text(&mut run, &read).await, before, "{set}");
             run.commit(Completion::default()).await.unwrap();
         }
@@ -130,7 +131,7 @@ async fn a_connection_whose_session_is_as_it_was_is_used_again() {
     let store = MysqlStore::builder().connections(1).connect(&shop.url).await.unwrap();
     let mut sessions = Vec::new();
     for _run in 0..3 {
-        let mut run = store.begin(Begin::of("same")).await.unwrap();
+        let mut run = store.begin(TransactionOptions::of("same")).await.unwrap();
         sessions.push(text(&mut run, "select cast(connection_id() as char)").await);
         sqlx::query("insert into effects values (1)").execute(connection(&mut run)).await.unwrap();
         run.commit(Completion::default()).await.unwrap();

@@ -4,7 +4,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use jasper::prelude::*;
-use jasper::store::{Begin, Completion, MessageStore};
+use jasper::store::{Completion, MessageStore, TransactionOptions};
 use sqlx::MySqlConnection;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
@@ -81,7 +81,7 @@ async fn app_nodes(shop: &Shop) -> usize {
 
 /// A transaction of this store that has locked the row.
 async fn locking(store: &MysqlStore) -> Box<dyn jasper::store::StoreTransaction> {
-    let mut run = store.begin(Begin::of("locking")).await.unwrap();
+    let mut run = store.begin(TransactionOptions::of("locking")).await.unwrap();
     let db: &mut MySqlConnection = run.connection().unwrap().downcast_mut().unwrap();
     sqlx::query("update accounts set balance = balance + 1").execute(db).await.unwrap();
     run

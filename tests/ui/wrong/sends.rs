@@ -150,7 +150,7 @@ mod publish_of_a_reference {
 
 mod builder_publishes_a_command {
     fn call() -> jasper::runtime::Builder {
-        jasper::Jasper::builder().publish::<super::shop::Handled>("billing")
+        jasper::Jasper::builder().publish_to::<super::shop::Handled>("billing")
     }
 }
 

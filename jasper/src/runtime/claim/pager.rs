@@ -21,8 +21,9 @@ use crate::runtime::send::dispatch::Dispatcher;
 use crate::runtime::storage::dead_letters::{note_letter, settle_as_letter};
 use crate::runtime::storage::health::Retries;
 use crate::store::{
-    Begin, ClaimRequest, Claimable, Claimed, DeadLetterId, DeadLetterReason, LookRequest,
-    MessageStore, Ownership, Settlement, StoreError, StoreOperation, Subscription, may_have_left,
+    ClaimRequest, Claimable, ClaimableRequest, Claimed, DeadLetterId, DeadLetterReason,
+    MessageStore, Ownership, Settlement, StoreError, StoreOperation, Subscription,
+    TransactionOptions, may_have_left,
 };
 
 /// The most rows of one claim.
@@ -91,7 +92,7 @@ impl Pager {
     /// What wakes it while the last look is not long ago is served by one look together.
     async fn rest(&mut self) {
         let mut wait = self.next_look.saturating_duration_since(Instant::now());
-        if !self.core.store().is_told() {
+        if !self.core.store().is_notified() {
             // Word that was to wake it may have been lost meanwhile.
             wait = wait.min(self.pace.longest(self.core.settings().poll, false));
         }
@@ -136,7 +137,7 @@ impl Pager {
         }
         // A look that fails has found nothing.
         self.pace.note(false);
-        let look = self.look().await?;
+        let look = self.claimable().await?;
         let looked_at = Instant::now();
         let mut more = false;
         let core = Arc::clone(&self.core);
@@ -165,10 +166,13 @@ impl Pager {
         has_room
     }
 
-    async fn look(&self) -> Result<Claimable, StoreError> {
+    async fn claimable(&self) -> Result<Claimable, StoreError> {
         let (takes, after) = (Arc::clone(&self.takes), self.unhandled.after());
-        let request = LookRequest { takes, page: LOOK_PAGE, after };
-        self.core.store().call(StoreOperation::Look, self.store.inbox().look(request)).await
+        let request = ClaimableRequest { takes, page: LOOK_PAGE, after };
+        self.core
+            .store()
+            .call(StoreOperation::Claimable, self.store.inbox().claimable(request))
+            .await
     }
 
     /// How long there is nothing more to do, as far as the store knows.
@@ -179,7 +183,7 @@ impl Pager {
             && self.aside.is_empty()
             && !self.core.node().rows().inbox().is_to_be_reconciled();
         let poll = match is_quiet {
-            true => self.pace.longest(poll, self.core.store().is_told()),
+            true => self.pace.longest(poll, self.core.store().is_notified()),
             false => poll,
         };
         look.next_due.map_or(poll, |wait| self.pace.until_due(wait).min(poll))
@@ -350,8 +354,8 @@ impl Pager {
         self.core.store().wait(StoreOperation::Claim, claim).await
     }
 
-    /// An unhandled message may belong to a handler that has moved to another queue, or was renamed.
-    /// `false`: that queue has no room now, and the message waits in the store.
+    /// An unhandled message may belong to a handler that has moved to another queue, or was
+    /// renamed. `false`: that queue has no room now, and the message waits in the store.
     async fn admit_unhandled(&mut self, claimed: Claimed) -> bool {
         let Some(entry) = self.handler_of(&claimed).filter(|entry| entry.runs_here) else {
             if !self.redirect(&claimed).await {
@@ -371,9 +375,8 @@ impl Pager {
     }
 
     /// An unhandled message may be for another process, as a dead letter that is sent again is, or
-    /// have come to
-    /// a listener of another node that did not know it: it goes where it would go now. `false`:
-    /// this application does not know where either.
+    /// have come to a listener of another node that did not know it: it goes where it would go
+    /// now. `false`: this application does not know where either.
     async fn redirect(&self, claimed: &Claimed) -> bool {
         let Ok(envelope) = &claimed.envelope else {
             return false;
@@ -400,8 +403,10 @@ impl Pager {
         if batch.is_empty() {
             return false;
         }
-        let begin =
-            self.core.store().call(StoreOperation::Begin, self.store.begin(Begin::of("redirect")));
+        let begin = self
+            .core
+            .store()
+            .call(StoreOperation::Begin, self.store.begin(TransactionOptions::of("redirect")));
         let redirected = async {
             let transaction = begin.await?;
             let handled = Some(claimed.ownership.clone());

@@ -38,8 +38,11 @@ pub(crate) async fn look(core: Arc<Core>) {
 /// application stops.
 pub(crate) async fn listen(core: Arc<Core>, store: Arc<dyn MessageStore>) {
     loop {
-        let Some(heard) =
-            core.lifecycle().stopping().run_until_cancelled(store.nodes().heard()).await
+        let Some(heard) = core
+            .lifecycle()
+            .stopping()
+            .run_until_cancelled(store.nodes().wait_for_notification())
+            .await
         else {
             return;
         };

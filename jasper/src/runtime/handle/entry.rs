@@ -8,7 +8,7 @@ use crate::handler::HandlerRegistration;
 use crate::message::MessageType;
 use crate::runtime::start::queue_options::{QueueMode, QueueOptions, runs_here};
 use crate::runtime::start::settings::Settings;
-use crate::store::{Begin, Subscription};
+use crate::store::{Subscription, TransactionOptions};
 
 /// One handler with everything that is decided about it at start.
 #[derive(Debug)]
@@ -48,9 +48,9 @@ impl HandlerEntry {
     }
 
     /// For whom its transactions are opened.
-    pub(crate) fn begin(&self) -> Begin {
-        Begin {
-            handler: self.registration.name,
+    pub(crate) fn begin(&self) -> TransactionOptions {
+        TransactionOptions {
+            label: self.registration.name,
             share: self.registration.share.unwrap_or(1).max(1),
             alone: false,
             limit: self.timeout,

@@ -25,7 +25,9 @@ use crate::runtime::send::dispatch::Dispatcher;
 use crate::runtime::send::origin::Origin;
 use crate::runtime::send::placement::Joining;
 use crate::runtime::send::prepare::prepare;
-use crate::store::{Begin, Ownership, Settled, StoreError, StoreOperation, StoreTransaction};
+use crate::store::{
+    Ownership, Settled, StoreError, StoreOperation, StoreTransaction, TransactionOptions,
+};
 
 /// Why a run did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -206,10 +208,10 @@ impl Run<'_> {
         }
     }
 
-    fn begin(&self) -> Begin {
+    fn begin(&self) -> TransactionOptions {
         let begin = self.entry.begin();
         match self.alone {
-            true => Begin { share: 1, alone: true, ..begin },
+            true => TransactionOptions { share: 1, alone: true, ..begin },
             false => begin,
         }
     }

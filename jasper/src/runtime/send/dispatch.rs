@@ -13,8 +13,8 @@ use crate::handler::OutgoingMessage;
 use crate::runtime::core::Core;
 use crate::runtime::finish::Finish;
 use crate::store::{
-    Begin, Completion, Incoming, MessageStore, Outgoing, Ownership, Settled, StoreError,
-    StoreOperation, StoreTransaction, Stored,
+    Completion, Incoming, MessageStore, Outgoing, Ownership, Settled, StoreError, StoreOperation,
+    StoreTransaction, Stored, TransactionOptions,
 };
 
 /// Accepts messages for an application.
@@ -102,7 +102,7 @@ async fn store_all(
         (_, true) => Ok((store.inbox().store(incoming).await?, Vec::new())),
         (true, false) => Ok((Vec::new(), store.outbox().store(outgoing).await?)),
         (false, false) => {
-            let transaction = store.begin(Begin::of("send")).await?;
+            let transaction = store.begin(TransactionOptions::of("send")).await?;
             let completion = Completion { handled: None, incoming, outgoing };
             let committed = transaction.commit(completion).await?;
             Ok((committed.incoming, committed.outgoing))

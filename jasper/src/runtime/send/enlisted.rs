@@ -117,7 +117,7 @@ impl<'tx> Enlisted<'tx> {
             );
         }
         // The commit is still to come; looking goes on for as long as an ordinary poll takes.
-        if !store.info().tells {
+        if !store.info().notifies {
             self.core.wakeups().enlisted().notify_one();
         }
         let duplicate = !stored.is_empty() && stored.iter().all(|s| *s == Stored::Duplicate);

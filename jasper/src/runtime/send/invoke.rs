@@ -23,7 +23,7 @@ use crate::message::Message;
 use crate::runtime::core::Core;
 use crate::runtime::finish::Finish;
 use crate::runtime::handle::execute::{Failure, guarded, roll_back};
-use crate::store::{Begin, MessageStore, StoreOperation};
+use crate::store::{MessageStore, StoreOperation, TransactionOptions};
 
 type ReplyOf<H> = <<H as Handler>::Message as Message>::Reply;
 
@@ -93,7 +93,7 @@ async fn in_transaction<H: Handler>(
     let name = H::REGISTRATION.name;
     let cause = Arc::new(Cause::of_invocation(name, parent, true).holding_connection());
     let limit = H::REGISTRATION.timeout.unwrap_or(core.settings().handler_timeout);
-    let begin = Begin { limit, ..Begin::of(name) };
+    let begin = TransactionOptions { limit, ..TransactionOptions::of(name) };
     let mut transaction = core.store().call(StoreOperation::Begin, store.begin(begin)).await?;
     let source = || Arc::clone(&cause);
     let run = body::<H>(core, &source, message, transaction.connection());

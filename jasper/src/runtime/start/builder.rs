@@ -141,7 +141,7 @@ impl Builder {
 
     /// Publishes events of this type to this endpoint of another process too, beside the handlers
     /// of this application.
-    pub fn publish<M>(mut self, endpoint: impl Into<String>) -> Self
+    pub fn publish_to<M>(mut self, endpoint: impl Into<String>) -> Self
     where
         M: Message,
         M::Kind: Publishes<M>,

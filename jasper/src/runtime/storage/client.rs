@@ -62,8 +62,8 @@ impl StoreClient {
     }
 
     /// Whether the store gives word of rows that become claimable, so that polls may be rare.
-    pub(crate) fn is_told(&self) -> bool {
-        self.store.as_ref().is_some_and(|store| store.nodes().hears())
+    pub(crate) fn is_notified(&self) -> bool {
+        self.store.as_ref().is_some_and(|store| store.nodes().is_notified())
     }
 
     /// A call whose outcome has to be known, however long it takes: to give up waiting would not

@@ -71,7 +71,7 @@ pub(crate) async fn settle_as_letter(
     };
     settled(client, StoreOperation::Settle, error_type, error_message, |error_type, message| {
         let (ownership, error_message) = (ownership.clone(), message);
-        let letter = Settlement::Bury { ownership, reason, error_type, error_message };
+        let letter = Settlement::DeadLetter { ownership, reason, error_type, error_message };
         store.inbox().settle(vec![letter])
     })
     .await

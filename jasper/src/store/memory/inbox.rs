@@ -13,7 +13,7 @@ use crate::envelope::{Address, Envelope, time};
 use crate::store::dead_letter::Burial;
 use crate::store::portions::claimed;
 use crate::store::{
-    ClaimRequest, Claimable, Claimed, Inbox, Incoming, LookRequest, Owner, Ownership, Settled,
+    ClaimRequest, Claimable, ClaimableRequest, Claimed, Inbox, Incoming, Owner, Ownership, Settled,
     Settlement, StoreError, Stored, Subscription,
 };
 
@@ -30,7 +30,7 @@ impl Inbox for MemoryStore {
         no_connection()
     }
 
-    fn look(&self, request: LookRequest) -> BoxFuture<'_, Result<Claimable, StoreError>> {
+    fn claimable(&self, request: ClaimableRequest) -> BoxFuture<'_, Result<Claimable, StoreError>> {
         self.with(move |state| {
             let now = time::now();
             let mut waiting = BTreeSet::new();
@@ -101,7 +101,7 @@ impl Inbox for MemoryStore {
 /// What is taken, and a page of the rest.
 fn found(
     waiting: &BTreeSet<Subscription>,
-    request: &LookRequest,
+    request: &ClaimableRequest,
     next_due: Option<Duration>,
 ) -> Claimable {
     let after = request.after.clone().map_or(Bound::Unbounded, Bound::Excluded);
@@ -170,7 +170,7 @@ fn settle(state: &mut State, settlement: Settlement) -> Settled {
             row.status = Status::Unowned;
             row.attempts = row.attempts.saturating_sub(u32::from(!ran));
         }
-        Settlement::Bury { .. } => {
+        Settlement::DeadLetter { .. } => {
             if let Some(burial) = settlement.burial() {
                 bury(state, burial);
             }

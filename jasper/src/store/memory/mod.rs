@@ -10,15 +10,16 @@ mod rows;
 
 use std::fmt;
 use std::future::ready;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
+use parking_lot::{Mutex, MutexGuard};
 
 use self::completion::MemoryTransaction;
 use self::rows::State;
 use super::{
-    Begin, DeadLetters, Inbox, MessageStore, Nodes, Outbox, StoreAdmin, StoreError, StoreInfo,
-    StoreTransaction,
+    DeadLetters, Inbox, MessageStore, Nodes, Outbox, StoreAdmin, StoreError, StoreInfo,
+    StoreTransaction, TransactionOptions,
 };
 
 /// What it is called in logs and errors.
@@ -42,7 +43,7 @@ impl MemoryStore {
     /// A panic under the lock leaves each row as it was or as it should be, so it spoils nothing
     /// for others.
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Does something under the lock, when the future is polled.
@@ -65,7 +66,10 @@ impl MessageStore for MemoryStore {
         StoreInfo::new(NAME, None, false)
     }
 
-    fn begin(&self, _begin: Begin) -> BoxFuture<'_, Result<Box<dyn StoreTransaction>, StoreError>> {
+    fn begin(
+        &self,
+        _begin: TransactionOptions,
+    ) -> BoxFuture<'_, Result<Box<dyn StoreTransaction>, StoreError>> {
         let transaction = MemoryTransaction::new(self.clone());
         Box::pin(ready(Ok(Box::new(transaction) as Box<dyn StoreTransaction>)))
     }

@@ -1,7 +1,8 @@
 //! What connections are opened with, which the application may renew while the store works.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use sqlx::MySqlPool;
 use sqlx::mysql::MySqlConnectOptions;
 
@@ -26,7 +27,7 @@ impl Credentials {
 
     /// What a connection is opened with now.
     pub(super) fn current(&self) -> Arc<MySqlConnectOptions> {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.seen.lock();
         let given = self.users.connect_options();
         if !Arc::ptr_eq(&given, &seen) {
             self.users.set_connect_options(prepared((*given).clone()));

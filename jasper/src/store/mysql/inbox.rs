@@ -18,7 +18,7 @@ use crate::store::sql::columns::{self, Columns};
 use crate::store::sql::key::Key;
 use crate::store::sql::number::{self, size};
 use crate::store::sql::ports::messages::SqlInbox;
-use crate::store::{ClaimRequest, Claimable, Claimed, LookRequest, StoreError, Subscription};
+use crate::store::{ClaimRequest, Claimable, ClaimableRequest, Claimed, StoreError, Subscription};
 
 /// The first page. It reads one entry of the index for each subscription, so that many rows cost no
 /// more than few. The last row is when more is due.
@@ -109,7 +109,7 @@ const DUE_AT_ONCE: usize = 1000;
 const PARTS: usize = 50;
 
 impl SqlInbox for MysqlStore {
-    async fn look(&self, request: LookRequest) -> Result<Claimable, StoreError> {
+    async fn claimable(&self, request: ClaimableRequest) -> Result<Claimable, StoreError> {
         let seen = self.desk().give(Look(request.clone())).await?;
         if seen.next_due != Some(Duration::ZERO) {
             return Ok(seen);
@@ -125,7 +125,7 @@ impl SqlInbox for MysqlStore {
 }
 
 /// What is claimable without anything becoming due.
-struct Look(LookRequest);
+struct Look(ClaimableRequest);
 
 impl Work for Look {
     type Output = Claimable;
@@ -334,7 +334,7 @@ mod tests {
         let before = closed(connection).await;
         let (mut after, mut found) = (None, Vec::new());
         for _page in 0..4 {
-            let look = Look(LookRequest { page: 100, after, ..LookRequest::default() });
+            let look = Look(ClaimableRequest { page: 100, after, ..ClaimableRequest::default() });
             let look = look.run(connection, store.sql()).await.unwrap();
             after = look.now.last().cloned();
             found.extend(look.now);

@@ -55,8 +55,8 @@ use super::sql::gathered::Gathered;
 use super::sql::lines::{KEYED_WAITING, Keyed, Lines};
 use super::sql::ports::its_own_ports;
 use super::{
-    Begin, Connection, ConnectionType, MessageStore, StoreError, StoreInfo, StoreTransaction,
-    TransactionScope,
+    Connection, ConnectionType, MessageStore, StoreError, StoreInfo, StoreTransaction,
+    TransactionOptions, TransactionScope,
 };
 
 /// The most rows of one statement, and of one flush that several callers share.
@@ -231,7 +231,10 @@ impl MessageStore for MysqlStore {
         StoreInfo::new("mysql", Some(connection), true).with_conflicts(error::is_conflict)
     }
 
-    fn begin(&self, begin: Begin) -> BoxFuture<'_, Result<Box<dyn StoreTransaction>, StoreError>> {
+    fn begin(
+        &self,
+        begin: TransactionOptions,
+    ) -> BoxFuture<'_, Result<Box<dyn StoreTransaction>, StoreError>> {
         Box::pin(async move {
             let run = Run::begin(&self.shared.connections.runs, self.desk(), begin).await?;
             Ok(Box::new(run) as Box<dyn StoreTransaction>)

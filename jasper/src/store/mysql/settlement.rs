@@ -179,7 +179,7 @@ impl<'s> Writes<'s> {
             Settlement::Schedule(_, due_at) => self.schedules.push((key, to_micros(*due_at))),
             Settlement::Release { ran: true, .. } => self.releases.push(key),
             Settlement::Release { ran: false, .. } => self.taken_back.push(key),
-            Settlement::Bury { .. } => {
+            Settlement::DeadLetter { .. } => {
                 self.burials.extend(settlement.burial());
                 self.deletes.push(key);
             }

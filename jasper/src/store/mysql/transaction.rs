@@ -11,7 +11,9 @@ use super::completion;
 use super::desk::Desk;
 use super::error;
 use super::pool::{Lent, Pool};
-use crate::store::{Begin, Committed, Completion, Settled, StoreError, StoreTransaction};
+use crate::store::{
+    Committed, Completion, Settled, StoreError, StoreTransaction, TransactionOptions,
+};
 
 const ROLLBACK: &str = "rollback";
 
@@ -31,7 +33,11 @@ pub(super) struct Run {
 }
 
 impl Run {
-    pub(super) async fn begin(pool: &Pool, desk: &Desk, begin: Begin) -> Result<Self, StoreError> {
+    pub(super) async fn begin(
+        pool: &Pool,
+        desk: &Desk,
+        begin: TransactionOptions,
+    ) -> Result<Self, StoreError> {
         loop {
             let mut connection = pool.acquire().await.map_err(|error| desk.place.error(error))?;
             let begun = connection.begin(begin.limit, pool.server());

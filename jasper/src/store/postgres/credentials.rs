@@ -1,8 +1,9 @@
 //! The store's own pools, which connect as the application's pool does.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgConnection, PgPool};
 
@@ -39,7 +40,7 @@ impl OwnPool {
     /// The pool, with the options that the application's pool has now.
     pub(super) fn current(&self) -> &PgPool {
         let now = self.of.connect_options();
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.seen.lock();
         if !Arc::ptr_eq(&seen, &now) {
             self.pool.set_connect_options(marked(&now, &self.mark));
             *seen = now;
@@ -63,7 +64,7 @@ pub(super) struct Silence(Arc<Mutex<Option<Instant>>>);
 impl Silence {
     /// A connection gave no answer.
     pub(super) fn note(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        *self.0.lock() = Some(Instant::now());
     }
 
     /// Whether a connection that was idle for so long is good to use.
@@ -72,7 +73,7 @@ impl Silence {
         connection: &mut PgConnection,
         idle_for: Duration,
     ) -> sqlx::Result<bool> {
-        let noted = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let noted = *self.0.lock();
         match noted {
             Some(noted) if idle_for >= noted.elapsed() => Ok(is_alive(connection).await),
             _ => Ok(true),

@@ -20,9 +20,10 @@ mod tests;
 use std::collections::HashMap;
 use std::fmt::Debug;
 use std::hash::Hash;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use std::time::{Duration, Instant};
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 pub(super) use self::asking::Asking;
@@ -226,7 +227,7 @@ impl<P: Pair> Meanwhile<P> {
 
 impl<P: Pair> Frontier<P> {
     fn state(&self) -> MutexGuard<'_, State<P>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// This store claims rows of these.

@@ -14,7 +14,7 @@ use crate::store::sql::columns::{self, Columns};
 use crate::store::sql::number;
 use crate::store::sql::ports::messages::SqlInbox;
 use crate::store::{
-    ClaimRequest, Claimable, Claimed, LookRequest, Owner, StoreError, Subscription,
+    ClaimRequest, Claimable, ClaimableRequest, Claimed, Owner, StoreError, Subscription,
 };
 
 /// Rows that somebody else is about to take are left to them. Those that are not among the oldest,
@@ -72,7 +72,7 @@ select id, destination, attempts from {incoming} where owner = $1 and owner > 0 
 statements!(InboxSql { claim: CLAIM, release: RELEASE, owned: OWNED });
 
 impl SqlInbox for PostgresStore {
-    async fn look(&self, request: LookRequest) -> Result<Claimable, StoreError> {
+    async fn claimable(&self, request: ClaimableRequest) -> Result<Claimable, StoreError> {
         let found = look::look(self.desk(), &request).await;
         found.map_err(|error| self.error(error))
     }

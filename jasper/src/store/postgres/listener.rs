@@ -46,7 +46,7 @@ impl Listener {
     ///
     /// # Cancel safety
     /// Dropped, no word is lost.
-    pub(super) async fn heard(&self) {
+    pub(super) async fn wait_for_notification(&self) {
         self.task.get_or_init(|| self.start());
         let told = self.told.load(Ordering::Acquire);
         let mut words = self.words.subscribe();
@@ -60,7 +60,7 @@ impl Listener {
     }
 
     /// Whether the connection is there, as far as it is known.
-    pub(super) fn hears(&self) -> bool {
+    pub(super) fn is_notified(&self) -> bool {
         self.is_open.load(Ordering::Acquire)
     }
 

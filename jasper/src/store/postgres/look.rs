@@ -13,7 +13,7 @@ use super::rows::{self, bind};
 use super::sql::statements;
 use crate::store::sql::columns;
 use crate::store::sql::number;
-use crate::store::{Claimable, LookRequest, Rest, Subscription};
+use crate::store::{Claimable, ClaimableRequest, Rest, Subscription};
 
 /// Microseconds for which rows are looked for that were scheduled for a time that has passed.
 const LATE: i64 = 1_000_000;
@@ -130,7 +130,7 @@ struct Found {
     cost: Duration,
 }
 
-pub(super) async fn look(desk: &Desk, request: &LookRequest) -> sqlx::Result<Claimable> {
+pub(super) async fn look(desk: &Desk, request: &ClaimableRequest) -> sqlx::Result<Claimable> {
     desk.frontier.takes(&request.takes);
     let (asking, scope, due_since) = desk.frontier.look();
     let mut arguments = PgArguments::default();
@@ -171,7 +171,7 @@ pub(super) async fn look(desk: &Desk, request: &LookRequest) -> sqlx::Result<Cla
     Ok(claimable)
 }
 
-fn bind_request(request: &LookRequest, arguments: &mut PgArguments) -> sqlx::Result<()> {
+fn bind_request(request: &ClaimableRequest, arguments: &mut PgArguments) -> sqlx::Result<()> {
     let (takes, after) = (request.takes.iter(), request.after.as_ref());
     bind(arguments, takes.clone().map(|s| s.destination.as_str()).collect::<Vec<_>>())?;
     bind(arguments, takes.map(|s| s.message_type.as_str()).collect::<Vec<_>>())?;
@@ -229,12 +229,12 @@ impl Found {
     }
 
     /// Whether the page is all there is.
-    fn is_whole(&self, request: &LookRequest) -> bool {
+    fn is_whole(&self, request: &ClaimableRequest) -> bool {
         request.after.is_none() && self.page.len() < request.page
     }
 
     /// Whether rows of this pair would have been found.
-    fn is_seen(&self, pair: &Subscription, request: &LookRequest) -> bool {
+    fn is_seen(&self, pair: &Subscription, request: &ClaimableRequest) -> bool {
         self.is_whole(request) || self.firsts.contains_key(pair) || request.takes.contains(pair)
     }
 }

@@ -60,8 +60,8 @@ use super::sql::gathered::Gathered;
 use super::sql::lines::{KEYED_WAITING, Keyed, Lines};
 use super::sql::ports::its_own_ports;
 use super::{
-    Begin, Connection, ConnectionType, MessageStore, StoreError, StoreInfo, StoreTransaction,
-    TransactionScope,
+    Connection, ConnectionType, MessageStore, StoreError, StoreInfo, StoreTransaction,
+    TransactionOptions, TransactionScope,
 };
 
 /// The most rows of one statement that several callers share.
@@ -230,7 +230,10 @@ impl MessageStore for PostgresStore {
         info.telling().with_conflicts(error::is_conflict)
     }
 
-    fn begin(&self, begin: Begin) -> BoxFuture<'_, Result<Box<dyn StoreTransaction>, StoreError>> {
+    fn begin(
+        &self,
+        begin: TransactionOptions,
+    ) -> BoxFuture<'_, Result<Box<dyn StoreTransaction>, StoreError>> {
         Box::pin(async move {
             if begin.share > 1 {
                 let loan = self.shared.sharing.borrow(begin).await?;

@@ -221,13 +221,13 @@ impl SqlNodes for PostgresStore {
         forgotten.map(|_done| ()).map_err(|error| self.error(error))
     }
 
-    async fn heard(&self) -> Result<(), StoreError> {
-        self.shared.listener.heard().await;
+    async fn wait_for_notification(&self) -> Result<(), StoreError> {
+        self.shared.listener.wait_for_notification().await;
         Ok(())
     }
 
-    fn hears(&self) -> bool {
-        self.shared.listener.hears()
+    fn is_notified(&self) -> bool {
+        self.shared.listener.is_notified()
     }
 }
 

@@ -1,7 +1,8 @@
 //! What takes long is done rarely.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use parking_lot::{Mutex, MutexGuard};
 
 /// At most a hundredth of the time is spent with it.
 const SHARE: u32 = 100;
@@ -26,7 +27,7 @@ impl Pace {
     }
 
     fn next(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

@@ -113,7 +113,7 @@ impl Insert for Incoming {
                 Some(Waits::Unowned(pair, to_micros(self.envelope.sent_at)))
             }
             Placement::Scheduled(due_at) => {
-                Some(Waits::Scheduled { due_at: to_micros(due_at), is_told: false })
+                Some(Waits::Scheduled { due_at: to_micros(due_at), is_notified: false })
             }
         }
     }

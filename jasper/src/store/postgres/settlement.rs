@@ -112,7 +112,7 @@ impl Settle for Settlement {
             Self::Attempt(_) => Kind::Attempt,
             Self::Schedule(..) => Kind::Schedule,
             Self::Release { .. } => Kind::Release,
-            Self::Bury { .. } => Kind::Bury,
+            Self::DeadLetter { .. } => Kind::Bury,
         }
     }
 
@@ -140,7 +140,7 @@ impl Settle for Settlement {
             Kind::Schedule => {
                 let rows = done.iter().map(|row| {
                     let (due_at, told) = (row.try_get(2)?, row.try_get::<Option<bool>, _>(3)?);
-                    Ok(Waits::Scheduled { due_at, is_told: told.is_some() })
+                    Ok(Waits::Scheduled { due_at, is_notified: told.is_some() })
                 });
                 rows.collect()
             }

@@ -2,9 +2,10 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::{Mutex, MutexGuard};
 use sqlx::{PgPool, SqlStr};
 use tokio::sync::oneshot;
 
@@ -14,7 +15,7 @@ use super::group::Group;
 use super::session::Session;
 use crate::store::sql::loan::Loan;
 use crate::store::sql::reply::{Reply, answer, answered};
-use crate::store::{Begin, StoreError};
+use crate::store::{StoreError, TransactionOptions};
 
 /// How many shared transactions of one handler may be open at once. Each has a connection.
 const GROUPS: usize = 4;
@@ -39,11 +40,14 @@ impl Handlers {
     ///
     /// # Cancel safety
     /// Dropped, the turn goes to the next.
-    pub(super) async fn borrow(&self, begin: Begin) -> Result<Loan<Session>, StoreError> {
+    pub(super) async fn borrow(
+        &self,
+        begin: TransactionOptions,
+    ) -> Result<Loan<Session>, StoreError> {
         let sharing = {
-            let mut handlers = self.handlers.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut handlers = self.handlers.lock();
             let new = || Sharing { line: Arc::default(), ..self.new.clone() };
-            handlers.entry(begin.handler).or_insert_with(new).clone()
+            handlers.entry(begin.label).or_insert_with(new).clone()
         };
         sharing.borrow(begin).await
     }
@@ -84,9 +88,9 @@ impl Sharing {
         Self { line: Arc::default(), pool, desk, begin }
     }
 
-    async fn borrow(&self, begin: Begin) -> Result<Loan<Session>, StoreError> {
+    async fn borrow(&self, begin: TransactionOptions) -> Result<Loan<Session>, StoreError> {
         let (reply, answer) = oneshot::channel();
-        let Begin { share, limit, .. } = begin;
+        let TransactionOptions { share, limit, .. } = begin;
         if self.enter(Borrower { share, limit, reply }) {
             let sharing = self.clone();
             tokio::spawn(async move { sharing.serve_all().await });
@@ -101,7 +105,7 @@ impl Sharing {
     }
 
     fn line(&self) -> MutexGuard<'_, Line> {
-        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+        self.line.lock()
     }
 
     /// `true`: the caller is to start a task that serves.

@@ -15,7 +15,7 @@ use crate::store::portions::claimed;
 use crate::store::sql::columns::{self, Columns};
 use crate::store::sql::number;
 use crate::store::sql::ports::messages::SqlInbox;
-use crate::store::{ClaimRequest, Claimable, Claimed, LookRequest, StoreError, Subscription};
+use crate::store::{ClaimRequest, Claimable, ClaimableRequest, Claimed, StoreError, Subscription};
 
 /// Rows whose time has come wait like any other from then on.
 const BECOME_DUE: &str = "\
@@ -122,7 +122,7 @@ statements!(InboxSql {
 });
 
 impl SqlInbox for SqliteStore {
-    async fn look(&self, request: LookRequest) -> Result<Claimable, StoreError> {
+    async fn claimable(&self, request: ClaimableRequest) -> Result<Claimable, StoreError> {
         let mut seen = self.seen(&request).await.map_err(|error| self.error(error))?;
         if !seen.spoiled.is_empty() {
             self.writer().write(Repair { sql: SQL.inbox.repair, rows: seen.spoiled }).await?;
@@ -143,7 +143,7 @@ impl SqlInbox for SqliteStore {
 
 impl SqliteStore {
     /// What is claimable without anything becoming due.
-    async fn seen(&self, request: &LookRequest) -> sqlx::Result<Seen> {
+    async fn seen(&self, request: &ClaimableRequest) -> sqlx::Result<Seen> {
         let mut connection = self.pool().acquire().await?;
         let after = request.after.as_ref();
         let rows = sqlx::query(SQL.inbox.waiting)

@@ -1,7 +1,8 @@
 //! The leases of the nodes that have joined through this store, which the writer extends, too.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::store::Owner;
 
@@ -66,7 +67,7 @@ impl Leases {
     }
 
     fn all(&self) -> MutexGuard<'_, Vec<Lease>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

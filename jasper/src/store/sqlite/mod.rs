@@ -38,8 +38,8 @@ use self::presence::Presence;
 use self::writer::{Connector, Writer};
 use super::sql::ports::its_own_ports;
 use super::{
-    Begin, Connection, ConnectionType, MessageStore, StoreError, StoreInfo, StoreTransaction,
-    TransactionScope,
+    Connection, ConnectionType, MessageStore, StoreError, StoreInfo, StoreTransaction,
+    TransactionOptions, TransactionScope,
 };
 
 /// For how long a connection waits for one of another process.
@@ -169,7 +169,10 @@ impl MessageStore for SqliteStore {
             .with_single_writer()
     }
 
-    fn begin(&self, begin: Begin) -> BoxFuture<'_, Result<Box<dyn StoreTransaction>, StoreError>> {
+    fn begin(
+        &self,
+        begin: TransactionOptions,
+    ) -> BoxFuture<'_, Result<Box<dyn StoreTransaction>, StoreError>> {
         Box::pin(async move {
             let loan = self.writer().borrow(begin).await?;
             Ok(Box::new(loan) as Box<dyn StoreTransaction>)

@@ -3,7 +3,8 @@
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+
+use parking_lot::Mutex;
 
 /// A lock file beside the database, held for as long as the store lives; the system frees it with
 /// the process.
@@ -37,7 +38,7 @@ impl Presence {
     /// To be called within a write transaction of the database: between the two steps the lock is
     /// free for a moment, in which another process that joins would think itself alone.
     pub(super) fn announce(&self) -> io::Result<Others> {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.held.lock();
         if held.is_some() {
             // What this store has joined as before must not be taken for dead.
             return Ok(Others::Possible);

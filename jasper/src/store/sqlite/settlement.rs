@@ -99,7 +99,7 @@ pub(super) fn answer(statements: usize, ran: &mut impl Iterator<Item = Ran>) -> 
 const fn statements(settlement: &Settlement) -> usize {
     match settlement {
         Settlement::Handled(_) => HANDLED_STATEMENTS,
-        Settlement::Bury { .. } => BURIAL_STATEMENTS,
+        Settlement::DeadLetter { .. } => BURIAL_STATEMENTS,
         Settlement::Attempt(_) | Settlement::Schedule(..) | Settlement::Release { .. } => 1,
     }
 }
@@ -126,7 +126,7 @@ fn push(settlement: &Settlement, batch: &mut Batch) -> sqlx::Result<()> {
             batch.bind(i64::from(!ran))?;
             bind_ownership(ownership, batch)
         }
-        Settlement::Bury { .. } => {
+        Settlement::DeadLetter { .. } => {
             let statements = [SQL.settlement.bury, SQL.settlement.delete_buried];
             settlement.burial().map_or(Ok(()), |burial| push_burial(burial, statements, batch))
         }

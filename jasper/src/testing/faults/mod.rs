@@ -32,11 +32,11 @@ pub enum Fault {
 /// | port | operations |
 /// | --- | --- |
 /// | transactions | `begin`, `commit`, `rollback` |
-/// | inbox | `store`, `store_within`, `look`, `claim`, `settle`, `release`, `owned` |
+/// | inbox | `store`, `store_within`, `claimable`, `claim`, `settle`, `release`, `owned` |
 /// | outbox | `outbox_store`, `outbox_store_within`, `destinations` |
 /// | outbox | `outbox_claim`, `outbox_settle`, `outbox_release`, `outbox_owned` |
 /// | nodes | `now`, `join`, `renew`, `expired`, `alive` |
-/// | nodes | `note_earlier`, `leave`, `forget`, `heard` |
+/// | nodes | `note_earlier`, `leave`, `forget`, `wait_for_notification` |
 /// | dead letters | `dead_letter_store`, `dead_letter_list` |
 /// | dead letters | `dead_letter_replay`, `dead_letter_discard` |
 /// | housekeeping | `prepare`, `counts`, `purge`, `clear` |

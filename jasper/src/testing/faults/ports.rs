@@ -10,10 +10,11 @@ use super::FaultyStore;
 use super::transaction::FaultyTransaction;
 use crate::envelope::{Address, Envelope};
 use crate::store::{
-    Begin, ClaimRequest, Claimable, Claimed, Counts, DeadLetter, DeadLetterId, DeadLetterQuery,
-    DeadLetters, Gone, Inbox, Incoming, LiveNode, LookRequest, MessageStore, NodeLease, Nodes,
+    ClaimRequest, Claimable, ClaimableRequest, Claimed, Counts, DeadLetter, DeadLetterId,
+    DeadLetterQuery, DeadLetters, Gone, Inbox, Incoming, LiveNode, MessageStore, NodeLease, Nodes,
     Outbox, Outgoing, OutgoingSettlement, Owner, Ownership, Settled, Settlement, StoreAdmin,
     StoreError, StoreInfo, StoreOperation, StoreTransaction, Stored, Subscription,
+    TransactionOptions,
 };
 
 type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
@@ -33,7 +34,7 @@ impl<S: MessageStore> MessageStore for FaultyStore<S> {
         self.store.info()
     }
 
-    fn begin(&self, begin: Begin) -> Answer<'_, Box<dyn StoreTransaction>> {
+    fn begin(&self, begin: TransactionOptions) -> Answer<'_, Box<dyn StoreTransaction>> {
         let begin = async move {
             let transaction = self.store.begin(begin).await?;
             let plan = Arc::clone(&self.plan);
@@ -88,8 +89,8 @@ impl<S: MessageStore> Inbox for FaultyStore<S> {
         self.meet(StoreOperation::Release, self.store.inbox().release(owner, limit))
     }
 
-    fn look(&self, request: LookRequest) -> Answer<'_, Claimable> {
-        self.meet(StoreOperation::Look, self.store.inbox().look(request))
+    fn claimable(&self, request: ClaimableRequest) -> Answer<'_, Claimable> {
+        self.meet(StoreOperation::Claimable, self.store.inbox().claimable(request))
     }
 
     fn owned(&self, owner: Owner, limit: usize) -> Answer<'_, Vec<Ownership>> {
@@ -134,12 +135,12 @@ impl<S: MessageStore> Nodes for FaultyStore<S> {
         self.meet(StoreOperation::Forget, self.store.nodes().forget(owner))
     }
 
-    fn heard(&self) -> Answer<'_, ()> {
-        self.meet(StoreOperation::Heard, self.store.nodes().heard())
+    fn wait_for_notification(&self) -> Answer<'_, ()> {
+        self.meet(StoreOperation::WaitForNotification, self.store.nodes().wait_for_notification())
     }
 
-    fn hears(&self) -> bool {
-        self.store.nodes().hears()
+    fn is_notified(&self) -> bool {
+        self.store.nodes().is_notified()
     }
 }
 

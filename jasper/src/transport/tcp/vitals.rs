@@ -26,7 +26,7 @@ impl Vitals {
         self.spoke.store(self.now(), Ordering::Relaxed);
     }
 
-    pub(super) fn heard(&self) -> Instant {
+    pub(super) fn wait_for_notification(&self) -> Instant {
         self.moment(&self.heard)
     }
 

@@ -15,7 +15,7 @@ pub(in super::super) enum Waits<P> {
     /// To be claimed, with when it was sent.
     Unowned(P, i64),
     /// To be due. Others may have been told to look for it.
-    Scheduled { due_at: i64, is_told: bool },
+    Scheduled { due_at: i64, is_notified: bool },
 }
 
 impl<'f, P: Pair> Change<'f, P> {
@@ -30,8 +30,8 @@ impl<'f, P: Pair> Change<'f, P> {
         for row in rows {
             is_hidden |= match row {
                 Waits::Unowned(pair, sent_at) => state.put_back(&pair, sent_at),
-                Waits::Scheduled { due_at, is_told } => {
-                    if is_told {
+                Waits::Scheduled { due_at, is_notified } => {
+                    if is_notified {
                         told = Some(told.map_or(due_at, |first: i64| first.min(due_at)));
                     }
                     state.scheduled(due_at)

@@ -43,7 +43,7 @@ fn put_back(frontier: &Told, sent_at: impl IntoIterator<Item = i64>) {
 }
 
 const fn scheduled(due_at: i64) -> Waits<&'static str> {
-    Waits::Scheduled { due_at, is_told: false }
+    Waits::Scheduled { due_at, is_notified: false }
 }
 
 fn is_full(frontier: &Told) -> bool {

@@ -9,7 +9,7 @@ use super::SqlStore;
 use crate::envelope::{Address, Envelope};
 use crate::store::portions::Weigh;
 use crate::store::{
-    ClaimRequest, Claimable, Claimed, Inbox, Incoming, LookRequest, Outbox, Outgoing,
+    ClaimRequest, Claimable, ClaimableRequest, Claimed, Inbox, Incoming, Outbox, Outgoing,
     OutgoingSettlement, Owner, Ownership, Settled, Settlement, StoreError, Stored,
 };
 
@@ -58,9 +58,9 @@ pub(crate) trait Messages<R: MessageRow>: SqlStore {
 
 /// What the inbox does besides.
 pub(crate) trait SqlInbox: Messages<Incoming> {
-    fn look(
+    fn claimable(
         &self,
-        request: LookRequest,
+        request: ClaimableRequest,
     ) -> impl Future<Output = Result<Claimable, StoreError>> + Send;
 
     fn claim(
@@ -103,8 +103,8 @@ impl<S: SqlInbox> Inbox for S {
         Box::pin(insert_within(self, connection, rows))
     }
 
-    fn look(&self, request: LookRequest) -> BoxFuture<'_, Result<Claimable, StoreError>> {
-        Box::pin(SqlInbox::look(self, request))
+    fn claimable(&self, request: ClaimableRequest) -> BoxFuture<'_, Result<Claimable, StoreError>> {
+        Box::pin(SqlInbox::claimable(self, request))
     }
 
     fn claim(&self, request: ClaimRequest) -> BoxFuture<'_, Result<Vec<Claimed>, StoreError>> {

@@ -56,11 +56,11 @@ pub(crate) trait SqlNodes: SqlStore {
 
     fn forget(&self, owner: Owner) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    fn heard(&self) -> impl Future<Output = Result<(), StoreError>> + Send {
+    fn wait_for_notification(&self) -> impl Future<Output = Result<(), StoreError>> + Send {
         std::future::pending()
     }
 
-    fn hears(&self) -> bool {
+    fn is_notified(&self) -> bool {
         false
     }
 }
@@ -114,11 +114,11 @@ impl<S: SqlNodes> Nodes for S {
         Box::pin(SqlNodes::forget(self, owner))
     }
 
-    fn heard(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(SqlNodes::heard(self))
+    fn wait_for_notification(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(SqlNodes::wait_for_notification(self))
     }
 
-    fn hears(&self) -> bool {
-        SqlNodes::hears(self)
+    fn is_notified(&self) -> bool {
+        SqlNodes::is_notified(self)
     }
 }

@@ -16,7 +16,7 @@ use super::undo::{Cause, Lost};
 use super::{Job, Request};
 use crate::store::sql::loan::{Loan, Outcome, Returned};
 use crate::store::sql::reply::{Reply, answer};
-use crate::store::{Begin, Committed, Completion, StoreError};
+use crate::store::{Committed, Completion, StoreError, TransactionOptions};
 
 /// The most members of one group.
 const MEMBERS: usize = 256;
@@ -160,7 +160,7 @@ impl Group {
     /// Lends the connection and waits for its return, for as long as the handler takes.
     async fn lend(
         mut self,
-        begin: Begin,
+        begin: TransactionOptions,
         reply: Reply<Loan<Session>>,
         line: &mut Line,
     ) -> Result<Self, Lost> {
@@ -172,11 +172,11 @@ impl Group {
         let (loan, back) = Loan::new(self.session);
         // A loan that nobody takes any more is dropped here, and comes back like any other.
         answer(reply, Ok(loan));
-        let returned = self::returned(back, begin.handler, line, &self.place).await;
+        let returned = self::returned(back, begin.label, line, &self.place).await;
         match returned {
             Ok(Returned { session, outcome }) => {
                 self.session = session;
-                self.end(outcome, begin.handler).await
+                self.end(outcome, begin.label).await
             }
             Err(_gone) => {
                 let error = self.place.error(sqlx::Error::WorkerCrashed);

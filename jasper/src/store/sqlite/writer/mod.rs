@@ -25,7 +25,7 @@ use super::error::Place;
 use super::leases::Leases;
 use crate::store::sql::loan::Loan;
 use crate::store::sql::reply::{Reply, answer, answered};
-use crate::store::{Begin, Incoming, Outgoing, Settlement, StoreError};
+use crate::store::{Incoming, Outgoing, Settlement, StoreError, TransactionOptions};
 
 /// How many requests may stand in line before a caller waits to be let in.
 const LINE: usize = 1024;
@@ -87,7 +87,10 @@ impl Writer {
     }
 
     /// Waits for the turn of a handler, and lends it the connection.
-    pub(super) async fn borrow(&self, begin: Begin) -> Result<Loan<Session>, StoreError> {
+    pub(super) async fn borrow(
+        &self,
+        begin: TransactionOptions,
+    ) -> Result<Loan<Session>, StoreError> {
         let (reply, answer) = oneshot::channel();
         self.send(Request::Loan { begin, reply }).await?;
         answered(answer).await
@@ -104,7 +107,7 @@ pub(super) enum Request {
     Outgoing(Call<Outgoing>),
     Settlement(Call<Settlement>),
     Write(Box<dyn Job>),
-    Loan { begin: Begin, reply: Reply<Loan<Session>> },
+    Loan { begin: TransactionOptions, reply: Reply<Loan<Session>> },
 }
 
 impl Request {
@@ -121,7 +124,7 @@ impl Request {
 
     /// Whether it shares a transaction with no other.
     const fn is_alone(&self) -> bool {
-        matches!(self, Self::Loan { begin: Begin { alone: true, .. }, .. })
+        matches!(self, Self::Loan { begin: TransactionOptions { alone: true, .. }, .. })
     }
 
     /// Since when it waits, if it inserts messages.

@@ -69,7 +69,7 @@ pub async fn every_row_is_reachable_by_some_recovery<F: StoreFixture>(fixture: &
     purged.expect("the store answers");
     let left = Counts { scheduled: 1, handled: 1, dead_letters: 1, ..Counts::default() };
     assert_eq!(subject.counts().await, left, "what waits for its time and for a person");
-    assert!(subject.look().await.next_due.is_some());
+    assert!(subject.claimable().await.next_due.is_some());
 }
 
 /// What is committed outlives the store, if the store says that it is durable.
@@ -107,7 +107,7 @@ async fn fill<F: StoreFixture>(subject: &Subject<'_, F>, owner: Owner) {
 }
 
 async fn bury<F: StoreFixture>(subject: &Subject<'_, F>, ownership: Ownership) {
-    let burial = Settlement::Bury {
+    let burial = Settlement::DeadLetter {
         ownership,
         reason: DeadLetterReason::Exhausted,
         error_type: String::new(),

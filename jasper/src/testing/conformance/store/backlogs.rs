@@ -100,7 +100,7 @@ pub async fn what_was_sent_before_a_backlog_is_claimed_first<F: StoreFixture>(fi
     assert_eq!(ids(&look_and_claim(&subject, owner, 1).await), [older.id]);
     let ownership = claimed[5].ownership.clone();
     let letter = DeadLetterId { id: ownership.id, destination: ownership.destination.clone() };
-    let bury = Settlement::Bury {
+    let bury = Settlement::DeadLetter {
         ownership,
         reason: DeadLetterReason::Exhausted,
         error_type: String::new(),

@@ -13,9 +13,8 @@ use super::subject::{
 use crate::envelope::{Envelope, MessageId, time};
 use crate::message::MessageType;
 use crate::store::{
-    ClaimRequest, Claimable, Claimed, DeadLetter, DeadLetterId, DeadLetterReason, Incoming,
-    LookRequest, MessageStore, Ownership, Placement, Rest, Settled, Settlement, Stored,
-    Subscription,
+    ClaimRequest, Claimable, ClaimableRequest, Claimed, DeadLetter, DeadLetterId, DeadLetterReason,
+    Incoming, MessageStore, Ownership, Placement, Rest, Settled, Settlement, Stored, Subscription,
 };
 
 /// The first claim counts an attempt; after that the runtime does, when the handler begins.
@@ -183,7 +182,7 @@ pub async fn the_present_that_a_store_tells_is_the_one_in_which_rows_are_due<F: 
     let hour = Duration::from_secs(3600);
     subject.store_new(scheduled(envelope(), present)).await;
     subject.store_new(scheduled(envelope(), present + hour)).await;
-    let claimable = subject.look().await;
+    let claimable = subject.claimable().await;
     assert_eq!(claimable.now.len(), 1);
     let wait = claimable.next_due.expect("one is due later");
     assert!(wait <= hour && wait > hour - Duration::from_secs(60), "{wait:?}");
@@ -203,11 +202,11 @@ pub async fn a_row_that_is_due_is_claimed<F: StoreFixture>(fixture: &F) {
 /// One look tells what waits, for whom, and when the next row is due.
 pub async fn a_look_tells_what_waits_and_when_more_is_due<F: StoreFixture>(fixture: &F) {
     let subject = Subject::of(fixture).await;
-    assert_eq!(subject.look().await, Claimable::default());
+    assert_eq!(subject.claimable().await, Claimable::default());
     let now = SystemTime::now();
     subject.store_new(scheduled(to(&local("c")), now + LONG * 3)).await;
     subject.store_new(scheduled(to(&local("c")), now + LONG)).await;
-    let look = subject.look().await;
+    let look = subject.claimable().await;
     assert_eq!(look.now, []);
     let wait = look.next_due.expect("a row waits for its time");
     assert!(LONG / 2 < wait && wait < LONG * 3 / 2, "{wait:?}");
@@ -218,9 +217,9 @@ pub async fn a_look_tells_what_waits_and_when_more_is_due<F: StoreFixture>(fixtu
     let newer = Envelope { message_type: newer, ..to(&local("a")) };
     let newest = Subscription { message_type: newer.message_type.to_string(), ..taken_at("a") };
     subject.store_new(unowned(newer)).await;
-    assert_eq!(subject.look().await.now, [taken_at("a"), newest, taken_at("b")]);
+    assert_eq!(subject.claimable().await.now, [taken_at("a"), newest, taken_at("b")]);
     subject.claim_all(subject.join().await).await;
-    assert_eq!(subject.look().await.now, [], "what is owned is nobody else's to claim");
+    assert_eq!(subject.claimable().await.now, [], "what is owned is nobody else's to claim");
 }
 
 /// Of any number of subscriptions a look finds a page, and all that its asker takes.
@@ -233,8 +232,8 @@ pub async fn a_look_finds_a_page_and_all_that_is_taken<F: StoreFixture>(fixture:
     let takes = [of_type("b", 11), of_type("c", 77), of_type("a", 999)].map(|e| taken_by(&e));
     let (mut found, mut after, mut pages) = (HashSet::new(), None, 0);
     loop {
-        let request = LookRequest { takes: Arc::from(takes.clone()), page: 5, after };
-        let look = subject.store.inbox().look(request).await.expect("the store answers");
+        let request = ClaimableRequest { takes: Arc::from(takes.clone()), page: 5, after };
+        let look = subject.store.inbox().claimable(request).await.expect("the store answers");
         assert!(look.now.is_sorted() && look.now.len() <= 7, "{:?}", look.now);
         assert!(takes[..2].iter().all(|takes| look.now.contains(takes)), "{:?}", look.now);
         assert!(!look.now.contains(&takes[2]), "nothing waits for it");
@@ -248,8 +247,8 @@ pub async fn a_look_finds_a_page_and_all_that_is_taken<F: StoreFixture>(fixture:
         };
     }
     assert_eq!((found, pages), (all, 3));
-    let none = LookRequest { takes: Arc::from(takes.clone()), page: 0, after: None };
-    let look = subject.store.inbox().look(none).await.expect("the store answers");
+    let none = ClaimableRequest { takes: Arc::from(takes.clone()), page: 0, after: None };
+    let look = subject.store.inbox().claimable(none).await.expect("the store answers");
     assert_eq!(look.now, takes[..2]);
 }
 
@@ -287,7 +286,7 @@ pub async fn a_look_finds_what_has_become_due<F: StoreFixture>(fixture: &F) {
     subject.store(rows).await;
     let later = scheduled(to(&local("b")), SystemTime::now() + LONG);
     subject.store_new(later).await;
-    let look = subject.look().await;
+    let look = subject.claimable().await;
     assert_eq!(look.now, [taken_at("a")]);
     assert!(look.next_due.is_some_and(|wait| wait > LONG / 2));
     assert_eq!(subject.claim_all(subject.join().await).await.len(), 20);
@@ -405,7 +404,7 @@ pub async fn an_unreadable_body_is_claimed_as_an_error_and_buried_intact<F: Stor
     assert_eq!(claimed.len(), 2, "a readable row is claimed beside it");
     let unreadable = claimed.into_iter().find(|row| row.envelope.is_err());
     let unreadable = unreadable.expect("one cannot be read");
-    let bury = Settlement::Bury {
+    let bury = Settlement::DeadLetter {
         ownership: unreadable.ownership,
         reason: DeadLetterReason::Undecodable,
         error_type: "a type".to_owned(),

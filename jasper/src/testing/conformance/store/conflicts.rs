@@ -10,8 +10,9 @@ use super::subject::{Subject, envelope, keyed, local, to, unowned, with_key};
 use super::{OwnTransaction, StoreFixture};
 use crate::envelope::Address;
 use crate::store::{
-    Begin, Committed, Completion, DeadLetterId, DeadLetterReason, Incoming, MessageStore, Outgoing,
+    Committed, Completion, DeadLetterId, DeadLetterReason, Incoming, MessageStore, Outgoing,
     OutgoingSettlement, Owner, Ownership, Settled, Settlement, StoreError, Stored,
+    TransactionOptions,
 };
 
 /// How many messages all callers of a clause store.
@@ -252,7 +253,7 @@ fn done(settled: Vec<Result<Vec<Settled>, StoreError>>) -> usize {
 
 /// A run that commits this, repeated as the runtime repeats what costs no attempt.
 async fn commit<F: StoreFixture>(subject: &Subject<'_, F>, completion: Completion) -> Committed {
-    let alone = Begin { share: 1, alone: true, ..subject.run() };
+    let alone = TransactionOptions { share: 1, alone: true, ..subject.run() };
     let begins = std::iter::once(subject.run()).chain((0..REPEATS).map(|_| alone));
     let mut met = None;
     for begin in begins {
@@ -276,7 +277,7 @@ async fn release_all<'s>(
 }
 
 fn bury(ownership: Ownership) -> Settlement {
-    Settlement::Bury {
+    Settlement::DeadLetter {
         ownership,
         reason: DeadLetterReason::Terminal,
         error_type: String::new(),

@@ -323,7 +323,7 @@ fn burial(ownership: Ownership) -> Settlement {
 }
 
 fn burial_for(ownership: Ownership, error_type: &str, error_message: &str) -> Settlement {
-    Settlement::Bury {
+    Settlement::DeadLetter {
         ownership,
         reason: DeadLetterReason::Terminal,
         error_type: error_type.to_owned(),

@@ -207,7 +207,7 @@ pub async fn the_release_of_an_owner_is_bounded_and_spares_others<F: StoreFixtur
 }
 
 fn bury(ownership: Ownership) -> Settlement {
-    Settlement::Bury {
+    Settlement::DeadLetter {
         ownership,
         reason: DeadLetterReason::Terminal,
         error_type: "an error type".to_owned(),

@@ -8,9 +8,9 @@ use super::{Effects, StoreFixture};
 use crate::envelope::{Address, Envelope, MessageId, time};
 use crate::message::MessageType;
 use crate::store::{
-    Begin, ClaimRequest, Claimable, Claimed, Counts, DeadLetter, DeadLetterQuery, Incoming,
-    LookRequest, MessageStore, Outgoing, Owner, Ownership, Placement, Rest, Settled, Settlement,
-    StoreTransaction, Stored, Subscription,
+    ClaimRequest, Claimable, ClaimableRequest, Claimed, Counts, DeadLetter, DeadLetterQuery,
+    Incoming, MessageStore, Outgoing, Owner, Ownership, Placement, Rest, Settled, Settlement,
+    StoreTransaction, Stored, Subscription, TransactionOptions,
 };
 
 /// A lease that no clause outlives.
@@ -79,11 +79,11 @@ impl<'f, F: StoreFixture> Subject<'f, F> {
     }
 
     pub(super) async fn look_once(&self) -> Claimable {
-        self.store.inbox().look(LookRequest::default()).await.expect(ANSWERS)
+        self.store.inbox().claimable(ClaimableRequest::default()).await.expect(ANSWERS)
     }
 
     /// Looks until a page was seen: where looks take long, a store need not see one in each.
-    pub(super) async fn look(&self) -> Claimable {
+    pub(super) async fn claimable(&self) -> Claimable {
         loop {
             let look = self.look_once().await;
             if look.rest != Rest::Unseen {
@@ -100,7 +100,7 @@ impl<'f, F: StoreFixture> Subject<'f, F> {
 
     /// Claims everything that can be claimed.
     pub(super) async fn claim_all(&self, owner: Owner) -> Vec<Claimed> {
-        let subscriptions = self.look().await.now;
+        let subscriptions = self.claimable().await.now;
         self.claim(ClaimRequest { subscriptions, ..all(owner) }).await
     }
 
@@ -122,8 +122,8 @@ impl<'f, F: StoreFixture> Subject<'f, F> {
         self.store.begin(self.run()).await.expect(ANSWERS)
     }
 
-    pub(super) fn run(&self) -> Begin {
-        Begin { share: self.fixture.share(), ..Begin::of("conformance") }
+    pub(super) fn run(&self) -> TransactionOptions {
+        TransactionOptions { share: self.fixture.share(), ..TransactionOptions::of("conformance") }
     }
 
     pub(super) async fn letters(&self) -> Vec<DeadLetter> {

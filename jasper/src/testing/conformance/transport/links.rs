@@ -100,8 +100,8 @@ pub async fn an_event_is_published_to_several_applications<F: TransportFixture>(
         .state(first.heard.clone())
         .endpoint("one", &*both[0])
         .endpoint("two", &*both[1])
-        .publish::<News>("one")
-        .publish::<News>("two")
+        .publish_to::<News>("one")
+        .publish_to::<News>("two")
         .registered::<super::cast::TakeOrder>()
         .start()
         .await

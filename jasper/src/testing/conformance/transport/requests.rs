@@ -74,10 +74,10 @@ pub async fn a_request_that_takes_too_long_gives_up<F: TransportFixture>(fixture
 pub async fn a_request_that_nobody_handles_is_told_so<F: TransportFixture>(fixture: &F) {
     let stage = Stage::open(fixture).await;
     let error = stage.sender().bus().invoke(Riddle).await.expect_err(REFUSED);
-    let is_told = matches!(
+    let is_notified = matches!(
         error,
         InvokeError::Remote { kind: FailureKind::NoHandler, .. } | InvokeError::Send(_)
     );
-    assert!(is_told, "{error}");
+    assert!(is_notified, "{error}");
     stage.close().await;
 }

@@ -78,7 +78,7 @@ impl<F: TransportFixture> Stage<F> {
         let builder = builder.endpoint(RECEIVER, &*address).endpoint(&*address, &*address);
         let builder = match self.link.is_local() {
             true => Self::hearing(builder),
-            false => builder.publish::<super::cast::News>(RECEIVER),
+            false => builder.publish_to::<super::cast::News>(RECEIVER),
         };
         self.sender = Some(builder.start().await.expect(WORKS));
     }

@@ -264,7 +264,8 @@ impl Inner {
         let Limits { ping, handshake: grace, .. } = self.limits;
         let (mut pinged, mut suspected) = (Instant::now(), None);
         loop {
-            let quiet = self.vitals.heard().min(self.vitals.spoke()).max(pinged) + ping;
+            let quiet =
+                self.vitals.wait_for_notification().min(self.vitals.spoke()).max(pinged) + ping;
             let due = suspected.map_or(quiet, |since: Instant| quiet.min(since + grace));
             tokio::select! {
                 () = sleep_until(due) => {}
@@ -274,14 +275,16 @@ impl Inner {
                     continue;
                 }
             }
-            if suspected.is_some_and(|since| self.vitals.heard() > since) {
+            if suspected.is_some_and(|since| self.vitals.wait_for_notification() > since) {
                 suspected = None;
             }
             let now = Instant::now();
             if suspected.is_some_and(|since| since + grace <= now) {
                 return format!("it gave no sign of life within {grace:?}");
             }
-            if self.vitals.heard().min(self.vitals.spoke()).max(pinged) + ping <= now {
+            if self.vitals.wait_for_notification().min(self.vitals.spoke()).max(pinged) + ping
+                <= now
+            {
                 pinged = now;
                 self.write_queue.push(Frame::Ping);
             }
