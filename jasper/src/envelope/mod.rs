@@ -50,8 +50,8 @@ pub struct Envelope {
     pub conversation_id: MessageId,
     /// The id of the message whose handling sent this one.
     pub causation_id: Option<MessageId>,
-    /// The W3C trace context of the sender. It is passed on to what follows from the message; jasper
-    /// does nothing else with it.
+    /// The W3C trace context of the sender. It is passed on to what follows from the message;
+    /// jasper does nothing else with it.
     pub traceparent: Option<String>,
     /// Carried for the application; jasper does nothing with it.
     pub saga_id: Option<String>,

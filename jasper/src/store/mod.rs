@@ -111,7 +111,7 @@ pub struct StoreInfo {
     pub connection: Option<ConnectionType>,
     /// Whether what it holds outlives the process.
     pub durable: bool,
-    /// Whether [`Nodes::heard`] gives word.
+    /// Whether [`Nodes::wait_for_notification`] returns when rows become claimable.
     pub notifies: bool,
     /// Whether an error, by itself and without its causes, says that a transaction met another one
     /// and may well succeed when it is run again.
@@ -149,7 +149,7 @@ impl StoreInfo {
         self
     }
 
-    /// Of a store whose [`Nodes::heard`] gives word.
+    /// Of a store that notifies: see [`Nodes::wait_for_notification`].
     #[must_use]
     pub const fn telling(mut self) -> Self {
         self.notifies = true;

@@ -226,7 +226,7 @@ impl Pager {
         for (claimed, slot) in claimed.into_iter().zip(slots) {
             match self.handler_of(&claimed) {
                 Some(entry) => self.admit(claimed, entry, slot).await,
-                None => self.bury_invalid(claimed).await,
+                None => self.give_up_invalid(claimed).await,
             }
         }
         match full {
@@ -359,7 +359,7 @@ impl Pager {
     async fn admit_unhandled(&mut self, claimed: Claimed) -> bool {
         let Some(entry) = self.handler_of(&claimed).filter(|entry| entry.runs_here) else {
             if !self.redirect(&claimed).await {
-                self.keep_or_bury(claimed).await;
+                self.keep_or_give_up(claimed).await;
             }
             return true;
         };
@@ -421,7 +421,7 @@ impl Pager {
 
     /// A message that no node knows waits for its time. One that cannot be read has no time to wait
     /// for.
-    async fn keep_or_bury(&mut self, claimed: Claimed) {
+    async fn keep_or_give_up(&mut self, claimed: Claimed) {
         if let Ok(envelope) = &claimed.envelope
             && claimed.ownership.destination.is_valid()
         {
@@ -433,7 +433,7 @@ impl Pager {
                 return self.give_back(claimed).await;
             }
         }
-        self.bury_invalid(claimed).await;
+        self.give_up_invalid(claimed).await;
     }
 
     async fn give_back(&self, claimed: Claimed) {
@@ -460,7 +460,7 @@ impl Pager {
             return;
         }
         let Ok(envelope) = claimed.envelope else {
-            return self.bury_invalid(claimed).await;
+            return self.give_up_invalid(claimed).await;
         };
         let envelope = claimed.ownership.envelope(envelope);
         slot.weigh(envelope.bytes());
@@ -474,7 +474,7 @@ impl Pager {
         enqueue(&self.core, Delivery { interrupted_by, _hold: hold, ..delivery });
     }
 
-    async fn bury_invalid(&self, claimed: Claimed) {
+    async fn give_up_invalid(&self, claimed: Claimed) {
         let (reason, message_type, error_message) = match &claimed.envelope {
             Err(error) => (DeadLetterReason::Undecodable, String::new(), error.to_string()),
             Ok(envelope) => (
@@ -501,7 +501,7 @@ impl Pager {
                 tracing::error!(message.id = %row.id, %error, "a dead letter cannot be written");
                 return;
             }
-            if retries.wait(self.core.store().health(), "bury", &error).await.is_none() {
+            if retries.wait(self.core.store().health(), "dead letter", &error).await.is_none() {
                 return;
             }
         }

@@ -38,7 +38,7 @@ pub(crate) async fn look(core: Arc<Core>) {
 /// application stops.
 pub(crate) async fn listen(core: Arc<Core>, store: Arc<dyn MessageStore>) {
     loop {
-        let Some(heard) = core
+        let Some(notified) = core
             .lifecycle()
             .stopping()
             .run_until_cancelled(store.nodes().wait_for_notification())
@@ -46,7 +46,7 @@ pub(crate) async fn listen(core: Arc<Core>, store: Arc<dyn MessageStore>) {
         else {
             return;
         };
-        if let Err(error) = heard {
+        if let Err(error) = notified {
             tracing::debug!(%error, "no word from the store for now; the poll goes on");
             let pause = tokio::time::sleep(core.settings().poll);
             if core.lifecycle().stopping().run_until_cancelled(pause).await.is_none() {

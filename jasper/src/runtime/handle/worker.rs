@@ -143,7 +143,7 @@ impl Worker {
             match self.is_given_up(retries).await {
                 Some(false) => {}
                 Some(true) => {
-                    self.bury_as(DeadLetterReason::Exhausted, "interrupted", INTERRUPTED).await;
+                    self.give_up_as(DeadLetterReason::Exhausted, "interrupted", INTERRUPTED).await;
                     return false;
                 }
                 None => {
@@ -215,9 +215,9 @@ impl Worker {
                 self.release().await;
                 Next::Done
             }
-            Failure::Undecodable(_) => self.bury(DeadLetterReason::Undecodable, &failure).await,
+            Failure::Undecodable(_) => self.give_up(DeadLetterReason::Undecodable, &failure).await,
             Failure::Handler(error) if error.is_terminal() => {
-                self.bury(DeadLetterReason::Terminal, &failure).await
+                self.give_up(DeadLetterReason::Terminal, &failure).await
             }
             Failure::Handler(error) if error.conflict && self.is_uncounted() => {
                 self.after_store(error, retries).await
@@ -300,7 +300,7 @@ impl Worker {
         // This one has.
         let attempts = self.failures().max(1);
         match self.delivery.entry.policy.verdict(attempts) {
-            Verdict::GiveUp => self.bury(DeadLetterReason::Exhausted, failure).await,
+            Verdict::GiveUp => self.give_up(DeadLetterReason::Exhausted, failure).await,
             Verdict::RetryNow => {
                 match &mut self.delivery.backing {
                     Backing::Stored { counted, .. } => *counted = false,
@@ -359,12 +359,17 @@ impl Worker {
         }
     }
 
-    async fn bury(&mut self, reason: DeadLetterReason, failure: &Failure) -> Next {
-        self.bury_as(reason, failure.kind(), &failure.to_string()).await;
+    async fn give_up(&mut self, reason: DeadLetterReason, failure: &Failure) -> Next {
+        self.give_up_as(reason, failure.kind(), &failure.to_string()).await;
         Next::Done
     }
 
-    async fn bury_as(&mut self, reason: DeadLetterReason, error_type: &str, error_message: &str) {
+    async fn give_up_as(
+        &mut self,
+        reason: DeadLetterReason,
+        error_type: &str,
+        error_message: &str,
+    ) {
         let letter = DeadLetterId {
             id: self.delivery.envelope.id,
             destination: self.delivery.envelope.destination.clone(),
@@ -380,7 +385,7 @@ impl Worker {
                 settle_as_letter(self.core.store(), &ownership, reason, error_type, error_message)
                     .await
             {
-                if retries.wait(self.core.store().health(), "bury", &error).await.is_none() {
+                if retries.wait(self.core.store().health(), "dead letter", &error).await.is_none() {
                     return;
                 }
             }

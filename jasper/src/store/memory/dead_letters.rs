@@ -44,7 +44,7 @@ impl DeadLetters for MemoryStore {
     fn store(&self, letter: DeadLetter) -> BoxFuture<'_, Result<(), StoreError>> {
         self.with(move |state| {
             let buried_at = time::now();
-            state.bury(DeadLetter { buried_at, ..letter.cut() }, None);
+            state.give_up(DeadLetter { buried_at, ..letter.cut() }, None);
         })
     }
 }

@@ -172,15 +172,15 @@ fn settle(state: &mut State, settlement: Settlement) -> Settled {
         }
         Settlement::DeadLetter { .. } => {
             if let Some(burial) = settlement.burial() {
-                bury(state, burial);
+                write_dead_letter(state, burial);
             }
         }
     }
     Settled::Done
 }
 
-fn bury(state: &mut State, burial: Burial<'_>) {
+fn write_dead_letter(state: &mut State, burial: Burial<'_>) {
     if let Some(row) = state.incoming.remove(&key(burial.ownership)) {
-        state.bury(burial.letter(row.message_type, row.body), row.keep);
+        state.give_up(burial.letter(row.message_type, row.body), row.keep);
     }
 }

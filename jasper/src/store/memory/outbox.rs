@@ -114,7 +114,7 @@ fn settle(state: &mut State, settlement: &OutgoingSettlement) -> Settled {
             let row = state.outgoing.remove(&key(by));
             if let (Some(row), Some(burial)) = (row, settlement.burial()) {
                 let message_type = row.envelope.message_type.to_string();
-                state.bury(burial.letter(message_type, row.envelope.to_bytes()), None);
+                state.give_up(burial.letter(message_type, row.envelope.to_bytes()), None);
             }
         }
     }

@@ -168,7 +168,7 @@ impl State {
     }
 
     /// Keeps a letter in place of an older one with its key.
-    pub(super) fn bury(&mut self, letter: DeadLetter, keep: Option<Duration>) {
+    pub(super) fn give_up(&mut self, letter: DeadLetter, keep: Option<Duration>) {
         let DeadLetterId { id, destination } = letter.id.clone();
         let row = BuriedRow { letter, keep };
         self.dead_letters.insert((id, destination), row);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::{Connection, MySqlConnection};
 
 use super::MysqlStore;
-use super::desk::Work;
+use super::internal_pool::Work;
 use super::migrate;
 use super::server::LONGEST;
 use super::sql::{Sql, statements, unprepared};

@@ -8,8 +8,8 @@ use sqlx::{Connection, MySqlConnection, MySqlPool};
 
 use super::MysqlStore;
 use super::credentials::{self, Credentials};
-use super::desk::Desk;
 use super::error::{Place, place_of};
+use super::internal_pool::InternalPool;
 use super::marks::Marks;
 use super::pool::Pool;
 use super::server::Server;
@@ -119,8 +119,8 @@ impl MysqlStoreBuilder {
         let server = Server::new(credentials, marks, place.clone(), about.is_mariadb);
         let server = Arc::new(server);
         let open = |kind, connections| Pool::new(Arc::clone(&server), kind, connections);
-        let desk = |connections| Desk {
-            pool: open(Kind::Desk, connections),
+        let desk = |connections| InternalPool {
+            pool: open(Kind::InternalPool, connections),
             sql: Arc::clone(&sql),
             place: place.clone(),
         };

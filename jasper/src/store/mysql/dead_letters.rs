@@ -7,8 +7,8 @@ use sqlx::mysql::{MySqlArguments, MySqlRow};
 use sqlx::{Connection, MySqlConnection};
 
 use super::MysqlStore;
-use super::desk::Work;
 use super::error::is_duplicate;
+use super::internal_pool::Work;
 use super::keys;
 use super::rows::{self, bind, bind_columns, bind_key};
 use super::sql::{Sql, statements};

@@ -8,7 +8,7 @@ use sqlx::mysql::{MySqlArguments, MySqlRow};
 use sqlx::{AssertSqlSafe, Connection, MySqlConnection, Row, SqlSafeStr, SqlStr};
 
 use super::MysqlStore;
-use super::desk::Work;
+use super::internal_pool::Work;
 use super::keys;
 use super::rows::bind;
 use super::sql::{Sql, literal, statements};

@@ -13,9 +13,9 @@ mod builder;
 mod completion;
 mod credentials;
 mod dead_letters;
-mod desk;
 mod error;
 mod inbox;
+mod internal_pool;
 mod keys;
 mod marks;
 mod migrate;
@@ -43,8 +43,8 @@ use sqlx::{MySql, MySqlConnection, MySqlPool};
 use tokio::sync::Semaphore;
 
 pub use self::builder::MysqlStoreBuilder;
-use self::desk::Desk;
 use self::error::Place;
+use self::internal_pool::InternalPool;
 use self::pool::Pool;
 use self::rows::Insert;
 use self::sql::{Names, Sql};
@@ -119,10 +119,10 @@ struct Connections {
     runs: Pool,
     /// For the user, with autocommit.
     users: MySqlPool,
-    desk: Desk,
+    desk: InternalPool,
     /// Where inserts wait that may meet the key of an open transaction.
-    keyed: Desk,
-    nodes: Desk,
+    keyed: InternalPool,
+    nodes: InternalPool,
     names: Names,
 }
 
@@ -183,12 +183,12 @@ impl MysqlStore {
         }
     }
 
-    fn desk(&self) -> &Desk {
+    fn desk(&self) -> &InternalPool {
         &self.shared.connections.desk
     }
 
     /// The desk at which nothing waits but leases.
-    fn node_desk(&self) -> &Desk {
+    fn node_desk(&self) -> &InternalPool {
         &self.shared.connections.nodes
     }
 
@@ -206,13 +206,14 @@ impl MysqlStore {
 }
 
 /// What stores the rows of all callers.
-fn lines<R>(desk: &Desk, keyed: &Desk, waiting: &Arc<Semaphore>) -> Lines<R>
+fn lines<R>(desk: &InternalPool, keyed: &InternalPool, waiting: &Arc<Semaphore>) -> Lines<R>
 where
     R: Insert + Keyed + Weigh + Clone,
 {
     let desks = (desk.clone(), keyed.clone());
-    let insert =
-        |desk: Desk, rows, wait| async move { desk.work(Store { rows, wait }).await }.boxed();
+    let insert = |desk: InternalPool, rows, wait| {
+        async move { desk.work(Store { rows, wait }).await }.boxed()
+    };
     Lines::new(SHARED_ROWS, waiting, desk.place.name(), desks, insert)
 }
 

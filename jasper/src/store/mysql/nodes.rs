@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use sqlx::{AssertSqlSafe, MySqlConnection, SqlSafeStr, SqlStr};
 
 use super::MysqlStore;
-use super::desk::{Desk, Work};
+use super::internal_pool::{InternalPool, Work};
 use super::server::Server;
 use super::sql::{Sql, statements, unprepared};
 use super::{error, marks};
@@ -146,8 +146,8 @@ impl SqlNodes for MysqlStore {
 
 impl MysqlStore {
     /// The desk of nodes in whatever runtime asks: that of the store may be blocked.
-    fn node_desk_here(&self) -> Desk {
-        Desk { pool: self.node_desk().pool.here(), ..self.node_desk().clone() }
+    fn node_desk_here(&self) -> InternalPool {
+        InternalPool { pool: self.node_desk().pool.here(), ..self.node_desk().clone() }
     }
 }
 

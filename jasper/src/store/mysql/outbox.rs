@@ -6,9 +6,9 @@ use std::sync::Arc;
 use sqlx::{Connection, MySqlConnection};
 
 use super::MysqlStore;
-use super::desk::Work;
+use super::internal_pool::Work;
 use super::keys;
-use super::settlement::{bury, lock};
+use super::settlement::{lock, write_dead_letter};
 use super::sql::{Sql, statements, unprepared};
 use crate::envelope::{Address, Envelope};
 use crate::store::dead_letter::Burial;
@@ -52,7 +52,7 @@ const FAILED: &str = "update {outgoing} set owner = 0, attempts = attempts + 1 w
 const DESTINATIONS: &str = "\
 select destination from {outgoing} where owner = 0 group by owner, destination";
 
-const BURY: &str = "\
+const DEAD_LETTER: &str = "\
 replace into {dead_letters} (id, destination, reason, message_type, error_type, error_message,
     attempts, body, buried_at, group_id, tenant_id, correlation_id, sent_at)
 select id, destination, ?, message_type, ?, ?, attempts, body, {now}, group_id, tenant_id,
@@ -70,7 +70,7 @@ statements!(OutboxSql {
     delete: DELETE,
     failed: FAILED,
     destinations: DESTINATIONS,
-    bury: BURY,
+    dead_letter: DEAD_LETTER,
 });
 
 impl SqlOutbox for MysqlStore {
@@ -122,7 +122,7 @@ impl Work for Claim {
         }
         for (held, error) in &claimed.unreadable {
             let burial = Burial::of_unreadable(held, error);
-            bury(&mut transaction, &sql.outbox.bury, burial).await?;
+            write_dead_letter(&mut transaction, &sql.outbox.dead_letter, burial).await?;
         }
         let taken: Vec<Key> = claimed.envelopes.iter().map(key_for).collect();
         let buried: Vec<Key> = claimed.unreadable.iter().map(|(held, _)| key_of(held)).collect();
@@ -184,7 +184,7 @@ impl Work for Settle {
                 }
                 answers[at] = Settled::Done;
                 if let Some(burial) = settlement.burial() {
-                    bury(&mut transaction, &sql.outbox.bury, burial).await?;
+                    write_dead_letter(&mut transaction, &sql.outbox.dead_letter, burial).await?;
                 }
                 let write = match settlement {
                     OutgoingSettlement::Failed(_) => &mut failures,

@@ -46,7 +46,7 @@ pub(super) enum Kind {
     /// For runs of handlers: never with autocommit.
     Runs,
     /// For the store's own statements.
-    Desk,
+    InternalPool,
 }
 
 #[derive(Debug)]
@@ -68,7 +68,7 @@ impl Session {
         let mut set_up = match kind {
             Kind::Runs => format!("{READ_COMMITTED}; {NO_AUTOCOMMIT}; "),
             // A lock is waited for less long than the answer.
-            Kind::Desk => format!(
+            Kind::InternalPool => format!(
                 "{READ_COMMITTED}; {BY_BYTES}; set session innodb_lock_wait_timeout = {}; ",
                 server.limit().as_secs().saturating_sub(1).max(1)
             ),

@@ -8,7 +8,7 @@ use sqlx::{Connection, MySqlConnection, SqlStr};
 
 use super::SHARED_ROWS;
 use super::completion;
-use super::desk::{Desk, Work};
+use super::internal_pool::{InternalPool, Work};
 use super::keys;
 use super::rows::{bind, bind_key};
 use super::sql::{self, Sql, statements};
@@ -46,7 +46,7 @@ const RELEASE: &str = "update {incoming} set owner = 0 where {keys}";
 const TAKE_BACK: &str = "\
 update {incoming} set owner = 0, attempts = greatest(0, attempts - 1) where {keys}";
 
-const BURY: &str = "\
+const DEAD_LETTER: &str = "\
 replace into {dead_letters} (id, destination, reason, message_type, error_type, error_message,
     attempts, body, buried_at, group_id, tenant_id, correlation_id, sent_at, keep_for)
 select id, destination, ?, message_type, ?, ?, attempts, body, {now}, group_id, tenant_id,
@@ -61,11 +61,11 @@ statements!(SettlementSql {
     schedule: SCHEDULE,
     release: RELEASE,
     take_back: TAKE_BACK,
-    bury: BURY,
+    dead_letter: DEAD_LETTER,
 });
 
 /// What settles the rows of a table for all callers.
-pub(super) fn coalescer<S, W>(desk: &Desk, settle: fn(Vec<S>) -> W) -> Coalescer<S, Settled>
+pub(super) fn coalescer<S, W>(desk: &InternalPool, settle: fn(Vec<S>) -> W) -> Coalescer<S, Settled>
 where
     S: Weigh + Clone + Send + 'static,
     W: Work<Output = Vec<Settled>>,
@@ -190,7 +190,7 @@ impl<'s> Writes<'s> {
     async fn execute(self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<()> {
         let sql = &sql.settlement;
         for burial in self.burials {
-            bury(connection, &sql.bury, burial).await?;
+            write_dead_letter(connection, &sql.dead_letter, burial).await?;
         }
         schedule(connection, &sql.schedule, &self.schedules).await?;
         for (statement, keys) in [
@@ -207,7 +207,7 @@ impl<'s> Writes<'s> {
 }
 
 /// Writes a row as a dead letter, by the statement of its table, and leaves it there.
-pub(super) async fn bury(
+pub(super) async fn write_dead_letter(
     connection: &mut MySqlConnection,
     statement: &SqlStr,
     burial: Burial<'_>,

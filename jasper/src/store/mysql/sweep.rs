@@ -2,7 +2,7 @@
 
 use sqlx::{Connection, MySqlConnection, SqlStr};
 
-use super::desk::Work;
+use super::internal_pool::Work;
 use super::keys;
 use super::sql::Sql;
 use crate::store::Owner;

@@ -3,7 +3,7 @@
 use sqlx::MySqlConnection;
 
 use super::MysqlStore;
-use super::desk::Work;
+use super::internal_pool::Work;
 use super::rows::{self, Insert};
 use super::sql::Sql;
 use super::sweep::{Sweep, Table};

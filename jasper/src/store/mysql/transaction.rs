@@ -8,8 +8,8 @@ use futures_util::future::BoxFuture;
 use tokio::time::timeout;
 
 use super::completion;
-use super::desk::Desk;
 use super::error;
+use super::internal_pool::InternalPool;
 use super::pool::{Lent, Pool};
 use crate::store::{
     Committed, Completion, Settled, StoreError, StoreTransaction, TransactionOptions,
@@ -29,13 +29,13 @@ const TRIES: u32 = 4;
 /// back: a connection that is left in the middle of a statement is of no further use.
 pub(super) struct Run {
     connection: Lent,
-    desk: Desk,
+    desk: InternalPool,
 }
 
 impl Run {
     pub(super) async fn begin(
         pool: &Pool,
-        desk: &Desk,
+        desk: &InternalPool,
         begin: TransactionOptions,
     ) -> Result<Self, StoreError> {
         loop {
@@ -127,7 +127,7 @@ impl Run {
 /// The answer, if it comes in time. After an error nothing is known of the session.
 async fn in_time<T>(
     answer: impl Future<Output = sqlx::Result<T>>,
-    desk: &Desk,
+    desk: &InternalPool,
 ) -> Result<sqlx::Result<T>, StoreError> {
     let limit = desk.pool.server().limit();
     timeout(limit, answer).await.map_err(|_elapsed| StoreError::Deadline { limit })

@@ -7,8 +7,8 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, Executor, PgConnection, PgPool, Row};
 
 use super::credentials::{OwnPool, Silence, is_alive};
-use super::desk::{Desk, in_time};
 use super::error::place_of;
+use super::internal_pool::{InternalPool, in_time};
 use super::limits::limits;
 use super::mark::Mark;
 use super::sql::{Names, Sql};
@@ -162,7 +162,7 @@ impl PostgresStoreBuilder {
         place.check_encoding(&encoding.map_err(|error| place.error(error))?)?;
         let mark = Mark::new(options.get_application_name());
         let own = |connections| OwnPool::new(own_pool(connections, &silence), &pool, &mark);
-        let desk = Desk {
+        let desk = InternalPool {
             pool: own(DESK_CONNECTIONS),
             sql: Arc::new(Sql::of(&names)),
             names,
@@ -174,8 +174,8 @@ impl PostgresStoreBuilder {
             frontier: Arc::default(),
             outgoing_frontier: Arc::default(),
         };
-        let keyed = Desk { pool: own(KEYED_CONNECTIONS), ..desk.clone() };
-        let nodes = Desk { pool: own(NODE_CONNECTIONS), ..desk.clone() };
+        let keyed = InternalPool { pool: own(KEYED_CONNECTIONS), ..desk.clone() };
+        let nodes = InternalPool { pool: own(NODE_CONNECTIONS), ..desk.clone() };
         Ok(PostgresStore::new(pool, desk, &keyed, nodes))
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::{PgConnection, Row, SqlStr};
 
-use super::desk::Desk;
+use super::internal_pool::InternalPool;
 use super::rows::{
     self, INSERT_INCOMING, Insert, Stage, bind, bind_incoming, bind_outgoing, bind_ownerships,
     claimable_at, in_order, insert_portion,
@@ -174,7 +174,7 @@ pub(super) enum Written<T> {
 /// holds it.
 pub(super) async fn write_one(
     connection: &mut PgConnection,
-    desk: &Desk,
+    desk: &InternalPool,
     completion: &Completion,
 ) -> sqlx::Result<Written<Committed>> {
     let (sql, Completion { handled, incoming, outgoing }) = (&desk.sql, completion);
@@ -208,7 +208,7 @@ pub(super) async fn write_one(
 /// for each.
 pub(super) async fn write_group(
     connection: &mut PgConnection,
-    desk: &Desk,
+    desk: &InternalPool,
     completions: &[Completion],
 ) -> sqlx::Result<Written<Vec<Committed>>> {
     let sql = &desk.sql;
@@ -235,7 +235,7 @@ pub(super) async fn write_group(
 /// A deduplication key may be held by a transaction that is open; it is waited for so long.
 async fn begin<'r>(
     connection: &mut PgConnection,
-    desk: &Desk,
+    desk: &InternalPool,
     incoming: impl Iterator<Item = &'r Incoming>,
     outgoing: impl Iterator<Item = &'r Outgoing>,
     patience: &'static str,
@@ -258,7 +258,7 @@ async fn begin<'r>(
 /// Inserts all but the last portion, and gives that.
 async fn insert_ahead<'a, 'r, R: Insert>(
     connection: &mut PgConnection,
-    desk: &Desk,
+    desk: &InternalPool,
     rows: &'a [&'r R],
     new: &mut HashSet<Key>,
 ) -> sqlx::Result<&'a [&'r R]> {

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgConnection, PgPool};
 
-use super::desk::Lent;
+use super::internal_pool::Lent;
 use super::mark::Mark;
 
 /// How long a connection may take to show that it is alive.

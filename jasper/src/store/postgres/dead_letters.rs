@@ -3,7 +3,7 @@
 use sqlx::postgres::PgArguments;
 
 use super::PostgresStore;
-use super::desk::Desk;
+use super::internal_pool::InternalPool;
 use super::rows::{bind, storable};
 use super::sql::statements;
 use crate::envelope::Envelope;
@@ -119,7 +119,7 @@ fn bind_ids<'l>(
 }
 
 /// Reads the bodies, as only this program can change them, and moves the letters.
-async fn replay(desk: &Desk, ids: &[DeadLetterId]) -> sqlx::Result<Paged> {
+async fn replay(desk: &InternalPool, ids: &[DeadLetterId]) -> sqlx::Result<Paged> {
     let mut arguments = PgArguments::default();
     bind_ids(ids.iter(), &mut arguments)?;
     bind(&mut arguments, limit(PORTION))?;
@@ -143,14 +143,14 @@ async fn replay(desk: &Desk, ids: &[DeadLetterId]) -> sqlx::Result<Paged> {
     Ok(Paged { found: replayed.number(0).map(total)?, done })
 }
 
-async fn discard(desk: &Desk, ids: &[DeadLetterId]) -> sqlx::Result<Paged> {
+async fn discard(desk: &InternalPool, ids: &[DeadLetterId]) -> sqlx::Result<Paged> {
     let mut arguments = PgArguments::default();
     bind_ids(ids.iter(), &mut arguments)?;
     let query = sqlx::query_with(desk.sql.dead_letters.discard.clone(), arguments);
     Ok(Paged { found: desk.long_run(query).await?, done: ids.len() })
 }
 
-async fn store(desk: &Desk, letter: &DeadLetter) -> sqlx::Result<()> {
+async fn store(desk: &InternalPool, letter: &DeadLetter) -> sqlx::Result<()> {
     // Bytes that are no envelope have no columns beside them.
     let envelope = Envelope::from_bytes(&letter.body).ok();
     let envelope = envelope.as_ref();

@@ -4,8 +4,8 @@ use sqlx::Row;
 use sqlx::postgres::{PgArguments, PgRow};
 
 use super::PostgresStore;
-use super::desk::Desk;
 use super::frontier::Range;
+use super::internal_pool::InternalPool;
 use super::look;
 use super::rows::bind;
 use super::sql::statements;
@@ -84,7 +84,7 @@ impl SqlInbox for PostgresStore {
     }
 }
 
-async fn claim(desk: &Desk, request: &ClaimRequest) -> sqlx::Result<Vec<PgRow>> {
+async fn claim(desk: &InternalPool, request: &ClaimRequest) -> sqlx::Result<Vec<PgRow>> {
     let (asking, ranges) = desk.frontier.claim(&request.subscriptions);
     let mut arguments = PgArguments::default();
     bind(&mut arguments, request.owner.number())?;

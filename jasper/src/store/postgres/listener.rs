@@ -9,7 +9,7 @@ use sqlx::postgres::PgListener;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-use super::desk::Desk;
+use super::internal_pool::InternalPool;
 
 /// How long a quiet connection is believed to be alive.
 const QUIET: Duration = Duration::from_secs(30);
@@ -25,7 +25,7 @@ const SHOW_LIFE: &str = "select 1";
 /// One connection that listens for all callers, from the first call on.
 #[derive(Debug)]
 pub(super) struct Listener {
-    desk: Desk,
+    desk: InternalPool,
     /// How often word has come.
     words: watch::Sender<u64>,
     /// Up to which word callers were told.
@@ -35,7 +35,7 @@ pub(super) struct Listener {
 }
 
 impl Listener {
-    pub(super) fn of(desk: &Desk) -> Self {
+    pub(super) fn of(desk: &InternalPool) -> Self {
         let (words, told) = (watch::Sender::new(0), AtomicU64::new(0));
         Self { desk: desk.clone(), words, told, is_open: Arc::default(), task: OnceLock::new() }
     }
@@ -90,7 +90,7 @@ impl Drop for Listener {
 
 /// Listens until the connection is lost for good.
 async fn listen(
-    desk: &Desk,
+    desk: &InternalPool,
     words: &watch::Sender<u64>,
     is_open: &AtomicBool,
 ) -> sqlx::Result<std::convert::Infallible> {

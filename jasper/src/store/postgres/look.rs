@@ -6,9 +6,9 @@ use std::time::Duration;
 use sqlx::Row;
 use sqlx::postgres::{PgArguments, PgRow};
 
-use super::desk::Desk;
 use super::frontier::{Range, Scope, Waits};
 use super::inbox::{destinations, types};
+use super::internal_pool::InternalPool;
 use super::rows::{self, bind};
 use super::sql::statements;
 use crate::store::sql::columns;
@@ -130,7 +130,10 @@ struct Found {
     cost: Duration,
 }
 
-pub(super) async fn look(desk: &Desk, request: &ClaimableRequest) -> sqlx::Result<Claimable> {
+pub(super) async fn look(
+    desk: &InternalPool,
+    request: &ClaimableRequest,
+) -> sqlx::Result<Claimable> {
     desk.frontier.takes(&request.takes);
     let (asking, scope, due_since) = desk.frontier.look();
     let mut arguments = PgArguments::default();

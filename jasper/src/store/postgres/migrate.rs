@@ -2,7 +2,7 @@
 
 use sqlx::{Connection, PgConnection};
 
-use super::desk::Desk;
+use super::internal_pool::InternalPool;
 use super::sql::Names;
 use crate::store::StoreError;
 use crate::store::sql::migrations::{
@@ -37,7 +37,7 @@ const USABLE_FROM: &str = "select usable_from from {schema}.jasper_schema";
 /// All in one transaction under a lock, so that two processes that start at once do it one after
 /// the other; on a connection of its own, as that transaction has another search path. Where there
 /// is nothing to do, a role may do without the right to change the schema.
-pub(super) async fn upgrade(desk: &Desk) -> Result<(), StoreError> {
+pub(super) async fn upgrade(desk: &InternalPool) -> Result<(), StoreError> {
     let said = |error| desk.error(error);
     let options = desk.pool.current().connect_options();
     let mut connection = PgConnection::connect_with(&options).await.map_err(said)?;
@@ -50,7 +50,7 @@ pub(super) async fn upgrade(desk: &Desk) -> Result<(), StoreError> {
     connection.close().await.map_err(said)
 }
 
-async fn upgrade_on(connection: &mut PgConnection, desk: &Desk) -> Result<(), StoreError> {
+async fn upgrade_on(connection: &mut PgConnection, desk: &InternalPool) -> Result<(), StoreError> {
     let said = |error| desk.error(error);
     let mut transaction = connection.begin().await.map_err(said)?;
     create_schema(&mut transaction, &desk.names).await.map_err(said)?;
@@ -75,7 +75,7 @@ async fn create_schema(connection: &mut PgConnection, names: &Names) -> sqlx::Re
 
 struct Asked<'s> {
     connection: &'s mut PgConnection,
-    desk: &'s Desk,
+    desk: &'s InternalPool,
 }
 
 impl Schema for Asked<'_> {

@@ -10,11 +10,11 @@ mod completion;
 mod credentials;
 mod dead_letters;
 mod depth;
-mod desk;
 mod error;
 mod frontier;
 mod group;
 mod inbox;
+mod internal_pool;
 mod limits;
 mod listener;
 mod look;
@@ -48,8 +48,8 @@ use tokio::runtime;
 use tokio::sync::Semaphore;
 
 pub use self::builder::PostgresStoreBuilder;
-use self::desk::Desk;
 use self::error::Place;
+use self::internal_pool::InternalPool;
 use self::listener::Listener;
 use self::pace::Pace;
 use self::rows::Insert;
@@ -100,8 +100,8 @@ pub struct PostgresStore {
 struct Shared {
     pool: PgPool,
     /// Where nothing waits but leases.
-    nodes: Desk,
-    desk: Desk,
+    nodes: InternalPool,
+    desk: InternalPool,
     has_warned: AtomicBool,
     /// The runtime that serves the connections of the pools.
     home: runtime::Id,
@@ -151,7 +151,7 @@ impl PostgresStore {
     }
 
     /// `keyed`: where inserts wait that may meet the key of an open transaction.
-    fn new(pool: PgPool, desk: Desk, keyed: &Desk, nodes: Desk) -> Self {
+    fn new(pool: PgPool, desk: InternalPool, keyed: &InternalPool, nodes: InternalPool) -> Self {
         let listener = Listener::of(&nodes);
         let waiting = Arc::new(Semaphore::new(KEYED_WAITING));
         Self {
@@ -174,11 +174,11 @@ impl PostgresStore {
         }
     }
 
-    fn desk(&self) -> &Desk {
+    fn desk(&self) -> &InternalPool {
         &self.shared.desk
     }
 
-    fn node_desk(&self) -> &Desk {
+    fn node_desk(&self) -> &InternalPool {
         &self.shared.nodes
     }
 
@@ -196,12 +196,12 @@ impl PostgresStore {
 }
 
 /// What stores the rows of all callers.
-fn lines<R>(desk: &Desk, keyed: &Desk, waiting: &Arc<Semaphore>) -> Lines<R>
+fn lines<R>(desk: &InternalPool, keyed: &InternalPool, waiting: &Arc<Semaphore>) -> Lines<R>
 where
     R: Insert + Keyed + Clone + 'static,
 {
     let desks = (desk.clone(), keyed.clone());
-    let insert = |desk: Desk, rows: Vec<R>, wait| {
+    let insert = |desk: InternalPool, rows: Vec<R>, wait| {
         async move {
             let change = R::frontier(&desk).change();
             let stored = rows::store(&desk, &rows, wait).await;

@@ -6,7 +6,7 @@ use sqlx::postgres::PgRow;
 use tokio::runtime::Handle;
 
 use super::PostgresStore;
-use super::desk::{Desk, Statement};
+use super::internal_pool::{InternalPool, Statement};
 use super::rows::storable;
 use super::sql::statements;
 use crate::envelope::time::from_micros;
@@ -237,7 +237,7 @@ impl PostgresStore {
     /// are looked for rarely where that takes long.
     async fn over_owners<'q>(
         &self,
-        desk: &Desk,
+        desk: &InternalPool,
         query: impl FnOnce(bool) -> Statement<'q>,
     ) -> (sqlx::Result<Vec<PgRow>>, bool) {
         let with_forgotten = self.shared.forgotten.is_due();

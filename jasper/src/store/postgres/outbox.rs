@@ -7,8 +7,8 @@ use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::{Row, SqlStr};
 
 use super::PostgresStore;
-use super::desk::Desk;
 use super::frontier::{Asking, Frontier, Range, Scope, Waits};
+use super::internal_pool::InternalPool;
 use super::rows::{bind, bind_ownerships, bind_reasons};
 use super::sql::{Sql, statements};
 use super::steps::Settle;
@@ -107,7 +107,7 @@ from unnest($1::text[], $2::bigint[], $3::bigint[]) with ordinality
         order by row.sent_at limit 1
     ) first";
 
-const BURY: &str = "\
+const DEAD_LETTER: &str = "\
 with buried as (
     delete from {outgoing} row
     using unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[],
@@ -133,7 +133,7 @@ statements!(OutboxSql {
     owned: OWNED,
     destinations: DESTINATIONS,
     destinations_in: DESTINATIONS_IN,
-    bury: BURY,
+    dead_letter: DEAD_LETTER,
 });
 
 impl SqlOutbox for PostgresStore {
@@ -149,7 +149,7 @@ impl SqlOutbox for PostgresStore {
 }
 
 async fn claim(
-    desk: &Desk,
+    desk: &InternalPool,
     owner: Owner,
     destination: &Address,
     limit: usize,
@@ -172,13 +172,13 @@ async fn claim(
     asking.claimed(&ranges, rows.len(), last, all);
     let mut claimed = Sendable::default();
     rows.iter().try_for_each(|row| claimed.read(row, owner))?;
-    bury(desk, &claimed.unreadable).await?;
+    write_dead_letter(desk, &claimed.unreadable).await?;
     Ok(claimed.envelopes)
 }
 
 /// Where nothing waits past what is claimed, there may be something older: that look costs no more
 /// than it would where nothing was claimed.
-async fn destinations(desk: &Desk) -> sqlx::Result<Vec<Address>> {
+async fn destinations(desk: &InternalPool) -> sqlx::Result<Vec<Address>> {
     let (mut asking, scope, _due_since) = desk.outgoing_frontier.look();
     if let Scope::Known(ranges) = scope {
         let found = destinations_in(desk, asking, &ranges).await?;
@@ -203,7 +203,7 @@ async fn destinations(desk: &Desk) -> sqlx::Result<Vec<Address>> {
 
 /// Those of which rows lie in these ranges.
 async fn destinations_in(
-    desk: &Desk,
+    desk: &InternalPool,
     asking: Asking<'_, Address>,
     ranges: &[Range<Address>],
 ) -> sqlx::Result<Vec<Address>> {
@@ -223,7 +223,10 @@ async fn destinations_in(
     Ok(found.into_iter().cloned().collect())
 }
 
-async fn bury(desk: &Desk, unreadable: &[(Ownership, String)]) -> sqlx::Result<()> {
+async fn write_dead_letter(
+    desk: &InternalPool,
+    unreadable: &[(Ownership, String)],
+) -> sqlx::Result<()> {
     if unreadable.is_empty() {
         return Ok(());
     }
@@ -231,7 +234,7 @@ async fn bury(desk: &Desk, unreadable: &[(Ownership, String)]) -> sqlx::Result<(
     bind_ownerships(unreadable.iter().map(|(row, _)| row), &mut arguments)?;
     let burials = unreadable.iter().map(|(row, error)| Burial::of_unreadable(row, error));
     bind_reasons(burials, &mut arguments)?;
-    let query = sqlx::query_with(desk.sql.outbox.bury.clone(), arguments);
+    let query = sqlx::query_with(desk.sql.outbox.dead_letter.clone(), arguments);
     desk.run(query).await.map(|_done| ())
 }
 
@@ -239,7 +242,7 @@ async fn bury(desk: &Desk, unreadable: &[(Ownership, String)]) -> sqlx::Result<(
 pub(super) enum Kind {
     Delete,
     GiveBack,
-    Bury,
+    DeadLetter,
 }
 
 impl Settle for OutgoingSettlement {
@@ -247,13 +250,13 @@ impl Settle for OutgoingSettlement {
 
     type Pair = Address;
 
-    const KINDS: &'static [Kind] = &[Kind::Delete, Kind::GiveBack, Kind::Bury];
+    const KINDS: &'static [Kind] = &[Kind::Delete, Kind::GiveBack, Kind::DeadLetter];
 
     fn kind(&self) -> Kind {
         match self {
             Self::Sent(_) | Self::Discarded(_) => Kind::Delete,
             Self::Failed(_) | Self::Released(_) => Kind::GiveBack,
-            Self::Refused { .. } => Kind::Bury,
+            Self::Refused { .. } => Kind::DeadLetter,
         }
     }
 
@@ -265,7 +268,7 @@ impl Settle for OutgoingSettlement {
         match kind {
             Kind::Delete => &sql.outbox.delete,
             Kind::GiveBack => &sql.outbox.give_back,
-            Kind::Bury => &sql.outbox.bury,
+            Kind::DeadLetter => &sql.outbox.dead_letter,
         }
     }
 
@@ -277,7 +280,7 @@ impl Settle for OutgoingSettlement {
         done.iter().map(waits).collect()
     }
 
-    fn frontier(desk: &Desk) -> &Frontier<Address> {
+    fn frontier(desk: &InternalPool) -> &Frontier<Address> {
         &desk.outgoing_frontier
     }
 
@@ -297,7 +300,7 @@ impl Settle for OutgoingSettlement {
                 });
                 bind(arguments, failed.collect::<Vec<_>>())
             }
-            Kind::Bury => {
+            Kind::DeadLetter => {
                 bind_reasons(settlements.filter_map(|settlement| settlement.burial()), arguments)
             }
         }

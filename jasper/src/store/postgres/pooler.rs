@@ -5,8 +5,8 @@ use std::time::Duration;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, Executor, PgConnection, Row};
 
-use super::desk::in_time;
 use super::error::Place;
+use super::internal_pool::in_time;
 use crate::store::StoreError;
 
 /// How long the database may take to answer.

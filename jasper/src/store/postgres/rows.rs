@@ -9,8 +9,8 @@ use sqlx::{Arguments, Connection, Encode, PgConnection, PgExecutor, Postgres, Ro
 use uuid::Uuid;
 
 use super::SHARED_ROWS;
-use super::desk::Desk;
 use super::frontier::{Frontier, Pair, Waits};
+use super::internal_pool::InternalPool;
 use super::sql::{Sql, statements};
 use crate::envelope::time::to_micros;
 use crate::envelope::{Address, Envelope, MessageId};
@@ -97,7 +97,7 @@ pub(super) trait Insert: Weigh + Send + Sync {
     fn waits(&self) -> Option<Waits<Self::Pair>>;
 
     /// Where is noted what rows wait for.
-    fn frontier(desk: &Desk) -> &Frontier<Self::Pair>;
+    fn frontier(desk: &InternalPool) -> &Frontier<Self::Pair>;
 }
 
 impl Insert for Incoming {
@@ -118,7 +118,7 @@ impl Insert for Incoming {
         }
     }
 
-    fn frontier(desk: &Desk) -> &Frontier<Subscription> {
+    fn frontier(desk: &InternalPool) -> &Frontier<Subscription> {
         &desk.frontier
     }
 
@@ -152,7 +152,7 @@ impl Insert for Outgoing {
         self.owner.is_none().then(waits)
     }
 
-    fn frontier(desk: &Desk) -> &Frontier<Address> {
+    fn frontier(desk: &InternalPool) -> &Frontier<Address> {
         &desk.outgoing_frontier
     }
 
@@ -214,7 +214,7 @@ pub(super) async fn insert_portion<R: Insert>(
 
 /// Stores rows on a connection of the store's own, all or none of them.
 pub(super) async fn store<R: Insert>(
-    desk: &Desk,
+    desk: &InternalPool,
     rows: &[R],
     wait: Wait,
 ) -> sqlx::Result<Vec<Stored>> {
@@ -225,7 +225,7 @@ pub(super) async fn store<R: Insert>(
 
 async fn store_on<R: Insert>(
     connection: &mut PgConnection,
-    desk: &Desk,
+    desk: &InternalPool,
     rows: &[R],
     wait: Wait,
 ) -> sqlx::Result<Vec<Stored>> {

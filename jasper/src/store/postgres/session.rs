@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::builder::{RUN_SESSION, SESSION};
 use super::depth;
-use super::desk::{Desk, Lent, is_lost};
+use super::internal_pool::{InternalPool, Lent, is_lost};
 use super::limits::RESERVE;
 use crate::store::StoreError;
 use crate::store::sql::loan::Lend;
@@ -30,7 +30,7 @@ pub(super) struct Session {
     connection: Option<PoolConnection<Postgres>>,
     /// What the server calls it while the transaction is open.
     name: String,
-    desk: Desk,
+    desk: InternalPool,
 }
 
 impl Session {
@@ -43,7 +43,7 @@ impl Session {
     /// Dropped, the connection is closed, and nothing is begun.
     pub(super) async fn begin(
         pool: &PgPool,
-        desk: &Desk,
+        desk: &InternalPool,
         more: &str,
         limit: Duration,
     ) -> sqlx::Result<Self> {
@@ -130,7 +130,7 @@ impl Session {
 /// What a run finds set in its transaction: its mark, the name of its session, and after which time
 /// the server ends a session that does nothing, where that is not the usual time, as a handler may
 /// work for `limit`.
-fn settings(name: &str, desk: &Desk, limit: Duration) -> String {
+fn settings(name: &str, desk: &InternalPool, limit: Duration) -> String {
     let mark = format!("set local jasper.run = 'on'; set local application_name = '{name}'; ");
     let idle = limit.saturating_add(RESERVE);
     if desk.idle_limit.is_some_and(|usual| idle <= usual) {
@@ -169,7 +169,7 @@ impl Drop for Session {
 async fn undo(
     mut connection: PoolConnection<Postgres>,
     name: &str,
-    desk: &Desk,
+    desk: &InternalPool,
 ) -> Result<(), StoreError> {
     let undone = cancelling(roll_back(&mut connection), name, desk).await;
     match undone {
@@ -188,7 +188,7 @@ async fn undo(
 async fn cancelling<T>(
     work: impl Future<Output = sqlx::Result<T>>,
     name: &str,
-    desk: &Desk,
+    desk: &InternalPool,
 ) -> sqlx::Result<T> {
     let mut work = std::pin::pin!(work);
     if let Ok(done) = timeout(CANCEL_AFTER, &mut work).await {

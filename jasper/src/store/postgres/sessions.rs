@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::SqlStr;
 
 use super::PostgresStore;
-use super::desk::Desk;
+use super::internal_pool::InternalPool;
 use super::sql::statements;
 use crate::store::StoreError;
 
@@ -33,7 +33,7 @@ where gone.lease_until = 0 and gone.sessions <> $1
 
 statements!(SessionsSql { cancel: CANCEL, end: END, end_of_gone: END_OF_GONE });
 
-impl Desk {
+impl InternalPool {
     /// Cancels the statement at which the session of this name is at work.
     pub(super) async fn cancel(&self, name: &str) -> sqlx::Result<()> {
         let query = sqlx::query(self.sql.sessions.cancel.clone()).bind(name.to_owned());

@@ -3,8 +3,8 @@
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::{Row, SqlStr};
 
-use super::desk::Desk;
 use super::frontier::{Frontier, Waits};
+use super::internal_pool::InternalPool;
 use super::rows::{self, bind, bind_reasons};
 use super::sql::{Sql, statements};
 use super::steps::Settle;
@@ -62,7 +62,7 @@ where row.id = held.id and row.destination = held.destination and row.owner = he
     and least(row.attempts, 4294967295) = held.attempts and row.status = 'incoming'
 returning row.id, row.destination, row.message_type, row.sent_at, {tell}";
 
-const BURY: &str = "\
+const DEAD_LETTER: &str = "\
 with buried as (
     delete from {incoming} row
     using unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[],
@@ -85,7 +85,7 @@ statements!(SettlementSql {
     count_attempt: COUNT_ATTEMPT,
     schedule: SCHEDULE,
     release: RELEASE,
-    bury: BURY,
+    dead_letter: DEAD_LETTER,
     tell: "select {tell}",
 });
 
@@ -95,7 +95,7 @@ pub(super) enum Kind {
     Attempt,
     Schedule,
     Release,
-    Bury,
+    DeadLetter,
 }
 
 impl Settle for Settlement {
@@ -104,7 +104,7 @@ impl Settle for Settlement {
     type Pair = Subscription;
 
     const KINDS: &'static [Kind] =
-        &[Kind::Handled, Kind::Attempt, Kind::Schedule, Kind::Release, Kind::Bury];
+        &[Kind::Handled, Kind::Attempt, Kind::Schedule, Kind::Release, Kind::DeadLetter];
 
     fn kind(&self) -> Kind {
         match self {
@@ -112,7 +112,7 @@ impl Settle for Settlement {
             Self::Attempt(_) => Kind::Attempt,
             Self::Schedule(..) => Kind::Schedule,
             Self::Release { .. } => Kind::Release,
-            Self::DeadLetter { .. } => Kind::Bury,
+            Self::DeadLetter { .. } => Kind::DeadLetter,
         }
     }
 
@@ -126,7 +126,7 @@ impl Settle for Settlement {
             Kind::Attempt => &sql.settlement.count_attempt,
             Kind::Schedule => &sql.settlement.schedule,
             Kind::Release => &sql.settlement.release,
-            Kind::Bury => &sql.settlement.bury,
+            Kind::DeadLetter => &sql.settlement.dead_letter,
         }
     }
 
@@ -136,7 +136,7 @@ impl Settle for Settlement {
 
     fn waits(kind: Kind, done: &[PgRow]) -> sqlx::Result<Vec<Waits<Subscription>>> {
         match kind {
-            Kind::Handled | Kind::Attempt | Kind::Bury => Ok(Vec::new()),
+            Kind::Handled | Kind::Attempt | Kind::DeadLetter => Ok(Vec::new()),
             Kind::Schedule => {
                 let rows = done.iter().map(|row| {
                     let (due_at, told) = (row.try_get(2)?, row.try_get::<Option<bool>, _>(3)?);
@@ -154,7 +154,7 @@ impl Settle for Settlement {
         }
     }
 
-    fn frontier(desk: &Desk) -> &Frontier<Subscription> {
+    fn frontier(desk: &InternalPool) -> &Frontier<Subscription> {
         &desk.frontier
     }
 
@@ -182,7 +182,7 @@ impl Settle for Settlement {
                 });
                 bind(arguments, undone.collect::<Vec<_>>())
             }
-            Kind::Bury => {
+            Kind::DeadLetter => {
                 bind_reasons(settlements.filter_map(|settlement| settlement.burial()), arguments)
             }
         }

@@ -10,8 +10,8 @@ use sqlx::{PgPool, SqlStr};
 use tokio::sync::oneshot;
 
 use super::completion::begin_group;
-use super::desk::Desk;
 use super::group::Group;
+use super::internal_pool::InternalPool;
 use super::session::Session;
 use crate::store::sql::loan::Loan;
 use crate::store::sql::reply::{Reply, answer, answered};
@@ -32,7 +32,7 @@ pub(super) struct Handlers {
 }
 
 impl Handlers {
-    pub(super) fn new(pool: PgPool, desk: Desk) -> Self {
+    pub(super) fn new(pool: PgPool, desk: InternalPool) -> Self {
         Self { handlers: Mutex::default(), new: Sharing::new(pool, desk) }
     }
 
@@ -59,7 +59,7 @@ impl Handlers {
 pub(super) struct Sharing {
     line: Arc<Mutex<Line>>,
     pool: PgPool,
-    pub(super) desk: Desk,
+    pub(super) desk: InternalPool,
     begin: SqlStr,
 }
 
@@ -83,7 +83,7 @@ struct Borrower {
 }
 
 impl Sharing {
-    fn new(pool: PgPool, desk: Desk) -> Self {
+    fn new(pool: PgPool, desk: InternalPool) -> Self {
         let begin = begin_group(&desk.names);
         Self { line: Arc::default(), pool, desk, begin }
     }

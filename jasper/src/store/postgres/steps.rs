@@ -8,8 +8,8 @@ use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::{Connection, PgExecutor, SqlStr};
 
 use super::SHARED_ROWS;
-use super::desk::{Desk, Lent};
 use super::frontier::{Frontier, Pair, Waits};
+use super::internal_pool::{InternalPool, Lent};
 use super::rows::bind_ownerships;
 use super::sql::{Sql, TOLD_EARLY};
 use crate::store::portions::Weigh;
@@ -56,11 +56,11 @@ pub(super) trait Settle: Weigh + Clone + Send + Sync + 'static {
     fn waits(kind: Self::Kind, done: &[PgRow]) -> sqlx::Result<Vec<Waits<Self::Pair>>>;
 
     /// Where that is noted.
-    fn frontier(desk: &Desk) -> &Frontier<Self::Pair>;
+    fn frontier(desk: &InternalPool) -> &Frontier<Self::Pair>;
 }
 
 /// What settles the rows of all callers.
-pub(super) fn coalescer<S: Settle>(desk: &Desk) -> Coalescer<S, Settled> {
+pub(super) fn coalescer<S: Settle>(desk: &InternalPool) -> Coalescer<S, Settled> {
     let desk = desk.clone();
     Coalescer::new(SHARED_ROWS, 1, move |settlements: Vec<S>| {
         let desk = desk.clone();
@@ -88,7 +88,7 @@ struct Step<'s, S: Settle> {
     settlements: Vec<&'s S>,
 }
 
-async fn settle_all<S: Settle>(desk: &Desk, all: &[S]) -> sqlx::Result<Vec<Settled>> {
+async fn settle_all<S: Settle>(desk: &InternalPool, all: &[S]) -> sqlx::Result<Vec<Settled>> {
     let mut connection = desk.lend().await?;
     let settled = desk.in_time(settle_on(&mut connection, desk, all)).await;
     connection.after(settled)
@@ -96,7 +96,7 @@ async fn settle_all<S: Settle>(desk: &Desk, all: &[S]) -> sqlx::Result<Vec<Settl
 
 async fn settle_on<S: Settle>(
     connection: &mut Lent,
-    desk: &Desk,
+    desk: &InternalPool,
     all: &[S],
 ) -> sqlx::Result<Vec<Settled>> {
     let mut settled = vec![Settled::Fenced; all.len()];
@@ -121,7 +121,7 @@ async fn settle_on<S: Settle>(
 }
 
 /// Others may have looked for what was due before this was committed: they are told again.
-async fn tell_late<S: Settle>(desk: &Desk, all: &[S]) {
+async fn tell_late<S: Settle>(desk: &InternalPool, all: &[S]) {
     if !all.iter().any(|settlement| S::is_told_once(settlement.kind())) {
         return;
     }
@@ -150,7 +150,7 @@ impl<S: Settle> Step<'_, S> {
     async fn run(
         &self,
         executor: impl PgExecutor<'_>,
-        desk: &Desk,
+        desk: &InternalPool,
         settled: &mut [Settled],
     ) -> sqlx::Result<Vec<PgRow>> {
         let mut arguments = PgArguments::default();

@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use sqlx::{PgConnection, PgPool};
 
 use super::completion::{self, Written};
-use super::desk::Desk;
+use super::internal_pool::InternalPool;
 use super::session::Session;
 use crate::store::{Committed, Completion, Settled, StoreError, StoreTransaction};
 
@@ -16,7 +16,7 @@ use crate::store::{Committed, Completion, Settled, StoreError, StoreTransaction}
 #[derive(Debug)]
 pub(super) struct Run {
     session: Session,
-    desk: Desk,
+    desk: InternalPool,
 }
 
 impl Run {
@@ -24,7 +24,7 @@ impl Run {
     /// Dropped, nothing is begun.
     pub(super) async fn begin(
         pool: &PgPool,
-        desk: &Desk,
+        desk: &InternalPool,
         limit: Duration,
     ) -> Result<Self, StoreError> {
         let begun = Session::begin(pool, desk, "", limit).await;

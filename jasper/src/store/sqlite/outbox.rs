@@ -8,7 +8,7 @@ use super::SqliteStore;
 use super::batch::{Batch, SETTLEMENTS_PER_TRIP};
 use super::inbox::{Repair, spoiled};
 use super::rows::{self, bind_ownership};
-use super::settlement::{BURIAL_STATEMENTS, answer, push_burial};
+use super::settlement::{BURIAL_STATEMENTS, answer, push_dead_letter};
 use super::sql::{SQL, Text, statements};
 use super::writer::Write;
 use crate::envelope::{Address, Envelope};
@@ -68,7 +68,7 @@ const REPAIR: &str = "\
 update or ignore jasper_outgoing set destination = ?
 where owner = 0 and destination = cast(? as text)";
 
-const BURY: &str = "\
+const DEAD_LETTER: &str = "\
 insert or replace into jasper_dead_letters (id, destination, reason, message_type, error_type,
     error_message, attempts, body, buried_at, group_id, tenant_id, correlation_id, sent_at)
 select id, destination, ?, message_type, ?, ?, attempts, body, ?, group_id, tenant_id,
@@ -86,7 +86,7 @@ statements!(OutboxSql {
     owned: OWNED,
     destinations: DESTINATIONS,
     repair: REPAIR,
-    bury: BURY,
+    dead_letter: DEAD_LETTER,
 });
 
 impl SqlOutbox for SqliteStore {
@@ -108,8 +108,8 @@ impl SqlOutbox for SqliteStore {
 }
 
 /// What writes a row as a dead letter, and deletes it.
-fn burial_statements() -> [Text; BURIAL_STATEMENTS] {
-    [SQL.outbox.bury, SQL.outbox.delete]
+fn dead_letter_statements() -> [Text; BURIAL_STATEMENTS] {
+    [SQL.outbox.dead_letter, SQL.outbox.delete]
 }
 
 struct Claim(OutgoingClaim);
@@ -156,9 +156,13 @@ impl Write for Claim {
         take.bind(list)?;
         take.run(connection).await?;
         for (held, error) in &claimed.unreadable {
-            let mut bury = Batch::default();
-            push_burial(Burial::of_unreadable(held, error), burial_statements(), &mut bury)?;
-            bury.run(connection).await?;
+            let mut dead_letter = Batch::default();
+            push_dead_letter(
+                Burial::of_unreadable(held, error),
+                dead_letter_statements(),
+                &mut dead_letter,
+            )?;
+            dead_letter.run(connection).await?;
         }
         Ok(claimed.envelopes)
     }
@@ -208,6 +212,6 @@ fn push(settlement: &OutgoingSettlement, batch: &mut Batch) -> sqlx::Result<()> 
         }
         OutgoingSettlement::Refused { .. } => settlement
             .burial()
-            .map_or(Ok(()), |burial| push_burial(burial, burial_statements(), batch)),
+            .map_or(Ok(()), |burial| push_dead_letter(burial, dead_letter_statements(), batch)),
     }
 }

@@ -35,7 +35,7 @@ update jasper_incoming set owner = 0, attempts = max(0, attempts - ?)
 where id = ? and destination = ? and owner = ? and min(attempts, 4294967295) = ?
     and status = 'incoming'";
 
-const BURY: &str = "\
+const DEAD_LETTER: &str = "\
 insert or replace into jasper_dead_letters (id, destination, reason, message_type, error_type,
     error_message, attempts, body, buried_at, group_id, tenant_id, correlation_id, sent_at,
     keep_for)
@@ -54,7 +54,7 @@ statements!(SettlementSql {
     count_attempt: COUNT_ATTEMPT,
     schedule: SCHEDULE,
     release: RELEASE,
-    bury: BURY,
+    dead_letter: DEAD_LETTER,
     delete_buried: DELETE_BURIED,
 });
 
@@ -127,23 +127,23 @@ fn push(settlement: &Settlement, batch: &mut Batch) -> sqlx::Result<()> {
             bind_ownership(ownership, batch)
         }
         Settlement::DeadLetter { .. } => {
-            let statements = [SQL.settlement.bury, SQL.settlement.delete_buried];
-            settlement.burial().map_or(Ok(()), |burial| push_burial(burial, statements, batch))
+            let statements = [SQL.settlement.dead_letter, SQL.settlement.delete_buried];
+            settlement.burial().map_or(Ok(()), |burial| push_dead_letter(burial, statements, batch))
         }
     }
 }
 
-/// How many statements [`push_burial`] adds.
+/// How many statements [`push_dead_letter`] adds.
 pub(super) const BURIAL_STATEMENTS: usize = 2;
 
 /// Adds the statements of one table that write a row as a dead letter, and delete it.
-pub(super) fn push_burial(
+pub(super) fn push_dead_letter(
     burial: Burial<'_>,
     statements: [&'static str; BURIAL_STATEMENTS],
     batch: &mut Batch,
 ) -> sqlx::Result<()> {
-    let [bury, delete] = statements;
-    batch.push(bury);
+    let [dead_letter, delete] = statements;
+    batch.push(dead_letter);
     batch.bind(burial.reason.as_str())?;
     batch.bind(&*burial.error_type)?;
     batch.bind(&*burial.error_message)?;

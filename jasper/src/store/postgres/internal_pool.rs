@@ -25,7 +25,7 @@ use crate::store::{Completion, StoreError, Subscription};
 /// Where the store does its own work. No code of a user ever runs on these connections, so none can
 /// be left in a transaction, and none is held by a handler that waits for the store.
 #[derive(Debug, Clone)]
-pub(super) struct Desk {
+pub(super) struct InternalPool {
     pub(super) pool: OwnPool,
     pub(super) sql: Arc<Sql>,
     pub(super) names: Names,
@@ -59,7 +59,7 @@ impl Changes<'_> {
     }
 }
 
-impl Desk {
+impl InternalPool {
     /// To be asked for before the commit of what is to be noted.
     pub(super) fn changes(&self) -> Changes<'_> {
         Changes { incoming: self.frontier.change(), outgoing: self.outgoing_frontier.change() }

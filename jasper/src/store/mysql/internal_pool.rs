@@ -39,13 +39,13 @@ pub(super) trait Work: Send + Sync + 'static {
 /// Where the store does its own work. No code of a user ever runs on these connections, so none can
 /// be left in a transaction, and none is held by a handler that waits for the store.
 #[derive(Debug, Clone)]
-pub(super) struct Desk {
+pub(super) struct InternalPool {
     pub(super) pool: Pool,
     pub(super) sql: Arc<Sql>,
     pub(super) place: Place,
 }
 
-impl Desk {
+impl InternalPool {
     /// Does it in a task of its own, so that what has begun is finished whether or not the caller
     /// still waits: a connection that is left in the middle of a statement is of no further use.
     pub(super) async fn give<W: Work>(&self, work: W) -> Result<W::Output, StoreError> {
