@@ -54,7 +54,8 @@ pub struct Incoming {
 /// Who handles a stored message, and when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Placement {
-    /// The writer runs it now, and has counted that attempt in the envelope.
+    /// The writer handles it, and has counted its first attempt in the envelope, unless the handler
+    /// has only one.
     Owned(Owner),
     /// Any node may claim it.
     Unowned,

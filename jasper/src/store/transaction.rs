@@ -65,7 +65,7 @@ pub trait TransactionScope: Send {
     fn connection(&mut self) -> &mut Self::Connection;
 }
 
-/// For what a transaction is opened, and with how many others.
+/// What a transaction is for, and how many runs may share it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TransactionOptions {
     /// What it is for, as logs name it: the name of the handler.

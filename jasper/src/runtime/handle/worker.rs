@@ -136,7 +136,8 @@ impl Worker {
         self.permit.is_some()
     }
 
-    /// Counts the coming attempt where it is not counted yet. `false`: there is none.
+    /// Counts the coming attempt in the row, where it is not counted yet. `false`: the message has
+    /// no attempt left, or its row belongs to another node.
     async fn count_attempt(&mut self, retries: &mut Retries) -> bool {
         let attempts = self.delivery.envelope.attempts;
         if let Backing::Stored { counted: false, owner } = self.delivery.backing {
@@ -297,7 +298,7 @@ impl Worker {
     }
 
     async fn by_policy(&mut self, failure: &Failure) -> Next {
-        // This one has.
+        // The attempt that has just failed is one at least.
         let attempts = self.failures().max(1);
         match self.delivery.entry.policy.verdict(attempts) {
             Verdict::GiveUp => self.give_up(DeadLetterReason::Exhausted, failure).await,

@@ -62,7 +62,8 @@ impl<'a> Dispatcher<'a> {
         // Whatever becomes of the caller, what is stored is handed over.
         let core = Arc::clone(self.0);
         let storing = async move {
-            // Also where it fails after its caller has gone, it may have been carried out.
+            // A call that fails may have been carried out all the same: the client notes that, also
+            // where the caller has gone.
             let stored = store_all(&*store, incoming, outgoing);
             let (incoming, outgoing) = core.store().wait(StoreOperation::Store, stored).await?;
             let known = incoming.iter().chain(&outgoing).all(|it| *it == Stored::Duplicate);
@@ -75,7 +76,8 @@ impl<'a> Dispatcher<'a> {
         stored.await.unwrap_or(Err(StoreError::Deadline { limit }))
     }
 
-    /// Commits a run, and hands over what it sends. `None`: the handler was invoked.
+    /// Commits a run, and hands over what it sends. `handled` is the row of its message, where the
+    /// message has one: a handler that was invoked has none.
     pub(crate) async fn commit(
         self,
         transaction: Box<dyn StoreTransaction>,

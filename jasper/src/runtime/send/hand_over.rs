@@ -75,7 +75,7 @@ fn hand_over_incoming(core: &Arc<Core>, after: AfterInsert, stored: Stored) {
     };
     if stored == Stored::Duplicate {
         note_duplicate(name);
-        // Or it was stored just now, by a call of the store's own that it repeated.
+        // The store may have repeated its own call: then the row of the first one is this node's.
         if matches!(after, AfterInsert::Deliver { .. }) {
             core.node().rows().reconcile_inbox();
         }

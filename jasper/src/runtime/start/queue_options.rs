@@ -19,12 +19,12 @@ pub(crate) fn runs_here(options: Option<&QueueOptions>, send_only: bool) -> bool
 /// When the messages of a queue are stored.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum QueueMode {
-    /// For durable handlers, and whatever is sent within a transaction.
+    /// A message is stored if its handler is durable, or if it is sent within a transaction.
     #[default]
     Automatic,
-    /// Always.
+    /// Every message is stored.
     Durable,
-    /// Never.
+    /// No message is stored.
     Buffered,
 }
 
