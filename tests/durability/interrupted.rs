@@ -75,9 +75,19 @@ async fn failing(_cmd: Failing, runs: State<Runs>) -> Result<(), std::fmt::Error
     Err(std::fmt::Error)
 }
 
+#[derive(Command, Serialize, Deserialize)]
+#[command(name = "interrupted.single")]
+struct Single;
+
+#[handler(queue = "single", attempts = 1, concurrency = 1)]
+#[durable]
+async fn single(_cmd: Single, runs: State<Runs>) {
+    runs.begin().await;
+}
+
 fn node(store: &MemoryStore, runs: &Runs) -> Builder {
     let node = Jasper::builder().store(store.clone()).state(runs.clone()).lease(LEASE);
-    node.poll_interval(Duration::from_millis(20)).handler(once).handler(failing)
+    node.poll_interval(Duration::from_millis(20)).handler(once).handler(failing).handler(single)
 }
 
 async fn letters(store: &MemoryStore) -> Vec<DeadLetter> {
@@ -166,7 +176,7 @@ async fn was_on<M: Message + Serialize>(
     store.inbox().store(vec![row]).await.unwrap();
     for owner in owners {
         let subscriptions = subscriptions.clone();
-        let request = ClaimRequest { owner: *owner, subscriptions, limit: 1 };
+        let request = ClaimRequest { owner: *owner, subscriptions, limit: 1, counts_attempt: true };
         let claimed = store.inbox().claim(request).await.unwrap().remove(0);
         if has_begun && *owner != owners[0] {
             let next = Settlement::Attempt(claimed.ownership);
@@ -240,6 +250,40 @@ async fn processes_that_died_before_the_next_attempt_began_have_cut_none_short()
     app.stop().await.unwrap();
     assert_eq!(runs.begun.load(Ordering::SeqCst), 2, "its attempts");
     assert_eq!(letters(&store).await.len(), 1);
+}
+
+/// Messages whose handler has one attempt, and of which one runs at a time, come into memory from
+/// the store; their process is gone while the first runs. Says how often they run after that.
+async fn runs_after_a_crash(placements: [Placement; 3]) -> u32 {
+    let (store, runs) = (MemoryStore::new(), Runs::new());
+    for placement in placements {
+        let destination = Address::local("single", "single");
+        let payload = Bytes::from_static(b"null");
+        let envelope = Envelope::new(Single::TYPE, "application/json", payload, destination);
+        store.inbox().store(vec![Incoming { envelope, placement, keep: None }]).await.unwrap();
+    }
+    let lost = node(&store, &runs).start().await.unwrap();
+    runs.journal.wait_for("run 1").await;
+    // The run ends without an attempt, as at a stop; the others are in memory and have not begun.
+    drop(lost);
+    end_lease(&store).await;
+    runs.second.add_permits(1);
+    let other = node(&store, &runs).start().await.unwrap();
+    timeout(STUCK, other.until_idle()).await.unwrap().unwrap();
+    other.stop().await.unwrap();
+    assert_eq!(letters(&store).await, []);
+    runs.begun.load(Ordering::SeqCst) - 1
+}
+
+#[tokio::test]
+async fn a_message_that_was_in_memory_and_never_began_keeps_its_only_attempt() {
+    assert_eq!(runs_after_a_crash([Placement::Unowned; 3]).await, 3);
+}
+
+#[tokio::test]
+async fn a_message_that_had_become_due_and_never_began_keeps_its_only_attempt() {
+    let due = Placement::Scheduled(std::time::SystemTime::now());
+    assert_eq!(runs_after_a_crash([due; 3]).await, 3);
 }
 
 #[derive(Command, Serialize, Deserialize)]

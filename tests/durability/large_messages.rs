@@ -56,7 +56,8 @@ async fn store_commit_and_claim(store: &impl MessageStore) {
     let mut claimed = 0;
     while claimed < 2 * ROWS {
         let subscriptions = store.inbox().claimable(ClaimableRequest::default()).await.unwrap().now;
-        let request = ClaimRequest { owner: node.owner, subscriptions, limit: 250 };
+        let request =
+            ClaimRequest { owner: node.owner, subscriptions, limit: 250, counts_attempt: true };
         claimed += store.inbox().claim(request).await.unwrap().len();
     }
     println!("{} MiB", peak() >> 20);

@@ -71,6 +71,7 @@ async fn a_message_that_kills_the_process_is_buried_after_exactly_its_attempts()
             owner: node.owner,
             subscriptions: store.inbox().claimable(Default::default()).await.unwrap().now,
             limit: 1,
+            counts_attempt: true,
         };
         let claimed = store.inbox().claim(claim).await.unwrap().remove(0);
         if !claimed.first_attempt {

@@ -148,7 +148,8 @@ async fn claim(store: &MysqlStore, owner: Owner, limit: usize) -> Vec<Ownership>
         destination: envelope().destination,
         message_type: envelope().message_type.to_string(),
     };
-    let request = ClaimRequest { owner, subscriptions: vec![subscription], limit };
+    let request =
+        ClaimRequest { owner, subscriptions: vec![subscription], limit, counts_attempt: true };
     let claimed = store.inbox().claim(request).await.unwrap();
     claimed.into_iter().map(|row| row.ownership).collect()
 }

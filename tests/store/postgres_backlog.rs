@@ -201,13 +201,17 @@ async fn with_backlog(store: &PostgresStore, rows: usize) -> Owner {
 }
 
 async fn claim(store: &PostgresStore, owner: Owner, limit: usize) -> Vec<Claimed> {
-    let request = ClaimRequest { owner, subscriptions: takes(), limit };
+    let request = ClaimRequest { owner, subscriptions: takes(), limit, counts_attempt: true };
     store.inbox().claim(request).await.unwrap()
 }
 
 async fn look_and_claim(store: &PostgresStore, owner: Owner, limit: usize) -> Vec<Claimed> {
     let subscriptions = store.inbox().claimable(ClaimableRequest::default()).await.unwrap().now;
-    store.inbox().claim(ClaimRequest { owner, subscriptions, limit }).await.unwrap()
+    store
+        .inbox()
+        .claim(ClaimRequest { owner, subscriptions, limit, counts_attempt: true })
+        .await
+        .unwrap()
 }
 
 fn takes() -> Vec<Subscription> {

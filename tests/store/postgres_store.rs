@@ -95,8 +95,12 @@ async fn text_that_postgresql_cannot_hold_is_stored_all_the_same() {
     let sent = row.envelope.clone();
     assert_eq!(store.inbox().store(vec![row]).await.unwrap(), [Stored::New]);
     let found = store.inbox().claimable(Default::default()).await.unwrap();
-    let request =
-        jasper::store::ClaimRequest { owner: Owner::new(1), subscriptions: found.now, limit: 1 };
+    let request = jasper::store::ClaimRequest {
+        owner: Owner::new(1),
+        subscriptions: found.now,
+        limit: 1,
+        counts_attempt: true,
+    };
     let claimed = store.inbox().claim(request).await.unwrap().remove(0);
     assert_eq!(claimed.envelope.unwrap().correlation_id, sent.correlation_id);
 }
@@ -168,7 +172,12 @@ async fn a_claim_that_is_never_answered_is_given_up() {
     let store = schema.connect_to(&proxy.url(&postgres_url())).await;
     let claim = || {
         let owner = Owner::new(1);
-        store.inbox().claim(ClaimRequest { owner, subscriptions: Vec::new(), limit: 1 })
+        store.inbox().claim(ClaimRequest {
+            owner,
+            subscriptions: Vec::new(),
+            limit: 1,
+            counts_attempt: true,
+        })
     };
     claim().await.unwrap();
     // Real time: the connection goes back to its pool in a task that nobody can wait for.

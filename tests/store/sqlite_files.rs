@@ -278,5 +278,5 @@ fn all(owner: Owner, limit: usize) -> ClaimRequest {
     let message_type = "files.message@1".to_owned();
     let destination = Address::local("files", "handler");
     let subscriptions = vec![Subscription { destination, message_type }];
-    ClaimRequest { owner, subscriptions, limit }
+    ClaimRequest { owner, subscriptions, limit, counts_attempt: true }
 }

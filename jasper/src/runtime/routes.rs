@@ -119,7 +119,7 @@ impl Routes {
     }
 
     /// All handlers, in no order.
-    pub(crate) fn handlers(&self) -> impl Iterator<Item = &Arc<HandlerEntry>> {
+    pub(crate) fn handlers(&self) -> impl Iterator<Item = &Arc<HandlerEntry>> + Clone {
         self.by_type.values().flatten()
     }
 

@@ -140,6 +140,10 @@ pub struct ClaimRequest {
     pub subscriptions: Vec<Subscription>,
     /// The most rows to take.
     pub limit: usize,
+    /// Whether the claim counts the first attempt of rows that have none yet, so that they need no
+    /// further call before they run. It must not where a handler has only one attempt: a message
+    /// whose process is killed while it waits in memory would have none left.
+    pub counts_attempt: bool,
 }
 
 /// A row taken by [`Inbox::claim`].

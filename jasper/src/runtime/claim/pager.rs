@@ -217,8 +217,10 @@ impl Pager {
         }
         let asked = queue.room.overflow();
         let wanted = slots.len();
-        let claimed =
-            self.claim(waiting, wanted).await.inspect_err(|_| queue.room.note_overflow())?;
+        let claimed = self
+            .claim(waiting, wanted, queue.claims_count)
+            .await
+            .inspect_err(|_| queue.room.note_overflow())?;
         let full = has_more(&claimed, wanted);
         if !claimed.is_empty() {
             self.pace.note(true);
@@ -337,19 +339,22 @@ impl Pager {
         if unhandled.is_empty() {
             return Ok(Vec::new());
         }
-        self.claim(unhandled, PAGE).await
+        // Its handler, if there is one, may have a single attempt.
+        self.claim(unhandled, PAGE, false).await
     }
 
     async fn claim(
         &self,
         subscriptions: Vec<Subscription>,
         limit: usize,
+        counts_attempt: bool,
     ) -> Result<Vec<Claimed>, StoreError> {
         // What is claimed now would not begin any more.
         if self.core.lifecycle().is_stopping() {
             return Ok(Vec::new());
         }
-        let request = ClaimRequest { owner: self.core.node().owner(), subscriptions, limit };
+        let owner = self.core.node().owner();
+        let request = ClaimRequest { owner, subscriptions, limit, counts_attempt };
         let claim = self.store.inbox().claim(request);
         self.core.store().wait(StoreOperation::Claim, claim).await
     }

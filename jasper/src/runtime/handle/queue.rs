@@ -80,6 +80,8 @@ pub(crate) enum Backing {
 pub(crate) struct Queue {
     /// What the handlers on it take.
     pub(crate) takes: Vec<Subscription>,
+    /// Whether a claim counts the first attempt: not where a handler has no other.
+    pub(crate) claims_count: bool,
     /// How many of its handlers run at once.
     pub(crate) running: Arc<Semaphore>,
     /// How many of its messages are in memory.
@@ -100,7 +102,10 @@ impl Queue {
         let (others, rest) = unbounded_channel();
         let running = Arc::new(Semaphore::new(concurrency));
         let room = Room::new(capacity, budget, pager);
-        (Self { takes, running, room, first, others }, Waiting { first: firsts, others: rest })
+        (
+            Self { takes, claims_count: true, running, room, first, others },
+            Waiting { first: firsts, others: rest },
+        )
     }
 
     /// What was taken over from a node that is gone goes before all else: it has waited for the end

@@ -425,13 +425,16 @@ impl Builder {
         let shared = |h: &HandlerRegistration| h.share.and_then(|share| share.try_into().ok());
         let said = said.filter_map(|h| h.concurrency.or_else(|| shared(h))).max();
         let entries = routes.handlers().filter(|e| e.registration.queue == name && e.runs_here);
-        Queue::new(
+        let claims_count = entries.clone().all(|entry| entry.policy.attempts() > 1);
+        let (mut queue, waiting) = Queue::new(
             entries.map(|entry| entry.subscription()).collect(),
             options.concurrency.or(said).unwrap_or(self.settings.concurrency),
             options.capacity.unwrap_or(self.settings.queue_capacity),
             budget,
             Arc::clone(wake),
-        )
+        );
+        queue.claims_count = claims_count;
+        (queue, waiting)
     }
 }
 

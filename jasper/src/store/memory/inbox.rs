@@ -55,7 +55,7 @@ impl Inbox for MemoryStore {
     fn claim(&self, request: ClaimRequest) -> BoxFuture<'_, Result<Vec<Claimed>, StoreError>> {
         self.with(move |state| {
             let claimable = claimable(state, &request);
-            claimable.into_iter().map(|(_age, key)| take(state, key, request.owner)).collect()
+            claimable.into_iter().map(|(_age, key)| take(state, key, &request)).collect()
         })
     }
 
@@ -134,12 +134,13 @@ fn subscription(destination: &Address, row: &IncomingRow) -> Subscription {
     Subscription { destination: destination.clone(), message_type }
 }
 
-fn take(state: &mut State, key: Key, owner: Owner) -> Claimed {
+fn take(state: &mut State, key: Key, request: &ClaimRequest) -> Claimed {
+    let owner = request.owner;
     let row =
         state.incoming.get_mut(&key).expect("a row that was found under this lock is still there");
-    let first_attempt = row.attempts == 0;
+    let first_attempt = request.counts_attempt && row.attempts == 0;
     row.status = Status::Owned(owner);
-    row.attempts = row.attempts.max(1);
+    row.attempts = row.attempts.max(u32::from(first_attempt));
     let attempts = row.attempts;
     let interrupted = row.interrupted_by.iter().filter(|(attempts, _)| *attempts > 0);
     let interrupted_by = interrupted.map(|(_, owner)| *owner).collect();

@@ -40,11 +40,11 @@ with oldest as materialized (
     select place, sum(length) over (order by sent_at, id, destination) - length as before
     from oldest
 ), taken as (
-    update {incoming} set owner = $1, attempts = least(greatest(attempts, 1), 4294967295)
+    update {incoming} set owner = $1, attempts = least(greatest(attempts, $8), 4294967295)
     where ctid = any (array(select place from sized where before < $7))
     returning id, destination, attempts, body, interrupted_by
 )
-select taken.id, taken.destination, taken.attempts, taken.body, oldest.attempts = 0,
+select taken.id, taken.destination, taken.attempts, taken.body, oldest.attempts < $8,
     taken.interrupted_by, oldest.sent_at
 from taken join oldest on taken.id = oldest.id and taken.destination = oldest.destination
 order by oldest.sent_at, taken.id";
@@ -94,6 +94,7 @@ async fn claim(desk: &InternalPool, request: &ClaimRequest) -> sqlx::Result<Vec<
     bind(&mut arguments, ranges.iter().map(|range| range.since).collect::<Vec<_>>())?;
     bind(&mut arguments, ranges.iter().map(|range| range.until).collect::<Vec<_>>())?;
     bind(&mut arguments, number::limit(PORTION))?;
+    bind(&mut arguments, i64::from(request.counts_attempt))?;
     let rows = desk.rows(sqlx::query_with(desk.sql.inbox.claim.clone(), arguments)).await?;
     let mut bytes = 0;
     for row in &rows {

@@ -96,7 +96,7 @@ pub(crate) fn ownership<R: Columns>(row: &R, owner: Owner) -> Result<Ownership, 
 /// An inbox row that its owner has claimed, which begins with id, destination, attempts and body;
 /// the `interrupted` attempts are the text that stands in the row.
 ///
-/// The claim counts the first attempt, whether or not the row was read before it.
+/// `first_attempt`: the claim counts it, whether or not the row was read before it.
 pub(crate) fn claimed<R: Columns>(
     row: &R,
     owner: Owner,
@@ -104,7 +104,7 @@ pub(crate) fn claimed<R: Columns>(
     interrupted: &str,
 ) -> Result<Claimed, R::Error> {
     let read = ownership(row, owner)?;
-    let attempts = read.attempts.max(1);
+    let attempts = read.attempts.max(u32::from(first_attempt));
     let envelope = Envelope::from_bytes(&row.bytes(3)?);
     Ok(Claimed {
         ownership: Ownership { attempts, ..read },

@@ -90,7 +90,7 @@ const PARTS: usize = 100;
 
 const TAKE: &str = "\
 update jasper_incoming
-set status = 'incoming', owner = ?, due_at = null, attempts = min(max(attempts, 1), 4294967295)
+set status = 'incoming', owner = ?, due_at = null, attempts = min(max(attempts, ?), 4294967295)
 where seq in (select value from json_each(?))";
 
 const RELEASE: &str = "\
@@ -294,9 +294,10 @@ impl Write for Claim {
         take.push(SQL.inbox.take);
         take.bind(numbers.clone())?;
         take.bind(self.0.owner.number())?;
+        take.bind(i64::from(self.0.counts_attempt))?;
         take.bind(numbers)?;
         for row in take.run(connection).await?.iter().flat_map(|ran| &ran.rows) {
-            let is_first = columns::count(row, 2)? == 0;
+            let is_first = self.0.counts_attempt && columns::count(row, 2)? == 0;
             let age = (row.number(4)?, row.number(5)?);
             claimed.push((age, columns::claimed(row, self.0.owner, is_first, &row.text(6)?)?));
         }

@@ -173,7 +173,7 @@ async fn look_and_claim<F: StoreFixture>(
     limit: usize,
 ) -> Vec<Claimed> {
     let subscriptions = subject.look_once().await.now;
-    subject.claim(ClaimRequest { subscriptions, owner, limit }).await
+    subject.claim(ClaimRequest { subscriptions, owner, limit, counts_attempt: true }).await
 }
 
 fn ids(claimed: &[Claimed]) -> Vec<MessageId> {

@@ -36,6 +36,33 @@ pub async fn a_first_claim_counts_an_attempt_and_a_later_one_does_not<F: StoreFi
     assert_eq!(attempts(&second), 1);
 }
 
+/// For a handler with one attempt: nothing has begun where a message is only claimed, so nothing
+/// was cut short where its owner is gone.
+pub async fn a_claim_that_counts_no_attempt_leaves_none_to_be_cut_short<F: StoreFixture>(
+    fixture: &F,
+) {
+    let subject = Subject::of(fixture).await;
+    let owner = subject.join().await;
+    subject.store_new(unowned(envelope())).await;
+    let uncounted = |owner| ClaimRequest { counts_attempt: false, ..all(owner) };
+    let claimed = subject.claim(uncounted(owner)).await.remove(0);
+    assert!(!claimed.first_attempt);
+    assert_eq!(claimed.ownership.attempts, 0);
+    assert_eq!(attempts(&claimed), 0);
+    let gone = async |owner| {
+        subject.store.nodes().leave(owner).await.expect("the store answers");
+        subject.store.inbox().release(owner, 10).await.expect("the store answers")
+    };
+    assert_eq!(gone(owner).await, 1);
+    let next = subject.join().await;
+    let again = subject.claim(uncounted(next)).await.remove(0);
+    assert_eq!((again.ownership.attempts, again.interrupted_by), (0, Vec::new()));
+    assert_eq!(subject.settle(Settlement::Attempt(again.ownership)).await, Settled::Done);
+    assert_eq!(gone(next).await, 1);
+    let begun = subject.claim(uncounted(subject.join().await)).await.remove(0);
+    assert_eq!((begun.ownership.attempts, begun.interrupted_by), (1, vec![next]));
+}
+
 /// An envelope may come with attempts from elsewhere.
 pub async fn stored_attempts_are_kept<F: StoreFixture>(fixture: &F) {
     let subject = Subject::of(fixture).await;
@@ -261,7 +288,7 @@ pub async fn a_claim_names_any_number_of_subscriptions<F: StoreFixture>(fixture:
     let subscriptions: Vec<_> = all.iter().map(taken_by).collect();
     subject.store(all.into_iter().map(unowned).collect()).await;
     subject.store_new(unowned(Envelope { id: MessageId::new(), ..oldest.clone() })).await;
-    let request = ClaimRequest { owner, subscriptions, limit: 1 };
+    let request = ClaimRequest { owner, subscriptions, limit: 1, counts_attempt: true };
     let claimed = subject.claim(request.clone()).await;
     assert_eq!(claimed.len(), 1);
     let first = claimed[0].envelope.as_ref().expect("the bytes can be read");

@@ -60,6 +60,7 @@ macro_rules! __store_clauses {
                 a_purge_is_bounded_and_spares_rows_whose_time_is_not_over
             }
             claims {
+                a_claim_that_counts_no_attempt_leaves_none_to_be_cut_short
                 a_first_claim_counts_an_attempt_and_a_later_one_does_not
                 stored_attempts_are_kept
                 a_claimed_row_belongs_to_its_claimer
