@@ -76,30 +76,27 @@ impl Jasper {
     /// Yes.
     pub async fn until_idle(&self) -> Result<(), Error> {
         let mut rounds = self.core.wakeups().rounds().subscribe();
+        let activity = self.core.lifecycle().activity();
         loop {
-            self.core.lifecycle().activity().idle().await;
-            let Some(store) = self.core.store().shared() else {
+            activity.idle().await;
+            let Some(store) = self.core.store().port() else {
                 return Ok(());
             };
-            let counts = self.counts(&**store).await?;
-            if counts.incoming == 0
-                && counts.outgoing == 0
-                && self.core.lifecycle().activity().count() == 0
-            {
+            let counts = self.counts(store).await?;
+            if counts.incoming == 0 && counts.outgoing == 0 && activity.count() == 0 {
                 return Ok(());
             }
             // What the store still holds comes into memory with the pager's next round; what does
             // not is with another node, and is looked for as seldom as anything else.
-            self.core.wakeups().pager().notify_one();
-            self.core.wakeups().outbox().notify_one();
+            self.core.wakeups().wake_all();
             if rounds.changed().await.is_err() {
                 return Ok(());
             }
-            if self.core.lifecycle().activity().count() == 0 {
+            if activity.count() == 0 {
                 let poll = tokio::time::sleep(self.core.settings().poll);
                 tokio::select! {
                     () = poll => {}
-                    () = self.core.lifecycle().activity().busy() => {}
+                    () = activity.busy() => {}
                 }
             }
         }

@@ -47,7 +47,7 @@ impl HandlerEntry {
         subscription(&self.registration)
     }
 
-    /// For whom its transactions are opened.
+    /// The options of the transactions in which it runs.
     pub(crate) fn begin(&self) -> TransactionOptions {
         TransactionOptions {
             label: self.registration.name,

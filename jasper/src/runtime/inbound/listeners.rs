@@ -101,7 +101,7 @@ impl ListenerSlot {
         let listener = GuardedListener::open(&*self.spec.transport, uri, receiver).await?;
         let second = self.listener().replace(listener);
         match second {
-            // Somebody else has resumed it meanwhile; of two listeners one is enough.
+            // Another call has resumed it meanwhile: one of the two listeners is stopped.
             Some(second) => {
                 second.stop().await;
                 Ok(())

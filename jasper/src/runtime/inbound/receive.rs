@@ -265,8 +265,8 @@ impl InboundReceiver {
 
 /// The envelope as this process takes it: what a peer must not decide for it is left out.
 ///
-/// The ids of each peer are its own: one that gives a message the id of another's keeps that from
-/// nobody.
+/// The ids of each peer are its own: a peer that reuses the id of another one's message does not
+/// make that a duplicate.
 fn from_peer(mut envelope: Envelope, peer: Option<&str>) -> Envelope {
     envelope.attempts = 0;
     if let Some(peer) = peer {

@@ -17,11 +17,11 @@ use crate::transport::{
 /// The runtime's side of one listener.
 pub(crate) struct InboundReceiver {
     pub(super) core: Arc<Core>,
-    /// What stands as the destination of a message that nobody here knows.
+    /// The destination of a message whose type no handler here takes.
     pub(super) address: Address,
     pub(super) mode: Mode,
-    /// A message has come that the store will not take: so many of the next are each stored by
-    /// themselves, so that it keeps no other from being stored.
+    /// How many of the next messages are stored one by one. The store has refused several at once,
+    /// and the one at fault must not keep the others from being stored.
     pub(super) isolate_next: AtomicUsize,
     /// Shared by all listeners.
     pub(super) unknown: Arc<UnknownTypes>,

@@ -75,7 +75,7 @@ impl Endpoint {
         match self.options.mode {
             Mode::Durable => true,
             Mode::Buffered => false,
-            // In a transaction there is nobody to wait for the receipt.
+            // A message of a transaction leaves after the commit, when its sender waits no more.
             Mode::Inline => in_transaction,
         }
     }

@@ -35,8 +35,8 @@ async fn keep_nowhere(core: &Core, store: &dyn MessageStore, destination: &Addre
     }
 }
 
-/// Looks for which endpoints rows wait in the outbox that nobody owns, when there is cause to and
-/// else with every poll, until the application stops.
+/// Asks for which endpoints the outbox has rows without an owner: when it is woken, and else with
+/// each poll, until the application stops.
 pub(crate) async fn look(core: Arc<Core>, store: Arc<dyn MessageStore>) {
     let (mut unknown, mut pace) = (HashSet::new(), Pace::default());
     loop {

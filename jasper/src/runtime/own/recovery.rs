@@ -28,11 +28,13 @@ impl Left {
         store: &dyn MessageStore,
         owner: Owner,
     ) -> Result<u64, StoreError> {
-        let release = match self {
-            Self::Incoming => store.inbox().release(owner, RELEASE_PAGE),
-            Self::Outgoing => store.outbox().release(owner, RELEASE_PAGE),
+        let (operation, release) = match self {
+            Self::Incoming => (StoreOperation::Release, store.inbox().release(owner, RELEASE_PAGE)),
+            Self::Outgoing => {
+                (StoreOperation::ReleaseOutgoing, store.outbox().release(owner, RELEASE_PAGE))
+            }
         };
-        core.store().call(StoreOperation::Release, release).await
+        core.store().call(operation, release).await
     }
 }
 

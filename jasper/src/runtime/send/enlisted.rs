@@ -89,7 +89,8 @@ impl<'tx> Enlisted<'tx> {
         message: Result<OutgoingMessage, SendError>,
     ) -> Result<Sent, SendError> {
         let message = message?;
-        let Some(store) = self.core.store().shared().cloned() else {
+        let client = self.core.store();
+        let Some(store) = client.port() else {
             return Err(SendError::NeedsStore { what: "`bus.enlist`" });
         };
         let cause = self.cause.as_deref();
@@ -98,23 +99,13 @@ impl<'tx> Enlisted<'tx> {
         let (incoming, outgoing, _unowned) = Accepted::split(batch);
         if !incoming.is_empty() {
             let write = store.inbox().store_within(self.connection, incoming);
-            stored.extend(
-                self.core
-                    .store()
-                    .call(StoreOperation::StoreWithin, write)
-                    .await
-                    .map_err(refused)?,
-            );
+            let write = client.call(StoreOperation::StoreWithin, write);
+            stored.extend(write.await.map_err(refused)?);
         }
         if !outgoing.is_empty() {
             let write = store.outbox().store_within(self.connection, outgoing);
-            stored.extend(
-                self.core
-                    .store()
-                    .call(StoreOperation::StoreWithin, write)
-                    .await
-                    .map_err(refused)?,
-            );
+            let write = client.call(StoreOperation::StoreOutgoingWithin, write);
+            stored.extend(write.await.map_err(refused)?);
         }
         // The commit is still to come; looking goes on for as long as an ordinary poll takes.
         if !store.info().notifies {

@@ -122,8 +122,8 @@ fn hand_over_outgoing(
     match owned {
         None => endpoint.room.note_overflow(),
         Some(OwnedOutgoing { envelope, owner, slot, hold }) => {
-            let parcel = PendingSend::new(envelope, slot, core.lifecycle().activity());
-            endpoint.queue.push(PendingSend { row: Some((owner, hold)), ..parcel });
+            let pending = PendingSend::new(envelope, slot, core.lifecycle().activity());
+            endpoint.queue.push(PendingSend { row: Some((owner, hold)), ..pending });
         }
     }
 }
