@@ -255,6 +255,45 @@ async fn a_bus_of_a_transaction_neither_waits_for_itself_nor_outlives_it() {
     app.stop().await.unwrap();
 }
 
+#[derive(Command, Serialize, Deserialize)]
+struct SpeakAgain {
+    note: String,
+    fails: bool,
+}
+
+/// Speaks through a bus that an earlier run was given.
+#[handler(attempts = 1)]
+#[durable]
+async fn speak_again(
+    cmd: SpeakAgain,
+    db: &mut SqliteConnection,
+    kept: State<Kept>,
+) -> Result<(), HandlerError> {
+    query("insert into effects (note) values (?)").bind(&cmd.note).execute(db).await?;
+    let bus = kept.0.lock().unwrap().clone().unwrap();
+    bus.publish(Announced { note: cmd.note }).await?;
+    if cmd.fails { Err(HandlerError::new("as told")) } else { Ok(()) }
+}
+
+#[tokio::test]
+async fn a_bus_that_outlived_its_transaction_joins_that_of_the_handler_that_uses_it() {
+    let fixture = Fixture::create();
+    let kept = Kept::default();
+    let store = fixture.store().await;
+    let app = builder(&fixture).store(store.clone()).state(kept.clone()).handler(nest);
+    let app = app.handler(speak_again).start().await.unwrap();
+    app.bus().send(Nested).await.unwrap();
+    app.until_idle().await.unwrap();
+    app.bus().send(SpeakAgain { note: "undone".into(), fails: true }).await.unwrap();
+    app.bus().send(SpeakAgain { note: "done".into(), fails: false }).await.unwrap();
+    app.until_idle().await.unwrap();
+    assert_eq!(effects(&store).await, ["done", "nested"]);
+    let announced =
+        fixture.journal.notes().into_iter().filter(|note| note.starts_with("announced"));
+    assert_eq!(announced.collect::<Vec<_>>(), ["announced done"]);
+    app.stop().await.unwrap();
+}
+
 #[tokio::test]
 async fn a_message_joins_a_transaction_of_the_users_own() {
     let fixture = Fixture::create();

@@ -70,7 +70,9 @@ mod tests {
     use super::*;
     use crate::codec::Json;
     use crate::envelope::Address;
-    use crate::handler::{Called, Cause, HandlerRegistration, Reply, RunFn, States, run};
+    use crate::handler::causation::Causation;
+    use crate::handler::scope::RunScope;
+    use crate::handler::{Called, HandlerRegistration, Reply, RunFn, States, run};
     use crate::message::{Encoding, MessageType, encoding, kind};
 
     #[derive(Serialize, Deserialize)]
@@ -105,8 +107,8 @@ mod tests {
         let destination = Address::local("double", "double");
         let envelope = Envelope::new(Double::TYPE, Json.content_type(), payload, destination);
         let (states, token) = (States::default(), CancellationToken::new());
-        let cause = || Arc::new(Cause::of(&envelope, "double", false));
-        let mut cx = HandlerContext::received(&envelope, &states, &token, &cause, &Json);
+        let scope = || Arc::new(RunScope::new(Causation::of(&envelope, "double")));
+        let mut cx = HandlerContext::received(&envelope, &states, &token, &scope, &Json);
         function(&envelope, &Json, &mut cx).await.expect("the handler succeeds")
     }
 

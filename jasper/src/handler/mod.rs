@@ -2,6 +2,7 @@
 
 mod cascade;
 pub(crate) mod caught;
+mod causation;
 mod context;
 mod erased;
 mod error;
@@ -14,14 +15,16 @@ mod outgoing;
 mod proof;
 mod registration;
 mod run;
+mod scope;
+mod states;
 
 use crate::message::Message;
 
 pub use self::cascade::{Cascade, Delayed, MessageExt, Reply, ReplyOf, To, With};
 #[cfg(feature = "testing")]
 pub(crate) use self::cascade::{Returned, Settles};
-pub(crate) use self::context::CauseSource;
-pub use self::context::{Cause, HandlerContext, States};
+pub use self::causation::Causation;
+pub use self::context::HandlerContext;
 pub use self::error::{HandlerError, IntoHandlerError, Terminal};
 pub use self::extract::{FromContext, Shared, State, StateRequirement};
 pub use self::failure::HandlerFailure;
@@ -30,6 +33,8 @@ pub(crate) use self::fake::Fake;
 pub use self::options::DeliveryOptions;
 pub use self::outgoing::{Cascades, OutgoingMessage};
 pub use self::registration::{HandlerRegistration, RunError, RunFn};
+pub(crate) use self::scope::{RunScope, ScopeSource};
+pub use self::states::States;
 
 #[doc(hidden)]
 pub use self::cascade::{Leaf, push};

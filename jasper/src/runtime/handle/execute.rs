@@ -18,7 +18,9 @@ use crate::codec::CodecError;
 use crate::envelope::Envelope;
 use crate::error::SendError;
 use crate::handler::caught::{Caught, Panic, discard};
-use crate::handler::{Cause, HandlerContext, HandlerFailure, OutgoingMessage, RunError};
+use crate::handler::{
+    Causation, HandlerContext, HandlerFailure, OutgoingMessage, RunError, RunScope,
+};
 use crate::runtime::core::Core;
 use crate::runtime::finish::Finish;
 use crate::runtime::send::dispatch::Dispatcher;
@@ -148,35 +150,40 @@ impl Run<'_> {
         mut transaction: Box<dyn StoreTransaction>,
         reply: &mut Option<Bytes>,
     ) -> Result<Ended, Failure> {
-        let cause = Arc::new(self.cause(true).holding_connection());
-        let outcome = self.body(&cause, transaction.connection(), reply).await;
-        let mut messages = cause.close();
+        let scope = RunScope::in_transaction(self.causation()).holding_connection();
+        let scope = Arc::new(scope);
+        let outcome = self.body(&scope, transaction.connection(), reply).await;
+        let mut messages = scope.close();
         match outcome {
             Ok(returned) => messages.extend(returned),
             Err(failure) => {
                 return Err(roll_back(self.core, transaction, failure).await);
             }
         }
-        self.commit(transaction, messages, &cause).await
+        self.commit(transaction, messages, &scope).await
     }
 
     /// A handler that takes no connection keeps none from others while it runs. What it sends is
     /// committed with the mark that its message is handled, where both are stored; else it is sent
     /// first.
     async fn without_connection(self, reply: &mut Option<Bytes>) -> Result<Ended, Failure> {
-        let cause = Arc::new(self.cause(self.entry.registration.durable));
-        let outcome = self.body(&cause, None, reply).await;
-        let mut messages = cause.close();
+        let scope = Arc::new(if self.entry.registration.durable {
+            RunScope::in_transaction(self.causation())
+        } else {
+            RunScope::new(self.causation())
+        });
+        let outcome = self.body(&scope, None, reply).await;
+        let mut messages = scope.close();
         messages.extend(outcome?);
         match (self.core.store().shared(), self.backing) {
             (Some(store), Backing::Stored { .. }) if !messages.is_empty() => {
                 let begin = store.begin(self.begin());
                 let transaction = self.core.store().call(StoreOperation::Begin, begin).await?;
-                self.commit(transaction, messages, &cause).await
+                self.commit(transaction, messages, &scope).await
             }
             (_, Backing::Stored { .. }) => Ok(Ended::Unmarked),
             (_, Backing::Memory) => {
-                Dispatcher::of(self.core).dispatch(messages, &Origin::of(cause)).await?;
+                Dispatcher::of(self.core).dispatch(messages, &Origin::of(scope)).await?;
                 Ok(Ended::Unmarked)
             }
         }
@@ -186,10 +193,10 @@ impl Run<'_> {
         self,
         transaction: Box<dyn StoreTransaction>,
         messages: Vec<OutgoingMessage>,
-        cause: &Cause,
+        scope: &RunScope,
     ) -> Result<Ended, Failure> {
         let mut room = Vec::new();
-        let batch = match prepare(self.core, messages, Some(cause), Joining::Run, &mut room) {
+        let batch = match prepare(self.core, messages, Some(scope), Joining::Run, &mut room) {
             Ok(batch) => batch,
             Err(error) => return Err(roll_back(self.core, transaction, error.into()).await),
         };
@@ -216,25 +223,24 @@ impl Run<'_> {
         }
     }
 
-    fn cause(&self, in_transaction: bool) -> Cause {
-        Cause::of(self.envelope, self.entry.registration.name, in_transaction)
+    fn causation(&self) -> Causation {
+        Causation::of(self.envelope, self.entry.registration.name)
     }
 
     async fn body(
         &self,
-        cause: &Arc<Cause>,
+        scope: &Arc<RunScope>,
         connection: Option<&mut (dyn Any + Send)>,
         reply: &mut Option<Bytes>,
     ) -> Result<Vec<OutgoingMessage>, Failure> {
         let cancellation = self.core.lifecycle().ending().child_token();
-        let transaction = Arc::clone(cause);
-        let cause = || Arc::clone(cause);
+        let source = || Arc::clone(scope);
         let store = self.core.store().shared().filter(|_| connection.is_some());
         let mut cx = HandlerContext::received(
             self.envelope,
             self.core.states(),
             &cancellation,
-            &cause,
+            &source,
             self.core.codec(),
         )
         .with_connection(connection);
@@ -244,7 +250,7 @@ impl Run<'_> {
         let registration = &self.entry.registration;
         let run = if reply.is_some() { registration.answer } else { registration.run };
         let run = Caught::of(|| run(self.envelope, self.core.codec(), &mut cx));
-        let run = transaction.scope(run);
+        let run = Arc::clone(scope).run(run);
         let ended = guarded(run, self.limit, &cancellation).await;
         if matches!(ended, Err(Failure::TimedOut(_))) {
             // Tasks that the handler has started learn of it too.

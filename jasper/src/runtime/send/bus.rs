@@ -14,7 +14,7 @@ use super::origin::Origin;
 use super::sending::Sending;
 use super::sending_all::SendingAll;
 use crate::error::InvokeError;
-use crate::handler::{Cause, FromContext, HandlerContext, HandlerError};
+use crate::handler::{FromContext, HandlerContext, HandlerError, RunScope};
 use crate::message::Message;
 use crate::routing::{Publishes, Sends};
 use crate::runtime::core::Core;
@@ -34,24 +34,25 @@ use crate::store::TransactionScope;
 /// waits for the task, the send fails with [`SendError::HeldByHandler`](crate::SendError).
 pub struct Bus {
     core: Arc<Core>,
-    cause: Option<Arc<Cause>>,
+    /// The run whose handler took this as an argument.
+    scope: Option<Arc<RunScope>>,
     /// The run in which this was cloned, if that holds a connection. A task for which the run waits
     /// may have it.
-    cloned_in: Weak<Cause>,
+    cloned_in: Weak<RunScope>,
 }
 
 impl Clone for Bus {
     fn clone(&self) -> Self {
-        let run = Cause::of_task().filter(|run| run.holds_connection());
+        let run = RunScope::of_task().filter(|run| run.holds_connection());
         let cloned_in = run.map(|run| Arc::downgrade(&run));
         let cloned_in = cloned_in.unwrap_or_else(|| Weak::clone(&self.cloned_in));
-        Self { core: Arc::clone(&self.core), cause: self.cause.clone(), cloned_in }
+        Self { core: Arc::clone(&self.core), scope: self.scope.clone(), cloned_in }
     }
 }
 
 impl Bus {
     pub(crate) const fn new(core: Arc<Core>) -> Self {
-        Self { core, cause: None, cloned_in: Weak::new() }
+        Self { core, scope: None, cloned_in: Weak::new() }
     }
 
     /// Sends a command to its one handler or endpoint. Await the result; options may be set before.
@@ -185,17 +186,17 @@ impl Bus {
     /// Delays and other options go with [`send_with`](Enlisted::send_with).
     pub fn enlist<'tx, T: TransactionScope>(&self, transaction: &'tx mut T) -> Enlisted<'tx> {
         let connection: &mut (dyn Any + Send) = transaction.connection();
-        Enlisted::new(Arc::clone(&self.core), self.cause.clone(), connection)
+        Enlisted::new(Arc::clone(&self.core), self.scope.clone(), connection)
     }
 
-    /// What is sent follows from the message whose handler was given this bus; but within a
-    /// transaction of this task, whatever bus is used, it joins that.
+    /// What is sent joins the transaction of the handler that took this bus, while that is open;
+    /// else that of this task's handler, whatever bus is used.
     pub(crate) fn origin(&self) -> Origin {
-        let cause = match &self.cause {
-            Some(cause) if cause.is_in_transaction() => self.cause.clone(),
-            _ => Cause::of_task().or_else(|| self.cause.clone()),
+        let scope = match &self.scope {
+            Some(scope) if scope.is_open() => self.scope.clone(),
+            _ => RunScope::of_task().or_else(|| self.scope.clone()),
         };
-        Origin::new(cause, Weak::clone(&self.cloned_in))
+        Origin::new(scope, Weak::clone(&self.cloned_in))
     }
 
     fn sending<M: Message>(&self, message: &M) -> Sending {
@@ -215,7 +216,7 @@ impl FromContext for Bus {
         let core = root.and_then(|root| root.0.upgrade());
         Ok(Self {
             core: core.ok_or_else(|| HandlerError::new("the application has ended"))?,
-            cause: Some(cx.cause()),
+            scope: Some(cx.scope()),
             cloned_in: Weak::new(),
         })
     }

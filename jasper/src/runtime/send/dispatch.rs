@@ -35,12 +35,12 @@ impl<'a> Dispatcher<'a> {
         origin: &Origin,
     ) -> Result<bool, SendError> {
         let core = self.0;
-        let cause = origin.cause().map(AsRef::as_ref);
-        let mut room = match cause {
+        let scope = origin.scope().map(AsRef::as_ref);
+        let mut room = match scope {
             Some(_) => Vec::new(),
             None => take_room(core, &messages).await?,
         };
-        let mut batch = prepare(core, messages, cause, Joining::Nothing, &mut room)?;
+        let mut batch = prepare(core, messages, scope, Joining::Nothing, &mut room)?;
         if let Some(store) = core.store().port().filter(|_| batch.has_rows()) {
             origin.wait_for_run(store).await?;
         }

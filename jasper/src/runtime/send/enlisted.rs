@@ -12,7 +12,7 @@ use super::placement::Joining;
 use super::prepare::prepare;
 use super::sending::Sent;
 use crate::error::SendError;
-use crate::handler::{Cause, DeliveryOptions, OutgoingMessage};
+use crate::handler::{DeliveryOptions, OutgoingMessage, RunScope};
 use crate::message::Message;
 use crate::routing::{Publishes, Sends};
 use crate::runtime::core::Core;
@@ -25,17 +25,17 @@ use crate::store::{StoreError, StoreOperation, Stored};
 /// after, at growing intervals, and at last with its ordinary poll.
 pub struct Enlisted<'tx> {
     core: Arc<Core>,
-    cause: Option<Arc<Cause>>,
+    scope: Option<Arc<RunScope>>,
     connection: &'tx mut (dyn Any + Send),
 }
 
 impl<'tx> Enlisted<'tx> {
     pub(crate) const fn new(
         core: Arc<Core>,
-        cause: Option<Arc<Cause>>,
+        scope: Option<Arc<RunScope>>,
         connection: &'tx mut (dyn Any + Send),
     ) -> Self {
-        Self { core, cause, connection }
+        Self { core, scope, connection }
     }
 
     /// Sends a command when the transaction commits.
@@ -93,8 +93,8 @@ impl<'tx> Enlisted<'tx> {
         let Some(store) = client.port() else {
             return Err(SendError::NeedsStore { what: "`bus.enlist`" });
         };
-        let cause = self.cause.as_deref();
-        let batch = prepare(&self.core, vec![message], cause, Joining::Foreign, &mut Vec::new())?;
+        let scope = self.scope.as_deref();
+        let batch = prepare(&self.core, vec![message], scope, Joining::Foreign, &mut Vec::new())?;
         let mut stored = Vec::new();
         let (incoming, outgoing, _unowned) = Accepted::split(batch);
         if !incoming.is_empty() {

@@ -4,7 +4,7 @@ use crate::codec::CodecError;
 use crate::envelope::{Address, Envelope, Excess, MessageId, time};
 use crate::error::SendError;
 use crate::handler::caught::caught;
-use crate::handler::{Cause, DeliveryOptions, OutgoingMessage};
+use crate::handler::{DeliveryOptions, OutgoingMessage, RunScope};
 use crate::message::Message;
 use crate::runtime::core::Core;
 
@@ -22,7 +22,7 @@ pub(crate) fn encode<M: Message>(core: &Core, message: &M) -> Result<OutgoingMes
 pub(crate) fn envelope(
     core: &Core,
     message: &OutgoingMessage,
-    cause: Option<&Cause>,
+    scope: Option<&RunScope>,
     commits_with_run: bool,
 ) -> Result<Envelope, SendError> {
     // What a handler returns was encoded before the routes were known.
@@ -42,8 +42,11 @@ pub(crate) fn envelope(
     envelope.due_at = options.due_at.or(due_after);
     let within = options.deliver_within.or(message.deliver_within);
     envelope.deliver_by = within.map(|within| time::after(envelope.sent_at, within));
-    if let Some(cause) = cause {
-        cause.pass_on(&mut envelope, commits_with_run);
+    if let Some(scope) = scope {
+        scope.causation().pass_on(&mut envelope);
+        if commits_with_run {
+            scope.derive_id(&mut envelope);
+        }
     }
     envelope.group_id.clone_from(&options.group_id);
     if options.tenant_id.is_some() {

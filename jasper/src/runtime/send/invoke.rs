@@ -17,7 +17,8 @@ use crate::error::{InvokeError, SendError};
 use crate::handler::Fake;
 use crate::handler::caught::{Caught, discard};
 use crate::handler::{
-    Cause, CauseSource, Handler, HandlerContext, HandlerRegistration, OutgoingMessage, handle,
+    Causation, Handler, HandlerContext, HandlerRegistration, OutgoingMessage, RunScope,
+    ScopeSource, handle,
 };
 use crate::message::Message;
 use crate::runtime::core::Core;
@@ -42,13 +43,13 @@ pub(crate) async fn invoke<H: Handler>(
     if !registration.durable {
         return plain::<H>(core, &origin, message).await;
     }
-    if origin.cause().is_some_and(|parent| parent.is_in_transaction()) {
+    if origin.is_in_transaction() {
         return Err(InvokeError::InsideTransaction { handler: registration.name });
     }
     match core.store().port() {
         Some(store) => {
             origin.wait_for_run(store).await?;
-            in_transaction::<H>(core, store, origin.cause().map(AsRef::as_ref), message).await
+            in_transaction::<H>(core, store, origin.causation(), message).await
         }
         None => Err(InvokeError::Send(SendError::NeedsStore { what: "a durable handler" })),
     }
@@ -61,23 +62,21 @@ async fn plain<H: Handler>(
 ) -> Result<ReplyOf<H>, InvokeError> {
     let name = H::REGISTRATION.name;
     let made = OnceLock::new();
-    let cause = || match origin.cause() {
+    let make = || Arc::new(RunScope::new(Causation::of_invocation(name, origin.causation())));
+    let scope = || match origin.scope() {
         // Within a transaction it is part of that run, and what it sends leaves with it.
-        Some(parent) if parent.is_in_transaction() => Arc::clone(parent),
-        parent => {
-            let make = || Arc::new(Cause::of_invocation(name, parent.map(AsRef::as_ref), false));
-            Arc::clone(made.get_or_init(make))
-        }
+        Some(parent) if parent.is_transaction() => Arc::clone(parent),
+        _ => Arc::clone(made.get_or_init(make)),
     };
-    let (reply, messages) = body::<H>(core, &cause, message, None).await?;
+    let (reply, messages) = body::<H>(core, &scope, message, None).await?;
     let sent = async {
         let mut sent = Vec::new();
         for message in messages {
             check(&message)?;
-            sent.extend(cause().join(message).map_err(|_| SendError::RunEnded)?);
+            sent.extend(scope().join(message).map_err(|_| SendError::RunEnded)?);
         }
         if !sent.is_empty() {
-            Dispatcher::of(core).dispatch(sent, &origin.following(cause())).await?;
+            Dispatcher::of(core).dispatch(sent, &origin.following(scope())).await?;
         }
         Ok::<(), SendError>(())
     };
@@ -87,21 +86,22 @@ async fn plain<H: Handler>(
 async fn in_transaction<H: Handler>(
     core: &Arc<Core>,
     store: &dyn MessageStore,
-    parent: Option<&Cause>,
+    parent: Option<&Causation>,
     message: H::Message,
 ) -> Result<ReplyOf<H>, InvokeError> {
     let name = H::REGISTRATION.name;
-    let cause = Arc::new(Cause::of_invocation(name, parent, true).holding_connection());
+    let causation = Causation::of_invocation(name, parent);
+    let scope = Arc::new(RunScope::in_transaction(causation).holding_connection());
     let limit = H::REGISTRATION.timeout.unwrap_or(core.settings().handler_timeout);
     let begin = TransactionOptions { limit, ..TransactionOptions::of(name) };
     let mut transaction = core.store().call(StoreOperation::Begin, store.begin(begin)).await?;
-    let source = || Arc::clone(&cause);
+    let source = || Arc::clone(&scope);
     let run = body::<H>(core, &source, message, transaction.connection());
-    let outcome = Arc::clone(&cause).scope(run).await;
-    let mut messages = cause.close();
+    let outcome = Arc::clone(&scope).run(run).await;
+    let mut messages = scope.close();
     let prepared = outcome.and_then(|(reply, returned)| {
         messages.extend(returned);
-        let batch = prepare(core, messages, Some(&cause), Joining::Run, &mut Vec::new());
+        let batch = prepare(core, messages, Some(&scope), Joining::Run, &mut Vec::new());
         answered(reply, batch)
     });
     let (reply, batch) = match prepared {
@@ -131,17 +131,17 @@ fn answered<R, T, E: Into<InvokeError>>(
 
 async fn body<H: Handler>(
     core: &Arc<Core>,
-    cause: CauseSource<'_>,
+    scope: ScopeSource<'_>,
     message: H::Message,
     connection: Option<&mut (dyn Any + Send)>,
 ) -> Result<(ReplyOf<H>, Vec<OutgoingMessage>), InvokeError> {
     let registration = &H::REGISTRATION;
-    let envelope = || invoked_envelope::<H>(core, registration, &cause());
+    let envelope = || invoked_envelope::<H>(core, registration, scope().causation());
     let mut cx = HandlerContext::invoked(
         &envelope,
         core.states(),
         core.lifecycle().ending(),
-        cause,
+        scope,
         core.codec(),
     )
     .with_connection(connection);
@@ -162,7 +162,7 @@ async fn body<H: Handler>(
 fn invoked_envelope<H: Handler>(
     core: &Arc<Core>,
     registration: &HandlerRegistration,
-    cause: &Cause,
+    causation: &Causation,
 ) -> Envelope {
     let mut envelope = Envelope::new(
         H::Message::TYPE,
@@ -170,8 +170,8 @@ fn invoked_envelope<H: Handler>(
         Bytes::new(),
         Address::local(registration.queue, registration.name),
     );
-    envelope.id = cause.id();
-    envelope.conversation_id = cause.conversation_id();
+    envelope.id = causation.id();
+    envelope.conversation_id = causation.conversation_id();
     envelope.source = Some(core.settings().service.clone());
     envelope.attempts = 1;
     envelope

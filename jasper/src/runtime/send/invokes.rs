@@ -82,7 +82,7 @@ where
     M::Reply: Payload,
 {
     fn invoke(call: Invocation, message: M) -> BoxFuture<'static, Result<M::Reply, InvokeError>> {
-        remote::invoke(call.core, call.origin.cause().cloned(), &message).boxed()
+        remote::invoke(call.core, call.origin.scope().cloned(), &message).boxed()
     }
 }
 

@@ -4,7 +4,7 @@ use super::batch::{Batch, KEPT};
 use super::envelope::envelope;
 use super::placement::{ForHandler, Joining, is_by_nature, to_endpoint, to_handler};
 use crate::error::SendError;
-use crate::handler::{Cause, OutgoingMessage};
+use crate::handler::{OutgoingMessage, RunScope};
 use crate::runtime::core::Core;
 use crate::runtime::memory::room::Slot;
 use crate::runtime::routes::Destination;
@@ -14,13 +14,13 @@ use crate::runtime::routes::Destination;
 pub(crate) fn prepare(
     core: &Core,
     messages: Vec<OutgoingMessage>,
-    cause: Option<&Cause>,
+    scope: Option<&RunScope>,
     joining: Joining,
     room: &mut Vec<Slot>,
 ) -> Result<Batch, SendError> {
     let mut batch = Batch::default();
     for message in messages {
-        let template = envelope(core, &message, cause, joining == Joining::Run)?;
+        let template = envelope(core, &message, scope, joining == Joining::Run)?;
         let destinations = core.routes().destinations(&message)?;
         let copies = std::iter::repeat_n(template, destinations.len());
         for (destination, mut envelope) in destinations.into_iter().zip(copies) {

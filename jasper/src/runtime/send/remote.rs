@@ -7,7 +7,7 @@ use crate::codec::{self, CodecError};
 use crate::envelope::Envelope;
 use crate::error::InvokeError;
 use crate::handler::caught::caught;
-use crate::handler::{Cause, OutgoingMessage};
+use crate::handler::{OutgoingMessage, RunScope};
 use crate::message::{Message, Payload};
 use crate::runtime::core::Core;
 use crate::runtime::handle::answer::answer;
@@ -21,7 +21,7 @@ use crate::transport::{Answer, RemoteReply, Request};
 /// It is encoded at once, so that the future holds bytes and not the message.
 pub(crate) fn invoke<M>(
     core: Arc<Core>,
-    cause: Option<Arc<Cause>>,
+    scope: Option<Arc<RunScope>>,
     message: &M,
 ) -> impl Future<Output = Result<M::Reply, InvokeError>> + Send + use<M>
 where
@@ -30,7 +30,7 @@ where
 {
     let command = encode(&core, message);
     async move {
-        let reply = ask(&core, cause, command?).await?;
+        let reply = ask(&core, scope, command?).await?;
         let decode = || codec::decode(core.codec(), &reply.payload);
         let panicked = |panic| Err(CodecError::new(format!("that panicked: {panic}")));
         caught(decode)
@@ -42,18 +42,18 @@ where
 /// The part that is the same for all commands.
 async fn ask(
     core: &Arc<Core>,
-    cause: Option<Arc<Cause>>,
+    scope: Option<Arc<RunScope>>,
     command: OutgoingMessage,
 ) -> Result<RemoteReply, InvokeError> {
-    let cause = cause.as_deref();
-    let mut envelope = envelope(core, &command, cause, false)?;
+    let scope = scope.as_deref();
+    let mut envelope = envelope(core, &command, scope, false)?;
     let endpoint = command.to.unwrap_or_default();
     let answer = match core.routes().at_own_endpoint(endpoint, &command.message_type)? {
         Destination::Endpoint(endpoint) => {
             envelope.destination = endpoint.destination.clone();
             request(core, endpoint, envelope).await?
         }
-        Destination::Handler(entry) => answer_here(core, entry, cause, envelope).await?,
+        Destination::Handler(entry) => answer_here(core, entry, scope, envelope).await?,
     };
     let reply = answer?;
     let expected = core.codec().content_type();
@@ -84,12 +84,12 @@ async fn request(
 async fn answer_here(
     core: &Arc<Core>,
     entry: &HandlerEntry,
-    cause: Option<&Cause>,
+    scope: Option<&RunScope>,
     envelope: Envelope,
 ) -> Result<Answer, InvokeError> {
     let handler = entry.registration.name;
     // What its handler sends would not be part of that transaction.
-    if cause.is_some_and(Cause::is_in_transaction) {
+    if scope.is_some_and(RunScope::is_transaction) {
         return Err(InvokeError::InsideTransaction { handler });
     }
     Ok(answer(core, envelope, core.settings().reply_timeout, None).await)

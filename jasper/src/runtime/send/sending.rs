@@ -82,10 +82,10 @@ pub(crate) async fn submit(
 ) -> Result<bool, SendError> {
     // Messages that join a transaction are prepared at its commit; their sender is told now.
     messages.iter().try_for_each(check)?;
-    let messages = match origin.cause() {
+    let messages = match origin.scope() {
         None => messages,
-        Some(cause) => {
-            let joined = messages.into_iter().filter_map(|m| cause.join(m).transpose());
+        Some(scope) => {
+            let joined = messages.into_iter().filter_map(|m| scope.join(m).transpose());
             joined.collect::<Result<Vec<_>, _>>().map_err(|_ended| SendError::RunEnded)?
         }
     };
@@ -93,7 +93,7 @@ pub(crate) async fn submit(
         return Ok(false);
     }
     // What still runs may speak until the end, everybody else until the stop.
-    let last_call = if origin.cause().is_some() {
+    let last_call = if origin.scope().is_some() {
         core.lifecycle().ending()
     } else {
         core.lifecycle().stopping()
