@@ -2,6 +2,7 @@
 //! one.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use jasper::prelude::*;
 use jasper::runtime::Builder;
@@ -292,6 +293,30 @@ async fn a_bus_that_outlived_its_transaction_joins_that_of_the_handler_that_uses
         fixture.journal.notes().into_iter().filter(|note| note.starts_with("announced"));
     assert_eq!(announced.collect::<Vec<_>>(), ["announced done"]);
     app.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_message_in_a_transaction_of_the_users_own_takes_the_options_of_any_other() {
+    let fixture = Fixture::create();
+    let (app, store) = start(&fixture).await;
+    let mut tx = store.pool().begin().await.unwrap();
+    let mut enlisted = app.bus().enlist(&mut tx);
+    let first = enlisted.send(command("once", Then::Succeed)).deduplicate("key").tenant("north");
+    assert!(!first.await.unwrap().duplicate);
+    let second = enlisted.send(command("twice", Then::Succeed)).deduplicate("key").await;
+    assert!(second.unwrap().duplicate);
+    let hour = Duration::from_secs(3_600);
+    enlisted.publish(Announced { note: "too early".into() }).delay(hour).await.unwrap();
+    tx.commit().await.unwrap();
+    fixture.journal.wait_for("written once").await;
+    app.stop().await.unwrap();
+    assert_eq!(effects(&store).await, ["once"]);
+    let rows = query_as("select message_type, status, tenant_id from jasper_incoming order by 1");
+    let rows: Vec<(String, String, Option<String>)> = rows.fetch_all(store.pool()).await.unwrap();
+    let (scheduled, handled) = (&rows[0], &rows[1]);
+    assert_eq!(rows.len(), 2, "{rows:?}");
+    assert_eq!(*scheduled, ("announced@1".into(), "scheduled".into(), None));
+    assert_eq!(*handled, ("write@1".into(), "handled".into(), Some("north".into())));
 }
 
 #[tokio::test]

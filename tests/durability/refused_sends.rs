@@ -162,7 +162,7 @@ async fn a_message_with_more_beside_it_than_an_envelope_holds_is_refused_on_ever
             bus.send(Buffered { value }).with(options.clone()).await.unwrap_err(),
             bus.send(Stored { value }).with(options.clone()).await.unwrap_err(),
             bus.publish(Noted { value }).with(options.clone()).await.unwrap_err(),
-            bus.enlist(&mut tx).send_with(Lasting { value }, options.clone()).await.unwrap_err(),
+            bus.enlist(&mut tx).send(Lasting { value }).with(options.clone()).await.unwrap_err(),
         ];
         for error in errors {
             assert!(matches!(error, SendError::TooLarge { .. }), "{error}");

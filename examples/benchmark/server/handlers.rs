@@ -35,13 +35,13 @@ pub(crate) trait Application: Database {
     fn handlers(builder: Builder) -> Builder;
 
     /// Sends a message to the handler that does what [`Database::handle`] does.
-    fn write(bus: &Bus, runs: Runs) -> Sending;
+    fn write(bus: &Bus, runs: Runs) -> Sending<'static>;
 
     /// A row for that handler.
     fn written(runs: Runs) -> Outcome<Incoming>;
 
     /// Sends a message to the handler that notes when it began, with a transaction open.
-    fn ping(bus: &Bus, number: usize) -> Sending;
+    fn ping(bus: &Bus, number: usize) -> Sending<'static>;
 }
 
 /// How the runs of a handler commit.
@@ -117,7 +117,7 @@ macro_rules! application {
                 builder.handler(write).handler(write_together).handler(begin)
             }
 
-            fn write(bus: &Bus, runs: Runs) -> Sending {
+            fn write(bus: &Bus, runs: Runs) -> Sending<'static> {
                 let note = NOTE.into();
                 match runs {
                     Runs::Alone => bus.send(Write { note }),
@@ -133,7 +133,7 @@ macro_rules! application {
                 }
             }
 
-            fn ping(bus: &Bus, number: usize) -> Sending {
+            fn ping(bus: &Bus, number: usize) -> Sending<'static> {
                 bus.send(TransactionOptions { number })
             }
         }

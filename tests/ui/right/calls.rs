@@ -121,6 +121,8 @@ mod generic_type {
 
 /// A generic function that sends within a transaction.
 mod generic_enlist {
+    use std::time::Duration;
+
     use jasper::{Bus, SendError, Sendable};
     use sqlx::{Sqlite, Transaction};
 
@@ -129,7 +131,8 @@ mod generic_enlist {
         tx: &mut Transaction<'static, Sqlite>,
         message: M,
     ) -> Result<(), SendError> {
-        bus.enlist(tx).send(message).await?;
+        let mut enlisted = bus.enlist(tx);
+        enlisted.send(message).delay(Duration::from_secs(1)).tenant("north").await?;
         Ok(())
     }
 
@@ -198,7 +201,7 @@ mod timed {
 mod outlives_its_bus {
     use jasper::{Bus, Jasper, runtime::Sending};
 
-    fn begin(app: &Jasper) -> Sending {
+    fn begin(app: &Jasper) -> Sending<'static> {
         let bus: Bus = app.bus().clone();
         bus.send(super::shop::PlaceOrder { number: 1 })
     }

@@ -259,7 +259,7 @@ mod sending {
     command!(Run);
 
     #[handler]
-    async fn run(_: Run, bus: Bus) -> jasper::runtime::Sending {
+    async fn run(_: Run, bus: Bus) -> jasper::runtime::Sending<'static> {
         bus.send(Run)
     }
 }

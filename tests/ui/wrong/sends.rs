@@ -110,11 +110,10 @@ mod enlisted_send_with_two_handlers {
 }
 
 mod enlisted_send_with_options_without_a_handler {
-    use jasper::DeliveryOptions;
+    use std::time::Duration;
 
     async fn call(bus: jasper::Bus, tx: &mut sqlx::Transaction<'static, sqlx::Sqlite>) {
-        let options = DeliveryOptions::new();
-        let _ = bus.enlist(tx).send_with(super::shop::Forgotten, options).await;
+        let _ = bus.enlist(tx).send(super::shop::Forgotten).delay(Duration::from_secs(1)).await;
     }
 }
 
@@ -258,7 +257,7 @@ mod generic_send_of_any_type {
 mod generic_send_called_without_a_handler {
     use jasper::{Bus, Sendable, runtime::Sending};
 
-    fn send_it<M: Sendable<H>, H>(bus: &Bus, message: M) -> Sending {
+    fn send_it<M: Sendable<H>, H>(bus: &Bus, message: M) -> Sending<'static> {
         bus.send(message)
     }
 
@@ -270,7 +269,7 @@ mod generic_send_called_without_a_handler {
 mod generic_send_called_with_an_event {
     use jasper::{Bus, Sendable, runtime::Sending};
 
-    fn send_it<M: Sendable<H>, H>(bus: &Bus, message: M) -> Sending {
+    fn send_it<M: Sendable<H>, H>(bus: &Bus, message: M) -> Sending<'static> {
         bus.send(message)
     }
 
@@ -282,7 +281,7 @@ mod generic_send_called_with_an_event {
 mod generic_publish_called_with_a_command {
     use jasper::{Bus, Publishable, runtime::Sending};
 
-    fn announce(bus: &Bus, message: impl Publishable) -> Sending {
+    fn announce(bus: &Bus, message: impl Publishable) -> Sending<'static> {
         bus.publish(message)
     }
 

@@ -67,7 +67,7 @@ impl Bus {
     ///
     /// # Cancel safety
     /// Dropped before it returns, the message may or may not have been accepted.
-    pub fn send<M, OneHandler>(&self, message: M) -> Sending
+    pub fn send<M, OneHandler>(&self, message: M) -> Sending<'static>
     where
         M: Message,
         M::Kind: Sends<M, OneHandler>,
@@ -133,7 +133,7 @@ impl Bus {
     ///
     /// # Errors
     /// As [`send`](Self::send).
-    pub fn publish<M>(&self, message: M) -> Sending
+    pub fn publish<M>(&self, message: M) -> Sending<'static>
     where
         M: Message,
         M::Kind: Publishes<M>,
@@ -183,7 +183,7 @@ impl Bus {
     /// tx.commit().await?;
     /// ```
     ///
-    /// Delays and other options go with [`send_with`](Enlisted::send_with).
+    /// Delays and other options go between, as they do for [`send`](Self::send).
     pub fn enlist<'tx, T: TransactionScope>(&self, transaction: &'tx mut T) -> Enlisted<'tx> {
         let connection: &mut (dyn Any + Send) = transaction.connection();
         Enlisted::new(Arc::clone(&self.core), self.scope.clone(), connection)
@@ -199,7 +199,7 @@ impl Bus {
         Origin::new(scope, Weak::clone(&self.cloned_in))
     }
 
-    fn sending<M: Message>(&self, message: &M) -> Sending {
+    fn sending<M: Message>(&self, message: &M) -> Sending<'static> {
         Sending::new(&self.core, self.origin(), message)
     }
 }

@@ -7,10 +7,11 @@ use parking_lot::Mutex;
 
 /// How far a call is.
 pub(crate) enum Call<'a, O, T> {
-    /// Options may still be set.
-    Open(Box<O>),
-    /// It has begun. Never locked, as a poll is exclusive: the lock makes the call `Sync`, so that
-    /// what holds a reference to it may move to another thread.
+    /// Options may still be set. Neither this lock nor the next is ever taken, as options and polls
+    /// are exclusive: they make the call `Sync`, so that what holds a reference to it may move to
+    /// another thread.
+    Open(Box<Mutex<O>>),
+    /// It has begun.
     Running(Mutex<BoxFuture<'a, T>>),
     /// It has ended.
     Over,
@@ -18,13 +19,13 @@ pub(crate) enum Call<'a, O, T> {
 
 impl<'a, O, T> Call<'a, O, T> {
     pub(crate) fn new(options: O) -> Self {
-        Self::Open(Box::new(options))
+        Self::Open(Box::new(Mutex::new(options)))
     }
 
     /// The options, until the call begins.
     pub(crate) fn options(&mut self) -> Option<&mut O> {
         match self {
-            Self::Open(options) => Some(options),
+            Self::Open(options) => Some(options.get_mut()),
             Self::Running(_) | Self::Over => None,
         }
     }
@@ -36,7 +37,7 @@ impl<'a, O, T> Call<'a, O, T> {
         begin: impl FnOnce(O) -> BoxFuture<'a, T>,
     ) -> Poll<T> {
         let mut running = match std::mem::replace(self, Self::Over) {
-            Self::Open(options) => Mutex::new(begin(*options)),
+            Self::Open(options) => Mutex::new(begin(options.into_inner())),
             Self::Running(running) => running,
             Self::Over => return Poll::Pending,
         };

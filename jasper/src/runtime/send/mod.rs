@@ -7,6 +7,7 @@ pub(crate) mod call;
 pub(crate) mod dispatch;
 pub(crate) mod enlisted;
 pub(crate) mod envelope;
+mod foreign;
 pub(crate) mod hand_over;
 pub(crate) mod invoke;
 pub(crate) mod invokes;

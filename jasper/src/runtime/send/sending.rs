@@ -11,6 +11,7 @@ use futures_util::future::FutureExt;
 use super::call::Call;
 use super::dispatch::Dispatcher;
 use super::envelope::{check, encode};
+use super::foreign::Foreign;
 use super::origin::Origin;
 use crate::error::SendError;
 use crate::handler::{DeliveryOptions, OutgoingMessage};
@@ -19,20 +20,40 @@ use crate::runtime::core::Core;
 
 /// A message that is about to be sent: set options, then await it, or give it to a task of its own.
 #[must_use = "a message is sent when this is awaited"]
-pub struct Sending {
-    call: Call<'static, Options, Result<Sent, SendError>>,
+pub struct Sending<'tx> {
+    call: Call<'tx, Options<'tx>, Result<Sent, SendError>>,
 }
 
-struct Options {
+struct Options<'tx> {
     core: Arc<Core>,
-    origin: Origin,
     message: Result<OutgoingMessage, SendError>,
+    sender: Sender<'tx>,
 }
 
-impl Sending {
+/// What a message is sent by.
+enum Sender<'tx> {
+    Bus(Origin),
+    Foreign(Foreign<'tx>),
+}
+
+impl Sending<'static> {
     pub(crate) fn new<M: Message>(core: &Arc<Core>, origin: Origin, message: &M) -> Self {
+        Self::by(Sender::Bus(origin), core, message)
+    }
+}
+
+impl<'tx> Sending<'tx> {
+    pub(crate) fn within<M: Message>(
+        core: &Arc<Core>,
+        transaction: Foreign<'tx>,
+        message: &M,
+    ) -> Self {
+        Self::by(Sender::Foreign(transaction), core, message)
+    }
+
+    fn by<M: Message>(sender: Sender<'tx>, core: &Arc<Core>, message: &M) -> Self {
         let message = encode(core, message);
-        Self { call: Call::new(Options { core: Arc::clone(core), origin, message }) }
+        Self { call: Call::new(Options { core: Arc::clone(core), message, sender }) }
     }
 
     /// To be handled after this delay.
@@ -51,6 +72,31 @@ impl Sending {
         self.option(|options| options.deduplicate(key))
     }
 
+    /// Worth handling only within this time: later it is dropped.
+    pub fn deliver_within(self, within: Duration) -> Self {
+        self.option(|options| options.deliver_within(within))
+    }
+
+    /// For this tenant, and not that of the message being handled.
+    pub fn tenant(self, tenant: impl Into<String>) -> Self {
+        self.option(|options| options.tenant(tenant))
+    }
+
+    /// Part of this request of the outside world, and not of that of the message being handled.
+    pub fn correlation(self, correlation: impl Into<String>) -> Self {
+        self.option(|options| options.correlation(correlation))
+    }
+
+    /// To this endpoint name or address, whatever handles the type otherwise.
+    pub fn to(self, endpoint: impl Into<String>) -> Self {
+        self.option(|options| options.to(endpoint))
+    }
+
+    /// With this header.
+    pub fn header(self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.option(|options| options.header(name, value))
+    }
+
     /// With these options, which go before those set earlier.
     pub fn with(self, options: DeliveryOptions) -> Self {
         self.option(|earlier| options.or(earlier))
@@ -66,9 +112,13 @@ impl Sending {
     }
 }
 
-impl Options {
+impl Options<'_> {
     async fn submit(self) -> Result<Sent, SendError> {
-        let duplicate = submit(&self.core, &self.origin, vec![self.message?]).await?;
+        let message = self.message?;
+        let duplicate = match self.sender {
+            Sender::Bus(origin) => submit(&self.core, &origin, vec![message]).await?,
+            Sender::Foreign(transaction) => transaction.write(&self.core, message).await?,
+        };
         Ok(Sent { duplicate })
     }
 }
@@ -104,7 +154,7 @@ pub(crate) async fn submit(
     Dispatcher::of(core).dispatch(messages, origin).await
 }
 
-impl Future for Sending {
+impl Future for Sending<'_> {
     type Output = Result<Sent, SendError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -112,7 +162,7 @@ impl Future for Sending {
     }
 }
 
-impl fmt::Debug for Sending {
+impl fmt::Debug for Sending<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sending").finish_non_exhaustive()
     }

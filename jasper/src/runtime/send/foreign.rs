@@ -1,0 +1,59 @@
+//! Messages that are part of a transaction of the user's own.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use super::hand_over::Accepted;
+use super::placement::Joining;
+use super::prepare::prepare;
+use crate::error::SendError;
+use crate::handler::{OutgoingMessage, RunScope};
+use crate::runtime::core::Core;
+use crate::store::{StoreError, StoreOperation, Stored};
+
+/// A transaction that the runtime neither begins nor commits.
+pub(crate) struct Foreign<'tx> {
+    /// What the messages follow from.
+    pub(crate) scope: Option<Arc<RunScope>>,
+    pub(crate) connection: &'tx mut (dyn Any + Send),
+}
+
+impl Foreign<'_> {
+    /// Writes a message into the transaction. Says whether it was known before.
+    pub(crate) async fn write(
+        self,
+        core: &Core,
+        message: OutgoingMessage,
+    ) -> Result<bool, SendError> {
+        let client = core.store();
+        let Some(store) = client.port() else {
+            return Err(SendError::NeedsStore { what: "`bus.enlist`" });
+        };
+        let scope = self.scope.as_deref();
+        let batch = prepare(core, vec![message], scope, Joining::Foreign, &mut Vec::new())?;
+        let mut stored = Vec::new();
+        let (incoming, outgoing, _unowned) = Accepted::split(batch);
+        if !incoming.is_empty() {
+            let write = store.inbox().store_within(self.connection, incoming);
+            let write = client.call(StoreOperation::StoreWithin, write);
+            stored.extend(write.await.map_err(refused)?);
+        }
+        if !outgoing.is_empty() {
+            let write = store.outbox().store_within(self.connection, outgoing);
+            let write = client.call(StoreOperation::StoreOutgoingWithin, write);
+            stored.extend(write.await.map_err(refused)?);
+        }
+        // The commit is still to come; looking goes on for as long as an ordinary poll takes.
+        if !store.info().notifies {
+            core.wakeups().enlisted().notify_one();
+        }
+        Ok(!stored.is_empty() && stored.iter().all(|s| *s == Stored::Duplicate))
+    }
+}
+
+fn refused(error: StoreError) -> SendError {
+    match error {
+        StoreError::WrongConnection { .. } => SendError::ForeignTransaction,
+        error => error.into(),
+    }
+}
