@@ -117,7 +117,7 @@ pub mod transport;
 
 pub use envelope::Envelope;
 pub use error::{Error, InvokeError, Problem, SendAllError, SendError, StartupProblems};
-pub use runtime::{Builder, Bus, Config, Invocable, Jasper, QueueOptions};
+pub use runtime::{Builder, Bus, Config, HandlerOptions, Invocable, Jasper, QueueOptions};
 
 #[cfg(feature = "macros")]
 pub use jasper_macros::{Command, Event, durable, handler};

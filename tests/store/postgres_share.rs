@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use jasper::Config;
 use jasper::prelude::*;
 use jasper::runtime::Builder;
 use serde::{Deserialize, Serialize};
@@ -172,6 +173,20 @@ async fn runs_of_two_handlers_share_no_transaction() {
     assert_eq!(transactions.iter().map(|(runs, _)| runs).sum::<i64>(), 800);
     assert!(transactions.len() < 400, "{} transactions", transactions.len());
     assert!(transactions.iter().all(|(_, handlers)| *handlers == 1), "{transactions:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deployment_says_how_many_runs_share_a_transaction() {
+    let (url, mut db) = database().await;
+    let store = PostgresStore::connect(&url).await.unwrap();
+    let alone = Config::from_vars([("JASPER_QUEUE_OTHER_SHARE".to_owned(), "1".to_owned())]);
+    let app = application(store, &Leaks::default()).config(alone).start().await.unwrap();
+    app.bus().send_all((0..200).map(|_| Other)).await.unwrap();
+    timeout(STUCK, app.until_idle()).await.unwrap().unwrap();
+    app.stop().await.unwrap();
+    let sql = "select count(*), count(distinct transaction) from runs";
+    let (runs, transactions): (i64, i64) = query_as(sql).fetch_one(&mut db).await.unwrap();
+    assert_eq!((runs, transactions), (200, 200));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -38,7 +38,7 @@ pub enum Problem {
     },
     /// A function that was given to the builder is no handler.
     #[error(
-        "`{function}` is given to `.handler(…)` and is no handler; \
+        "`{function}` is given to the builder and is no handler; \
          annotate it with `#[handler]`, or remove the call"
     )]
     NotAHandler {
@@ -254,10 +254,10 @@ pub enum Problem {
         known: String,
     },
     /// A number that must be at least 1.
-    #[error("the queue `{queue}` has {what} 0; it must be at least 1")]
+    #[error("{of} has {what} 0; it must be at least 1")]
     Zero {
-        /// The queue.
-        queue: String,
+        /// The queue or the handler that has it, in words.
+        of: String,
         /// Which number.
         what: &'static str,
     },

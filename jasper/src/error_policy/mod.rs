@@ -41,12 +41,15 @@ impl ErrorPolicy {
     /// The policy that `#[handler(attempts = …, delays = […])]` asks for.
     ///
     /// Without `delays`, attempts beyond the quick retries wait 10 s, 1 min, then 5 min each.
-    /// Without `attempts`, the delays follow three quick retries.
+    /// Without `attempts`, the delays follow three quick retries. Of more delays than there are
+    /// further attempts, the first are taken.
     pub fn of(attempts: Option<u32>, delays: Option<&[Duration]>) -> Self {
         match (attempts, delays) {
             (None, delays) => Self::quick_then(delays.unwrap_or(&DELAYS).to_vec()),
             (Some(attempts), Some(delays)) => {
-                Self { attempts: attempts.max(1), delays: delays.to_vec() }
+                let attempts = attempts.max(1);
+                let waiting = delays.len().min(attempts as usize - 1);
+                Self { attempts, delays: delays[..waiting].to_vec() }
             }
             (Some(attempts), None) => {
                 let waiting = attempts.saturating_sub(1 + QUICK_RETRIES);

@@ -1,10 +1,15 @@
 //! The running application: bus, queues, workers, recovery, and an orderly stop.
+//!
+#![doc = include_str!("../docs/defaults.md")]
 
 mod application;
 mod backoff;
 mod claim;
 mod clock;
 mod core;
+#[cfg(test)]
+mod defaults;
+mod duration;
 mod finish;
 mod guarded;
 mod handle;
@@ -27,7 +32,8 @@ pub use self::send::sending::{Sending, Sent};
 pub use self::send::sending_all::SendingAll;
 pub use self::start::builder::Builder;
 pub use self::start::config::{Config, ConfigError};
+pub use self::start::handler_options::HandlerOptions;
 pub use self::start::queue_options::QueueOptions;
 
 #[cfg(feature = "testing")]
-pub(crate) use self::start::builder::check_declarations;
+pub(crate) use self::start::plan::check_declarations;

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::handle::entry::HandlerEntry;
 use super::handle::queue::Queue;
 use super::outbound::endpoint::Endpoint;
-use super::start::queue_options::QueueOptions;
-use super::start::settings::Settings;
+use super::start::handling::{HandlerKey, key_of};
+use super::start::plan::Plan;
 use crate::envelope::Address;
 use crate::error::SendError;
 use crate::handler::{HandlerRegistration, OutgoingMessage};
@@ -28,6 +29,7 @@ pub(crate) struct Routes {
     /// What the application has stated that it never sends.
     never_sent: BTreeSet<MessageType>,
     queues: HashMap<&'static str, Arc<Queue>>,
+    timeouts: HashMap<HandlerKey, Duration>,
 }
 
 /// Where an endpoint's name leads.
@@ -57,41 +59,38 @@ impl Destination<'_> {
 }
 
 impl Routes {
-    pub(crate) fn new(
-        handlers: &[HandlerRegistration],
-        queues: &BTreeMap<String, QueueOptions>,
-        endpoints: BTreeMap<String, Target>,
-        publications: &[(MessageType, String)],
-        settings: &Settings,
-    ) -> Self {
-        let mut routes = Self { endpoints, ..Self::default() };
+    /// The routes of an application, with the targets of its endpoints.
+    pub(crate) fn new(plan: &Plan, endpoints: BTreeMap<String, Target>) -> Self {
+        let never_sent = plan.endpoints.never_sent.clone();
+        let mut routes = Self { endpoints, never_sent, ..Self::default() };
         for target in routes.endpoints.values() {
             if let Target::Remote(endpoint) = target {
                 let destination = endpoint.destination.clone();
                 routes.by_destination.insert(destination, Arc::clone(endpoint));
             }
         }
-        for (message_type, name) in publications {
+        for (message_type, name) in &plan.endpoints.publications {
             if let Some(Target::Remote(endpoint)) = routes.endpoints.get(name) {
                 let of_type = routes.publications.entry(message_type.clone()).or_default();
                 of_type.push(Arc::clone(endpoint));
             }
         }
-        let by_default = QueueOptions::new();
-        for &registration in handlers {
-            let options = queues.get(registration.queue).unwrap_or(&by_default);
-            let entry = Arc::new(HandlerEntry::new(registration, options, settings));
-            let key = (entry.address.clone(), entry.message_type.clone());
-            routes.by_address.insert(key, Arc::clone(&entry));
-            let of_type = routes.by_type.entry(entry.message_type.clone());
-            of_type.or_default().push(entry);
+        for registration in &plan.handlers {
+            routes.add(Arc::new(HandlerEntry::new(registration, plan)));
         }
         routes
     }
 
-    /// The same, for an application that never sends these types.
-    pub(crate) fn never_sending(self, never_sent: BTreeSet<MessageType>) -> Self {
-        Self { never_sent, ..self }
+    fn add(&mut self, entry: Arc<HandlerEntry>) {
+        let key = (entry.address.clone(), entry.message_type.clone());
+        self.by_address.insert(key, Arc::clone(&entry));
+        self.timeouts.insert(key_of(&entry.registration), entry.timeout);
+        self.by_type.entry(entry.message_type.clone()).or_default().push(entry);
+    }
+
+    /// How long one run of a handler may take, where this application has it.
+    pub(crate) fn timeout_of(&self, handler: &HandlerRegistration) -> Option<Duration> {
+        self.timeouts.get(&key_of(handler)).copied()
     }
 
     /// Refuses what this application has stated that it never sends.

@@ -6,8 +6,8 @@ use crate::envelope::Address;
 use crate::error_policy::ErrorPolicy;
 use crate::handler::HandlerRegistration;
 use crate::message::MessageType;
-use crate::runtime::start::queue_options::{QueueMode, QueueOptions, runs_here};
-use crate::runtime::start::settings::Settings;
+use crate::runtime::start::plan::Plan;
+use crate::runtime::start::queue_options::QueueMode;
 use crate::store::{Subscription, TransactionOptions};
 
 /// One handler with everything that is decided about it at start.
@@ -18,27 +18,28 @@ pub(crate) struct HandlerEntry {
     pub(crate) address: Address,
     pub(crate) policy: ErrorPolicy,
     pub(crate) timeout: Duration,
-    pub(crate) mode: QueueMode,
+    /// How many of its runs may share a transaction.
+    pub(crate) share: u32,
+    pub(crate) mode: Option<QueueMode>,
     /// Else its messages are stored, for other processes.
     pub(crate) runs_here: bool,
 }
 
 impl HandlerEntry {
-    pub(crate) fn new(
-        registration: HandlerRegistration,
-        options: &QueueOptions,
-        settings: &Settings,
-    ) -> Self {
-        let runs_here = runs_here(Some(options), settings.send_only);
-        let mode = if runs_here { options.mode } else { QueueMode::Durable };
+    /// A handler of an application, as it was decided for it.
+    pub(crate) fn new(registration: &HandlerRegistration, plan: &Plan) -> Self {
+        let queue = plan.handling.queue(registration.queue);
+        let options = plan.handling.handler(registration);
+        let runs_here = queue.runs_here(plan.settings.send_only);
         Self {
             message_type: (registration.message_type)(),
             address: Address::local(registration.queue, registration.name),
-            policy: ErrorPolicy::of(registration.attempts, registration.delays),
-            timeout: registration.timeout.unwrap_or(settings.handler_timeout),
-            mode,
+            policy: ErrorPolicy::of(options.attempts, options.delays.as_deref()),
+            timeout: options.timeout.unwrap_or(plan.settings.handler_timeout),
+            share: options.share.unwrap_or(1).max(1),
+            mode: if runs_here { queue.mode } else { Some(QueueMode::Durable) },
             runs_here,
-            registration,
+            registration: *registration,
         }
     }
 
@@ -51,7 +52,7 @@ impl HandlerEntry {
     pub(crate) fn begin(&self) -> TransactionOptions {
         TransactionOptions {
             label: self.registration.name,
-            share: self.registration.share.unwrap_or(1).max(1),
+            share: self.share,
             alone: false,
             limit: self.timeout,
         }
@@ -60,9 +61,9 @@ impl HandlerEntry {
     /// Whether a message for this handler is stored, given whether its sender is in a transaction.
     pub(crate) fn is_stored(&self, in_transaction: bool) -> bool {
         match self.mode {
-            QueueMode::Durable => true,
-            QueueMode::Buffered => false,
-            QueueMode::Automatic => self.registration.durable || in_transaction,
+            Some(QueueMode::Durable) => true,
+            Some(QueueMode::Buffered) => false,
+            None => self.registration.durable || in_transaction,
         }
     }
 }

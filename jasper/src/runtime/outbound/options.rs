@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::runtime::duration;
 use crate::transport::{EndpointUri, Mode};
 
 /// How messages leave through an endpoint.
@@ -25,6 +26,8 @@ const DURABLE_CAPACITY: usize = 2_000;
 const BUFFERED_CAPACITY: usize = 10_000;
 
 const BATCH: usize = 500;
+
+const LONGEST_LINGER: Duration = Duration::from_secs(60);
 
 impl SendOptions {
     /// Takes its options out of an address.
@@ -83,11 +86,8 @@ fn take_duration(uri: &mut EndpointUri, name: &str) -> Result<Option<Duration>, 
     let Some(text) = uri.take(name) else {
         return Ok(None);
     };
-    let number = |unit: &str| text.strip_suffix(unit).and_then(|number| number.parse().ok());
-    let millis =
-        number("ms").or_else(|| number("s").map(|seconds: u64| seconds.saturating_mul(1_000)));
-    match millis {
-        Some(millis) if millis <= 60_000 => Ok(Some(Duration::from_millis(millis))),
+    match duration::parse(&text) {
+        Some(linger) if linger <= LONGEST_LINGER => Ok(Some(linger)),
         _ => Err(format!("`{name}={text}`: write a time of up to a minute, such as `5ms` or `1s`")),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -92,7 +93,7 @@ async fn in_transaction<H: Handler>(
     let name = H::REGISTRATION.name;
     let causation = Causation::of_invocation(name, parent);
     let scope = Arc::new(RunScope::in_transaction(causation).holding_connection());
-    let limit = H::REGISTRATION.timeout.unwrap_or(core.settings().handler_timeout);
+    let limit = limit_of(core, &H::REGISTRATION);
     let begin = TransactionOptions { limit, ..TransactionOptions::of(name) };
     let mut transaction = core.store().call(StoreOperation::Begin, store.begin(begin)).await?;
     let source = || Arc::clone(&scope);
@@ -145,7 +146,7 @@ async fn body<H: Handler>(
         core.codec(),
     )
     .with_connection(connection);
-    let limit = registration.timeout.unwrap_or(core.settings().handler_timeout);
+    let limit = limit_of(core, registration);
     let run = Caught::of(|| handle::<H>(message, &mut cx).boxed());
     let reply = match guarded(run, limit, core.lifecycle().ending()).await {
         Ok(result) => result.map_err(InvokeError::Failed)?,
@@ -156,6 +157,12 @@ async fn body<H: Handler>(
         Err(_) => return Err(InvokeError::Send(SendError::Stopping)),
     };
     Ok((reply, cx.cascades().take()))
+}
+
+/// How long a run may take: as it is configured, where the handler is one of this application.
+fn limit_of(core: &Core, handler: &HandlerRegistration) -> Duration {
+    let configured = core.routes().timeout_of(handler).or(handler.timeout);
+    configured.unwrap_or(core.settings().handler_timeout)
 }
 
 /// The envelope of a command that was never encoded; made when a handler asks for it.

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::endpoint_config::ResolvedEndpoints;
-use super::queue_options::{QueueMode, QueueOptions, runs_here};
+use super::handling::ResolvedHandling;
+use super::queue_options::QueueMode;
 use crate::envelope::Address;
 use crate::error::Problem;
 use crate::handler::{HandlerRegistration, States};
@@ -109,8 +110,8 @@ impl Checked<'_> {
 
 /// The configuration that is checked against the declarations.
 pub(crate) struct Configured<'a> {
-    pub(crate) resolved: &'a ResolvedEndpoints,
-    pub(crate) queues: &'a BTreeMap<String, QueueOptions>,
+    pub(crate) endpoints: &'a ResolvedEndpoints,
+    pub(crate) handling: &'a ResolvedHandling,
     /// Whether no handler runs here.
     pub(crate) send_only: bool,
     pub(crate) states: &'a States,
@@ -127,19 +128,21 @@ impl Configured<'_> {
         if !self.has_codec {
             problems.push(Problem::NoCodec);
         }
-        problems.extend(self.resolved.problems(self.store.is_some()));
+        problems.extend(self.endpoints.problems(self.store.is_some()));
+        problems.extend(self.handling.problems.iter().cloned());
         for message in checked.messages {
             self.destination(message, checked.handlers, &mut problems);
             let is_published =
-                self.resolved.publications.iter().any(|p| p.0 == message.message_type);
+                self.endpoints.publications.iter().any(|p| p.0 == message.message_type);
             if !is_published {
                 checked.subscriber(message, &mut problems);
             }
         }
         for handler in checked.handlers {
-            match runs_here(self.queues.get(handler.queue), self.send_only) {
-                true => self.handler(handler, &mut problems),
-                false => self.elsewhere(handler, &mut problems),
+            if self.handling.queue(handler.queue).runs_here(self.send_only) {
+                self.handler(handler, &mut problems);
+            } else {
+                self.elsewhere(handler, &mut problems);
             }
         }
         if self.send_only && self.store.is_none() && !checked.handlers.is_empty() {
@@ -157,11 +160,11 @@ impl Configured<'_> {
         problems: &mut Vec<Problem>,
     ) {
         let Some(to) = message.to else { return };
-        if self.resolved.never_sent.contains(&message.message_type) {
+        if self.endpoints.never_sent.contains(&message.message_type) {
             return;
         }
         let takes = |h: &HandlerRegistration| (h.message_type)() == message.message_type;
-        let Some(address) = self.resolved.endpoints.get(to).map(String::as_str).or_else(|| {
+        let Some(address) = self.endpoints.endpoints.get(to).map(String::as_str).or_else(|| {
             // An address of another process is an endpoint of its own, and checked as such.
             to.contains("://").then_some(to)
         }) else {
@@ -198,7 +201,7 @@ impl Configured<'_> {
 
     /// A handler that runs in other processes only.
     fn elsewhere(&self, handler: &HandlerRegistration, problems: &mut Vec<Problem>) {
-        let mode = self.queues.get(handler.queue).map(|options| options.mode);
+        let mode = self.handling.queue(handler.queue).mode;
         if mode == Some(QueueMode::Buffered) {
             problems.push(Problem::BufferedElsewhere {
                 handler: handler.name,
@@ -225,7 +228,7 @@ impl Configured<'_> {
     }
 
     fn durable_handler(&self, handler: &HandlerRegistration, problems: &mut Vec<Problem>) {
-        let mode = self.queues.get(handler.queue).map(|options| options.mode);
+        let mode = self.handling.queue(handler.queue).mode;
         if mode == Some(QueueMode::Buffered) {
             problems.push(Problem::DurableOnBuffered {
                 handler: handler.name,
@@ -256,7 +259,7 @@ impl Configured<'_> {
     }
 
     fn queues(&self, handlers: &[HandlerRegistration], problems: &mut Vec<Problem>) {
-        for (queue, options) in self.queues {
+        for (queue, options) in &self.handling.queues {
             if !handlers.iter().any(|handler| handler.queue == queue) {
                 let mut known: Vec<_> = handlers.iter().map(|handler| handler.queue).collect();
                 known.sort_unstable();
@@ -264,16 +267,12 @@ impl Configured<'_> {
                 problems
                     .push(Problem::UnknownQueue { queue: queue.clone(), known: known.join(", ") });
             }
-            if options.mode == QueueMode::Durable && self.store.is_none() {
+            if options.mode == Some(QueueMode::Durable) && self.store.is_none() {
                 problems.push(Problem::NoStore { what: format!("the durable queue `{queue}`") });
             }
-            if options.send_only && !self.send_only && self.store.is_none() {
+            if options.send_only == Some(true) && !self.send_only && self.store.is_none() {
                 let what = format!("the queue `{queue}`, to which this process only sends,");
                 problems.push(Problem::NoStore { what });
-            }
-            let numbers = [("concurrency", options.concurrency), ("capacity", options.capacity)];
-            for (what, _) in numbers.into_iter().filter(|(_, n)| *n == Some(0)) {
-                problems.push(Problem::Zero { queue: queue.clone(), what });
             }
         }
     }

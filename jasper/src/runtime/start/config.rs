@@ -1,17 +1,19 @@
 //! What a deployment says: addresses by environment or file, which go before those of the builder.
 
 use std::collections::BTreeMap;
-use std::str::FromStr;
 
 use serde::Deserialize;
 
+use super::handler_options::HandlerOptions;
+use super::queue_options::QueueOptions;
+use super::variables::{self, Unreadable, Variables};
+
 /// The names of environment variables begin so.
 const PREFIX: &str = "JASPER_";
-const ENDPOINT_PREFIX: &str = "JASPER_ENDPOINT_";
 
 /// What a deployment decides without a build: the name of the service, where it listens, where its
-/// endpoints lead, how much memory it takes, and whether it only sends. What is not said stays as
-/// the builder says.
+/// endpoints lead, how its queues and handlers work, how much memory it takes, and whether it only
+/// sends. What is not said stays as the builder and the attributes of the handlers say.
 ///
 /// In a file, read by [`from_toml`](Self::from_toml):
 ///
@@ -23,11 +25,29 @@ const ENDPOINT_PREFIX: &str = "JASPER_ENDPOINT_";
 ///
 /// [endpoints]
 /// shipping = "durable://shipping.internal:5580?order=strict"
+///
+/// [queues.emails] # the queue that the handlers name, or a handler's own name
+/// concurrency = 8
+/// capacity = 500
+/// mode = "durable" # or "buffered"
+/// send_only = false
+/// timeout = "2m" # as below, for all handlers of the queue
+///
+/// [handlers.place_order] # or [handlers."orders::place_order"], with its module
+/// attempts = 10
+/// delays = ["1s", "30s", "5m"]
+/// timeout = "30s"
+/// share = 50
 /// ```
 ///
 /// In the environment, read by [`from_env`](Self::from_env): `JASPER_SERVICE`, `JASPER_LISTEN`
 /// (several are separated by commas), `JASPER_MEMORY_BUDGET` in bytes, `JASPER_SEND_ONLY` as
-/// `true` or `false`, and for the endpoint `eu.shipping`, `JASPER_ENDPOINT_EU_SHIPPING`.
+/// `true` or `false`; for the endpoint `eu.shipping`, `JASPER_ENDPOINT_EU_SHIPPING`; and for each
+/// option of a queue or a handler a variable such as `JASPER_QUEUE_EMAILS_CONCURRENCY` and
+/// `JASPER_HANDLER_PLACE_ORDER_DELAYS` (`1s, 30s, 5m`).
+///
+/// What is said of a handler goes before what is said of its queue, and each before what the
+/// builder says.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -45,12 +65,18 @@ pub struct Config {
     /// Where endpoints lead, by name.
     #[serde(default)]
     pub endpoints: BTreeMap<String, String>,
-    /// The same by the names of variables, which are told apart once the endpoints are known.
+    /// How queues work, by name.
+    #[serde(default)]
+    pub queues: BTreeMap<String, QueueOptions>,
+    /// How handlers run, by the name of the function, with or without its module.
+    #[serde(default)]
+    pub handlers: BTreeMap<String, HandlerOptions>,
+    /// The same by the names of variables, which are told apart once the names are known.
     #[serde(skip)]
-    variables: BTreeMap<String, String>,
+    pub(crate) variables: Variables,
     /// What is wrong with the values of variables, in words.
     #[serde(skip)]
-    mistakes: Vec<String>,
+    pub(crate) mistakes: Vec<String>,
 }
 
 /// A configuration that cannot be read.
@@ -81,26 +107,27 @@ impl Config {
                     config.listen = Some(addresses.filter(|a| !a.is_empty()).collect());
                 }
                 Some("MEMORY_BUDGET") => {
-                    config.memory_budget = config.value(&name, &value, "a number of bytes");
+                    config.memory_budget = config.read(&name, &value, variables::number);
                 }
                 Some("SEND_ONLY") => {
-                    config.send_only = config.value(&name, &value, "`true` or `false`");
+                    config.send_only = config.read(&name, &value, variables::choice);
                 }
-                Some(_) if name.starts_with(ENDPOINT_PREFIX) => {
-                    config.variables.insert(name, value);
-                }
-                _ => {}
+                Some(_) => config.variables.take(name, value),
+                None => {}
             }
         }
         config
     }
 
-    fn value<T: FromStr>(&mut self, name: &str, value: &str, wanted: &str) -> Option<T> {
-        let read = value.trim().parse().ok();
-        if read.is_none() {
-            self.mistakes.push(format!("the variable `{name}` is `{value}`, not {wanted}"));
-        }
-        read
+    fn read<T>(
+        &mut self,
+        name: &str,
+        text: &str,
+        read: impl Fn(&str) -> Result<T, Unreadable>,
+    ) -> Option<T> {
+        let text = text.trim();
+        let mistake = |it: Unreadable| variables::unreadable(name, text, it.wanted);
+        read(text).map_err(|it| self.mistakes.push(mistake(it))).ok()
     }
 
     /// What this text says.
@@ -133,56 +160,36 @@ impl Config {
     /// What this says, and where it says nothing, what `other` says.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
-        let (mut endpoints, mut variables) = (other.endpoints, other.variables);
-        for name in self.endpoints.keys() {
-            variables.remove(&variable_of(name));
-        }
+        let mut earlier = other.variables;
+        self.endpoints.keys().for_each(|name| earlier.forget_endpoint(name));
+        self.queues.iter().for_each(|(name, options)| earlier.forget_queue(name, options));
+        self.handlers.iter().for_each(|(name, options)| earlier.forget_handler(name, options));
+        let mut endpoints = other.endpoints;
         endpoints.extend(self.endpoints);
-        variables.extend(self.variables);
-        let mut mistakes = other.mistakes;
-        mistakes.extend(self.mistakes);
         Self {
             service: self.service.or(other.service),
             listen: self.listen.or(other.listen),
             memory_budget: self.memory_budget.or(other.memory_budget),
             send_only: self.send_only.or(other.send_only),
             endpoints,
-            variables,
-            mistakes,
+            queues: merged(self.queues, other.queues, QueueOptions::or),
+            handlers: merged(self.handlers, other.handlers, HandlerOptions::or),
+            variables: self.variables.or(earlier),
+            mistakes: other.mistakes.into_iter().chain(self.mistakes).collect(),
         }
-    }
-
-    /// Where the endpoints of these names lead by the environment; or what is wrong with it, in
-    /// words.
-    pub(crate) fn by_variable(&self, names: &[&str]) -> (BTreeMap<String, String>, Vec<String>) {
-        let (mut found, mut mistakes) = (BTreeMap::new(), self.mistakes.clone());
-        for (variable, address) in &self.variables {
-            let mut named = names.iter().filter(|name| variable_of(name) == *variable);
-            match (named.next(), named.next()) {
-                (Some(name), None) => {
-                    found.insert((*name).to_owned(), address.clone());
-                }
-                (Some(first), Some(second)) => mistakes.push(format!(
-                    "the variable `{variable}` may mean the endpoint `{first}` or `{second}`; \
-                     rename one of them"
-                )),
-                (None, _) => mistakes.push(format!(
-                    "the variable `{variable}` is for no endpoint of this application; those are: \
-                     {}",
-                    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
-                )),
-            }
-        }
-        (found, mistakes)
     }
 }
 
-/// The variable that says where the endpoint of this name leads.
-fn variable_of(name: &str) -> String {
-    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
-    name.chars().fold(ENDPOINT_PREFIX.to_owned(), |mut variable, c| {
-        variable.push(plain(c));
-        variable
+/// What both say of each name; `first` goes before.
+pub(crate) fn merged<T: Default>(
+    first: BTreeMap<String, T>,
+    second: BTreeMap<String, T>,
+    or: impl Fn(T, T) -> T,
+) -> BTreeMap<String, T> {
+    first.into_iter().fold(second, |mut all, (name, options)| {
+        let entry = all.entry(name).or_default();
+        *entry = or(options, std::mem::take(entry));
+        all
     })
 }
 
@@ -195,20 +202,16 @@ mod tests {
     }
 
     #[test]
-    fn the_environment_names_endpoints_by_their_upper_case() {
+    fn the_environment_says_where_to_listen() {
         let config = vars(&[
             ("JASPER_SERVICE", "shop"),
             ("JASPER_LISTEN", "tcp://[::1]:1, durable://127.0.0.1:2"),
-            ("JASPER_ENDPOINT_EU_SHIPPING", "tcp://host:3"),
             ("JASPER_SEED", "7"),
             ("HOME", "/"),
         ]);
         assert_eq!(config.service.as_deref(), Some("shop"));
         let listen = config.listen.as_deref().unwrap();
         assert_eq!(listen, ["tcp://[::1]:1", "durable://127.0.0.1:2"]);
-        let (found, mistakes) = config.by_variable(&["eu.shipping", "billing"]);
-        assert_eq!(found.get("eu.shipping").map(String::as_str), Some("tcp://host:3"));
-        assert_eq!((found.len(), mistakes), (1, vec![]));
     }
 
     #[test]
@@ -216,18 +219,9 @@ mod tests {
         let config = vars(&[("JASPER_MEMORY_BUDGET", "65536"), ("JASPER_SEND_ONLY", "true")]);
         assert_eq!((config.memory_budget, config.send_only), (Some(65_536), Some(true)));
         let config = vars(&[("JASPER_MEMORY_BUDGET", "64MB"), ("JASPER_SEND_ONLY", "yes")]);
-        let (_, mistakes) = config.or(Config::default()).by_variable(&[]);
-        assert!(mistakes[0].contains("`64MB`, not a number of bytes"), "{mistakes:?}");
+        let mistakes = config.or(Config::default()).mistakes;
+        assert!(mistakes[0].contains("`64MB`, not a whole number"), "{mistakes:?}");
         assert!(mistakes[1].contains("`yes`, not `true` or `false`"), "{mistakes:?}");
-    }
-
-    #[test]
-    fn a_variable_for_no_endpoint_or_for_two_is_a_mistake() {
-        let config = vars(&[("JASPER_ENDPOINT_A_B", "tcp://host:1")]);
-        let (found, mistakes) = config.by_variable(&["a.b", "a-b"]);
-        assert!(found.is_empty() && mistakes[0].contains("`a.b` or `a-b`"), "{mistakes:?}");
-        let (_, mistakes) = config.by_variable(&["c"]);
-        assert!(mistakes[0].contains("for no endpoint") && mistakes[0].ends_with("c"));
     }
 
     #[test]
@@ -235,8 +229,41 @@ mod tests {
         let table = [("b".to_owned(), "tcp://h:1".to_owned())].into();
         let file = Config { endpoints: table, ..Config::default() };
         let environment = vars(&[("JASPER_ENDPOINT_B", "tcp://h:2")]);
-        assert!(file.clone().or(environment.clone()).by_variable(&["b"]).0.is_empty());
-        assert_eq!(environment.or(file).by_variable(&["b"]).0["b"], "tcp://h:2");
+        let by_variable = |config: Config| config.variables.endpoints(&["b"]).0;
+        assert!(by_variable(file.clone().or(environment.clone())).is_empty());
+        assert_eq!(by_variable(environment.or(file))["b"], "tcp://h:2");
+    }
+
+    #[cfg(feature = "toml")]
+    #[test]
+    fn options_of_a_later_file_go_before_those_of_the_environment_and_leave_the_others() {
+        let environment = vars(&[
+            ("JASPER_QUEUE_EMAILS_CONCURRENCY", "4"),
+            ("JASPER_QUEUE_EMAILS_CAPACITY", "50"),
+            ("JASPER_HANDLER_PLACE_ATTEMPTS", "3"),
+        ]);
+        let text = "[queues.emails]\nconcurrency = 8\n[handlers.place]\ndelays = ['1s']";
+        let both = Config::from_toml(text).unwrap().or(environment);
+        let queues = both.variables.queues(&["emails"]).0;
+        assert_eq!(queues["emails"], QueueOptions::new().capacity(50));
+        assert_eq!(both.queues["emails"], QueueOptions::new().concurrency(8));
+        let handlers = both.variables.handlers(&["place"]).0;
+        assert_eq!(handlers["place"], HandlerOptions::new().attempts(3));
+    }
+
+    #[cfg(feature = "toml")]
+    #[test]
+    fn a_mistake_in_an_option_is_shown_with_its_line() {
+        for (text, wanted) in [
+            ("[queues.emails]\nparallel = 4", "unknown field `parallel`"),
+            ("[queues.emails]\nmode = 'fast'", "expected `durable` or `buffered`"),
+            ("[handlers.place]\ntimeout = '5'", "`5`: write a whole number and a unit"),
+            ("[handlers.place]\ndelays = '5s'", "expected a sequence"),
+            ("[handlers.place]\nconcurrency = 4", "unknown field `concurrency`"),
+        ] {
+            let error = Config::from_toml(text).unwrap_err().to_string();
+            assert!(error.contains(wanted) && error.contains("line 2"), "{error}");
+        }
     }
 
     #[cfg(feature = "toml")]

@@ -75,7 +75,8 @@ impl EndpointConfig {
         let mut names: Vec<&str> = endpoints.keys().map(String::as_str).chain(named).collect();
         names.sort_unstable();
         names.dedup();
-        let (by_variable, mistakes) = self.config.by_variable(&names);
+        let (by_variable, mistakes) = self.config.variables.endpoints(&names);
+        let mistakes = self.config.mistakes.iter().cloned().chain(mistakes);
         endpoints.extend(by_variable);
         // An address in place of a name is an endpoint of its own.
         let is_sent = |m: &&&MessageRegistration| !self.never_sent.contains(&m.message_type);
@@ -95,7 +96,7 @@ impl EndpointConfig {
             publications,
             never_sent: self.never_sent.clone(),
             transports: self.transports.iter().cloned().chain(defaults).collect(),
-            problems: mistakes.into_iter().map(|why| Problem::Config { why }).collect(),
+            problems: mistakes.map(|why| Problem::Config { why }).collect(),
         }
     }
 }

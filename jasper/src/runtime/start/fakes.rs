@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use super::builder::Builder;
-use crate::handler::{Fake, Handler, HandlerRegistration, Returned, Settles};
+use crate::handler::{Fake, Handler, Returned, Settles};
 use crate::message::Message;
 use crate::message::kind::Command;
 use crate::routing::Handled;
@@ -63,24 +63,14 @@ impl Builder {
         R: Future + Send + 'static,
         Returned<R::Output>: Settles<M, OneHandler>,
     {
-        self.states.insert(Fake::new(fake));
-        self.faked.push(M::TYPE);
+        self.parts.states.insert(Fake::new(fake));
+        self.parts.selection.fake(M::TYPE);
         self
-    }
-
-    /// The handlers, each as it is, or as one that a closure stands in for.
-    pub(crate) fn with_fakes(&self, handlers: &mut Vec<HandlerRegistration>) {
-        let is_faked = |it: &&HandlerRegistration| self.faked.contains(&(it.message_type)());
-        let fakes = inventory::iter::<HandlerRegistration>().filter(is_faked);
-        let fakes: Vec<_> = fakes.map(|handler| handler.faked()).collect();
-        handlers.retain(|handler| !is_faked(&handler));
-        handlers.extend(fakes);
     }
 
     /// As [`handler`](Self::handler), for one that has no function.
     pub(crate) fn registered<H: Handler>(mut self) -> Self {
-        self.discover = false;
-        self.handlers.push(H::REGISTRATION);
+        self.parts.selection.register::<H>();
         self
     }
 }

@@ -1,10 +1,19 @@
 //! Putting an application together: what it is told, what is checked, and what is started.
 
+mod announce;
+mod assembly;
 pub(crate) mod builder;
-pub(crate) mod check;
+mod check;
 pub(crate) mod config;
 pub(crate) mod endpoint_config;
 #[cfg(feature = "testing")]
-pub(crate) mod fakes;
+mod fakes;
+pub(crate) mod handler_options;
+pub(crate) mod handling;
+mod parts;
+pub(crate) mod plan;
 pub(crate) mod queue_options;
+mod selection;
 pub(crate) mod settings;
+mod tasks;
+mod variables;

@@ -36,13 +36,14 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// What the deployment says goes before what the builder is told.
-    pub(crate) fn deploy(&mut self, config: &Config) {
-        if let Some(service) = &config.service {
-            self.service.clone_from(service);
+    /// The same with what the deployment says.
+    pub(crate) fn deployed(self, config: &Config) -> Self {
+        Self {
+            service: config.service.clone().unwrap_or(self.service),
+            memory_budget: config.memory_budget.unwrap_or(self.memory_budget),
+            send_only: config.send_only.unwrap_or(self.send_only),
+            ..self
         }
-        self.memory_budget = config.memory_budget.unwrap_or(self.memory_budget);
-        self.send_only = config.send_only.unwrap_or(self.send_only);
     }
 }
 

@@ -1,0 +1,40 @@
+//! What the log says at a start.
+
+use super::plan::Plan;
+use crate::handler::HandlerRegistration;
+use crate::store::{self, MessageStore};
+
+/// A handler that is missing here was dropped by the linker; see `jasper::handlers_of!`.
+pub(crate) fn start(plan: &Plan, store: Option<&dyn MessageStore>) {
+    let store = store.map_or("none", |store| store.info().name);
+    let (service, send_only) = (&plan.settings.service, plan.settings.send_only);
+    tracing::info!(service, store, handlers = plan.handlers.len(), send_only, "starting");
+    for handler in &plan.handlers {
+        tracing::info!(
+            handler = format_args!("{}::{}", handler.module, handler.name),
+            message.type = %(handler.message_type)(),
+            queue = handler.queue,
+            durable = handler.durable,
+            "handler"
+        );
+        note_pool(handler);
+    }
+}
+
+/// What a handler does over a pool of the database is in no transaction of the handler's.
+fn note_pool(handler: &HandlerRegistration) {
+    let mut states = handler.requirements.iter().filter_map(|of| of());
+    let pool = states.find(|state| store::is_pool(state.type_id));
+    if let Some(pool) = pool
+        && handler.durable
+        && handler.connection.is_none()
+    {
+        tracing::warn!(
+            handler = format_args!("{}::{}", handler.module, handler.name),
+            at = %handler.location,
+            "a durable handler takes `State<{}>` and no connection: what it writes over the pool \
+             is not in its transaction; take the store's connection as `&mut`",
+            pool.type_name
+        );
+    }
+}

@@ -1,0 +1,123 @@
+//! From the parts of an application to the running whole.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+use super::parts::Parts;
+use super::plan::Plan;
+use super::{announce, tasks};
+use crate::error::{Error, Problem, StartupProblems};
+use crate::runtime::core::{Core, Resources};
+use crate::runtime::handle::entry::subscription;
+use crate::runtime::handle::queue::{Queue, Waiting};
+use crate::runtime::inbound::listeners::Listeners;
+use crate::runtime::memory::budget::Budget;
+use crate::runtime::routes::Routes;
+use crate::runtime::send::bus::BusRoot;
+use crate::runtime::shutdown;
+use crate::store::{MessageStore, Owner, Subscription};
+
+/// The queues, each with the end at which its messages come out.
+pub(crate) type Receivers = Vec<(Arc<Queue>, Waiting)>;
+
+/// Prepares the store, joins it as a node, starts to handle messages, and then to listen.
+pub(crate) async fn start(parts: Parts, plan: Plan) -> Result<(Arc<Core>, Listeners), Error> {
+    let owner = match &parts.store {
+        Some(store) => Some(join(&**store, &plan).await?),
+        None => None,
+    };
+    announce::start(&plan, parts.store.as_deref());
+    let (core, receivers) = build(parts, &plan, owner)?;
+    if let Some(store) = core.store().shared() {
+        core.clock().read(&**store).await?;
+    }
+    tasks::spawn(&core, receivers);
+    let specs = plan.endpoints.listeners.iter().map(|at| plan.endpoints.listener_spec(at));
+    let specs = specs.collect::<Result<_, _>>();
+    let specs = specs.map_err(|problem| StartupProblems::new(vec![problem]))?;
+    match Listeners::start(&core, specs).await {
+        Ok(listeners) => Ok((core, listeners)),
+        Err(error) => {
+            shutdown::stop(&core, &Listeners::default()).await?;
+            Err(error.into())
+        }
+    }
+}
+
+async fn join(store: &dyn MessageStore, plan: &Plan) -> Result<Owner, Error> {
+    store.admin().prepare().await?;
+    let settings = &plan.settings;
+    let node = store.nodes().join(&settings.service, settings.lease, &takes(plan)).await?;
+    Ok(node.owner)
+}
+
+/// What the handlers that run here take, sorted.
+fn takes(plan: &Plan) -> Vec<Subscription> {
+    let runs_here = |queue| plan.handling.queue(queue).runs_here(plan.settings.send_only);
+    let here = plan.handlers.iter().filter(|handler| runs_here(handler.queue));
+    let mut takes: Vec<_> = here.map(subscription).collect();
+    takes.sort_unstable();
+    takes
+}
+
+fn build(
+    parts: Parts,
+    plan: &Plan,
+    owner: Option<Owner>,
+) -> Result<(Arc<Core>, Receivers), StartupProblems> {
+    let no_codec = || StartupProblems::new(vec![Problem::NoCodec]);
+    let codec = parts.codec.ok_or_else(no_codec)?;
+    let settings = plan.settings.clone();
+    let budget = Budget::new(settings.memory_budget);
+    let routes = Routes::new(plan, plan.endpoints.targets(&budget)?);
+    let wake = Arc::new(Notify::new());
+    let (mut queues, mut receivers) = (HashMap::new(), Receivers::new());
+    for handler in &plan.handlers {
+        let name = handler.queue;
+        if queues.contains_key(name) {
+            continue;
+        }
+        let (queue, receiver) = queue_named(name, plan, &routes, &budget, &wake);
+        let queue = Arc::new(queue);
+        queues.insert(name, Arc::clone(&queue));
+        // What does not run here is never put into memory.
+        if !queue.takes.is_empty() {
+            receivers.push((queue, receiver));
+        }
+    }
+    let core = Arc::new_cyclic(|core| {
+        let mut states = parts.states;
+        states.insert(BusRoot::new(core.clone()));
+        let resources = Resources { codec, states };
+        Core::new(settings, resources, routes.with_queues(queues), parts.store, owner, wake)
+    });
+    Ok((core, receivers))
+}
+
+fn queue_named(
+    name: &'static str,
+    plan: &Plan,
+    routes: &Routes,
+    budget: &Arc<Budget>,
+    wake: &Arc<Notify>,
+) -> (Queue, Waiting) {
+    let (options, defaults) = (plan.handling.queue(name), &plan.settings);
+    let entries = routes.handlers().filter(|entry| entry.registration.queue == name);
+    // Runs that share a transaction have to be under way together.
+    let shared = entries.clone().map(|entry| entry.share as usize).filter(|share| *share > 1);
+    let said = entries.clone().filter_map(|entry| entry.registration.concurrency);
+    let said = options.concurrency.or_else(|| said.chain(shared).max());
+    let here = entries.filter(|entry| entry.runs_here);
+    let claims_count = here.clone().all(|entry| entry.policy.attempts() > 1);
+    let (mut queue, waiting) = Queue::new(
+        here.map(|entry| entry.subscription()).collect(),
+        said.unwrap_or(defaults.concurrency),
+        options.capacity.unwrap_or(defaults.queue_capacity),
+        budget,
+        Arc::clone(wake),
+    );
+    queue.claims_count = claims_count;
+    (queue, waiting)
+}

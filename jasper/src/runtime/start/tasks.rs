@@ -1,0 +1,45 @@
+//! The tasks of a running application.
+
+use std::sync::Arc;
+
+use super::assembly::Receivers;
+use crate::runtime::claim::{pager, wakers};
+use crate::runtime::core::Core;
+use crate::runtime::handle::consumer;
+use crate::runtime::outbound::{look, relay};
+use crate::runtime::own::{comparison, purge, recovery, renewal, watchdog};
+
+/// Starts all of them.
+pub(crate) fn spawn(core: &Arc<Core>, receivers: Receivers) {
+    for (queue, receiver) in receivers {
+        let consume = consumer::consume(Arc::clone(core), queue, receiver);
+        core.lifecycle().spawn(consume);
+    }
+    for endpoint in core.routes().endpoints() {
+        let relay = relay::relay(Arc::clone(core), Arc::clone(endpoint));
+        core.lifecycle().spawn(relay);
+    }
+    if let Some(store) = core.store().shared() {
+        let both = || (Arc::clone(core), Arc::clone(store));
+        let (of_core, of_store) = both();
+        core.lifecycle().spawn(pager::page(of_core, of_store));
+        let (of_core, of_store) = both();
+        core.lifecycle().spawn(renewal::renew(of_core, of_store));
+        if store.info().durable {
+            watchdog::start(core, Arc::clone(store));
+        }
+        let (of_core, of_store) = both();
+        core.lifecycle().spawn(recovery::recover(of_core, of_store, recovery::Left::Incoming));
+        let (of_core, of_store) = both();
+        core.lifecycle().spawn(recovery::recover(of_core, of_store, recovery::Left::Outgoing));
+        let (of_core, of_store) = both();
+        core.lifecycle().spawn(wakers::listen(of_core, of_store));
+        let (of_core, of_store) = both();
+        core.lifecycle().spawn(purge::purge(of_core, of_store));
+        let (of_core, of_store) = both();
+        core.lifecycle().spawn(look::look(of_core, of_store));
+        let (of_core, of_store) = both();
+        core.lifecycle().spawn(comparison::compare_outbox(of_core, of_store));
+        core.lifecycle().spawn(wakers::look(Arc::clone(core)));
+    }
+}
