@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::handle::entry::HandlerEntry;
 use super::handle::queue::Queue;
 use super::outbound::endpoint::Endpoint;
+use super::outbound::target::Target;
 use super::start::handling::{HandlerKey, key_of};
 use super::start::plan::Plan;
 use crate::envelope::Address;
@@ -30,15 +31,6 @@ pub(crate) struct Routes {
     never_sent: BTreeSet<MessageType>,
     queues: HashMap<&'static str, Arc<Queue>>,
     timeouts: HashMap<HandlerKey, Duration>,
-}
-
-/// Where an endpoint's name leads.
-#[derive(Debug)]
-pub(crate) enum Target {
-    /// To a queue of this process.
-    Queue(String),
-    /// To another process.
-    Remote(Arc<Endpoint>),
 }
 
 /// One place that a message goes to.

@@ -6,3 +6,4 @@ pub(crate) mod look;
 pub(crate) mod options;
 pub(crate) mod relay;
 pub(crate) mod send_queue;
+pub(crate) mod target;

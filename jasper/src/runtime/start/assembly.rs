@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
+use super::announce;
 use super::parts::Parts;
 use super::plan::Plan;
-use super::{announce, tasks};
+use super::tasks::{self, Receivers};
 use crate::error::{Error, Problem, StartupProblems};
 use crate::runtime::core::{Core, Resources};
 use crate::runtime::handle::entry::subscription;
@@ -18,9 +19,6 @@ use crate::runtime::routes::Routes;
 use crate::runtime::send::bus::BusRoot;
 use crate::runtime::shutdown;
 use crate::store::{MessageStore, Owner, Subscription};
-
-/// The queues, each with the end at which its messages come out.
-pub(crate) type Receivers = Vec<(Arc<Queue>, Waiting)>;
 
 /// Prepares the store, joins it as a node, starts to handle messages, and then to listen.
 pub(crate) async fn start(parts: Parts, plan: Plan) -> Result<(Arc<Core>, Listeners), Error> {

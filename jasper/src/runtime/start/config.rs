@@ -6,7 +6,8 @@ use serde::Deserialize;
 
 use super::handler_options::HandlerOptions;
 use super::queue_options::QueueOptions;
-use super::variables::{self, Unreadable, Variables};
+use super::value::{self, Unreadable};
+use super::variables::{self, Variables};
 
 /// The names of environment variables begin so.
 const PREFIX: &str = "JASPER_";
@@ -107,10 +108,10 @@ impl Config {
                     config.listen = Some(addresses.filter(|a| !a.is_empty()).collect());
                 }
                 Some("MEMORY_BUDGET") => {
-                    config.memory_budget = config.read(&name, &value, variables::number);
+                    config.memory_budget = config.read(&name, &value, value::number);
                 }
                 Some("SEND_ONLY") => {
-                    config.send_only = config.read(&name, &value, variables::choice);
+                    config.send_only = config.read(&name, &value, value::choice);
                 }
                 Some(_) => config.variables.take(name, value),
                 None => {}

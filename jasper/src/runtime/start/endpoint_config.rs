@@ -11,7 +11,7 @@ use crate::runtime::guarded::GuardedSender;
 use crate::runtime::memory::budget::Budget;
 use crate::runtime::outbound::endpoint::{Endpoint, destination};
 use crate::runtime::outbound::options::{SendOptions, take_mode};
-use crate::runtime::routes::Target;
+use crate::runtime::outbound::target::Target;
 use crate::transport::{Direction, EndpointUri, Mode, Transport, TransportRegistration};
 
 /// What the builder is told of endpoints, listeners and transports.

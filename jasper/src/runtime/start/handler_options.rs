@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::variables::{self, Unreadable};
+use super::value::{self, Unreadable};
 use crate::handler::HandlerRegistration;
 use crate::runtime::duration;
 
@@ -94,10 +94,10 @@ impl HandlerOptions {
     /// Sets the option of this name, one of [`NAMES`](Self::NAMES), to what a variable says.
     pub(crate) fn set(&mut self, name: &str, text: &str) -> Result<(), Unreadable> {
         match name {
-            "ATTEMPTS" => self.attempts = Some(variables::number(text)?),
-            "DELAYS" => self.delays = Some(variables::durations(text)?),
-            "TIMEOUT" => self.timeout = Some(variables::duration(text)?),
-            _ => self.share = Some(variables::number(text)?),
+            "ATTEMPTS" => self.attempts = Some(value::number(text)?),
+            "DELAYS" => self.delays = Some(value::durations(text)?),
+            "TIMEOUT" => self.timeout = Some(value::duration(text)?),
+            _ => self.share = Some(value::number(text)?),
         }
         Ok(())
     }

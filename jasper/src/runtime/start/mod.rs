@@ -16,4 +16,5 @@ pub(crate) mod queue_options;
 mod selection;
 pub(crate) mod settings;
 mod tasks;
+mod value;
 mod variables;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::handler_options::HandlerOptions;
-use super::variables::{self, Unreadable};
+use super::value::{self, Unreadable};
 use crate::runtime::duration;
 
 /// The options of one local queue; what is not set is decided by its handlers' attributes and the
@@ -145,10 +145,10 @@ impl QueueOptions {
     /// variable says.
     pub(crate) fn set(&mut self, name: &str, text: &str) -> Result<(), Unreadable> {
         match name {
-            "CONCURRENCY" => self.concurrency = Some(variables::number(text)?),
-            "CAPACITY" => self.capacity = Some(variables::number(text)?),
+            "CONCURRENCY" => self.concurrency = Some(value::number(text)?),
+            "CAPACITY" => self.capacity = Some(value::number(text)?),
             "MODE" => self.mode = Some(mode(text)?),
-            "SEND_ONLY" => self.send_only = Some(variables::choice(text)?),
+            "SEND_ONLY" => self.send_only = Some(value::choice(text)?),
             _ => self.handlers.set(name, text)?,
         }
         Ok(())

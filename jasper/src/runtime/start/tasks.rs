@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
-use super::assembly::Receivers;
 use crate::runtime::claim::{pager, wakers};
 use crate::runtime::core::Core;
 use crate::runtime::handle::consumer;
+use crate::runtime::handle::queue::{Queue, Waiting};
 use crate::runtime::outbound::{look, relay};
 use crate::runtime::own::{comparison, purge, recovery, renewal, watchdog};
+
+/// The queues, each with the end at which its messages come out.
+pub(crate) type Receivers = Vec<(Arc<Queue>, Waiting)>;
 
 /// Starts all of them.
 pub(crate) fn spawn(core: &Arc<Core>, receivers: Receivers) {

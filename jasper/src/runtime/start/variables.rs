@@ -1,40 +1,14 @@
 //! What the environment says of endpoints, queues and handlers, whose names it can only hint at.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use super::handler_options::HandlerOptions;
 use super::queue_options::QueueOptions;
-use crate::runtime::duration as text_duration;
+use super::value::Unreadable;
 
 const ENDPOINT: &str = "JASPER_ENDPOINT_";
 const QUEUE: &str = "JASPER_QUEUE_";
 const HANDLER: &str = "JASPER_HANDLER_";
-
-/// A value that is not what its option takes.
-#[derive(Debug)]
-pub(crate) struct Unreadable {
-    /// What it takes, in words.
-    pub(crate) wanted: &'static str,
-}
-
-pub(crate) fn number<N: std::str::FromStr>(text: &str) -> Result<N, Unreadable> {
-    text.parse().map_err(|_| Unreadable { wanted: "a whole number" })
-}
-
-pub(crate) fn choice(text: &str) -> Result<bool, Unreadable> {
-    text.parse().map_err(|_| Unreadable { wanted: "`true` or `false`" })
-}
-
-pub(crate) fn duration(text: &str) -> Result<Duration, Unreadable> {
-    text_duration::parse(text).ok_or(Unreadable { wanted: text_duration::GRAMMAR })
-}
-
-/// Several are separated by commas.
-pub(crate) fn durations(text: &str) -> Result<Vec<Duration>, Unreadable> {
-    let texts = text.split(',').map(str::trim).filter(|text| !text.is_empty());
-    texts.map(duration).collect()
-}
 
 /// Variables for what has a name of its own. Letters other than those of ASCII, and signs, are `_`
 /// in the name of a variable, so what it means is known once the names are.
@@ -180,6 +154,8 @@ fn variable(prefix: &str, name: &str, option: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn variables(pairs: &[(&str, &str)]) -> Variables {
