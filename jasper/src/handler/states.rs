@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use super::extract::StateRequirement;
+use super::requirement::StateRequirement;
 
 /// The values that the builder's `state` registered, by the types of the `Arc`s that hold them.
 #[derive(Default, Clone)]
