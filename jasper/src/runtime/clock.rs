@@ -16,10 +16,10 @@ const READ_EVERY: Duration = Duration::from_secs(60);
 
 /// The present in the store's time. Clones are one clock.
 #[derive(Debug, Clone)]
-pub(crate) struct Clock(Arc<Inner>);
+pub(crate) struct Clock(Arc<ClockState>);
 
 #[derive(Debug)]
-struct Inner {
+struct ClockState {
     began: Instant,
     /// The store's time when this began, in microseconds since 1970; the smallest number where it
     /// has none of its own, or it was not read yet.
@@ -36,7 +36,7 @@ const PROMPT: Duration = Duration::from_millis(100);
 
 impl Default for Clock {
     fn default() -> Self {
-        Self(Arc::new(Inner {
+        Self(Arc::new(ClockState {
             began: Instant::now(),
             store_began: AtomicI64::new(NONE),
             read_at: AtomicI64::new(-1),

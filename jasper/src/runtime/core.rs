@@ -47,11 +47,11 @@ impl Core {
         pager: Arc<Notify>,
     ) -> Self {
         let (clock, lifecycle, outbox) = (Clock::default(), Lifecycle::default(), Arc::default());
-        let held = routes.endpoints().map(|endpoint| Arc::clone(&endpoint.held)).collect();
+        let held = routes.endpoints().remote().map(|endpoint| Arc::clone(&endpoint.held)).collect();
         let rows = Arc::new(OwnedRows::new(held, settings.lease, Arc::clone(&outbox)));
         let ending = lifecycle.ending().clone();
         Self {
-            store: StoreClient::new(store, settings.store_deadline, Arc::clone(&rows), ending),
+            store: StoreClient::new(store, settings.timeouts.store, Arc::clone(&rows), ending),
             node: Node::new(owner, settings.lease, rows),
             wakeups: Wakeups::new(pager, outbox, clock.clone()),
             settings,

@@ -48,11 +48,11 @@ fn the_table_says_the_numbers_of_an_application() {
     let of = Settings::default();
     for (name, value) in [
         ("name of the service", format!("`{}`", of.service)),
-        ("longest run of a handler", time(of.handler_timeout)),
-        ("messages of a queue in memory", number(of.queue_capacity)),
-        ("bytes of messages in memory", bytes(of.memory_budget)),
-        ("wait of `invoke` for a reply", time(of.reply_timeout)),
-        ("wait of a stop for running handlers", time(of.drain)),
+        ("longest run of a handler", time(of.timeouts.handler)),
+        ("messages of a queue in memory", number(of.memory.queue_capacity)),
+        ("bytes of messages in memory", bytes(of.memory.budget)),
+        ("wait of `invoke` for a reply", time(of.timeouts.reply)),
+        ("wait of a stop for running handlers", time(of.timeouts.drain)),
         ("lease of a node", time(of.lease)),
         ("wait of a message of a type that no node knows", time(of.keep_unknown)),
         ("repeats under a deduplication key are dropped for", time(KEPT)),

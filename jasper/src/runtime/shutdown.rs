@@ -42,7 +42,7 @@ pub(super) async fn stop(core: &Arc<Core>, listeners: &Listeners) -> Result<(), 
         listening.as_mut().await;
         core.lifecycle().activity().idle().await;
     };
-    let drained = tokio::time::timeout(core.settings().drain, drained).await;
+    let drained = tokio::time::timeout(core.settings().timeouts.drain, drained).await;
     if drained.is_err() {
         let running = core.lifecycle().activity().count();
         tracing::warn!(running, "the drain time-out has passed; ending what still runs");

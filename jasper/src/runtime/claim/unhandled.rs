@@ -32,7 +32,7 @@ struct Unknown {
 
 /// What is to become of an unhandled message that no handler of this application can take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum Unhandled {
     /// A node that knows it may come yet.
     Wait,
     /// Nobody has come in the time that it was given.
@@ -93,10 +93,10 @@ impl UnhandledTypes {
     }
 
     /// What becomes of one that was found.
-    pub(crate) fn found(&mut self, unhandled: Subscription, keep: Duration) -> Verdict {
+    pub(crate) fn found(&mut self, unhandled: Subscription, keep: Duration) -> Unhandled {
         let found = Unknown { since: Instant::now(), seen: self.sweep };
         let unknown = self.unknown.entry(unhandled).or_insert(found);
-        if unknown.since.elapsed() < keep { Verdict::Wait } else { Verdict::GiveUp }
+        if unknown.since.elapsed() < keep { Unhandled::Wait } else { Unhandled::GiveUp }
     }
 }
 
@@ -121,21 +121,21 @@ mod tests {
     async fn what_nobody_takes_waits_for_its_time_and_is_given_up() {
         let mut unhandled = UnhandledTypes::default();
         assert_eq!(unhandled.among(vec![subscription()], taking(vec![]), KEEP), [subscription()]);
-        assert_eq!(unhandled.found(subscription(), KEEP), Verdict::Wait);
+        assert_eq!(unhandled.found(subscription(), KEEP), Unhandled::Wait);
         assert_eq!(unhandled.among(vec![subscription()], taking(vec![]), KEEP), []);
         tokio::time::advance(KEEP).await;
         assert_eq!(unhandled.among(vec![subscription()], taking(vec![]), KEEP), [subscription()]);
-        assert_eq!(unhandled.found(subscription(), KEEP), Verdict::GiveUp);
+        assert_eq!(unhandled.found(subscription(), KEEP), Unhandled::GiveUp);
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_a_living_node_takes_is_left_to_it_and_its_time_begins_anew() {
         let mut unhandled = UnhandledTypes::default();
-        assert_eq!(unhandled.found(subscription(), KEEP), Verdict::Wait);
+        assert_eq!(unhandled.found(subscription(), KEEP), Unhandled::Wait);
         tokio::time::advance(KEEP).await;
         assert_eq!(unhandled.among(vec![subscription()], taking(vec![subscription()]), KEEP), []);
         assert_eq!(unhandled.among(vec![subscription()], taking(vec![]), KEEP), [subscription()]);
-        assert_eq!(unhandled.found(subscription(), KEEP), Verdict::Wait);
+        assert_eq!(unhandled.found(subscription(), KEEP), Unhandled::Wait);
     }
 
     #[tokio::test(start_paused = true)]
@@ -146,7 +146,7 @@ mod tests {
         });
         let mut unhandled = UnhandledTypes::default();
         for row in [&first, &second] {
-            assert_eq!(unhandled.found(row.clone(), KEEP), Verdict::Wait);
+            assert_eq!(unhandled.found(row.clone(), KEEP), Unhandled::Wait);
         }
         unhandled.turn(Rest::First);
         for _sweep in 0..3 {
@@ -164,7 +164,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_look_without_a_page_changes_nothing() {
         let mut unhandled = UnhandledTypes::default();
-        assert_eq!(unhandled.found(subscription(), KEEP), Verdict::Wait);
+        assert_eq!(unhandled.found(subscription(), KEEP), Unhandled::Wait);
         unhandled.turn(Rest::After(subscription()));
         for _ in 0..3 {
             unhandled.turn(Rest::Unseen);

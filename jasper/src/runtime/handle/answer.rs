@@ -70,7 +70,7 @@ fn answering<'core>(
 ) -> Result<&'core Arc<HandlerEntry>, RemoteFailure> {
     let message_type = &envelope.message_type;
     let none = |why| RemoteFailure::new(FailureKind::NoHandler, why);
-    match core.routes().handlers_of(message_type) {
+    match core.routes().handlers().of_type(message_type) {
         [entry] if entry.registration.kind != MessageKind::Event => match entry.runs_here {
             true => Ok(entry),
             false => Err(none(format!("the handler of `{message_type}` does not run here"))),

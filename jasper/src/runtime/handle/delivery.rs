@@ -16,7 +16,7 @@ pub(crate) fn deliver(core: &Arc<Core>, delivery: Delivery) {
 
 /// Puts a message into its queue.
 pub(crate) fn enqueue(core: &Core, mut delivery: Delivery) {
-    delivery.active = Some(core.lifecycle().activity().begin());
+    delivery.guards.active = Some(core.lifecycle().activity().begin());
     let queue = Arc::clone(&delivery.queue);
     if let Err(id) = queue.push(delivery) {
         tracing::warn!(message.id = %id, "not handled before the stop");
@@ -26,7 +26,7 @@ pub(crate) fn enqueue(core: &Core, mut delivery: Delivery) {
 /// Puts a message that is only in memory into its queue at a later time. Until then it keeps its
 /// place there: it takes as much memory as any other.
 pub(crate) fn deliver_at(core: &Arc<Core>, mut delivery: Delivery, due_at: SystemTime) {
-    delivery.active = None;
+    delivery.guards.active = None;
     let task = Arc::clone(core);
     core.lifecycle().spawn(async move {
         let wait = due_at.duration_since(task.clock().now()).unwrap_or_default();

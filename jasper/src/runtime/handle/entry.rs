@@ -35,7 +35,7 @@ impl HandlerEntry {
             message_type: (registration.message_type)(),
             address: Address::local(registration.queue, registration.name),
             policy: ErrorPolicy::of(options.attempts, options.delays.as_deref()),
-            timeout: options.timeout.unwrap_or(plan.settings.handler_timeout),
+            timeout: options.timeout.unwrap_or(plan.settings.timeouts.handler),
             share: options.share.unwrap_or(1).max(1),
             mode: if runs_here { queue.mode } else { Some(QueueMode::Durable) },
             runs_here,

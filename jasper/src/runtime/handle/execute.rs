@@ -52,7 +52,7 @@ pub(crate) enum Failure {
     /// Not the handler's fault, as far as can be told: it runs again once the store is back.
     #[error("the store failed: {0}")]
     Store(#[from] StoreError),
-    /// Somebody else has taken the message over; nothing of this run remains.
+    /// Another node has taken the message over, as far as can be told; nothing of this run remains.
     #[error("the message belongs to another node by now")]
     Fenced,
     /// The application ends before the handler did.
@@ -96,13 +96,13 @@ impl From<RunError> for Failure {
     }
 }
 
-/// How a run ended well.
+/// Whether a run that succeeded has settled its message, too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ended {
-    /// The mark that the message is handled is committed with the rest.
-    Marked,
-    /// The row, if there is one, is still to be marked.
-    Unmarked,
+pub(crate) enum Success {
+    /// The row is settled as handled, by the commit of the run.
+    Settled,
+    /// The row, if there is one, is still to be settled.
+    Unsettled,
 }
 
 /// One run of a handler over a received message.
@@ -122,7 +122,7 @@ pub(crate) struct Run<'a> {
 
 impl Run<'_> {
     /// Runs the handler, and commits or sends what follows from it.
-    pub(crate) async fn perform(self) -> Result<Ended, Failure> {
+    pub(crate) async fn perform(self) -> Result<Success, Failure> {
         self.run(&mut None).await
     }
 
@@ -133,7 +133,7 @@ impl Run<'_> {
     }
 
     /// `reply`: the place for the encoded reply, where it is wanted.
-    async fn run(self, reply: &mut Option<Bytes>) -> Result<Ended, Failure> {
+    async fn run(self, reply: &mut Option<Bytes>) -> Result<Success, Failure> {
         match (self.core.store().shared(), self.entry.registration.connection) {
             (Some(store), Some(_)) => {
                 let begin =
@@ -149,7 +149,7 @@ impl Run<'_> {
         self,
         mut transaction: Box<dyn StoreTransaction>,
         reply: &mut Option<Bytes>,
-    ) -> Result<Ended, Failure> {
+    ) -> Result<Success, Failure> {
         let scope = RunScope::in_transaction(self.causation()).holding_connection();
         let scope = Arc::new(scope);
         let outcome = self.body(&scope, transaction.connection(), reply).await;
@@ -166,7 +166,7 @@ impl Run<'_> {
     /// A handler that takes no connection keeps none from others while it runs. What it sends is
     /// committed with the mark that its message is handled, where both are stored; else it is sent
     /// first.
-    async fn without_connection(self, reply: &mut Option<Bytes>) -> Result<Ended, Failure> {
+    async fn without_connection(self, reply: &mut Option<Bytes>) -> Result<Success, Failure> {
         let scope = Arc::new(if self.entry.registration.durable {
             RunScope::in_transaction(self.causation())
         } else {
@@ -181,10 +181,10 @@ impl Run<'_> {
                 let transaction = self.core.store().call(StoreOperation::Begin, begin).await?;
                 self.commit(transaction, messages, &scope).await
             }
-            (_, Backing::Stored { .. }) => Ok(Ended::Unmarked),
+            (_, Backing::Stored { .. }) => Ok(Success::Unsettled),
             (_, Backing::Memory) => {
                 Dispatcher::of(self.core).dispatch(messages, &Origin::of(scope)).await?;
-                Ok(Ended::Unmarked)
+                Ok(Success::Unsettled)
             }
         }
     }
@@ -194,7 +194,7 @@ impl Run<'_> {
         transaction: Box<dyn StoreTransaction>,
         messages: Vec<OutgoingMessage>,
         scope: &RunScope,
-    ) -> Result<Ended, Failure> {
+    ) -> Result<Success, Failure> {
         let mut room = Vec::new();
         let batch = match prepare(self.core, messages, Some(scope), Joining::Run, &mut room) {
             Ok(batch) => batch,
@@ -210,17 +210,14 @@ impl Run<'_> {
         let core = Arc::clone(self.core);
         let commit = async move { Dispatcher::of(&core).commit(transaction, batch, handled).await };
         match Finish::new(commit, self.core.lifecycle().tasks()).await? {
-            Settled::Done => Ok(Ended::Marked),
+            Settled::Done => Ok(Success::Settled),
             Settled::Fenced => Err(Failure::Fenced),
         }
     }
 
     fn begin(&self) -> TransactionOptions {
         let begin = self.entry.begin();
-        match self.alone {
-            true => TransactionOptions { share: 1, alone: true, ..begin },
-            false => begin,
-        }
+        if self.alone { TransactionOptions { share: 1, alone: true, ..begin } } else { begin }
     }
 
     fn causation(&self) -> Causation {

@@ -11,7 +11,7 @@ use crate::runtime::memory::activity::Active;
 use crate::runtime::memory::budget::Budget;
 use crate::runtime::memory::room::{Room, Slot};
 use crate::runtime::own::held::Hold;
-use crate::store::{Owner, Subscription};
+use crate::store::{Owner, Ownership, Subscription};
 
 /// One message in memory, on its way to its handler.
 #[derive(Debug)]
@@ -22,12 +22,8 @@ pub(crate) struct Delivery {
     /// The owners from which its row was taken over.
     pub(crate) interrupted_by: Vec<Owner>,
     pub(crate) queue: Arc<Queue>,
-    pub(crate) _slot: Slot,
-    /// Set for a message that is stored.
-    pub(crate) _hold: Option<Hold>,
-    /// Set while it counts as being in work, which a message that waits for a time does not.
-    pub(crate) active: Option<Active>,
-    /// Told when it is handled or kept as a dead letter; dropped without a word where it is not.
+    pub(crate) guards: Guards,
+    /// Sent to when it is handled or kept as a dead letter; dropped where it is not.
     pub(crate) done: Option<oneshot::Sender<()>>,
 }
 
@@ -46,20 +42,48 @@ impl Delivery {
             backing,
             interrupted_by: Vec::new(),
             queue,
-            _slot: slot,
-            _hold: None,
-            active: None,
+            guards: Guards { _slot: slot, hold: None, active: None },
             done: None,
         }
     }
 
-    /// Tells who waits for it that it is done with.
-    pub(crate) fn tell_done(&mut self) {
+    /// The owner of its row; none of a message that is in memory only.
+    pub(crate) const fn owner(&self) -> Option<Owner> {
+        match self.backing {
+            Backing::Stored { owner, .. } => Some(owner),
+            Backing::Memory => None,
+        }
+    }
+
+    /// What a write on its row compares.
+    pub(crate) fn ownership(&self, owner: Owner) -> Ownership {
+        Ownership::of(&self.envelope, owner)
+    }
+
+    /// How many of its attempts have failed or may have: not those that were cut short with the
+    /// lease of their node.
+    pub(crate) fn failures(&self) -> u32 {
+        let cut_short = u32::try_from(self.interrupted_by.len()).unwrap_or(u32::MAX);
+        self.envelope.attempts.saturating_sub(cut_short)
+    }
+
+    /// The sender who waits for it, if there is one, goes on.
+    pub(crate) fn note_done(&mut self) {
         if let Some(done) = self.done.take() {
             // Who waited may be gone.
             let _ = done.send(());
         }
     }
+}
+
+/// What a message in memory keeps for as long as it is there.
+#[derive(Debug)]
+pub(crate) struct Guards {
+    _slot: Slot,
+    /// Of a message that is stored.
+    pub(crate) hold: Option<Hold>,
+    /// While it counts as being in work, which a message that waits for a time does not.
+    pub(crate) active: Option<Active>,
 }
 
 /// What stands behind a message in memory.

@@ -10,31 +10,22 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tracing::Instrument;
 
+use super::attempts::{self, Counted};
 use super::delivery::deliver_at;
-use super::execute::{Ended, Failure, Run};
+use super::execute::{Failure, Run, Success};
 use super::queue::{Backing, Delivery};
+use super::settle;
 use crate::envelope::time;
 use crate::error_policy::Verdict;
 use crate::handler::caught::Panic;
 use crate::runtime::core::Core;
-use crate::runtime::storage::dead_letters::{keep, note_letter, settle_as_letter};
 use crate::runtime::storage::health::Retries;
-use crate::store::{
-    DeadLetter, DeadLetterId, DeadLetterReason, LiveNode, MessageStore, Owner, Ownership, Settled,
-    Settlement, StoreOperation,
-};
+use crate::store::{DeadLetterReason, Settlement};
 use crate::telemetry;
-
-/// Why a message is buried whose last counted attempt never ended.
-const INTERRUPTED: &str = "its last attempt never ended: the process was killed or lost";
 
 /// How many runs of one message may fail with the store or meet another transaction, and cost it no
 /// attempt, before each costs one: a fault that comes again is taken for the handler's.
 const MOST_UNCOUNTED: u32 = 5;
-
-/// How many attempts of one message may be cut short in processes that live on: it may be what
-/// slows them down until they lose their leases.
-const MOST_CUT_SHORT: usize = 10;
 
 /// A message with the worker's place in its queue's parallelism.
 pub(crate) struct Worker {
@@ -77,17 +68,17 @@ impl Worker {
     /// One attempt, and what follows from it.
     async fn step(&mut self, retries: &mut Retries) -> Next {
         if !self.is_ours().await {
-            self.release().await;
+            settle::give_back(&self.core, &self.delivery).await;
             return Next::Done;
         }
-        if !self.take_place().await || !self.count_attempt(retries).await {
+        if !self.take_place().await || !self.may_begin(retries).await {
             return Next::Done;
         }
         if self.delivery.envelope.is_expired(self.core.clock().now()) {
             let queue = self.delivery.entry.registration.queue;
             metrics::counter!(telemetry::EXPIRED, telemetry::DESTINATION => queue).increment(1);
             tracing::info!(message.id = %self.delivery.envelope.id, "expired; not handled");
-            self.settle_handled().await;
+            self.handled().await;
             return Next::Done;
         }
         match self.attempt().await {
@@ -113,7 +104,7 @@ impl Worker {
     /// `false`: its row belongs to an incarnation that this node has lost, or the application ends.
     /// A node that cannot know waits until it does.
     async fn is_ours(&self) -> bool {
-        let Some(owner) = self.owner() else {
+        let Some(owner) = self.delivery.owner() else {
             return true;
         };
         if !self.core.node().trust().is_given() {
@@ -136,31 +127,19 @@ impl Worker {
         self.permit.is_some()
     }
 
-    /// Counts the coming attempt in the row, where it is not counted yet. `false`: the message has
-    /// no attempt left, or its row belongs to another node.
-    async fn count_attempt(&mut self, retries: &mut Retries) -> bool {
-        let attempts = self.delivery.envelope.attempts;
-        if let Backing::Stored { counted: false, owner } = self.delivery.backing {
-            match self.is_given_up(retries).await {
-                Some(false) => {}
-                Some(true) => {
-                    self.give_up_as(DeadLetterReason::Exhausted, "interrupted", INTERRUPTED).await;
-                    return false;
-                }
-                None => {
-                    self.release().await;
-                    return false;
-                }
+    /// Counts the coming attempt. `false`: the message has none left, or its row belongs to another
+    /// node.
+    async fn may_begin(&mut self, retries: &mut Retries) -> bool {
+        match attempts::count(&self.core, &mut self.delivery, retries).await {
+            Counted::Yes => return true,
+            Counted::No => {}
+            Counted::NoneLeft => {
+                let (kind, why) = ("interrupted", attempts::INTERRUPTED);
+                self.give_up_as(DeadLetterReason::Exhausted, kind, why).await;
             }
-            let settlement = Settlement::Attempt(self.ownership(owner));
-            if self.core.store().settle(settlement).await != Some(Settled::Done) {
-                return false;
-            }
-            self.delivery.envelope.attempts = attempts + 1;
-            let counted = true;
-            self.delivery.backing = Backing::Stored { owner, counted };
+            Counted::Ending => settle::give_back(&self.core, &self.delivery).await,
         }
-        true
+        false
     }
 
     async fn attempt(&mut self) -> Result<(), Failure> {
@@ -193,27 +172,27 @@ impl Worker {
             telemetry::ERROR_TYPE => error_type,
         )
         .record(started.elapsed());
-        if result? == Ended::Unmarked {
-            self.settle_handled().await;
+        if result? == Success::Unsettled {
+            self.handled().await;
         }
         Ok(())
     }
 
     /// What follows a failed attempt.
     async fn after(&mut self, failure: Failure, retries: &mut Retries) -> Next {
-        self.log(&failure);
+        log(&self.delivery, &failure);
         match &failure {
             Failure::NotBegun(error) => self.after_store(error, retries).await,
             Failure::Store(error) if error.blames_handler() => self.by_policy(&failure).await,
             Failure::Store(error) if self.is_uncounted() => self.after_store(error, retries).await,
             Failure::Fenced => {
                 metrics::counter!(telemetry::FENCED, "op" => "commit").increment(1);
-                // Whoever has it, it is not held here any more.
+                // Whichever node has it, it is not held here any more.
                 self.core.node().rows().reconcile();
                 Next::Done
             }
             Failure::Stopped => {
-                self.release().await;
+                settle::give_back(&self.core, &self.delivery).await;
                 Next::Done
             }
             Failure::Undecodable(_) => self.give_up(DeadLetterReason::Undecodable, &failure).await,
@@ -240,66 +219,17 @@ impl Worker {
         let is_over = self.core.lifecycle().is_stopping();
         let again = !is_over
             && retries.wait(self.core.store().health(), "run", error).await.is_some()
-            && self.is_store_back(retries).await;
+            && attempts::is_store_back(&self.core, &self.delivery, retries).await;
         if again {
             return Next::Again;
         }
-        self.release().await;
+        settle::give_back(&self.core, &self.delivery).await;
         Next::Done
-    }
-
-    /// Waits until the store answers, as a handler that takes no connection runs without asking it.
-    /// `false`: the application ends.
-    async fn is_store_back(&self, retries: &mut Retries) -> bool {
-        let takes_connection = self.delivery.entry.registration.connection.is_some();
-        let Some(store) = self.core.store().port().filter(|_| !takes_connection) else {
-            return true;
-        };
-        self.alive(store, retries).await.is_some()
-    }
-
-    /// The living nodes, once the store answers. `None`: the application ends.
-    async fn alive(
-        &self,
-        store: &dyn MessageStore,
-        retries: &mut Retries,
-    ) -> Option<Vec<LiveNode>> {
-        loop {
-            match self.core.store().call(StoreOperation::Alive, store.nodes().alive()).await {
-                Ok(alive) => return Some(alive),
-                Err(error) => retries.wait(self.core.store().health(), "alive", &error).await?,
-            }
-        }
-    }
-
-    /// Whether it has no attempt left, as too many have never ended. `None`: the application ends.
-    async fn is_given_up(&self, retries: &mut Retries) -> Option<bool> {
-        let most = self.delivery.entry.policy.attempts();
-        if self.failures() >= most {
-            return Some(true);
-        }
-        let interrupted_by = &self.delivery.interrupted_by;
-        let store = self.core.store().port();
-        let Some(store) = store.filter(|_| interrupted_by.len() >= most as usize) else {
-            return Some(false);
-        };
-        let alive = self.alive(store, retries).await?;
-        let lives_on = |owner: &&Owner| alive.iter().any(|node| node.is_or_was(**owner));
-        let cut_short = interrupted_by.iter().filter(lives_on).count();
-        let gone = interrupted_by.len() - cut_short;
-        Some(gone >= most as usize || cut_short > MOST_CUT_SHORT)
-    }
-
-    /// How many of its attempts have failed or may have: not those that were cut short with the
-    /// lease of their node.
-    fn failures(&self) -> u32 {
-        let cut_short = u32::try_from(self.delivery.interrupted_by.len()).unwrap_or(u32::MAX);
-        self.delivery.envelope.attempts.saturating_sub(cut_short)
     }
 
     async fn by_policy(&mut self, failure: &Failure) -> Next {
         // The attempt that has just failed is one at least.
-        let attempts = self.failures().max(1);
+        let attempts = self.delivery.failures().max(1);
         match self.delivery.entry.policy.verdict(attempts) {
             Verdict::GiveUp => self.give_up(DeadLetterReason::Exhausted, failure).await,
             Verdict::RetryNow => {
@@ -311,11 +241,11 @@ impl Worker {
             }
             Verdict::RetryAfter(delay) => {
                 let due_at = time::after(self.core.clock().now(), delay);
-                let Some(owner) = self.owner() else {
+                let Some(owner) = self.delivery.owner() else {
                     self.delivery.envelope.attempts += 1;
                     return Next::Later(due_at);
                 };
-                let settlement = Settlement::Schedule(self.ownership(owner), due_at);
+                let settlement = Settlement::Schedule(self.delivery.ownership(owner), due_at);
                 self.core.store().settle(settlement).await;
                 self.core.wakeups().pager().notify_one();
                 Next::Done
@@ -323,41 +253,10 @@ impl Worker {
         }
     }
 
-    fn owner(&self) -> Option<Owner> {
-        match self.delivery.backing {
-            Backing::Stored { owner, .. } => Some(owner),
-            Backing::Memory => None,
-        }
-    }
-
-    fn ownership(&self, owner: Owner) -> Ownership {
-        Ownership::of(&self.delivery.envelope, owner)
-    }
-
-    async fn settle_handled(&mut self) {
+    async fn handled(&mut self) {
         // Only the commit is left: the place in the queue's parallelism is for the next body.
         self.permit = None;
-        if let Some(owner) = self.owner() {
-            let settlement = Settlement::Handled(self.ownership(owner));
-            self.core.store().settle(settlement).await;
-        }
-        self.delivery.tell_done();
-    }
-
-    /// Gives the message back where not its handler but the end of the application or of the lease
-    /// keeps it from being handled here: that costs it no attempt.
-    async fn release(&self) {
-        match self.delivery.backing {
-            Backing::Stored { owner, counted } => {
-                let ownership = self.ownership(owner);
-                let ran = !counted;
-                self.core.store().settle(Settlement::Release { ownership, ran }).await;
-            }
-            Backing::Memory => {
-                let id = self.delivery.envelope.id;
-                tracing::warn!(message.id = %id, "lost: it was only in memory at the stop");
-            }
-        }
+        settle::handled(&self.core, &mut self.delivery).await;
     }
 
     async fn give_up(&mut self, reason: DeadLetterReason, failure: &Failure) -> Next {
@@ -365,59 +264,24 @@ impl Worker {
         Next::Done
     }
 
-    async fn give_up_as(
-        &mut self,
-        reason: DeadLetterReason,
-        error_type: &str,
-        error_message: &str,
-    ) {
-        let letter = DeadLetterId {
-            id: self.delivery.envelope.id,
-            destination: self.delivery.envelope.destination.clone(),
-        };
-        let message_type = self.delivery.envelope.message_type.to_string();
-        note_letter(&letter, &message_type, reason, error_message);
+    async fn give_up_as(&mut self, reason: DeadLetterReason, error_type: &str, error: &str) {
         // However long the store takes, the next message may run.
         self.permit = None;
-        if let Some(owner) = self.owner() {
-            let ownership = self.ownership(owner);
-            let mut retries = Retries::new();
-            while let Err(error) =
-                settle_as_letter(self.core.store(), &ownership, reason, error_type, error_message)
-                    .await
-            {
-                if retries.wait(self.core.store().health(), "dead letter", &error).await.is_none() {
-                    return;
-                }
-            }
-            return;
-        }
-        let letter = DeadLetter {
-            id: letter,
-            reason,
-            message_type,
-            error_type: error_type.to_owned(),
-            error_message: error_message.to_owned(),
-            attempts: self.delivery.envelope.attempts,
-            body: self.delivery.envelope.to_bytes(),
-            buried_at: self.core.clock().now(),
-        };
-        keep(self.core.store(), letter).await;
-        self.delivery.tell_done();
+        settle::as_letter(&self.core, &mut self.delivery, reason, error_type, error).await;
     }
+}
 
-    fn log(&self, failure: &Failure) {
-        let envelope = &self.delivery.envelope;
-        tracing::warn!(
-            message.id = %envelope.id,
-            message.type = %envelope.message_type,
-            destination = %envelope.destination,
-            attempt = envelope.attempts,
-            attempts = self.delivery.entry.policy.attempts(),
-            error = %failure,
-            "a run did not succeed"
-        );
-    }
+fn log(delivery: &Delivery, failure: &Failure) {
+    let envelope = &delivery.envelope;
+    tracing::warn!(
+        message.id = %envelope.id,
+        message.type = %envelope.message_type,
+        destination = %envelope.destination,
+        attempt = envelope.attempts,
+        attempts = delivery.entry.policy.attempts(),
+        error = %failure,
+        "a run did not succeed"
+    );
 }
 
 /// What follows an attempt that did not succeed.

@@ -98,7 +98,7 @@ impl InboundReceiver {
         if let Err(excess) = envelope.check() {
             return Some(Receipt::refused(excess.to_string()));
         }
-        let handlers = self.core.routes().handlers_of(&envelope.message_type);
+        let handlers = self.core.routes().handlers().of_type(&envelope.message_type);
         let placed = match handlers {
             [] => self.place_unknown(intake, envelope),
             handlers => self.place_for(intake, number, envelope, handlers).await,

@@ -7,10 +7,10 @@ use tokio::sync::Notify;
 
 /// Counts the messages that this process holds in memory.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Activity(Arc<Inner>);
+pub(crate) struct Activity(Arc<Counters>);
 
 #[derive(Debug, Default)]
-struct Inner {
+struct Counters {
     count: AtomicUsize,
     idle: Notify,
     busy: Notify,
@@ -18,7 +18,7 @@ struct Inner {
 
 /// One message in memory, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Active(Arc<Inner>);
+pub(crate) struct Active(Arc<Counters>);
 
 impl Activity {
     pub(crate) fn begin(&self) -> Active {

@@ -2,4 +2,6 @@
 
 pub(crate) mod activity;
 pub(crate) mod budget;
+mod bytes;
+mod overflow;
 pub(crate) mod room;

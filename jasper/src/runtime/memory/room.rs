@@ -1,57 +1,34 @@
-//! Bounded memory for messages, with word to whoever fills it from the store when there is room
-//! again.
+//! Bounded memory for messages; the task that fills it from the store is woken when there is room.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
 use super::budget::{AwaitsBytes, Budget, Weight};
+use super::bytes::RoomBytes;
+use super::overflow::Overflow;
 
 /// The most messages that are taken from the store before it is known how large they are.
 const FIRST: usize = 16;
 
-/// What each of those is taken for, in bytes.
-const GUESS: usize = 64 * 1024;
-
 /// Room for the messages of one queue or one endpoint. The capacity bounds their number, and the
 /// budget of the process their bytes.
-///
-/// Where it holds nothing, one message passes whatever it weighs and whatever others hold: so each
-/// queue and each endpoint goes on.
 #[derive(Debug)]
 pub(crate) struct Room {
     slots: Semaphore,
     capacity: usize,
-    budget: Arc<Budget>,
-    /// How many of its messages have their bytes, and how many bytes.
-    weighed: AtomicUsize,
-    bytes: AtomicUsize,
-    /// What its messages weighed lately; 0 where that is not known.
-    usual: AtomicUsize,
-    /// Of those who wait for bytes, one asks at a time: the one who came first.
-    turn: Semaphore,
-    /// How many rows were noted that may wait in the store for room here; 0 for none.
-    overflow: AtomicUsize,
-    /// Whether the filler has not looked, as there was no room.
-    is_awaited: AtomicBool,
-    /// Who fills it from the store.
-    filler: Arc<Notify>,
+    bytes: RoomBytes,
+    overflow: Overflow,
 }
 
 impl Room {
+    /// Room for so many messages, which `filler` brings from the store.
     pub(crate) fn new(capacity: usize, budget: &Arc<Budget>, filler: Arc<Notify>) -> Arc<Self> {
         let room = Arc::new(Self {
             slots: Semaphore::new(capacity),
             capacity,
-            budget: Arc::clone(budget),
-            weighed: AtomicUsize::new(0),
-            bytes: AtomicUsize::new(0),
-            usual: AtomicUsize::new(0),
-            turn: Semaphore::new(1),
-            overflow: AtomicUsize::new(0),
-            is_awaited: AtomicBool::new(false),
-            filler,
+            bytes: RoomBytes::of(budget),
+            overflow: Overflow::new(filler),
         });
         let weak: Weak<Self> = Arc::downgrade(&room);
         budget.add_room(weak);
@@ -60,13 +37,13 @@ impl Room {
 
     /// The bytes of the process.
     pub(crate) const fn budget(&self) -> &Arc<Budget> {
-        &self.budget
+        self.bytes.budget()
     }
 
     /// Room for one message of this size, if there is any now.
     pub(crate) fn try_reserve(self: &Arc<Self>, bytes: usize) -> Option<Slot> {
         let mut slot = self.try_slot()?;
-        let weight = self.try_take(bytes)?;
+        let weight = self.bytes.try_take(bytes)?;
         slot.put(weight, bytes);
         Some(slot)
     }
@@ -74,10 +51,7 @@ impl Room {
     /// Room for a message that is about to be stored, unless others wait in the store that are
     /// older: were it to go before them, a backlog would last as long as senders are busy.
     pub(crate) fn try_reserve_in_turn(self: &Arc<Self>, bytes: usize) -> Option<Slot> {
-        match self.has_overflowed() {
-            true => None,
-            false => self.try_reserve(bytes),
-        }
+        if self.has_overflowed() { None } else { self.try_reserve(bytes) }
     }
 
     /// A place for one message, as soon as there is one; it has no bytes yet, see
@@ -90,12 +64,11 @@ impl Room {
 
     /// Room for at most `limit` messages from the store, of the size that is usual here.
     pub(crate) fn reserve_up_to(self: &Arc<Self>, limit: usize) -> Vec<Slot> {
-        let bytes = self.next();
-        let is_known = self.usual.load(Ordering::Relaxed) > 0;
-        let most = if is_known { limit } else { limit.min(FIRST) };
+        let bytes = self.bytes.expected();
+        let most = if self.bytes.are_known() { limit } else { limit.min(FIRST) };
         let slot = || {
             let mut slot = self.try_slot()?;
-            slot.weight = Some(self.counted(self.try_take(bytes)?));
+            slot.weight = Some(self.bytes.counted(self.bytes.try_take(bytes)?));
             Some(slot)
         };
         std::iter::from_fn(slot).take(most).collect()
@@ -106,7 +79,7 @@ impl Room {
     /// for ever.
     pub(crate) fn reserve_beyond(self: &Arc<Self>, bytes: usize) -> Slot {
         let mut slot = self.try_slot().unwrap_or_else(|| Slot::new(self, false));
-        slot.put(self.budget.take_beyond(bytes), bytes);
+        slot.put(self.budget().take_beyond(bytes), bytes);
         slot
     }
 
@@ -117,116 +90,47 @@ impl Room {
 
     /// What is noted so far, for [`clear_overflow`](Self::clear_overflow).
     pub(crate) fn overflow(&self) -> usize {
-        self.overflow.load(Ordering::SeqCst)
+        self.overflow.noted()
     }
 
     /// Notes that a row was stored which did not fit into memory.
     pub(crate) fn note_overflow(&self) {
-        self.overflow.fetch_add(1, Ordering::SeqCst);
+        self.overflow.note();
         if self.is_roomy() {
-            self.filler.notify_one();
+            self.overflow.wake_filler();
         }
     }
 
     /// Takes the notes back, after the store was asked and had nothing more; unless more was noted
     /// since `asked`. Until then what is sent goes behind what the store had.
     pub(crate) fn clear_overflow(&self, asked: usize) {
-        // Where it fails there is something new, and the filler has been told.
-        let _ = self.overflow.compare_exchange(asked, 0, Ordering::SeqCst, Ordering::SeqCst);
+        self.overflow.clear(asked);
     }
 
     /// Wakes the filler once there is room, whether or not rows are known to wait.
     pub(crate) fn await_room(&self) {
-        self.is_awaited.store(true, Ordering::SeqCst);
+        self.overflow.await_room();
         if self.is_roomy() {
-            self.filler.notify_one();
+            self.overflow.wake_filler();
         }
     }
 
     /// Half of the memory is free: worth a look into the store.
     pub(crate) fn is_roomy(&self) -> bool {
-        if self.slots.available_permits() * 2 < self.capacity {
-            return false;
-        }
-        if self.has_bytes() {
-            return true;
-        }
-        self.budget.note_wanted();
-        // Unless they came in between, when it was not noted yet.
-        self.has_bytes()
+        self.slots.available_permits() * 2 >= self.capacity && self.bytes.is_half_free()
     }
 
     /// There may be room again: wakes the filler where that is of use.
     fn wake_filler(&self) {
-        let is_wanted = self.has_overflowed() || self.is_awaited.load(Ordering::SeqCst);
-        if is_wanted && self.is_roomy() {
-            self.is_awaited.store(false, Ordering::SeqCst);
-            self.filler.notify_one();
+        if self.overflow.wants_room() && self.is_roomy() {
+            self.overflow.room_is_there();
         }
-    }
-
-    /// Half of the bytes that it may take are free.
-    fn has_bytes(&self) -> bool {
-        let (free, bytes) = (self.budget.free(), self.bytes.load(Ordering::SeqCst));
-        let next = self.next();
-        self.is_empty() || bytes.saturating_add(next) <= free.saturating_sub(next) / 2
-    }
-
-    /// How many bytes the next message is taken for.
-    fn next(&self) -> usize {
-        match self.usual.load(Ordering::Relaxed) {
-            0 => GUESS,
-            usual => usual,
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.weighed.load(Ordering::SeqCst) == 0
     }
 
     /// A place for one message, if there is one now; it has no bytes yet.
     pub(crate) fn try_slot(self: &Arc<Self>) -> Option<Slot> {
         self.slots.try_acquire().ok()?.forget();
         Some(Slot::new(self, true))
-    }
-
-    fn try_take(&self, bytes: usize) -> Option<Weight> {
-        if self.is_empty() {
-            return Some(self.budget.take_beyond(bytes));
-        }
-        self.budget.try_take(self.bytes.load(Ordering::SeqCst), bytes)
-    }
-
-    /// Takes bytes as soon as there are some. One who waits holds none, so that of two that wait
-    /// none holds what the other waits for.
-    async fn take(&self, bytes: usize) -> Weight {
-        // The semaphore is never closed, so this is never an error.
-        let _turn = self.turn.acquire().await;
-        loop {
-            let mut freed = std::pin::pin!(self.budget.freed().notified());
-            // Told of what is given back from here on.
-            freed.as_mut().enable();
-            if let Some(weight) = self.try_take(bytes) {
-                return weight;
-            }
-            freed.await;
-        }
-    }
-
-    fn counted(&self, weight: Weight) -> Weight {
-        self.weighed.fetch_add(1, Ordering::SeqCst);
-        self.bytes.fetch_add(weight.bytes(), Ordering::SeqCst);
-        weight
-    }
-
-    /// Follows larger messages at once, and smaller ones slowly.
-    fn note_usual(&self, bytes: usize) {
-        let usual = self.usual.load(Ordering::Relaxed);
-        let next = match bytes >= usual {
-            true => usual.midpoint(bytes),
-            false => usual - (usual - bytes) / 16,
-        };
-        self.usual.store(if usual == 0 { bytes } else { next }, Ordering::Relaxed);
     }
 }
 
@@ -261,7 +165,7 @@ impl Slot {
         let Some(room) = slots.first().map(|slot| Arc::clone(&slot.room)) else {
             return;
         };
-        let all = room.take(bytes.saturating_mul(slots.len())).await;
+        let all = room.bytes.take(bytes.saturating_mul(slots.len())).await;
         Self::share_out(slots, all, bytes);
     }
 
@@ -270,17 +174,15 @@ impl Slot {
         let Some(room) = slots.first().map(|slot| Arc::clone(&slot.room)) else {
             return true;
         };
-        let all = room.try_take(bytes.saturating_mul(slots.len()));
+        let all = room.bytes.try_take(bytes.saturating_mul(slots.len()));
         all.map(|all| Self::share_out(slots, all, bytes)).is_some()
     }
 
     /// Notes how many bytes the message has that has come from the store.
     pub(crate) fn weigh(&mut self, bytes: usize) {
-        self.room.note_usual(bytes);
+        self.room.bytes.note_usual(bytes);
         if let Some(weight) = &mut self.weight {
-            self.room.bytes.fetch_add(bytes, Ordering::SeqCst);
-            self.room.bytes.fetch_sub(weight.bytes(), Ordering::SeqCst);
-            weight.set(bytes);
+            self.room.bytes.correct(weight, bytes);
         }
     }
 
@@ -291,8 +193,8 @@ impl Slot {
     }
 
     fn put(&mut self, weight: Weight, bytes: usize) {
-        self.room.note_usual(bytes);
-        self.weight = Some(self.room.counted(weight));
+        self.room.bytes.note_usual(bytes);
+        self.weight = Some(self.room.bytes.counted(weight));
     }
 }
 
@@ -302,13 +204,10 @@ impl Drop for Slot {
             self.room.slots.add_permits(1);
         }
         if let Some(weight) = self.weight.take() {
-            // First the room, which may be empty when those who wait for bytes are told.
-            self.room.bytes.fetch_sub(weight.bytes(), Ordering::SeqCst);
-            self.room.weighed.fetch_sub(1, Ordering::SeqCst);
-            drop(weight);
+            self.room.bytes.give_back(weight);
         }
         self.room.wake_filler();
-        self.room.budget.tell_rooms();
+        self.room.budget().tell_rooms();
     }
 }
 

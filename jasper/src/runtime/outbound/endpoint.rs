@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::Notify;
 
@@ -21,13 +20,7 @@ use crate::transport::{Batch, Guarantee, Mode, Receipt, Sender};
 /// A destination that is down costs nothing but its own backlog: each endpoint has memory, a
 /// circuit and a relay of its own.
 pub(crate) struct Endpoint {
-    /// Its name in the configuration, or the address that stands in place of one.
-    pub(crate) name: Arc<str>,
-    /// What stands as the destination in rows and envelopes. For a named endpoint it is the name,
-    /// so that what waits in the outbox follows where its configuration leads.
-    pub(crate) destination: Address,
-    /// Where it is, for people.
-    pub(crate) address: Address,
+    pub(crate) id: EndpointId,
     pub(crate) options: SendOptions,
     pub(crate) sender: Arc<dyn Sender>,
     pub(crate) room: Arc<Room>,
@@ -37,8 +30,17 @@ pub(crate) struct Endpoint {
     pub(crate) held: Arc<Held>,
     /// Wakes its relay.
     pub(crate) wake: Arc<Notify>,
-    /// Its relay claims rows, and has not noted them all as held.
-    pub(super) claiming: AtomicBool,
+}
+
+/// What an endpoint is called.
+pub(crate) struct EndpointId {
+    /// Its name in the configuration, or the address that stands in place of one.
+    pub(crate) name: Arc<str>,
+    /// What stands as the destination in rows and envelopes. For a named endpoint it is the name,
+    /// so that what waits in the outbox follows where its configuration leads.
+    pub(crate) destination: Address,
+    /// Where it is, for people.
+    pub(crate) address: Address,
 }
 
 impl Endpoint {
@@ -51,23 +53,19 @@ impl Endpoint {
     ) -> Self {
         let wake = Arc::new(Notify::new());
         Self {
-            destination: destination(&name, &address),
-            name: name.into(),
-            address,
+            id: EndpointId {
+                destination: destination(&name, &address),
+                name: name.into(),
+                address,
+            },
             sender,
             room: Room::new(options.capacity, budget, Arc::clone(&wake)),
             queue: SendQueue::new(Arc::clone(&wake)),
             circuit: Circuit::default(),
             held: Arc::default(),
-            claiming: AtomicBool::new(false),
             wake,
             options,
         }
-    }
-
-    /// Whether rows may be this node's own that its relay has not noted yet.
-    pub(crate) fn is_claiming(&self) -> bool {
-        self.claiming.load(Ordering::SeqCst)
     }
 
     /// Whether a message to it is stored, given whether it is part of a transaction.
@@ -131,27 +129,24 @@ impl Endpoint {
     }
 
     fn not_taken(&self, why: &str) -> SendError {
-        SendError::NotTaken { endpoint: self.name.to_string(), why: why.to_owned() }
+        SendError::NotTaken { endpoint: self.id.name.to_string(), why: why.to_owned() }
     }
 
     fn full(&self) -> SendError {
-        SendError::Full { endpoint: self.name.to_string(), waiting: self.options.capacity }
+        SendError::Full { endpoint: self.id.name.to_string(), waiting: self.options.capacity }
     }
 }
 
 /// What stands in rows for an endpoint of this name.
 pub(crate) fn destination(name: &str, address: &Address) -> Address {
-    match name.contains("://") {
-        true => address.clone(),
-        false => Address::endpoint(name),
-    }
+    if name.contains("://") { address.clone() } else { Address::endpoint(name) }
 }
 
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Endpoint")
-            .field("name", &self.name)
-            .field("address", &self.address)
+            .field("name", &self.id.name)
+            .field("address", &self.id.address)
             .field("options", &self.options)
             .finish_non_exhaustive()
     }

@@ -40,8 +40,11 @@ async fn keep_nowhere(core: &Core, store: &dyn MessageStore, destination: &Addre
 pub(crate) async fn look(core: Arc<Core>, store: Arc<dyn MessageStore>) {
     let (mut unknown, mut pace) = (HashSet::new(), Pace::default());
     loop {
-        for endpoint in
-            core.routes().endpoints().filter(|endpoint| endpoint.held.is_to_be_reconciled())
+        for endpoint in core
+            .routes()
+            .endpoints()
+            .remote()
+            .filter(|endpoint| endpoint.held.is_to_be_reconciled())
         {
             endpoint.wake.notify_one();
         }
@@ -49,7 +52,7 @@ pub(crate) async fn look(core: Arc<Core>, store: Arc<dyn MessageStore>) {
             Ok(destinations) => {
                 pace.note(!destinations.is_empty());
                 for destination in destinations {
-                    match core.routes().endpoint_of(&destination) {
+                    match core.routes().endpoints().of_destination(&destination) {
                         Some(endpoint) => endpoint.room.note_overflow(),
                         None if !destination.is_valid() => {
                             keep_nowhere(&core, &*store, &destination).await;
@@ -68,12 +71,16 @@ pub(crate) async fn look(core: Arc<Core>, store: Arc<dyn MessageStore>) {
                 tracing::warn!(%error, "the outbox could not be looked at yet");
             }
         }
-        if core.routes().endpoints().next().is_none() {
+        if core.routes().endpoints().remote().next().is_none() {
             // Once told, what waits for nobody here is of no further interest.
             return;
         }
         let is_quiet = !pace.has_found()
-            && !core.routes().endpoints().any(|endpoint| endpoint.held.is_to_be_reconciled());
+            && !core
+                .routes()
+                .endpoints()
+                .remote()
+                .any(|endpoint| endpoint.held.is_to_be_reconciled());
         let poll = match is_quiet {
             true => pace.longest(core.settings().poll, core.store().is_notified()),
             false => core.settings().poll,

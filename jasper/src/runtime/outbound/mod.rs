@@ -6,4 +6,5 @@ pub(crate) mod look;
 pub(crate) mod options;
 pub(crate) mod relay;
 pub(crate) mod send_queue;
+pub(crate) mod table;
 pub(crate) mod target;

@@ -111,13 +111,13 @@ impl Relay {
         let asked = room.overflow();
         let slots = room.reserve_up_to(PAGE);
         let owner = self.core.node().owner();
-        let claim = store.outbox().claim(owner, &self.endpoint.destination, slots.len());
-        let claiming = Claiming::by(&self.endpoint);
+        let claim = store.outbox().claim(owner, &self.endpoint.id.destination, slots.len());
+        let claiming = self.endpoint.held.claiming();
         let claimed = match self.core.store().wait(StoreOperation::ClaimOutgoing, claim).await {
             Ok(claimed) => claimed,
             Err(error) => {
                 drop(claiming);
-                let endpoint = &*self.endpoint.name;
+                let endpoint = &*self.endpoint.id.name;
                 tracing::warn!(endpoint, %error, "the outbox cannot be read");
                 return tokio::time::sleep(self.core.settings().poll).await;
             }
@@ -144,7 +144,7 @@ impl Relay {
         }
         // What is settled while the store is asked is in its list and no longer held.
         let before = held.rows_now();
-        let of_all = self.core.routes().endpoints().map(|endpoint| endpoint.held.count());
+        let of_all = self.core.routes().endpoints().remote().map(|endpoint| endpoint.held.count());
         let limit = of_all.sum::<usize>() + PAGE;
         let began = Instant::now();
         let owned = store.outbox().owned(self.core.node().owner(), limit);
@@ -154,7 +154,7 @@ impl Relay {
             held.reconcile_until(Instant::now() + self.core.settings().lease);
             return;
         };
-        owned.retain(|row| row.destination == self.endpoint.destination);
+        owned.retain(|row| row.destination == self.endpoint.id.destination);
         let mut missing = held.missing(owned);
         missing.retain(|row| !before.contains(row));
         if !missing.is_empty() {
@@ -174,7 +174,7 @@ impl Relay {
         let empty = Batch { envelopes: Vec::new(), guarantee: Guarantee::InMemory };
         match self.endpoint.sender.send(empty).await {
             Ok(_none) => self.note_success(),
-            Err(error) => tracing::debug!(endpoint = &*self.endpoint.name, %error, "still down"),
+            Err(error) => tracing::debug!(endpoint = &*self.endpoint.id.name, %error, "still down"),
         }
     }
 
@@ -215,7 +215,7 @@ impl Relay {
             let count = expired.len() as u64;
             metrics::counter!(telemetry::EXPIRED, telemetry::DESTINATION => self.name())
                 .increment(count);
-            tracing::info!(endpoint = &*self.endpoint.name, count, "expired; not sent");
+            tracing::info!(endpoint = &*self.endpoint.id.name, count, "expired; not sent");
             let rows = expired.iter().filter_map(ownership).map(OutgoingSettlement::Discarded);
             self.core.store().settle_outgoing(rows.collect()).await;
         }
@@ -270,7 +270,7 @@ impl Relay {
         let envelope = &message.envelope;
         let id = DeadLetterId { id: envelope.id, destination: envelope.destination.clone() };
         let message_type = envelope.message_type.to_string();
-        let error_message = format!("`{}` refused it: {why}", self.endpoint.address);
+        let error_message = format!("`{}` refused it: {why}", self.endpoint.id.address);
         let reason = DeadLetterReason::Refused;
         note_letter(&id, &message_type, reason, &error_message);
         if let Some(ownership) = ownership(&message) {
@@ -323,21 +323,22 @@ impl Relay {
     /// The rows of a batch that was dropped in the middle are found and given back.
     fn note_panic(&self, payload: Box<dyn Any + Send>) {
         let panic = Panic::of(payload);
-        tracing::error!(endpoint = &*self.endpoint.name, %panic, "the relay panicked; it goes on");
+        let endpoint = &*self.endpoint.id.name;
+        tracing::error!(endpoint, %panic, "the relay panicked; it goes on");
         self.core.node().rows().reconcile();
     }
 
     fn note_success(&self) {
         if self.endpoint.circuit.close() {
             self.is_reopened.store(true, Ordering::SeqCst);
-            tracing::info!(endpoint = &*self.endpoint.name, "the destination is back");
+            tracing::info!(endpoint = &*self.endpoint.id.name, "the destination is back");
             self.endpoint.wake.notify_one();
         }
     }
 
     fn note_failure(&self, why: &dyn std::fmt::Display) {
         if self.endpoint.circuit.open() {
-            let (endpoint, address) = (&*self.endpoint.name, &self.endpoint.address);
+            let (endpoint, address) = (&*self.endpoint.id.name, &self.endpoint.id.address);
             tracing::warn!(endpoint, %address, %why, "the destination is down; messages wait");
         }
     }
@@ -350,23 +351,7 @@ impl Relay {
     }
 
     fn name(&self) -> Arc<str> {
-        Arc::clone(&self.endpoint.name)
-    }
-}
-
-/// A claim of a relay, until its rows are noted as held or it has failed.
-struct Claiming<'e>(&'e Endpoint);
-
-impl<'e> Claiming<'e> {
-    fn by(endpoint: &'e Endpoint) -> Self {
-        endpoint.claiming.store(true, Ordering::SeqCst);
-        Self(endpoint)
-    }
-}
-
-impl Drop for Claiming<'_> {
-    fn drop(&mut self) {
-        self.0.claiming.store(false, Ordering::SeqCst);
+        Arc::clone(&self.endpoint.id.name)
     }
 }
 
@@ -386,8 +371,8 @@ fn ownership(message: &PendingSend) -> Option<Ownership> {
 fn note_lost(endpoint: &Endpoint, messages: &[PendingSend], why: &str) {
     let count = messages.len();
     if count > 0 {
-        metrics::counter!(telemetry::LOST, telemetry::DESTINATION => endpoint.name.clone())
+        metrics::counter!(telemetry::LOST, telemetry::DESTINATION => endpoint.id.name.clone())
             .increment(count as u64);
-        tracing::warn!(endpoint = &*endpoint.name, count, why, "given up: only in memory");
+        tracing::warn!(endpoint = &*endpoint.id.name, count, why, "given up: only in memory");
     }
 }

@@ -76,7 +76,7 @@ pub(crate) const fn limit(held: usize) -> usize {
 
 /// Compares the rows of the outbox until the application stops.
 pub(crate) async fn compare_outbox(core: Arc<Core>, store: Arc<dyn MessageStore>) {
-    if core.routes().endpoints().next().is_none() {
+    if core.routes().endpoints().remote().next().is_none() {
         return;
     }
     let mut comparison = Comparison::within(core.settings().lease);
@@ -99,15 +99,16 @@ async fn compare(
     store: &dyn MessageStore,
     comparison: &mut Comparison,
 ) -> Result<(), StoreError> {
-    let held: usize = core.routes().endpoints().map(|endpoint| endpoint.held.count()).sum();
+    let held: usize =
+        core.routes().endpoints().remote().map(|endpoint| endpoint.held.count()).sum();
     let owned = store.outbox().owned(core.node().owner(), limit(held));
     let began = Instant::now();
     let owned = core.store().call(StoreOperation::OwnedOutgoing, owned).await;
     comparison.took(began.elapsed());
     let mut missing = owned?;
-    missing.retain(|row| match core.routes().endpoint_of(&row.destination) {
+    missing.retain(|row| match core.routes().endpoints().of_destination(&row.destination) {
         // What its relay is about to claim is in the store sooner than in memory.
-        Some(endpoint) => !endpoint.is_claiming() && !endpoint.held.holds(row),
+        Some(endpoint) => !endpoint.held.is_claiming() && !endpoint.held.holds(row),
         None => true,
     });
     let missing = comparison.confirm(missing);

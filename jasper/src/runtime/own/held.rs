@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
@@ -14,7 +15,7 @@ use crate::store::{Owner, Ownership};
 /// The stored messages that are in memory or about to be stored for it.
 ///
 /// A call of the store may be carried out although its answer is an error, or lost with the
-/// connection. The rows that such a call has made this node's own are in nobody's memory; they are
+/// connection. The rows that such a call has made this node's own are in no memory; they are
 /// found by comparing what the store lists with what is held here.
 #[derive(Debug, Default)]
 pub(crate) struct Held {
@@ -23,6 +24,8 @@ pub(crate) struct Held {
     reconcile_end: Mutex<Option<Instant>>,
     /// When what the store lists was compared last, and for how long it is not compared again.
     compared: Mutex<Option<(Instant, Duration)>>,
+    /// Rows are claimed, and not all noted yet.
+    claiming: AtomicBool,
 }
 
 /// Where a list of rows takes long, it is asked for in at most a fifth of the time.
@@ -51,7 +54,28 @@ pub(crate) struct Hold {
     key: Key,
 }
 
+/// A claim, until its rows are noted as held or it has failed.
+#[derive(Debug)]
+pub(crate) struct Claiming(Arc<Held>);
+
+impl Drop for Claiming {
+    fn drop(&mut self) {
+        self.0.claiming.store(false, Ordering::SeqCst);
+    }
+}
+
 impl Held {
+    /// Notes that rows are about to be claimed, for as long as the answer lives.
+    pub(crate) fn claiming(self: &Arc<Self>) -> Claiming {
+        self.claiming.store(true, Ordering::SeqCst);
+        Claiming(Arc::clone(self))
+    }
+
+    /// Whether rows may be this node's own that are not noted yet.
+    pub(crate) fn is_claiming(&self) -> bool {
+        self.claiming.load(Ordering::SeqCst)
+    }
+
     /// Notes a message before the store may make it this node's own.
     pub(crate) fn hold(
         self: &Arc<Self>,
@@ -160,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_is_missing_once_nobody_holds_it() {
+    fn a_row_is_missing_once_nothing_holds_it() {
         let (held, id) = (Arc::new(Held::default()), MessageId::new());
         let (here, there) = (Address::local("q", "here"), Address::local("q", "there"));
         let twice = [(); 2].map(|()| held.hold(id, &here, Owner::new(1)));

@@ -88,7 +88,7 @@ async fn join_again(
 ) -> Result<(), StoreError> {
     let asked = Instant::now();
     let lease = core.settings().lease;
-    let takes = core.routes().takes();
+    let takes = core.routes().handlers().takes();
     let join = store.nodes().join(&core.settings().service, lease, &takes);
     let node = core.store().call(StoreOperation::Join, join).await?;
     let (lost, gained) = (core.node().owner(), node.owner);

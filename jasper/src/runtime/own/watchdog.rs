@@ -28,7 +28,8 @@ pub(crate) fn start(core: &Arc<Core>, store: Arc<dyn MessageStore>) {
 /// may take: what blocks the runtime for longer will not end, and others take the work over.
 async fn watch(core: &Core, store: &dyn MessageStore) {
     let lease = core.settings().lease;
-    let patience = core.routes().handlers().map(|entry| entry.timeout).max().unwrap_or_default();
+    let patience =
+        core.routes().handlers().all().map(|entry| entry.timeout).max().unwrap_or_default();
     let (mut own_end, mut late_since) = (None, None);
     while core.lifecycle().ending().run_until_cancelled(sleep(lease / 6)).await.is_some() {
         let (end, asked) = (core.node().trust().end(), Instant::now());

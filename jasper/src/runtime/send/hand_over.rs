@@ -86,8 +86,9 @@ fn hand_over_incoming(core: &Arc<Core>, after: AfterInsert, stored: Stored) {
         AfterInsert::Deliver { envelope, entry, owner, slot, hold } => {
             let backing = Backing::Stored { owner, counted: envelope.attempts > 0 };
             let queue = Arc::clone(core.routes().queue_of(&entry));
-            let delivery = Delivery::new(envelope, entry, queue, backing, slot);
-            deliver(core, Delivery { _hold: Some(hold), ..delivery });
+            let mut delivery = Delivery::new(envelope, entry, queue, backing, slot);
+            delivery.guards.hold = Some(hold);
+            deliver(core, delivery);
         }
         AfterInsert::Wait { entry, due_at } => wait_in_store(core, &entry, due_at),
         AfterInsert::Unknown => core.wakeups().pager().notify_one(),
@@ -129,7 +130,7 @@ fn hand_over_outgoing(
 }
 
 fn name_of(endpoint: &Endpoint) -> SharedString {
-    Arc::clone(&endpoint.name).into()
+    Arc::clone(&endpoint.id.name).into()
 }
 
 fn note_sent(name: SharedString) {

@@ -27,14 +27,14 @@ use crate::runtime::finish::Finish;
 use crate::runtime::handle::execute::{Failure, guarded, roll_back};
 use crate::store::{MessageStore, StoreOperation, TransactionOptions};
 
-type ReplyOf<H> = <<H as Handler>::Message as Message>::Reply;
+type HandlerReply<H> = <<H as Handler>::Message as Message>::Reply;
 
 /// Runs `H` over `message`. A durable handler runs in a transaction of its own.
 pub(crate) async fn invoke<H: Handler>(
     core: &Arc<Core>,
     origin: Origin,
     message: H::Message,
-) -> Result<ReplyOf<H>, InvokeError> {
+) -> Result<HandlerReply<H>, InvokeError> {
     let registration = H::REGISTRATION;
     #[cfg(feature = "testing")]
     let registration = match Fake::<H::Message>::of(core.states()) {
@@ -60,7 +60,7 @@ async fn plain<H: Handler>(
     core: &Arc<Core>,
     origin: &Origin,
     message: H::Message,
-) -> Result<ReplyOf<H>, InvokeError> {
+) -> Result<HandlerReply<H>, InvokeError> {
     let name = H::REGISTRATION.name;
     let made = OnceLock::new();
     let make = || Arc::new(RunScope::new(Causation::of_invocation(name, origin.causation())));
@@ -89,7 +89,7 @@ async fn in_transaction<H: Handler>(
     store: &dyn MessageStore,
     parent: Option<&Causation>,
     message: H::Message,
-) -> Result<ReplyOf<H>, InvokeError> {
+) -> Result<HandlerReply<H>, InvokeError> {
     let name = H::REGISTRATION.name;
     let causation = Causation::of_invocation(name, parent);
     let scope = Arc::new(RunScope::in_transaction(causation).holding_connection());
@@ -135,7 +135,7 @@ async fn body<H: Handler>(
     scope: ScopeSource<'_>,
     message: H::Message,
     connection: Option<&mut (dyn Any + Send)>,
-) -> Result<(ReplyOf<H>, Vec<OutgoingMessage>), InvokeError> {
+) -> Result<(HandlerReply<H>, Vec<OutgoingMessage>), InvokeError> {
     let registration = &H::REGISTRATION;
     let envelope = || invoked_envelope::<H>(core, registration, scope().causation());
     let mut cx = HandlerContext::invoked(
@@ -161,8 +161,8 @@ async fn body<H: Handler>(
 
 /// How long a run may take: as it is configured, where the handler is one of this application.
 fn limit_of(core: &Core, handler: &HandlerRegistration) -> Duration {
-    let configured = core.routes().timeout_of(handler).or(handler.timeout);
-    configured.unwrap_or(core.settings().handler_timeout)
+    let configured = core.routes().handlers().timeout_of(handler).or(handler.timeout);
+    configured.unwrap_or(core.settings().timeouts.handler)
 }
 
 /// The envelope of a command that was never encoded; made when a handler asks for it.

@@ -35,7 +35,7 @@ pub(crate) fn prepare(
                     to_handler(core, &mut batch, envelope, entry, how, room)?;
                 }
                 Destination::Endpoint(endpoint) => {
-                    envelope.destination = endpoint.destination.clone();
+                    envelope.destination = endpoint.id.destination.clone();
                     to_endpoint(core, &mut batch, envelope, endpoint, joining, room)?;
                 }
             }

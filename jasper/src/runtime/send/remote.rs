@@ -50,7 +50,7 @@ async fn ask(
     let endpoint = command.to.unwrap_or_default();
     let answer = match core.routes().at_own_endpoint(endpoint, &command.message_type)? {
         Destination::Endpoint(endpoint) => {
-            envelope.destination = endpoint.destination.clone();
+            envelope.destination = endpoint.id.destination.clone();
             request(core, endpoint, envelope).await?
         }
         Destination::Handler(entry) => answer_here(core, entry, scope, envelope).await?,
@@ -72,7 +72,7 @@ async fn request(
 ) -> Result<Answer, InvokeError> {
     // A handler may ask, on whose end others wait for bytes: it is counted, and does not wait.
     let _weight = endpoint.room.budget().take_beyond(envelope.bytes());
-    let limit = core.settings().reply_timeout;
+    let limit = core.settings().timeouts.reply;
     let answer = endpoint.sender.request(Request { envelope, timeout: limit });
     match tokio::time::timeout(limit, answer).await {
         Ok(answer) => Ok(answer?),
@@ -92,5 +92,5 @@ async fn answer_here(
     if scope.is_some_and(RunScope::is_transaction) {
         return Err(InvokeError::InsideTransaction { handler });
     }
-    Ok(answer(core, envelope, core.settings().reply_timeout, None).await)
+    Ok(answer(core, envelope, core.settings().timeouts.reply, None).await)
 }

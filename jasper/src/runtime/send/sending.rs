@@ -21,10 +21,10 @@ use crate::runtime::core::Core;
 /// A message that is about to be sent: set options, then await it, or give it to a task of its own.
 #[must_use = "a message is sent when this is awaited"]
 pub struct Sending<'tx> {
-    call: Call<'tx, Options<'tx>, Result<Sent, SendError>>,
+    call: Call<'tx, Request<'tx>, Result<Sent, SendError>>,
 }
 
-struct Options<'tx> {
+struct Request<'tx> {
     core: Arc<Core>,
     message: Result<OutgoingMessage, SendError>,
     sender: Sender<'tx>,
@@ -53,7 +53,7 @@ impl<'tx> Sending<'tx> {
 
     fn by<M: Message>(sender: Sender<'tx>, core: &Arc<Core>, message: &M) -> Self {
         let message = encode(core, message);
-        Self { call: Call::new(Options { core: Arc::clone(core), message, sender }) }
+        Self { call: Call::new(Request { core: Arc::clone(core), message, sender }) }
     }
 
     /// To be handled after this delay.
@@ -112,7 +112,7 @@ impl<'tx> Sending<'tx> {
     }
 }
 
-impl Options<'_> {
+impl Request<'_> {
     async fn submit(self) -> Result<Sent, SendError> {
         let message = self.message?;
         let duplicate = match self.sender {

@@ -33,10 +33,10 @@ const LINGER: Duration = Duration::from_millis(100);
 /// It lives as long as the messages, and no longer than what their iterator borrows.
 #[must_use = "messages are sent when this is awaited"]
 pub struct SendingAll<'messages> {
-    call: Call<'messages, Options<'messages>, Result<usize, SendAllError>>,
+    call: Call<'messages, BulkRequest<'messages>, Result<usize, SendAllError>>,
 }
 
-struct Options<'messages> {
+struct BulkRequest<'messages> {
     core: Arc<Core>,
     origin: Origin,
     pages: Pages<'messages>,
@@ -50,7 +50,9 @@ impl<'messages> SendingAll<'messages> {
         messages: impl Stream<Item = Result<OutgoingMessage, SendError>> + Send + 'messages,
     ) -> Self {
         let pages = Pages { messages: messages.boxed().fuse(), spare: None };
-        Self { call: Call::new(Options { core: Arc::clone(core), origin, pages, progress: None }) }
+        Self {
+            call: Call::new(BulkRequest { core: Arc::clone(core), origin, pages, progress: None }),
+        }
     }
 
     /// Calls this after each page with how many messages are accepted so far.
@@ -64,7 +66,7 @@ impl<'messages> SendingAll<'messages> {
     }
 }
 
-impl Options<'_> {
+impl BulkRequest<'_> {
     async fn submit(mut self) -> Result<usize, SendAllError> {
         let mut accepted = 0;
         let failed = |accepted, source| SendAllError { accepted, source };

@@ -68,7 +68,7 @@ fn build(
     let no_codec = || StartupProblems::new(vec![Problem::NoCodec]);
     let codec = parts.codec.ok_or_else(no_codec)?;
     let settings = plan.settings.clone();
-    let budget = Budget::new(settings.memory_budget);
+    let budget = Budget::new(settings.memory.budget);
     let routes = Routes::new(plan, plan.endpoints.targets(&budget)?);
     let wake = Arc::new(Notify::new());
     let (mut queues, mut receivers) = (HashMap::new(), Receivers::new());
@@ -102,7 +102,7 @@ fn queue_named(
     wake: &Arc<Notify>,
 ) -> (Queue, Waiting) {
     let (options, defaults) = (plan.handling.queue(name), &plan.settings);
-    let entries = routes.handlers().filter(|entry| entry.registration.queue == name);
+    let entries = routes.handlers().all().filter(|entry| entry.registration.queue == name);
     // Runs that share a transaction have to be under way together.
     let shared = entries.clone().map(|entry| entry.share as usize).filter(|share| *share > 1);
     let said = entries.clone().filter_map(|entry| entry.registration.concurrency);
@@ -112,7 +112,7 @@ fn queue_named(
     let (mut queue, waiting) = Queue::new(
         here.map(|entry| entry.subscription()).collect(),
         said.unwrap_or(defaults.concurrency),
-        options.capacity.unwrap_or(defaults.queue_capacity),
+        options.capacity.unwrap_or(defaults.memory.queue_capacity),
         budget,
         Arc::clone(wake),
     );

@@ -126,7 +126,7 @@ impl Builder {
 
     /// How long `Bus::invoke` waits for the reply of another process. Default: 30 s.
     pub const fn reply_timeout(mut self, timeout: Duration) -> Self {
-        self.parts.settings.reply_timeout = timeout;
+        self.parts.settings.timeouts.reply = timeout;
         self
     }
 
@@ -142,7 +142,7 @@ impl Builder {
     /// Not counted: what handlers have decoded, what a transport is about to read or write (see its
     /// options), and messages of a durable handler until its commit.
     pub const fn memory_budget(mut self, bytes: usize) -> Self {
-        self.parts.settings.memory_budget = bytes;
+        self.parts.settings.memory.budget = bytes;
         self
     }
 
@@ -194,13 +194,13 @@ impl Builder {
 
     /// How long a stop waits for running handlers. Default: 30 s.
     pub const fn drain_timeout(mut self, drain: Duration) -> Self {
-        self.parts.settings.drain = drain;
+        self.parts.settings.timeouts.drain = drain;
         self
     }
 
     /// How long one run of a handler may take where its attribute does not say. Default: 60 s.
     pub const fn handler_timeout(mut self, timeout: Duration) -> Self {
-        self.parts.settings.handler_timeout = timeout;
+        self.parts.settings.timeouts.handler = timeout;
         self
     }
 

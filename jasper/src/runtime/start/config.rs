@@ -75,9 +75,6 @@ pub struct Config {
     /// The same by the names of variables, which are told apart once the names are known.
     #[serde(skip)]
     pub(crate) variables: Variables,
-    /// What is wrong with the values of variables, in words.
-    #[serde(skip)]
-    pub(crate) mistakes: Vec<String>,
 }
 
 /// A configuration that cannot be read.
@@ -128,7 +125,7 @@ impl Config {
     ) -> Option<T> {
         let text = text.trim();
         let mistake = |it: Unreadable| variables::unreadable(name, text, it.wanted);
-        read(text).map_err(|it| self.mistakes.push(mistake(it))).ok()
+        read(text).map_err(|it| self.variables.mistakes.push(mistake(it))).ok()
     }
 
     /// What this text says.
@@ -176,7 +173,6 @@ impl Config {
             queues: merged(self.queues, other.queues, QueueOptions::or),
             handlers: merged(self.handlers, other.handlers, HandlerOptions::or),
             variables: self.variables.or(earlier),
-            mistakes: other.mistakes.into_iter().chain(self.mistakes).collect(),
         }
     }
 }
@@ -220,7 +216,7 @@ mod tests {
         let config = vars(&[("JASPER_MEMORY_BUDGET", "65536"), ("JASPER_SEND_ONLY", "true")]);
         assert_eq!((config.memory_budget, config.send_only), (Some(65_536), Some(true)));
         let config = vars(&[("JASPER_MEMORY_BUDGET", "64MB"), ("JASPER_SEND_ONLY", "yes")]);
-        let mistakes = config.or(Config::default()).mistakes;
+        let mistakes = config.or(Config::default()).variables.mistakes;
         assert!(mistakes[0].contains("`64MB`, not a whole number"), "{mistakes:?}");
         assert!(mistakes[1].contains("`yes`, not `true` or `false`"), "{mistakes:?}");
     }

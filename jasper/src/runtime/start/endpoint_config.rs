@@ -76,7 +76,7 @@ impl EndpointConfig {
         names.sort_unstable();
         names.dedup();
         let (by_variable, mistakes) = self.config.variables.endpoints(&names);
-        let mistakes = self.config.mistakes.iter().cloned().chain(mistakes);
+        let mistakes = self.config.variables.mistakes.iter().cloned().chain(mistakes);
         endpoints.extend(by_variable);
         // An address in place of a name is an endpoint of its own.
         let is_sent = |m: &&&MessageRegistration| !self.never_sent.contains(&m.message_type);

@@ -11,36 +11,49 @@ use super::config::Config;
 pub(crate) struct Settings {
     /// The name of the service, written into every envelope.
     pub(crate) service: String,
-    /// How long a stop waits for running handlers.
-    pub(crate) drain: Duration,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) memory: MemoryLimits,
+    /// How many handlers of a queue run at once.
+    pub(crate) concurrency: usize,
     /// How long a node is trusted after its last renewal.
     pub(crate) lease: Duration,
     /// How often the store is looked at when nothing else gives cause to.
     pub(crate) poll: Duration,
     /// How long a message of which no living node knows the type is left alone.
     pub(crate) keep_unknown: Duration,
-    /// How long one run of a handler may take.
-    pub(crate) handler_timeout: Duration,
-    /// How long an invocation waits for the reply of another process.
-    pub(crate) reply_timeout: Duration,
-    /// How long one call of the store may take.
-    pub(crate) store_deadline: Duration,
     /// Whether no handler runs here.
     pub(crate) send_only: bool,
-    /// How many messages of a queue may be in memory.
+}
+
+/// How long something may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Timeouts {
+    /// One run of a handler.
+    pub(crate) handler: Duration,
+    /// The reply of another process to an invocation.
+    pub(crate) reply: Duration,
+    /// One call of the store.
+    pub(crate) store: Duration,
+    /// The handlers that still run at a stop.
+    pub(crate) drain: Duration,
+}
+
+/// How much may be in memory.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct MemoryLimits {
+    /// Messages of one queue.
     pub(crate) queue_capacity: usize,
-    /// How many bytes of messages may be in memory.
-    pub(crate) memory_budget: usize,
-    /// How many handlers of a queue run at once.
-    pub(crate) concurrency: usize,
+    /// Bytes of messages altogether.
+    pub(crate) budget: usize,
 }
 
 impl Settings {
     /// The same with what the deployment says.
     pub(crate) fn deployed(self, config: &Config) -> Self {
+        let budget = config.memory_budget.unwrap_or(self.memory.budget);
         Self {
             service: config.service.clone().unwrap_or(self.service),
-            memory_budget: config.memory_budget.unwrap_or(self.memory_budget),
+            memory: MemoryLimits { budget, ..self.memory },
             send_only: config.send_only.unwrap_or(self.send_only),
             ..self
         }
@@ -50,19 +63,21 @@ impl Settings {
 impl Default for Settings {
     fn default() -> Self {
         let cores = available_parallelism().map_or(1, NonZeroUsize::get);
+        let timeouts = Timeouts {
+            handler: Duration::from_secs(60),
+            reply: Duration::from_secs(30),
+            store: Duration::from_secs(30),
+            drain: Duration::from_secs(30),
+        };
         Self {
             service: String::from("jasper"),
-            drain: Duration::from_secs(30),
+            timeouts,
+            memory: MemoryLimits { queue_capacity: 1_000, budget: 256 * 1024 * 1024 },
+            concurrency: cores.max(5),
             lease: Duration::from_secs(10),
             poll: Duration::from_secs(1),
             keep_unknown: Duration::from_secs(10 * 60),
-            handler_timeout: Duration::from_secs(60),
-            reply_timeout: Duration::from_secs(30),
-            store_deadline: Duration::from_secs(30),
             send_only: false,
-            queue_capacity: 1_000,
-            memory_budget: 256 * 1024 * 1024,
-            concurrency: cores.max(5),
         }
     }
 }

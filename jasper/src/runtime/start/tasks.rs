@@ -18,7 +18,7 @@ pub(crate) fn spawn(core: &Arc<Core>, receivers: Receivers) {
         let consume = consumer::consume(Arc::clone(core), queue, receiver);
         core.lifecycle().spawn(consume);
     }
-    for endpoint in core.routes().endpoints() {
+    for endpoint in core.routes().endpoints().remote() {
         let relay = relay::relay(Arc::clone(core), Arc::clone(endpoint));
         core.lifecycle().spawn(relay);
     }

@@ -13,7 +13,11 @@ const HANDLER: &str = "JASPER_HANDLER_";
 /// Variables for what has a name of its own. Letters other than those of ASCII, and signs, are `_`
 /// in the name of a variable, so what it means is known once the names are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Variables(BTreeMap<String, String>);
+pub(crate) struct Variables {
+    values: BTreeMap<String, String>,
+    /// What is wrong with other variables, in words.
+    pub(crate) mistakes: Vec<String>,
+}
 
 /// What variables say of each name, and what is wrong with them, in words.
 pub(crate) type Found<T> = (BTreeMap<String, T>, Vec<String>);
@@ -22,33 +26,34 @@ impl Variables {
     /// Takes a variable if it is one of these.
     pub(crate) fn take(&mut self, name: String, value: String) {
         if [ENDPOINT, QUEUE, HANDLER].iter().any(|prefix| name.starts_with(prefix)) {
-            self.0.insert(name, value.trim().to_owned());
+            self.values.insert(name, value.trim().to_owned());
         }
     }
 
     /// These, and where one is absent, that of `other`.
     pub(crate) fn or(self, other: Self) -> Self {
-        let mut all = other.0;
-        all.extend(self.0);
-        Self(all)
+        let (mut values, mut mistakes) = (other.values, other.mistakes);
+        values.extend(self.values);
+        mistakes.extend(self.mistakes);
+        Self { values, mistakes }
     }
 
     /// Drops what is said elsewhere by now.
     pub(crate) fn forget_endpoint(&mut self, name: &str) {
-        self.0.remove(&variable(ENDPOINT, name, ""));
+        self.values.remove(&variable(ENDPOINT, name, ""));
     }
 
     /// Drops what is said elsewhere by now.
     pub(crate) fn forget_queue(&mut self, name: &str, options: &QueueOptions) {
         for option in options.names() {
-            self.0.remove(&variable(QUEUE, name, option));
+            self.values.remove(&variable(QUEUE, name, option));
         }
     }
 
     /// Drops what is said elsewhere by now.
     pub(crate) fn forget_handler(&mut self, name: &str, options: &HandlerOptions) {
         for option in options.names() {
-            self.0.remove(&variable(HANDLER, name, option));
+            self.values.remove(&variable(HANDLER, name, option));
         }
     }
 
@@ -81,7 +86,7 @@ impl Variables {
         set: impl Fn(&mut T, &str, &str) -> Result<(), Unreadable>,
     ) -> Found<T> {
         let (mut found, mut mistakes) = (BTreeMap::<String, T>::new(), Vec::new());
-        for (name, text) in self.0.iter().filter(|(name, _)| name.starts_with(kind.prefix)) {
+        for (name, text) in self.values.iter().filter(|(name, _)| name.starts_with(kind.prefix)) {
             match kind.meaning(name, names) {
                 Ok((named, option)) => {
                     let entry = found.entry(named.to_owned()).or_default();

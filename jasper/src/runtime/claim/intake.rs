@@ -1,0 +1,153 @@
+//! From a claim into memory.
+
+use std::sync::Arc;
+
+use crate::envelope::Envelope;
+use crate::runtime::core::Core;
+use crate::runtime::handle::delivery::enqueue;
+use crate::runtime::handle::entry::HandlerEntry;
+use crate::runtime::handle::queue::{Backing, Delivery};
+use crate::runtime::memory::room::Slot;
+use crate::runtime::storage::dead_letters::{note_letter, settle_as_letter};
+use crate::runtime::storage::health::Retries;
+use crate::store::{
+    ClaimRequest, Claimed, DeadLetterId, DeadLetterReason, MessageStore, Ownership, Settlement,
+    StoreError, StoreOperation, Subscription, may_have_left,
+};
+
+/// Claims rows, and brings what it has claimed into memory.
+pub(super) struct Intake {
+    pub(super) core: Arc<Core>,
+    pub(super) store: Arc<dyn MessageStore>,
+    /// Claimed while this process has not done with them under the same ownership: it still asks
+    /// for a settlement that is done already, as the answer was lost. Were they handled now, that
+    /// settlement would come in between.
+    pub(super) aside: Vec<Claimed>,
+}
+
+impl Intake {
+    pub(super) const fn new(core: Arc<Core>, store: Arc<dyn MessageStore>) -> Self {
+        Self { core, store, aside: Vec::new() }
+    }
+
+    /// Claims at most so many rows of these subscriptions.
+    pub(super) async fn claim(
+        &self,
+        subscriptions: Vec<Subscription>,
+        limit: usize,
+        counts_attempt: bool,
+    ) -> Result<Vec<Claimed>, StoreError> {
+        // What is claimed now would not begin any more.
+        if self.core.lifecycle().is_stopping() {
+            return Ok(Vec::new());
+        }
+        let owner = self.core.node().owner();
+        let request = ClaimRequest { owner, subscriptions, limit, counts_attempt };
+        let claim = self.store.inbox().claim(request);
+        self.core.store().wait(StoreOperation::Claim, claim).await
+    }
+
+    /// Gives back what was laid aside, once nothing else is done with it here.
+    pub(super) async fn give_back_aside(&mut self) {
+        let aside = std::mem::take(&mut self.aside);
+        let (busy, free) = aside
+            .into_iter()
+            .partition(|row| self.core.node().rows().inbox().holds(&row.ownership));
+        self.aside = busy;
+        for claimed in free {
+            self.give_back(claimed).await;
+            self.core.wakeups().pager().notify_one();
+        }
+    }
+
+    /// Gives a row back: nothing is done with it here.
+    pub(super) async fn give_back(&self, claimed: Claimed) {
+        let ran = !claimed.first_attempt;
+        let release = Settlement::Release { ownership: claimed.ownership, ran };
+        self.core.store().settle(release).await;
+    }
+
+    /// The handler that a row is for; none where the row cannot be read either.
+    pub(super) fn handler_of(&self, claimed: &Claimed) -> Option<Arc<HandlerEntry>> {
+        let envelope = claimed.envelope.as_ref().ok()?;
+        let destination = &claimed.ownership.destination;
+        self.core.routes().handlers().resolve(destination, &envelope.message_type).cloned()
+    }
+
+    /// Puts a message into the queue of its handler.
+    pub(super) async fn admit(
+        &mut self,
+        claimed: Claimed,
+        entry: Arc<HandlerEntry>,
+        mut slot: Slot,
+    ) {
+        // What was laid aside of it before is no longer owned, or it could not have been claimed.
+        self.aside.retain(|row| {
+            let (old, new) = (&row.ownership, &claimed.ownership);
+            (old.id, &old.destination) != (new.id, &new.destination)
+        });
+        if self.core.node().rows().inbox().holds(&claimed.ownership) {
+            self.aside.push(claimed);
+            return;
+        }
+        let Ok(envelope) = claimed.envelope else {
+            return self.give_up_invalid(claimed).await;
+        };
+        let envelope = claimed.ownership.envelope(envelope);
+        slot.weigh(envelope.bytes());
+        let backing =
+            Backing::Stored { owner: claimed.ownership.owner, counted: claimed.first_attempt };
+        let Ownership { id, destination, owner, .. } = &claimed.ownership;
+        let hold = self.core.node().rows().inbox().hold(*id, destination, *owner);
+        let queue = Arc::clone(self.core.routes().queue_of(&entry));
+        let mut delivery = Delivery::new(envelope, entry, queue, backing, slot);
+        delivery.interrupted_by = claimed.interrupted_by;
+        delivery.guards.hold = Some(hold);
+        enqueue(&self.core, delivery);
+    }
+
+    /// Makes an invalid message of a row that cannot be handled.
+    pub(super) async fn give_up_invalid(&self, claimed: Claimed) {
+        let (reason, message_type, error_message) = match &claimed.envelope {
+            Err(error) => (DeadLetterReason::Undecodable, String::new(), error.to_string()),
+            Ok(envelope) => (
+                DeadLetterReason::UnknownType,
+                envelope.message_type.to_string(),
+                format!(
+                    "no handler of this application takes `{}` at `{}`",
+                    envelope.message_type, claimed.ownership.destination
+                ),
+            ),
+        };
+        let letter = DeadLetterId {
+            id: claimed.ownership.id,
+            destination: claimed.ownership.destination.clone(),
+        };
+        note_letter(&letter, &message_type, reason, &error_message);
+        let row = &claimed.ownership;
+        let mut retries = Retries::new();
+        while let Err(error) =
+            settle_as_letter(self.core.store(), row, reason, reason.as_str(), &error_message).await
+        {
+            if !error.is_transient() {
+                // It must not keep the others waiting. This node owns it and does not hold it, so
+                // it is found again.
+                tracing::error!(message.id = %row.id, %error, "a dead letter cannot be written");
+                return;
+            }
+            if retries.wait(self.core.store().health(), "dead letter", &error).await.is_none() {
+                return;
+            }
+        }
+    }
+}
+
+/// The bytes of a message that was claimed; 0 of one that cannot be read.
+pub(super) fn bytes(claimed: &Claimed) -> usize {
+    claimed.envelope.as_ref().map_or(0, Envelope::bytes)
+}
+
+/// Whether a claim of at most `limit` rows may have left some.
+pub(super) fn has_more(claimed: &[Claimed], limit: usize) -> bool {
+    may_have_left(claimed.iter().map(|claimed| claimed.envelope.as_ref().ok()), limit)
+}

@@ -1,0 +1,68 @@
+//! What becomes of a message in the store, and of the sender who waits for it.
+
+use crate::runtime::core::Core;
+use crate::runtime::handle::queue::{Backing, Delivery};
+use crate::runtime::storage::dead_letters::{keep, note_letter, settle_as_letter};
+use crate::runtime::storage::health::Retries;
+use crate::store::{DeadLetter, DeadLetterId, DeadLetterReason, Settlement};
+
+/// It is handled.
+pub(super) async fn handled(core: &Core, delivery: &mut Delivery) {
+    if let Some(owner) = delivery.owner() {
+        core.store().settle(Settlement::Handled(delivery.ownership(owner))).await;
+    }
+    delivery.note_done();
+}
+
+/// Gives the message back where not its handler but the end of the application or of the lease
+/// keeps it from being handled here: that costs it no attempt.
+pub(super) async fn give_back(core: &Core, delivery: &Delivery) {
+    match delivery.backing {
+        Backing::Stored { owner, counted } => {
+            let (ownership, ran) = (delivery.ownership(owner), !counted);
+            core.store().settle(Settlement::Release { ownership, ran }).await;
+        }
+        Backing::Memory => {
+            let id = delivery.envelope.id;
+            tracing::warn!(message.id = %id, "lost: it was only in memory at the stop");
+        }
+    }
+}
+
+/// It becomes a dead letter, however long the store takes to keep it.
+pub(super) async fn as_letter(
+    core: &Core,
+    delivery: &mut Delivery,
+    reason: DeadLetterReason,
+    error_type: &str,
+    error_message: &str,
+) {
+    let envelope = &delivery.envelope;
+    let id = DeadLetterId { id: envelope.id, destination: envelope.destination.clone() };
+    let message_type = envelope.message_type.to_string();
+    note_letter(&id, &message_type, reason, error_message);
+    if let Some(owner) = delivery.owner() {
+        let (store, ownership) = (core.store(), delivery.ownership(owner));
+        let mut retries = Retries::new();
+        while let Err(error) =
+            settle_as_letter(store, &ownership, reason, error_type, error_message).await
+        {
+            if retries.wait(store.health(), "dead letter", &error).await.is_none() {
+                return;
+            }
+        }
+        return;
+    }
+    let letter = DeadLetter {
+        id,
+        reason,
+        message_type,
+        error_type: error_type.to_owned(),
+        error_message: error_message.to_owned(),
+        attempts: envelope.attempts,
+        body: envelope.to_bytes(),
+        buried_at: core.clock().now(),
+    };
+    keep(core.store(), letter).await;
+    delivery.note_done();
+}
