@@ -25,6 +25,7 @@ const LAYERS: [&[&str]; 8] = [
     &["runtime"],
 ];
 const PORTS: usize = 3;
+const SOURCE: &str = "jasper/src/";
 /// May use everything, and only `lib.rs` and its like may use them.
 const OPEN: [&str; 4] = ["prelude", "testing", "cli", "main"];
 const WITH_ADAPTERS: [&str; 2] = ["store", "transport"];
@@ -43,12 +44,12 @@ enum Place {
 
 /// A path as it stands in the source, resolved from the root of the crate.
 #[derive(Debug, PartialEq, Eq)]
-struct Use {
-    path: Vec<String>,
-    line: usize,
+pub struct Use {
+    pub path: Vec<String>,
+    pub line: usize,
     is_macro: bool,
     /// Starts with `$crate`: written for the user's crate, where the public face is the right one.
-    is_exported: bool,
+    pub is_exported: bool,
 }
 
 pub fn check(repository: &Repository, found: &mut Vec<Offence>) {
@@ -56,11 +57,11 @@ pub fn check(repository: &Repository, found: &mut Vec<Offence>) {
     let test_modules: Vec<Vec<String>> = repository
         .files
         .iter()
-        .filter_map(|file| Some(test_modules(file, &module_of(&file.path)?)))
+        .filter_map(|file| Some(test_modules(file, &module_of(&file.path, SOURCE)?)))
         .flatten()
         .collect();
     for file in &repository.files {
-        let Some(module) = module_of(&file.path) else {
+        let Some(module) = module_of(&file.path, SOURCE) else {
             continue;
         };
         if test_modules.iter().any(|test| module.starts_with(test)) {
@@ -83,7 +84,7 @@ pub fn check(repository: &Repository, found: &mut Vec<Offence>) {
 /// `store/sqlite` for each folder inside the folder of a port.
 fn adapters(repository: &Repository) -> BTreeSet<String> {
     let modules = repository.files.iter().filter_map(|file| {
-        let inside = file.path.strip_prefix("jasper/src/")?;
+        let inside = file.path.strip_prefix(SOURCE)?;
         let mut parts = inside.split('/');
         let (port, adapter, _file) = (parts.next()?, parts.next()?, parts.next()?);
         let folder = format!("{port}/{adapter}");
@@ -92,8 +93,9 @@ fn adapters(repository: &Repository) -> BTreeSet<String> {
     modules.collect()
 }
 
-fn module_of(path: &str) -> Option<Vec<String>> {
-    let inside = path.strip_prefix("jasper/src/")?.strip_suffix(".rs")?;
+/// The module that a file of this folder of sources is.
+pub fn module_of(path: &str, source: &str) -> Option<Vec<String>> {
+    let inside = path.strip_prefix(source)?.strip_suffix(".rs")?;
     let inside = inside.strip_suffix("/mod").unwrap_or(inside);
     if inside == "lib" {
         return Some(Vec::new());
@@ -158,7 +160,7 @@ fn refusal(from: &Place, to: &Place, used: &Use) -> Option<String> {
 }
 
 /// Every path outside tests that starts at the root, at a parent, or at a module declared here.
-fn uses(tokens: &[Token], file_module: &[String]) -> Vec<Use> {
+pub fn uses(tokens: &[Token], file_module: &[String]) -> Vec<Use> {
     let mut found = Vec::new();
     for_each_with_module(tokens, file_module, |at, module| {
         let token = &tokens[at];
@@ -182,7 +184,7 @@ fn uses(tokens: &[Token], file_module: &[String]) -> Vec<Use> {
 }
 
 /// The modules that this file declares for tests only.
-fn test_modules(file: &SourceFile, file_module: &[String]) -> Vec<Vec<String>> {
+pub fn test_modules(file: &SourceFile, file_module: &[String]) -> Vec<Vec<String>> {
     let mut found = Vec::new();
     for_each_with_module(&file.tokens, file_module, |at, module| {
         if file.tokens[at].is("mod") && file.tokens[at].is_test {

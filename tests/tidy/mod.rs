@@ -1,5 +1,6 @@
 //! What is checked, and the report of it.
 
+mod circles;
 mod layers;
 mod names;
 mod repository;
@@ -45,6 +46,7 @@ pub fn offences(repository: &Repository) -> Vec<Offence> {
         size::check_functions(file, &mut found);
         words::check_tokens(file, &mut found);
     }
+    circles::check(repository, &mut found);
     layers::check(repository, &mut found);
     names::check_adapters(repository, &mut found);
     names::check_migrations(repository, &mut found);

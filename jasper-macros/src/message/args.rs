@@ -5,7 +5,7 @@ use std::time::Duration;
 use syn::parse::ParseStream;
 use syn::{LitStr, Meta, Path, Type};
 
-use super::model::Flavor;
+use super::flavor::Flavor;
 use crate::attribute::Attribute;
 use crate::diagnostics::Diagnostics;
 use crate::value;

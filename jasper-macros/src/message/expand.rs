@@ -4,7 +4,8 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::Generics;
 
-use super::model::{Flavor, Model};
+use super::flavor::Flavor;
+use super::model::Model;
 use crate::paths::{ends, generated_at, import, private, submit};
 use crate::value::expand_duration;
 

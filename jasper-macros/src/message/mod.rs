@@ -3,6 +3,7 @@
 mod args;
 mod endpoint;
 mod expand;
+mod flavor;
 mod model;
 mod validate;
 mod wire_name;
@@ -14,7 +15,8 @@ use syn::{Data, DeriveInput};
 pub(crate) use self::endpoint::{QUEUE_GRAMMAR, is_queue};
 
 use self::args::Args;
-use self::model::{Flavor, Model};
+use self::flavor::Flavor;
+use self::model::Model;
 use crate::diagnostics::Diagnostics;
 
 /// Expands `#[derive(Command)]`.

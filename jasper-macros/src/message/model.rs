@@ -6,14 +6,8 @@ use proc_macro2::{Ident, Span};
 use syn::{DeriveInput, LitStr, Path, Type, parse_quote_spanned};
 
 use super::args::Args;
+use super::flavor::Flavor;
 use super::wire_name;
-
-/// Which of the two derives runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Flavor {
-    Command,
-    Event,
-}
 
 /// One message type.
 #[derive(Debug)]

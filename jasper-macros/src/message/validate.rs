@@ -2,7 +2,8 @@
 
 use syn::{Data, DeriveInput};
 
-use super::model::{Flavor, Model};
+use super::flavor::Flavor;
+use super::model::Model;
 use super::{endpoint, wire_name};
 use crate::diagnostics::Diagnostics;
 

@@ -7,7 +7,7 @@ mod watch;
 use bytes::Bytes;
 
 use self::watch::{Found, MAX_DEPTH, Refused};
-use super::{Codec, CodecError, Visit};
+use super::format::{Codec, CodecError, Visit};
 use crate::message::Encodable;
 
 /// Room for an ordinary message, so that the buffer seldom grows.

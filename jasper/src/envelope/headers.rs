@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::limits::header_bytes;
-
 /// Names and values, in the order of their names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Headers(BTreeMap<String, String>);
@@ -38,4 +36,9 @@ impl Headers {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+}
+
+/// What a header takes of the [most](super::MAX_HEADER_BYTES) for all.
+const fn header_bytes(name: &str, value: &str) -> usize {
+    4 + name.len() + value.len()
 }

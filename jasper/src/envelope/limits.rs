@@ -1,6 +1,7 @@
 //! How much an envelope holds beside its payload: the same for its writers and its readers.
 
-use super::{Envelope, Headers};
+use super::fields::Envelope;
+use super::headers::Headers;
 
 /// The most bytes that each text field of an envelope may take: the correlation id, the tenant, a
 /// deduplication key, an address and so on.
@@ -84,11 +85,6 @@ const OVERHEAD: usize = 1024;
 /// About how many bytes a message takes with these headers and this payload.
 pub(crate) fn bytes_with(headers: &Headers, payload: usize) -> usize {
     OVERHEAD + headers.bytes() + payload
-}
-
-/// What a header takes of the [most](MAX_HEADER_BYTES) for all.
-pub(super) const fn header_bytes(name: &str, value: &str) -> usize {
-    4 + name.len() + value.len()
 }
 
 impl Envelope {

@@ -2,142 +2,16 @@
 
 mod address;
 mod binary;
+mod fields;
 mod headers;
 mod id;
 mod limits;
 pub mod time;
 
-use std::borrow::Cow;
-use std::fmt;
-use std::time::SystemTime;
-
-use bytes::Bytes;
-
-use crate::message::MessageType;
-
 pub use self::address::{Address, AddressError};
 pub use self::binary::DecodeError;
+pub use self::fields::Envelope;
 pub use self::headers::Headers;
 pub use self::id::MessageId;
 pub(crate) use self::limits::bytes_with;
 pub use self::limits::{Excess, MAX_FIELD_BYTES, MAX_HEADER_BYTES, MAX_HEADERS};
-
-/// One message on its way to one destination.
-///
-/// Cloning is cheap: the payload is shared, not copied. `Debug` never shows the payload.
-#[derive(Clone, PartialEq)]
-#[non_exhaustive]
-pub struct Envelope {
-    /// Names the message; a message published to several destinations keeps one id for all.
-    pub id: MessageId,
-    /// The wire name and version of the payload.
-    pub message_type: MessageType,
-    /// How the payload is encoded, such as `application/json`.
-    pub content_type: Cow<'static, str>,
-    /// The encoded message.
-    pub payload: Bytes,
-    /// Loose headers; no typed field can be set through them.
-    pub headers: Headers,
-    /// Where it goes.
-    pub destination: Address,
-    /// The service that sent it.
-    pub source: Option<String>,
-    /// Carried for the application; jasper does nothing with it.
-    pub reply_to: Option<Address>,
-    /// Ties together what belongs to one request of the outside world.
-    pub correlation_id: Option<String>,
-    /// The id of the first message of the chain that led here.
-    pub conversation_id: MessageId,
-    /// The id of the message whose handling sent this one.
-    pub causation_id: Option<MessageId>,
-    /// The W3C trace context of the sender. It is passed on to what follows from the message;
-    /// jasper does nothing else with it.
-    pub traceparent: Option<String>,
-    /// Carried for the application; jasper does nothing with it.
-    pub saga_id: Option<String>,
-    /// The tenant that it belongs to.
-    pub tenant_id: Option<String>,
-    /// Carried for the application; jasper does nothing with it.
-    pub group_id: Option<String>,
-    /// A business key: two messages with one key are one message within the store's window.
-    pub deduplication_id: Option<String>,
-    /// When it was sent.
-    pub sent_at: SystemTime,
-    /// After this moment it is not worth handling.
-    pub deliver_by: Option<SystemTime>,
-    /// Not to be handled before this moment.
-    pub due_at: Option<SystemTime>,
-    /// How many runs of its handler have been counted so far, the running one included.
-    pub attempts: u32,
-}
-
-impl Envelope {
-    /// An envelope with a new id, sent now, that starts a conversation of its own.
-    pub fn new(
-        message_type: MessageType,
-        content_type: impl Into<Cow<'static, str>>,
-        payload: Bytes,
-        destination: Address,
-    ) -> Self {
-        let id = MessageId::new();
-        Self {
-            id,
-            message_type,
-            content_type: content_type.into(),
-            payload,
-            headers: Headers::default(),
-            destination,
-            source: None,
-            reply_to: None,
-            correlation_id: None,
-            conversation_id: id,
-            causation_id: None,
-            traceparent: None,
-            saga_id: None,
-            tenant_id: None,
-            group_id: None,
-            deduplication_id: None,
-            sent_at: time::next(),
-            deliver_by: None,
-            due_at: None,
-            attempts: 0,
-        }
-    }
-
-    /// Whether its `deliver_by` has passed.
-    pub fn is_expired(&self, now: SystemTime) -> bool {
-        self.deliver_by.is_some_and(|limit| limit <= now)
-    }
-
-    /// The one binary form, used in the `body` column and on the wire.
-    pub fn to_bytes(&self) -> Bytes {
-        binary::encode(self)
-    }
-
-    /// The same form in two parts, the second of which is the payload itself, for writers that need
-    /// not copy it.
-    pub fn to_parts(&self) -> (Bytes, Bytes) {
-        (binary::encode_head(self), self.payload.clone())
-    }
-
-    /// Reads the form that [`to_bytes`](Self::to_bytes) writes. The payload is borrowed from
-    /// `bytes`, not copied.
-    ///
-    /// # Errors
-    /// The bytes are not an envelope, are cut off, or hold more than [`check`](Self::check) allows.
-    pub fn from_bytes(bytes: &Bytes) -> Result<Self, DecodeError> {
-        binary::decode(bytes)
-    }
-}
-
-impl fmt::Debug for Envelope {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Envelope")
-            .field("id", &self.id)
-            .field("message_type", &self.message_type)
-            .field("destination", &self.destination)
-            .field("attempts", &self.attempts)
-            .field("payload_bytes", &self.payload.len())
-            .finish_non_exhaustive()
-    }
-}

@@ -4,7 +4,9 @@
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use super::{Cascades, DeliveryOptions, HandlerError, IntoHandlerError};
+use super::error::{HandlerError, IntoHandlerError};
+use super::options::DeliveryOptions;
+use super::outgoing::Cascades;
 use crate::message::Message;
 use crate::routing::Reaches;
 

@@ -13,7 +13,9 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::{Cascades, HandlerError, OutgoingMessage, StateRequirement};
+use super::error::HandlerError;
+use super::outgoing::{Cascades, OutgoingMessage};
+use super::requirement::StateRequirement;
 use crate::codec::Codec;
 use crate::envelope::{Envelope, MessageId, time};
 use crate::store::{Connection, IsConflict};

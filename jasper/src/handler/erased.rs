@@ -3,7 +3,11 @@
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt};
 
-use super::{Handler, HandlerContext, HandlerFailure, RunError, handle};
+use super::context::HandlerContext;
+use super::failure::HandlerFailure;
+use super::function::Handler;
+use super::handle::handle;
+use super::registration::RunError;
 use crate::codec::{self, Codec};
 use crate::envelope::Envelope;
 use crate::message::{Encodable, Message};

@@ -1,12 +1,14 @@
 //! The arguments of a handler after its message.
 
-use std::any::{TypeId, type_name};
+use std::any::type_name;
 use std::ops::Deref;
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{HandlerContext, HandlerError};
+use super::context::HandlerContext;
+use super::error::HandlerError;
+use super::requirement::StateRequirement;
 use crate::envelope::Envelope;
 
 /// A type that a handler may take as an argument, by value, after its message.
@@ -28,28 +30,6 @@ pub trait FromContext: Sized {
     /// The state that has to be registered before the application starts, if it needs one.
     fn requirement() -> Option<StateRequirement> {
         None
-    }
-}
-
-/// A state that a handler cannot do without.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct StateRequirement {
-    /// The type.
-    pub type_id: TypeId,
-    /// Its Rust path.
-    pub type_name: &'static str,
-    /// What may hold it: an `Arc`, or one that was registered as a value.
-    pub(super) holders: [TypeId; 2],
-}
-
-impl StateRequirement {
-    /// That of this type.
-    pub fn of<T: ?Sized + 'static>() -> Self {
-        Self {
-            type_id: TypeId::of::<T>(),
-            type_name: type_name::<T>(),
-            holders: [TypeId::of::<Arc<T>>(), TypeId::of::<Arc<Arc<T>>>()],
-        }
     }
 }
 

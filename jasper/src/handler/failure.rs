@@ -4,8 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::iter;
 
-use super::HandlerError;
 use super::caught::{Panic, caught};
+use super::error::HandlerError;
 use crate::store::IsConflict;
 use crate::store::error_text::{self, Cutter};
 

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 use super::cascade::{Returned, Settles};
+use super::context::States;
+use super::error::HandlerError;
+use super::function::{Called, Handler};
 use super::run::{Outcome, run};
-use super::{Called, Handler, HandlerError, States};
 use crate::codec::Codec;
 use crate::message::Message;
 

@@ -9,13 +9,15 @@ mod extract;
 mod failure;
 #[cfg(feature = "testing")]
 mod fake;
+mod function;
+mod handle;
 mod options;
 mod outgoing;
 mod proof;
+mod register;
 mod registration;
+mod requirement;
 mod run;
-
-use crate::message::Message;
 
 pub use self::cascade::{Cascade, Delayed, MessageExt, Reply, ReplyOf, To, With};
 #[cfg(feature = "testing")]
@@ -23,64 +25,26 @@ pub(crate) use self::cascade::{Returned, Settles};
 pub(crate) use self::context::CauseSource;
 pub use self::context::{Cause, HandlerContext, States};
 pub use self::error::{HandlerError, IntoHandlerError, Terminal};
-pub use self::extract::{FromContext, Shared, State, StateRequirement};
+pub use self::extract::{FromContext, Shared, State};
 pub use self::failure::HandlerFailure;
 #[cfg(feature = "testing")]
 pub(crate) use self::fake::Fake;
+pub use self::function::Handler;
+pub(crate) use self::handle::handle;
 pub use self::options::DeliveryOptions;
 pub use self::outgoing::{Cascades, OutgoingMessage};
 pub use self::registration::{HandlerRegistration, RunError, RunFn};
+pub use self::requirement::StateRequirement;
 
 #[doc(hidden)]
 pub use self::cascade::{Leaf, push};
 #[doc(hidden)]
 pub use self::erased::{answer, run_unanswered};
 #[doc(hidden)]
+pub use self::function::Called;
+#[doc(hidden)]
 pub use self::proof::{
     FirstArgument, Holds, Marker, Proven, is_argument, is_connection, is_message, message_type,
 };
 #[doc(hidden)]
-pub use self::run::{Called, Outcome, Settled, run};
-
-/// One annotated function, under the marker type that `#[handler]` emits for it.
-///
-/// The marker cannot be named: a program names a handler by its function, as in
-/// `Jasper::builder().handler(place_order)`.
-pub trait Handler: 'static {
-    /// The message that it takes.
-    type Message: Message;
-
-    /// What the runtime knows of it.
-    const REGISTRATION: HandlerRegistration;
-
-    /// Takes the arguments out of the context and calls the function.
-    ///
-    /// What the function returns is hidden in the future, so that it may be less visible than the
-    /// message.
-    ///
-    /// # Errors
-    /// An argument is not to be had.
-    fn call<'a>(message: Self::Message, cx: &'a mut HandlerContext<'_>) -> Called<'a, Self>
-    where
-        Self: Sized;
-}
-
-/// Runs a handler over a message.
-pub(crate) async fn handle<H: Handler>(
-    message: H::Message,
-    cx: &mut HandlerContext<'_>,
-) -> Result<ReplyFrom<H>, HandlerError> {
-    let settled = call::<H>(message, cx)?.await?;
-    Ok(settled.into_reply(cx.cascades()))
-}
-
-/// Calls the handler's function, or what stands in for it in a test.
-fn call<'a, H: Handler>(message: H::Message, cx: &'a mut HandlerContext<'_>) -> Called<'a, H> {
-    #[cfg(feature = "testing")]
-    if let Some(fake) = Fake::<H::Message>::of(cx.states()) {
-        return fake.call::<H>(message, cx.codec());
-    }
-    H::call(message, cx)
-}
-
-type ReplyFrom<H> = <<H as Handler>::Message as Message>::Reply;
+pub use self::run::{Outcome, Settled, run};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::DeliveryOptions;
+use super::options::DeliveryOptions;
 use crate::codec::{Codec, CodecError};
 use crate::message::kind::Kind;
 use crate::message::{Message, MessageKind, MessageType};

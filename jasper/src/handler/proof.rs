@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::marker::PhantomData;
 
-use super::FromContext;
+use super::extract::FromContext;
 use crate::message::{Message, MessageType};
 use crate::store::Connection;
 

@@ -2,19 +2,17 @@
 
 use std::any::TypeId;
 use std::fmt;
-use std::panic::Location;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
-use super::{
-    Handler, HandlerContext, HandlerFailure, StateRequirement, answer, message_type, run_unanswered,
-};
+use super::context::HandlerContext;
+use super::failure::HandlerFailure;
+use super::requirement::StateRequirement;
 use crate::codec::{Codec, CodecError};
 use crate::envelope::Envelope;
-use crate::message::kind::Kind;
-use crate::message::{Message, MessageKind, MessageType, SourceLocation};
+use crate::message::{MessageKind, MessageType, SourceLocation};
 use crate::store::{Connection, ConnectionType};
 
 /// Decodes the payload, runs the handler, and gives its reply as the codec encodes it, where there
@@ -80,38 +78,6 @@ pub struct HandlerRegistration {
 }
 
 impl HandlerRegistration {
-    /// Used by generated code, for a handler whose attribute says nothing.
-    #[doc(hidden)]
-    #[track_caller]
-    pub const fn new<H: Handler, F: 'static>(
-        _function: &F,
-        name: &'static str,
-        module: &'static str,
-        requirements: &'static [fn() -> Option<StateRequirement>],
-    ) -> Self {
-        let place = Location::caller();
-        Self {
-            function: TypeId::of::<F>,
-            name,
-            module,
-            location: SourceLocation { file: place.file(), line: place.line() },
-            message_type: message_type::<H::Message>,
-            kind: <<H::Message as Message>::Kind as Kind>::KIND,
-            queue: name,
-            names_queue: false,
-            concurrency: None,
-            attempts: None,
-            delays: None,
-            timeout: None,
-            durable: false,
-            share: None,
-            connection: None,
-            requirements,
-            run: run_unanswered::<H>,
-            answer: answer::<H>,
-        }
-    }
-
     /// Used by generated code: the queue, which the attribute names.
     #[doc(hidden)]
     #[must_use]

@@ -6,14 +6,10 @@ use std::future::Future;
 use futures_util::future::{BoxFuture, FutureExt};
 
 use super::cascade::{Returned, Settles};
-use super::{Cascades, Handler, HandlerError, OutgoingMessage};
+use super::error::HandlerError;
+use super::outgoing::{Cascades, OutgoingMessage};
 use crate::codec::Codec;
 use crate::message::Message;
-
-/// Not public API. What `Handler::call` gives: the future of the function, with what it returns
-/// settled.
-#[doc(hidden)]
-pub type Called<'a, H> = Result<BoxFuture<'a, Outcome<<H as Handler>::Message>>, HandlerError>;
 
 /// Not public API. How a run of the handler of `M` ends.
 #[doc(hidden)]

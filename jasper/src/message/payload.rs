@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::Encodable;
+use super::encodable::Encodable;
 
 /// What a codec can write and read: every type that is `Serialize` and `Deserialize`, and that owns
 /// what is in it.

@@ -4,7 +4,8 @@ use std::fmt;
 use std::panic::Location;
 use std::path::Path;
 
-use super::{MessageKind, MessageType};
+use super::kind::MessageKind;
+use super::message_type::MessageType;
 
 /// One message type of the program, collected by `inventory`.
 #[derive(Debug, Clone)]

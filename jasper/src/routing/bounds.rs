@@ -1,6 +1,6 @@
 //! The bounds that a generic function asks for.
 
-use super::{Publishes, Sends};
+use super::proof::{Publishes, Sends};
 use crate::message::Message;
 
 /// A command that `Bus::send` takes: the bound of a generic function that sends.

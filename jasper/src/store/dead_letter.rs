@@ -7,7 +7,9 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
-use super::{Ownership, StoreError, error_text};
+use super::error::StoreError;
+use super::error_text;
+use super::record::Ownership;
 use crate::envelope::{Address, Envelope, MessageId, time};
 
 /// Dead letters and invalid messages, kept with their bytes.

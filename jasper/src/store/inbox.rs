@@ -7,10 +7,13 @@ use std::time::{Duration, SystemTime};
 use futures_util::future::BoxFuture;
 
 use super::dead_letter::Burial;
+use super::dead_letter::DeadLetterReason;
+use super::error::StoreError;
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 use super::node::entries;
+use super::node::{Owner, Subscription};
 use super::portions::{PORTION, Weigh};
-use super::{DeadLetterReason, Incoming, Owner, Ownership, StoreError, Subscription};
+use super::record::{Incoming, Ownership};
 use crate::envelope::{DecodeError, Envelope};
 
 /// Messages that handlers of this application have yet to handle.

@@ -24,6 +24,7 @@ mod sql;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 mod transaction;
+mod weights;
 
 use std::error::Error;
 use std::fmt;

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use futures_util::future::BoxFuture;
 
-use super::StoreError;
+use super::error::StoreError;
 use crate::envelope::Address;
 
 /// The number of one incarnation of a node. A process that joins again gets another.

@@ -5,7 +5,11 @@ use std::any::Any;
 use futures_util::future::BoxFuture;
 
 use super::dead_letter::Burial;
-use super::{DeadLetterReason, Outgoing, Owner, Ownership, Settled, StoreError, Stored};
+use super::dead_letter::DeadLetterReason;
+use super::error::StoreError;
+use super::inbox::{Settled, Stored};
+use super::node::Owner;
+use super::record::{Outgoing, Ownership};
 use crate::envelope::{Address, Envelope};
 
 /// Messages that are to leave for other processes. Keyed by message id and destination.

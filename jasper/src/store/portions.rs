@@ -1,13 +1,9 @@
 //! Rows in portions that a statement and a process can hold.
 
-use super::{Incoming, Outgoing, OutgoingSettlement, Settlement};
 use crate::envelope::Envelope;
 
 /// The most bytes of bodies in one statement and in one flush, unless one row alone has more.
 pub(super) const PORTION: usize = 8 << 20;
-
-/// What a settlement has beside its text.
-const BESIDE_TEXT: usize = 1024;
 
 /// Something that is written together with others.
 pub(crate) trait Weigh {
@@ -24,37 +20,6 @@ impl<T: Weigh> Weigh for &T {
 impl Weigh for Envelope {
     fn weight(&self) -> usize {
         self.bytes()
-    }
-}
-
-impl Weigh for Incoming {
-    fn weight(&self) -> usize {
-        self.envelope.weight()
-    }
-}
-
-impl Weigh for Outgoing {
-    fn weight(&self) -> usize {
-        self.envelope.weight()
-    }
-}
-
-/// Texts of errors are cut to a few KiB.
-impl Weigh for Settlement {
-    fn weight(&self) -> usize {
-        match self {
-            Self::DeadLetter { error_message, .. } => error_message.len() + BESIDE_TEXT,
-            _ => BESIDE_TEXT,
-        }
-    }
-}
-
-impl Weigh for OutgoingSettlement {
-    fn weight(&self) -> usize {
-        match self {
-            Self::Refused { error_message, .. } => error_message.len() + BESIDE_TEXT,
-            _ => BESIDE_TEXT,
-        }
     }
 }
 

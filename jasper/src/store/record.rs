@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::Owner;
+use super::node::Owner;
 use crate::envelope::{Address, Envelope, MessageId};
 
 /// The key and the state that every write on an owned row compares before it writes.

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-use super::{Incoming, Outgoing, Ownership, Settled, StoreError, Stored};
+use super::error::StoreError;
+use super::inbox::{Settled, Stored};
+use super::record::{Incoming, Outgoing, Ownership};
 
 /// A connection that a durable handler may take as `&mut`.
 ///

@@ -1,9 +1,6 @@
 //! What a transport is and can do, as data.
 
 use std::fmt;
-use std::sync::Arc;
-
-use super::Transport;
 
 /// What a transport is and can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,19 +98,3 @@ impl Capabilities {
         self
     }
 }
-
-/// A transport that every application of this build has, unless it brings one of its own for the
-/// same schemes; collected by `inventory`.
-#[derive(Clone, Copy)]
-pub struct TransportRegistration {
-    /// Makes it, with its defaults.
-    pub make: fn() -> Arc<dyn Transport>,
-}
-
-impl fmt::Debug for TransportRegistration {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TransportRegistration").finish_non_exhaustive()
-    }
-}
-
-inventory::collect!(TransportRegistration);

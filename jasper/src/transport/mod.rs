@@ -24,7 +24,7 @@ use crate::envelope::Address;
 
 pub use self::batch::{Batch, Guarantee, Receipt, Received, Unreadable};
 pub use self::error::TransportError;
-pub use self::info::{Capabilities, Mode, Scheme, TransportInfo, TransportRegistration};
+pub use self::info::{Capabilities, Mode, Scheme, TransportInfo};
 pub use self::request::{
     Answer, FailureKind, ReceivedRequest, RemoteFailure, RemoteReply, Request,
 };
@@ -117,3 +117,19 @@ pub trait Receiver: fmt::Debug + Send + Sync + 'static {
     /// Runs the handler of a request, and gives its answer.
     fn answer(&self, request: ReceivedRequest) -> BoxFuture<'_, Answer>;
 }
+
+/// A transport that every application of this build has, unless it brings one of its own for the
+/// same schemes; collected by `inventory`.
+#[derive(Clone, Copy)]
+pub struct TransportRegistration {
+    /// Makes it, with its defaults.
+    pub make: fn() -> Arc<dyn Transport>,
+}
+
+impl fmt::Debug for TransportRegistration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TransportRegistration").finish_non_exhaustive()
+    }
+}
+
+inventory::collect!(TransportRegistration);

@@ -5,8 +5,7 @@ use serde::ser::{
     SerializeTupleStruct, SerializeTupleVariant,
 };
 
-use super::strict::Watched;
-use super::watch::{EACH, Watch};
+use super::watch::{EACH, Watch, Watched};
 
 /// A sequence, map or struct that is being written.
 pub(super) struct Compound<'a, C> {

@@ -4,7 +4,7 @@
 use serde::ser::{Serialize, Serializer};
 
 use super::compound::Compound;
-use super::watch::{Fault, Found, Refused, Watch, hash_of};
+use super::watch::{Fault, Found, Refused, Watch, Watched, hash_of};
 
 /// The structs in which `serde_json` hides numbers and raw JSON: they are no nesting.
 const HIDDEN: &str = "$serde_json::private::";
@@ -25,13 +25,6 @@ pub(super) fn write(
             None => Refused::Other(error),
         }),
     }
-}
-
-/// A value that is serialized under watch.
-pub(super) struct Watched<'a, T: ?Sized> {
-    pub(super) value: &'a T,
-    pub(super) watch: &'a Watch,
-    pub(super) is_key: bool,
 }
 
 impl<T: ?Sized + Serialize> Serialize for Watched<'_, T> {

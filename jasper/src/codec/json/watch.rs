@@ -87,6 +87,13 @@ impl Watch {
     }
 }
 
+/// A value that is serialized under watch; `strict.rs` says how.
+pub(super) struct Watched<'a, T: ?Sized> {
+    pub(super) value: &'a T,
+    pub(super) watch: &'a Watch,
+    pub(super) is_key: bool,
+}
+
 /// An element of a sequence or a map, in the path to a fault.
 pub(super) const EACH: &str = "[]";
 

@@ -7,9 +7,13 @@ use std::time::SystemTime;
 use bytes::{Buf, Bytes};
 use uuid::Uuid;
 
+use super::super::address::Address;
+use super::super::fields::Envelope;
+use super::super::headers::Headers;
+use super::super::id::MessageId;
 use super::super::limits::{MAX_FIELD_BYTES, MAX_HEADER_BYTES, MAX_HEADERS};
-use super::super::{Address, Envelope, Headers, MessageId, time};
-use super::{VERSION, tag};
+use super::super::time;
+use super::tag::{self, VERSION};
 use crate::message::MessageType;
 
 /// The bytes are not an envelope.

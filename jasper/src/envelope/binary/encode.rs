@@ -4,8 +4,9 @@ use std::time::SystemTime;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::super::{Envelope, time};
-use super::{VERSION, tag};
+use super::super::fields::Envelope;
+use super::super::time;
+use super::tag::{self, VERSION};
 
 /// Room for the typed fields of an ordinary envelope, so that the buffer seldom grows.
 const TYPICAL_FIELDS: usize = 320;

@@ -2,8 +2,8 @@
 
 use futures_util::future::BoxFuture;
 
-use super::MemoryStore;
 use super::rows::{Key, Status};
+use super::store::MemoryStore;
 use crate::envelope::time;
 use crate::store::{Counts, StoreAdmin, StoreError};
 

@@ -5,7 +5,7 @@ use std::future::ready;
 
 use futures_util::future::BoxFuture;
 
-use super::MemoryStore;
+use super::store::MemoryStore;
 use crate::store::{Committed, Completion, Settled, StoreError, StoreTransaction};
 
 pub(super) struct MemoryTransaction {

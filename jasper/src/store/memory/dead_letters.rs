@@ -4,8 +4,8 @@ use std::cmp::Reverse;
 
 use futures_util::future::BoxFuture;
 
-use super::MemoryStore;
 use super::rows::{BuriedRow, IncomingRow, State, Status};
+use super::store::MemoryStore;
 use crate::envelope::{Envelope, time};
 use crate::store::portions::claimed;
 use crate::store::{DeadLetter, DeadLetterId, DeadLetterQuery, DeadLetters, StoreError};

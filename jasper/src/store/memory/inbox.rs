@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 
 use super::rows::{Age, IncomingRow, Key, State, Status, key, ownership};
-use super::{MemoryStore, no_connection};
+use super::store::{MemoryStore, no_connection};
 use crate::envelope::{Address, Envelope, time};
 use crate::store::dead_letter::Burial;
 use crate::store::portions::claimed;

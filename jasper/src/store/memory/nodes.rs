@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-use super::MemoryStore;
 use super::rows::{NodeRow, Status, after};
+use super::store::MemoryStore;
 use crate::envelope::time;
 use crate::store::{Gone, LiveNode, NodeLease, Nodes, Owner, StoreError, Subscription};
 

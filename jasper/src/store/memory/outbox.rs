@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use futures_util::future::BoxFuture;
 
 use super::rows::{Age, Key, State, key, ownership};
-use super::{MemoryStore, no_connection};
+use super::store::{MemoryStore, no_connection};
 use crate::envelope::{Address, Envelope};
 use crate::store::portions::{Weigh, claimed};
 use crate::store::{

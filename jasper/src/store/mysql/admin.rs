@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use sqlx::{Connection, MySqlConnection};
 
-use super::MysqlStore;
 use super::internal_pool::Work;
 use super::migrate;
 use super::server::LONGEST;
 use super::sql::{Sql, statements, unprepared};
+use super::store::MysqlStore;
 use super::sweep::Sweep;
 use crate::store::sql::columns;
 use crate::store::sql::ports::admin::SqlAdmin;

@@ -3,20 +3,27 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
 use sqlx::{Connection, MySqlConnection, MySqlPool};
+use tokio::sync::Semaphore;
 
-use super::MysqlStore;
 use super::credentials::{self, Credentials};
 use super::error::{Place, place_of};
 use super::internal_pool::InternalPool;
 use super::marks::Marks;
 use super::pool::Pool;
+use super::rows::{Insert, SHARED_ROWS};
 use super::server::Server;
 use super::session::{Kind, READ_COMMITTED};
 use super::sql::{Names, Sql};
+use super::store::{Connections, MysqlStore, Opened};
+use super::tables::Store;
+use super::{outbox, settlement};
 use crate::store::StoreError;
-use crate::store::sql::lines::KEYED_CONNECTIONS;
+use crate::store::portions::Weigh;
+use crate::store::sql::gathered::Gathered;
+use crate::store::sql::lines::{KEYED_CONNECTIONS, KEYED_WAITING, Keyed, Lines};
 use crate::store::sql::place::of_url;
 
 /// The connections for handlers of a store that says no number.
@@ -55,7 +62,7 @@ pub struct MysqlStoreBuilder {
 }
 
 impl MysqlStoreBuilder {
-    pub(super) fn new() -> Self {
+    fn new() -> Self {
         Self { prefix: String::new(), connections: CONNECTIONS }
     }
 
@@ -124,7 +131,7 @@ impl MysqlStoreBuilder {
             sql: Arc::clone(&sql),
             place: place.clone(),
         };
-        Ok(MysqlStore::new(super::Connections {
+        Ok(MysqlStore::new(Connections {
             runs: open(Kind::Runs, self.connections),
             users,
             desk: desk(DESK_CONNECTIONS),
@@ -133,6 +140,66 @@ impl MysqlStoreBuilder {
             names,
         }))
     }
+}
+
+impl MysqlStore {
+    /// Connects to the database of a URL such as `mysql://user:password@host:3306/database`, with
+    /// tables that have no prefix.
+    ///
+    /// # Errors
+    /// The URL is none or names no database, or the server cannot be reached.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub async fn connect(url: &str) -> Result<Self, StoreError> {
+        Self::builder().connect(url).await
+    }
+
+    /// Connects with options of your own, with tables that have no prefix.
+    ///
+    /// # Errors
+    /// The options name no database, or the server cannot be reached.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub async fn connect_with(options: MySqlConnectOptions) -> Result<Self, StoreError> {
+        Self::builder().connect_with(options).await
+    }
+
+    /// For tables with a prefix, or another number of connections.
+    pub fn builder() -> MysqlStoreBuilder {
+        MysqlStoreBuilder::new()
+    }
+
+    fn new(connections: Connections) -> Self {
+        let Connections { desk, keyed, .. } = &connections;
+        let waiting = Arc::new(Semaphore::new(KEYED_WAITING));
+        Self {
+            shared: Arc::new(Opened {
+                gathered: Gathered {
+                    incoming: lines(desk, keyed, &waiting),
+                    outgoing: lines(desk, keyed, &waiting),
+                    settlements: settlement::coalescer(desk, settlement::Settle),
+                    outgoing_settlements: settlement::coalescer(desk, outbox::Settle),
+                },
+                incoming_guess: Arc::default(),
+                outgoing_guess: Arc::default(),
+                connections,
+            }),
+        }
+    }
+}
+
+/// What stores the rows of all callers.
+fn lines<R>(desk: &InternalPool, keyed: &InternalPool, waiting: &Arc<Semaphore>) -> Lines<R>
+where
+    R: Insert + Keyed + Weigh + Clone,
+{
+    let desks = (desk.clone(), keyed.clone());
+    let insert = |desk: InternalPool, rows, wait| {
+        async move { desk.work(Store { rows, wait }).await }.boxed()
+    };
+    Lines::new(SHARED_ROWS, waiting, desk.place.name(), desks, insert)
 }
 
 /// With autocommit, and with the marks of this store.

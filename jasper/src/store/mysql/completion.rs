@@ -3,7 +3,8 @@
 use sqlx::mysql::MySqlArguments;
 use sqlx::{MySqlConnection, SqlStr};
 
-use super::rows::{self, bind_ownership};
+use super::binding::bind_ownership;
+use super::rows;
 use super::sql::{Sql, statements};
 use crate::store::{Committed, Completion, Ownership, Settled};
 

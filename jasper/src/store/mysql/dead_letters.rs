@@ -6,12 +6,13 @@ use std::collections::HashMap;
 use sqlx::mysql::{MySqlArguments, MySqlRow};
 use sqlx::{Connection, MySqlConnection};
 
-use super::MysqlStore;
+use super::binding::{bind, bind_columns, bind_key};
 use super::error::is_duplicate;
 use super::internal_pool::Work;
 use super::keys;
-use super::rows::{self, bind, bind_columns, bind_key};
+use super::rows;
 use super::sql::{Sql, statements};
+use super::store::MysqlStore;
 use crate::envelope::Envelope;
 use crate::envelope::time::{now, to_micros};
 use crate::store::dead_letter::Paged;

@@ -7,11 +7,11 @@ use std::time::Duration;
 use sqlx::mysql::{MySqlArguments, MySqlRow};
 use sqlx::{AssertSqlSafe, Connection, MySqlConnection, Row, SqlSafeStr, SqlStr};
 
-use super::MysqlStore;
+use super::binding::bind;
 use super::internal_pool::Work;
 use super::keys;
-use super::rows::bind;
 use super::sql::{Sql, literal, statements};
+use super::store::MysqlStore;
 use super::sweep::Sweep;
 use crate::store::portions::{Guess, claimed};
 use crate::store::sql::columns::{self, Columns};

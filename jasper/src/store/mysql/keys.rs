@@ -3,7 +3,7 @@
 use sqlx::mysql::{MySqlArguments, MySqlRow};
 use sqlx::{MySqlConnection, SqlStr};
 
-use super::rows::{bind, bind_key};
+use super::binding::{bind, bind_key};
 use super::sql;
 use crate::store::sql::key::Key;
 

@@ -5,10 +5,10 @@ use std::time::{Duration, SystemTime};
 
 use sqlx::{AssertSqlSafe, MySqlConnection, SqlSafeStr, SqlStr};
 
-use super::MysqlStore;
 use super::internal_pool::{InternalPool, Work};
 use super::server::Server;
 use super::sql::{Sql, statements, unprepared};
+use super::store::MysqlStore;
 use super::{error, marks};
 use crate::envelope::time::from_micros;
 use crate::store::sql::columns::{self, Columns};

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use sqlx::{Connection, MySqlConnection};
 
-use super::MysqlStore;
 use super::internal_pool::Work;
 use super::keys;
 use super::settlement::{lock, write_dead_letter};
 use super::sql::{Sql, statements, unprepared};
+use super::store::MysqlStore;
 use crate::envelope::{Address, Envelope};
 use crate::store::dead_letter::Burial;
 use crate::store::portions::{Guess, claimed};

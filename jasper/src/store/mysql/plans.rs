@@ -6,9 +6,10 @@ use sqlx::{AssertSqlSafe, Connection, MySqlConnection, Row};
 
 use super::inbox::{claim_sql, page_sql, waiting_sql};
 use super::nodes::asked_by;
+use super::rows::SHARED_ROWS;
 use super::settlement::schedule_sql;
 use super::sql::keyed;
-use super::{MysqlStore, SHARED_ROWS};
+use super::store::MysqlStore;
 use crate::envelope::Address;
 use crate::store::{StoreAdmin, Subscription};
 

@@ -4,22 +4,24 @@ use std::collections::HashSet;
 
 use bytes::Bytes;
 use sqlx::mysql::{MySqlArguments, MySqlRow};
-use sqlx::{Arguments, Connection, Encode, MySql, MySqlConnection, Row, SqlStr, Type};
+use sqlx::{Arguments, Connection, MySqlConnection, Row, SqlStr};
 
-use super::SHARED_ROWS;
+use super::binding::{bind, bind_columns, bind_key};
 use super::error::is_duplicate;
 use super::keys;
 use super::sql::{self, Sql, statements};
-use crate::envelope::time::to_micros;
 use crate::envelope::{Address, Envelope, MessageId};
 use crate::store::sql::columns::{self, Columns, lent_columns};
 use crate::store::sql::key::{Key, key_for};
 use crate::store::sql::lines::Wait;
 use crate::store::sql::placement::{self, Placed};
-use crate::store::{Incoming, Outgoing, Ownership, Stored};
+use crate::store::{Incoming, Outgoing, Stored};
 
 /// The most characters of a destination and of a message type.
 const LONGEST_NAME: usize = 255;
+
+/// The most rows of one statement, and of one flush that several callers share.
+pub(super) const SHARED_ROWS: usize = 500;
 
 /// The most bytes of one insert, unless a single row has more: each server takes that.
 const SHARED_BYTES: usize = 1 << 20;
@@ -141,42 +143,6 @@ fn bind_envelope(
     bind(arguments, body)?;
     bind_columns(envelope, arguments)?;
     bind(arguments, i64::from(envelope.attempts))
-}
-
-/// Binds the columns that are there for queries.
-pub(super) fn bind_columns(
-    envelope: &Envelope,
-    arguments: &mut MySqlArguments,
-) -> sqlx::Result<()> {
-    bind(arguments, envelope.group_id.as_deref())?;
-    bind(arguments, envelope.tenant_id.as_deref())?;
-    bind(arguments, envelope.correlation_id.as_deref())?;
-    bind(arguments, to_micros(envelope.sent_at))
-}
-
-/// Binds `id = ? and destination = ?`.
-pub(super) fn bind_key(
-    id: MessageId,
-    destination: &Address,
-    arguments: &mut MySqlArguments,
-) -> sqlx::Result<()> {
-    bind(arguments, &id.as_uuid().as_bytes()[..])?;
-    bind(arguments, destination.as_str())
-}
-
-/// Binds `id = ? and destination = ? and owner = ? and attempts = ?`.
-pub(super) fn bind_ownership(row: &Ownership, arguments: &mut MySqlArguments) -> sqlx::Result<()> {
-    bind_key(row.id, &row.destination, arguments)?;
-    bind(arguments, row.owner.number())?;
-    bind(arguments, i64::from(row.attempts))
-}
-
-/// Binds the next argument.
-pub(super) fn bind<'t, T>(arguments: &mut MySqlArguments, value: T) -> sqlx::Result<()>
-where
-    T: Encode<'t, MySql> + Type<MySql>,
-{
-    arguments.add(value).map_err(sqlx::Error::Encode)
 }
 
 /// What a table cannot hold.

@@ -6,11 +6,11 @@ use futures_util::FutureExt;
 use sqlx::mysql::{MySqlArguments, MySqlRow};
 use sqlx::{Connection, MySqlConnection, SqlStr};
 
-use super::SHARED_ROWS;
+use super::binding::{bind, bind_key};
 use super::completion;
 use super::internal_pool::{InternalPool, Work};
 use super::keys;
-use super::rows::{bind, bind_key};
+use super::rows::SHARED_ROWS;
 use super::sql::{self, Sql, statements};
 use crate::envelope::time::to_micros;
 use crate::store::dead_letter::Burial;

@@ -2,10 +2,10 @@
 
 use sqlx::MySqlConnection;
 
-use super::MysqlStore;
 use super::internal_pool::Work;
 use super::rows::{self, Insert};
 use super::sql::Sql;
+use super::store::MysqlStore;
 use super::sweep::{Sweep, Table};
 use crate::store::sql::columns;
 use crate::store::sql::gathered::GatheredRow;

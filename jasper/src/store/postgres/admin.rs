@@ -1,8 +1,8 @@
 //! Schema and housekeeping in PostgreSQL.
 
-use super::PostgresStore;
 use super::migrate;
 use super::sql::statements;
+use super::store::PostgresStore;
 use crate::store::sql::columns;
 use crate::store::sql::number;
 use crate::store::sql::ports::admin::SqlAdmin;

@@ -11,8 +11,10 @@ use super::error::place_of;
 use super::internal_pool::{InternalPool, in_time};
 use super::limits::limits;
 use super::mark::Mark;
+use super::pooler;
+use super::session::{RUN_SESSION, SESSION};
 use super::sql::{Names, Sql};
-use super::{PostgresStore, pooler};
+use super::store::PostgresStore;
 use crate::store::StoreError;
 use crate::store::sql::lines::KEYED_CONNECTIONS;
 use crate::store::sql::place::of_url;
@@ -40,16 +42,9 @@ const STATEMENTS: usize = 256;
 pub(super) const PLAN_FOR_LARGE_TABLES: &str =
     "set plan_cache_mode = force_generic_plan; set enable_seqscan = off; set jit = off";
 
-/// The server finds out within some 15 seconds that a client is gone which has not said so. Without
-/// effect on a socket in the file system.
-pub(super) const SESSION: &str = "\
-set tcp_keepalives_idle = 5; set tcp_keepalives_interval = 3; set tcp_keepalives_count = 3";
-
 /// What the server leaves a session of a handler that does nothing in its transaction, where the
 /// handler may not take longer: its usual time-out, and a reserve.
 const IDLE_LIMIT: Duration = Duration::from_secs(65);
-
-pub(super) const RUN_SESSION: &str = "set idle_in_transaction_session_timeout = '65s'";
 
 /// A transaction of the store's own never waits for its client, and one of its statements for a
 /// lock only for so long that the answer still comes in time. It is made for read committed,
@@ -79,7 +74,7 @@ pub struct PostgresStoreBuilder {
 }
 
 impl PostgresStoreBuilder {
-    pub(super) fn new() -> Self {
+    fn new() -> Self {
         Self { schema: SCHEMA.to_owned(), connections: CONNECTIONS }
     }
 
@@ -177,6 +172,36 @@ impl PostgresStoreBuilder {
         let keyed = InternalPool { pool: own(KEYED_CONNECTIONS), ..desk.clone() };
         let nodes = InternalPool { pool: own(NODE_CONNECTIONS), ..desk.clone() };
         Ok(PostgresStore::new(pool, desk, &keyed, nodes))
+    }
+}
+
+impl PostgresStore {
+    /// Connects to the database of a URL such as `postgres://user:password@host:5432/database`,
+    /// with the schema `jasper`.
+    ///
+    /// # Errors
+    /// The URL is none, or the database cannot be reached.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub async fn connect(url: &str) -> Result<Self, StoreError> {
+        Self::builder().connect(url).await
+    }
+
+    /// Connects with options of your own, with the schema `jasper`.
+    ///
+    /// # Errors
+    /// The database cannot be reached.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub async fn connect_with(options: PgConnectOptions) -> Result<Self, StoreError> {
+        Self::builder().connect_with(options).await
+    }
+
+    /// For another schema, another number of connections, or a pool that is there already.
+    pub fn builder() -> PostgresStoreBuilder {
+        PostgresStoreBuilder::new()
     }
 }
 

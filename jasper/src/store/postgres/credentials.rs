@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgConnection, PgPool};
 
-use super::internal_pool::Lent;
+use super::borrowed_connection::BorrowedConnection;
 use super::mark::Mark;
 
 /// How long a connection may take to show that it is alive.
@@ -33,8 +33,8 @@ impl OwnPool {
     }
 
     /// A connection of it.
-    pub(super) async fn lend(&self) -> sqlx::Result<Lent> {
-        self.current().acquire().await.map(Lent::new)
+    pub(super) async fn lend(&self) -> sqlx::Result<BorrowedConnection> {
+        self.current().acquire().await.map(BorrowedConnection::new)
     }
 
     /// The pool, with the options that the application's pool has now.

@@ -2,10 +2,10 @@
 
 use sqlx::postgres::PgArguments;
 
-use super::PostgresStore;
 use super::internal_pool::InternalPool;
 use super::rows::{bind, storable};
 use super::sql::statements;
+use super::store::PostgresStore;
 use crate::envelope::Envelope;
 use crate::envelope::time::to_micros;
 use crate::store::dead_letter::Paged;

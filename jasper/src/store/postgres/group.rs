@@ -5,8 +5,10 @@ use std::time::Duration;
 use sqlx::{AssertSqlSafe, Connection, Executor, Row, SqlSafeStr, SqlStr, raw_sql};
 
 use super::completion::{self, Written};
+use super::internal_pool::InternalPool;
+use super::run_queue::RunQueue;
 use super::session::Session;
-use super::sharing::Sharing;
+
 use crate::store::sql::loan::{Loan, Outcome, Returned};
 use crate::store::sql::reply::{self, Reply};
 use crate::store::{Committed, Completion, Settled, StoreError};
@@ -34,7 +36,8 @@ struct Member {
 pub(super) struct Group {
     session: Session,
     members: Vec<Member>,
-    sharing: Sharing,
+    desk: InternalPool,
+    queue: RunQueue,
     /// What ends a run and makes the session fit for the next, in one trip.
     next_member: SqlStr,
     /// What undoes a run, and makes the session fit for the next.
@@ -47,7 +50,8 @@ impl Group {
     /// For runs that may take `limit`. Another run may follow the first if it `is_shared`.
     pub(super) fn new(
         session: Session,
-        sharing: &Sharing,
+        desk: &InternalPool,
+        queue: &RunQueue,
         limit: Duration,
         is_shared: bool,
     ) -> Self {
@@ -61,27 +65,24 @@ impl Group {
         // Of constants, numbers and a mark, which has no quotes in it.
         let next_member = AssertSqlSafe(next_member).into_sql_str();
         let undo_member = AssertSqlSafe(undo_member).into_sql_str();
-        let (members, sharing) = (Vec::new(), sharing.clone());
-        Self { session, members, sharing, next_member, undo_member, is_shared }
+        let (desk, queue) = (desk.clone(), queue.clone());
+        let members = Vec::new();
+        Self { session, members, desk, queue, next_member, undo_member, is_shared }
     }
 
     /// Lends the transaction to a run, for as long as that takes. `None`: it is lost, and all are
     /// told.
     pub(super) async fn lend(self, reply: Reply<Loan<Session>>) -> Option<Self> {
-        let Self { session, members, sharing, next_member, undo_member, is_shared } = self;
-        let (loan, back) = Loan::new(session);
+        let (loan, back) = Loan::new(self.session);
         // A loan that nobody takes any more is dropped here, and comes back like any other.
         reply::answer(reply, Ok(loan));
         match back.await {
             Ok(Returned { session, outcome }) => {
-                let group = Self { session, members, sharing, next_member, undo_member, is_shared };
+                let group = Self { session, ..self };
                 group.take_back(outcome).await
             }
             // Only a runtime that ends drops a loan without giving it back.
-            Err(_gone) => {
-                drop(members);
-                None
-            }
+            Err(_gone) => None,
         }
     }
 
@@ -117,14 +118,14 @@ impl Group {
             }
             Err(error) => match self.undo_member().await {
                 Ok(()) => {
-                    let error = self.sharing.desk.place.completion_error(error);
+                    let error = self.desk.place.completion_error(error);
                     reply::answer(member.reply, Err(error));
                     Some(self)
                 }
                 Err(gone) => {
-                    let error = match self.sharing.desk.place.ended_by_handler(&gone) {
+                    let error = match self.desk.place.ended_by_handler(&gone) {
                         true => StoreError::TransactionEnded,
-                        false => self.sharing.desk.error(error),
+                        false => self.desk.error(error),
                     };
                     reply::answer(member.reply, Err(error));
                     self.lost(gone)
@@ -140,7 +141,7 @@ impl Group {
 
     /// Does what is between two runs, and leaves the statements prepared that the driver knows.
     async fn execute(&mut self, statements: SqlStr) -> sqlx::Result<()> {
-        let (desk, connection) = (&self.sharing.desk, self.session.connection()?);
+        let (desk, connection) = (&self.desk, self.session.connection()?);
         let prepared = desk.in_time(raw_sql(statements).fetch_all(&mut *connection)).await?;
         let (mut of_driver, mut deallocate) = (0, String::new());
         for row in &prepared {
@@ -192,21 +193,20 @@ impl Group {
             members.map(|member| (member.completion, member.reply)).unzip();
         match self.write(&completions).await {
             Ok(Written::Done(all)) if all.iter().all(|one| one.settled == Settled::Done) => {
-                let change = self.sharing.desk.changes();
+                let change = self.desk.changes();
                 let ended = self.session.commit().await;
                 change.note(&completions);
                 match ended {
                     Ok(()) => answer_all(replies, all.into_iter().map(Ok)),
                     Err(error) => {
-                        let error = self.sharing.desk.place.commit_error(error);
-                        refuse(replies, error, &self.sharing);
+                        let error = self.desk.place.commit_error(error);
+                        refuse(replies, error, &self.desk, &self.queue);
                     }
                 }
             }
             Ok(Written::Done(all)) => {
                 Self::undo(self.session).await;
-                let spoiled =
-                    self.sharing.desk.place.spoiled("the message of another run was taken over");
+                let spoiled = self.desk.place.spoiled("the message of another run was taken over");
                 let each = all.into_iter().zip(&completions).map(|(one, own)| match one.settled {
                     // Another run of it in this very group is undone with the group.
                     Settled::Fenced if runs_of(own, &completions) == 1 => Ok(one),
@@ -216,30 +216,26 @@ impl Group {
             }
             Ok(Written::Ended) => {
                 Self::undo(self.session).await;
-                refuse(replies, StoreError::TransactionEnded, &self.sharing);
+                refuse(replies, StoreError::TransactionEnded, &self.desk, &self.queue);
             }
             Err(error) => {
                 Self::undo(self.session).await;
-                let error = self.sharing.desk.place.completion_error(error);
-                refuse(replies, error, &self.sharing);
+                let error = self.desk.place.completion_error(error);
+                refuse(replies, error, &self.desk, &self.queue);
             }
         }
     }
 
     async fn write(&mut self, all: &[Completion]) -> sqlx::Result<Written<Vec<Committed>>> {
         let connection = self.session.connection()?;
-        completion::write_group(connection, &self.sharing.desk, all).await
+        completion::write_group(connection, &self.desk, all).await
     }
 
     /// Tells all whose work is undone with the transaction.
     fn lost(self, error: sqlx::Error) -> Option<Self> {
-        let error = match self.sharing.desk.place.ended_by_handler(&error) {
-            true => self
-                .sharing
-                .desk
-                .place
-                .spoiled("another handler ended it by a statement of its own"),
-            false => self.sharing.desk.error(error),
+        let error = match self.desk.place.ended_by_handler(&error) {
+            true => self.desk.place.spoiled("another handler ended it by a statement of its own"),
+            false => self.desk.error(error),
         };
         tracing::warn!(%error, members = self.members.len(), "a shared transaction was undone");
         let each = self.members.iter().map(|_member| Err(error.clone())).collect::<Vec<_>>();
@@ -258,11 +254,11 @@ fn answer_all(replies: Replies, answers: impl IntoIterator<Item = Result<Committ
 
 /// Tells all that nothing is committed. Where one of several is at fault and nobody can say which,
 /// each runs again, alone.
-fn refuse(replies: Replies, error: StoreError, sharing: &Sharing) {
+fn refuse(replies: Replies, error: StoreError, desk: &InternalPool, queue: &RunQueue) {
     let error = match replies.len() > 1 && !error.is_transient() {
         true => {
-            sharing.set_apart(replies.len());
-            sharing.desk.place.spoiled(&error.to_string())
+            queue.set_apart(replies.len());
+            desk.place.spoiled(&error.to_string())
         }
         false => error,
     };

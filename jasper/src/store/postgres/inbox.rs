@@ -3,19 +3,16 @@
 use sqlx::Row;
 use sqlx::postgres::{PgArguments, PgRow};
 
-use super::PostgresStore;
-use super::frontier::Range;
 use super::internal_pool::InternalPool;
-use super::look;
+use super::look::{self, destinations, types};
 use super::rows::bind;
 use super::sql::statements;
+use super::store::PostgresStore;
 use crate::store::portions::PORTION;
 use crate::store::sql::columns::{self, Columns};
 use crate::store::sql::number;
 use crate::store::sql::ports::messages::SqlInbox;
-use crate::store::{
-    ClaimRequest, Claimable, ClaimableRequest, Claimed, Owner, StoreError, Subscription,
-};
+use crate::store::{ClaimRequest, Claimable, ClaimableRequest, Claimed, Owner, StoreError};
 
 /// Rows that somebody else is about to take are left to them. Those that are not among the oldest,
 /// or are more than a portion, stay locked until the statement ends, and unclaimed. No row lies in
@@ -104,15 +101,6 @@ async fn claim(desk: &InternalPool, request: &ClaimRequest) -> sqlx::Result<Vec<
     let last = rows.last().map_or(Ok(i64::MIN), |row| row.number(6))?;
     asking.claimed(&ranges, rows.len(), last, all);
     Ok(rows)
-}
-
-/// The first two arrays by which a statement is given ranges.
-pub(super) fn destinations(ranges: &[Range<Subscription>]) -> Vec<&str> {
-    ranges.iter().map(|range| range.pair.destination.as_str()).collect()
-}
-
-pub(super) fn types(ranges: &[Range<Subscription>]) -> Vec<&str> {
-    ranges.iter().map(|range| range.pair.message_type.as_str()).collect()
 }
 
 fn claimed(row: &PgRow, owner: Owner) -> sqlx::Result<Claimed> {

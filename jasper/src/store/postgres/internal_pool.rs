@@ -2,25 +2,23 @@
 
 use std::future::Future;
 use std::io;
-use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgArguments, PgDatabaseError, PgRow, PgSeverity};
+use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
 use sqlx::{Connection, PgConnection, Postgres};
 
+use super::borrowed_connection::BorrowedConnection;
 use super::credentials::{OwnPool, Silence};
 use super::error::Place;
-use super::frontier::{Change, Frontier};
+use super::frontier::Frontier;
 use super::limits::LONG;
 use super::mark::Mark;
-use super::rows::Insert;
 use super::sql::{Names, Sql};
 use crate::envelope::Address;
 use crate::store::sql::limits::Limits;
-use crate::store::{Completion, StoreError, Subscription};
+use crate::store::{StoreError, Subscription};
 
 /// Where the store does its own work. No code of a user ever runs on these connections, so none can
 /// be left in a transaction, and none is held by a handler that waits for the store.
@@ -42,29 +40,7 @@ pub(super) struct InternalPool {
 
 pub(super) type Statement<'q> = Query<'q, Postgres, PgArguments>;
 
-/// What a completion is about to store.
-#[derive(Debug)]
-pub(super) struct Changes<'d> {
-    incoming: Change<'d, Subscription>,
-    outgoing: Change<'d, Address>,
-}
-
-impl Changes<'_> {
-    /// These are stored, maybe.
-    pub(super) fn note<'c>(&self, all: impl IntoIterator<Item = &'c Completion>) {
-        for Completion { incoming, outgoing, .. } in all {
-            self.incoming.note(incoming.iter().filter_map(Insert::waits));
-            self.outgoing.note(outgoing.iter().filter_map(Insert::waits));
-        }
-    }
-}
-
 impl InternalPool {
-    /// To be asked for before the commit of what is to be noted.
-    pub(super) fn changes(&self) -> Changes<'_> {
-        Changes { incoming: self.frontier.change(), outgoing: self.outgoing_frontier.change() }
-    }
-
     /// Rows of either table that may be older can be claimed.
     pub(super) fn start_over(&self) {
         self.frontier.start_over();
@@ -134,7 +110,7 @@ impl InternalPool {
     }
 
     /// A connection for more than one statement.
-    pub(super) async fn lend(&self) -> sqlx::Result<Lent> {
+    pub(super) async fn lend(&self) -> sqlx::Result<BorrowedConnection> {
         self.in_time(self.pool.lend()).await
     }
 
@@ -166,68 +142,5 @@ pub(super) async fn in_time<T>(
     match tokio::time::timeout(limit, statement).await {
         Ok(done) => done,
         Err(_elapsed) => Err(sqlx::Error::Io(io::ErrorKind::TimedOut.into())),
-    }
-}
-
-/// A connection of a pool for one piece of work. Dropped in the middle of it, it is closed without
-/// a word to the server, and its place in the pool is free at once.
-#[derive(Debug)]
-pub(super) struct Lent(Option<PoolConnection<Postgres>>);
-
-impl Lent {
-    pub(super) const fn new(connection: PoolConnection<Postgres>) -> Self {
-        Self(Some(connection))
-    }
-
-    /// The connection, for longer than one piece of work.
-    pub(super) fn keep(mut self) -> Option<PoolConnection<Postgres>> {
-        self.0.take()
-    }
-
-    /// Gives the connection back after its last statement, where the server has answered it.
-    pub(super) fn after<T>(mut self, answer: sqlx::Result<T>) -> sqlx::Result<T> {
-        if !matches!(&answer, Err(error) if is_lost(error)) {
-            self.0 = None;
-        }
-        answer
-    }
-}
-
-/// Whether the connection is of no further use after this error.
-pub(super) fn is_lost(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::Database(said) => {
-            let said = said.try_downcast_ref::<PgDatabaseError>();
-            said.is_some_and(|said| {
-                matches!(said.severity(), PgSeverity::Fatal | PgSeverity::Panic)
-            })
-        }
-        sqlx::Error::RowNotFound
-        | sqlx::Error::ColumnDecode { .. }
-        | sqlx::Error::Decode(_)
-        | sqlx::Error::Encode(_) => false,
-        _ => true,
-    }
-}
-
-impl Deref for Lent {
-    type Target = PgConnection;
-
-    fn deref(&self) -> &PgConnection {
-        self.0.as_ref().expect("it is there until `after` takes it")
-    }
-}
-
-impl DerefMut for Lent {
-    fn deref_mut(&mut self) -> &mut PgConnection {
-        self.0.as_mut().expect("it is there until `after` takes it")
-    }
-}
-
-impl Drop for Lent {
-    fn drop(&mut self) {
-        if let Some(connection) = self.0.take() {
-            drop(connection.detach());
-        }
     }
 }

@@ -7,7 +7,6 @@ use sqlx::Row;
 use sqlx::postgres::{PgArguments, PgRow};
 
 use super::frontier::{Range, Scope, Waits};
-use super::inbox::{destinations, types};
 use super::internal_pool::InternalPool;
 use super::rows::{self, bind};
 use super::sql::statements;
@@ -188,6 +187,15 @@ fn bind_ranges(ranges: &[Range<Subscription>], arguments: &mut PgArguments) -> s
     bind(arguments, types(ranges))?;
     bind(arguments, ranges.iter().map(|range| range.since).collect::<Vec<_>>())?;
     bind(arguments, ranges.iter().map(|range| range.until).collect::<Vec<_>>())
+}
+
+/// The first two arrays by which a statement is given ranges.
+pub(super) fn destinations(ranges: &[Range<Subscription>]) -> Vec<&str> {
+    ranges.iter().map(|range| range.pair.destination.as_str()).collect()
+}
+
+pub(super) fn types(ranges: &[Range<Subscription>]) -> Vec<&str> {
+    ranges.iter().map(|range| range.pair.message_type.as_str()).collect()
 }
 
 impl Found {

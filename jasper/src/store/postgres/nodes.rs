@@ -5,10 +5,10 @@ use std::time::{Duration, Instant, SystemTime};
 use sqlx::postgres::PgRow;
 use tokio::runtime::Handle;
 
-use super::PostgresStore;
 use super::internal_pool::{InternalPool, Statement};
 use super::rows::storable;
 use super::sql::statements;
+use super::store::PostgresStore;
 use crate::envelope::time::from_micros;
 use crate::store::sql::columns::{self, Columns};
 use crate::store::sql::number::micros;

@@ -6,12 +6,12 @@ use std::time::Duration;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::{Row, SqlStr};
 
-use super::PostgresStore;
 use super::frontier::{Asking, Frontier, Range, Scope, Waits};
 use super::internal_pool::InternalPool;
 use super::rows::{bind, bind_ownerships, bind_reasons};
 use super::sql::{Sql, statements};
 use super::steps::Settle;
+use super::store::PostgresStore;
 use crate::envelope::{Address, Envelope};
 use crate::store::dead_letter::Burial;
 use crate::store::portions::PORTION;

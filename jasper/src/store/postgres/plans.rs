@@ -2,8 +2,8 @@
 
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
-use super::PostgresStore;
 use super::builder::PLAN_FOR_LARGE_TABLES;
+use super::store::PostgresStore;
 use crate::store::MessageStore;
 
 /// Some ten thousand rows in each state, and statistics.

@@ -8,7 +8,6 @@ use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::{Arguments, Connection, Encode, PgConnection, PgExecutor, Postgres, Row, SqlStr, Type};
 use uuid::Uuid;
 
-use super::SHARED_ROWS;
 use super::frontier::{Frontier, Pair, Waits};
 use super::internal_pool::InternalPool;
 use super::sql::{Sql, statements};
@@ -21,6 +20,9 @@ use crate::store::sql::key::stored;
 use crate::store::sql::lines::Wait;
 use crate::store::sql::placement::{self, Placed};
 use crate::store::{Incoming, Outgoing, Ownership, Placement, Stored, Subscription};
+
+/// The most rows of one statement that several callers share.
+pub(super) const SHARED_ROWS: usize = 500;
 
 /// One array for each column, in the order of [`bind_incoming`].
 pub(super) const INSERT_INCOMING: &str = "\

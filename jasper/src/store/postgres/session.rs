@@ -9,12 +9,20 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, Postgres, SqlSafeStr
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
-use super::builder::{RUN_SESSION, SESSION};
+use super::borrowed_connection::{BorrowedConnection, is_lost};
 use super::depth;
-use super::internal_pool::{InternalPool, Lent, is_lost};
+use super::internal_pool::InternalPool;
 use super::limits::RESERVE;
 use crate::store::StoreError;
 use crate::store::sql::loan::Lend;
+
+/// The server finds out within some 15 seconds that a client is gone which has not said so. Without
+/// effect on a socket in the file system.
+pub(super) const SESSION: &str = "\
+set tcp_keepalives_idle = 5; set tcp_keepalives_interval = 3; set tcp_keepalives_count = 3";
+
+/// Of a session in which handlers run.
+pub(super) const RUN_SESSION: &str = "set idle_in_transaction_session_timeout = '65s'";
 
 /// After this long without an answer to a rollback, a statement of the handler is taken to be still
 /// at work, and is cancelled.
@@ -53,7 +61,7 @@ impl Session {
         let begin = format!("begin; {settings}{more}");
         // Lost where it is dropped before the answer is read: the driver would take it for one
         // without a transaction.
-        let mut lent = Lent::new(desk.in_time(pool.acquire()).await?);
+        let mut lent = BorrowedConnection::new(desk.in_time(pool.acquire()).await?);
         let begin = AssertSqlSafe(begin).into_sql_str();
         desk.in_time(depth::begin(&mut lent, begin)).await?;
         Ok(Self { connection: lent.keep(), name, desk: desk.clone() })

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use sqlx::SqlStr;
 
-use super::PostgresStore;
 use super::internal_pool::InternalPool;
 use super::sql::statements;
+use super::store::PostgresStore;
 use crate::store::StoreError;
 
 /// How long it takes at first until the sessions that were ended are looked for again.

@@ -7,10 +7,10 @@ use futures_util::FutureExt;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::{Connection, PgExecutor, SqlStr};
 
-use super::SHARED_ROWS;
+use super::borrowed_connection::BorrowedConnection;
 use super::frontier::{Frontier, Pair, Waits};
-use super::internal_pool::{InternalPool, Lent};
-use super::rows::bind_ownerships;
+use super::internal_pool::InternalPool;
+use super::rows::{SHARED_ROWS, bind_ownerships};
 use super::sql::{Sql, TOLD_EARLY};
 use crate::store::portions::Weigh;
 use crate::store::sql::coalescer::Coalescer;
@@ -95,7 +95,7 @@ async fn settle_all<S: Settle>(desk: &InternalPool, all: &[S]) -> sqlx::Result<V
 }
 
 async fn settle_on<S: Settle>(
-    connection: &mut Lent,
+    connection: &mut BorrowedConnection,
     desk: &InternalPool,
     all: &[S],
 ) -> sqlx::Result<Vec<Settled>> {

@@ -2,9 +2,9 @@
 
 use sqlx::{PgConnection, SqlStr};
 
-use super::PostgresStore;
 use super::rows::{self, Insert};
 use super::sql::Sql;
+use super::store::PostgresStore;
 use crate::store::sql::columns::{self, Columns};
 use crate::store::sql::gathered::GatheredRow;
 use crate::store::sql::number;

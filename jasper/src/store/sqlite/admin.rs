@@ -2,10 +2,10 @@
 
 use sqlx::SqliteConnection;
 
-use super::SqliteStore;
 use super::batch::Batch;
 use super::migrate;
 use super::sql::{SQL, statements};
+use super::store::SqliteStore;
 use super::writer::Write;
 use crate::envelope::time::{now, to_micros};
 use crate::store::sql::columns;

@@ -4,10 +4,10 @@ use std::cmp::Reverse;
 
 use sqlx::{SqliteConnection, SqlitePool};
 
-use super::SqliteStore;
 use super::batch::Batch;
 use super::rows::{self, bind_columns, bind_key};
 use super::sql::{SQL, statements};
+use super::store::SqliteStore;
 use super::writer::Write;
 use crate::envelope::Envelope;
 use crate::envelope::time::{now, to_micros};

@@ -5,10 +5,10 @@ use std::time::Duration;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
-use super::SqliteStore;
 use super::batch::Batch;
 use super::rows;
 use super::sql::{SQL, statements};
+use super::store::SqliteStore;
 use super::writer::Write;
 use crate::envelope::time::{from_micros, now, to_micros};
 use crate::store::portions::claimed;

@@ -3,8 +3,13 @@
 use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, MutexGuard};
+use sqlx::SqliteConnection;
 
+use super::batch::Batch;
+use super::sql::SQL;
+use crate::envelope::time::{now, to_micros};
 use crate::store::Owner;
+use crate::store::sql::number::micros;
 
 /// How often in each lease a renewal is worth a statement.
 const RENEWALS: u32 = 6;
@@ -69,6 +74,23 @@ impl Leases {
     fn all(&self) -> MutexGuard<'_, Vec<Lease>> {
         self.0.lock()
     }
+}
+
+/// When a lease that begins now ends.
+pub(super) fn lease_until(lease: Duration) -> i64 {
+    to_micros(now()).saturating_add(micros(lease))
+}
+
+/// Extends a lease that no node has ended. `false`: one has.
+pub(super) async fn renew(
+    owner: Owner,
+    lease: Duration,
+    connection: &mut SqliteConnection,
+) -> sqlx::Result<bool> {
+    let mut batch = Batch::of(SQL.nodes.renew);
+    batch.bind(lease_until(lease))?;
+    batch.bind(owner.number())?;
+    Ok(batch.changes(connection).await? > 0)
 }
 
 #[cfg(test)]

@@ -7,15 +7,14 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use tokio::time::timeout;
 
-use super::SqliteStore;
 use super::batch::Batch;
-use super::leases::Leases;
+use super::leases::{Leases, lease_until, renew};
 use super::presence::{Others, Presence};
 use super::sql::{SQL, statements};
+use super::store::SqliteStore;
 use super::writer::Write;
 use crate::envelope::time::{now, to_micros};
 use crate::store::sql::columns::{self, Columns};
-use crate::store::sql::number::micros;
 use crate::store::sql::ports::nodes::{Joining, SqlNodes};
 use crate::store::{Gone, LiveNode, NodeLease, Owner, StoreError, Subscription};
 
@@ -239,10 +238,6 @@ async fn others(presence: Arc<Presence>) -> Others {
     }
 }
 
-fn lease_until(lease: Duration) -> i64 {
-    to_micros(now()).saturating_add(micros(lease))
-}
-
 struct Renew(Owner, Duration);
 
 impl Write for Renew {
@@ -255,18 +250,6 @@ impl Write for Renew {
     async fn run(&self, connection: &mut SqliteConnection) -> sqlx::Result<bool> {
         renew(self.0, self.1, connection).await
     }
-}
-
-/// Extends a lease that no node has ended. `false`: one has.
-pub(super) async fn renew(
-    owner: Owner,
-    lease: Duration,
-    connection: &mut SqliteConnection,
-) -> sqlx::Result<bool> {
-    let mut batch = Batch::of(SQL.nodes.renew);
-    batch.bind(lease_until(lease))?;
-    batch.bind(owner.number())?;
-    Ok(batch.changes(connection).await? > 0)
 }
 
 /// Ends the leases that have run out, except that of this node.

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use sqlx::SqliteConnection;
 
-use super::SqliteStore;
 use super::batch::{Batch, SETTLEMENTS_PER_TRIP};
 use super::inbox::{Repair, spoiled};
 use super::rows::{self, bind_ownership};
 use super::settlement::{BURIAL_STATEMENTS, answer, push_dead_letter};
 use super::sql::{SQL, Text, statements};
+use super::store::SqliteStore;
 use super::writer::Write;
 use crate::envelope::{Address, Envelope};
 use crate::store::dead_letter::Burial;

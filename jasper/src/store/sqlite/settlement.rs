@@ -3,7 +3,7 @@
 use super::batch::{Batch, Ran, SETTLEMENTS_PER_TRIP};
 use super::rows::{bind_key, bind_ownership};
 use super::sql::{SQL, statements};
-use super::writer::{Call, Request, Shared};
+use super::writer::batchable::Batchable;
 use crate::envelope::time::{now, to_micros};
 use crate::store::dead_letter::Burial;
 use crate::store::{Ownership, Settled, Settlement};
@@ -58,21 +58,10 @@ statements!(SettlementSql {
     delete_buried: DELETE_BURIED,
 });
 
-impl Shared for Settlement {
+impl Batchable for Settlement {
     type Answer = Settled;
 
     const MOST: usize = SETTLEMENTS_PER_TRIP;
-
-    fn request(call: Call<Self>) -> Request {
-        Request::Settlement(call)
-    }
-
-    fn of_request(request: Request) -> Result<Call<Self>, Request> {
-        match request {
-            Request::Settlement(call) => Ok(call),
-            other => Err(other),
-        }
-    }
 
     fn is_one_statement() -> bool {
         false

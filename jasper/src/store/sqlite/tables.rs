@@ -2,12 +2,12 @@
 
 use sqlx::SqliteConnection;
 
-use super::SqliteStore;
 use super::batch::Batch;
 use super::outbox;
 use super::rows::{self, Insert};
 use super::sql::{SQL, Text};
-use super::writer::{Shared, Write, Writer};
+use super::store::SqliteStore;
+use super::writer::{Queued, Write, Writer};
 use crate::store::sql::columns;
 use crate::store::sql::number::limit;
 use crate::store::sql::ports::SqlStore;
@@ -15,7 +15,7 @@ use crate::store::sql::ports::messages::{MessageRow, Messages};
 use crate::store::{Incoming, Outgoing, Owner, Ownership, Settled, StoreError, Stored};
 
 /// A table, by the rows that are stored in it.
-trait Stores: Insert + MessageRow + Shared<Answer = Stored> {
+trait Stores: Insert + MessageRow + Queued<Answer = Stored> {
     /// Makes rows of an owner that is gone claimable by anybody; those of one whose lease was
     /// extended in the meantime stay.
     fn release() -> Text;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use parking_lot::{Mutex, MutexGuard};
 
-use super::{Fault, Faults};
+use super::rules::{Fault, Faults};
 use crate::store::{StoreError, StoreOperation};
 
 /// What all clones of a store share.

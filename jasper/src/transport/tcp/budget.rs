@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 
+use super::hold::Hold;
 use super::limits::Limits;
 use super::write_queue::WriteQueue;
 
@@ -105,13 +106,6 @@ impl Allowance {
             }
         }
     }
-}
-
-/// Memory in use; dropped when it is free again.
-#[derive(Debug, Default)]
-pub(super) struct Hold {
-    parts: Vec<OwnedSemaphorePermit>,
-    beyond: Option<OwnedSemaphorePermit>,
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ mod client;
 mod counting;
 pub(crate) mod frame;
 mod handshake;
+mod hold;
 mod limits;
 mod peer;
 mod reader;
@@ -45,20 +46,15 @@ use tokio::net::TcpListener;
 
 use self::address::Authority;
 use self::client::TcpSender;
-use self::settings::Settings;
+use self::settings::{SCHEMES, Settings};
 use super::{
-    Capabilities, Direction, EndpointUri, Listener, Mode, Receiver, Scheme, Sender, Transport,
-    TransportError, TransportInfo, TransportRegistration,
+    Capabilities, Direction, EndpointUri, Listener, Receiver, Sender, Transport, TransportError,
+    TransportInfo, TransportRegistration,
 };
 
 pub use self::limits::Limits;
 pub use self::peer::{KeyError, Peer, SharedKey};
 pub use self::tls::{Tls, TlsError};
-
-const SCHEMES: &[Scheme] = &[
-    Scheme { name: "tcp", mode: Mode::Buffered },
-    Scheme { name: "durable", mode: Mode::Durable },
-];
 
 /// The transport. Each value has connections, limits and listeners of its own.
 #[derive(Debug, Default)]

@@ -8,8 +8,9 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::{Instant, timeout_at};
 
-use super::budget::{Allowance, Hold};
+use super::budget::Allowance;
 use super::frame::{self, FrameError, HEAD};
+use super::hold::Hold;
 use super::vitals::Vitals;
 
 /// What is read at once while frames are small.

@@ -7,14 +7,18 @@ use parking_lot::Mutex;
 use rustls::ServerConfig;
 use rustls::pki_types::ServerName;
 
-use super::SCHEMES;
 use super::address::Authority;
 use super::client::{Dialler, Slot};
 use super::limits::Limits;
 use super::peer::{Peers, SharedKey};
 use super::server::ServerShared;
 use super::tls::Tls;
-use crate::transport::{EndpointUri, TransportError};
+use crate::transport::{EndpointUri, Mode, Scheme, TransportError};
+
+pub(super) const SCHEMES: &[Scheme] = &[
+    Scheme { name: "tcp", mode: Mode::Buffered },
+    Scheme { name: "durable", mode: Mode::Durable },
+];
 
 /// The only option of this transport.
 const SERVER_NAME: &str = "server_name";

@@ -10,7 +10,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use super::handshake::{Binding, EXPORTER};
+/// The label under which TLS derives what binds a proof to its session.
+const EXPORTER: &[u8] = b"EXPORTER-jasper-tcp";
+
+/// What TLS derives for one session, the same at both ends and nowhere else.
+pub(super) type Binding = [u8; 32];
 
 pub(super) type Reading = Box<dyn AsyncRead + Send + Unpin>;
 pub(super) type Writing = Box<dyn AsyncWrite + Send + Unpin>;

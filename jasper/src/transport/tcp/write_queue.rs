@@ -12,8 +12,8 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::Notify;
 
-use super::budget::Hold;
 use super::frame::{Encoded, Frame};
+use super::hold::Hold;
 use super::vitals::Vitals;
 
 /// What is written in one go, unless a single frame has more.

@@ -3,12 +3,19 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use super::{Frontier, LONG, MARGIN, Meanwhile, Pair, Part, Range, State};
+use parking_lot::Mutex;
+
+use super::reach::{Part, Range};
+use super::state::{LONG, Meanwhile, Pair, State};
+
+/// Microseconds before the time of a full look: of a pair for which nothing waited then, what was
+/// sent earlier is found by the next full look.
+pub(super) const MARGIN: i64 = 10_000_000;
 
 /// A claim or look that is under way. Dropped without an answer, it has failed.
 #[derive(Debug)]
 pub(in super::super) struct Asking<'f, P: Pair> {
-    frontier: &'f Frontier<P>,
+    known: &'f Mutex<State<P>>,
     /// Rows that are given back with a higher one may be missed.
     serial: u64,
     pub(super) began: Instant,
@@ -16,16 +23,16 @@ pub(in super::super) struct Asking<'f, P: Pair> {
 }
 
 impl<'f, P: Pair> Asking<'f, P> {
-    pub(super) fn of(frontier: &'f Frontier<P>, state: &mut State<P>, is_full: bool) -> Self {
+    pub(super) fn of(known: &'f Mutex<State<P>>, state: &mut State<P>, is_full: bool) -> Self {
         state.serial += 1;
         state.under_way.insert(state.serial, Meanwhile::default());
-        Self { frontier, serial: state.serial, began: Instant::now(), is_full }
+        Self { known, serial: state.serial, began: Instant::now(), is_full }
     }
 
     /// A claim has taken `rows`, the newest of which was sent at `last`, as many as it asked for or
     /// `all` there were.
     pub(in super::super) fn claimed(self, ranges: &[Range<P>], rows: usize, last: i64, all: bool) {
-        let mut state = self.frontier.state();
+        let mut state = self.known.lock();
         let meanwhile = self.end(&mut state);
         state.claimed = state.claimed.saturating_add(rows);
         state.claimed_lately = state.claimed_lately.saturating_add(rows);
@@ -50,7 +57,7 @@ impl<'f, P: Pair> Asking<'f, P> {
         found: &HashMap<P, i64>,
         is_seen: impl Fn(&P) -> bool,
     ) {
-        let mut state = self.frontier.state();
+        let mut state = self.known.lock();
         let meanwhile = self.end(&mut state);
         state.due(due_since, &meanwhile);
         if state.full.is_some_and(|(at, _)| at > self.began) {
@@ -78,7 +85,7 @@ impl<'f, P: Pair> Asking<'f, P> {
         firsts: &HashMap<usize, i64>,
         due_since: i64,
     ) -> Duration {
-        let mut state = self.frontier.state();
+        let mut state = self.known.lock();
         let meanwhile = self.end(&mut state);
         state.due(due_since, &meanwhile);
         for (at, range) in ranges.iter().enumerate() {
@@ -100,7 +107,7 @@ impl<'f, P: Pair> Asking<'f, P> {
 
 impl<P: Pair> Drop for Asking<'_, P> {
     fn drop(&mut self) {
-        let mut state = self.frontier.state();
+        let mut state = self.known.lock();
         let failed = state.under_way.remove(&self.serial).is_some();
         let cost = self.began.elapsed();
         if failed && self.is_full && cost >= LONG {

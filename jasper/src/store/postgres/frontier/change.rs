@@ -1,11 +1,16 @@
 //! What a store itself changes about unowned rows.
 
-use super::{Frontier, Pair};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use super::state::{Pair, State};
 
 /// What a store is about to change, from before the statement on that does it.
 #[derive(Debug)]
 pub(in super::super) struct Change<'f, P: Pair> {
-    frontier: &'f Frontier<P>,
+    known: &'f Mutex<State<P>>,
+    /// Notified where a look has missed a row that is noted.
+    missed: &'f Notify,
     known_looks: u64,
 }
 
@@ -19,13 +24,17 @@ pub(in super::super) enum Waits<P> {
 }
 
 impl<'f, P: Pair> Change<'f, P> {
-    pub(super) const fn new(frontier: &'f Frontier<P>, known_looks: u64) -> Self {
-        Self { frontier, known_looks }
+    pub(super) const fn new(
+        known: &'f Mutex<State<P>>,
+        missed: &'f Notify,
+        known_looks: u64,
+    ) -> Self {
+        Self { known, missed, known_looks }
     }
 
     /// These wait now, maybe, although they may have been sent long ago.
     pub(in super::super) fn note(&self, rows: impl IntoIterator<Item = Waits<P>>) {
-        let mut state = self.frontier.state();
+        let mut state = self.known.lock();
         let (mut is_hidden, mut told) = (false, None);
         for row in rows {
             is_hidden |= match row {
@@ -41,7 +50,7 @@ impl<'f, P: Pair> Change<'f, P> {
         state.told = told.unwrap_or(state.told);
         if is_hidden && state.known_looks > self.known_looks {
             // Word of the change may have led to that look, and does not come again.
-            self.frontier.missed.notify_one();
+            self.missed.notify_one();
         }
     }
 }

@@ -1,8 +1,13 @@
 //! In which order claims, looks and what is given back may come.
 
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
 use futures_util::FutureExt;
 
+use super::asking::MARGIN;
 use super::reach::MOST_RETURNED;
+use super::state::{LONG, LONGEST_PAUSE};
 use super::*;
 
 const NOW: i64 = 1_000_000_000;

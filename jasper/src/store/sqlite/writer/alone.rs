@@ -1,9 +1,9 @@
 //! A request that nobody else waits beside: its transaction is one trip to the connection's thread.
 
 use super::super::error::Place;
-use super::Request;
+use super::batchable::is_one_trip;
+use super::request::{Call, Queued, Request};
 use super::session::Session;
-use super::shared::{Call, Shared, is_one_trip};
 use crate::store::sql::reply::answer;
 
 /// What became of a request that came alone.
@@ -24,7 +24,7 @@ pub(super) async fn serve(request: Request, session: Session, place: &Place) -> 
     }
 }
 
-async fn share<T: Shared>(call: Call<T>, mut session: Session, place: &Place) -> Served {
+async fn share<T: Queued>(call: Call<T, T::Answer>, mut session: Session, place: &Place) -> Served {
     let items: Vec<&T> = call.items.iter().collect();
     if !is_one_trip(&items) {
         return Served::NotAlone(T::request(call), Box::new(session));

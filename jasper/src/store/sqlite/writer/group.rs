@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::super::BUSY_TIMEOUT;
 use super::super::error::Place;
 use super::super::leases::Leases;
+use super::job::Job;
+use super::lost::{Cause, Lost};
 use super::member::Member;
-use super::session::{Refusal, Session};
-use super::shared::{Call, Line, Shared};
-use super::undo::{Cause, Lost};
-use super::{Job, Request};
+use super::queue::RequestQueue;
+use super::request::{Call, Queued, Request};
+use super::session::{BUSY_TIMEOUT, Refusal, Session};
 use crate::store::sql::loan::{Loan, Outcome, Returned};
 use crate::store::sql::reply::{Reply, answer};
 use crate::store::{Committed, Completion, StoreError, TransactionOptions};
@@ -51,7 +51,7 @@ impl Group {
 
     /// Serves this request and all that wait, commits and answers. Gives back the connection if it
     /// is still good.
-    pub(super) async fn serve(self, first: Request, line: &mut Line) -> Option<Session> {
+    pub(super) async fn serve(self, first: Request, line: &mut RequestQueue) -> Option<Session> {
         let committed = match self.serve_all(first, line).await {
             Ok(group) => group.commit(line).await,
             Err(lost) => Err(lost),
@@ -69,7 +69,7 @@ impl Group {
         }
     }
 
-    async fn serve_all(mut self, first: Request, line: &mut Line) -> Result<Self, Lost> {
+    async fn serve_all(mut self, first: Request, line: &mut RequestQueue) -> Result<Self, Lost> {
         let mut next = Some(first);
         while let Some(request) = next {
             let alone = request.is_alone();
@@ -94,7 +94,7 @@ impl Group {
     }
 
     /// Does what several callers ask for in one trip.
-    async fn share<T: Shared>(mut self, calls: Vec<Call<T>>) -> Result<Self, Lost> {
+    async fn share<T: Queued>(mut self, calls: Vec<Call<T, T::Answer>>) -> Result<Self, Lost> {
         let items: Vec<&T> = calls.iter().flat_map(|call| &call.items).collect();
         let answers = match self.session.share(&items).await {
             Ok(answers) => answers,
@@ -115,9 +115,9 @@ impl Group {
     }
 
     /// Does what each caller asks for alone, so that one whose items are refused spoils no other.
-    async fn share_each<T: Shared>(
+    async fn share_each<T: Queued>(
         mut self,
-        mut calls: Vec<Call<T>>,
+        mut calls: Vec<Call<T, T::Answer>>,
         error: sqlx::Error,
     ) -> Result<Self, Lost> {
         if calls.len() > 1 {
@@ -162,7 +162,7 @@ impl Group {
         mut self,
         begin: TransactionOptions,
         reply: Reply<Loan<Session>>,
-        line: &mut Line,
+        line: &mut RequestQueue,
     ) -> Result<Self, Lost> {
         if let Err(error) = self.session.protect().await {
             let lost = self.lost(error);
@@ -272,8 +272,8 @@ impl Group {
     }
 
     /// Lost to these callers too, who are told with the others.
-    fn lost_with<T: Shared>(mut self, calls: Vec<Call<T>>, error: sqlx::Error) -> Lost {
-        let told = |call: Call<T>| Member::call(0, call, Vec::new());
+    fn lost_with<T: Queued>(mut self, calls: Vec<Call<T, T::Answer>>, error: sqlx::Error) -> Lost {
+        let told = |call: Call<T, T::Answer>| Member::call(0, call, Vec::new());
         self.members.extend(calls.into_iter().map(told));
         self.lost(error)
     }
@@ -310,7 +310,7 @@ impl Group {
 async fn returned(
     mut back: oneshot::Receiver<Returned<Session>>,
     handler: &'static str,
-    line: &mut Line,
+    line: &mut RequestQueue,
     place: &Place,
 ) -> Result<Returned<Session>, oneshot::error::RecvError> {
     if let Ok(returned) = timeout(PATIENCE, &mut back).await {

@@ -1,7 +1,7 @@
 //! What a group has done and not committed yet.
 
-use super::shared::{Call, Shared};
-use super::{Job, Request};
+use super::job::Job;
+use super::request::{Call, Queued, Request};
 use crate::store::sql::reply::{Reply, answer};
 use crate::store::{Committed, StoreError};
 
@@ -27,9 +27,9 @@ pub(super) enum Fate {
 }
 
 impl Member {
-    pub(super) fn call<T: Shared>(
+    pub(super) fn call<T: Queued>(
         savepoint: usize,
-        call: Call<T>,
+        call: Call<T, T::Answer>,
         answers: Vec<T::Answer>,
     ) -> Self {
         let end = move |fate| {

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, Row, SqliteConnection};
@@ -9,9 +10,9 @@ use sqlx::{ConnectOptions, Connection, Row, SqliteConnection};
 use super::super::batch::{Batch, Ran};
 use super::super::completion;
 use super::super::error::Place;
+use super::batchable::{Batchable, is_one_trip};
 use super::hooks::Hooks;
 use super::settings::{self, SETTINGS, TRACES, Traces};
-use super::shared::{Shared, is_one_trip};
 use crate::store::portions::portions;
 use crate::store::sql::loan::Lend;
 use crate::store::{Committed, Completion, Settled, StoreError};
@@ -34,6 +35,9 @@ const WRITE_NOTHING: &str = "begin immediate; create table jasper_probe (x); rol
 /// How many savepoints may be open before the group ends. SQLite looks through all of them when it
 /// changes a page.
 const SAVEPOINTS: usize = 64;
+
+/// For how long a connection waits for one of another process.
+pub(in super::super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How to get the writing connection, at the start and after it had to be given up.
 #[derive(Debug)]
@@ -153,7 +157,10 @@ impl Session {
 
     /// Does these in a transaction of their own, in one trip. After an error,
     /// [`abandon`](Self::abandon) it.
-    pub(super) async fn alone<T: Shared>(&mut self, items: &[&T]) -> sqlx::Result<Vec<T::Answer>> {
+    pub(super) async fn alone<T: Batchable>(
+        &mut self,
+        items: &[&T],
+    ) -> sqlx::Result<Vec<T::Answer>> {
         let mut batch = Batch::of(BEGIN_ALONE);
         T::push(items, &mut batch)?;
         let ran = self.run_commit(batch).await?;
@@ -174,7 +181,10 @@ impl Session {
     /// Does these as one member, or as part of the last where they are one statement.
     ///
     /// After an error, [`undo_share`](Self::undo_share).
-    pub(super) async fn share<T: Shared>(&mut self, items: &[&T]) -> sqlx::Result<Vec<T::Answer>> {
+    pub(super) async fn share<T: Batchable>(
+        &mut self,
+        items: &[&T],
+    ) -> sqlx::Result<Vec<T::Answer>> {
         let mut answers = Vec::with_capacity(items.len());
         let one_statement = T::is_one_statement() && is_one_trip(items);
         let mut protect = !one_statement && self.used;
@@ -196,7 +206,7 @@ impl Session {
     ///
     /// # Errors
     /// The outer transaction is gone.
-    pub(super) async fn undo_share<T: Shared>(&mut self, items: &[&T]) -> sqlx::Result<()> {
+    pub(super) async fn undo_share<T: Batchable>(&mut self, items: &[&T]) -> sqlx::Result<()> {
         match T::is_one_statement() && is_one_trip(items) {
             true => self.check_open(),
             false => self.undo().await,

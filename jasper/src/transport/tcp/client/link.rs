@@ -8,10 +8,11 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::super::budget::{Allowance, Hold};
+use super::super::budget::Allowance;
 use super::super::counting::Counted;
 use super::super::frame::{self, BATCH_HEAD, ENVELOPE_HEAD, Encoded, Frame, LENGTH, REQUEST_HEAD};
 use super::super::handshake::Agreed;
+use super::super::hold::Hold;
 use super::super::limits::Limits;
 use super::super::reader::{FrameReader, Patience, ReadError};
 use super::super::vitals::Vitals;

@@ -5,11 +5,12 @@ use std::borrow::Cow;
 use bytes::{Buf, Bytes};
 
 use super::encode::failure_code;
-use super::hello::MAGIC;
-use super::{
-    ENVELOPE_HEAD, Frame, FrameError, Hello, LONGEST_FAILURE, LONGEST_REASON, MOST_ENVELOPES,
-    RejectCode, Rejected, Welcome, kind,
+use super::format::{
+    ENVELOPE_HEAD, Frame, FrameError, LONGEST_FAILURE, LONGEST_REASON, MOST_ENVELOPES,
 };
+use super::hello::MAGIC;
+use super::hello::{Hello, Proof, RejectCode, Rejected, Welcome};
+use super::kind;
 use crate::transport::{Answer, FailureKind, Guarantee, Receipt, RemoteFailure, RemoteReply};
 
 impl Frame {
@@ -175,7 +176,7 @@ impl Rest {
         Ok(text.to_owned())
     }
 
-    fn proof(&mut self) -> Result<Option<super::Proof>, FrameError> {
+    fn proof(&mut self) -> Result<Option<Proof>, FrameError> {
         if self.0.is_empty() { Ok(None) } else { self.array().map(Some) }
     }
 }

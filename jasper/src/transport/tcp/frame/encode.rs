@@ -2,10 +2,12 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{
+use super::format::{
     BATCH_HEAD, ENVELOPE_HEAD, Frame, HEAD, LENGTH, LONGEST_FAILURE, LONGEST_REASON, REQUEST_HEAD,
-    clip, kind,
 };
+use super::hello::PROOF;
+use super::kind;
+use super::text::{clip, put_text};
 use crate::transport::{Answer, FailureKind, Guarantee, Receipt, RemoteFailure};
 
 /// A payload from this size on is written from where it lies; below, copying is cheaper than one
@@ -60,12 +62,6 @@ impl Encoded {
 /// No length here can be larger than a frame, whose ceiling is far below 4 GiB.
 fn wire_u32(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
-}
-
-pub(super) fn put_text(out: &mut BytesMut, text: &str) {
-    let text = clip(text, usize::from(u16::MAX));
-    out.put_u16(u16::try_from(text.len()).unwrap_or(u16::MAX));
-    out.put_slice(text.as_bytes());
 }
 
 /// A batch of envelopes, each in the two parts of `Envelope::to_parts`.
@@ -214,9 +210,8 @@ impl Frame {
     }
 }
 
-fn slice(proof: Option<&[u8; HASH]>) -> &[u8] {
+fn slice(proof: Option<&[u8; PROOF]>) -> &[u8] {
     proof.map_or(&[], |proof| proof)
 }
 
-const HASH: usize = super::PROOF;
 const _: () = assert!(HEAD == LENGTH + 1, "the kind is the first byte that the length counts");

@@ -4,6 +4,8 @@ use std::fmt;
 
 use bytes::{BufMut, BytesMut};
 
+use super::text::put_text;
+
 /// What every connection begins with. The line break tells a text protocol from this one, and shows
 /// a way that changes line breaks.
 pub(super) const MAGIC: [u8; 8] = *b"jasper\r\n";
@@ -38,7 +40,7 @@ impl Hello {
         out.put_u8(self.highest);
         out.put_slice(&self.nonce);
         out.put_u32(self.frame);
-        super::encode::put_text(&mut out, &self.key_id);
+        put_text(&mut out, &self.key_id);
         out
     }
 }

@@ -2,8 +2,11 @@
 
 #![cfg(test)]
 
+use bytes::Bytes;
+
+use super::hello::PROOF;
 use super::*;
-use crate::transport::{FailureKind, RemoteFailure, RemoteReply};
+use crate::transport::{FailureKind, Guarantee, Receipt, RemoteFailure, RemoteReply};
 
 fn samples() -> Vec<Frame> {
     let hello =

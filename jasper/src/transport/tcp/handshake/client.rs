@@ -9,9 +9,9 @@ use super::super::frame::{Frame, FrameError, HEAD, Hello, LENGTH, Welcome};
 use super::super::limits::Limits;
 use super::super::peer::SharedKey;
 use super::super::reader::{FrameReader, Patience, RawFrame, ReadError};
-use super::super::streams::tls_error;
-use super::proof::{Binding, Role, Transcript, nonce};
-use super::{HIGHEST, LOWEST, looks_like_tls, write};
+use super::super::streams::{Binding, tls_error};
+use super::proof::{Role, Transcript, nonce};
+use super::wire::{HIGHEST, LOWEST, looks_like_tls, write};
 
 /// What the side that listens takes, as both know now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

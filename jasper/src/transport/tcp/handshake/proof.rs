@@ -4,14 +4,10 @@ use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
 
 use super::super::frame::{Nonce, Proof};
+use super::super::streams::Binding;
 
 /// Begins what is signed, so that no other use of the key can be taken for a proof.
 const LABEL: &[u8] = b"jasper tcp proof";
-/// The label under which TLS derives what binds a proof to its session.
-pub(in super::super) const EXPORTER: &[u8] = b"EXPORTER-jasper-tcp";
-
-/// What TLS derives for one session, the same at both ends and nowhere else.
-pub(in super::super) type Binding = [u8; 32];
 
 /// Who proves something. A proof of one side is none of the other, so it cannot be sent back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -14,8 +14,9 @@ use super::super::frame::{Frame, FrameError, HEAD, Hello, Proof, RejectCode, Rej
 use super::super::limits::Limits;
 use super::super::peer::{Peer, Peers, SharedKey};
 use super::super::reader::{FrameReader, Patience, RawFrame, ReadError};
-use super::proof::{Binding, Role, Transcript, nonce};
-use super::{HIGHEST, LOWEST, looks_like_tls, write};
+use super::super::streams::Binding;
+use super::proof::{Role, Transcript, nonce};
+use super::wire::{HIGHEST, LOWEST, looks_like_tls, write};
 
 /// What decides about a connection.
 #[derive(Debug)]

@@ -7,11 +7,13 @@ use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf};
 use tokio::sync::Semaphore;
 
-use super::super::frame::Rejected;
+use super::super::frame::{Frame, Rejected};
 use super::super::limits::Limits;
 use super::super::peer::{Peer, Peers, SharedKey};
 use super::super::reader::FrameReader;
+use super::super::streams::Binding;
 use super::super::vitals::Vitals;
+use super::wire::write;
 use super::*;
 
 type End = (FrameReader<ReadHalf<DuplexStream>>, WriteHalf<DuplexStream>);

@@ -12,10 +12,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::super::budget::{Allowance, Budget, Hold};
+use super::super::budget::{Allowance, Budget};
 use super::super::counting::{Counted, rejected};
 use super::super::frame::{self, Frame, RejectCode, Rejected};
 use super::super::handshake::{Accepted, Refusal};
+use super::super::hold::Hold;
 use super::super::limits::Limits;
 use super::super::peer::Peer;
 use super::super::reader::{FrameReader, Patience, RawFrame, ReadError};

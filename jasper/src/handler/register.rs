@@ -1,0 +1,46 @@
+//! The registration of a handler, made out of its type.
+
+use std::any::TypeId;
+use std::panic::Location;
+
+use super::erased::{answer, run_unanswered};
+use super::function::Handler;
+use super::proof::message_type;
+use super::registration::HandlerRegistration;
+use super::requirement::StateRequirement;
+use crate::message::kind::Kind;
+use crate::message::{Message, SourceLocation};
+
+impl HandlerRegistration {
+    /// Used by generated code, for a handler whose attribute says nothing.
+    #[doc(hidden)]
+    #[track_caller]
+    pub const fn new<H: Handler, F: 'static>(
+        _function: &F,
+        name: &'static str,
+        module: &'static str,
+        requirements: &'static [fn() -> Option<StateRequirement>],
+    ) -> Self {
+        let place = Location::caller();
+        Self {
+            function: TypeId::of::<F>,
+            name,
+            module,
+            location: SourceLocation { file: place.file(), line: place.line() },
+            message_type: message_type::<H::Message>,
+            kind: <<H::Message as Message>::Kind as Kind>::KIND,
+            queue: name,
+            names_queue: false,
+            concurrency: None,
+            attempts: None,
+            delays: None,
+            timeout: None,
+            durable: false,
+            share: None,
+            connection: None,
+            requirements,
+            run: run_unanswered::<H>,
+            answer: answer::<H>,
+        }
+    }
+}

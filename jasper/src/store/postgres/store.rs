@@ -1,0 +1,145 @@
+//! What the clones of a store share.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use futures_util::FutureExt;
+use sqlx::PgPool;
+use tokio::runtime;
+use tokio::sync::Semaphore;
+
+use super::error::Place;
+use super::internal_pool::InternalPool;
+use super::listener::Listener;
+use super::pace::Pace;
+use super::rows::{self, Insert, SHARED_ROWS};
+use super::sharing::Handlers;
+use super::sql::Sql;
+use super::steps;
+use crate::store::StoreError;
+use crate::store::sql::gathered::Gathered;
+use crate::store::sql::lines::{KEYED_WAITING, Keyed, Lines};
+
+/// A message store in a schema of a PostgreSQL database. Clones share their connections.
+///
+/// **Sessions.** While a handler runs, its session's `application_name` ends in `jasper/…`. By that
+/// the store cancels what a handler has left at work and ends a session that does not answer, and
+/// other nodes end the sessions of a process that is gone. Any role may do that to its own
+/// sessions. The server ends a session that is idle in a transaction for five seconds longer than
+/// its handler may take.
+///
+/// **Credentials.** The store's own connections are opened as those of [`pool`](Self::pool) are:
+/// give that one new options by `set_connect_options`, and all have them.
+///
+/// **Poolers.** PgBouncer and its like are used with `pool_mode = session` (and
+/// `ignore_startup_parameters = extra_float_digits`). With `transaction` or `statement` a start is
+/// refused ([`StoreError::Pooler`]): prepared statements, `listen` and settings of a session do not
+/// work there. Name the database itself instead, for example with its direct port.
+#[derive(Clone)]
+pub struct PostgresStore {
+    pub(super) shared: Arc<Opened>,
+}
+
+pub(super) struct Opened {
+    pub(super) pool: PgPool,
+    /// Where nothing waits but leases.
+    pub(super) nodes: InternalPool,
+    pub(super) desk: InternalPool,
+    pub(super) has_warned: AtomicBool,
+    /// The runtime that serves the connections of the pools.
+    pub(super) home: runtime::Id,
+    pub(super) listener: Listener,
+    /// When owners are looked for that no node is known to be.
+    pub(super) forgotten: Pace,
+    pub(super) sharing: Handlers,
+    pub(super) gathered: Gathered,
+}
+
+impl PostgresStore {
+    /// The connections on which handlers run, for reading and writing of your own outside of
+    /// handlers.
+    ///
+    /// A connection that is held here is one that no handler has. The server ends one that does
+    /// nothing in a transaction for 65 seconds.
+    pub fn pool(&self) -> &PgPool {
+        &self.shared.pool
+    }
+
+    /// `keyed`: where inserts wait that may meet the key of an open transaction.
+    pub(super) fn new(
+        pool: PgPool,
+        desk: InternalPool,
+        keyed: &InternalPool,
+        nodes: InternalPool,
+    ) -> Self {
+        let listener = Listener::of(&nodes);
+        let waiting = Arc::new(Semaphore::new(KEYED_WAITING));
+        Self {
+            shared: Arc::new(Opened {
+                gathered: Gathered {
+                    incoming: lines(&desk, keyed, &waiting),
+                    outgoing: lines(&desk, keyed, &waiting),
+                    settlements: steps::coalescer(&desk),
+                    outgoing_settlements: steps::coalescer(&desk),
+                },
+                sharing: Handlers::new(pool.clone(), desk.clone()),
+                pool,
+                nodes,
+                desk,
+                has_warned: AtomicBool::new(false),
+                home: runtime::Handle::current().id(),
+                listener,
+                forgotten: Pace::default(),
+            }),
+        }
+    }
+
+    pub(super) fn desk(&self) -> &InternalPool {
+        &self.shared.desk
+    }
+
+    pub(super) fn node_desk(&self) -> &InternalPool {
+        &self.shared.nodes
+    }
+
+    pub(super) fn sql(&self) -> &Sql {
+        &self.shared.desk.sql
+    }
+
+    pub(super) fn place(&self) -> &Place {
+        &self.shared.desk.place
+    }
+
+    pub(super) fn error(&self, error: sqlx::Error) -> StoreError {
+        self.place().error(error)
+    }
+}
+
+/// What stores the rows of all callers.
+fn lines<R>(desk: &InternalPool, keyed: &InternalPool, waiting: &Arc<Semaphore>) -> Lines<R>
+where
+    R: Insert + Keyed + Clone + 'static,
+{
+    let desks = (desk.clone(), keyed.clone());
+    let insert = |desk: InternalPool, rows: Vec<R>, wait| {
+        async move {
+            let change = R::frontier(&desk).change();
+            let stored = rows::store(&desk, &rows, wait).await;
+            // Where that has failed, they may be stored all the same.
+            change.note(rows.iter().filter_map(R::waits));
+            stored.map_err(|error| desk.error(error))
+        }
+        .boxed()
+    };
+    Lines::new(SHARED_ROWS, waiting, desk.place.name(), desks, insert)
+}
+
+impl fmt::Debug for PostgresStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresStore")
+            .field("place", &self.place().name())
+            .field("schema", &self.desk().names.schema())
+            .finish_non_exhaustive()
+    }
+}

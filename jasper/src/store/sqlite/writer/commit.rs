@@ -1,0 +1,96 @@
+//! The commit of a group, and what is undone and done again where it is refused.
+
+use std::time::Instant;
+
+use super::super::error::{Place, is_refusal};
+use super::super::leases;
+use super::group::Group;
+use super::lost::{Cause, Lost};
+use super::member::{Fate, Member};
+use super::queue::RequestQueue;
+use super::session::Session;
+use crate::store::StoreError;
+
+impl Group {
+    /// Commits, and answers.
+    ///
+    /// SQLite looks at deferred constraints before it closes anything. So where it refuses the
+    /// commit, members are undone from the last to the first until it agrees: the one that was
+    /// undone last has caused the refusal. What was undone after it is done again.
+    pub(super) async fn commit(mut self, line: &mut RequestQueue) -> Result<Session, Lost> {
+        let mut undone = Vec::new();
+        let mut refusal = None;
+        while let Err(error) = self.try_commit().await {
+            if !is_refusal(&error) {
+                return Err(self.lost_again(undone, error));
+            }
+            if self.session.check_open().is_err() {
+                self.members.append(&mut undone);
+                let cause = Cause::Refused(error);
+                return Err(Lost::of(Some(self.session), self.place, self.members, cause));
+            }
+            let last = self.session.savepoint();
+            let error = match self.session.undo_last().await {
+                Ok(true) => error,
+                // Nothing is left that could have caused it.
+                Ok(false) => return Err(self.lost_again(undone, error)),
+                Err(gone) => return Err(self.lost_again(undone, gone)),
+            };
+            let kept = self.members.partition_point(|member| member.savepoint < last);
+            undone.splice(..0, self.members.drain(kept..));
+            refusal = Some((last, error));
+        }
+        let Self { session, place, members, .. } = self;
+        for member in members {
+            member.end(Fate::Committed);
+        }
+        if let Some((savepoint, error)) = refusal {
+            do_again(undone, savepoint, error, &place, line);
+        }
+        Ok(session)
+    }
+
+    async fn try_commit(&mut self) -> sqlx::Result<()> {
+        let (due, asked) = (self.leases.due(self.began), Instant::now());
+        for (owner, length) in &due {
+            // A node that has lost it finds that out by its own renewal.
+            if let Err(error) = leases::renew(*owner, *length, self.session.work()).await {
+                self.session.check_open()?;
+                tracing::warn!(%owner, %error, "the lease could not be renewed with a commit");
+            }
+        }
+        self.session.commit().await?;
+        for (owner, _length) in due {
+            self.leases.renewed(owner, asked);
+        }
+        Ok(())
+    }
+
+    fn lost_again(mut self, mut undone: Vec<Member>, error: sqlx::Error) -> Lost {
+        self.members.append(&mut undone);
+        self.lost(error)
+    }
+}
+
+/// Tells the one who caused a refusal, and puts what else was undone before all that wait.
+fn do_again(
+    undone: Vec<Member>,
+    savepoint: usize,
+    error: sqlx::Error,
+    place: &Place,
+    line: &mut RequestQueue,
+) {
+    tracing::debug!(%error, undone = undone.len(), "a commit was refused");
+    let refused = StoreError::CommitRefused { detail: error.to_string() };
+    let said = place.error(error);
+    for member in undone.into_iter().rev() {
+        let fate = match (member.savepoint == savepoint, member.is_loan) {
+            (true, true) => Fate::Refused(refused.clone()),
+            (true, false) => Fate::Refused(said.clone()),
+            (false, _) => Fate::Undone(place.spoiled_by(&refused)),
+        };
+        if let Some(request) = member.end(fate) {
+            line.put_back(request);
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! The requests that wait for the writer.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::request::{Call, Queued, Request};
+use crate::store::StoreError;
+use crate::store::portions::{PORTION, Weigh};
+
+/// The requests that wait. Those of different callers do not depend on each other, as each caller
+/// waits for its answer, so they may be served out of turn.
+pub(super) struct RequestQueue {
+    requests: mpsc::Receiver<Request>,
+    waiting: VecDeque<Request>,
+}
+
+impl RequestQueue {
+    pub(super) fn new(requests: mpsc::Receiver<Request>) -> Self {
+        Self { requests, waiting: VecDeque::new() }
+    }
+
+    /// The next request, once there is one. `None`: there will be none.
+    pub(super) async fn wait(&mut self) -> Option<Request> {
+        match self.next() {
+            Some(request) => Some(request),
+            None => self.requests.recv().await,
+        }
+    }
+
+    /// The next request, if there is one now that somebody still waits for.
+    pub(super) fn next(&mut self) -> Option<Request> {
+        self.look();
+        std::iter::from_fn(|| self.waiting.pop_front()).find(|request| !request.is_abandoned())
+    }
+
+    /// Puts a request before all that wait.
+    pub(super) fn put_back(&mut self, request: Request) {
+        self.waiting.push_front(request);
+    }
+
+    /// Whether nobody waits now.
+    pub(super) fn is_empty(&mut self) -> bool {
+        self.look();
+        self.waiting.is_empty()
+    }
+
+    /// Takes what can be done in one trip with `first`.
+    pub(super) fn gather<T: Queued>(
+        &mut self,
+        first: Call<T, T::Answer>,
+    ) -> Vec<Call<T, T::Answer>> {
+        self.look();
+        let weight =
+            |call: &Call<T, T::Answer>| call.items.iter().map(Weigh::weight).sum::<usize>();
+        let (mut count, mut bytes) = (first.items.len(), weight(&first));
+        let mut calls = vec![first];
+        for request in std::mem::take(&mut self.waiting) {
+            match T::of_request(request) {
+                Ok(call) if call.reply.is_closed() => {}
+                Ok(call)
+                    if count + call.items.len() <= T::MOST && bytes + weight(&call) <= PORTION =>
+                {
+                    count += call.items.len();
+                    bytes += weight(&call);
+                    calls.push(call);
+                }
+                Ok(call) => self.waiting.push_back(T::request(call)),
+                Err(other) => self.waiting.push_back(other),
+            }
+        }
+        calls
+    }
+
+    /// Refuses inserts that have waited for so long for a handler that holds the connection.
+    pub(super) fn refuse_inserts(&mut self, waited: Duration, error: &StoreError) {
+        self.look();
+        for request in std::mem::take(&mut self.waiting) {
+            match request.insert_since().is_some_and(|since| since.elapsed() >= waited) {
+                true => request.refuse(error.clone()),
+                false => self.waiting.push_back(request),
+            }
+        }
+    }
+
+    fn look(&mut self) {
+        self.waiting.extend(std::iter::from_fn(|| self.requests.try_recv().ok()));
+    }
+}
