@@ -208,10 +208,7 @@ async fn outer(
     bus.invoke(Inner).await?;
     let kept = kept.lock().unwrap().clone().expect("the test has put it there");
     kept.send(noted("kept")).await?;
-    match cmd.fails {
-        true => Err(HandlerError::new("rolled back")),
-        false => Ok(()),
-    }
+    if cmd.fails { Err(HandlerError::new("rolled back")) } else { Ok(()) }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

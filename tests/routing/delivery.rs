@@ -140,10 +140,7 @@ async fn flaky(
     journal: State<Journal>,
 ) -> Result<(), HandlerError> {
     journal.note(format!("attempt {}", envelope.attempts));
-    match failures.next() {
-        true => Err(HandlerError::new("not yet")),
-        false => Ok(()),
-    }
+    if failures.next() { Err(HandlerError::new("not yet")) } else { Ok(()) }
 }
 
 async fn run_flaky(failures: usize) -> (Journal, Vec<DeadLetterReason>) {

@@ -167,9 +167,10 @@ async fn what_joins_a_transaction_leaves_with_its_commit_and_not_with_its_rollba
     for (text, commits) in [("undone", false), ("done", true)] {
         let mut transaction = pool.begin().await.unwrap();
         sender.bus().enlist(&mut transaction).send(note(text)).await.unwrap();
-        match commits {
-            true => transaction.commit().await.unwrap(),
-            false => transaction.rollback().await.unwrap(),
+        if commits {
+            transaction.commit().await.unwrap()
+        } else {
+            transaction.rollback().await.unwrap()
         }
     }
     journal.wait_for("done").await;

@@ -535,13 +535,11 @@ async fn a_repeat_waits_for_the_one_that_is_not_committed_yet() {
         // Real time: it is the server for which the insert waits.
         tokio::time::sleep(Duration::from_millis(100)).await;
         assert!(!repeat.is_finished(), "nobody knows yet whether it is a repeat");
-        let expected = match commits {
-            true => Stored::Duplicate,
-            false => Stored::New,
-        };
-        match commits {
-            true => transaction.commit().await.unwrap(),
-            false => transaction.rollback().await.unwrap(),
+        let expected = if commits { Stored::Duplicate } else { Stored::New };
+        if commits {
+            transaction.commit().await.unwrap()
+        } else {
+            transaction.rollback().await.unwrap()
         }
         let stored = repeat.await.unwrap().unwrap();
         assert_eq!(stored, [Stored::New, expected, Stored::New]);

@@ -180,9 +180,10 @@ pub(super) async fn latency<D: Application>(
     for number in 0..n {
         ticks.tick().await;
         departures.push(Instant::now());
-        match begun {
-            true => D::ping(app.jasper.bus(), number).await?,
-            false => app.jasper.bus().send(Ping { number }).await?,
+        if begun {
+            D::ping(app.jasper.bus(), number).await?
+        } else {
+            app.jasper.bus().send(Ping { number }).await?
         };
     }
     app.jasper.until_idle().await?;

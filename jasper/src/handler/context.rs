@@ -259,10 +259,7 @@ impl Cause {
 
     /// Runs a handler's body in its transaction.
     pub(crate) async fn scope<T>(self: Arc<Self>, body: impl Future<Output = T>) -> T {
-        match self.is_in_transaction() {
-            true => TRANSACTION.scope(self, body).await,
-            false => body.await,
-        }
+        if self.is_in_transaction() { TRANSACTION.scope(self, body).await } else { body.await }
     }
 }
 

@@ -47,9 +47,10 @@ fn perform<'a, H: Handler>(
         let is_conflict = cx.is_conflict();
         let failed = |error| RunError::Failed(HandlerFailure::of(error, is_conflict));
         let reply = handle::<H>(message, cx).await.map_err(failed)?;
-        match is_answered {
-            true => encode_reply(codec, H::Message::encodable_reply(&reply)),
-            false => Ok(None),
+        if is_answered {
+            encode_reply(codec, H::Message::encodable_reply(&reply))
+        } else {
+            Ok(None)
         }
     }
     .boxed()

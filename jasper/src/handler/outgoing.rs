@@ -86,9 +86,10 @@ impl<'run> Cascades<'run> {
     }
 
     pub(super) fn extend(&mut self, messages: Vec<OutgoingMessage>) {
-        match self.messages.is_empty() {
-            true => self.messages = messages,
-            false => self.messages.extend(messages),
+        if self.messages.is_empty() {
+            self.messages = messages;
+        } else {
+            self.messages.extend(messages);
         }
     }
 

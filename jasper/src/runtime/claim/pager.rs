@@ -182,10 +182,8 @@ impl Pager {
             && self.unhandled.is_empty()
             && self.aside.is_empty()
             && !self.core.node().rows().inbox().is_to_be_reconciled();
-        let poll = match is_quiet {
-            true => self.pace.longest(poll, self.core.store().is_notified()),
-            false => poll,
-        };
+        let poll =
+            if is_quiet { self.pace.longest(poll, self.core.store().is_notified()) } else { poll };
         look.next_due.map_or(poll, |wait| self.pace.until_due(wait).min(poll))
     }
 
@@ -231,19 +229,17 @@ impl Pager {
                 None => self.give_up_invalid(claimed).await,
             }
         }
-        match full {
-            true => queue.room.note_overflow(),
-            false => queue.room.clear_overflow(asked),
+        if full {
+            queue.room.note_overflow();
+        } else {
+            queue.room.clear_overflow(asked);
         }
         Ok(full)
     }
 
     async fn compare_rows(&mut self, is_due: bool) -> Result<(), StoreError> {
         self.give_back_missing().await?;
-        match is_due && self.core.may_have_rows() {
-            true => self.compare().await,
-            false => Ok(()),
-        }
+        if is_due && self.core.may_have_rows() { self.compare().await } else { Ok(()) }
     }
 
     /// Gives back the rows that this node owns and does not hold in memory, after a call that may
@@ -391,13 +387,12 @@ impl Pager {
         if let Some(endpoint) = self.core.routes().endpoint_of(&claimed.ownership.destination) {
             batch.to_endpoints.push_unowned(envelope.clone(), Arc::clone(endpoint));
         } else {
-            let entries = match claimed.ownership.destination.is_received() {
-                true => self.core.routes().handlers_of(&envelope.message_type),
+            let entries = if claimed.ownership.destination.is_received() {
+                self.core.routes().handlers_of(&envelope.message_type)
+            } else {
                 // It does not run here: for a process where it does.
-                false => {
-                    own = self.handler_of(claimed);
-                    own.as_slice()
-                }
+                own = self.handler_of(claimed);
+                own.as_slice()
             };
             for entry in entries {
                 let destination = entry.address.clone();

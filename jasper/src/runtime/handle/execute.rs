@@ -210,10 +210,7 @@ impl Run<'_> {
 
     fn begin(&self) -> TransactionOptions {
         let begin = self.entry.begin();
-        match self.alone {
-            true => TransactionOptions { share: 1, alone: true, ..begin },
-            false => begin,
-        }
+        if self.alone { TransactionOptions { share: 1, alone: true, ..begin } } else { begin }
     }
 
     fn cause(&self, in_transaction: bool) -> Cause {

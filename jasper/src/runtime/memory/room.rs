@@ -74,10 +74,7 @@ impl Room {
     /// Room for a message that is about to be stored, unless others wait in the store that are
     /// older: were it to go before them, a backlog would last as long as senders are busy.
     pub(crate) fn try_reserve_in_turn(self: &Arc<Self>, bytes: usize) -> Option<Slot> {
-        match self.has_overflowed() {
-            true => None,
-            false => self.try_reserve(bytes),
-        }
+        if self.has_overflowed() { None } else { self.try_reserve(bytes) }
     }
 
     /// A place for one message, as soon as there is one; it has no bytes yet, see
@@ -222,10 +219,8 @@ impl Room {
     /// Follows larger messages at once, and smaller ones slowly.
     fn note_usual(&self, bytes: usize) {
         let usual = self.usual.load(Ordering::Relaxed);
-        let next = match bytes >= usual {
-            true => usual.midpoint(bytes),
-            false => usual - (usual - bytes) / 16,
-        };
+        let next =
+            if bytes >= usual { usual.midpoint(bytes) } else { usual - (usual - bytes) / 16 };
         self.usual.store(if usual == 0 { bytes } else { next }, Ordering::Relaxed);
     }
 }

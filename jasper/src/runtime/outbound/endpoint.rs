@@ -141,10 +141,7 @@ impl Endpoint {
 
 /// What stands in rows for an endpoint of this name.
 pub(crate) fn destination(name: &str, address: &Address) -> Address {
-    match name.contains("://") {
-        true => address.clone(),
-        false => Address::endpoint(name),
-    }
+    if name.contains("://") { address.clone() } else { Address::endpoint(name) }
 }
 
 impl fmt::Debug for Endpoint {

@@ -74,9 +74,10 @@ pub(crate) async fn look(core: Arc<Core>, store: Arc<dyn MessageStore>) {
         }
         let is_quiet = !pace.has_found()
             && !core.routes().endpoints().any(|endpoint| endpoint.held.is_to_be_reconciled());
-        let poll = match is_quiet {
-            true => pace.longest(core.settings().poll, core.store().is_notified()),
-            false => core.settings().poll,
+        let poll = if is_quiet {
+            pace.longest(core.settings().poll, core.store().is_notified())
+        } else {
+            core.settings().poll
         };
         let pause = tokio::time::timeout(poll, core.wakeups().outbox().notified());
         if core.lifecycle().stopping().run_until_cancelled(pause).await.is_none() {

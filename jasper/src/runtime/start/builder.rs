@@ -348,10 +348,8 @@ impl Builder {
         let taken = |m: &&MessageRegistration| {
             handlers.iter().any(|h| (h.message_type)() == m.message_type)
         };
-        let messages = match self.discover {
-            true => all.clone(),
-            false => all.iter().copied().filter(taken).collect(),
-        };
+        let messages =
+            if self.discover { all.clone() } else { all.iter().copied().filter(taken).collect() };
         let checked = Checked { messages: &messages, handlers };
         let resolved = self.endpoint_config.resolve(&messages, &all);
         let configured = Configured {
@@ -367,10 +365,7 @@ impl Builder {
         let no_handler = |&function| Problem::NotAHandler { function };
         problems.extend(self.strangers.iter().map(no_handler));
         problems.extend(configured.against(&checked));
-        match problems.is_empty() {
-            true => Ok(resolved),
-            false => Err(StartupProblems::new(problems)),
-        }
+        if problems.is_empty() { Ok(resolved) } else { Err(StartupProblems::new(problems)) }
     }
 
     fn build(

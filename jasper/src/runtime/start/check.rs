@@ -137,9 +137,10 @@ impl Configured<'_> {
             }
         }
         for handler in checked.handlers {
-            match runs_here(self.queues.get(handler.queue), self.send_only) {
-                true => self.handler(handler, &mut problems),
-                false => self.elsewhere(handler, &mut problems),
+            if runs_here(self.queues.get(handler.queue), self.send_only) {
+                self.handler(handler, &mut problems);
+            } else {
+                self.elsewhere(handler, &mut problems);
             }
         }
         if self.send_only && self.store.is_none() && !checked.handlers.is_empty() {

@@ -351,10 +351,7 @@ impl Did {
     }
 
     fn written<T>(&mut self, answer: impl FnOnce(&mut Self) -> T) -> Written<T> {
-        match self.running {
-            true => Written::Done(answer(self)),
-            false => Written::Ended,
-        }
+        if self.running { Written::Done(answer(self)) } else { Written::Ended }
     }
 
     /// Of two runs of one message, the first has ended it.

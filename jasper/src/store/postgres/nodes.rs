@@ -152,9 +152,10 @@ impl SqlNodes for PostgresStore {
             sqlx::query(self.sql().nodes.renew.clone()).bind(owner.number()).bind(micros(lease));
         let desk = self.node_desk();
         // A connection is served by the runtime in which it was opened, which may be blocked.
-        let renewed = match Handle::current().id() == self.shared.home {
-            true => desk.run(query).await,
-            false => desk.run_elsewhere(query).await,
+        let renewed = if Handle::current().id() == self.shared.home {
+            desk.run(query).await
+        } else {
+            desk.run_elsewhere(query).await
         };
         renewed.map(|renewed| renewed > 0).map_err(|error| self.error(error))
     }

@@ -105,9 +105,10 @@ impl SqlNodes for SqliteStore {
             Ok(renewed) => renewed?,
             Err(_elapsed) => self.renew_aside(owner, lease).await?,
         };
-        match renewed {
-            true => self.leases().renewed(owner, asked),
-            false => self.leases().end(owner),
+        if renewed {
+            self.leases().renewed(owner, asked);
+        } else {
+            self.leases().end(owner);
         }
         Ok(renewed)
     }

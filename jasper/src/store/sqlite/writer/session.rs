@@ -207,9 +207,10 @@ impl Session {
     /// # Errors
     /// The outer transaction is gone.
     pub(super) async fn undo_share<T: Batchable>(&mut self, items: &[&T]) -> sqlx::Result<()> {
-        match T::is_one_statement() && is_one_trip(items) {
-            true => self.check_open(),
-            false => self.undo().await,
+        if T::is_one_statement() && is_one_trip(items) {
+            self.check_open()
+        } else {
+            self.undo().await
         }
     }
 
@@ -366,10 +367,7 @@ impl Session {
     /// # Errors
     /// It is not: a handler has ended it, or SQLite has, for example on a full disk.
     pub(super) fn check_open(&self) -> sqlx::Result<()> {
-        match self.hooks.has_ended() {
-            true => Err(sqlx::Error::BeginFailed),
-            false => Ok(()),
-        }
+        if self.hooks.has_ended() { Err(sqlx::Error::BeginFailed) } else { Ok(()) }
     }
 
     /// The connection for a handler.
