@@ -201,8 +201,8 @@ async fn a_process_without_the_right_to_change_the_schema_can_work_with_it() {
     execute(store.pool(), &format!("create user {user}")).await;
     let grant = format!("grant select, insert, update, delete on {name}.* to {user}");
     execute(store.pool(), &grant).await;
-    let worker = MysqlStore::connect(&database.url().replace("root@", &format!("{user}@"))).await;
-    let worker = worker.unwrap();
+    let worker =
+        MysqlStore::connect(&database.url().replace("root@", &format!("{user}@"))).await.unwrap();
     worker.admin().prepare().await.unwrap();
     assert_eq!(worker.inbox().store(vec![unowned(envelope())]).await.unwrap(), [Stored::New]);
     execute(store.pool(), &format!("drop user {user}")).await;

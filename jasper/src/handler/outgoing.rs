@@ -73,8 +73,7 @@ impl<'run> Cascades<'run> {
         message: &M,
         options: DeliveryOptions,
     ) -> Result<(), CodecError> {
-        let message = OutgoingMessage::encode(message, options, self.codec);
-        let message = message.map_err(|error| {
+        let message = OutgoingMessage::encode(message, options, self.codec).map_err(|error| {
             CodecError::new(format!("`{}` cannot be encoded: {error}", M::TYPE))
         })?;
         self.messages.push(message);

@@ -55,8 +55,8 @@ const PAGES: [&str; 3] = ["waiting", "waiting_here", "waiting_beyond"];
 
 #[tokio::test]
 async fn no_statement_scans_a_table() {
-    let server = std::env::var("JASPER_TEST_MARIADB");
-    let server = server.expect("JASPER_TEST_MARIADB is not set: run `tests/run`");
+    let server = std::env::var("JASPER_TEST_MARIADB")
+        .expect("JASPER_TEST_MARIADB is not set: run `tests/run`");
     let name = format!("jasper_plans_{}", std::process::id());
     let mut admin = MySqlConnection::connect(&server).await.unwrap();
     execute(&mut admin, &format!("create database {name}")).await;

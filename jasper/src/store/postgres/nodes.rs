@@ -128,8 +128,12 @@ statements!(NodesSql {
 
 impl SqlNodes for PostgresStore {
     async fn now(&self) -> Result<Option<SystemTime>, StoreError> {
-        let now = self.node_desk().row(sqlx::query(self.sql().nodes.now.clone())).await;
-        let now = now.and_then(|row| row.number(0)).map_err(|error| self.error(error))?;
+        let now = self
+            .node_desk()
+            .row(sqlx::query(self.sql().nodes.now.clone()))
+            .await
+            .and_then(|row| row.number(0))
+            .map_err(|error| self.error(error))?;
         Ok(Some(from_micros(now)))
     }
 
@@ -141,8 +145,12 @@ impl SqlNodes for PostgresStore {
             .bind(micros(lease))
             .bind(Subscription::to_lines(&takes))
             .bind(self.desk().mark.word().to_owned());
-        let node = self.node_desk().row(query).await;
-        let node = node.and_then(|row| row.number(0)).map_err(|error| self.error(error))?;
+        let node = self
+            .node_desk()
+            .row(query)
+            .await
+            .and_then(|row| row.number(0))
+            .map_err(|error| self.error(error))?;
         self.desk().limits.follow(lease);
         Ok(NodeLease { owner: Owner::new(node), lease })
     }
@@ -172,8 +180,7 @@ impl SqlNodes for PostgresStore {
                 .bind(micros(lease))
         };
         let (rows, with_forgotten) = self.over_owners(self.node_desk(), query).await;
-        let pulse = rows.and_then(|rows| pulse(&rows));
-        let mut pulse = pulse.map_err(|error| self.error(error))?;
+        let mut pulse = rows.and_then(|rows| pulse(&rows)).map_err(|error| self.error(error))?;
         pulse.may_own |= !with_forgotten;
         if pulse.gone.as_ref().is_some_and(|gone| !gone.owners.is_empty()) {
             self.end_sessions_of_gone().await;

@@ -140,8 +140,10 @@ impl Session {
     /// Refuses what can be opened but is no place for messages: SQLite opens a file that it cannot
     /// write for reading, in silence, and does not keep a database in memory.
     pub(in super::super) async fn check(&mut self, place: &Place) -> Result<(), StoreError> {
-        let journal = sqlx::query_scalar(JOURNAL).fetch_one(&mut self.connection);
-        let journal: String = journal.await.map_err(|error| place.error(error))?;
+        let journal: String = sqlx::query_scalar(JOURNAL)
+            .fetch_one(&mut self.connection)
+            .await
+            .map_err(|error| place.error(error))?;
         if journal == "memory" {
             return Err(StoreError::Unreachable {
                 place: place.name(),
