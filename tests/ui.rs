@@ -43,10 +43,15 @@ fn a_mistake_is_one_error() {
 
 #[test]
 fn the_table_is_large() {
-    let wrong = files_of(Path::new("ui/wrong")).into_iter().filter(|file| is_rust(file));
-    let wrong: usize = wrong.map(|file| wrong_cases(&file).len()).sum();
-    let right = files_of(Path::new("ui/right")).into_iter();
-    let right: usize = right.map(|file| cases_of(&source(&file)).len()).sum();
+    let wrong: usize = files_of(Path::new("ui/wrong"))
+        .into_iter()
+        .filter(|file| is_rust(file))
+        .map(|file| wrong_cases(&file).len())
+        .sum();
+    let right: usize = files_of(Path::new("ui/right"))
+        .into_iter()
+        .map(|file| cases_of(&source(&file)).len())
+        .sum();
     assert!(wrong >= 150 && right >= 80, "{wrong} mistakes and {right} programs");
 }
 
@@ -61,8 +66,9 @@ fn what_is_right_compiles_and_runs() {
         let manifest = include_str!("Cargo.toml");
         assert!(manifest.contains(&target), "tests/Cargo.toml has no `[[bin]]` with:\n{target}");
         let program = Path::new(env!("CARGO_BIN_EXE_branch")).with_file_name(name);
-        let output = Command::new(&program).output();
-        let output = output.unwrap_or_else(|e| panic!("{} does not start: {e}", program.display()));
+        let output = Command::new(&program)
+            .output()
+            .unwrap_or_else(|e| panic!("{} does not start: {e}", program.display()));
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{} fails:\n{errors}", case.display());
     }

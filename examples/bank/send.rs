@@ -29,8 +29,11 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// handled.
 pub(crate) async fn send(bank: &impl Bank, arguments: &Arguments, count: i64) -> Outcome<()> {
     let before = arguments.accepted.as_deref().map_or(Ok(HashSet::new()), accepted)?;
-    let file = arguments.accepted.as_ref();
-    let file = file.map(|path| File::options().create(true).append(true).open(path)).transpose()?;
+    let file = arguments
+        .accepted
+        .as_ref()
+        .map(|path| File::options().create(true).append(true).open(path))
+        .transpose()?;
     let app = node::start(bank, arguments).await?;
     let first = arguments.after + 1;
     let left = (first..first + count).filter(|id| !before.contains(id));

@@ -97,8 +97,8 @@ fn row(what: What, number: usize) -> Outcome<Incoming> {
 async fn drain(store: impl MessageStore, rows: usize) -> Outcome<()> {
     let handled = Arc::new(Semaphore::new(0));
     let (before, started) = (memory::peak()?, Instant::now());
-    let app = Jasper::builder().store(store).handler(drained).state(Arc::clone(&handled));
-    let app = app.start().await?;
+    let app =
+        Jasper::builder().store(store).handler(drained).state(Arc::clone(&handled)).start().await?;
     println!("started in {:?}", started.elapsed());
     handled.acquire().await?.forget();
     println!("the first message was handled after {:?}", started.elapsed());

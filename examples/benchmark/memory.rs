@@ -109,8 +109,10 @@ pub(crate) fn print(before: usize) -> Outcome<()> {
 /// The most memory that this process has had so far, in bytes, as Linux says.
 pub(crate) fn peak() -> Outcome<usize> {
     let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let line = line.ok_or("the system does not say the peak of memory")?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .ok_or("the system does not say the peak of memory")?;
     let kib: usize = line.trim().trim_end_matches(" kB").parse()?;
     Ok(kib * 1024)
 }

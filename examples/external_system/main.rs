@@ -42,8 +42,10 @@ async fn report_parcel(
     envelope: Envelope,
     warehouse: State<WarehouseClient>,
 ) -> Result<(), HandlerError> {
-    let request = warehouse.http.post(format!("{}/parcels/{}", warehouse.url, cmd.parcel));
-    let request = request.header("Idempotency-Key", envelope.id.to_string());
+    let request = warehouse
+        .http
+        .post(format!("{}/parcels/{}", warehouse.url, cmd.parcel))
+        .header("Idempotency-Key", envelope.id.to_string());
     let status = request.send().await?.status();
     match status {
         StatusCode::OK => Ok(()),

@@ -31,8 +31,8 @@ impl Warehouse {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let (addr, ledger) =
             (listener.local_addr()?, Arc::new(watch::Sender::new(Ledger::default())));
-        let routes = Router::new().route("/parcels/{parcel}", post(report));
-        let routes = routes.with_state(Arc::clone(&ledger));
+        let routes =
+            Router::new().route("/parcels/{parcel}", post(report)).with_state(Arc::clone(&ledger));
         // It serves as long as the program runs.
         tokio::spawn(async move { axum::serve(listener, routes).await });
         Ok(Self { addr, ledger })

@@ -65,8 +65,11 @@ impl Branches {
         command.kill_on_drop(true).stdin(Stdio::null()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.as_mut().unwrap()).lines();
-        let line = timeout(LIMIT, lines.next_line()).await.expect("it starts in time").unwrap();
-        let line = line.expect("it starts");
+        let line = timeout(LIMIT, lines.next_line())
+            .await
+            .expect("it starts in time")
+            .unwrap()
+            .expect("it starts");
         let addr = line.strip_prefix("listening ").expect("it says where").parse().unwrap();
         self.ways[own].lead_to(addr);
         self.nodes[own] = Some(child);
@@ -118,14 +121,19 @@ impl Branches {
             }
             let balance = query_scalar::<_, i64>("select sum(balance)::bigint from accounts");
             sum += balance.fetch_one(&mut db).await.unwrap();
-            let letters = query_scalar("select count(*) from jasper.jasper_dead_letters");
-            let letters: i64 = letters.fetch_one(&mut db).await.unwrap();
+            let letters: i64 = query_scalar("select count(*) from jasper.jasper_dead_letters")
+                .fetch_one(&mut db)
+                .await
+                .unwrap();
             if letters > 0 {
                 return Err(format!("{letters} dead letters"));
             }
         }
-        let accepted = fs::read_to_string(self.accepted()).unwrap();
-        let accepted: Vec<i64> = accepted.lines().map(|id| id.parse().unwrap()).collect();
+        let accepted: Vec<i64> = fs::read_to_string(self.accepted())
+            .unwrap()
+            .lines()
+            .map(|id| id.parse().unwrap())
+            .collect();
         let lost = accepted.iter().filter(|id| !legs.contains_key(id)).count();
         let wrong: Vec<_> = legs.iter().filter(|(_, legs)| **legs != [1, 1, 1]).take(5).collect();
         match (lost, wrong.is_empty(), sum) {

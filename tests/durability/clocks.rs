@@ -26,8 +26,9 @@ fn node(url: &str, difference: &str, task: Option<&str>) -> Child {
 }
 
 async fn says(lines: &mut Lines<BufReader<ChildStdout>>, expected: &str) {
-    let line = timeout(STUCK, lines.next_line()).await;
-    let line = line.unwrap_or_else(|_elapsed| panic!("it did not say `{expected}` in time"));
+    let line = timeout(STUCK, lines.next_line())
+        .await
+        .unwrap_or_else(|_elapsed| panic!("it did not say `{expected}` in time"));
     assert_eq!(line.unwrap().as_deref(), Some(expected));
 }
 

@@ -47,8 +47,14 @@ async fn letters_of(
     queue: QueueOptions,
     messages: Vec<Fail>,
 ) -> Vec<DeadLetter> {
-    let app = Jasper::builder().store(store.clone()).state(Journal::default());
-    let app = app.queue("fails", queue).handler(fail).start().await.unwrap();
+    let app = Jasper::builder()
+        .store(store.clone())
+        .state(Journal::default())
+        .queue("fails", queue)
+        .handler(fail)
+        .start()
+        .await
+        .unwrap();
     for message in messages {
         app.bus().send(message).await.unwrap();
     }
@@ -133,8 +139,14 @@ async fn a_letter_that_waits_for_the_store_keeps_no_other_message_from_running()
     ] {
         let faults = Faults::seeded(1).fail(operation, 1.0);
         let (store, journal) = (FaultyStore::new(MemoryStore::new(), faults), Journal::default());
-        let app = Jasper::builder().store(store.clone()).state(journal.clone());
-        let app = app.queue("fails", queue).handler(fail).start().await.unwrap();
+        let app = Jasper::builder()
+            .store(store.clone())
+            .state(journal.clone())
+            .queue("fails", queue)
+            .handler(fail)
+            .start()
+            .await
+            .unwrap();
         app.bus().send(fails_with("first", 1)).await.unwrap();
         app.bus().send(fails_with("second", 1)).await.unwrap();
         journal.wait_for("second").await;

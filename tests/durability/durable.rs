@@ -167,9 +167,15 @@ async fn what_is_stopped_in_order_is_handed_on_without_a_lost_attempt() {
     let fixture = Fixture::create();
     let store = fixture.store().await;
     let gate = Arc::new(Semaphore::new(0));
-    let app = Jasper::builder().store(store.clone()).handler(wait);
-    let app = app.state(fixture.journal.clone()).state(Arc::clone(&gate));
-    let app = app.queue("wait", QueueOptions::new().durable()).start().await.unwrap();
+    let app = Jasper::builder()
+        .store(store.clone())
+        .handler(wait)
+        .state(fixture.journal.clone())
+        .state(Arc::clone(&gate))
+        .queue("wait", QueueOptions::new().durable())
+        .start()
+        .await
+        .unwrap();
     for number in 0..20 {
         app.bus().send(Wait { number }).await.unwrap();
     }
@@ -178,8 +184,11 @@ async fn what_is_stopped_in_order_is_handed_on_without_a_lost_attempt() {
     let (stopped, ()) = tokio::join!(app.stop(), async { gate.add_permits(20) });
     stopped.unwrap();
     assert_eq!(fixture.journal.notes(), ["begun", "done 0"]);
-    let rows = query_as("select owner, attempts, count(*) from jasper_incoming group by 1, 2");
-    let rows: Vec<(i64, i64, i64)> = rows.fetch_all(store.pool()).await.unwrap();
+    let rows: Vec<(i64, i64, i64)> =
+        query_as("select owner, attempts, count(*) from jasper_incoming group by 1, 2")
+            .fetch_all(store.pool())
+            .await
+            .unwrap();
     assert_eq!(rows, [(0, 0, 19)]);
 }
 
@@ -244,8 +253,13 @@ async fn a_bus_of_a_transaction_neither_waits_for_itself_nor_outlives_it() {
     let fixture = Fixture::create();
     let kept = Kept::default();
     let store = fixture.store().await;
-    let app = builder(&fixture).store(store.clone()).state(kept.clone()).handler(nest);
-    let app = app.start().await.unwrap();
+    let app = builder(&fixture)
+        .store(store.clone())
+        .state(kept.clone())
+        .handler(nest)
+        .start()
+        .await
+        .unwrap();
     app.bus().send(Nested).await.unwrap();
     app.until_idle().await.unwrap();
     assert_eq!(effects(&store).await, ["nested"]);

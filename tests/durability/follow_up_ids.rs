@@ -78,12 +78,25 @@ struct Chain {
 impl Chain {
     async fn start() -> Self {
         let (middles, ends) = (Fixture::create(), Fixture::create());
-        let end = Jasper::builder().store(ends.store().await).state(ends.journal.clone());
-        let end = end.handler(finish).listen("durable://127.0.0.1:0").start().await.unwrap();
-        let middle = Jasper::builder().store(middles.store().await).state(middles.journal.clone());
-        let middle = middle.endpoint("end", end.addresses()[0].to_string());
-        let middle = middle.handler(start).handler(begin).handler(attempt);
-        let middle = middle.listen("durable://127.0.0.1:0").start().await.unwrap();
+        let end = Jasper::builder()
+            .store(ends.store().await)
+            .state(ends.journal.clone())
+            .handler(finish)
+            .listen("durable://127.0.0.1:0")
+            .start()
+            .await
+            .unwrap();
+        let middle = Jasper::builder()
+            .store(middles.store().await)
+            .state(middles.journal.clone())
+            .endpoint("end", end.addresses()[0].to_string())
+            .handler(start)
+            .handler(begin)
+            .handler(attempt)
+            .listen("durable://127.0.0.1:0")
+            .start()
+            .await
+            .unwrap();
         Self { middle, middles, end, ends }
     }
 

@@ -58,8 +58,8 @@ async fn chain(_cmd: Chain, db: &mut SqliteConnection) -> sqlx::Result<Note> {
 async fn a_caller_that_gives_up_waiting_strands_nothing() {
     let fixture = Fixture::create();
     let store = fixture.store().await;
-    let app = Jasper::builder().store(store.clone()).handler(note).handler(chain);
-    let app = app.start().await.unwrap();
+    let app =
+        Jasper::builder().store(store.clone()).handler(note).handler(chain).start().await.unwrap();
     for n in 0..300 {
         let patience = Duration::from_micros(50 + n * 37 % 3_000);
         let sent = timeout(patience, app.bus().send(noted("sent")).into_future()).await;
@@ -95,8 +95,14 @@ async fn work_off(
 async fn a_repeated_run_that_sends_other_messages_loses_none_of_them() {
     let fixture = Fixture::create();
     let store = fixture.store().await;
-    let app = Jasper::builder().store(store.clone()).handler(note).handler(work_off);
-    let app = app.state(Mutex::new(vec![1u32, 2, 3, 4, 5])).start().await.unwrap();
+    let app = Jasper::builder()
+        .store(store.clone())
+        .handler(note)
+        .handler(work_off)
+        .state(Mutex::new(vec![1u32, 2, 3, 4, 5]))
+        .start()
+        .await
+        .unwrap();
     app.bus().send(WorkOff).await.unwrap();
     idle(&app).await;
     for n in 1..=5 {
@@ -123,8 +129,11 @@ async fn once(cmd: Once, gate: State<Semaphore>, journal: State<Journal>) {
 async fn a_crash_takes_the_only_attempt_from_no_message_that_never_ran() {
     let fixture = Arc::new(Fixture::create());
     let start = async |fixture: Arc<Fixture>, permits| {
-        let app = Jasper::builder().store(fixture.store().await).handler(once);
-        let app = app.state(Semaphore::new(permits)).state(fixture.journal.clone());
+        let app = Jasper::builder()
+            .store(fixture.store().await)
+            .handler(once)
+            .state(Semaphore::new(permits))
+            .state(fixture.journal.clone());
         app.queue("once", QueueOptions::new().durable()).start().await.unwrap()
     };
     // A runtime of its own, which ends with all that is on it, as in a crash.
@@ -158,9 +167,12 @@ async fn a_crash_takes_the_only_attempt_from_no_message_that_never_ran() {
 async fn a_run_that_a_stop_cuts_short_costs_no_attempt() {
     let fixture = Fixture::create();
     let start = async |permits| {
-        let app = Jasper::builder().store(fixture.store().await).handler(once);
-        let app = app.state(Semaphore::new(permits)).state(fixture.journal.clone());
-        let app = app.queue("once", QueueOptions::new().durable());
+        let app = Jasper::builder()
+            .store(fixture.store().await)
+            .handler(once)
+            .state(Semaphore::new(permits))
+            .state(fixture.journal.clone())
+            .queue("once", QueueOptions::new().durable());
         app.drain_timeout(Duration::ZERO).start().await.unwrap()
     };
     let app = start(0).await;
@@ -208,10 +220,7 @@ async fn outer(
     bus.invoke(Inner).await?;
     let kept = kept.lock().unwrap().clone().expect("the test has put it there");
     kept.send(noted("kept")).await?;
-    match cmd.fails {
-        true => Err(HandlerError::new("rolled back")),
-        false => Ok(()),
-    }
+    if cmd.fails { Err(HandlerError::new("rolled back")) } else { Ok(()) }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -219,10 +228,18 @@ async fn whatever_a_durable_handler_speaks_through_joins_its_transaction() {
     for (fails, told, kept) in [(true, 0, 0), (false, 2, 1)] {
         let fixture = Fixture::create();
         let store = fixture.store().await;
-        let app = Jasper::builder().store(store.clone()).state(Mutex::new(None::<Bus>));
-        let app = app.state(fixture.journal.clone()).handler(outer).handler(inner);
-        let app = app.handler(on_told).handler(note).handler(put_bus);
-        let app = app.start().await.unwrap();
+        let app = Jasper::builder()
+            .store(store.clone())
+            .state(Mutex::new(None::<Bus>))
+            .state(fixture.journal.clone())
+            .handler(outer)
+            .handler(inner)
+            .handler(on_told)
+            .handler(note)
+            .handler(put_bus)
+            .start()
+            .await
+            .unwrap();
         app.bus().invoke(PutBus).await.unwrap();
         app.bus().send(Outer { fails }).await.unwrap();
         idle(&app).await;
@@ -248,8 +265,8 @@ async fn a_handler_that_ends_its_transaction_is_given_up_like_any_other() {
     let trigger = "create trigger no_bad before insert on effects when new.note = 'bad'
         begin select raise(rollback, 'not this one'); end";
     sqlx::raw_sql(trigger).execute(store.pool()).await.unwrap();
-    let app = Jasper::builder().store(store.clone()).handler(note).handler(bad);
-    let app = app.start().await.unwrap();
+    let app =
+        Jasper::builder().store(store.clone()).handler(note).handler(bad).start().await.unwrap();
     app.bus().send(Bad).await.unwrap();
     idle(&app).await;
     let letters = letters(&store).await;
@@ -274,8 +291,13 @@ async fn bad(_cmd: Bad, db: &mut SqliteConnection) -> sqlx::Result<()> {
 async fn a_duration_without_end_is_the_latest_moment_and_no_panic() {
     let fixture = Fixture::create();
     let store = fixture.store().await;
-    let app = Jasper::builder().store(store.clone()).handler(note).handler(eternal);
-    let app = app.start().await.unwrap();
+    let app = Jasper::builder()
+        .store(store.clone())
+        .handler(note)
+        .handler(eternal)
+        .start()
+        .await
+        .unwrap();
     app.bus().send(Eternal).await.unwrap();
     idle(&app).await;
     assert_eq!(effects(&store, "eternal").await, 1);
@@ -298,11 +320,22 @@ async fn eternal(_cmd: Eternal) -> With<Note> {
 async fn two_programs_on_one_database_leave_each_others_messages_alone() {
     let fixture = Fixture::create();
     let store = fixture.store().await;
-    let web = Jasper::builder().store(fixture.store().await).handler(chain).handler(note);
-    let web = web.poll_interval(Duration::from_millis(10)).start().await.unwrap();
-    let worker = Jasper::builder().store(store.clone()).handler(once);
-    let worker = worker.state(Semaphore::new(100)).state(fixture.journal.clone());
-    let worker = worker.start().await.unwrap();
+    let web = Jasper::builder()
+        .store(fixture.store().await)
+        .handler(chain)
+        .handler(note)
+        .poll_interval(Duration::from_millis(10))
+        .start()
+        .await
+        .unwrap();
+    let worker = Jasper::builder()
+        .store(store.clone())
+        .handler(once)
+        .state(Semaphore::new(100))
+        .state(fixture.journal.clone())
+        .start()
+        .await
+        .unwrap();
     for n in 0..20 {
         let soon = Duration::from_millis(100);
         worker.bus().send(Once { n }).delay(soon).await.unwrap();
@@ -329,20 +362,32 @@ async fn linger(_cmd: Linger, _db: &mut SqliteConnection) {
 async fn a_lease_lost_to_a_slow_handler_costs_no_message() {
     let fixture = Fixture::create();
     let store = fixture.store().await;
-    let app = Jasper::builder().store(store.clone()).lease(Duration::from_millis(400));
-    let app = app.drain_timeout(Duration::from_millis(100));
-    let app = app.state(Semaphore::new(0)).state(fixture.journal.clone());
-    let app = app.queue("once", QueueOptions::new().durable());
-    let app = app.handler(once).handler(linger).start().await.unwrap();
+    let app = Jasper::builder()
+        .store(store.clone())
+        .lease(Duration::from_millis(400))
+        .drain_timeout(Duration::from_millis(100))
+        .state(Semaphore::new(0))
+        .state(fixture.journal.clone())
+        .queue("once", QueueOptions::new().durable())
+        .handler(once)
+        .handler(linger)
+        .start()
+        .await
+        .unwrap();
     for n in 0..50 {
         app.bus().send(Once { n }).await.unwrap();
     }
     app.bus().invoke(Linger).await.unwrap();
     app.stop().await.unwrap();
     assert_eq!(letters(&store).await, [""; 0]);
-    let app = Jasper::builder().store(store.clone()).handler(once);
-    let app = app.state(Semaphore::new(100)).state(fixture.journal.clone());
-    let app = app.start().await.unwrap();
+    let app = Jasper::builder()
+        .store(store.clone())
+        .handler(once)
+        .state(Semaphore::new(100))
+        .state(fixture.journal.clone())
+        .start()
+        .await
+        .unwrap();
     idle(&app).await;
     let done = fixture.journal.notes().into_iter().filter(|note| note.starts_with("done"));
     assert!(done.count() >= 49, "{:?}", letters(&store).await);
@@ -354,9 +399,14 @@ async fn senders_of_what_is_not_stored_wait_for_room() {
     let fixture = Fixture::create();
     let gate = Arc::new(Semaphore::new(0));
     let accepted = Arc::new(AtomicUsize::new(0));
-    let app = Jasper::builder().state(Arc::clone(&gate)).state(fixture.journal.clone());
-    let app = app.queue("held", QueueOptions::new().capacity(2)).handler(hold);
-    let app = app.start().await.unwrap();
+    let app = Jasper::builder()
+        .state(Arc::clone(&gate))
+        .state(fixture.journal.clone())
+        .queue("held", QueueOptions::new().capacity(2))
+        .handler(hold)
+        .start()
+        .await
+        .unwrap();
     for _ in 0..100 {
         let (bus, accepted) = (app.bus().clone(), Arc::clone(&accepted));
         tokio::spawn(async move {
@@ -391,9 +441,14 @@ async fn hold(_cmd: Hold, gate: State<Arc<Semaphore>>, journal: State<Journal>) 
 #[tokio::test]
 async fn what_waits_in_memory_for_its_time_leaves_the_rest_of_the_room_to_others() {
     let fixture = Fixture::create();
-    let app = Jasper::builder().state(Arc::new(Semaphore::new(9))).handler(hold);
-    let app = app.state(fixture.journal.clone());
-    let app = app.queue("held", QueueOptions::new().capacity(6)).start().await.unwrap();
+    let app = Jasper::builder()
+        .state(Arc::new(Semaphore::new(9)))
+        .handler(hold)
+        .state(fixture.journal.clone())
+        .queue("held", QueueOptions::new().capacity(6))
+        .start()
+        .await
+        .unwrap();
     for _ in 0..5 {
         app.bus().send(Hold).delay(LONG * 60).await.unwrap();
     }
@@ -420,8 +475,14 @@ async fn fleeting(_cmd: Fleeting, runs: State<AtomicUsize>) -> Result<(), Handle
 async fn a_dead_letter_that_is_replayed_does_not_expire() {
     let fixture = Fixture::create();
     let store = fixture.store().await;
-    let app = Jasper::builder().store(store.clone()).state(AtomicUsize::new(0));
-    let app = app.handler(fleeting).handler(runs).start().await.unwrap();
+    let app = Jasper::builder()
+        .store(store.clone())
+        .state(AtomicUsize::new(0))
+        .handler(fleeting)
+        .handler(runs)
+        .start()
+        .await
+        .unwrap();
     app.bus().send(Fleeting).await.unwrap();
     idle(&app).await;
     let letters = store.dead_letters().list(DeadLetterQuery::default()).await.unwrap();

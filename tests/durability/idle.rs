@@ -80,8 +80,10 @@ async fn an_idle_node_on_mariadb_sends_a_statement_in_a_second() {
     }
     let count = async || -> i64 {
         let mut admin = MySqlConnection::connect(server.url()).await.unwrap();
-        let row = sqlx::raw_sql("show global status like 'Questions'");
-        let row = row.fetch_one(&mut admin).await.unwrap();
+        let row = sqlx::raw_sql("show global status like 'Questions'")
+            .fetch_one(&mut admin)
+            .await
+            .unwrap();
         row.get::<String, _>(1).parse().unwrap()
     };
     let rate = rate(count).await;

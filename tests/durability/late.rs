@@ -24,8 +24,8 @@ async fn a_message_whose_storing_fails_after_its_caller_gave_up_is_found_again()
     let faults = Faults::seeded(7).with("store", delay, 1.0).fail_after("store", 1.0);
     let store = FaultyStore::new(MemoryStore::new(), faults);
     let journal = Journal::default();
-    let app = Jasper::builder().store(store).state(journal.clone()).handler(late);
-    let app = app.start().await.unwrap();
+    let app =
+        Jasper::builder().store(store).state(journal.clone()).handler(late).start().await.unwrap();
     let error = app.bus().send(Late).await.unwrap_err();
     assert!(error.to_string().contains("did not answer"), "{error}");
     journal.wait_for("handled").await;

@@ -105,8 +105,7 @@ async fn a_handler_that_blocks_the_only_thread_keeps_its_lease_on_postgres() {
 async fn a_transaction_that_blocks_the_only_thread_commits_on_postgres() {
     let url = new_postgres_database("leases").await;
     let runs = Runs::default();
-    let beside = node(PostgresStore::connect(&url).await.unwrap(), &runs);
-    let beside = beside.handler(on_block_within);
+    let beside = node(PostgresStore::connect(&url).await.unwrap(), &runs).handler(on_block_within);
     let of_blocked = Arc::clone(&runs);
     let blocked = async move {
         let node = node(PostgresStore::connect(&url).await.unwrap(), &of_blocked);

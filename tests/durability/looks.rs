@@ -88,9 +88,15 @@ impl<S: MessageStore> Node<S> {
         let (gate, journal) = (Arc::new(Semaphore::new(0)), Journal::default());
         let app = Jasper::builder().store(store.clone()).state(Arc::clone(&gate));
         let one = QueueOptions::new().concurrency(1).capacity(2);
-        let app = app.state(journal.clone()).queue("looks", one).handler(work);
-        let app = app.state(fails).handler(again);
-        let app = app.start().await.unwrap();
+        let app = app
+            .state(journal.clone())
+            .queue("looks", one)
+            .handler(work)
+            .state(fails)
+            .handler(again)
+            .start()
+            .await
+            .unwrap();
         Self { app, store, gate, journal }
     }
 

@@ -72,9 +72,14 @@ async fn mariadb_rows_that_are_not_in_memory_are_given_back_within_a_lease() {
 /// With a handler that runs for longer than that, whose row stays where it is.
 async fn are_given_back(store: impl MessageStore + Clone) {
     let journal = Journal::default();
-    let receiver = Jasper::builder().handler(take_parcel).state(journal.clone());
-    let receiver = receiver.store(MemoryStore::new()).listen("durable://127.0.0.1:0");
-    let receiver = receiver.start().await.unwrap();
+    let receiver = Jasper::builder()
+        .handler(take_parcel)
+        .state(journal.clone())
+        .store(MemoryStore::new())
+        .listen("durable://127.0.0.1:0")
+        .start()
+        .await
+        .unwrap();
     let app = Jasper::builder().store(store.clone()).lease(LEASE).handler(work);
     // Nothing but the comparison is to find them.
     let app = app.state(journal.clone()).poll_interval(Duration::from_secs(3_600));
@@ -105,14 +110,26 @@ async fn are_given_back(store: impl MessageStore + Clone) {
 #[tokio::test]
 async fn what_waits_is_handled_and_sent_although_the_rows_of_the_node_cannot_be_listed() {
     let journal = Journal::default();
-    let receiver = Jasper::builder().handler(take_parcel).state(journal.clone());
-    let receiver = receiver.store(MemoryStore::new()).listen("durable://127.0.0.1:0");
-    let receiver = receiver.start().await.unwrap();
-    let faults = Faults::seeded(1).fail("owned", 1.0).fail("outbox_owned", 1.0);
-    let faults = faults.fail("claim", 0.5).fail("outbox_claim", 0.5);
+    let receiver = Jasper::builder()
+        .handler(take_parcel)
+        .state(journal.clone())
+        .store(MemoryStore::new())
+        .listen("durable://127.0.0.1:0")
+        .start()
+        .await
+        .unwrap();
+    let faults = Faults::seeded(1)
+        .fail("owned", 1.0)
+        .fail("outbox_owned", 1.0)
+        .fail("claim", 0.5)
+        .fail("outbox_claim", 0.5);
     let store = FaultyStore::new(MemoryStore::new(), faults);
-    let app = Jasper::builder().store(store.clone()).handler(work).state(journal.clone());
-    let app = app.poll_interval(Duration::from_millis(20)).lease(Duration::from_millis(900));
+    let app = Jasper::builder()
+        .store(store.clone())
+        .handler(work)
+        .state(journal.clone())
+        .poll_interval(Duration::from_millis(20))
+        .lease(Duration::from_millis(900));
     let address = receiver.addresses()[0].to_string();
     let app = app.endpoint("parcels", address).start().await.unwrap();
     let mut asked = (0, 0);

@@ -111,8 +111,8 @@ async fn what_a_living_node_knows_is_left_alone_however_long_it_takes() {
     };
     cluster.store.nodes().join("busy", LONG, &[takes]).await.unwrap();
     cluster.put(&new::Work).await;
-    let old = cluster.builder().keep_unknown(Duration::ZERO).handler(old::work);
-    let old = old.start().await.unwrap();
+    let old =
+        cluster.builder().keep_unknown(Duration::ZERO).handler(old::work).start().await.unwrap();
     cluster.put(&old::Work).await;
     cluster.journal.wait_for("old").await;
     assert_eq!(cluster.letters().await, []);

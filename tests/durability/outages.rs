@@ -82,8 +82,12 @@ async fn a_thousand_commits_without_an_answer_lose_and_double_nothing() {
     let server = Server::postgres().await;
     let bank = Bank::open(server.url()).await;
     let proxy = Proxy::in_front_of(server.url()).await;
-    let app = Bank::application(&proxy.url(server.url())).await;
-    let app = app.lease(Duration::from_secs(5)).start().await.unwrap();
+    let app = Bank::application(&proxy.url(server.url()))
+        .await
+        .lease(Duration::from_secs(5))
+        .start()
+        .await
+        .unwrap();
     let traffic = Traffic::start(app.bus());
     proxy.cut_commits(Chance::Sometimes { probability: 0.3, seed });
     let wanted = from_env("JASPER_CUTS", 1_000);

@@ -156,8 +156,14 @@ async fn letter_of(message: Trip, is_stored: bool) -> (DeadLetter, usize) {
     let (journal, how) = (Journal::default(), message.how.clone());
     let queue =
         if is_stored { QueueOptions::new().durable() } else { QueueOptions::new().buffered() };
-    let app = Jasper::builder().store(MemoryStore::new()).state(journal.clone());
-    let app = app.queue("trips", queue).handler(trip).start().await.unwrap();
+    let app = Jasper::builder()
+        .store(MemoryStore::new())
+        .state(journal.clone())
+        .queue("trips", queue)
+        .handler(trip)
+        .start()
+        .await
+        .unwrap();
     app.bus().send(message).await.unwrap();
     app.bus().send(trip_by("well", "well")).await.unwrap();
     journal.wait_for("run well").await;
@@ -250,8 +256,14 @@ impl Codec for Fragile {
 #[tokio::test]
 async fn a_codec_that_panics_fails_the_message_and_no_other() {
     let journal = Journal::default();
-    let app = Jasper::builder().store(MemoryStore::new()).state(journal.clone()).codec(Fragile);
-    let app = app.handler(trip).start().await.unwrap();
+    let app = Jasper::builder()
+        .store(MemoryStore::new())
+        .state(journal.clone())
+        .codec(Fragile)
+        .handler(trip)
+        .start()
+        .await
+        .unwrap();
     let refused = app.bus().send(trip_by("encode", "well")).await.unwrap_err();
     assert!(matches!(refused, SendError::Encode { .. }), "{refused}");
     app.bus().send(trip_by("read", "well")).await.unwrap();
@@ -306,8 +318,7 @@ async fn a_panic_beside_the_handler_is_a_failed_attempt_too() {
     let journal = Journal::default();
     let app = Jasper::builder().store(Brittle(MemoryStore::new())).state(journal.clone());
     let queue = QueueOptions::new().durable();
-    let app = app.queue("trips", queue).handler(trip).handler(note_trip);
-    let app = app.start().await.unwrap();
+    let app = app.queue("trips", queue).handler(trip).handler(note_trip).start().await.unwrap();
     app.bus().send(trip_by("follow", "well")).await.unwrap();
     app.bus().send(trip_by("well", "well")).await.unwrap();
     journal.wait_for("run well").await;
@@ -406,9 +417,14 @@ impl Listener for Deaf {
 #[tokio::test]
 async fn a_transport_that_panics_is_tried_again_and_loses_nothing() {
     let shaky = Shaky::default();
-    let app = Jasper::builder().store(MemoryStore::new()).transport(shaky.clone());
-    let app = app.state(Journal::default());
-    let app = app.endpoint("shaky", "shaky://there").start().await.unwrap();
+    let app = Jasper::builder()
+        .store(MemoryStore::new())
+        .transport(shaky.clone())
+        .state(Journal::default())
+        .endpoint("shaky", "shaky://there")
+        .start()
+        .await
+        .unwrap();
     let asked = app.bus().invoke(Parcel { number: 0 }).await.unwrap_err();
     assert!(asked.to_string().contains("panicked: as told"), "{asked}");
     for number in 1..=3 {

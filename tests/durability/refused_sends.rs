@@ -104,8 +104,11 @@ fn too_much() -> Vec<(DeliveryOptions, &'static str)> {
 /// As much as an envelope holds.
 fn enough() -> DeliveryOptions {
     let long = "x".repeat(MAX_FIELD_BYTES);
-    let options = DeliveryOptions::new().correlation(long.as_str()).tenant(long.as_str());
-    let options = options.group(long.as_str()).deduplicate(long.as_str());
+    let options = DeliveryOptions::new()
+        .correlation(long.as_str())
+        .tenant(long.as_str())
+        .group(long.as_str())
+        .deduplicate(long.as_str());
     let names = (0..MAX_HEADERS).map(|n| format!("{n:02}"));
     let value = "x".repeat(MAX_HEADER_BYTES / MAX_HEADERS - 4 - 2);
     names.fold(options, |options, name| options.header(name, value.as_str()))
@@ -116,8 +119,14 @@ async fn start(fixture: &Fixture) -> Jasper {
     // Nothing listens there.
     let app =
         app.endpoint("buffered", "tcp://127.0.0.1:1").endpoint("stored", "durable://127.0.0.1:1");
-    let app = app.handler(fleeting).handler(lasting).handler(noted).handler(ask);
-    let app = app.handler(returns).handler(returns_with).handler(enlists);
+    let app = app
+        .handler(fleeting)
+        .handler(lasting)
+        .handler(noted)
+        .handler(ask)
+        .handler(returns)
+        .handler(returns_with)
+        .handler(enlists);
     app.endpoint("ask", "local://ask").start().await.unwrap()
 }
 
@@ -182,8 +191,12 @@ async fn assert_nothing_waits(app: &Jasper) {
 
 #[tokio::test]
 async fn a_long_name_of_the_service_is_refused_in_what_it_sends() {
-    let app = Jasper::builder().service("x".repeat(MAX_FIELD_BYTES + 1)).handler(fleeting);
-    let app = app.start().await.unwrap();
+    let app = Jasper::builder()
+        .service("x".repeat(MAX_FIELD_BYTES + 1))
+        .handler(fleeting)
+        .start()
+        .await
+        .unwrap();
     let error = app.bus().send(Fleeting { value: 1.0 }).await.unwrap_err();
     let SendError::TooLarge { excess: Excess::Field { field, .. }, .. } = error else {
         panic!("{error}");
@@ -211,8 +224,8 @@ async fn a_handler_that_returns_such_a_message_fails_as_often_as_its_policy_says
     app.bus().send(Return { value: 1.0 }).await.unwrap();
     app.bus().send(ReturnWith { value: 1.0 }).await.unwrap();
     app.until_idle().await.unwrap();
-    let letters = app.store().unwrap().dead_letters().list(DeadLetterQuery::default());
-    let mut letters = letters.await.unwrap();
+    let mut letters =
+        app.store().unwrap().dead_letters().list(DeadLetterQuery::default()).await.unwrap();
     letters.sort_by(|a, b| a.message_type.cmp(&b.message_type));
     let [headers, nan] = &letters[..] else { panic!("{letters:?}") };
     for letter in [nan, headers] {
@@ -249,8 +262,14 @@ async fn a_reply_that_its_codec_cannot_write_is_refused() {
 #[tokio::test]
 async fn what_a_transport_brings_beyond_the_limits_is_refused_and_not_stored() {
     let (fixture, hand) = (Fixture::create(), Hand::default());
-    let app = Jasper::builder().store(fixture.store().await).transport(hand.clone());
-    let app = app.handler(lasting).listen("hand://here").start().await.unwrap();
+    let app = Jasper::builder()
+        .store(fixture.store().await)
+        .transport(hand.clone())
+        .handler(lasting)
+        .listen("hand://here")
+        .start()
+        .await
+        .unwrap();
     let address = Address::local("lasting", "lasting");
     let payload = br#"{"value":1.0}"#.as_slice();
     let mut envelope = Envelope::new(Lasting::TYPE, "application/json", payload.into(), address);
@@ -275,8 +294,14 @@ async fn what_a_transport_brings_beyond_the_limits_is_refused_and_not_stored() {
 #[tokio::test]
 async fn a_listener_takes_in_a_bounded_number_of_unknown_types() {
     let (fixture, hand) = (Fixture::create(), Hand::default());
-    let app = Jasper::builder().store(fixture.store().await).transport(hand.clone());
-    let app = app.handler(lasting).listen("hand://here").start().await.unwrap();
+    let app = Jasper::builder()
+        .store(fixture.store().await)
+        .transport(hand.clone())
+        .handler(lasting)
+        .listen("hand://here")
+        .start()
+        .await
+        .unwrap();
     let of_type = |number: usize| {
         let (address, payload) = (Address::local("lasting", "lasting"), b"{}".as_slice());
         let mut sent = Envelope::new(Lasting::TYPE, "application/json", payload.into(), address);

@@ -187,8 +187,11 @@ impl Stage {
         let fixture = Fixture::create();
         let (shared, service) = (Shared::default(), Service::default());
         let store = fixture.store().await;
-        let builder = Jasper::builder().store(store.clone()).state(shared.clone());
-        let builder = builder.state(fixture.journal.clone()).state(service.clone());
+        let builder = Jasper::builder()
+            .store(store.clone())
+            .state(shared.clone())
+            .state(fixture.journal.clone())
+            .state(service.clone());
         let app = builder.start().await.unwrap();
         assert!(shared.0.set(app.bus().clone()).is_ok());
         Self { app, store, fixture, service }

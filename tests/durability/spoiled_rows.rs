@@ -185,9 +185,15 @@ async fn mariadb_rows_of_a_living_node_that_are_spoiled_are_given_back() {
 /// Although the node that owns them does not know of them, and can read only a part.
 async fn are_given_back(store: impl ByHand) {
     let journal = Journal::default();
-    let app = Jasper::builder().store(store.clone()).handler(work).state(journal.clone());
-    let app = app.lease(Duration::from_secs(2)).keep_unknown(Duration::ZERO);
-    let app = app.start().await.unwrap();
+    let app = Jasper::builder()
+        .store(store.clone())
+        .handler(work)
+        .state(journal.clone())
+        .lease(Duration::from_secs(2))
+        .keep_unknown(Duration::ZERO)
+        .start()
+        .await
+        .unwrap();
     let owner = store.nodes().alive().await.unwrap()[0].owner;
     for text in ["nowhere", "worn", "good"] {
         let envelope = envelope(Work::TYPE, text, Address::local("work", "work"));
@@ -231,14 +237,27 @@ async fn letters(store: &dyn MessageStore) -> Vec<DeadLetter> {
 /// Runs an application until these are handled and it is idle; gives what was handled, and letters.
 async fn run(store: &impl ByHand, handled: &[&str]) -> (Vec<String>, Vec<DeadLetter>) {
     let journal = Journal::default();
-    let receiver = Jasper::builder().handler(take_parcel).state(journal.clone());
-    let receiver = receiver.store(MemoryStore::new()).listen("durable://127.0.0.1:0");
-    let receiver = receiver.start().await.unwrap();
-    let app = Jasper::builder().store(store.clone()).handler(work).state(journal.clone());
-    let app = app.endpoint("parcels", receiver.addresses()[0].to_string());
+    let receiver = Jasper::builder()
+        .handler(take_parcel)
+        .state(journal.clone())
+        .store(MemoryStore::new())
+        .listen("durable://127.0.0.1:0")
+        .start()
+        .await
+        .unwrap();
+    let app = Jasper::builder()
+        .store(store.clone())
+        .handler(work)
+        .state(journal.clone())
+        .endpoint("parcels", receiver.addresses()[0].to_string());
     // What one look leaves is there for the next.
-    let app = app.lease(Duration::from_secs(3)).poll_interval(Duration::from_millis(100));
-    let app = app.keep_unknown(Duration::ZERO).start().await.unwrap();
+    let app = app
+        .lease(Duration::from_secs(3))
+        .poll_interval(Duration::from_millis(100))
+        .keep_unknown(Duration::ZERO)
+        .start()
+        .await
+        .unwrap();
     for text in handled {
         journal.wait_for(text).await;
     }

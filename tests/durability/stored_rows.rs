@@ -47,8 +47,14 @@ impl Fixture {
 
     /// Runs an application until it is idle, and gives the dead letters.
     async fn run(&self) -> Vec<DeadLetter> {
-        let app = Jasper::builder().store(self.store.clone()).state(self.journal.clone());
-        let app = app.keep_unknown(Duration::ZERO).handler(work).start().await.unwrap();
+        let app = Jasper::builder()
+            .store(self.store.clone())
+            .state(self.journal.clone())
+            .keep_unknown(Duration::ZERO)
+            .handler(work)
+            .start()
+            .await
+            .unwrap();
         app.until_idle().await.unwrap();
         app.stop().await.unwrap();
         self.store.dead_letters().list(DeadLetterQuery::default()).await.unwrap()

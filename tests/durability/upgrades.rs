@@ -75,8 +75,8 @@ fn old_row(id: &str, bytes: fn(&str) -> String) -> AssertSqlSafe<String> {
 /// Upgrades the schema, and lets an application handle what is there.
 async fn upgrade_and_handle(store: impl MessageStore) {
     let journal = Journal::default();
-    let app = Jasper::builder().store(store).state(journal.clone()).handler(work);
-    let app = app.start().await.unwrap();
+    let app =
+        Jasper::builder().store(store).state(journal.clone()).handler(work).start().await.unwrap();
     app.until_idle().await.unwrap();
     app.bus().send(Work { number: 8 }).await.unwrap();
     app.until_idle().await.unwrap();

@@ -59,8 +59,13 @@ async fn a_command_reaches_its_handler_and_its_event_every_subscriber() {
 
 #[tokio::test]
 async fn an_event_without_subscribers_is_accepted_and_goes_nowhere() {
-    let app = Jasper::builder().handler(flaky).state(Journal::default());
-    let app = app.state(Failures::of(0)).start().await.unwrap();
+    let app = Jasper::builder()
+        .handler(flaky)
+        .state(Journal::default())
+        .state(Failures::of(0))
+        .start()
+        .await
+        .unwrap();
     app.bus().publish(Greeted { name: "nobody".into() }).await.unwrap();
     app.until_idle().await.unwrap();
     app.stop().await.unwrap();
@@ -68,8 +73,7 @@ async fn an_event_without_subscribers_is_accepted_and_goes_nowhere() {
 
 #[tokio::test]
 async fn a_command_whose_handler_was_left_out_is_refused_where_it_is_sent() {
-    let app = Jasper::builder().handler(remember).state(Journal::default());
-    let app = app.start().await.unwrap();
+    let app = Jasper::builder().handler(remember).state(Journal::default()).start().await.unwrap();
     let refused = app.bus().send(greet_command("Ada")).await.unwrap_err();
     assert!(
         matches!(refused, SendError::NoHandler { message_type } if message_type == Greet::TYPE)
@@ -80,8 +84,13 @@ async fn a_command_whose_handler_was_left_out_is_refused_where_it_is_sent() {
 #[tokio::test]
 async fn messages_of_one_chain_share_the_conversation_and_name_their_cause() {
     let journal = Journal::default();
-    let app = Jasper::builder().state(journal.clone()).handler(first).handler(second);
-    let app = app.start().await.unwrap();
+    let app = Jasper::builder()
+        .state(journal.clone())
+        .handler(first)
+        .handler(second)
+        .start()
+        .await
+        .unwrap();
     let options = DeliveryOptions::new().correlation("request 7").tenant("north");
     app.bus().send(First).with(options).await.unwrap();
     app.until_idle().await.unwrap();
@@ -140,16 +149,19 @@ async fn flaky(
     journal: State<Journal>,
 ) -> Result<(), HandlerError> {
     journal.note(format!("attempt {}", envelope.attempts));
-    match failures.next() {
-        true => Err(HandlerError::new("not yet")),
-        false => Ok(()),
-    }
+    if failures.next() { Err(HandlerError::new("not yet")) } else { Ok(()) }
 }
 
 async fn run_flaky(failures: usize) -> (Journal, Vec<DeadLetterReason>) {
     let journal = Journal::default();
-    let app = Jasper::builder().store(MemoryStore::new()).state(journal.clone());
-    let app = app.state(Failures::of(failures)).handler(flaky).start().await.unwrap();
+    let app = Jasper::builder()
+        .store(MemoryStore::new())
+        .state(journal.clone())
+        .state(Failures::of(failures))
+        .handler(flaky)
+        .start()
+        .await
+        .unwrap();
     app.bus().send(Flaky).await.unwrap();
     app.until_idle().await.unwrap();
     let letters = app.store().unwrap().dead_letters().list(DeadLetterQuery::default());
@@ -200,8 +212,13 @@ async fn fail(
 
 async fn letter_of(how: &str) -> (Vec<String>, DeadLetterReason, String) {
     let journal = Journal::default();
-    let app = Jasper::builder().store(MemoryStore::new()).state(journal.clone());
-    let app = app.handler(fail).start().await.unwrap();
+    let app = Jasper::builder()
+        .store(MemoryStore::new())
+        .state(journal.clone())
+        .handler(fail)
+        .start()
+        .await
+        .unwrap();
     app.bus().send(Fail { how: how.into() }).await.unwrap();
     app.until_idle().await.unwrap();
     let letters = app.store().unwrap().dead_letters().list(DeadLetterQuery::default());
@@ -354,8 +371,13 @@ async fn many_commands_are_sent_in_one_call_whether_stored_or_not() {
     let tally = Tally::default();
     let app = Jasper::builder().store(MemoryStore::new()).state(tally.clone());
     // Less room than messages: those that are not stored have to wait for it.
-    let app = app.queue("counted", QueueOptions::new().capacity(3));
-    let app = app.handler(count).handler(count_stored).start().await.unwrap();
+    let app = app
+        .queue("counted", QueueOptions::new().capacity(3))
+        .handler(count)
+        .handler(count_stored)
+        .start()
+        .await
+        .unwrap();
     assert_eq!(app.bus().send_all((0..50).map(|_| Count)).await.unwrap(), 50);
     assert_eq!(app.bus().send_all((0..2_500).map(|_| CountStored)).await.unwrap(), 2_500);
     assert_eq!(app.bus().send_all([] as [Count; 0]).await.unwrap(), 0);

@@ -123,8 +123,12 @@ async fn a_durable_listener_stores_what_a_buffered_sender_sends() {
     let journal = Journal::default();
     let store = MemoryStore::new();
     let builder = Jasper::builder().handler(take_note).state(journal.clone());
-    let receiver = builder.store(store.clone()).listen("tcp://127.0.0.1:0?mode=durable");
-    let receiver = receiver.start().await.unwrap();
+    let receiver = builder
+        .store(store.clone())
+        .listen("tcp://127.0.0.1:0?mode=durable")
+        .start()
+        .await
+        .unwrap();
     let sender = sender(&receiver, "", as_it_is).await;
     sender.bus().send(note("kept")).await.unwrap();
     journal.wait_for("kept").await;
@@ -162,14 +166,21 @@ async fn what_joins_a_transaction_leaves_with_its_commit_and_not_with_its_rollba
     let fixture = Fixture::create();
     let store = fixture.store().await;
     let pool = store.pool().clone();
-    let sender = Jasper::builder().handler(take_note).state(Journal::default()).store(store);
-    let sender = sender.endpoint("notes", receiver.addresses()[0].as_str()).start().await.unwrap();
+    let sender = Jasper::builder()
+        .handler(take_note)
+        .state(Journal::default())
+        .store(store)
+        .endpoint("notes", receiver.addresses()[0].as_str())
+        .start()
+        .await
+        .unwrap();
     for (text, commits) in [("undone", false), ("done", true)] {
         let mut transaction = pool.begin().await.unwrap();
         sender.bus().enlist(&mut transaction).send(note(text)).await.unwrap();
-        match commits {
-            true => transaction.commit().await.unwrap(),
-            false => transaction.rollback().await.unwrap(),
+        if commits {
+            transaction.commit().await.unwrap()
+        } else {
+            transaction.rollback().await.unwrap()
         }
     }
     journal.wait_for("done").await;
@@ -187,8 +198,14 @@ async fn a_buffered_endpoint_takes_no_message_of_a_transaction_that_it_cannot_se
     let fixture = Fixture::create();
     let store = fixture.store().await;
     let pool = store.pool().clone();
-    let sender = Jasper::builder().handler(take_note).state(Journal::default()).store(store);
-    let sender = sender.endpoint("notes", "tcp://127.0.0.1:1").start().await.unwrap();
+    let sender = Jasper::builder()
+        .handler(take_note)
+        .state(Journal::default())
+        .store(store)
+        .endpoint("notes", "tcp://127.0.0.1:1")
+        .start()
+        .await
+        .unwrap();
     let mut transaction = pool.begin().await.unwrap();
     let refused = sender.bus().enlist(&mut transaction).send(note("no")).await.unwrap_err();
     assert!(matches!(refused, SendError::NeedsStore { .. }), "{refused}");
@@ -201,8 +218,14 @@ async fn the_effects_of_a_durable_handler_commit_with_the_mark_that_its_message_
     let (fixture, journal) = (Fixture::create(), Journal::default());
     let store = fixture.store().await;
     let pool = store.pool().clone();
-    let receiver = Jasper::builder().handler(write_down).state(journal.clone()).store(store);
-    let receiver = receiver.listen("durable://127.0.0.1:0").start().await.unwrap();
+    let receiver = Jasper::builder()
+        .handler(write_down)
+        .state(journal.clone())
+        .store(store)
+        .listen("durable://127.0.0.1:0")
+        .start()
+        .await
+        .unwrap();
     let sender = sender(&receiver, "", with_memory).await;
     for text in ["one", "two", "three"] {
         sender.bus().send(WriteDown { text: text.into() }).await.unwrap();
@@ -220,14 +243,24 @@ async fn the_effects_of_a_durable_handler_commit_with_the_mark_that_its_message_
 async fn a_message_that_one_node_does_not_know_is_handled_by_one_that_does() {
     let (store, journal) = (MemoryStore::new(), Journal::default());
     // It listens, and knows no note.
-    let ignorant = Jasper::builder().handler(write_elsewhere).store(store.clone());
-    let ignorant = ignorant.poll_interval(Duration::from_millis(50));
-    let ignorant = ignorant.listen("durable://127.0.0.1:0").start().await.unwrap();
+    let ignorant = Jasper::builder()
+        .handler(write_elsewhere)
+        .store(store.clone())
+        .poll_interval(Duration::from_millis(50))
+        .listen("durable://127.0.0.1:0")
+        .start()
+        .await
+        .unwrap();
     let sender = sender(&ignorant, "", with_memory).await;
     sender.bus().send(note("for another")).await.unwrap();
     sender.until_idle().await.unwrap();
-    let knowing = Jasper::builder().handler(take_note).state(journal.clone());
-    let knowing = knowing.store(store).start().await.unwrap();
+    let knowing = Jasper::builder()
+        .handler(take_note)
+        .state(journal.clone())
+        .store(store)
+        .start()
+        .await
+        .unwrap();
     journal.wait_for("for another").await;
     for app in [sender, ignorant, knowing] {
         app.stop().await.unwrap();
@@ -246,8 +279,12 @@ async fn write_elsewhere(_cmd: Elsewhere) {}
 async fn what_its_receiver_refuses_can_be_replayed_from_the_senders_dead_letters() {
     let journal = Journal::default();
     // Without a store it can keep no message for a handler that it does not have.
-    let listening = Jasper::builder().handler(write_elsewhere).listen("tcp://127.0.0.1:0");
-    let listening = listening.start().await.unwrap();
+    let listening = Jasper::builder()
+        .handler(write_elsewhere)
+        .listen("tcp://127.0.0.1:0")
+        .start()
+        .await
+        .unwrap();
     let port = listening.addresses()[0].clone();
     let sender = sender(&listening, "", with_memory).await;
     sender.bus().send(note("too early")).await.unwrap();

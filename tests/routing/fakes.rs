@@ -138,9 +138,12 @@ fn a_fake_needs_neither_a_store_nor_states() {
 #[tokio::test]
 async fn a_fake_may_fail_as_a_handler_does() {
     let store = MemoryStore::new();
-    let app = builder(&Journal::default()).store(store.clone());
-    let app = app.fake(|_: Charge| async { Err::<Reply<u32>, _>("no such card") });
-    let app = app.start().await.unwrap();
+    let app = builder(&Journal::default())
+        .store(store.clone())
+        .fake(|_: Charge| async { Err::<Reply<u32>, _>("no such card") })
+        .start()
+        .await
+        .unwrap();
     let failed = app.bus().invoke(PlaceOrder { cents: 20 }).await.unwrap_err();
     assert!(matches!(failed, InvokeError::Failed(_)), "{failed}");
     assert!(failed.to_string().contains("no such card"), "{failed}");

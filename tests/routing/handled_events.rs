@@ -136,8 +136,14 @@ async fn a_durable_handler_over_a_pool_is_warned_of_once() {
     let _guard = tracing::subscriber::set_default(subscriber);
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(folder.path().join("app.db")).await.unwrap();
-    let app = Jasper::builder().store(store.clone()).state(store.pool().clone());
-    let app = app.handler(count).handler(count_within).start().await.unwrap();
+    let app = Jasper::builder()
+        .store(store.clone())
+        .state(store.pool().clone())
+        .handler(count)
+        .handler(count_within)
+        .start()
+        .await
+        .unwrap();
     for _ in 0..3 {
         app.bus().send(Count).await.unwrap();
     }

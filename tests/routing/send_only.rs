@@ -112,8 +112,12 @@ async fn on_postgres_one_process_sends_and_another_does_the_work() {
 async fn a_queue_that_does_not_run_here_is_left_to_others_and_is_no_stray() {
     let (fixture, here, there) = (Fixture::create(), Journal::default(), Journal::default());
     let not_here = QueueOptions::new().send_only();
-    let app = application(fixture.store().await).state(here.clone());
-    let app = app.queue("work", not_here).start().await.unwrap();
+    let app = application(fixture.store().await)
+        .state(here.clone())
+        .queue("work", not_here)
+        .start()
+        .await
+        .unwrap();
     app.bus().send(Work).await.unwrap();
     // Both of these have moved: one to a queue that runs here, one to the queue that does not.
     let moved = [moved::<Light>("light"), moved::<Work>("work")];
@@ -150,11 +154,21 @@ fn moved<M: jasper::message::Message>(handler: &str) -> Incoming {
 #[tokio::test]
 async fn what_a_process_that_only_sends_has_for_other_processes_leaves_from_there() {
     let (ours, theirs, journal) = (Fixture::create(), Fixture::create(), Journal::default());
-    let peer = Jasper::builder().store(theirs.store().await).state(journal.clone());
-    let peer = peer.handler(take_away).listen("durable://127.0.0.1:0").start().await.unwrap();
+    let peer = Jasper::builder()
+        .store(theirs.store().await)
+        .state(journal.clone())
+        .handler(take_away)
+        .listen("durable://127.0.0.1:0")
+        .start()
+        .await
+        .unwrap();
     let address = peer.addresses()[0].to_string();
-    let sender = application(ours.store().await).send_only().endpoint("peer", address);
-    let sender = sender.start().await.unwrap();
+    let sender = application(ours.store().await)
+        .send_only()
+        .endpoint("peer", address)
+        .start()
+        .await
+        .unwrap();
     sender.bus().send(Away).await.unwrap();
     journal.wait_for("away").await;
     sender.stop().await.unwrap();

@@ -248,8 +248,12 @@ fn handlers_of_one_queue_agree_on_its_concurrency() {
 
 #[tokio::test]
 async fn a_message_to_an_endpoint_reaches_the_handler_on_its_queue() {
-    let app = Jasper::builder().handler(ship).endpoint("shipping", "local://docks");
-    let app = app.start().await.unwrap();
+    let app = Jasper::builder()
+        .handler(ship)
+        .endpoint("shipping", "local://docks")
+        .start()
+        .await
+        .unwrap();
     app.bus().send(Ship).await.unwrap();
     let elsewhere = DeliveryOptions::new().to("nowhere");
     let refused = app.bus().send(Ship).with(elsewhere).await.unwrap_err();

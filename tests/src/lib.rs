@@ -92,8 +92,9 @@ impl Fixture {
     /// # Panics
     /// It cannot be opened.
     pub async fn store(&self) -> SqliteStore {
-        let store = SqliteStore::open(self.folder.path().join("test.db")).await;
-        let store = store.expect("a new file can be opened");
+        let store = SqliteStore::open(self.folder.path().join("test.db"))
+            .await
+            .expect("a new file can be opened");
         let schema = "create table if not exists effects (note text not null)";
         sqlx::query(schema).execute(store.pool()).await.expect("a table can be made");
         store
@@ -114,8 +115,8 @@ impl Seed {
     /// `JASPER_SEED` is not a number.
     pub fn from_env() -> Self {
         let now = || uuid::Uuid::now_v7().as_u64_pair().1;
-        let seed = std::env::var("JASPER_SEED");
-        let seed = seed.map_or_else(|_| now(), |text| text.parse().expect("JASPER_SEED: a number"));
+        let seed = std::env::var("JASPER_SEED")
+            .map_or_else(|_| now(), |text| text.parse().expect("JASPER_SEED: a number"));
         Self { seed, random: fastrand::Rng::with_seed(seed) }
     }
 

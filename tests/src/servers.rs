@@ -120,8 +120,8 @@ impl Server {
     /// It does not start.
     pub async fn start(kind: Kind) -> Self {
         // There, whoever started the shared servers also stops this one if the test is killed.
-        let all = std::env::var_os("JASPER_TEST_SERVERS");
-        let all = all.map_or_else(std::env::temp_dir, PathBuf::from);
+        let all =
+            std::env::var_os("JASPER_TEST_SERVERS").map_or_else(std::env::temp_dir, PathBuf::from);
         let folder = tempfile::Builder::new().prefix("server-").tempdir_in(all);
         let folder = folder.expect("a folder in JASPER_TEST_SERVERS, or a temporary one");
         // Made before the server starts, so that a start that fails half-way is cleaned up too.
@@ -193,8 +193,10 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let stopped = command("stop", self.kind, self.folder.path()).arg("immediate").output();
-        let stopped = stopped.expect("`tests/servers` can be run");
+        let stopped = command("stop", self.kind, self.folder.path())
+            .arg("immediate")
+            .output()
+            .expect("`tests/servers` can be run");
         // A second panic would hide why the test failed.
         if !std::thread::panicking() {
             read("stop", stopped);

@@ -117,8 +117,10 @@ async fn handlers_that_change_one_row_at_once_all_succeed() {
         stage.app.bus().send(Add).await.unwrap();
     }
     assert_eq!(stage.letters().await, []);
-    let number = sqlx::query_scalar("select number from numbers");
-    let number: i64 = number.fetch_one(stage.store.pool()).await.unwrap();
+    let number: i64 = sqlx::query_scalar("select number from numbers")
+        .fetch_one(stage.store.pool())
+        .await
+        .unwrap();
     assert_eq!(number, 10);
     assert!(stage.runs.of("add") > 10, "some of them have met others");
     stage.app.stop().await.unwrap();

@@ -201,8 +201,8 @@ async fn a_process_without_the_right_to_change_the_schema_can_work_with_it() {
     execute(store.pool(), &format!("create user {user}")).await;
     let grant = format!("grant select, insert, update, delete on {name}.* to {user}");
     execute(store.pool(), &grant).await;
-    let worker = MysqlStore::connect(&database.url().replace("root@", &format!("{user}@"))).await;
-    let worker = worker.unwrap();
+    let worker =
+        MysqlStore::connect(&database.url().replace("root@", &format!("{user}@"))).await.unwrap();
     worker.admin().prepare().await.unwrap();
     assert_eq!(worker.inbox().store(vec![unowned(envelope())]).await.unwrap(), [Stored::New]);
     execute(store.pool(), &format!("drop user {user}")).await;
@@ -535,13 +535,11 @@ async fn a_repeat_waits_for_the_one_that_is_not_committed_yet() {
         // Real time: it is the server for which the insert waits.
         tokio::time::sleep(Duration::from_millis(100)).await;
         assert!(!repeat.is_finished(), "nobody knows yet whether it is a repeat");
-        let expected = match commits {
-            true => Stored::Duplicate,
-            false => Stored::New,
-        };
-        match commits {
-            true => transaction.commit().await.unwrap(),
-            false => transaction.rollback().await.unwrap(),
+        let expected = if commits { Stored::Duplicate } else { Stored::New };
+        if commits {
+            transaction.commit().await.unwrap()
+        } else {
+            transaction.rollback().await.unwrap()
         }
         let stored = repeat.await.unwrap().unwrap();
         assert_eq!(stored, [Stored::New, expected, Stored::New]);

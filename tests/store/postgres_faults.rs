@@ -137,8 +137,8 @@ impl Stage {
         let runs = Arc::<Runs>::default();
         let app = Jasper::builder().store(store.clone()).state(Arc::clone(&runs));
         let clock = Arc::new(Clock { start: Instant::now(), waited: Mutex::default() });
-        let app = app.state(Arc::clone(&clock));
-        let app = app.handler(poison).handler(shared_poison).handler(innocent);
+        let app =
+            app.state(Arc::clone(&clock)).handler(poison).handler(shared_poison).handler(innocent);
         Self { app: app.start().await.unwrap(), store, runs, clock }
     }
 

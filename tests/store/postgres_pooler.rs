@@ -57,19 +57,13 @@ impl Pooler {
 /// It refuses to run as root.
 fn start(settings: &Path, folder: &Path) -> Child {
     let is_root = std::process::Command::new("id").arg("-u").output().unwrap().stdout == b"0\n";
-    let mut command = match is_root {
-        true => {
-            std::process::Command::new("chown")
-                .arg("-R")
-                .arg("postgres")
-                .arg(folder)
-                .status()
-                .unwrap();
-            let mut command = Command::new("setpriv");
-            command.args(["--reuid=postgres", "--regid=postgres", "--init-groups", "pgbouncer"]);
-            command
-        }
-        false => Command::new("pgbouncer"),
+    let mut command = if is_root {
+        std::process::Command::new("chown").arg("-R").arg("postgres").arg(folder).status().unwrap();
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=postgres", "--regid=postgres", "--init-groups", "pgbouncer"]);
+        command
+    } else {
+        Command::new("pgbouncer")
     };
     let path = std::env::var("PATH").unwrap_or_default();
     command.env("PATH", format!("{path}:/usr/sbin")).arg(settings).kill_on_drop(true);

@@ -78,8 +78,13 @@ async fn signal(process: u32, signal: &str) {
 async fn what_a_frozen_process_has_locked_is_free_once_another_node_takes_its_work_over() {
     let (url, mut db) = database().await;
     let mut frozen = Command::new(env!("CARGO_BIN_EXE_frozen-node"));
-    let frozen = frozen.args([&url, &LEASE.as_millis().to_string()]).kill_on_drop(true);
-    let mut frozen = frozen.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut frozen = frozen
+        .args([&url, &LEASE.as_millis().to_string()])
+        .kill_on_drop(true)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut lines = BufReader::new(frozen.stdout.take().unwrap()).lines();
     let holds = timeout(STUCK, lines.next_line()).await.expect("it runs").unwrap();
     assert_eq!(holds.as_deref(), Some("holds 1"));
@@ -206,8 +211,13 @@ async fn the_statement_of_a_handler_that_times_out_is_cancelled_at_the_server() 
         query("insert into effects values (7)").execute(&mut db).await.unwrap();
         let store = PostgresStore::connect(&url).await.unwrap();
         let runs = Arc::<AtomicU64>::default();
-        let app = Jasper::builder().store(store.clone()).state(Arc::clone(&runs));
-        let app = app.handler(slow).start().await.unwrap();
+        let app = Jasper::builder()
+            .store(store.clone())
+            .state(Arc::clone(&runs))
+            .handler(slow)
+            .start()
+            .await
+            .unwrap();
         let begin = Instant::now();
         app.bus().send(Slow { sql: sql.to_owned() }).await.unwrap();
         timeout(STUCK, app.until_idle()).await.expect("it is given up").unwrap();
@@ -234,8 +244,13 @@ async fn new_credentials_for_the_pool_are_those_of_all_connections() {
     raw_sql(sqlx::AssertSqlSafe(grant)).execute(&mut db).await.unwrap();
     let url = url.replacen("postgres@", &format!("{role}:old@"), 1);
     let store = PostgresStore::connect(&url).await.unwrap();
-    let app = Jasper::builder().store(store.clone()).state(Manner { stays: false }).handler(book);
-    let app = app.start().await.unwrap();
+    let app = Jasper::builder()
+        .store(store.clone())
+        .state(Manner { stays: false })
+        .handler(book)
+        .start()
+        .await
+        .unwrap();
     app.bus().send(Book { id: 1 }).await.unwrap();
     reaches(&mut db, 1).await;
 

@@ -122,8 +122,11 @@ async fn handle(store: PostgresStore, db: &mut PgConnection, each: usize) -> (i6
         query_scalar(SEEN).fetch_one(&mut *fresh).await.unwrap()
     };
     let app = application(store, &leaks).start().await.unwrap();
-    let messages = SETTINGS.iter().cycle().take(each * SETTINGS.len());
-    let messages = messages.map(|sql| Work { sql: (*sql).to_owned(), expected: expected.clone() });
+    let messages = SETTINGS
+        .iter()
+        .cycle()
+        .take(each * SETTINGS.len())
+        .map(|sql| Work { sql: (*sql).to_owned(), expected: expected.clone() });
     app.bus().send_all(messages).await.unwrap();
     timeout(STUCK, app.until_idle()).await.unwrap().unwrap();
     app.stop().await.unwrap();

@@ -38,8 +38,7 @@ async fn write(cmd: Write, db: &mut PgConnection) -> sqlx::Result<()> {
 async fn one_that_the_database_never_commits_is_given_up_however_busy_the_others_are() {
     let (store, _schema) = Schema::open().await;
     sqlx::raw_sql(TABLES).execute(store.pool()).await.unwrap();
-    let app = Jasper::builder().store(store.clone()).handler(write);
-    let app = app.start().await.unwrap();
+    let app = Jasper::builder().store(store.clone()).handler(write).start().await.unwrap();
     let is_busy = Arc::new(AtomicBool::new(true));
     let others = (0..60).map(|_| {
         let (bus, is_busy) = (app.bus().clone(), Arc::clone(&is_busy));

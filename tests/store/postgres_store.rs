@@ -341,8 +341,8 @@ async fn letters_are_replayed_in_portions_of_bytes() {
     }
     let ids = ids.into_iter().map(|place| place.id).collect();
     assert_eq!(store.dead_letters().replay(ids).await.unwrap(), 7);
-    let moved = sqlx::query_scalar("select bytes from moved").fetch_all(store.pool()).await;
-    let moved: Vec<i64> = moved.unwrap();
+    let moved: Vec<i64> =
+        sqlx::query_scalar("select bytes from moved").fetch_all(store.pool()).await.unwrap();
     assert_eq!(moved.len(), 3, "{moved:?}");
     assert!(moved.iter().all(|bytes| *bytes <= 12 << 20), "{moved:?}");
 }

@@ -99,8 +99,14 @@ impl Bench {
         let fixture = Fixture::create();
         let store = fixture.store().await;
         raw_sql(TABLES).execute(store.pool()).await.unwrap();
-        let app = Jasper::builder().store(store.clone()).state(fixture.journal.clone());
-        let app = app.handler(on_act).handler(on_act_later).start().await.unwrap();
+        let app = Jasper::builder()
+            .store(store.clone())
+            .state(fixture.journal.clone())
+            .handler(on_act)
+            .handler(on_act_later)
+            .start()
+            .await
+            .unwrap();
         Self { fixture, app, store }
     }
 

@@ -147,8 +147,8 @@ impl Bench {
     /// One effect, and the transaction still open.
     async fn begin(&self) -> Box<dyn StoreTransaction> {
         let mut transaction = self.store.begin(TransactionOptions::of("slow")).await.unwrap();
-        let connection = transaction.connection().unwrap();
-        let connection = connection.downcast_mut::<SqliteConnection>().unwrap();
+        let connection =
+            transaction.connection().unwrap().downcast_mut::<SqliteConnection>().unwrap();
         query("insert into effects values (1)").execute(connection).await.unwrap();
         transaction
     }

@@ -45,9 +45,12 @@ struct Graph<'r> {
 impl<'r> Graph<'r> {
     fn of(repository: &'r Repository, source: &str) -> Self {
         let in_source = |file: &&SourceFile| file.path.starts_with(source);
-        let all = repository.files.iter().filter(in_source);
-        let all = all.filter_map(|file| Some((module_of(&file.path, source)?, file)));
-        let all: Vec<(Module, &SourceFile)> = all.collect();
+        let all: Vec<(Module, &SourceFile)> = repository
+            .files
+            .iter()
+            .filter(in_source)
+            .filter_map(|file| Some((module_of(&file.path, source)?, file)))
+            .collect();
         let tests: Vec<Module> =
             all.iter().flat_map(|(module, file)| test_modules(file, module)).collect();
         let is_test = |module: &Module| tests.iter().any(|test| module.starts_with(test));

@@ -43,10 +43,15 @@ async fn take_order(cmd: Order) -> Note {
 }
 
 fn sending(faults: Faults) -> Faults {
-    let faults = faults.fail("commit", 0.1).fail_after("commit", 0.2);
-    let faults = faults.fail("outbox_claim", 0.2).fail_after("outbox_claim", 0.3);
-    let faults = faults.fail("outbox_settle", 0.2).fail_after("outbox_settle", 0.2);
-    let faults = faults.fail("outbox_store", 0.2).fail_after("outbox_store", 0.3);
+    let faults = faults
+        .fail("commit", 0.1)
+        .fail_after("commit", 0.2)
+        .fail("outbox_claim", 0.2)
+        .fail_after("outbox_claim", 0.3)
+        .fail("outbox_settle", 0.2)
+        .fail_after("outbox_settle", 0.2)
+        .fail("outbox_store", 0.2)
+        .fail_after("outbox_store", 0.3);
     faults.fail("destinations", 0.3).fail("outbox_owned", 0.3)
 }
 
@@ -62,14 +67,19 @@ async fn run(seed: u64) -> BTreeMap<&'static str, u64> {
         FaultyStore::new(MemoryStore::new(), receiving(Faults::seeded(seed))),
     ];
     let poll = Duration::from_millis(20);
-    let receiver = Jasper::builder().handler(take_note).state(journal.clone());
-    let receiver = receiver.store(stores[1].clone()).poll_interval(poll);
-    let receiver = receiver.listen("durable://127.0.0.1:0").start().await.unwrap();
+    let receiver = Jasper::builder()
+        .handler(take_note)
+        .state(journal.clone())
+        .store(stores[1].clone())
+        .poll_interval(poll)
+        .listen("durable://127.0.0.1:0")
+        .start()
+        .await
+        .unwrap();
     let sender = Jasper::builder().handler(take_order).store(stores[0].clone());
     // With so little memory most have to be claimed again.
     let address = format!("{}?capacity=4", receiver.addresses()[0]);
-    let sender = sender.poll_interval(poll).endpoint("notes", address);
-    let sender = sender.start().await.unwrap();
+    let sender = sender.poll_interval(poll).endpoint("notes", address).start().await.unwrap();
     for number in 0..MESSAGES {
         let text = format!("{number:03}");
         // One of which nothing is known may have been accepted: sent again, it is the same one.

@@ -107,10 +107,7 @@ async fn drain(database: OnPostgres, plan: Plan) -> Outcome<Vec<f64>> {
     if !plan.has_autovacuum {
         raw_sql(OF_JASPER).execute(&mut db).await?;
     }
-    let snapshot = match plan.has_snapshot {
-        true => Some(hold_snapshot(&mut db).await?),
-        false => None,
-    };
+    let snapshot = if plan.has_snapshot { Some(hold_snapshot(&mut db).await?) } else { None };
     let mut began = Instant::now();
     let app = App::start::<OnPostgres>(store).await?;
     let mut rates = Vec::new();

@@ -28,10 +28,14 @@ impl App {
     pub(super) async fn start<D: Application>(store: D::Store) -> Outcome<Self> {
         let handled = Handled::none();
         let arrivals = Arrivals::default();
-        let builder = Jasper::builder().handler(forget).handler(park).handler(ping);
-        let builder = builder.handler(followed_up).handler(forget_sixteen);
-        let builder = D::handlers(builder).store(store);
-        let builder = builder.state(handled.clone()).state(arrivals.clone());
+        let builder = Jasper::builder()
+            .handler(forget)
+            .handler(park)
+            .handler(ping)
+            .handler(followed_up)
+            .handler(forget_sixteen);
+        let builder =
+            D::handlers(builder).store(store).state(handled.clone()).state(arrivals.clone());
         // What is parked is not to be waited for.
         let jasper = builder.drain_timeout(Duration::from_millis(1)).start().await?;
         Ok(Self { jasper, handled, arrivals })
@@ -180,9 +184,10 @@ pub(super) async fn latency<D: Application>(
     for number in 0..n {
         ticks.tick().await;
         departures.push(Instant::now());
-        match begun {
-            true => D::ping(app.jasper.bus(), number).await?,
-            false => app.jasper.bus().send(Ping { number }).await?,
+        if begun {
+            D::ping(app.jasper.bus(), number).await?
+        } else {
+            app.jasper.bus().send(Ping { number }).await?
         };
     }
     app.jasper.until_idle().await?;

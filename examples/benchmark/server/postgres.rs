@@ -123,8 +123,11 @@ async fn insert(db: &mut PgConnection, id: Uuid, owner: i64) -> sqlx::Result<()>
 }
 
 async fn insert_many(db: &mut PgConnection, messages: &[Uuid]) -> sqlx::Result<()> {
-    let insert = query(INSERT_MANY).bind(messages);
-    let insert = insert.bind([DESTINATION; BATCH]).bind([MESSAGE_TYPE; BATCH]).bind(UNOWNED);
+    let insert = query(INSERT_MANY)
+        .bind(messages)
+        .bind([DESTINATION; BATCH])
+        .bind([MESSAGE_TYPE; BATCH])
+        .bind(UNOWNED);
     insert.bind([micros(); BATCH]).bind([BODY; BATCH]).execute(db).await.map(drop)
 }
 

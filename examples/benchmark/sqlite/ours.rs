@@ -77,8 +77,13 @@ pub(crate) async fn start(file: &Path) -> Outcome<App> {
     query(schema).execute(store.pool()).await?;
     let arrivals = Arrivals::default();
     // These and no others: what is for another database does not run on this one.
-    let builder = Jasper::builder().handler(write).handler(written).handler(ping);
-    let builder = builder.handler(add).store(store).state(arrivals.clone());
+    let builder = Jasper::builder()
+        .handler(write)
+        .handler(written)
+        .handler(ping)
+        .handler(add)
+        .store(store)
+        .state(arrivals.clone());
     let jasper = builder.start().await?;
     Ok(App { jasper, arrivals })
 }
@@ -88,8 +93,8 @@ pub(crate) async fn through_handler(app: &App, n: usize, senders: usize) -> Outc
     let started = Instant::now();
     let sent = send_from(app, n, senders, |bus| async move {
         bus.send(Write { note: "an order".into() }).await.map(drop)
-    });
-    let sent = sent.await?;
+    })
+    .await?;
     app.jasper.until_idle().await?;
     Ok(sent as f64 / started.elapsed().as_secs_f64())
 }

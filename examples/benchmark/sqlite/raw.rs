@@ -106,8 +106,10 @@ impl Database {
 }
 
 async fn insert(db: &mut SqliteConnection, id: Uuid) -> sqlx::Result<()> {
-    let insert = query("insert into messages (id, destination, body) values (?, ?, ?)");
-    let insert = insert.bind(&id.as_bytes()[..]).bind("local://place_order/place_order").bind(BODY);
+    let insert = query("insert into messages (id, destination, body) values (?, ?, ?)")
+        .bind(&id.as_bytes()[..])
+        .bind("local://place_order/place_order")
+        .bind(BODY);
     insert.execute(db).await.map(drop)
 }
 

@@ -68,12 +68,20 @@ impl Pair {
     async fn start(scheme: &str, sender: Builder, receiver: Builder) -> Outcome<Self> {
         let count = Arc::new(watch::Sender::new(0));
         let arrivals = Arrivals { times: Arc::default(), count };
-        let receiver = receiver.handler(receive).state(arrivals.clone());
-        let receiver = receiver.listen(format!("{scheme}://127.0.0.1:0")).start().await?;
+        let receiver = receiver
+            .handler(receive)
+            .state(arrivals.clone())
+            .listen(format!("{scheme}://127.0.0.1:0"))
+            .start()
+            .await?;
         let address = receiver.addresses()[0].to_string();
         // It handles nothing; a handler is named so that those of this program are left out.
-        let sender = sender.handler(receive).state(arrivals.clone());
-        let sender = sender.endpoint("benchmark.receiver", address).start().await?;
+        let sender = sender
+            .handler(receive)
+            .state(arrivals.clone())
+            .endpoint("benchmark.receiver", address)
+            .start()
+            .await?;
         Ok(Self { sender, receiver, arrivals })
     }
 
@@ -116,8 +124,8 @@ impl Pair {
         self.arrivals.count.subscribe().wait_for(|count| *count >= messages).await?;
         let arrivals = std::mem::take(&mut *self.arrivals.times());
         let pairs = departures.iter().zip(arrivals);
-        let seconds = pairs.filter_map(|(from, to)| Some(to?.duration_since(*from).as_secs_f64()));
-        let seconds: Vec<_> = seconds.collect();
+        let seconds: Vec<_> =
+            pairs.filter_map(|(from, to)| Some(to?.duration_since(*from).as_secs_f64())).collect();
         Ok([percentile(seconds.clone(), 50), percentile(seconds, 99)])
     }
 

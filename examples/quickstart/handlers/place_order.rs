@@ -12,8 +12,10 @@ async fn place_order(
     db: &mut SqliteConnection,
 ) -> anyhow::Result<Option<OrderPlaced>> {
     let PlaceOrder { order_id, email, .. } = cmd;
-    let place = sqlx::query_scalar(include_str!("place_order.sql"));
-    let place = place.bind(&order_id).bind(cmd.sku).bind(cmd.quantity);
+    let place = sqlx::query_scalar(include_str!("place_order.sql"))
+        .bind(&order_id)
+        .bind(cmd.sku)
+        .bind(cmd.quantity);
     let placed: bool = place.fetch_one(db).await?;
     Ok(placed.then_some(OrderPlaced { order_id, email }))
 }

@@ -121,10 +121,8 @@ fn expand(
     let model = Model::new(function, args, durable);
     validate::validate(&model, &mut diagnostics);
     let mistakes = diagnostics.finish();
-    let beside = match mistakes.is_empty() {
-        true => expand::expand(&model),
-        false => expand::stand_in(&model),
-    };
+    let beside =
+        if mistakes.is_empty() { expand::expand(&model) } else { expand::stand_in(&model) };
     let taken = taken.map(|taken| expanded(taken.path()));
     quote!(#taken #function #(#mistakes)* #beside)
 }

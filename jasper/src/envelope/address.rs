@@ -63,10 +63,7 @@ impl Address {
 
     /// The part after `://`.
     pub fn rest(&self) -> &str {
-        match self.is_valid() {
-            true => &self.text[self.scheme_len + 3..],
-            false => &self.text,
-        }
+        if self.is_valid() { &self.text[self.scheme_len + 3..] } else { &self.text }
     }
 
     /// Whether it names a queue of this process.

@@ -106,8 +106,12 @@ impl Envelope {
 
     /// About how many bytes it takes in memory; no fewer than its binary form has.
     pub(crate) fn bytes(&self) -> usize {
-        let texts = self.fields().into_iter().filter_map(|(_, text)| text);
-        let texts = texts.chain([self.message_type.name()]).map(str::len);
+        let texts = self
+            .fields()
+            .into_iter()
+            .filter_map(|(_, text)| text)
+            .chain([self.message_type.name()])
+            .map(str::len);
         bytes_with(&self.headers, self.payload.len()) + texts.sum::<usize>()
     }
 

@@ -18,8 +18,10 @@ pub(crate) struct Panic(String);
 impl Panic {
     /// Of what a panic has thrown.
     pub(crate) fn of(payload: Box<dyn Any + Send>) -> Self {
-        let text = payload.downcast_ref::<&str>().copied();
-        let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+        let text = payload
+            .downcast_ref::<&str>()
+            .copied()
+            .or_else(|| payload.downcast_ref::<String>().map(String::as_str));
         let text = error_text::cut(text.unwrap_or("a value that is not text")).into_owned();
         // Its drop is code of the user's, too.
         if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {

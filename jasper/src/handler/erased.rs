@@ -41,15 +41,16 @@ fn perform<'a, H: Handler>(
     is_answered: bool,
 ) -> BoxFuture<'a, Result<Option<Bytes>, RunError>> {
     async move {
-        let message = codec::decode_as(&H::Message::ENCODING, codec, &envelope.payload);
-        let message = message.map_err(RunError::Undecodable)?;
+        let message = codec::decode_as(&H::Message::ENCODING, codec, &envelope.payload)
+            .map_err(RunError::Undecodable)?;
         // Plain data from here on, so that no code of it runs where a panic is not caught.
         let is_conflict = cx.is_conflict();
         let failed = |error| RunError::Failed(HandlerFailure::of(error, is_conflict));
         let reply = handle::<H>(message, cx).await.map_err(failed)?;
-        match is_answered {
-            true => encode_reply(codec, H::Message::encodable_reply(&reply)),
-            false => Ok(None),
+        if is_answered {
+            encode_reply(codec, H::Message::encodable_reply(&reply))
+        } else {
+            Ok(None)
         }
     }
     .boxed()

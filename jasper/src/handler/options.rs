@@ -57,10 +57,8 @@ impl DeliveryOptions {
         }
         // Both say when: the one that is set here goes before either there.
         let is_set = self.due_at.is_some() || self.delay.is_some();
-        let (due_at, delay) = match is_set {
-            true => (self.due_at, self.delay),
-            false => (other.due_at, other.delay),
-        };
+        let (due_at, delay) =
+            if is_set { (self.due_at, self.delay) } else { (other.due_at, other.delay) };
         Self {
             due_at,
             delay,

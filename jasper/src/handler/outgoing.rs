@@ -73,8 +73,7 @@ impl<'run> Cascades<'run> {
         message: &M,
         options: DeliveryOptions,
     ) -> Result<(), CodecError> {
-        let message = OutgoingMessage::encode(message, options, self.codec);
-        let message = message.map_err(|error| {
+        let message = OutgoingMessage::encode(message, options, self.codec).map_err(|error| {
             CodecError::new(format!("`{}` cannot be encoded: {error}", M::TYPE))
         })?;
         self.messages.push(message);
@@ -86,9 +85,10 @@ impl<'run> Cascades<'run> {
     }
 
     pub(super) fn extend(&mut self, messages: Vec<OutgoingMessage>) {
-        match self.messages.is_empty() {
-            true => self.messages = messages,
-            false => self.messages.extend(messages),
+        if self.messages.is_empty() {
+            self.messages = messages;
+        } else {
+            self.messages.extend(messages);
         }
     }
 

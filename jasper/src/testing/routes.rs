@@ -9,10 +9,7 @@ use crate::runtime::check_declarations;
 /// There are problems; all of them are listed.
 pub fn check_routes() -> Result<(), StartupProblems> {
     let problems = check_declarations();
-    match problems.is_empty() {
-        true => Ok(()),
-        false => Err(StartupProblems::new(problems)),
-    }
+    if problems.is_empty() { Ok(()) } else { Err(StartupProblems::new(problems)) }
 }
 
 /// Panics with all that would keep the application from starting.

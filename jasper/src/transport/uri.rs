@@ -68,8 +68,8 @@ impl FromStr for EndpointUri {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (place, query) = text.split_once('?').map_or((text, None), |(p, q)| (p, Some(q)));
-        let address = place.parse();
-        let address = address.map_err(|_none| UriError::NoAddress { text: text.to_owned() })?;
+        let address =
+            place.parse().map_err(|_none| UriError::NoAddress { text: text.to_owned() })?;
         let mut options = BTreeMap::new();
         for part in query.into_iter().flat_map(|query| query.split('&')) {
             let no_option = || UriError::NoOption { text: text.to_owned(), part: part.to_owned() };

@@ -30,8 +30,8 @@ impl Watch {
         let name = format!("bank-{process}");
         self.input.write_all(format!("{name}\n").as_bytes()).await.unwrap();
         loop {
-            let line = self.output.next_line().await.unwrap();
-            let line = line.expect("it answers as long as it is asked");
+            let line =
+                self.output.next_line().await.unwrap().expect("it answers as long as it is asked");
             if self.recoveries.read(&line) == name
                 && let Some((_, count)) = line.split_once(" owns ")
             {
@@ -44,8 +44,8 @@ impl Watch {
     pub async fn recovered(&mut self, process: u32) {
         let name = format!("bank-{process}");
         loop {
-            let line = self.output.next_line().await.unwrap();
-            let line = line.expect("it answers as long as it is asked");
+            let line =
+                self.output.next_line().await.unwrap().expect("it answers as long as it is asked");
             if self.recoveries.read(&line) == name && line.contains(" recovered ") {
                 return;
             }

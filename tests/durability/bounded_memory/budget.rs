@@ -154,8 +154,14 @@ async fn a_message_larger_than_the_budget_passes_alone() {
 #[tokio::test]
 async fn stored_messages_wait_in_the_store_for_bytes() {
     let (stage, fixture) = (Stage::new(), Fixture::create());
-    let app = stage.builder().store(fixture.store().await).handler(keep);
-    let app = app.poll_interval(Duration::from_millis(20)).start().await.unwrap();
+    let app = stage
+        .builder()
+        .store(fixture.store().await)
+        .handler(keep)
+        .poll_interval(Duration::from_millis(20))
+        .start()
+        .await
+        .unwrap();
     let texts = (0..64).map(|_| Kept::of(100 * KIB));
     assert_eq!(app.bus().send_all(texts).await.unwrap(), 64);
     stage.journal.wait_for(&format!("kept {}", 100 * KIB)).await;
@@ -172,12 +178,24 @@ async fn a_claim_takes_no_more_than_there_are_bytes_for() {
     let (stage, fixture) = (Stage::new(), Fixture::create());
     // Left by a process that has ended.
     let before = Stage::new();
-    let first = before.builder().store(fixture.store().await).handler(keep);
-    let first = first.memory_budget(0).start().await.unwrap();
+    let first = before
+        .builder()
+        .store(fixture.store().await)
+        .handler(keep)
+        .memory_budget(0)
+        .start()
+        .await
+        .unwrap();
     first.bus().send_all((0..200).map(|_| Kept::of(100 * KIB))).await.unwrap();
     first.stop().await.unwrap();
-    let app = stage.builder().store(fixture.store().await).handler(keep);
-    let app = app.poll_interval(Duration::from_millis(20)).start().await.unwrap();
+    let app = stage
+        .builder()
+        .store(fixture.store().await)
+        .handler(keep)
+        .poll_interval(Duration::from_millis(20))
+        .start()
+        .await
+        .unwrap();
     stage.journal.wait_for(&format!("kept {}", 100 * KIB)).await;
     let owned = owned(&fixture).await;
     assert!((1..=16).contains(&owned), "{owned}");
@@ -189,8 +207,8 @@ async fn a_claim_takes_no_more_than_there_are_bytes_for() {
 #[tokio::test]
 async fn an_endpoint_that_is_down_leaves_bytes_for_the_rest() {
     let stage = Stage::new();
-    let app = stage.builder().handler(hold).endpoint("down", "tcp://127.0.0.1:9");
-    let app = app.start().await.unwrap();
+    let app =
+        stage.builder().handler(hold).endpoint("down", "tcp://127.0.0.1:9").start().await.unwrap();
     let mut full = 0;
     for _ in 0..200 {
         let sent = app.bus().send(Away { text: "x".repeat(50 * KIB) });

@@ -49,8 +49,13 @@ async fn accepted_early(app: &Jasper, journal: &Journal, one_more: Fail, notes: 
 #[tokio::test(start_paused = true)]
 async fn a_message_that_waits_for_a_retry_keeps_its_place() {
     let journal = Journal::default();
-    let app = Jasper::builder().state(journal.clone()).queue("failing", two_places());
-    let app = app.handler(fail).start().await.unwrap();
+    let app = Jasper::builder()
+        .state(journal.clone())
+        .queue("failing", two_places())
+        .handler(fail)
+        .start()
+        .await
+        .unwrap();
     for number in 0..2 {
         app.bus().send(Fail { number }).await.unwrap();
     }
@@ -63,8 +68,13 @@ async fn a_message_that_waits_for_a_retry_keeps_its_place() {
 #[tokio::test(start_paused = true)]
 async fn a_message_that_waits_for_its_time_keeps_its_place() {
     let journal = Journal::default();
-    let app = Jasper::builder().state(journal.clone()).queue("failing", two_places());
-    let app = app.handler(fail).start().await.unwrap();
+    let app = Jasper::builder()
+        .state(journal.clone())
+        .queue("failing", two_places())
+        .handler(fail)
+        .start()
+        .await
+        .unwrap();
     for number in 0..2 {
         app.bus().send(Fail { number }).delay(Duration::from_secs(10)).await.unwrap();
     }
@@ -75,8 +85,13 @@ async fn a_message_that_waits_for_its_time_keeps_its_place() {
 #[tokio::test(start_paused = true)]
 async fn a_queue_whose_places_all_wait_still_takes_what_its_own_handlers_send() {
     let journal = Journal::default();
-    let app = Jasper::builder().state(journal.clone()).queue("chained", two_places());
-    let app = app.handler(chain).start().await.unwrap();
+    let app = Jasper::builder()
+        .state(journal.clone())
+        .queue("chained", two_places())
+        .handler(chain)
+        .start()
+        .await
+        .unwrap();
     for _ in 0..2 {
         app.bus().send(Chain { left: 3 }).await.unwrap();
     }

@@ -117,8 +117,11 @@ async fn pay(bus: &Bus, accepted: &str, rate: u32) -> Outcome<()> {
     if rate == 0 {
         return Ok(());
     }
-    let before = fs::read_to_string(accepted).unwrap_or_default();
-    let before: HashSet<i64> = before.lines().map(str::parse).collect::<Result<_, _>>()?;
+    let before: HashSet<i64> = fs::read_to_string(accepted)
+        .unwrap_or_default()
+        .lines()
+        .map(str::parse)
+        .collect::<Result<_, _>>()?;
     let mut file = File::options().create(true).append(true).open(accepted)?;
     let mut ticks = tokio::time::interval(Duration::from_secs(1) / rate);
     for id in (1..).filter(|id| !before.contains(id)) {

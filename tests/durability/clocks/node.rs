@@ -43,9 +43,10 @@ async fn main() {
     let url = std::env::args().nth(1).expect("the URL of a database");
     let done = Arc::new(Notify::new());
     let app = Jasper::builder().state(Arc::clone(&done)).state(HasFailed::default());
-    let app = match url.starts_with("mysql") {
-        true => app.store(MysqlStore::connect(&url).await.unwrap()),
-        false => app.store(PostgresStore::connect(&url).await.unwrap()),
+    let app = if url.starts_with("mysql") {
+        app.store(MysqlStore::connect(&url).await.unwrap())
+    } else {
+        app.store(PostgresStore::connect(&url).await.unwrap())
     };
     let task = std::env::args().nth(2);
     let app = match task.as_deref() {

@@ -58,10 +58,7 @@ impl Books {
     }
 
     pub fn verdict(self) -> Result<(), String> {
-        match self.complaints.is_empty() {
-            true => Ok(()),
-            false => Err(self.complaints.join("; ")),
-        }
+        if self.complaints.is_empty() { Ok(()) } else { Err(self.complaints.join("; ")) }
     }
 
     /// Waits until nothing is in memory, and nothing in the store: neither to be handled now or
@@ -88,11 +85,8 @@ impl Books {
         let effects: HashMap<String, u32> = effects.into_iter().collect();
         let times = |note: &str| effects.get(note).copied().unwrap_or(0);
         for (n, is_accepted) in self.payments.clone() {
-            let once = match is_accepted {
-                true => 1,
-                // All of it or nothing.
-                false => times(&format!("pay {n}")).min(1),
-            };
+            // What is not accepted is done whole or not at all.
+            let once = if is_accepted { 1 } else { times(&format!("pay {n}")).min(1) };
             for note in EFFECTS.map(|effect| format!("{effect} {n}")) {
                 self.compare(&note, times(&note), once);
             }

@@ -51,10 +51,16 @@ async fn in_memory_too_every_fault_loses_and_doubles_nothing() {
         let store = FaultyStore::new(MemoryStore::new(), faults);
         let journal = Journal::default();
         store.calm();
-        let app = Jasper::builder().store(store.clone()).state(journal.clone());
-        let app = app.queue("arrive", QueueOptions::new().capacity(6));
-        let app = app.poll_interval(Duration::from_millis(20));
-        let app = app.handler(pass).handler(arrive).start().await.unwrap();
+        let app = Jasper::builder()
+            .store(store.clone())
+            .state(journal.clone())
+            .queue("arrive", QueueOptions::new().capacity(6))
+            .poll_interval(Duration::from_millis(20))
+            .handler(pass)
+            .handler(arrive)
+            .start()
+            .await
+            .unwrap();
         store.resume();
         for n in 0..MESSAGES {
             while app.bus().send(Pass { n }).deduplicate(n.to_string()).await.is_err() {}

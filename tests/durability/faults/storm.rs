@@ -69,8 +69,14 @@ impl Storm {
         // A start that fails says so to whoever starts it; what is meant here comes after it.
         store.calm();
         let seen = Seen::default();
-        let app = application().store(store.clone()).state(seen.clone());
-        let app = app.poll_interval(POLL).lease(self.lease).start().await.unwrap();
+        let app = application()
+            .store(store.clone())
+            .state(seen.clone())
+            .poll_interval(POLL)
+            .lease(self.lease)
+            .start()
+            .await
+            .unwrap();
         store.resume();
         let mut books = Books::new(sqlite, seen, self.strictness);
         send_all(app.bus(), &mut books).await;

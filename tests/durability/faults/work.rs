@@ -128,9 +128,14 @@ async fn effect(db: &mut SqliteConnection, what: &str, n: u64) -> sqlx::Result<(
 /// the store.
 pub fn application() -> Builder {
     let queues = ["pay", "book", "archive", "remind", "tally", "struggle", "fail"];
-    let application = Jasper::builder().handler(pay).handler(book).handler(archive);
-    let application = application.handler(remind).handler(tally);
-    let application = application.handler(struggle).handler(fail);
+    let application = Jasper::builder()
+        .handler(pay)
+        .handler(book)
+        .handler(archive)
+        .handler(remind)
+        .handler(tally)
+        .handler(struggle)
+        .handler(fail);
     queues.into_iter().fold(application, |application, queue| {
         application.queue(queue, QueueOptions::new().durable().capacity(6))
     })

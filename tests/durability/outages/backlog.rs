@@ -145,9 +145,15 @@ async fn what_a_dead_node_has_left_is_carried_on_beside_live_traffic() {
     leave_work(&store, dead, rows).await;
 
     let seen = Arc::new(Latencies { start: Instant::now(), micros: Mutex::default() });
-    let app = Jasper::builder().store(store.clone()).state(Arc::clone(&seen));
-    let app = app.lease(Duration::from_secs(2)).handler(left).handler(live);
-    let app = app.start().await.unwrap();
+    let app = Jasper::builder()
+        .store(store.clone())
+        .state(Arc::clone(&seen))
+        .lease(Duration::from_secs(2))
+        .handler(left)
+        .handler(live)
+        .start()
+        .await
+        .unwrap();
     note_slow_statements(store.pool(), 200).await;
     // A new connection has the setting for sure.
     let mut new = PgConnection::connect(server.url()).await.unwrap();

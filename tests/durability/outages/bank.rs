@@ -94,8 +94,11 @@ impl Bank {
         let look = async {
             let mut connection = self.connection().await;
             loop {
-                let first = query_scalar(sql).bind(begin.as_secs_f64());
-                let first: Option<i64> = first.fetch_one(&mut connection).await.unwrap();
+                let first: Option<i64> = query_scalar(sql)
+                    .bind(begin.as_secs_f64())
+                    .fetch_one(&mut connection)
+                    .await
+                    .unwrap();
                 if let Some(first) = first {
                     return Duration::from_micros(first as u64).saturating_sub(begin);
                 }
@@ -122,12 +125,14 @@ impl Bank {
         let done: BTreeSet<i64> = effects.iter().map(|(id, ..)| *id).collect();
         let lost = accepted.difference(&done).count();
         let half = effects.iter().filter(|(_, _, credited)| *credited < 1).count();
-        let double = effects.iter().filter(|(_, debits, credits)| *debits > 1 || *credits > 1);
-        let double = double.count();
+        let double =
+            effects.iter().filter(|(_, debits, credits)| *debits > 1 || *credits > 1).count();
         println!("{} transfers, {lost} lost, {half} half done, {double} double", done.len());
         assert_eq!((lost, half, double), (0, 0, 0));
-        let sum = query_scalar("select sum(balance)::bigint from accounts");
-        let sum: i64 = sum.fetch_one(&mut connection).await.unwrap();
+        let sum: i64 = query_scalar("select sum(balance)::bigint from accounts")
+            .fetch_one(&mut connection)
+            .await
+            .unwrap();
         assert_eq!(sum, 0);
         let store = app.store().unwrap();
         let letters = store.dead_letters().list(DeadLetterQuery::default()).await.unwrap();

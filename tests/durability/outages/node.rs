@@ -105,8 +105,15 @@ async fn main() {
     let mut word = || words.next().expect("URL NAME FIRST");
     let (url, name, first) = (word(), word(), word().parse::<i64>().unwrap());
     let store = PostgresStore::connect(&url).await.unwrap();
-    let app = Jasper::builder().store(store).service(name).lease(Duration::from_secs(1));
-    let app = app.handler(slow).handler(swift).start().await.unwrap();
+    let app = Jasper::builder()
+        .store(store)
+        .service(name)
+        .lease(Duration::from_secs(1))
+        .handler(slow)
+        .handler(swift)
+        .start()
+        .await
+        .unwrap();
     println!("ready");
     tokio::select! {
         () = send(app.bus(), first) => {}

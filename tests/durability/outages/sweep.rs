@@ -47,8 +47,13 @@ async fn sweeping_every_millisecond_takes_nothing_from_a_node_that_lives() {
     let server = Server::postgres().await;
     let store = PostgresStore::connect(server.url()).await.unwrap();
     raw_sql("create table received (id bigint not null)").execute(store.pool()).await.unwrap();
-    let app = Jasper::builder().store(store.clone()).lease(Duration::from_secs(1));
-    let app = app.handler(receive).start().await.unwrap();
+    let app = Jasper::builder()
+        .store(store.clone())
+        .lease(Duration::from_secs(1))
+        .handler(receive)
+        .start()
+        .await
+        .unwrap();
     let sweeper = PostgresStore::connect(server.url()).await.unwrap();
     let sweeping = tokio::spawn(sweep(sweeper.clone()));
     let messages: i64 = from_env("JASPER_SWEPT", 10_000);
@@ -64,8 +69,10 @@ async fn sweeping_every_millisecond_takes_nothing_from_a_node_that_lives() {
     let sweeps = sweeping.await.unwrap();
     let double = "select id, count(*) from received group by id having count(*) > 1";
     let double: Vec<(i64, i64)> = query_as(double).fetch_all(store.pool()).await.unwrap();
-    let all = query_scalar("select count(distinct id) from received");
-    let all: i64 = all.fetch_one(store.pool()).await.unwrap();
+    let all: i64 = query_scalar("select count(distinct id) from received")
+        .fetch_one(store.pool())
+        .await
+        .unwrap();
     println!("{messages} messages in {took:?}, {sweeps} sweeps, {} double", double.len());
     assert_eq!(double, []);
     assert_eq!(all, messages);

@@ -109,9 +109,10 @@ async fn what_a_handler_sets_for_its_session_reaches_no_other_message() {
             let mut run = store.begin(TransactionOptions::of("sets")).await.unwrap();
             let before = text(&mut run, &read).await;
             sqlx::raw_sql(set).execute(connection(&mut run)).await.unwrap();
-            match commits {
-                true => drop(run.commit(Completion::default()).await.unwrap()),
-                false => run.rollback().await.unwrap(),
+            if commits {
+                drop(run.commit(Completion::default()).await.unwrap())
+            } else {
+                run.rollback().await.unwrap()
             }
             let mut run = store.begin(TransactionOptions::of("reads")).await.unwrap();
             assert_eq!(text(&mut run, &read).await, before, "{set}");

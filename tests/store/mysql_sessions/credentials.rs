@@ -32,8 +32,14 @@ async fn credentials_that_are_renewed_in_one_place_reach_every_connection() {
     .await;
     let url = shop.url.replace("root@", &format!("{user}:first@"));
     let store = MysqlStore::connect(&url).await.unwrap();
-    let app = Jasper::builder().store(store.clone()).lease(LEASE).state(shop.journal.clone());
-    let app = app.handler(touch).start().await.unwrap();
+    let app = Jasper::builder()
+        .store(store.clone())
+        .lease(LEASE)
+        .state(shop.journal.clone())
+        .handler(touch)
+        .start()
+        .await
+        .unwrap();
     app.bus().send(Touch { id: 1, millis: 0 }).await.unwrap();
     app.until_idle().await.unwrap();
 
@@ -54,8 +60,10 @@ async fn credentials_that_are_renewed_in_one_place_reach_every_connection() {
     assert_eq!(shop.effects().await, [1, 2]);
     store.admin().prepare().await.unwrap();
     // Once one is asked for after that, the user's own have what the store relies on, too.
-    let charset = sqlx::query_scalar("select @@character_set_connection");
-    let charset: String = charset.fetch_one(store.pool()).await.unwrap();
+    let charset: String = sqlx::query_scalar("select @@character_set_connection")
+        .fetch_one(store.pool())
+        .await
+        .unwrap();
     assert_eq!(charset, "utf8mb4");
     // Real time: it is to last for more than a lease, which the database counts.
     tokio::time::sleep(2 * LEASE).await;

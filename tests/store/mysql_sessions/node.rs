@@ -18,8 +18,15 @@ async fn main() {
     let url = std::env::args().nth(1).expect("URL");
     let store = MysqlStore::connect(&url).await.unwrap();
     let journal = Journal::default();
-    let app = Jasper::builder().store(store).service("frozen").lease(LEASE);
-    let app = app.state(journal.clone()).handler(touch).start().await.unwrap();
+    let app = Jasper::builder()
+        .store(store)
+        .service("frozen")
+        .lease(LEASE)
+        .state(journal.clone())
+        .handler(touch)
+        .start()
+        .await
+        .unwrap();
     app.bus().send(Touch { id: 1, millis: 1_000 }).await.unwrap();
     journal.wait_for("touched 1").await;
     println!("touched 1");

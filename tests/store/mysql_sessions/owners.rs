@@ -35,8 +35,14 @@ async fn a_process_that_freezes_in_a_handler_keeps_its_message_for_no_longer_tha
     let mut process = process_that_has_touched(&shop).await;
     signal(&process, "STOP").await;
     let frozen = Instant::now();
-    let app = Jasper::builder().store(shop.store().await).lease(LEASE);
-    let app = app.state(shop.journal.clone()).handler(touch).start().await.unwrap();
+    let app = Jasper::builder()
+        .store(shop.store().await)
+        .lease(LEASE)
+        .state(shop.journal.clone())
+        .handler(touch)
+        .start()
+        .await
+        .unwrap();
     soon("another node takes it over", async || shop.effects().await == [1]).await;
     println!("taken over after {:?}", frozen.elapsed());
     assert!(frozen.elapsed() < Duration::from_secs(15), "{:?}", frozen.elapsed());

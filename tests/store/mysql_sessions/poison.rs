@@ -46,9 +46,15 @@ async fn each_fault_of_a_handlers_own_session_costs_an_attempt() {
     let shop = Shop::open().await;
     let runs = Runs::default();
     let store = shop.store().await;
-    let app = Jasper::builder().store(store.clone()).state(shop.journal.clone());
-    let app = app.state(Arc::clone(&runs)).handler(poison).handler(touch);
-    let app = app.start().await.unwrap();
+    let app = Jasper::builder()
+        .store(store.clone())
+        .state(shop.journal.clone())
+        .state(Arc::clone(&runs))
+        .handler(poison)
+        .handler(touch)
+        .start()
+        .await
+        .unwrap();
     for sql in POISONS {
         app.bus().send(Poison { sql: sql.to_owned() }).await.unwrap();
     }

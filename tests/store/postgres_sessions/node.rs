@@ -20,9 +20,15 @@ async fn main() {
     let mut word = || words.next().expect("URL LEASE_MILLIS");
     let (url, lease) = (word(), word().parse().expect("a number"));
     let store = PostgresStore::connect(&url).await.expect("the database answers");
-    let app = Jasper::builder().store(store).state(Manner { stays: true }).handler(book);
-    let app = app.lease(Duration::from_millis(lease)).drain_timeout(Duration::from_millis(100));
-    let app = app.start().await.expect("it starts");
+    let app = Jasper::builder()
+        .store(store)
+        .state(Manner { stays: true })
+        .handler(book)
+        .lease(Duration::from_millis(lease))
+        .drain_timeout(Duration::from_millis(100))
+        .start()
+        .await
+        .expect("it starts");
     app.bus().send(Book { id: 1 }).await.expect("it is sent");
     tokio::io::stdin().read_to_end(&mut Vec::new()).await.expect("an input");
     // Its sessions were ended from outside: whatever it stops with, it stops.

@@ -80,10 +80,7 @@ impl Watch {
             text.push_str(if is_first { "" } else { "." });
             text.push_str(name);
         }
-        match text.is_empty() {
-            true => "a part of it".to_owned(),
-            false => format!("`{text}`"),
-        }
+        if text.is_empty() { "a part of it".to_owned() } else { format!("`{text}`") }
     }
 }
 

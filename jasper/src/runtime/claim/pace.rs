@@ -77,12 +77,11 @@ impl Pace {
     /// How long the store may be left alone where it was found to be empty, given how often it is
     /// looked at else. It grows, so that a store in use is looked at as often as else.
     pub(crate) fn longest(&self, poll: Duration, is_notified: bool) -> Duration {
-        match is_notified {
-            true => poll.max(TOLD.min(poll * 15)),
-            false => {
-                let grown = poll.mul_f64(1.0 + f64::from(self.in_vain.min(4)) / 2.0);
-                poll.max(grown.min(NOT_TOLD))
-            }
+        if is_notified {
+            poll.max(TOLD.min(poll * 15))
+        } else {
+            let grown = poll.mul_f64(1.0 + f64::from(self.in_vain.min(4)) / 2.0);
+            poll.max(grown.min(NOT_TOLD))
         }
     }
 

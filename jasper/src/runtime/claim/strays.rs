@@ -117,13 +117,12 @@ async fn redirect(intake: &Intake, claimed: &Claimed) -> bool {
     {
         batch.to_endpoints.push_unowned(envelope.clone(), Arc::clone(endpoint));
     } else {
-        let entries = match claimed.ownership.destination.is_received() {
-            true => intake.core.routes().handlers().of_type(&envelope.message_type),
+        let entries = if claimed.ownership.destination.is_received() {
+            intake.core.routes().handlers().of_type(&envelope.message_type)
+        } else {
             // It does not run here: for a process where it does.
-            false => {
-                own = intake.handler_of(claimed);
-                own.as_slice()
-            }
+            own = intake.handler_of(claimed);
+            own.as_slice()
         };
         for entry in entries {
             let destination = entry.address.clone();

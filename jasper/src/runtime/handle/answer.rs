@@ -71,10 +71,10 @@ fn answering<'core>(
     let message_type = &envelope.message_type;
     let none = |why| RemoteFailure::new(FailureKind::NoHandler, why);
     match core.routes().handlers().of_type(message_type) {
-        [entry] if entry.registration.kind != MessageKind::Event => match entry.runs_here {
-            true => Ok(entry),
-            false => Err(none(format!("the handler of `{message_type}` does not run here"))),
-        },
+        [entry] if entry.registration.kind != MessageKind::Event => {
+            let elsewhere = || format!("the handler of `{message_type}` does not run here");
+            if entry.runs_here { Ok(entry) } else { Err(none(elsewhere())) }
+        }
         [] => Err(none(format!("no handler here takes `{message_type}`"))),
         _ => Err(none(format!("`{message_type}` is an event, which nobody answers"))),
     }

@@ -81,10 +81,9 @@ pub(crate) async fn look(core: Arc<Core>, store: Arc<dyn MessageStore>) {
                 .endpoints()
                 .remote()
                 .any(|endpoint| endpoint.held.is_to_be_reconciled());
-        let poll = match is_quiet {
-            true => pace.longest(core.settings().poll, core.store().is_notified()),
-            false => core.settings().poll,
-        };
+        let poll = core.settings().poll;
+        let longest = || pace.longest(poll, core.store().is_notified());
+        let poll = if is_quiet { longest() } else { poll };
         let pause = tokio::time::timeout(poll, core.wakeups().outbox().notified());
         if core.lifecycle().stopping().run_until_cancelled(pause).await.is_none() {
             return;

@@ -156,9 +156,10 @@ impl ResolvedEndpoints {
     /// Where the endpoint of this name leads.
     pub(crate) fn route(&self, name: &str, address: &str) -> Result<Route, Problem> {
         let wrong = |why: String| Problem::Endpoint { endpoint: name.to_owned(), why };
-        let mut uri: EndpointUri = address.parse().map_err(|error| match name == address {
-            true => wrong(format!("{error}")),
-            false => {
+        let mut uri: EndpointUri = address.parse().map_err(|error| {
+            if name == address {
+                wrong(format!("{error}"))
+            } else {
                 Problem::InvalidAddress { endpoint: name.to_owned(), address: address.to_owned() }
             }
         })?;

@@ -42,9 +42,7 @@ fn commit(store: &MemoryStore, completion: Completion) -> Committed {
     {
         return Committed { settled: Settled::Fenced, incoming: Vec::new(), outgoing: Vec::new() };
     }
-    let incoming = completion.incoming.into_iter();
-    let incoming = incoming.map(|row| state.insert_incoming(row)).collect();
-    let outgoing = completion.outgoing.into_iter();
-    let outgoing = outgoing.map(|row| state.insert_outgoing(row)).collect();
+    let incoming = completion.incoming.into_iter().map(|row| state.insert_incoming(row)).collect();
+    let outgoing = completion.outgoing.into_iter().map(|row| state.insert_outgoing(row)).collect();
     Committed { settled: Settled::Done, incoming, outgoing }
 }

@@ -13,8 +13,12 @@ use crate::store::{DeadLetter, DeadLetterId, DeadLetterQuery, DeadLetters, Store
 impl DeadLetters for MemoryStore {
     fn list(&self, query: DeadLetterQuery) -> BoxFuture<'_, Result<Vec<DeadLetter>, StoreError>> {
         self.with(move |state| {
-            let letters = state.dead_letters.values().map(|row| &row.letter);
-            let mut letters: Vec<_> = letters.filter(|letter| selects(&query, letter)).collect();
+            let mut letters: Vec<_> = state
+                .dead_letters
+                .values()
+                .map(|row| &row.letter)
+                .filter(|letter| selects(&query, letter))
+                .collect();
             letters.sort_by_cached_key(|letter| Reverse(letter.place()));
             letters.truncate(query.limit);
             letters.truncate(claimed(

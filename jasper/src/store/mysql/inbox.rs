@@ -209,8 +209,10 @@ pub(super) fn waiting_sql(statement: &SqlStr, page: usize) -> SqlStr {
 
 /// The statement that reads a further page of at most `page` rows.
 pub(super) fn page_sql(statement: &SqlStr, after: &Subscription, page: usize) -> SqlStr {
-    let statement = statement.as_str().replace("{page}", &page.to_string());
-    let statement = statement.replace("{at}", &literal(after.destination.as_str()));
+    let statement = statement
+        .as_str()
+        .replace("{page}", &page.to_string())
+        .replace("{at}", &literal(after.destination.as_str()));
     // Constants of this store, a number, and digits.
     AssertSqlSafe(statement.replace("{as}", &literal(&after.message_type))).into_sql_str()
 }
@@ -320,8 +322,8 @@ mod tests {
     /// A close costs its connection 40 ms.
     #[tokio::test]
     async fn inserts_looks_and_claims_close_no_statement() {
-        let server = std::env::var("JASPER_TEST_MARIADB");
-        let server = server.expect("JASPER_TEST_MARIADB is not set: run `tests/run`");
+        let server = std::env::var("JASPER_TEST_MARIADB")
+            .expect("JASPER_TEST_MARIADB is not set: run `tests/run`");
         let name = format!("jasper_closes_{}", std::process::id());
         let mut admin = MySqlConnection::connect(&server).await.unwrap();
         let create = AssertSqlSafe(format!("create database {name}"));
@@ -334,8 +336,10 @@ mod tests {
         let before = closed(connection).await;
         let (mut after, mut found) = (None, Vec::new());
         for _page in 0..4 {
-            let look = Look(ClaimableRequest { page: 100, after, ..ClaimableRequest::default() });
-            let look = look.run(connection, store.sql()).await.unwrap();
+            let look = Look(ClaimableRequest { page: 100, after, ..ClaimableRequest::default() })
+                .run(connection, store.sql())
+                .await
+                .unwrap();
             after = look.now.last().cloned();
             found.extend(look.now);
         }

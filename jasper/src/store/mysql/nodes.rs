@@ -240,9 +240,10 @@ impl Expired {
     /// Ends the sessions that processes have left which are gone: one that is frozen or cut off
     /// would keep what it has locked.
     async fn end_sessions(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<()> {
-        let left = sqlx::query_scalar(sql.nodes.left_sessions.clone());
-        let left = left.bind(self.server.marks.text());
-        let left: Vec<String> = left.fetch_all(&mut *connection).await?;
+        let left: Vec<String> = sqlx::query_scalar(sql.nodes.left_sessions.clone())
+            .bind(self.server.marks.text())
+            .fetch_all(&mut *connection)
+            .await?;
         for sessions in left {
             for session in marks::sessions(connection, &sessions).await? {
                 match self.server.kill(connection, session).await {

@@ -55,8 +55,8 @@ const PAGES: [&str; 3] = ["waiting", "waiting_here", "waiting_beyond"];
 
 #[tokio::test]
 async fn no_statement_scans_a_table() {
-    let server = std::env::var("JASPER_TEST_MARIADB");
-    let server = server.expect("JASPER_TEST_MARIADB is not set: run `tests/run`");
+    let server = std::env::var("JASPER_TEST_MARIADB")
+        .expect("JASPER_TEST_MARIADB is not set: run `tests/run`");
     let name = format!("jasper_plans_{}", std::process::id());
     let mut admin = MySqlConnection::connect(&server).await.unwrap();
     execute(&mut admin, &format!("create database {name}")).await;
@@ -70,14 +70,12 @@ async fn no_statement_scans_a_table() {
     let mut offences = Vec::new();
     for (name, text) in statements(&store, 3).into_iter().chain(statements(&store, SHARED_ROWS)) {
         let explain = AssertSqlSafe(format!("explain {}", with_values(&text)));
-        let executor = match PAGES.contains(&name) {
-            true => &mut desk.connection,
-            false => &mut connection,
-        };
+        let executor = if PAGES.contains(&name) { &mut desk.connection } else { &mut connection };
         // Each is asked for as it is executed.
-        let plan = match text.contains('?') {
-            true => sqlx::query(explain).fetch_all(executor).await,
-            false => sqlx::raw_sql(explain).fetch_all(executor).await,
+        let plan = if text.contains('?') {
+            sqlx::query(explain).fetch_all(executor).await
+        } else {
+            sqlx::raw_sql(explain).fetch_all(executor).await
         };
         let plan = plan.unwrap_or_else(|error| panic!("{text}: {error}"));
         let steps: Vec<Step> = plan.iter().map(Step::read).collect();

@@ -64,9 +64,10 @@ impl Pool {
     /// one in which it was opened, which may be blocked or at its end.
     pub(super) fn here(&self) -> Self {
         let Shared { server, kind, home, .. } = &*self.shared;
-        match runtime::Handle::current().id() == *home {
-            true => self.clone(),
-            false => Self::new(Arc::clone(server), *kind, 1),
+        if runtime::Handle::current().id() == *home {
+            self.clone()
+        } else {
+            Self::new(Arc::clone(server), *kind, 1)
         }
     }
 

@@ -191,9 +191,10 @@ pub(super) fn fitting_name(name: &str) -> &str {
 pub(super) fn check_size(bytes: usize, sql: &Sql) -> sqlx::Result<()> {
     let limit = sql.packet_limit;
     // The columns beside the body are in it, and so no longer than it.
-    match 2 * bytes + ROW_OVERHEAD <= limit || bytes + SHARED_BYTES <= limit {
-        true => Ok(()),
-        false => Err(refused(Refusal::LargeBody { bytes, limit })),
+    if 2 * bytes + ROW_OVERHEAD <= limit || bytes + SHARED_BYTES <= limit {
+        Ok(())
+    } else {
+        Err(refused(Refusal::LargeBody { bytes, limit }))
     }
 }
 
@@ -237,10 +238,11 @@ pub(super) async fn store<R: Insert>(
     let mut inserting = Inserting { connection: &mut transaction, sql, rows };
     let mut new = Vec::with_capacity(once.len());
     for portion in portions {
-        new.extend(match alone {
+        new.extend(if alone {
             // It was tried above.
-            true => inserting.insert_missing(portion).await?,
-            false => inserting.insert(portion).await?,
+            inserting.insert_missing(portion).await?
+        } else {
+            inserting.insert(portion).await?
         });
     }
     transaction.commit().await?;
@@ -319,9 +321,10 @@ struct Inserting<'i, R> {
 impl<R: Insert> Inserting<'_, R> {
     /// Inserts these rows, and gives those that were new.
     async fn insert(&mut self, rows: &[usize]) -> sqlx::Result<Vec<usize>> {
-        match rows.is_empty() || self.is_inserted(rows).await? {
-            true => Ok(rows.to_vec()),
-            false => self.insert_missing(rows).await,
+        if rows.is_empty() || self.is_inserted(rows).await? {
+            Ok(rows.to_vec())
+        } else {
+            self.insert_missing(rows).await
         }
     }
 

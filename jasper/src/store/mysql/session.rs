@@ -95,12 +95,11 @@ impl Session {
     /// happens in it for longer than that and some reserve.
     pub(super) async fn begin(&mut self, limit: Duration, server: &Server) -> sqlx::Result<()> {
         let idle = idle_seconds(limit, server);
-        let begin = match server.is_mariadb && idle != self.idle {
-            true => {
-                AssertSqlSafe(format!("set session idle_transaction_timeout = {idle}; {BEGIN}"))
-                    .into_sql_str()
-            }
-            false => BEGIN.into_sql_str(),
+        let begin = if server.is_mariadb && idle != self.idle {
+            AssertSqlSafe(format!("set session idle_transaction_timeout = {idle}; {BEGIN}"))
+                .into_sql_str()
+        } else {
+            BEGIN.into_sql_str()
         };
         sqlx::raw_sql(begin).execute(&mut self.connection).await?;
         self.idle = idle;

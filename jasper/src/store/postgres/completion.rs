@@ -242,8 +242,8 @@ async fn begin<'r>(
 ) -> sqlx::Result<(Did, PgArguments)> {
     let (mut did, mut arguments) = (Did::default(), PgArguments::default());
     let (incoming, outgoing) = (in_order(incoming), in_order(outgoing));
-    let envelopes = incoming.iter().map(|row| &row.envelope);
-    let mut envelopes = envelopes.chain(outgoing.iter().map(|row| &row.envelope));
+    let mut envelopes =
+        incoming.iter().map(|row| &row.envelope).chain(outgoing.iter().map(|row| &row.envelope));
     if envelopes.any(|envelope| envelope.deduplication_id.is_some()) {
         let patience = sqlx::raw_sql(patience).execute(&mut *connection);
         desk.in_time(patience).await?;
@@ -351,10 +351,7 @@ impl Did {
     }
 
     fn written<T>(&mut self, answer: impl FnOnce(&mut Self) -> T) -> Written<T> {
-        match self.running {
-            true => Written::Done(answer(self)),
-            false => Written::Ended,
-        }
+        if self.running { Written::Done(answer(self)) } else { Written::Ended }
     }
 
     /// Of two runs of one message, the first has ended it.

@@ -138,9 +138,9 @@ async fn replay(desk: &InternalPool, ids: &[DeadLetterId]) -> sqlx::Result<Paged
     let query = sqlx::query_with(desk.sql.dead_letters.replay.clone(), arguments);
     let replayed = desk.long_rows(query).await;
     desk.start_over();
-    let replayed = replayed?;
-    let replayed = replayed.first().ok_or(sqlx::Error::RowNotFound)?;
-    Ok(Paged { found: replayed.number(0).map(total)?, done })
+    let rows = replayed?;
+    let counted = rows.first().ok_or(sqlx::Error::RowNotFound)?;
+    Ok(Paged { found: counted.number(0).map(total)?, done })
 }
 
 async fn discard(desk: &InternalPool, ids: &[DeadLetterId]) -> sqlx::Result<Paged> {
@@ -152,8 +152,8 @@ async fn discard(desk: &InternalPool, ids: &[DeadLetterId]) -> sqlx::Result<Page
 
 async fn store(desk: &InternalPool, letter: &DeadLetter) -> sqlx::Result<()> {
     // Bytes that are no envelope have no columns beside them.
-    let envelope = Envelope::from_bytes(&letter.body).ok();
-    let envelope = envelope.as_ref();
+    let decoded = Envelope::from_bytes(&letter.body).ok();
+    let envelope = decoded.as_ref();
     let query = sqlx::query(desk.sql.dead_letters.store.clone())
         .bind(letter.id.id.as_uuid())
         .bind(letter.id.destination.as_str())

@@ -55,12 +55,13 @@ impl Group {
         limit: Duration,
         is_shared: bool,
     ) -> Self {
-        let (next_member, undo_member) = match is_shared {
-            true => (
+        let (next_member, undo_member) = if is_shared {
+            (
                 format!("{END_MEMBER}; {}{BEGIN_MEMBER}; {PREPARED}", session.reset(limit)),
                 format!("{UNDO_MEMBER}; {PREPARED}"),
-            ),
-            false => (format!("{END_MEMBER}; {BEGIN_MEMBER}"), UNDO_MEMBER.to_owned()),
+            )
+        } else {
+            (format!("{END_MEMBER}; {BEGIN_MEMBER}"), UNDO_MEMBER.to_owned())
         };
         // Of constants, numbers and a mark, which has no quotes in it.
         let next_member = AssertSqlSafe(next_member).into_sql_str();
@@ -123,9 +124,10 @@ impl Group {
                     Some(self)
                 }
                 Err(gone) => {
-                    let error = match self.desk.place.ended_by_handler(&gone) {
-                        true => StoreError::TransactionEnded,
-                        false => self.desk.error(error),
+                    let error = if self.desk.place.ended_by_handler(&gone) {
+                        StoreError::TransactionEnded
+                    } else {
+                        self.desk.error(error)
                     };
                     reply::answer(member.reply, Err(error));
                     self.lost(gone)
@@ -145,12 +147,11 @@ impl Group {
         let prepared = desk.in_time(raw_sql(statements).fetch_all(&mut *connection)).await?;
         let (mut of_driver, mut deallocate) = (0, String::new());
         for row in &prepared {
-            match row.try_get(1)? {
-                true => {
-                    let name = row.try_get::<&str, _>(0)?.replace('"', "\"\"");
-                    deallocate += &format!("deallocate \"{name}\"; ");
-                }
-                false => of_driver += 1,
+            if row.try_get(1)? {
+                let name = row.try_get::<&str, _>(0)?.replace('"', "\"\"");
+                deallocate += &format!("deallocate \"{name}\"; ");
+            } else {
+                of_driver += 1;
             }
         }
         if !deallocate.is_empty() {
@@ -233,9 +234,10 @@ impl Group {
 
     /// Tells all whose work is undone with the transaction.
     fn lost(self, error: sqlx::Error) -> Option<Self> {
-        let error = match self.desk.place.ended_by_handler(&error) {
-            true => self.desk.place.spoiled("another handler ended it by a statement of its own"),
-            false => self.desk.error(error),
+        let error = if self.desk.place.ended_by_handler(&error) {
+            self.desk.place.spoiled("another handler ended it by a statement of its own")
+        } else {
+            self.desk.error(error)
         };
         tracing::warn!(%error, members = self.members.len(), "a shared transaction was undone");
         let each = self.members.iter().map(|_member| Err(error.clone())).collect::<Vec<_>>();
@@ -255,12 +257,11 @@ fn answer_all(replies: Replies, answers: impl IntoIterator<Item = Result<Committ
 /// Tells all that nothing is committed. Where one of several is at fault and nobody can say which,
 /// each runs again, alone.
 fn refuse(replies: Replies, error: StoreError, desk: &InternalPool, queue: &RunQueue) {
-    let error = match replies.len() > 1 && !error.is_transient() {
-        true => {
-            queue.set_apart(replies.len());
-            desk.place.spoiled(&error.to_string())
-        }
-        false => error,
+    let error = if replies.len() > 1 && !error.is_transient() {
+        queue.set_apart(replies.len());
+        desk.place.spoiled(&error.to_string())
+    } else {
+        error
     };
     let each: Vec<_> = replies.iter().map(|_reply| Err(error.clone())).collect();
     answer_all(replies, each);

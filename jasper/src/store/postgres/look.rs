@@ -165,8 +165,11 @@ pub(super) async fn look(
     let due = found.due.iter().cloned();
     desk.frontier.change().note(due.map(|(pair, sent_at)| Waits::Unowned(pair, sent_at)));
     let is_whole = matches!(scope, Scope::Full) && found.is_whole(request);
-    let due = found.due.into_iter().map(|(pair, _)| pair);
-    let due = due.filter(|pair| is_whole || request.takes.contains(pair));
+    let due = found
+        .due
+        .into_iter()
+        .map(|(pair, _)| pair)
+        .filter(|pair| is_whole || request.takes.contains(pair));
     claimable.now = found.firsts.into_keys().chain(due).collect();
     claimable.now.sort_unstable();
     claimable.now.dedup();

@@ -128,8 +128,12 @@ statements!(NodesSql {
 
 impl SqlNodes for PostgresStore {
     async fn now(&self) -> Result<Option<SystemTime>, StoreError> {
-        let now = self.node_desk().row(sqlx::query(self.sql().nodes.now.clone())).await;
-        let now = now.and_then(|row| row.number(0)).map_err(|error| self.error(error))?;
+        let now = self
+            .node_desk()
+            .row(sqlx::query(self.sql().nodes.now.clone()))
+            .await
+            .and_then(|row| row.number(0))
+            .map_err(|error| self.error(error))?;
         Ok(Some(from_micros(now)))
     }
 
@@ -141,8 +145,12 @@ impl SqlNodes for PostgresStore {
             .bind(micros(lease))
             .bind(Subscription::to_lines(&takes))
             .bind(self.desk().mark.word().to_owned());
-        let node = self.node_desk().row(query).await;
-        let node = node.and_then(|row| row.number(0)).map_err(|error| self.error(error))?;
+        let node = self
+            .node_desk()
+            .row(query)
+            .await
+            .and_then(|row| row.number(0))
+            .map_err(|error| self.error(error))?;
         self.desk().limits.follow(lease);
         Ok(NodeLease { owner: Owner::new(node), lease })
     }
@@ -152,9 +160,10 @@ impl SqlNodes for PostgresStore {
             sqlx::query(self.sql().nodes.renew.clone()).bind(owner.number()).bind(micros(lease));
         let desk = self.node_desk();
         // A connection is served by the runtime in which it was opened, which may be blocked.
-        let renewed = match Handle::current().id() == self.shared.home {
-            true => desk.run(query).await,
-            false => desk.run_elsewhere(query).await,
+        let renewed = if Handle::current().id() == self.shared.home {
+            desk.run(query).await
+        } else {
+            desk.run_elsewhere(query).await
         };
         renewed.map(|renewed| renewed > 0).map_err(|error| self.error(error))
     }
@@ -171,8 +180,7 @@ impl SqlNodes for PostgresStore {
                 .bind(micros(lease))
         };
         let (rows, with_forgotten) = self.over_owners(self.node_desk(), query).await;
-        let pulse = rows.and_then(|rows| pulse(&rows));
-        let mut pulse = pulse.map_err(|error| self.error(error))?;
+        let mut pulse = rows.and_then(|rows| pulse(&rows)).map_err(|error| self.error(error))?;
         pulse.may_own |= !with_forgotten;
         if pulse.gone.as_ref().is_some_and(|gone| !gone.owners.is_empty()) {
             self.end_sessions_of_gone().await;

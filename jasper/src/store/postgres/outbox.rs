@@ -218,8 +218,8 @@ async fn destinations_in(
         firsts.insert(place, row.try_get(1)?);
     }
     asking.looked_at(ranges, &firsts, i64::MIN);
-    let found = firsts.keys().filter_map(|place| ranges.get(*place));
-    let found: HashSet<&Address> = found.map(|range| &range.pair).collect();
+    let found: HashSet<&Address> =
+        firsts.keys().filter_map(|place| ranges.get(*place)).map(|range| &range.pair).collect();
     Ok(found.into_iter().cloned().collect())
 }
 

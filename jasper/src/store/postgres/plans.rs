@@ -35,8 +35,8 @@ const PLANS: &str = "the server plans every statement";
 
 #[tokio::test]
 async fn no_statement_scans_a_table() {
-    let url = std::env::var("JASPER_TEST_POSTGRES");
-    let url = url.expect("JASPER_TEST_POSTGRES names a server, as `tests/run` starts one");
+    let url = std::env::var("JASPER_TEST_POSTGRES")
+        .expect("JASPER_TEST_POSTGRES names a server, as `tests/run` starts one");
     let schema = format!("plans_{}", std::process::id());
     let store = PostgresStore::builder().schema(&schema).connect(&url).await.unwrap();
     store.admin().prepare().await.unwrap();

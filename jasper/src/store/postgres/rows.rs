@@ -356,10 +356,7 @@ where
 
 /// Text as PostgreSQL takes it, which has no character of the number 0. The body has the original.
 pub(super) fn storable(text: &str) -> Cow<'_, str> {
-    match text.contains('\0') {
-        true => text.replace('\0', "\u{FFFD}").into(),
-        false => text.into(),
-    }
+    if text.contains('\0') { text.replace('\0', "\u{FFFD}").into() } else { text.into() }
 }
 
 /// Of destination, message type and time of sending, from this column on.

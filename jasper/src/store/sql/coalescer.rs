@@ -213,9 +213,10 @@ mod tests {
             flushes.fetch_add(1, Ordering::SeqCst);
             async move {
                 gate.acquire().await.map_err(|_closed| StoreError::Closed)?.forget();
-                match items.contains(&13) {
-                    true => Err(StoreError::Closed),
-                    false => Ok(items.into_iter().map(|item| item * 2).collect()),
+                if items.contains(&13) {
+                    Err(StoreError::Closed)
+                } else {
+                    Ok(items.into_iter().map(|item| item * 2).collect())
                 }
             }
             .boxed()

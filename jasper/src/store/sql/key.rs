@@ -20,10 +20,7 @@ pub(crate) fn key_for(envelope: &Envelope) -> Key {
 
 /// What became of a row, given the keys that were new. A key that stands twice was new once.
 pub(crate) fn stored(envelope: &Envelope, new: &mut HashSet<Key>) -> Stored {
-    match new.remove(&key_for(envelope)) {
-        true => Stored::New,
-        false => Stored::Duplicate,
-    }
+    if new.remove(&key_for(envelope)) { Stored::New } else { Stored::Duplicate }
 }
 
 #[cfg(test)]

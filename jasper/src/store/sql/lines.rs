@@ -95,8 +95,9 @@ impl<T: Keyed + Weigh + Clone + Send + 'static> Lines<T> {
             return self.fresh.submit(rows).await;
         }
         let ids = rows.iter().map(Keyed::id).collect();
-        let hold = timeout(PATIENCE, Held::hold(&self.held, ids)).await;
-        let hold = hold.map_err(|_elapsed| self.locked())?;
+        let hold = timeout(PATIENCE, Held::hold(&self.held, ids))
+            .await
+            .map_err(|_elapsed| self.locked())?;
         match self.keyed.submit(rows.clone()).await {
             Err(StoreError::Busy { .. }) => self.wait(rows, hold).await,
             stored => stored,

@@ -83,9 +83,10 @@ pub(crate) async fn version(schema: &mut impl Schema, known: i64) -> Result<i64,
     if found <= known {
         return Ok(found);
     }
-    match schema.ask(Question::UsableFrom).await? > known {
-        true => Err(StoreError::NewerSchema { place: schema.place(), found, known }),
-        false => Ok(found),
+    if schema.ask(Question::UsableFrom).await? > known {
+        Err(StoreError::NewerSchema { place: schema.place(), found, known })
+    } else {
+        Ok(found)
     }
 }
 

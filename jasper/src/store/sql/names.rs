@@ -12,9 +12,10 @@ const TABLES: [&str; 5] = ["incoming", "outgoing", "dead_letters", "nodes", "mig
 pub(crate) fn checked(name: &str, longest: usize) -> Result<String, StoreError> {
     let is_inner = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let begins_well = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-    match begins_well && name.len() <= longest && name.chars().all(is_inner) {
-        true => Ok(name.to_owned()),
-        false => Err(StoreError::BadName { name: name.to_owned() }),
+    if begins_well && name.len() <= longest && name.chars().all(is_inner) {
+        Ok(name.to_owned())
+    } else {
+        Err(StoreError::BadName { name: name.to_owned() })
     }
 }
 
@@ -22,9 +23,10 @@ pub(crate) fn checked(name: &str, longest: usize) -> Result<String, StoreError> 
 pub(crate) fn with_tables(text: &str, table: impl Fn(&str) -> String) -> String {
     TABLES.into_iter().fold(text.to_owned(), |text, name| {
         let place = format!("{{{name}}}");
-        match text.contains(&place) {
-            true => text.replace(&place, &table(&format!("jasper_{name}"))),
-            false => text,
+        if text.contains(&place) {
+            text.replace(&place, &table(&format!("jasper_{name}")))
+        } else {
+            text
         }
     })
 }

@@ -39,8 +39,7 @@ statements!(AdminSql { counts: COUNTS, purge: PURGE, clear: CLEAR });
 
 impl SqlAdmin for SqliteStore {
     async fn prepare(&self) -> Result<(), StoreError> {
-        let connection = self.pool().acquire().await;
-        let mut connection = connection.map_err(|error| self.error(error))?;
+        let mut connection = self.pool().acquire().await.map_err(|error| self.error(error))?;
         migrate::upgrade(&mut connection, self.place()).await
     }
 

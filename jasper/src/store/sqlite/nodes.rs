@@ -105,9 +105,10 @@ impl SqlNodes for SqliteStore {
             Ok(renewed) => renewed?,
             Err(_elapsed) => self.renew_aside(owner, lease).await?,
         };
-        match renewed {
-            true => self.leases().renewed(owner, asked),
-            false => self.leases().end(owner),
+        if renewed {
+            self.leases().renewed(owner, asked);
+        } else {
+            self.leases().end(owner);
         }
         Ok(renewed)
     }
@@ -216,8 +217,12 @@ impl Write for Join {
         join.bind(lease_until(self.node.lease))?;
         join.bind(Subscription::to_lines(&self.node.takes))?;
         let ran = join.run(connection).await?;
-        let node = ran.iter().flat_map(|ran| &ran.rows).next();
-        let node = node.ok_or(sqlx::Error::RowNotFound)?.number(0)?;
+        let node = ran
+            .iter()
+            .flat_map(|ran| &ran.rows)
+            .next()
+            .ok_or(sqlx::Error::RowNotFound)?
+            .number(0)?;
         Ok(NodeLease { owner: Owner::new(node), lease: self.node.lease })
     }
 }

@@ -18,8 +18,9 @@ async fn a_look_walks_over_no_types_before_the_next_one() {
 }
 
 async fn connect() -> SqliteConnection {
-    let connection = SqliteConnection::connect("sqlite::memory:").await;
-    let mut connection = connection.expect("SQLite opens a database in memory");
+    let mut connection = SqliteConnection::connect("sqlite::memory:")
+        .await
+        .expect("SQLite opens a database in memory");
     let place = Place::new("memory".as_ref());
     migrate::upgrade(&mut connection, &place).await.expect("the tables can be made");
     connection
@@ -27,8 +28,10 @@ async fn connect() -> SqliteConnection {
 
 async fn plan(connection: &mut SqliteConnection, sql: &str) -> Vec<String> {
     let explain = AssertSqlSafe(format!("explain query plan {sql}"));
-    let plan = sqlx::query(explain).fetch_all(connection).await;
-    let plan = plan.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    let plan = sqlx::query(explain)
+        .fetch_all(connection)
+        .await
+        .unwrap_or_else(|error| panic!("{sql}: {error}"));
     plan.iter().map(|step| step.get("detail")).collect()
 }
 

@@ -89,8 +89,10 @@ impl Faults {
     /// There is no such operation: a name that is mistyped would test nothing.
     #[must_use]
     pub fn with(mut self, operation: &str, fault: Fault, rate: f64) -> Self {
-        let known = StoreOperation::ALL.iter().find(|known| known.as_str() == operation);
-        let known = known.unwrap_or_else(|| panic!("a store has no operation `{operation}`"));
+        let known = StoreOperation::ALL
+            .iter()
+            .find(|known| known.as_str() == operation)
+            .unwrap_or_else(|| panic!("a store has no operation `{operation}`"));
         let operation = *known;
         self.rules.push(Rule { operation, fault, rate });
         self

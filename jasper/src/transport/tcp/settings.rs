@@ -80,8 +80,12 @@ impl Settings {
             return Err(unusable(uri, why));
         }
         let asks = self.peers.any_has_certificate();
-        let config = self.tls.as_ref().map(|tls| tls.server(asks)).transpose();
-        let config = config.map_err(|why| unusable(uri, why))?;
+        let config = self
+            .tls
+            .as_ref()
+            .map(|tls| tls.server(asks))
+            .transpose()
+            .map_err(|why| unusable(uri, why))?;
         if config.is_none() {
             if asks {
                 let why = "a peer proves itself by a certificate, which takes TLS: give the \

@@ -103,9 +103,10 @@ impl Tls {
                             with `Tls::roots_file(…)`";
             let roots = Arc::clone(self.roots.as_ref().ok_or(no_roots)?);
             let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider());
-            let verifier = match self.require_client_certificates {
-                true => verifier,
-                false => verifier.allow_unauthenticated(),
+            let verifier = if self.require_client_certificates {
+                verifier
+            } else {
+                verifier.allow_unauthenticated()
             };
             builder.with_client_cert_verifier(verifier.build().map_err(|error| error.to_string())?)
         } else {

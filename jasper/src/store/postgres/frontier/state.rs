@@ -89,11 +89,13 @@ impl<P: Pair> State<P> {
         let Some((at, cost)) = self.full else {
             return Duration::ZERO;
         };
-        let pause = match self.is_stale {
-            // At once, but never nothing else than full looks where they are dear.
-            true if cost < LONG => Duration::ZERO,
-            true => cost.min(LONGEST_PAUSE),
-            false => (cost * SHARE).clamp(SHORTEST_PAUSE, LONGEST_PAUSE),
+        let pause = if !self.is_stale {
+            (cost * SHARE).clamp(SHORTEST_PAUSE, LONGEST_PAUSE)
+        } else if cost < LONG {
+            Duration::ZERO
+        } else {
+            // As soon as may be, but full looks that are dear leave time for others.
+            cost.min(LONGEST_PAUSE)
         };
         pause.saturating_sub(at.elapsed())
     }

@@ -84,10 +84,12 @@ fn do_again(
     let refused = StoreError::CommitRefused { detail: error.to_string() };
     let said = place.error(error);
     for member in undone.into_iter().rev() {
-        let fate = match (member.savepoint == savepoint, member.is_loan) {
-            (true, true) => Fate::Refused(refused.clone()),
-            (true, false) => Fate::Refused(said.clone()),
-            (false, _) => Fate::Undone(place.spoiled_by(&refused)),
+        let fate = if member.savepoint != savepoint {
+            Fate::Undone(place.spoiled_by(&refused))
+        } else if member.is_loan {
+            Fate::Refused(refused.clone())
+        } else {
+            Fate::Refused(said.clone())
         };
         if let Some(request) = member.end(fate) {
             line.put_back(request);

@@ -144,10 +144,8 @@ impl Group {
             }
             Err(error) => {
                 // SQLite has undone a single statement, or everything.
-                let undone = match alone {
-                    true => self.session.check_open(),
-                    false => self.session.undo().await,
-                };
+                let undone =
+                    if alone { self.session.check_open() } else { self.session.undo().await };
                 job.refuse(error);
                 match undone {
                     Ok(()) => Ok(self),

@@ -90,9 +90,10 @@ fn undo_all(members: Vec<Member>, cause: &StoreError, place: &Place, line: &mut 
     let is_refused = matches!(cause, StoreError::CommitRefused { .. });
     let only = is_refused && members.iter().filter(|member| member.is_loan).count() == 1;
     for member in members.into_iter().rev() {
-        let fate = match only && member.is_loan {
-            true => Fate::Refused(cause.clone()),
-            false => Fate::Undone(place.spoiled_by(cause)),
+        let fate = if only && member.is_loan {
+            Fate::Refused(cause.clone())
+        } else {
+            Fate::Undone(place.spoiled_by(cause))
         };
         if let Some(request) = member.end(fate) {
             line.put_back(request);

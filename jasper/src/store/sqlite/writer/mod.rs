@@ -125,15 +125,16 @@ async fn serve_group(
     leases: &Arc<Leases>,
 ) -> Option<Session> {
     // A lone request needs one trip, with the transaction around it.
-    let first = match line.is_empty() {
-        true => match alone::serve(first, session, place).await {
+    let first = if line.is_empty() {
+        match alone::serve(first, session, place).await {
             alone::Served::Done(session) => return session,
             alone::Served::NotAlone(request, given_back) => {
                 session = *given_back;
                 request
             }
-        },
-        false => first,
+        }
+    } else {
+        first
     };
     match session.begin().await {
         Ok(()) => {

@@ -77,9 +77,10 @@ impl RequestQueue {
     pub(super) fn refuse_inserts(&mut self, waited: Duration, error: &StoreError) {
         self.look();
         for request in std::mem::take(&mut self.waiting) {
-            match request.insert_since().is_some_and(|since| since.elapsed() >= waited) {
-                true => request.refuse(error.clone()),
-                false => self.waiting.push_back(request),
+            if request.insert_since().is_some_and(|since| since.elapsed() >= waited) {
+                request.refuse(error.clone());
+            } else {
+                self.waiting.push_back(request);
             }
         }
     }

@@ -140,8 +140,10 @@ impl Session {
     /// Refuses what can be opened but is no place for messages: SQLite opens a file that it cannot
     /// write for reading, in silence, and does not keep a database in memory.
     pub(in super::super) async fn check(&mut self, place: &Place) -> Result<(), StoreError> {
-        let journal = sqlx::query_scalar(JOURNAL).fetch_one(&mut self.connection);
-        let journal: String = journal.await.map_err(|error| place.error(error))?;
+        let journal: String = sqlx::query_scalar(JOURNAL)
+            .fetch_one(&mut self.connection)
+            .await
+            .map_err(|error| place.error(error))?;
         if journal == "memory" {
             return Err(StoreError::Unreachable {
                 place: place.name(),
@@ -207,9 +209,10 @@ impl Session {
     /// # Errors
     /// The outer transaction is gone.
     pub(super) async fn undo_share<T: Batchable>(&mut self, items: &[&T]) -> sqlx::Result<()> {
-        match T::is_one_statement() && is_one_trip(items) {
-            true => self.check_open(),
-            false => self.undo().await,
+        if T::is_one_statement() && is_one_trip(items) {
+            self.check_open()
+        } else {
+            self.undo().await
         }
     }
 
@@ -366,10 +369,7 @@ impl Session {
     /// # Errors
     /// It is not: a handler has ended it, or SQLite has, for example on a full disk.
     pub(super) fn check_open(&self) -> sqlx::Result<()> {
-        match self.hooks.has_ended() {
-            true => Err(sqlx::Error::BeginFailed),
-            false => Ok(()),
-        }
+        if self.hooks.has_ended() { Err(sqlx::Error::BeginFailed) } else { Ok(()) }
     }
 
     /// The connection for a handler.

@@ -120,9 +120,12 @@ async fn send_all<F: StoreFixture>(subject: &Subject<'_, F>, owner: Owner) {
     let outbox = subject.store.outbox();
     for destination in outbox.destinations().await.expect("the store answers") {
         let claimed = outbox.claim(owner, &destination, 100).await;
-        let sent = claimed.expect("the store answers").into_iter();
-        let sent = sent.map(|envelope| Ownership::of(&envelope, owner));
-        let sent = sent.map(OutgoingSettlement::Sent).collect();
+        let sent = claimed
+            .expect("the store answers")
+            .into_iter()
+            .map(|envelope| Ownership::of(&envelope, owner))
+            .map(OutgoingSettlement::Sent)
+            .collect();
         outbox.settle(sent).await.expect("the store answers");
     }
 }

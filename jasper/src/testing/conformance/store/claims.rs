@@ -204,8 +204,8 @@ pub async fn the_present_that_a_store_tells_is_the_one_in_which_rows_are_due<F: 
     fixture: &F,
 ) {
     let subject = Subject::of(fixture).await;
-    let present = subject.store.nodes().now().await.expect("the store answers");
-    let present = present.unwrap_or_else(time::now);
+    let present =
+        subject.store.nodes().now().await.expect("the store answers").unwrap_or_else(time::now);
     let hour = Duration::from_secs(3600);
     subject.store_new(scheduled(envelope(), present)).await;
     subject.store_new(scheduled(envelope(), present + hour)).await;
@@ -357,8 +357,7 @@ pub async fn a_claim_tells_from_which_owners_a_row_was_released<F: StoreFixture>
     subject.store_new(row).await;
     let owner = subject.join().await;
     for _ in 0..2 {
-        let claimed = subject.claim_all(owner).await;
-        let claimed = claimed.into_iter().find(|row| row.ownership.id == id);
+        let claimed = subject.claim_all(owner).await.into_iter().find(|row| row.ownership.id == id);
         let claimed = claimed.expect("the row can be claimed");
         assert_eq!(claimed.interrupted_by, []);
         let ownership = claimed.ownership;
@@ -429,8 +428,8 @@ pub async fn an_unreadable_body_is_claimed_as_an_error_and_buried_intact<F: Stor
 
     let claimed = subject.claim_all(subject.join().await).await;
     assert_eq!(claimed.len(), 2, "a readable row is claimed beside it");
-    let unreadable = claimed.into_iter().find(|row| row.envelope.is_err());
-    let unreadable = unreadable.expect("one cannot be read");
+    let unreadable =
+        claimed.into_iter().find(|row| row.envelope.is_err()).expect("one cannot be read");
     let bury = Settlement::DeadLetter {
         ownership: unreadable.ownership,
         reason: DeadLetterReason::Undecodable,

@@ -165,11 +165,13 @@ pub async fn a_letter_is_replayed_or_discarded_once<F: StoreFixture>(fixture: &F
     let owner = subject.join().await;
     subject.store((0..ROWS).map(|_| unowned(to(&local("a")))).collect()).await;
     let claimed = subject.claim_all(owner).await;
-    let ids = claimed.iter().map(|claimed| {
-        let Ownership { id, destination, .. } = claimed.ownership.clone();
-        DeadLetterId { id, destination }
-    });
-    let ids: Vec<_> = ids.collect();
+    let ids: Vec<_> = claimed
+        .iter()
+        .map(|claimed| {
+            let Ownership { id, destination, .. } = claimed.ownership.clone();
+            DeadLetterId { id, destination }
+        })
+        .collect();
     let burials = claimed.into_iter().map(|claimed| bury(claimed.ownership)).collect();
     subject.store.inbox().settle(burials).await.expect(ANSWERS);
     let letters = subject.store.dead_letters();

@@ -253,8 +253,7 @@ pub async fn destinations_are_those_of_rows_that_nobody_owns<F: StoreFixture>(fi
     let subject = Subject::of(fixture).await;
     let owner = subject.join().await;
     let destinations = async || {
-        let destinations = subject.store.outbox().destinations().await;
-        let destinations = destinations.expect("the store answers");
+        let destinations = subject.store.outbox().destinations().await.expect("the store answers");
         let different: HashSet<Address> = destinations.iter().cloned().collect();
         assert_eq!(different.len(), destinations.len(), "each is listed once");
         different

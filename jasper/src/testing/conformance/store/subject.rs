@@ -112,8 +112,7 @@ impl<'f, F: StoreFixture> Subject<'f, F> {
     }
 
     pub(super) async fn settle(&self, settlement: Settlement) -> Settled {
-        let settled = self.store.inbox().settle(vec![settlement]).await;
-        let settled = settled.expect(ANSWERS);
+        let settled = self.store.inbox().settle(vec![settlement]).await.expect(ANSWERS);
         assert_eq!(settled.len(), 1, "one settlement has one answer");
         settled[0]
     }

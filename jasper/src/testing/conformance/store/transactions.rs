@@ -253,8 +253,8 @@ pub async fn a_row_stored_within_a_transaction_is_there_after_its_commit<F: Stor
     let mut transaction = effects.begin(&subject.store).await;
     effects.write(transaction.connection(), 1).await;
     let inbox = subject.store.inbox();
-    let stored = inbox.store_within(transaction.connection(), repeats).await;
-    let stored = stored.expect("the store answers");
+    let stored =
+        inbox.store_within(transaction.connection(), repeats).await.expect("the store answers");
     assert_eq!(stored, [Stored::New, Stored::Duplicate]);
     let outbox = subject.store.outbox();
     let stored = outbox.store_within(transaction.connection(), vec![outgoing()]).await;

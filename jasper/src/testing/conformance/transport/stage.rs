@@ -76,9 +76,10 @@ impl<F: TransportFixture> Stage<F> {
         let builder = self.builder(&self.stores[0]).service("sender");
         // The address itself is an endpoint too, for who sends by address.
         let builder = builder.endpoint(RECEIVER, &*address).endpoint(&*address, &*address);
-        let builder = match self.link.is_local() {
-            true => Self::hearing(builder),
-            false => builder.publish_to::<super::cast::News>(RECEIVER),
+        let builder = if self.link.is_local() {
+            Self::hearing(builder)
+        } else {
+            builder.publish_to::<super::cast::News>(RECEIVER)
         };
         self.sender = Some(builder.start().await.expect(WORKS));
     }

@@ -42,9 +42,12 @@ impl TcpSender {
             Err(failure) => {
                 // Something is known of the first, and of the rest no more than the error says.
                 let error = self.error(failure, self.patience);
-                receipts.resize_with(parts.len(), || match error.may_have_arrived() {
-                    true => Receipt::unknown(error.to_string()),
-                    false => Receipt::deferred(error.to_string()),
+                receipts.resize_with(parts.len(), || {
+                    if error.may_have_arrived() {
+                        Receipt::unknown(error.to_string())
+                    } else {
+                        Receipt::deferred(error.to_string())
+                    }
                 });
                 Ok(receipts)
             }

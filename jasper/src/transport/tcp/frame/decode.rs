@@ -46,8 +46,8 @@ impl Frame {
         if kind != kind::BATCH {
             return 0;
         }
-        let count = body.get(9..13).and_then(|bytes| bytes.try_into().ok());
-        let count = count.map_or(0, u32::from_be_bytes);
+        let count =
+            body.get(9..13).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_be_bytes);
         usize::try_from(count).unwrap_or(usize::MAX).min(MOST_ENVELOPES)
     }
 }

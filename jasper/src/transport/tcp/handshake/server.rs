@@ -118,8 +118,10 @@ pub(in super::super) async fn welcome<R: AsyncRead + Unpin>(
         let why = format!("this process has all of its {} connections", limits.connections);
         Refusal::new(RejectCode::Limit, why)
     })?;
-    let proof = known.as_ref().and_then(|(_peer, key)| key.as_ref());
-    let proof = proof.map(|key| said.prove(Role::Server, key.hmac()));
+    let proof = known
+        .as_ref()
+        .and_then(|(_peer, key)| key.as_ref())
+        .map(|key| said.prove(Role::Server, key.hmac()));
     write(writer, Frame::Ready(proof)).await?;
     let frame = usize::try_from(hello.frame).unwrap_or(usize::MAX);
     Ok(Accepted { peer: known.map(|(peer, _key)| peer), frame, permit })
