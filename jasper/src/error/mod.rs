@@ -38,15 +38,26 @@ pub enum Error {
     Signal(#[source] std::io::Error),
 }
 
-/// A `main` that returns the error prints it by `Debug`, so that form is the readable one too.
+/// A `main` that returns the error prints it by `{:?}`, so that form is the readable one too;
+/// `{:#?}` shows the structure.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
+        if !f.alternate() {
+            return fmt::Display::fmt(self, f);
+        }
+        match self {
+            Self::Startup(problems) => f.debug_tuple("Startup").field(problems).finish(),
+            Self::Store(error) => f.debug_tuple("Store").field(error).finish(),
+            Self::Transport(error) => f.debug_tuple("Transport").field(error).finish(),
+            Self::Send(error) => f.debug_tuple("Send").field(error).finish(),
+            Self::Invoke(error) => f.debug_tuple("Invoke").field(error).finish(),
+            Self::Signal(error) => f.debug_tuple("Signal").field(error).finish(),
+        }
     }
 }
 
 /// Everything that the check at start found.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StartupProblems(Vec<Problem>);
 
 impl StartupProblems {
@@ -72,16 +83,10 @@ impl fmt::Display for StartupProblems {
     }
 }
 
-impl fmt::Debug for StartupProblems {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
 impl std::error::Error for StartupProblems {}
 
 /// Why a message was not accepted. Nothing of it was kept, but for [`Store`](Self::Store).
-#[derive(thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
     /// The codec cannot express the message.
@@ -184,7 +189,7 @@ pub enum SendError {
 /// The effects of its handler in the database, if that is durable, are undone; except that nobody
 /// knows of those in another process where its answer did not come, and they remain where only the
 /// reply is unreadable.
-#[derive(thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvokeError {
     /// The handler failed.
@@ -268,7 +273,7 @@ impl From<RemoteFailure> for InvokeError {
 }
 
 /// Why `send_all` or `send_stream` ended early.
-#[derive(thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 #[error("{accepted} messages were accepted, and then: {source}")]
 pub struct SendAllError {
     /// How many of the first messages were accepted for certain.
@@ -277,23 +282,16 @@ pub struct SendAllError {
     pub source: SendError,
 }
 
-/// In words, as a `main` that returns the error prints it so.
-impl fmt::Debug for SendAllError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// In words, as a `main` that returns the error prints it so.
-impl fmt::Debug for SendError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-/// In words, as a `main` that returns the error prints it so.
-impl fmt::Debug for InvokeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
+    #[test]
+    fn an_error_that_main_returns_is_text_and_its_structure_can_be_seen() {
+        let error = Error::from(SendError::NeedsStore { what: "a deduplication key" });
+        let text = "a deduplication key needs a message store; give the builder one with \
+                    `.store(…)`";
+        assert_eq!((format!("{error}"), format!("{error:?}")), (text.to_owned(), text.to_owned()));
+        assert!(format!("{error:#?}").starts_with("Send(\n    NeedsStore {"), "{error:#?}");
     }
 }

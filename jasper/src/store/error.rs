@@ -1,11 +1,10 @@
 //! What can go wrong in a store, by what the caller can do about it.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// An error of a message store.
-#[derive(Clone, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
     /// The file or server is there but is not a database that this store reads.
@@ -151,12 +150,5 @@ impl StoreError {
             0 => self,
             done => Self::Partial { done, error: Box::new(self) },
         }
-    }
-}
-
-/// In words, as a `main` that returns the error prints it so.
-impl fmt::Debug for StoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
     }
 }
