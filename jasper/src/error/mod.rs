@@ -186,9 +186,8 @@ pub enum SendError {
 
 /// Why an invoked command gave no reply.
 ///
-/// The effects of its handler in the database, if that is durable, are undone; except that nobody
-/// knows of those in another process where its answer did not come, and they remain where only the
-/// reply is unreadable.
+/// The effects of its handler in the database, if that is durable, are undone. In another process
+/// they may remain where its answer did not come, and they do where only the reply is unreadable.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvokeError {
@@ -254,7 +253,7 @@ pub enum InvokeError {
 }
 
 impl InvokeError {
-    /// Whether somebody, here or in another process, did not wait any longer.
+    /// Whether a time limit, here or in another process, had passed.
     pub const fn is_time_out(&self) -> bool {
         matches!(
             self,

@@ -28,7 +28,7 @@ pub struct HandlerContext<'run> {
     cascades: Cascades<'run>,
 }
 
-/// An invoked command has no envelope until somebody asks for one.
+/// An invoked command has no envelope until one is asked for.
 enum EnvelopeSource<'run> {
     Received(&'run Envelope),
     Invoked(&'run (dyn Fn() -> Envelope + Sync)),
@@ -76,7 +76,7 @@ impl<'run> HandlerContext<'run> {
         self
     }
 
-    /// By what the store knows that the transaction of this run met another one.
+    /// How to see from an error that the transaction of this run met another one.
     #[must_use]
     pub(crate) const fn with_conflicts(mut self, is_conflict: IsConflict) -> Self {
         self.is_conflict = is_conflict;

@@ -16,7 +16,7 @@ pub trait Handler: 'static {
     /// The message that it takes.
     type Message: Message;
 
-    /// What the runtime knows of it.
+    /// Its registration.
     const REGISTRATION: HandlerRegistration;
 
     /// Takes the arguments out of the context and calls the function.

@@ -1,4 +1,4 @@
-//! What the runtime knows of each handler, collected by `inventory`.
+//! The registration of each handler, collected by `inventory`.
 
 use std::any::TypeId;
 use std::fmt;
@@ -15,8 +15,8 @@ use crate::envelope::Envelope;
 use crate::message::{MessageKind, MessageType, SourceLocation};
 use crate::store::{Connection, ConnectionType};
 
-/// Decodes the payload, runs the handler, and gives its reply as the codec encodes it, where there
-/// is somebody to give it to.
+/// Decodes the payload, runs the handler, and gives its reply as the codec encodes it, where a
+/// sender waits for it.
 pub type RunFn = for<'a, 'run> fn(
     &'a Envelope,
     &'a dyn Codec,

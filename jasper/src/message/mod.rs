@@ -31,7 +31,7 @@ pub use self::reply::{is_decodable_reply, is_encodable_reply};
     note = "many messages of one type are sent by `bus.send_all(…)`"
 )]
 pub trait Message: Send + Sized + 'static {
-    /// One of the markers in [`kind`]: decides who may handle the message.
+    /// One of the markers in [`kind`]: decides which handlers it may have.
     type Kind: kind::Kind;
 
     /// What `Bus::invoke` answers with; `()` where `#[command(reply = …)]` names nothing.

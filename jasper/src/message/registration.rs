@@ -1,4 +1,4 @@
-//! What the derives tell the program about each message type.
+//! The registration of each message type, which the derives write.
 
 use std::fmt;
 use std::panic::Location;

@@ -39,7 +39,7 @@ impl Jasper {
         self.core.store().port()
     }
 
-    /// Where the application listens, in the order in which it was told to. A port that was left to
+    /// Where the application listens, in the order of the calls of `listen`. A port that was left to
     /// the system has its number here.
     pub fn addresses(&self) -> Vec<Address> {
         self.listeners.addresses()

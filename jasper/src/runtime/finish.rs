@@ -9,18 +9,18 @@ use tokio_util::task::TaskTracker;
 
 /// Runs in its caller's task, without a change of tasks; where the caller is dropped in the middle,
 /// it goes on in a task of its own.
-pub(crate) struct Finish<T: Send + 'static> {
+pub(crate) struct FinishOnDrop<T: Send + 'static> {
     work: Option<BoxFuture<'static, T>>,
     tasks: TaskTracker,
 }
 
-impl<T: Send + 'static> Finish<T> {
+impl<T: Send + 'static> FinishOnDrop<T> {
     pub(crate) fn new(work: impl Future<Output = T> + Send + 'static, tasks: &TaskTracker) -> Self {
         Self { work: Some(Box::pin(work)), tasks: tasks.clone() }
     }
 }
 
-impl<T: Send + 'static> Future for Finish<T> {
+impl<T: Send + 'static> Future for FinishOnDrop<T> {
     type Output = T;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
@@ -36,10 +36,10 @@ impl<T: Send + 'static> Future for Finish<T> {
     }
 }
 
-impl<T: Send + 'static> Drop for Finish<T> {
+impl<T: Send + 'static> Drop for FinishOnDrop<T> {
     fn drop(&mut self) {
         if let (Some(work), Ok(runtime)) = (self.work.take(), Handle::try_current()) {
-            // What it gives is for nobody any more.
+            // Its caller is gone, and takes no result any more.
             let detached = self.tasks.track_future(async move { drop(work.await) });
             drop(runtime.spawn(detached));
         }

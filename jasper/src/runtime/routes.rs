@@ -87,7 +87,7 @@ impl Routes {
         }
     }
 
-    /// Where an outgoing message goes; nowhere for an event that nobody subscribes to.
+    /// Where an outgoing message goes; nowhere for an event without subscribers.
     pub(crate) fn destinations(
         &self,
         message: &OutgoingMessage,

@@ -35,7 +35,7 @@ impl Agenda {
         self.soonest.store(i64::MAX, Ordering::SeqCst);
     }
 
-    /// The pager wants to rest for so long; says how long it may.
+    /// How long the pager may rest, which would rest for `wait`.
     pub(crate) fn rest(&self, wait: Duration) -> Duration {
         let now = self.clock.now();
         let until = time::after(now, wait);

@@ -19,8 +19,8 @@ use crate::store::{
 pub(super) struct Intake {
     pub(super) core: Arc<Core>,
     pub(super) store: Arc<dyn MessageStore>,
-    /// Claimed while this process has not done with them under the same ownership: it still asks
-    /// for a settlement that is done already, as the answer was lost. Were they handled now, that
+    /// Claimed while this process has not done with them under the same ownership: it still repeats
+    /// a settlement that is done already, as the answer was lost. Were they handled now, that
     /// settlement would come in between.
     pub(super) aside: Vec<Claimed>,
 }
@@ -44,7 +44,7 @@ impl Intake {
         let owner = self.core.node().owner();
         let request = ClaimRequest { owner, subscriptions, limit, counts_attempt };
         let claim = self.store.inbox().claim(request);
-        self.core.store().wait(StoreOperation::Claim, claim).await
+        self.core.store().call_without_deadline(StoreOperation::Claim, claim).await
     }
 
     /// Gives back what was laid aside, once nothing else is done with it here.
@@ -95,8 +95,10 @@ impl Intake {
         };
         let envelope = claimed.ownership.envelope(envelope);
         slot.weigh(envelope.bytes());
-        let backing =
-            Backing::Stored { owner: claimed.ownership.owner, counted: claimed.first_attempt };
+        let backing = Backing::Stored {
+            owner: claimed.ownership.owner,
+            attempt_counted: claimed.first_attempt,
+        };
         let Ownership { id, destination, owner, .. } = &claimed.ownership;
         let hold = self.core.node().rows().inbox().hold(*id, destination, *owner);
         let queue = Arc::clone(self.core.routes().queue_of(&entry));

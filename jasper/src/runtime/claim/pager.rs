@@ -140,13 +140,13 @@ impl Pager {
         }
         let Self { intake, pace, strays, .. } = self;
         more |= strays.take_in(intake, pace, &look, &self.takes).await?;
-        // What is left is for a queue that is full and gives word when it has room, or waits for a
-        // node that knows it.
+        // What is left is for a queue that is full and wakes this task when it has room, or waits
+        // for a node that takes it.
         let wait = if more { Duration::ZERO } else { self.wait_after(&look) };
         Ok(wait.saturating_sub(looked_at.elapsed()))
     }
 
-    /// Whether any queue could take what a look finds; those that could not give word.
+    /// Whether any queue could take what a look finds; those that could not wake this task when they can.
     fn has_room(&self) -> bool {
         let queues = self.core.routes().queues();
         let full: Vec<_> = queues.filter(|queue| !queue.room.is_roomy()).collect();
@@ -166,7 +166,7 @@ impl Pager {
             .await
     }
 
-    /// How long there is nothing more to do, as far as the store knows.
+    /// How long there is nothing more to do, as far as the store can tell.
     fn wait_after(&self, look: &Claimable) -> Duration {
         let poll = self.core.settings().poll;
         let is_quiet = look.now.is_empty()

@@ -1,5 +1,5 @@
 //! Messages for which this application has no handler at their place: of another version of the
-//! application, of a handler that has moved, or of nobody any more.
+//! application, of a handler that has moved, or of none any more.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -33,9 +33,9 @@ struct Unknown {
 /// What is to become of an unhandled message that no handler of this application can take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unhandled {
-    /// A node that knows it may come yet.
+    /// A node that takes it may start yet.
     Wait,
-    /// Nobody has come in the time that it was given.
+    /// No such node has started in time.
     GiveUp,
 }
 
@@ -51,7 +51,7 @@ impl UnhandledTypes {
             Rest::Unseen => return,
             Rest::After(last) => Some(last),
             Rest::First => {
-                // What is gone begins its time anew when it is found another time.
+                // What is gone starts its time again when it is found another time.
                 let sweep = self.sweep;
                 self.unknown.retain(|_stray, unknown| unknown.seen == sweep);
                 self.sweep += 1;
@@ -74,7 +74,7 @@ impl UnhandledTypes {
         keep: Duration,
     ) -> Vec<Subscription> {
         let taken: HashSet<Subscription> = alive.into_iter().flat_map(|node| node.takes).collect();
-        // What is taken begins its time anew when it is found another time.
+        // What is taken starts its time again when it is found another time.
         self.unknown.retain(|unhandled, _unknown| !taken.contains(unhandled));
         let (sweep, mut room) = (self.sweep, MOST.saturating_sub(self.unknown.len()));
         let is_worth_a_claim = |unhandled: &Subscription| match self.unknown.get_mut(unhandled) {

@@ -34,7 +34,7 @@ pub(crate) async fn look(core: Arc<Core>) {
     }
 }
 
-/// Wakes the pager where the store tells that there may be something to claim. Runs until the
+/// Wakes the pager where the store notifies that there may be something to claim. Runs until the
 /// application stops.
 pub(crate) async fn listen(core: Arc<Core>, store: Arc<dyn MessageStore>) {
     loop {

@@ -28,7 +28,7 @@ impl Wakeups {
         &self.pager
     }
 
-    /// Wakes the task that asks what waits in the outbox.
+    /// Wakes the task that looks for rows of the outbox.
     pub(crate) const fn outbox(&self) -> &Arc<Notify> {
         &self.outbox
     }

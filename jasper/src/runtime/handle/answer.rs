@@ -80,7 +80,7 @@ fn answering<'core>(
     }
 }
 
-/// A failure as it is told to another process.
+/// A failure as it is sent to another process.
 fn told(failure: &Failure) -> RemoteFailure {
     let kind = match failure {
         Failure::Undecodable(_) | Failure::Unanswerable(_) => FailureKind::Codec,

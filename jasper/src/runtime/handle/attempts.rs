@@ -26,7 +26,7 @@ pub(super) enum Counted {
 
 /// Counts the coming attempt in the row, where it is not counted yet.
 pub(super) async fn count(core: &Core, delivery: &mut Delivery, retries: &mut Retries) -> Counted {
-    let Backing::Stored { counted: false, owner } = delivery.backing else {
+    let Backing::Stored { attempt_counted: false, owner } = delivery.backing else {
         return Counted::Yes;
     };
     match is_given_up(core, delivery, retries).await {
@@ -39,7 +39,7 @@ pub(super) async fn count(core: &Core, delivery: &mut Delivery, retries: &mut Re
         return Counted::No;
     }
     delivery.envelope.attempts += 1;
-    delivery.backing = Backing::Stored { owner, counted: true };
+    delivery.backing = Backing::Stored { owner, attempt_counted: true };
     Counted::Yes
 }
 

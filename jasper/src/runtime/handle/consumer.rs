@@ -45,11 +45,11 @@ async fn give_back(core: &Core, first: Delivery, behind: &mut Waiting) {
     let mut in_memory = Vec::new();
     for delivery in waiting {
         match delivery.backing {
-            Backing::Stored { owner, counted } => settlements.push(Settlement::Release {
+            Backing::Stored { owner, attempt_counted } => settlements.push(Settlement::Release {
                 ownership: Ownership::of(&delivery.envelope, owner),
                 // A first attempt was counted in advance and is taken back; a later one is not
                 // counted yet.
-                ran: !counted,
+                ran: !attempt_counted,
             }),
             Backing::Memory => in_memory.push(delivery),
         }

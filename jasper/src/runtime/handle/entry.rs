@@ -43,13 +43,13 @@ impl HandlerEntry {
         }
     }
 
-    /// What it takes, as nodes tell each other.
+    /// What it takes, as it stands in the list of nodes.
     pub(crate) fn subscription(&self) -> Subscription {
         subscription(&self.registration)
     }
 
     /// The options of the transactions in which it runs.
-    pub(crate) fn begin(&self) -> TransactionOptions {
+    pub(crate) fn transaction_options(&self) -> TransactionOptions {
         TransactionOptions {
             label: self.registration.name,
             share: self.share,
@@ -68,7 +68,7 @@ impl HandlerEntry {
     }
 }
 
-/// What a handler takes, as nodes tell each other.
+/// What a handler takes, as it stands in the list of nodes.
 pub(crate) fn subscription(handler: &HandlerRegistration) -> Subscription {
     Subscription {
         destination: Address::local(handler.queue, handler.name),

@@ -22,7 +22,7 @@ use crate::handler::{
     Causation, HandlerContext, HandlerFailure, OutgoingMessage, RunError, RunScope,
 };
 use crate::runtime::core::Core;
-use crate::runtime::finish::Finish;
+use crate::runtime::finish::FinishOnDrop;
 use crate::runtime::send::dispatch::Dispatcher;
 use crate::runtime::send::origin::Origin;
 use crate::runtime::send::placement::Joining;
@@ -49,10 +49,10 @@ pub(crate) enum Failure {
     /// No run began: the message waits until the store is back.
     #[error("the store opened no transaction: {0}")]
     NotBegun(StoreError),
-    /// Not the handler's fault, as far as can be told: it runs again once the store is back.
+    /// Not the handler's fault, as far as can be seen: it runs again once the store is back.
     #[error("the store failed: {0}")]
     Store(#[from] StoreError),
-    /// Another node has taken the message over, as far as can be told; nothing of this run remains.
+    /// Another node has taken the message over, as far as can be seen; nothing of this run remains.
     #[error("the message belongs to another node by now")]
     Fenced,
     /// The application ends before the handler did.
@@ -136,8 +136,11 @@ impl Run<'_> {
     async fn run(self, reply: &mut Option<Bytes>) -> Result<Success, Failure> {
         match (self.core.store().shared(), self.entry.registration.connection) {
             (Some(store), Some(_)) => {
-                let begin =
-                    self.core.store().call(StoreOperation::Begin, store.begin(self.begin())).await;
+                let begin = self
+                    .core
+                    .store()
+                    .call(StoreOperation::Begin, store.begin(self.transaction_options()))
+                    .await;
                 let transaction = begin.map_err(Failure::NotBegun)?;
                 self.in_transaction(transaction, reply).await
             }
@@ -177,7 +180,7 @@ impl Run<'_> {
         messages.extend(outcome?);
         match (self.core.store().shared(), self.backing) {
             (Some(store), Backing::Stored { .. }) if !messages.is_empty() => {
-                let begin = store.begin(self.begin());
+                let begin = store.begin(self.transaction_options());
                 let transaction = self.core.store().call(StoreOperation::Begin, begin).await?;
                 self.commit(transaction, messages, &scope).await
             }
@@ -205,18 +208,18 @@ impl Run<'_> {
             Backing::Memory => None,
         };
         *self.permit = None;
-        // Who waits for an answer may be gone before it is there; what is committed is handed over
+        // The caller may be gone before the commit returns; what is committed is handed over
         // all the same.
         let core = Arc::clone(self.core);
         let commit = async move { Dispatcher::of(&core).commit(transaction, batch, handled).await };
-        match Finish::new(commit, self.core.lifecycle().tasks()).await? {
+        match FinishOnDrop::new(commit, self.core.lifecycle().tasks()).await? {
             Settled::Done => Ok(Success::Settled),
             Settled::Fenced => Err(Failure::Fenced),
         }
     }
 
-    fn begin(&self) -> TransactionOptions {
-        let begin = self.entry.begin();
+    fn transaction_options(&self) -> TransactionOptions {
+        let begin = self.entry.transaction_options();
         if self.alone { TransactionOptions { share: 1, alone: true, ..begin } } else { begin }
     }
 
@@ -250,7 +253,7 @@ impl Run<'_> {
         let run = Arc::clone(scope).run(run);
         let ended = guarded(run, self.limit, &cancellation).await;
         if matches!(ended, Err(Failure::TimedOut(_))) {
-            // Tasks that the handler has started learn of it too.
+            // It is cancelled for tasks that the handler has started, too.
             cancellation.cancel();
         }
         if let Some(given) = ended?? {

@@ -95,7 +95,7 @@ pub(crate) enum Backing {
     Stored {
         owner: Owner,
         /// Whether the coming attempt is already counted in the row.
-        counted: bool,
+        attempt_counted: bool,
     },
 }
 

@@ -18,8 +18,8 @@ pub(super) async fn handled(core: &Core, delivery: &mut Delivery) {
 /// keeps it from being handled here: that costs it no attempt.
 pub(super) async fn give_back(core: &Core, delivery: &Delivery) {
     match delivery.backing {
-        Backing::Stored { owner, counted } => {
-            let (ownership, ran) = (delivery.ownership(owner), !counted);
+        Backing::Stored { owner, attempt_counted } => {
+            let (ownership, ran) = (delivery.ownership(owner), !attempt_counted);
             core.store().settle(Settlement::Release { ownership, ran }).await;
         }
         Backing::Memory => {

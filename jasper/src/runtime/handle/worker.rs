@@ -234,7 +234,7 @@ impl Worker {
             Verdict::GiveUp => self.give_up(DeadLetterReason::Exhausted, failure).await,
             Verdict::RetryNow => {
                 match &mut self.delivery.backing {
-                    Backing::Stored { counted, .. } => *counted = false,
+                    Backing::Stored { attempt_counted, .. } => *attempt_counted = false,
                     Backing::Memory => self.delivery.envelope.attempts += 1,
                 }
                 Next::Again

@@ -36,7 +36,7 @@ const NO_STORE: &str = "the receiver has no store, so that it cannot take durabl
 
 /// What came in one call, on its way to its handlers.
 struct Intake {
-    /// Whether all of it is stored, whoever handles it.
+    /// Whether all of it is stored, whichever handler takes it.
     is_stored: bool,
     /// What is placed and not yet accepted, and the numbers of its envelopes.
     batch: Batch,

@@ -32,7 +32,7 @@ pub(crate) struct Budget {
     rooms: Mutex<Vec<Weak<dyn AwaitsBytes>>>,
 }
 
-/// What has been refused bytes, and is told when some are given back.
+/// What has been refused bytes, and is called when some are given back.
 pub(crate) trait AwaitsBytes: fmt::Debug + Send + Sync {
     /// There may be bytes now.
     fn bytes_freed(&self);
@@ -49,7 +49,7 @@ impl Budget {
         })
     }
 
-    /// Rooms that are told when there are bytes again for which they have asked.
+    /// Rooms that are woken when there are bytes again which they have been refused.
     pub(crate) fn add_room(&self, room: Weak<dyn AwaitsBytes>) {
         self.rooms().push(room);
     }
@@ -80,7 +80,7 @@ impl Budget {
         &self.freed
     }
 
-    /// Notes that a room is to be told when there are bytes.
+    /// Notes that a room is to be woken when there are bytes.
     pub(crate) fn note_wanted(&self) {
         self.is_wanted.store(true, Ordering::SeqCst);
     }
@@ -100,9 +100,9 @@ impl Budget {
     }
 
     /// Tells the rooms for which there are bytes again.
-    pub(crate) fn tell_rooms(&self) {
+    pub(crate) fn wake_rooms(&self) {
         if self.is_wanted.load(Ordering::SeqCst) && self.is_wanted.swap(false, Ordering::SeqCst) {
-            // One that is still refused asks again.
+            // One that is refused again is noted again.
             let rooms: Vec<_> = self.rooms().iter().filter_map(Weak::upgrade).collect();
             rooms.iter().for_each(|room| room.bytes_freed());
         }

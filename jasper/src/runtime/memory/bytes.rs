@@ -22,7 +22,7 @@ pub(super) struct RoomBytes {
     bytes: AtomicUsize,
     /// What messages weighed lately; 0 where that is not known.
     usual: AtomicUsize,
-    /// Of those who wait for bytes, one asks at a time: the one who came first.
+    /// Of the callers that wait for bytes, only the first one tries to take them.
     turn: Semaphore,
 }
 
@@ -48,7 +48,7 @@ impl RoomBytes {
         self.budget.try_take(self.bytes.load(Ordering::SeqCst), bytes)
     }
 
-    /// Takes bytes as soon as there are some. One who waits holds none, so that of two that wait
+    /// Takes bytes as soon as there are some. A caller that waits holds none, so that of two
     /// none holds what the other waits for.
     pub(super) async fn take(&self, bytes: usize) -> Weight {
         // The semaphore is never closed, so this is never an error.
@@ -79,7 +79,7 @@ impl RoomBytes {
     }
 
     pub(super) fn give_back(&self, weight: Weight) {
-        // First the room, which may be empty when those who wait for bytes are woken.
+        // First the room, which may be empty when callers that wait for bytes are woken.
         self.bytes.fetch_sub(weight.bytes(), Ordering::SeqCst);
         self.weighed.fetch_sub(1, Ordering::SeqCst);
         drop(weight);

@@ -58,8 +58,8 @@ impl Room {
     /// [`weigh`](Slot::weigh).
     pub(crate) async fn reserve(self: &Arc<Self>) -> Slot {
         // The semaphore is never closed, so this is never an error.
-        let counted = self.slots.acquire().await.map(SemaphorePermit::forget).is_ok();
-        Slot::new(self, counted)
+        let is_counted = self.slots.acquire().await.map(SemaphorePermit::forget).is_ok();
+        Slot::new(self, is_counted)
     }
 
     /// Room for at most `limit` messages from the store, of the size that is usual here.
@@ -145,13 +145,13 @@ impl AwaitsBytes for Room {
 #[derive(Debug)]
 pub(crate) struct Slot {
     room: Arc<Room>,
-    counted: bool,
+    is_counted: bool,
     weight: Option<Weight>,
 }
 
 impl Slot {
-    fn new(room: &Arc<Room>, counted: bool) -> Self {
-        Self { room: Arc::clone(room), counted, weight: None }
+    fn new(room: &Arc<Room>, is_counted: bool) -> Self {
+        Self { room: Arc::clone(room), is_counted, weight: None }
     }
 
     /// Whether it is room of this.
@@ -200,14 +200,14 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        if std::mem::take(&mut self.counted) {
+        if std::mem::take(&mut self.is_counted) {
             self.room.slots.add_permits(1);
         }
         if let Some(weight) = self.weight.take() {
             self.room.bytes.give_back(weight);
         }
         self.room.wake_filler();
-        self.room.budget().tell_rooms();
+        self.room.budget().wake_rooms();
     }
 }
 

@@ -101,7 +101,7 @@ impl Endpoint {
         }
     }
 
-    /// Room for a message that is only in memory, for one who must not wait.
+    /// Room for a message that is only in memory, for a caller that must not wait.
     ///
     /// # Errors
     /// As [`reserve`](Self::reserve).

@@ -72,7 +72,7 @@ pub(crate) async fn look(core: Arc<Core>, store: Arc<dyn MessageStore>) {
             }
         }
         if core.routes().endpoints().remote().next().is_none() {
-            // Once told, what waits for nobody here is of no further interest.
+            // It is logged once, and then of no further interest.
             return;
         }
         let is_quiet = !pace.has_found()

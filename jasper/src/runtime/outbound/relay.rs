@@ -113,7 +113,12 @@ impl Relay {
         let owner = self.core.node().owner();
         let claim = store.outbox().claim(owner, &self.endpoint.id.destination, slots.len());
         let claiming = self.endpoint.held.claiming();
-        let claimed = match self.core.store().wait(StoreOperation::ClaimOutgoing, claim).await {
+        let claimed = match self
+            .core
+            .store()
+            .call_without_deadline(StoreOperation::ClaimOutgoing, claim)
+            .await
+        {
             Ok(claimed) => claimed,
             Err(error) => {
                 drop(claiming);
@@ -165,7 +170,7 @@ impl Relay {
         }
     }
 
-    /// The destination is down: what is stored is for whoever can send it, and after a while it is
+    /// The destination is down: what is stored is for any node that can send it, and after a while it is
     /// asked whether it answers.
     async fn probe(&self) {
         let stored = self.endpoint.queue.take_stored();
@@ -294,7 +299,7 @@ impl Relay {
         });
     }
 
-    /// What was not accepted: rows are for whoever claims them, and what is only in memory waits
+    /// What was not accepted: rows are for any node that claims them, and what is only in memory waits
     /// here. But of an endpoint that is not durable nothing is sent twice that may have arrived.
     async fn return_all(&self, messages: Vec<PendingSend>, may_have_arrived: bool) {
         if may_have_arrived && self.endpoint.options.mode != Mode::Durable {
@@ -367,7 +372,7 @@ fn ownership(message: &PendingSend) -> Option<Ownership> {
     Some(Ownership::of(&message.envelope, *owner))
 }
 
-/// Messages of a buffered endpoint that nobody will send again.
+/// Messages of a buffered endpoint that are not sent again.
 fn note_lost(endpoint: &Endpoint, messages: &[PendingSend], why: &str) {
     let count = messages.len();
     if count > 0 {

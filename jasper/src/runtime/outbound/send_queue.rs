@@ -97,7 +97,7 @@ impl SendQueue {
         self.messages().len()
     }
 
-    /// All that have a row of the outbox: whoever claims it can send it.
+    /// All that have a row of the outbox: any node that claims it can send it.
     pub(crate) fn take_stored(&self) -> Vec<PendingSend> {
         let mut queue = self.messages();
         let (stored, in_memory) =

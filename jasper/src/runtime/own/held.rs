@@ -1,4 +1,4 @@
-//! What this process knows that it holds in the store.
+//! Which stored messages are in memory here.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

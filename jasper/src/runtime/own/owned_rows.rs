@@ -1,4 +1,4 @@
-//! The rows that this process owns in the store, as far as it knows.
+//! The rows of the store that this process holds in memory.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ pub(crate) struct OwnedRows {
     endpoints: Vec<Arc<Held>>,
     /// For how long a call of the store may still be on its way.
     lease: Duration,
-    /// Wakes the task that asks what waits in the outbox.
+    /// Wakes the task that looks for rows of the outbox.
     outbox: Arc<Notify>,
 }
 

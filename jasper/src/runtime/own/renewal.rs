@@ -10,7 +10,7 @@ use crate::runtime::core::Core;
 use crate::store::{MessageStore, Owner, Pulse, StoreError, StoreOperation};
 use crate::telemetry;
 
-/// Renews the lease until the application ends. A node that has nothing to do learns on the way
+/// Renews the lease until the application ends. A node that has nothing to do finds out on the way
 /// which others are gone and whether it owns rows, so that it need not ask for that.
 ///
 /// A node whose lease was lost joins again under a new incarnation: what the old one owned is
@@ -32,7 +32,8 @@ pub(crate) async fn renew(core: Arc<Core>, store: Arc<dyn MessageStore>) {
         let limit = lease / 3;
         let renewal = tokio::time::timeout(limit, renewal);
         let renewal = async { renewal.await.unwrap_or(Err(StoreError::Deadline { limit })) };
-        let renewed = match core.store().wait(StoreOperation::Renew, renewal).await {
+        let renewed = match core.store().call_without_deadline(StoreOperation::Renew, renewal).await
+        {
             Ok(Pulse { is_renewed: true, gone, may_own }) => {
                 core.node().trust().extend(asked + lease);
                 core.node().set_may_own(may_own);
@@ -61,7 +62,9 @@ async fn with_renewal(core: &Core, store: &dyn MessageStore, earlier: &mut Earli
         if let Err(error) = earlier.note(core, store).await {
             tracing::warn!(%error, "the earlier numbers of this node could not be noted yet");
         }
-        if let Err(error) = core.store().wait(StoreOperation::Now, core.clock().read(store)).await {
+        if let Err(error) =
+            core.store().call_without_deadline(StoreOperation::Now, core.clock().read(store)).await
+        {
             tracing::warn!(%error, "the time of the store could not be read yet");
         }
     };

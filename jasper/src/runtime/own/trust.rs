@@ -6,7 +6,7 @@ use tokio::time::Instant;
 /// The end of the lease by this node's own clock, which cannot be set.
 ///
 /// Past it others may have taken its work over. Their claims would fence its writes anyway, but a
-/// node that knows that it is late claims nothing and begins no run.
+/// node whose lease is late by its own clock claims nothing and begins no run.
 #[derive(Debug)]
 pub(crate) struct Trust(watch::Sender<Instant>);
 

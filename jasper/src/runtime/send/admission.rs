@@ -1,4 +1,4 @@
-//! Back pressure: who sends from outside of handlers waits until what is not stored has room.
+//! Back pressure: a send from outside of handlers waits until there is room for what is not stored.
 
 use std::sync::Arc;
 

@@ -50,7 +50,7 @@ pub(crate) enum AfterInsert {
     Deliver { envelope: Envelope, entry: Arc<HandlerEntry>, owner: Owner, slot: Slot, hold: Hold },
     /// It waits in the store, for a time or for room. The handler's process claims it.
     Wait { entry: Arc<HandlerEntry>, due_at: Option<SystemTime> },
-    /// A node that knows its type claims it.
+    /// A node that takes its type claims it.
     Unknown,
 }
 

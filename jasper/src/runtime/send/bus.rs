@@ -1,4 +1,4 @@
-//! The gateway through which an application speaks: send, publish, invoke, enlist.
+//! The messaging gateway of an application: send, publish, invoke, enlist.
 
 use std::any::Any;
 use std::fmt;
@@ -22,7 +22,7 @@ use crate::store::TransactionScope;
 
 /// Sends commands, publishes events and invokes commands. Cheap to clone.
 ///
-/// A `Bus` that a handler takes as an argument knows the message being handled: what it sends
+/// A `Bus` that a handler takes as an argument belongs to the message being handled: what it sends
 /// belongs to the same conversation. In a `#[durable]` handler it is part of the transaction: what
 /// it sends leaves with the commit, or not at all.
 ///
@@ -149,7 +149,7 @@ impl Bus {
     ///
     /// A command with `to = "…"` travels to its endpoint instead, where its handler runs, and the
     /// reply travels back. The command is not stored and is tried once: the caller gets the reply,
-    /// or learns what failed, there or on the way.
+    /// or the failure, which happened there or on the way.
     ///
     /// # Errors
     /// The handler failed, panicked or took too long; or the store did. With `to`, also: the

@@ -11,7 +11,7 @@ use super::prepare::prepare;
 use crate::error::SendError;
 use crate::handler::OutgoingMessage;
 use crate::runtime::core::Core;
-use crate::runtime::finish::Finish;
+use crate::runtime::finish::FinishOnDrop;
 use crate::store::{
     Completion, Incoming, MessageStore, Outgoing, Ownership, Settled, StoreError, StoreOperation,
     StoreTransaction, Stored, TransactionOptions,
@@ -65,13 +65,14 @@ impl<'a> Dispatcher<'a> {
             // A call that fails may have been carried out all the same: the client notes that, also
             // where the caller has gone.
             let stored = store_all(&*store, incoming, outgoing);
-            let (incoming, outgoing) = core.store().wait(StoreOperation::Store, stored).await?;
+            let (incoming, outgoing) =
+                core.store().call_without_deadline(StoreOperation::Store, stored).await?;
             let known = incoming.iter().chain(&outgoing).all(|it| *it == Stored::Duplicate);
             accepted.hand_over(&core, incoming, outgoing);
             Ok(known)
         };
         let limit = self.0.store().deadline();
-        let stored = Finish::new(storing, self.0.lifecycle().tasks());
+        let stored = FinishOnDrop::new(storing, self.0.lifecycle().tasks());
         let stored = tokio::time::timeout(limit, stored);
         stored.await.unwrap_or(Err(StoreError::Deadline { limit }))
     }
@@ -86,7 +87,8 @@ impl<'a> Dispatcher<'a> {
     ) -> Result<Settled, StoreError> {
         let (incoming, outgoing, accepted) = Accepted::split(batch);
         let commit = transaction.commit(Completion { handled, incoming, outgoing });
-        let committed = self.0.store().wait(StoreOperation::Commit, commit).await?;
+        let committed =
+            self.0.store().call_without_deadline(StoreOperation::Commit, commit).await?;
         if committed.settled == Settled::Done {
             accepted.hand_over(self.0, committed.incoming, committed.outgoing);
         }

@@ -84,7 +84,7 @@ fn hand_over_incoming(core: &Arc<Core>, after: AfterInsert, stored: Stored) {
     note_sent(name);
     match after {
         AfterInsert::Deliver { envelope, entry, owner, slot, hold } => {
-            let backing = Backing::Stored { owner, counted: envelope.attempts > 0 };
+            let backing = Backing::Stored { owner, attempt_counted: envelope.attempts > 0 };
             let queue = Arc::clone(core.routes().queue_of(&entry));
             let mut delivery = Delivery::new(envelope, entry, queue, backing, slot);
             delivery.guards.hold = Some(hold);

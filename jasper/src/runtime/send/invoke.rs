@@ -23,7 +23,7 @@ use crate::handler::{
 };
 use crate::message::Message;
 use crate::runtime::core::Core;
-use crate::runtime::finish::Finish;
+use crate::runtime::finish::FinishOnDrop;
 use crate::runtime::handle::execute::{Failure, guarded, roll_back};
 use crate::store::{MessageStore, StoreOperation, TransactionOptions};
 
@@ -112,7 +112,7 @@ async fn in_transaction<H: Handler>(
     // Whatever becomes of the caller, what is committed is handed over.
     let committer = Arc::clone(core);
     let commit = async move { Dispatcher::of(&committer).commit(transaction, batch, None).await };
-    let committed = Finish::new(commit, core.lifecycle().tasks()).await;
+    let committed = FinishOnDrop::new(commit, core.lifecycle().tasks()).await;
     answered(reply, committed).map(|(reply, _settled)| reply)
 }
 

@@ -130,7 +130,7 @@ pub(crate) async fn submit(
     origin: &Origin,
     messages: Vec<OutgoingMessage>,
 ) -> Result<bool, SendError> {
-    // Messages that join a transaction are prepared at its commit; their sender is told now.
+    // Messages that join a transaction are prepared at its commit; what is wrong with them is reported now.
     messages.iter().try_for_each(check)?;
     let messages = match origin.scope() {
         None => messages,
@@ -142,7 +142,7 @@ pub(crate) async fn submit(
     if messages.is_empty() {
         return Ok(false);
     }
-    // What still runs may speak until the end, everybody else until the stop.
+    // What a running handler sends is accepted until the end, all else until the stop.
     let last_call = if origin.scope().is_some() {
         core.lifecycle().ending()
     } else {

@@ -83,7 +83,7 @@ impl Builder {
     ///
     /// With `?mode=durable` everything that comes is stored before it is acknowledged, with
     /// `?mode=inline` it is acknowledged when its handler is done. A port 0 is chosen by the
-    /// system; [`Jasper::addresses`] tells.
+    /// system; [`Jasper::addresses`] has it.
     pub fn listen(mut self, address: impl Into<String>) -> Self {
         self.parts.endpoint_config.listeners.push(address.into());
         self
@@ -116,7 +116,7 @@ impl Builder {
         self
     }
 
-    /// What the deployment says, which goes before what the builder is told and before what an
+    /// What the deployment says, which goes before what the builder's methods set and before what an
     /// earlier call has said.
     pub fn config(mut self, config: Config) -> Self {
         self.parts.endpoint_config.config =
@@ -204,8 +204,8 @@ impl Builder {
         self
     }
 
-    /// How long this node is trusted after it was last heard of. Its work is recovered by others
-    /// after that. Default: 10 s.
+    /// How long this node is trusted after it last renewed its lease. Other nodes recover its
+    /// work after that. Default: 10 s.
     pub fn lease(mut self, lease: Duration) -> Self {
         self.parts.settings.lease = within(lease);
         self
@@ -213,8 +213,8 @@ impl Builder {
 
     /// How often the store is looked at when nothing else gives cause to. Default: 1 s.
     ///
-    /// While it is empty it grows: up to fifteen times as long, at most 15 s, where the store gives
-    /// word of what other processes write, and else up to three times, at most 3 s.
+    /// While it is empty it grows: up to fifteen times as long, at most 15 s, where the store
+    /// notifies of what other processes write, and else up to three times, at most 3 s.
     pub fn poll_interval(mut self, poll: Duration) -> Self {
         self.parts.settings.poll = within(poll);
         self

@@ -72,7 +72,7 @@ pub struct Config {
     /// How handlers run, by the name of the function, with or without its module.
     #[serde(default)]
     pub handlers: BTreeMap<String, HandlerOptions>,
-    /// The same by the names of variables, which are told apart once the names are known.
+    /// The same by the names of variables, which are matched once the names are known.
     #[serde(skip)]
     pub(crate) variables: Variables,
 }

@@ -14,7 +14,7 @@ use crate::runtime::outbound::options::{SendOptions, take_mode};
 use crate::runtime::outbound::target::Target;
 use crate::transport::{Direction, EndpointUri, Mode, Transport, TransportRegistration};
 
-/// What the builder is told of endpoints, listeners and transports.
+/// What the builder sets for endpoints, listeners and transports.
 #[derive(Debug, Default)]
 pub(crate) struct EndpointConfig {
     /// Where endpoints lead, by name.
@@ -144,7 +144,7 @@ impl ResolvedEndpoints {
                     Ok(Route::Queue(_)) => "is a queue of this application: its handlers get the \
                                           event anyway"
                         .to_owned(),
-                    // The endpoint's own mistakes are told once.
+                    // The endpoint's own mistakes are reported once.
                     Ok(Route::Remote(..)) | Err(_) => continue,
                 },
             };

@@ -9,7 +9,7 @@ use super::queue_options::QueueOptions;
 use crate::error::Problem;
 use crate::handler::HandlerRegistration;
 
-/// What the builder is told of queues and handlers.
+/// What the builder sets for queues and handlers.
 #[derive(Debug, Default)]
 pub(crate) struct HandlingConfig {
     pub(crate) queues: BTreeMap<String, QueueOptions>,
@@ -27,10 +27,10 @@ pub(crate) struct ResolvedHandling {
     unsaid: QueueOptions,
 }
 
-/// What tells handlers apart; one without a function has its name only.
+/// What differs between handlers; one without a function has its name only.
 pub(crate) type HandlerKey = (TypeId, &'static str);
 
-/// What tells this handler from others.
+/// What differs between this handler and others.
 pub(crate) fn key_of(handler: &HandlerRegistration) -> HandlerKey {
     ((handler.function)(), handler.name)
 }
@@ -166,7 +166,7 @@ fn path(handler: &HandlerRegistration) -> String {
     format!("{}::{}", handler.module, handler.name)
 }
 
-/// By the function's name, with so many of its modules as it takes to tell it from others.
+/// By the function's name, with some or all of its modules before it.
 fn is_named(handler: &HandlerRegistration, name: &str) -> bool {
     let path = path(handler);
     let before = path.strip_suffix(name);

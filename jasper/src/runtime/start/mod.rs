@@ -1,4 +1,4 @@
-//! Putting an application together: what it is told, what is checked, and what is started.
+//! Putting an application together: what is set, what is checked, and what is started.
 
 mod announce;
 mod assembly;

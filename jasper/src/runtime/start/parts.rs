@@ -1,4 +1,4 @@
-//! What the builder has been told.
+//! What the builder's methods have set.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
-    /// Those of an application that was told nothing yet.
+    /// Those of an application for which nothing is set yet.
     pub(crate) fn new(package: &'static str) -> Self {
         #[cfg(feature = "json")]
         let codec: Option<Arc<dyn Codec>> = Some(Arc::new(crate::codec::Json));

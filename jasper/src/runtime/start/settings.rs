@@ -19,7 +19,7 @@ pub(crate) struct Settings {
     pub(crate) lease: Duration,
     /// How often the store is looked at when nothing else gives cause to.
     pub(crate) poll: Duration,
-    /// How long a message of which no living node knows the type is left alone.
+    /// How long a message is left alone whose type no living node has.
     pub(crate) keep_unknown: Duration,
     /// Whether no handler runs here.
     pub(crate) send_only: bool,

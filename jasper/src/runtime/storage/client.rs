@@ -61,14 +61,14 @@ impl StoreClient {
         &self.health
     }
 
-    /// Whether the store gives word of rows that become claimable, so that polls may be rare.
+    /// Whether the store notifies of rows that become claimable, so that polls may be rare.
     pub(crate) fn is_notified(&self) -> bool {
         self.store.as_ref().is_some_and(|store| store.nodes().is_notified())
     }
 
     /// A call whose outcome has to be known, however long it takes: to give up waiting would not
     /// undo it.
-    pub(crate) async fn wait<T>(
+    pub(crate) async fn call_without_deadline<T>(
         &self,
         operation: StoreOperation,
         call: impl Future<Output = Result<T, StoreError>>,
@@ -100,7 +100,7 @@ impl StoreClient {
         let limit = self.deadline;
         let call = tokio::time::timeout(limit, call);
         let known = async { call.await.unwrap_or(Err(StoreError::Deadline { limit })) };
-        self.wait(operation, known).await
+        self.call_without_deadline(operation, known).await
     }
 
     /// Settles a row, however long the store is away. `None`: the application ended first.
@@ -134,7 +134,7 @@ impl StoreClient {
     ) -> Option<Vec<Settled>> {
         let mut retries = Retries::new();
         loop {
-            match self.wait(operation, async { settle().await }).await {
+            match self.call_without_deadline(operation, async { settle().await }).await {
                 Ok(settled) => {
                     self.note_fenced(operation, &settled);
                     return Some(settled);

@@ -107,11 +107,11 @@ async fn settled<'store>(
     settle: impl Fn(String, String) -> BoxFuture<'store, Result<Vec<Settled>, StoreError>>,
 ) -> Result<(), StoreError> {
     let whole = settle(error_type.to_owned(), error_message.to_owned());
-    let settled = match client.wait(operation, whole).await {
+    let settled = match client.call_without_deadline(operation, whole).await {
         Err(refusal) if is_refusal(&refusal) => {
             let note = without_text(error_message, &refusal);
             tracing::error!(%refusal, "the error of a dead letter is left out");
-            client.wait(operation, settle(String::new(), note)).await?
+            client.call_without_deadline(operation, settle(String::new(), note)).await?
         }
         other => other?,
     };
@@ -164,7 +164,7 @@ pub(crate) fn note_letter(
     reason: DeadLetterReason,
     error_message: &str,
 ) {
-    // A type that nobody here knows is whatever a stranger has sent.
+    // A type that is unknown here is any text that a peer has sent.
     let label = if reason.is_invalid_message() { "unknown" } else { message_type };
     metrics::counter!(
         telemetry::DEAD_LETTERS,
