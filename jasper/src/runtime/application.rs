@@ -39,8 +39,8 @@ impl Jasper {
         self.core.store().port()
     }
 
-    /// Where the application listens, in the order of the calls of `listen`. A port that was left to
-    /// the system has its number here.
+    /// Where the application listens, in the order of the calls of `listen`. A port that was
+    /// left to the system has its number here.
     pub fn addresses(&self) -> Vec<Address> {
         self.listeners.addresses()
     }

@@ -146,7 +146,8 @@ impl Pager {
         Ok(wait.saturating_sub(looked_at.elapsed()))
     }
 
-    /// Whether any queue could take what a look finds; those that could not wake this task when they can.
+    /// Whether any queue could take what a look finds; those that could not wake this task when they
+    /// can.
     fn has_room(&self) -> bool {
         let queues = self.core.routes().queues();
         let full: Vec<_> = queues.filter(|queue| !queue.room.is_roomy()).collect();

@@ -85,8 +85,8 @@ impl Strays {
         false
     }
 
-    /// A message that no node takes waits for as long as is configured. One that cannot be read does
-    /// not wait.
+    /// A message that no node takes waits for as long as is configured. One that cannot be read
+    /// does not wait.
     async fn keep_or_give_up(&mut self, intake: &Intake, claimed: Claimed) {
         if let Ok(envelope) = &claimed.envelope
             && claimed.ownership.destination.is_valid()

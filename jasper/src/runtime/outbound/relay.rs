@@ -170,8 +170,8 @@ impl Relay {
         }
     }
 
-    /// The destination is down: what is stored is for any node that can send it, and after a while it is
-    /// asked whether it answers.
+    /// The destination is down: what is stored is for any node that can send it, and after a
+    /// while the destination is asked whether it answers.
     async fn probe(&self) {
         let stored = self.endpoint.queue.take_stored();
         self.give_back(stored, Attempt::NotMade).await;
@@ -299,8 +299,8 @@ impl Relay {
         });
     }
 
-    /// What was not accepted: rows are for any node that claims them, and what is only in memory waits
-    /// here. But of an endpoint that is not durable nothing is sent twice that may have arrived.
+    /// What was not accepted: rows are for any node that claims them, and what is only in memory
+    /// waits here. But of an endpoint that is not durable nothing is sent twice that may have arrived.
     async fn return_all(&self, messages: Vec<PendingSend>, may_have_arrived: bool) {
         if may_have_arrived && self.endpoint.options.mode != Mode::Durable {
             note_lost(&self.endpoint, &messages, "it may have arrived, or not");

@@ -130,7 +130,8 @@ pub(crate) async fn submit(
     origin: &Origin,
     messages: Vec<OutgoingMessage>,
 ) -> Result<bool, SendError> {
-    // Messages that join a transaction are prepared at its commit; what is wrong with them is reported now.
+    // Messages that join a transaction are prepared at its commit; what is wrong with them is
+    // reported now.
     messages.iter().try_for_each(check)?;
     let messages = match origin.scope() {
         None => messages,

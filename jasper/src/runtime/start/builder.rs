@@ -116,8 +116,8 @@ impl Builder {
         self
     }
 
-    /// What the deployment says, which goes before what the builder's methods set and before what an
-    /// earlier call has said.
+    /// What the deployment says, which goes before what the builder's methods set and before what
+    /// an earlier call has said.
     pub fn config(mut self, config: Config) -> Self {
         self.parts.endpoint_config.config =
             config.or(std::mem::take(&mut self.parts.endpoint_config.config));
