@@ -2,7 +2,7 @@
 //! `kill -9`, either of them as you like: every ping is answered, and every pong noted once.
 //!
 //! ```sh
-//! cargo run --example ponger & cargo run --example pinger
+//! cargo run -p ping_pong --bin ponger & cargo run -p ping_pong --bin pinger
 //! ```
 //!
 //! The addresses are those of one machine; `JASPER_LISTEN` and `JASPER_ENDPOINT_PONGER` say others.

@@ -1,6 +1,6 @@
 //! Orders from a file, each handled once, however often the process is killed.
 //!
-//! `cargo run --example quickstart [FILE]` reads the orders beside this file, or another file, such
+//! `cargo run -p quickstart [FILE]` reads the orders beside this file, or another file, such
 //! as `/dev/stdin`. It keeps its data in `quickstart.db` and "sends" e-mails to `quickstart.mail`.
 
 mod handlers;
@@ -41,4 +41,4 @@ async fn main() -> anyhow::Result<()> {
     Ok(app.stop().await?)
 }
 
-const ORDERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/quickstart/orders.jsonl");
+const ORDERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/orders.jsonl");

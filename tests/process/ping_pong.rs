@@ -8,7 +8,7 @@ use std::time::Duration;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, query_scalar};
 use tempfile::TempDir;
-use tests::{Seed, example, program};
+use tests::{Seed, program};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
@@ -33,7 +33,7 @@ impl Players {
         let name = ["pinger", "ponger"][player];
         let address = |player: usize| format!("durable://127.0.0.1:{}", self.ports[player]);
         let other = ["JASPER_ENDPOINT_PONGER", "JASPER_ENDPOINT_PINGER"][player];
-        let mut command = Command::new(example(name));
+        let mut command = Command::new(program(name));
         command.current_dir(self.folder.path()).kill_on_drop(true).stdin(Stdio::null());
         command.stdout(Stdio::null());
         command.env("JASPER_LISTEN", address(player)).env(other, address(1 - player));

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, query_scalar};
 use tempfile::TempDir;
-use tests::{Seed, example};
+use tests::{Seed, program};
 use tokio::process::Command;
 
 const KILLS: usize = 20;
@@ -20,7 +20,7 @@ struct Quickstart {
 
 impl Quickstart {
     fn new() -> Self {
-        Self { program: example("quickstart"), folder: TempDir::new().unwrap() }
+        Self { program: program("quickstart"), folder: TempDir::new().unwrap() }
     }
 
     fn file(&self, name: &str) -> PathBuf {

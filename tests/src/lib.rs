@@ -141,24 +141,11 @@ impl std::fmt::Display for Seed {
 ///
 /// # Panics
 /// It does not build.
-pub fn example(name: &str) -> PathBuf {
-    build("--example", name).join("examples").join(name)
-}
-
-/// The program of an example that is a package of its own, built if it is not.
-///
-/// # Panics
-/// It does not build.
 pub fn program(name: &str) -> PathBuf {
-    build("--bin", name).join(name)
-}
-
-/// Says where Cargo puts programs.
-fn build(kind: &str, name: &str) -> PathBuf {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = std::process::Command::new(cargo);
     // As `tests/run` builds everything: with other features the dependencies would be built again.
-    command.args(["build", "--quiet", "--workspace", "--all-features", kind, name]);
+    command.args(["build", "--quiet", "--workspace", "--all-features", "--bin", name]);
     // What Cargo says of this test would be new to build scripts that ask for it, and then all that
     // depends on them be built again, beside others that read it.
     for (variable, _) in std::env::vars_os() {
@@ -175,5 +162,5 @@ fn build(kind: &str, name: &str) -> PathBuf {
     // A test lies in target/<profile>/deps.
     let test = std::env::current_exe().expect("a test is a program");
     let profile = test.parent().and_then(|deps| deps.parent()).expect("target/<profile>/deps");
-    profile.with_file_name("debug")
+    profile.with_file_name("debug").join(name)
 }

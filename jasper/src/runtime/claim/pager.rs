@@ -146,7 +146,7 @@ impl Pager {
         Ok(wait.saturating_sub(looked_at.elapsed()))
     }
 
-    /// Whether any queue could take what a look finds; those that could not wake this task when they
+    /// Whether any queue could take what a look finds; each that could not wakes this task when it
     /// can.
     fn has_room(&self) -> bool {
         let queues = self.core.routes().queues();

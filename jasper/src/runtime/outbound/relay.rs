@@ -300,7 +300,8 @@ impl Relay {
     }
 
     /// What was not accepted: rows are for any node that claims them, and what is only in memory
-    /// waits here. But of an endpoint that is not durable nothing is sent twice that may have arrived.
+    /// waits here. But of an endpoint that is not durable nothing is sent twice that may have
+    /// arrived.
     async fn return_all(&self, messages: Vec<PendingSend>, may_have_arrived: bool) {
         if may_have_arrived && self.endpoint.options.mode != Mode::Durable {
             note_lost(&self.endpoint, &messages, "it may have arrived, or not");
