@@ -6,7 +6,7 @@ use ring::hmac;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::desk::within;
+use crate::receiver::within;
 
 pub const HELLO: u8 = 1;
 pub const WELCOME: u8 = 2;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-use super::rows::{Age, IncomingRow, Key, State, Status, key, ownership};
+use super::rows::{Age, IncomingRow, Key, MemoryState, Status, key, ownership};
 use super::store::{MemoryStore, no_connection};
 use crate::envelope::{Address, Envelope, time};
 use crate::store::dead_letter::Burial;
@@ -114,7 +114,7 @@ fn found(
 }
 
 /// The oldest rows that nobody owns.
-fn claimable(state: &State, request: &ClaimRequest) -> Vec<(Age, Key)> {
+fn claimable(state: &MemoryState, request: &ClaimRequest) -> Vec<(Age, Key)> {
     let mut claimable: Vec<(Age, Key)> = state
         .incoming
         .iter()
@@ -134,7 +134,7 @@ fn subscription(destination: &Address, row: &IncomingRow) -> Subscription {
     Subscription { destination: destination.clone(), message_type }
 }
 
-fn take(state: &mut State, key: Key, request: &ClaimRequest) -> Claimed {
+fn take(state: &mut MemoryState, key: Key, request: &ClaimRequest) -> Claimed {
     let owner = request.owner;
     let row =
         state.incoming.get_mut(&key).expect("a row that was found under this lock is still there");
@@ -154,7 +154,7 @@ fn take(state: &mut State, key: Key, request: &ClaimRequest) -> Claimed {
     }
 }
 
-fn settle(state: &mut State, settlement: Settlement) -> Settled {
+fn settle(state: &mut MemoryState, settlement: Settlement) -> Settled {
     if let Settlement::Attempt(by) = &settlement {
         return state.count_attempt(by);
     }
@@ -180,7 +180,7 @@ fn settle(state: &mut State, settlement: Settlement) -> Settled {
     Settled::Done
 }
 
-fn write_dead_letter(state: &mut State, burial: Burial<'_>) {
+fn write_dead_letter(state: &mut MemoryState, burial: Burial<'_>) {
     if let Some(row) = state.incoming.remove(&key(burial.ownership)) {
         state.give_up(burial.letter(row.message_type, row.body), row.keep);
     }

@@ -15,7 +15,7 @@ use crate::store::{
 pub(super) type Key = (MessageId, Address);
 
 #[derive(Default)]
-pub(super) struct State {
+pub(super) struct MemoryState {
     pub(super) incoming: HashMap<Key, IncomingRow>,
     pub(super) outgoing: HashMap<Key, OutgoingRow>,
     pub(super) dead_letters: HashMap<Key, BuriedRow>,
@@ -68,7 +68,7 @@ pub(super) struct BuriedRow {
     pub(super) keep: Option<Duration>,
 }
 
-impl State {
+impl MemoryState {
     /// The number of the next row.
     pub(super) fn next(&mut self) -> u64 {
         self.sequence += 1;

@@ -110,17 +110,17 @@ const PARTS: usize = 50;
 
 impl SqlInbox for MysqlStore {
     async fn claimable(&self, request: ClaimableRequest) -> Result<Claimable, StoreError> {
-        let seen = self.desk().give(Look(request.clone())).await?;
+        let seen = self.internal_pool().give(Look(request.clone())).await?;
         if seen.next_due != Some(Duration::ZERO) {
             return Ok(seen);
         }
-        self.desk().give(Sweep::due(DUE_AT_ONCE)).await?;
-        self.desk().give(Look(request)).await
+        self.internal_pool().give(Sweep::due(DUE_AT_ONCE)).await?;
+        self.internal_pool().give(Look(request)).await
     }
 
     async fn claim(&self, request: ClaimRequest) -> Result<Vec<Claimed>, StoreError> {
         let guess = Arc::clone(&self.shared.incoming_guess);
-        self.desk().give(Claim { request, guess }).await
+        self.internal_pool().give(Claim { request, guess }).await
     }
 }
 
@@ -308,7 +308,7 @@ mod tests {
     use super::super::rows;
     use super::*;
     use crate::envelope::{Address, Envelope};
-    use crate::store::sql::lines::Wait;
+    use crate::store::sql::insert_queues::Wait;
     use crate::store::{Inbox, Incoming, Owner, Placement, StoreAdmin, Stored};
 
     /// As they would be if each type had a handler of its own.
@@ -331,8 +331,8 @@ mod tests {
         let store = MysqlStore::connect(&format!("{server}{name}")).await.unwrap();
         store.prepare().await.unwrap();
         Inbox::store(&store, (0..300).map(unowned).collect()).await.unwrap();
-        let mut desk = store.desk().pool.acquire().await.unwrap();
-        let connection = &mut desk.connection;
+        let mut internal = store.internal_pool().pool.acquire().await.unwrap();
+        let connection = &mut internal.connection;
         let before = closed(connection).await;
         let (mut after, mut found) = (None, Vec::new());
         for _page in 0..4 {

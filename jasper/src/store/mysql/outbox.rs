@@ -13,7 +13,7 @@ use super::store::MysqlStore;
 use crate::envelope::{Address, Envelope};
 use crate::store::dead_letter::Burial;
 use crate::store::portions::{Guess, claimed};
-use crate::store::sql::columns::{self, Columns, Sendable};
+use crate::store::sql::columns::{self, ClaimedOutgoing, Columns};
 use crate::store::sql::key::{Key, key_for, key_of};
 use crate::store::sql::number::{self, size};
 use crate::store::sql::ports::messages::{OutgoingClaim, SqlOutbox};
@@ -76,11 +76,11 @@ statements!(OutboxSql {
 impl SqlOutbox for MysqlStore {
     async fn claim(&self, request: OutgoingClaim) -> Result<Vec<Envelope>, StoreError> {
         let guess = Arc::clone(&self.shared.outgoing_guess);
-        self.desk().give(Claim { request, guess }).await
+        self.internal_pool().give(Claim { request, guess }).await
     }
 
     async fn destinations(&self) -> Result<Vec<Address>, StoreError> {
-        self.desk().give(Destinations).await
+        self.internal_pool().give(Destinations).await
     }
 }
 
@@ -116,7 +116,7 @@ impl Work for Claim {
         for row in &found {
             rows.insert(columns::key(row, 0)?, row);
         }
-        let mut claimed = Sendable::default();
+        let mut claimed = ClaimedOutgoing::default();
         for row in unsent.iter().filter_map(|key| rows.remove(key)) {
             claimed.read(row, self.request.owner)?;
         }

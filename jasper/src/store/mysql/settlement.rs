@@ -65,15 +65,18 @@ statements!(SettlementSql {
 });
 
 /// What settles the rows of a table for all callers.
-pub(super) fn coalescer<S, W>(desk: &InternalPool, settle: fn(Vec<S>) -> W) -> Coalescer<S, Settled>
+pub(super) fn coalescer<S, W>(
+    internal: &InternalPool,
+    settle: fn(Vec<S>) -> W,
+) -> Coalescer<S, Settled>
 where
     S: Weigh + Clone + Send + 'static,
     W: Work<Output = Vec<Settled>>,
 {
-    let desk = desk.clone();
+    let internal = internal.clone();
     Coalescer::new(SHARED_ROWS, 1, move |settlements| {
-        let desk = desk.clone();
-        async move { desk.work(settle(settlements)).await }.boxed()
+        let internal = internal.clone();
+        async move { internal.work(settle(settlements)).await }.boxed()
     })
 }
 
@@ -103,7 +106,7 @@ impl Work for Settle {
 }
 
 /// A row as it stands in a table, locked.
-pub(super) struct Held {
+pub(super) struct LockedRow {
     owner: i64,
     attempts: i64,
     /// Neither scheduled nor handled; always so in the outbox.
@@ -112,7 +115,7 @@ pub(super) struct Held {
     is_kept: bool,
 }
 
-impl Held {
+impl LockedRow {
     /// Whether it is held as this says.
     pub(super) fn is(&self, row: &Ownership) -> bool {
         self.is_owned(row) && self.attempts == i64::from(row.attempts)
@@ -128,13 +131,13 @@ pub(super) async fn lock(
     connection: &mut MySqlConnection,
     statement: &SqlStr,
     keys: &[Key],
-) -> sqlx::Result<HashMap<Key, Held>> {
+) -> sqlx::Result<HashMap<Key, LockedRow>> {
     let found = keys::fetch(connection, statement, keys).await?;
     found.iter().map(|row| Ok((columns::key(row, 0)?, held(row)?))).collect()
 }
 
-fn held(row: &MySqlRow) -> sqlx::Result<Held> {
-    Ok(Held {
+fn held(row: &MySqlRow) -> sqlx::Result<LockedRow> {
+    Ok(LockedRow {
         owner: row.number(2)?,
         // One that is too large for us was read as the largest.
         attempts: row.number(3)?.min(u32::MAX.into()),
@@ -157,7 +160,7 @@ struct Writes<'s> {
 
 impl<'s> Writes<'s> {
     /// What becomes of a settlement, given how its row is held.
-    fn decide(&mut self, settlement: &'s Settlement, held: &HashMap<Key, Held>) -> Settled {
+    fn decide(&mut self, settlement: &'s Settlement, held: &HashMap<Key, LockedRow>) -> Settled {
         let row = settlement.ownership();
         let key = key_of(row);
         let Some(held) = held.get(&key) else {

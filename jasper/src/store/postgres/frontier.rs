@@ -25,7 +25,7 @@ pub(super) use self::asking::Asking;
 pub(super) use self::change::{Change, Waits};
 pub(super) use self::reach::Range;
 pub(super) use self::state::Pair;
-use self::state::State;
+use self::state::UnownedRows;
 
 /// So many rows may be claimed before looks and claims begin past them. Full looks are all there is
 /// again where none was claimed between two of them.
@@ -38,7 +38,7 @@ const MOST_PAIRS: usize = 1_000;
 /// What one store knows about unowned rows.
 #[derive(Debug)]
 pub(super) struct Frontier<P: Pair> {
-    state: Mutex<State<P>>,
+    state: Mutex<UnownedRows<P>>,
     many: usize,
     /// A row was noted that a look has missed which came before the note.
     missed: Notify,
@@ -60,7 +60,7 @@ impl<P: Pair> Default for Frontier<P> {
 }
 
 impl<P: Pair> Frontier<P> {
-    fn state(&self) -> MutexGuard<'_, State<P>> {
+    fn state(&self) -> MutexGuard<'_, UnownedRows<P>> {
         self.state.lock()
     }
 

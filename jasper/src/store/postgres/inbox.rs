@@ -70,19 +70,19 @@ statements!(InboxSql { claim: CLAIM, release: RELEASE, owned: OWNED });
 
 impl SqlInbox for PostgresStore {
     async fn claimable(&self, request: ClaimableRequest) -> Result<Claimable, StoreError> {
-        let found = look::look(self.desk(), &request).await;
+        let found = look::look(self.internal_pool(), &request).await;
         found.map_err(|error| self.error(error))
     }
 
     async fn claim(&self, request: ClaimRequest) -> Result<Vec<Claimed>, StoreError> {
-        let rows = claim(self.desk(), &request).await;
+        let rows = claim(self.internal_pool(), &request).await;
         let claimed = rows.and_then(|rows| columns::all(&rows, |row| claimed(row, request.owner)));
         claimed.map_err(|error| self.error(error))
     }
 }
 
-async fn claim(desk: &InternalPool, request: &ClaimRequest) -> sqlx::Result<Vec<PgRow>> {
-    let (asking, ranges) = desk.frontier.claim(&request.subscriptions);
+async fn claim(internal: &InternalPool, request: &ClaimRequest) -> sqlx::Result<Vec<PgRow>> {
+    let (asking, ranges) = internal.frontier.claim(&request.subscriptions);
     let mut arguments = PgArguments::default();
     bind(&mut arguments, request.owner.number())?;
     bind(&mut arguments, destinations(&ranges))?;
@@ -92,7 +92,7 @@ async fn claim(desk: &InternalPool, request: &ClaimRequest) -> sqlx::Result<Vec<
     bind(&mut arguments, ranges.iter().map(|range| range.until).collect::<Vec<_>>())?;
     bind(&mut arguments, number::limit(PORTION))?;
     bind(&mut arguments, i64::from(request.counts_attempt))?;
-    let rows = desk.rows(sqlx::query_with(desk.sql.inbox.claim.clone(), arguments)).await?;
+    let rows = internal.rows(sqlx::query_with(internal.sql.inbox.claim.clone(), arguments)).await?;
     let mut bytes = 0;
     for row in &rows {
         bytes += row.try_get::<Option<&[u8]>, _>(3)?.map_or(0, <[u8]>::len);

@@ -9,15 +9,15 @@ use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
 use sqlx::{Connection, PgConnection, Postgres};
 
-use super::borrowed_connection::BorrowedConnection;
 use super::credentials::{OwnPool, Silence};
 use super::error::Place;
 use super::frontier::Frontier;
 use super::limits::LONG;
 use super::mark::Mark;
+use super::pooled_connection::PooledConnection;
 use super::sql::{Names, Sql};
 use crate::envelope::Address;
-use crate::store::sql::limits::Limits;
+use crate::store::sql::limits::StatementLimits;
 use crate::store::{StoreError, Subscription};
 
 /// Where the store does its own work. No code of a user ever runs on these connections, so none can
@@ -28,7 +28,7 @@ pub(super) struct InternalPool {
     pub(super) sql: Arc<Sql>,
     pub(super) names: Names,
     pub(super) place: Place,
-    pub(super) limits: Limits,
+    pub(super) limits: StatementLimits,
     pub(super) mark: Mark,
     pub(super) silence: Silence,
     /// After which time the server ends a session of a handler that does nothing in a transaction,
@@ -110,7 +110,7 @@ impl InternalPool {
     }
 
     /// A connection for more than one statement.
-    pub(super) async fn lend(&self) -> sqlx::Result<BorrowedConnection> {
+    pub(super) async fn lend(&self) -> sqlx::Result<PooledConnection> {
         self.in_time(self.pool.lend()).await
     }
 

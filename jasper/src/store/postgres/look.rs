@@ -130,19 +130,19 @@ struct Found {
 }
 
 pub(super) async fn look(
-    desk: &InternalPool,
+    internal: &InternalPool,
     request: &ClaimableRequest,
 ) -> sqlx::Result<Claimable> {
-    desk.frontier.takes(&request.takes);
-    let (asking, scope, due_since) = desk.frontier.look();
+    internal.frontier.takes(&request.takes);
+    let (asking, scope, due_since) = internal.frontier.look();
     let mut arguments = PgArguments::default();
     bind(&mut arguments, due_since)?;
     let mut claimable = Claimable::default();
     let found = match &scope {
         Scope::Full => {
             bind_request(request, &mut arguments)?;
-            let query = sqlx::query_with(desk.sql.look.all.clone(), arguments);
-            let found = Found::read(&desk.rows(query).await?)?;
+            let query = sqlx::query_with(internal.sql.look.all.clone(), arguments);
+            let found = Found::read(&internal.rows(query).await?)?;
             claimable.rest = found.at(request.page).cloned().into();
             let (now, cost, due_since) = (found.now, found.cost, found.due_since());
             let is_seen = |pair: &_| found.is_seen(pair, request);
@@ -152,8 +152,8 @@ pub(super) async fn look(
         }
         Scope::Known(ranges) => {
             bind_ranges(ranges, &mut arguments)?;
-            let query = sqlx::query_with(desk.sql.look.known.clone(), arguments);
-            let found = Found::read(&desk.rows(query).await?)?;
+            let query = sqlx::query_with(internal.sql.look.known.clone(), arguments);
+            let found = Found::read(&internal.rows(query).await?)?;
             claimable.rest = Rest::Unseen;
             let rest = asking.looked_at(ranges, &found.places(), found.due_since());
             // Where nothing was found past what is claimed, there may be something older.
@@ -163,7 +163,7 @@ pub(super) async fn look(
         }
     };
     let due = found.due.iter().cloned();
-    desk.frontier.change().note(due.map(|(pair, sent_at)| Waits::Unowned(pair, sent_at)));
+    internal.frontier.change().note(due.map(|(pair, sent_at)| Waits::Unowned(pair, sent_at)));
     let is_whole = matches!(scope, Scope::Full) && found.is_whole(request);
     let due = found
         .due

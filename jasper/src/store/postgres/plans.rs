@@ -41,7 +41,7 @@ async fn no_statement_scans_a_table() {
     let store = PostgresStore::builder().schema(&schema).connect(&url).await.unwrap();
     store.admin().prepare().await.unwrap();
     let mut connection = PgConnection::connect(&url).await.unwrap();
-    let names = &store.desk().names;
+    let names = &store.internal_pool().names;
     connection.execute("set plan_cache_mode = force_generic_plan").await.unwrap();
     let sql = store.sql();
     let mut scans = Vec::new();

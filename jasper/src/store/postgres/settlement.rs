@@ -90,7 +90,7 @@ statements!(SettlementSql {
 });
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum SettlementKind {
     Handled,
     Attempt,
     Schedule,
@@ -99,20 +99,25 @@ pub(super) enum Kind {
 }
 
 impl Settle for Settlement {
-    type Kind = Kind;
+    type Kind = SettlementKind;
 
     type Pair = Subscription;
 
-    const KINDS: &'static [Kind] =
-        &[Kind::Handled, Kind::Attempt, Kind::Schedule, Kind::Release, Kind::DeadLetter];
+    const KINDS: &'static [SettlementKind] = &[
+        SettlementKind::Handled,
+        SettlementKind::Attempt,
+        SettlementKind::Schedule,
+        SettlementKind::Release,
+        SettlementKind::DeadLetter,
+    ];
 
-    fn kind(&self) -> Kind {
+    fn kind(&self) -> SettlementKind {
         match self {
-            Self::Handled(_) => Kind::Handled,
-            Self::Attempt(_) => Kind::Attempt,
-            Self::Schedule(..) => Kind::Schedule,
-            Self::Release { .. } => Kind::Release,
-            Self::DeadLetter { .. } => Kind::DeadLetter,
+            Self::Handled(_) => SettlementKind::Handled,
+            Self::Attempt(_) => SettlementKind::Attempt,
+            Self::Schedule(..) => SettlementKind::Schedule,
+            Self::Release { .. } => SettlementKind::Release,
+            Self::DeadLetter { .. } => SettlementKind::DeadLetter,
         }
     }
 
@@ -120,31 +125,33 @@ impl Settle for Settlement {
         self.ownership()
     }
 
-    fn statement(kind: Kind, sql: &Sql) -> &SqlStr {
+    fn statement(kind: SettlementKind, sql: &Sql) -> &SqlStr {
         match kind {
-            Kind::Handled => &sql.settlement.handled,
-            Kind::Attempt => &sql.settlement.count_attempt,
-            Kind::Schedule => &sql.settlement.schedule,
-            Kind::Release => &sql.settlement.release,
-            Kind::DeadLetter => &sql.settlement.dead_letter,
+            SettlementKind::Handled => &sql.settlement.handled,
+            SettlementKind::Attempt => &sql.settlement.count_attempt,
+            SettlementKind::Schedule => &sql.settlement.schedule,
+            SettlementKind::Release => &sql.settlement.release,
+            SettlementKind::DeadLetter => &sql.settlement.dead_letter,
         }
     }
 
-    fn is_told_once(kind: Kind) -> bool {
-        kind == Kind::Schedule
+    fn is_told_once(kind: SettlementKind) -> bool {
+        kind == SettlementKind::Schedule
     }
 
-    fn waits(kind: Kind, done: &[PgRow]) -> sqlx::Result<Vec<Waits<Subscription>>> {
+    fn waits(kind: SettlementKind, done: &[PgRow]) -> sqlx::Result<Vec<Waits<Subscription>>> {
         match kind {
-            Kind::Handled | Kind::Attempt | Kind::DeadLetter => Ok(Vec::new()),
-            Kind::Schedule => {
+            SettlementKind::Handled | SettlementKind::Attempt | SettlementKind::DeadLetter => {
+                Ok(Vec::new())
+            }
+            SettlementKind::Schedule => {
                 let rows = done.iter().map(|row| {
                     let (due_at, told) = (row.try_get(2)?, row.try_get::<Option<bool>, _>(3)?);
                     Ok(Waits::Scheduled { due_at, is_notified: told.is_some() })
                 });
                 rows.collect()
             }
-            Kind::Release => {
+            SettlementKind::Release => {
                 let rows = done.iter().map(|row| {
                     let (pair, sent_at) = rows::place_in_line(row, 1)?;
                     Ok(Waits::Unowned(pair, sent_at))
@@ -154,20 +161,20 @@ impl Settle for Settlement {
         }
     }
 
-    fn frontier(desk: &InternalPool) -> &Frontier<Subscription> {
-        &desk.frontier
+    fn frontier(internal: &InternalPool) -> &Frontier<Subscription> {
+        &internal.frontier
     }
 
     fn bind(
         of_kind: &[&Self],
-        kind: Kind,
+        kind: SettlementKind,
         told: i64,
         arguments: &mut PgArguments,
     ) -> sqlx::Result<()> {
         let settlements = of_kind.iter();
         match kind {
-            Kind::Handled | Kind::Attempt => Ok(()),
-            Kind::Schedule => {
+            SettlementKind::Handled | SettlementKind::Attempt => Ok(()),
+            SettlementKind::Schedule => {
                 let due_at = settlements.map(|settlement| match settlement {
                     Self::Schedule(_, due_at) => to_micros(*due_at),
                     _ => 0,
@@ -175,14 +182,14 @@ impl Settle for Settlement {
                 bind(arguments, due_at.collect::<Vec<_>>())?;
                 bind(arguments, told)
             }
-            Kind::Release => {
+            SettlementKind::Release => {
                 let undone = settlements.map(|settlement| match settlement {
                     Self::Release { ran: false, .. } => 1_i64,
                     _ => 0,
                 });
                 bind(arguments, undone.collect::<Vec<_>>())
             }
-            Kind::DeadLetter => {
+            SettlementKind::DeadLetter => {
                 bind_reasons(settlements.filter_map(|settlement| settlement.burial()), arguments)
             }
         }

@@ -22,15 +22,15 @@ type Flush<T, A> = Box<dyn Fn(Vec<T>) -> Flushed<A> + Send + Sync>;
 /// The answers of one flush, once they are there.
 type Flushed<A> = BoxFuture<'static, Result<Vec<A>, StoreError>>;
 
-/// Gathers the items of many callers while a flush is on its way. Clones share one line.
+/// Gathers the items of many callers while a flush is on its way. Clones share one queue.
 ///
 /// A flush that begins is finished, whether or not its callers still wait.
 pub(crate) struct Coalescer<T, A> {
-    shared: Arc<Shared<T, A>>,
+    shared: Arc<SharedCoalescer<T, A>>,
 }
 
-struct Shared<T, A> {
-    state: Mutex<State<T, A>>,
+struct SharedCoalescer<T, A> {
+    queue: Mutex<CallQueue<T, A>>,
     flush: Flush<T, A>,
     /// The most items of one flush; a single call with more goes alone, as one with more than
     /// [`PORTION`] bytes does.
@@ -39,12 +39,12 @@ struct Shared<T, A> {
     at_once: usize,
 }
 
-struct State<T, A> {
-    waiting: VecDeque<Call<T, A>>,
+struct CallQueue<T, A> {
+    waiting: VecDeque<WaitingCall<T, A>>,
     flushing: usize,
 }
 
-struct Call<T, A> {
+struct WaitingCall<T, A> {
     items: Vec<T>,
     reply: oneshot::Sender<Result<Vec<A>, StoreError>>,
 }
@@ -59,8 +59,8 @@ where
         at_once: usize,
         flush: impl Fn(Vec<T>) -> Flushed<A> + Send + Sync + 'static,
     ) -> Self {
-        let state = Mutex::new(State { waiting: VecDeque::new(), flushing: 0 });
-        Self { shared: Arc::new(Shared { state, flush: Box::new(flush), most, at_once }) }
+        let queue = Mutex::new(CallQueue { waiting: VecDeque::new(), flushing: 0 });
+        Self { shared: Arc::new(SharedCoalescer { queue, flush: Box::new(flush), most, at_once }) }
     }
 
     /// Does it for these items together with those of others, and answers each of them in order.
@@ -72,33 +72,33 @@ where
             return Ok(Vec::new());
         }
         let (reply, answer) = oneshot::channel();
-        if self.shared.enter(Call { items, reply }) {
+        if self.shared.enter(WaitingCall { items, reply }) {
             tokio::spawn(flush_all(Arc::clone(&self.shared)));
         }
         answer.await.unwrap_or(Err(StoreError::Closed))
     }
 }
 
-impl<T: Weigh, A> Shared<T, A> {
-    fn state(&self) -> MutexGuard<'_, State<T, A>> {
-        self.state.lock()
+impl<T: Weigh, A> SharedCoalescer<T, A> {
+    fn queue(&self) -> MutexGuard<'_, CallQueue<T, A>> {
+        self.queue.lock()
     }
 
     /// `true`: the caller is to start a flusher.
-    fn enter(&self, call: Call<T, A>) -> bool {
-        let mut state = self.state();
-        state.waiting.push_back(call);
-        let starts = state.flushing < self.at_once;
-        state.flushing += usize::from(starts);
+    fn enter(&self, call: WaitingCall<T, A>) -> bool {
+        let mut queue = self.queue();
+        queue.waiting.push_back(call);
+        let starts = queue.flushing < self.at_once;
+        queue.flushing += usize::from(starts);
         starts
     }
 
     /// The calls of the next flush. `None`: nobody waits, and the flusher that asked ends.
-    fn next(&self) -> Option<Vec<Call<T, A>>> {
-        let mut state = self.state();
+    fn next(&self) -> Option<Vec<WaitingCall<T, A>>> {
+        let mut queue = self.queue();
         let mut calls = Vec::new();
         let (mut items, mut bytes) = (0, 0);
-        while let Some(call) = state.waiting.pop_front() {
+        while let Some(call) = queue.waiting.pop_front() {
             // What a caller asked for that is gone is not begun any more.
             if call.reply.is_closed() {
                 continue;
@@ -106,13 +106,13 @@ impl<T: Weigh, A> Shared<T, A> {
             items += call.items.len();
             bytes += call.items.iter().map(Weigh::weight).sum::<usize>();
             if (items > self.most || bytes > PORTION) && !calls.is_empty() {
-                state.waiting.push_front(call);
+                queue.waiting.push_front(call);
                 break;
             }
             calls.push(call);
         }
         if calls.is_empty() {
-            state.flushing -= 1;
+            queue.flushing -= 1;
             return None;
         }
         Some(calls)
@@ -120,7 +120,7 @@ impl<T: Weigh, A> Shared<T, A> {
 }
 
 /// Flushes until nobody waits.
-async fn flush_all<T, A>(shared: Arc<Shared<T, A>>)
+async fn flush_all<T, A>(shared: Arc<SharedCoalescer<T, A>>)
 where
     T: Weigh + Clone + Send + 'static,
     A: Send + 'static,
@@ -132,7 +132,7 @@ where
     }
 }
 
-async fn flush<T, A>(shared: &Shared<T, A>, mut calls: Vec<Call<T, A>>)
+async fn flush<T, A>(shared: &SharedCoalescer<T, A>, mut calls: Vec<WaitingCall<T, A>>)
 where
     T: Weigh + Clone + Send + 'static,
     A: Send + 'static,

@@ -5,10 +5,10 @@ use tokio::sync::oneshot;
 use crate::store::StoreError;
 
 /// Where the answer goes.
-pub(crate) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
+pub(crate) type ReplySender<T> = oneshot::Sender<Result<T, StoreError>>;
 
 /// Gives the answer. A caller that no longer waits has been told by its own deadline.
-pub(crate) fn answer<T>(reply: Reply<T>, value: Result<T, StoreError>) {
+pub(crate) fn answer<T>(reply: ReplySender<T>, value: Result<T, StoreError>) {
     drop(reply.send(value));
 }
 

@@ -2,9 +2,9 @@
 
 use sqlx::SqliteConnection;
 
-use super::batch::{Batch, Ran};
 use super::rows;
 use super::settlement;
+use super::statement_batch::{StatementBatch, StatementResult};
 use crate::store::portions::{PORTION, Weigh};
 use crate::store::{Committed, Completion, Settled, Stored};
 
@@ -17,14 +17,14 @@ pub(super) async fn write(
     connection: &mut SqliteConnection,
     completion: &Completion,
     then: &[&'static str],
-) -> sqlx::Result<(Committed, Vec<Ran>)> {
+) -> sqlx::Result<(Committed, Vec<StatementResult>)> {
     let Completion { handled, incoming, outgoing } = completion;
     let bytes: usize = incoming.iter().map(Weigh::weight).sum();
     let bytes = bytes + outgoing.iter().map(Weigh::weight).sum::<usize>();
     if bytes > PORTION {
         return write_in_portions(connection, completion, then).await;
     }
-    let mut batch = Batch::default();
+    let mut batch = StatementBatch::default();
     rows::push_inserts(incoming, &mut batch)?;
     rows::push_inserts(outgoing, &mut batch)?;
     if let Some(row) = handled {
@@ -55,7 +55,7 @@ async fn write_in_portions(
     connection: &mut SqliteConnection,
     completion: &Completion,
     then: &[&'static str],
-) -> sqlx::Result<(Committed, Vec<Ran>)> {
+) -> sqlx::Result<(Committed, Vec<StatementResult>)> {
     let incoming = rows::insert(connection, &completion.incoming).await?;
     let outgoing = rows::insert(connection, &completion.outgoing).await?;
     let handled = Completion { handled: completion.handled.clone(), ..Completion::default() };

@@ -1,8 +1,8 @@
 //! The ends and changes of ownership in the inbox, each by compare-and-set.
 
-use super::batch::{Batch, Ran, SETTLEMENTS_PER_TRIP};
 use super::rows::{bind_key, bind_ownership};
 use super::sql::{SQL, statements};
+use super::statement_batch::{SETTLEMENTS_PER_TRIP, StatementBatch, StatementResult};
 use super::writer::batchable::Batchable;
 use crate::envelope::time::{now, to_micros};
 use crate::store::dead_letter::Burial;
@@ -67,17 +67,23 @@ impl Batchable for Settlement {
         false
     }
 
-    fn push(items: &[&Self], batch: &mut Batch) -> sqlx::Result<()> {
+    fn push(items: &[&Self], batch: &mut StatementBatch) -> sqlx::Result<()> {
         items.iter().try_for_each(|settlement| push(settlement, batch))
     }
 
-    fn answers(items: &[&Self], ran: &mut impl Iterator<Item = Ran>) -> sqlx::Result<Vec<Settled>> {
+    fn answers(
+        items: &[&Self],
+        ran: &mut impl Iterator<Item = StatementResult>,
+    ) -> sqlx::Result<Vec<Settled>> {
         Ok(items.iter().map(|settlement| answer(statements(settlement), ran)).collect())
     }
 }
 
 /// What became of a settlement by the next so many statements of a batch that was run.
-pub(super) fn answer(statements: usize, ran: &mut impl Iterator<Item = Ran>) -> Settled {
+pub(super) fn answer(
+    statements: usize,
+    ran: &mut impl Iterator<Item = StatementResult>,
+) -> Settled {
     match ran.take(statements).map(|ran| ran.changes).sum::<u64>() {
         0 => Settled::Fenced,
         _ => Settled::Done,
@@ -93,7 +99,7 @@ const fn statements(settlement: &Settlement) -> usize {
     }
 }
 
-fn push(settlement: &Settlement, batch: &mut Batch) -> sqlx::Result<()> {
+fn push(settlement: &Settlement, batch: &mut StatementBatch) -> sqlx::Result<()> {
     match settlement {
         Settlement::Handled(row) => push_handled(row, batch),
         Settlement::Attempt(row) => {
@@ -129,7 +135,7 @@ pub(super) const BURIAL_STATEMENTS: usize = 2;
 pub(super) fn push_dead_letter(
     burial: Burial<'_>,
     statements: [&'static str; BURIAL_STATEMENTS],
-    batch: &mut Batch,
+    batch: &mut StatementBatch,
 ) -> sqlx::Result<()> {
     let [dead_letter, delete] = statements;
     batch.push(dead_letter);
@@ -147,7 +153,7 @@ pub(super) const HANDLED_STATEMENTS: usize = 2;
 
 /// Adds the statements of which one ends a row that its owner has handled; neither does where it is
 /// fenced.
-pub(super) fn push_handled(row: &Ownership, batch: &mut Batch) -> sqlx::Result<()> {
+pub(super) fn push_handled(row: &Ownership, batch: &mut StatementBatch) -> sqlx::Result<()> {
     batch.push(SQL.settlement.delete_handled);
     bind_ownership(row, batch)?;
     batch.push(SQL.settlement.keep_handled);

@@ -3,12 +3,12 @@
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::state::{Pair, State};
+use super::state::{Pair, UnownedRows};
 
 /// What a store is about to change, from before the statement on that does it.
 #[derive(Debug)]
 pub(in super::super) struct Change<'f, P: Pair> {
-    known: &'f Mutex<State<P>>,
+    known: &'f Mutex<UnownedRows<P>>,
     /// Notified where a look has missed a row that is noted.
     missed: &'f Notify,
     known_looks: u64,
@@ -25,7 +25,7 @@ pub(in super::super) enum Waits<P> {
 
 impl<'f, P: Pair> Change<'f, P> {
     pub(super) const fn new(
-        known: &'f Mutex<State<P>>,
+        known: &'f Mutex<UnownedRows<P>>,
         missed: &'f Notify,
         known_looks: u64,
     ) -> Self {

@@ -25,7 +25,7 @@ pub(in super::super) trait Pair:
 impl<P: Clone + Debug + Eq + Hash + Send + Sync + 'static> Pair for P {}
 
 #[derive(Debug)]
-pub(super) struct State<P> {
+pub(super) struct UnownedRows<P> {
     pub(super) pairs: HashMap<P, Reach>,
     /// Up to where scheduled rows were found due.
     pub(super) due_since: Option<i64>,
@@ -55,7 +55,7 @@ pub(super) struct Meanwhile<P> {
     pub(super) is_stale: bool,
 }
 
-impl<P> Default for State<P> {
+impl<P> Default for UnownedRows<P> {
     fn default() -> Self {
         Self {
             pairs: HashMap::new(),
@@ -78,7 +78,7 @@ impl<P> Default for Meanwhile<P> {
     }
 }
 
-impl<P: Pair> State<P> {
+impl<P: Pair> UnownedRows<P> {
     pub(super) fn is_bounded(&self, many: usize) -> bool {
         let is_long = |(_, cost): (Instant, Duration)| self.claimed >= many || cost >= LONG;
         self.full.is_some_and(is_long)

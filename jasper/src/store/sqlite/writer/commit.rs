@@ -4,20 +4,23 @@ use std::time::Instant;
 
 use super::super::error::{Place, is_refusal};
 use super::super::leases;
-use super::group::Group;
-use super::lost::{Cause, Lost};
-use super::member::{Fate, Member};
+use super::lost::{LossCause, LostTransaction};
+use super::participant::{Participant, ParticipantOutcome};
 use super::queue::RequestQueue;
 use super::session::Session;
+use super::shared_transaction::SharedTransaction;
 use crate::store::StoreError;
 
-impl Group {
+impl SharedTransaction {
     /// Commits, and answers.
     ///
     /// SQLite looks at deferred constraints before it closes anything. So where it refuses the
     /// commit, members are undone from the last to the first until it agrees: the one that was
     /// undone last has caused the refusal. What was undone after it is done again.
-    pub(super) async fn commit(mut self, line: &mut RequestQueue) -> Result<Session, Lost> {
+    pub(super) async fn commit(
+        mut self,
+        line: &mut RequestQueue,
+    ) -> Result<Session, LostTransaction> {
         let mut undone = Vec::new();
         let mut refusal = None;
         while let Err(error) = self.try_commit().await {
@@ -26,8 +29,13 @@ impl Group {
             }
             if self.session.check_open().is_err() {
                 self.members.append(&mut undone);
-                let cause = Cause::Refused(error);
-                return Err(Lost::of(Some(self.session), self.place, self.members, cause));
+                let cause = LossCause::Refused(error);
+                return Err(LostTransaction::of(
+                    Some(self.session),
+                    self.place,
+                    self.members,
+                    cause,
+                ));
             }
             let last = self.session.savepoint();
             let error = match self.session.undo_last().await {
@@ -42,7 +50,7 @@ impl Group {
         }
         let Self { session, place, members, .. } = self;
         for member in members {
-            member.end(Fate::Committed);
+            member.end(ParticipantOutcome::Committed);
         }
         if let Some((savepoint, error)) = refusal {
             do_again(undone, savepoint, error, &place, line);
@@ -66,7 +74,7 @@ impl Group {
         Ok(())
     }
 
-    fn lost_again(mut self, mut undone: Vec<Member>, error: sqlx::Error) -> Lost {
+    fn lost_again(mut self, mut undone: Vec<Participant>, error: sqlx::Error) -> LostTransaction {
         self.members.append(&mut undone);
         self.lost(error)
     }
@@ -74,7 +82,7 @@ impl Group {
 
 /// Tells the one who caused a refusal, and puts what else was undone before all that wait.
 fn do_again(
-    undone: Vec<Member>,
+    undone: Vec<Participant>,
     savepoint: usize,
     error: sqlx::Error,
     place: &Place,
@@ -85,11 +93,11 @@ fn do_again(
     let said = place.error(error);
     for member in undone.into_iter().rev() {
         let fate = if member.savepoint != savepoint {
-            Fate::Undone(place.spoiled_by(&refused))
-        } else if member.is_loan {
-            Fate::Refused(refused.clone())
+            ParticipantOutcome::Undone(place.spoiled_by(&refused))
+        } else if member.is_handler {
+            ParticipantOutcome::Refused(refused.clone())
         } else {
-            Fate::Refused(said.clone())
+            ParticipantOutcome::Refused(said.clone())
         };
         if let Some(request) = member.end(fate) {
             line.put_back(request);

@@ -1,44 +1,44 @@
 //! A transaction that several shared and that is lost: who is told, and what is done again.
 
 use super::super::error::Place;
-use super::member::{Fate, Member};
+use super::participant::{Participant, ParticipantOutcome};
 use super::queue::RequestQueue;
 use super::session::Session;
 use crate::store::StoreError;
-use crate::store::sql::loan::Outcome;
+use crate::store::sql::borrowed_connection::RunOutcome;
 use crate::store::sql::reply::answer;
 
 /// A group whose transaction was ended by somebody else, or cannot be committed.
-pub(super) struct Lost {
+pub(super) struct LostTransaction {
     session: Option<Session>,
     place: Place,
-    members: Vec<Member>,
-    cause: Cause,
+    members: Vec<Participant>,
+    cause: LossCause,
 }
 
 /// Why a group is lost.
-pub(super) enum Cause {
+pub(super) enum LossCause {
     /// The database failed.
     Store(StoreError),
     /// This handler has ended the transaction.
-    Handler(&'static str, Outcome),
+    Handler(&'static str, RunOutcome),
     /// The commit is refused, and nothing is left of the transaction.
     Refused(sqlx::Error),
 }
 
-impl Lost {
+impl LostTransaction {
     pub(super) const fn of(
         session: Option<Session>,
         place: Place,
-        members: Vec<Member>,
-        cause: Cause,
+        members: Vec<Participant>,
+        cause: LossCause,
     ) -> Self {
         Self { session, place, members, cause }
     }
 
     /// Tells the caller whose request was about to become a member.
     pub(super) fn refuse(&self, tell: impl FnOnce(StoreError)) {
-        if let Cause::Store(error) = &self.cause {
+        if let LossCause::Store(error) = &self.cause {
             tell(self.place.spoiled_by(error));
         }
     }
@@ -51,17 +51,17 @@ impl Lost {
             session.close().await;
         }
         match cause {
-            Cause::Store(error) => {
+            LossCause::Store(error) => {
                 tracing::warn!(
                     %error,
                     members = members.len(),
                     "a transaction of the writer was undone; the writer opens a new connection"
                 );
                 for member in members {
-                    member.end(Fate::Refused(place.spoiled_by(&error)));
+                    member.end(ParticipantOutcome::Refused(place.spoiled_by(&error)));
                 }
             }
-            Cause::Handler(handler, outcome) => {
+            LossCause::Handler(handler, outcome) => {
                 tracing::warn!(
                     handler,
                     others = members.len(),
@@ -70,12 +70,14 @@ impl Lost {
                 );
                 undo_all(members, &StoreError::TransactionEnded, &place, line);
                 match outcome {
-                    Outcome::Commit(_, reply) => answer(reply, Err(StoreError::TransactionEnded)),
-                    Outcome::Rollback(reply) => answer(reply, Ok(())),
-                    Outcome::Dropped => {}
+                    RunOutcome::Commit(_, reply) => {
+                        answer(reply, Err(StoreError::TransactionEnded));
+                    }
+                    RunOutcome::Rollback(reply) => answer(reply, Ok(())),
+                    RunOutcome::Dropped => {}
                 }
             }
-            Cause::Refused(error) => {
+            LossCause::Refused(error) => {
                 let refused = StoreError::CommitRefused { detail: error.to_string() };
                 tracing::debug!(%error, "a commit was refused and rolled back");
                 undo_all(members, &refused, &place, line);
@@ -86,14 +88,14 @@ impl Lost {
 
 /// All of a transaction is undone. Where the commit was refused and there was one handler, it is to
 /// blame.
-fn undo_all(members: Vec<Member>, cause: &StoreError, place: &Place, line: &mut RequestQueue) {
+fn undo_all(members: Vec<Participant>, cause: &StoreError, place: &Place, line: &mut RequestQueue) {
     let is_refused = matches!(cause, StoreError::CommitRefused { .. });
-    let only = is_refused && members.iter().filter(|member| member.is_loan).count() == 1;
+    let only = is_refused && members.iter().filter(|member| member.is_handler).count() == 1;
     for member in members.into_iter().rev() {
-        let fate = if only && member.is_loan {
-            Fate::Refused(cause.clone())
+        let fate = if only && member.is_handler {
+            ParticipantOutcome::Refused(cause.clone())
         } else {
-            Fate::Undone(place.spoiled_by(cause))
+            ParticipantOutcome::Undone(place.spoiled_by(cause))
         };
         if let Some(request) = member.end(fate) {
             line.put_back(request);

@@ -3,15 +3,15 @@
 mod alone;
 pub(super) mod batchable;
 mod commit;
-mod group;
 mod hooks;
 mod job;
 mod lost;
-mod member;
+mod participant;
 mod queue;
 mod request;
 mod session;
 mod settings;
+mod shared_transaction;
 mod write;
 
 use std::sync::Arc;
@@ -19,16 +19,16 @@ use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot};
 
-use self::group::Group;
 use self::job::WriteJob;
 use self::queue::RequestQueue;
 pub(super) use self::request::Queued;
-use self::request::{Call, Request};
+use self::request::{QueuedCall, WriterRequest};
 pub(super) use self::session::{BUSY_TIMEOUT, Connector, Session};
+use self::shared_transaction::SharedTransaction;
 pub(super) use self::write::Write;
 use super::error::Place;
 use super::leases::Leases;
-use crate::store::sql::loan::Loan;
+use crate::store::sql::borrowed_connection::BorrowedConnection;
 use crate::store::sql::reply::answered;
 use crate::store::{StoreError, TransactionOptions};
 
@@ -38,7 +38,7 @@ const LINE: usize = 1024;
 /// The way to the writer task, which ends when the last of these is gone.
 #[derive(Debug, Clone)]
 pub(super) struct Writer {
-    line: mpsc::Sender<Request>,
+    line: mpsc::Sender<WriterRequest>,
     place: Place,
 }
 
@@ -56,7 +56,7 @@ impl Writer {
         let (reply, answer) = oneshot::channel();
         let place = self.place.clone();
         let job = Box::new(WriteJob { write, reply, place, output: None });
-        self.send(Request::Write(job)).await?;
+        self.send(WriterRequest::Write(job)).await?;
         answered(answer).await
     }
 
@@ -69,7 +69,7 @@ impl Writer {
             return Ok(Vec::new());
         }
         let (reply, answer) = oneshot::channel();
-        self.send(T::request(Call { items, since: Instant::now(), reply })).await?;
+        self.send(T::request(QueuedCall { items, since: Instant::now(), reply })).await?;
         answered(answer).await
     }
 
@@ -77,20 +77,20 @@ impl Writer {
     pub(super) async fn borrow(
         &self,
         begin: TransactionOptions,
-    ) -> Result<Loan<Session>, StoreError> {
+    ) -> Result<BorrowedConnection<Session>, StoreError> {
         let (reply, answer) = oneshot::channel();
-        self.send(Request::Loan { begin, reply }).await?;
+        self.send(WriterRequest::Transaction { begin, reply }).await?;
         answered(answer).await
     }
 
-    async fn send(&self, request: Request) -> Result<(), StoreError> {
+    async fn send(&self, request: WriterRequest) -> Result<(), StoreError> {
         self.line.send(request).await.map_err(|_closed| StoreError::Closed)
     }
 }
 
 /// The task. Whatever waits when a group ends is the next group, so that nobody waits for company.
 async fn serve(
-    requests: mpsc::Receiver<Request>,
+    requests: mpsc::Receiver<WriterRequest>,
     connector: Connector,
     session: Session,
     leases: Arc<Leases>,
@@ -118,7 +118,7 @@ async fn serve(
 
 /// Serves one group. Gives back the connection if it is still good.
 async fn serve_group(
-    first: Request,
+    first: WriterRequest,
     line: &mut RequestQueue,
     mut session: Session,
     place: &Place,
@@ -138,7 +138,7 @@ async fn serve_group(
     };
     match session.begin().await {
         Ok(()) => {
-            let group = Group::new(session, place.clone(), Arc::clone(leases));
+            let group = SharedTransaction::new(session, place.clone(), Arc::clone(leases));
             group.serve(first, line).await
         }
         Err(error) => {
@@ -150,7 +150,7 @@ async fn serve_group(
 }
 
 /// All who wait are told, so that they do not fail one by one after a wait for the lock each.
-fn refuse_all(first: Request, line: &mut RequestQueue, place: &Place, error: StoreError) {
+fn refuse_all(first: WriterRequest, line: &mut RequestQueue, place: &Place, error: StoreError) {
     while let Some(request) = line.next() {
         request.refuse(place.spoiled_by(&error));
     }

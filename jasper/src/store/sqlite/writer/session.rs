@@ -7,14 +7,14 @@ use std::time::Duration;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, Row, SqliteConnection};
 
-use super::super::batch::{Batch, Ran};
 use super::super::completion;
 use super::super::error::Place;
+use super::super::statement_batch::{StatementBatch, StatementResult};
 use super::batchable::{Batchable, is_one_trip};
 use super::hooks::Hooks;
 use super::settings::{self, SETTINGS, TRACES, Traces};
 use crate::store::portions::portions;
-use crate::store::sql::loan::Lend;
+use crate::store::sql::borrowed_connection::HandlerConnection;
 use crate::store::{Committed, Completion, Settled, StoreError};
 
 // Each member has a savepoint, all of one name; they stay open until the commit, so that members
@@ -86,20 +86,20 @@ pub(in super::super) struct Session {
 }
 
 /// Why a handler's member was not completed.
-pub(super) enum Refusal {
+pub(super) enum CompletionRefusal {
     /// The database did not take the completion.
     Completion(sqlx::Error),
     /// The handler has changed the tables of this store.
     Tables,
 }
 
-impl From<sqlx::Error> for Refusal {
+impl From<sqlx::Error> for CompletionRefusal {
     fn from(error: sqlx::Error) -> Self {
         Self::Completion(error)
     }
 }
 
-impl Lend for Session {
+impl HandlerConnection for Session {
     fn connection(&mut self) -> Option<&mut (dyn Any + Send)> {
         let connection: &mut SqliteConnection = self.lend();
         Some(connection)
@@ -114,7 +114,7 @@ impl Lend for Session {
 /// is counted here.
 async fn count_outer_transaction(connection: &mut SqliteConnection) -> sqlx::Result<()> {
     std::mem::forget(connection.begin().await?);
-    Batch::of(ROLLBACK).run(connection).await.map(|_ran| ())
+    StatementBatch::of(ROLLBACK).run(connection).await.map(|_ran| ())
 }
 
 impl Session {
@@ -163,7 +163,7 @@ impl Session {
         &mut self,
         items: &[&T],
     ) -> sqlx::Result<Vec<T::Answer>> {
-        let mut batch = Batch::of(BEGIN_ALONE);
+        let mut batch = StatementBatch::of(BEGIN_ALONE);
         T::push(items, &mut batch)?;
         let ran = self.run_commit(batch).await?;
         T::answers(items, &mut ran.into_iter().skip(1))
@@ -191,7 +191,7 @@ impl Session {
         let one_statement = T::is_one_statement() && is_one_trip(items);
         let mut protect = !one_statement && self.used;
         for trip in portions(items, T::MOST) {
-            let mut batch = Batch::default();
+            let mut batch = StatementBatch::default();
             let ahead = usize::from(protect);
             if std::mem::take(&mut protect) {
                 batch.push(NEXT_MEMBER);
@@ -219,7 +219,7 @@ impl Session {
     /// Opens the outer transaction.
     pub(super) async fn begin(&mut self) -> sqlx::Result<()> {
         self.hooks.begin();
-        let ran = Batch::of(BEGIN).run(&mut self.connection).await?;
+        let ran = StatementBatch::of(BEGIN).run(&mut self.connection).await?;
         let row = ran.iter().flat_map(|ran| &ran.rows).next();
         let schema: i64 = row.ok_or(sqlx::Error::RowNotFound)?.try_get(0)?;
         (self.savepoints, self.used, self.lent, self.closes) = (1, false, false, false);
@@ -236,7 +236,7 @@ impl Session {
     /// The database cannot commit. Where it only refuses, the transaction is
     /// [still open](Self::check_open).
     pub(super) async fn commit(&mut self) -> sqlx::Result<()> {
-        let mut batch = Batch::default();
+        let mut batch = StatementBatch::default();
         let before = self.settings.clone().filter(|_| self.lent);
         if before.is_some() {
             batch.push(SETTINGS);
@@ -247,7 +247,10 @@ impl Session {
     }
 
     /// Executes this and then a commit.
-    async fn run_commit(&mut self, mut batch: Batch) -> sqlx::Result<Vec<Ran>> {
+    async fn run_commit(
+        &mut self,
+        mut batch: StatementBatch,
+    ) -> sqlx::Result<Vec<StatementResult>> {
         batch.push(COMMIT);
         self.hooks.allow_commit();
         let ran = batch.run(&mut self.connection).await;
@@ -276,8 +279,8 @@ impl Session {
     }
 
     /// The same for what a handler did, of which more may be left than its rows.
-    pub(super) async fn undo_loan(&mut self) -> sqlx::Result<()> {
-        let mut batch = Batch::of(UNDO);
+    pub(super) async fn undo_handler(&mut self) -> sqlx::Result<()> {
+        let mut batch = StatementBatch::of(UNDO);
         batch.push(TRACES);
         let ran = batch.run(&mut self.connection).await?;
         self.used = false;
@@ -299,7 +302,10 @@ impl Session {
     /// Ends a handler's member with its completion, and begins the next one in the same trip.
     ///
     /// Where the handled message is fenced, the member is undone. After an error it is still to be.
-    pub(super) async fn complete(&mut self, completion: &Completion) -> Result<Committed, Refusal> {
+    pub(super) async fn complete(
+        &mut self,
+        completion: &Completion,
+    ) -> Result<Committed, CompletionRefusal> {
         let then = [TRACES, NEXT_MEMBER];
         let (written, ran) = completion::write(self.work(), completion, &then).await?;
         self.stand_before_next();
@@ -311,7 +317,7 @@ impl Session {
         self.savepoints -= 1;
         self.used = true;
         if !keeps_tables {
-            return Err(Refusal::Tables);
+            return Err(CompletionRefusal::Tables);
         }
         self.undo().await?;
         Ok(written)
@@ -326,7 +332,7 @@ impl Session {
     }
 
     /// Notes what a handler has left on the connection. `false`: it has changed our tables.
-    async fn note(&mut self, ran: Option<&Ran>) -> sqlx::Result<bool> {
+    async fn note(&mut self, ran: Option<&StatementResult>) -> sqlx::Result<bool> {
         let traces = Traces::of(ran.ok_or(sqlx::Error::RowNotFound)?)?;
         self.spent |= traces.holds || traces.read_only;
         self.closes |= traces.defers || self.spent;
@@ -392,6 +398,6 @@ impl Session {
     }
 
     async fn execute(&mut self, sql: &'static str) -> sqlx::Result<()> {
-        Batch::of(sql).run(&mut self.connection).await.map(|_ran| ())
+        StatementBatch::of(sql).run(&mut self.connection).await.map(|_ran| ())
     }
 }

@@ -3,7 +3,7 @@
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 
-use super::super::batch::{Batch, Ran};
+use super::super::statement_batch::{StatementBatch, StatementResult};
 
 /// Read after each loan: what would harm the next at once.
 pub(super) const TRACES: &str = "\
@@ -51,7 +51,7 @@ pub(super) struct Traces {
 }
 
 impl Traces {
-    pub(super) fn of(ran: &Ran) -> sqlx::Result<Self> {
+    pub(super) fn of(ran: &StatementResult) -> sqlx::Result<Self> {
         let row = ran.rows.first().ok_or(sqlx::Error::RowNotFound)?;
         Ok(Self {
             schema: row.try_get(0)?,
@@ -68,17 +68,17 @@ fn flag(row: &SqliteRow, column: usize) -> sqlx::Result<bool> {
 
 /// The settings of a new connection. `None`: this SQLite does not tell.
 pub(super) async fn settings(connection: &mut SqliteConnection) -> Option<String> {
-    let ran = Batch::of(SETTINGS).run(connection).await.ok()?;
+    let ran = StatementBatch::of(SETTINGS).run(connection).await.ok()?;
     settings_of(ran.first()?)
 }
 
 /// The answer to [`SETTINGS`].
-pub(super) fn settings_of(ran: &Ran) -> Option<String> {
+pub(super) fn settings_of(ran: &StatementResult) -> Option<String> {
     ran.rows.first()?.try_get(0).ok()?
 }
 
 pub(super) async fn tables(connection: &mut SqliteConnection) -> sqlx::Result<String> {
-    let ran = Batch::of(TABLES).run(connection).await?;
+    let ran = StatementBatch::of(TABLES).run(connection).await?;
     let row = ran.first().and_then(|ran| ran.rows.first());
     row.ok_or(sqlx::Error::RowNotFound)?.try_get(0)
 }

@@ -37,7 +37,7 @@ pub async fn runs_that_store_the_same_messages_all_commit<F: StoreFixture>(fixtu
         let (incoming, outgoing) = (turned(incoming(), number), turned(outgoing(), number));
         runs.push(Completion { handled, incoming, outgoing });
     }
-    let held = Held::one(&subject).await;
+    let held = HeldTransaction::one(&subject).await;
     let (keys, others) = (KEYS - held.keys(), OTHERS as u64);
     let runs = join_all(runs.into_iter().map(|run| commit(&subject, run)));
     let (committed, ()) = futures_util::join!(runs, held.end(&subject));
@@ -105,7 +105,7 @@ pub async fn own_transactions_that_store_the_same_keys_all_commit<F: StoreFixtur
         }
         panic!("a transaction was undone {REPEATS} times");
     });
-    let held = Held::one(&subject).await;
+    let held = HeldTransaction::one(&subject).await;
     let (keys, others) = (KEYS - held.keys(), OTHERS as u64);
     let (own, ()) = futures_util::join!(join_all(own), held.end(&subject));
     assert_eq!(new(own.iter().flatten()), keys);
@@ -199,12 +199,12 @@ async fn until_done<'s>(call: impl Fn() -> BoxFuture<'s, Result<u64, StoreError>
 
 /// A transaction that has stored one of the messages and is open, so that those who store all of
 /// them have each stored some when they meet it. None where a store has no such transactions.
-struct Held(Option<Box<dyn OwnTransaction>>);
+struct HeldTransaction(Option<Box<dyn OwnTransaction>>);
 
 /// How many other messages are stored while it is open.
 const OTHERS: usize = 20;
 
-impl Held {
+impl HeldTransaction {
     async fn one<F: StoreFixture>(subject: &Subject<'_, F>) -> Self {
         let locks_rows = subject.fixture.locks_rows();
         let Some(effects) = subject.effects().filter(|_effects| locks_rows) else {

@@ -6,52 +6,52 @@ use std::fmt;
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
-use super::reply::{Reply, answered};
+use super::reply::{ReplySender, answered};
 use crate::store::{Committed, Completion, StoreError, StoreTransaction};
 
 /// A connection with an open transaction, in which code of a user runs.
-pub(crate) trait Lend: fmt::Debug + Send + 'static {
+pub(crate) trait HandlerConnection: fmt::Debug + Send + 'static {
     /// What the handler takes as `&mut`; `None` where it is lost.
     fn connection(&mut self) -> Option<&mut (dyn Any + Send)>;
 }
 
 /// The connection, lent until the run commits, rolls back or is dropped. In each case it goes back.
 #[derive(Debug)]
-pub(crate) struct Loan<S: Lend> {
-    held: Option<Held<S>>,
+pub(crate) struct BorrowedConnection<S: HandlerConnection> {
+    held: Option<Borrowed<S>>,
 }
 
 #[derive(Debug)]
-struct Held<S> {
+struct Borrowed<S> {
     session: S,
-    home: oneshot::Sender<Returned<S>>,
+    home: oneshot::Sender<ReturnedConnection<S>>,
 }
 
 /// The connection on its way back, with what is to become of the run.
 #[derive(Debug)]
-pub(crate) struct Returned<S> {
+pub(crate) struct ReturnedConnection<S> {
     pub(crate) session: S,
-    pub(crate) outcome: Outcome,
+    pub(crate) outcome: RunOutcome,
 }
 
 /// How a loan ended.
 #[derive(Debug)]
-pub(crate) enum Outcome {
-    Commit(Completion, Reply<Committed>),
-    Rollback(Reply<()>),
+pub(crate) enum RunOutcome {
+    Commit(Completion, ReplySender<Committed>),
+    Rollback(ReplySender<()>),
     Dropped,
 }
 
-impl<S: Lend> Loan<S> {
+impl<S: HandlerConnection> BorrowedConnection<S> {
     /// A loan, and where the connection comes back.
-    pub(crate) fn new(session: S) -> (Self, oneshot::Receiver<Returned<S>>) {
+    pub(crate) fn new(session: S) -> (Self, oneshot::Receiver<ReturnedConnection<S>>) {
         let (home, back) = oneshot::channel();
-        (Self { held: Some(Held { session, home }) }, back)
+        (Self { held: Some(Borrowed { session, home }) }, back)
     }
 
-    fn give_back(&mut self, outcome: Outcome) {
-        if let Some(Held { session, home }) = self.held.take()
-            && home.send(Returned { session, outcome }).is_err()
+    fn give_back(&mut self, outcome: RunOutcome) {
+        if let Some(Borrowed { session, home }) = self.held.take()
+            && home.send(ReturnedConnection { session, outcome }).is_err()
         {
             // The connection is dropped with it, and the database undoes what is open on it.
             tracing::debug!("the task that lent a connection ended before its handler did");
@@ -59,13 +59,13 @@ impl<S: Lend> Loan<S> {
     }
 }
 
-impl<S: Lend> Drop for Loan<S> {
+impl<S: HandlerConnection> Drop for BorrowedConnection<S> {
     fn drop(&mut self) {
-        self.give_back(Outcome::Dropped);
+        self.give_back(RunOutcome::Dropped);
     }
 }
 
-impl<S: Lend> StoreTransaction for Loan<S> {
+impl<S: HandlerConnection> StoreTransaction for BorrowedConnection<S> {
     fn connection(&mut self) -> Option<&mut (dyn Any + Send)> {
         self.held.as_mut()?.session.connection()
     }
@@ -75,13 +75,13 @@ impl<S: Lend> StoreTransaction for Loan<S> {
         completion: Completion,
     ) -> BoxFuture<'static, Result<Committed, StoreError>> {
         let (reply, answer) = oneshot::channel();
-        self.give_back(Outcome::Commit(completion, reply));
+        self.give_back(RunOutcome::Commit(completion, reply));
         Box::pin(answered(answer))
     }
 
     fn rollback(mut self: Box<Self>) -> BoxFuture<'static, Result<(), StoreError>> {
         let (reply, answer) = oneshot::channel();
-        self.give_back(Outcome::Rollback(reply));
+        self.give_back(RunOutcome::Rollback(reply));
         Box::pin(answered(answer))
     }
 }
@@ -93,7 +93,7 @@ mod tests {
     #[derive(Debug)]
     struct Session(u8);
 
-    impl Lend for Session {
+    impl HandlerConnection for Session {
         fn connection(&mut self) -> Option<&mut (dyn Any + Send)> {
             Some(&mut self.0)
         }
@@ -101,16 +101,16 @@ mod tests {
 
     #[tokio::test]
     async fn a_connection_comes_back_however_its_run_ends() {
-        let (mut loan, back) = Loan::new(Session(1));
+        let (mut loan, back) = BorrowedConnection::new(Session(1));
         let connection = loan.connection().and_then(|connection| connection.downcast_mut::<u8>());
         *connection.expect("it is there") = 2;
         drop(loan);
-        let Returned { session, outcome } = back.await.unwrap();
+        let ReturnedConnection { session, outcome } = back.await.unwrap();
         assert_eq!(session.0, 2);
-        assert!(matches!(outcome, Outcome::Dropped));
-        let (loan, back) = Loan::new(Session(3));
+        assert!(matches!(outcome, RunOutcome::Dropped));
+        let (loan, back) = BorrowedConnection::new(Session(3));
         let ended = Box::new(loan).rollback();
-        let Outcome::Rollback(reply) = back.await.unwrap().outcome else {
+        let RunOutcome::Rollback(reply) = back.await.unwrap().outcome else {
             panic!("it is rolled back");
         };
         reply.send(Ok(())).unwrap();
@@ -119,7 +119,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_run_is_told_where_its_lender_has_ended() {
-        let (loan, back) = Loan::new(Session(1));
+        let (loan, back) = BorrowedConnection::new(Session(1));
         drop(back);
         let ended = Box::new(loan).commit(Completion::default()).await;
         assert!(matches!(ended, Err(StoreError::Closed)));

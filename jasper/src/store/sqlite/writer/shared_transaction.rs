@@ -8,14 +8,14 @@ use tokio::time::timeout;
 
 use super::super::error::Place;
 use super::super::leases::Leases;
-use super::job::Job;
-use super::lost::{Cause, Lost};
-use super::member::Member;
+use super::job::ErasedWrite;
+use super::lost::{LossCause, LostTransaction};
+use super::participant::Participant;
 use super::queue::RequestQueue;
-use super::request::{Call, Queued, Request};
-use super::session::{BUSY_TIMEOUT, Refusal, Session};
-use crate::store::sql::loan::{Loan, Outcome, Returned};
-use crate::store::sql::reply::{Reply, answer};
+use super::request::{Queued, QueuedCall, WriterRequest};
+use super::session::{BUSY_TIMEOUT, CompletionRefusal, Session};
+use crate::store::sql::borrowed_connection::{BorrowedConnection, ReturnedConnection, RunOutcome};
+use crate::store::sql::reply::{ReplySender, answer};
 use crate::store::{Committed, Completion, StoreError, TransactionOptions};
 
 /// The most members of one group.
@@ -36,22 +36,26 @@ const LONGEST_WAIT: Duration = BUSY_TIMEOUT;
 ///
 /// Each step takes the group and gives it back, or gives back why it is lost: a group that is lost
 /// cannot be used.
-pub(super) struct Group {
+pub(super) struct SharedTransaction {
     pub(super) session: Session,
     pub(super) place: Place,
     pub(super) leases: Arc<Leases>,
-    pub(super) members: Vec<Member>,
+    pub(super) members: Vec<Participant>,
     pub(super) began: Instant,
 }
 
-impl Group {
+impl SharedTransaction {
     pub(super) fn new(session: Session, place: Place, leases: Arc<Leases>) -> Self {
         Self { session, place, leases, members: Vec::new(), began: Instant::now() }
     }
 
     /// Serves this request and all that wait, commits and answers. Gives back the connection if it
     /// is still good.
-    pub(super) async fn serve(self, first: Request, line: &mut RequestQueue) -> Option<Session> {
+    pub(super) async fn serve(
+        self,
+        first: WriterRequest,
+        line: &mut RequestQueue,
+    ) -> Option<Session> {
         let committed = match self.serve_all(first, line).await {
             Ok(group) => group.commit(line).await,
             Err(lost) => Err(lost),
@@ -69,7 +73,11 @@ impl Group {
         }
     }
 
-    async fn serve_all(mut self, first: Request, line: &mut RequestQueue) -> Result<Self, Lost> {
+    async fn serve_all(
+        mut self,
+        first: WriterRequest,
+        line: &mut RequestQueue,
+    ) -> Result<Self, LostTransaction> {
         let mut next = Some(first);
         while let Some(request) = next {
             let alone = request.is_alone();
@@ -78,11 +86,13 @@ impl Group {
                 break;
             }
             self = match request {
-                Request::Incoming(call) => self.share(line.gather(call)).await?,
-                Request::Outgoing(call) => self.share(line.gather(call)).await?,
-                Request::Settlement(call) => self.share(line.gather(call)).await?,
-                Request::Write(job) => self.write(job).await?,
-                Request::Loan { begin, reply } => self.lend(begin, reply, line).await?,
+                WriterRequest::Incoming(call) => self.share(line.gather(call)).await?,
+                WriterRequest::Outgoing(call) => self.share(line.gather(call)).await?,
+                WriterRequest::Settlement(call) => self.share(line.gather(call)).await?,
+                WriterRequest::Write(job) => self.write(job).await?,
+                WriterRequest::Transaction { begin, reply } => {
+                    self.lend(begin, reply, line).await?
+                }
             };
             next = if alone || self.is_full() { None } else { line.next() };
         }
@@ -94,7 +104,10 @@ impl Group {
     }
 
     /// Does what several callers ask for in one trip.
-    async fn share<T: Queued>(mut self, calls: Vec<Call<T, T::Answer>>) -> Result<Self, Lost> {
+    async fn share<T: Queued>(
+        mut self,
+        calls: Vec<QueuedCall<T, T::Answer>>,
+    ) -> Result<Self, LostTransaction> {
         let items: Vec<&T> = calls.iter().flat_map(|call| &call.items).collect();
         let answers = match self.session.share(&items).await {
             Ok(answers) => answers,
@@ -109,7 +122,7 @@ impl Group {
         let savepoint = self.session.savepoint();
         for call in calls {
             let own = answers.by_ref().take(call.items.len()).collect();
-            self.members.push(Member::call(savepoint, call, own));
+            self.members.push(Participant::call(savepoint, call, own));
         }
         Ok(self)
     }
@@ -117,9 +130,9 @@ impl Group {
     /// Does what each caller asks for alone, so that one whose items are refused spoils no other.
     async fn share_each<T: Queued>(
         mut self,
-        mut calls: Vec<Call<T, T::Answer>>,
+        mut calls: Vec<QueuedCall<T, T::Answer>>,
         error: sqlx::Error,
-    ) -> Result<Self, Lost> {
+    ) -> Result<Self, LostTransaction> {
         if calls.len() > 1 {
             for call in calls {
                 self = Box::pin(self.share(vec![call])).await?;
@@ -130,7 +143,7 @@ impl Group {
         Ok(self)
     }
 
-    async fn write(mut self, mut job: Box<dyn Job>) -> Result<Self, Lost> {
+    async fn write(mut self, mut job: Box<dyn ErasedWrite>) -> Result<Self, LostTransaction> {
         let alone = job.is_one_statement();
         if !alone && let Err(error) = self.session.protect().await {
             let lost = self.lost(error);
@@ -139,7 +152,7 @@ impl Group {
         }
         match job.run(self.session.work()).await {
             Ok(()) => {
-                self.members.push(Member::job(self.session.savepoint(), job));
+                self.members.push(Participant::job(self.session.savepoint(), job));
                 Ok(self)
             }
             Err(error) => {
@@ -159,41 +172,45 @@ impl Group {
     async fn lend(
         mut self,
         begin: TransactionOptions,
-        reply: Reply<Loan<Session>>,
+        reply: ReplySender<BorrowedConnection<Session>>,
         line: &mut RequestQueue,
-    ) -> Result<Self, Lost> {
+    ) -> Result<Self, LostTransaction> {
         if let Err(error) = self.session.protect().await {
             let lost = self.lost(error);
             lost.refuse(|error| answer(reply, Err(error)));
             return Err(lost);
         }
-        let (loan, back) = Loan::new(self.session);
+        let (loan, back) = BorrowedConnection::new(self.session);
         // A loan that nobody takes any more is dropped here, and comes back like any other.
         answer(reply, Ok(loan));
         let returned = self::returned(back, begin.label, line, &self.place).await;
         match returned {
-            Ok(Returned { session, outcome }) => {
+            Ok(ReturnedConnection { session, outcome }) => {
                 self.session = session;
                 self.end(outcome, begin.label).await
             }
             Err(_gone) => {
                 let error = self.place.error(sqlx::Error::WorkerCrashed);
-                Err(Lost::of(None, self.place, self.members, Cause::Store(error)))
+                Err(LostTransaction::of(None, self.place, self.members, LossCause::Store(error)))
             }
         }
     }
 
     /// Ends a member as its handler wishes.
-    async fn end(mut self, outcome: Outcome, handler: &'static str) -> Result<Self, Lost> {
+    async fn end(
+        mut self,
+        outcome: RunOutcome,
+        handler: &'static str,
+    ) -> Result<Self, LostTransaction> {
         if self.session.check_open().is_err() {
             return Err(self.ended_by(outcome, handler));
         }
-        if let Outcome::Commit(completion, reply) = outcome {
+        if let RunOutcome::Commit(completion, reply) = outcome {
             return self.complete(completion, reply, handler).await;
         }
-        match self.session.undo_loan().await {
+        match self.session.undo_handler().await {
             Ok(()) => {
-                if let Outcome::Rollback(reply) = outcome {
+                if let RunOutcome::Rollback(reply) = outcome {
                     answer(reply, Ok(()));
                 }
                 Ok(self)
@@ -206,19 +223,19 @@ impl Group {
     async fn complete(
         mut self,
         completion: Completion,
-        reply: Reply<Committed>,
+        reply: ReplySender<Committed>,
         handler: &'static str,
-    ) -> Result<Self, Lost> {
+    ) -> Result<Self, LostTransaction> {
         let savepoint = self.session.savepoint();
         let refusal = match self.session.complete(&completion).await {
             Ok(committed) => {
-                self.members.push(Member::loan(savepoint, reply, committed));
+                self.members.push(Participant::handler(savepoint, reply, committed));
                 return Ok(self);
             }
             Err(refusal) => refusal,
         };
         if self.session.check_open().is_err() {
-            let outcome = Outcome::Commit(completion, reply);
+            let outcome = RunOutcome::Commit(completion, reply);
             return Err(self.ended_in(refusal, outcome, handler));
         }
         let refused = match self.refused(refusal, &completion).await {
@@ -238,19 +255,19 @@ impl Group {
     /// Undoes a handler's member that could not be completed, and says whose fault that is.
     async fn refused(
         mut self,
-        refusal: Refusal,
+        refusal: CompletionRefusal,
         completion: &Completion,
-    ) -> Result<(Self, StoreError), Lost> {
+    ) -> Result<(Self, StoreError), LostTransaction> {
         let error = match refusal {
-            Refusal::Completion(error) => error,
-            Refusal::Tables => {
+            CompletionRefusal::Completion(error) => error,
+            CompletionRefusal::Tables => {
                 let detail = "it has changed or dropped a table of jasper".to_owned();
-                return Ok((self.undo_loan().await?, StoreError::CommitRefused { detail }));
+                return Ok((self.undo_handler().await?, StoreError::CommitRefused { detail }));
             }
         };
         let detail = error.to_string();
         let said = self.place.error(error);
-        self = self.undo_loan().await?;
+        self = self.undo_handler().await?;
         if said.is_transient() {
             return Ok((self, said));
         }
@@ -262,55 +279,69 @@ impl Group {
         }
     }
 
-    async fn undo_loan(mut self) -> Result<Self, Lost> {
-        match self.session.undo_loan().await {
+    async fn undo_handler(mut self) -> Result<Self, LostTransaction> {
+        match self.session.undo_handler().await {
             Ok(()) => Ok(self),
             Err(error) => Err(self.lost(error)),
         }
     }
 
     /// Lost to these callers too, who are told with the others.
-    fn lost_with<T: Queued>(mut self, calls: Vec<Call<T, T::Answer>>, error: sqlx::Error) -> Lost {
-        let told = |call: Call<T, T::Answer>| Member::call(0, call, Vec::new());
+    fn lost_with<T: Queued>(
+        mut self,
+        calls: Vec<QueuedCall<T, T::Answer>>,
+        error: sqlx::Error,
+    ) -> LostTransaction {
+        let told = |call: QueuedCall<T, T::Answer>| Participant::call(0, call, Vec::new());
         self.members.extend(calls.into_iter().map(told));
         self.lost(error)
     }
 
-    pub(super) fn lost(self, error: sqlx::Error) -> Lost {
+    pub(super) fn lost(self, error: sqlx::Error) -> LostTransaction {
         let error = self.place.error(error);
-        Lost::of(Some(self.session), self.place, self.members, Cause::Store(error))
+        LostTransaction::of(Some(self.session), self.place, self.members, LossCause::Store(error))
     }
 
     /// Lost while a handler's member was completed: by SQLite, for example on a full disk, or by a
     /// statement of the handler that was still on its way.
-    fn ended_in(self, refusal: Refusal, outcome: Outcome, handler: &'static str) -> Lost {
-        let Refusal::Completion(error) = refusal else {
+    fn ended_in(
+        self,
+        refusal: CompletionRefusal,
+        outcome: RunOutcome,
+        handler: &'static str,
+    ) -> LostTransaction {
+        let CompletionRefusal::Completion(error) = refusal else {
             return self.ended_by(outcome, handler);
         };
         let said = self.place.error(error);
         if !said.is_transient() {
             return self.ended_by(outcome, handler);
         }
-        if let Outcome::Commit(_, reply) = outcome {
+        if let RunOutcome::Commit(_, reply) = outcome {
             answer(reply, Err(said.clone()));
         }
-        Lost::of(Some(self.session), self.place, self.members, Cause::Store(said))
+        LostTransaction::of(Some(self.session), self.place, self.members, LossCause::Store(said))
     }
 
     /// Lost as this handler has ended the transaction.
-    fn ended_by(self, outcome: Outcome, handler: &'static str) -> Lost {
-        Lost::of(Some(self.session), self.place, self.members, Cause::Handler(handler, outcome))
+    fn ended_by(self, outcome: RunOutcome, handler: &'static str) -> LostTransaction {
+        LostTransaction::of(
+            Some(self.session),
+            self.place,
+            self.members,
+            LossCause::Handler(handler, outcome),
+        )
     }
 }
 
 /// Waits for the return of a loan. Inserts that have waited long for it are refused: one of them
 /// may be of a task for which the handler waits, and each would wait for the other.
 async fn returned(
-    mut back: oneshot::Receiver<Returned<Session>>,
+    mut back: oneshot::Receiver<ReturnedConnection<Session>>,
     handler: &'static str,
     line: &mut RequestQueue,
     place: &Place,
-) -> Result<Returned<Session>, oneshot::error::RecvError> {
+) -> Result<ReturnedConnection<Session>, oneshot::error::RecvError> {
     if let Ok(returned) = timeout(PATIENCE, &mut back).await {
         return returned;
     }

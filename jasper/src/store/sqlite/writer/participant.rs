@@ -1,0 +1,79 @@
+//! What a group has done and not committed yet.
+
+use super::job::ErasedWrite;
+use super::request::{Queued, QueuedCall, WriterRequest};
+use crate::store::sql::reply::{ReplySender, answer};
+use crate::store::{Committed, StoreError};
+
+/// A part of a group, with the one who waits for its commit.
+pub(super) struct Participant {
+    /// The savepoint that undoes it. Several members that are no loans may have the same.
+    pub(super) savepoint: usize,
+    pub(super) is_handler: bool,
+    end: OnEnd,
+}
+
+/// Tells it what has become of it. What is to be done again comes back as it was asked for.
+type OnEnd = Box<dyn FnOnce(ParticipantOutcome) -> Option<WriterRequest> + Send>;
+
+/// What becomes of a member.
+pub(super) enum ParticipantOutcome {
+    Committed,
+    /// It was undone for the sake of others. Where only its caller can do it again, this is what
+    /// the caller is told.
+    Undone(StoreError),
+    /// It was undone for this.
+    Refused(StoreError),
+}
+
+impl Participant {
+    pub(super) fn call<T: Queued>(
+        savepoint: usize,
+        call: QueuedCall<T, T::Answer>,
+        answers: Vec<T::Answer>,
+    ) -> Self {
+        let end = move |fate| {
+            match fate {
+                ParticipantOutcome::Committed => answer(call.reply, Ok(answers)),
+                ParticipantOutcome::Undone(_) => return Some(T::request(call)),
+                ParticipantOutcome::Refused(error) => answer(call.reply, Err(error)),
+            }
+            None
+        };
+        Self { savepoint, is_handler: false, end: Box::new(end) }
+    }
+
+    pub(super) fn job(savepoint: usize, job: Box<dyn ErasedWrite>) -> Self {
+        let end = move |fate| {
+            match fate {
+                ParticipantOutcome::Committed => job.confirm(),
+                ParticipantOutcome::Undone(_) => return Some(WriterRequest::Write(job)),
+                ParticipantOutcome::Refused(error) => job.refuse(error),
+            }
+            None
+        };
+        Self { savepoint, is_handler: false, end: Box::new(end) }
+    }
+
+    pub(super) fn handler(
+        savepoint: usize,
+        reply: ReplySender<Committed>,
+        committed: Committed,
+    ) -> Self {
+        let end = move |fate| {
+            match fate {
+                ParticipantOutcome::Committed => answer(reply, Ok(committed)),
+                // Only its caller can run the handler again.
+                ParticipantOutcome::Undone(error) | ParticipantOutcome::Refused(error) => {
+                    answer(reply, Err(error));
+                }
+            }
+            None
+        };
+        Self { savepoint, is_handler: true, end: Box::new(end) }
+    }
+
+    pub(super) fn end(self, fate: ParticipantOutcome) -> Option<WriterRequest> {
+        (self.end)(fate)
+    }
+}
