@@ -79,8 +79,8 @@ fn without_the_fence_a_commit_whose_answer_is_lost_takes_effect_twice() {
     counterexample(Inbox { fence: Fence::None, possible, ..PROTOCOL }, ONCE);
 }
 
-/// What owner and attempts are compared for is the other writes: a zombie must not bury, schedule
-/// or release what another node is handling.
+/// What owner and attempts are compared for is the other writes: a zombie must not dead-letter,
+/// schedule or release what another node is handling.
 #[test]
 fn a_commit_that_only_finds_the_row_gone_is_fence_enough_for_its_effects() {
     assert_holds(Inbox { messages: 2, fence: Fence::Row, ..PROTOCOL });

@@ -59,7 +59,7 @@ impl Cluster {
         builder.keep_unknown(LONG).poll_interval(Duration::from_millis(20))
     }
 
-    /// Stores a message that belongs to nobody.
+    /// Stores a message that is unowned.
     async fn put<M: Message + Serialize>(&self, message: &M) {
         self.put_at(message, Placement::Unowned).await;
     }

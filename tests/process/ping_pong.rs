@@ -23,7 +23,7 @@ struct Players {
 
 impl Players {
     fn new() -> Self {
-        // Both are free until the programs take them, as nobody else asks for these.
+        // Both are free until the programs take them, as no other program asks for these.
         let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
         let ports = listeners.map(|listener| listener.local_addr().unwrap().port());
         Self { folder: TempDir::new().unwrap(), ports }

@@ -242,7 +242,7 @@ async fn the_effects_of_a_durable_handler_commit_with_the_mark_that_its_message_
 #[tokio::test]
 async fn a_message_that_one_node_does_not_know_is_handled_by_one_that_does() {
     let (store, journal) = (MemoryStore::new(), Journal::default());
-    // It listens, and knows no note.
+    // It listens, and has no handler for notes.
     let ignorant = Jasper::builder()
         .handler(write_elsewhere)
         .store(store.clone())

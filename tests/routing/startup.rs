@@ -203,7 +203,7 @@ fn two_types_of_one_wire_name_are_refused() {
 #[test]
 fn an_endpoint_must_have_an_address_that_this_build_serves_and_a_handler() {
     let builder = || Jasper::builder().handler(ship);
-    // Whoever handles it need not know where others find it.
+    // The process that handles it need not know where others find it.
     assert_eq!(problems(&builder()), []);
     let nonsense = builder().endpoint("shipping", "the docks");
     assert!(matches!(only(&nonsense), Problem::InvalidAddress { .. }));

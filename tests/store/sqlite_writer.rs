@@ -151,7 +151,8 @@ async fn a_handler_that_is_dropped_at_any_await_leaves_the_writer_working() {
         };
         poll_times(handler, polls).await;
         assert_eq!(written(&store).await, [0i64; 0], "after {polls} polls");
-        // A neighbour of the cancelled `begin` may have been undone with it, and was told so.
+        // A neighbour of the cancelled `begin` may have been undone with it, and its caller has an
+        // error.
         while !matches!(store.inbox().store(vec![unowned()]).await.as_deref(), Ok([Stored::New])) {}
         keeps_working(&store).await;
         sqlx::query("delete from effects").execute(store.pool()).await.unwrap();

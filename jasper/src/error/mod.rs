@@ -181,9 +181,9 @@ pub enum SendError {
 
 /// Why an invoked command gave no reply.
 ///
-/// The effects of its handler in the database, if that is durable, are undone; except that nobody
-/// knows of those in another process where its answer did not come, and they remain where only the
-/// reply is unreadable.
+/// The effects of its handler in the database, if that is durable, are undone; except that nothing
+/// is known of those in another process where its answer did not come, and they remain where only
+/// the reply is unreadable.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum InvokeError {
@@ -249,7 +249,7 @@ pub enum InvokeError {
 }
 
 impl InvokeError {
-    /// Whether somebody, here or in another process, did not wait any longer.
+    /// Whether a caller, here or in another process, did not wait any longer.
     pub const fn is_time_out(&self) -> bool {
         matches!(
             self,

@@ -185,7 +185,7 @@ impl Cause {
     /// Waits until no message can join the run any more.
     pub(crate) async fn ended(&self) {
         let mut closed = pin!(self.closed.notified());
-        // Told of what is closed from here on.
+        // Woken by whatever is closed from here on.
         closed.as_mut().enable();
         if self.is_open() {
             closed.await;
@@ -240,10 +240,10 @@ pub struct HandlerContext<'run> {
     cascades: Cascades<'run>,
 }
 
-/// Gives the same cause at each call; an invoked command has none until somebody asks for it.
+/// Gives the same cause at each call; an invoked command has none until it is asked for.
 pub(crate) type CauseSource<'run> = &'run (dyn Fn() -> Arc<Cause> + Sync);
 
-/// An invoked command has no envelope until somebody asks for one.
+/// An invoked command has no envelope until one is asked for.
 enum EnvelopeSource<'run> {
     Received(&'run Envelope),
     Invoked(&'run (dyn Fn() -> Envelope + Sync)),

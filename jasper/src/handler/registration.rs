@@ -16,7 +16,7 @@ use crate::message::{MessageKind, MessageType, SourceLocation};
 use crate::store::{Connection, ConnectionType};
 
 /// Decodes the payload, runs the handler, and gives its reply as the codec encodes it, where there
-/// is somebody to give it to.
+/// is a caller.
 pub type RunFn = for<'a, 'run> fn(
     &'a Envelope,
     &'a dyn Codec,

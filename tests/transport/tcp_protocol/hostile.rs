@@ -165,7 +165,7 @@ async fn who_does_not_read_its_answers_is_turned_out() {
     let limits = Limits::default().frame_time(Duration::from_millis(300));
     let (receiver, listener, sender) = pair(Tcp::new().limits(limits), &Tcp::new()).await;
     let mut raw = Raw::connected(&*listener).await;
-    // Replies of 1 MiB each, which nobody reads, fill every buffer on the way.
+    // Replies of 1 MiB each, which are not read, fill every buffer on the way.
     let mut body = 1_u64.to_be_bytes().to_vec();
     body.extend(60_000_u32.to_be_bytes());
     body.extend(raw::bytes_of(&envelope("take", vec![0; 1 << 20])));

@@ -94,7 +94,7 @@ impl Raw {
         raw
     }
 
-    /// Takes whoever comes, with room for so many batches.
+    /// Takes every client, with room for so many batches.
     pub async fn accepted(listener: &TcpListener, batches: u32) -> Self {
         let (stream, _from) = within(listener.accept()).await.unwrap();
         let mut raw = Self { stream };

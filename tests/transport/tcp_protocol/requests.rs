@@ -43,7 +43,7 @@ async fn a_request_that_is_not_answered_in_time_may_have_arrived() {
     assert!(matches!(error, TransportError::Deadline { limit: l, .. } if l == limit), "{error}");
     assert!(error.may_have_arrived());
     receiver.open_gate();
-    // The late answer is nobody's, and the connection goes on.
+    // The late answer has no caller any more, and the connection goes on.
     assert!(sender.request(request("take", "", TIMEOUT)).await.unwrap().is_ok());
 }
 

@@ -1,4 +1,4 @@
-//! What the transport tells of its connections.
+//! What the transport reports of its connections.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};

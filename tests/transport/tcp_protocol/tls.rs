@@ -170,7 +170,7 @@ async fn two_sides_of_which_one_has_no_tls_are_told_so() {
     rejected(sent(&client, &place_of(&*open), "jasper.test").await, "TLS failed");
 }
 
-/// Somebody in between, whose certificate the client trusts, passes on every byte of the protocol
+/// A proxy in between, whose certificate the client trusts, passes on every byte of the protocol
 /// between two sessions of TLS.
 #[tokio::test]
 async fn a_proof_that_is_relayed_through_another_session_is_refused() {

@@ -1,4 +1,4 @@
-//! Reading the binary form, from bytes that nobody vouches for.
+//! Reading the binary form, from bytes that are not trusted.
 
 use std::borrow::Cow;
 use std::str::FromStr;

@@ -112,9 +112,9 @@ fn settle(state: &mut MemoryState, settlement: &OutgoingSettlement) -> Settled {
         | OutgoingSettlement::Discarded(_)
         | OutgoingSettlement::Refused { .. } => {
             let row = state.outgoing.remove(&key(by));
-            if let (Some(row), Some(burial)) = (row, settlement.burial()) {
+            if let (Some(row), Some(cause)) = (row, settlement.cause()) {
                 let message_type = row.envelope.message_type.to_string();
-                state.give_up(burial.letter(message_type, row.envelope.to_bytes()), None);
+                state.give_up(cause.letter(message_type, row.envelope.to_bytes()), None);
             }
         }
     }

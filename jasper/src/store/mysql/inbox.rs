@@ -55,7 +55,7 @@ order by turn limit ? for update skip locked";
 /// Rows whose time has come wait like any other from then on.
 const BECOME_DUE: &str = "update {incoming} set status = 'incoming', due_at = null where {keys}";
 
-// Rows that somebody else is about to take are left to them. With another index the database would
+// Rows that another claim is about to take are left to it. With another index the database would
 // have to sort, and would lock all that it sorts. That parts of a union lock what they read is
 // documented for MySQL 8, and tried on MariaDB only.
 const CLAIMABLE: &str = "\

@@ -83,7 +83,7 @@ impl InternalPool {
         }
     }
 
-    /// A deadlock with somebody else is nobody's fault, and over when it is reported.
+    /// A deadlock is over when it is reported.
     async fn tries<W: Work>(
         &self,
         work: &W,

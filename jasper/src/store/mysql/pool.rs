@@ -1,6 +1,6 @@
-//! Connections that are lent for one piece of work each.
+//! Connections, each for one piece of work at a time.
 //!
-//! Unlike the driver's pool it never waits for a connection that it takes back, knows the session
+//! Unlike the driver's pool it never waits for a connection that it takes back, has the session
 //! of each at the server, and ends that where a connection is given up.
 
 use std::collections::VecDeque;
@@ -125,11 +125,11 @@ impl PoolInner {
     }
 }
 
-/// A connection on loan. Dropped, it is given up: closed at once, and ended at the server.
+/// A connection in use. Dropped, it is given up: closed at once, and ended at the server.
 #[derive(Debug)]
 pub(super) struct PooledConnection {
     session: Option<Session>,
-    /// Whether it was opened for this loan; any other may have ended since it was used.
+    /// Whether it was opened for this work; any other may have ended since it was used.
     pub(super) is_new: bool,
     shared: Arc<PoolInner>,
     _place: OwnedSemaphorePermit,
@@ -149,7 +149,7 @@ impl PooledConnection {
         }
     }
 
-    /// Closes it; the server is told, and undoes what is open.
+    /// Closes it; the server is notified, and undoes what is open.
     pub(super) fn part(mut self) {
         if let Some(session) = self.session.take() {
             part(session);
@@ -164,7 +164,7 @@ impl PooledConnection {
 
 fn part(session: Session) {
     tokio::spawn(async move {
-        // Where it cannot be told, the server finds out by itself.
+        // Where that fails, the server finds out by itself.
         let _ = timeout(PARTING, session.connection.close()).await;
     });
 }

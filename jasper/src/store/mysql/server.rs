@@ -21,7 +21,7 @@ pub(super) const LONGEST: Duration = Duration::from_secs(20);
 /// Connections that end sessions at once.
 const ENDING: usize = 4;
 
-/// Between two looks whether a session is gone that was told to end.
+/// Between two looks whether a session is gone that was to end.
 const PAUSE: Duration = Duration::from_millis(20);
 
 #[derive(Debug)]

@@ -13,7 +13,7 @@ use super::keys;
 use super::rows::SHARED_ROWS;
 use super::sql::{self, Sql, statements};
 use crate::envelope::time::to_micros;
-use crate::store::dead_letter::Burial;
+use crate::store::dead_letter::DeadLetterCause;
 use crate::store::portions::Weigh;
 use crate::store::sql::coalescer::Coalescer;
 use crate::store::sql::columns::{self, Columns};
@@ -155,7 +155,7 @@ struct Writes<'s> {
     schedules: Vec<(Key, i64)>,
     releases: Vec<Key>,
     taken_back: Vec<Key>,
-    burials: Vec<Burial<'s>>,
+    causes: Vec<DeadLetterCause<'s>>,
 }
 
 impl<'s> Writes<'s> {
@@ -183,7 +183,7 @@ impl<'s> Writes<'s> {
             Settlement::Release { ran: true, .. } => self.releases.push(key),
             Settlement::Release { ran: false, .. } => self.taken_back.push(key),
             Settlement::DeadLetter { .. } => {
-                self.burials.extend(settlement.burial());
+                self.causes.extend(settlement.cause());
                 self.deletes.push(key);
             }
         }
@@ -192,8 +192,8 @@ impl<'s> Writes<'s> {
 
     async fn execute(self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<()> {
         let sql = &sql.settlement;
-        for burial in self.burials {
-            write_dead_letter(connection, &sql.dead_letter, burial).await?;
+        for cause in self.causes {
+            write_dead_letter(connection, &sql.dead_letter, cause).await?;
         }
         schedule(connection, &sql.schedule, &self.schedules).await?;
         for (statement, keys) in [
@@ -213,13 +213,13 @@ impl<'s> Writes<'s> {
 pub(super) async fn write_dead_letter(
     connection: &mut MySqlConnection,
     statement: &SqlStr,
-    burial: Burial<'_>,
+    cause: DeadLetterCause<'_>,
 ) -> sqlx::Result<()> {
     let mut arguments = MySqlArguments::default();
-    bind(&mut arguments, burial.reason.as_str())?;
-    bind(&mut arguments, &*burial.error_type)?;
-    bind(&mut arguments, &*burial.error_message)?;
-    bind_key(burial.ownership.id, &burial.ownership.destination, &mut arguments)?;
+    bind(&mut arguments, cause.reason.as_str())?;
+    bind(&mut arguments, &*cause.error_type)?;
+    bind(&mut arguments, &*cause.error_message)?;
+    bind_key(cause.ownership.id, &cause.ownership.destination, &mut arguments)?;
     let query = sqlx::query_with(statement.clone(), arguments);
     query.execute(connection).await.map(|_done| ())
 }

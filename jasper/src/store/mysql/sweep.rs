@@ -1,4 +1,4 @@
-//! Rows of which only those are taken that nobody has locked.
+//! Rows of which only those are taken that are not locked.
 
 use sqlx::{Connection, MySqlConnection, SqlStr};
 
@@ -32,7 +32,7 @@ pub(super) enum Table {
 }
 
 impl Sweep {
-    /// Makes at most so many rows of an owner that is gone claimable by anybody.
+    /// Makes at most so many rows of an owner that is gone claimable by any node.
     pub(super) const fn release(table: Table, owner: Owner, limit: usize) -> Self {
         Self { kind: SweepKind::Release(table, owner), limit }
     }

@@ -123,7 +123,7 @@ impl PostgresStoreBuilder {
             })
             .after_release(|connection, _about| {
                 Box::pin(async move {
-                    // A rollback that nobody has waited for is about to be sent.
+                    // A rollback that no caller has waited for is about to be sent.
                     Ok(!connection.should_flush() || is_alive(connection).await)
                 })
             })

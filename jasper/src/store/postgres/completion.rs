@@ -91,7 +91,7 @@ select {running}, exists (select from deleted) or exists (select from kept),
     exists (select from incoming)";
 
 /// Also takes the guard away that keeps all others from committing. The arrays are selected, so
-/// that no plan knows their lengths, and one that is made once is as good as any.
+/// that no plan depends on their lengths, and one that is made once is as good as any.
 const ENDS_OF_GROUP: &str = "\
 held as materialized (
     select * from unnest((select $25::uuid[]), (select $26::text[]), (select $27::bigint[]),
@@ -121,8 +121,8 @@ union all select 1, id, destination from kept
 union all select 2, id, destination from incoming
 union all select 3, id, destination from outgoing";
 
-const AND_TELL: &str = "
-union all select 4, null::uuid, null::text from {tell} told where {running}
+const AND_NOTIFY: &str = "
+union all select 4, null::uuid, null::text from {notify} notified where {running}
     and $29::bigint < {soon}";
 
 /// How long a completion waits for a key that another transaction holds: less than for an answer.
@@ -142,7 +142,7 @@ statements!(CompletionSql {
     end_one: END_ONE,
     one_for_one: ONE_FOR_ONE,
     complete_one: [INCOMING, INSERT_INCOMING, OUTGOING, END_OF_ONE, ANSWERS].concat(),
-    complete_one_and_tell: [INCOMING, INSERT_INCOMING, OUTGOING, END_OF_ONE, ANSWERS, AND_TELL]
+    complete_one_and_tell: [INCOMING, INSERT_INCOMING, OUTGOING, END_OF_ONE, ANSWERS, AND_NOTIFY]
         .concat(),
     complete_group: [INCOMING, INSERT_INCOMING, OUTGOING, ENDS_OF_GROUP, ANSWERS].concat(),
     complete_group_and_tell: [
@@ -151,7 +151,7 @@ statements!(CompletionSql {
         OUTGOING,
         ENDS_OF_GROUP,
         ANSWERS,
-        AND_TELL
+        AND_NOTIFY
     ]
     .concat(),
 });

@@ -33,7 +33,7 @@ impl OwnPool {
     }
 
     /// A connection of it.
-    pub(super) async fn lend(&self) -> sqlx::Result<PooledConnection> {
+    pub(super) async fn acquire(&self) -> sqlx::Result<PooledConnection> {
         self.current().acquire().await.map(PooledConnection::new)
     }
 

@@ -59,7 +59,7 @@ with letters as (
     on conflict do nothing
     returning 1
 )
-select (select count(*) from letters), (select 1 from {tell} told where exists (
+select (select count(*) from letters), (select 1 from {notify} notified where exists (
     select from replayed
 ))";
 

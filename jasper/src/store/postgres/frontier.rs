@@ -35,7 +35,7 @@ const MANY: usize = 1_000;
 /// takes: unknown types may be any number. Claims of others read from the start.
 const MOST_PAIRS: usize = 1_000;
 
-/// What one store knows about unowned rows.
+/// What is known in one store about unowned rows.
 #[derive(Debug)]
 pub(super) struct Frontier<P: Pair> {
     state: Mutex<UnownedRows<P>>,
@@ -49,7 +49,7 @@ pub(super) struct Frontier<P: Pair> {
 pub(super) enum Scope<P> {
     /// Everything.
     Full,
-    /// What lies past the rows that are claimed, and no pair of which this store has not been told.
+    /// What lies past the rows that are claimed, and no pair that this store has not met.
     Known(Vec<Range<P>>),
 }
 
@@ -110,9 +110,9 @@ impl<P: Pair> Frontier<P> {
         Change::new(&self.state, &self.missed, self.state().known_looks)
     }
 
-    /// When others will look for what is due, as far as this store has told them.
-    pub(super) fn told(&self) -> i64 {
-        self.state().told
+    /// When others will look for what is due, as far as this store has announced it.
+    pub(super) fn announced(&self) -> i64 {
+        self.state().announced
     }
 
     /// Rows that may be older can be claimed: the next look is a full one.

@@ -14,7 +14,7 @@ use crate::store::sql::number;
 use crate::store::sql::ports::messages::SqlInbox;
 use crate::store::{ClaimRequest, Claimable, ClaimableRequest, Claimed, Owner, StoreError};
 
-/// Rows that somebody else is about to take are left to them. Those that are not among the oldest,
+/// Rows that another claim is about to take are left to it. Those that are not among the oldest,
 /// or are more than a portion, stay locked until the statement ends, and unclaimed. No row lies in
 /// two of the ranges.
 const CLAIM: &str = "\
@@ -59,7 +59,7 @@ with released as (
     ))
     returning 1
 )
-select (select count(*) from released), (select 1 from {tell} told where exists (
+select (select count(*) from released), (select 1 from {notify} notified where exists (
     select from released
 ))";
 

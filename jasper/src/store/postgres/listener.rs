@@ -1,4 +1,4 @@
-//! Word from the database of rows that anybody may claim.
+//! Word from the database of rows that any node may claim.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -28,37 +28,37 @@ pub(super) struct NotificationListener {
     internal: InternalPool,
     /// How often word has come.
     words: watch::Sender<u64>,
-    /// Up to which word callers were told.
-    told: AtomicU64,
+    /// Up to which notification callers have returned.
+    delivered: AtomicU64,
     is_open: Arc<AtomicBool>,
     task: OnceLock<AbortHandle>,
 }
 
 impl NotificationListener {
     pub(super) fn of(internal: &InternalPool) -> Self {
-        let (words, told) = (watch::Sender::new(0), AtomicU64::new(0));
+        let (words, delivered) = (watch::Sender::new(0), AtomicU64::new(0));
         Self {
             internal: internal.clone(),
             words,
-            told,
+            delivered,
             is_open: Arc::default(),
             task: OnceLock::new(),
         }
     }
 
-    /// Waits for word that no caller was told yet, from the time of the last call on. After the
-    /// connection was lost there is word once it is back, as some may have been missed; and so
-    /// there is where a look came before this store had noted what it was told of.
+    /// Waits for a notification for which no caller has returned yet, from the time of the last
+    /// call on. After the connection was lost there is word once it is back, as some may have been
+    /// missed; and so there is where a look came before this store had noted the row.
     ///
     /// # Cancel safety
     /// Dropped, no word is lost.
     pub(super) async fn wait_for_notification(&self) {
         self.task.get_or_init(|| self.start());
-        let told = self.told.load(Ordering::Acquire);
+        let delivered = self.delivered.load(Ordering::Acquire);
         let mut words = self.words.subscribe();
         tokio::select! {
-            word = words.wait_for(|word| *word > told) => if let Ok(word) = word {
-                self.told.fetch_max(*word, Ordering::AcqRel);
+            word = words.wait_for(|word| *word > delivered) => if let Ok(word) = word {
+                self.delivered.fetch_max(*word, Ordering::AcqRel);
             },
             () = self.internal.frontier.missed() => {}
             () = self.internal.outgoing_frontier.missed() => {}

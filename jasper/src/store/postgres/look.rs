@@ -39,7 +39,7 @@ with recursive moment as materialized (
 ), ";
 
 /// Steps from one subscription to the next, so that many rows cost no more than few, and ends with
-/// the page ($4). What the asker takes ($2, $3) is looked for by itself only where the page is not
+/// the page ($4). What the node takes ($2, $3) is looked for by itself only where the page is not
 /// all there is.
 const WAITING: &str = "\
 waiting as (
@@ -91,7 +91,7 @@ found as (
         ) first
 )";
 
-/// The last row tells when more is due, what time it is, up to where rows were due where
+/// The last row says when more is due, what time it is, up to where rows were due where
 /// more may be, and how long it took.
 const ANSWERS: &str = "
 select 0, destination, message_type, sent_at, place, null::bigint, null::bigint from found

@@ -75,8 +75,8 @@ impl MessageStore for PostgresStore {
     ) -> BoxFuture<'_, Result<Box<dyn StoreTransaction>, StoreError>> {
         Box::pin(async move {
             if begin.share > 1 {
-                let loan = self.shared.sharing.borrow(begin).await?;
-                return Ok(Box::new(loan) as Box<dyn StoreTransaction>);
+                let borrowed = self.shared.sharing.borrow(begin).await?;
+                return Ok(Box::new(borrowed) as Box<dyn StoreTransaction>);
             }
             let run =
                 PostgresTransaction::begin(&self.shared.pool, self.internal_pool(), begin.limit)

@@ -13,7 +13,7 @@ use super::sql::{Sql, statements};
 use super::steps::Settle;
 use super::store::PostgresStore;
 use crate::envelope::{Address, Envelope};
-use crate::store::dead_letter::Burial;
+use crate::store::dead_letter::DeadLetterCause;
 use crate::store::portions::PORTION;
 use crate::store::sql::columns::{self, ClaimedOutgoing, Columns};
 use crate::store::sql::number;
@@ -56,7 +56,7 @@ from unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[])
     as held (id, destination, owner, attempts, failed)
 where row.id = held.id and row.destination = held.destination and row.owner = held.owner
     and least(row.attempts, 4294967295) = held.attempts
-returning row.id, row.destination, row.sent_at, {tell}";
+returning row.id, row.destination, row.sent_at, {notify}";
 
 const RELEASE: &str = "\
 with released as (
@@ -67,7 +67,7 @@ with released as (
     ))
     returning 1
 )
-select (select count(*) from released), (select 1 from {tell} told where exists (
+select (select count(*) from released), (select 1 from {notify} notified where exists (
     select from released
 ))";
 
@@ -108,7 +108,7 @@ from unnest($1::text[], $2::bigint[], $3::bigint[]) with ordinality
     ) first";
 
 const DEAD_LETTER: &str = "\
-with buried as (
+with moved as (
     delete from {outgoing} row
     using unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[],
         $7::text[]) as held (id, destination, owner, attempts, reason, error_type, error_message)
@@ -120,10 +120,10 @@ with buried as (
         attempts, body, buried_at, group_id, tenant_id, correlation_id, sent_at)
     select id, destination, reason, message_type, error_type, error_message, attempts, body, {now},
         group_id, tenant_id, correlation_id, sent_at
-    from buried
+    from moved
     {or_replace}
 )
-select id, destination from buried";
+select id, destination from moved";
 
 statements!(OutboxSql {
     claim: CLAIM,
@@ -232,8 +232,8 @@ async fn write_dead_letter(
     }
     let mut arguments = PgArguments::default();
     bind_ownerships(unreadable.iter().map(|(row, _)| row), &mut arguments)?;
-    let burials = unreadable.iter().map(|(row, error)| Burial::of_unreadable(row, error));
-    bind_reasons(burials, &mut arguments)?;
+    let causes = unreadable.iter().map(|(row, error)| DeadLetterCause::of_unreadable(row, error));
+    bind_reasons(causes, &mut arguments)?;
     let query = sqlx::query_with(internal.sql.outbox.dead_letter.clone(), arguments);
     internal.run(query).await.map(|_done| ())
 }
@@ -302,7 +302,7 @@ impl Settle for OutgoingSettlement {
                 bind(arguments, failed.collect::<Vec<_>>())
             }
             OutgoingKind::DeadLetter => {
-                bind_reasons(settlements.filter_map(|settlement| settlement.burial()), arguments)
+                bind_reasons(settlements.filter_map(|settlement| settlement.cause()), arguments)
             }
         }
     }

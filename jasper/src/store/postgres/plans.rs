@@ -70,7 +70,7 @@ async fn scans_of(connection: &mut PgConnection, name: &str, text: &str) -> Vec<
     plan.filter(scans).map(|step| format!("{name}: {step}")).collect()
 }
 
-/// How the database goes about a statement of which it knows no argument.
+/// How the database executes a statement without knowing its arguments.
 async fn plan(connection: &mut PgConnection, text: &str) -> Vec<String> {
     let prepare = format!("prepare planned as {text}");
     connection.execute(sqlx::raw_sql(AssertSqlSafe(prepare))).await.expect(PLANS);

@@ -13,7 +13,7 @@ use super::internal_pool::InternalPool;
 use super::sql::{Sql, statements};
 use crate::envelope::time::to_micros;
 use crate::envelope::{Address, Envelope, MessageId};
-use crate::store::dead_letter::Burial;
+use crate::store::dead_letter::DeadLetterCause;
 use crate::store::portions::{Weigh, portions};
 use crate::store::sql::columns::{self, Columns, lent_columns};
 use crate::store::sql::insert_queues::Wait;
@@ -55,16 +55,18 @@ on conflict do nothing returning id, destination";
 
 /// Word is given only where something was stored that others may claim soon, by the clock of the
 /// database.
-const OR_DUPLICATE_AND_TELL: &str = "
+const OR_DUPLICATE_AND_NOTIFY: &str = "
 on conflict do nothing returning id, destination,
-    case when owner = 0 and coalesce(due_at, 0) < {soon} then (select true from {tell} told) end";
+    case when owner = 0 and coalesce(due_at, 0) < {soon}
+        then (select true from {notify} notified)
+    end";
 
 statements!(RowsSql {
     store_incoming: [INSERT_INCOMING, OR_DUPLICATE].concat(),
-    store_claimable: [INSERT_INCOMING, OR_DUPLICATE_AND_TELL].concat(),
+    store_claimable: [INSERT_INCOMING, OR_DUPLICATE_AND_NOTIFY].concat(),
     store_outgoing: [INSERT_OUTGOING, OR_DUPLICATE].concat(),
     try_incoming: [&without_waiting(INSERT_INCOMING), OR_DUPLICATE].concat(),
-    try_claimable: [&without_waiting(INSERT_INCOMING), OR_DUPLICATE_AND_TELL].concat(),
+    try_claimable: [&without_waiting(INSERT_INCOMING), OR_DUPLICATE_AND_NOTIFY].concat(),
     try_outgoing: [&without_waiting(INSERT_OUTGOING), OR_DUPLICATE].concat(),
     complete_incoming: [INSERT_INCOMING, WHILE_RUNNING, OR_DUPLICATE].concat(),
     complete_outgoing: [INSERT_OUTGOING, WHILE_RUNNING, OR_DUPLICATE].concat(),
@@ -175,7 +177,7 @@ impl Insert for Outgoing {
     }
 }
 
-/// From when on others may claim any of these, so that they may have to be told.
+/// From when on others may claim any of these, so that they may have to be notified.
 ///
 /// Word is never given of rows that the writer owns: it would make all commits wait for each other.
 pub(super) fn claimable_at<'r>(rows: impl Iterator<Item = &'r Incoming>) -> Option<i64> {
@@ -220,7 +222,7 @@ pub(super) async fn store<R: Insert>(
     rows: &[R],
     wait: Wait,
 ) -> sqlx::Result<Vec<Stored>> {
-    let mut connection = internal.lend().await?;
+    let mut connection = internal.acquire().await?;
     let stored = store_on(&mut connection, internal, rows, wait).await;
     connection.after(stored)
 }
@@ -337,7 +339,7 @@ pub(super) fn bind_ownerships<'o>(
 
 /// Binds arrays for `(reason, error_type, error_message)`.
 pub(super) fn bind_reasons<'b>(
-    all: impl Iterator<Item = Burial<'b>> + Clone,
+    all: impl Iterator<Item = DeadLetterCause<'b>> + Clone,
     arguments: &mut PgArguments,
 ) -> sqlx::Result<()> {
     bind(arguments, all.clone().map(|row| row.reason.as_str()).collect::<Vec<_>>())?;

@@ -11,7 +11,7 @@ use crate::store::sql::borrowed_connection::BorrowedConnection;
 use crate::store::sql::reply::ReplySender;
 
 /// How many shared transactions of one handler may be open at once. Each has a connection.
-const GROUPS: usize = 4;
+const TRANSACTIONS: usize = 4;
 
 /// Where the runs of one handler wait for their turn. Clones share it.
 #[derive(Clone, Default)]
@@ -20,7 +20,7 @@ pub(super) struct RunQueue(Arc<Mutex<WaitingRuns>>);
 #[derive(Default)]
 struct WaitingRuns {
     waiting: VecDeque<WaitingRun>,
-    groups: usize,
+    open: usize,
     /// How many of the next runs are to share with none: among them is one that the database
     /// refuses to commit.
     alone: usize,
@@ -48,17 +48,17 @@ impl RunQueue {
         let mut runs = self.runs();
         runs.longest = runs.longest.max(run.limit);
         runs.waiting.push_back(run);
-        let starts = runs.groups < GROUPS;
-        runs.groups += usize::from(starts);
+        let starts = runs.open < TRANSACTIONS;
+        runs.open += usize::from(starts);
         starts
     }
 
-    /// The first run of a group, how many runs that may have, and how long one may take. `None`: no
-    /// run waits, and the task that asked ends.
+    /// The first run of a shared transaction, how many runs that may have, and how long one may
+    /// take. `None`: no run waits, and the task that asked ends.
     pub(super) fn first(&self, can_share: bool) -> Option<(WaitingRun, u32, Duration)> {
         let mut runs = self.runs();
         let Some(first) = runs.next() else {
-            runs.groups -= 1;
+            runs.open -= 1;
             return None;
         };
         let is_alone = runs.alone > 0 || !can_share;

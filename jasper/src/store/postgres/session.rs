@@ -44,7 +44,7 @@ pub(super) struct Session {
 impl Session {
     /// Begins a transaction, with these statements in it. The setting `jasper.run` is gone with the
     /// transaction, so that one that a handler has ended by a statement of its own, and maybe begun
-    /// again, is told apart. A handler works in it for `limit` at the most: the
+    /// again, is recognised. A handler works in it for `limit` at the most: the
     /// server ends a session that does nothing for longer.
     ///
     /// # Cancel safety
@@ -61,10 +61,10 @@ impl Session {
         let begin = format!("begin; {settings}{more}");
         // Lost where it is dropped before the answer is read: the driver would take it for one
         // without a transaction.
-        let mut lent = PooledConnection::new(internal.in_time(pool.acquire()).await?);
+        let mut connection = PooledConnection::new(internal.in_time(pool.acquire()).await?);
         let begin = AssertSqlSafe(begin).into_sql_str();
-        internal.in_time(depth::begin(&mut lent, begin)).await?;
-        Ok(Self { connection: lent.keep(), name, internal: internal.clone() })
+        internal.in_time(depth::begin(&mut connection, begin)).await?;
+        Ok(Self { connection: connection.keep(), name, internal: internal.clone() })
     }
 
     /// What gives the next run in this transaction a session as the first one had it: what a

@@ -49,16 +49,16 @@ impl InternalPool {
         ended.await.map_err(|error| self.error(error))
     }
 
-    /// Sessions go on for a moment after they were told to end.
+    /// Sessions go on for a moment after they were to end.
     async fn end_until_none(&self, end: &SqlStr, name: &str) -> sqlx::Result<()> {
         let mut pause = FIRST_LOOK;
         loop {
             let query = sqlx::query(end.clone()).bind(name.to_owned());
-            let told = self.rows(query).await?;
-            if told.is_empty() {
+            let ended = self.rows(query).await?;
+            if ended.is_empty() {
                 return Ok(());
             }
-            tracing::debug!(sessions = told.len(), "sessions were told to end");
+            tracing::debug!(sessions = ended.len(), "sessions were ended");
             tokio::time::sleep(pause).await;
             pause *= 2;
         }

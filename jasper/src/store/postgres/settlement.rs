@@ -41,8 +41,8 @@ where row.id = held.id and row.destination = held.destination and row.owner = he
     and row.attempts between held.attempts and held.attempts + 1 and row.status = 'incoming'
 returning row.id, row.destination";
 
-/// Others are told of the first row only that is due soon: until then, at `$6`, they look for it,
-/// and learn what is due next.
+/// Others are notified of the first row only that is due soon: until then, at `$6`, they look for
+/// it, and learn what is due next.
 const SCHEDULE: &str = "\
 update {incoming} row set status = 'scheduled', owner = 0, due_at = held.due_at
 from unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[])
@@ -51,7 +51,7 @@ where row.id = held.id and row.destination = held.destination and row.owner = he
     and row.attempts = held.attempts and row.status = 'incoming'
 returning row.id, row.destination, held.due_at, case
     when held.due_at < {soon} and (held.due_at < $6::bigint or $6::bigint < {now} + {told_early})
-        then (select true from {tell} told)
+        then (select true from {notify} notified)
 end";
 
 const RELEASE: &str = "\
@@ -60,10 +60,10 @@ from unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[])
     as held (id, destination, owner, attempts, undone)
 where row.id = held.id and row.destination = held.destination and row.owner = held.owner
     and least(row.attempts, 4294967295) = held.attempts and row.status = 'incoming'
-returning row.id, row.destination, row.message_type, row.sent_at, {tell}";
+returning row.id, row.destination, row.message_type, row.sent_at, {notify}";
 
 const DEAD_LETTER: &str = "\
-with buried as (
+with moved as (
     delete from {incoming} row
     using unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[],
         $7::text[]) as held (id, destination, owner, attempts, reason, error_type, error_message)
@@ -75,10 +75,10 @@ with buried as (
         attempts, body, buried_at, group_id, tenant_id, correlation_id, sent_at, keep_for)
     select id, destination, reason, message_type, error_type, error_message, attempts, body, {now},
         group_id, tenant_id, correlation_id, sent_at, keep_for
-    from buried
+    from moved
     {or_replace}
 )
-select id, destination from buried";
+select id, destination from moved";
 
 statements!(SettlementSql {
     handled: HANDLED,
@@ -86,7 +86,7 @@ statements!(SettlementSql {
     schedule: SCHEDULE,
     release: RELEASE,
     dead_letter: DEAD_LETTER,
-    tell: "select {tell}",
+    tell: "select {notify}",
 });
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -146,8 +146,8 @@ impl Settle for Settlement {
             }
             SettlementKind::Schedule => {
                 let rows = done.iter().map(|row| {
-                    let (due_at, told) = (row.try_get(2)?, row.try_get::<Option<bool>, _>(3)?);
-                    Ok(Waits::Scheduled { due_at, is_notified: told.is_some() })
+                    let (due_at, notified) = (row.try_get(2)?, row.try_get::<Option<bool>, _>(3)?);
+                    Ok(Waits::Scheduled { due_at, is_notified: notified.is_some() })
                 });
                 rows.collect()
             }
@@ -168,7 +168,7 @@ impl Settle for Settlement {
     fn bind(
         of_kind: &[&Self],
         kind: SettlementKind,
-        told: i64,
+        announced: i64,
         arguments: &mut PgArguments,
     ) -> sqlx::Result<()> {
         let settlements = of_kind.iter();
@@ -180,7 +180,7 @@ impl Settle for Settlement {
                     _ => 0,
                 });
                 bind(arguments, due_at.collect::<Vec<_>>())?;
-                bind(arguments, told)
+                bind(arguments, announced)
             }
             SettlementKind::Release => {
                 let undone = settlements.map(|settlement| match settlement {
@@ -190,7 +190,7 @@ impl Settle for Settlement {
                 bind(arguments, undone.collect::<Vec<_>>())
             }
             SettlementKind::DeadLetter => {
-                bind_reasons(settlements.filter_map(|settlement| settlement.burial()), arguments)
+                bind_reasons(settlements.filter_map(|settlement| settlement.cause()), arguments)
             }
         }
     }

@@ -32,10 +32,10 @@ struct SharedRun {
     reply: ReplySender<Committed>,
 }
 
-/// One open transaction. Nobody is answered before it is committed.
+/// One open transaction. No caller is answered before it is committed.
 pub(super) struct SharedTransaction {
     session: Session,
-    members: Vec<SharedRun>,
+    runs: Vec<SharedRun>,
     internal: InternalPool,
     queue: RunQueue,
     /// What ends a run and makes the session fit for the next, in one trip.
@@ -67,25 +67,25 @@ impl SharedTransaction {
         let next_member = AssertSqlSafe(next_member).into_sql_str();
         let undo_member = AssertSqlSafe(undo_member).into_sql_str();
         let (internal, queue) = (internal.clone(), queue.clone());
-        let members = Vec::new();
-        Self { session, members, internal, queue, next_member, undo_member, is_shared }
+        let runs = Vec::new();
+        Self { session, runs, internal, queue, next_member, undo_member, is_shared }
     }
 
-    /// Lends the transaction to a run, for as long as that takes. `None`: it is lost, and all are
-    /// told.
-    pub(super) async fn lend(
+    /// Gives the transaction to a run, for as long as that takes. `None`: it is lost, and all
+    /// callers have an error.
+    pub(super) async fn run_next(
         self,
         reply: ReplySender<BorrowedConnection<Session>>,
     ) -> Option<Self> {
-        let (loan, back) = BorrowedConnection::new(self.session);
-        // A loan that nobody takes any more is dropped here, and comes back like any other.
-        reply::answer(reply, Ok(loan));
+        let (borrowed, back) = BorrowedConnection::new(self.session);
+        // A connection whose borrower is gone is dropped here, and comes back like any other.
+        reply::answer(reply, Ok(borrowed));
         match back.await {
             Ok(ReturnedConnection { session, outcome }) => {
-                let group = Self { session, ..self };
-                group.take_back(outcome).await
+                let shared = Self { session, ..self };
+                shared.take_back(outcome).await
             }
-            // Only a runtime that ends drops a loan without giving it back.
+            // Only a runtime that ends drops a borrowed connection without giving it back.
             Err(_gone) => None,
         }
     }
@@ -115,17 +115,17 @@ impl SharedTransaction {
     }
 
     /// Lets what a run did stand, and begins the next.
-    async fn keep(mut self, member: SharedRun) -> Option<Self> {
+    async fn keep(mut self, run: SharedRun) -> Option<Self> {
         let next_member = self.next_member.clone();
         match self.execute(next_member).await {
             Ok(()) => {
-                self.members.push(member);
+                self.runs.push(run);
                 Some(self)
             }
             Err(error) => match self.undo_member().await {
                 Ok(()) => {
                     let error = self.internal.place.completion_error(error);
-                    reply::answer(member.reply, Err(error));
+                    reply::answer(run.reply, Err(error));
                     Some(self)
                 }
                 Err(gone) => {
@@ -134,7 +134,7 @@ impl SharedTransaction {
                     } else {
                         self.internal.error(error)
                     };
-                    reply::answer(member.reply, Err(error));
+                    reply::answer(run.reply, Err(error));
                     self.lost(gone)
                 }
             },
@@ -146,7 +146,7 @@ impl SharedTransaction {
         self.execute(self.undo_member.clone()).await
     }
 
-    /// Does what is between two runs, and leaves the statements prepared that the driver knows.
+    /// Does what is between two runs, and leaves the statements of the driver prepared.
     async fn execute(&mut self, statements: SqlStr) -> sqlx::Result<()> {
         let (internal, connection) = (&self.internal, self.session.connection()?);
         let prepared = internal.in_time(raw_sql(statements).fetch_all(&mut *connection)).await?;
@@ -191,12 +191,12 @@ fn runs_of(one: &Completion, all: &[Completion]) -> usize {
 impl SharedTransaction {
     /// Writes all completions, commits and answers.
     pub(super) async fn end(mut self) {
-        if self.members.is_empty() {
+        if self.runs.is_empty() {
             return Self::undo(self.session).await;
         }
-        let members = std::mem::take(&mut self.members).into_iter();
+        let runs = std::mem::take(&mut self.runs).into_iter();
         let (completions, replies): (Vec<Completion>, Replies) =
-            members.map(|member| (member.completion, member.reply)).unzip();
+            runs.map(|run| (run.completion, run.reply)).unzip();
         match self.write(&completions).await {
             Ok(Written::Done(all)) if all.iter().all(|one| one.settled == Settled::Done) => {
                 let change = self.internal.changes();
@@ -215,7 +215,7 @@ impl SharedTransaction {
                 let spoiled =
                     self.internal.place.spoiled("the message of another run was taken over");
                 let each = all.into_iter().zip(&completions).map(|(one, own)| match one.settled {
-                    // Another run of it in this very group is undone with the group.
+                    // Another run of it in this transaction is undone with it.
                     Settled::Fenced if runs_of(own, &completions) == 1 => Ok(one),
                     _ => Err(spoiled.clone()),
                 });
@@ -238,16 +238,16 @@ impl SharedTransaction {
         completion::write_group(connection, &self.internal, all).await
     }
 
-    /// Tells all whose work is undone with the transaction.
+    /// Answers all callers whose work is undone with the transaction.
     fn lost(self, error: sqlx::Error) -> Option<Self> {
         let error = if self.internal.place.ended_by_handler(&error) {
             self.internal.place.spoiled("another handler ended it by a statement of its own")
         } else {
             self.internal.error(error)
         };
-        tracing::warn!(%error, members = self.members.len(), "a shared transaction was undone");
-        let each = self.members.iter().map(|_member| Err(error.clone())).collect::<Vec<_>>();
-        answer_all(self.members.into_iter().map(|member| member.reply).collect(), each);
+        tracing::warn!(%error, runs = self.runs.len(), "a shared transaction was undone");
+        let each = self.runs.iter().map(|_member| Err(error.clone())).collect::<Vec<_>>();
+        answer_all(self.runs.into_iter().map(|run| run.reply).collect(), each);
         None
     }
 }
@@ -260,8 +260,8 @@ fn answer_all(replies: Replies, answers: impl IntoIterator<Item = Result<Committ
     }
 }
 
-/// Tells all that nothing is committed. Where one of several is at fault and nobody can say which,
-/// each runs again, alone.
+/// Answers all callers that nothing is committed. Where one of several is at fault and it is not
+/// known which, each runs again, alone.
 fn refuse(replies: Replies, error: StoreError, internal: &InternalPool, queue: &RunQueue) {
     let error = if replies.len() > 1 && !error.is_transient() {
         queue.set_apart(replies.len());

@@ -79,7 +79,7 @@ impl Sharing {
         answered(answer).await
     }
 
-    /// Serves until nobody waits.
+    /// Serves until no caller waits.
     async fn serve_all(&self) {
         // What a run has set on a connection that the application has opened cannot be reset: the
         // application's own settings would be, too.
@@ -88,35 +88,35 @@ impl Sharing {
             let begun = Session::begin(&self.pool, &self.internal, self.begin.as_str(), limit);
             match begun.await {
                 Ok(session) => {
-                    let group = SharedTransaction::new(
+                    let shared = SharedTransaction::new(
                         session,
                         &self.internal,
                         &self.queue,
                         limit,
                         most > 1,
                     );
-                    self.serve(group, first, most).await;
+                    self.serve(shared, first, most).await;
                 }
                 Err(error) => answer(first.reply, Err(self.internal.error(error))),
             }
         }
     }
 
-    /// Serves one group.
-    async fn serve(&self, mut group: SharedTransaction, first: WaitingRun, most: u32) {
+    /// Serves one shared transaction.
+    async fn serve(&self, mut shared: SharedTransaction, first: WaitingRun, most: u32) {
         let began = Instant::now();
         let mut next = Some(first);
         let mut runs = 0;
         while let Some(WaitingRun { reply, .. }) = next {
-            group = match group.lend(reply).await {
-                Some(group) => group,
+            shared = match shared.run_next(reply).await {
+                Some(shared) => shared,
                 None => return,
             };
             runs += 1;
             let has_room = runs < most && began.elapsed() < LENGTH;
             next = if has_room { self.queue.next() } else { None };
         }
-        group.end().await;
+        shared.end().await;
     }
 }
 

@@ -37,16 +37,16 @@ pub(super) trait Settle: Weigh + Clone + Send + Sync + 'static {
     /// that were held so.
     fn statement(kind: Self::Kind, sql: &Sql) -> &SqlStr;
 
-    /// Binds what the statement of their kind takes beside the ownerships. Others are `told` to
-    /// look for what is due then.
+    /// Binds what the statement of their kind takes beside the ownerships. Other nodes look at
+    /// `announced` to look for what is due then.
     fn bind(
         of_kind: &[&Self],
         kind: Self::Kind,
-        told: i64,
+        announced: i64,
         arguments: &mut PgArguments,
     ) -> sqlx::Result<()>;
 
-    /// Whether others are told of the first row only that is due.
+    /// Whether others are notified of the first row only that is due.
     fn is_told_once(_kind: Self::Kind) -> bool {
         false
     }
@@ -89,7 +89,7 @@ struct Step<'s, S: Settle> {
 }
 
 async fn settle_all<S: Settle>(internal: &InternalPool, all: &[S]) -> sqlx::Result<Vec<Settled>> {
-    let mut connection = internal.lend().await?;
+    let mut connection = internal.acquire().await?;
     let settled = internal.in_time(settle_on(&mut connection, internal, all)).await;
     connection.after(settled)
 }
@@ -120,7 +120,7 @@ async fn settle_on<S: Settle>(
     Ok(settled)
 }
 
-/// Others may have looked for what was due before this was committed: they are told again.
+/// Others may have looked for what was due before this was committed: they are notified again.
 async fn tell_late<S: Settle>(internal: &InternalPool, all: &[S]) {
     if !all.iter().any(|settlement| S::is_told_once(settlement.kind())) {
         return;
@@ -156,7 +156,7 @@ impl<S: Settle> Step<'_, S> {
         let mut arguments = PgArguments::default();
         let held = self.settlements.iter().map(|settlement| settlement.ownership());
         bind_ownerships(held.clone(), &mut arguments)?;
-        S::bind(&self.settlements, self.kind, S::frontier(internal).told(), &mut arguments)?;
+        S::bind(&self.settlements, self.kind, S::frontier(internal).announced(), &mut arguments)?;
         let query = sqlx::query_with(S::statement(self.kind, &internal.sql).clone(), arguments);
         let rows = query.fetch_all(executor).await?;
         let done = keys(&rows)?;

@@ -1,4 +1,4 @@
-//! A connection that a task lends to the run of a durable handler, and gets back.
+//! A connection that the run of a durable handler borrows from a task, and gives back.
 
 use std::any::Any;
 use std::fmt;
@@ -15,7 +15,8 @@ pub(crate) trait HandlerConnection: fmt::Debug + Send + 'static {
     fn connection(&mut self) -> Option<&mut (dyn Any + Send)>;
 }
 
-/// The connection, lent until the run commits, rolls back or is dropped. In each case it goes back.
+/// The connection, borrowed until the run commits, rolls back or is dropped. In each case it goes
+/// back.
 #[derive(Debug)]
 pub(crate) struct BorrowedConnection<S: HandlerConnection> {
     held: Option<Borrowed<S>>,
@@ -34,7 +35,7 @@ pub(crate) struct ReturnedConnection<S> {
     pub(crate) outcome: RunOutcome,
 }
 
-/// How a loan ended.
+/// How the run of the borrower ended.
 #[derive(Debug)]
 pub(crate) enum RunOutcome {
     Commit(Completion, ReplySender<Committed>),
@@ -43,7 +44,7 @@ pub(crate) enum RunOutcome {
 }
 
 impl<S: HandlerConnection> BorrowedConnection<S> {
-    /// A loan, and where the connection comes back.
+    /// A connection to borrow, and where it comes back.
     pub(crate) fn new(session: S) -> (Self, oneshot::Receiver<ReturnedConnection<S>>) {
         let (home, back) = oneshot::channel();
         (Self { held: Some(Borrowed { session, home }) }, back)
@@ -54,7 +55,7 @@ impl<S: HandlerConnection> BorrowedConnection<S> {
             && home.send(ReturnedConnection { session, outcome }).is_err()
         {
             // The connection is dropped with it, and the database undoes what is open on it.
-            tracing::debug!("the task that lent a connection ended before its handler did");
+            tracing::debug!("the task of a borrowed connection ended before its handler did");
         }
     }
 }
@@ -101,15 +102,16 @@ mod tests {
 
     #[tokio::test]
     async fn a_connection_comes_back_however_its_run_ends() {
-        let (mut loan, back) = BorrowedConnection::new(Session(1));
-        let connection = loan.connection().and_then(|connection| connection.downcast_mut::<u8>());
+        let (mut borrowed, back) = BorrowedConnection::new(Session(1));
+        let connection =
+            borrowed.connection().and_then(|connection| connection.downcast_mut::<u8>());
         *connection.expect("it is there") = 2;
-        drop(loan);
+        drop(borrowed);
         let ReturnedConnection { session, outcome } = back.await.unwrap();
         assert_eq!(session.0, 2);
         assert!(matches!(outcome, RunOutcome::Dropped));
-        let (loan, back) = BorrowedConnection::new(Session(3));
-        let ended = Box::new(loan).rollback();
+        let (borrowed, back) = BorrowedConnection::new(Session(3));
+        let ended = Box::new(borrowed).rollback();
         let RunOutcome::Rollback(reply) = back.await.unwrap().outcome else {
             panic!("it is rolled back");
         };
@@ -119,9 +121,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_run_is_told_where_its_lender_has_ended() {
-        let (loan, back) = BorrowedConnection::new(Session(1));
+        let (borrowed, back) = BorrowedConnection::new(Session(1));
         drop(back);
-        let ended = Box::new(loan).commit(Completion::default()).await;
+        let ended = Box::new(borrowed).commit(Completion::default()).await;
         assert!(matches!(ended, Err(StoreError::Closed)));
     }
 }

@@ -93,7 +93,7 @@ impl<T: Weigh, A> SharedCoalescer<T, A> {
         starts
     }
 
-    /// The calls of the next flush. `None`: nobody waits, and the flusher that asked ends.
+    /// The calls of the next flush. `None`: no caller waits, and the flusher that asked ends.
     fn next(&self) -> Option<Vec<WaitingCall<T, A>>> {
         let mut queue = self.queue();
         let mut calls = Vec::new();
@@ -119,7 +119,7 @@ impl<T: Weigh, A> SharedCoalescer<T, A> {
     }
 }
 
-/// Flushes until nobody waits.
+/// Flushes until no caller waits.
 async fn flush_all<T, A>(shared: Arc<SharedCoalescer<T, A>>)
 where
     T: Weigh + Clone + Send + 'static,
@@ -173,7 +173,7 @@ where
 }
 
 fn answer<T>(reply: oneshot::Sender<T>, value: T) {
-    // A caller that no longer waits has been told by its own deadline.
+    // A caller that no longer waits has an error by its own deadline.
     drop(reply.send(value));
 }
 

@@ -1,4 +1,4 @@
-//! The answer that a task gives to the one who waits for it.
+//! The answer that a task gives to its caller.
 
 use tokio::sync::oneshot;
 
@@ -7,7 +7,7 @@ use crate::store::StoreError;
 /// Where the answer goes.
 pub(crate) type ReplySender<T> = oneshot::Sender<Result<T, StoreError>>;
 
-/// Gives the answer. A caller that no longer waits has been told by its own deadline.
+/// Gives the answer. A caller that no longer waits has an error by its own deadline.
 pub(crate) fn answer<T>(reply: ReplySender<T>, value: Result<T, StoreError>) {
     drop(reply.send(value));
 }

@@ -36,19 +36,19 @@ pub(super) async fn write(
     if batch.is_empty() {
         return Ok((done(Vec::new(), Vec::new()), Vec::new()));
     }
-    let mut ran = batch.run(connection).await?.into_iter();
-    let incoming = rows::stored(incoming, &mut ran)?;
-    let outgoing = rows::stored(outgoing, &mut ran)?;
+    let mut results = batch.run(connection).await?.into_iter();
+    let incoming = rows::stored(incoming, &mut results)?;
+    let outgoing = rows::stored(outgoing, &mut results)?;
     if handled.is_some()
-        && settlement::answer(settlement::HANDLED_STATEMENTS, &mut ran) == Settled::Fenced
+        && settlement::answer(settlement::HANDLED_STATEMENTS, &mut results) == Settled::Fenced
     {
         let settled = Settled::Fenced;
         return Ok((
             Committed { settled, incoming: Vec::new(), outgoing: Vec::new() },
-            ran.collect(),
+            results.collect(),
         ));
     }
-    Ok((done(incoming, outgoing), ran.collect()))
+    Ok((done(incoming, outgoing), results.collect()))
 }
 
 async fn write_in_portions(
@@ -59,10 +59,10 @@ async fn write_in_portions(
     let incoming = rows::insert(connection, &completion.incoming).await?;
     let outgoing = rows::insert(connection, &completion.outgoing).await?;
     let handled = Completion { handled: completion.handled.clone(), ..Completion::default() };
-    let (committed, ran) = Box::pin(write(connection, &handled, then)).await?;
+    let (committed, results) = Box::pin(write(connection, &handled, then)).await?;
     Ok(match committed.settled {
-        Settled::Done => (done(incoming, outgoing), ran),
-        Settled::Fenced => (committed, ran),
+        Settled::Done => (done(incoming, outgoing), results),
+        Settled::Fenced => (committed, results),
     })
 }
 

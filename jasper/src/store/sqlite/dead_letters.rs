@@ -109,7 +109,7 @@ impl Write for Replay {
             let mut read = StatementBatch::of(SQL.dead_letters.body);
             bind_key(letter.id, &letter.destination, &mut read)?;
             let read = read.run(connection).await?;
-            let Some(row) = read.iter().flat_map(|ran| &ran.rows).next() else {
+            let Some(row) = read.iter().flat_map(|results| &results.rows).next() else {
                 continue;
             };
             let body = DeadLetter::body_for_replay(&row.bytes(0)?);

@@ -268,7 +268,7 @@ impl Claim {
                 batch.bind(limit)?;
             }
             batch.bind(limit)?;
-            for row in batch.run(connection).await?.iter().flat_map(|ran| &ran.rows) {
+            for row in batch.run(connection).await?.iter().flat_map(|results| &results.rows) {
                 let age = (row.number(0)?, row.number(1)?);
                 oldest.push((age, number::size(row.maybe_number(2)?)));
             }
@@ -296,7 +296,7 @@ impl Write for Claim {
         take.bind(self.0.owner.number())?;
         take.bind(i64::from(self.0.counts_attempt))?;
         take.bind(numbers)?;
-        for row in take.run(connection).await?.iter().flat_map(|ran| &ran.rows) {
+        for row in take.run(connection).await?.iter().flat_map(|results| &results.rows) {
             let is_first = self.0.counts_attempt && columns::count(row, 2)? == 0;
             let age = (row.number(4)?, row.number(5)?);
             claimed.push((age, columns::claimed(row, self.0.owner, is_first, &row.text(6)?)?));

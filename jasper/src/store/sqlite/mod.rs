@@ -57,8 +57,8 @@ impl MessageStore for SqliteStore {
         begin: TransactionOptions,
     ) -> BoxFuture<'_, Result<Box<dyn StoreTransaction>, StoreError>> {
         Box::pin(async move {
-            let loan = self.writer().borrow(begin).await?;
-            Ok(Box::new(loan) as Box<dyn StoreTransaction>)
+            let borrowed = self.writer().borrow(begin).await?;
+            Ok(Box::new(borrowed) as Box<dyn StoreTransaction>)
         })
     }
 

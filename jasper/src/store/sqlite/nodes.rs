@@ -216,10 +216,10 @@ impl Write for Join {
         join.bind(self.node.name.clone())?;
         join.bind(lease_until(self.node.lease))?;
         join.bind(Subscription::to_lines(&self.node.takes))?;
-        let ran = join.run(connection).await?;
-        let node = ran
+        let results = join.run(connection).await?;
+        let node = results
             .iter()
-            .flat_map(|ran| &ran.rows)
+            .flat_map(|results| &results.rows)
             .next()
             .ok_or(sqlx::Error::RowNotFound)?
             .number(0)?;

@@ -6,13 +6,13 @@ use sqlx::SqliteConnection;
 
 use super::inbox::{Repair, spoiled};
 use super::rows::{self, bind_ownership};
-use super::settlement::{BURIAL_STATEMENTS, answer, push_dead_letter};
+use super::settlement::{DEAD_LETTER_STATEMENTS, answer, push_dead_letter};
 use super::sql::{SQL, Text, statements};
 use super::statement_batch::{SETTLEMENTS_PER_TRIP, StatementBatch};
 use super::store::SqliteStore;
 use super::writer::Write;
 use crate::envelope::{Address, Envelope};
-use crate::store::dead_letter::Burial;
+use crate::store::dead_letter::DeadLetterCause;
 use crate::store::portions::claimed;
 use crate::store::sql::columns::{self, ClaimedOutgoing, Columns};
 use crate::store::sql::number;
@@ -108,7 +108,7 @@ impl SqlOutbox for SqliteStore {
 }
 
 /// What writes a row as a dead letter, and deletes it.
-fn dead_letter_statements() -> [Text; BURIAL_STATEMENTS] {
+fn dead_letter_statements() -> [Text; DEAD_LETTER_STATEMENTS] {
     [SQL.outbox.dead_letter, SQL.outbox.delete]
 }
 
@@ -120,9 +120,9 @@ impl Claim {
         let mut query = StatementBatch::of(SQL.outbox.claimable);
         query.bind(self.0.destination.as_str())?;
         query.bind(number::limit(self.0.limit))?;
-        let ran = query.run(connection).await?;
+        let results = query.run(connection).await?;
         let (mut numbers, mut lengths) = (Vec::new(), Vec::new());
-        for row in ran.iter().flat_map(|ran| &ran.rows) {
+        for row in results.iter().flat_map(|results| &results.rows) {
             numbers.push(row.number(0)?);
             lengths.push(number::size(row.maybe_number(1)?));
         }
@@ -142,9 +142,9 @@ impl Write for Claim {
         let list = rows::row_numbers(numbers.iter().copied());
         let mut read = StatementBatch::of(SQL.outbox.read);
         read.bind(list.as_str())?;
-        let ran = read.run(connection).await?;
+        let results = read.run(connection).await?;
         let mut found = HashMap::with_capacity(numbers.len());
-        for row in ran.iter().flat_map(|ran| &ran.rows) {
+        for row in results.iter().flat_map(|results| &results.rows) {
             found.insert(row.number(4)?, row);
         }
         let mut claimed = ClaimedOutgoing::default();
@@ -158,7 +158,7 @@ impl Write for Claim {
         for (held, error) in &claimed.unreadable {
             let mut dead_letter = StatementBatch::default();
             push_dead_letter(
-                Burial::of_unreadable(held, error),
+                DeadLetterCause::of_unreadable(held, error),
                 dead_letter_statements(),
                 &mut dead_letter,
             )?;
@@ -180,8 +180,8 @@ impl Write for Settle {
             for settlement in chunk {
                 push(settlement, &mut batch)?;
             }
-            let mut ran = batch.run(connection).await?.into_iter();
-            all.extend(chunk.iter().map(|settlement| answer(statements(settlement), &mut ran)));
+            let mut results = batch.run(connection).await?.into_iter();
+            all.extend(chunk.iter().map(|settlement| answer(statements(settlement), &mut results)));
         }
         Ok(all)
     }
@@ -190,7 +190,7 @@ impl Write for Settle {
 /// How many statements [`push`] adds.
 const fn statements(settlement: &OutgoingSettlement) -> usize {
     match settlement {
-        OutgoingSettlement::Refused { .. } => BURIAL_STATEMENTS,
+        OutgoingSettlement::Refused { .. } => DEAD_LETTER_STATEMENTS,
         OutgoingSettlement::Sent(_)
         | OutgoingSettlement::Failed(_)
         | OutgoingSettlement::Released(_)
@@ -211,7 +211,7 @@ fn push(settlement: &OutgoingSettlement, batch: &mut StatementBatch) -> sqlx::Re
             bind_ownership(row, batch)
         }
         OutgoingSettlement::Refused { .. } => settlement
-            .burial()
-            .map_or(Ok(()), |burial| push_dead_letter(burial, dead_letter_statements(), batch)),
+            .cause()
+            .map_or(Ok(()), |cause| push_dead_letter(cause, dead_letter_statements(), batch)),
     }
 }

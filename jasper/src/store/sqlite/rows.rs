@@ -147,7 +147,7 @@ fn insert_sql<R: Insert>(rows: usize) -> Cow<'static, str> {
     }
     sql.push_str(OR_DUPLICATE);
     if rows > 1 {
-        // One row is told apart by the count of changes alone.
+        // Of one row the count of changes says enough.
         sql.push_str(RETURNING_KEY);
     }
     sql.into()
@@ -156,11 +156,11 @@ fn insert_sql<R: Insert>(rows: usize) -> Cow<'static, str> {
 /// Takes the answers of [`push_inserts`] off a batch that was run, one answer for each row.
 pub(super) fn stored<R: Insert>(
     rows: &[R],
-    ran: &mut impl Iterator<Item = StatementResult>,
+    results: &mut impl Iterator<Item = StatementResult>,
 ) -> sqlx::Result<Vec<Stored>> {
     let mut all = Vec::with_capacity(rows.len());
     for chunk in portions(rows, ROWS_PER_INSERT) {
-        let inserted = ran.next().unwrap_or_default();
+        let inserted = results.next().unwrap_or_default();
         if inserted.changes == chunk.len() as u64 {
             all.extend(chunk.iter().map(|_row| Stored::New));
         } else if inserted.changes == 0 {
@@ -185,8 +185,8 @@ pub(super) async fn insert<R: Insert>(
     for portion in portions(rows, rows.len()) {
         let mut batch = StatementBatch::default();
         push_inserts(portion, &mut batch)?;
-        let ran = batch.run(connection).await?;
-        all.extend(stored(portion, &mut ran.into_iter())?);
+        let results = batch.run(connection).await?;
+        all.extend(stored(portion, &mut results.into_iter())?);
     }
     Ok(all)
 }

@@ -92,7 +92,7 @@ impl StatementBatch {
 
     /// Executes all, and says how many rows they changed together.
     pub(super) async fn changes(self, connection: &mut SqliteConnection) -> sqlx::Result<u64> {
-        let ran = self.run(connection).await?;
-        Ok(ran.iter().map(|ran| ran.changes).sum())
+        let results = self.run(connection).await?;
+        Ok(results.iter().map(|results| results.changes).sum())
     }
 }

@@ -16,7 +16,7 @@ use crate::store::{Incoming, Outgoing, Owner, Ownership, Settled, StoreError, St
 
 /// A table, by the rows that are stored in it.
 trait Stores: Insert + MessageRow + Queued<Answer = Stored> {
-    /// Makes rows of an owner that is gone claimable by anybody; those of one whose lease was
+    /// Makes rows of an owner that is gone claimable by any node; those of one whose lease was
     /// extended in the meantime stay.
     fn release() -> Text;
 

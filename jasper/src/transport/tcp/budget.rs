@@ -49,7 +49,8 @@ pub(super) struct Allowance {
 }
 
 impl Allowance {
-    /// For a connection that was accepted. While it waits, the other side hears of it this often.
+    /// For a connection that was accepted. While it waits, the other side gets a sign of life this
+    /// often.
     pub(super) fn of(
         budget: &Arc<ReceiveBudget>,
         write_queue: &Arc<WriteQueue>,
@@ -82,10 +83,10 @@ impl Allowance {
         if hold.beyond.is_some() || bytes == 0 {
             return;
         }
-        let wanted = u32::try_from(bytes).unwrap_or(u32::MAX);
-        // More than there is at all is lent when everything is free.
+        let asked = u32::try_from(bytes).unwrap_or(u32::MAX);
+        // More than there is at all is given when everything is free.
         let bytes = u32::try_from(bytes.min(budget.total)).unwrap_or(u32::MAX);
-        for (semaphore, bytes) in [(&self.free, wanted), (&budget.bytes, bytes)] {
+        for (semaphore, bytes) in [(&self.free, asked), (&budget.bytes, bytes)] {
             if let Ok(permit) = Arc::clone(semaphore).try_acquire_many_owned(bytes) {
                 return hold.parts.push(permit);
             }

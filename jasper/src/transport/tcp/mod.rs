@@ -75,7 +75,7 @@ impl Tcp {
         self.with(|settings| settings.tls = Some(tls))
     }
 
-    /// Lets this peer connect. From the first one on, nobody else may.
+    /// Lets this peer connect. From the first one on, no other one may.
     #[must_use]
     pub fn peer(self, peer: Peer) -> Self {
         self.with(|settings| settings.peers.add(peer))

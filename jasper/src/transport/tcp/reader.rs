@@ -117,7 +117,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
                 self.buffer.advance(here);
                 continue;
             }
-            // Room that the allocator gave in addition belongs to nobody's budget, and bytes of the
+            // Room that the allocator gave in addition belongs to no budget, and bytes of the
             // next frame do not belong here.
             let room = (length - body.len()).min(body.capacity() - body.len());
             let mut target = (&mut body).limit(room);
@@ -125,7 +125,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
             if read.await.map_err(slow)?? == 0 {
                 return Err(ReadError::CutOff);
             }
-            self.vitals.hear();
+            self.vitals.received();
         }
         Ok(Some(RawFrame { kind, body: body.into(), hold }))
     }
@@ -136,7 +136,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         let room = BUFFER - self.buffer.len();
         let read = self.stream.read_buf(&mut (&mut self.buffer).limit(room)).await?;
         if read > 0 {
-            self.vitals.hear();
+            self.vitals.received();
         }
         Ok(read)
     }

@@ -21,7 +21,7 @@ const GO: usize = 256 << 10;
 /// Segments that the system gathers in one call.
 const SEGMENTS: usize = 64;
 
-/// Decides right before the first byte of a frame is written whether it is still wanted.
+/// Decides right before the first byte of a frame is written whether it is still to be sent.
 type Gate = Box<dyn FnOnce() -> bool + Send>;
 
 /// A frame with what happens before and after it is written.
@@ -123,7 +123,7 @@ impl WriteQueue {
             let writing = write_all(&mut stream, &mut segments);
             let late = |_late| io::Error::new(io::ErrorKind::TimedOut, "it reads too slowly");
             tokio::time::timeout(limit, writing).await.map_err(late)??;
-            vitals.speak();
+            vitals.sent();
         }
         let _ended = tokio::time::timeout(limit, stream.shutdown()).await;
         Ok(())

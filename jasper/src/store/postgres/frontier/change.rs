@@ -19,7 +19,7 @@ pub(in super::super) struct Change<'f, P: Pair> {
 pub(in super::super) enum Waits<P> {
     /// To be claimed, with when it was sent.
     Unowned(P, i64),
-    /// To be due. Others may have been told to look for it.
+    /// To be due. Other nodes may look for it already.
     Scheduled { due_at: i64, is_notified: bool },
 }
 
@@ -35,19 +35,19 @@ impl<'f, P: Pair> Change<'f, P> {
     /// These wait now, maybe, although they may have been sent long ago.
     pub(in super::super) fn note(&self, rows: impl IntoIterator<Item = Waits<P>>) {
         let mut state = self.known.lock();
-        let (mut is_hidden, mut told) = (false, None);
+        let (mut is_hidden, mut announced) = (false, None);
         for row in rows {
             is_hidden |= match row {
                 Waits::Unowned(pair, sent_at) => state.put_back(&pair, sent_at),
                 Waits::Scheduled { due_at, is_notified } => {
                     if is_notified {
-                        told = Some(told.map_or(due_at, |first: i64| first.min(due_at)));
+                        announced = Some(announced.map_or(due_at, |first: i64| first.min(due_at)));
                     }
                     state.scheduled(due_at)
                 }
             };
         }
-        state.told = told.unwrap_or(state.told);
+        state.announced = announced.unwrap_or(state.announced);
         if is_hidden && state.known_looks > self.known_looks {
             // Word of the change may have led to that look, and does not come again.
             self.missed.notify_one();

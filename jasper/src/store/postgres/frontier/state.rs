@@ -29,8 +29,8 @@ pub(super) struct UnownedRows<P> {
     pub(super) pairs: HashMap<P, Reach>,
     /// Up to where scheduled rows were found due.
     pub(super) due_since: Option<i64>,
-    /// When others will look for what is due, of which this store has told them.
-    pub(super) told: i64,
+    /// When others will look for what is due, as this store has announced it.
+    pub(super) announced: i64,
     /// How many rows were claimed since full looks were all there was, and since the last of them.
     pub(super) claimed: usize,
     pub(super) claimed_lately: usize,
@@ -60,7 +60,7 @@ impl<P> Default for UnownedRows<P> {
         Self {
             pairs: HashMap::new(),
             due_since: None,
-            told: i64::MIN,
+            announced: i64::MIN,
             claimed: 0,
             claimed_lately: 0,
             full: None,

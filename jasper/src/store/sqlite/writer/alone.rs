@@ -1,4 +1,5 @@
-//! A request that nobody else waits beside: its transaction is one trip to the connection's thread.
+//! A request beside which no other one waits: its transaction is one trip to the connection's
+//! thread.
 
 use super::super::error::Place;
 use super::batchable::is_one_trip;
@@ -39,7 +40,7 @@ async fn share<T: Queued>(
             Served::Done(Some(session))
         }
         Err(error) => {
-            // Told last, so that nothing of it can be found once the caller knows.
+            // Answered last, so that nothing of it can be found once the caller has its error.
             let session = session.abandon().await;
             answer(call.reply, Err(place.error(error)));
             Served::Done(session)

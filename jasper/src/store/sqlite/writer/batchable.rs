@@ -24,7 +24,7 @@ pub(in super::super) trait Batchable:
     /// Takes the answers of [`push`](Self::push) off a batch that was run.
     fn answers(
         items: &[&Self],
-        ran: &mut impl Iterator<Item = StatementResult>,
+        results: &mut impl Iterator<Item = StatementResult>,
     ) -> sqlx::Result<Vec<Self::Answer>>;
 }
 
@@ -50,9 +50,9 @@ macro_rules! insert_batchable {
 
             fn answers(
                 items: &[&Self],
-                ran: &mut impl Iterator<Item = StatementResult>,
+                results: &mut impl Iterator<Item = StatementResult>,
             ) -> sqlx::Result<Vec<Stored>> {
-                rows::stored(items, ran)
+                rows::stored(items, results)
             }
         }
     };

@@ -1,26 +1,26 @@
-//! What a group has done and not committed yet.
+//! What a shared transaction has done and not committed yet.
 
 use super::job::ErasedWrite;
 use super::request::{Queued, QueuedCall, WriterRequest};
 use crate::store::sql::reply::{ReplySender, answer};
 use crate::store::{Committed, StoreError};
 
-/// A part of a group, with the one who waits for its commit.
+/// A part of a shared transaction, with the caller that waits for its commit.
 pub(super) struct Participant {
-    /// The savepoint that undoes it. Several members that are no loans may have the same.
+    /// The savepoint that undoes it. Several may have the same, unless they are handlers.
     pub(super) savepoint: usize,
     pub(super) is_handler: bool,
     end: OnEnd,
 }
 
-/// Tells it what has become of it. What is to be done again comes back as it was asked for.
+/// Answers its caller. What is to be done again comes back as it was asked for.
 type OnEnd = Box<dyn FnOnce(ParticipantOutcome) -> Option<WriterRequest> + Send>;
 
-/// What becomes of a member.
+/// What becomes of a participant.
 pub(super) enum ParticipantOutcome {
     Committed,
     /// It was undone for the sake of others. Where only its caller can do it again, this is what
-    /// the caller is told.
+    /// the caller gets.
     Undone(StoreError),
     /// It was undone for this.
     Refused(StoreError),

@@ -29,7 +29,7 @@ impl RequestQueue {
         }
     }
 
-    /// The next request, if there is one now that somebody still waits for.
+    /// The next request, if there is one now whose caller still waits.
     pub(super) fn next(&mut self) -> Option<WriterRequest> {
         self.look();
         std::iter::from_fn(|| self.waiting.pop_front()).find(|request| !request.is_abandoned())
@@ -40,7 +40,7 @@ impl RequestQueue {
         self.waiting.push_front(request);
     }
 
-    /// Whether nobody waits now.
+    /// Whether no request waits now.
     pub(super) fn is_empty(&mut self) -> bool {
         self.look();
         self.waiting.is_empty()

@@ -19,7 +19,7 @@ pub(in super::super) struct QueuedCall<T, A> {
     pub(super) reply: ReplySender<Vec<A>>,
 }
 
-/// What stands in line.
+/// What waits in the queue.
 pub(in super::super) enum WriterRequest {
     Incoming(QueuedCall<Incoming, Stored>),
     Outgoing(QueuedCall<Outgoing, Stored>),
@@ -29,7 +29,7 @@ pub(in super::super) enum WriterRequest {
 }
 
 impl WriterRequest {
-    /// Whether nobody waits for it any more.
+    /// Whether its caller waits no longer.
     pub(super) fn is_abandoned(&self) -> bool {
         match self {
             Self::Incoming(call) => call.reply.is_closed(),

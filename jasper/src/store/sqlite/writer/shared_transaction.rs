@@ -1,4 +1,4 @@
-//! The members that share one transaction, and so one fsync.
+//! The participants that share one transaction, and so one fsync.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,35 +18,36 @@ use crate::store::sql::borrowed_connection::{BorrowedConnection, ReturnedConnect
 use crate::store::sql::reply::{ReplySender, answer};
 use crate::store::{Committed, Completion, StoreError, TransactionOptions};
 
-/// The most members of one group.
-const MEMBERS: usize = 256;
+/// The most participants of one shared transaction.
+const PARTICIPANTS: usize = 256;
 
-/// After this long a group takes no more members, so that the first does not wait for ever for its
-/// answer.
+/// After this long a shared transaction takes no more participants, so that the first does not wait
+/// for ever for its answer.
 const LENGTH: Duration = Duration::from_millis(25);
 
-/// A handler that holds the connection for this long is named, as everybody waits for it.
+/// A handler that holds the connection for this long is named in the log, as all others wait for
+/// it.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// For how long an insert waits for a handler that holds the connection, as long as for another
 /// process that does.
 const LONGEST_WAIT: Duration = BUSY_TIMEOUT;
 
-/// One open transaction. Nobody is answered before it is committed.
+/// One open transaction. No caller is answered before it is committed.
 ///
-/// Each step takes the group and gives it back, or gives back why it is lost: a group that is lost
+/// Each step takes it and gives it back, or gives back why it is lost: one that is lost
 /// cannot be used.
 pub(super) struct SharedTransaction {
     pub(super) session: Session,
     pub(super) place: Place,
     pub(super) leases: Arc<Leases>,
-    pub(super) members: Vec<Participant>,
+    pub(super) participants: Vec<Participant>,
     pub(super) began: Instant,
 }
 
 impl SharedTransaction {
     pub(super) fn new(session: Session, place: Place, leases: Arc<Leases>) -> Self {
-        Self { session, place, leases, members: Vec::new(), began: Instant::now() }
+        Self { session, place, leases, participants: Vec::new(), began: Instant::now() }
     }
 
     /// Serves this request and all that wait, commits and answers. Gives back the connection if it
@@ -54,10 +55,10 @@ impl SharedTransaction {
     pub(super) async fn serve(
         self,
         first: WriterRequest,
-        line: &mut RequestQueue,
+        queue: &mut RequestQueue,
     ) -> Option<Session> {
-        let committed = match self.serve_all(first, line).await {
-            Ok(group) => group.commit(line).await,
+        let committed = match self.serve_all(first, queue).await {
+            Ok(shared) => shared.commit(queue).await,
             Err(lost) => Err(lost),
         };
         match committed {
@@ -67,7 +68,7 @@ impl SharedTransaction {
             }
             Ok(session) => Some(session),
             Err(lost) => {
-                lost.tell(line).await;
+                lost.tell(queue).await;
                 None
             }
         }
@@ -76,31 +77,33 @@ impl SharedTransaction {
     async fn serve_all(
         mut self,
         first: WriterRequest,
-        line: &mut RequestQueue,
+        queue: &mut RequestQueue,
     ) -> Result<Self, LostTransaction> {
         let mut next = Some(first);
         while let Some(request) = next {
             let alone = request.is_alone();
-            if alone && !self.members.is_empty() {
-                line.put_back(request);
+            if alone && !self.participants.is_empty() {
+                queue.put_back(request);
                 break;
             }
             self = match request {
-                WriterRequest::Incoming(call) => self.share(line.gather(call)).await?,
-                WriterRequest::Outgoing(call) => self.share(line.gather(call)).await?,
-                WriterRequest::Settlement(call) => self.share(line.gather(call)).await?,
+                WriterRequest::Incoming(call) => self.share(queue.gather(call)).await?,
+                WriterRequest::Outgoing(call) => self.share(queue.gather(call)).await?,
+                WriterRequest::Settlement(call) => self.share(queue.gather(call)).await?,
                 WriterRequest::Write(job) => self.write(job).await?,
                 WriterRequest::Transaction { begin, reply } => {
-                    self.lend(begin, reply, line).await?
+                    self.run_handler(begin, reply, queue).await?
                 }
             };
-            next = if alone || self.is_full() { None } else { line.next() };
+            next = if alone || self.is_full() { None } else { queue.next() };
         }
         Ok(self)
     }
 
     fn is_full(&self) -> bool {
-        self.members.len() >= MEMBERS || self.session.is_full() || self.began.elapsed() >= LENGTH
+        self.participants.len() >= PARTICIPANTS
+            || self.session.is_full()
+            || self.began.elapsed() >= LENGTH
     }
 
     /// Does what several callers ask for in one trip.
@@ -122,7 +125,7 @@ impl SharedTransaction {
         let savepoint = self.session.savepoint();
         for call in calls {
             let own = answers.by_ref().take(call.items.len()).collect();
-            self.members.push(Participant::call(savepoint, call, own));
+            self.participants.push(Participant::call(savepoint, call, own));
         }
         Ok(self)
     }
@@ -152,7 +155,7 @@ impl SharedTransaction {
         }
         match job.run(self.session.work()).await {
             Ok(()) => {
-                self.members.push(Participant::job(self.session.savepoint(), job));
+                self.participants.push(Participant::job(self.session.savepoint(), job));
                 Ok(self)
             }
             Err(error) => {
@@ -168,22 +171,23 @@ impl SharedTransaction {
         }
     }
 
-    /// Lends the connection and waits for its return, for as long as the handler takes.
-    async fn lend(
+    /// Gives the connection to a handler and waits for its return, for as long as the handler
+    /// takes.
+    async fn run_handler(
         mut self,
         begin: TransactionOptions,
         reply: ReplySender<BorrowedConnection<Session>>,
-        line: &mut RequestQueue,
+        queue: &mut RequestQueue,
     ) -> Result<Self, LostTransaction> {
         if let Err(error) = self.session.protect().await {
             let lost = self.lost(error);
             lost.refuse(|error| answer(reply, Err(error)));
             return Err(lost);
         }
-        let (loan, back) = BorrowedConnection::new(self.session);
-        // A loan that nobody takes any more is dropped here, and comes back like any other.
-        answer(reply, Ok(loan));
-        let returned = self::returned(back, begin.label, line, &self.place).await;
+        let (borrowed, back) = BorrowedConnection::new(self.session);
+        // A connection whose borrower is gone is dropped here, and comes back like any other.
+        answer(reply, Ok(borrowed));
+        let returned = self::returned(back, begin.label, queue, &self.place).await;
         match returned {
             Ok(ReturnedConnection { session, outcome }) => {
                 self.session = session;
@@ -191,12 +195,17 @@ impl SharedTransaction {
             }
             Err(_gone) => {
                 let error = self.place.error(sqlx::Error::WorkerCrashed);
-                Err(LostTransaction::of(None, self.place, self.members, LossCause::Store(error)))
+                Err(LostTransaction::of(
+                    None,
+                    self.place,
+                    self.participants,
+                    LossCause::Store(error),
+                ))
             }
         }
     }
 
-    /// Ends a member as its handler wishes.
+    /// Ends a participant as its handler wishes.
     async fn end(
         mut self,
         outcome: RunOutcome,
@@ -229,7 +238,7 @@ impl SharedTransaction {
         let savepoint = self.session.savepoint();
         let refusal = match self.session.complete(&completion).await {
             Ok(committed) => {
-                self.members.push(Participant::handler(savepoint, reply, committed));
+                self.participants.push(Participant::handler(savepoint, reply, committed));
                 return Ok(self);
             }
             Err(refusal) => refusal,
@@ -239,8 +248,8 @@ impl SharedTransaction {
             return Err(self.ended_in(refusal, outcome, handler));
         }
         let refused = match self.refused(refusal, &completion).await {
-            Ok((group, error)) => {
-                self = group;
+            Ok((shared, error)) => {
+                self = shared;
                 error
             }
             Err(lost) => {
@@ -252,7 +261,7 @@ impl SharedTransaction {
         Ok(self)
     }
 
-    /// Undoes a handler's member that could not be completed, and says whose fault that is.
+    /// Undoes a handler's participant that could not be completed, and says whose fault that is.
     async fn refused(
         mut self,
         refusal: CompletionRefusal,
@@ -286,24 +295,29 @@ impl SharedTransaction {
         }
     }
 
-    /// Lost to these callers too, who are told with the others.
+    /// Lost to these callers too, which are answered with the others.
     fn lost_with<T: Queued>(
         mut self,
         calls: Vec<QueuedCall<T, T::Answer>>,
         error: sqlx::Error,
     ) -> LostTransaction {
-        let told = |call: QueuedCall<T, T::Answer>| Participant::call(0, call, Vec::new());
-        self.members.extend(calls.into_iter().map(told));
+        let refused = |call: QueuedCall<T, T::Answer>| Participant::call(0, call, Vec::new());
+        self.participants.extend(calls.into_iter().map(refused));
         self.lost(error)
     }
 
     pub(super) fn lost(self, error: sqlx::Error) -> LostTransaction {
         let error = self.place.error(error);
-        LostTransaction::of(Some(self.session), self.place, self.members, LossCause::Store(error))
+        LostTransaction::of(
+            Some(self.session),
+            self.place,
+            self.participants,
+            LossCause::Store(error),
+        )
     }
 
-    /// Lost while a handler's member was completed: by SQLite, for example on a full disk, or by a
-    /// statement of the handler that was still on its way.
+    /// Lost while a handler's participant was completed: by SQLite, for example on a full disk, or
+    /// by a statement of the handler that was still on its way.
     fn ended_in(
         self,
         refusal: CompletionRefusal,
@@ -320,7 +334,12 @@ impl SharedTransaction {
         if let RunOutcome::Commit(_, reply) = outcome {
             answer(reply, Err(said.clone()));
         }
-        LostTransaction::of(Some(self.session), self.place, self.members, LossCause::Store(said))
+        LostTransaction::of(
+            Some(self.session),
+            self.place,
+            self.participants,
+            LossCause::Store(said),
+        )
     }
 
     /// Lost as this handler has ended the transaction.
@@ -328,18 +347,18 @@ impl SharedTransaction {
         LostTransaction::of(
             Some(self.session),
             self.place,
-            self.members,
+            self.participants,
             LossCause::Handler(handler, outcome),
         )
     }
 }
 
-/// Waits for the return of a loan. Inserts that have waited long for it are refused: one of them
-/// may be of a task for which the handler waits, and each would wait for the other.
+/// Waits for the connection to come back. Inserts that have waited long for it are refused: one of
+/// them may be of a task for which the handler waits, and each would wait for the other.
 async fn returned(
     mut back: oneshot::Receiver<ReturnedConnection<Session>>,
     handler: &'static str,
-    line: &mut RequestQueue,
+    queue: &mut RequestQueue,
     place: &Place,
 ) -> Result<ReturnedConnection<Session>, oneshot::error::RecvError> {
     if let Ok(returned) = timeout(PATIENCE, &mut back).await {
@@ -354,7 +373,7 @@ async fn returned(
     loop {
         match timeout(PATIENCE, &mut back).await {
             Ok(returned) => return returned,
-            Err(_elapsed) => line.refuse_inserts(LONGEST_WAIT, &held),
+            Err(_elapsed) => queue.refuse_inserts(LONGEST_WAIT, &held),
         }
     }
 }

@@ -85,8 +85,8 @@ impl InFlight {
         })
     }
 
-    /// Notes that the entry's bytes are being given to the socket. False where nobody wants that
-    /// any more.
+    /// Notes that the entry's bytes are being given to the socket. False where its caller is
+    /// gone.
     pub(super) fn hand(&self, number: u64) -> bool {
         self.with(|state| match state.entries.get_mut(&number) {
             Some(entry) => {
@@ -97,7 +97,7 @@ impl InFlight {
         })
     }
 
-    /// Gives the answer to who waits for it. Nobody may wait any more.
+    /// Gives the answer to its caller, if that still waits.
     ///
     /// # Errors
     /// The answer is not one of what was asked.

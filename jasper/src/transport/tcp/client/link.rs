@@ -267,8 +267,7 @@ impl LinkInner {
         let Limits { ping, handshake: grace, .. } = self.limits;
         let (mut pinged, mut suspected) = (Instant::now(), None);
         loop {
-            let quiet =
-                self.vitals.wait_for_notification().min(self.vitals.spoke()).max(pinged) + ping;
+            let quiet = self.vitals.last_received().min(self.vitals.last_sent()).max(pinged) + ping;
             let due = suspected.map_or(quiet, |since: Instant| quiet.min(since + grace));
             tokio::select! {
                 () = sleep_until(due) => {}
@@ -278,16 +277,14 @@ impl LinkInner {
                     continue;
                 }
             }
-            if suspected.is_some_and(|since| self.vitals.wait_for_notification() > since) {
+            if suspected.is_some_and(|since| self.vitals.last_received() > since) {
                 suspected = None;
             }
             let now = Instant::now();
             if suspected.is_some_and(|since| since + grace <= now) {
                 return format!("it gave no sign of life within {grace:?}");
             }
-            if self.vitals.wait_for_notification().min(self.vitals.spoke()).max(pinged) + ping
-                <= now
-            {
+            if self.vitals.last_received().min(self.vitals.last_sent()).max(pinged) + ping <= now {
                 pinged = now;
                 self.write_queue.push(Frame::Ping);
             }

@@ -32,7 +32,7 @@ impl LinkSlot {
         Arc::new(Self { dialler, state: Mutex::default() })
     }
 
-    /// The connection; dials where there is none, and waits where somebody dials.
+    /// The connection; dials where there is none, and waits where another caller dials.
     ///
     /// # Cancel safety
     /// Dropped, it leaves the dialling to the others.

@@ -1,4 +1,4 @@
-//! Reading frames, from bytes that nobody vouches for.
+//! Reading frames, from bytes that are not trusted.
 
 use std::borrow::Cow;
 

@@ -106,7 +106,7 @@ pub(crate) fn receipts(number: u64, receipts: &[Receipt], limit: usize) -> Encod
     for receipt in receipts {
         let (code, why) = match receipt {
             Receipt::Accepted => (0, None),
-            // A receiver knows what it has; one that says it does not has not taken it.
+            // A receiver that does not know whether it has it has not taken it.
             Receipt::Deferred { why } | Receipt::Unknown { why } => (1, Some(why)),
             Receipt::Refused { why } => (2, Some(why)),
         };

@@ -31,7 +31,7 @@ pub(in super::super) struct Welcoming<'a> {
 /// A connection that is taken.
 #[derive(Debug)]
 pub(in super::super) struct AcceptedPeer {
-    /// Who it is; `None` where nobody has to say.
+    /// Who it is; `None` where no proof is asked for.
     pub(in super::super) peer: Option<Arc<Peer>>,
     /// The largest frame that the other side takes.
     pub(in super::super) frame: usize,
@@ -42,7 +42,7 @@ pub(in super::super) struct AcceptedPeer {
 /// Why a connection is not taken.
 #[derive(Debug)]
 pub(in super::super) enum WelcomeError {
-    /// The other side did wrong, or cannot have what it wants, and is told so.
+    /// The other side did wrong, or cannot have what it asks for, and gets an answer that says so.
     Rejected(Rejected),
     /// The other side went away, as a port scan and a health check do.
     Gone(String),
@@ -81,7 +81,7 @@ impl From<ReadError> for WelcomeError {
 /// Finds out who the other side is and says who this one is.
 ///
 /// # Errors
-/// The other side is not accepted. It has not been told.
+/// The other side is not accepted. It has no answer yet.
 pub(in super::super) async fn welcome<R: AsyncRead + Unpin>(
     reader: &mut FrameReader<R>,
     writer: &mut (impl AsyncWrite + Unpin),
@@ -127,7 +127,7 @@ pub(in super::super) async fn welcome<R: AsyncRead + Unpin>(
     Ok(AcceptedPeer { peer: known.map(|(peer, _key)| peer), frame, permit })
 }
 
-/// Tells the other side why it is not accepted, and waits until it has ended the connection: a
+/// Answers the other side why it is not accepted, and waits until it has ended the connection: a
 /// socket that is closed with bytes unread takes back what it has sent.
 pub(in super::super) async fn turn_away<R: AsyncRead + Unpin>(
     reader: &mut FrameReader<R>,
@@ -142,7 +142,7 @@ pub(in super::super) async fn turn_away<R: AsyncRead + Unpin>(
 
 type Known = (Arc<Peer>, Option<SharedKey>);
 
-/// Who the other side is. A key that nobody has, a proof that is wrong and a certificate that does
+/// Who the other side is. A key that no peer has, a proof that is wrong and a certificate that does
 /// not belong to the key take the same time and get the same answer.
 fn identify(
     welcoming: &Welcoming<'_>,

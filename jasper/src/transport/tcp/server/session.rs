@@ -118,7 +118,7 @@ impl ServerSession {
             self.is_leaving.store(true, Ordering::Relaxed);
             self.write_queue.push(Frame::Bye);
             self.answered().await;
-            // What the other side sent before it heard of it is answered too.
+            // What the other side sent before it got word of it is answered too.
             tokio::time::sleep(LINGER).await;
             Ok(())
         };

@@ -1,4 +1,4 @@
-//! How much one peer has sent that is not answered yet. It was told how much it may be.
+//! How much one peer has sent that is not answered yet. It has been given the limits.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,7 +22,7 @@ pub(super) enum WindowEntry {
 }
 
 /// Something that is not answered yet; dropped right before the answer is written, so that the peer
-/// never knows of room before there is some.
+/// never sends into room before there is some.
 #[derive(Debug)]
 pub(super) struct Unanswered {
     window: Arc<Window>,
@@ -40,7 +40,7 @@ impl Window {
         })
     }
 
-    /// Takes up room; `None` where the peer had been told that there is none.
+    /// Takes up room; `None` where the peer had no room left.
     pub(super) fn open(self: &Arc<Self>, counts: WindowEntry, size: usize) -> Option<Unanswered> {
         let entry = Unanswered { window: Arc::clone(self), counts, size };
         let bytes = self.bytes.fetch_add(size, Ordering::AcqRel) + size;
