@@ -131,7 +131,7 @@ fn two_handlers_of_one_command_are_refused() {
 }
 
 #[test]
-fn two_subscribers_of_one_name_are_refused_as_their_messages_could_not_be_told_apart() {
+fn two_subscribers_of_one_name_are_refused_as_their_messages_would_be_mixed_up() {
     let builder = Jasper::builder().handler(on_happened).handler(elsewhere::on_happened);
     assert!(matches!(only(&builder), Problem::DuplicateHandler { name: "on_happened", .. }));
 }

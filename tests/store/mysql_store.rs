@@ -380,7 +380,7 @@ async fn a_lease_is_renewed_while_handlers_hold_every_connection() {
 }
 
 #[tokio::test]
-async fn a_row_that_somebody_holds_keeps_no_other_from_being_released() {
+async fn a_row_that_is_locked_keeps_no_other_from_being_released() {
     let database = Database::create().await;
     let store = prepared(&database).await;
     let gone = Owner::new(9);

@@ -112,10 +112,10 @@ async fn word_comes_when_a_transaction_of_the_users_own_commits() {
     let mut transaction = store.pool().begin().await.unwrap();
     let connection: &mut sqlx::PgConnection = &mut transaction;
     store.inbox().store_within(connection, vec![unowned()]).await.unwrap();
-    assert!(!hears_soon(&store).await, "nothing is committed");
+    assert!(!is_notified_soon(&store).await, "nothing is committed");
     transaction.commit().await.unwrap();
     wait_for_notification(&store).await;
-    assert!(!hears_soon(&store).await, "word is given once");
+    assert!(!is_notified_soon(&store).await, "word is given once");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -126,13 +126,13 @@ async fn word_is_given_of_what_others_may_claim_and_of_nothing_else() {
     let owned = |owner| Incoming { placement: Placement::Owned(owner), ..unowned() };
     let owner = other.nodes().join("other", PATIENCE, &[]).await.unwrap().owner;
     other.inbox().store(vec![owned(owner)]).await.unwrap();
-    assert!(!hears_soon(&store).await, "an owned row is nobody else's");
+    assert!(!is_notified_soon(&store).await, "an owned row is nobody else's");
     other.inbox().store(vec![unowned()]).await.unwrap();
     wait_for_notification(&store).await;
     assert_eq!(other.inbox().release(owner, 10).await.unwrap(), 1);
     wait_for_notification(&store).await;
     assert_eq!(other.inbox().release(owner, 10).await.unwrap(), 0);
-    assert!(!hears_soon(&store).await, "nothing was released");
+    assert!(!is_notified_soon(&store).await, "nothing was released");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -143,7 +143,7 @@ async fn word_comes_once_a_connection_that_was_lost_is_back() {
     hear_the_first(&store).await;
     proxy.cut_all();
     wait_for_notification(&store).await;
-    while hears_soon(&store).await {}
+    while is_notified_soon(&store).await {}
     store_at_last(&store).await;
     wait_for_notification(&store).await;
 }
@@ -221,7 +221,7 @@ async fn wait_for_notification(store: &PostgresStore) {
     heard.expect("word comes").unwrap();
 }
 
-async fn hears_soon(store: &PostgresStore) -> bool {
+async fn is_notified_soon(store: &PostgresStore) -> bool {
     // Real time: that nothing comes can only be seen by waiting.
     tokio::time::timeout(Duration::from_millis(200), store.nodes().wait_for_notification())
         .await

@@ -25,7 +25,7 @@ fn accepted(batch: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn where_nobody_listens_nothing_has_arrived() {
+async fn where_nothing_listens_nothing_has_arrived() {
     let (listener, sender) = by_hand(&Tcp::new()).await;
     drop(listener);
     let error = send(&sender, vec![envelope("take", "")]).await.unwrap_err();
@@ -125,7 +125,7 @@ async fn what_found_no_room_in_time_has_not_arrived() {
 }
 
 #[tokio::test]
-async fn of_the_rest_of_a_split_batch_nobody_knows_when_its_connection_is_lost() {
+async fn the_rest_of_a_split_batch_is_unknown_when_its_connection_is_lost() {
     let (listener, sender) = by_hand(&Tcp::new()).await;
     let playing = async move {
         let mut raw = Raw::accepted(&listener, 4).await;
@@ -199,7 +199,7 @@ async fn a_listener_that_stops_answers_what_it_has_and_leaves_the_port_free() {
 }
 
 #[tokio::test]
-async fn what_comes_after_the_farewell_is_told_to_come_again() {
+async fn what_comes_after_the_farewell_is_deferred() {
     let (receiver, listener, _sender) = pair(Tcp::new(), &Tcp::new()).await;
     let mut raw = Raw::connected(&*listener).await;
     let playing = async {

@@ -57,7 +57,7 @@ fn a_listener_for_everyone_beyond_the_machine_is_refused_with_both_ways_out() {
 }
 
 #[test]
-fn options_that_nobody_knows_are_refused_with_those_that_there_are() {
+fn unknown_options_are_refused_with_those_that_there_are() {
     let expected = ["no option `nodelay`", "`server_name`"];
     refused(&Tcp::new(), "tcp://127.0.0.1:1?nodelay=1", Direction::Send, &expected);
     let expected = ["no option `server_name`", "has none"];

@@ -158,7 +158,7 @@ async fn a_certificate_may_be_required_of_everyone() {
 }
 
 #[tokio::test]
-async fn two_sides_of_which_one_has_no_tls_are_told_so() {
+async fn two_sides_of_which_one_has_no_tls_get_an_error_that_says_so() {
     let authority = Authority::new();
     let receiver = TestReceiver::new();
     let secure = listen(&Tcp::new().tls(authority.tls("jasper.test")), &receiver).await;

@@ -177,8 +177,8 @@ impl MysqlStore {
         Self {
             shared: Arc::new(StoreShared {
                 gathered: Gathered {
-                    incoming: lines(internal, keyed, &waiting),
-                    outgoing: lines(internal, keyed, &waiting),
+                    incoming: insert_queues(internal, keyed, &waiting),
+                    outgoing: insert_queues(internal, keyed, &waiting),
                     settlements: settlement::coalescer(internal, settlement::Settle),
                     outgoing_settlements: settlement::coalescer(internal, outbox::Settle),
                 },
@@ -191,7 +191,7 @@ impl MysqlStore {
 }
 
 /// What stores the rows of all callers.
-fn lines<R>(
+fn insert_queues<R>(
     internal: &InternalPool,
     keyed: &InternalPool,
     waiting: &Arc<Semaphore>,

@@ -110,12 +110,12 @@ const PARTS: usize = 50;
 
 impl SqlInbox for MysqlStore {
     async fn claimable(&self, request: ClaimableRequest) -> Result<Claimable, StoreError> {
-        let seen = self.internal_pool().give(Look(request.clone())).await?;
+        let seen = self.internal_pool().give(FindClaimable(request.clone())).await?;
         if seen.next_due != Some(Duration::ZERO) {
             return Ok(seen);
         }
         self.internal_pool().give(Sweep::due(DUE_AT_ONCE)).await?;
-        self.internal_pool().give(Look(request)).await
+        self.internal_pool().give(FindClaimable(request)).await
     }
 
     async fn claim(&self, request: ClaimRequest) -> Result<Vec<Claimed>, StoreError> {
@@ -125,9 +125,9 @@ impl SqlInbox for MysqlStore {
 }
 
 /// What is claimable without anything becoming due.
-struct Look(ClaimableRequest);
+struct FindClaimable(ClaimableRequest);
 
-impl Work for Look {
+impl Work for FindClaimable {
     type Output = Claimable;
     const REPEATS: bool = true;
 
@@ -162,7 +162,7 @@ impl Work for Look {
     }
 }
 
-impl Look {
+impl FindClaimable {
     async fn page_after(
         &self,
         after: &Subscription,
@@ -336,10 +336,11 @@ mod tests {
         let before = closed(connection).await;
         let (mut after, mut found) = (None, Vec::new());
         for _page in 0..4 {
-            let look = Look(ClaimableRequest { page: 100, after, ..ClaimableRequest::default() })
-                .run(connection, store.sql())
-                .await
-                .unwrap();
+            let look =
+                FindClaimable(ClaimableRequest { page: 100, after, ..ClaimableRequest::default() })
+                    .run(connection, store.sql())
+                    .await
+                    .unwrap();
             after = look.now.last().cloned();
             found.extend(look.now);
         }

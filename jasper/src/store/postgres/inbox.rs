@@ -3,8 +3,8 @@
 use sqlx::Row;
 use sqlx::postgres::{PgArguments, PgRow};
 
+use super::claimable::{self, destinations, types};
 use super::internal_pool::InternalPool;
-use super::look::{self, destinations, types};
 use super::rows::bind;
 use super::sql::statements;
 use super::store::PostgresStore;
@@ -70,7 +70,7 @@ statements!(InboxSql { claim: CLAIM, release: RELEASE, owned: OWNED });
 
 impl SqlInbox for PostgresStore {
     async fn claimable(&self, request: ClaimableRequest) -> Result<Claimable, StoreError> {
-        let found = look::look(self.internal_pool(), &request).await;
+        let found = claimable::find(self.internal_pool(), &request).await;
         found.map_err(|error| self.error(error))
     }
 

@@ -7,6 +7,7 @@
 mod admin;
 mod builder;
 mod changes;
+mod claimable;
 mod completion;
 mod credentials;
 mod dead_letters;
@@ -17,7 +18,6 @@ mod inbox;
 mod internal_pool;
 mod limits;
 mod listener;
-mod look;
 mod mark;
 mod migrate;
 mod nodes;

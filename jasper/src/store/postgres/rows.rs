@@ -362,7 +362,7 @@ pub(super) fn storable(text: &str) -> Cow<'_, str> {
 }
 
 /// Of destination, message type and time of sending, from this column on.
-pub(super) fn place_in_line(row: &PgRow, column: usize) -> sqlx::Result<(Subscription, i64)> {
+pub(super) fn pair_and_time(row: &PgRow, column: usize) -> sqlx::Result<(Subscription, i64)> {
     Ok((columns::subscription(row, column)?, row.number(column + 2)?))
 }
 

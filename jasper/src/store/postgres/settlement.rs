@@ -135,7 +135,7 @@ impl Settle for Settlement {
         }
     }
 
-    fn is_told_once(kind: SettlementKind) -> bool {
+    fn is_notified_once(kind: SettlementKind) -> bool {
         kind == SettlementKind::Schedule
     }
 
@@ -153,7 +153,7 @@ impl Settle for Settlement {
             }
             SettlementKind::Release => {
                 let rows = done.iter().map(|row| {
-                    let (pair, sent_at) = rows::place_in_line(row, 1)?;
+                    let (pair, sent_at) = rows::pair_and_time(row, 1)?;
                     Ok(Waits::Unowned(pair, sent_at))
                 });
                 rows.collect()

@@ -79,7 +79,7 @@ impl SharedTransaction {
     ) -> Option<Self> {
         let (borrowed, back) = BorrowedConnection::new(self.session);
         // A connection whose borrower is gone is dropped here, and comes back like any other.
-        reply::answer(reply, Ok(borrowed));
+        reply::send_reply(reply, Ok(borrowed));
         match back.await {
             Ok(ReturnedConnection { session, outcome }) => {
                 let shared = Self { session, ..self };
@@ -102,12 +102,12 @@ impl SharedTransaction {
             },
             RunOutcome::Rollback(reply) => match self.undo_member().await {
                 Ok(()) => {
-                    reply::answer(reply, Ok(()));
+                    reply::send_reply(reply, Ok(()));
                     Some(self)
                 }
                 Err(error) => {
                     // Undone it is, also where the whole transaction is: that was its own doing.
-                    reply::answer(reply, Ok(()));
+                    reply::send_reply(reply, Ok(()));
                     self.lost(error)
                 }
             },
@@ -125,7 +125,7 @@ impl SharedTransaction {
             Err(error) => match self.undo_member().await {
                 Ok(()) => {
                     let error = self.internal.place.completion_error(error);
-                    reply::answer(run.reply, Err(error));
+                    reply::send_reply(run.reply, Err(error));
                     Some(self)
                 }
                 Err(gone) => {
@@ -134,7 +134,7 @@ impl SharedTransaction {
                     } else {
                         self.internal.error(error)
                     };
-                    reply::answer(run.reply, Err(error));
+                    reply::send_reply(run.reply, Err(error));
                     self.lost(gone)
                 }
             },
@@ -256,7 +256,7 @@ type Replies = Vec<ReplySender<Committed>>;
 
 fn answer_all(replies: Replies, answers: impl IntoIterator<Item = Result<Committed, StoreError>>) {
     for (reply, answer) in replies.into_iter().zip(answers) {
-        reply::answer(reply, answer);
+        reply::send_reply(reply, answer);
     }
 }
 

@@ -14,7 +14,7 @@ use super::run_queue::{RunQueue, WaitingRun};
 use super::session::Session;
 use super::shared_transaction::SharedTransaction;
 use crate::store::sql::borrowed_connection::BorrowedConnection;
-use crate::store::sql::reply::{answer, answered};
+use crate::store::sql::reply::{receive_reply, send_reply};
 use crate::store::{StoreError, TransactionOptions};
 
 /// After this long a transaction takes no more runs, so that the first does not wait for ever for
@@ -76,7 +76,7 @@ impl Sharing {
             let sharing = self.clone();
             tokio::spawn(async move { sharing.serve_all().await });
         }
-        answered(answer).await
+        receive_reply(answer).await
     }
 
     /// Serves until no caller waits.
@@ -97,7 +97,7 @@ impl Sharing {
                     );
                     self.serve(shared, first, most).await;
                 }
-                Err(error) => answer(first.reply, Err(self.internal.error(error))),
+                Err(error) => send_reply(first.reply, Err(self.internal.error(error))),
             }
         }
     }

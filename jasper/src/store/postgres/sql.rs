@@ -90,7 +90,7 @@ impl Names {
 all_statements!(Sql {
     rows: RowsSql,
     inbox: InboxSql,
-    look: LookSql,
+    claimable: ClaimableSql,
     outbox: OutboxSql,
     settlement: SettlementSql,
     completion: CompletionSql,

@@ -47,7 +47,7 @@ pub(super) trait Settle: Weigh + Clone + Send + Sync + 'static {
     ) -> sqlx::Result<()>;
 
     /// Whether others are notified of the first row only that is due.
-    fn is_told_once(_kind: Self::Kind) -> bool {
+    fn is_notified_once(_kind: Self::Kind) -> bool {
         false
     }
 
@@ -122,7 +122,7 @@ async fn settle_on<S: Settle>(
 
 /// Others may have looked for what was due before this was committed: they are notified again.
 async fn tell_late<S: Settle>(internal: &InternalPool, all: &[S]) {
-    if !all.iter().any(|settlement| S::is_told_once(settlement.kind())) {
+    if !all.iter().any(|settlement| S::is_notified_once(settlement.kind())) {
         return;
     }
     if let Err(error) = internal.run(sqlx::query(internal.sql.settlement.tell.clone())).await {

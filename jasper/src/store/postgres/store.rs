@@ -78,8 +78,8 @@ impl PostgresStore {
         Self {
             shared: Arc::new(StoreShared {
                 gathered: Gathered {
-                    incoming: lines(&internal, keyed, &waiting),
-                    outgoing: lines(&internal, keyed, &waiting),
+                    incoming: insert_queues(&internal, keyed, &waiting),
+                    outgoing: insert_queues(&internal, keyed, &waiting),
                     settlements: steps::coalescer(&internal),
                     outgoing_settlements: steps::coalescer(&internal),
                 },
@@ -117,7 +117,7 @@ impl PostgresStore {
 }
 
 /// What stores the rows of all callers.
-fn lines<R>(
+fn insert_queues<R>(
     internal: &InternalPool,
     keyed: &InternalPool,
     waiting: &Arc<Semaphore>,

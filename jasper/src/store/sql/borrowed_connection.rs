@@ -6,7 +6,7 @@ use std::fmt;
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
-use super::reply::{ReplySender, answered};
+use super::reply::{ReplySender, receive_reply};
 use crate::store::{Committed, Completion, StoreError, StoreTransaction};
 
 /// A connection with an open transaction, in which code of a user runs.
@@ -77,13 +77,13 @@ impl<S: HandlerConnection> StoreTransaction for BorrowedConnection<S> {
     ) -> BoxFuture<'static, Result<Committed, StoreError>> {
         let (reply, answer) = oneshot::channel();
         self.give_back(RunOutcome::Commit(completion, reply));
-        Box::pin(answered(answer))
+        Box::pin(receive_reply(answer))
     }
 
     fn rollback(mut self: Box<Self>) -> BoxFuture<'static, Result<(), StoreError>> {
         let (reply, answer) = oneshot::channel();
         self.give_back(RunOutcome::Rollback(reply));
-        Box::pin(answered(answer))
+        Box::pin(receive_reply(answer))
     }
 }
 
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_run_is_told_where_its_lender_has_ended() {
+    async fn a_run_gets_an_error_where_the_task_of_its_connection_has_ended() {
         let (borrowed, back) = BorrowedConnection::new(Session(1));
         drop(back);
         let ended = Box::new(borrowed).commit(Completion::default()).await;

@@ -10,6 +10,7 @@ use futures_util::stream::{self, StreamExt};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
+use super::reply::{ReplySender, receive_reply, send_reply};
 use crate::store::StoreError;
 use crate::store::portions::{PORTION, Weigh};
 
@@ -46,7 +47,7 @@ struct CallQueue<T, A> {
 
 struct WaitingCall<T, A> {
     items: Vec<T>,
-    reply: oneshot::Sender<Result<Vec<A>, StoreError>>,
+    reply: ReplySender<Vec<A>>,
 }
 
 impl<T, A> Coalescer<T, A>
@@ -75,7 +76,7 @@ where
         if self.shared.enter(WaitingCall { items, reply }) {
             tokio::spawn(flush_all(Arc::clone(&self.shared)));
         }
-        answer.await.unwrap_or(Err(StoreError::Closed))
+        receive_reply(answer).await
     }
 }
 
@@ -140,7 +141,7 @@ where
     if let [_only] = calls.as_slice()
         && let Some(call) = calls.pop()
     {
-        return answer(call.reply, (shared.flush)(call.items).await);
+        return send_reply(call.reply, (shared.flush)(call.items).await);
     }
     let items = calls.iter().flat_map(|call| call.items.iter().cloned()).collect();
     match (shared.flush)(items).await {
@@ -148,33 +149,28 @@ where
             let mut answers = answers.into_iter();
             for call in calls {
                 let own = answers.by_ref().take(call.items.len()).collect();
-                answer(call.reply, Ok(own));
+                send_reply(call.reply, Ok(own));
             }
         }
         // One of them may have met a lock; the others must not fail with it, nor wait for it.
         Err(StoreError::Busy { .. }) => {
             let each = stream::iter(calls).for_each_concurrent(ALONE, |call| async {
-                answer(call.reply, (shared.flush)(call.items).await);
+                send_reply(call.reply, (shared.flush)(call.items).await);
             });
             each.await;
         }
         Err(error) if error.is_transient() => {
             for call in calls {
-                answer(call.reply, Err(error.clone()));
+                send_reply(call.reply, Err(error.clone()));
             }
         }
         // One of them is at fault; the others must not fail with it.
         Err(_of_one) => {
             for call in calls {
-                answer(call.reply, (shared.flush)(call.items).await);
+                send_reply(call.reply, (shared.flush)(call.items).await);
             }
         }
     }
-}
-
-fn answer<T>(reply: oneshot::Sender<T>, value: T) {
-    // A caller that no longer waits has an error by its own deadline.
-    drop(reply.send(value));
 }
 
 impl<T, A> Clone for Coalescer<T, A> {
@@ -291,7 +287,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_nobody_waits_for_is_not_begun() {
+    async fn what_no_caller_waits_for_is_not_begun() {
         let (gate, flushes) = (Arc::new(Semaphore::new(100)), Arc::default());
         let coalescer = doubling(&gate, &flushes);
         assert!(coalescer.submit(vec![1]).now_or_never().is_none());

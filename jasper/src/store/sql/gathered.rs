@@ -1,5 +1,5 @@
-//! What many callers ask of the tables of messages at once, gathered: inserts in lines, settlements
-//! in a coalescer for each table.
+//! What many callers ask of the tables of messages at once, gathered: inserts in queues,
+//! settlements in a coalescer for each table.
 
 use std::fmt;
 
@@ -20,13 +20,13 @@ pub(crate) struct Gathered {
 
 /// A row of one of the tables.
 pub(crate) trait GatheredRow: MessageRow + Keyed {
-    fn lines(gathered: &Gathered) -> &InsertQueues<Self>;
+    fn inserts(gathered: &Gathered) -> &InsertQueues<Self>;
 
     fn settlements(gathered: &Gathered) -> &Coalescer<Self::Settlement, Settled>;
 }
 
 impl GatheredRow for Incoming {
-    fn lines(gathered: &Gathered) -> &InsertQueues<Self> {
+    fn inserts(gathered: &Gathered) -> &InsertQueues<Self> {
         &gathered.incoming
     }
 
@@ -36,7 +36,7 @@ impl GatheredRow for Incoming {
 }
 
 impl GatheredRow for Outgoing {
-    fn lines(gathered: &Gathered) -> &InsertQueues<Self> {
+    fn inserts(gathered: &Gathered) -> &InsertQueues<Self> {
         &gathered.outgoing
     }
 
@@ -51,7 +51,7 @@ impl Gathered {
         &self,
         rows: Vec<R>,
     ) -> Result<Vec<Stored>, StoreError> {
-        R::lines(self).submit(rows).await
+        R::inserts(self).submit(rows).await
     }
 
     /// Settles rows of a table together with those of others.

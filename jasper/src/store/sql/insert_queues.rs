@@ -1,4 +1,4 @@
-//! The lines of inserts: rows with keys of their own never wait behind one whose key a transaction
+//! The queues of inserts: rows with keys of their own never wait behind one whose key a transaction
 //! holds that is still open.
 
 use std::collections::HashMap;
@@ -35,7 +35,7 @@ pub(crate) enum Wait {
     Usual,
 }
 
-/// In which line an insert goes.
+/// In which queue an insert goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum InsertPath {
     /// Its ids are new.
@@ -49,10 +49,10 @@ type Inserted = BoxFuture<'static, Result<Vec<Stored>, StoreError>>;
 
 type InsertFn<T> = Arc<dyn Fn(Vec<T>, InsertPath) -> Inserted + Send + Sync>;
 
-/// The two lines of a table. Clones share them.
+/// The two queues of a table. Clones share them.
 ///
 /// Rows with new ids go in one. Those whose keys others may store too go in the other, which hardly
-/// waits for locks: what meets one is inserted alone, beside the lines.
+/// waits for locks: what meets one is inserted alone, beside the queues.
 pub(crate) struct InsertQueues<T> {
     fresh: Coalescer<T, Stored>,
     keyed: Coalescer<T, Stored>,
@@ -65,7 +65,7 @@ pub(crate) struct InsertQueues<T> {
 
 impl<T: Keyed + Weigh + Clone + Send + 'static> InsertQueues<T> {
     /// `most`: rows of one flush. `waiting`: the places of inserts that wait for a lock. What is
-    /// inserted goes over the connections of its line.
+    /// inserted goes over the connections of its queue.
     pub(crate) fn new<D: Clone + Send + Sync + 'static>(
         most: usize,
         waiting: &Arc<Semaphore>,
@@ -73,13 +73,13 @@ impl<T: Keyed + Weigh + Clone + Send + 'static> InsertQueues<T> {
         (fresh, keyed): (D, D),
         insert: impl Fn(D, Vec<T>, Wait) -> Inserted + Send + Sync + 'static,
     ) -> Self {
-        let insert: InsertFn<T> = Arc::new(move |rows, line| match line {
+        let insert: InsertFn<T> = Arc::new(move |rows, path| match path {
             InsertPath::Fresh => insert(fresh.clone(), rows, Wait::Usual),
             InsertPath::Keyed(wait) => insert(keyed.clone(), rows, wait),
         });
-        let coalescer = |line| {
+        let coalescer = |path| {
             let insert = Arc::clone(&insert);
-            Coalescer::new(most, 1, move |rows| insert(rows, line))
+            Coalescer::new(most, 1, move |rows| insert(rows, path))
         };
         let (fresh, keyed) =
             (coalescer(InsertPath::Fresh), coalescer(InsertPath::Keyed(Wait::Short)));
@@ -161,7 +161,7 @@ fn may_repeat(envelope: &Envelope) -> bool {
 }
 
 /// The ids of keyed rows on their way, each with what is cancelled at its end. So of those with one
-/// key, one at a time can meet a lock, and the others wait for it and not in the line.
+/// key, one at a time can meet a lock, and the others wait for it and not in the queue.
 #[derive(Debug, Default)]
 struct KeysInFlight(Mutex<HashMap<MessageId, CancellationToken>>);
 

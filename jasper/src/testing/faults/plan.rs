@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn faults_come_as_often_as_they_are_told_and_are_counted() {
+    fn faults_come_at_their_rates_and_are_counted() {
         let faults = Faults::seeded(7).fail("store", 0.1).fail_after("store", 0.2);
         let plan = plan(faults.delay("claim", 0.3, Duration::from_millis(1)));
         let count = |failure| {

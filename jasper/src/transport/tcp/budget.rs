@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn more_than_there_is_at_all_is_lent_when_everything_is_free() {
+    async fn more_than_there_is_at_all_is_given_when_everything_is_free() {
         let budget = ReceiveBudget::new(&Limits::default().memory(100));
         let mut hold = HeldMemory::default();
         allowance(&budget).grow(&mut hold, 1_000_000).await;

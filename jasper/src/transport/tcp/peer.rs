@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn peers_that_nobody_can_have_meant_are_refused_in_words() {
+    fn peers_that_cannot_have_been_meant_are_refused_in_words() {
         let problem = |peers: Vec<Peer>| {
             let mut all = Peers::default();
             peers.into_iter().for_each(|peer| all.add(peer));

@@ -5,7 +5,7 @@ use super::super::error::Place;
 use super::batchable::is_one_trip;
 use super::request::{Queued, QueuedCall, WriterRequest};
 use super::session::Session;
-use crate::store::sql::reply::answer;
+use crate::store::sql::reply::send_reply;
 
 /// What became of a request that came alone.
 pub(super) enum Served {
@@ -36,13 +36,13 @@ async fn share<T: Queued>(
     }
     match session.alone(&items).await {
         Ok(answers) => {
-            answer(call.reply, Ok(answers));
+            send_reply(call.reply, Ok(answers));
             Served::Done(Some(session))
         }
         Err(error) => {
             // Answered last, so that nothing of it can be found once the caller has its error.
             let session = session.abandon().await;
-            answer(call.reply, Err(place.error(error)));
+            send_reply(call.reply, Err(place.error(error)));
             Served::Done(session)
         }
     }

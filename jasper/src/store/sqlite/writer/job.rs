@@ -6,7 +6,7 @@ use sqlx::SqliteConnection;
 use super::super::error::Place;
 use super::write::Write;
 use crate::store::StoreError;
-use crate::store::sql::reply::{ReplySender, answer};
+use crate::store::sql::reply::{ReplySender, send_reply};
 
 /// A [`Write`] of any type, with the one who waits for it.
 pub(in super::super) trait ErasedWrite: Send {
@@ -54,10 +54,10 @@ impl<W: Write> ErasedWrite for WriteJob<W> {
 
     fn confirm(self: Box<Self>) {
         // What was not run is not confirmed.
-        answer(self.reply, self.output.ok_or(StoreError::Closed));
+        send_reply(self.reply, self.output.ok_or(StoreError::Closed));
     }
 
     fn refuse(self: Box<Self>, error: StoreError) {
-        answer(self.reply, Err(error));
+        send_reply(self.reply, Err(error));
     }
 }

@@ -7,7 +7,7 @@ use super::queue::RequestQueue;
 use super::session::Session;
 use crate::store::StoreError;
 use crate::store::sql::borrowed_connection::RunOutcome;
-use crate::store::sql::reply::answer;
+use crate::store::sql::reply::send_reply;
 
 /// A shared transaction that was ended by another statement, or cannot be committed.
 pub(super) struct LostTransaction {
@@ -72,9 +72,9 @@ impl LostTransaction {
                 undo_all(participants, &StoreError::TransactionEnded, &place, queue);
                 match outcome {
                     RunOutcome::Commit(_, reply) => {
-                        answer(reply, Err(StoreError::TransactionEnded));
+                        send_reply(reply, Err(StoreError::TransactionEnded));
                     }
-                    RunOutcome::Rollback(reply) => answer(reply, Ok(())),
+                    RunOutcome::Rollback(reply) => send_reply(reply, Ok(())),
                     RunOutcome::Dropped => {}
                 }
             }

@@ -29,7 +29,7 @@ pub(super) use self::write::Write;
 use super::error::Place;
 use super::leases::Leases;
 use crate::store::sql::borrowed_connection::BorrowedConnection;
-use crate::store::sql::reply::answered;
+use crate::store::sql::reply::receive_reply;
 use crate::store::{StoreError, TransactionOptions};
 
 /// How many requests may wait in the queue before a caller waits to be let in.
@@ -57,7 +57,7 @@ impl Writer {
         let place = self.place.clone();
         let job = Box::new(WriteJob { write, reply, place, output: None });
         self.send(WriterRequest::Write(job)).await?;
-        answered(answer).await
+        receive_reply(answer).await
     }
 
     /// Does something together with what others ask for, and returns when it is committed.
@@ -70,7 +70,7 @@ impl Writer {
         }
         let (reply, answer) = oneshot::channel();
         self.send(T::request(QueuedCall { items, since: Instant::now(), reply })).await?;
-        answered(answer).await
+        receive_reply(answer).await
     }
 
     /// Waits for the turn of a handler, which then borrows the connection.
@@ -80,7 +80,7 @@ impl Writer {
     ) -> Result<BorrowedConnection<Session>, StoreError> {
         let (reply, answer) = oneshot::channel();
         self.send(WriterRequest::Transaction { begin, reply }).await?;
-        answered(answer).await
+        receive_reply(answer).await
     }
 
     async fn send(&self, request: WriterRequest) -> Result<(), StoreError> {

@@ -2,7 +2,7 @@
 
 use super::job::ErasedWrite;
 use super::request::{Queued, QueuedCall, WriterRequest};
-use crate::store::sql::reply::{ReplySender, answer};
+use crate::store::sql::reply::{ReplySender, send_reply};
 use crate::store::{Committed, StoreError};
 
 /// A part of a shared transaction, with the caller that waits for its commit.
@@ -34,9 +34,9 @@ impl Participant {
     ) -> Self {
         let end = move |fate| {
             match fate {
-                ParticipantOutcome::Committed => answer(call.reply, Ok(answers)),
+                ParticipantOutcome::Committed => send_reply(call.reply, Ok(answers)),
                 ParticipantOutcome::Undone(_) => return Some(T::request(call)),
-                ParticipantOutcome::Refused(error) => answer(call.reply, Err(error)),
+                ParticipantOutcome::Refused(error) => send_reply(call.reply, Err(error)),
             }
             None
         };
@@ -62,10 +62,10 @@ impl Participant {
     ) -> Self {
         let end = move |fate| {
             match fate {
-                ParticipantOutcome::Committed => answer(reply, Ok(committed)),
+                ParticipantOutcome::Committed => send_reply(reply, Ok(committed)),
                 // Only its caller can run the handler again.
                 ParticipantOutcome::Undone(error) | ParticipantOutcome::Refused(error) => {
-                    answer(reply, Err(error));
+                    send_reply(reply, Err(error));
                 }
             }
             None

@@ -6,7 +6,7 @@ use super::batchable::Batchable;
 use super::job::ErasedWrite;
 use super::session::Session;
 use crate::store::sql::borrowed_connection::BorrowedConnection;
-use crate::store::sql::reply::{ReplySender, answer};
+use crate::store::sql::reply::{ReplySender, send_reply};
 use crate::store::{
     Incoming, Outgoing, Settled, Settlement, StoreError, Stored, TransactionOptions,
 };
@@ -56,11 +56,11 @@ impl WriterRequest {
 
     pub(super) fn refuse(self, error: StoreError) {
         match self {
-            Self::Incoming(call) => answer(call.reply, Err(error)),
-            Self::Outgoing(call) => answer(call.reply, Err(error)),
-            Self::Settlement(call) => answer(call.reply, Err(error)),
+            Self::Incoming(call) => send_reply(call.reply, Err(error)),
+            Self::Outgoing(call) => send_reply(call.reply, Err(error)),
+            Self::Settlement(call) => send_reply(call.reply, Err(error)),
             Self::Write(job) => job.refuse(error),
-            Self::Transaction { reply, .. } => answer(reply, Err(error)),
+            Self::Transaction { reply, .. } => send_reply(reply, Err(error)),
         }
     }
 }

@@ -15,7 +15,7 @@ use super::queue::RequestQueue;
 use super::request::{Queued, QueuedCall, WriterRequest};
 use super::session::{BUSY_TIMEOUT, CompletionRefusal, Session};
 use crate::store::sql::borrowed_connection::{BorrowedConnection, ReturnedConnection, RunOutcome};
-use crate::store::sql::reply::{ReplySender, answer};
+use crate::store::sql::reply::{ReplySender, send_reply};
 use crate::store::{Committed, Completion, StoreError, TransactionOptions};
 
 /// The most participants of one shared transaction.
@@ -141,7 +141,7 @@ impl SharedTransaction {
                 self = Box::pin(self.share(vec![call])).await?;
             }
         } else if let Some(only) = calls.pop() {
-            answer(only.reply, Err(self.place.error(error)));
+            send_reply(only.reply, Err(self.place.error(error)));
         }
         Ok(self)
     }
@@ -181,12 +181,12 @@ impl SharedTransaction {
     ) -> Result<Self, LostTransaction> {
         if let Err(error) = self.session.protect().await {
             let lost = self.lost(error);
-            lost.refuse(|error| answer(reply, Err(error)));
+            lost.refuse(|error| send_reply(reply, Err(error)));
             return Err(lost);
         }
         let (borrowed, back) = BorrowedConnection::new(self.session);
         // A connection whose borrower is gone is dropped here, and comes back like any other.
-        answer(reply, Ok(borrowed));
+        send_reply(reply, Ok(borrowed));
         let returned = self::returned(back, begin.label, queue, &self.place).await;
         match returned {
             Ok(ReturnedConnection { session, outcome }) => {
@@ -220,7 +220,7 @@ impl SharedTransaction {
         match self.session.undo_handler().await {
             Ok(()) => {
                 if let RunOutcome::Rollback(reply) = outcome {
-                    answer(reply, Ok(()));
+                    send_reply(reply, Ok(()));
                 }
                 Ok(self)
             }
@@ -253,11 +253,11 @@ impl SharedTransaction {
                 error
             }
             Err(lost) => {
-                lost.refuse(|error| answer(reply, Err(error)));
+                lost.refuse(|error| send_reply(reply, Err(error)));
                 return Err(lost);
             }
         };
-        answer(reply, Err(refused));
+        send_reply(reply, Err(refused));
         Ok(self)
     }
 
@@ -332,7 +332,7 @@ impl SharedTransaction {
             return self.ended_by(outcome, handler);
         }
         if let RunOutcome::Commit(_, reply) = outcome {
-            answer(reply, Err(said.clone()));
+            send_reply(reply, Err(said.clone()));
         }
         LostTransaction::of(
             Some(self.session),

@@ -102,7 +102,7 @@ async fn a_wrong_secret_an_unknown_name_and_a_foreign_key_get_the_same_answer() 
 }
 
 #[tokio::test]
-async fn who_has_no_key_is_told_so_and_a_key_that_nobody_knows_is_refused() {
+async fn a_side_without_a_key_gets_an_error_that_says_so_and_an_unknown_key_is_refused() {
     let (client, _server) = shake(None, peers(), (None, None)).await;
     assert!(rejected(client).contains("known peers only"));
     let (client, _server) = shake(Some(key("old", 1)), Peers::default(), (None, None)).await;

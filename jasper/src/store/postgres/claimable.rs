@@ -108,7 +108,7 @@ end, moment.now, overdue.due_at,
     (extract(epoch from clock_timestamp() - statement_timestamp()) * 1000000)::bigint
 from overdue, moment";
 
-statements!(LookSql {
+statements!(ClaimableSql {
     all: [DUE_NOW, WAITING, ANSWERS].concat(),
     known: [DUE_NOW, WAITING_IN, ANSWERS].concat(),
 });
@@ -129,7 +129,7 @@ struct Found {
     cost: Duration,
 }
 
-pub(super) async fn look(
+pub(super) async fn find(
     internal: &InternalPool,
     request: &ClaimableRequest,
 ) -> sqlx::Result<Claimable> {
@@ -141,7 +141,7 @@ pub(super) async fn look(
     let found = match &scope {
         Scope::Full => {
             bind_request(request, &mut arguments)?;
-            let query = sqlx::query_with(internal.sql.look.all.clone(), arguments);
+            let query = sqlx::query_with(internal.sql.claimable.all.clone(), arguments);
             let found = Found::read(&internal.rows(query).await?)?;
             claimable.rest = found.at(request.page).cloned().into();
             let (now, cost, due_since) = (found.now, found.cost, found.due_since());
@@ -152,7 +152,7 @@ pub(super) async fn look(
         }
         Scope::Known(ranges) => {
             bind_ranges(ranges, &mut arguments)?;
-            let query = sqlx::query_with(internal.sql.look.known.clone(), arguments);
+            let query = sqlx::query_with(internal.sql.claimable.known.clone(), arguments);
             let found = Found::read(&internal.rows(query).await?)?;
             claimable.rest = Rest::Unseen;
             let rest = asking.looked_at(ranges, &found.places(), found.due_since());
@@ -207,14 +207,14 @@ impl Found {
         for row in rows {
             match row.try_get::<i32, _>(0)? {
                 0 => {
-                    let (pair, sent_at) = rows::place_in_line(row, 1)?;
+                    let (pair, sent_at) = rows::pair_and_time(row, 1)?;
                     if let Some(place) = row.try_get::<Option<i64>, _>(4)? {
                         let place = usize::try_from(place).unwrap_or(usize::MAX);
                         found.page.push((place, pair.clone(), sent_at));
                     }
                     found.firsts.insert(pair, sent_at);
                 }
-                1 => found.due.push(rows::place_in_line(row, 1)?),
+                1 => found.due.push(rows::pair_and_time(row, 1)?),
                 _ => {
                     found.next_due = columns::span(row, 3)?;
                     found.now = row.try_get(4)?;
