@@ -47,8 +47,8 @@ impl NotificationListener {
     }
 
     /// Waits for a notification for which no caller has returned yet, from the time of the last
-    /// call on. After the connection was lost there is word once it is back, as some may have been
-    /// missed; and so there is where a look came before this store had noted the row.
+    /// call on. After the connection was lost there is one once it is back, as some may have been
+    /// missed; and so there is one where a look came before this store had noted the row.
     ///
     /// # Cancel safety
     /// Dropped, no word is lost.

@@ -260,8 +260,8 @@ fn answer_all(replies: Replies, answers: impl IntoIterator<Item = Result<Committ
     }
 }
 
-/// Answers all callers that nothing is committed. Where one of several is at fault and it is not
-/// known which, each runs again, alone.
+/// Answers all callers with an error: nothing is committed. Where one of several is at fault and it
+/// is not known which, each runs again, alone.
 fn refuse(replies: Replies, error: StoreError, internal: &InternalPool, queue: &RunQueue) {
     let error = if replies.len() > 1 && !error.is_transient() {
         queue.set_apart(replies.len());

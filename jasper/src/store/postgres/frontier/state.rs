@@ -94,7 +94,7 @@ impl<P: Pair> UnownedRows<P> {
         } else if cost < LONG {
             Duration::ZERO
         } else {
-            // As soon as may be, but full looks that are dear leave time for others.
+            // As soon as possible, but full looks that are dear leave time for others.
             cost.min(LONGEST_PAUSE)
         };
         pause.saturating_sub(at.elapsed())

@@ -127,8 +127,8 @@ pub(in super::super) async fn welcome<R: AsyncRead + Unpin>(
     Ok(AcceptedPeer { peer: known.map(|(peer, _key)| peer), frame, permit })
 }
 
-/// Answers the other side why it is not accepted, and waits until it has ended the connection: a
-/// socket that is closed with bytes unread takes back what it has sent.
+/// Sends the other side the reason why it is not accepted, and waits until it has ended the
+/// connection: a socket that is closed with bytes unread takes back what it has sent.
 pub(in super::super) async fn turn_away<R: AsyncRead + Unpin>(
     reader: &mut FrameReader<R>,
     writer: &mut (impl AsyncWrite + Unpin),

@@ -30,7 +30,7 @@ use crate::transport::{Listener, Receiver};
 /// The pauses after which accepting is tried again when the system has no more sockets.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// Of the connections that are not taken meanwhile only telemetry counts.
+/// Connections that are not taken meanwhile are counted by telemetry only.
 const BETWEEN_WARNINGS: Duration = Duration::from_secs(1);
 
 /// What all listeners of a process share.
