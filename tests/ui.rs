@@ -1,7 +1,7 @@
 //! What the compiler says to mistakes, and what it lets pass.
 //!
-//! Each module of a file below `ui/wrong` is a mistake that somebody makes, each of a file below
-//! `ui/right` a program that somebody writes. Many of them are in one file, so that the compiler
+//! Each module of a file below `ui/wrong` is a mistake that is made, each of a file below
+//! `ui/right` a program as it is written. Many of them are in one file, so that the compiler
 //! reads jasper once for all of them. The texts belong to the compiler that `rust-toolchain.toml`
 //! pins: after raising it, run with `TRYBUILD=overwrite`, and read every text that has changed as a
 //! newcomer would.

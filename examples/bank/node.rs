@@ -8,7 +8,7 @@ use crate::bank::{Bank, Node};
 
 /// Starts a node and says so, in the one line that it prints.
 ///
-/// It is named after its process, so that who kills the process knows which node that was.
+/// It is named after its process, so that the test that kills the process can name the node.
 pub(crate) async fn start(bank: &impl Bank, arguments: &Arguments) -> Outcome<Jasper> {
     let name = format!("bank-{}", std::process::id());
     let application = bank.application().service(&*name).lease(arguments.lease);

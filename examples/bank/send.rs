@@ -68,7 +68,7 @@ pub(crate) async fn send(bank: &impl Bank, arguments: &Arguments, count: i64) ->
     Ok(app.stop().await?)
 }
 
-/// A transfer of which nothing was heard may have been accepted: sent again, it is the same one.
+/// A transfer without an answer may have been accepted: sent again, it is the same one.
 async fn send_one(bank: &impl Bank, bus: &Bus, order: Order) -> Outcome<()> {
     let mut tries = 0;
     while let Err(error) = bank.send(bus, order).await {

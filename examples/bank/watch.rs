@@ -13,7 +13,7 @@ use tokio::io::{AsyncBufReadExt, BufReader, stdin};
 use crate::Outcome;
 use crate::bank::Bank;
 
-/// How often it looks: nobody tells it.
+/// How often it looks: there is no signal.
 const PAUSE: Duration = Duration::from_millis(2);
 
 pub(crate) async fn watch(bank: &impl Bank) -> Outcome<()> {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! benchmark [sqlite] [MESSAGES]        in a new folder under the working directory, so that a
-//!                                      `tmpfs` on `/tmp` does not flatter anybody
+//!                                      `tmpfs` on `/tmp` does not flatter any of them
 //! benchmark postgres URL [MESSAGES]    in databases of its own on that server, and with the
 //! benchmark mysql URL [MESSAGES]       durability that the server has
 //! benchmark tcp [MESSAGES]             between two applications, each with SQLite or nothing

@@ -7,8 +7,8 @@
 //! ```
 //!
 //! It starts a warehouse that fails four calls of five, reports ten parcels to it, and says what
-//! the warehouse has heard. A call may come twice, as no database commits with it: the warehouse
-//! knows a repeat by the `Idempotency-Key`, which is the id of the message and stays the same.
+//! the warehouse has got. A call may come twice, as no database commits with it: the warehouse
+//! recognises a repeat by the `Idempotency-Key`, which is the id of the message and stays the same.
 
 mod warehouse;
 

@@ -1,4 +1,4 @@
-//! A service of somebody else, which fails more often than not.
+//! A service of another company, which fails more often than not.
 
 use std::collections::HashMap;
 use std::io;
@@ -12,7 +12,7 @@ use axum::routing::post;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-/// What the warehouse knows.
+/// What the warehouse has.
 #[derive(Default)]
 struct Ledger {
     calls: usize,
@@ -42,7 +42,7 @@ impl Warehouse {
         format!("http://{}", self.addr)
     }
 
-    /// Waits until it knows so many parcels; says how many calls it took, and how many it knows.
+    /// Waits until it has so many parcels; says how many calls it took, and how many it has.
     pub(crate) async fn wait_for(&self, parcels: usize) -> (usize, usize) {
         let mut heard = self.ledger.subscribe();
         // The sender lives as long as this.

@@ -17,8 +17,8 @@
 //! | `jasper.transport.connections` | gauge | connection | `side`: `dialled` or `accepted` |
 //! | `jasper.transport.rejected` | counter | event | `reason`, as below |
 //!
-//! What a peer wanted and did not get has one of these reasons: `auth` (it could not prove who it
-//! is), `tls`, `version`, `protocol`, `frame_size`, `limit` (too many connections), `deadline`,
+//! What a peer asked for and did not get has one of these reasons: `auth` (it could not prove who
+//! it is), `tls`, `version`, `protocol`, `frame_size`, `limit` (too many connections), `deadline`,
 //! `forbidden` (a message of a type that it may not send).
 //!
 //! Each run of a handler is in a span `process` with the fields of the message. Payloads and
@@ -44,7 +44,7 @@ pub const RELAY_LAG: &str = "jasper.outbox.relay.lag";
 /// What the messages take that this process holds in memory, about; see
 /// [`memory_budget`](crate::runtime::Builder::memory_budget).
 pub const MEMORY_USAGE: &str = "jasper.memory.usage";
-/// Writes that were refused as the row belonged to somebody else by then.
+/// Writes that were refused as the row belonged to another node by then.
 pub const FENCED: &str = "jasper.fenced";
 /// Messages taken over from owners that are gone.
 pub const RECOVERED: &str = "jasper.recovery.envelopes";

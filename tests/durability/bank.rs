@@ -63,7 +63,7 @@ async fn on_mariadb_fifty_kills_lose_no_transfer_and_do_none_twice() {
     crashes(url, 3, kills(50)).run(Seed::from_env()).await;
 }
 
-/// With so much time between the kills that nobody else is killed who has just taken the work over,
+/// With so much time between the kills that no process is killed that has just taken the work over,
 /// what is printed is how long it takes. `JASPER_LEASE` gives another lease, in milliseconds.
 #[tokio::test]
 async fn the_work_of_a_killed_node_goes_on_after_its_lease() {

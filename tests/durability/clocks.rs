@@ -68,7 +68,7 @@ async fn a_node_that_is_an_hour_behind_waits_as_long_on_mariadb() {
 }
 
 /// Else it would be handled when the quiet node looks by itself, some fifteen seconds later.
-async fn is_told_to_a_quiet_node(difference: &str) {
+async fn is_notified_to_a_quiet_node(difference: &str) {
     let url = new_postgres_database("clocks").await;
     let mut handler = node(&url, "+0", Some("handle"));
     let mut quiet = BufReader::new(handler.stdout.take().unwrap()).lines();
@@ -86,11 +86,11 @@ async fn is_told_to_a_quiet_node(difference: &str) {
 }
 
 #[tokio::test]
-async fn what_a_node_delays_that_is_an_hour_behind_is_told_to_others_on_postgres() {
-    is_told_to_a_quiet_node("-1h").await;
+async fn what_a_node_delays_that_is_an_hour_behind_is_notified_to_others_on_postgres() {
+    is_notified_to_a_quiet_node("-1h").await;
 }
 
 #[tokio::test]
-async fn what_a_node_delays_that_is_half_a_minute_behind_is_told_to_others_on_postgres() {
-    is_told_to_a_quiet_node("-30s").await;
+async fn what_a_node_delays_that_is_half_a_minute_behind_is_notified_to_others_on_postgres() {
+    is_notified_to_a_quiet_node("-30s").await;
 }

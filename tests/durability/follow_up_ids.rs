@@ -17,7 +17,7 @@ struct Start;
 #[command(name = "ids.begin", to = "middle")]
 struct TransactionOptions;
 
-/// Fails until it is told not to.
+/// Fails until it is set not to.
 #[derive(Command, Serialize, Deserialize)]
 #[command(name = "ids.try", to = "middle")]
 struct Try;

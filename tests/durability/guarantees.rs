@@ -415,7 +415,7 @@ async fn senders_of_what_is_not_stored_wait_for_room() {
         });
     }
     for handled in 0..5 {
-        // On one thread, all that can go on has gone on once everybody has had many turns.
+        // On one thread, all that can go on has gone on once every task has had many turns.
         for _ in 0..1_000 {
             tokio::task::yield_now().await;
         }

@@ -281,7 +281,7 @@ async fn a_due_row_that_another_look_has_locked_on_postgres_is_looked_for_again(
 
 /// The others look at the first of them, and learn what is due next.
 #[tokio::test]
-async fn many_retries_are_told_to_others_once() {
+async fn many_retries_are_notified_to_others_once() {
     let (store, schema) = Schema::open().await;
     let owner = store.nodes().join("test", Duration::from_secs(60), &[]).await.unwrap().owner;
     let mut listener = PgListener::connect_with(store.pool()).await.unwrap();

@@ -35,7 +35,7 @@ struct Parcel {
     text: String,
 }
 
-/// Runs for longer than a lease where it is told so.
+/// Runs for longer than a lease where the message says so.
 #[handler(attempts = 3)]
 async fn work(cmd: Work, envelope: Envelope, journal: State<Journal>) {
     journal.note(format!("{} begins, attempt {}", cmd.text, envelope.attempts));

@@ -79,22 +79,22 @@ fn without_the_fence_a_commit_whose_answer_is_lost_takes_effect_twice() {
     counterexample(Inbox { fence: Fence::None, possible, ..PROTOCOL }, ONCE);
 }
 
-/// What owner and attempts are compared for is the other writes: a zombie must not bury, schedule
-/// or release what another node is handling.
+/// What owner and attempts are compared for is the other writes: a zombie must not dead-letter,
+/// schedule or release what another node is handling.
 #[test]
 fn a_commit_that_only_finds_the_row_gone_is_fence_enough_for_its_effects() {
     assert_holds(Inbox { messages: 2, fence: Fence::Row, ..PROTOCOL });
 }
 
 #[test]
-fn a_row_whose_claim_was_not_heard_is_stuck_unless_its_owner_releases_what_it_does_not_know() {
+fn a_row_whose_claim_had_no_answer_is_stuck_unless_its_owner_releases_what_it_does_not_hold() {
     let possible = |action: &Action| matches!(action, Action::ClaimUnheard(..));
     counterexample(Inbox { possible, releases_unknown: false, ..PROTOCOL }, PROGRESS);
 }
 
 /// The node repeats the count, is fenced by its own first one, and drops a message that is its own.
 #[test]
-fn a_row_whose_attempt_was_counted_unheard_is_stuck_without_that_release_too() {
+fn a_row_whose_attempt_was_counted_without_an_answer_is_stuck_without_that_release_too() {
     let possible =
         |action: &Action| matches!(action, Action::HandlerFails(..) | Action::CountUnheard(..));
     counterexample(Inbox { possible, releases_unknown: false, ..PROTOCOL }, PROGRESS);

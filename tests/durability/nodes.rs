@@ -59,7 +59,7 @@ impl Cluster {
         builder.keep_unknown(LONG).poll_interval(Duration::from_millis(20))
     }
 
-    /// Stores a message that belongs to nobody.
+    /// Stores a message that is unowned.
     async fn put<M: Message + Serialize>(&self, message: &M) {
         self.put_at(message, Placement::Unowned).await;
     }
@@ -83,7 +83,7 @@ impl Cluster {
 }
 
 #[tokio::test]
-async fn a_version_that_only_another_node_knows_is_left_to_it() {
+async fn a_version_that_only_another_node_takes_is_left_to_it() {
     let cluster = Cluster::new();
     let old = cluster.builder().handler(old::work).start().await.unwrap();
     cluster.put(&new::Work).await;
@@ -102,7 +102,7 @@ async fn a_version_that_only_another_node_knows_is_left_to_it() {
 }
 
 #[tokio::test]
-async fn what_a_living_node_knows_is_left_alone_however_long_it_takes() {
+async fn what_a_living_node_takes_is_left_alone_however_long_that_lasts() {
     let cluster = Cluster::new();
     // Alive, but not at work: it joined and handles nothing.
     let takes = jasper::store::Subscription {
@@ -121,7 +121,7 @@ async fn what_a_living_node_knows_is_left_alone_however_long_it_takes() {
 }
 
 #[tokio::test]
-async fn what_no_living_node_knows_becomes_an_invalid_message_after_its_time() {
+async fn what_no_living_node_takes_becomes_an_invalid_message_after_its_time() {
     let cluster = Cluster::new();
     let old = cluster.builder().keep_unknown(Duration::from_millis(100));
     let old = old.handler(old::work).start().await.unwrap();

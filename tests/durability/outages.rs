@@ -27,7 +27,7 @@ fn from_env<T: FromStr<Err: Debug>>(variable: &str, usual: T) -> T {
     std::env::var(variable).map_or(usual, |text| text.parse().unwrap())
 }
 
-/// How long it takes is printed; this tells only that nothing is stuck.
+/// How long it takes is printed; this shows only that nothing is stuck.
 const SOON: Duration = Duration::from_secs(30);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -93,7 +93,7 @@ async fn a_thousand_commits_without_an_answer_lose_and_double_nothing() {
     let wanted = from_env("JASPER_CUTS", 1_000);
     let cut = async {
         while proxy.cuts() < wanted {
-            // Real time: the network tells nobody.
+            // Real time: the network notifies no one.
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };

@@ -293,7 +293,7 @@ async fn what_others_send_with_a_bus_that_a_failed_handler_has_cloned_is_not_los
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_task_with_a_bus_of_its_own_is_told_which_handler_it_waits_for() {
+async fn a_task_with_a_bus_of_its_own_gets_the_name_of_the_handler_that_it_waits_for() {
     let stage = Stage::start().await;
     let (notes, took) = stage.start_sending(By::Send, Via::Unseen).await;
     assert!(notes[0].contains("`start` holds the only writing connection"), "{notes:?}");

@@ -67,7 +67,7 @@ fn envelope(message_type: MessageType, payload: &'static str, destination: &str)
 }
 
 #[tokio::test]
-async fn a_message_that_kills_the_process_is_buried_after_exactly_its_attempts() {
+async fn a_message_that_kills_the_process_becomes_a_dead_letter_after_exactly_its_attempts() {
     let fixture = Fixture::new().await;
     fixture.put(envelope(Work::TYPE, r#"{"number":1}"#, "local://work/work")).await;
     for run in 1..=3 {
@@ -129,7 +129,7 @@ async fn a_payload_that_does_not_fit_its_type_becomes_an_invalid_message_at_once
 }
 
 #[tokio::test]
-async fn bytes_that_are_no_envelope_become_an_invalid_message_and_stop_nobody() {
+async fn bytes_that_are_no_envelope_become_an_invalid_message_and_stop_no_other() {
     let fixture = Fixture::new().await;
     fixture.put(envelope(Work::TYPE, r#"{"number":1}"#, "local://work/work")).await;
     let spoil = query("update jasper_incoming set body = x'ff00ff'");

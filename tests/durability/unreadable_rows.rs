@@ -26,7 +26,7 @@ async fn sqlite_buries_an_outgoing_row_that_cannot_be_read() {
     store.admin().prepare().await.unwrap();
     let unreadable = store_two(&store).await;
     sqlx::query(SPOIL_ALL).execute(store.pool()).await.unwrap();
-    are_buried(&store, unreadable).await;
+    become_dead_letters(&store, unreadable).await;
 }
 
 #[tokio::test]
@@ -34,7 +34,7 @@ async fn postgres_buries_an_outgoing_row_that_cannot_be_read() {
     let (store, _schema) = Schema::open().await;
     let unreadable = store_two(&store).await;
     sqlx::query(SPOIL_ALL).execute(store.pool()).await.unwrap();
-    are_buried(&store, unreadable).await;
+    become_dead_letters(&store, unreadable).await;
 }
 
 #[tokio::test]
@@ -44,7 +44,7 @@ async fn mariadb_buries_an_outgoing_row_that_cannot_be_read() {
     store.admin().prepare().await.unwrap();
     let unreadable = store_two(&store).await;
     sqlx::query(SPOIL_ALL).execute(store.pool()).await.unwrap();
-    are_buried(&store, unreadable).await;
+    become_dead_letters(&store, unreadable).await;
 }
 
 async fn store_two(store: &dyn MessageStore) -> [Envelope; 2] {
@@ -56,7 +56,7 @@ async fn store_two(store: &dyn MessageStore) -> [Envelope; 2] {
     envelopes
 }
 
-async fn are_buried(store: &dyn MessageStore, unreadable: [Envelope; 2]) {
+async fn become_dead_letters(store: &dyn MessageStore, unreadable: [Envelope; 2]) {
     let owner = Owner::new(1);
     let readable = tried(1);
     let row = Outgoing { envelope: readable.clone(), owner: None };

@@ -23,7 +23,7 @@ struct Players {
 
 impl Players {
     fn new() -> Self {
-        // Both are free until the programs take them, as nobody else asks for these.
+        // Both are free until the programs take them, as no other program asks for these.
         let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
         let ports = listeners.map(|listener| listener.local_addr().unwrap().port());
         Self { folder: TempDir::new().unwrap(), ports }
@@ -66,7 +66,7 @@ impl Players {
 }
 
 #[tokio::test]
-async fn every_ping_is_answered_once_whoever_is_killed() {
+async fn every_ping_is_answered_once_whichever_process_is_killed() {
     let mut seed = Seed::from_env();
     println!("{seed}");
     let players = Players::new();
@@ -92,7 +92,7 @@ async fn every_ping_is_answered_once_whoever_is_killed() {
 }
 
 #[tokio::test]
-async fn an_external_system_that_mostly_fails_hears_of_everything() {
+async fn an_external_system_that_mostly_fails_gets_everything() {
     let folder = TempDir::new().unwrap();
     let mut command = Command::new(program("external_system"));
     command.current_dir(folder.path()).kill_on_drop(true).stdin(Stdio::null());

@@ -123,7 +123,7 @@ async fn a_commit_to_postgres_is_cut_after_it_is_done() {
     drop_from_postgres(&table).await;
 }
 
-/// What the client heard of as committed is there; what it did not hear of, may be.
+/// What the client knows to be committed is there; the rest may be.
 #[tokio::test]
 async fn commits_to_postgres_are_cut_by_chance() {
     let seed = Seed::from_env();

@@ -1,4 +1,4 @@
-//! A program that knows jasper under another name: every attribute says so by `crate = …`.
+//! A program that has jasper under another name: every attribute says so by `crate = …`.
 
 use messaging::prelude::*;
 use serde::{Deserialize, Serialize};

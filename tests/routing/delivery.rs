@@ -286,7 +286,7 @@ async fn slow(cmd: Slow, gauge: State<Gauge>, journal: State<Journal>) {
 }
 
 #[tokio::test]
-async fn a_queue_runs_no_more_handlers_at_once_than_it_is_told_to() {
+async fn a_queue_runs_no_more_handlers_at_once_than_its_concurrency() {
     let (gauge, journal) = (Gauge::default(), Journal::default());
     let app = Jasper::builder().state(gauge.clone()).state(journal.clone()).handler(slow);
     // A small memory too: senders wait for room instead of failing.

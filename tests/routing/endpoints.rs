@@ -105,7 +105,7 @@ async fn batches_that_wait_for_room_do_not_keep_it_from_each_other() {
 }
 
 #[tokio::test]
-async fn an_inline_send_returns_when_the_receiver_has_it_and_fails_where_nobody_is() {
+async fn an_inline_send_returns_when_the_receiver_has_it_and_fails_where_there_is_none() {
     let journal = Journal::default();
     let receiver = receiver("tcp://127.0.0.1:0?mode=inline", &journal, as_it_is).await;
     let sender = sender(&receiver, "?mode=inline", as_it_is).await;
@@ -242,7 +242,7 @@ async fn the_effects_of_a_durable_handler_commit_with_the_mark_that_its_message_
 #[tokio::test]
 async fn a_message_that_one_node_does_not_know_is_handled_by_one_that_does() {
     let (store, journal) = (MemoryStore::new(), Journal::default());
-    // It listens, and knows no note.
+    // It listens, and has no handler for notes.
     let ignorant = Jasper::builder()
         .handler(write_elsewhere)
         .store(store.clone())
@@ -309,7 +309,7 @@ fn plain() -> Builder {
 }
 
 #[test]
-fn what_is_wrong_with_endpoints_is_told_at_start_and_all_at_once() {
+fn what_is_wrong_with_endpoints_is_reported_at_start_and_all_at_once() {
     let found = problems(
         plain()
             .endpoint("notes", "durable://127.0.0.1:5580")
@@ -363,7 +363,7 @@ fn a_deployment_says_where_endpoints_lead() {
 }
 
 #[tokio::test]
-async fn an_address_in_use_is_told_and_nothing_is_left_running() {
+async fn an_address_in_use_is_reported_and_nothing_is_left_running() {
     let journal = Journal::default();
     let first = receiver("tcp://127.0.0.1:0", &journal, as_it_is).await;
     let taken = first.addresses()[0].to_string();

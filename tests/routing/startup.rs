@@ -131,7 +131,7 @@ fn two_handlers_of_one_command_are_refused() {
 }
 
 #[test]
-fn two_subscribers_of_one_name_are_refused_as_their_messages_could_not_be_told_apart() {
+fn two_subscribers_of_one_name_are_refused_as_their_messages_would_be_mixed_up() {
     let builder = Jasper::builder().handler(on_happened).handler(elsewhere::on_happened);
     assert!(matches!(only(&builder), Problem::DuplicateHandler { name: "on_happened", .. }));
 }
@@ -203,7 +203,7 @@ fn two_types_of_one_wire_name_are_refused() {
 #[test]
 fn an_endpoint_must_have_an_address_that_this_build_serves_and_a_handler() {
     let builder = || Jasper::builder().handler(ship);
-    // Whoever handles it need not know where others find it.
+    // The process that handles it need not know where others find it.
     assert_eq!(problems(&builder()), []);
     let nonsense = builder().endpoint("shipping", "the docks");
     assert!(matches!(only(&nonsense), Problem::InvalidAddress { .. }));

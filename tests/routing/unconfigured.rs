@@ -1,4 +1,4 @@
-//! A program that sends a command to an endpoint which nobody has configured.
+//! A program that sends a command to an endpoint that is not configured.
 
 use jasper::prelude::*;
 use jasper::{Config, Problem};

@@ -119,7 +119,8 @@ impl Server {
     /// # Panics
     /// It does not start.
     pub async fn start(kind: Kind) -> Self {
-        // There, whoever started the shared servers also stops this one if the test is killed.
+        // There, the process that started the shared servers also stops this one if the test is
+        // killed.
         let all =
             std::env::var_os("JASPER_TEST_SERVERS").map_or_else(std::env::temp_dir, PathBuf::from);
         let folder = tempfile::Builder::new().prefix("server-").tempdir_in(all);
@@ -151,7 +152,7 @@ impl Server {
         self.start_again().await;
     }
 
-    /// Crashes it: what was not committed is lost, and nobody can connect.
+    /// Crashes it: what was not committed is lost, and no client can connect.
     ///
     /// # Panics
     /// It does not end.

@@ -22,7 +22,7 @@ use tests::servers::mariadb_url;
 
 const LONG: Duration = Duration::from_secs(3600);
 
-/// Nobody listens there.
+/// Nothing listens there.
 const NOWHERE: &str = "mysql://me:secret@127.0.0.1:1/shop";
 
 async fn prepared(database: &Database) -> MysqlStore {
@@ -278,7 +278,7 @@ async fn rows_of_more_bytes_than_one_statement_takes_are_stored_together() {
 
 // ---- A handler's transaction -----------------------------------------------------------------
 
-/// What ends the transaction of whoever executes it.
+/// What ends the transaction in which it is executed.
 const ENDS: [&str; 5] = [
     "commit",
     "rollback",
@@ -380,7 +380,7 @@ async fn a_lease_is_renewed_while_handlers_hold_every_connection() {
 }
 
 #[tokio::test]
-async fn a_row_that_somebody_holds_keeps_no_other_from_being_released() {
+async fn a_row_that_is_locked_keeps_no_other_from_being_released() {
     let database = Database::create().await;
     let store = prepared(&database).await;
     let gone = Owner::new(9);

@@ -176,7 +176,7 @@ impl Stage {
     }
 }
 
-/// What a handler may do to its own transaction, and whether it tells.
+/// What a handler may do to its own transaction, and whether it reports that.
 const POISONS: [(&str, bool); 9] = [
     ("select pg_terminate_backend(pg_backend_pid())", true),
     ("select 1 / 0", false),

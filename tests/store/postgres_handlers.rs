@@ -69,7 +69,7 @@ async fn a_handler_chooses_the_isolation_level_of_its_transaction() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_handler_that_ends_its_transaction_is_told() {
+async fn a_handler_that_ends_its_transaction_gets_an_error() {
     for begin in [ALONE, SHARED] {
         for sql in ["commit", "rollback", "rollback; begin", "commit and chain"] {
             let (store, _schema) = open().await;
@@ -109,7 +109,7 @@ async fn a_commit_by_hand_commits_nothing_of_the_others() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_handler_that_goes_on_after_an_error_is_told_and_spoils_no_other() {
+async fn a_handler_that_goes_on_after_an_error_fails_and_spoils_no_other() {
     let (store, _schema) = open().await;
     let mut alone = store.begin(ALONE).await.unwrap();
     write(connection(&mut *alone), -1).await.unwrap_err();
@@ -214,7 +214,7 @@ async fn a_handler_that_is_dropped_at_any_await_leaves_the_store_working() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_error_of_a_statement_that_was_dropped_is_nobody_elses() {
+async fn an_error_of_a_statement_that_was_dropped_reaches_no_other() {
     let (store, _schema) = open().await;
     for begin in [ALONE, SHARED] {
         let mut transaction = store.begin(begin).await.unwrap();

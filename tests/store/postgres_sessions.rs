@@ -254,7 +254,7 @@ async fn new_credentials_for_the_pool_are_those_of_all_connections() {
     app.bus().send(Book { id: 1 }).await.unwrap();
     reaches(&mut db, 1).await;
 
-    // The server here trusts everybody: the old name no longer being there is what it refuses.
+    // The server here trusts every client: the old name no longer being there is what it refuses.
     let renamed = format!("{role}_2");
     let rename = format!(
         "alter role {role} rename to {renamed}; \

@@ -112,10 +112,10 @@ async fn word_comes_when_a_transaction_of_the_users_own_commits() {
     let mut transaction = store.pool().begin().await.unwrap();
     let connection: &mut sqlx::PgConnection = &mut transaction;
     store.inbox().store_within(connection, vec![unowned()]).await.unwrap();
-    assert!(!hears_soon(&store).await, "nothing is committed");
+    assert!(!is_notified_soon(&store).await, "nothing is committed");
     transaction.commit().await.unwrap();
-    hear(&store).await;
-    assert!(!hears_soon(&store).await, "word is given once");
+    wait_for_notification(&store).await;
+    assert!(!is_notified_soon(&store).await, "word is given once");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -126,13 +126,13 @@ async fn word_is_given_of_what_others_may_claim_and_of_nothing_else() {
     let owned = |owner| Incoming { placement: Placement::Owned(owner), ..unowned() };
     let owner = other.nodes().join("other", PATIENCE, &[]).await.unwrap().owner;
     other.inbox().store(vec![owned(owner)]).await.unwrap();
-    assert!(!hears_soon(&store).await, "an owned row is nobody else's");
+    assert!(!is_notified_soon(&store).await, "an owned row is nobody else's");
     other.inbox().store(vec![unowned()]).await.unwrap();
-    hear(&store).await;
+    wait_for_notification(&store).await;
     assert_eq!(other.inbox().release(owner, 10).await.unwrap(), 1);
-    hear(&store).await;
+    wait_for_notification(&store).await;
     assert_eq!(other.inbox().release(owner, 10).await.unwrap(), 0);
-    assert!(!hears_soon(&store).await, "nothing was released");
+    assert!(!is_notified_soon(&store).await, "nothing was released");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -142,10 +142,10 @@ async fn word_comes_once_a_connection_that_was_lost_is_back() {
     let store = schema.connect_to(&proxy.url(&postgres_url())).await;
     hear_the_first(&store).await;
     proxy.cut_all();
-    hear(&store).await;
-    while hears_soon(&store).await {}
+    wait_for_notification(&store).await;
+    while is_notified_soon(&store).await {}
     store_at_last(&store).await;
-    hear(&store).await;
+    wait_for_notification(&store).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -180,7 +180,7 @@ async fn a_claim_that_is_never_answered_is_given_up() {
         })
     };
     claim().await.unwrap();
-    // Real time: the connection goes back to its pool in a task that nobody can wait for.
+    // Real time: the connection goes back to its pool in a task that cannot be waited for.
     tokio::time::sleep(Duration::from_millis(200)).await;
     proxy.pause();
     tokio::time::pause();
@@ -211,17 +211,17 @@ async fn store_at_last(store: &PostgresStore) {
     }
 }
 
-/// The first word says that somebody listens now.
+/// The first notification says that the listener is there.
 async fn hear_the_first(store: &PostgresStore) {
-    hear(store).await;
+    wait_for_notification(store).await;
 }
 
-async fn hear(store: &PostgresStore) {
+async fn wait_for_notification(store: &PostgresStore) {
     let heard = tokio::time::timeout(PATIENCE, store.nodes().wait_for_notification()).await;
     heard.expect("word comes").unwrap();
 }
 
-async fn hears_soon(store: &PostgresStore) -> bool {
+async fn is_notified_soon(store: &PostgresStore) -> bool {
     // Real time: that nothing comes can only be seen by waiting.
     tokio::time::timeout(Duration::from_millis(200), store.nodes().wait_for_notification())
         .await

@@ -54,7 +54,7 @@ async fn a_nested_transaction_goes_with_the_outer_one() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_nested_transaction_that_is_never_ended_harms_nobody() {
+async fn a_nested_transaction_that_is_never_ended_harms_no_other() {
     let (_directory, store) = open().await;
     for number in 1..4 {
         let mut transaction = store.begin(TransactionOptions::of("forgetting")).await.unwrap();
@@ -102,7 +102,7 @@ async fn a_commit_by_hand_commits_nothing_and_the_writer_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_shared_a_transaction_that_was_ended_by_hand_is_told() {
+async fn all_that_shared_a_transaction_that_was_ended_by_hand_get_an_error() {
     let (_directory, store) = open().await;
     let blocker = store.begin(TransactionOptions::of("blocker")).await.unwrap();
     let innocent = async {
@@ -151,7 +151,8 @@ async fn a_handler_that_is_dropped_at_any_await_leaves_the_writer_working() {
         };
         poll_times(handler, polls).await;
         assert_eq!(written(&store).await, [0i64; 0], "after {polls} polls");
-        // A neighbour of the cancelled `begin` may have been undone with it, and was told so.
+        // A neighbour of the cancelled `begin` may have been undone with it, and its caller has an
+        // error.
         while !matches!(store.inbox().store(vec![unowned()]).await.as_deref(), Ok([Stored::New])) {}
         keeps_working(&store).await;
         sqlx::query("delete from effects").execute(store.pool()).await.unwrap();

@@ -12,7 +12,7 @@ use super::Offence;
 use super::repository::{Repository, SourceFile};
 use super::tokens::Token;
 
-/// `telemetry` holds names only, so everybody may use it; `error` is what starting an application
+/// `telemetry` holds names only, so every layer may use it; `error` is what starting an application
 /// can fail with, so it may look at all that the runtime is built from.
 const LAYERS: [&[&str]; 8] = [
     &["telemetry"],

@@ -56,7 +56,7 @@ const SQL_STORE: [&str; 13] = [
     "tables",
 ];
 
-/// Who knows one store finds the way in the next: every store in a SQL database has the files of
+/// A reader of one store finds the way in the next: every store in a SQL database has the files of
 /// [`SQL_STORE`], and for every file of the memory store one of the same name.
 pub fn check_adapters(repository: &Repository, found: &mut Vec<Offence>) {
     let in_memory = parts(repository, "jasper/src/store/memory/");

@@ -56,7 +56,7 @@ fn offence_at(file: &SourceFile, at: usize) -> Option<&'static str> {
     None
 }
 
-/// A call of `sleep` by path or by its imported name. A method is somebody's own clock.
+/// A call of `sleep` by path or by its imported name. A method is that of another clock.
 fn is_sleep(tokens: &[Token], at: usize) -> bool {
     let before = at.checked_sub(1).map_or("", |before| tokens[before].text.as_str());
     reads(tokens, at, &["sleep", "("]) && before != "." && before != "fn"

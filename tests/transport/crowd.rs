@@ -30,7 +30,7 @@ struct Nothing;
 #[handler]
 async fn nothing(_event: Nothing) {}
 
-/// A server in a process of its own, so that its memory can be told from that of the crowd.
+/// A server in a process of its own, so that its memory is counted apart from that of the crowd.
 struct Server {
     child: Child,
     addr: SocketAddr,

@@ -1,4 +1,4 @@
-//! The binary form of an envelope: nothing is lost, and no bytes of anybody's do harm.
+//! The binary form of an envelope: nothing is lost, and no bytes do harm.
 
 use std::time::{Duration, SystemTime};
 

@@ -1,7 +1,5 @@
 //! The TCP transport at its port, and its protocol as strangers speak it.
 
-#[path = "tcp_protocol/desk.rs"]
-mod desk;
 #[path = "tcp_protocol/exchange.rs"]
 mod exchange;
 #[path = "tcp_protocol/fuzz.rs"]
@@ -14,6 +12,8 @@ mod identity;
 mod loss;
 #[path = "tcp_protocol/raw.rs"]
 mod raw;
+#[path = "tcp_protocol/receiver.rs"]
+mod receiver;
 #[path = "tcp_protocol/requests.rs"]
 mod requests;
 #[path = "tcp_protocol/settings.rs"]

@@ -20,7 +20,7 @@ pub(super) const MESSAGE_TYPE: &str = "orders.place-order";
 /// Rows of one statement, and messages of one lease.
 pub(super) const BATCH: usize = 100;
 
-/// Anybody may take the message; nobody may yet; somebody has.
+/// Any worker may take the message; none may yet; one has.
 pub(super) const UNOWNED: i64 = 0;
 pub(super) const FOR_LATER: i64 = -1;
 pub(super) const LEASED: i64 = 1;

@@ -1,4 +1,4 @@
-//! Tells the customer.
+//! Writes to the customer.
 
 use std::fs::File;
 use std::io::Write;

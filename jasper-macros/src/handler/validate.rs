@@ -40,7 +40,7 @@ fn check_async(model: &Model<'_>, diagnostics: &mut Diagnostics) {
     }
 }
 
-/// Calling an unsafe function needs a promise that nobody can make for every message.
+/// Calling an unsafe function needs a promise that cannot be made for every message.
 fn check_qualifiers(model: &Model<'_>, diagnostics: &mut Diagnostics) {
     if let Safety::Unsafe(token) = &model.signature.safety {
         diagnostics.at(token, "a handler cannot be `unsafe`: remove the word");

@@ -6,7 +6,7 @@ mod watch;
 
 use bytes::Bytes;
 
-use self::watch::{Found, MAX_DEPTH, Refused};
+use self::watch::{Findings, MAX_DEPTH, Refused};
 use super::format::{Codec, CodecError, Visit};
 use crate::message::Encodable;
 
@@ -52,7 +52,7 @@ impl Json {
         &self,
         message: &dyn Encodable,
         payload: &[u8],
-        found: Found,
+        found: Findings,
     ) -> Result<(), CodecError> {
         let mut another = None;
         let read = self.decode(payload, &mut |deserializer| {
@@ -78,7 +78,7 @@ impl Json {
     }
 }
 
-fn write(message: &dyn Encodable) -> Result<(Vec<u8>, Found), CodecError> {
+fn write(message: &dyn Encodable) -> Result<(Vec<u8>, Findings), CodecError> {
     let mut payload = Vec::with_capacity(TYPICAL_PAYLOAD);
     let found = strict::write(message, &mut payload).map_err(|refused| {
         CodecError::new(match refused {

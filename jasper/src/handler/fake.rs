@@ -13,12 +13,12 @@ use super::states::States;
 use crate::codec::Codec;
 use crate::message::Message;
 
-type Run<M> = dyn for<'a> Fn(M, &'a dyn Codec) -> Result<BoxFuture<'a, Outcome<M>>, HandlerError>
+type FakeFn<M> = dyn for<'a> Fn(M, &'a dyn Codec) -> Result<BoxFuture<'a, Outcome<M>>, HandlerError>
     + Send
     + Sync;
 
 /// A closure in place of the handler of `M`, kept among the states of an application.
-pub(crate) struct Fake<M: Message>(Arc<Run<M>>);
+pub(crate) struct Fake<M: Message>(Arc<FakeFn<M>>);
 
 impl<M: Message> Fake<M> {
     pub(crate) fn new<F, R, OneHandler>(fake: F) -> Self

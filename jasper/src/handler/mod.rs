@@ -52,4 +52,4 @@ pub use self::proof::{
     FirstArgument, Holds, Marker, Proven, is_argument, is_connection, is_message, message_type,
 };
 #[doc(hidden)]
-pub use self::run::{Outcome, Settled, run};
+pub use self::run::{Outcome, SettledReturn, run};

@@ -13,16 +13,16 @@ use crate::message::Message;
 
 /// Not public API. How a run of the handler of `M` ends.
 #[doc(hidden)]
-pub type Outcome<M> = Result<Settled<<M as Message>::Reply>, HandlerError>;
+pub type Outcome<M> = Result<SettledReturn<<M as Message>::Reply>, HandlerError>;
 
 /// Not public API. What a handler has returned: its reply, and its messages, encoded.
 #[doc(hidden)]
-pub struct Settled<R> {
+pub struct SettledReturn<R> {
     reply: R,
     messages: Vec<OutgoingMessage>,
 }
 
-impl<R> Settled<R> {
+impl<R> SettledReturn<R> {
     /// The reply; the messages go into `cascades`.
     pub(super) fn into_reply(self, cascades: &mut Cascades<'_>) -> R {
         cascades.extend(self.messages);
@@ -30,9 +30,9 @@ impl<R> Settled<R> {
     }
 }
 
-impl<R> fmt::Debug for Settled<R> {
+impl<R> fmt::Debug for SettledReturn<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Settled").finish_non_exhaustive()
+        f.debug_struct("SettledReturn").finish_non_exhaustive()
     }
 }
 
@@ -67,5 +67,5 @@ where
 {
     let mut cascades = Cascades::new(codec);
     let reply = Returned(output).settle(&mut cascades)?;
-    Ok(Settled { reply, messages: cascades.take() })
+    Ok(SettledReturn { reply, messages: cascades.take() })
 }

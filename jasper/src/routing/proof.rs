@@ -24,7 +24,7 @@ impl<M: HandledBy<OneHandler>, OneHandler> Handled<OneHandler> for M {}
 /// compiler reports.
 ///
 /// Nothing but [`Handled`] asks for it. Where there is no handler, the compiler reports that trait,
-/// of which it knows no other messages that it would list.
+/// of which there are no other messages that it would list.
 pub trait HandledBy<Marker> {}
 
 /// A message of this kind has a place to go; implemented for the kinds.

@@ -1,4 +1,4 @@
-//! The dead-letter port: messages that nobody will try again unless a person says so.
+//! The dead-letter port: messages that are not tried again unless a person says so.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -135,7 +135,7 @@ pub struct DeadLetter {
     pub attempts: u32,
     /// The envelope's binary form as it stood in the inbox or the outbox.
     pub body: Bytes,
-    /// When it was buried; ignored when it is stored.
+    /// When it became a dead letter; ignored when it is stored.
     pub buried_at: SystemTime,
 }
 
@@ -164,7 +164,7 @@ impl DeadLetter {
         DeadLetterPlace { buried_at: self.buried_at, id: self.id.clone() }
     }
 
-    /// The body with which a letter is replayed: who replays it wants it handled, so it no longer
+    /// The body with which a letter is replayed: it is replayed to be handled, so it no longer
     /// expires. Bytes that are no envelope stay as they are.
     pub fn body_for_replay(body: &Bytes) -> Bytes {
         match Envelope::from_bytes(body) {
@@ -176,14 +176,14 @@ impl DeadLetter {
 
 /// Why a row that is held becomes a dead letter: what its store adds to what stands in the row.
 #[derive(Debug, Clone)]
-pub(super) struct Burial<'b> {
+pub(super) struct DeadLetterCause<'b> {
     pub(super) ownership: &'b Ownership,
     pub(super) reason: DeadLetterReason,
     pub(super) error_type: Cow<'b, str>,
     pub(super) error_message: Cow<'b, str>,
 }
 
-impl<'b> Burial<'b> {
+impl<'b> DeadLetterCause<'b> {
     /// With texts as every store keeps them.
     pub(super) fn new(
         ownership: &'b Ownership,
@@ -204,7 +204,7 @@ impl<'b> Burial<'b> {
         Self::new(ownership, DeadLetterReason::Undecodable, error_type, error_message)
     }
 
-    /// The letter of a row with this message, buried now.
+    /// The letter of a row with this message, a dead letter from now on.
     pub(super) fn letter(&self, message_type: String, body: Bytes) -> DeadLetter {
         let Ownership { id, destination, attempts, .. } = self.ownership.clone();
         DeadLetter {
@@ -234,10 +234,10 @@ pub struct DeadLetterQuery {
     pub limit: usize,
 }
 
-/// Where a letter stands in the list: by when it was buried, and by its id.
+/// Where a letter stands in the list: by when it became a dead letter, and by its id.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DeadLetterPlace {
-    /// When it was buried.
+    /// When it became a dead letter.
     pub buried_at: SystemTime,
     /// Which it is.
     pub id: DeadLetterId,
@@ -259,7 +259,7 @@ pub enum DeadLetterReason {
     Terminal,
     /// An invalid message: its bytes are not what its type says.
     Undecodable,
-    /// An invalid message: no handler of this application knows its type.
+    /// An invalid message: no handler of this application takes its type.
     UnknownType,
     /// Its receiver refused it: sent to it again, it would be refused again.
     Refused,

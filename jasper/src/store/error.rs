@@ -132,7 +132,7 @@ impl StoreError {
         matches!(self, Self::TransactionEnded | Self::CommitRefused { .. })
     }
 
-    /// Whether the same call may succeed later without anybody changing the program.
+    /// Whether the same call may succeed later without a change of the program.
     pub const fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable { .. }

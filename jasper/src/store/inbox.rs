@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use futures_util::future::BoxFuture;
 
-use super::dead_letter::Burial;
+use super::dead_letter::DeadLetterCause;
 use super::dead_letter::DeadLetterReason;
 use super::error::StoreError;
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
@@ -38,7 +38,7 @@ pub trait Inbox: Send + Sync {
         rows: Vec<Incoming>,
     ) -> BoxFuture<'a, Result<Vec<Stored>, StoreError>>;
 
-    /// Looks what can be claimed by anybody: all that the request takes, and a page of the rest.
+    /// Looks what can be claimed by any node: all that the request takes, and a page of the rest.
     ///
     /// This is when scheduled rows become claimable whose time has come, in the store's own time:
     /// at most a thousand in one look. It costs no more for many rows than for few, and no more
@@ -48,7 +48,7 @@ pub trait Inbox: Send + Sync {
     /// Takes unowned rows for `request.owner`, oldest first by `sent_at`. It takes no further row
     /// once those that it has are 8 MiB together.
     ///
-    /// A row that nobody has tried yet comes back with its first attempt counted. A row with
+    /// A row that was not tried yet comes back with its first attempt counted. A row with
     /// attempts keeps its count: the next one is counted by [`Settlement::Attempt`] when the
     /// handler is about to run.
     fn claim(&self, request: ClaimRequest) -> BoxFuture<'_, Result<Vec<Claimed>, StoreError>>;
@@ -60,7 +60,7 @@ pub trait Inbox: Send + Sync {
         settlements: Vec<Settlement>,
     ) -> BoxFuture<'_, Result<Vec<Settled>, StoreError>>;
 
-    /// Makes at most `limit` rows of `owner` claimable by anybody, and says how many there were.
+    /// Makes at most `limit` rows of `owner` claimable by any node, and says how many there were.
     ///
     /// Used for owners that are gone; attempts stay as they are counted, and the owner is noted in
     /// the row for [`Claimed::interrupted_by`], unless another is for the same count.
@@ -107,7 +107,7 @@ impl Default for ClaimableRequest {
 /// What [`Inbox::claimable`] finds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Claimable {
-    /// What rows wait for that nobody owns, each once, sorted.
+    /// What unowned rows wait for, each once, sorted.
     pub now: Vec<Subscription>,
     /// Where the next page begins.
     pub rest: Rest,
@@ -123,7 +123,7 @@ pub enum Rest {
     First,
     /// The one after this subscription, the last one of a full page in the store's order.
     After(Subscription),
-    /// The one that was asked for: this look has found what waits for its asker, and no page.
+    /// The one that was asked for: this look has found what waits for its node, and no page.
     Unseen,
 }
 
@@ -203,7 +203,7 @@ pub enum Settlement {
     /// Asked for again by the same owner after an answer was lost, it is done and counts no more: a
     /// row of its owner with one attempt more than `attempts` is this attempt.
     Attempt(Ownership),
-    /// The message waits until this time for anybody to claim it.
+    /// The message waits until this time for any node to claim it.
     Schedule(Ownership, SystemTime),
     /// The message is given back unharmed; `ran` is false where its counted attempt never began and
     /// is taken back.
@@ -246,10 +246,10 @@ impl Settlement {
     }
 
     /// Why the row becomes a dead letter, where it does.
-    pub(super) fn burial(&self) -> Option<Burial<'_>> {
+    pub(super) fn cause(&self) -> Option<DeadLetterCause<'_>> {
         match self {
             Self::DeadLetter { ownership, reason, error_type, error_message } => {
-                Some(Burial::new(ownership, *reason, error_type, error_message))
+                Some(DeadLetterCause::new(ownership, *reason, error_type, error_message))
             }
             _ => None,
         }

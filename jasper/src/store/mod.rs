@@ -73,7 +73,7 @@ pub trait MessageStore: fmt::Debug + Send + Sync + 'static {
     /// Messages that are to leave for other processes.
     fn outbox(&self) -> &dyn Outbox;
 
-    /// Messages that nobody will try again unless a person says so.
+    /// Messages that are not tried again unless a person says so.
     fn dead_letters(&self) -> &dyn DeadLetters;
 
     /// The processes that share the database.

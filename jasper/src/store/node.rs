@@ -16,7 +16,7 @@ impl Owner {
     /// The owner with this number.
     ///
     /// # Panics
-    /// Never; numbers below 1 are taken for 1, as 0 stands for nobody in the tables.
+    /// Never; numbers below 1 are taken for 1, as 0 stands for no owner in the tables.
     pub fn new(number: i64) -> Self {
         Self(number.max(1))
     }
@@ -161,7 +161,7 @@ pub trait Nodes: Send + Sync {
     /// Forgets an owner that is gone and owns nothing any more; any other stays.
     fn forget(&self, owner: Owner) -> BoxFuture<'_, Result<(), StoreError>>;
 
-    /// Waits until rows may have become claimable by somebody else's doing: another process, or a
+    /// Waits until rows may have become claimable by something else: another process, or a
     /// transaction of the user's own.
     ///
     /// Word may come for nothing, and may be lost while a connection is; a poll is its safety net.

@@ -4,7 +4,7 @@ use std::any::Any;
 
 use futures_util::future::BoxFuture;
 
-use super::dead_letter::Burial;
+use super::dead_letter::DeadLetterCause;
 use super::dead_letter::DeadLetterReason;
 use super::error::StoreError;
 use super::inbox::{Settled, Stored};
@@ -42,7 +42,7 @@ pub trait Outbox: Send + Sync {
         settlements: Vec<OutgoingSettlement>,
     ) -> BoxFuture<'_, Result<Vec<Settled>, StoreError>>;
 
-    /// Makes at most `limit` rows of `owner` claimable by anybody, and says how many there were.
+    /// Makes at most `limit` rows of `owner` claimable by any node, and says how many there were.
     fn release(&self, owner: Owner, limit: usize) -> BoxFuture<'_, Result<u64, StoreError>>;
 
     /// At most `limit` rows that `owner` holds, in no order.
@@ -63,9 +63,9 @@ pub trait Outbox: Send + Sync {
 pub enum OutgoingSettlement {
     /// The receiver has it: the row is deleted.
     Sent(Ownership),
-    /// It could not be sent: one attempt is counted and anybody may claim it.
+    /// It could not be sent: one attempt is counted and any node may claim it.
     Failed(Ownership),
-    /// Nobody tried to send it: no attempt is counted and anybody may claim it.
+    /// It was not tried: no attempt is counted and any node may claim it.
     Released(Ownership),
     /// It will never be sent, for example as it has expired: the row is deleted.
     Discarded(Ownership),
@@ -92,11 +92,11 @@ impl OutgoingSettlement {
     }
 
     /// Why the row becomes a dead letter, where it does.
-    pub(super) fn burial(&self) -> Option<Burial<'_>> {
+    pub(super) fn cause(&self) -> Option<DeadLetterCause<'_>> {
         match self {
             Self::Refused { ownership, error_message } => {
                 let reason = DeadLetterReason::Refused;
-                Some(Burial::new(ownership, reason, reason.as_str(), error_message))
+                Some(DeadLetterCause::new(ownership, reason, reason.as_str(), error_message))
             }
             _ => None,
         }

@@ -8,7 +8,7 @@ use crate::envelope::{Address, Envelope, MessageId};
 /// The key and the state that every write on an owned row compares before it writes.
 ///
 /// A write that finds another owner or another count changes nothing: the row has been taken over,
-/// and the writer is told that it is fenced.
+/// and the writer gets that it is fenced.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Ownership {
     /// The message.

@@ -12,7 +12,7 @@ use crate::envelope::{DecodeError, Envelope};
 pub struct Batch {
     /// The envelopes, in order; shared with the sender, who may have to send them again.
     pub envelopes: Vec<Arc<Envelope>>,
-    /// What the sender wants to know of each when it has its receipt.
+    /// What a receipt stands for.
     pub guarantee: Guarantee,
 }
 
@@ -35,7 +35,7 @@ pub enum Receipt {
         /// Why, for people.
         why: Cow<'static, str>,
     },
-    /// It was sent and may have arrived; nobody knows.
+    /// It was sent, and whether it has arrived is unknown.
     Unknown {
         /// Why, for people.
         why: Cow<'static, str>,
@@ -67,9 +67,9 @@ impl Receipt {
 /// Envelopes that have come together.
 #[derive(Debug, Clone)]
 pub struct Received {
-    /// The name under which the sender has proved who it is; `None` where nobody has to.
+    /// The name under which the sender has proved who it is; `None` where no proof is asked for.
     pub peer: Option<Arc<str>>,
-    /// What the sender wants to be able to rely on.
+    /// What the sender relies on.
     pub guarantee: Guarantee,
     /// The envelopes in order, or bytes that are none.
     pub envelopes: Vec<Result<Envelope, Unreadable>>,

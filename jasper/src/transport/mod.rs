@@ -1,6 +1,6 @@
 //! The port to other processes: what the runtime asks of a transport.
 //!
-//! A *transport* carries envelopes between processes: TCP, a broker. It knows addresses,
+//! A *transport* carries envelopes between processes: TCP, a broker. It handles addresses,
 //! connections and receipts, and nothing of handlers, stores and retries: what is to be sent again
 //! and when is the runtime's affair. Implement [`Transport`] to bring one of your own, and run the
 //! clauses of `jasper::testing::conformance` against it.

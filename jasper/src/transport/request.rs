@@ -21,7 +21,7 @@ pub struct Request {
 /// A request that has come.
 #[derive(Debug, Clone)]
 pub struct ReceivedRequest {
-    /// The name under which the sender has proved who it is; `None` where nobody has to.
+    /// The name under which the sender has proved who it is; `None` where no proof is asked for.
     pub peer: Option<Arc<str>>,
     /// The command.
     pub envelope: Envelope,

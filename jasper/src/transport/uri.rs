@@ -18,7 +18,7 @@ pub struct EndpointUri {
 }
 
 impl EndpointUri {
-    /// Takes an option out; what is left over in the end is known to nobody.
+    /// Takes an option out; what is left over in the end is unknown.
     pub fn take(&mut self, name: &str) -> Option<String> {
         self.options.remove(name)
     }

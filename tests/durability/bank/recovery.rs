@@ -24,7 +24,7 @@ impl Watch {
         Self { child, input, output, recoveries: Recoveries::default() }
     }
 
-    /// To be told right after a node was killed or frozen, and before another might recover its
+    /// To be called right after a node was killed or frozen, and before another might recover its
     /// work at once: says how many messages the node owned.
     pub async fn ended(&mut self, process: u32) -> usize {
         let name = format!("bank-{process}");

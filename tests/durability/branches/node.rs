@@ -112,7 +112,7 @@ async fn start(
     Ok(app)
 }
 
-/// Sends transfers until it is killed, those anew of which nothing was heard; at a rate of 0, none.
+/// Sends transfers until it is killed, those anew that had no answer; at a rate of 0, none.
 async fn pay(bus: &Bus, accepted: &str, rate: u32) -> Outcome<()> {
     if rate == 0 {
         return Ok(());

@@ -66,7 +66,7 @@ impl Storm {
         let fixture = Fixture::create();
         let sqlite = fixture.store().await;
         let store = FaultyStore::new(sqlite.clone(), (self.faults)(Faults::seeded(seed)));
-        // A start that fails says so to whoever starts it; what is meant here comes after it.
+        // A start that fails says so to its caller; what is meant here comes after it.
         store.calm();
         let seen = Seen::default();
         let app = application()

@@ -11,11 +11,11 @@ pub enum Action {
     Restart(usize),
     /// A node finds that its lease was lost, and joins again.
     Rejoin(usize),
-    /// The lease of an incarnation that nobody renews any more runs out.
+    /// The lease of an incarnation that is renewed no longer runs out.
     Lapse(usize, u8),
     /// Another node takes a row from an incarnation without a lease.
     Recover(usize),
-    /// A node releases a row that it owns but knows nothing of.
+    /// A node releases a row that it owns but does not hold.
     ReleaseUnknown(usize, usize),
     Claim(usize, usize),
     /// Counts the attempt where it is not counted, and opens the transaction.
@@ -34,9 +34,9 @@ pub enum Action {
     Expire(usize),
     /// A node that has lost its lease, and does not know it, claims.
     ClaimLate(usize, usize),
-    /// The store gives the row, and the node does not hear of it.
+    /// The store gives the row, and the node gets no answer.
     ClaimUnheard(usize, usize),
-    /// The store counts the attempt; the node does not hear of it, asks again and is fenced.
+    /// The store counts the attempt; the node gets no answer, asks again and is fenced.
     CountUnheard(usize, usize),
     /// The store commits, and the node believes that it did not.
     CommitUnheard(usize, usize),

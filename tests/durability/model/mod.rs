@@ -24,7 +24,7 @@ pub struct Inbox {
     /// Which of them may.
     pub possible: fn(&Action) -> bool,
     pub fence: Fence,
-    /// Whether a node releases rows that it owns but knows nothing of.
+    /// Whether a node releases rows that it owns but does not hold.
     pub releases_unknown: bool,
 }
 
@@ -52,7 +52,7 @@ impl Inbox {
             Recover(message) | ReleaseUnknown(_, message) => state.rows[message].owner = None,
             Claim(at, message) | ClaimLate(at, message) => claim(state, at, message, true),
             ClaimUnheard(at, message) => claim(state, at, message, false),
-            Hear(at, held) => hear(state, at, held),
+            Hear(at, held) => receive(state, at, held),
             Begin(at, held) => begin(state, at, held),
             CountUnheard(at, held) => {
                 let delivery = state.nodes[at].deliveries.remove(held);
@@ -130,12 +130,12 @@ fn claim(state: &mut State, at: usize, message: usize, is_heard: bool) {
     if is_heard {
         let deliveries = &state.nodes[at].deliveries;
         let held = deliveries.iter().rposition(|held| *held == delivery);
-        hear(state, at, held.expect("it was added just now"));
+        receive(state, at, held.expect("it was added just now"));
     }
 }
 
 /// A claim's answer. One to an incarnation that is lost meanwhile begins nothing.
-fn hear(state: &mut State, at: usize, held: usize) {
+fn receive(state: &mut State, at: usize, held: usize) {
     let node = &mut state.nodes[at];
     let delivery = node.deliveries.remove(held);
     if delivery.number == node.number {
@@ -157,7 +157,7 @@ fn begin(state: &mut State, at: usize, held: usize) {
     state.nodes[at].add(Delivery { phase: Phase::Running, ..delivery });
 }
 
-/// After a run that did not commit, as far as the node knows. One of a lost incarnation is not
+/// After a run that did not commit, as far as the node can see. One of a lost incarnation is not
 /// repeated.
 fn run_again(state: &mut State, at: usize, delivery: Delivery, phase: Phase) {
     let node = &mut state.nodes[at];

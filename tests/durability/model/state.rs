@@ -12,7 +12,7 @@ pub struct State {
     pub mishaps_left: u8,
 }
 
-/// What the store knows of a message.
+/// What the store has of a message.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Row {
     /// Whether the message is marked as handled, which deletes its row.
@@ -118,7 +118,7 @@ impl Node {
         self.deliveries.insert(at, delivery);
     }
 
-    /// Goes on under a new number. Transactions stay open, as nobody has told them; what has not
+    /// Goes on under a new number. Transactions stay open, as nothing has ended them; what has not
     /// begun is dropped, as its worker compares the numbers first.
     pub fn renumber(&mut self) {
         self.deliveries.retain(|held| matches!(held.phase, Phase::Running | Phase::Unheard { .. }));

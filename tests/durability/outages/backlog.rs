@@ -165,7 +165,7 @@ async fn what_a_dead_node_has_left_is_carried_on_beside_live_traffic() {
     let started = Instant::now();
     let done = async {
         while carried_on(store.pool()).await.0 < rows {
-            // Real time: nobody tells of the commits of others.
+            // Real time: there is no signal for the commits of others.
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     };

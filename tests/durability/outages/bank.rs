@@ -86,7 +86,7 @@ impl Bank {
         PgConnection::connect(&self.url).await.unwrap()
     }
 
-    /// How long after this time the first transfer was booked of which anybody knows; waits for it.
+    /// How long after this time the first transfer was booked that is known; waits for it.
     pub async fn goes_on_after(&self, time: SystemTime) -> Duration {
         let sql = "select (extract(epoch from min(at)) * 1000000)::bigint from effects
             where at > to_timestamp($1::float8)";
@@ -102,7 +102,7 @@ impl Bank {
                 if let Some(first) = first {
                     return Duration::from_micros(first as u64).saturating_sub(begin);
                 }
-                // Real time: nobody tells of the commits of others.
+                // Real time: there is no signal for the commits of others.
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };

@@ -1,4 +1,4 @@
-//! A node for tests that freeze it: sends transfers until its input ends, and then tells how often
+//! A node for tests that freeze it: sends transfers until its input ends, and then says how often
 //! it was fenced.
 //!
 //! ```text

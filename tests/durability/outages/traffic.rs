@@ -40,7 +40,7 @@ async fn send(bus: Bus, sender: i64, is_over: watch::Receiver<bool>) -> BTreeSet
     let mut accepted = BTreeSet::new();
     let mut id = sender;
     while !*is_over.borrow() {
-        // One of which nothing was heard may have been accepted: sent again, it is the same one.
+        // One without an answer may have been accepted: sent again, it is the same one.
         if bus.send(Transfer { id }).deduplicate(id.to_string()).await.is_ok() {
             accepted.insert(id);
             id += SENDERS;

@@ -77,7 +77,7 @@ impl Node {
     async fn rejoins(&self, db: &mut PgConnection, old: i64) {
         let rejoins = async {
             while self.number(db).await.is_none_or(|number| number <= old) {
-                // Real time: nobody tells of the commits of others.
+                // Real time: there is no signal for the commits of others.
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
@@ -120,14 +120,14 @@ async fn freeze(node: &Node, db: &mut PgConnection) -> i64 {
     tokio::time::sleep(LEASE).await;
     let ended = async {
         while !is_ended(db, number).await {
-            // Real time: nobody tells of the commits of others.
+            // Real time: there is no signal for the commits of others.
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
     timeout(LIMIT, ended).await.expect("another node ends its lease");
     let taken = async {
         while owned(db, number).await > 0 {
-            // Real time: nobody tells of the commits of others.
+            // Real time: there is no signal for the commits of others.
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };

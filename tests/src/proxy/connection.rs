@@ -74,7 +74,7 @@ impl<'a> Connection<'a> {
             match fate {
                 None => {}
                 Some(Fate::Cut(Moment::Forwarded)) => break,
-                // What the client says next is never heard.
+                // What the client sends next is thrown away.
                 Some(Fate::Cut(Moment::Answered)) => return std::future::pending().await,
                 Some(Fate::Silent(_)) => {
                     self.network.swallowed.fetch_add(1, Ordering::SeqCst);
@@ -98,7 +98,7 @@ impl<'a> Connection<'a> {
                 return Ok(Ended::Closed);
             }
             let chunk = &buffer[..length];
-            let (is_answered, is_lost) = self.hear(chunk);
+            let (is_answered, is_lost) = self.note(chunk);
             if is_lost && is_answered {
                 break;
             }
@@ -144,8 +144,8 @@ impl<'a> Connection<'a> {
         fate
     }
 
-    /// Whether all is answered now, and whether the client must not hear of it.
-    fn hear(&self, chunk: &[u8]) -> (bool, bool) {
+    /// Whether all is answered now, and whether the client must not get the answer.
+    fn note(&self, chunk: &[u8]) -> (bool, bool) {
         let mut state = self.state();
         (state.protocol.server_says(chunk), state.is_answer_lost)
     }

@@ -1,8 +1,8 @@
 //! A network that fails: a TCP proxy between a test and its database, which cuts connections where
 //! it hurts most, around a commit.
 //!
-//! It knows PostgreSQL and MySQL by who speaks first, and reads them as long as they are not
-//! encrypted; the bytes of anything else it forwards.
+//! It recognises PostgreSQL and MySQL by which side sends first, and reads them as long as they are
+//! not encrypted; the bytes of anything else it forwards.
 
 mod connection;
 mod mysql;
@@ -104,7 +104,7 @@ impl Proxy {
     }
 
     /// Lets the connections of the next so many `COMMIT`s fall silent: they stay open, nothing
-    /// passes any more, and no side is told, also where the other closes. All others go on.
+    /// passes any more, and no side is notified, also where the other closes. All others go on.
     pub fn swallow_commits(&self, lost: Lost, times: u64) {
         *self.network.rule() = Some(Rule::swallow_commits(lost, times));
     }
@@ -152,7 +152,7 @@ impl Proxy {
     /// Leads new connections to this server from now on.
     ///
     /// # Panics
-    /// Never: nobody panics while it holds the address.
+    /// Never: nothing panics while it holds the address.
     pub fn lead_to(&self, upstream: SocketAddr) {
         *self.network.upstream.lock().expect("nobody panics with it") = upstream;
     }
@@ -202,7 +202,7 @@ async fn accept(listener: TcpListener, network: Arc<Network>) {
     loop {
         tokio::select! {
             accepted = listener.accept() => if let Ok((client, _)) = accepted {
-                // Here and not in the task, so that it hears of every later `cut_all`.
+                // Here and not in the task, so that it sees every later `cut_all`.
                 let closing = network.closing.subscribe();
                 let silence = network.silence.subscribe();
                 connections.spawn(serve(client, Arc::clone(&network), closing, silence));
@@ -243,13 +243,13 @@ async fn serve(
     match ending {
         Ending::Close => {}
         Ending::Reset => {
-            // What is not delivered yet is thrown away, and the other side is told so.
+            // What is not delivered yet is thrown away, and the other side is notified.
             let _ = client.set_zero_linger().and(server.set_zero_linger());
         }
         Ending::HalfClose => {
             drop(server);
             let _ = client.shutdown().await;
-            // It may still speak, and nobody hears.
+            // What it still sends is thrown away.
             let _ = tokio::io::copy(&mut client, &mut tokio::io::sink()).await;
         }
     }
@@ -258,11 +258,11 @@ async fn serve(
 /// How a connection ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
-    /// Both sides are told.
+    /// Both sides are notified.
     Close,
-    /// Both sides are told at once, and what is on its way is lost.
+    /// Both sides are notified at once, and what is on its way is lost.
     Reset,
-    /// The client is told that it will hear nothing more, and may go on to speak.
+    /// The client is notified that nothing more will come, and may go on sending.
     HalfClose,
 }
 

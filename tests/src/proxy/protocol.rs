@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn who_speaks_first_tells_the_protocol() {
+    fn the_side_that_sends_first_shows_the_protocol() {
         let mut protocol = Protocol::default();
         protocol.client_says(b"\0");
         assert!(matches!(protocol, Protocol::Postgres(_)));

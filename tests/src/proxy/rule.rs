@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_seed_cuts_as_often_as_it_is_told_and_at_both_moments() {
+    fn a_seed_cuts_at_its_rate_and_at_both_moments() {
         let chance = Chance::Sometimes { probability: 0.3, seed: Seed::from_env() };
         let mut rule = Rule::commits(chance);
         let decisions: Vec<_> = (0..10_000).map(|_| rule.decide(b"", true)).collect();

@@ -48,10 +48,11 @@ async fn credentials_that_are_renewed_in_one_place_reach_every_connection() {
     let renewed: MySqlConnectOptions = url.replace(":first@", ":second@").parse().unwrap();
     store.pool().set_connect_options(renewed.charset("latin1"));
 
-    // Of what was told before, nothing may come again: connections that have ended are found out.
+    // Of what was reported before, nothing may come again: connections that have ended are found
+    // out.
     let sends = async {
         while app.bus().send(Touch { id: 2, millis: 0 }).deduplicate("2").await.is_err() {
-            // Real time: nothing tells when all of them are found out.
+            // Real time: there is no signal for when all of them are found out.
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };

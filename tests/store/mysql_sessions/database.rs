@@ -12,7 +12,7 @@ use tests::servers::{Server, new_mariadb_database};
 /// Short, so that what takes some leases is over soon.
 pub const LEASE: Duration = Duration::from_secs(2);
 
-/// Adds one to a balance that all share, and tells so while it still runs.
+/// Adds one to a balance that all share, and says so while it still runs.
 #[derive(Command, Serialize, Deserialize)]
 #[command(name = "sessions.touch")]
 pub struct Touch {

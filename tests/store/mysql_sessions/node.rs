@@ -1,4 +1,4 @@
-//! A node for tests that freeze it: handles one message, tells when it has written, and ends when
+//! A node for tests that freeze it: handles one message, says when it has written, and ends when
 //! nothing is left to do.
 //!
 //! ```text

@@ -104,7 +104,7 @@ fn the_runtime_knows_no_adapter() {
 }
 
 #[test]
-fn nobody_takes_a_type_from_the_facade() {
+fn no_type_is_taken_from_the_facade() {
     assert_refused("store/inbox.rs", "use crate::Message;", "takes `Message` from the crate root");
     assert_refused("store/inbox.rs", "use crate::prelude::*;", "uses `prelude`, which is above");
     assert_refused("runtime/bus.rs", "use crate::testing::Signal;", "uses `testing`, which");

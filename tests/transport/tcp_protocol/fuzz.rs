@@ -4,8 +4,8 @@ use jasper::testing::fuzz;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::desk::envelope;
 use crate::raw::{batch, bytes_of, frame};
+use crate::receiver::envelope;
 
 proptest! {
     #[test]

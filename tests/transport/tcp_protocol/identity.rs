@@ -8,8 +8,8 @@ use jasper::transport::{FailureKind, Receipt, Transport, TransportError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::desk::{Desk, envelope, listen, pair, request, send, sender_to, within};
 use crate::raw::{self, HELLO, PROOF, READY, Raw};
+use crate::receiver::{TestReceiver, envelope, listen, pair, request, send, sender_to, within};
 
 fn key(id: &str, byte: u8) -> SharedKey {
     SharedKey::new(id, [byte; 32]).unwrap()
@@ -21,21 +21,21 @@ fn shop() -> Tcp {
 
 #[tokio::test]
 async fn a_peer_keeps_its_name_while_its_keys_change() {
-    let desk = Desk::new();
-    let listener = listen(&shop(), &desk).await;
+    let receiver = TestReceiver::new();
+    let listener = listen(&shop(), &receiver).await;
     for identity in [key("old", 1), key("new", 2)] {
         let sender = sender_to(&Tcp::new().identity(identity), &*listener);
         send(&sender, vec![envelope("take", "")]).await.unwrap();
         sender.request(request("take", "", Duration::from_secs(5))).await.unwrap().unwrap();
     }
-    let peers: Vec<_> = desk.seen().into_iter().map(|seen| seen.peer.unwrap()).collect();
+    let peers: Vec<_> = receiver.seen().into_iter().map(|seen| seen.peer.unwrap()).collect();
     assert_eq!(peers, ["shop"; 4]);
 }
 
 #[tokio::test]
 async fn who_cannot_prove_who_it_is_sends_nothing() {
-    let desk = Desk::new();
-    let listener = listen(&shop(), &desk).await;
+    let receiver = TestReceiver::new();
+    let listener = listen(&shop(), &receiver).await;
     let strangers = [
         (Tcp::new().identity(key("old", 9)), "not that of a peer"),
         (Tcp::new().identity(key("unknown", 1)), "not that of a peer"),
@@ -48,22 +48,22 @@ async fn who_cannot_prove_who_it_is_sends_nothing() {
         assert!(matches!(error, TransportError::Rejected { .. }), "{error}");
         assert!(error.to_string().contains(expected), "{error}");
     }
-    assert!(desk.seen().is_empty());
+    assert!(receiver.seen().is_empty());
 }
 
 #[tokio::test]
 async fn who_has_a_key_sends_nothing_to_who_does_not() {
-    let (desk, listener, _sender) = pair(Tcp::new(), &Tcp::new()).await;
+    let (receiver, listener, _sender) = pair(Tcp::new(), &Tcp::new()).await;
     let sender = sender_to(&Tcp::new().identity(key("old", 1)), &*listener);
     let error = send(&sender, vec![envelope("take", "secret")]).await.unwrap_err();
     assert!(matches!(error, TransportError::Rejected { .. }), "{error}");
-    assert!(desk.seen().is_empty());
+    assert!(receiver.seen().is_empty());
 }
 
 #[tokio::test]
 async fn the_proofs_are_what_the_protocol_says() {
-    let desk = Desk::new();
-    let listener = listen(&shop(), &desk).await;
+    let receiver = TestReceiver::new();
+    let listener = listen(&shop(), &receiver).await;
     let mut raw = Raw::connect(&*listener).await;
     let hello = raw::hello([1, 1], [5; 32], "old");
     raw.send(&raw::frame(HELLO, &hello)).await;
@@ -77,8 +77,8 @@ async fn the_proofs_are_what_the_protocol_says() {
 
 #[tokio::test]
 async fn a_proof_of_the_wrong_kind_is_no_proof() {
-    let desk = Desk::new();
-    let listener = listen(&shop(), &desk).await;
+    let receiver = TestReceiver::new();
+    let listener = listen(&shop(), &receiver).await;
     let hello = raw::hello([1, 1], [5; 32], "old");
     for case in ["none", "short", "server", "other session"] {
         let mut raw = Raw::connect(&*listener).await;
@@ -99,8 +99,8 @@ async fn a_proof_of_the_wrong_kind_is_no_proof() {
 
 #[tokio::test]
 async fn a_stranger_gets_nothing_that_was_computed_with_a_key() {
-    let desk = Desk::new();
-    let listener = listen(&shop(), &desk).await;
+    let receiver = TestReceiver::new();
+    let listener = listen(&shop(), &receiver).await;
     let mut welcomes = Vec::new();
     for id in ["old", "unknown"] {
         let mut raw = Raw::connect(&*listener).await;
@@ -114,8 +114,8 @@ async fn a_stranger_gets_nothing_that_was_computed_with_a_key() {
 
 #[tokio::test]
 async fn a_recorded_conversation_cannot_be_played_again() {
-    let desk = Desk::new();
-    let listener = listen(&shop(), &desk).await;
+    let receiver = TestReceiver::new();
+    let listener = listen(&shop(), &receiver).await;
     let between = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("tcp://{}", between.local_addr().unwrap());
     let client = Tcp::new().identity(key("old", 1));
@@ -142,31 +142,31 @@ async fn a_recorded_conversation_cannot_be_played_again() {
         drop((client, sender));
     };
     let (said, ()) = tokio::join!(within(recording), sending);
-    assert_eq!(desk.seen().len(), 1);
+    assert_eq!(receiver.seen().len(), 1);
     let mut raw = Raw::connect(&*listener).await;
     raw.send(&said).await;
     let words = raw.last_words().await;
     assert!(words.contains("not that of a peer"), "{words}");
-    assert_eq!(desk.seen().len(), 1);
+    assert_eq!(receiver.seen().len(), 1);
 }
 
 #[tokio::test]
 async fn what_a_peer_may_not_send_never_reaches_the_receiver() {
     let peer = Peer::named("shop").key(key("old", 1)).allow_type(MessageType::new("take", 1));
-    let desk = Desk::new();
-    let listener = listen(&Tcp::new().peer(peer), &desk).await;
+    let receiver = TestReceiver::new();
+    let listener = listen(&Tcp::new().peer(peer), &receiver).await;
     let sender = sender_to(&Tcp::new().identity(key("old", 1)), &*listener);
     let sent = ["never", "take", "later", "take"].map(|name| envelope(name, name)).to_vec();
     let receipts = send(&sender, sent).await.unwrap();
     let refused = |name: &str| Receipt::refused(format!("the peer `shop` may not send `{name}@1`"));
     let expected = [refused("never"), Receipt::Accepted, refused("later"), Receipt::Accepted];
     assert_eq!(receipts, expected);
-    assert_eq!(desk.payloads(), ["take", "take"]);
+    assert_eq!(receiver.payloads(), ["take", "take"]);
     let asked = request("fail", "", Duration::from_secs(5));
     let failure = sender.request(asked).await.unwrap().unwrap_err();
     assert_eq!(failure.kind, FailureKind::Forbidden);
-    assert_eq!(desk.seen().len(), 2);
+    assert_eq!(receiver.seen().len(), 2);
     let only_forbidden = send(&sender, vec![envelope("never", "")]).await.unwrap();
     assert_eq!(only_forbidden, [refused("never")]);
-    assert_eq!(desk.batches(), [2], "the receiver is not bothered");
+    assert_eq!(receiver.batches(), [2], "the receiver is not bothered");
 }

@@ -7,8 +7,8 @@ use jasper::transport::tcp::{Limits, Tcp};
 use jasper::transport::{Receipt, Sender, Transport, TransportError};
 use tokio::net::TcpListener;
 
-use crate::desk::{Desk, envelope, listen_at, pair, send, sender_to, within};
 use crate::raw::{self, BATCH, BYE, PING, PONG, RECEIPTS, Raw};
+use crate::receiver::{TestReceiver, envelope, listen_at, pair, send, sender_to, within};
 
 /// A place where a test plays the listener by hand, and a sender to it.
 async fn by_hand(client: &Tcp) -> (TcpListener, Arc<dyn Sender>) {
@@ -25,7 +25,7 @@ fn accepted(batch: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn where_nobody_listens_nothing_has_arrived() {
+async fn where_nothing_listens_nothing_has_arrived() {
     let (listener, sender) = by_hand(&Tcp::new()).await;
     drop(listener);
     let error = send(&sender, vec![envelope("take", "")]).await.unwrap_err();
@@ -35,17 +35,17 @@ async fn where_nobody_listens_nothing_has_arrived() {
 
 #[tokio::test]
 async fn a_sender_dials_anew_after_a_loss() {
-    let (client, desk) = (Tcp::new(), Desk::new());
-    let mut listener = listen_at(&Tcp::new(), &desk, "tcp://127.0.0.1:0").await;
+    let (client, receiver) = (Tcp::new(), TestReceiver::new());
+    let mut listener = listen_at(&Tcp::new(), &receiver, "tcp://127.0.0.1:0").await;
     let (sender, address) = (sender_to(&client, &*listener), listener.address());
     for round in 1..=3 {
         let receipts = send(&sender, vec![envelope("take", "")]).await.unwrap();
         assert_eq!(receipts, vec![Receipt::Accepted]);
-        assert_eq!(desk.seen().len(), round);
+        assert_eq!(receiver.seen().len(), round);
         within(listener.stop()).await;
         let error = send(&sender, vec![envelope("take", "")]).await.unwrap_err();
         assert!(!error.may_have_arrived(), "{error}");
-        listener = listen_at(&Tcp::new(), &desk, address.as_str()).await;
+        listener = listen_at(&Tcp::new(), &receiver, address.as_str()).await;
     }
 }
 
@@ -125,7 +125,7 @@ async fn what_found_no_room_in_time_has_not_arrived() {
 }
 
 #[tokio::test]
-async fn of_the_rest_of_a_split_batch_nobody_knows_when_its_connection_is_lost() {
+async fn the_rest_of_a_split_batch_is_unknown_when_its_connection_is_lost() {
     let (listener, sender) = by_hand(&Tcp::new()).await;
     let playing = async move {
         let mut raw = Raw::accepted(&listener, 4).await;
@@ -178,29 +178,29 @@ async fn a_send_that_is_dropped_leaves_nothing_behind() {
 
 #[tokio::test]
 async fn a_listener_that_stops_answers_what_it_has_and_leaves_the_port_free() {
-    let (desk, listener, sender) = pair(Tcp::new(), &Tcp::new()).await;
+    let (receiver, listener, sender) = pair(Tcp::new(), &Tcp::new()).await;
     let address = listener.address();
     let slow = send(&sender, vec![envelope("wait", "slow")]);
     let stopping = async {
-        desk.wait_for(1).await;
+        receiver.wait_for(1).await;
         let stop = listener.stop();
         tokio::pin!(stop);
         assert!(futures_util::poll!(&mut stop).is_pending(), "it waits for the answer");
-        desk.open_gate();
+        receiver.open_gate();
         within(stop).await;
         within(listener.stop()).await;
     };
     let (receipts, ()) = tokio::join!(slow, stopping);
     assert_eq!(receipts.unwrap(), vec![Receipt::Accepted]);
-    let again = listen_at(&Tcp::new(), &desk, address.as_str()).await;
+    let again = listen_at(&Tcp::new(), &receiver, address.as_str()).await;
     let receipts = send(&sender, vec![envelope("take", "again")]).await.unwrap();
     assert_eq!(receipts, vec![Receipt::Accepted]);
     within(again.stop()).await;
 }
 
 #[tokio::test]
-async fn what_comes_after_the_farewell_is_told_to_come_again() {
-    let (desk, listener, _sender) = pair(Tcp::new(), &Tcp::new()).await;
+async fn what_comes_after_the_farewell_is_deferred() {
+    let (receiver, listener, _sender) = pair(Tcp::new(), &Tcp::new()).await;
     let mut raw = Raw::connected(&*listener).await;
     let playing = async {
         assert_eq!(raw.read().await.unwrap().0, BYE);
@@ -211,12 +211,12 @@ async fn what_comes_after_the_farewell_is_told_to_come_again() {
         drop(raw);
     };
     tokio::join!(within(listener.stop()), playing);
-    assert!(desk.seen().is_empty());
+    assert!(receiver.seen().is_empty());
 }
 
 #[tokio::test]
 async fn a_listener_that_stops_does_not_wait_for_who_says_nothing() {
-    let (_desk, listener, _sender) = pair(Tcp::new(), &Tcp::new()).await;
+    let (_receiver, listener, _sender) = pair(Tcp::new(), &Tcp::new()).await;
     let _silent = Raw::connect(&*listener).await;
     let _idle = Raw::connected(&*listener).await;
     within(listener.stop()).await;
@@ -224,7 +224,7 @@ async fn a_listener_that_stops_does_not_wait_for_who_says_nothing() {
 
 #[tokio::test]
 async fn a_listener_that_is_dropped_ends_its_connections() {
-    let (_desk, listener, sender) = pair(Tcp::new(), &Tcp::new()).await;
+    let (_receiver, listener, sender) = pair(Tcp::new(), &Tcp::new()).await;
     let mut raw = Raw::connected(&*listener).await;
     send(&sender, Vec::new()).await.unwrap();
     drop(listener);
@@ -312,7 +312,7 @@ async fn a_side_that_dialled_pings_in_silence_and_gives_up_a_dead_other() {
 async fn a_listener_gives_up_who_is_silent_and_keeps_who_pings() {
     let (dead, ping) = (Duration::from_millis(400), Duration::from_millis(100));
     let limits = Limits::default().idle(dead, ping);
-    let (desk, listener, sender) =
+    let (receiver, listener, sender) =
         pair(Tcp::new().limits(limits), &Tcp::new().limits(limits)).await;
     let receipts = send(&sender, vec![envelope("take", "")]).await.unwrap();
     assert_eq!(receipts, vec![Receipt::Accepted]);
@@ -322,5 +322,5 @@ async fn a_listener_gives_up_who_is_silent_and_keeps_who_pings() {
     // The honest connection is older, and has pinged meanwhile.
     let receipts = send(&sender, vec![envelope("take", "")]).await.unwrap();
     assert_eq!(receipts, vec![Receipt::Accepted]);
-    assert_eq!(desk.seen().len(), 2);
+    assert_eq!(receiver.seen().len(), 2);
 }

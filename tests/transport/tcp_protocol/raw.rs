@@ -6,7 +6,7 @@ use ring::hmac;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::desk::within;
+use crate::receiver::within;
 
 pub const HELLO: u8 = 1;
 pub const WELCOME: u8 = 2;
@@ -94,7 +94,7 @@ impl Raw {
         raw
     }
 
-    /// Takes whoever comes, with room for so many batches.
+    /// Takes every client, with room for so many batches.
     pub async fn accepted(listener: &TcpListener, batches: u32) -> Self {
         let (stream, _from) = within(listener.accept()).await.unwrap();
         let mut raw = Self { stream };

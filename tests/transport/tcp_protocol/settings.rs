@@ -57,7 +57,7 @@ fn a_listener_for_everyone_beyond_the_machine_is_refused_with_both_ways_out() {
 }
 
 #[test]
-fn options_that_nobody_knows_are_refused_with_those_that_there_are() {
+fn unknown_options_are_refused_with_those_that_there_are() {
     let expected = ["no option `nodelay`", "`server_name`"];
     refused(&Tcp::new(), "tcp://127.0.0.1:1?nodelay=1", Direction::Send, &expected);
     let expected = ["no option `server_name`", "has none"];
@@ -88,19 +88,19 @@ fn tls_that_lacks_a_part_is_refused_with_the_part() {
 async fn an_address_that_is_taken_or_refused_is_not_listened_at() {
     let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("tcp://{}", taken.local_addr().unwrap());
-    let desk = crate::desk::Desk::new();
+    let receiver = crate::receiver::TestReceiver::new();
     let tcp = Tcp::new();
-    let error = tcp.listen(address.parse().unwrap(), desk.clone()).await.unwrap_err();
+    let error = tcp.listen(address.parse().unwrap(), receiver.clone()).await.unwrap_err();
     assert!(matches!(error, TransportError::Bind { .. }), "{error}");
-    let error = tcp.listen("tcp://0.0.0.0:0".parse().unwrap(), desk).await.unwrap_err();
+    let error = tcp.listen("tcp://0.0.0.0:0".parse().unwrap(), receiver).await.unwrap_err();
     assert!(matches!(error, TransportError::Insecure { .. }), "{error}");
 }
 
 #[tokio::test]
 async fn a_listener_knows_the_port_that_the_system_gave() {
-    let desk = crate::desk::Desk::new();
+    let receiver = crate::receiver::TestReceiver::new();
     for address in ["tcp://127.0.0.1:0", "durable://localhost:0"] {
-        let listener = crate::desk::listen_at(&Tcp::new(), &desk, address).await;
+        let listener = crate::receiver::listen_at(&Tcp::new(), &receiver, address).await;
         let bound = listener.address();
         assert!(bound.as_str().starts_with(address.trim_end_matches('0')), "{bound}");
         assert!(!bound.as_str().ends_with(":0"), "{bound}");

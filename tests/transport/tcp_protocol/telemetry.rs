@@ -1,4 +1,4 @@
-//! What the transport tells of its connections.
+//! What the transport reports of its connections.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,8 +12,8 @@ use metrics::{
     Unit,
 };
 
-use crate::desk::{Desk, envelope, listen, send, sender_to};
 use crate::raw::Raw;
+use crate::receiver::{TestReceiver, envelope, listen, send, sender_to};
 
 /// Counts under `name value`, where `value` is that of the only label.
 #[derive(Debug, Clone, Default)]
@@ -90,8 +90,8 @@ fn connections_and_what_was_refused_are_counted() {
 async fn connect_and_offend(counts: &Counts) {
     let key = |byte| SharedKey::new("2026", [byte; 32]).unwrap();
     let peer = Peer::named("shop").key(key(1)).allow_type(MessageType::new("take", 1));
-    let desk = Desk::new();
-    let listener = listen(&Tcp::new().peer(peer), &desk).await;
+    let receiver = TestReceiver::new();
+    let listener = listen(&Tcp::new().peer(peer), &receiver).await;
 
     let client = Tcp::new().identity(key(1));
     let sender = sender_to(&client, &*listener);

@@ -10,8 +10,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use crate::desk::{Desk, envelope, listen, send, within};
 use crate::raw::place_of;
+use crate::receiver::{TestReceiver, envelope, listen, send, within};
 
 /// An authority and the certificates that it gives out.
 struct Authority {
@@ -72,16 +72,16 @@ async fn messages_travel_under_tls_with_and_without_a_shared_key() {
     let with_key = Tcp::new().tls(authority.tls("jasper.test")).peer(Peer::named("a").key(key()));
     let servers = [(Tcp::new().tls(authority.tls("jasper.test")), None), (with_key, Some("a"))];
     for (server, name) in servers {
-        let desk = Desk::new();
-        let listener = listen(&server, &desk).await;
+        let receiver = TestReceiver::new();
+        let listener = listen(&server, &receiver).await;
         let client = Tcp::new().tls(authority.roots());
         let client = if name.is_some() { client.identity(key()) } else { client };
         let sender = sender(&client, &place_of(&*listener), "jasper.test");
         let sent: Vec<_> = (0..50_u8).map(|n| envelope("take", vec![n; 20_000])).collect();
         let payloads: Vec<_> = sent.iter().map(|envelope| envelope.payload.clone()).collect();
         assert_eq!(send(&sender, sent).await.unwrap(), vec![Receipt::Accepted; 50]);
-        assert_eq!(desk.payloads(), payloads);
-        assert_eq!(desk.seen()[0].peer.as_deref(), name);
+        assert_eq!(receiver.payloads(), payloads);
+        assert_eq!(receiver.seen()[0].peer.as_deref(), name);
         within(listener.stop()).await;
     }
 }
@@ -89,8 +89,8 @@ async fn messages_travel_under_tls_with_and_without_a_shared_key() {
 #[tokio::test]
 async fn the_host_of_the_address_is_the_name_that_is_expected() {
     let authority = Authority::new();
-    let desk = Desk::new();
-    let listener = listen(&Tcp::new().tls(authority.tls("127.0.0.1")), &desk).await;
+    let receiver = TestReceiver::new();
+    let listener = listen(&Tcp::new().tls(authority.tls("127.0.0.1")), &receiver).await;
     let client = Tcp::new().tls(authority.roots());
     let sender = client.sender(&listener.address().as_str().parse().unwrap()).unwrap();
     assert!(send(&sender, vec![envelope("take", "")]).await.is_ok());
@@ -100,11 +100,11 @@ async fn the_host_of_the_address_is_the_name_that_is_expected() {
 #[tokio::test]
 async fn a_certificate_of_another_authority_is_refused() {
     let (ours, theirs) = (Authority::new(), Authority::new());
-    let desk = Desk::new();
-    let listener = listen(&Tcp::new().tls(theirs.tls("jasper.test")), &desk).await;
+    let receiver = TestReceiver::new();
+    let listener = listen(&Tcp::new().tls(theirs.tls("jasper.test")), &receiver).await;
     let client = Tcp::new().tls(ours.roots());
     rejected(sent(&client, &place_of(&*listener), "jasper.test").await, "TLS failed");
-    assert!(desk.seen().is_empty());
+    assert!(receiver.seen().is_empty());
 }
 
 #[tokio::test]
@@ -114,14 +114,14 @@ async fn a_peer_is_known_by_its_certificate() {
         .tls(authority.tls("jasper.test"))
         .peer(Peer::named("shop").certificate("shop.test"))
         .peer(Peer::named("billing").certificate("billing.test").key(key()));
-    let desk = Desk::new();
-    let listener = listen(&server, &desk).await;
+    let receiver = TestReceiver::new();
+    let listener = listen(&server, &receiver).await;
     let place = place_of(&*listener);
     let shop = Tcp::new().tls(authority.tls("shop.test"));
     sent(&shop, &place, "jasper.test").await.unwrap();
     let billing = Tcp::new().tls(authority.tls("billing.test"));
     sent(&billing.identity(key()), &place, "jasper.test").await.unwrap();
-    let seen: Vec<_> = desk.seen().into_iter().map(|seen| seen.peer.unwrap()).collect();
+    let seen: Vec<_> = receiver.seen().into_iter().map(|seen| seen.peer.unwrap()).collect();
     assert_eq!(seen, ["shop", "billing"]);
 
     let other = Tcp::new().tls(authority.tls("other.test"));
@@ -135,7 +135,7 @@ async fn a_peer_is_known_by_its_certificate() {
     let foreign = Tcp::new()
         .tls(Authority::new().tls("shop.test").roots_pem(authority.root.as_bytes()).unwrap());
     rejected(sent(&foreign, &place, "jasper.test").await, "TLS failed");
-    assert_eq!(desk.seen().len(), 2);
+    assert_eq!(receiver.seen().len(), 2);
 }
 
 #[tokio::test]
@@ -148,8 +148,8 @@ async fn a_certificate_may_be_required_of_everyone() {
             .check(&"tcp://0.0.0.0:1".parse().unwrap(), jasper::transport::Direction::Listen)
             .is_ok()
     );
-    let desk = Desk::new();
-    let listener = listen(&server, &desk).await;
+    let receiver = TestReceiver::new();
+    let listener = listen(&server, &receiver).await;
     let place = place_of(&*listener);
     let certified = Tcp::new().tls(authority.tls("anything.test"));
     sent(&certified, &place, "jasper.test").await.unwrap();
@@ -158,26 +158,26 @@ async fn a_certificate_may_be_required_of_everyone() {
 }
 
 #[tokio::test]
-async fn two_sides_of_which_one_has_no_tls_are_told_so() {
+async fn two_sides_of_which_one_has_no_tls_get_an_error_that_says_so() {
     let authority = Authority::new();
-    let desk = Desk::new();
-    let secure = listen(&Tcp::new().tls(authority.tls("jasper.test")), &desk).await;
+    let receiver = TestReceiver::new();
+    let secure = listen(&Tcp::new().tls(authority.tls("jasper.test")), &receiver).await;
     let plain = Tcp::new().sender(&secure.address().as_str().parse().unwrap()).unwrap();
     let error = send(&plain, Vec::new()).await;
     rejected(error, "speaks TLS, and this side has none");
-    let open = listen(&Tcp::new(), &desk).await;
+    let open = listen(&Tcp::new(), &receiver).await;
     let client = Tcp::new().tls(authority.roots());
     rejected(sent(&client, &place_of(&*open), "jasper.test").await, "TLS failed");
 }
 
-/// Somebody in between, whose certificate the client trusts, passes on every byte of the protocol
+/// A proxy in between, whose certificate the client trusts, passes on every byte of the protocol
 /// between two sessions of TLS.
 #[tokio::test]
 async fn a_proof_that_is_relayed_through_another_session_is_refused() {
     let authority = Authority::new();
-    let desk = Desk::new();
+    let receiver = TestReceiver::new();
     let server = Tcp::new().tls(authority.tls("jasper.test")).peer(Peer::named("a").key(key()));
-    let listener = listen(&server, &desk).await;
+    let listener = listen(&server, &receiver).await;
     let between = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let place = between.local_addr().unwrap().to_string();
     let client = Tcp::new().tls(authority.roots()).identity(key());
@@ -210,7 +210,7 @@ async fn a_proof_that_is_relayed_through_another_session_is_refused() {
     };
     let (result, ()) = tokio::join!(sent(&client, &place, "jasper.test"), relaying);
     rejected(result, "not that of a peer");
-    assert!(desk.seen().is_empty());
+    assert!(receiver.seen().is_empty());
 }
 
 #[test]

@@ -4,7 +4,7 @@ use jasper::Jasper;
 use shop_handlers::Stock;
 use shop_messages::Reserve;
 
-// The linker drops the handlers of a crate that nobody names. This names it.
+// The linker drops the handlers of a crate that is not named. This names it.
 jasper::handlers_of!(shop_handlers);
 
 #[tokio::main]

@@ -4,7 +4,7 @@
 use serde::ser::{Serialize, Serializer};
 
 use super::compound::Compound;
-use super::watch::{Fault, Found, Refused, Watch, Watched, hash_of};
+use super::watch::{Findings, JsonFault, Refused, Watch, Watched, hash_of};
 
 /// The structs in which `serde_json` hides numbers and raw JSON: they are no nesting.
 const HIDDEN: &str = "$serde_json::private::";
@@ -13,15 +13,15 @@ const HIDDEN: &str = "$serde_json::private::";
 pub(super) fn write(
     value: &dyn erased_serde::Serialize,
     to: &mut Vec<u8>,
-) -> Result<Found, Refused> {
+) -> Result<Findings, Refused> {
     let watch = Watch::default();
     let mut json = serde_json::Serializer::new(to);
     let written = Watched { value, watch: &watch, is_key: false }.serialize(&mut json);
     match written {
         Ok(()) => Ok(watch.found.get()),
         Err(error) => Err(match watch.fault.get() {
-            Some(Fault::NotFinite) => Refused::NotFinite { field: watch.field() },
-            Some(Fault::TooDeep) => Refused::TooDeep { field: watch.field() },
+            Some(JsonFault::NotFinite) => Refused::NotFinite { field: watch.field() },
+            Some(JsonFault::TooDeep) => Refused::TooDeep { field: watch.field() },
             None => Refused::Other(error),
         }),
     }
@@ -61,7 +61,7 @@ impl<'a, S: Serializer> Strict<'a, S> {
     }
 
     fn note_wide(&self) {
-        self.watch.found.set(Found { needs_proof: true, is_wide: true });
+        self.watch.found.set(Findings { needs_proof: true, is_wide: true });
     }
 
     fn compound<C>(
@@ -88,7 +88,7 @@ macro_rules! floats {
     ($($method:ident($type:ty))*) => {$(
         fn $method(self, value: $type) -> Result<S::Ok, S::Error> {
             if !value.is_finite() {
-                return Err(self.watch.refuse(Fault::NotFinite));
+                return Err(self.watch.refuse(JsonFault::NotFinite));
             }
             self.note_scalar();
             self.inner.$method(value)

@@ -17,7 +17,7 @@ pub(super) enum Refused {
 
 /// What was written that some types cannot read.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Found {
+pub(super) struct Findings {
     /// Anything of that kind.
     pub(super) needs_proof: bool,
     /// An integer of 128 bits.
@@ -25,7 +25,7 @@ pub(super) struct Found {
 }
 
 #[derive(Clone, Copy)]
-pub(super) enum Fault {
+pub(super) enum JsonFault {
     NotFinite,
     TooDeep,
 }
@@ -34,8 +34,8 @@ pub(super) enum Fault {
 #[derive(Default)]
 pub(super) struct Watch {
     depth: Cell<usize>,
-    pub(super) found: Cell<Found>,
-    pub(super) fault: Cell<Option<Fault>>,
+    pub(super) found: Cell<Findings>,
+    pub(super) fault: Cell<Option<JsonFault>>,
     /// Where the fault is, from the inside out. Names from the source alone: what keys of maps hold
     /// is not to be shown.
     path: RefCell<Vec<&'static str>>,
@@ -44,19 +44,19 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn refuse<E: Error>(&self, fault: Fault) -> E {
+    pub(super) fn refuse<E: Error>(&self, fault: JsonFault) -> E {
         self.fault.set(Some(fault));
         E::custom("cannot be read again")
     }
 
     pub(super) fn flag(&self) {
-        self.found.set(Found { needs_proof: true, ..self.found.get() });
+        self.found.set(Findings { needs_proof: true, ..self.found.get() });
     }
 
     pub(super) fn enter<E: Error>(&self, levels: usize) -> Result<(), E> {
         let depth = self.depth.get() + levels;
         self.depth.set(depth);
-        if depth > MAX_DEPTH { Err(self.refuse(Fault::TooDeep)) } else { Ok(()) }
+        if depth > MAX_DEPTH { Err(self.refuse(JsonFault::TooDeep)) } else { Ok(()) }
     }
 
     pub(super) fn leave(&self, levels: usize) {

@@ -23,7 +23,7 @@ pub(in super::super) fn encode_head(envelope: &Envelope) -> Bytes {
 }
 
 fn head(envelope: &Envelope, room: usize) -> BytesMut {
-    let mut out = Writer(BytesMut::with_capacity(TYPICAL_FIELDS + room));
+    let mut out = FieldWriter(BytesMut::with_capacity(TYPICAL_FIELDS + room));
     out.0.put_u8(VERSION);
     out.identity(envelope);
     out.places(envelope);
@@ -37,9 +37,9 @@ fn head(envelope: &Envelope, room: usize) -> BytesMut {
     out.0
 }
 
-struct Writer(BytesMut);
+struct FieldWriter(BytesMut);
 
-impl Writer {
+impl FieldWriter {
     fn identity(&mut self, envelope: &Envelope) {
         self.bytes(tag::ID, envelope.id.as_uuid().as_bytes());
         self.text(tag::MESSAGE_TYPE, &envelope.message_type.to_string());

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use futures_util::future::BoxFuture;
 
-use super::rows::{BuriedRow, IncomingRow, State, Status};
+use super::rows::{DeadLetterRow, IncomingRow, MemoryState, Status};
 use super::store::MemoryStore;
 use crate::envelope::{Envelope, time};
 use crate::store::portions::claimed;
@@ -62,9 +62,9 @@ fn selects(query: &DeadLetterQuery, letter: &DeadLetter) -> bool {
         && query.after.as_ref().is_none_or(|after| letter.place() < *after)
 }
 
-fn replay(state: &mut State, id: DeadLetterId) -> Option<()> {
+fn replay(state: &mut MemoryState, id: DeadLetterId) -> Option<()> {
     let key = (id.id, id.destination);
-    let BuriedRow { letter, keep, .. } = state.dead_letters.remove(&key)?;
+    let DeadLetterRow { letter, keep, .. } = state.dead_letters.remove(&key)?;
     let sent_at = match Envelope::from_bytes(&letter.body) {
         Ok(envelope) => envelope.sent_at,
         Err(_unreadable) => letter.buried_at,

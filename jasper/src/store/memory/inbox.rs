@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-use super::rows::{Age, IncomingRow, Key, State, Status, key, ownership};
+use super::rows::{Age, IncomingRow, Key, MemoryState, Status, key, ownership};
 use super::store::{MemoryStore, no_connection};
 use crate::envelope::{Address, Envelope, time};
-use crate::store::dead_letter::Burial;
+use crate::store::dead_letter::DeadLetterCause;
 use crate::store::portions::claimed;
 use crate::store::{
     ClaimRequest, Claimable, ClaimableRequest, Claimed, Inbox, Incoming, Owner, Ownership, Settled,
@@ -113,8 +113,8 @@ fn found(
     Claimable { now: now.into_iter().collect(), rest: rest.into(), next_due }
 }
 
-/// The oldest rows that nobody owns.
-fn claimable(state: &State, request: &ClaimRequest) -> Vec<(Age, Key)> {
+/// The oldest unowned rows.
+fn claimable(state: &MemoryState, request: &ClaimRequest) -> Vec<(Age, Key)> {
     let mut claimable: Vec<(Age, Key)> = state
         .incoming
         .iter()
@@ -134,7 +134,7 @@ fn subscription(destination: &Address, row: &IncomingRow) -> Subscription {
     Subscription { destination: destination.clone(), message_type }
 }
 
-fn take(state: &mut State, key: Key, request: &ClaimRequest) -> Claimed {
+fn take(state: &mut MemoryState, key: Key, request: &ClaimRequest) -> Claimed {
     let owner = request.owner;
     let row =
         state.incoming.get_mut(&key).expect("a row that was found under this lock is still there");
@@ -154,7 +154,7 @@ fn take(state: &mut State, key: Key, request: &ClaimRequest) -> Claimed {
     }
 }
 
-fn settle(state: &mut State, settlement: Settlement) -> Settled {
+fn settle(state: &mut MemoryState, settlement: Settlement) -> Settled {
     if let Settlement::Attempt(by) = &settlement {
         return state.count_attempt(by);
     }
@@ -172,16 +172,16 @@ fn settle(state: &mut State, settlement: Settlement) -> Settled {
             row.attempts = row.attempts.saturating_sub(u32::from(!ran));
         }
         Settlement::DeadLetter { .. } => {
-            if let Some(burial) = settlement.burial() {
-                write_dead_letter(state, burial);
+            if let Some(cause) = settlement.cause() {
+                write_dead_letter(state, cause);
             }
         }
     }
     Settled::Done
 }
 
-fn write_dead_letter(state: &mut State, burial: Burial<'_>) {
-    if let Some(row) = state.incoming.remove(&key(burial.ownership)) {
-        state.give_up(burial.letter(row.message_type, row.body), row.keep);
+fn write_dead_letter(state: &mut MemoryState, cause: DeadLetterCause<'_>) {
+    if let Some(row) = state.incoming.remove(&key(cause.ownership)) {
+        state.give_up(cause.letter(row.message_type, row.body), row.keep);
     }
 }

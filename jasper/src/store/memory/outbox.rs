@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use futures_util::future::BoxFuture;
 
-use super::rows::{Age, Key, State, key, ownership};
+use super::rows::{Age, Key, MemoryState, key, ownership};
 use super::store::{MemoryStore, no_connection};
 use crate::envelope::{Address, Envelope};
 use crate::store::portions::{Weigh, claimed};
@@ -91,13 +91,13 @@ impl Outbox for MemoryStore {
     }
 }
 
-fn take(state: &mut State, key: &Key, owner: Owner) -> Option<Envelope> {
+fn take(state: &mut MemoryState, key: &Key, owner: Owner) -> Option<Envelope> {
     let row = state.outgoing.get_mut(key)?;
     row.owner = Some(owner);
     Some(Envelope { attempts: row.attempts, ..row.envelope.clone() })
 }
 
-fn settle(state: &mut State, settlement: &OutgoingSettlement) -> Settled {
+fn settle(state: &mut MemoryState, settlement: &OutgoingSettlement) -> Settled {
     let by = settlement.ownership();
     let Some(row) = state.held_outgoing(by) else {
         return Settled::Fenced;
@@ -112,9 +112,9 @@ fn settle(state: &mut State, settlement: &OutgoingSettlement) -> Settled {
         | OutgoingSettlement::Discarded(_)
         | OutgoingSettlement::Refused { .. } => {
             let row = state.outgoing.remove(&key(by));
-            if let (Some(row), Some(burial)) = (row, settlement.burial()) {
+            if let (Some(row), Some(cause)) = (row, settlement.cause()) {
                 let message_type = row.envelope.message_type.to_string();
-                state.give_up(burial.letter(message_type, row.envelope.to_bytes()), None);
+                state.give_up(cause.letter(message_type, row.envelope.to_bytes()), None);
             }
         }
     }

@@ -15,10 +15,10 @@ use crate::store::{
 pub(super) type Key = (MessageId, Address);
 
 #[derive(Default)]
-pub(super) struct State {
+pub(super) struct MemoryState {
     pub(super) incoming: HashMap<Key, IncomingRow>,
     pub(super) outgoing: HashMap<Key, OutgoingRow>,
-    pub(super) dead_letters: HashMap<Key, BuriedRow>,
+    pub(super) dead_letters: HashMap<Key, DeadLetterRow>,
     pub(super) nodes: BTreeMap<Owner, NodeRow>,
     pub(super) last_node: i64,
     /// Counts the rows that were ever stored, so that equally old ones keep their order.
@@ -63,12 +63,12 @@ pub(super) struct OutgoingRow {
     pub(super) envelope: Envelope,
 }
 
-pub(super) struct BuriedRow {
+pub(super) struct DeadLetterRow {
     pub(super) letter: DeadLetter,
     pub(super) keep: Option<Duration>,
 }
 
-impl State {
+impl MemoryState {
     /// The number of the next row.
     pub(super) fn next(&mut self) -> u64 {
         self.sequence += 1;
@@ -170,7 +170,7 @@ impl State {
     /// Keeps a letter in place of an older one with its key.
     pub(super) fn give_up(&mut self, letter: DeadLetter, keep: Option<Duration>) {
         let DeadLetterId { id, destination } = letter.id.clone();
-        let row = BuriedRow { letter, keep };
+        let row = DeadLetterRow { letter, keep };
         self.dead_letters.insert((id, destination), row);
     }
 }

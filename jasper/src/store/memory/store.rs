@@ -7,7 +7,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use parking_lot::{Mutex, MutexGuard};
 
-use super::rows::State;
+use super::rows::MemoryState;
 use crate::store::StoreError;
 
 /// What it is called in logs and errors.
@@ -17,7 +17,7 @@ pub(super) const NAME: &str = "memory";
 /// need no more. Clones share one state.
 #[derive(Clone, Default)]
 pub struct MemoryStore {
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<MemoryState>>,
 }
 
 impl MemoryStore {
@@ -30,14 +30,14 @@ impl MemoryStore {
     ///
     /// A panic under the lock leaves each row as it was or as it should be, so it spoils nothing
     /// for others.
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, MemoryState> {
         self.state.lock()
     }
 
     /// Does something under the lock, when the future is polled.
     pub(super) fn with<'a, T: Send + 'a>(
         &'a self,
-        act: impl FnOnce(&mut State) -> T + Send + 'a,
+        act: impl FnOnce(&mut MemoryState) -> T + Send + 'a,
     ) -> BoxFuture<'a, Result<T, StoreError>> {
         Box::pin(async move { Ok(act(&mut self.state())) })
     }

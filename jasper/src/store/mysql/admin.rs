@@ -50,20 +50,20 @@ statements!(AdminSql {
 impl SqlAdmin for MysqlStore {
     async fn prepare(&self) -> Result<(), StoreError> {
         let names = &self.shared.connections.names;
-        let options = self.desk().pool.server().credentials.current();
+        let options = self.internal_pool().pool.server().credentials.current();
         migrate::upgrade(&options, names, self.place()).await
     }
 
     async fn counts(&self) -> Result<Counts, StoreError> {
-        self.desk().give(Count).await
+        self.internal_pool().give(Count).await
     }
 
     async fn purge(&self, limit: usize) -> Result<u64, StoreError> {
-        self.desk().give(Sweep::purge(limit)).await
+        self.internal_pool().give(Sweep::purge(limit)).await
     }
 
     async fn clear(&self) -> Result<(), StoreError> {
-        self.desk().give(Clear).await
+        self.internal_pool().give(Clear).await
     }
 }
 

@@ -15,22 +15,22 @@ use super::marks::Marks;
 use super::pool::Pool;
 use super::rows::{Insert, SHARED_ROWS};
 use super::server::Server;
-use super::session::{Kind, READ_COMMITTED};
+use super::session::{READ_COMMITTED, SessionPurpose};
 use super::sql::{Names, Sql};
-use super::store::{Connections, MysqlStore, Opened};
-use super::tables::Store;
+use super::store::{Connections, MysqlStore, StoreShared};
+use super::tables::StoreRows;
 use super::{outbox, settlement};
 use crate::store::StoreError;
 use crate::store::portions::Weigh;
 use crate::store::sql::gathered::Gathered;
-use crate::store::sql::lines::{KEYED_CONNECTIONS, KEYED_WAITING, Keyed, Lines};
+use crate::store::sql::insert_queues::{InsertQueues, KEYED_CONNECTIONS, KEYED_WAITING, Keyed};
 use crate::store::sql::place::of_url;
 
 /// The connections for handlers of a store that says no number.
 const CONNECTIONS: u32 = 16;
 
 /// Connections for the store's own statements, each of which serves many callers.
-const DESK_CONNECTIONS: u32 = 6;
+const INTERNAL_CONNECTIONS: u32 = 6;
 
 /// For the leases of nodes, which wait for nothing else.
 const NODE_CONNECTIONS: u32 = 2;
@@ -118,7 +118,7 @@ impl MysqlStoreBuilder {
         let names = Names::of(database, &self.prefix)?;
         let about = reach(&options, &place).await?;
         let sql = Arc::new(Sql::of(&names, about.packet_limit));
-        let others = DESK_CONNECTIONS + KEYED_CONNECTIONS + NODE_CONNECTIONS;
+        let others = INTERNAL_CONNECTIONS + KEYED_CONNECTIONS + NODE_CONNECTIONS;
         let marks = self.connections.saturating_mul(2).saturating_add(others);
         let marks = Arc::new(Marks::new(marks));
         let users = pool_of_users(options, self.connections, Arc::clone(&marks));
@@ -126,17 +126,17 @@ impl MysqlStoreBuilder {
         let server = Server::new(credentials, marks, place.clone(), about.is_mariadb);
         let server = Arc::new(server);
         let open = |kind, connections| Pool::new(Arc::clone(&server), kind, connections);
-        let desk = |connections| InternalPool {
-            pool: open(Kind::InternalPool, connections),
+        let internal = |connections| InternalPool {
+            pool: open(SessionPurpose::InternalPool, connections),
             sql: Arc::clone(&sql),
             place: place.clone(),
         };
         Ok(MysqlStore::new(Connections {
-            runs: open(Kind::Runs, self.connections),
+            runs: open(SessionPurpose::Runs, self.connections),
             users,
-            desk: desk(DESK_CONNECTIONS),
-            keyed: desk(KEYED_CONNECTIONS),
-            nodes: desk(NODE_CONNECTIONS),
+            internal: internal(INTERNAL_CONNECTIONS),
+            keyed: internal(KEYED_CONNECTIONS),
+            nodes: internal(NODE_CONNECTIONS),
             names,
         }))
     }
@@ -172,15 +172,15 @@ impl MysqlStore {
     }
 
     fn new(connections: Connections) -> Self {
-        let Connections { desk, keyed, .. } = &connections;
+        let Connections { internal, keyed, .. } = &connections;
         let waiting = Arc::new(Semaphore::new(KEYED_WAITING));
         Self {
-            shared: Arc::new(Opened {
+            shared: Arc::new(StoreShared {
                 gathered: Gathered {
-                    incoming: lines(desk, keyed, &waiting),
-                    outgoing: lines(desk, keyed, &waiting),
-                    settlements: settlement::coalescer(desk, settlement::Settle),
-                    outgoing_settlements: settlement::coalescer(desk, outbox::Settle),
+                    incoming: insert_queues(internal, keyed, &waiting),
+                    outgoing: insert_queues(internal, keyed, &waiting),
+                    settlements: settlement::coalescer(internal, settlement::Settle),
+                    outgoing_settlements: settlement::coalescer(internal, outbox::Settle),
                 },
                 incoming_guess: Arc::default(),
                 outgoing_guess: Arc::default(),
@@ -191,15 +191,19 @@ impl MysqlStore {
 }
 
 /// What stores the rows of all callers.
-fn lines<R>(desk: &InternalPool, keyed: &InternalPool, waiting: &Arc<Semaphore>) -> Lines<R>
+fn insert_queues<R>(
+    internal: &InternalPool,
+    keyed: &InternalPool,
+    waiting: &Arc<Semaphore>,
+) -> InsertQueues<R>
 where
     R: Insert + Keyed + Weigh + Clone,
 {
-    let desks = (desk.clone(), keyed.clone());
-    let insert = |desk: InternalPool, rows, wait| {
-        async move { desk.work(Store { rows, wait }).await }.boxed()
+    let pools = (internal.clone(), keyed.clone());
+    let insert = |internal: InternalPool, rows, wait| {
+        async move { internal.work(StoreRows { rows, wait }).await }.boxed()
     };
-    Lines::new(SHARED_ROWS, waiting, desk.place.name(), desks, insert)
+    InsertQueues::new(SHARED_ROWS, waiting, internal.place.name(), pools, insert)
 }
 
 /// With autocommit, and with the marks of this store.

@@ -67,19 +67,19 @@ statements!(DeadLettersSql {
 
 impl SqlDeadLetters for MysqlStore {
     async fn list(&self, query: DeadLetterQuery) -> Result<Vec<DeadLetter>, StoreError> {
-        self.desk().give(List(query)).await
+        self.internal_pool().give(List(query)).await
     }
 
     async fn replay(&self, page: Vec<DeadLetterId>) -> Result<Paged, StoreError> {
-        self.desk().give(Replay(keys(page))).await
+        self.internal_pool().give(Replay(keys(page))).await
     }
 
     async fn discard(&self, page: Vec<DeadLetterId>) -> Result<Paged, StoreError> {
-        self.desk().give(Discard(keys(page))).await
+        self.internal_pool().give(Discard(keys(page))).await
     }
 
     async fn store(&self, letter: DeadLetter) -> Result<(), StoreError> {
-        self.desk().give(Store(letter)).await
+        self.internal_pool().give(StoreDeadLetter(letter)).await
     }
 }
 
@@ -173,9 +173,9 @@ impl Work for Discard {
     }
 }
 
-struct Store(DeadLetter);
+struct StoreDeadLetter(DeadLetter);
 
-impl Work for Store {
+impl Work for StoreDeadLetter {
     type Output = ();
 
     async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<()> {

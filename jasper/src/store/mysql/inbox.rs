@@ -55,7 +55,7 @@ order by turn limit ? for update skip locked";
 /// Rows whose time has come wait like any other from then on.
 const BECOME_DUE: &str = "update {incoming} set status = 'incoming', due_at = null where {keys}";
 
-// Rows that somebody else is about to take are left to them. With another index the database would
+// Rows that another claim is about to take are left to it. With another index the database would
 // have to sort, and would lock all that it sorts. That parts of a union lock what they read is
 // documented for MySQL 8, and tried on MariaDB only.
 const CLAIMABLE: &str = "\
@@ -110,24 +110,24 @@ const PARTS: usize = 50;
 
 impl SqlInbox for MysqlStore {
     async fn claimable(&self, request: ClaimableRequest) -> Result<Claimable, StoreError> {
-        let seen = self.desk().give(Look(request.clone())).await?;
+        let seen = self.internal_pool().give(FindClaimable(request.clone())).await?;
         if seen.next_due != Some(Duration::ZERO) {
             return Ok(seen);
         }
-        self.desk().give(Sweep::due(DUE_AT_ONCE)).await?;
-        self.desk().give(Look(request)).await
+        self.internal_pool().give(Sweep::due(DUE_AT_ONCE)).await?;
+        self.internal_pool().give(FindClaimable(request)).await
     }
 
     async fn claim(&self, request: ClaimRequest) -> Result<Vec<Claimed>, StoreError> {
         let guess = Arc::clone(&self.shared.incoming_guess);
-        self.desk().give(Claim { request, guess }).await
+        self.internal_pool().give(Claim { request, guess }).await
     }
 }
 
 /// What is claimable without anything becoming due.
-struct Look(ClaimableRequest);
+struct FindClaimable(ClaimableRequest);
 
-impl Work for Look {
+impl Work for FindClaimable {
     type Output = Claimable;
     const REPEATS: bool = true;
 
@@ -162,7 +162,7 @@ impl Work for Look {
     }
 }
 
-impl Look {
+impl FindClaimable {
     async fn page_after(
         &self,
         after: &Subscription,
@@ -308,7 +308,7 @@ mod tests {
     use super::super::rows;
     use super::*;
     use crate::envelope::{Address, Envelope};
-    use crate::store::sql::lines::Wait;
+    use crate::store::sql::insert_queues::Wait;
     use crate::store::{Inbox, Incoming, Owner, Placement, StoreAdmin, Stored};
 
     /// As they would be if each type had a handler of its own.
@@ -331,15 +331,16 @@ mod tests {
         let store = MysqlStore::connect(&format!("{server}{name}")).await.unwrap();
         store.prepare().await.unwrap();
         Inbox::store(&store, (0..300).map(unowned).collect()).await.unwrap();
-        let mut desk = store.desk().pool.acquire().await.unwrap();
-        let connection = &mut desk.connection;
+        let mut internal = store.internal_pool().pool.acquire().await.unwrap();
+        let connection = &mut internal.connection;
         let before = closed(connection).await;
         let (mut after, mut found) = (None, Vec::new());
         for _page in 0..4 {
-            let look = Look(ClaimableRequest { page: 100, after, ..ClaimableRequest::default() })
-                .run(connection, store.sql())
-                .await
-                .unwrap();
+            let look =
+                FindClaimable(ClaimableRequest { page: 100, after, ..ClaimableRequest::default() })
+                    .run(connection, store.sql())
+                    .await
+                    .unwrap();
             after = look.now.last().cloned();
             found.extend(look.now);
         }

@@ -49,8 +49,8 @@ impl InternalPool {
     /// Does it in a task of its own, so that what has begun is finished whether or not the caller
     /// still waits: a connection that is left in the middle of a statement is of no further use.
     pub(super) async fn give<W: Work>(&self, work: W) -> Result<W::Output, StoreError> {
-        let desk = self.clone();
-        let done = tokio::spawn(async move { desk.work(work).await }).await;
+        let internal = self.clone();
+        let done = tokio::spawn(async move { internal.work(work).await }).await;
         done.unwrap_or(Err(StoreError::Closed))
     }
 
@@ -83,7 +83,7 @@ impl InternalPool {
         }
     }
 
-    /// A deadlock with somebody else is nobody's fault, and over when it is reported.
+    /// A deadlock is over when it is reported.
     async fn tries<W: Work>(
         &self,
         work: &W,

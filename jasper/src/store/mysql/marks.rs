@@ -3,7 +3,7 @@
 //! The number of a session is given again after the server has started anew, so that it alone names
 //! none. Each session of a store therefore holds a named lock, which ends with it: who holds a lock
 //! of that name is that session. A store has a fixed number of such names, so that another process
-//! can look up what one has left: it knows no more than what stands in the table of nodes.
+//! can look up what one has left: it has no more than what stands in the table of nodes.
 
 use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};

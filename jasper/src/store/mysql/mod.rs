@@ -40,7 +40,7 @@ use sqlx::{MySql, MySqlConnection};
 
 pub use self::builder::MysqlStoreBuilder;
 pub use self::store::MysqlStore;
-use self::transaction::Run;
+use self::transaction::MysqlTransaction;
 use super::sql::ports::its_own_ports;
 use super::{
     Connection, ConnectionType, MessageStore, StoreError, StoreInfo, StoreTransaction,
@@ -68,7 +68,9 @@ impl MessageStore for MysqlStore {
         begin: TransactionOptions,
     ) -> BoxFuture<'_, Result<Box<dyn StoreTransaction>, StoreError>> {
         Box::pin(async move {
-            let run = Run::begin(&self.shared.connections.runs, self.desk(), begin).await?;
+            let run =
+                MysqlTransaction::begin(&self.shared.connections.runs, self.internal_pool(), begin)
+                    .await?;
             Ok(Box::new(run) as Box<dyn StoreTransaction>)
         })
     }

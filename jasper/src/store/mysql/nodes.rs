@@ -13,7 +13,7 @@ use super::{error, marks};
 use crate::envelope::time::from_micros;
 use crate::store::sql::columns::{self, Columns};
 use crate::store::sql::number::micros;
-use crate::store::sql::ports::nodes::{Joining, SqlNodes};
+use crate::store::sql::ports::nodes::{JoiningNode, SqlNodes};
 use crate::store::{Gone, LiveNode, NodeLease, Owner, Pulse, StoreError, Subscription};
 
 const NOW: &str = "select {now}";
@@ -103,51 +103,51 @@ statements!(NodesSql {
 
 impl SqlNodes for MysqlStore {
     async fn now(&self) -> Result<Option<SystemTime>, StoreError> {
-        self.node_desk().give(Now).await
+        self.node_pool().give(Now).await
     }
 
-    async fn join(&self, node: Joining) -> Result<NodeLease, StoreError> {
-        let server = self.node_desk().pool.server();
+    async fn join(&self, node: JoiningNode) -> Result<NodeLease, StoreError> {
+        let server = self.node_pool().pool.server();
         server.limits.follow(node.lease);
         let sessions = server.marks.text();
-        self.node_desk().give(Join { node, sessions }).await
+        self.node_pool().give(Join { node, sessions }).await
     }
 
     async fn renew(&self, owner: Owner, lease: Duration) -> Result<bool, StoreError> {
-        self.node_desk_here().give(Renew(owner, lease)).await
+        self.node_pool_here().give(Renew(owner, lease)).await
     }
 
     async fn pulse(&self, owner: Owner, lease: Duration) -> Result<Pulse, StoreError> {
-        self.node_desk_here().give(Pulses(owner, lease)).await
+        self.node_pool_here().give(Pulses(owner, lease)).await
     }
 
     async fn expired(&self, asks: Option<Owner>) -> Result<Gone, StoreError> {
-        let server = Arc::clone(self.desk().pool.server());
-        self.desk().give(Expired { asks, server }).await
+        let server = Arc::clone(self.internal_pool().pool.server());
+        self.internal_pool().give(Expired { asks, server }).await
     }
 
     async fn alive(&self) -> Result<Vec<LiveNode>, StoreError> {
-        self.desk().give(Alive).await
+        self.internal_pool().give(Alive).await
     }
 
     async fn note_earlier(&self, owner: Owner, earlier: String) -> Result<(), StoreError> {
-        self.node_desk().give(NoteEarlier(owner, earlier)).await
+        self.node_pool().give(NoteEarlier(owner, earlier)).await
     }
 
     async fn leave(&self, owner: Owner) -> Result<(), StoreError> {
-        let sessions = self.node_desk().pool.server().marks.text();
-        self.node_desk().give(Leave(owner, sessions)).await
+        let sessions = self.node_pool().pool.server().marks.text();
+        self.node_pool().give(Leave(owner, sessions)).await
     }
 
     async fn forget(&self, owner: Owner) -> Result<(), StoreError> {
-        self.desk().give(Forget(owner)).await
+        self.internal_pool().give(Forget(owner)).await
     }
 }
 
 impl MysqlStore {
-    /// The desk of nodes in whatever runtime asks: that of the store may be blocked.
-    fn node_desk_here(&self) -> InternalPool {
-        InternalPool { pool: self.node_desk().pool.here(), ..self.node_desk().clone() }
+    /// The pool of nodes in whatever runtime asks: that of the store may be blocked.
+    fn node_pool_here(&self) -> InternalPool {
+        InternalPool { pool: self.node_pool().pool.here(), ..self.node_pool().clone() }
     }
 }
 
@@ -168,7 +168,7 @@ impl Work for Now {
 }
 
 struct Join {
-    node: Joining,
+    node: JoiningNode,
     sessions: String,
 }
 
@@ -176,7 +176,7 @@ impl Work for Join {
     type Output = NodeLease;
 
     async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<NodeLease> {
-        let Self { node: Joining { name, lease, takes }, sessions } = self;
+        let Self { node: JoiningNode { name, lease, takes }, sessions } = self;
         let query = sqlx::query(sql.nodes.join.clone())
             .bind(name)
             .bind(micros(*lease))

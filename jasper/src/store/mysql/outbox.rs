@@ -11,16 +11,16 @@ use super::settlement::{lock, write_dead_letter};
 use super::sql::{Sql, statements, unprepared};
 use super::store::MysqlStore;
 use crate::envelope::{Address, Envelope};
-use crate::store::dead_letter::Burial;
+use crate::store::dead_letter::DeadLetterCause;
 use crate::store::portions::{Guess, claimed};
-use crate::store::sql::columns::{self, Columns, Sendable};
+use crate::store::sql::columns::{self, ClaimedOutgoing, Columns};
 use crate::store::sql::key::{Key, key_for, key_of};
 use crate::store::sql::number::{self, size};
 use crate::store::sql::ports::messages::{OutgoingClaim, SqlOutbox};
 use crate::store::sql::rounds::rounds;
 use crate::store::{OutgoingSettlement, Settled, StoreError};
 
-// Rows that somebody else is about to take are left to them.
+// Rows that another claim is about to take are left to it.
 const UNSENT: &str = "\
 select id, destination, octet_length(body) from {outgoing} force index (turns)
 where owner = 0 and destination = ?
@@ -76,11 +76,11 @@ statements!(OutboxSql {
 impl SqlOutbox for MysqlStore {
     async fn claim(&self, request: OutgoingClaim) -> Result<Vec<Envelope>, StoreError> {
         let guess = Arc::clone(&self.shared.outgoing_guess);
-        self.desk().give(Claim { request, guess }).await
+        self.internal_pool().give(Claim { request, guess }).await
     }
 
     async fn destinations(&self) -> Result<Vec<Address>, StoreError> {
-        self.desk().give(Destinations).await
+        self.internal_pool().give(Destinations).await
     }
 }
 
@@ -116,19 +116,19 @@ impl Work for Claim {
         for row in &found {
             rows.insert(columns::key(row, 0)?, row);
         }
-        let mut claimed = Sendable::default();
+        let mut claimed = ClaimedOutgoing::default();
         for row in unsent.iter().filter_map(|key| rows.remove(key)) {
             claimed.read(row, self.request.owner)?;
         }
         for (held, error) in &claimed.unreadable {
-            let burial = Burial::of_unreadable(held, error);
-            write_dead_letter(&mut transaction, &sql.outbox.dead_letter, burial).await?;
+            let cause = DeadLetterCause::of_unreadable(held, error);
+            write_dead_letter(&mut transaction, &sql.outbox.dead_letter, cause).await?;
         }
         let taken: Vec<Key> = claimed.envelopes.iter().map(key_for).collect();
-        let buried: Vec<Key> = claimed.unreadable.iter().map(|(held, _)| key_of(held)).collect();
+        let dead: Vec<Key> = claimed.unreadable.iter().map(|(held, _)| key_of(held)).collect();
         let owner = [self.request.owner.number()];
         keys::execute(&mut transaction, &sql.outbox.take, &owner, &taken).await?;
-        keys::execute(&mut transaction, &sql.outbox.delete, &[], &buried).await?;
+        keys::execute(&mut transaction, &sql.outbox.delete, &[], &dead).await?;
         transaction.commit().await?;
         Ok(claimed.envelopes)
     }
@@ -183,8 +183,8 @@ impl Work for Settle {
                     continue;
                 }
                 answers[at] = Settled::Done;
-                if let Some(burial) = settlement.burial() {
-                    write_dead_letter(&mut transaction, &sql.outbox.dead_letter, burial).await?;
+                if let Some(cause) = settlement.cause() {
+                    write_dead_letter(&mut transaction, &sql.outbox.dead_letter, cause).await?;
                 }
                 let write = match settlement {
                     OutgoingSettlement::Failed(_) => &mut failures,

@@ -66,11 +66,12 @@ async fn no_statement_scans_a_table() {
     for fill in [INCOMING, OUTGOING, DEAD_LETTERS, ANALYZE] {
         execute(&mut connection, &fill.replace("{digits}", DIGITS)).await;
     }
-    let mut desk = store.desk().pool.acquire().await.unwrap();
+    let mut internal = store.internal_pool().pool.acquire().await.unwrap();
     let mut offences = Vec::new();
     for (name, text) in statements(&store, 3).into_iter().chain(statements(&store, SHARED_ROWS)) {
         let explain = AssertSqlSafe(format!("explain {}", with_values(&text)));
-        let executor = if PAGES.contains(&name) { &mut desk.connection } else { &mut connection };
+        let executor =
+            if PAGES.contains(&name) { &mut internal.connection } else { &mut connection };
         // Each is asked for as it is executed.
         let plan = if text.contains('?') {
             sqlx::query(explain).fetch_all(executor).await
@@ -78,7 +79,7 @@ async fn no_statement_scans_a_table() {
             sqlx::raw_sql(explain).fetch_all(executor).await
         };
         let plan = plan.unwrap_or_else(|error| panic!("{text}: {error}"));
-        let steps: Vec<Step> = plan.iter().map(Step::read).collect();
+        let steps: Vec<PlanStep> = plan.iter().map(PlanStep::read).collect();
         let found = steps.iter().filter_map(|step| step.offence(name));
         offences.extend(found.map(|offence| format!("{name}: {offence}")));
         let is_grouped = steps.iter().any(|step| step.extra.contains("Using index for group-by"));
@@ -136,14 +137,14 @@ fn with_values(text: &str) -> String {
 
 /// A line of a plan, as both servers write it.
 #[derive(Debug)]
-struct Step {
+struct PlanStep {
     table: String,
     kind: String,
     key: Option<String>,
     extra: String,
 }
 
-impl Step {
+impl PlanStep {
     fn read(row: &sqlx::mysql::MySqlRow) -> Self {
         let text = |column: &str| row.get::<Option<String>, _>(column);
         Self {

@@ -1,6 +1,6 @@
-//! Connections that are lent for one piece of work each.
+//! Connections, each for one piece of work at a time.
 //!
-//! Unlike the driver's pool it never waits for a connection that it takes back, knows the session
+//! Unlike the driver's pool it never waits for a connection that it takes back, has the session
 //! of each at the server, and ends that where a connection is given up.
 
 use std::collections::VecDeque;
@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout};
 
 use super::error;
 use super::server::Server;
-use super::session::{Kind, Session};
+use super::session::{Session, SessionPurpose};
 
 /// For how long a caller waits for a connection, and no longer than for an answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -33,13 +33,13 @@ const PARTING: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Clone)]
 pub(super) struct Pool {
-    shared: Arc<Shared>,
+    shared: Arc<PoolInner>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct PoolInner {
     server: Arc<Server>,
-    kind: Kind,
+    kind: SessionPurpose,
     /// The runtime that serves its connections.
     home: runtime::Id,
     places: Arc<Semaphore>,
@@ -54,16 +54,16 @@ struct Idle {
 }
 
 impl Pool {
-    pub(super) fn new(server: Arc<Server>, kind: Kind, connections: u32) -> Self {
+    pub(super) fn new(server: Arc<Server>, kind: SessionPurpose, connections: u32) -> Self {
         let places = Arc::new(Semaphore::new(usize::try_from(connections).unwrap_or(usize::MAX)));
         let home = runtime::Handle::current().id();
-        Self { shared: Arc::new(Shared { server, kind, home, places, idle: Mutex::default() }) }
+        Self { shared: Arc::new(PoolInner { server, kind, home, places, idle: Mutex::default() }) }
     }
 
     /// This pool, or a new one where this runs in another runtime: a connection is served by the
     /// one in which it was opened, which may be blocked or at its end.
     pub(super) fn here(&self) -> Self {
-        let Shared { server, kind, home, .. } = &*self.shared;
+        let PoolInner { server, kind, home, .. } = &*self.shared;
         if runtime::Handle::current().id() == *home {
             self.clone()
         } else {
@@ -76,19 +76,24 @@ impl Pool {
     }
 
     /// A connection for the caller alone, one that is open if there is one.
-    pub(super) async fn acquire(&self) -> sqlx::Result<Lent> {
+    pub(super) async fn acquire(&self) -> sqlx::Result<PooledConnection> {
         let limit = PATIENCE.min(self.server().limit());
         timeout(limit, self.wait()).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
     }
 
-    async fn wait(&self) -> sqlx::Result<Lent> {
+    async fn wait(&self) -> sqlx::Result<PooledConnection> {
         let places = Arc::clone(&self.shared.places);
         let place = places.acquire_owned().await.map_err(|_closed| sqlx::Error::PoolClosed)?;
         let (session, is_new) = match self.shared.take() {
             Some(session) => (session, false),
             None => (self.open().await?, true),
         };
-        Ok(Lent { session: Some(session), is_new, shared: Arc::clone(&self.shared), _place: place })
+        Ok(PooledConnection {
+            session: Some(session),
+            is_new,
+            shared: Arc::clone(&self.shared),
+            _place: place,
+        })
     }
 
     async fn open(&self) -> sqlx::Result<Session> {
@@ -106,7 +111,7 @@ impl Pool {
     }
 }
 
-impl Shared {
+impl PoolInner {
     fn idle(&self) -> MutexGuard<'_, VecDeque<Idle>> {
         self.idle.lock()
     }
@@ -120,19 +125,19 @@ impl Shared {
     }
 }
 
-/// A connection on loan. Dropped, it is given up: closed at once, and ended at the server.
+/// A connection in use. Dropped, it is given up: closed at once, and ended at the server.
 #[derive(Debug)]
-pub(super) struct Lent {
+pub(super) struct PooledConnection {
     session: Option<Session>,
-    /// Whether it was opened for this loan; any other may have ended since it was used.
+    /// Whether it was opened for this work; any other may have ended since it was used.
     pub(super) is_new: bool,
-    shared: Arc<Shared>,
+    shared: Arc<PoolInner>,
     _place: OwnedSemaphorePermit,
 }
 
-const LENT: &str = "it is there until its end";
+const OPEN: &str = "it is there until its end";
 
-impl Lent {
+impl PooledConnection {
     /// Lets others have it. Nothing is open on it, and all answers are read.
     pub(super) fn give_back(mut self) {
         match self.session.take() {
@@ -144,7 +149,7 @@ impl Lent {
         }
     }
 
-    /// Closes it; the server is told, and undoes what is open.
+    /// Closes it; the server is notified, and undoes what is open.
     pub(super) fn part(mut self) {
         if let Some(session) = self.session.take() {
             part(session);
@@ -159,26 +164,26 @@ impl Lent {
 
 fn part(session: Session) {
     tokio::spawn(async move {
-        // Where it cannot be told, the server finds out by itself.
+        // Where that fails, the server finds out by itself.
         let _ = timeout(PARTING, session.connection.close()).await;
     });
 }
 
-impl Deref for Lent {
+impl Deref for PooledConnection {
     type Target = Session;
 
     fn deref(&self) -> &Session {
-        self.session.as_ref().expect(LENT)
+        self.session.as_ref().expect(OPEN)
     }
 }
 
-impl DerefMut for Lent {
+impl DerefMut for PooledConnection {
     fn deref_mut(&mut self) -> &mut Session {
-        self.session.as_mut().expect(LENT)
+        self.session.as_mut().expect(OPEN)
     }
 }
 
-impl Drop for Lent {
+impl Drop for PooledConnection {
     fn drop(&mut self) {
         if let Some(session) = self.session.take() {
             self.shared.server.end_later(session.mark);

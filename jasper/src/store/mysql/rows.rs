@@ -12,8 +12,8 @@ use super::keys;
 use super::sql::{self, Sql, statements};
 use crate::envelope::{Address, Envelope, MessageId};
 use crate::store::sql::columns::{self, Columns, lent_columns};
+use crate::store::sql::insert_queues::Wait;
 use crate::store::sql::key::{Key, key_for};
-use crate::store::sql::lines::Wait;
 use crate::store::sql::placement::{self, Placed};
 use crate::store::{Incoming, Outgoing, Stored};
 
@@ -147,7 +147,7 @@ fn bind_envelope(
 
 /// What a table cannot hold.
 #[derive(Debug, thiserror::Error)]
-enum Refusal {
+enum Unstorable {
     #[error(
         "the {what} `{text}` has more than {LONGEST_NAME} characters, which the MySQL store \
          cannot keep"
@@ -163,7 +163,7 @@ enum Refusal {
     LargeBody { bytes: usize, limit: usize },
 }
 
-fn refused(refusal: Refusal) -> sqlx::Error {
+fn refused(refusal: Unstorable) -> sqlx::Error {
     sqlx::Error::Encode(Box::new(refusal))
 }
 
@@ -172,10 +172,10 @@ pub(super) fn check_names(destination: &Address, message_type: &str) -> sqlx::Re
     for (what, text) in [("destination", destination.as_str()), ("message type", message_type)] {
         let owned = || text.to_owned();
         if text.len() > LONGEST_NAME && text.chars().count() > LONGEST_NAME {
-            return Err(refused(Refusal::TooLong { what, text: owned() }));
+            return Err(refused(Unstorable::TooLong { what, text: owned() }));
         }
         if text.ends_with(' ') {
-            return Err(refused(Refusal::EndsInSpace { what, text: owned() }));
+            return Err(refused(Unstorable::EndsInSpace { what, text: owned() }));
         }
     }
     Ok(())
@@ -194,7 +194,7 @@ pub(super) fn check_size(bytes: usize, sql: &Sql) -> sqlx::Result<()> {
     if 2 * bytes + ROW_OVERHEAD <= limit || bytes + SHARED_BYTES <= limit {
         Ok(())
     } else {
-        Err(refused(Refusal::LargeBody { bytes, limit }))
+        Err(refused(Unstorable::LargeBody { bytes, limit }))
     }
 }
 

@@ -12,7 +12,7 @@ use super::credentials::Credentials;
 use super::error::{self, Place};
 use super::marks::{self, Kill, Mark, Marks};
 use crate::store::StoreError;
-use crate::store::sql::limits::Limits;
+use crate::store::sql::limits::StatementLimits;
 
 /// The bounds of how long an answer is waited for.
 const SHORTEST: Duration = Duration::from_secs(1);
@@ -21,7 +21,7 @@ pub(super) const LONGEST: Duration = Duration::from_secs(20);
 /// Connections that end sessions at once.
 const ENDING: usize = 4;
 
-/// Between two looks whether a session is gone that was told to end.
+/// Between two looks whether a session is gone that was to end.
 const PAUSE: Duration = Duration::from_millis(20);
 
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub(super) struct Server {
     /// MariaDB has a limit for transactions in which nothing happens, and MySQL has none.
     pub(super) is_mariadb: bool,
     /// What takes longer is given up while the lease lasts.
-    pub(super) limits: Limits,
+    pub(super) limits: StatementLimits,
     ending: Semaphore,
     forbidden: Once,
 }
@@ -49,7 +49,7 @@ impl Server {
             marks,
             place,
             is_mariadb,
-            limits: Limits::between(SHORTEST, LONGEST),
+            limits: StatementLimits::between(SHORTEST, LONGEST),
             ending: Semaphore::new(ENDING),
             forbidden: Once::new(),
         }

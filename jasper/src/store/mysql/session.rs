@@ -42,7 +42,7 @@ const LONGEST_IDLE: u64 = 31_536_000;
 
 /// For what a session is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum SessionPurpose {
     /// For runs of handlers: never with autocommit.
     Runs,
     /// For the store's own statements.
@@ -61,14 +61,14 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) async fn open(server: &Server, kind: Kind) -> sqlx::Result<Self> {
+    pub(super) async fn open(server: &Server, kind: SessionPurpose) -> sqlx::Result<Self> {
         let options = server.credentials.current();
         let mut connection = MySqlConnection::connect_with(&options).await?;
         let idle = idle_seconds(Duration::ZERO, server);
         let mut set_up = match kind {
-            Kind::Runs => format!("{READ_COMMITTED}; {NO_AUTOCOMMIT}; "),
+            SessionPurpose::Runs => format!("{READ_COMMITTED}; {NO_AUTOCOMMIT}; "),
             // A lock is waited for less long than the answer.
-            Kind::InternalPool => format!(
+            SessionPurpose::InternalPool => format!(
                 "{READ_COMMITTED}; {BY_BYTES}; set session innodb_lock_wait_timeout = {}; ",
                 server.limit().as_secs().saturating_sub(1).max(1)
             ),
@@ -79,7 +79,7 @@ impl Session {
         let set_up = format!("{set_up}select {}", settings(server));
         let settings = number(&mut connection, AssertSqlSafe(set_up).into_sql_str()).await?;
         let mark = server.marks.put_on(&mut connection).await?;
-        if kind == Kind::Runs {
+        if kind == SessionPurpose::Runs {
             // The driver is to think that a transaction is open, whatever else happens: then a
             // `begin` within a handler is a savepoint. Its end would count it as over.
             std::mem::forget(connection.begin().await?);

@@ -13,7 +13,7 @@ use super::keys;
 use super::rows::SHARED_ROWS;
 use super::sql::{self, Sql, statements};
 use crate::envelope::time::to_micros;
-use crate::store::dead_letter::Burial;
+use crate::store::dead_letter::DeadLetterCause;
 use crate::store::portions::Weigh;
 use crate::store::sql::coalescer::Coalescer;
 use crate::store::sql::columns::{self, Columns};
@@ -65,15 +65,18 @@ statements!(SettlementSql {
 });
 
 /// What settles the rows of a table for all callers.
-pub(super) fn coalescer<S, W>(desk: &InternalPool, settle: fn(Vec<S>) -> W) -> Coalescer<S, Settled>
+pub(super) fn coalescer<S, W>(
+    internal: &InternalPool,
+    settle: fn(Vec<S>) -> W,
+) -> Coalescer<S, Settled>
 where
     S: Weigh + Clone + Send + 'static,
     W: Work<Output = Vec<Settled>>,
 {
-    let desk = desk.clone();
+    let internal = internal.clone();
     Coalescer::new(SHARED_ROWS, 1, move |settlements| {
-        let desk = desk.clone();
-        async move { desk.work(settle(settlements)).await }.boxed()
+        let internal = internal.clone();
+        async move { internal.work(settle(settlements)).await }.boxed()
     })
 }
 
@@ -103,7 +106,7 @@ impl Work for Settle {
 }
 
 /// A row as it stands in a table, locked.
-pub(super) struct Held {
+pub(super) struct LockedRow {
     owner: i64,
     attempts: i64,
     /// Neither scheduled nor handled; always so in the outbox.
@@ -112,7 +115,7 @@ pub(super) struct Held {
     is_kept: bool,
 }
 
-impl Held {
+impl LockedRow {
     /// Whether it is held as this says.
     pub(super) fn is(&self, row: &Ownership) -> bool {
         self.is_owned(row) && self.attempts == i64::from(row.attempts)
@@ -128,13 +131,13 @@ pub(super) async fn lock(
     connection: &mut MySqlConnection,
     statement: &SqlStr,
     keys: &[Key],
-) -> sqlx::Result<HashMap<Key, Held>> {
+) -> sqlx::Result<HashMap<Key, LockedRow>> {
     let found = keys::fetch(connection, statement, keys).await?;
     found.iter().map(|row| Ok((columns::key(row, 0)?, held(row)?))).collect()
 }
 
-fn held(row: &MySqlRow) -> sqlx::Result<Held> {
-    Ok(Held {
+fn held(row: &MySqlRow) -> sqlx::Result<LockedRow> {
+    Ok(LockedRow {
         owner: row.number(2)?,
         // One that is too large for us was read as the largest.
         attempts: row.number(3)?.min(u32::MAX.into()),
@@ -152,12 +155,12 @@ struct Writes<'s> {
     schedules: Vec<(Key, i64)>,
     releases: Vec<Key>,
     taken_back: Vec<Key>,
-    burials: Vec<Burial<'s>>,
+    causes: Vec<DeadLetterCause<'s>>,
 }
 
 impl<'s> Writes<'s> {
     /// What becomes of a settlement, given how its row is held.
-    fn decide(&mut self, settlement: &'s Settlement, held: &HashMap<Key, Held>) -> Settled {
+    fn decide(&mut self, settlement: &'s Settlement, held: &HashMap<Key, LockedRow>) -> Settled {
         let row = settlement.ownership();
         let key = key_of(row);
         let Some(held) = held.get(&key) else {
@@ -180,7 +183,7 @@ impl<'s> Writes<'s> {
             Settlement::Release { ran: true, .. } => self.releases.push(key),
             Settlement::Release { ran: false, .. } => self.taken_back.push(key),
             Settlement::DeadLetter { .. } => {
-                self.burials.extend(settlement.burial());
+                self.causes.extend(settlement.cause());
                 self.deletes.push(key);
             }
         }
@@ -189,8 +192,8 @@ impl<'s> Writes<'s> {
 
     async fn execute(self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<()> {
         let sql = &sql.settlement;
-        for burial in self.burials {
-            write_dead_letter(connection, &sql.dead_letter, burial).await?;
+        for cause in self.causes {
+            write_dead_letter(connection, &sql.dead_letter, cause).await?;
         }
         schedule(connection, &sql.schedule, &self.schedules).await?;
         for (statement, keys) in [
@@ -210,13 +213,13 @@ impl<'s> Writes<'s> {
 pub(super) async fn write_dead_letter(
     connection: &mut MySqlConnection,
     statement: &SqlStr,
-    burial: Burial<'_>,
+    cause: DeadLetterCause<'_>,
 ) -> sqlx::Result<()> {
     let mut arguments = MySqlArguments::default();
-    bind(&mut arguments, burial.reason.as_str())?;
-    bind(&mut arguments, &*burial.error_type)?;
-    bind(&mut arguments, &*burial.error_message)?;
-    bind_key(burial.ownership.id, &burial.ownership.destination, &mut arguments)?;
+    bind(&mut arguments, cause.reason.as_str())?;
+    bind(&mut arguments, &*cause.error_type)?;
+    bind(&mut arguments, &*cause.error_message)?;
+    bind_key(cause.ownership.id, &cause.ownership.destination, &mut arguments)?;
     let query = sqlx::query_with(statement.clone(), arguments);
     query.execute(connection).await.map(|_done| ())
 }

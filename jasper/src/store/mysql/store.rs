@@ -44,10 +44,10 @@ use crate::store::sql::gathered::Gathered;
 /// named locks of its own may stay for other messages, unless the handler fails.
 #[derive(Clone)]
 pub struct MysqlStore {
-    pub(super) shared: Arc<Opened>,
+    pub(super) shared: Arc<StoreShared>,
 }
 
-pub(super) struct Opened {
+pub(super) struct StoreShared {
     pub(super) connections: Connections,
     pub(super) gathered: Gathered,
     pub(super) incoming_guess: Arc<Guess>,
@@ -60,7 +60,7 @@ pub(super) struct Connections {
     pub(super) runs: Pool,
     /// For the user, with autocommit.
     pub(super) users: MySqlPool,
-    pub(super) desk: InternalPool,
+    pub(super) internal: InternalPool,
     /// Where inserts wait that may meet the key of an open transaction.
     pub(super) keyed: InternalPool,
     pub(super) nodes: InternalPool,
@@ -78,21 +78,21 @@ impl MysqlStore {
         &self.shared.connections.users
     }
 
-    pub(super) fn desk(&self) -> &InternalPool {
-        &self.shared.connections.desk
+    pub(super) fn internal_pool(&self) -> &InternalPool {
+        &self.shared.connections.internal
     }
 
-    /// The desk at which nothing waits but leases.
-    pub(super) fn node_desk(&self) -> &InternalPool {
+    /// The connections at which nothing waits but leases.
+    pub(super) fn node_pool(&self) -> &InternalPool {
         &self.shared.connections.nodes
     }
 
     pub(super) fn sql(&self) -> &Sql {
-        &self.desk().sql
+        &self.internal_pool().sql
     }
 
     pub(super) fn place(&self) -> &Place {
-        &self.desk().place
+        &self.internal_pool().place
     }
 
     pub(super) fn error(&self, error: sqlx::Error) -> StoreError {

@@ -1,4 +1,4 @@
-//! Rows of which only those are taken that nobody has locked.
+//! Rows of which only those are taken that are not locked.
 
 use sqlx::{Connection, MySqlConnection, SqlStr};
 
@@ -14,12 +14,12 @@ use crate::store::sql::number::limit;
 /// A row that is locked is left for another time: a process that hangs in the middle of a commit,
 /// or a handler that takes its time, must not keep the others from being handled.
 pub(super) struct Sweep {
-    kind: Kind,
+    kind: SweepKind,
     limit: usize,
 }
 
 #[derive(Clone, Copy)]
-enum Kind {
+enum SweepKind {
     Release(Table, Owner),
     Due,
     Purge,
@@ -32,28 +32,28 @@ pub(super) enum Table {
 }
 
 impl Sweep {
-    /// Makes at most so many rows of an owner that is gone claimable by anybody.
+    /// Makes at most so many rows of an owner that is gone claimable by any node.
     pub(super) const fn release(table: Table, owner: Owner, limit: usize) -> Self {
-        Self { kind: Kind::Release(table, owner), limit }
+        Self { kind: SweepKind::Release(table, owner), limit }
     }
 
     /// Makes at most so many rows claimable whose time has come.
     pub(super) const fn due(limit: usize) -> Self {
-        Self { kind: Kind::Due, limit }
+        Self { kind: SweepKind::Due, limit }
     }
 
     /// Deletes at most so many handled rows whose time of keeping is over.
     pub(super) const fn purge(limit: usize) -> Self {
-        Self { kind: Kind::Purge, limit }
+        Self { kind: SweepKind::Purge, limit }
     }
 
     /// What finds the rows, and what is done to `{keys}`.
     const fn statements<'s>(&self, sql: &'s Sql) -> (&'s SqlStr, &'s SqlStr) {
         match self.kind {
-            Kind::Release(Table::Incoming, _) => (&sql.inbox.find_owned, &sql.inbox.free),
-            Kind::Release(Table::Outgoing, _) => (&sql.outbox.find_owned, &sql.outbox.free),
-            Kind::Due => (&sql.inbox.find_due, &sql.inbox.become_due),
-            Kind::Purge => (&sql.admin.find_over, &sql.settlement.delete),
+            SweepKind::Release(Table::Incoming, _) => (&sql.inbox.find_owned, &sql.inbox.free),
+            SweepKind::Release(Table::Outgoing, _) => (&sql.outbox.find_owned, &sql.outbox.free),
+            SweepKind::Due => (&sql.inbox.find_due, &sql.inbox.become_due),
+            SweepKind::Purge => (&sql.admin.find_over, &sql.settlement.delete),
         }
     }
 }
@@ -65,7 +65,7 @@ impl Work for Sweep {
         let (find, write) = self.statements(sql);
         let mut transaction = connection.begin().await?;
         let mut query = sqlx::query(find.clone());
-        if let Kind::Release(_table, owner) = self.kind {
+        if let SweepKind::Release(_table, owner) = self.kind {
             query = query.bind(owner.number());
         }
         let found = query.bind(limit(self.limit)).fetch_all(&mut *transaction).await?;

@@ -9,7 +9,7 @@ use super::store::MysqlStore;
 use super::sweep::{Sweep, Table};
 use crate::store::sql::columns;
 use crate::store::sql::gathered::GatheredRow;
-use crate::store::sql::lines::Wait;
+use crate::store::sql::insert_queues::Wait;
 use crate::store::sql::number;
 use crate::store::sql::ports::SqlStore;
 use crate::store::sql::ports::messages::Messages;
@@ -53,21 +53,21 @@ impl<R: Stores> Messages<R> for MysqlStore {
     }
 
     async fn release(&self, owner: Owner, limit: usize) -> Result<u64, StoreError> {
-        self.desk().give(Sweep::release(R::TABLE, owner, limit)).await
+        self.internal_pool().give(Sweep::release(R::TABLE, owner, limit)).await
     }
 
     async fn owned(&self, owner: Owner, limit: usize) -> Result<Vec<Ownership>, StoreError> {
-        self.desk().give(Owned { table: R::TABLE, owner, limit }).await
+        self.internal_pool().give(Owned { table: R::TABLE, owner, limit }).await
     }
 }
 
 /// Rows to store.
-pub(super) struct Store<R> {
+pub(super) struct StoreRows<R> {
     pub(super) rows: Vec<R>,
     pub(super) wait: Wait,
 }
 
-impl<R: Insert> Work for Store<R> {
+impl<R: Insert> Work for StoreRows<R> {
     type Output = Vec<Stored>;
 
     async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<Vec<Stored>> {

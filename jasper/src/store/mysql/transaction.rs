@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use super::completion;
 use super::error;
 use super::internal_pool::InternalPool;
-use super::pool::{Lent, Pool};
+use super::pool::{Pool, PooledConnection};
 use crate::store::{
     Committed, Completion, Settled, StoreError, StoreTransaction, TransactionOptions,
 };
@@ -27,37 +27,38 @@ const TRIES: u32 = 4;
 ///
 /// Dropped before its end it closes the connection and ends its session at the server, which rolls
 /// back: a connection that is left in the middle of a statement is of no further use.
-pub(super) struct Run {
-    connection: Lent,
-    desk: InternalPool,
+pub(super) struct MysqlTransaction {
+    connection: PooledConnection,
+    internal: InternalPool,
 }
 
-impl Run {
+impl MysqlTransaction {
     pub(super) async fn begin(
         pool: &Pool,
-        desk: &InternalPool,
+        internal: &InternalPool,
         begin: TransactionOptions,
     ) -> Result<Self, StoreError> {
         loop {
-            let mut connection = pool.acquire().await.map_err(|error| desk.place.error(error))?;
+            let mut connection =
+                pool.acquire().await.map_err(|error| internal.place.error(error))?;
             let begun = connection.begin(begin.limit, pool.server());
-            match in_time(begun, desk).await {
-                Ok(Ok(())) => return Ok(Self { connection, desk: desk.clone() }),
+            match in_time(begun, internal).await {
+                Ok(Ok(())) => return Ok(Self { connection, internal: internal.clone() }),
                 // It has ended since it was used; one that is new is asked then.
                 Ok(Err(error)) if !connection.is_new && error::is_of_connection(&error) => {
                     pool.forget_idle();
                 }
-                Ok(Err(error)) => return Err(desk.place.error(error)),
+                Ok(Err(error)) => return Err(internal.place.error(error)),
                 Err(elapsed) => return Err(elapsed),
             }
         }
     }
 
     async fn complete(mut self, completion: Completion) -> Result<Committed, StoreError> {
-        let place = self.desk.place.clone();
-        let sql = self.desk.sql.clone();
+        let place = self.internal.place.clone();
+        let sql = self.internal.sql.clone();
         let written = completion::write(&mut self.connection.connection, &sql, &completion);
-        let committed = match in_time(written, &self.desk).await? {
+        let committed = match in_time(written, &self.internal).await? {
             Ok(committed) => committed,
             Err(error) => return Err(self.refuse(place.completion_error(error)).await),
         };
@@ -65,7 +66,7 @@ impl Run {
             self.undo().await?;
             return Ok(committed);
         }
-        match in_time(self.connection.commit(), &self.desk).await? {
+        match in_time(self.connection.commit(), &self.internal).await? {
             Ok(true) => self.connection.give_back(),
             Ok(false) => self.connection.part(),
             Err(error) => return Err(self.refuse(place.commit_error(error)).await),
@@ -81,7 +82,7 @@ impl Run {
     }
 
     async fn undo(mut self) -> Result<(), StoreError> {
-        let limit = self.desk.pool.server().limit() / 2;
+        let limit = self.internal.pool.server().limit() / 2;
         let rolled_back = timeout(limit, self.roll_back()).await;
         match rolled_back {
             // Settings of the handler would reach another message.
@@ -89,19 +90,21 @@ impl Run {
                 self.connection.part();
                 Ok(())
             }
-            Ok(Err(error)) if !error::is_of_connection(&error) => Err(self.desk.place.error(error)),
+            Ok(Err(error)) if !error::is_of_connection(&error) => {
+                Err(self.internal.place.error(error))
+            }
             // Ended, by the handler or the server, or silent for too long. A server that answers
             // says when the session is gone, and what was done in it.
             Ok(Err(_)) | Err(_) => {
                 let mark = self.connection.mark.clone();
                 self.connection.forget();
-                self.desk.pool.server().end(mark.as_ref(), limit).await
+                self.internal.pool.server().end(mark.as_ref(), limit).await
             }
         }
     }
 
     async fn roll_back(&mut self) -> sqlx::Result<()> {
-        let (mark, server) = (self.connection.mark.clone(), self.desk.pool.server());
+        let (mark, server) = (self.connection.mark.clone(), self.internal.pool.server());
         let mut tried = 1;
         loop {
             let connection = &mut self.connection.connection;
@@ -127,13 +130,13 @@ impl Run {
 /// The answer, if it comes in time. After an error nothing is known of the session.
 async fn in_time<T>(
     answer: impl Future<Output = sqlx::Result<T>>,
-    desk: &InternalPool,
+    internal: &InternalPool,
 ) -> Result<sqlx::Result<T>, StoreError> {
-    let limit = desk.pool.server().limit();
+    let limit = internal.pool.server().limit();
     timeout(limit, answer).await.map_err(|_elapsed| StoreError::Deadline { limit })
 }
 
-impl StoreTransaction for Run {
+impl StoreTransaction for MysqlTransaction {
     fn connection(&mut self) -> Option<&mut (dyn Any + Send)> {
         Some(&mut self.connection.connection)
     }

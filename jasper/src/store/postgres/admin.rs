@@ -41,19 +41,20 @@ statements!(AdminSql {
 
 impl SqlAdmin for PostgresStore {
     async fn prepare(&self) -> Result<(), StoreError> {
-        migrate::upgrade(self.desk()).await
+        migrate::upgrade(self.internal_pool()).await
     }
 
     async fn counts(&self) -> Result<Counts, StoreError> {
         let query = sqlx::query(self.sql().admin.counts.clone());
-        let rows = self.desk().long_rows(query).await.map_err(|error| self.error(error))?;
+        let rows =
+            self.internal_pool().long_rows(query).await.map_err(|error| self.error(error))?;
         let row = rows.first().ok_or(StoreError::Closed)?;
         columns::counts(row).map_err(|error| self.error(error))
     }
 
     async fn purge(&self, limit: usize) -> Result<u64, StoreError> {
         let query = sqlx::query(self.sql().admin.purge.clone()).bind(number::limit(limit));
-        self.desk().long_run(query).await.map_err(|error| self.error(error))
+        self.internal_pool().long_run(query).await.map_err(|error| self.error(error))
     }
 
     async fn clear(&self) -> Result<(), StoreError> {
@@ -65,7 +66,7 @@ impl PostgresStore {
     async fn clear_all(&self) -> sqlx::Result<()> {
         let sql = &self.sql().admin;
         for clear in [&sql.clear_incoming, &sql.clear_outgoing, &sql.clear_dead_letters] {
-            self.desk().long_run(sqlx::query(clear.clone())).await?;
+            self.internal_pool().long_run(sqlx::query(clear.clone())).await?;
         }
         Ok(())
     }

@@ -16,7 +16,7 @@ use super::session::{RUN_SESSION, SESSION};
 use super::sql::{Names, Sql};
 use super::store::PostgresStore;
 use crate::store::StoreError;
-use crate::store::sql::lines::KEYED_CONNECTIONS;
+use crate::store::sql::insert_queues::KEYED_CONNECTIONS;
 use crate::store::sql::place::of_url;
 
 /// The schema of a store that names none.
@@ -26,7 +26,7 @@ const SCHEMA: &str = "jasper";
 const CONNECTIONS: u32 = 16;
 
 /// Connections for the store's own statements, each of which serves many callers.
-const DESK_CONNECTIONS: u32 = 4;
+const INTERNAL_CONNECTIONS: u32 = 4;
 
 /// One for the leases of nodes, another where that does not answer, and one that listens.
 const NODE_CONNECTIONS: u32 = 3;
@@ -123,7 +123,7 @@ impl PostgresStoreBuilder {
             })
             .after_release(|connection, _about| {
                 Box::pin(async move {
-                    // A rollback that nobody has waited for is about to be sent.
+                    // A rollback that no caller has waited for is about to be sent.
                     Ok(!connection.should_flush() || is_alive(connection).await)
                 })
             })
@@ -157,8 +157,8 @@ impl PostgresStoreBuilder {
         place.check_encoding(&encoding.map_err(|error| place.error(error))?)?;
         let mark = Mark::new(options.get_application_name());
         let own = |connections| OwnPool::new(own_pool(connections, &silence), &pool, &mark);
-        let desk = InternalPool {
-            pool: own(DESK_CONNECTIONS),
+        let internal = InternalPool {
+            pool: own(INTERNAL_CONNECTIONS),
             sql: Arc::new(Sql::of(&names)),
             names,
             place,
@@ -169,9 +169,9 @@ impl PostgresStoreBuilder {
             frontier: Arc::default(),
             outgoing_frontier: Arc::default(),
         };
-        let keyed = InternalPool { pool: own(KEYED_CONNECTIONS), ..desk.clone() };
-        let nodes = InternalPool { pool: own(NODE_CONNECTIONS), ..desk.clone() };
-        Ok(PostgresStore::new(pool, desk, &keyed, nodes))
+        let keyed = InternalPool { pool: own(KEYED_CONNECTIONS), ..internal.clone() };
+        let nodes = InternalPool { pool: own(NODE_CONNECTIONS), ..internal.clone() };
+        Ok(PostgresStore::new(pool, internal, &keyed, nodes))
     }
 }
 

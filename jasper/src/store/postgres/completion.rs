@@ -7,8 +7,8 @@ use sqlx::{PgConnection, Row, SqlStr};
 
 use super::internal_pool::InternalPool;
 use super::rows::{
-    self, INSERT_INCOMING, Insert, Stage, bind, bind_incoming, bind_outgoing, bind_ownerships,
-    claimable_at, in_order, insert_portion,
+    self, INSERT_INCOMING, Insert, InsertStage, bind, bind_incoming, bind_outgoing,
+    bind_ownerships, claimable_at, in_order, insert_portion,
 };
 use super::sql::{Names, Sql, statements};
 use crate::store::portions::portions;
@@ -91,7 +91,7 @@ select {running}, exists (select from deleted) or exists (select from kept),
     exists (select from incoming)";
 
 /// Also takes the guard away that keeps all others from committing. The arrays are selected, so
-/// that no plan knows their lengths, and one that is made once is as good as any.
+/// that no plan depends on their lengths, and one that is made once is as good as any.
 const ENDS_OF_GROUP: &str = "\
 held as materialized (
     select * from unnest((select $25::uuid[]), (select $26::text[]), (select $27::bigint[]),
@@ -121,8 +121,8 @@ union all select 1, id, destination from kept
 union all select 2, id, destination from incoming
 union all select 3, id, destination from outgoing";
 
-const AND_TELL: &str = "
-union all select 4, null::uuid, null::text from {tell} told where {running}
+const AND_NOTIFY: &str = "
+union all select 4, null::uuid, null::text from {notify} notified where {running}
     and $29::bigint < {soon}";
 
 /// How long a completion waits for a key that another transaction holds: less than for an answer.
@@ -142,7 +142,7 @@ statements!(CompletionSql {
     end_one: END_ONE,
     one_for_one: ONE_FOR_ONE,
     complete_one: [INCOMING, INSERT_INCOMING, OUTGOING, END_OF_ONE, ANSWERS].concat(),
-    complete_one_and_tell: [INCOMING, INSERT_INCOMING, OUTGOING, END_OF_ONE, ANSWERS, AND_TELL]
+    complete_one_and_tell: [INCOMING, INSERT_INCOMING, OUTGOING, END_OF_ONE, ANSWERS, AND_NOTIFY]
         .concat(),
     complete_group: [INCOMING, INSERT_INCOMING, OUTGOING, ENDS_OF_GROUP, ANSWERS].concat(),
     complete_group_and_tell: [
@@ -151,7 +151,7 @@ statements!(CompletionSql {
         OUTGOING,
         ENDS_OF_GROUP,
         ANSWERS,
-        AND_TELL
+        AND_NOTIFY
     ]
     .concat(),
 });
@@ -174,21 +174,21 @@ pub(super) enum Written<T> {
 /// holds it.
 pub(super) async fn write_one(
     connection: &mut PgConnection,
-    desk: &InternalPool,
+    internal: &InternalPool,
     completion: &Completion,
 ) -> sqlx::Result<Written<Committed>> {
-    let (sql, Completion { handled, incoming, outgoing }) = (&desk.sql, completion);
+    let (sql, Completion { handled, incoming, outgoing }) = (&internal.sql, completion);
     if incoming.is_empty() && outgoing.is_empty() {
-        return desk.in_time(end_one(connection, sql, handled.as_ref())).await;
+        return internal.in_time(end_one(connection, sql, handled.as_ref())).await;
     }
     if let ([one], []) = (incoming.as_slice(), outgoing.as_slice())
         && claimable_at(incoming.iter()).is_none()
         && one.envelope.deduplication_id.is_none()
     {
-        return desk.in_time(one_for_one(connection, sql, handled.as_ref(), one)).await;
+        return internal.in_time(one_for_one(connection, sql, handled.as_ref(), one)).await;
     }
     let (mut did, mut arguments) =
-        begin(connection, desk, incoming.iter(), outgoing.iter(), PATIENCE).await?;
+        begin(connection, internal, incoming.iter(), outgoing.iter(), PATIENCE).await?;
     bind(&mut arguments, handled.as_ref().map(|row| row.id.as_uuid()))?;
     bind(&mut arguments, handled.as_ref().map(|row| row.destination.as_str()))?;
     bind(&mut arguments, handled.as_ref().map(|row| row.owner.number()))?;
@@ -200,7 +200,7 @@ pub(super) async fn write_one(
     };
     claimable_at.map_or(Ok(()), |at| bind(&mut arguments, at))?;
     let query = sqlx::query_with(statement.clone(), arguments);
-    did.read(&desk.in_time(query.fetch_all(connection)).await?)?;
+    did.read(&internal.in_time(query.fetch_all(connection)).await?)?;
     Ok(did.written(|did| did.answer(completion)))
 }
 
@@ -208,16 +208,16 @@ pub(super) async fn write_one(
 /// for each.
 pub(super) async fn write_group(
     connection: &mut PgConnection,
-    desk: &InternalPool,
+    internal: &InternalPool,
     completions: &[Completion],
 ) -> sqlx::Result<Written<Vec<Committed>>> {
-    let sql = &desk.sql;
+    let sql = &internal.sql;
     let patience = if completions.len() > 1 { SHARED_PATIENCE } else { PATIENCE };
     let incoming = completions.iter().flat_map(|completion| &completion.incoming);
     let outgoing = completions.iter().flat_map(|completion| &completion.outgoing);
     let handled = completions.iter().filter_map(|completion| completion.handled.as_ref());
     let (mut did, mut arguments) =
-        begin(connection, desk, incoming.clone(), outgoing, patience).await?;
+        begin(connection, internal, incoming.clone(), outgoing, patience).await?;
     bind_ownerships(handled, &mut arguments)?;
     let claimable_at = claimable_at(incoming);
     let statement = match claimable_at {
@@ -226,7 +226,7 @@ pub(super) async fn write_group(
     };
     claimable_at.map_or(Ok(()), |at| bind(&mut arguments, at))?;
     let query = sqlx::query_with(statement.clone(), arguments);
-    did.read(&desk.in_time(query.fetch_all(connection)).await?)?;
+    did.read(&internal.in_time(query.fetch_all(connection)).await?)?;
     Ok(did.written(|did| completions.iter().map(|all| did.answer(all)).collect()))
 }
 
@@ -235,7 +235,7 @@ pub(super) async fn write_group(
 /// A deduplication key may be held by a transaction that is open; it is waited for so long.
 async fn begin<'r>(
     connection: &mut PgConnection,
-    desk: &InternalPool,
+    internal: &InternalPool,
     incoming: impl Iterator<Item = &'r Incoming>,
     outgoing: impl Iterator<Item = &'r Outgoing>,
     patience: &'static str,
@@ -246,10 +246,10 @@ async fn begin<'r>(
         incoming.iter().map(|row| &row.envelope).chain(outgoing.iter().map(|row| &row.envelope));
     if envelopes.any(|envelope| envelope.deduplication_id.is_some()) {
         let patience = sqlx::raw_sql(patience).execute(&mut *connection);
-        desk.in_time(patience).await?;
+        internal.in_time(patience).await?;
     }
-    let incoming = insert_ahead(connection, desk, &incoming, &mut did.incoming).await?;
-    let outgoing = insert_ahead(connection, desk, &outgoing, &mut did.outgoing).await?;
+    let incoming = insert_ahead(connection, internal, &incoming, &mut did.incoming).await?;
+    let outgoing = insert_ahead(connection, internal, &outgoing, &mut did.outgoing).await?;
     bind_incoming(incoming, &mut arguments)?;
     bind_outgoing(outgoing, &mut arguments)?;
     Ok((did, arguments))
@@ -258,7 +258,7 @@ async fn begin<'r>(
 /// Inserts all but the last portion, and gives that.
 async fn insert_ahead<'a, 'r, R: Insert>(
     connection: &mut PgConnection,
-    desk: &InternalPool,
+    internal: &InternalPool,
     rows: &'a [&'r R],
     new: &mut HashSet<Key>,
 ) -> sqlx::Result<&'a [&'r R]> {
@@ -267,8 +267,9 @@ async fn insert_ahead<'a, 'r, R: Insert>(
         return Ok(rows);
     };
     for portion in ahead {
-        let inserted = insert_portion(&mut *connection, &desk.sql, portion, Stage::Completion);
-        for row in desk.in_time(inserted).await? {
+        let inserted =
+            insert_portion(&mut *connection, &internal.sql, portion, InsertStage::Completion);
+        for row in internal.in_time(inserted).await? {
             new.insert(columns::key(&row, 0)?);
         }
     }

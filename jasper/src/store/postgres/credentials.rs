@@ -7,8 +7,8 @@ use parking_lot::Mutex;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgConnection, PgPool};
 
-use super::borrowed_connection::BorrowedConnection;
 use super::mark::Mark;
+use super::pooled_connection::PooledConnection;
 
 /// How long a connection may take to show that it is alive.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
@@ -33,8 +33,8 @@ impl OwnPool {
     }
 
     /// A connection of it.
-    pub(super) async fn lend(&self) -> sqlx::Result<BorrowedConnection> {
-        self.current().acquire().await.map(BorrowedConnection::new)
+    pub(super) async fn acquire(&self) -> sqlx::Result<PooledConnection> {
+        self.current().acquire().await.map(PooledConnection::new)
     }
 
     /// The pool, with the options that the application's pool has now.

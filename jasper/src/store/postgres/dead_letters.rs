@@ -59,7 +59,7 @@ with letters as (
     on conflict do nothing
     returning 1
 )
-select (select count(*) from letters), (select 1 from {tell} told where exists (
+select (select count(*) from letters), (select 1 from {notify} notified where exists (
     select from replayed
 ))";
 
@@ -92,21 +92,21 @@ impl SqlDeadLetters for PostgresStore {
             .bind(query.after.as_ref().map(|after| after.id.id.as_uuid()))
             .bind(query.after.map(|after| after.id.destination.to_string()))
             .bind(limit(PORTION));
-        let rows = self.desk().long_rows(list).await;
+        let rows = self.internal_pool().long_rows(list).await;
         let letters = rows.and_then(|rows| columns::all(&rows, columns::dead_letter));
         letters.map_err(|error| self.error(error))
     }
 
     async fn replay(&self, page: Vec<DeadLetterId>) -> Result<Paged, StoreError> {
-        replay(self.desk(), &page).await.map_err(|error| self.error(error))
+        replay(self.internal_pool(), &page).await.map_err(|error| self.error(error))
     }
 
     async fn discard(&self, page: Vec<DeadLetterId>) -> Result<Paged, StoreError> {
-        discard(self.desk(), &page).await.map_err(|error| self.error(error))
+        discard(self.internal_pool(), &page).await.map_err(|error| self.error(error))
     }
 
     async fn store(&self, letter: DeadLetter) -> Result<(), StoreError> {
-        store(self.desk(), &letter).await.map_err(|error| self.error(error))
+        store(self.internal_pool(), &letter).await.map_err(|error| self.error(error))
     }
 }
 
@@ -119,13 +119,13 @@ fn bind_ids<'l>(
 }
 
 /// Reads the bodies, as only this program can change them, and moves the letters.
-async fn replay(desk: &InternalPool, ids: &[DeadLetterId]) -> sqlx::Result<Paged> {
+async fn replay(internal: &InternalPool, ids: &[DeadLetterId]) -> sqlx::Result<Paged> {
     let mut arguments = PgArguments::default();
     bind_ids(ids.iter(), &mut arguments)?;
     bind(&mut arguments, limit(PORTION))?;
-    let query = sqlx::query_with(desk.sql.dead_letters.bodies.clone(), arguments);
+    let query = sqlx::query_with(internal.sql.dead_letters.bodies.clone(), arguments);
     let (mut letters, mut bytes, mut last) = (Vec::new(), 0, ids.len());
-    for row in desk.long_rows(query).await? {
+    for row in internal.long_rows(query).await? {
         let body = row.bytes(2)?;
         bytes += body.len();
         last = usize::try_from(row.number(3)?).unwrap_or(last);
@@ -135,26 +135,26 @@ async fn replay(desk: &InternalPool, ids: &[DeadLetterId]) -> sqlx::Result<Paged
     let mut arguments = PgArguments::default();
     bind_ids(letters.iter().map(|(id, _)| id), &mut arguments)?;
     bind(&mut arguments, letters.iter().map(|(_, body)| &body[..]).collect::<Vec<_>>())?;
-    let query = sqlx::query_with(desk.sql.dead_letters.replay.clone(), arguments);
-    let replayed = desk.long_rows(query).await;
-    desk.start_over();
+    let query = sqlx::query_with(internal.sql.dead_letters.replay.clone(), arguments);
+    let replayed = internal.long_rows(query).await;
+    internal.start_over();
     let rows = replayed?;
     let counted = rows.first().ok_or(sqlx::Error::RowNotFound)?;
     Ok(Paged { found: counted.number(0).map(total)?, done })
 }
 
-async fn discard(desk: &InternalPool, ids: &[DeadLetterId]) -> sqlx::Result<Paged> {
+async fn discard(internal: &InternalPool, ids: &[DeadLetterId]) -> sqlx::Result<Paged> {
     let mut arguments = PgArguments::default();
     bind_ids(ids.iter(), &mut arguments)?;
-    let query = sqlx::query_with(desk.sql.dead_letters.discard.clone(), arguments);
-    Ok(Paged { found: desk.long_run(query).await?, done: ids.len() })
+    let query = sqlx::query_with(internal.sql.dead_letters.discard.clone(), arguments);
+    Ok(Paged { found: internal.long_run(query).await?, done: ids.len() })
 }
 
-async fn store(desk: &InternalPool, letter: &DeadLetter) -> sqlx::Result<()> {
+async fn store(internal: &InternalPool, letter: &DeadLetter) -> sqlx::Result<()> {
     // Bytes that are no envelope have no columns beside them.
     let decoded = Envelope::from_bytes(&letter.body).ok();
     let envelope = decoded.as_ref();
-    let query = sqlx::query(desk.sql.dead_letters.store.clone())
+    let query = sqlx::query(internal.sql.dead_letters.store.clone())
         .bind(letter.id.id.as_uuid())
         .bind(letter.id.destination.as_str())
         .bind(letter.reason.as_str())
@@ -167,5 +167,5 @@ async fn store(desk: &InternalPool, letter: &DeadLetter) -> sqlx::Result<()> {
         .bind(envelope.and_then(|e| e.tenant_id.as_deref()).map(storable))
         .bind(envelope.and_then(|e| e.correlation_id.as_deref()).map(storable))
         .bind(envelope.map(|e| to_micros(e.sent_at)));
-    desk.run(query).await.map(|_done| ())
+    internal.run(query).await.map(|_done| ())
 }

@@ -75,7 +75,7 @@ impl Place {
         Err(StoreError::Unsuitable { place: self.name(), detail })
     }
 
-    /// What a run is told that was undone with the others of its transaction.
+    /// The error of a run that was undone with the others of its transaction.
     pub(super) fn spoiled(&self, cause: &str) -> StoreError {
         let detail = format!("a transaction shared by several messages was undone: {cause}");
         StoreError::Busy { place: self.name(), detail }

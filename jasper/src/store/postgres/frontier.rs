@@ -25,7 +25,7 @@ pub(super) use self::asking::Asking;
 pub(super) use self::change::{Change, Waits};
 pub(super) use self::reach::Range;
 pub(super) use self::state::Pair;
-use self::state::State;
+use self::state::UnownedRows;
 
 /// So many rows may be claimed before looks and claims begin past them. Full looks are all there is
 /// again where none was claimed between two of them.
@@ -35,10 +35,10 @@ const MANY: usize = 1_000;
 /// takes: unknown types may be any number. Claims of others read from the start.
 const MOST_PAIRS: usize = 1_000;
 
-/// What one store knows about unowned rows.
+/// What is known in one store about unowned rows.
 #[derive(Debug)]
 pub(super) struct Frontier<P: Pair> {
-    state: Mutex<State<P>>,
+    state: Mutex<UnownedRows<P>>,
     many: usize,
     /// A row was noted that a look has missed which came before the note.
     missed: Notify,
@@ -49,7 +49,7 @@ pub(super) struct Frontier<P: Pair> {
 pub(super) enum Scope<P> {
     /// Everything.
     Full,
-    /// What lies past the rows that are claimed, and no pair of which this store has not been told.
+    /// What lies past the rows that are claimed, and no pair that this store has not met.
     Known(Vec<Range<P>>),
 }
 
@@ -60,7 +60,7 @@ impl<P: Pair> Default for Frontier<P> {
 }
 
 impl<P: Pair> Frontier<P> {
-    fn state(&self) -> MutexGuard<'_, State<P>> {
+    fn state(&self) -> MutexGuard<'_, UnownedRows<P>> {
         self.state.lock()
     }
 
@@ -110,9 +110,9 @@ impl<P: Pair> Frontier<P> {
         Change::new(&self.state, &self.missed, self.state().known_looks)
     }
 
-    /// When others will look for what is due, as far as this store has told them.
-    pub(super) fn told(&self) -> i64 {
-        self.state().told
+    /// When others will look for what is due, as far as this store has announced it.
+    pub(super) fn announced(&self) -> i64 {
+        self.state().announced
     }
 
     /// Rows that may be older can be claimed: the next look is a full one.

@@ -3,8 +3,8 @@
 use sqlx::Row;
 use sqlx::postgres::{PgArguments, PgRow};
 
+use super::claimable::{self, destinations, types};
 use super::internal_pool::InternalPool;
-use super::look::{self, destinations, types};
 use super::rows::bind;
 use super::sql::statements;
 use super::store::PostgresStore;
@@ -14,7 +14,7 @@ use crate::store::sql::number;
 use crate::store::sql::ports::messages::SqlInbox;
 use crate::store::{ClaimRequest, Claimable, ClaimableRequest, Claimed, Owner, StoreError};
 
-/// Rows that somebody else is about to take are left to them. Those that are not among the oldest,
+/// Rows that another claim is about to take are left to it. Those that are not among the oldest,
 /// or are more than a portion, stay locked until the statement ends, and unclaimed. No row lies in
 /// two of the ranges.
 const CLAIM: &str = "\
@@ -59,7 +59,7 @@ with released as (
     ))
     returning 1
 )
-select (select count(*) from released), (select 1 from {tell} told where exists (
+select (select count(*) from released), (select 1 from {notify} notified where exists (
     select from released
 ))";
 
@@ -70,19 +70,19 @@ statements!(InboxSql { claim: CLAIM, release: RELEASE, owned: OWNED });
 
 impl SqlInbox for PostgresStore {
     async fn claimable(&self, request: ClaimableRequest) -> Result<Claimable, StoreError> {
-        let found = look::look(self.desk(), &request).await;
+        let found = claimable::find(self.internal_pool(), &request).await;
         found.map_err(|error| self.error(error))
     }
 
     async fn claim(&self, request: ClaimRequest) -> Result<Vec<Claimed>, StoreError> {
-        let rows = claim(self.desk(), &request).await;
+        let rows = claim(self.internal_pool(), &request).await;
         let claimed = rows.and_then(|rows| columns::all(&rows, |row| claimed(row, request.owner)));
         claimed.map_err(|error| self.error(error))
     }
 }
 
-async fn claim(desk: &InternalPool, request: &ClaimRequest) -> sqlx::Result<Vec<PgRow>> {
-    let (asking, ranges) = desk.frontier.claim(&request.subscriptions);
+async fn claim(internal: &InternalPool, request: &ClaimRequest) -> sqlx::Result<Vec<PgRow>> {
+    let (asking, ranges) = internal.frontier.claim(&request.subscriptions);
     let mut arguments = PgArguments::default();
     bind(&mut arguments, request.owner.number())?;
     bind(&mut arguments, destinations(&ranges))?;
@@ -92,7 +92,7 @@ async fn claim(desk: &InternalPool, request: &ClaimRequest) -> sqlx::Result<Vec<
     bind(&mut arguments, ranges.iter().map(|range| range.until).collect::<Vec<_>>())?;
     bind(&mut arguments, number::limit(PORTION))?;
     bind(&mut arguments, i64::from(request.counts_attempt))?;
-    let rows = desk.rows(sqlx::query_with(desk.sql.inbox.claim.clone(), arguments)).await?;
+    let rows = internal.rows(sqlx::query_with(internal.sql.inbox.claim.clone(), arguments)).await?;
     let mut bytes = 0;
     for row in &rows {
         bytes += row.try_get::<Option<&[u8]>, _>(3)?.map_or(0, <[u8]>::len);

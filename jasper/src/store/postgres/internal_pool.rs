@@ -9,15 +9,15 @@ use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
 use sqlx::{Connection, PgConnection, Postgres};
 
-use super::borrowed_connection::BorrowedConnection;
 use super::credentials::{OwnPool, Silence};
 use super::error::Place;
 use super::frontier::Frontier;
 use super::limits::LONG;
 use super::mark::Mark;
+use super::pooled_connection::PooledConnection;
 use super::sql::{Names, Sql};
 use crate::envelope::Address;
-use crate::store::sql::limits::Limits;
+use crate::store::sql::limits::StatementLimits;
 use crate::store::{StoreError, Subscription};
 
 /// Where the store does its own work. No code of a user ever runs on these connections, so none can
@@ -28,11 +28,11 @@ pub(super) struct InternalPool {
     pub(super) sql: Arc<Sql>,
     pub(super) names: Names,
     pub(super) place: Place,
-    pub(super) limits: Limits,
+    pub(super) limits: StatementLimits,
     pub(super) mark: Mark,
     pub(super) silence: Silence,
     /// After which time the server ends a session of a handler that does nothing in a transaction,
-    /// where it is not told another one; `None` for sessions that the application has opened.
+    /// where it is given no other one; `None` for sessions that the application has opened.
     pub(super) idle_limit: Option<Duration>,
     pub(super) frontier: Arc<Frontier<Subscription>>,
     pub(super) outgoing_frontier: Arc<Frontier<Address>>,
@@ -54,7 +54,7 @@ impl InternalPool {
     /// The rows of one statement, within the limit for statements.
     pub(super) async fn rows(&self, statement: Statement<'_>) -> sqlx::Result<Vec<PgRow>> {
         self.in_time(async {
-            let mut connection = self.pool.lend().await?;
+            let mut connection = self.pool.acquire().await?;
             let rows = statement.fetch_all(&mut *connection).await;
             connection.after(rows)
         })
@@ -70,7 +70,7 @@ impl InternalPool {
     /// How many rows one statement has changed, within the limit for statements.
     pub(super) async fn run(&self, statement: Statement<'_>) -> sqlx::Result<u64> {
         self.in_time(async {
-            let mut connection = self.pool.lend().await?;
+            let mut connection = self.pool.acquire().await?;
             let done = statement.execute(&mut *connection).await;
             Ok(connection.after(done)?.rows_affected())
         })
@@ -80,7 +80,7 @@ impl InternalPool {
     /// The rows of one statement that people ask for, and which may read whole tables.
     pub(super) async fn long_rows(&self, statement: Statement<'_>) -> sqlx::Result<Vec<PgRow>> {
         let long = in_time(LONG, async {
-            let mut connection = self.pool.lend().await?;
+            let mut connection = self.pool.acquire().await?;
             let rows = statement.fetch_all(&mut *connection).await;
             connection.after(rows)
         });
@@ -90,7 +90,7 @@ impl InternalPool {
     /// How many rows one statement has changed that people ask for.
     pub(super) async fn long_run(&self, statement: Statement<'_>) -> sqlx::Result<u64> {
         let long = in_time(LONG, async {
-            let mut connection = self.pool.lend().await?;
+            let mut connection = self.pool.acquire().await?;
             let done = statement.execute(&mut *connection).await;
             Ok(connection.after(done)?.rows_affected())
         });
@@ -110,8 +110,8 @@ impl InternalPool {
     }
 
     /// A connection for more than one statement.
-    pub(super) async fn lend(&self) -> sqlx::Result<BorrowedConnection> {
-        self.in_time(self.pool.lend()).await
+    pub(super) async fn acquire(&self) -> sqlx::Result<PooledConnection> {
+        self.in_time(self.pool.acquire()).await
     }
 
     /// Fails where the database does not answer within the limit for statements.

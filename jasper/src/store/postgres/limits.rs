@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::store::sql::limits::Limits;
+use crate::store::sql::limits::StatementLimits;
 
 /// The shortest limit of a statement, however short the lease is.
 const SHORTEST: Duration = Duration::from_millis(500);
@@ -14,6 +14,6 @@ pub(super) const LONG: Duration = Duration::from_secs(60);
 pub(super) const RESERVE: Duration = Duration::from_secs(5);
 
 /// The limits of the store's own statements.
-pub(super) fn limits() -> Limits {
-    Limits::between(SHORTEST, Duration::MAX)
+pub(super) fn limits() -> StatementLimits {
+    StatementLimits::between(SHORTEST, Duration::MAX)
 }

@@ -1,4 +1,4 @@
-//! Word from the database of rows that anybody may claim.
+//! Word from the database of rows that any node may claim.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -24,38 +24,44 @@ const SHOW_LIFE: &str = "select 1";
 
 /// One connection that listens for all callers, from the first call on.
 #[derive(Debug)]
-pub(super) struct Listener {
-    desk: InternalPool,
+pub(super) struct NotificationListener {
+    internal: InternalPool,
     /// How often word has come.
     words: watch::Sender<u64>,
-    /// Up to which word callers were told.
-    told: AtomicU64,
+    /// Up to which notification callers have returned.
+    delivered: AtomicU64,
     is_open: Arc<AtomicBool>,
     task: OnceLock<AbortHandle>,
 }
 
-impl Listener {
-    pub(super) fn of(desk: &InternalPool) -> Self {
-        let (words, told) = (watch::Sender::new(0), AtomicU64::new(0));
-        Self { desk: desk.clone(), words, told, is_open: Arc::default(), task: OnceLock::new() }
+impl NotificationListener {
+    pub(super) fn of(internal: &InternalPool) -> Self {
+        let (words, delivered) = (watch::Sender::new(0), AtomicU64::new(0));
+        Self {
+            internal: internal.clone(),
+            words,
+            delivered,
+            is_open: Arc::default(),
+            task: OnceLock::new(),
+        }
     }
 
-    /// Waits for word that no caller was told yet, from the time of the last call on. After the
-    /// connection was lost there is word once it is back, as some may have been missed; and so
-    /// there is where a look came before this store had noted what it was told of.
+    /// Waits for a notification for which no caller has returned yet, from the time of the last
+    /// call on. After the connection was lost there is one once it is back, as some may have been
+    /// missed; and so there is one where a look came before this store had noted the row.
     ///
     /// # Cancel safety
     /// Dropped, no word is lost.
     pub(super) async fn wait_for_notification(&self) {
         self.task.get_or_init(|| self.start());
-        let told = self.told.load(Ordering::Acquire);
+        let delivered = self.delivered.load(Ordering::Acquire);
         let mut words = self.words.subscribe();
         tokio::select! {
-            word = words.wait_for(|word| *word > told) => if let Ok(word) = word {
-                self.told.fetch_max(*word, Ordering::AcqRel);
+            word = words.wait_for(|word| *word > delivered) => if let Ok(word) = word {
+                self.delivered.fetch_max(*word, Ordering::AcqRel);
             },
-            () = self.desk.frontier.missed() => {}
-            () = self.desk.outgoing_frontier.missed() => {}
+            () = self.internal.frontier.missed() => {}
+            () = self.internal.outgoing_frontier.missed() => {}
         }
     }
 
@@ -65,13 +71,13 @@ impl Listener {
     }
 
     fn start(&self) -> AbortHandle {
-        let (desk, words) = (self.desk.clone(), self.words.clone());
+        let (internal, words) = (self.internal.clone(), self.words.clone());
         let is_open = Arc::clone(&self.is_open);
         let task = tokio::spawn(async move {
             loop {
-                let Err(error) = listen(&desk, &words, &is_open).await;
+                let Err(error) = listen(&internal, &words, &is_open).await;
                 is_open.store(false, Ordering::Release);
-                let error = desk.error(error);
+                let error = internal.error(error);
                 tracing::debug!(%error, "the connection that listens is lost; opening another");
                 tokio::time::sleep(PAUSE).await;
             }
@@ -80,7 +86,7 @@ impl Listener {
     }
 }
 
-impl Drop for Listener {
+impl Drop for NotificationListener {
     fn drop(&mut self) {
         if let Some(task) = self.task.get() {
             task.abort();
@@ -90,12 +96,12 @@ impl Drop for Listener {
 
 /// Listens until the connection is lost for good.
 async fn listen(
-    desk: &InternalPool,
+    internal: &InternalPool,
     words: &watch::Sender<u64>,
     is_open: &AtomicBool,
 ) -> sqlx::Result<std::convert::Infallible> {
-    let mut listener = PgListener::connect_with(desk.pool.current()).await?;
-    listener.listen(&desk.names.channel()).await?;
+    let mut listener = PgListener::connect_with(internal.pool.current()).await?;
+    listener.listen(&internal.names.channel()).await?;
     is_open.store(true, Ordering::Release);
     loop {
         // At first, and after a connection was lost, for what may have been missed.

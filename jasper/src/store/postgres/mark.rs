@@ -11,9 +11,9 @@ const LONGEST: usize = 63;
 /// `application_name` of the store's sessions: always in its own, and in those of handlers while
 /// they are in a transaction.
 #[derive(Clone)]
-pub(super) struct Mark(Arc<Inner>);
+pub(super) struct Mark(Arc<MarkInner>);
 
-struct Inner {
+struct MarkInner {
     word: String,
     /// The name that the application has given its sessions.
     of_user: String,
@@ -27,7 +27,7 @@ impl Mark {
         // The end is what is random.
         let word = word[word.len() - 16..].to_owned();
         let of_user = of_user.unwrap_or_default().chars().filter(is_plain).collect();
-        Self(Arc::new(Inner { word, of_user, runs: AtomicU64::new(0) }))
+        Self(Arc::new(MarkInner { word, of_user, runs: AtomicU64::new(0) }))
     }
 
     /// What stands in the row of the node.

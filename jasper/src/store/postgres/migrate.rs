@@ -37,25 +37,28 @@ const USABLE_FROM: &str = "select usable_from from {schema}.jasper_schema";
 /// All in one transaction under a lock, so that two processes that start at once do it one after
 /// the other; on a connection of its own, as that transaction has another search path. Where there
 /// is nothing to do, a role may do without the right to change the schema.
-pub(super) async fn upgrade(desk: &InternalPool) -> Result<(), StoreError> {
-    let said = |error| desk.error(error);
-    let options = desk.pool.current().connect_options();
+pub(super) async fn upgrade(internal: &InternalPool) -> Result<(), StoreError> {
+    let said = |error| internal.error(error);
+    let options = internal.pool.current().connect_options();
     let mut connection = PgConnection::connect_with(&options).await.map_err(said)?;
     let (mut tries, known) = (Tries::default(), newest_known(MIGRATIONS));
-    while version(&mut Asked { connection: &mut connection, desk }, known).await? < known {
-        if let Err(error) = upgrade_on(&mut connection, desk).await {
+    while version(&mut Asked { connection: &mut connection, internal }, known).await? < known {
+        if let Err(error) = upgrade_on(&mut connection, internal).await {
             tries.after(error).await?;
         }
     }
     connection.close().await.map_err(said)
 }
 
-async fn upgrade_on(connection: &mut PgConnection, desk: &InternalPool) -> Result<(), StoreError> {
-    let said = |error| desk.error(error);
+async fn upgrade_on(
+    connection: &mut PgConnection,
+    internal: &InternalPool,
+) -> Result<(), StoreError> {
+    let said = |error| internal.error(error);
     let mut transaction = connection.begin().await.map_err(said)?;
-    create_schema(&mut transaction, &desk.names).await.map_err(said)?;
+    create_schema(&mut transaction, &internal.names).await.map_err(said)?;
     // Another process may have upgraded it further before this one got the lock.
-    let mut asked = Asked { connection: &mut transaction, desk };
+    let mut asked = Asked { connection: &mut transaction, internal };
     version(&mut asked, newest_known(MIGRATIONS)).await?;
     // `run` would do, but the compiler cannot tell that its future may move between threads.
     let migrated = migrator(MIGRATIONS).run_direct(None, &mut *transaction, false).await;
@@ -75,21 +78,21 @@ async fn create_schema(connection: &mut PgConnection, names: &Names) -> sqlx::Re
 
 struct Asked<'s> {
     connection: &'s mut PgConnection,
-    desk: &'s InternalPool,
+    internal: &'s InternalPool,
 }
 
 impl Schema for Asked<'_> {
     async fn ask(&mut self, question: Question) -> Result<i64, StoreError> {
-        let statement = self.desk.names.statement(match question {
+        let statement = self.internal.names.statement(match question {
             Question::HasVersions => HAS_VERSIONS,
             Question::NewestVersion => NEWEST_VERSION,
             Question::UsableFrom => USABLE_FROM,
         });
         let answer = sqlx::query_scalar(statement).fetch_one(&mut *self.connection).await;
-        answer.map_err(|error| self.desk.error(error))
+        answer.map_err(|error| self.internal.error(error))
     }
 
     fn place(&self) -> String {
-        self.desk.place.name()
+        self.internal.place.name()
     }
 }

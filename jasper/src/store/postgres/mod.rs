@@ -5,21 +5,19 @@
 //! ask for at once goes in one statement: whatever waits when one ends is the next one.
 
 mod admin;
-mod borrowed_connection;
 mod builder;
 mod changes;
+mod claimable;
 mod completion;
 mod credentials;
 mod dead_letters;
 mod depth;
 mod error;
 mod frontier;
-mod group;
 mod inbox;
 mod internal_pool;
 mod limits;
 mod listener;
-mod look;
 mod mark;
 mod migrate;
 mod nodes;
@@ -27,12 +25,14 @@ mod outbox;
 mod pace;
 #[cfg(test)]
 mod plans;
+mod pooled_connection;
 mod pooler;
 mod rows;
 mod run_queue;
 mod session;
 mod sessions;
 mod settlement;
+mod shared_transaction;
 mod sharing;
 mod sql;
 mod steps;
@@ -45,7 +45,7 @@ use sqlx::{PgConnection, Postgres};
 
 pub use self::builder::PostgresStoreBuilder;
 pub use self::store::PostgresStore;
-use self::transaction::Run;
+use self::transaction::PostgresTransaction;
 use super::sql::ports::its_own_ports;
 use super::{
     Connection, ConnectionType, MessageStore, StoreError, StoreInfo, StoreTransaction,
@@ -75,10 +75,12 @@ impl MessageStore for PostgresStore {
     ) -> BoxFuture<'_, Result<Box<dyn StoreTransaction>, StoreError>> {
         Box::pin(async move {
             if begin.share > 1 {
-                let loan = self.shared.sharing.borrow(begin).await?;
-                return Ok(Box::new(loan) as Box<dyn StoreTransaction>);
+                let borrowed = self.shared.sharing.borrow(begin).await?;
+                return Ok(Box::new(borrowed) as Box<dyn StoreTransaction>);
             }
-            let run = Run::begin(&self.shared.pool, self.desk(), begin.limit).await?;
+            let run =
+                PostgresTransaction::begin(&self.shared.pool, self.internal_pool(), begin.limit)
+                    .await?;
             Ok(Box::new(run) as Box<dyn StoreTransaction>)
         })
     }

@@ -12,7 +12,7 @@ use super::store::PostgresStore;
 use crate::envelope::time::from_micros;
 use crate::store::sql::columns::{self, Columns};
 use crate::store::sql::number::micros;
-use crate::store::sql::ports::nodes::{Joining, SqlNodes};
+use crate::store::sql::ports::nodes::{JoiningNode, SqlNodes};
 use crate::store::{Gone, LiveNode, NodeLease, Owner, Pulse, StoreError, Subscription};
 
 const NOW: &str = "select {now}";
@@ -129,7 +129,7 @@ statements!(NodesSql {
 impl SqlNodes for PostgresStore {
     async fn now(&self) -> Result<Option<SystemTime>, StoreError> {
         let now = self
-            .node_desk()
+            .node_pool()
             .row(sqlx::query(self.sql().nodes.now.clone()))
             .await
             .and_then(|row| row.number(0))
@@ -137,33 +137,33 @@ impl SqlNodes for PostgresStore {
         Ok(Some(from_micros(now)))
     }
 
-    async fn join(&self, node: Joining) -> Result<NodeLease, StoreError> {
-        let Joining { name, lease, takes } = node;
-        self.desk().frontier.takes(&takes);
+    async fn join(&self, node: JoiningNode) -> Result<NodeLease, StoreError> {
+        let JoiningNode { name, lease, takes } = node;
+        self.internal_pool().frontier.takes(&takes);
         let query = sqlx::query(self.sql().nodes.join.clone())
             .bind(storable(&name).into_owned())
             .bind(micros(lease))
             .bind(Subscription::to_lines(&takes))
-            .bind(self.desk().mark.word().to_owned());
+            .bind(self.internal_pool().mark.word().to_owned());
         let node = self
-            .node_desk()
+            .node_pool()
             .row(query)
             .await
             .and_then(|row| row.number(0))
             .map_err(|error| self.error(error))?;
-        self.desk().limits.follow(lease);
+        self.internal_pool().limits.follow(lease);
         Ok(NodeLease { owner: Owner::new(node), lease })
     }
 
     async fn renew(&self, owner: Owner, lease: Duration) -> Result<bool, StoreError> {
         let query =
             sqlx::query(self.sql().nodes.renew.clone()).bind(owner.number()).bind(micros(lease));
-        let desk = self.node_desk();
+        let internal = self.node_pool();
         // A connection is served by the runtime in which it was opened, which may be blocked.
         let renewed = if Handle::current().id() == self.shared.home {
-            desk.run(query).await
+            internal.run(query).await
         } else {
-            desk.run_elsewhere(query).await
+            internal.run_elsewhere(query).await
         };
         renewed.map(|renewed| renewed > 0).map_err(|error| self.error(error))
     }
@@ -179,7 +179,7 @@ impl SqlNodes for PostgresStore {
                 .bind(with_forgotten)
                 .bind(micros(lease))
         };
-        let (rows, with_forgotten) = self.over_owners(self.node_desk(), query).await;
+        let (rows, with_forgotten) = self.over_owners(self.node_pool(), query).await;
         let mut pulse = rows.and_then(|rows| pulse(&rows)).map_err(|error| self.error(error))?;
         pulse.may_own |= !with_forgotten;
         if pulse.gone.as_ref().is_some_and(|gone| !gone.owners.is_empty()) {
@@ -194,7 +194,7 @@ impl SqlNodes for PostgresStore {
                 .bind(asks.map_or(0, Owner::number))
                 .bind(with_forgotten)
         };
-        let (rows, _with_forgotten) = self.over_owners(self.desk(), query).await;
+        let (rows, _with_forgotten) = self.over_owners(self.internal_pool(), query).await;
         let pulse = rows.and_then(|rows| pulse(&rows)).map_err(|error| self.error(error))?;
         let gone = pulse.gone.unwrap_or_default();
         if !gone.owners.is_empty() {
@@ -204,28 +204,28 @@ impl SqlNodes for PostgresStore {
     }
 
     async fn alive(&self) -> Result<Vec<LiveNode>, StoreError> {
-        let rows = self.desk().rows(sqlx::query(self.sql().nodes.alive.clone())).await;
+        let rows = self.internal_pool().rows(sqlx::query(self.sql().nodes.alive.clone())).await;
         let nodes = rows.and_then(|rows| columns::all(&rows, columns::live_node));
         nodes.map_err(|error| self.error(error))
     }
 
     async fn note_earlier(&self, owner: Owner, earlier: String) -> Result<(), StoreError> {
         let query = sqlx::query(self.sql().nodes.note_earlier.clone());
-        let noted = self.node_desk().run(query.bind(owner.number()).bind(earlier)).await;
+        let noted = self.node_pool().run(query.bind(owner.number()).bind(earlier)).await;
         noted.map(|_done| ()).map_err(|error| self.error(error))
     }
 
     async fn leave(&self, owner: Owner) -> Result<(), StoreError> {
         let query = sqlx::query(self.sql().nodes.leave.clone())
             .bind(owner.number())
-            .bind(self.desk().mark.word().to_owned());
-        let left = self.desk().run(query).await;
+            .bind(self.internal_pool().mark.word().to_owned());
+        let left = self.internal_pool().run(query).await;
         left.map(|_done| ()).map_err(|error| self.error(error))
     }
 
     async fn forget(&self, owner: Owner) -> Result<(), StoreError> {
         let query = sqlx::query(self.sql().nodes.forget.clone()).bind(owner.number());
-        let forgotten = self.desk().run(query).await;
+        let forgotten = self.internal_pool().run(query).await;
         forgotten.map(|_done| ()).map_err(|error| self.error(error))
     }
 
@@ -245,12 +245,12 @@ impl PostgresStore {
     /// are looked for rarely where that takes long.
     async fn over_owners<'q>(
         &self,
-        desk: &InternalPool,
+        internal: &InternalPool,
         query: impl FnOnce(bool) -> Statement<'q>,
     ) -> (sqlx::Result<Vec<PgRow>>, bool) {
         let with_forgotten = self.shared.forgotten.is_due();
         let began = Instant::now();
-        let rows = desk.rows(query(with_forgotten)).await;
+        let rows = internal.rows(query(with_forgotten)).await;
         if with_forgotten {
             self.shared.forgotten.took(began.elapsed());
         }

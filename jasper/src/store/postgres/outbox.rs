@@ -13,9 +13,9 @@ use super::sql::{Sql, statements};
 use super::steps::Settle;
 use super::store::PostgresStore;
 use crate::envelope::{Address, Envelope};
-use crate::store::dead_letter::Burial;
+use crate::store::dead_letter::DeadLetterCause;
 use crate::store::portions::PORTION;
-use crate::store::sql::columns::{self, Columns, Sendable};
+use crate::store::sql::columns::{self, ClaimedOutgoing, Columns};
 use crate::store::sql::number;
 use crate::store::sql::ports::messages::{OutgoingClaim, SqlOutbox};
 use crate::store::{OutgoingSettlement, Owner, Ownership, StoreError};
@@ -56,7 +56,7 @@ from unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[])
     as held (id, destination, owner, attempts, failed)
 where row.id = held.id and row.destination = held.destination and row.owner = held.owner
     and least(row.attempts, 4294967295) = held.attempts
-returning row.id, row.destination, row.sent_at, {tell}";
+returning row.id, row.destination, row.sent_at, {notify}";
 
 const RELEASE: &str = "\
 with released as (
@@ -67,7 +67,7 @@ with released as (
     ))
     returning 1
 )
-select (select count(*) from released), (select 1 from {tell} told where exists (
+select (select count(*) from released), (select 1 from {notify} notified where exists (
     select from released
 ))";
 
@@ -108,7 +108,7 @@ from unnest($1::text[], $2::bigint[], $3::bigint[]) with ordinality
     ) first";
 
 const DEAD_LETTER: &str = "\
-with buried as (
+with moved as (
     delete from {outgoing} row
     using unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[],
         $7::text[]) as held (id, destination, owner, attempts, reason, error_type, error_message)
@@ -120,10 +120,10 @@ with buried as (
         attempts, body, buried_at, group_id, tenant_id, correlation_id, sent_at)
     select id, destination, reason, message_type, error_type, error_message, attempts, body, {now},
         group_id, tenant_id, correlation_id, sent_at
-    from buried
+    from moved
     {or_replace}
 )
-select id, destination from buried";
+select id, destination from moved";
 
 statements!(OutboxSql {
     claim: CLAIM,
@@ -139,30 +139,30 @@ statements!(OutboxSql {
 impl SqlOutbox for PostgresStore {
     async fn claim(&self, request: OutgoingClaim) -> Result<Vec<Envelope>, StoreError> {
         let OutgoingClaim { owner, destination, limit } = request;
-        let claimed = claim(self.desk(), owner, &destination, limit).await;
+        let claimed = claim(self.internal_pool(), owner, &destination, limit).await;
         claimed.map_err(|error| self.error(error))
     }
 
     async fn destinations(&self) -> Result<Vec<Address>, StoreError> {
-        destinations(self.desk()).await.map_err(|error| self.error(error))
+        destinations(self.internal_pool()).await.map_err(|error| self.error(error))
     }
 }
 
 async fn claim(
-    desk: &InternalPool,
+    internal: &InternalPool,
     owner: Owner,
     destination: &Address,
     limit: usize,
 ) -> sqlx::Result<Vec<Envelope>> {
-    let (asking, ranges) = desk.outgoing_frontier.claim(std::slice::from_ref(destination));
-    let query = sqlx::query(desk.sql.outbox.claim.clone())
+    let (asking, ranges) = internal.outgoing_frontier.claim(std::slice::from_ref(destination));
+    let query = sqlx::query(internal.sql.outbox.claim.clone())
         .bind(owner.number())
         .bind(destination.as_str())
         .bind(number::limit(limit))
         .bind(number::limit(PORTION))
         .bind(ranges.iter().map(|range| range.since).collect::<Vec<_>>())
         .bind(ranges.iter().map(|range| range.until).collect::<Vec<_>>());
-    let rows = desk.rows(query).await?;
+    let rows = internal.rows(query).await?;
     let mut bytes = 0;
     for row in &rows {
         bytes += row.try_get::<Option<&[u8]>, _>(3)?.map_or(0, <[u8]>::len);
@@ -170,24 +170,24 @@ async fn claim(
     let all = rows.len() < limit && bytes < PORTION;
     let last = rows.last().map_or(Ok(i64::MIN), |row| row.number(4))?;
     asking.claimed(&ranges, rows.len(), last, all);
-    let mut claimed = Sendable::default();
+    let mut claimed = ClaimedOutgoing::default();
     rows.iter().try_for_each(|row| claimed.read(row, owner))?;
-    write_dead_letter(desk, &claimed.unreadable).await?;
+    write_dead_letter(internal, &claimed.unreadable).await?;
     Ok(claimed.envelopes)
 }
 
 /// Where nothing waits past what is claimed, there may be something older: that look costs no more
 /// than it would where nothing was claimed.
-async fn destinations(desk: &InternalPool) -> sqlx::Result<Vec<Address>> {
-    let (mut asking, scope, _due_since) = desk.outgoing_frontier.look();
+async fn destinations(internal: &InternalPool) -> sqlx::Result<Vec<Address>> {
+    let (mut asking, scope, _due_since) = internal.outgoing_frontier.look();
     if let Scope::Known(ranges) = scope {
-        let found = destinations_in(desk, asking, &ranges).await?;
+        let found = destinations_in(internal, asking, &ranges).await?;
         if !found.is_empty() {
             return Ok(found);
         }
-        asking = desk.outgoing_frontier.full_look();
+        asking = internal.outgoing_frontier.full_look();
     }
-    let rows = desk.rows(sqlx::query(desk.sql.outbox.destinations.clone())).await?;
+    let rows = internal.rows(sqlx::query(internal.sql.outbox.destinations.clone())).await?;
     let (mut firsts, mut began, mut cost) = (HashMap::new(), 0, Duration::ZERO);
     for row in &rows {
         match row.try_get(2)? {
@@ -203,17 +203,17 @@ async fn destinations(desk: &InternalPool) -> sqlx::Result<Vec<Address>> {
 
 /// Those of which rows lie in these ranges.
 async fn destinations_in(
-    desk: &InternalPool,
+    internal: &InternalPool,
     asking: Asking<'_, Address>,
     ranges: &[Range<Address>],
 ) -> sqlx::Result<Vec<Address>> {
     let names = ranges.iter().map(|range| range.pair.as_str());
-    let query = sqlx::query(desk.sql.outbox.destinations_in.clone())
+    let query = sqlx::query(internal.sql.outbox.destinations_in.clone())
         .bind(names.collect::<Vec<_>>())
         .bind(ranges.iter().map(|range| range.since).collect::<Vec<_>>())
         .bind(ranges.iter().map(|range| range.until).collect::<Vec<_>>());
     let mut firsts = HashMap::new();
-    for row in desk.rows(query).await? {
+    for row in internal.rows(query).await? {
         let place = usize::try_from(row.try_get::<i64, _>(0)? - 1).unwrap_or(usize::MAX);
         firsts.insert(place, row.try_get(1)?);
     }
@@ -224,7 +224,7 @@ async fn destinations_in(
 }
 
 async fn write_dead_letter(
-    desk: &InternalPool,
+    internal: &InternalPool,
     unreadable: &[(Ownership, String)],
 ) -> sqlx::Result<()> {
     if unreadable.is_empty() {
@@ -232,31 +232,32 @@ async fn write_dead_letter(
     }
     let mut arguments = PgArguments::default();
     bind_ownerships(unreadable.iter().map(|(row, _)| row), &mut arguments)?;
-    let burials = unreadable.iter().map(|(row, error)| Burial::of_unreadable(row, error));
-    bind_reasons(burials, &mut arguments)?;
-    let query = sqlx::query_with(desk.sql.outbox.dead_letter.clone(), arguments);
-    desk.run(query).await.map(|_done| ())
+    let causes = unreadable.iter().map(|(row, error)| DeadLetterCause::of_unreadable(row, error));
+    bind_reasons(causes, &mut arguments)?;
+    let query = sqlx::query_with(internal.sql.outbox.dead_letter.clone(), arguments);
+    internal.run(query).await.map(|_done| ())
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum OutgoingKind {
     Delete,
     GiveBack,
     DeadLetter,
 }
 
 impl Settle for OutgoingSettlement {
-    type Kind = Kind;
+    type Kind = OutgoingKind;
 
     type Pair = Address;
 
-    const KINDS: &'static [Kind] = &[Kind::Delete, Kind::GiveBack, Kind::DeadLetter];
+    const KINDS: &'static [OutgoingKind] =
+        &[OutgoingKind::Delete, OutgoingKind::GiveBack, OutgoingKind::DeadLetter];
 
-    fn kind(&self) -> Kind {
+    fn kind(&self) -> OutgoingKind {
         match self {
-            Self::Sent(_) | Self::Discarded(_) => Kind::Delete,
-            Self::Failed(_) | Self::Released(_) => Kind::GiveBack,
-            Self::Refused { .. } => Kind::DeadLetter,
+            Self::Sent(_) | Self::Discarded(_) => OutgoingKind::Delete,
+            Self::Failed(_) | Self::Released(_) => OutgoingKind::GiveBack,
+            Self::Refused { .. } => OutgoingKind::DeadLetter,
         }
     }
 
@@ -264,44 +265,44 @@ impl Settle for OutgoingSettlement {
         self.ownership()
     }
 
-    fn statement(kind: Kind, sql: &Sql) -> &SqlStr {
+    fn statement(kind: OutgoingKind, sql: &Sql) -> &SqlStr {
         match kind {
-            Kind::Delete => &sql.outbox.delete,
-            Kind::GiveBack => &sql.outbox.give_back,
-            Kind::DeadLetter => &sql.outbox.dead_letter,
+            OutgoingKind::Delete => &sql.outbox.delete,
+            OutgoingKind::GiveBack => &sql.outbox.give_back,
+            OutgoingKind::DeadLetter => &sql.outbox.dead_letter,
         }
     }
 
-    fn waits(kind: Kind, done: &[PgRow]) -> sqlx::Result<Vec<Waits<Address>>> {
-        if kind != Kind::GiveBack {
+    fn waits(kind: OutgoingKind, done: &[PgRow]) -> sqlx::Result<Vec<Waits<Address>>> {
+        if kind != OutgoingKind::GiveBack {
             return Ok(Vec::new());
         }
         let waits = |row: &PgRow| Ok(Waits::Unowned(columns::address(row, 1)?, row.try_get(2)?));
         done.iter().map(waits).collect()
     }
 
-    fn frontier(desk: &InternalPool) -> &Frontier<Address> {
-        &desk.outgoing_frontier
+    fn frontier(internal: &InternalPool) -> &Frontier<Address> {
+        &internal.outgoing_frontier
     }
 
     fn bind(
         of_kind: &[&Self],
-        kind: Kind,
+        kind: OutgoingKind,
         _told: i64,
         arguments: &mut PgArguments,
     ) -> sqlx::Result<()> {
         let settlements = of_kind.iter();
         match kind {
-            Kind::Delete => Ok(()),
-            Kind::GiveBack => {
+            OutgoingKind::Delete => Ok(()),
+            OutgoingKind::GiveBack => {
                 let failed = settlements.map(|settlement| match settlement {
                     Self::Failed(_) => 1_i64,
                     _ => 0,
                 });
                 bind(arguments, failed.collect::<Vec<_>>())
             }
-            Kind::DeadLetter => {
-                bind_reasons(settlements.filter_map(|settlement| settlement.burial()), arguments)
+            OutgoingKind::DeadLetter => {
+                bind_reasons(settlements.filter_map(|settlement| settlement.cause()), arguments)
             }
         }
     }

@@ -14,9 +14,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// When the next time may be.
 #[derive(Debug, Default)]
-pub(super) struct Pace(Mutex<Option<Instant>>);
+pub(super) struct QueryPace(Mutex<Option<Instant>>);
 
-impl Pace {
+impl QueryPace {
     pub(super) fn is_due(&self) -> bool {
         self.next().is_none_or(|next| next <= Instant::now())
     }
@@ -37,7 +37,7 @@ mod tests {
 
     #[test]
     fn what_takes_long_is_due_later() {
-        let pace = Pace::default();
+        let pace = QueryPace::default();
         assert!(pace.is_due());
         pace.took(SHORT);
         assert!(pace.is_due());

@@ -41,7 +41,7 @@ async fn no_statement_scans_a_table() {
     let store = PostgresStore::builder().schema(&schema).connect(&url).await.unwrap();
     store.admin().prepare().await.unwrap();
     let mut connection = PgConnection::connect(&url).await.unwrap();
-    let names = &store.desk().names;
+    let names = &store.internal_pool().names;
     connection.execute("set plan_cache_mode = force_generic_plan").await.unwrap();
     let sql = store.sql();
     let mut scans = Vec::new();
@@ -70,7 +70,7 @@ async fn scans_of(connection: &mut PgConnection, name: &str, text: &str) -> Vec<
     plan.filter(scans).map(|step| format!("{name}: {step}")).collect()
 }
 
-/// How the database goes about a statement of which it knows no argument.
+/// How the database executes a statement without knowing its arguments.
 async fn plan(connection: &mut PgConnection, text: &str) -> Vec<String> {
     let prepare = format!("prepare planned as {text}");
     connection.execute(sqlx::raw_sql(AssertSqlSafe(prepare))).await.expect(PLANS);

@@ -13,11 +13,11 @@ use super::internal_pool::InternalPool;
 use super::sql::{Sql, statements};
 use crate::envelope::time::to_micros;
 use crate::envelope::{Address, Envelope, MessageId};
-use crate::store::dead_letter::Burial;
+use crate::store::dead_letter::DeadLetterCause;
 use crate::store::portions::{Weigh, portions};
 use crate::store::sql::columns::{self, Columns, lent_columns};
+use crate::store::sql::insert_queues::Wait;
 use crate::store::sql::key::stored;
-use crate::store::sql::lines::Wait;
 use crate::store::sql::placement::{self, Placed};
 use crate::store::{Incoming, Outgoing, Ownership, Placement, Stored, Subscription};
 
@@ -55,16 +55,18 @@ on conflict do nothing returning id, destination";
 
 /// Word is given only where something was stored that others may claim soon, by the clock of the
 /// database.
-const OR_DUPLICATE_AND_TELL: &str = "
+const OR_DUPLICATE_AND_NOTIFY: &str = "
 on conflict do nothing returning id, destination,
-    case when owner = 0 and coalesce(due_at, 0) < {soon} then (select true from {tell} told) end";
+    case when owner = 0 and coalesce(due_at, 0) < {soon}
+        then (select true from {notify} notified)
+    end";
 
 statements!(RowsSql {
     store_incoming: [INSERT_INCOMING, OR_DUPLICATE].concat(),
-    store_claimable: [INSERT_INCOMING, OR_DUPLICATE_AND_TELL].concat(),
+    store_claimable: [INSERT_INCOMING, OR_DUPLICATE_AND_NOTIFY].concat(),
     store_outgoing: [INSERT_OUTGOING, OR_DUPLICATE].concat(),
     try_incoming: [&without_waiting(INSERT_INCOMING), OR_DUPLICATE].concat(),
-    try_claimable: [&without_waiting(INSERT_INCOMING), OR_DUPLICATE_AND_TELL].concat(),
+    try_claimable: [&without_waiting(INSERT_INCOMING), OR_DUPLICATE_AND_NOTIFY].concat(),
     try_outgoing: [&without_waiting(INSERT_OUTGOING), OR_DUPLICATE].concat(),
     complete_incoming: [INSERT_INCOMING, WHILE_RUNNING, OR_DUPLICATE].concat(),
     complete_outgoing: [INSERT_OUTGOING, WHILE_RUNNING, OR_DUPLICATE].concat(),
@@ -76,7 +78,7 @@ fn without_waiting(insert: &str) -> String {
 
 /// Where an insert stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stage {
+pub(super) enum InsertStage {
     /// By itself, or in a transaction of a user.
     Store(Wait),
     /// Before the completion of a handler's run, as long as its transaction is open.
@@ -90,7 +92,7 @@ pub(super) trait Insert: Weigh + Send + Sync {
     fn envelope(&self) -> &Envelope;
 
     /// The statement that stores these.
-    fn statement<'s>(rows: &[&Self], stage: Stage, sql: &'s Sql) -> &'s SqlStr;
+    fn statement<'s>(rows: &[&Self], stage: InsertStage, sql: &'s Sql) -> &'s SqlStr;
 
     /// Binds an array for each column.
     fn bind(rows: &[&Self], arguments: &mut PgArguments) -> sqlx::Result<()>;
@@ -99,7 +101,7 @@ pub(super) trait Insert: Weigh + Send + Sync {
     fn waits(&self) -> Option<Waits<Self::Pair>>;
 
     /// Where is noted what rows wait for.
-    fn frontier(desk: &InternalPool) -> &Frontier<Self::Pair>;
+    fn frontier(internal: &InternalPool) -> &Frontier<Self::Pair>;
 }
 
 impl Insert for Incoming {
@@ -120,23 +122,23 @@ impl Insert for Incoming {
         }
     }
 
-    fn frontier(desk: &InternalPool) -> &Frontier<Subscription> {
-        &desk.frontier
+    fn frontier(internal: &InternalPool) -> &Frontier<Subscription> {
+        &internal.frontier
     }
 
     fn envelope(&self) -> &Envelope {
         &self.envelope
     }
 
-    fn statement<'s>(rows: &[&Self], stage: Stage, sql: &'s Sql) -> &'s SqlStr {
+    fn statement<'s>(rows: &[&Self], stage: InsertStage, sql: &'s Sql) -> &'s SqlStr {
         let sql = &sql.rows;
         match (stage, claimable_at(rows.iter().copied()).is_some()) {
-            (Stage::Store(Wait::Usual), true) => &sql.store_claimable,
-            (Stage::Store(Wait::Usual), false) => &sql.store_incoming,
-            (Stage::Store(Wait::Short), true) => &sql.try_claimable,
-            (Stage::Store(Wait::Short), false) => &sql.try_incoming,
+            (InsertStage::Store(Wait::Usual), true) => &sql.store_claimable,
+            (InsertStage::Store(Wait::Usual), false) => &sql.store_incoming,
+            (InsertStage::Store(Wait::Short), true) => &sql.try_claimable,
+            (InsertStage::Store(Wait::Short), false) => &sql.try_incoming,
             // Word is given with the completion.
-            (Stage::Completion, _) => &sql.complete_incoming,
+            (InsertStage::Completion, _) => &sql.complete_incoming,
         }
     }
 
@@ -154,19 +156,19 @@ impl Insert for Outgoing {
         self.owner.is_none().then(waits)
     }
 
-    fn frontier(desk: &InternalPool) -> &Frontier<Address> {
-        &desk.outgoing_frontier
+    fn frontier(internal: &InternalPool) -> &Frontier<Address> {
+        &internal.outgoing_frontier
     }
 
     fn envelope(&self) -> &Envelope {
         &self.envelope
     }
 
-    fn statement<'s>(_rows: &[&Self], stage: Stage, sql: &'s Sql) -> &'s SqlStr {
+    fn statement<'s>(_rows: &[&Self], stage: InsertStage, sql: &'s Sql) -> &'s SqlStr {
         match stage {
-            Stage::Store(Wait::Usual) => &sql.rows.store_outgoing,
-            Stage::Store(Wait::Short) => &sql.rows.try_outgoing,
-            Stage::Completion => &sql.rows.complete_outgoing,
+            InsertStage::Store(Wait::Usual) => &sql.rows.store_outgoing,
+            InsertStage::Store(Wait::Short) => &sql.rows.try_outgoing,
+            InsertStage::Completion => &sql.rows.complete_outgoing,
         }
     }
 
@@ -175,7 +177,7 @@ impl Insert for Outgoing {
     }
 }
 
-/// From when on others may claim any of these, so that they may have to be told.
+/// From when on others may claim any of these, so that they may have to be notified.
 ///
 /// Word is never given of rows that the writer owns: it would make all commits wait for each other.
 pub(super) fn claimable_at<'r>(rows: impl Iterator<Item = &'r Incoming>) -> Option<i64> {
@@ -195,7 +197,7 @@ pub(super) async fn insert<R: Insert>(
 ) -> sqlx::Result<Vec<Stored>> {
     let mut inserted = Vec::with_capacity(rows.len());
     for portion in portions(&in_order(rows.iter()), SHARED_ROWS) {
-        let stage = Stage::Store(Wait::Usual);
+        let stage = InsertStage::Store(Wait::Usual);
         inserted.extend(insert_portion(&mut *connection, sql, portion, stage).await?);
     }
     answers(rows, &inserted)
@@ -206,7 +208,7 @@ pub(super) async fn insert_portion<R: Insert>(
     executor: impl PgExecutor<'_>,
     sql: &Sql,
     rows: &[&R],
-    stage: Stage,
+    stage: InsertStage,
 ) -> sqlx::Result<Vec<PgRow>> {
     let mut arguments = PgArguments::default();
     R::bind(rows, &mut arguments)?;
@@ -216,35 +218,35 @@ pub(super) async fn insert_portion<R: Insert>(
 
 /// Stores rows on a connection of the store's own, all or none of them.
 pub(super) async fn store<R: Insert>(
-    desk: &InternalPool,
+    internal: &InternalPool,
     rows: &[R],
     wait: Wait,
 ) -> sqlx::Result<Vec<Stored>> {
-    let mut connection = desk.lend().await?;
-    let stored = store_on(&mut connection, desk, rows, wait).await;
+    let mut connection = internal.acquire().await?;
+    let stored = store_on(&mut connection, internal, rows, wait).await;
     connection.after(stored)
 }
 
 async fn store_on<R: Insert>(
     connection: &mut PgConnection,
-    desk: &InternalPool,
+    internal: &InternalPool,
     rows: &[R],
     wait: Wait,
 ) -> sqlx::Result<Vec<Stored>> {
-    let (ordered, stage) = (in_order(rows.iter()), Stage::Store(wait));
+    let (ordered, stage) = (in_order(rows.iter()), InsertStage::Store(wait));
     let all: Vec<_> = portions(&ordered, rows.len()).collect();
     if let [only] = all.as_slice() {
         // A statement alone is a transaction by itself, which saves two trips.
-        let inserted = insert_portion(connection, &desk.sql, only, stage);
-        return answers(rows, &desk.in_time(inserted).await?);
+        let inserted = insert_portion(connection, &internal.sql, only, stage);
+        return answers(rows, &internal.in_time(inserted).await?);
     }
     let mut inserted = Vec::with_capacity(rows.len());
-    let mut transaction = desk.in_time(connection.begin()).await?;
+    let mut transaction = internal.in_time(connection.begin()).await?;
     for portion in all {
-        let portion = insert_portion(&mut *transaction, &desk.sql, portion, stage);
-        inserted.extend(desk.in_time(portion).await?);
+        let portion = insert_portion(&mut *transaction, &internal.sql, portion, stage);
+        inserted.extend(internal.in_time(portion).await?);
     }
-    desk.in_time(transaction.commit()).await?;
+    internal.in_time(transaction.commit()).await?;
     answers(rows, &inserted)
 }
 
@@ -337,7 +339,7 @@ pub(super) fn bind_ownerships<'o>(
 
 /// Binds arrays for `(reason, error_type, error_message)`.
 pub(super) fn bind_reasons<'b>(
-    all: impl Iterator<Item = Burial<'b>> + Clone,
+    all: impl Iterator<Item = DeadLetterCause<'b>> + Clone,
     arguments: &mut PgArguments,
 ) -> sqlx::Result<()> {
     bind(arguments, all.clone().map(|row| row.reason.as_str()).collect::<Vec<_>>())?;
@@ -360,7 +362,7 @@ pub(super) fn storable(text: &str) -> Cow<'_, str> {
 }
 
 /// Of destination, message type and time of sending, from this column on.
-pub(super) fn place_in_line(row: &PgRow, column: usize) -> sqlx::Result<(Subscription, i64)> {
+pub(super) fn pair_and_time(row: &PgRow, column: usize) -> sqlx::Result<(Subscription, i64)> {
     Ok((columns::subscription(row, column)?, row.number(column + 2)?))
 }
 

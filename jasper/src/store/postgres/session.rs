@@ -9,12 +9,12 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, Postgres, SqlSafeStr
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
-use super::borrowed_connection::{BorrowedConnection, is_lost};
 use super::depth;
 use super::internal_pool::InternalPool;
 use super::limits::RESERVE;
+use super::pooled_connection::{PooledConnection, is_lost};
 use crate::store::StoreError;
-use crate::store::sql::loan::Lend;
+use crate::store::sql::borrowed_connection::HandlerConnection;
 
 /// The server finds out within some 15 seconds that a client is gone which has not said so. Without
 /// effect on a socket in the file system.
@@ -38,40 +38,40 @@ pub(super) struct Session {
     connection: Option<PoolConnection<Postgres>>,
     /// What the server calls it while the transaction is open.
     name: String,
-    desk: InternalPool,
+    internal: InternalPool,
 }
 
 impl Session {
     /// Begins a transaction, with these statements in it. The setting `jasper.run` is gone with the
     /// transaction, so that one that a handler has ended by a statement of its own, and maybe begun
-    /// again, is told apart. A handler works in it for `limit` at the most: the
+    /// again, is recognised. A handler works in it for `limit` at the most: the
     /// server ends a session that does nothing for longer.
     ///
     /// # Cancel safety
     /// Dropped, the connection is closed, and nothing is begun.
     pub(super) async fn begin(
         pool: &PgPool,
-        desk: &InternalPool,
+        internal: &InternalPool,
         more: &str,
         limit: Duration,
     ) -> sqlx::Result<Self> {
-        let name = desk.mark.next_run();
-        let settings = settings(&name, desk, limit);
+        let name = internal.mark.next_run();
+        let settings = settings(&name, internal, limit);
         // No query, so that a handler may choose the isolation level. A mark has no quotes in it.
         let begin = format!("begin; {settings}{more}");
         // Lost where it is dropped before the answer is read: the driver would take it for one
         // without a transaction.
-        let mut lent = BorrowedConnection::new(desk.in_time(pool.acquire()).await?);
+        let mut connection = PooledConnection::new(internal.in_time(pool.acquire()).await?);
         let begin = AssertSqlSafe(begin).into_sql_str();
-        desk.in_time(depth::begin(&mut lent, begin)).await?;
-        Ok(Self { connection: lent.keep(), name, desk: desk.clone() })
+        internal.in_time(depth::begin(&mut connection, begin)).await?;
+        Ok(Self { connection: connection.keep(), name, internal: internal.clone() })
     }
 
     /// What gives the next run in this transaction a session as the first one had it: what a
     /// handler has set, also for its transaction only, must not reach another message. All is
     /// reset, as the server does not list the settings whose names are the application's own.
     pub(super) fn reset(&self, limit: Duration) -> String {
-        let settings = settings(&self.name, &self.desk, limit);
+        let settings = settings(&self.name, &self.internal, limit);
         format!(
             "close all; unlisten *; discard temp; reset session authorization; reset role; \
              reset all; {SESSION}; {RUN_SESSION}; {settings}"
@@ -89,16 +89,16 @@ impl Session {
     /// Waits for the answer of a statement that a handler began and dropped. Where it does not come
     /// soon, the statement is cancelled.
     pub(super) async fn drain(&mut self) -> sqlx::Result<()> {
-        let (desk, name) = (self.desk.clone(), self.name.clone());
+        let (internal, name) = (self.internal.clone(), self.name.clone());
         let connection = self.connection()?;
-        cancelling(drain(connection), &name, &desk).await
+        cancelling(drain(connection), &name, &internal).await
     }
 
     /// Commits, with what the handler has nested in it and not ended.
     pub(super) async fn commit(mut self) -> sqlx::Result<()> {
-        let desk = self.desk.clone();
+        let internal = self.internal.clone();
         let connection = self.connection()?;
-        let committed = desk.in_time(depth::commit(connection)).await;
+        let committed = internal.in_time(depth::commit(connection)).await;
         match &committed {
             Ok(()) => self.connection = None,
             Err(error) if is_lost(error) => self.give_up(),
@@ -114,7 +114,7 @@ impl Session {
     /// The server cannot be reached. It undoes the transaction when it notices that.
     pub(super) async fn undo(mut self) -> Result<(), StoreError> {
         match self.connection.take() {
-            Some(connection) => undo(connection, &self.name, &self.desk).await,
+            Some(connection) => undo(connection, &self.name, &self.internal).await,
             None => Ok(()),
         }
     }
@@ -126,9 +126,9 @@ impl Session {
             return;
         };
         drop(connection.detach());
-        let (desk, name) = (self.desk.clone(), std::mem::take(&mut self.name));
+        let (internal, name) = (self.internal.clone(), std::mem::take(&mut self.name));
         tokio::spawn(async move {
-            if let Err(error) = desk.end_session(&name).await {
+            if let Err(error) = internal.end_session(&name).await {
                 tracing::debug!(%error, "a session that gave no answer could not be ended");
             }
         });
@@ -138,17 +138,17 @@ impl Session {
 /// What a run finds set in its transaction: its mark, the name of its session, and after which time
 /// the server ends a session that does nothing, where that is not the usual time, as a handler may
 /// work for `limit`.
-fn settings(name: &str, desk: &InternalPool, limit: Duration) -> String {
+fn settings(name: &str, internal: &InternalPool, limit: Duration) -> String {
     let mark = format!("set local jasper.run = 'on'; set local application_name = '{name}'; ");
     let idle = limit.saturating_add(RESERVE);
-    if desk.idle_limit.is_some_and(|usual| idle <= usual) {
+    if internal.idle_limit.is_some_and(|usual| idle <= usual) {
         return mark;
     }
     let millis = idle.as_millis().min(i32::MAX as u128);
     format!("{mark}set local idle_in_transaction_session_timeout = {millis}; ")
 }
 
-impl Lend for Session {
+impl HandlerConnection for Session {
     fn connection(&mut self) -> Option<&mut (dyn Any + Send)> {
         let connection: &mut PgConnection = self.connection.as_deref_mut()?;
         Some(connection)
@@ -162,9 +162,9 @@ impl Drop for Session {
         };
         match Handle::try_current() {
             Ok(runtime) => {
-                let (desk, name) = (self.desk.clone(), std::mem::take(&mut self.name));
+                let (internal, name) = (self.internal.clone(), std::mem::take(&mut self.name));
                 drop(runtime.spawn(async move {
-                    if let Err(error) = undo(connection, &name, &desk).await {
+                    if let Err(error) = undo(connection, &name, &internal).await {
                         tracing::debug!(%error, "a dropped transaction is left to the server");
                     }
                 }));
@@ -177,16 +177,16 @@ impl Drop for Session {
 async fn undo(
     mut connection: PoolConnection<Postgres>,
     name: &str,
-    desk: &InternalPool,
+    internal: &InternalPool,
 ) -> Result<(), StoreError> {
-    let undone = cancelling(roll_back(&mut connection), name, desk).await;
+    let undone = cancelling(roll_back(&mut connection), name, internal).await;
     match undone {
         // It goes back to its pool.
         Ok(()) => Ok(()),
         Err(error) => {
             tracing::debug!(%error, "a rollback failed; its session is ended");
             drop(connection.detach());
-            desk.end_session(name).await
+            internal.end_session(name).await
         }
     }
 }
@@ -196,14 +196,14 @@ async fn undo(
 async fn cancelling<T>(
     work: impl Future<Output = sqlx::Result<T>>,
     name: &str,
-    desk: &InternalPool,
+    internal: &InternalPool,
 ) -> sqlx::Result<T> {
     let mut work = std::pin::pin!(work);
     if let Ok(done) = timeout(CANCEL_AFTER, &mut work).await {
         return done;
     }
     // Both are waited for: a cancellation that comes late must not meet the next transaction.
-    let (done, cancelled) = join(desk.in_time(work), desk.cancel(name)).await;
+    let (done, cancelled) = join(internal.in_time(work), internal.cancel(name)).await;
     if let Err(error) = cancelled {
         tracing::debug!(%error, "a statement could not be cancelled");
     }

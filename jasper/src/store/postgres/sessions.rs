@@ -49,16 +49,16 @@ impl InternalPool {
         ended.await.map_err(|error| self.error(error))
     }
 
-    /// Sessions go on for a moment after they were told to end.
+    /// Sessions go on for a moment after they were to end.
     async fn end_until_none(&self, end: &SqlStr, name: &str) -> sqlx::Result<()> {
         let mut pause = FIRST_LOOK;
         loop {
             let query = sqlx::query(end.clone()).bind(name.to_owned());
-            let told = self.rows(query).await?;
-            if told.is_empty() {
+            let ended = self.rows(query).await?;
+            if ended.is_empty() {
                 return Ok(());
             }
-            tracing::debug!(sessions = told.len(), "sessions were told to end");
+            tracing::debug!(sessions = ended.len(), "sessions were ended");
             tokio::time::sleep(pause).await;
             pause *= 2;
         }
@@ -69,12 +69,12 @@ impl PostgresStore {
     /// Ends the sessions of nodes that are gone: what a frozen process has locked would keep others
     /// waiting that take its work over.
     pub(super) async fn end_sessions_of_gone(&self) {
-        let desk = self.desk();
-        let end = desk.end_until_none(&desk.sql.sessions.end_of_gone, desk.mark.word());
-        let Err(error) = desk.in_time(end).await else {
+        let internal = self.internal_pool();
+        let end = internal.end_until_none(&internal.sql.sessions.end_of_gone, internal.mark.word());
+        let Err(error) = internal.in_time(end).await else {
             return;
         };
-        let error = desk.error(error);
+        let error = internal.error(error);
         // The same at each recovery, where the role may not.
         if self.shared.has_warned.swap(true, std::sync::atomic::Ordering::Relaxed) {
             tracing::debug!(%error, "sessions of nodes that are gone could not be ended");

@@ -41,8 +41,8 @@ where row.id = held.id and row.destination = held.destination and row.owner = he
     and row.attempts between held.attempts and held.attempts + 1 and row.status = 'incoming'
 returning row.id, row.destination";
 
-/// Others are told of the first row only that is due soon: until then, at `$6`, they look for it,
-/// and learn what is due next.
+/// Others are notified of the first row only that is due soon: until then, at `$6`, they look for
+/// it, and learn what is due next.
 const SCHEDULE: &str = "\
 update {incoming} row set status = 'scheduled', owner = 0, due_at = held.due_at
 from unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[])
@@ -51,7 +51,7 @@ where row.id = held.id and row.destination = held.destination and row.owner = he
     and row.attempts = held.attempts and row.status = 'incoming'
 returning row.id, row.destination, held.due_at, case
     when held.due_at < {soon} and (held.due_at < $6::bigint or $6::bigint < {now} + {told_early})
-        then (select true from {tell} told)
+        then (select true from {notify} notified)
 end";
 
 const RELEASE: &str = "\
@@ -60,10 +60,10 @@ from unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[])
     as held (id, destination, owner, attempts, undone)
 where row.id = held.id and row.destination = held.destination and row.owner = held.owner
     and least(row.attempts, 4294967295) = held.attempts and row.status = 'incoming'
-returning row.id, row.destination, row.message_type, row.sent_at, {tell}";
+returning row.id, row.destination, row.message_type, row.sent_at, {notify}";
 
 const DEAD_LETTER: &str = "\
-with buried as (
+with moved as (
     delete from {incoming} row
     using unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[],
         $7::text[]) as held (id, destination, owner, attempts, reason, error_type, error_message)
@@ -75,10 +75,10 @@ with buried as (
         attempts, body, buried_at, group_id, tenant_id, correlation_id, sent_at, keep_for)
     select id, destination, reason, message_type, error_type, error_message, attempts, body, {now},
         group_id, tenant_id, correlation_id, sent_at, keep_for
-    from buried
+    from moved
     {or_replace}
 )
-select id, destination from buried";
+select id, destination from moved";
 
 statements!(SettlementSql {
     handled: HANDLED,
@@ -86,11 +86,11 @@ statements!(SettlementSql {
     schedule: SCHEDULE,
     release: RELEASE,
     dead_letter: DEAD_LETTER,
-    tell: "select {tell}",
+    tell: "select {notify}",
 });
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum SettlementKind {
     Handled,
     Attempt,
     Schedule,
@@ -99,20 +99,25 @@ pub(super) enum Kind {
 }
 
 impl Settle for Settlement {
-    type Kind = Kind;
+    type Kind = SettlementKind;
 
     type Pair = Subscription;
 
-    const KINDS: &'static [Kind] =
-        &[Kind::Handled, Kind::Attempt, Kind::Schedule, Kind::Release, Kind::DeadLetter];
+    const KINDS: &'static [SettlementKind] = &[
+        SettlementKind::Handled,
+        SettlementKind::Attempt,
+        SettlementKind::Schedule,
+        SettlementKind::Release,
+        SettlementKind::DeadLetter,
+    ];
 
-    fn kind(&self) -> Kind {
+    fn kind(&self) -> SettlementKind {
         match self {
-            Self::Handled(_) => Kind::Handled,
-            Self::Attempt(_) => Kind::Attempt,
-            Self::Schedule(..) => Kind::Schedule,
-            Self::Release { .. } => Kind::Release,
-            Self::DeadLetter { .. } => Kind::DeadLetter,
+            Self::Handled(_) => SettlementKind::Handled,
+            Self::Attempt(_) => SettlementKind::Attempt,
+            Self::Schedule(..) => SettlementKind::Schedule,
+            Self::Release { .. } => SettlementKind::Release,
+            Self::DeadLetter { .. } => SettlementKind::DeadLetter,
         }
     }
 
@@ -120,33 +125,35 @@ impl Settle for Settlement {
         self.ownership()
     }
 
-    fn statement(kind: Kind, sql: &Sql) -> &SqlStr {
+    fn statement(kind: SettlementKind, sql: &Sql) -> &SqlStr {
         match kind {
-            Kind::Handled => &sql.settlement.handled,
-            Kind::Attempt => &sql.settlement.count_attempt,
-            Kind::Schedule => &sql.settlement.schedule,
-            Kind::Release => &sql.settlement.release,
-            Kind::DeadLetter => &sql.settlement.dead_letter,
+            SettlementKind::Handled => &sql.settlement.handled,
+            SettlementKind::Attempt => &sql.settlement.count_attempt,
+            SettlementKind::Schedule => &sql.settlement.schedule,
+            SettlementKind::Release => &sql.settlement.release,
+            SettlementKind::DeadLetter => &sql.settlement.dead_letter,
         }
     }
 
-    fn is_told_once(kind: Kind) -> bool {
-        kind == Kind::Schedule
+    fn is_notified_once(kind: SettlementKind) -> bool {
+        kind == SettlementKind::Schedule
     }
 
-    fn waits(kind: Kind, done: &[PgRow]) -> sqlx::Result<Vec<Waits<Subscription>>> {
+    fn waits(kind: SettlementKind, done: &[PgRow]) -> sqlx::Result<Vec<Waits<Subscription>>> {
         match kind {
-            Kind::Handled | Kind::Attempt | Kind::DeadLetter => Ok(Vec::new()),
-            Kind::Schedule => {
+            SettlementKind::Handled | SettlementKind::Attempt | SettlementKind::DeadLetter => {
+                Ok(Vec::new())
+            }
+            SettlementKind::Schedule => {
                 let rows = done.iter().map(|row| {
-                    let (due_at, told) = (row.try_get(2)?, row.try_get::<Option<bool>, _>(3)?);
-                    Ok(Waits::Scheduled { due_at, is_notified: told.is_some() })
+                    let (due_at, notified) = (row.try_get(2)?, row.try_get::<Option<bool>, _>(3)?);
+                    Ok(Waits::Scheduled { due_at, is_notified: notified.is_some() })
                 });
                 rows.collect()
             }
-            Kind::Release => {
+            SettlementKind::Release => {
                 let rows = done.iter().map(|row| {
-                    let (pair, sent_at) = rows::place_in_line(row, 1)?;
+                    let (pair, sent_at) = rows::pair_and_time(row, 1)?;
                     Ok(Waits::Unowned(pair, sent_at))
                 });
                 rows.collect()
@@ -154,36 +161,36 @@ impl Settle for Settlement {
         }
     }
 
-    fn frontier(desk: &InternalPool) -> &Frontier<Subscription> {
-        &desk.frontier
+    fn frontier(internal: &InternalPool) -> &Frontier<Subscription> {
+        &internal.frontier
     }
 
     fn bind(
         of_kind: &[&Self],
-        kind: Kind,
-        told: i64,
+        kind: SettlementKind,
+        announced: i64,
         arguments: &mut PgArguments,
     ) -> sqlx::Result<()> {
         let settlements = of_kind.iter();
         match kind {
-            Kind::Handled | Kind::Attempt => Ok(()),
-            Kind::Schedule => {
+            SettlementKind::Handled | SettlementKind::Attempt => Ok(()),
+            SettlementKind::Schedule => {
                 let due_at = settlements.map(|settlement| match settlement {
                     Self::Schedule(_, due_at) => to_micros(*due_at),
                     _ => 0,
                 });
                 bind(arguments, due_at.collect::<Vec<_>>())?;
-                bind(arguments, told)
+                bind(arguments, announced)
             }
-            Kind::Release => {
+            SettlementKind::Release => {
                 let undone = settlements.map(|settlement| match settlement {
                     Self::Release { ran: false, .. } => 1_i64,
                     _ => 0,
                 });
                 bind(arguments, undone.collect::<Vec<_>>())
             }
-            Kind::DeadLetter => {
-                bind_reasons(settlements.filter_map(|settlement| settlement.burial()), arguments)
+            SettlementKind::DeadLetter => {
+                bind_reasons(settlements.filter_map(|settlement| settlement.cause()), arguments)
             }
         }
     }

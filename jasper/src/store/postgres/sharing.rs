@@ -9,12 +9,12 @@ use sqlx::{PgPool, SqlStr};
 use tokio::sync::oneshot;
 
 use super::completion::begin_group;
-use super::group::Group;
 use super::internal_pool::InternalPool;
 use super::run_queue::{RunQueue, WaitingRun};
 use super::session::Session;
-use crate::store::sql::loan::Loan;
-use crate::store::sql::reply::{answer, answered};
+use super::shared_transaction::SharedTransaction;
+use crate::store::sql::borrowed_connection::BorrowedConnection;
+use crate::store::sql::reply::{receive_reply, send_reply};
 use crate::store::{StoreError, TransactionOptions};
 
 /// After this long a transaction takes no more runs, so that the first does not wait for ever for
@@ -29,8 +29,8 @@ pub(super) struct Handlers {
 }
 
 impl Handlers {
-    pub(super) fn new(pool: PgPool, desk: InternalPool) -> Self {
-        Self { handlers: Mutex::default(), new: Sharing::new(pool, desk) }
+    pub(super) fn new(pool: PgPool, internal: InternalPool) -> Self {
+        Self { handlers: Mutex::default(), new: Sharing::new(pool, internal) }
     }
 
     /// Waits for the turn of a run that at most so many share their transaction with.
@@ -40,7 +40,7 @@ impl Handlers {
     pub(super) async fn borrow(
         &self,
         begin: TransactionOptions,
-    ) -> Result<Loan<Session>, StoreError> {
+    ) -> Result<BorrowedConnection<Session>, StoreError> {
         let sharing = {
             let mut handlers = self.handlers.lock();
             let new = || Sharing { queue: RunQueue::default(), ..self.new.clone() };
@@ -56,58 +56,67 @@ impl Handlers {
 pub(super) struct Sharing {
     queue: RunQueue,
     pool: PgPool,
-    desk: InternalPool,
+    internal: InternalPool,
     begin: SqlStr,
 }
 
 impl Sharing {
-    fn new(pool: PgPool, desk: InternalPool) -> Self {
-        let begin = begin_group(&desk.names);
-        Self { queue: RunQueue::default(), pool, desk, begin }
+    fn new(pool: PgPool, internal: InternalPool) -> Self {
+        let begin = begin_group(&internal.names);
+        Self { queue: RunQueue::default(), pool, internal, begin }
     }
 
-    async fn borrow(&self, begin: TransactionOptions) -> Result<Loan<Session>, StoreError> {
+    async fn borrow(
+        &self,
+        begin: TransactionOptions,
+    ) -> Result<BorrowedConnection<Session>, StoreError> {
         let (reply, answer) = oneshot::channel();
         let TransactionOptions { share, limit, .. } = begin;
         if self.queue.enter(WaitingRun { share, limit, reply }) {
             let sharing = self.clone();
             tokio::spawn(async move { sharing.serve_all().await });
         }
-        answered(answer).await
+        receive_reply(answer).await
     }
 
-    /// Serves until nobody waits.
+    /// Serves until no caller waits.
     async fn serve_all(&self) {
         // What a run has set on a connection that the application has opened cannot be reset: the
         // application's own settings would be, too.
-        let can_share = self.desk.idle_limit.is_some();
+        let can_share = self.internal.idle_limit.is_some();
         while let Some((first, most, limit)) = self.queue.first(can_share) {
-            let begun = Session::begin(&self.pool, &self.desk, self.begin.as_str(), limit);
+            let begun = Session::begin(&self.pool, &self.internal, self.begin.as_str(), limit);
             match begun.await {
                 Ok(session) => {
-                    let group = Group::new(session, &self.desk, &self.queue, limit, most > 1);
-                    self.serve(group, first, most).await;
+                    let shared = SharedTransaction::new(
+                        session,
+                        &self.internal,
+                        &self.queue,
+                        limit,
+                        most > 1,
+                    );
+                    self.serve(shared, first, most).await;
                 }
-                Err(error) => answer(first.reply, Err(self.desk.error(error))),
+                Err(error) => send_reply(first.reply, Err(self.internal.error(error))),
             }
         }
     }
 
-    /// Serves one group.
-    async fn serve(&self, mut group: Group, first: WaitingRun, most: u32) {
+    /// Serves one shared transaction.
+    async fn serve(&self, mut shared: SharedTransaction, first: WaitingRun, most: u32) {
         let began = Instant::now();
         let mut next = Some(first);
         let mut runs = 0;
         while let Some(WaitingRun { reply, .. }) = next {
-            group = match group.lend(reply).await {
-                Some(group) => group,
+            shared = match shared.run_next(reply).await {
+                Some(shared) => shared,
                 None => return,
             };
             runs += 1;
             let has_room = runs < most && began.elapsed() < LENGTH;
             next = if has_room { self.queue.next() } else { None };
         }
-        group.end().await;
+        shared.end().await;
     }
 }
 

@@ -19,8 +19,8 @@ const LONGEST: usize = 48;
 /// Microseconds since 1970, by the clock of the database.
 const NOW: &str = "(extract(epoch from clock_timestamp()) * 1000000)::bigint";
 
-/// How soon a row has to be due that others hear of at once, in microseconds: sooner than they look
-/// by themselves.
+/// How soon a row has to be due of which others are notified at once, in microseconds: sooner than
+/// they look by themselves.
 const SOON: &str = "15000000";
 
 /// How long before a row is due others have to know it, and how long a settlement may take that
@@ -60,22 +60,22 @@ impl Names {
         &self.schema
     }
 
-    /// Where word is given of rows that anybody may claim.
+    /// Where word is given of rows that any node may claim.
     pub(super) fn channel(&self) -> String {
         format!("jasper:{}", self.schema)
     }
 
     /// A statement in which `{incoming}` and its like are names and `{now}` is the present.
     /// `{running}` is whether the transaction that a handler was given is still open, `{guard_key}`
-    /// is the key of the guard of a shared one, and `{tell}` gives word of rows that anybody may
-    /// claim, once the transaction commits. What is due before `{soon}` is to be told. An insert of
-    /// dead letters ends in `{or_replace}`.
+    /// is the key of the guard of a shared one, and `{notify}` gives word of rows that any node may
+    /// claim, once the transaction commits. What is due before `{soon}` is to be notified. An
+    /// insert of dead letters ends in `{or_replace}`.
     pub(super) fn statement(&self, text: &str) -> SqlStr {
         let schema = &self.schema;
         let text = with_tables(text, |name| format!("\"{schema}\".{name}"))
             .replace("{guard}", &format!("\"{schema}\".jasper_guard"))
             .replace("{schema}", &format!("\"{schema}\""))
-            .replace("{tell}", &format!("(select pg_notify('{}', ''))", self.channel()))
+            .replace("{notify}", &format!("(select pg_notify('{}', ''))", self.channel()))
             .replace("{or_replace}", OR_REPLACE)
             .replace("{told_early}", &TOLD_EARLY.as_micros().to_string())
             .replace("{soon}", &format!("({NOW} + {SOON})"))
@@ -90,7 +90,7 @@ impl Names {
 all_statements!(Sql {
     rows: RowsSql,
     inbox: InboxSql,
-    look: LookSql,
+    claimable: ClaimableSql,
     outbox: OutboxSql,
     settlement: SettlementSql,
     completion: CompletionSql,

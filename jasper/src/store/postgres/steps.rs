@@ -7,9 +7,9 @@ use futures_util::FutureExt;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::{Connection, PgExecutor, SqlStr};
 
-use super::borrowed_connection::BorrowedConnection;
 use super::frontier::{Frontier, Pair, Waits};
 use super::internal_pool::InternalPool;
+use super::pooled_connection::PooledConnection;
 use super::rows::{SHARED_ROWS, bind_ownerships};
 use super::sql::{Sql, TOLD_EARLY};
 use crate::store::portions::Weigh;
@@ -37,17 +37,17 @@ pub(super) trait Settle: Weigh + Clone + Send + Sync + 'static {
     /// that were held so.
     fn statement(kind: Self::Kind, sql: &Sql) -> &SqlStr;
 
-    /// Binds what the statement of their kind takes beside the ownerships. Others are `told` to
-    /// look for what is due then.
+    /// Binds what the statement of their kind takes beside the ownerships. Other nodes look at
+    /// `announced` to look for what is due then.
     fn bind(
         of_kind: &[&Self],
         kind: Self::Kind,
-        told: i64,
+        announced: i64,
         arguments: &mut PgArguments,
     ) -> sqlx::Result<()>;
 
-    /// Whether others are told of the first row only that is due.
-    fn is_told_once(_kind: Self::Kind) -> bool {
+    /// Whether others are notified of the first row only that is due.
+    fn is_notified_once(_kind: Self::Kind) -> bool {
         false
     }
 
@@ -56,25 +56,25 @@ pub(super) trait Settle: Weigh + Clone + Send + Sync + 'static {
     fn waits(kind: Self::Kind, done: &[PgRow]) -> sqlx::Result<Vec<Waits<Self::Pair>>>;
 
     /// Where that is noted.
-    fn frontier(desk: &InternalPool) -> &Frontier<Self::Pair>;
+    fn frontier(internal: &InternalPool) -> &Frontier<Self::Pair>;
 }
 
 /// What settles the rows of all callers.
-pub(super) fn coalescer<S: Settle>(desk: &InternalPool) -> Coalescer<S, Settled> {
-    let desk = desk.clone();
+pub(super) fn coalescer<S: Settle>(internal: &InternalPool) -> Coalescer<S, Settled> {
+    let internal = internal.clone();
     Coalescer::new(SHARED_ROWS, 1, move |settlements: Vec<S>| {
-        let desk = desk.clone();
+        let internal = internal.clone();
         async move {
             let began = Instant::now();
-            let settled = settle_all(&desk, &settlements).await;
+            let settled = settle_all(&internal, &settlements).await;
             if began.elapsed() >= TOLD_EARLY {
-                tell_late(&desk, &settlements).await;
+                tell_late(&internal, &settlements).await;
             }
             if settled.is_err() {
                 // It may be done all the same.
-                desk.start_over();
+                internal.start_over();
             }
-            settled.map_err(|error| desk.error(error))
+            settled.map_err(|error| internal.error(error))
         }
         .boxed()
     })
@@ -88,30 +88,30 @@ struct Step<'s, S: Settle> {
     settlements: Vec<&'s S>,
 }
 
-async fn settle_all<S: Settle>(desk: &InternalPool, all: &[S]) -> sqlx::Result<Vec<Settled>> {
-    let mut connection = desk.lend().await?;
-    let settled = desk.in_time(settle_on(&mut connection, desk, all)).await;
+async fn settle_all<S: Settle>(internal: &InternalPool, all: &[S]) -> sqlx::Result<Vec<Settled>> {
+    let mut connection = internal.acquire().await?;
+    let settled = internal.in_time(settle_on(&mut connection, internal, all)).await;
     connection.after(settled)
 }
 
 async fn settle_on<S: Settle>(
-    connection: &mut BorrowedConnection,
-    desk: &InternalPool,
+    connection: &mut PooledConnection,
+    internal: &InternalPool,
     all: &[S],
 ) -> sqlx::Result<Vec<Settled>> {
     let mut settled = vec![Settled::Fenced; all.len()];
     let steps = steps(all);
-    let change = S::frontier(desk).change();
+    let change = S::frontier(internal).change();
     if let [only] = steps.as_slice() {
         // A statement alone is a transaction by itself, which saves two trips.
-        let done = only.run(&mut **connection, desk, &mut settled).await?;
+        let done = only.run(&mut **connection, internal, &mut settled).await?;
         change.note(only.waits(&done)?);
         return Ok(settled);
     }
     let mut transaction = connection.begin().await?;
     let mut done = Vec::with_capacity(steps.len());
     for step in &steps {
-        done.push(step.run(&mut *transaction, desk, &mut settled).await?);
+        done.push(step.run(&mut *transaction, internal, &mut settled).await?);
     }
     transaction.commit().await?;
     for (step, done) in steps.iter().zip(&done) {
@@ -120,13 +120,13 @@ async fn settle_on<S: Settle>(
     Ok(settled)
 }
 
-/// Others may have looked for what was due before this was committed: they are told again.
-async fn tell_late<S: Settle>(desk: &InternalPool, all: &[S]) {
-    if !all.iter().any(|settlement| S::is_told_once(settlement.kind())) {
+/// Others may have looked for what was due before this was committed: they are notified again.
+async fn tell_late<S: Settle>(internal: &InternalPool, all: &[S]) {
+    if !all.iter().any(|settlement| S::is_notified_once(settlement.kind())) {
         return;
     }
-    if let Err(error) = desk.run(sqlx::query(desk.sql.settlement.tell.clone())).await {
-        let error = desk.error(error);
+    if let Err(error) = internal.run(sqlx::query(internal.sql.settlement.tell.clone())).await {
+        let error = internal.error(error);
         tracing::warn!(%error, "other nodes may take up a retry up to 15 seconds late");
     }
 }
@@ -150,14 +150,14 @@ impl<S: Settle> Step<'_, S> {
     async fn run(
         &self,
         executor: impl PgExecutor<'_>,
-        desk: &InternalPool,
+        internal: &InternalPool,
         settled: &mut [Settled],
     ) -> sqlx::Result<Vec<PgRow>> {
         let mut arguments = PgArguments::default();
         let held = self.settlements.iter().map(|settlement| settlement.ownership());
         bind_ownerships(held.clone(), &mut arguments)?;
-        S::bind(&self.settlements, self.kind, S::frontier(desk).told(), &mut arguments)?;
-        let query = sqlx::query_with(S::statement(self.kind, &desk.sql).clone(), arguments);
+        S::bind(&self.settlements, self.kind, S::frontier(internal).announced(), &mut arguments)?;
+        let query = sqlx::query_with(S::statement(self.kind, &internal.sql).clone(), arguments);
         let rows = query.fetch_all(executor).await?;
         let done = keys(&rows)?;
         for (at, row) in self.places.iter().zip(held) {

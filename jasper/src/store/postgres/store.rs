@@ -11,15 +11,15 @@ use tokio::sync::Semaphore;
 
 use super::error::Place;
 use super::internal_pool::InternalPool;
-use super::listener::Listener;
-use super::pace::Pace;
+use super::listener::NotificationListener;
+use super::pace::QueryPace;
 use super::rows::{self, Insert, SHARED_ROWS};
 use super::sharing::Handlers;
 use super::sql::Sql;
 use super::steps;
 use crate::store::StoreError;
 use crate::store::sql::gathered::Gathered;
-use crate::store::sql::lines::{KEYED_WAITING, Keyed, Lines};
+use crate::store::sql::insert_queues::{InsertQueues, KEYED_WAITING, Keyed};
 
 /// A message store in a schema of a PostgreSQL database. Clones share their connections.
 ///
@@ -38,20 +38,20 @@ use crate::store::sql::lines::{KEYED_WAITING, Keyed, Lines};
 /// work there. Name the database itself instead, for example with its direct port.
 #[derive(Clone)]
 pub struct PostgresStore {
-    pub(super) shared: Arc<Opened>,
+    pub(super) shared: Arc<StoreShared>,
 }
 
-pub(super) struct Opened {
+pub(super) struct StoreShared {
     pub(super) pool: PgPool,
     /// Where nothing waits but leases.
     pub(super) nodes: InternalPool,
-    pub(super) desk: InternalPool,
+    pub(super) internal: InternalPool,
     pub(super) has_warned: AtomicBool,
     /// The runtime that serves the connections of the pools.
     pub(super) home: runtime::Id,
-    pub(super) listener: Listener,
+    pub(super) listener: NotificationListener,
     /// When owners are looked for that no node is known to be.
-    pub(super) forgotten: Pace,
+    pub(super) forgotten: QueryPace,
     pub(super) sharing: Handlers,
     pub(super) gathered: Gathered,
 }
@@ -69,46 +69,46 @@ impl PostgresStore {
     /// `keyed`: where inserts wait that may meet the key of an open transaction.
     pub(super) fn new(
         pool: PgPool,
-        desk: InternalPool,
+        internal: InternalPool,
         keyed: &InternalPool,
         nodes: InternalPool,
     ) -> Self {
-        let listener = Listener::of(&nodes);
+        let listener = NotificationListener::of(&nodes);
         let waiting = Arc::new(Semaphore::new(KEYED_WAITING));
         Self {
-            shared: Arc::new(Opened {
+            shared: Arc::new(StoreShared {
                 gathered: Gathered {
-                    incoming: lines(&desk, keyed, &waiting),
-                    outgoing: lines(&desk, keyed, &waiting),
-                    settlements: steps::coalescer(&desk),
-                    outgoing_settlements: steps::coalescer(&desk),
+                    incoming: insert_queues(&internal, keyed, &waiting),
+                    outgoing: insert_queues(&internal, keyed, &waiting),
+                    settlements: steps::coalescer(&internal),
+                    outgoing_settlements: steps::coalescer(&internal),
                 },
-                sharing: Handlers::new(pool.clone(), desk.clone()),
+                sharing: Handlers::new(pool.clone(), internal.clone()),
                 pool,
                 nodes,
-                desk,
+                internal,
                 has_warned: AtomicBool::new(false),
                 home: runtime::Handle::current().id(),
                 listener,
-                forgotten: Pace::default(),
+                forgotten: QueryPace::default(),
             }),
         }
     }
 
-    pub(super) fn desk(&self) -> &InternalPool {
-        &self.shared.desk
+    pub(super) fn internal_pool(&self) -> &InternalPool {
+        &self.shared.internal
     }
 
-    pub(super) fn node_desk(&self) -> &InternalPool {
+    pub(super) fn node_pool(&self) -> &InternalPool {
         &self.shared.nodes
     }
 
     pub(super) fn sql(&self) -> &Sql {
-        &self.shared.desk.sql
+        &self.shared.internal.sql
     }
 
     pub(super) fn place(&self) -> &Place {
-        &self.shared.desk.place
+        &self.shared.internal.place
     }
 
     pub(super) fn error(&self, error: sqlx::Error) -> StoreError {
@@ -117,29 +117,33 @@ impl PostgresStore {
 }
 
 /// What stores the rows of all callers.
-fn lines<R>(desk: &InternalPool, keyed: &InternalPool, waiting: &Arc<Semaphore>) -> Lines<R>
+fn insert_queues<R>(
+    internal: &InternalPool,
+    keyed: &InternalPool,
+    waiting: &Arc<Semaphore>,
+) -> InsertQueues<R>
 where
     R: Insert + Keyed + Clone + 'static,
 {
-    let desks = (desk.clone(), keyed.clone());
-    let insert = |desk: InternalPool, rows: Vec<R>, wait| {
+    let pools = (internal.clone(), keyed.clone());
+    let insert = |internal: InternalPool, rows: Vec<R>, wait| {
         async move {
-            let change = R::frontier(&desk).change();
-            let stored = rows::store(&desk, &rows, wait).await;
+            let change = R::frontier(&internal).change();
+            let stored = rows::store(&internal, &rows, wait).await;
             // Where that has failed, they may be stored all the same.
             change.note(rows.iter().filter_map(R::waits));
-            stored.map_err(|error| desk.error(error))
+            stored.map_err(|error| internal.error(error))
         }
         .boxed()
     };
-    Lines::new(SHARED_ROWS, waiting, desk.place.name(), desks, insert)
+    InsertQueues::new(SHARED_ROWS, waiting, internal.place.name(), pools, insert)
 }
 
 impl fmt::Debug for PostgresStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PostgresStore")
             .field("place", &self.place().name())
-            .field("schema", &self.desk().names.schema())
+            .field("schema", &self.internal_pool().names.schema())
             .finish_non_exhaustive()
     }
 }

@@ -67,8 +67,8 @@ impl<R: Stores> Messages<R> for PostgresStore {
         let query = sqlx::query(R::release(self.sql()).clone())
             .bind(owner.number())
             .bind(number::limit(limit));
-        let released = self.desk().row(query).await;
-        self.desk().start_over();
+        let released = self.internal_pool().row(query).await;
+        self.internal_pool().start_over();
         released.and_then(|row| row.number(0)).map(number::total).map_err(|error| self.error(error))
     }
 
@@ -76,7 +76,7 @@ impl<R: Stores> Messages<R> for PostgresStore {
         let query = sqlx::query(R::owned(self.sql()).clone())
             .bind(owner.number())
             .bind(number::limit(limit));
-        let rows = self.desk().rows(query).await;
+        let rows = self.internal_pool().rows(query).await;
         let owned = rows.and_then(|rows| columns::all(&rows, |row| columns::ownership(row, owner)));
         owned.map_err(|error| self.error(error))
     }

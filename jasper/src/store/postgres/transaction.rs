@@ -14,31 +14,31 @@ use crate::store::{Committed, Completion, Settled, StoreError, StoreTransaction}
 
 /// A transaction that no other run shares.
 #[derive(Debug)]
-pub(super) struct Run {
+pub(super) struct PostgresTransaction {
     session: Session,
-    desk: InternalPool,
+    internal: InternalPool,
 }
 
-impl Run {
+impl PostgresTransaction {
     /// # Cancel safety
     /// Dropped, nothing is begun.
     pub(super) async fn begin(
         pool: &PgPool,
-        desk: &InternalPool,
+        internal: &InternalPool,
         limit: Duration,
     ) -> Result<Self, StoreError> {
-        let begun = Session::begin(pool, desk, "", limit).await;
-        let session = begun.map_err(|error| desk.error(error))?;
-        Ok(Self { session, desk: desk.clone() })
+        let begun = Session::begin(pool, internal, "", limit).await;
+        let session = begun.map_err(|error| internal.error(error))?;
+        Ok(Self { session, internal: internal.clone() })
     }
 
     async fn end(mut self, completion: Completion) -> Result<Committed, StoreError> {
         match self.write(&completion).await {
             Ok(Written::Done(committed)) if committed.settled == Settled::Done => {
-                let change = self.desk.changes();
+                let change = self.internal.changes();
                 let ended = self.session.commit().await;
                 change.note([&completion]);
-                ended.map(|()| committed).map_err(|error| self.desk.place.commit_error(error))
+                ended.map(|()| committed).map_err(|error| self.internal.place.commit_error(error))
             }
             Ok(Written::Done(fenced)) => {
                 self.undo().await;
@@ -49,7 +49,7 @@ impl Run {
                 Err(StoreError::TransactionEnded)
             }
             Err(error) => {
-                let error = self.desk.place.completion_error(error);
+                let error = self.internal.place.completion_error(error);
                 self.undo().await;
                 Err(error)
             }
@@ -58,7 +58,7 @@ impl Run {
 
     async fn write(&mut self, completion: &Completion) -> sqlx::Result<Written<Committed>> {
         let connection = self.session.connection()?;
-        completion::write_one(connection, &self.desk, completion).await
+        completion::write_one(connection, &self.internal, completion).await
     }
 
     /// What cannot be undone here is undone by the server.
@@ -69,7 +69,7 @@ impl Run {
     }
 }
 
-impl StoreTransaction for Run {
+impl StoreTransaction for PostgresTransaction {
     fn connection(&mut self) -> Option<&mut (dyn Any + Send)> {
         let connection: &mut PgConnection = self.session.connection().ok()?;
         Some(connection)

@@ -10,6 +10,7 @@ use futures_util::stream::{self, StreamExt};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
+use super::reply::{ReplySender, receive_reply, send_reply};
 use crate::store::StoreError;
 use crate::store::portions::{PORTION, Weigh};
 
@@ -22,15 +23,15 @@ type Flush<T, A> = Box<dyn Fn(Vec<T>) -> Flushed<A> + Send + Sync>;
 /// The answers of one flush, once they are there.
 type Flushed<A> = BoxFuture<'static, Result<Vec<A>, StoreError>>;
 
-/// Gathers the items of many callers while a flush is on its way. Clones share one line.
+/// Gathers the items of many callers while a flush is on its way. Clones share one queue.
 ///
 /// A flush that begins is finished, whether or not its callers still wait.
 pub(crate) struct Coalescer<T, A> {
-    shared: Arc<Shared<T, A>>,
+    shared: Arc<SharedCoalescer<T, A>>,
 }
 
-struct Shared<T, A> {
-    state: Mutex<State<T, A>>,
+struct SharedCoalescer<T, A> {
+    queue: Mutex<CallQueue<T, A>>,
     flush: Flush<T, A>,
     /// The most items of one flush; a single call with more goes alone, as one with more than
     /// [`PORTION`] bytes does.
@@ -39,14 +40,14 @@ struct Shared<T, A> {
     at_once: usize,
 }
 
-struct State<T, A> {
-    waiting: VecDeque<Call<T, A>>,
+struct CallQueue<T, A> {
+    waiting: VecDeque<WaitingCall<T, A>>,
     flushing: usize,
 }
 
-struct Call<T, A> {
+struct WaitingCall<T, A> {
     items: Vec<T>,
-    reply: oneshot::Sender<Result<Vec<A>, StoreError>>,
+    reply: ReplySender<Vec<A>>,
 }
 
 impl<T, A> Coalescer<T, A>
@@ -59,8 +60,8 @@ where
         at_once: usize,
         flush: impl Fn(Vec<T>) -> Flushed<A> + Send + Sync + 'static,
     ) -> Self {
-        let state = Mutex::new(State { waiting: VecDeque::new(), flushing: 0 });
-        Self { shared: Arc::new(Shared { state, flush: Box::new(flush), most, at_once }) }
+        let queue = Mutex::new(CallQueue { waiting: VecDeque::new(), flushing: 0 });
+        Self { shared: Arc::new(SharedCoalescer { queue, flush: Box::new(flush), most, at_once }) }
     }
 
     /// Does it for these items together with those of others, and answers each of them in order.
@@ -72,33 +73,33 @@ where
             return Ok(Vec::new());
         }
         let (reply, answer) = oneshot::channel();
-        if self.shared.enter(Call { items, reply }) {
+        if self.shared.enter(WaitingCall { items, reply }) {
             tokio::spawn(flush_all(Arc::clone(&self.shared)));
         }
-        answer.await.unwrap_or(Err(StoreError::Closed))
+        receive_reply(answer).await
     }
 }
 
-impl<T: Weigh, A> Shared<T, A> {
-    fn state(&self) -> MutexGuard<'_, State<T, A>> {
-        self.state.lock()
+impl<T: Weigh, A> SharedCoalescer<T, A> {
+    fn queue(&self) -> MutexGuard<'_, CallQueue<T, A>> {
+        self.queue.lock()
     }
 
     /// `true`: the caller is to start a flusher.
-    fn enter(&self, call: Call<T, A>) -> bool {
-        let mut state = self.state();
-        state.waiting.push_back(call);
-        let starts = state.flushing < self.at_once;
-        state.flushing += usize::from(starts);
+    fn enter(&self, call: WaitingCall<T, A>) -> bool {
+        let mut queue = self.queue();
+        queue.waiting.push_back(call);
+        let starts = queue.flushing < self.at_once;
+        queue.flushing += usize::from(starts);
         starts
     }
 
-    /// The calls of the next flush. `None`: nobody waits, and the flusher that asked ends.
-    fn next(&self) -> Option<Vec<Call<T, A>>> {
-        let mut state = self.state();
+    /// The calls of the next flush. `None`: no caller waits, and the flusher that asked ends.
+    fn next(&self) -> Option<Vec<WaitingCall<T, A>>> {
+        let mut queue = self.queue();
         let mut calls = Vec::new();
         let (mut items, mut bytes) = (0, 0);
-        while let Some(call) = state.waiting.pop_front() {
+        while let Some(call) = queue.waiting.pop_front() {
             // What a caller asked for that is gone is not begun any more.
             if call.reply.is_closed() {
                 continue;
@@ -106,21 +107,21 @@ impl<T: Weigh, A> Shared<T, A> {
             items += call.items.len();
             bytes += call.items.iter().map(Weigh::weight).sum::<usize>();
             if (items > self.most || bytes > PORTION) && !calls.is_empty() {
-                state.waiting.push_front(call);
+                queue.waiting.push_front(call);
                 break;
             }
             calls.push(call);
         }
         if calls.is_empty() {
-            state.flushing -= 1;
+            queue.flushing -= 1;
             return None;
         }
         Some(calls)
     }
 }
 
-/// Flushes until nobody waits.
-async fn flush_all<T, A>(shared: Arc<Shared<T, A>>)
+/// Flushes until no caller waits.
+async fn flush_all<T, A>(shared: Arc<SharedCoalescer<T, A>>)
 where
     T: Weigh + Clone + Send + 'static,
     A: Send + 'static,
@@ -132,7 +133,7 @@ where
     }
 }
 
-async fn flush<T, A>(shared: &Shared<T, A>, mut calls: Vec<Call<T, A>>)
+async fn flush<T, A>(shared: &SharedCoalescer<T, A>, mut calls: Vec<WaitingCall<T, A>>)
 where
     T: Weigh + Clone + Send + 'static,
     A: Send + 'static,
@@ -140,7 +141,7 @@ where
     if let [_only] = calls.as_slice()
         && let Some(call) = calls.pop()
     {
-        return answer(call.reply, (shared.flush)(call.items).await);
+        return send_reply(call.reply, (shared.flush)(call.items).await);
     }
     let items = calls.iter().flat_map(|call| call.items.iter().cloned()).collect();
     match (shared.flush)(items).await {
@@ -148,33 +149,28 @@ where
             let mut answers = answers.into_iter();
             for call in calls {
                 let own = answers.by_ref().take(call.items.len()).collect();
-                answer(call.reply, Ok(own));
+                send_reply(call.reply, Ok(own));
             }
         }
         // One of them may have met a lock; the others must not fail with it, nor wait for it.
         Err(StoreError::Busy { .. }) => {
             let each = stream::iter(calls).for_each_concurrent(ALONE, |call| async {
-                answer(call.reply, (shared.flush)(call.items).await);
+                send_reply(call.reply, (shared.flush)(call.items).await);
             });
             each.await;
         }
         Err(error) if error.is_transient() => {
             for call in calls {
-                answer(call.reply, Err(error.clone()));
+                send_reply(call.reply, Err(error.clone()));
             }
         }
         // One of them is at fault; the others must not fail with it.
         Err(_of_one) => {
             for call in calls {
-                answer(call.reply, (shared.flush)(call.items).await);
+                send_reply(call.reply, (shared.flush)(call.items).await);
             }
         }
     }
-}
-
-fn answer<T>(reply: oneshot::Sender<T>, value: T) {
-    // A caller that no longer waits has been told by its own deadline.
-    drop(reply.send(value));
 }
 
 impl<T, A> Clone for Coalescer<T, A> {
@@ -291,7 +287,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_nobody_waits_for_is_not_begun() {
+    async fn what_no_caller_waits_for_is_not_begun() {
         let (gate, flushes) = (Arc::new(Semaphore::new(100)), Arc::default());
         let coalescer = doubling(&gate, &flushes);
         assert!(coalescer.submit(vec![1]).now_or_never().is_none());

@@ -116,13 +116,13 @@ pub(crate) fn claimed<R: Columns>(
 
 /// Outbox rows that were claimed.
 #[derive(Debug, Default)]
-pub(crate) struct Sendable {
+pub(crate) struct ClaimedOutgoing {
     pub(crate) envelopes: Vec<Envelope>,
     /// Rows that cannot be read, and so cannot be sent, with the reason.
     pub(crate) unreadable: Vec<(Ownership, String)>,
 }
 
-impl Sendable {
+impl ClaimedOutgoing {
     /// Adds a row that begins with id, destination, attempts and body.
     pub(crate) fn read<R: Columns>(&mut self, row: &R, owner: Owner) -> Result<(), R::Error> {
         let held = ownership(row, owner)?;

@@ -1,10 +1,10 @@
-//! What many callers ask of the tables of messages at once, gathered: inserts in lines, settlements
-//! in a coalescer for each table.
+//! What many callers ask of the tables of messages at once, gathered: inserts in queues,
+//! settlements in a coalescer for each table.
 
 use std::fmt;
 
 use super::coalescer::Coalescer;
-use super::lines::{Keyed, Lines};
+use super::insert_queues::{InsertQueues, Keyed};
 use super::ports::messages::MessageRow;
 use crate::store::{
     Incoming, Outgoing, OutgoingSettlement, Settled, Settlement, StoreError, Stored,
@@ -12,21 +12,21 @@ use crate::store::{
 
 /// Both tables of one store.
 pub(crate) struct Gathered {
-    pub(crate) incoming: Lines<Incoming>,
-    pub(crate) outgoing: Lines<Outgoing>,
+    pub(crate) incoming: InsertQueues<Incoming>,
+    pub(crate) outgoing: InsertQueues<Outgoing>,
     pub(crate) settlements: Coalescer<Settlement, Settled>,
     pub(crate) outgoing_settlements: Coalescer<OutgoingSettlement, Settled>,
 }
 
 /// A row of one of the tables.
 pub(crate) trait GatheredRow: MessageRow + Keyed {
-    fn lines(gathered: &Gathered) -> &Lines<Self>;
+    fn inserts(gathered: &Gathered) -> &InsertQueues<Self>;
 
     fn settlements(gathered: &Gathered) -> &Coalescer<Self::Settlement, Settled>;
 }
 
 impl GatheredRow for Incoming {
-    fn lines(gathered: &Gathered) -> &Lines<Self> {
+    fn inserts(gathered: &Gathered) -> &InsertQueues<Self> {
         &gathered.incoming
     }
 
@@ -36,7 +36,7 @@ impl GatheredRow for Incoming {
 }
 
 impl GatheredRow for Outgoing {
-    fn lines(gathered: &Gathered) -> &Lines<Self> {
+    fn inserts(gathered: &Gathered) -> &InsertQueues<Self> {
         &gathered.outgoing
     }
 
@@ -51,7 +51,7 @@ impl Gathered {
         &self,
         rows: Vec<R>,
     ) -> Result<Vec<Stored>, StoreError> {
-        R::lines(self).submit(rows).await
+        R::inserts(self).submit(rows).await
     }
 
     /// Settles rows of a table together with those of others.

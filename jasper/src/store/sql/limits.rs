@@ -15,13 +15,13 @@ const USUAL: Duration = Duration::from_secs(5);
 /// Half of a lease: a session that does not answer is given up while the lease still runs, and the
 /// work goes on over another one.
 #[derive(Debug, Clone)]
-pub(crate) struct Limits {
+pub(crate) struct StatementLimits {
     now: Arc<AtomicU64>,
     shortest: Duration,
     longest: Duration,
 }
 
-impl Limits {
+impl StatementLimits {
     /// Between these two, however long the lease is.
     pub(crate) fn between(shortest: Duration, longest: Duration) -> Self {
         let limits = Self { now: Arc::default(), shortest, longest };
@@ -51,7 +51,7 @@ mod tests {
 
     #[test]
     fn a_statement_may_take_half_a_lease() {
-        let limits = Limits::between(Duration::from_millis(500), Duration::from_secs(20));
+        let limits = StatementLimits::between(Duration::from_millis(500), Duration::from_secs(20));
         assert_eq!(limits.statement(), USUAL);
         let half_of = |lease| {
             limits.follow(lease);

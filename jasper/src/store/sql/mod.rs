@@ -9,17 +9,17 @@
     allow(dead_code)
 )]
 
+pub(super) mod borrowed_connection;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 pub(super) mod coalescer;
 pub(super) mod columns;
 pub(super) mod conflict;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 pub(super) mod gathered;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+pub(super) mod insert_queues;
 pub(super) mod key;
 pub(super) mod limits;
-#[cfg(any(feature = "postgres", feature = "mysql"))]
-pub(super) mod lines;
-pub(super) mod loan;
 pub(super) mod migrations;
 pub(super) mod names;
 pub(super) mod number;

@@ -2,9 +2,9 @@
 
 use sqlx::SqliteConnection;
 
-use super::batch::Batch;
 use super::migrate;
 use super::sql::{SQL, statements};
+use super::statement_batch::StatementBatch;
 use super::store::SqliteStore;
 use super::writer::Write;
 use crate::envelope::time::{now, to_micros};
@@ -67,7 +67,7 @@ impl Write for Purge {
     }
 
     async fn run(&self, connection: &mut SqliteConnection) -> sqlx::Result<u64> {
-        let mut batch = Batch::of(SQL.admin.purge);
+        let mut batch = StatementBatch::of(SQL.admin.purge);
         batch.bind(to_micros(now()))?;
         batch.bind(limit(self.0))?;
         batch.changes(connection).await
@@ -80,6 +80,6 @@ impl Write for Clear {
     type Output = ();
 
     async fn run(&self, connection: &mut SqliteConnection) -> sqlx::Result<()> {
-        Batch::of(SQL.admin.clear).run(connection).await.map(|_ran| ())
+        StatementBatch::of(SQL.admin.clear).run(connection).await.map(|_ran| ())
     }
 }

@@ -2,9 +2,9 @@
 
 use sqlx::SqliteConnection;
 
-use super::batch::{Batch, Ran};
 use super::rows;
 use super::settlement;
+use super::statement_batch::{StatementBatch, StatementResult};
 use crate::store::portions::{PORTION, Weigh};
 use crate::store::{Committed, Completion, Settled, Stored};
 
@@ -17,14 +17,14 @@ pub(super) async fn write(
     connection: &mut SqliteConnection,
     completion: &Completion,
     then: &[&'static str],
-) -> sqlx::Result<(Committed, Vec<Ran>)> {
+) -> sqlx::Result<(Committed, Vec<StatementResult>)> {
     let Completion { handled, incoming, outgoing } = completion;
     let bytes: usize = incoming.iter().map(Weigh::weight).sum();
     let bytes = bytes + outgoing.iter().map(Weigh::weight).sum::<usize>();
     if bytes > PORTION {
         return write_in_portions(connection, completion, then).await;
     }
-    let mut batch = Batch::default();
+    let mut batch = StatementBatch::default();
     rows::push_inserts(incoming, &mut batch)?;
     rows::push_inserts(outgoing, &mut batch)?;
     if let Some(row) = handled {
@@ -36,33 +36,33 @@ pub(super) async fn write(
     if batch.is_empty() {
         return Ok((done(Vec::new(), Vec::new()), Vec::new()));
     }
-    let mut ran = batch.run(connection).await?.into_iter();
-    let incoming = rows::stored(incoming, &mut ran)?;
-    let outgoing = rows::stored(outgoing, &mut ran)?;
+    let mut results = batch.run(connection).await?.into_iter();
+    let incoming = rows::stored(incoming, &mut results)?;
+    let outgoing = rows::stored(outgoing, &mut results)?;
     if handled.is_some()
-        && settlement::answer(settlement::HANDLED_STATEMENTS, &mut ran) == Settled::Fenced
+        && settlement::answer(settlement::HANDLED_STATEMENTS, &mut results) == Settled::Fenced
     {
         let settled = Settled::Fenced;
         return Ok((
             Committed { settled, incoming: Vec::new(), outgoing: Vec::new() },
-            ran.collect(),
+            results.collect(),
         ));
     }
-    Ok((done(incoming, outgoing), ran.collect()))
+    Ok((done(incoming, outgoing), results.collect()))
 }
 
 async fn write_in_portions(
     connection: &mut SqliteConnection,
     completion: &Completion,
     then: &[&'static str],
-) -> sqlx::Result<(Committed, Vec<Ran>)> {
+) -> sqlx::Result<(Committed, Vec<StatementResult>)> {
     let incoming = rows::insert(connection, &completion.incoming).await?;
     let outgoing = rows::insert(connection, &completion.outgoing).await?;
     let handled = Completion { handled: completion.handled.clone(), ..Completion::default() };
-    let (committed, ran) = Box::pin(write(connection, &handled, then)).await?;
+    let (committed, results) = Box::pin(write(connection, &handled, then)).await?;
     Ok(match committed.settled {
-        Settled::Done => (done(incoming, outgoing), ran),
-        Settled::Fenced => (committed, ran),
+        Settled::Done => (done(incoming, outgoing), results),
+        Settled::Fenced => (committed, results),
     })
 }
 

@@ -4,9 +4,9 @@ use std::cmp::Reverse;
 
 use sqlx::{SqliteConnection, SqlitePool};
 
-use super::batch::Batch;
 use super::rows::{self, bind_columns, bind_key};
 use super::sql::{SQL, statements};
+use super::statement_batch::StatementBatch;
 use super::store::SqliteStore;
 use super::writer::Write;
 use crate::envelope::Envelope;
@@ -69,7 +69,7 @@ impl SqlDeadLetters for SqliteStore {
     }
 
     async fn store(&self, letter: DeadLetter) -> Result<(), StoreError> {
-        self.writer().write(Store(letter)).await
+        self.writer().write(StoreDeadLetter(letter)).await
     }
 }
 
@@ -106,15 +106,15 @@ impl Write for Replay {
                 break;
             }
             done += 1;
-            let mut read = Batch::of(SQL.dead_letters.body);
+            let mut read = StatementBatch::of(SQL.dead_letters.body);
             bind_key(letter.id, &letter.destination, &mut read)?;
             let read = read.run(connection).await?;
-            let Some(row) = read.iter().flat_map(|ran| &ran.rows).next() else {
+            let Some(row) = read.iter().flat_map(|results| &results.rows).next() else {
                 continue;
             };
             let body = DeadLetter::body_for_replay(&row.bytes(0)?);
             bytes += body.len();
-            let mut insert = Batch::of(SQL.dead_letters.replay);
+            let mut insert = StatementBatch::of(SQL.dead_letters.replay);
             insert.bind(Vec::from(body))?;
             bind_key(letter.id, &letter.destination, &mut insert)?;
             insert.run(connection).await?;
@@ -126,8 +126,8 @@ impl Write for Replay {
     }
 }
 
-fn delete(letter: &DeadLetterId) -> sqlx::Result<Batch> {
-    let mut batch = Batch::of(SQL.dead_letters.delete);
+fn delete(letter: &DeadLetterId) -> sqlx::Result<StatementBatch> {
+    let mut batch = StatementBatch::of(SQL.dead_letters.delete);
     bind_key(letter.id, &letter.destination, &mut batch)?;
     Ok(batch)
 }
@@ -146,9 +146,9 @@ impl Write for Discard {
     }
 }
 
-struct Store(DeadLetter);
+struct StoreDeadLetter(DeadLetter);
 
-impl Write for Store {
+impl Write for StoreDeadLetter {
     type Output = ();
 
     fn is_one_statement(&self) -> bool {
@@ -158,7 +158,7 @@ impl Write for Store {
     async fn run(&self, connection: &mut SqliteConnection) -> sqlx::Result<()> {
         let Self(letter) = self;
         let buried_at = now();
-        let mut batch = Batch::of(SQL.dead_letters.store);
+        let mut batch = StatementBatch::of(SQL.dead_letters.store);
         bind_key(letter.id.id, &letter.id.destination, &mut batch)?;
         batch.bind(letter.reason.as_str())?;
         batch.bind(&*letter.message_type)?;

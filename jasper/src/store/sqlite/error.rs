@@ -89,7 +89,7 @@ impl Place {
         }
     }
 
-    /// What a caller is told whose work was undone because the transaction that it shared failed.
+    /// The error of a caller whose work was undone because the transaction that it shared failed.
     pub(super) fn spoiled_by(&self, cause: &StoreError) -> StoreError {
         let place = self.name();
         match cause {
@@ -109,7 +109,7 @@ impl Place {
         }
     }
 
-    /// What a caller is told that has waited long for a handler.
+    /// The error of a caller that has waited long for a handler.
     pub(super) fn held_by(&self, handler: &str) -> StoreError {
         let detail = format!(
             "the durable handler `{handler}` holds the only writing connection; do slow work \

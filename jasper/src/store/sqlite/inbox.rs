@@ -5,9 +5,9 @@ use std::time::Duration;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
-use super::batch::Batch;
 use super::rows;
 use super::sql::{SQL, statements};
+use super::statement_batch::StatementBatch;
 use super::store::SqliteStore;
 use super::writer::Write;
 use crate::envelope::time::{from_micros, now, to_micros};
@@ -213,7 +213,7 @@ impl Write for Repair {
 
     async fn run(&self, connection: &mut SqliteConnection) -> sqlx::Result<()> {
         for texts in &self.rows {
-            let mut batch = Batch::of(self.sql);
+            let mut batch = StatementBatch::of(self.sql);
             for text in texts {
                 batch.bind(String::from_utf8_lossy(text).into_owned())?;
             }
@@ -236,7 +236,7 @@ impl Write for BecomeDue {
     }
 
     async fn run(&self, connection: &mut SqliteConnection) -> sqlx::Result<u64> {
-        let mut batch = Batch::of(SQL.inbox.become_due);
+        let mut batch = StatementBatch::of(SQL.inbox.become_due);
         batch.bind(to_micros(now()))?;
         batch.changes(connection).await
     }
@@ -260,7 +260,7 @@ impl Claim {
         let limit = number::limit(request.limit);
         let mut oldest = Vec::new();
         for subscriptions in request.subscriptions.chunks(PARTS) {
-            let mut batch = Batch::default();
+            let mut batch = StatementBatch::default();
             batch.push(claim_sql(subscriptions.len()));
             for subscription in subscriptions {
                 batch.bind(subscription.destination.as_str())?;
@@ -268,7 +268,7 @@ impl Claim {
                 batch.bind(limit)?;
             }
             batch.bind(limit)?;
-            for row in batch.run(connection).await?.iter().flat_map(|ran| &ran.rows) {
+            for row in batch.run(connection).await?.iter().flat_map(|results| &results.rows) {
                 let age = (row.number(0)?, row.number(1)?);
                 oldest.push((age, number::size(row.maybe_number(2)?)));
             }
@@ -290,13 +290,13 @@ impl Write for Claim {
         }
         let mut claimed = Vec::with_capacity(oldest.len());
         let numbers = rows::row_numbers(oldest.into_iter());
-        let mut take = Batch::of(SQL.inbox.read);
+        let mut take = StatementBatch::of(SQL.inbox.read);
         take.push(SQL.inbox.take);
         take.bind(numbers.clone())?;
         take.bind(self.0.owner.number())?;
         take.bind(i64::from(self.0.counts_attempt))?;
         take.bind(numbers)?;
-        for row in take.run(connection).await?.iter().flat_map(|ran| &ran.rows) {
+        for row in take.run(connection).await?.iter().flat_map(|results| &results.rows) {
             let is_first = self.0.counts_attempt && columns::count(row, 2)? == 0;
             let age = (row.number(4)?, row.number(5)?);
             claimed.push((age, columns::claimed(row, self.0.owner, is_first, &row.text(6)?)?));

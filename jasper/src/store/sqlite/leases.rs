@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use parking_lot::{Mutex, MutexGuard};
 use sqlx::SqliteConnection;
 
-use super::batch::Batch;
 use super::sql::SQL;
+use super::statement_batch::StatementBatch;
 use crate::envelope::time::{now, to_micros};
 use crate::store::Owner;
 use crate::store::sql::number::micros;
@@ -87,7 +87,7 @@ pub(super) async fn renew(
     lease: Duration,
     connection: &mut SqliteConnection,
 ) -> sqlx::Result<bool> {
-    let mut batch = Batch::of(SQL.nodes.renew);
+    let mut batch = StatementBatch::of(SQL.nodes.renew);
     batch.bind(lease_until(lease))?;
     batch.bind(owner.number())?;
     Ok(batch.changes(connection).await? > 0)

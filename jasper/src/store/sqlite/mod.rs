@@ -5,7 +5,6 @@
 //! own. A durable handler is such a member too: it borrows the connection for its turn.
 
 mod admin;
-mod batch;
 mod completion;
 mod dead_letters;
 mod error;
@@ -20,6 +19,7 @@ mod presence;
 mod rows;
 mod settlement;
 mod sql;
+mod statement_batch;
 mod store;
 mod tables;
 mod writer;
@@ -57,8 +57,8 @@ impl MessageStore for SqliteStore {
         begin: TransactionOptions,
     ) -> BoxFuture<'_, Result<Box<dyn StoreTransaction>, StoreError>> {
         Box::pin(async move {
-            let loan = self.writer().borrow(begin).await?;
-            Ok(Box::new(loan) as Box<dyn StoreTransaction>)
+            let borrowed = self.writer().borrow(begin).await?;
+            Ok(Box::new(borrowed) as Box<dyn StoreTransaction>)
         })
     }
 

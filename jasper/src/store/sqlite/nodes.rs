@@ -7,15 +7,15 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use tokio::time::timeout;
 
-use super::batch::Batch;
 use super::leases::{Leases, lease_until, renew};
 use super::presence::{Others, Presence};
 use super::sql::{SQL, statements};
+use super::statement_batch::StatementBatch;
 use super::store::SqliteStore;
 use super::writer::Write;
 use crate::envelope::time::{now, to_micros};
 use crate::store::sql::columns::{self, Columns};
-use crate::store::sql::ports::nodes::{Joining, SqlNodes};
+use crate::store::sql::ports::nodes::{JoiningNode, SqlNodes};
 use crate::store::{Gone, LiveNode, NodeLease, Owner, StoreError, Subscription};
 
 // SQLite has no clock of its own: the database's time is that of the machine on which it runs,
@@ -89,7 +89,7 @@ const LONG_WAIT: Duration = Duration::from_millis(100);
 const RENEWALS_FIRST: Duration = Duration::from_millis(300);
 
 impl SqlNodes for SqliteStore {
-    async fn join(&self, node: Joining) -> Result<NodeLease, StoreError> {
+    async fn join(&self, node: JoiningNode) -> Result<NodeLease, StoreError> {
         let (asked, lease) = (Instant::now(), node.lease);
         let join = Join { node, presence: self.presence(), others: OnceLock::new() };
         let joined = self.writer().write(join).await?;
@@ -192,7 +192,7 @@ fn gone(rows: &[SqliteRow], now: i64) -> sqlx::Result<Gone> {
 }
 
 struct Join {
-    node: Joining,
+    node: JoiningNode,
     presence: Arc<Presence>,
     /// What the lock file said: it says it once.
     others: OnceLock<Others>,
@@ -210,16 +210,16 @@ impl Write for Join {
             }
         };
         if others == Others::None {
-            Batch::of(SQL.nodes.end_leases).run(connection).await?;
+            StatementBatch::of(SQL.nodes.end_leases).run(connection).await?;
         }
-        let mut join = Batch::of(SQL.nodes.join);
+        let mut join = StatementBatch::of(SQL.nodes.join);
         join.bind(self.node.name.clone())?;
         join.bind(lease_until(self.node.lease))?;
         join.bind(Subscription::to_lines(&self.node.takes))?;
-        let ran = join.run(connection).await?;
-        let node = ran
+        let results = join.run(connection).await?;
+        let node = results
             .iter()
-            .flat_map(|ran| &ran.rows)
+            .flat_map(|results| &results.rows)
             .next()
             .ok_or(sqlx::Error::RowNotFound)?
             .number(0)?;
@@ -277,7 +277,7 @@ impl Write for EndRunOut {
         if self.until.is_some_and(|until| Instant::now() > until) {
             return Ok(false);
         }
-        let mut batch = Batch::of(SQL.nodes.end_run_out);
+        let mut batch = StatementBatch::of(SQL.nodes.end_run_out);
         batch.bind(to_micros(now()))?;
         batch.bind(self.except)?;
         batch.run(connection).await.map(|_ran| true)
@@ -294,7 +294,7 @@ impl Write for NoteEarlier {
     }
 
     async fn run(&self, connection: &mut SqliteConnection) -> sqlx::Result<()> {
-        let mut batch = Batch::of(SQL.nodes.note_earlier);
+        let mut batch = StatementBatch::of(SQL.nodes.note_earlier);
         batch.bind(self.1.clone())?;
         batch.bind(self.0.number())?;
         batch.run(connection).await.map(|_ran| ())
@@ -311,7 +311,7 @@ impl Write for Leave {
     }
 
     async fn run(&self, connection: &mut SqliteConnection) -> sqlx::Result<()> {
-        let mut batch = Batch::of(SQL.nodes.leave);
+        let mut batch = StatementBatch::of(SQL.nodes.leave);
         batch.bind(self.0.number())?;
         batch.run(connection).await.map(|_ran| ())
     }
@@ -327,7 +327,7 @@ impl Write for Forget {
     }
 
     async fn run(&self, connection: &mut SqliteConnection) -> sqlx::Result<()> {
-        let mut batch = Batch::of(SQL.nodes.forget);
+        let mut batch = StatementBatch::of(SQL.nodes.forget);
         batch.bind(self.0.number())?;
         batch.run(connection).await.map(|_ran| ())
     }

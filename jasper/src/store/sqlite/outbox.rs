@@ -4,17 +4,17 @@ use std::collections::HashMap;
 
 use sqlx::SqliteConnection;
 
-use super::batch::{Batch, SETTLEMENTS_PER_TRIP};
 use super::inbox::{Repair, spoiled};
 use super::rows::{self, bind_ownership};
-use super::settlement::{BURIAL_STATEMENTS, answer, push_dead_letter};
+use super::settlement::{DEAD_LETTER_STATEMENTS, answer, push_dead_letter};
 use super::sql::{SQL, Text, statements};
+use super::statement_batch::{SETTLEMENTS_PER_TRIP, StatementBatch};
 use super::store::SqliteStore;
 use super::writer::Write;
 use crate::envelope::{Address, Envelope};
-use crate::store::dead_letter::Burial;
+use crate::store::dead_letter::DeadLetterCause;
 use crate::store::portions::claimed;
-use crate::store::sql::columns::{self, Columns, Sendable};
+use crate::store::sql::columns::{self, ClaimedOutgoing, Columns};
 use crate::store::sql::number;
 use crate::store::sql::ports::messages::{OutgoingClaim, SqlOutbox};
 use crate::store::{OutgoingSettlement, Settled, StoreError};
@@ -108,7 +108,7 @@ impl SqlOutbox for SqliteStore {
 }
 
 /// What writes a row as a dead letter, and deletes it.
-fn dead_letter_statements() -> [Text; BURIAL_STATEMENTS] {
+fn dead_letter_statements() -> [Text; DEAD_LETTER_STATEMENTS] {
     [SQL.outbox.dead_letter, SQL.outbox.delete]
 }
 
@@ -117,12 +117,12 @@ struct Claim(OutgoingClaim);
 impl Claim {
     /// The numbers of the oldest rows, no more than a claim holds.
     async fn oldest(&self, connection: &mut SqliteConnection) -> sqlx::Result<Vec<i64>> {
-        let mut query = Batch::of(SQL.outbox.claimable);
+        let mut query = StatementBatch::of(SQL.outbox.claimable);
         query.bind(self.0.destination.as_str())?;
         query.bind(number::limit(self.0.limit))?;
-        let ran = query.run(connection).await?;
+        let results = query.run(connection).await?;
         let (mut numbers, mut lengths) = (Vec::new(), Vec::new());
-        for row in ran.iter().flat_map(|ran| &ran.rows) {
+        for row in results.iter().flat_map(|results| &results.rows) {
             numbers.push(row.number(0)?);
             lengths.push(number::size(row.maybe_number(1)?));
         }
@@ -140,25 +140,25 @@ impl Write for Claim {
             return Ok(Vec::new());
         }
         let list = rows::row_numbers(numbers.iter().copied());
-        let mut read = Batch::of(SQL.outbox.read);
+        let mut read = StatementBatch::of(SQL.outbox.read);
         read.bind(list.as_str())?;
-        let ran = read.run(connection).await?;
+        let results = read.run(connection).await?;
         let mut found = HashMap::with_capacity(numbers.len());
-        for row in ran.iter().flat_map(|ran| &ran.rows) {
+        for row in results.iter().flat_map(|results| &results.rows) {
             found.insert(row.number(4)?, row);
         }
-        let mut claimed = Sendable::default();
+        let mut claimed = ClaimedOutgoing::default();
         for row in numbers.iter().filter_map(|number| found.remove(number)) {
             claimed.read(row, self.0.owner)?;
         }
-        let mut take = Batch::of(SQL.outbox.take);
+        let mut take = StatementBatch::of(SQL.outbox.take);
         take.bind(self.0.owner.number())?;
         take.bind(list)?;
         take.run(connection).await?;
         for (held, error) in &claimed.unreadable {
-            let mut dead_letter = Batch::default();
+            let mut dead_letter = StatementBatch::default();
             push_dead_letter(
-                Burial::of_unreadable(held, error),
+                DeadLetterCause::of_unreadable(held, error),
                 dead_letter_statements(),
                 &mut dead_letter,
             )?;
@@ -176,12 +176,12 @@ impl Write for Settle {
     async fn run(&self, connection: &mut SqliteConnection) -> sqlx::Result<Vec<Settled>> {
         let mut all = Vec::with_capacity(self.0.len());
         for chunk in self.0.chunks(SETTLEMENTS_PER_TRIP) {
-            let mut batch = Batch::default();
+            let mut batch = StatementBatch::default();
             for settlement in chunk {
                 push(settlement, &mut batch)?;
             }
-            let mut ran = batch.run(connection).await?.into_iter();
-            all.extend(chunk.iter().map(|settlement| answer(statements(settlement), &mut ran)));
+            let mut results = batch.run(connection).await?.into_iter();
+            all.extend(chunk.iter().map(|settlement| answer(statements(settlement), &mut results)));
         }
         Ok(all)
     }
@@ -190,7 +190,7 @@ impl Write for Settle {
 /// How many statements [`push`] adds.
 const fn statements(settlement: &OutgoingSettlement) -> usize {
     match settlement {
-        OutgoingSettlement::Refused { .. } => BURIAL_STATEMENTS,
+        OutgoingSettlement::Refused { .. } => DEAD_LETTER_STATEMENTS,
         OutgoingSettlement::Sent(_)
         | OutgoingSettlement::Failed(_)
         | OutgoingSettlement::Released(_)
@@ -198,7 +198,7 @@ const fn statements(settlement: &OutgoingSettlement) -> usize {
     }
 }
 
-fn push(settlement: &OutgoingSettlement, batch: &mut Batch) -> sqlx::Result<()> {
+fn push(settlement: &OutgoingSettlement, batch: &mut StatementBatch) -> sqlx::Result<()> {
     match settlement {
         OutgoingSettlement::Sent(row) | OutgoingSettlement::Discarded(row) => {
             batch.push(SQL.outbox.delete);
@@ -211,7 +211,7 @@ fn push(settlement: &OutgoingSettlement, batch: &mut Batch) -> sqlx::Result<()> 
             bind_ownership(row, batch)
         }
         OutgoingSettlement::Refused { .. } => settlement
-            .burial()
-            .map_or(Ok(()), |burial| push_dead_letter(burial, dead_letter_statements(), batch)),
+            .cause()
+            .map_or(Ok(()), |cause| push_dead_letter(cause, dead_letter_statements(), batch)),
     }
 }

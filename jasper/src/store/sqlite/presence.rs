@@ -33,7 +33,7 @@ impl Presence {
         Self { path: path.into(), held: Mutex::new(None) }
     }
 
-    /// Takes the lock, alone if nobody has it, and then keeps it together with others.
+    /// Takes the lock, alone if it is free, and then keeps it together with others.
     ///
     /// To be called within a write transaction of the database: between the two steps the lock is
     /// free for a moment, in which another process that joins would think itself alone.

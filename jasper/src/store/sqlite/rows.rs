@@ -8,7 +8,7 @@ use bytes::Bytes;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 
-use super::batch::{Batch, Ran};
+use super::statement_batch::{StatementBatch, StatementResult};
 use crate::envelope::time::to_micros;
 use crate::envelope::{Address, Envelope, MessageId};
 use crate::store::portions::{Weigh, portions};
@@ -42,7 +42,7 @@ pub(super) trait Insert: Weigh + Send + Sync {
     fn envelope(&self) -> &Envelope;
 
     /// Binds what [`VALUES`](Self::VALUES) lists.
-    fn bind(&self, batch: &mut Batch) -> sqlx::Result<()>;
+    fn bind(&self, batch: &mut StatementBatch) -> sqlx::Result<()>;
 }
 
 impl<R: Insert> Insert for &R {
@@ -53,7 +53,7 @@ impl<R: Insert> Insert for &R {
         R::envelope(self)
     }
 
-    fn bind(&self, batch: &mut Batch) -> sqlx::Result<()> {
+    fn bind(&self, batch: &mut StatementBatch) -> sqlx::Result<()> {
         R::bind(self, batch)
     }
 }
@@ -66,7 +66,7 @@ impl Insert for Incoming {
         &self.envelope
     }
 
-    fn bind(&self, batch: &mut Batch) -> sqlx::Result<()> {
+    fn bind(&self, batch: &mut StatementBatch) -> sqlx::Result<()> {
         bind_envelope(&self.envelope, batch)?;
         let placed = Placed::of(self);
         batch.bind(placed.status)?;
@@ -84,7 +84,7 @@ impl Insert for Outgoing {
         &self.envelope
     }
 
-    fn bind(&self, batch: &mut Batch) -> sqlx::Result<()> {
+    fn bind(&self, batch: &mut StatementBatch) -> sqlx::Result<()> {
         bind_envelope(&self.envelope, batch)?;
         let (owner, deliver_by) = placement::outgoing(self);
         batch.bind(owner)?;
@@ -92,7 +92,7 @@ impl Insert for Outgoing {
     }
 }
 
-fn bind_envelope(envelope: &Envelope, batch: &mut Batch) -> sqlx::Result<()> {
+fn bind_envelope(envelope: &Envelope, batch: &mut StatementBatch) -> sqlx::Result<()> {
     bind_key(envelope.id, &envelope.destination, batch)?;
     batch.bind(envelope.message_type.to_string())?;
     batch.bind(Vec::from(envelope.to_bytes()))?;
@@ -101,7 +101,7 @@ fn bind_envelope(envelope: &Envelope, batch: &mut Batch) -> sqlx::Result<()> {
 }
 
 /// Binds the columns that are there for queries.
-pub(super) fn bind_columns(envelope: &Envelope, batch: &mut Batch) -> sqlx::Result<()> {
+pub(super) fn bind_columns(envelope: &Envelope, batch: &mut StatementBatch) -> sqlx::Result<()> {
     batch.bind(envelope.group_id.as_deref())?;
     batch.bind(envelope.tenant_id.as_deref())?;
     batch.bind(envelope.correlation_id.as_deref())?;
@@ -112,21 +112,21 @@ pub(super) fn bind_columns(envelope: &Envelope, batch: &mut Batch) -> sqlx::Resu
 pub(super) fn bind_key(
     id: MessageId,
     destination: &Address,
-    batch: &mut Batch,
+    batch: &mut StatementBatch,
 ) -> sqlx::Result<()> {
     batch.bind(&id.as_uuid().as_bytes()[..])?;
     batch.bind(destination.as_str())
 }
 
 /// Binds `id = ? and destination = ? and owner = ? and attempts = ?`.
-pub(super) fn bind_ownership(row: &Ownership, batch: &mut Batch) -> sqlx::Result<()> {
+pub(super) fn bind_ownership(row: &Ownership, batch: &mut StatementBatch) -> sqlx::Result<()> {
     bind_key(row.id, &row.destination, batch)?;
     batch.bind(row.owner.number())?;
     batch.bind(i64::from(row.attempts))
 }
 
 /// Adds the inserts of these rows to a batch, and says how many statements that are.
-pub(super) fn push_inserts<R: Insert>(rows: &[R], batch: &mut Batch) -> sqlx::Result<()> {
+pub(super) fn push_inserts<R: Insert>(rows: &[R], batch: &mut StatementBatch) -> sqlx::Result<()> {
     for chunk in portions(rows, ROWS_PER_INSERT) {
         batch.push(insert_sql::<R>(chunk.len()));
         for row in chunk {
@@ -147,7 +147,7 @@ fn insert_sql<R: Insert>(rows: usize) -> Cow<'static, str> {
     }
     sql.push_str(OR_DUPLICATE);
     if rows > 1 {
-        // One row is told apart by the count of changes alone.
+        // Of one row the count of changes says enough.
         sql.push_str(RETURNING_KEY);
     }
     sql.into()
@@ -156,11 +156,11 @@ fn insert_sql<R: Insert>(rows: usize) -> Cow<'static, str> {
 /// Takes the answers of [`push_inserts`] off a batch that was run, one answer for each row.
 pub(super) fn stored<R: Insert>(
     rows: &[R],
-    ran: &mut impl Iterator<Item = Ran>,
+    results: &mut impl Iterator<Item = StatementResult>,
 ) -> sqlx::Result<Vec<Stored>> {
     let mut all = Vec::with_capacity(rows.len());
     for chunk in portions(rows, ROWS_PER_INSERT) {
-        let inserted = ran.next().unwrap_or_default();
+        let inserted = results.next().unwrap_or_default();
         if inserted.changes == chunk.len() as u64 {
             all.extend(chunk.iter().map(|_row| Stored::New));
         } else if inserted.changes == 0 {
@@ -183,10 +183,10 @@ pub(super) async fn insert<R: Insert>(
 ) -> sqlx::Result<Vec<Stored>> {
     let mut all = Vec::with_capacity(rows.len());
     for portion in portions(rows, rows.len()) {
-        let mut batch = Batch::default();
+        let mut batch = StatementBatch::default();
         push_inserts(portion, &mut batch)?;
-        let ran = batch.run(connection).await?;
-        all.extend(stored(portion, &mut ran.into_iter())?);
+        let results = batch.run(connection).await?;
+        all.extend(stored(portion, &mut results.into_iter())?);
     }
     Ok(all)
 }

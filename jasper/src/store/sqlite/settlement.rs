@@ -1,11 +1,11 @@
 //! The ends and changes of ownership in the inbox, each by compare-and-set.
 
-use super::batch::{Batch, Ran, SETTLEMENTS_PER_TRIP};
 use super::rows::{bind_key, bind_ownership};
 use super::sql::{SQL, statements};
+use super::statement_batch::{SETTLEMENTS_PER_TRIP, StatementBatch, StatementResult};
 use super::writer::batchable::Batchable;
 use crate::envelope::time::{now, to_micros};
-use crate::store::dead_letter::Burial;
+use crate::store::dead_letter::DeadLetterCause;
 use crate::store::{Ownership, Settled, Settlement};
 
 const DELETE_HANDLED: &str = "\
@@ -44,7 +44,7 @@ select id, destination, ?, message_type, ?, ?, attempts, body, ?, group_id, tena
 from jasper_incoming
 where id = ? and destination = ? and owner = ? and attempts = ? and status = 'incoming'";
 
-const DELETE_BURIED: &str = "\
+const DELETE_DEAD_LETTERED: &str = "\
 delete from jasper_incoming
 where id = ? and destination = ? and owner = ? and attempts = ? and status = 'incoming'";
 
@@ -55,7 +55,7 @@ statements!(SettlementSql {
     schedule: SCHEDULE,
     release: RELEASE,
     dead_letter: DEAD_LETTER,
-    delete_buried: DELETE_BURIED,
+    delete_dead_lettered: DELETE_DEAD_LETTERED,
 });
 
 impl Batchable for Settlement {
@@ -67,17 +67,23 @@ impl Batchable for Settlement {
         false
     }
 
-    fn push(items: &[&Self], batch: &mut Batch) -> sqlx::Result<()> {
+    fn push(items: &[&Self], batch: &mut StatementBatch) -> sqlx::Result<()> {
         items.iter().try_for_each(|settlement| push(settlement, batch))
     }
 
-    fn answers(items: &[&Self], ran: &mut impl Iterator<Item = Ran>) -> sqlx::Result<Vec<Settled>> {
+    fn answers(
+        items: &[&Self],
+        ran: &mut impl Iterator<Item = StatementResult>,
+    ) -> sqlx::Result<Vec<Settled>> {
         Ok(items.iter().map(|settlement| answer(statements(settlement), ran)).collect())
     }
 }
 
 /// What became of a settlement by the next so many statements of a batch that was run.
-pub(super) fn answer(statements: usize, ran: &mut impl Iterator<Item = Ran>) -> Settled {
+pub(super) fn answer(
+    statements: usize,
+    ran: &mut impl Iterator<Item = StatementResult>,
+) -> Settled {
     match ran.take(statements).map(|ran| ran.changes).sum::<u64>() {
         0 => Settled::Fenced,
         _ => Settled::Done,
@@ -88,12 +94,12 @@ pub(super) fn answer(statements: usize, ran: &mut impl Iterator<Item = Ran>) -> 
 const fn statements(settlement: &Settlement) -> usize {
     match settlement {
         Settlement::Handled(_) => HANDLED_STATEMENTS,
-        Settlement::DeadLetter { .. } => BURIAL_STATEMENTS,
+        Settlement::DeadLetter { .. } => DEAD_LETTER_STATEMENTS,
         Settlement::Attempt(_) | Settlement::Schedule(..) | Settlement::Release { .. } => 1,
     }
 }
 
-fn push(settlement: &Settlement, batch: &mut Batch) -> sqlx::Result<()> {
+fn push(settlement: &Settlement, batch: &mut StatementBatch) -> sqlx::Result<()> {
     match settlement {
         Settlement::Handled(row) => push_handled(row, batch),
         Settlement::Attempt(row) => {
@@ -116,30 +122,30 @@ fn push(settlement: &Settlement, batch: &mut Batch) -> sqlx::Result<()> {
             bind_ownership(ownership, batch)
         }
         Settlement::DeadLetter { .. } => {
-            let statements = [SQL.settlement.dead_letter, SQL.settlement.delete_buried];
-            settlement.burial().map_or(Ok(()), |burial| push_dead_letter(burial, statements, batch))
+            let statements = [SQL.settlement.dead_letter, SQL.settlement.delete_dead_lettered];
+            settlement.cause().map_or(Ok(()), |cause| push_dead_letter(cause, statements, batch))
         }
     }
 }
 
 /// How many statements [`push_dead_letter`] adds.
-pub(super) const BURIAL_STATEMENTS: usize = 2;
+pub(super) const DEAD_LETTER_STATEMENTS: usize = 2;
 
 /// Adds the statements of one table that write a row as a dead letter, and delete it.
 pub(super) fn push_dead_letter(
-    burial: Burial<'_>,
-    statements: [&'static str; BURIAL_STATEMENTS],
-    batch: &mut Batch,
+    cause: DeadLetterCause<'_>,
+    statements: [&'static str; DEAD_LETTER_STATEMENTS],
+    batch: &mut StatementBatch,
 ) -> sqlx::Result<()> {
     let [dead_letter, delete] = statements;
     batch.push(dead_letter);
-    batch.bind(burial.reason.as_str())?;
-    batch.bind(&*burial.error_type)?;
-    batch.bind(&*burial.error_message)?;
+    batch.bind(cause.reason.as_str())?;
+    batch.bind(&*cause.error_type)?;
+    batch.bind(&*cause.error_message)?;
     batch.bind(to_micros(now()))?;
-    bind_ownership(burial.ownership, batch)?;
+    bind_ownership(cause.ownership, batch)?;
     batch.push(delete);
-    bind_ownership(burial.ownership, batch)
+    bind_ownership(cause.ownership, batch)
 }
 
 /// How many statements [`push_handled`] adds.
@@ -147,7 +153,7 @@ pub(super) const HANDLED_STATEMENTS: usize = 2;
 
 /// Adds the statements of which one ends a row that its owner has handled; neither does where it is
 /// fenced.
-pub(super) fn push_handled(row: &Ownership, batch: &mut Batch) -> sqlx::Result<()> {
+pub(super) fn push_handled(row: &Ownership, batch: &mut StatementBatch) -> sqlx::Result<()> {
     batch.push(SQL.settlement.delete_handled);
     bind_ownership(row, batch)?;
     batch.push(SQL.settlement.keep_handled);

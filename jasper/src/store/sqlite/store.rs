@@ -23,10 +23,10 @@ const STATEMENTS: usize = 512;
 /// A message store in a SQLite file. Clones share one writer.
 #[derive(Clone)]
 pub struct SqliteStore {
-    pub(super) shared: Arc<Opened>,
+    pub(super) shared: Arc<StoreShared>,
 }
 
-pub(super) struct Opened {
+pub(super) struct StoreShared {
     writer: Writer,
     pool: SqlitePool,
     place: Place,
@@ -74,7 +74,7 @@ impl SqliteStore {
             SqlitePoolOptions::new().max_connections(POOL_SIZE).connect_lazy_with(options.clone());
         let leases = Arc::new(Leases::default());
         Ok(Self {
-            shared: Arc::new(Opened {
+            shared: Arc::new(StoreShared {
                 writer: Writer::start(connector, session, Arc::clone(&leases)),
                 pool,
                 leases,

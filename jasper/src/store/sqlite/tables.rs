@@ -2,10 +2,10 @@
 
 use sqlx::SqliteConnection;
 
-use super::batch::Batch;
 use super::outbox;
 use super::rows::{self, Insert};
 use super::sql::{SQL, Text};
+use super::statement_batch::StatementBatch;
 use super::store::SqliteStore;
 use super::writer::{Queued, Write, Writer};
 use crate::store::sql::columns;
@@ -16,7 +16,7 @@ use crate::store::{Incoming, Outgoing, Owner, Ownership, Settled, StoreError, St
 
 /// A table, by the rows that are stored in it.
 trait Stores: Insert + MessageRow + Queued<Answer = Stored> {
-    /// Makes rows of an owner that is gone claimable by anybody; those of one whose lease was
+    /// Makes rows of an owner that is gone claimable by any node; those of one whose lease was
     /// extended in the meantime stay.
     fn release() -> Text;
 
@@ -113,7 +113,7 @@ impl Write for Release {
     }
 
     async fn run(&self, connection: &mut SqliteConnection) -> sqlx::Result<u64> {
-        let mut batch = Batch::of(self.sql);
+        let mut batch = StatementBatch::of(self.sql);
         batch.bind(self.owner.number())?;
         batch.bind(limit(self.limit))?;
         batch.changes(connection).await

@@ -27,13 +27,13 @@ struct Tally {
 
 /// What becomes of one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Fate {
+struct DrawnFault {
     delay: Duration,
-    failure: Failure,
+    failure: FailurePoint,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Failure {
+enum FailurePoint {
     None,
     Before,
     After,
@@ -71,17 +71,17 @@ impl Plan {
             tokio::time::sleep(fate.delay).await;
         }
         match fate.failure {
-            Failure::None => call.await,
-            Failure::Before => Err(injected(operation, "before it was done")),
-            Failure::After => match call.await {
+            FailurePoint::None => call.await,
+            FailurePoint::Before => Err(injected(operation, "before it was done")),
+            FailurePoint::After => match call.await {
                 Ok(_unheard) => Err(injected(operation, "after it was done")),
                 Err(error) => Err(error),
             },
         }
     }
 
-    fn draw(&self, operation: StoreOperation) -> Fate {
-        let mut fate = Fate { delay: Duration::ZERO, failure: Failure::None };
+    fn draw(&self, operation: StoreOperation) -> DrawnFault {
+        let mut fate = DrawnFault { delay: Duration::ZERO, failure: FailurePoint::None };
         let mut tallies = self.tallies();
         let tally = tallies.entry(operation).or_default();
         tally.calls += 1;
@@ -95,12 +95,16 @@ impl Plan {
             }
             match rule.fault {
                 Fault::Delay(delay) => fate.delay += delay,
-                Fault::Fail if fate.failure == Failure::None => fate.failure = Failure::Before,
-                Fault::FailAfter if fate.failure == Failure::None => fate.failure = Failure::After,
+                Fault::Fail if fate.failure == FailurePoint::None => {
+                    fate.failure = FailurePoint::Before;
+                }
+                Fault::FailAfter if fate.failure == FailurePoint::None => {
+                    fate.failure = FailurePoint::After;
+                }
                 Fault::Fail | Fault::FailAfter => {}
             }
         }
-        let is_fault = !fate.delay.is_zero() || fate.failure != Failure::None;
+        let is_fault = !fate.delay.is_zero() || fate.failure != FailurePoint::None;
         tally.injected += u64::from(is_fault);
         fate
     }
@@ -135,7 +139,7 @@ mod tests {
         Plan::new(faults)
     }
 
-    fn fates(plan: &Plan, operation: StoreOperation) -> Vec<Fate> {
+    fn fates(plan: &Plan, operation: StoreOperation) -> Vec<DrawnFault> {
         (0..10_000).map(|_| plan.draw(operation)).collect()
     }
 
@@ -148,20 +152,20 @@ mod tests {
     }
 
     #[test]
-    fn faults_come_as_often_as_they_are_told_and_are_counted() {
+    fn faults_come_at_their_rates_and_are_counted() {
         let faults = Faults::seeded(7).fail("store", 0.1).fail_after("store", 0.2);
         let plan = plan(faults.delay("claim", 0.3, Duration::from_millis(1)));
         let count = |failure| {
             fates(&plan, StoreOperation::Store).iter().filter(|f| f.failure == failure).count()
         };
-        assert!((900..1_100).contains(&count(Failure::Before)));
-        assert!((1_650..1_950).contains(&count(Failure::After)), "0.2 of those that are left");
+        assert!((900..1_100).contains(&count(FailurePoint::Before)));
+        assert!((1_650..1_950).contains(&count(FailurePoint::After)), "0.2 of those that are left");
         let delayed =
             fates(&plan, StoreOperation::Claim).iter().filter(|fate| !fate.delay.is_zero()).count();
         assert!((2_800..3_200).contains(&delayed), "{delayed}");
         assert_eq!(plan.injected()["claim"], delayed as u64);
         assert_eq!(
-            fates(&plan, StoreOperation::Settle).iter().find(|f| f.failure != Failure::None),
+            fates(&plan, StoreOperation::Settle).iter().find(|f| f.failure != FailurePoint::None),
             None
         );
         assert_eq!(plan.injected().get("settle"), None);

@@ -17,14 +17,14 @@ use crate::store::{
     TransactionOptions,
 };
 
-type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
+type StoreFuture<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
 impl<S: MessageStore> FaultyStore<S> {
     fn meet<'a, T: Send + 'a>(
         &'a self,
         operation: StoreOperation,
         call: impl Future<Output = Result<T, StoreError>> + Send + 'a,
-    ) -> Answer<'a, T> {
+    ) -> StoreFuture<'a, T> {
         Box::pin(self.plan.meet(operation, call))
     }
 }
@@ -34,7 +34,7 @@ impl<S: MessageStore> MessageStore for FaultyStore<S> {
         self.store.info()
     }
 
-    fn begin(&self, begin: TransactionOptions) -> Answer<'_, Box<dyn StoreTransaction>> {
+    fn begin(&self, begin: TransactionOptions) -> StoreFuture<'_, Box<dyn StoreTransaction>> {
         let begin = async move {
             let transaction = self.store.begin(begin).await?;
             let plan = Arc::clone(&self.plan);
@@ -65,7 +65,7 @@ impl<S: MessageStore> MessageStore for FaultyStore<S> {
 }
 
 impl<S: MessageStore> Inbox for FaultyStore<S> {
-    fn store(&self, rows: Vec<Incoming>) -> Answer<'_, Vec<Stored>> {
+    fn store(&self, rows: Vec<Incoming>) -> StoreFuture<'_, Vec<Stored>> {
         self.meet(StoreOperation::Store, self.store.inbox().store(rows))
     }
 
@@ -73,69 +73,74 @@ impl<S: MessageStore> Inbox for FaultyStore<S> {
         &'a self,
         connection: &'a mut (dyn Any + Send),
         rows: Vec<Incoming>,
-    ) -> Answer<'a, Vec<Stored>> {
+    ) -> StoreFuture<'a, Vec<Stored>> {
         self.meet(StoreOperation::StoreWithin, self.store.inbox().store_within(connection, rows))
     }
 
-    fn claim(&self, request: ClaimRequest) -> Answer<'_, Vec<Claimed>> {
+    fn claim(&self, request: ClaimRequest) -> StoreFuture<'_, Vec<Claimed>> {
         self.meet(StoreOperation::Claim, self.store.inbox().claim(request))
     }
 
-    fn settle(&self, settlements: Vec<Settlement>) -> Answer<'_, Vec<Settled>> {
+    fn settle(&self, settlements: Vec<Settlement>) -> StoreFuture<'_, Vec<Settled>> {
         self.meet(StoreOperation::Settle, self.store.inbox().settle(settlements))
     }
 
-    fn release(&self, owner: Owner, limit: usize) -> Answer<'_, u64> {
+    fn release(&self, owner: Owner, limit: usize) -> StoreFuture<'_, u64> {
         self.meet(StoreOperation::Release, self.store.inbox().release(owner, limit))
     }
 
-    fn claimable(&self, request: ClaimableRequest) -> Answer<'_, Claimable> {
+    fn claimable(&self, request: ClaimableRequest) -> StoreFuture<'_, Claimable> {
         self.meet(StoreOperation::Claimable, self.store.inbox().claimable(request))
     }
 
-    fn owned(&self, owner: Owner, limit: usize) -> Answer<'_, Vec<Ownership>> {
+    fn owned(&self, owner: Owner, limit: usize) -> StoreFuture<'_, Vec<Ownership>> {
         self.meet(StoreOperation::Owned, self.store.inbox().owned(owner, limit))
     }
 }
 
 impl<S: MessageStore> Nodes for FaultyStore<S> {
-    fn now(&self) -> Answer<'_, Option<SystemTime>> {
+    fn now(&self) -> StoreFuture<'_, Option<SystemTime>> {
         self.meet(StoreOperation::Now, self.store.nodes().now())
     }
 
-    fn join(&self, name: &str, lease: Duration, takes: &[Subscription]) -> Answer<'_, NodeLease> {
+    fn join(
+        &self,
+        name: &str,
+        lease: Duration,
+        takes: &[Subscription],
+    ) -> StoreFuture<'_, NodeLease> {
         let (name, takes) = (name.to_owned(), takes.to_vec());
         let join = async move { self.store.nodes().join(&name, lease, &takes).await };
         self.meet(StoreOperation::Join, join)
     }
 
-    fn renew(&self, owner: Owner, lease: Duration) -> Answer<'_, bool> {
+    fn renew(&self, owner: Owner, lease: Duration) -> StoreFuture<'_, bool> {
         self.meet(StoreOperation::Renew, self.store.nodes().renew(owner, lease))
     }
 
-    fn expired(&self, asks: Option<Owner>) -> Answer<'_, Gone> {
+    fn expired(&self, asks: Option<Owner>) -> StoreFuture<'_, Gone> {
         self.meet(StoreOperation::Expired, self.store.nodes().expired(asks))
     }
 
-    fn alive(&self) -> Answer<'_, Vec<LiveNode>> {
+    fn alive(&self) -> StoreFuture<'_, Vec<LiveNode>> {
         self.meet(StoreOperation::Alive, self.store.nodes().alive())
     }
 
-    fn note_earlier(&self, owner: Owner, earlier: &[Owner]) -> Answer<'_, ()> {
+    fn note_earlier(&self, owner: Owner, earlier: &[Owner]) -> StoreFuture<'_, ()> {
         let earlier = earlier.to_vec();
         let note = async move { self.store.nodes().note_earlier(owner, &earlier).await };
         self.meet(StoreOperation::NoteEarlier, note)
     }
 
-    fn leave(&self, owner: Owner) -> Answer<'_, ()> {
+    fn leave(&self, owner: Owner) -> StoreFuture<'_, ()> {
         self.meet(StoreOperation::Leave, self.store.nodes().leave(owner))
     }
 
-    fn forget(&self, owner: Owner) -> Answer<'_, ()> {
+    fn forget(&self, owner: Owner) -> StoreFuture<'_, ()> {
         self.meet(StoreOperation::Forget, self.store.nodes().forget(owner))
     }
 
-    fn wait_for_notification(&self) -> Answer<'_, ()> {
+    fn wait_for_notification(&self) -> StoreFuture<'_, ()> {
         self.meet(StoreOperation::WaitForNotification, self.store.nodes().wait_for_notification())
     }
 
@@ -145,43 +150,43 @@ impl<S: MessageStore> Nodes for FaultyStore<S> {
 }
 
 impl<S: MessageStore> DeadLetters for FaultyStore<S> {
-    fn list(&self, query: DeadLetterQuery) -> Answer<'_, Vec<DeadLetter>> {
+    fn list(&self, query: DeadLetterQuery) -> StoreFuture<'_, Vec<DeadLetter>> {
         self.meet(StoreOperation::ListDeadLetters, self.store.dead_letters().list(query))
     }
 
-    fn replay(&self, ids: Vec<DeadLetterId>) -> Answer<'_, u64> {
+    fn replay(&self, ids: Vec<DeadLetterId>) -> StoreFuture<'_, u64> {
         self.meet(StoreOperation::ReplayDeadLetters, self.store.dead_letters().replay(ids))
     }
 
-    fn discard(&self, ids: Vec<DeadLetterId>) -> Answer<'_, u64> {
+    fn discard(&self, ids: Vec<DeadLetterId>) -> StoreFuture<'_, u64> {
         self.meet(StoreOperation::DiscardDeadLetters, self.store.dead_letters().discard(ids))
     }
 
-    fn store(&self, letter: DeadLetter) -> Answer<'_, ()> {
+    fn store(&self, letter: DeadLetter) -> StoreFuture<'_, ()> {
         self.meet(StoreOperation::StoreDeadLetter, self.store.dead_letters().store(letter))
     }
 }
 
 impl<S: MessageStore> StoreAdmin for FaultyStore<S> {
-    fn prepare(&self) -> Answer<'_, ()> {
+    fn prepare(&self) -> StoreFuture<'_, ()> {
         self.meet(StoreOperation::Prepare, self.store.admin().prepare())
     }
 
-    fn counts(&self) -> Answer<'_, Counts> {
+    fn counts(&self) -> StoreFuture<'_, Counts> {
         self.meet(StoreOperation::Counts, self.store.admin().counts())
     }
 
-    fn purge(&self, limit: usize) -> Answer<'_, u64> {
+    fn purge(&self, limit: usize) -> StoreFuture<'_, u64> {
         self.meet(StoreOperation::Purge, self.store.admin().purge(limit))
     }
 
-    fn clear(&self) -> Answer<'_, ()> {
+    fn clear(&self) -> StoreFuture<'_, ()> {
         self.meet(StoreOperation::Clear, self.store.admin().clear())
     }
 }
 
 impl<S: MessageStore> Outbox for FaultyStore<S> {
-    fn store(&self, rows: Vec<Outgoing>) -> Answer<'_, Vec<Stored>> {
+    fn store(&self, rows: Vec<Outgoing>) -> StoreFuture<'_, Vec<Stored>> {
         self.meet(StoreOperation::StoreOutgoing, self.store.outbox().store(rows))
     }
 
@@ -189,7 +194,7 @@ impl<S: MessageStore> Outbox for FaultyStore<S> {
         &'a self,
         connection: &'a mut (dyn Any + Send),
         rows: Vec<Outgoing>,
-    ) -> Answer<'a, Vec<Stored>> {
+    ) -> StoreFuture<'a, Vec<Stored>> {
         self.meet(
             StoreOperation::StoreOutgoingWithin,
             self.store.outbox().store_within(connection, rows),
@@ -201,25 +206,25 @@ impl<S: MessageStore> Outbox for FaultyStore<S> {
         owner: Owner,
         destination: &Address,
         limit: usize,
-    ) -> Answer<'_, Vec<Envelope>> {
+    ) -> StoreFuture<'_, Vec<Envelope>> {
         let destination = destination.clone();
         let claim = async move { self.store.outbox().claim(owner, &destination, limit).await };
         self.meet(StoreOperation::ClaimOutgoing, claim)
     }
 
-    fn settle(&self, settlements: Vec<OutgoingSettlement>) -> Answer<'_, Vec<Settled>> {
+    fn settle(&self, settlements: Vec<OutgoingSettlement>) -> StoreFuture<'_, Vec<Settled>> {
         self.meet(StoreOperation::SettleOutgoing, self.store.outbox().settle(settlements))
     }
 
-    fn release(&self, owner: Owner, limit: usize) -> Answer<'_, u64> {
+    fn release(&self, owner: Owner, limit: usize) -> StoreFuture<'_, u64> {
         self.meet(StoreOperation::ReleaseOutgoing, self.store.outbox().release(owner, limit))
     }
 
-    fn owned(&self, owner: Owner, limit: usize) -> Answer<'_, Vec<Ownership>> {
+    fn owned(&self, owner: Owner, limit: usize) -> StoreFuture<'_, Vec<Ownership>> {
         self.meet(StoreOperation::OwnedOutgoing, self.store.outbox().owned(owner, limit))
     }
 
-    fn destinations(&self) -> Answer<'_, Vec<Address>> {
+    fn destinations(&self) -> StoreFuture<'_, Vec<Address>> {
         self.meet(StoreOperation::Destinations, self.store.outbox().destinations())
     }
 }

@@ -17,7 +17,7 @@ pub enum Fault {
     Delay(Duration),
 }
 
-/// What goes wrong, and how often: for a [`FaultyStore`].
+/// What goes wrong, and how often: for a [`FaultyStore`](super::FaultyStore).
 ///
 /// The operations are those of the metric `jasper.store.errors`:
 ///

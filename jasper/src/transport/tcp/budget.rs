@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
-use super::hold::Hold;
+use super::held_memory::HeldMemory;
 use super::limits::Limits;
 use super::write_queue::WriteQueue;
 
@@ -14,7 +14,7 @@ const FREE: usize = 4 << 10;
 
 /// Bytes that all connections may hold together.
 #[derive(Debug)]
-pub(super) struct Budget {
+pub(super) struct ReceiveBudget {
     bytes: Arc<Semaphore>,
     total: usize,
     /// Who holds it needs no bytes. Without it, connections that have read half a frame each could
@@ -22,7 +22,7 @@ pub(super) struct Budget {
     beyond: Arc<Semaphore>,
 }
 
-impl Budget {
+impl ReceiveBudget {
     pub(super) fn new(limits: &Limits) -> Arc<Self> {
         let total = limits.memory.min(u32::MAX as usize);
         Arc::new(Self {
@@ -42,16 +42,17 @@ impl Budget {
 /// Where one connection takes its memory from.
 #[derive(Debug, Clone)]
 pub(super) struct Allowance {
-    budget: Option<Arc<Budget>>,
+    budget: Option<Arc<ReceiveBudget>>,
     free: Arc<Semaphore>,
     write_queue: Option<Arc<WriteQueue>>,
     sign_of_life: Duration,
 }
 
 impl Allowance {
-    /// For a connection that was accepted. While it waits, the other side hears of it this often.
+    /// For a connection that was accepted. While it waits, the other side gets a sign of life this
+    /// often.
     pub(super) fn of(
-        budget: &Arc<Budget>,
+        budget: &Arc<ReceiveBudget>,
         write_queue: &Arc<WriteQueue>,
         sign_of_life: Duration,
     ) -> Self {
@@ -75,17 +76,17 @@ impl Allowance {
     }
 
     /// Room for so many bytes in addition to what is held; waits until there is.
-    pub(super) async fn grow(&self, hold: &mut Hold, bytes: usize) {
+    pub(super) async fn grow(&self, hold: &mut HeldMemory, bytes: usize) {
         let Some(budget) = &self.budget else {
             return;
         };
         if hold.beyond.is_some() || bytes == 0 {
             return;
         }
-        let wanted = u32::try_from(bytes).unwrap_or(u32::MAX);
-        // More than there is at all is lent when everything is free.
+        let asked = u32::try_from(bytes).unwrap_or(u32::MAX);
+        // More than there is at all is given when everything is free.
         let bytes = u32::try_from(bytes.min(budget.total)).unwrap_or(u32::MAX);
-        for (semaphore, bytes) in [(&self.free, wanted), (&budget.bytes, bytes)] {
+        for (semaphore, bytes) in [(&self.free, asked), (&budget.bytes, bytes)] {
             if let Ok(permit) = Arc::clone(semaphore).try_acquire_many_owned(bytes) {
                 return hold.parts.push(permit);
             }
@@ -112,14 +113,14 @@ impl Allowance {
 mod tests {
     use super::*;
 
-    fn allowance(budget: &Arc<Budget>) -> Allowance {
+    fn allowance(budget: &Arc<ReceiveBudget>) -> Allowance {
         Allowance::of(budget, &WriteQueue::new(), Duration::from_secs(10))
     }
 
     #[tokio::test]
     async fn small_frames_cost_nothing_of_what_all_share() {
-        let budget = Budget::new(&Limits::default().memory(20_000));
-        let (one, mut hold) = (allowance(&budget), Hold::default());
+        let budget = ReceiveBudget::new(&Limits::default().memory(20_000));
+        let (one, mut hold) = (allowance(&budget), HeldMemory::default());
         one.grow(&mut hold, FREE).await;
         assert_eq!(budget.left(), 20_000);
         one.grow(&mut hold, 1).await;
@@ -130,9 +131,9 @@ mod tests {
 
     #[tokio::test]
     async fn two_that_have_half_of_what_they_need_do_not_wait_for_each_other() {
-        let budget = Budget::new(&Limits::default().memory(20_000));
+        let budget = ReceiveBudget::new(&Limits::default().memory(20_000));
         let (one, other) = (allowance(&budget), allowance(&budget));
-        let (mut first, mut second) = (Hold::default(), Hold::default());
+        let (mut first, mut second) = (HeldMemory::default(), HeldMemory::default());
         one.grow(&mut first, 10_000).await;
         other.grow(&mut second, 10_000).await;
         one.grow(&mut first, 10_000).await;
@@ -144,9 +145,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn more_than_there_is_at_all_is_lent_when_everything_is_free() {
-        let budget = Budget::new(&Limits::default().memory(100));
-        let mut hold = Hold::default();
+    async fn more_than_there_is_at_all_is_given_when_everything_is_free() {
+        let budget = ReceiveBudget::new(&Limits::default().memory(100));
+        let mut hold = HeldMemory::default();
         allowance(&budget).grow(&mut hold, 1_000_000).await;
         assert_eq!(budget.left(), 0);
     }

@@ -1,4 +1,4 @@
-//! What this transport tells telemetry.
+//! What this transport counts for telemetry.
 
 use crate::telemetry::{CONNECTIONS, CONNECTIONS_REJECTED};
 
@@ -20,7 +20,7 @@ impl Drop for Counted {
     }
 }
 
-/// Something that a peer wanted and did not get, for one of the reasons in the table of
+/// Something that a peer asked for and did not get, for one of the reasons in the table of
 /// [`telemetry`](crate::telemetry).
 pub(super) fn rejected(reason: &'static str, count: u64) {
     metrics::counter!(CONNECTIONS_REJECTED, "reason" => reason).increment(count);

@@ -178,7 +178,7 @@ impl Limits {
             .requests(self.requests)
     }
 
-    /// The window that peers are told of: it has room for the largest frame with its length.
+    /// The window that peers are given: it has room for the largest frame with its length.
     pub(super) fn open_window(&self) -> usize {
         self.window.max(self.frame + LENGTH)
     }

@@ -28,7 +28,7 @@ mod client;
 mod counting;
 pub(crate) mod frame;
 mod handshake;
-mod hold;
+mod held_memory;
 mod limits;
 mod peer;
 mod reader;
@@ -46,7 +46,7 @@ use tokio::net::TcpListener;
 
 use self::address::Authority;
 use self::client::TcpSender;
-use self::settings::{SCHEMES, Settings};
+use self::settings::{SCHEMES, TcpSettings};
 use super::{
     Capabilities, Direction, EndpointUri, Listener, Receiver, Sender, Transport, TransportError,
     TransportInfo, TransportRegistration,
@@ -59,7 +59,7 @@ pub use self::tls::{Tls, TlsError};
 /// The transport. Each value has connections, limits and listeners of its own.
 #[derive(Debug, Default)]
 pub struct Tcp {
-    settings: Settings,
+    settings: TcpSettings,
     used: settings::Used,
 }
 
@@ -75,7 +75,7 @@ impl Tcp {
         self.with(|settings| settings.tls = Some(tls))
     }
 
-    /// Lets this peer connect. From the first one on, nobody else may.
+    /// Lets this peer connect. From the first one on, no other one may.
     #[must_use]
     pub fn peer(self, peer: Peer) -> Self {
         self.with(|settings| settings.peers.add(peer))
@@ -108,7 +108,7 @@ impl Tcp {
         self.with(|settings| settings.allow_unauthenticated = true)
     }
 
-    fn with(mut self, change: impl FnOnce(&mut Settings)) -> Self {
+    fn with(mut self, change: impl FnOnce(&mut TcpSettings)) -> Self {
         change(&mut self.settings);
         Self { settings: self.settings, used: settings::Used::default() }
     }

@@ -201,7 +201,7 @@ impl Peers {
         self.0.iter().any(|peer| peer.has_certificate())
     }
 
-    /// What nobody can have meant.
+    /// What cannot have been meant.
     pub(super) fn problem(&self) -> Option<String> {
         let (mut names, mut ids) = (HashSet::new(), HashSet::new());
         for peer in &self.0 {
@@ -230,7 +230,7 @@ impl Peers {
         None
     }
 
-    /// The peer and the key of this name. It takes as long for a name that is nobody's.
+    /// The peer and the key of this name. It takes as long for a name that no peer has.
     pub(super) fn with_key(&self, id: &str) -> Option<(&Arc<Peer>, &SharedKey)> {
         let mut found = None;
         for peer in &self.0 {
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn peers_that_nobody_can_have_meant_are_refused_in_words() {
+    fn peers_that_cannot_have_been_meant_are_refused_in_words() {
         let problem = |peers: Vec<Peer>| {
             let mut all = Peers::default();
             peers.into_iter().for_each(|peer| all.add(peer));

@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::budget::Allowance;
 use super::frame::{self, FrameError, HEAD};
-use super::hold::Hold;
+use super::held_memory::HeldMemory;
 use super::vitals::Vitals;
 
 /// What is read at once while frames are small.
@@ -23,7 +23,7 @@ const STEP: usize = 64 << 10;
 pub(super) struct RawFrame {
     pub(super) kind: u8,
     pub(super) body: Bytes,
-    pub(super) hold: Hold,
+    pub(super) hold: HeldMemory,
 }
 
 impl RawFrame {
@@ -100,7 +100,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         first.copy_from_slice(&self.buffer[..HEAD]);
         let (length, kind) = frame::head(first, patience.limit)?;
         self.buffer.advance(HEAD);
-        let mut hold = Hold::default();
+        let mut hold = HeldMemory::default();
         let mut body = Vec::new();
         while body.len() < length {
             if body.len() == body.capacity() {
@@ -117,7 +117,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
                 self.buffer.advance(here);
                 continue;
             }
-            // Room that the allocator gave in addition belongs to nobody's budget, and bytes of the
+            // Room that the allocator gave in addition belongs to no budget, and bytes of the
             // next frame do not belong here.
             let room = (length - body.len()).min(body.capacity() - body.len());
             let mut target = (&mut body).limit(room);
@@ -125,7 +125,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
             if read.await.map_err(slow)?? == 0 {
                 return Err(ReadError::CutOff);
             }
-            self.vitals.hear();
+            self.vitals.received();
         }
         Ok(Some(RawFrame { kind, body: body.into(), hold }))
     }
@@ -136,7 +136,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         let room = BUFFER - self.buffer.len();
         let read = self.stream.read_buf(&mut (&mut self.buffer).limit(room)).await?;
         if read > 0 {
-            self.vitals.hear();
+            self.vitals.received();
         }
         Ok(read)
     }
@@ -154,7 +154,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
 mod tests {
     use tokio::io::{AsyncWriteExt, DuplexStream};
 
-    use super::super::budget::Budget;
+    use super::super::budget::ReceiveBudget;
     use super::super::limits::Limits;
     use super::super::write_queue::WriteQueue;
     use super::*;
@@ -197,7 +197,7 @@ mod tests {
     #[tokio::test]
     async fn a_length_costs_only_what_has_come() {
         let (mut here, mut reader) = connection();
-        let budget = Budget::new(&Limits::default());
+        let budget = ReceiveBudget::new(&Limits::default());
         let before = budget.left();
         let allowance = Allowance::of(&budget, &WriteQueue::new(), PATIENCE.frame);
         here.write_all(&frame(1 << 20, 10)).await.unwrap();
@@ -245,9 +245,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_peer_is_not_blamed_for_memory_that_this_side_lacks() {
         let (mut here, mut reader) = connection();
-        let budget = Budget::new(&Limits::default().memory(100_000));
+        let budget = ReceiveBudget::new(&Limits::default().memory(100_000));
         let allowance = Allowance::of(&budget, &WriteQueue::new(), PATIENCE.frame);
-        let (mut rest, mut beyond) = (Hold::default(), Hold::default());
+        let (mut rest, mut beyond) = (HeldMemory::default(), HeldMemory::default());
         allowance.grow(&mut rest, 100_000).await;
         allowance.grow(&mut beyond, 100_000).await;
         here.write_all(&frame(10_000, 10_000)).await.unwrap();

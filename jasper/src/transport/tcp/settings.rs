@@ -8,7 +8,7 @@ use rustls::ServerConfig;
 use rustls::pki_types::ServerName;
 
 use super::address::Authority;
-use super::client::{Dialler, Slot};
+use super::client::{Dialler, LinkSlot};
 use super::limits::Limits;
 use super::peer::{Peers, SharedKey};
 use super::server::ServerShared;
@@ -24,7 +24,7 @@ pub(super) const SCHEMES: &[Scheme] = &[
 const SERVER_NAME: &str = "server_name";
 
 #[derive(Debug, Clone, Default)]
-pub(super) struct Settings {
+pub(super) struct TcpSettings {
     pub(super) limits: Limits,
     pub(super) tls: Option<Tls>,
     pub(super) peers: Peers,
@@ -33,7 +33,7 @@ pub(super) struct Settings {
     pub(super) allow_unauthenticated: bool,
 }
 
-impl Settings {
+impl TcpSettings {
     /// How to dial this address.
     pub(super) fn dialler(&self, uri: &EndpointUri) -> Result<Dialler, TransportError> {
         let authority = authority(uri)?;
@@ -147,26 +147,26 @@ fn insecure(uri: &EndpointUri, why: &str) -> TransportError {
 }
 
 /// A place, and the name that its certificate is to have.
-type Place = (Authority, Option<String>);
+type SlotKey = (Authority, Option<String>);
 
 /// What the transport has opened so far, under settings that do not change any more.
 #[derive(Debug, Default)]
 pub(super) struct Used {
-    slots: Mutex<HashMap<Place, Arc<Slot>>>,
+    slots: Mutex<HashMap<SlotKey, Arc<LinkSlot>>>,
     shared: OnceLock<Arc<ServerShared>>,
 }
 
 impl Used {
     /// The one connection to this place.
-    pub(super) fn slot(&self, dialler: Dialler) -> Arc<Slot> {
+    pub(super) fn slot(&self, dialler: Dialler) -> Arc<LinkSlot> {
         let name = dialler.tls.as_ref().map(|(_config, name)| name.to_str().into_owned());
         let place = (dialler.authority.clone(), name);
         let mut slots = self.slots.lock();
-        Arc::clone(slots.entry(place).or_insert_with(|| Slot::new(dialler)))
+        Arc::clone(slots.entry(place).or_insert_with(|| LinkSlot::new(dialler)))
     }
 
     /// What all listeners share.
-    pub(super) fn shared(&self, settings: &Settings) -> Arc<ServerShared> {
+    pub(super) fn shared(&self, settings: &TcpSettings) -> Arc<ServerShared> {
         let new = || ServerShared::new(settings.limits, settings.peers.clone());
         Arc::clone(self.shared.get_or_init(new))
     }

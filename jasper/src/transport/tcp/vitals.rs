@@ -1,4 +1,4 @@
-//! When the other side of a connection was last heard, and when this side last spoke.
+//! When something came from the other side of a connection last, and when this side last spoke.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -9,29 +9,33 @@ use tokio::time::Instant;
 #[derive(Debug)]
 pub(super) struct Vitals {
     began: Instant,
-    heard: AtomicU64,
-    spoke: AtomicU64,
+    last_received: AtomicU64,
+    last_sent: AtomicU64,
 }
 
 impl Vitals {
     pub(super) fn new() -> Self {
-        Self { began: Instant::now(), heard: AtomicU64::new(0), spoke: AtomicU64::new(0) }
+        Self {
+            began: Instant::now(),
+            last_received: AtomicU64::new(0),
+            last_sent: AtomicU64::new(0),
+        }
     }
 
-    pub(super) fn hear(&self) {
-        self.heard.store(self.now(), Ordering::Relaxed);
+    pub(super) fn received(&self) {
+        self.last_received.store(self.now(), Ordering::Relaxed);
     }
 
-    pub(super) fn speak(&self) {
-        self.spoke.store(self.now(), Ordering::Relaxed);
+    pub(super) fn sent(&self) {
+        self.last_sent.store(self.now(), Ordering::Relaxed);
     }
 
-    pub(super) fn wait_for_notification(&self) -> Instant {
-        self.moment(&self.heard)
+    pub(super) fn last_received(&self) -> Instant {
+        self.moment(&self.last_received)
     }
 
-    pub(super) fn spoke(&self) -> Instant {
-        self.moment(&self.spoke)
+    pub(super) fn last_sent(&self) -> Instant {
+        self.moment(&self.last_sent)
     }
 
     fn now(&self) -> u64 {

@@ -13,7 +13,7 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::Notify;
 
 use super::frame::{Encoded, Frame};
-use super::hold::Hold;
+use super::held_memory::HeldMemory;
 use super::vitals::Vitals;
 
 /// What is written in one go, unless a single frame has more.
@@ -21,26 +21,26 @@ const GO: usize = 256 << 10;
 /// Segments that the system gathers in one call.
 const SEGMENTS: usize = 64;
 
-/// Decides right before the first byte of a frame is written whether it is still wanted.
+/// Decides right before the first byte of a frame is written whether it is still to be sent.
 type Gate = Box<dyn FnOnce() -> bool + Send>;
 
 /// A frame with what happens before and after it is written.
 pub(super) struct QueuedFrame {
     frame: Encoded,
     gate: Option<Gate>,
-    hold: Hold,
+    hold: HeldMemory,
 }
 
 impl QueuedFrame {
     /// The frame is written only if `gate` says so, and `hold` is free when it is written.
-    pub(super) fn new(frame: Encoded, gate: Gate, hold: Hold) -> Self {
+    pub(super) fn new(frame: Encoded, gate: Gate, hold: HeldMemory) -> Self {
         Self { frame, gate: Some(gate), hold }
     }
 }
 
 impl From<Frame> for QueuedFrame {
     fn from(frame: Frame) -> Self {
-        Self { frame: frame.encode(), gate: None, hold: Hold::default() }
+        Self { frame: frame.encode(), gate: None, hold: HeldMemory::default() }
     }
 }
 
@@ -53,13 +53,13 @@ impl fmt::Debug for QueuedFrame {
 /// The queue. What it may hold is bounded by the windows of the connection.
 #[derive(Debug, Default)]
 pub(super) struct WriteQueue {
-    queue: Mutex<Queue>,
+    queue: Mutex<FrameQueue>,
     changed: Notify,
     has_pong: Arc<AtomicBool>,
 }
 
 #[derive(Debug, Default)]
-struct Queue {
+struct FrameQueue {
     frames: VecDeque<QueuedFrame>,
     is_closed: bool,
 }
@@ -85,7 +85,7 @@ impl WriteQueue {
         }
         let has_pong = Arc::clone(&self.has_pong);
         let gate: Gate = Box::new(move || has_pong.swap(false, Ordering::Relaxed));
-        self.push(QueuedFrame::new(Frame::Pong.encode(), gate, Hold::default()));
+        self.push(QueuedFrame::new(Frame::Pong.encode(), gate, HeldMemory::default()));
     }
 
     /// Takes no more frames. What is queued is still written.
@@ -123,7 +123,7 @@ impl WriteQueue {
             let writing = write_all(&mut stream, &mut segments);
             let late = |_late| io::Error::new(io::ErrorKind::TimedOut, "it reads too slowly");
             tokio::time::timeout(limit, writing).await.map_err(late)??;
-            vitals.speak();
+            vitals.sent();
         }
         let _ended = tokio::time::timeout(limit, stream.shutdown()).await;
         Ok(())
@@ -146,14 +146,14 @@ impl WriteQueue {
         }
     }
 
-    fn with<T>(&self, change: impl FnOnce(&mut Queue) -> T) -> T {
+    fn with<T>(&self, change: impl FnOnce(&mut FrameQueue) -> T) -> T {
         let result = change(&mut self.queue.lock());
         self.changed.notify_one();
         result
     }
 }
 
-impl Queue {
+impl FrameQueue {
     fn next_go(&mut self) -> Vec<QueuedFrame> {
         let (mut frames, mut bytes) = (Vec::new(), 0);
         while let Some(next) = self.frames.front()
@@ -215,7 +215,7 @@ mod tests {
         let request = Frame::Request { number: 1, timeout_ms: 2, envelope: payload };
         write_queue.push(request.clone());
         let unwanted = Frame::Bye.encode();
-        write_queue.push(QueuedFrame::new(unwanted, Box::new(|| false), Hold::default()));
+        write_queue.push(QueuedFrame::new(unwanted, Box::new(|| false), HeldMemory::default()));
         write_queue.push(Frame::Ping);
         write_queue.close();
         write_queue.push(Frame::Bye);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use super::reach::{Part, Range};
-use super::state::{LONG, Meanwhile, Pair, State};
+use super::state::{LONG, Meanwhile, Pair, UnownedRows};
 
 /// Microseconds before the time of a full look: of a pair for which nothing waited then, what was
 /// sent earlier is found by the next full look.
@@ -15,7 +15,7 @@ pub(super) const MARGIN: i64 = 10_000_000;
 /// A claim or look that is under way. Dropped without an answer, it has failed.
 #[derive(Debug)]
 pub(in super::super) struct Asking<'f, P: Pair> {
-    known: &'f Mutex<State<P>>,
+    known: &'f Mutex<UnownedRows<P>>,
     /// Rows that are given back with a higher one may be missed.
     serial: u64,
     pub(super) began: Instant,
@@ -23,7 +23,11 @@ pub(in super::super) struct Asking<'f, P: Pair> {
 }
 
 impl<'f, P: Pair> Asking<'f, P> {
-    pub(super) fn of(known: &'f Mutex<State<P>>, state: &mut State<P>, is_full: bool) -> Self {
+    pub(super) fn of(
+        known: &'f Mutex<UnownedRows<P>>,
+        state: &mut UnownedRows<P>,
+        is_full: bool,
+    ) -> Self {
         state.serial += 1;
         state.under_way.insert(state.serial, Meanwhile::default());
         Self { known, serial: state.serial, began: Instant::now(), is_full }
@@ -100,7 +104,7 @@ impl<'f, P: Pair> Asking<'f, P> {
         state.rest()
     }
 
-    fn end(&self, state: &mut State<P>) -> Meanwhile<P> {
+    fn end(&self, state: &mut UnownedRows<P>) -> Meanwhile<P> {
         state.under_way.remove(&self.serial).unwrap_or_default()
     }
 }

@@ -3,12 +3,12 @@
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::state::{Pair, State};
+use super::state::{Pair, UnownedRows};
 
 /// What a store is about to change, from before the statement on that does it.
 #[derive(Debug)]
 pub(in super::super) struct Change<'f, P: Pair> {
-    known: &'f Mutex<State<P>>,
+    known: &'f Mutex<UnownedRows<P>>,
     /// Notified where a look has missed a row that is noted.
     missed: &'f Notify,
     known_looks: u64,
@@ -19,13 +19,13 @@ pub(in super::super) struct Change<'f, P: Pair> {
 pub(in super::super) enum Waits<P> {
     /// To be claimed, with when it was sent.
     Unowned(P, i64),
-    /// To be due. Others may have been told to look for it.
+    /// To be due. Other nodes may look for it already.
     Scheduled { due_at: i64, is_notified: bool },
 }
 
 impl<'f, P: Pair> Change<'f, P> {
     pub(super) const fn new(
-        known: &'f Mutex<State<P>>,
+        known: &'f Mutex<UnownedRows<P>>,
         missed: &'f Notify,
         known_looks: u64,
     ) -> Self {
@@ -35,19 +35,19 @@ impl<'f, P: Pair> Change<'f, P> {
     /// These wait now, maybe, although they may have been sent long ago.
     pub(in super::super) fn note(&self, rows: impl IntoIterator<Item = Waits<P>>) {
         let mut state = self.known.lock();
-        let (mut is_hidden, mut told) = (false, None);
+        let (mut is_hidden, mut announced) = (false, None);
         for row in rows {
             is_hidden |= match row {
                 Waits::Unowned(pair, sent_at) => state.put_back(&pair, sent_at),
                 Waits::Scheduled { due_at, is_notified } => {
                     if is_notified {
-                        told = Some(told.map_or(due_at, |first: i64| first.min(due_at)));
+                        announced = Some(announced.map_or(due_at, |first: i64| first.min(due_at)));
                     }
                     state.scheduled(due_at)
                 }
             };
         }
-        state.told = told.unwrap_or(state.told);
+        state.announced = announced.unwrap_or(state.announced);
         if is_hidden && state.known_looks > self.known_looks {
             // Word of the change may have led to that look, and does not come again.
             self.missed.notify_one();

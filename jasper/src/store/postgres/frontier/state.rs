@@ -25,12 +25,12 @@ pub(in super::super) trait Pair:
 impl<P: Clone + Debug + Eq + Hash + Send + Sync + 'static> Pair for P {}
 
 #[derive(Debug)]
-pub(super) struct State<P> {
+pub(super) struct UnownedRows<P> {
     pub(super) pairs: HashMap<P, Reach>,
     /// Up to where scheduled rows were found due.
     pub(super) due_since: Option<i64>,
-    /// When others will look for what is due, of which this store has told them.
-    pub(super) told: i64,
+    /// When others will look for what is due, as this store has announced it.
+    pub(super) announced: i64,
     /// How many rows were claimed since full looks were all there was, and since the last of them.
     pub(super) claimed: usize,
     pub(super) claimed_lately: usize,
@@ -55,12 +55,12 @@ pub(super) struct Meanwhile<P> {
     pub(super) is_stale: bool,
 }
 
-impl<P> Default for State<P> {
+impl<P> Default for UnownedRows<P> {
     fn default() -> Self {
         Self {
             pairs: HashMap::new(),
             due_since: None,
-            told: i64::MIN,
+            announced: i64::MIN,
             claimed: 0,
             claimed_lately: 0,
             full: None,
@@ -78,7 +78,7 @@ impl<P> Default for Meanwhile<P> {
     }
 }
 
-impl<P: Pair> State<P> {
+impl<P: Pair> UnownedRows<P> {
     pub(super) fn is_bounded(&self, many: usize) -> bool {
         let is_long = |(_, cost): (Instant, Duration)| self.claimed >= many || cost >= LONG;
         self.full.is_some_and(is_long)
@@ -94,7 +94,7 @@ impl<P: Pair> State<P> {
         } else if cost < LONG {
             Duration::ZERO
         } else {
-            // As soon as may be, but full looks that are dear leave time for others.
+            // As soon as possible, but full looks that are dear leave time for others.
             cost.min(LONGEST_PAUSE)
         };
         pause.saturating_sub(at.elapsed())

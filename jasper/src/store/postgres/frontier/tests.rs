@@ -14,10 +14,10 @@ const NOW: i64 = 1_000_000_000;
 
 const PAIR: &str = "pair";
 
-type Told = Frontier<&'static str>;
+type TestFrontier = Frontier<&'static str>;
 
 /// One that has looked at a row of each pair that waits, and found it at 100.
-fn looked(many: usize, cost: Duration) -> Told {
+fn looked(many: usize, cost: Duration) -> TestFrontier {
     let frontier = Frontier { many, ..Frontier::default() };
     frontier.takes(&[PAIR]);
     let (asking, scope, _) = frontier.look();
@@ -27,23 +27,23 @@ fn looked(many: usize, cost: Duration) -> Told {
 }
 
 /// The same after a claim up to 500.
-fn claimed() -> Told {
+fn claimed() -> TestFrontier {
     let frontier = looked(0, LONG);
     claim(&frontier, 10, 500, false);
     frontier
 }
 
-fn ends(frontier: &Told) -> Vec<(i64, i64)> {
+fn ends(frontier: &TestFrontier) -> Vec<(i64, i64)> {
     let ranges = frontier.claim(&[PAIR]).1.into_iter();
     ranges.map(|range| (range.since, range.until)).collect()
 }
 
-fn claim(frontier: &Told, rows: usize, last: i64, all: bool) {
+fn claim(frontier: &TestFrontier, rows: usize, last: i64, all: bool) {
     let (asking, ranges) = frontier.claim(&[PAIR]);
     asking.claimed(&ranges, rows, last, all);
 }
 
-fn put_back(frontier: &Told, sent_at: impl IntoIterator<Item = i64>) {
+fn put_back(frontier: &TestFrontier, sent_at: impl IntoIterator<Item = i64>) {
     frontier.change().note(sent_at.into_iter().map(|at| Waits::Unowned(PAIR, at)));
 }
 
@@ -51,12 +51,12 @@ const fn scheduled(due_at: i64) -> Waits<&'static str> {
     Waits::Scheduled { due_at, is_notified: false }
 }
 
-fn is_full(frontier: &Told) -> bool {
+fn is_full(frontier: &TestFrontier) -> bool {
     matches!(frontier.look().1, Scope::Full)
 }
 
 /// As if the last full look had ended so much earlier.
-fn pass(frontier: &Told, time: Duration) {
+fn pass(frontier: &TestFrontier, time: Duration) {
     let mut state = frontier.state();
     let ended = |(at, cost): (Instant, Duration)| Some((at.checked_sub(time)?, cost));
     state.full = state.full.and_then(ended);
@@ -265,7 +265,7 @@ fn a_full_look_that_has_failed_late_has_not_seen_what_changed() {
 
 #[test]
 fn a_full_look_that_has_failed_at_once_says_nothing_of_its_cost() {
-    let frontier = Told::default();
+    let frontier = TestFrontier::default();
     drop(frontier.look());
     assert!(is_full(&frontier));
 }

@@ -9,7 +9,7 @@ use crate::store::{Gone, LiveNode, NodeLease, Nodes, Owner, Pulse, StoreError, S
 
 /// A node that joins.
 #[derive(Debug)]
-pub(crate) struct Joining {
+pub(crate) struct JoiningNode {
     pub(crate) name: String,
     pub(crate) lease: Duration,
     pub(crate) takes: Vec<Subscription>,
@@ -21,7 +21,8 @@ pub(crate) trait SqlNodes: SqlStore {
         async { Ok(None) }
     }
 
-    fn join(&self, node: Joining) -> impl Future<Output = Result<NodeLease, StoreError>> + Send;
+    fn join(&self, node: JoiningNode)
+    -> impl Future<Output = Result<NodeLease, StoreError>> + Send;
 
     fn renew(
         &self,
@@ -78,7 +79,7 @@ impl<S: SqlNodes> Nodes for S {
         lease: Duration,
         takes: &[Subscription],
     ) -> BoxFuture<'_, Result<NodeLease, StoreError>> {
-        let node = Joining { name: name.to_owned(), lease, takes: takes.to_vec() };
+        let node = JoiningNode { name: name.to_owned(), lease, takes: takes.to_vec() };
         Box::pin(SqlNodes::join(self, node))
     }
 

@@ -1,43 +1,48 @@
-//! A request that nobody else waits beside: its transaction is one trip to the connection's thread.
+//! A request beside which no other one waits: its transaction is one trip to the connection's
+//! thread.
 
 use super::super::error::Place;
 use super::batchable::is_one_trip;
-use super::request::{Call, Queued, Request};
+use super::request::{Queued, QueuedCall, WriterRequest};
 use super::session::Session;
-use crate::store::sql::reply::answer;
+use crate::store::sql::reply::send_reply;
 
 /// What became of a request that came alone.
 pub(super) enum Served {
     /// It is answered. The connection is given back if it is still good.
     Done(Option<Session>),
     /// It is of a kind that takes more than one trip.
-    NotAlone(Request, Box<Session>),
+    NotAlone(WriterRequest, Box<Session>),
 }
 
 /// Serves a request if one trip is enough for it.
-pub(super) async fn serve(request: Request, session: Session, place: &Place) -> Served {
+pub(super) async fn serve(request: WriterRequest, session: Session, place: &Place) -> Served {
     match request {
-        Request::Incoming(call) => share(call, session, place).await,
-        Request::Outgoing(call) => share(call, session, place).await,
-        Request::Settlement(call) => share(call, session, place).await,
+        WriterRequest::Incoming(call) => share(call, session, place).await,
+        WriterRequest::Outgoing(call) => share(call, session, place).await,
+        WriterRequest::Settlement(call) => share(call, session, place).await,
         other => Served::NotAlone(other, Box::new(session)),
     }
 }
 
-async fn share<T: Queued>(call: Call<T, T::Answer>, mut session: Session, place: &Place) -> Served {
+async fn share<T: Queued>(
+    call: QueuedCall<T, T::Answer>,
+    mut session: Session,
+    place: &Place,
+) -> Served {
     let items: Vec<&T> = call.items.iter().collect();
     if !is_one_trip(&items) {
         return Served::NotAlone(T::request(call), Box::new(session));
     }
     match session.alone(&items).await {
         Ok(answers) => {
-            answer(call.reply, Ok(answers));
+            send_reply(call.reply, Ok(answers));
             Served::Done(Some(session))
         }
         Err(error) => {
-            // Told last, so that nothing of it can be found once the caller knows.
+            // Answered last, so that nothing of it can be found once the caller has its error.
             let session = session.abandon().await;
-            answer(call.reply, Err(place.error(error)));
+            send_reply(call.reply, Err(place.error(error)));
             Served::Done(session)
         }
     }

@@ -1,7 +1,7 @@
 //! What the writer does in one trip for several callers: inserts and settlements.
 
-use super::super::batch::{Batch, Ran};
 use super::super::rows::{self, ROWS_PER_INSERT};
+use super::super::statement_batch::{StatementBatch, StatementResult};
 use crate::store::portions::{Weigh, portions};
 use crate::store::{Incoming, Outgoing, Stored};
 
@@ -19,12 +19,12 @@ pub(in super::super) trait Batchable:
     fn is_one_statement() -> bool;
 
     /// Adds what does these to a batch.
-    fn push(items: &[&Self], batch: &mut Batch) -> sqlx::Result<()>;
+    fn push(items: &[&Self], batch: &mut StatementBatch) -> sqlx::Result<()>;
 
     /// Takes the answers of [`push`](Self::push) off a batch that was run.
     fn answers(
         items: &[&Self],
-        ran: &mut impl Iterator<Item = Ran>,
+        results: &mut impl Iterator<Item = StatementResult>,
     ) -> sqlx::Result<Vec<Self::Answer>>;
 }
 
@@ -44,15 +44,15 @@ macro_rules! insert_batchable {
                 true
             }
 
-            fn push(items: &[&Self], batch: &mut Batch) -> sqlx::Result<()> {
+            fn push(items: &[&Self], batch: &mut StatementBatch) -> sqlx::Result<()> {
                 rows::push_inserts(items, batch)
             }
 
             fn answers(
                 items: &[&Self],
-                ran: &mut impl Iterator<Item = Ran>,
+                results: &mut impl Iterator<Item = StatementResult>,
             ) -> sqlx::Result<Vec<Stored>> {
-                rows::stored(items, ran)
+                rows::stored(items, results)
             }
         }
     };

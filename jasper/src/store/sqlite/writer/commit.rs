@@ -1,23 +1,26 @@
-//! The commit of a group, and what is undone and done again where it is refused.
+//! The commit of a shared transaction, and what is undone and done again where it is refused.
 
 use std::time::Instant;
 
 use super::super::error::{Place, is_refusal};
 use super::super::leases;
-use super::group::Group;
-use super::lost::{Cause, Lost};
-use super::member::{Fate, Member};
+use super::lost::{LossCause, LostTransaction};
+use super::participant::{Participant, ParticipantOutcome};
 use super::queue::RequestQueue;
 use super::session::Session;
+use super::shared_transaction::SharedTransaction;
 use crate::store::StoreError;
 
-impl Group {
+impl SharedTransaction {
     /// Commits, and answers.
     ///
     /// SQLite looks at deferred constraints before it closes anything. So where it refuses the
-    /// commit, members are undone from the last to the first until it agrees: the one that was
+    /// commit, participants are undone from the last to the first until it agrees: the one that was
     /// undone last has caused the refusal. What was undone after it is done again.
-    pub(super) async fn commit(mut self, line: &mut RequestQueue) -> Result<Session, Lost> {
+    pub(super) async fn commit(
+        mut self,
+        queue: &mut RequestQueue,
+    ) -> Result<Session, LostTransaction> {
         let mut undone = Vec::new();
         let mut refusal = None;
         while let Err(error) = self.try_commit().await {
@@ -25,9 +28,14 @@ impl Group {
                 return Err(self.lost_again(undone, error));
             }
             if self.session.check_open().is_err() {
-                self.members.append(&mut undone);
-                let cause = Cause::Refused(error);
-                return Err(Lost::of(Some(self.session), self.place, self.members, cause));
+                self.participants.append(&mut undone);
+                let cause = LossCause::Refused(error);
+                return Err(LostTransaction::of(
+                    Some(self.session),
+                    self.place,
+                    self.participants,
+                    cause,
+                ));
             }
             let last = self.session.savepoint();
             let error = match self.session.undo_last().await {
@@ -36,16 +44,17 @@ impl Group {
                 Ok(false) => return Err(self.lost_again(undone, error)),
                 Err(gone) => return Err(self.lost_again(undone, gone)),
             };
-            let kept = self.members.partition_point(|member| member.savepoint < last);
-            undone.splice(..0, self.members.drain(kept..));
+            let kept =
+                self.participants.partition_point(|participant| participant.savepoint < last);
+            undone.splice(..0, self.participants.drain(kept..));
             refusal = Some((last, error));
         }
-        let Self { session, place, members, .. } = self;
-        for member in members {
-            member.end(Fate::Committed);
+        let Self { session, place, participants, .. } = self;
+        for participant in participants {
+            participant.end(ParticipantOutcome::Committed);
         }
         if let Some((savepoint, error)) = refusal {
-            do_again(undone, savepoint, error, &place, line);
+            do_again(undone, savepoint, error, &place, queue);
         }
         Ok(session)
     }
@@ -66,33 +75,33 @@ impl Group {
         Ok(())
     }
 
-    fn lost_again(mut self, mut undone: Vec<Member>, error: sqlx::Error) -> Lost {
-        self.members.append(&mut undone);
+    fn lost_again(mut self, mut undone: Vec<Participant>, error: sqlx::Error) -> LostTransaction {
+        self.participants.append(&mut undone);
         self.lost(error)
     }
 }
 
-/// Tells the one who caused a refusal, and puts what else was undone before all that wait.
+/// Answers the caller that caused a refusal, and puts what else was undone before all that wait.
 fn do_again(
-    undone: Vec<Member>,
+    undone: Vec<Participant>,
     savepoint: usize,
     error: sqlx::Error,
     place: &Place,
-    line: &mut RequestQueue,
+    queue: &mut RequestQueue,
 ) {
     tracing::debug!(%error, undone = undone.len(), "a commit was refused");
     let refused = StoreError::CommitRefused { detail: error.to_string() };
     let said = place.error(error);
-    for member in undone.into_iter().rev() {
-        let fate = if member.savepoint != savepoint {
-            Fate::Undone(place.spoiled_by(&refused))
-        } else if member.is_loan {
-            Fate::Refused(refused.clone())
+    for participant in undone.into_iter().rev() {
+        let fate = if participant.savepoint != savepoint {
+            ParticipantOutcome::Undone(place.spoiled_by(&refused))
+        } else if participant.is_handler {
+            ParticipantOutcome::Refused(refused.clone())
         } else {
-            Fate::Refused(said.clone())
+            ParticipantOutcome::Refused(said.clone())
         };
-        if let Some(request) = member.end(fate) {
-            line.put_back(request);
+        if let Some(request) = participant.end(fate) {
+            queue.put_back(request);
         }
     }
 }

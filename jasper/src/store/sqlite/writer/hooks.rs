@@ -1,4 +1,4 @@
-//! What SQLite asks and tells while it executes on the writing connection.
+//! What SQLite calls while it executes on the writing connection.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,8 +29,8 @@ impl Hooks {
             asked.was_asked.store(true, Ordering::Release);
             asked.may_commit.load(Ordering::Acquire)
         });
-        let told = Arc::clone(&hooks);
-        handle.set_rollback_hook(move || told.has_ended.store(true, Ordering::Release));
+        let noted = Arc::clone(&hooks);
+        handle.set_rollback_hook(move || noted.has_ended.store(true, Ordering::Release));
         Ok(hooks)
     }
 

@@ -6,10 +6,10 @@ use sqlx::SqliteConnection;
 use super::super::error::Place;
 use super::write::Write;
 use crate::store::StoreError;
-use crate::store::sql::reply::{Reply, answer};
+use crate::store::sql::reply::{ReplySender, send_reply};
 
 /// A [`Write`] of any type, with the one who waits for it.
-pub(in super::super) trait Job: Send {
+pub(in super::super) trait ErasedWrite: Send {
     fn is_abandoned(&self) -> bool;
     fn is_one_statement(&self) -> bool;
 
@@ -27,12 +27,12 @@ pub(in super::super) trait Job: Send {
 
 pub(super) struct WriteJob<W: Write> {
     pub(super) write: W,
-    pub(super) reply: Reply<W::Output>,
+    pub(super) reply: ReplySender<W::Output>,
     pub(super) place: Place,
     pub(super) output: Option<W::Output>,
 }
 
-impl<W: Write> Job for WriteJob<W> {
+impl<W: Write> ErasedWrite for WriteJob<W> {
     fn is_abandoned(&self) -> bool {
         self.reply.is_closed()
     }
@@ -54,10 +54,10 @@ impl<W: Write> Job for WriteJob<W> {
 
     fn confirm(self: Box<Self>) {
         // What was not run is not confirmed.
-        answer(self.reply, self.output.ok_or(StoreError::Closed));
+        send_reply(self.reply, self.output.ok_or(StoreError::Closed));
     }
 
     fn refuse(self: Box<Self>, error: StoreError) {
-        answer(self.reply, Err(error));
+        send_reply(self.reply, Err(error));
     }
 }

@@ -1,84 +1,87 @@
-//! A transaction that several shared and that is lost: who is told, and what is done again.
+//! A transaction that several shared and that is lost: which callers get an error, and what is done
+//! again.
 
 use super::super::error::Place;
-use super::member::{Fate, Member};
+use super::participant::{Participant, ParticipantOutcome};
 use super::queue::RequestQueue;
 use super::session::Session;
 use crate::store::StoreError;
-use crate::store::sql::loan::Outcome;
-use crate::store::sql::reply::answer;
+use crate::store::sql::borrowed_connection::RunOutcome;
+use crate::store::sql::reply::send_reply;
 
-/// A group whose transaction was ended by somebody else, or cannot be committed.
-pub(super) struct Lost {
+/// A shared transaction that was ended by another statement, or cannot be committed.
+pub(super) struct LostTransaction {
     session: Option<Session>,
     place: Place,
-    members: Vec<Member>,
-    cause: Cause,
+    participants: Vec<Participant>,
+    cause: LossCause,
 }
 
-/// Why a group is lost.
-pub(super) enum Cause {
+/// Why a shared transaction is lost.
+pub(super) enum LossCause {
     /// The database failed.
     Store(StoreError),
     /// This handler has ended the transaction.
-    Handler(&'static str, Outcome),
+    Handler(&'static str, RunOutcome),
     /// The commit is refused, and nothing is left of the transaction.
     Refused(sqlx::Error),
 }
 
-impl Lost {
+impl LostTransaction {
     pub(super) const fn of(
         session: Option<Session>,
         place: Place,
-        members: Vec<Member>,
-        cause: Cause,
+        participants: Vec<Participant>,
+        cause: LossCause,
     ) -> Self {
-        Self { session, place, members, cause }
+        Self { session, place, participants, cause }
     }
 
-    /// Tells the caller whose request was about to become a member.
+    /// Answers the caller whose request was about to become a participant.
     pub(super) fn refuse(&self, tell: impl FnOnce(StoreError)) {
-        if let Cause::Store(error) = &self.cause {
+        if let LossCause::Store(error) = &self.cause {
             tell(self.place.spoiled_by(error));
         }
     }
 
-    /// Gives the connection up, so that nothing is half done, and tells every member, or does again
-    /// what can be.
-    pub(super) async fn tell(self, line: &mut RequestQueue) {
-        let Self { session, place, members, cause } = self;
+    /// Gives the connection up, so that nothing is half done, and answers every participant, or
+    /// does again what can be.
+    pub(super) async fn tell(self, queue: &mut RequestQueue) {
+        let Self { session, place, participants, cause } = self;
         if let Some(session) = session {
             session.close().await;
         }
         match cause {
-            Cause::Store(error) => {
+            LossCause::Store(error) => {
                 tracing::warn!(
                     %error,
-                    members = members.len(),
+                    participants = participants.len(),
                     "a transaction of the writer was undone; the writer opens a new connection"
                 );
-                for member in members {
-                    member.end(Fate::Refused(place.spoiled_by(&error)));
+                for participant in participants {
+                    participant.end(ParticipantOutcome::Refused(place.spoiled_by(&error)));
                 }
             }
-            Cause::Handler(handler, outcome) => {
+            LossCause::Handler(handler, outcome) => {
                 tracing::warn!(
                     handler,
-                    others = members.len(),
+                    others = participants.len(),
                     "a durable handler has ended the transaction that it shared; \
                      what others did in it is done again"
                 );
-                undo_all(members, &StoreError::TransactionEnded, &place, line);
+                undo_all(participants, &StoreError::TransactionEnded, &place, queue);
                 match outcome {
-                    Outcome::Commit(_, reply) => answer(reply, Err(StoreError::TransactionEnded)),
-                    Outcome::Rollback(reply) => answer(reply, Ok(())),
-                    Outcome::Dropped => {}
+                    RunOutcome::Commit(_, reply) => {
+                        send_reply(reply, Err(StoreError::TransactionEnded));
+                    }
+                    RunOutcome::Rollback(reply) => send_reply(reply, Ok(())),
+                    RunOutcome::Dropped => {}
                 }
             }
-            Cause::Refused(error) => {
+            LossCause::Refused(error) => {
                 let refused = StoreError::CommitRefused { detail: error.to_string() };
                 tracing::debug!(%error, "a commit was refused and rolled back");
-                undo_all(members, &refused, &place, line);
+                undo_all(participants, &refused, &place, queue);
             }
         }
     }
@@ -86,17 +89,23 @@ impl Lost {
 
 /// All of a transaction is undone. Where the commit was refused and there was one handler, it is to
 /// blame.
-fn undo_all(members: Vec<Member>, cause: &StoreError, place: &Place, line: &mut RequestQueue) {
+fn undo_all(
+    participants: Vec<Participant>,
+    cause: &StoreError,
+    place: &Place,
+    queue: &mut RequestQueue,
+) {
     let is_refused = matches!(cause, StoreError::CommitRefused { .. });
-    let only = is_refused && members.iter().filter(|member| member.is_loan).count() == 1;
-    for member in members.into_iter().rev() {
-        let fate = if only && member.is_loan {
-            Fate::Refused(cause.clone())
+    let only =
+        is_refused && participants.iter().filter(|participant| participant.is_handler).count() == 1;
+    for participant in participants.into_iter().rev() {
+        let fate = if only && participant.is_handler {
+            ParticipantOutcome::Refused(cause.clone())
         } else {
-            Fate::Undone(place.spoiled_by(cause))
+            ParticipantOutcome::Undone(place.spoiled_by(cause))
         };
-        if let Some(request) = member.end(fate) {
-            line.put_back(request);
+        if let Some(request) = participant.end(fate) {
+            queue.put_back(request);
         }
     }
 }

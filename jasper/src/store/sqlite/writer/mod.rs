@@ -3,15 +3,15 @@
 mod alone;
 pub(super) mod batchable;
 mod commit;
-mod group;
 mod hooks;
 mod job;
 mod lost;
-mod member;
+mod participant;
 mod queue;
 mod request;
 mod session;
 mod settings;
+mod shared_transaction;
 mod write;
 
 use std::sync::Arc;
@@ -19,36 +19,36 @@ use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot};
 
-use self::group::Group;
 use self::job::WriteJob;
 use self::queue::RequestQueue;
 pub(super) use self::request::Queued;
-use self::request::{Call, Request};
+use self::request::{QueuedCall, WriterRequest};
 pub(super) use self::session::{BUSY_TIMEOUT, Connector, Session};
+use self::shared_transaction::SharedTransaction;
 pub(super) use self::write::Write;
 use super::error::Place;
 use super::leases::Leases;
-use crate::store::sql::loan::Loan;
-use crate::store::sql::reply::answered;
+use crate::store::sql::borrowed_connection::BorrowedConnection;
+use crate::store::sql::reply::receive_reply;
 use crate::store::{StoreError, TransactionOptions};
 
-/// How many requests may stand in line before a caller waits to be let in.
+/// How many requests may wait in the queue before a caller waits to be let in.
 const LINE: usize = 1024;
 
 /// The way to the writer task, which ends when the last of these is gone.
 #[derive(Debug, Clone)]
 pub(super) struct Writer {
-    line: mpsc::Sender<Request>,
+    queue: mpsc::Sender<WriterRequest>,
     place: Place,
 }
 
 impl Writer {
     /// Starts the task.
     pub(super) fn start(connector: Connector, session: Session, leases: Arc<Leases>) -> Self {
-        let (line, requests) = mpsc::channel(LINE);
+        let (queue, requests) = mpsc::channel(LINE);
         let place = connector.place().clone();
         tokio::spawn(serve(requests, connector, session, leases));
-        Self { line, place }
+        Self { queue, place }
     }
 
     /// Returns when the write is committed. To drop the future does not undo what has begun.
@@ -56,8 +56,8 @@ impl Writer {
         let (reply, answer) = oneshot::channel();
         let place = self.place.clone();
         let job = Box::new(WriteJob { write, reply, place, output: None });
-        self.send(Request::Write(job)).await?;
-        answered(answer).await
+        self.send(WriterRequest::Write(job)).await?;
+        receive_reply(answer).await
     }
 
     /// Does something together with what others ask for, and returns when it is committed.
@@ -69,44 +69,45 @@ impl Writer {
             return Ok(Vec::new());
         }
         let (reply, answer) = oneshot::channel();
-        self.send(T::request(Call { items, since: Instant::now(), reply })).await?;
-        answered(answer).await
+        self.send(T::request(QueuedCall { items, since: Instant::now(), reply })).await?;
+        receive_reply(answer).await
     }
 
-    /// Waits for the turn of a handler, and lends it the connection.
+    /// Waits for the turn of a handler, which then borrows the connection.
     pub(super) async fn borrow(
         &self,
         begin: TransactionOptions,
-    ) -> Result<Loan<Session>, StoreError> {
+    ) -> Result<BorrowedConnection<Session>, StoreError> {
         let (reply, answer) = oneshot::channel();
-        self.send(Request::Loan { begin, reply }).await?;
-        answered(answer).await
+        self.send(WriterRequest::Transaction { begin, reply }).await?;
+        receive_reply(answer).await
     }
 
-    async fn send(&self, request: Request) -> Result<(), StoreError> {
-        self.line.send(request).await.map_err(|_closed| StoreError::Closed)
+    async fn send(&self, request: WriterRequest) -> Result<(), StoreError> {
+        self.queue.send(request).await.map_err(|_closed| StoreError::Closed)
     }
 }
 
-/// The task. Whatever waits when a group ends is the next group, so that nobody waits for company.
+/// The task. Whatever waits when a shared transaction ends goes into the next one, so that no
+/// request waits for others.
 async fn serve(
-    requests: mpsc::Receiver<Request>,
+    requests: mpsc::Receiver<WriterRequest>,
     connector: Connector,
     session: Session,
     leases: Arc<Leases>,
 ) {
-    let mut line = RequestQueue::new(requests);
+    let mut queue = RequestQueue::new(requests);
     let mut session = Some(session);
-    while let Some(first) = line.wait().await {
+    while let Some(first) = queue.wait().await {
         let place = connector.place();
         let good = match session.take() {
             Some(session) => Ok(session),
             None => connector.connect().await,
         };
         session = match good {
-            Ok(session) => serve_group(first, &mut line, session, place, &leases).await,
+            Ok(session) => serve_group(first, &mut queue, session, place, &leases).await,
             Err(error) => {
-                refuse_all(first, &mut line, place, error);
+                refuse_all(first, &mut queue, place, error);
                 None
             }
         };
@@ -116,16 +117,16 @@ async fn serve(
     }
 }
 
-/// Serves one group. Gives back the connection if it is still good.
+/// Serves one shared transaction. Gives back the connection if it is still good.
 async fn serve_group(
-    first: Request,
-    line: &mut RequestQueue,
+    first: WriterRequest,
+    queue: &mut RequestQueue,
     mut session: Session,
     place: &Place,
     leases: &Arc<Leases>,
 ) -> Option<Session> {
     // A lone request needs one trip, with the transaction around it.
-    let first = if line.is_empty() {
+    let first = if queue.is_empty() {
         match alone::serve(first, session, place).await {
             alone::Served::Done(session) => return session,
             alone::Served::NotAlone(request, given_back) => {
@@ -138,20 +139,21 @@ async fn serve_group(
     };
     match session.begin().await {
         Ok(()) => {
-            let group = Group::new(session, place.clone(), Arc::clone(leases));
-            group.serve(first, line).await
+            let shared = SharedTransaction::new(session, place.clone(), Arc::clone(leases));
+            shared.serve(first, queue).await
         }
         Err(error) => {
             session.close().await;
-            refuse_all(first, line, place, place.error(error));
+            refuse_all(first, queue, place, place.error(error));
             None
         }
     }
 }
 
-/// All who wait are told, so that they do not fail one by one after a wait for the lock each.
-fn refuse_all(first: Request, line: &mut RequestQueue, place: &Place, error: StoreError) {
-    while let Some(request) = line.next() {
+/// All callers that wait are answered, so that they do not fail one by one after a wait for the
+/// lock each.
+fn refuse_all(first: WriterRequest, queue: &mut RequestQueue, place: &Place, error: StoreError) {
+    while let Some(request) = queue.next() {
         request.refuse(place.spoiled_by(&error));
     }
     first.refuse(error);

@@ -5,42 +5,42 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::request::{Call, Queued, Request};
+use super::request::{Queued, QueuedCall, WriterRequest};
 use crate::store::StoreError;
 use crate::store::portions::{PORTION, Weigh};
 
 /// The requests that wait. Those of different callers do not depend on each other, as each caller
 /// waits for its answer, so they may be served out of turn.
 pub(super) struct RequestQueue {
-    requests: mpsc::Receiver<Request>,
-    waiting: VecDeque<Request>,
+    requests: mpsc::Receiver<WriterRequest>,
+    waiting: VecDeque<WriterRequest>,
 }
 
 impl RequestQueue {
-    pub(super) fn new(requests: mpsc::Receiver<Request>) -> Self {
+    pub(super) fn new(requests: mpsc::Receiver<WriterRequest>) -> Self {
         Self { requests, waiting: VecDeque::new() }
     }
 
     /// The next request, once there is one. `None`: there will be none.
-    pub(super) async fn wait(&mut self) -> Option<Request> {
+    pub(super) async fn wait(&mut self) -> Option<WriterRequest> {
         match self.next() {
             Some(request) => Some(request),
             None => self.requests.recv().await,
         }
     }
 
-    /// The next request, if there is one now that somebody still waits for.
-    pub(super) fn next(&mut self) -> Option<Request> {
+    /// The next request, if there is one now whose caller still waits.
+    pub(super) fn next(&mut self) -> Option<WriterRequest> {
         self.look();
         std::iter::from_fn(|| self.waiting.pop_front()).find(|request| !request.is_abandoned())
     }
 
     /// Puts a request before all that wait.
-    pub(super) fn put_back(&mut self, request: Request) {
+    pub(super) fn put_back(&mut self, request: WriterRequest) {
         self.waiting.push_front(request);
     }
 
-    /// Whether nobody waits now.
+    /// Whether no request waits now.
     pub(super) fn is_empty(&mut self) -> bool {
         self.look();
         self.waiting.is_empty()
@@ -49,11 +49,11 @@ impl RequestQueue {
     /// Takes what can be done in one trip with `first`.
     pub(super) fn gather<T: Queued>(
         &mut self,
-        first: Call<T, T::Answer>,
-    ) -> Vec<Call<T, T::Answer>> {
+        first: QueuedCall<T, T::Answer>,
+    ) -> Vec<QueuedCall<T, T::Answer>> {
         self.look();
         let weight =
-            |call: &Call<T, T::Answer>| call.items.iter().map(Weigh::weight).sum::<usize>();
+            |call: &QueuedCall<T, T::Answer>| call.items.iter().map(Weigh::weight).sum::<usize>();
         let (mut count, mut bytes) = (first.items.len(), weight(&first));
         let mut calls = vec![first];
         for request in std::mem::take(&mut self.waiting) {

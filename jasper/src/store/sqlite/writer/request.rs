@@ -3,46 +3,46 @@
 use std::time::Instant;
 
 use super::batchable::Batchable;
-use super::job::Job;
+use super::job::ErasedWrite;
 use super::session::Session;
-use crate::store::sql::loan::Loan;
-use crate::store::sql::reply::{Reply, answer};
+use crate::store::sql::borrowed_connection::BorrowedConnection;
+use crate::store::sql::reply::{ReplySender, send_reply};
 use crate::store::{
     Incoming, Outgoing, Settled, Settlement, StoreError, Stored, TransactionOptions,
 };
 
 /// The items of one caller.
-pub(in super::super) struct Call<T, A> {
+pub(in super::super) struct QueuedCall<T, A> {
     pub(super) items: Vec<T>,
     /// When it was asked for.
     pub(super) since: Instant,
-    pub(super) reply: Reply<Vec<A>>,
+    pub(super) reply: ReplySender<Vec<A>>,
 }
 
-/// What stands in line.
-pub(in super::super) enum Request {
-    Incoming(Call<Incoming, Stored>),
-    Outgoing(Call<Outgoing, Stored>),
-    Settlement(Call<Settlement, Settled>),
-    Write(Box<dyn Job>),
-    Loan { begin: TransactionOptions, reply: Reply<Loan<Session>> },
+/// What waits in the queue.
+pub(in super::super) enum WriterRequest {
+    Incoming(QueuedCall<Incoming, Stored>),
+    Outgoing(QueuedCall<Outgoing, Stored>),
+    Settlement(QueuedCall<Settlement, Settled>),
+    Write(Box<dyn ErasedWrite>),
+    Transaction { begin: TransactionOptions, reply: ReplySender<BorrowedConnection<Session>> },
 }
 
-impl Request {
-    /// Whether nobody waits for it any more.
+impl WriterRequest {
+    /// Whether its caller waits no longer.
     pub(super) fn is_abandoned(&self) -> bool {
         match self {
             Self::Incoming(call) => call.reply.is_closed(),
             Self::Outgoing(call) => call.reply.is_closed(),
             Self::Settlement(call) => call.reply.is_closed(),
             Self::Write(job) => job.is_abandoned(),
-            Self::Loan { reply, .. } => reply.is_closed(),
+            Self::Transaction { reply, .. } => reply.is_closed(),
         }
     }
 
     /// Whether it shares a transaction with no other.
     pub(super) const fn is_alone(&self) -> bool {
-        matches!(self, Self::Loan { begin: TransactionOptions { alone: true, .. }, .. })
+        matches!(self, Self::Transaction { begin: TransactionOptions { alone: true, .. }, .. })
     }
 
     /// Since when it waits, if it inserts messages.
@@ -50,17 +50,17 @@ impl Request {
         match self {
             Self::Incoming(call) => Some(call.since),
             Self::Outgoing(call) => Some(call.since),
-            Self::Settlement(_) | Self::Write(_) | Self::Loan { .. } => None,
+            Self::Settlement(_) | Self::Write(_) | Self::Transaction { .. } => None,
         }
     }
 
     pub(super) fn refuse(self, error: StoreError) {
         match self {
-            Self::Incoming(call) => answer(call.reply, Err(error)),
-            Self::Outgoing(call) => answer(call.reply, Err(error)),
-            Self::Settlement(call) => answer(call.reply, Err(error)),
+            Self::Incoming(call) => send_reply(call.reply, Err(error)),
+            Self::Outgoing(call) => send_reply(call.reply, Err(error)),
+            Self::Settlement(call) => send_reply(call.reply, Err(error)),
             Self::Write(job) => job.refuse(error),
-            Self::Loan { reply, .. } => answer(reply, Err(error)),
+            Self::Transaction { reply, .. } => send_reply(reply, Err(error)),
         }
     }
 }
@@ -68,22 +68,24 @@ impl Request {
 /// Something that has a request of its own, and which the writer does together with others.
 pub(in super::super) trait Queued: Batchable {
     /// The request for these.
-    fn request(call: Call<Self, Self::Answer>) -> Request;
+    fn request(call: QueuedCall<Self, Self::Answer>) -> WriterRequest;
 
     /// These, if the request is one for them.
-    fn of_request(request: Request) -> Result<Call<Self, Self::Answer>, Request>;
+    fn of_request(request: WriterRequest) -> Result<QueuedCall<Self, Self::Answer>, WriterRequest>;
 }
 
 macro_rules! queued {
     ($($item:ident)+) => {$(
         impl Queued for $item {
-            fn request(call: Call<Self, Self::Answer>) -> Request {
-                Request::$item(call)
+            fn request(call: QueuedCall<Self, Self::Answer>) -> WriterRequest {
+                WriterRequest::$item(call)
             }
 
-            fn of_request(request: Request) -> Result<Call<Self, Self::Answer>, Request> {
+            fn of_request(
+                request: WriterRequest,
+            ) -> Result<QueuedCall<Self, Self::Answer>, WriterRequest> {
                 match request {
-                    Request::$item(call) => Ok(call),
+                    WriterRequest::$item(call) => Ok(call),
                     other => Err(other),
                 }
             }

@@ -7,21 +7,21 @@ use std::time::Duration;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, Row, SqliteConnection};
 
-use super::super::batch::{Batch, Ran};
 use super::super::completion;
 use super::super::error::Place;
+use super::super::statement_batch::{StatementBatch, StatementResult};
 use super::batchable::{Batchable, is_one_trip};
 use super::hooks::Hooks;
 use super::settings::{self, SETTINGS, TRACES, Traces};
 use crate::store::portions::portions;
-use crate::store::sql::loan::Lend;
+use crate::store::sql::borrowed_connection::HandlerConnection;
 use crate::store::{Committed, Completion, Settled, StoreError};
 
-// Each member has a savepoint, all of one name; they stay open until the commit, so that members
-// can be undone from the last to the first where the commit is refused.
+// Each participant has a savepoint, all of one name; they stay open until the commit, so that
+// participants can be undone from the last to the first where the commit is refused.
 const BEGIN: &str = "begin immediate; savepoint jasper_member; pragma schema_version";
-const NEXT_MEMBER: &str = "savepoint jasper_member";
-const DROP_NEXT_MEMBER: &str = "release jasper_member";
+const NEXT_SAVEPOINT: &str = "savepoint jasper_member";
+const DROP_NEXT_SAVEPOINT: &str = "release jasper_member";
 const UNDO: &str = "rollback to jasper_member";
 const UNDO_LAST: &str = "rollback to jasper_member; release jasper_member";
 const COMMIT: &str = "commit";
@@ -32,8 +32,8 @@ const WRITE_AGAIN: &str = "pragma query_only = off";
 const JOURNAL: &str = "pragma journal_mode";
 const WRITE_NOTHING: &str = "begin immediate; create table jasper_probe (x); rollback";
 
-/// How many savepoints may be open before the group ends. SQLite looks through all of them when it
-/// changes a page.
+/// How many savepoints may be open before the shared transaction ends. SQLite looks through all of
+/// them when it changes a page.
 const SAVEPOINTS: usize = 64;
 
 /// For how long a connection waits for one of another process.
@@ -62,18 +62,18 @@ impl Connector {
     }
 }
 
-/// The connection while the writer has it. A lent one is taken out and put back.
+/// The connection while the writer has it. A borrowed one is taken out and put back.
 #[derive(Debug)]
 pub(in super::super) struct Session {
     connection: SqliteConnection,
     hooks: Arc<Hooks>,
-    /// How many savepoints of members are open.
+    /// How many savepoints of participants are open.
     savepoints: usize,
     /// Whether something was done since the last of them.
     used: bool,
     /// Whether a handler has had it since the outer transaction began.
-    lent: bool,
-    /// Whether the outer transaction is to take no more members.
+    had_handler: bool,
+    /// Whether the outer transaction is to take no more participants.
     closes: bool,
     /// Whether a handler has left something on it that must not reach another.
     spent: bool,
@@ -85,23 +85,23 @@ pub(in super::super) struct Session {
     settings: Option<String>,
 }
 
-/// Why a handler's member was not completed.
-pub(super) enum Refusal {
+/// Why a handler's participant was not completed.
+pub(super) enum CompletionRefusal {
     /// The database did not take the completion.
     Completion(sqlx::Error),
     /// The handler has changed the tables of this store.
     Tables,
 }
 
-impl From<sqlx::Error> for Refusal {
+impl From<sqlx::Error> for CompletionRefusal {
     fn from(error: sqlx::Error) -> Self {
         Self::Completion(error)
     }
 }
 
-impl Lend for Session {
+impl HandlerConnection for Session {
     fn connection(&mut self) -> Option<&mut (dyn Any + Send)> {
-        let connection: &mut SqliteConnection = self.lend();
+        let connection: &mut SqliteConnection = self.for_handler();
         Some(connection)
     }
 }
@@ -109,12 +109,12 @@ impl Lend for Session {
 /// Lets the driver count one open transaction for as long as it lives, so that a `begin` of a
 /// handler nests.
 ///
-/// The driver only counts what its own guards begin and end. The outer transactions of all groups
-/// are begun and ended in plain SQL, beside savepoints in the same trip, and stand for the one that
-/// is counted here.
+/// The driver only counts what its own guards begin and end. The outer transactions of all shared
+/// transactions are begun and ended in plain SQL, beside savepoints in the same trip, and stand for
+/// the one that is counted here.
 async fn count_outer_transaction(connection: &mut SqliteConnection) -> sqlx::Result<()> {
     std::mem::forget(connection.begin().await?);
-    Batch::of(ROLLBACK).run(connection).await.map(|_ran| ())
+    StatementBatch::of(ROLLBACK).run(connection).await.map(|_ran| ())
 }
 
 impl Session {
@@ -128,7 +128,7 @@ impl Session {
             hooks,
             savepoints: 0,
             used: false,
-            lent: false,
+            had_handler: false,
             closes: false,
             spent: false,
             schema: None,
@@ -163,10 +163,10 @@ impl Session {
         &mut self,
         items: &[&T],
     ) -> sqlx::Result<Vec<T::Answer>> {
-        let mut batch = Batch::of(BEGIN_ALONE);
+        let mut batch = StatementBatch::of(BEGIN_ALONE);
         T::push(items, &mut batch)?;
-        let ran = self.run_commit(batch).await?;
-        T::answers(items, &mut ran.into_iter().skip(1))
+        let results = self.run_commit(batch).await?;
+        T::answers(items, &mut results.into_iter().skip(1))
     }
 
     /// Undoes whatever is open. Gives the connection back if it is still good.
@@ -180,7 +180,7 @@ impl Session {
         }
     }
 
-    /// Does these as one member, or as part of the last where they are one statement.
+    /// Does these as one participant, or as part of the last where they are one statement.
     ///
     /// After an error, [`undo_share`](Self::undo_share).
     pub(super) async fn share<T: Batchable>(
@@ -191,15 +191,15 @@ impl Session {
         let one_statement = T::is_one_statement() && is_one_trip(items);
         let mut protect = !one_statement && self.used;
         for trip in portions(items, T::MOST) {
-            let mut batch = Batch::default();
+            let mut batch = StatementBatch::default();
             let ahead = usize::from(protect);
             if std::mem::take(&mut protect) {
-                batch.push(NEXT_MEMBER);
+                batch.push(NEXT_SAVEPOINT);
                 self.stand_before_next();
             }
             T::push(trip, &mut batch)?;
-            let ran = batch.run(self.work()).await?;
-            answers.extend(T::answers(trip, &mut ran.into_iter().skip(ahead))?);
+            let results = batch.run(self.work()).await?;
+            answers.extend(T::answers(trip, &mut results.into_iter().skip(ahead))?);
         }
         Ok(answers)
     }
@@ -219,10 +219,10 @@ impl Session {
     /// Opens the outer transaction.
     pub(super) async fn begin(&mut self) -> sqlx::Result<()> {
         self.hooks.begin();
-        let ran = Batch::of(BEGIN).run(&mut self.connection).await?;
-        let row = ran.iter().flat_map(|ran| &ran.rows).next();
+        let results = StatementBatch::of(BEGIN).run(&mut self.connection).await?;
+        let row = results.iter().flat_map(|results| &results.rows).next();
         let schema: i64 = row.ok_or(sqlx::Error::RowNotFound)?.try_get(0)?;
-        (self.savepoints, self.used, self.lent, self.closes) = (1, false, false, false);
+        (self.savepoints, self.used, self.had_handler, self.closes) = (1, false, false, false);
         if self.schema != Some(schema) {
             self.tables = settings::tables(&mut self.connection).await?;
             self.schema = Some(schema);
@@ -236,30 +236,33 @@ impl Session {
     /// The database cannot commit. Where it only refuses, the transaction is
     /// [still open](Self::check_open).
     pub(super) async fn commit(&mut self) -> sqlx::Result<()> {
-        let mut batch = Batch::default();
-        let before = self.settings.clone().filter(|_| self.lent);
+        let mut batch = StatementBatch::default();
+        let before = self.settings.clone().filter(|_| self.had_handler);
         if before.is_some() {
             batch.push(SETTINGS);
         }
-        let ran = self.run_commit(batch).await?;
-        self.spent |= before != ran.first().and_then(settings::settings_of);
+        let results = self.run_commit(batch).await?;
+        self.spent |= before != results.first().and_then(settings::settings_of);
         Ok(())
     }
 
     /// Executes this and then a commit.
-    async fn run_commit(&mut self, mut batch: Batch) -> sqlx::Result<Vec<Ran>> {
+    async fn run_commit(
+        &mut self,
+        mut batch: StatementBatch,
+    ) -> sqlx::Result<Vec<StatementResult>> {
         batch.push(COMMIT);
         self.hooks.allow_commit();
-        let ran = batch.run(&mut self.connection).await;
+        let results = batch.run(&mut self.connection).await;
         let was_asked = self.hooks.forbid_commit();
-        self.spent |= ran.is_ok() && !was_asked;
-        ran
+        self.spent |= results.is_ok() && !was_asked;
+        results
     }
 
-    /// Begins a member: what was done before stands, what follows can be undone.
+    /// Begins a participant: what was done before stands, what follows can be undone.
     pub(super) async fn protect(&mut self) -> sqlx::Result<()> {
         if self.used {
-            self.execute(NEXT_MEMBER).await?;
+            self.execute(NEXT_SAVEPOINT).await?;
             self.stand_before_next();
         }
         Ok(())
@@ -268,7 +271,7 @@ impl Session {
     /// Undoes all since [`protect`](Self::protect).
     ///
     /// # Errors
-    /// The savepoint is not there: the outer transaction was ended by somebody else.
+    /// The savepoint is not there: the outer transaction was ended by another statement.
     pub(super) async fn undo(&mut self) -> sqlx::Result<()> {
         self.execute(UNDO).await?;
         self.used = false;
@@ -276,12 +279,12 @@ impl Session {
     }
 
     /// The same for what a handler did, of which more may be left than its rows.
-    pub(super) async fn undo_loan(&mut self) -> sqlx::Result<()> {
-        let mut batch = Batch::of(UNDO);
+    pub(super) async fn undo_handler(&mut self) -> sqlx::Result<()> {
+        let mut batch = StatementBatch::of(UNDO);
         batch.push(TRACES);
-        let ran = batch.run(&mut self.connection).await?;
+        let results = batch.run(&mut self.connection).await?;
         self.used = false;
-        self.note(ran.last()).await?;
+        self.note(results.last()).await?;
         Ok(())
     }
 
@@ -296,22 +299,26 @@ impl Session {
         Ok(true)
     }
 
-    /// Ends a handler's member with its completion, and begins the next one in the same trip.
+    /// Ends a handler's participant with its completion, and begins the next one in the same trip.
     ///
-    /// Where the handled message is fenced, the member is undone. After an error it is still to be.
-    pub(super) async fn complete(&mut self, completion: &Completion) -> Result<Committed, Refusal> {
-        let then = [TRACES, NEXT_MEMBER];
-        let (written, ran) = completion::write(self.work(), completion, &then).await?;
+    /// Where the handled message is fenced, the participant is undone. After an error it is still
+    /// to be.
+    pub(super) async fn complete(
+        &mut self,
+        completion: &Completion,
+    ) -> Result<Committed, CompletionRefusal> {
+        let then = [TRACES, NEXT_SAVEPOINT];
+        let (written, results) = completion::write(self.work(), completion, &then).await?;
         self.stand_before_next();
-        let keeps_tables = self.note(ran.first()).await?;
+        let keeps_tables = self.note(results.first()).await?;
         if written.settled == Settled::Done && keeps_tables {
             return Ok(written);
         }
-        self.execute(DROP_NEXT_MEMBER).await?;
+        self.execute(DROP_NEXT_SAVEPOINT).await?;
         self.savepoints -= 1;
         self.used = true;
         if !keeps_tables {
-            return Err(Refusal::Tables);
+            return Err(CompletionRefusal::Tables);
         }
         self.undo().await?;
         Ok(written)
@@ -326,8 +333,8 @@ impl Session {
     }
 
     /// Notes what a handler has left on the connection. `false`: it has changed our tables.
-    async fn note(&mut self, ran: Option<&Ran>) -> sqlx::Result<bool> {
-        let traces = Traces::of(ran.ok_or(sqlx::Error::RowNotFound)?)?;
+    async fn note(&mut self, results: Option<&StatementResult>) -> sqlx::Result<bool> {
+        let traces = Traces::of(results.ok_or(sqlx::Error::RowNotFound)?)?;
         self.spent |= traces.holds || traces.read_only;
         self.closes |= traces.defers || self.spent;
         if traces.read_only {
@@ -354,7 +361,7 @@ impl Session {
         self.savepoints
     }
 
-    /// Whether the outer transaction is to take no more members.
+    /// Whether the outer transaction is to take no more participants.
     pub(super) const fn is_full(&self) -> bool {
         self.closes || self.savepoints >= SAVEPOINTS
     }
@@ -373,12 +380,12 @@ impl Session {
     }
 
     /// The connection for a handler.
-    pub(super) fn lend(&mut self) -> &mut SqliteConnection {
-        self.lent = true;
+    fn for_handler(&mut self) -> &mut SqliteConnection {
+        self.had_handler = true;
         self.work()
     }
 
-    /// The connection for a member's work.
+    /// The connection for a participant's work.
     pub(super) fn work(&mut self) -> &mut SqliteConnection {
         self.used = true;
         &mut self.connection
@@ -392,6 +399,6 @@ impl Session {
     }
 
     async fn execute(&mut self, sql: &'static str) -> sqlx::Result<()> {
-        Batch::of(sql).run(&mut self.connection).await.map(|_ran| ())
+        StatementBatch::of(sql).run(&mut self.connection).await.map(|_ran| ())
     }
 }

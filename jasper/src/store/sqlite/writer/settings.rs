@@ -3,9 +3,9 @@
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 
-use super::super::batch::{Batch, Ran};
+use super::super::statement_batch::{StatementBatch, StatementResult};
 
-/// Read after each loan: what would harm the next at once.
+/// Read after each handler: what would harm the next at once.
 pub(super) const TRACES: &str = "\
 select
     (select schema_version from pragma_schema_version),
@@ -51,8 +51,8 @@ pub(super) struct Traces {
 }
 
 impl Traces {
-    pub(super) fn of(ran: &Ran) -> sqlx::Result<Self> {
-        let row = ran.rows.first().ok_or(sqlx::Error::RowNotFound)?;
+    pub(super) fn of(results: &StatementResult) -> sqlx::Result<Self> {
+        let row = results.rows.first().ok_or(sqlx::Error::RowNotFound)?;
         Ok(Self {
             schema: row.try_get(0)?,
             defers: flag(row, 1)?,
@@ -68,17 +68,17 @@ fn flag(row: &SqliteRow, column: usize) -> sqlx::Result<bool> {
 
 /// The settings of a new connection. `None`: this SQLite does not tell.
 pub(super) async fn settings(connection: &mut SqliteConnection) -> Option<String> {
-    let ran = Batch::of(SETTINGS).run(connection).await.ok()?;
-    settings_of(ran.first()?)
+    let results = StatementBatch::of(SETTINGS).run(connection).await.ok()?;
+    settings_of(results.first()?)
 }
 
 /// The answer to [`SETTINGS`].
-pub(super) fn settings_of(ran: &Ran) -> Option<String> {
-    ran.rows.first()?.try_get(0).ok()?
+pub(super) fn settings_of(results: &StatementResult) -> Option<String> {
+    results.rows.first()?.try_get(0).ok()?
 }
 
 pub(super) async fn tables(connection: &mut SqliteConnection) -> sqlx::Result<String> {
-    let ran = Batch::of(TABLES).run(connection).await?;
-    let row = ran.first().and_then(|ran| ran.rows.first());
+    let results = StatementBatch::of(TABLES).run(connection).await?;
+    let row = results.first().and_then(|results| results.rows.first());
     row.ok_or(sqlx::Error::RowNotFound)?.try_get(0)
 }

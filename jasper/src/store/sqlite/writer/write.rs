@@ -6,7 +6,7 @@ use sqlx::SqliteConnection;
 
 /// Something that the writer does in a transaction that it may share with others.
 pub(in super::super) trait Write: Send + Sync + 'static {
-    /// What the caller is told once it is committed.
+    /// What the caller is answered once it is committed.
     type Output: Send + 'static;
 
     /// Whether it is one statement, which SQLite undoes by itself where it fails.

@@ -87,7 +87,7 @@ pub async fn what_is_committed_is_there_after_reopening<F: StoreFixture>(fixture
     }
 }
 
-/// A row in each state: waiting, owned, due, later, kept, over, outgoing both ways, buried.
+/// A row in each state: waiting, owned, due, later, kept, over, outgoing both ways, a dead letter.
 async fn fill<F: StoreFixture>(subject: &Subject<'_, F>, owner: Owner) {
     for keep in [Duration::ZERO, LONG] {
         subject.store_new(kept(envelope(), keep)).await;
@@ -95,7 +95,7 @@ async fn fill<F: StoreFixture>(subject: &Subject<'_, F>, owner: Owner) {
         subject.settle(Settlement::Handled(held)).await;
     }
     let held = subject.store_owned(owner, None).await;
-    bury(subject, held).await;
+    dead_letter(subject, held).await;
     subject.store_owned(owner, None).await;
     let later = SystemTime::now() + LONG;
     let rows =
@@ -106,14 +106,14 @@ async fn fill<F: StoreFixture>(subject: &Subject<'_, F>, owner: Owner) {
     subject.store_out(rows).await;
 }
 
-async fn bury<F: StoreFixture>(subject: &Subject<'_, F>, ownership: Ownership) {
-    let burial = Settlement::DeadLetter {
+async fn dead_letter<F: StoreFixture>(subject: &Subject<'_, F>, ownership: Ownership) {
+    let settlement = Settlement::DeadLetter {
         ownership,
         reason: DeadLetterReason::Exhausted,
         error_type: String::new(),
         error_message: String::new(),
     };
-    subject.settle(burial).await;
+    subject.settle(settlement).await;
 }
 
 async fn send_all<F: StoreFixture>(subject: &Subject<'_, F>, owner: Owner) {

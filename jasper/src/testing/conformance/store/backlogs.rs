@@ -100,13 +100,13 @@ pub async fn what_was_sent_before_a_backlog_is_claimed_first<F: StoreFixture>(fi
     assert_eq!(ids(&look_and_claim(&subject, owner, 1).await), [older.id]);
     let ownership = claimed[5].ownership.clone();
     let letter = DeadLetterId { id: ownership.id, destination: ownership.destination.clone() };
-    let bury = Settlement::DeadLetter {
+    let dead_letter = Settlement::DeadLetter {
         ownership,
         reason: DeadLetterReason::Exhausted,
         error_type: String::new(),
         error_message: String::new(),
     };
-    assert_eq!(subject.settle(bury).await, DONE);
+    assert_eq!(subject.settle(dead_letter).await, DONE);
     let replayed = subject.store.dead_letters().replay(vec![letter.clone()]).await;
     assert_eq!(replayed.expect("the store answers"), 1);
     assert_eq!(ids(&look_and_claim(&subject, owner, 1).await), [letter.id]);

@@ -199,7 +199,7 @@ pub async fn a_row_that_is_not_yet_due_is_not_claimed<F: StoreFixture>(fixture: 
     assert_eq!(subject.counts().await.scheduled, 1);
 }
 
-/// By the present that the store tells, a delay can be counted: it is the one in which it looks.
+/// By the time that the store gives, a delay can be counted: it is the one in which it looks.
 pub async fn the_present_that_a_store_tells_is_the_one_in_which_rows_are_due<F: StoreFixture>(
     fixture: &F,
 ) {
@@ -215,7 +215,7 @@ pub async fn the_present_that_a_store_tells_is_the_one_in_which_rows_are_due<F: 
     assert!(wait <= hour && wait > hour - Duration::from_secs(60), "{wait:?}");
 }
 
-/// A row whose time has come is like any other that nobody owns.
+/// A row whose time has come is like any other unowned one.
 pub async fn a_row_that_is_due_is_claimed<F: StoreFixture>(fixture: &F) {
     let subject = Subject::of(fixture).await;
     subject.store_new(scheduled(envelope(), at(1))).await;
@@ -226,7 +226,7 @@ pub async fn a_row_that_is_due_is_claimed<F: StoreFixture>(fixture: &F) {
     assert_eq!(settled, Settled::Done);
 }
 
-/// One look tells what waits, for whom, and when the next row is due.
+/// One look gives what waits, for which handlers, and when the next row is due.
 pub async fn a_look_tells_what_waits_and_when_more_is_due<F: StoreFixture>(fixture: &F) {
     let subject = Subject::of(fixture).await;
     assert_eq!(subject.claimable().await, Claimable::default());
@@ -249,7 +249,7 @@ pub async fn a_look_tells_what_waits_and_when_more_is_due<F: StoreFixture>(fixtu
     assert_eq!(subject.claimable().await.now, [], "what is owned is nobody else's to claim");
 }
 
-/// Of any number of subscriptions a look finds a page, and all that its asker takes.
+/// Of any number of subscriptions a look finds a page, and all that its node takes.
 pub async fn a_look_finds_a_page_and_all_that_is_taken<F: StoreFixture>(fixture: &F) {
     let subject = Subject::of(fixture).await;
     let all: Vec<_> = (0..12).map(|number| of_type(["a", "b"][number % 2], number)).collect();
@@ -404,7 +404,7 @@ pub async fn concurrent_claims_never_share_a_row<F: StoreFixture>(fixture: &F) {
     assert_eq!(claimed.len(), 200);
 }
 
-/// Bytes that nobody can read must neither block the claim nor get lost.
+/// Bytes that cannot be read must neither block the claim nor get lost.
 pub async fn an_unreadable_body_is_claimed_as_an_error_and_buried_intact<F: StoreFixture>(
     fixture: &F,
 ) {
@@ -430,13 +430,13 @@ pub async fn an_unreadable_body_is_claimed_as_an_error_and_buried_intact<F: Stor
     assert_eq!(claimed.len(), 2, "a readable row is claimed beside it");
     let unreadable =
         claimed.into_iter().find(|row| row.envelope.is_err()).expect("one cannot be read");
-    let bury = Settlement::DeadLetter {
+    let dead_letter = Settlement::DeadLetter {
         ownership: unreadable.ownership,
         reason: DeadLetterReason::Undecodable,
         error_type: "a type".to_owned(),
         error_message: "a message".to_owned(),
     };
-    assert_eq!(subject.settle(bury).await, Settled::Done);
+    assert_eq!(subject.settle(dead_letter).await, Settled::Done);
     let letters = subject.letters().await;
     assert_eq!(letters.len(), 1);
     assert_eq!(letters[0].body, body);

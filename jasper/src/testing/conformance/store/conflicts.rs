@@ -1,8 +1,8 @@
 //! Calls that meet each other on the same rows: each has its answer, and no row goes two ways.
 //!
-//! In what order a database locks rows, and whom it lets wait, is its own: these clauses say what
-//! follows from it for callers. Two of them never wait for each other, and neither fails with what
-//! the runtime would count as the handler's fault.
+//! In what order a database locks rows, and which transaction it lets wait, is its own: these
+//! clauses say what follows from it for callers. Two of them never wait for each other, and neither
+//! fails with what the runtime would count as the handler's fault.
 
 use futures_util::future::{BoxFuture, join_all};
 
@@ -37,7 +37,7 @@ pub async fn runs_that_store_the_same_messages_all_commit<F: StoreFixture>(fixtu
         let (incoming, outgoing) = (turned(incoming(), number), turned(outgoing(), number));
         runs.push(Completion { handled, incoming, outgoing });
     }
-    let held = Held::one(&subject).await;
+    let held = HeldTransaction::one(&subject).await;
     let (keys, others) = (KEYS - held.keys(), OTHERS as u64);
     let runs = join_all(runs.into_iter().map(|run| commit(&subject, run)));
     let (committed, ()) = futures_util::join!(runs, held.end(&subject));
@@ -67,7 +67,7 @@ pub async fn of_two_runs_of_each_of_many_messages_one_commits<F: StoreFixture>(f
     assert_eq!(subject.counts().await.incoming, KEYS as u64);
 }
 
-/// Of many senders one stores a message, and the others are told that it is there; also where
+/// Of many senders one stores a message, and the others get that it is there; also where
 /// handlers send it meanwhile.
 pub async fn senders_of_the_same_keys_are_each_answered<F: StoreFixture>(fixture: &F) {
     let subject = Subject::of(fixture).await;
@@ -105,7 +105,7 @@ pub async fn own_transactions_that_store_the_same_keys_all_commit<F: StoreFixtur
         }
         panic!("a transaction was undone {REPEATS} times");
     });
-    let held = Held::one(&subject).await;
+    let held = HeldTransaction::one(&subject).await;
     let (keys, others) = (KEYS - held.keys(), OTHERS as u64);
     let (own, ()) = futures_util::join!(join_all(own), held.end(&subject));
     assert_eq!(new(own.iter().flatten()), keys);
@@ -123,20 +123,20 @@ pub async fn a_row_is_settled_or_released<F: StoreFixture>(fixture: &F) {
     subject.store.nodes().leave(owner).await.expect(ANSWERS);
     // In the other order than the one in which they were stored.
     let handled: Vec<_> = held.iter().rev().step_by(2).cloned().map(Settlement::Handled).collect();
-    let buried: Vec<_> = held.iter().step_by(2).rev().cloned().map(bury).collect();
+    let dead: Vec<_> = held.iter().step_by(2).rev().cloned().map(dead_letter).collect();
     let settle = |settlements: &[Settlement]| {
         let parts = settlements.chunks(ROWS / 8);
         join_all(parts.map(|part| subject.store.inbox().settle(part.into())))
     };
     let release = || release_all(owner, |owner, limit| subject.store.inbox().release(owner, limit));
-    let all = futures_util::join!(settle(&handled), settle(&buried), release(), release());
-    let (handled, buried, ..) = all;
+    let all = futures_util::join!(settle(&handled), settle(&dead), release(), release());
+    let (handled, dead, ..) = all;
     release().await;
-    let (handled, buried) = (done(handled), done(buried));
-    let left = ROWS - handled - buried;
+    let (handled, dead) = (done(handled), done(dead));
+    let left = ROWS - handled - dead;
     assert_eq!(subject.claim_all(subject.join().await).await.len(), left);
     let counts = subject.counts().await;
-    assert_eq!((counts.incoming, counts.dead_letters), (left as u64, buried as u64));
+    assert_eq!((counts.incoming, counts.dead_letters), (left as u64, dead as u64));
 }
 
 /// So does each row of the outbox.
@@ -172,8 +172,8 @@ pub async fn a_letter_is_replayed_or_discarded_once<F: StoreFixture>(fixture: &F
             DeadLetterId { id, destination }
         })
         .collect();
-    let burials = claimed.into_iter().map(|claimed| bury(claimed.ownership)).collect();
-    subject.store.inbox().settle(burials).await.expect(ANSWERS);
+    let settlements = claimed.into_iter().map(|claimed| dead_letter(claimed.ownership)).collect();
+    subject.store.inbox().settle(settlements).await.expect(ANSWERS);
     let letters = subject.store.dead_letters();
     let ids = &ids;
     let replays =
@@ -199,12 +199,12 @@ async fn until_done<'s>(call: impl Fn() -> BoxFuture<'s, Result<u64, StoreError>
 
 /// A transaction that has stored one of the messages and is open, so that those who store all of
 /// them have each stored some when they meet it. None where a store has no such transactions.
-struct Held(Option<Box<dyn OwnTransaction>>);
+struct HeldTransaction(Option<Box<dyn OwnTransaction>>);
 
 /// How many other messages are stored while it is open.
 const OTHERS: usize = 20;
 
-impl Held {
+impl HeldTransaction {
     async fn one<F: StoreFixture>(subject: &Subject<'_, F>) -> Self {
         let locks_rows = subject.fixture.locks_rows();
         let Some(effects) = subject.effects().filter(|_effects| locks_rows) else {
@@ -289,7 +289,7 @@ async fn release_all<'s>(
     }
 }
 
-fn bury(ownership: Ownership) -> Settlement {
+fn dead_letter(ownership: Ownership) -> Settlement {
     Settlement::DeadLetter {
         ownership,
         reason: DeadLetterReason::Terminal,

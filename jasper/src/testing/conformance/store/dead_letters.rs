@@ -38,7 +38,7 @@ pub async fn letters_are_listed_newest_first_and_bounded<F: StoreFixture>(fixtur
 }
 
 /// What a process reads at once has a bound in bytes, and each page goes on where the last one
-/// ended, although letters are buried at one time.
+/// ended, although letters become dead letters at one time.
 pub async fn a_list_of_large_letters_is_bounded_in_bytes<F: StoreFixture>(fixture: &F) {
     let subject = Subject::of(fixture).await;
     let length = PORTION / 4;
@@ -117,7 +117,7 @@ pub async fn a_replayed_letter_has_no_attempts_and_is_replayed_once<F: StoreFixt
     let subject = Subject::of(fixture).await;
     let owner = subject.join().await;
     let sent = Envelope { attempts: 5, ..envelope() };
-    let id = bury(&subject, &sent).await;
+    let id = dead_letter(&subject, &sent).await;
     assert_eq!(replay(&subject, &id).await, 1);
     assert_eq!(replay(&subject, &id).await, 0);
     assert!(subject.letters().await.is_empty());
@@ -135,7 +135,7 @@ pub async fn a_replayed_letter_is_still_to_be_kept<F: StoreFixture>(fixture: &F)
     let owner = subject.join().await;
     let held = subject.store_owned(owner, Some(LONG)).await;
     let id = DeadLetterId { id: held.id, destination: held.destination.clone() };
-    subject.settle(burial(held)).await;
+    subject.settle(settlement_of(held)).await;
     assert_eq!(replay(&subject, &id).await, 1);
     let claimed = subject.claim_one(owner).await;
     subject.settle(Settlement::Handled(claimed.ownership)).await;
@@ -146,7 +146,7 @@ pub async fn a_replayed_letter_is_still_to_be_kept<F: StoreFixture>(fixture: &F)
 pub async fn a_letter_whose_message_is_there_again_is_not_doubled<F: StoreFixture>(fixture: &F) {
     let subject = Subject::of(fixture).await;
     let sent = envelope();
-    let id = bury(&subject, &sent).await;
+    let id = dead_letter(&subject, &sent).await;
     subject.store_new(unowned(sent)).await;
     assert_eq!(replay(&subject, &id).await, 1);
     let counts = subject.counts().await;
@@ -157,7 +157,7 @@ pub async fn a_letter_whose_message_is_there_again_is_not_doubled<F: StoreFixtur
 pub async fn a_message_buried_again_replaces_its_letter<F: StoreFixture>(fixture: &F) {
     let subject = Subject::of(fixture).await;
     let sent = envelope();
-    bury(&subject, &sent).await;
+    dead_letter(&subject, &sent).await;
     let again = DeadLetter { reason: DeadLetterReason::Exhausted, ..letter(&sent) };
     store(&subject, again).await;
     let letters = subject.letters().await;
@@ -168,8 +168,8 @@ pub async fn a_message_buried_again_replaces_its_letter<F: StoreFixture>(fixture
 /// What a person throws away is gone, and nothing else.
 pub async fn a_discarded_letter_is_gone_and_others_stay<F: StoreFixture>(fixture: &F) {
     let subject = Subject::of(fixture).await;
-    let first = bury(&subject, &envelope()).await;
-    let second = bury(&subject, &envelope()).await;
+    let first = dead_letter(&subject, &envelope()).await;
+    let second = dead_letter(&subject, &envelope()).await;
     let letters = subject.store.dead_letters();
     let elsewhere = DeadLetterId { destination: local("elsewhere"), ..second.clone() };
     let discard = async |ids| letters.discard(ids).await.expect("the store answers");
@@ -186,7 +186,7 @@ pub async fn letters_are_replayed_together<F: StoreFixture>(fixture: &F) {
     let subject = Subject::of(fixture).await;
     let mut ids = Vec::new();
     for _ in 0..5 {
-        ids.push(bury(&subject, &envelope()).await);
+        ids.push(dead_letter(&subject, &envelope()).await);
     }
     ids.push(letter(&envelope()).id);
     let replayed = subject.store.dead_letters().replay(ids).await;
@@ -202,8 +202,8 @@ pub async fn a_long_error_is_cut_and_its_letter_stored<F: StoreFixture>(fixture:
     store(&subject, DeadLetter { error_message: text.clone(), error_type: name.clone(), ..owned })
         .await;
     let held = subject.store_owned(subject.join().await, None).await;
-    let burial = burial_for(held, &name, &text);
-    assert_eq!(subject.settle(burial).await, Settled::Done);
+    let settlement = dead_letter_for(held, &name, &text);
+    assert_eq!(subject.settle(settlement).await, Settled::Done);
     let letters = subject.letters().await;
     assert_eq!(letters.len(), 2);
     for letter in letters {
@@ -226,7 +226,7 @@ pub async fn an_error_with_odd_characters_is_stored<F: StoreFixture>(fixture: &F
     let odd = || text.to_owned();
     store(&subject, DeadLetter { error_message: odd(), error_type: odd(), ..stored }).await;
     let held = subject.store_owned(subject.join().await, None).await;
-    assert_eq!(subject.settle(burial_for(held, text, text)).await, Settled::Done);
+    assert_eq!(subject.settle(dead_letter_for(held, text, text)).await, Settled::Done);
     let letters = subject.letters().await;
     assert_eq!(letters.len(), 2);
     let replaced = text.replace('\0', "\u{FFFD}");
@@ -262,8 +262,9 @@ pub async fn any_number_of_letters_is_replayed_and_discarded<F: StoreFixture>(fi
     for (again, left) in [(0, MANY), (1, MANY), (2, 0)] {
         let claimed = subject.claim_all(owner).await;
         assert_eq!(claimed.len(), MANY, "round {again}");
-        let bury = claimed.into_iter().map(|claimed| burial(claimed.ownership)).collect();
-        subject.store.inbox().settle(bury).await.expect("the store answers");
+        let settlements =
+            claimed.into_iter().map(|claimed| settlement_of(claimed.ownership)).collect();
+        subject.store.inbox().settle(settlements).await.expect("the store answers");
         let ids: Vec<_> = list(&subject, query.clone()).await.into_iter().map(|l| l.id).collect();
         assert_eq!(ids.len(), MANY);
         let done = match again {
@@ -295,34 +296,38 @@ async fn replay<F: StoreFixture>(subject: &Subject<'_, F>, id: &DeadLetterId) ->
     replayed.expect("the store answers")
 }
 
-/// Brings messages to the dead letters in one call, so that they may be buried at one time.
+/// Brings messages to the dead letters in one call, so that they become dead letters at one time.
 async fn bury_all<F: StoreFixture>(subject: &Subject<'_, F>, envelopes: Vec<Envelope>) {
     let owner = subject.join().await;
     let envelopes = envelopes.into_iter().map(|envelope| Envelope { attempts: 1, ..envelope });
     let rows: Vec<_> = envelopes
         .map(|envelope| Incoming { envelope, placement: Placement::Owned(owner), keep: None })
         .collect();
-    let burials = rows.iter().map(|row| burial(Ownership::of(&row.envelope, owner))).collect();
+    let settlements =
+        rows.iter().map(|row| settlement_of(Ownership::of(&row.envelope, owner))).collect();
     assert!(subject.store(rows).await.iter().all(|stored| *stored == Stored::New));
-    let settled = subject.store.inbox().settle(burials).await.expect("the store answers");
+    let settled = subject.store.inbox().settle(settlements).await.expect("the store answers");
     assert!(settled.iter().all(|settled| *settled == Settled::Done));
 }
 
 /// Brings a message to the dead letters by way of the inbox.
-async fn bury<F: StoreFixture>(subject: &Subject<'_, F>, envelope: &Envelope) -> DeadLetterId {
+async fn dead_letter<F: StoreFixture>(
+    subject: &Subject<'_, F>,
+    envelope: &Envelope,
+) -> DeadLetterId {
     let stored = subject.store(vec![unowned(envelope.clone())]).await;
     assert_eq!(stored, [Stored::New]);
     let claimed = subject.claim_one(subject.join().await).await;
     let id = DeadLetterId { id: envelope.id, destination: envelope.destination.clone() };
-    assert_eq!(subject.settle(burial(claimed.ownership)).await, Settled::Done);
+    assert_eq!(subject.settle(settlement_of(claimed.ownership)).await, Settled::Done);
     id
 }
 
-fn burial(ownership: Ownership) -> Settlement {
-    burial_for(ownership, "an error type", "an error in words")
+fn settlement_of(ownership: Ownership) -> Settlement {
+    dead_letter_for(ownership, "an error type", "an error in words")
 }
 
-fn burial_for(ownership: Ownership, error_type: &str, error_message: &str) -> Settlement {
+fn dead_letter_for(ownership: Ownership, error_type: &str, error_message: &str) -> Settlement {
     Settlement::DeadLetter {
         ownership,
         reason: DeadLetterReason::Terminal,

@@ -79,7 +79,7 @@ pub async fn an_envelope_comes_back_with_every_field<F: StoreFixture>(fixture: &
     assert!(claimed.envelope.expect("the bytes can be read") == envelope);
 }
 
-/// Who stores a row as its own runs it, and nobody else.
+/// The node that stores a row as its own runs it, and no other one.
 pub async fn a_row_stored_as_owned_is_not_claimable<F: StoreFixture>(fixture: &F) {
     let subject = Subject::of(fixture).await;
     let owner = subject.join().await;

@@ -65,7 +65,7 @@ pub async fn a_late_lease_that_no_other_node_has_ended_is_renewed<F: StoreFixtur
     assert!(expired(&subject).await.is_empty());
 }
 
-/// A node that is late is told that it is gone, and stays gone.
+/// A node that is late finds its lease ended, and stays gone.
 pub async fn a_lease_that_ran_out_and_was_ended_cannot_be_renewed<F: StoreFixture>(fixture: &F) {
     let subject = Subject::of(fixture).await;
     let lease = subject.store.nodes().join("node", SHORT, &[]).await;
@@ -141,7 +141,7 @@ pub async fn a_node_that_left_is_gone<F: StoreFixture>(fixture: &F) {
     assert!(renew(&subject, alive, LONG).await);
 }
 
-/// Nobody looks for its rows any more.
+/// Its rows are looked for no longer.
 pub async fn a_forgotten_node_is_not_listed<F: StoreFixture>(fixture: &F) {
     let subject = Subject::of(fixture).await;
     let owner = subject.join().await;

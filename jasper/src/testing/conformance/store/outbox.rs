@@ -102,7 +102,7 @@ pub async fn a_discarded_row_is_gone<F: StoreFixture>(fixture: &F) {
     assert_eq!(subject.counts().await.outgoing, 0);
 }
 
-/// A row that could not be sent is there for anybody, with one more attempt.
+/// A row that could not be sent is there for any node, with one more attempt.
 pub async fn a_failed_row_counts_an_attempt_and_can_be_claimed<F: StoreFixture>(fixture: &F) {
     let subject = Subject::of(fixture).await;
     let owner = subject.join().await;
@@ -115,7 +115,7 @@ pub async fn a_failed_row_counts_an_attempt_and_can_be_claimed<F: StoreFixture>(
     assert_eq!(claimed[0].attempts, held.attempts + 1);
 }
 
-/// A row that nobody tried to send is there for anybody, as it was.
+/// A row that was not tried is there for any node, as it was.
 pub async fn a_released_outgoing_row_keeps_its_attempts_and_can_be_claimed<F: StoreFixture>(
     fixture: &F,
 ) {
@@ -201,7 +201,7 @@ pub async fn outgoing_settlements_are_answered_in_order<F: StoreFixture>(fixture
     assert_eq!(settled.expect("the store answers"), expected);
 }
 
-/// Recovery of a dead owner takes rows in portions and from nobody else.
+/// Recovery of a dead owner takes rows in portions and from no other owner.
 pub async fn the_release_of_outgoing_rows_is_bounded_and_spares_others<F: StoreFixture>(
     fixture: &F,
 ) {

@@ -31,7 +31,7 @@ pub async fn an_attempt_that_is_asked_for_twice_is_counted_once<F: StoreFixture>
     assert_eq!(subject.settle(Settlement::Handled(counted)).await, Settled::Done);
 }
 
-/// Until its time it belongs to nobody; then it is claimed with the attempts that it had.
+/// Until its time it is unowned; then it is claimed with the attempts that it had.
 pub async fn a_scheduled_row_belongs_to_nobody_and_waits<F: StoreFixture>(fixture: &F) {
     let subject = Subject::of(fixture).await;
     let owner = subject.join().await;
@@ -74,15 +74,15 @@ pub async fn a_release_without_a_run_takes_its_attempt_back<F: StoreFixture>(fix
     assert!(claimed.first_attempt, "the claim counted it again");
 }
 
-/// Nothing of the message is lost when it is buried, and the inbox has it no more.
+/// Nothing of the message is lost when it becomes a dead letter, and the inbox has it no more.
 pub async fn a_buried_row_keeps_its_bytes_reason_and_attempts<F: StoreFixture>(fixture: &F) {
     let subject = Subject::of(fixture).await;
     let owner = subject.join().await;
     let envelope = Envelope { attempts: 4, ..envelope() };
     subject.store_new(unowned(envelope.clone())).await;
     let held = subject.claim_one(owner).await.ownership;
-    assert_eq!(subject.settle(bury(held.clone())).await, Settled::Done);
-    assert_eq!(subject.settle(bury(held)).await, Settled::Fenced);
+    assert_eq!(subject.settle(dead_letter(held.clone())).await, Settled::Done);
+    assert_eq!(subject.settle(dead_letter(held)).await, Settled::Fenced);
     let expected = Counts { dead_letters: 1, ..Counts::default() };
     assert_eq!(subject.counts().await, expected);
     let letter = subject.letters().await.remove(0);
@@ -142,7 +142,7 @@ pub async fn every_settlement_of_a_handled_row_is_fenced<F: StoreFixture>(fixtur
     assert_eq!((counts.handled, counts.dead_letters), (1, 0));
 }
 
-/// A row that was given back is held by nobody, not by the one who had it.
+/// A row that was given back is unowned, and no longer of the owner that it had.
 pub async fn every_settlement_of_a_released_row_is_fenced<F: StoreFixture>(fixture: &F) {
     let subject = Subject::of(fixture).await;
     let owner = subject.join().await;
@@ -182,7 +182,7 @@ pub async fn settlements_are_answered_in_order<F: StoreFixture>(fixture: &F) {
     assert_eq!(subject.counts().await, Counts::default());
 }
 
-/// Recovery of a dead owner takes rows in portions, from nobody else, with attempts as they are.
+/// Recovery of a dead owner takes rows in portions, from no other owner, with attempts as they are.
 pub async fn the_release_of_an_owner_is_bounded_and_spares_others<F: StoreFixture>(fixture: &F) {
     let subject = Subject::of(fixture).await;
     let dead = subject.join().await;
@@ -206,7 +206,7 @@ pub async fn the_release_of_an_owner_is_bounded_and_spares_others<F: StoreFixtur
     assert_eq!(release(dead).await, 0);
 }
 
-fn bury(ownership: Ownership) -> Settlement {
+fn dead_letter(ownership: Ownership) -> Settlement {
     Settlement::DeadLetter {
         ownership,
         reason: DeadLetterReason::Terminal,
@@ -223,7 +223,7 @@ async fn all_are_fenced<F: StoreFixture>(subject: &Subject<'_, F>, ownership: Ow
         Settlement::Schedule(ownership.clone(), at(1)),
         release(true),
         release(false),
-        bury(ownership.clone()),
+        dead_letter(ownership.clone()),
     ];
     for settlement in settlements {
         let settled = subject.settle(settlement.clone()).await;

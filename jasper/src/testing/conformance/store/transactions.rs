@@ -179,7 +179,7 @@ pub async fn a_dropped_transaction_is_rolled_back<F: StoreFixture>(fixture: &F) 
     assert_eq!(subject.count_effects().await, effects_of(&subject, 1));
 }
 
-/// Somebody who no longer waits must not keep others waiting.
+/// A caller that no longer waits must not keep others waiting.
 pub async fn an_abandoned_call_holds_nobody_up<F: StoreFixture>(fixture: &F) {
     let subject = Subject::of(fixture).await;
     let held = begin_with_effect(&subject).await;
@@ -195,7 +195,7 @@ pub async fn an_abandoned_call_holds_nobody_up<F: StoreFixture>(fixture: &F) {
     assert_eq!(subject.count_effects().await, effects_of(&subject, 1));
 }
 
-/// A commit that nobody waits for is whole all the same, one way or the other.
+/// A commit whose caller is gone is whole all the same, one way or the other.
 pub async fn an_abandoned_commit_is_all_or_nothing<F: StoreFixture>(fixture: &F) {
     let subject = Subject::of(fixture).await;
     let held = subject.store_owned(subject.join().await, None).await;

@@ -14,7 +14,7 @@ use super::super::peer::SharedKey;
 use super::super::reader::FrameReader;
 use super::super::streams::Halves;
 use super::super::vitals::Vitals;
-use super::link::Link;
+use super::link::PeerLink;
 
 /// All that is needed to dial one place.
 #[derive(Debug, Clone)]
@@ -26,13 +26,13 @@ pub(in super::super) struct Dialler {
 }
 
 impl Dialler {
-    pub(super) async fn dial(&self) -> Result<Link, ClientError> {
+    pub(super) async fn dial(&self) -> Result<PeerLink, ClientError> {
         let limit = self.limits.handshake;
         let late = || ClientError::Gone(format!("it did not shake hands within {limit:?}"));
         timeout(limit, self.open()).await.map_err(|_late| late())?
     }
 
-    async fn open(&self) -> Result<Link, ClientError> {
+    async fn open(&self) -> Result<PeerLink, ClientError> {
         let Authority { host, port } = &self.authority;
         let stream = TcpStream::connect((host.as_str(), *port)).await?;
         let tls = self.tls.as_ref().map(|(config, name)| (config, name.clone()));
@@ -42,6 +42,6 @@ impl Dialler {
         let mut writer = halves.writing;
         let (identity, binding) = (self.identity.as_ref(), halves.binding.as_ref());
         let agreed = greet(&mut reader, &mut writer, identity, binding, &self.limits).await?;
-        Ok(Link::start(reader, writer, vitals, agreed, self.limits))
+        Ok(PeerLink::start(reader, writer, vitals, agreed, self.limits))
     }
 }

@@ -12,12 +12,12 @@ use super::super::budget::Allowance;
 use super::super::counting::Counted;
 use super::super::frame::{self, BATCH_HEAD, ENVELOPE_HEAD, Encoded, Frame, LENGTH, REQUEST_HEAD};
 use super::super::handshake::Agreed;
-use super::super::hold::Hold;
+use super::super::held_memory::HeldMemory;
 use super::super::limits::Limits;
 use super::super::reader::{FrameReader, Patience, ReadError};
 use super::super::vitals::Vitals;
 use super::super::write_queue::{QueuedFrame, WriteQueue};
-use super::pending::{Expected, Loss, Outcome, Pending, Reply};
+use super::in_flight::{Expected, InFlight, Loss, Response, ResponseOutcome};
 use crate::transport::{Answer, Guarantee, Receipt};
 
 const STOPPING: &str = "the other side is stopping";
@@ -25,16 +25,16 @@ const SOMETHING_ELSE: &str = "the other side answered something else";
 
 /// The connection. Dropped, it ends.
 #[derive(Debug)]
-pub(super) struct Link {
-    inner: Arc<Inner>,
+pub(super) struct PeerLink {
+    inner: Arc<LinkInner>,
     _end: DropGuard,
 }
 
 #[derive(Debug)]
-struct Inner {
+struct LinkInner {
     agreed: Agreed,
     limits: Limits,
-    pending: Pending,
+    pending: InFlight,
     write_queue: Arc<WriteQueue>,
     vitals: Arc<Vitals>,
     batches: Arc<Semaphore>,
@@ -44,7 +44,7 @@ struct Inner {
     end: CancellationToken,
 }
 
-impl Link {
+impl PeerLink {
     /// Takes over a connection on which both sides know each other.
     pub(super) fn start<R, W>(
         reader: FrameReader<R>,
@@ -58,10 +58,10 @@ impl Link {
         W: AsyncWrite + Send + Unpin + 'static,
     {
         let end = CancellationToken::new();
-        let inner = Arc::new(Inner {
+        let inner = Arc::new(LinkInner {
             agreed,
             limits,
-            pending: Pending::default(),
+            pending: InFlight::default(),
             write_queue: WriteQueue::new(),
             vitals,
             batches: Arc::new(Semaphore::new(agreed.batches)),
@@ -96,8 +96,8 @@ impl Link {
         let encode = |number| frame::batch(number, guarantee, envelopes.iter());
         let length = BATCH_HEAD + envelopes.iter().map(in_batch).sum::<usize>();
         match self.exchange(slots, expected, length, deadline, encode).await {
-            Ok(Reply::Receipts(receipts)) => Ok(receipts),
-            Ok(Reply::Answer(_)) => Err(Loss::Lost(SOMETHING_ELSE.to_owned())),
+            Ok(Response::Receipts(receipts)) => Ok(receipts),
+            Ok(Response::Answer(_)) => Err(Loss::Lost(SOMETHING_ELSE.to_owned())),
             Err(loss) => {
                 if loss == Loss::Late {
                     self.inner.suspected.notify_one();
@@ -120,8 +120,8 @@ impl Link {
         let (expected, slots) = (Expected::Answer, &self.inner.requests);
         let length = in_request(envelope);
         match self.exchange(slots, expected, length, deadline, encode).await? {
-            Reply::Answer(answer) => Ok(answer),
-            Reply::Receipts(_) => Err(Loss::Lost(SOMETHING_ELSE.to_owned())),
+            Response::Answer(answer) => Ok(answer),
+            Response::Receipts(_) => Err(Loss::Lost(SOMETHING_ELSE.to_owned())),
         }
     }
 
@@ -133,7 +133,7 @@ impl Link {
         length: usize,
         deadline: Instant,
         encode: impl FnOnce(u64) -> Encoded,
-    ) -> Outcome {
+    ) -> ResponseOutcome {
         let inner = &self.inner;
         let no_room = |_late| Loss::NoRoom("it left no room in its window in time");
         let closed = |_closed| Loss::NotSent(inner.pending.closed().unwrap_or_default());
@@ -149,7 +149,7 @@ impl Link {
         inner.write_queue.push(QueuedFrame::new(
             encode(number),
             Box::new(is_wanted),
-            Hold::default(),
+            HeldMemory::default(),
         ));
         match timeout_at(deadline, reply).await {
             Ok(Ok(outcome)) => outcome,
@@ -173,7 +173,7 @@ pub(super) fn in_request((head, payload): &(Bytes, Bytes)) -> usize {
 /// Ends with the call that waits, however that ends.
 #[derive(Debug)]
 struct Interest<'a> {
-    pending: &'a Pending,
+    pending: &'a InFlight,
     number: u64,
 }
 
@@ -190,7 +190,7 @@ impl Drop for Interest<'_> {
     }
 }
 
-impl Inner {
+impl LinkInner {
     async fn run<R, W>(&self, reader: FrameReader<R>, writer: W)
     where
         R: AsyncRead + Unpin,
@@ -234,9 +234,11 @@ impl Inner {
     fn take(&self, frame: Frame) -> Result<(), String> {
         let answered = match frame {
             Frame::Receipts { number, receipts } => {
-                self.pending.answer(number, Reply::Receipts(receipts))
+                self.pending.answer(number, Response::Receipts(receipts))
             }
-            Frame::Answer { number, answer } => self.pending.answer(number, Reply::Answer(answer)),
+            Frame::Answer { number, answer } => {
+                self.pending.answer(number, Response::Answer(answer))
+            }
             Frame::Bye => {
                 self.pending.leave(STOPPING);
                 self.refuse_more();
@@ -265,8 +267,7 @@ impl Inner {
         let Limits { ping, handshake: grace, .. } = self.limits;
         let (mut pinged, mut suspected) = (Instant::now(), None);
         loop {
-            let quiet =
-                self.vitals.wait_for_notification().min(self.vitals.spoke()).max(pinged) + ping;
+            let quiet = self.vitals.last_received().min(self.vitals.last_sent()).max(pinged) + ping;
             let due = suspected.map_or(quiet, |since: Instant| quiet.min(since + grace));
             tokio::select! {
                 () = sleep_until(due) => {}
@@ -276,16 +277,14 @@ impl Inner {
                     continue;
                 }
             }
-            if suspected.is_some_and(|since| self.vitals.wait_for_notification() > since) {
+            if suspected.is_some_and(|since| self.vitals.last_received() > since) {
                 suspected = None;
             }
             let now = Instant::now();
             if suspected.is_some_and(|since| since + grace <= now) {
                 return format!("it gave no sign of life within {grace:?}");
             }
-            if self.vitals.wait_for_notification().min(self.vitals.spoke()).max(pinged) + ping
-                <= now
-            {
+            if self.vitals.last_received().min(self.vitals.last_sent()).max(pinged) + ping <= now {
                 pinged = now;
                 self.write_queue.push(Frame::Ping);
             }

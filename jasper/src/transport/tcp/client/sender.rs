@@ -9,9 +9,9 @@ use tokio::time::{Instant, timeout_at};
 
 use super::super::frame::{BATCH_HEAD, ENVELOPE_HEAD, MOST_ENVELOPES, REQUEST_HEAD};
 use super::super::handshake::ClientError;
-use super::link::{Link, in_batch, in_request};
-use super::pending::Loss;
-use super::slot::Slot;
+use super::in_flight::Loss;
+use super::link::{PeerLink, in_batch, in_request};
+use super::slot::LinkSlot;
 use crate::envelope::Address;
 use crate::transport::{Answer, Batch, Guarantee, Receipt, Request, Sender, TransportError};
 
@@ -19,12 +19,12 @@ use crate::transport::{Answer, Batch, Guarantee, Receipt, Request, Sender, Trans
 #[derive(Debug)]
 pub(in super::super) struct TcpSender {
     address: Address,
-    slot: Arc<Slot>,
+    slot: Arc<LinkSlot>,
     patience: Duration,
 }
 
 impl TcpSender {
-    pub(in super::super) fn new(address: Address, slot: Arc<Slot>, patience: Duration) -> Self {
+    pub(in super::super) fn new(address: Address, slot: Arc<LinkSlot>, patience: Duration) -> Self {
         Self { address, slot, patience }
     }
 
@@ -32,7 +32,7 @@ impl TcpSender {
         let parts: Vec<_> = batch.envelopes.iter().map(|envelope| envelope.to_parts()).collect();
         let mut receipts = Vec::with_capacity(parts.len());
         let mut sending = self.send_parts(batch.guarantee, &parts, &mut receipts).await;
-        if let Err(Failure::Lost(Loss::NotSent(_))) = sending {
+        if let Err(SendFailure::Lost(Loss::NotSent(_))) = sending {
             // The connection was about to end when it was taken; there may be another by now.
             sending = self.send_parts(batch.guarantee, &parts, &mut receipts).await;
         }
@@ -60,7 +60,7 @@ impl TcpSender {
         guarantee: Guarantee,
         parts: &[(Bytes, Bytes)],
         receipts: &mut Vec<Receipt>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), SendFailure> {
         let link = self.link(Instant::now() + self.patience).await?;
         let limit = link.frame_limit();
         loop {
@@ -86,7 +86,7 @@ impl TcpSender {
         let far = Duration::from_secs(u64::from(u32::MAX));
         let deadline = Instant::now() + limit.min(far);
         let mut asking = self.ask_once(&envelope, deadline).await;
-        if let Err(Failure::Lost(Loss::NotSent(_))) = asking {
+        if let Err(SendFailure::Lost(Loss::NotSent(_))) = asking {
             asking = self.ask_once(&envelope, deadline).await;
         }
         asking.map_err(|failure| self.error(failure, limit))
@@ -96,17 +96,17 @@ impl TcpSender {
         &self,
         envelope: &(Bytes, Bytes),
         deadline: Instant,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<Answer, SendFailure> {
         let link = self.link(deadline).await?;
         let size = in_request(envelope) - REQUEST_HEAD;
         let limit = link.frame_limit().saturating_sub(REQUEST_HEAD);
         if size > limit {
-            return Err(Failure::TooLarge(size, limit));
+            return Err(SendFailure::TooLarge(size, limit));
         }
         Ok(link.request(envelope, deadline).await?)
     }
 
-    async fn link(&self, deadline: Instant) -> Result<Arc<Link>, Failure> {
+    async fn link(&self, deadline: Instant) -> Result<Arc<PeerLink>, SendFailure> {
         let late = |_late| ClientError::Gone("it took too long to reach it".to_owned());
         Ok(timeout_at(deadline, self.slot.link()).await.map_err(late)??)
     }
@@ -115,19 +115,21 @@ impl TcpSender {
         TransportError::TooLarge { address: self.address.to_string(), size, limit }
     }
 
-    fn error(&self, failure: Failure, limit: Duration) -> TransportError {
+    fn error(&self, failure: SendFailure, limit: Duration) -> TransportError {
         let address = self.address.to_string();
         match failure {
-            Failure::Dial(ClientError::Rejected(why)) => TransportError::Rejected { address, why },
-            Failure::Dial(ClientError::Gone(why)) | Failure::Lost(Loss::NotSent(why)) => {
+            SendFailure::Dial(ClientError::Rejected(why)) => {
+                TransportError::Rejected { address, why }
+            }
+            SendFailure::Dial(ClientError::Gone(why)) | SendFailure::Lost(Loss::NotSent(why)) => {
                 TransportError::Unreachable { address, why }
             }
-            Failure::Lost(Loss::NoRoom(why)) => {
+            SendFailure::Lost(Loss::NoRoom(why)) => {
                 TransportError::Unreachable { address, why: why.to_owned() }
             }
-            Failure::Lost(Loss::Lost(why)) => TransportError::Lost { address, why },
-            Failure::Lost(Loss::Late) => TransportError::Deadline { address, limit },
-            Failure::TooLarge(size, limit) => self.too_large(size, limit),
+            SendFailure::Lost(Loss::Lost(why)) => TransportError::Lost { address, why },
+            SendFailure::Lost(Loss::Late) => TransportError::Deadline { address, limit },
+            SendFailure::TooLarge(size, limit) => self.too_large(size, limit),
         }
     }
 }
@@ -143,19 +145,19 @@ fn fitting(parts: &[(Bytes, Bytes)], limit: usize) -> usize {
 }
 
 #[derive(Debug)]
-enum Failure {
+enum SendFailure {
     Dial(ClientError),
     Lost(Loss),
     TooLarge(usize, usize),
 }
 
-impl From<ClientError> for Failure {
+impl From<ClientError> for SendFailure {
     fn from(error: ClientError) -> Self {
         Self::Dial(error)
     }
 }
 
-impl From<Loss> for Failure {
+impl From<Loss> for SendFailure {
     fn from(loss: Loss) -> Self {
         Self::Lost(loss)
     }

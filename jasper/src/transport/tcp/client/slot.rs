@@ -8,31 +8,31 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::super::handshake::ClientError;
 use super::dial::Dialler;
-use super::link::Link;
+use super::link::PeerLink;
 
-type Dialled = Result<Arc<Link>, ClientError>;
+type Dialled = Result<Arc<PeerLink>, ClientError>;
 
 /// A place, and the connection to it if there is one.
 #[derive(Debug)]
-pub(in super::super) struct Slot {
+pub(in super::super) struct LinkSlot {
     dialler: Dialler,
-    state: Mutex<State>,
+    state: Mutex<SlotState>,
 }
 
 #[derive(Default)]
-enum State {
+enum SlotState {
     #[default]
     Closed,
     Dialling(Shared<BoxFuture<'static, Dialled>>),
-    Open(Arc<Link>),
+    Open(Arc<PeerLink>),
 }
 
-impl Slot {
+impl LinkSlot {
     pub(in super::super) fn new(dialler: Dialler) -> Arc<Self> {
         Arc::new(Self { dialler, state: Mutex::default() })
     }
 
-    /// The connection; dials where there is none, and waits where somebody dials.
+    /// The connection; dials where there is none, and waits where another caller dials.
     ///
     /// # Cancel safety
     /// Dropped, it leaves the dialling to the others.
@@ -40,12 +40,12 @@ impl Slot {
         let dialling = {
             let mut state = self.lock();
             match &*state {
-                State::Open(link) if link.is_usable() => return Ok(Arc::clone(link)),
+                SlotState::Open(link) if link.is_usable() => return Ok(Arc::clone(link)),
                 // One that has ended without changing the state was cut off with its task.
-                State::Dialling(dialling) if dialling.peek().is_none() => dialling.clone(),
+                SlotState::Dialling(dialling) if dialling.peek().is_none() => dialling.clone(),
                 _ => {
                     let dialling = self.start();
-                    *state = State::Dialling(dialling.clone());
+                    *state = SlotState::Dialling(dialling.clone());
                     dialling
                 }
             }
@@ -59,8 +59,8 @@ impl Slot {
         let task = tokio::spawn(async move {
             let dialled = slot.dialler.dial().await.map(Arc::new);
             *slot.lock() = match &dialled {
-                Ok(link) => State::Open(Arc::clone(link)),
-                Err(_error) => State::Closed,
+                Ok(link) => SlotState::Open(Arc::clone(link)),
+                Err(_error) => SlotState::Closed,
             };
             dialled
         });
@@ -71,12 +71,12 @@ impl Slot {
         dialled.boxed().shared()
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, SlotState> {
         self.state.lock()
     }
 }
 
-impl std::fmt::Debug for State {
+impl std::fmt::Debug for SlotState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Closed => "Closed",

@@ -1,4 +1,4 @@
-//! Reading frames, from bytes that nobody vouches for.
+//! Reading frames, from bytes that are not trusted.
 
 use std::borrow::Cow;
 
@@ -16,7 +16,7 @@ use crate::transport::{Answer, FailureKind, Guarantee, Receipt, RemoteFailure, R
 impl Frame {
     /// Reads what follows the kind. Envelopes and payloads are slices of it, not copies.
     pub(crate) fn decode(kind: u8, body: Bytes) -> Result<Self, FrameError> {
-        let mut rest = Rest(body);
+        let mut rest = RestOfFrame(body);
         let frame = match kind {
             // A later version may add to these two; what it adds is part of the proofs.
             kind::HELLO => return hello(&mut rest).map(Self::Hello),
@@ -52,7 +52,7 @@ impl Frame {
     }
 }
 
-fn hello(rest: &mut Rest) -> Result<Hello, FrameError> {
+fn hello(rest: &mut RestOfFrame) -> Result<Hello, FrameError> {
     if rest.array::<8>().ok() != Some(MAGIC) {
         return Err(FrameError::NotJasper);
     }
@@ -65,7 +65,7 @@ fn hello(rest: &mut Rest) -> Result<Hello, FrameError> {
     })
 }
 
-fn welcome(rest: &mut Rest) -> Result<Welcome, FrameError> {
+fn welcome(rest: &mut RestOfFrame) -> Result<Welcome, FrameError> {
     Ok(Welcome {
         version: rest.u8()?,
         nonce: rest.array()?,
@@ -76,7 +76,7 @@ fn welcome(rest: &mut Rest) -> Result<Welcome, FrameError> {
     })
 }
 
-fn batch(rest: &mut Rest) -> Result<Frame, FrameError> {
+fn batch(rest: &mut RestOfFrame) -> Result<Frame, FrameError> {
     let number = rest.u64()?;
     let guarantee = match rest.u8()? {
         0 => Guarantee::Stored,
@@ -92,7 +92,7 @@ fn batch(rest: &mut Rest) -> Result<Frame, FrameError> {
     Ok(Frame::Batch { number, guarantee, envelopes })
 }
 
-fn receipts(rest: &mut Rest) -> Result<Frame, FrameError> {
+fn receipts(rest: &mut RestOfFrame) -> Result<Frame, FrameError> {
     let number = rest.u64()?;
     let count = rest.count(1)?;
     let mut receipts = Vec::with_capacity(count);
@@ -107,7 +107,7 @@ fn receipts(rest: &mut Rest) -> Result<Frame, FrameError> {
     Ok(Frame::Receipts { number, receipts })
 }
 
-fn answer(rest: &mut Rest) -> Result<Answer, FrameError> {
+fn answer(rest: &mut RestOfFrame) -> Result<Answer, FrameError> {
     match rest.u8()? {
         0 => {
             let content_type = Cow::Owned(rest.text(LONGEST_REASON)?);
@@ -122,9 +122,9 @@ fn answer(rest: &mut Rest) -> Result<Answer, FrameError> {
 }
 
 /// What is left of a frame.
-struct Rest(Bytes);
+struct RestOfFrame(Bytes);
 
-impl Rest {
+impl RestOfFrame {
     fn take(&mut self, length: usize) -> Result<Bytes, FrameError> {
         if self.0.len() < length {
             return Err(FrameError::CutOff);

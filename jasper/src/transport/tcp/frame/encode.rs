@@ -106,7 +106,8 @@ pub(crate) fn receipts(number: u64, receipts: &[Receipt], limit: usize) -> Encod
     for receipt in receipts {
         let (code, why) = match receipt {
             Receipt::Accepted => (0, None),
-            // A receiver knows what it has; one that says it does not has not taken it.
+            // A receiver sees what it has: where it answers that it does not know, it has not taken
+            // the envelope.
             Receipt::Deferred { why } | Receipt::Unknown { why } => (1, Some(why)),
             Receipt::Refused { why } => (2, Some(why)),
         };

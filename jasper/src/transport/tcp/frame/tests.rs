@@ -129,7 +129,7 @@ fn a_count_that_cannot_be_true_is_refused() {
 }
 
 #[test]
-fn an_unknown_kind_and_a_foreign_protocol_are_told_apart() {
+fn an_unknown_kind_and_a_foreign_protocol_are_different_errors() {
     assert_eq!(Frame::decode(99, Bytes::new()), Err(FrameError::UnknownKind(99)));
     let foreign = Bytes::from_static(b"ET / HTTP/1.1\r\n");
     assert_eq!(Frame::decode(kind::HELLO, foreign), Err(FrameError::NotJasper));

@@ -9,7 +9,7 @@ mod server;
 mod wire;
 
 pub(super) use self::client::{Agreed, ClientError, greet};
-pub(super) use self::server::{Accepted, Refusal, Welcoming, turn_away, welcome};
+pub(super) use self::server::{AcceptedPeer, WelcomeError, Welcoming, turn_away, welcome};
 
 #[cfg(test)]
 mod tests;

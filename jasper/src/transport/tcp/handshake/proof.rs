@@ -17,7 +17,7 @@ pub(super) enum Role {
 }
 
 /// What both sides have said so far. It holds the nonces of both, so that no two are the same; the
-/// versions that were offered and the one that was chosen, so that nobody between the two can make
+/// versions that were offered and the one that was chosen, so that no one between the two can make
 /// them choose an older one; the name of the key; and the session of TLS.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Transcript<'a> {

@@ -30,8 +30,8 @@ pub(in super::super) struct Welcoming<'a> {
 
 /// A connection that is taken.
 #[derive(Debug)]
-pub(in super::super) struct Accepted {
-    /// Who it is; `None` where nobody has to say.
+pub(in super::super) struct AcceptedPeer {
+    /// Who it is; `None` where no proof is asked for.
     pub(in super::super) peer: Option<Arc<Peer>>,
     /// The largest frame that the other side takes.
     pub(in super::super) frame: usize,
@@ -41,26 +41,26 @@ pub(in super::super) struct Accepted {
 
 /// Why a connection is not taken.
 #[derive(Debug)]
-pub(in super::super) enum Refusal {
-    /// The other side did wrong, or cannot have what it wants, and is told so.
+pub(in super::super) enum WelcomeError {
+    /// The other side did wrong, or cannot have what it asks for, and gets an answer that says so.
     Rejected(Rejected),
     /// The other side went away, as a port scan and a health check do.
     Gone(String),
 }
 
-impl Refusal {
+impl WelcomeError {
     fn new(code: RejectCode, why: impl Into<String>) -> Self {
         Self::Rejected(Rejected { code, why: why.into() })
     }
 }
 
-impl From<io::Error> for Refusal {
+impl From<io::Error> for WelcomeError {
     fn from(error: io::Error) -> Self {
         Self::Gone(error.to_string())
     }
 }
 
-impl From<ReadError> for Refusal {
+impl From<ReadError> for WelcomeError {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Frame(FrameError::TooLarge { length, .. }) if looks_like_tls(length) => {
@@ -81,12 +81,12 @@ impl From<ReadError> for Refusal {
 /// Finds out who the other side is and says who this one is.
 ///
 /// # Errors
-/// The other side is not accepted. It has not been told.
+/// The other side is not accepted. It has no answer yet.
 pub(in super::super) async fn welcome<R: AsyncRead + Unpin>(
     reader: &mut FrameReader<R>,
     writer: &mut (impl AsyncWrite + Unpin),
     welcoming: &Welcoming<'_>,
-) -> Result<Accepted, Refusal> {
+) -> Result<AcceptedPeer, WelcomeError> {
     let limits = welcoming.limits;
     let raw = next(reader, limits).await?;
     let said_hello = raw.body.clone();
@@ -97,7 +97,7 @@ pub(in super::super) async fn welcome<R: AsyncRead + Unpin>(
     let version = choose(&hello)?;
     let welcome = Welcome {
         version,
-        nonce: nonce().map_err(|why| Refusal::Gone(why.to_owned()))?,
+        nonce: nonce().map_err(|why| WelcomeError::Gone(why.to_owned()))?,
         frame: wire(limits.frame),
         window: wire(limits.open_window()),
         batches: wire(limits.batches),
@@ -116,7 +116,7 @@ pub(in super::super) async fn welcome<R: AsyncRead + Unpin>(
     let known = identify(welcoming, &hello.key_id, proof, &said)?;
     let permit = Arc::clone(welcoming.connections).try_acquire_owned().map_err(|_full| {
         let why = format!("this process has all of its {} connections", limits.connections);
-        Refusal::new(RejectCode::Limit, why)
+        WelcomeError::new(RejectCode::Limit, why)
     })?;
     let proof = known
         .as_ref()
@@ -124,11 +124,11 @@ pub(in super::super) async fn welcome<R: AsyncRead + Unpin>(
         .map(|key| said.prove(Role::Server, key.hmac()));
     write(writer, Frame::Ready(proof)).await?;
     let frame = usize::try_from(hello.frame).unwrap_or(usize::MAX);
-    Ok(Accepted { peer: known.map(|(peer, _key)| peer), frame, permit })
+    Ok(AcceptedPeer { peer: known.map(|(peer, _key)| peer), frame, permit })
 }
 
-/// Tells the other side why it is not accepted, and waits until it has ended the connection: a
-/// socket that is closed with bytes unread takes back what it has sent.
+/// Sends the other side the reason why it is not accepted, and waits until it has ended the
+/// connection: a socket that is closed with bytes unread takes back what it has sent.
 pub(in super::super) async fn turn_away<R: AsyncRead + Unpin>(
     reader: &mut FrameReader<R>,
     writer: &mut (impl AsyncWrite + Unpin),
@@ -142,14 +142,14 @@ pub(in super::super) async fn turn_away<R: AsyncRead + Unpin>(
 
 type Known = (Arc<Peer>, Option<SharedKey>);
 
-/// Who the other side is. A key that nobody has, a proof that is wrong and a certificate that does
+/// Who the other side is. A key that no peer has, a proof that is wrong and a certificate that does
 /// not belong to the key take the same time and get the same answer.
 fn identify(
     welcoming: &Welcoming<'_>,
     key_id: &str,
     proof: Option<Proof>,
     said: &Transcript<'_>,
-) -> Result<Option<Known>, Refusal> {
+) -> Result<Option<Known>, WelcomeError> {
     let certificate = welcoming.certificate;
     if key_id.is_empty() {
         if welcoming.peers.is_empty() {
@@ -158,12 +158,12 @@ fn identify(
         let peer = welcoming.peers.certified(certificate).ok_or_else(|| {
             let why = "this listener takes known peers only: it wants the key or the certificate \
                        of one";
-            Refusal::new(RejectCode::Auth, why)
+            WelcomeError::new(RejectCode::Auth, why)
         })?;
         return Ok(Some((Arc::clone(peer), None)));
     }
     let nobodys = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new())
-        .map_err(|_error| Refusal::Gone("the system has no random bytes".to_owned()))?;
+        .map_err(|_error| WelcomeError::Gone("the system has no random bytes".to_owned()))?;
     let found = welcoming.peers.with_key(key_id);
     let key = found.map_or(&nobodys, |(_peer, key)| key.hmac());
     let is_proved = said.verify(Role::Client, key, &proof.unwrap_or_default());
@@ -173,13 +173,13 @@ fn identify(
         }
         _ => {
             let why = "the name of the key, its secret or the certificate is not that of a peer";
-            Err(Refusal::new(RejectCode::Auth, why))
+            Err(WelcomeError::new(RejectCode::Auth, why))
         }
     }
 }
 
 /// The highest version that both speak.
-fn choose(hello: &Hello) -> Result<u8, Refusal> {
+fn choose(hello: &Hello) -> Result<u8, WelcomeError> {
     let (lowest, highest) = (hello.lowest, hello.highest);
     let version = highest.min(HIGHEST);
     if version < lowest.max(LOWEST) {
@@ -187,7 +187,7 @@ fn choose(hello: &Hello) -> Result<u8, Refusal> {
             "the other side speaks version {lowest} to {highest} of the protocol, and this one \
              {LOWEST} to {HIGHEST}"
         );
-        return Err(Refusal::new(RejectCode::Version, why));
+        return Err(WelcomeError::new(RejectCode::Version, why));
     }
     Ok(version)
 }
@@ -199,17 +199,17 @@ fn wire(number: usize) -> u32 {
 async fn next<R: AsyncRead + Unpin>(
     reader: &mut FrameReader<R>,
     limits: &Limits,
-) -> Result<RawFrame, Refusal> {
+) -> Result<RawFrame, WelcomeError> {
     let patience =
         Patience { limit: limits.first_frame, idle: limits.handshake, frame: limits.handshake };
     let raw = reader.next(patience, &Allowance::unbounded()).await?;
-    raw.ok_or_else(|| Refusal::Gone("it ended the connection".to_owned()))
+    raw.ok_or_else(|| WelcomeError::Gone("it ended the connection".to_owned()))
 }
 
-fn decode(raw: RawFrame) -> Result<Frame, Refusal> {
+fn decode(raw: RawFrame) -> Result<Frame, WelcomeError> {
     Ok(Frame::decode(raw.kind, raw.body).map_err(ReadError::from)?)
 }
 
-fn out_of_place() -> Refusal {
-    Refusal::new(RejectCode::Protocol, "it does not keep to the order of the handshake")
+fn out_of_place() -> WelcomeError {
+    WelcomeError::new(RejectCode::Protocol, "it does not keep to the order of the handshake")
 }

@@ -16,9 +16,9 @@ use super::super::vitals::Vitals;
 use super::wire::write;
 use super::*;
 
-type End = (FrameReader<ReadHalf<DuplexStream>>, WriteHalf<DuplexStream>);
+type TestEnd = (FrameReader<ReadHalf<DuplexStream>>, WriteHalf<DuplexStream>);
 
-fn ends() -> (End, End) {
+fn ends() -> (TestEnd, TestEnd) {
     let (here, there) = tokio::io::duplex(1 << 16);
     let end = |stream| {
         let (reading, writing) = tokio::io::split(stream);
@@ -43,7 +43,7 @@ async fn shake(
     identity: Option<SharedKey>,
     peers: Peers,
     bindings: (Option<Binding>, Option<Binding>),
-) -> (Result<Agreed, ClientError>, Result<Accepted, Refusal>) {
+) -> (Result<Agreed, ClientError>, Result<AcceptedPeer, WelcomeError>) {
     let (mut client, server) = ends();
     let limits = Limits::default();
     let connections = Arc::new(Semaphore::new(1));
@@ -63,11 +63,11 @@ async fn shake(
 
 /// What a door does.
 async fn serve(
-    (mut reader, mut writer): End,
+    (mut reader, mut writer): TestEnd,
     welcoming: &Welcoming<'_>,
-) -> Result<Accepted, Refusal> {
+) -> Result<AcceptedPeer, WelcomeError> {
     let result = welcome(&mut reader, &mut writer, welcoming).await;
-    if let Err(Refusal::Rejected(rejected)) = &result {
+    if let Err(WelcomeError::Rejected(rejected)) = &result {
         turn_away(&mut reader, &mut writer, rejected.clone()).await;
     }
     result
@@ -94,7 +94,7 @@ async fn a_wrong_secret_an_unknown_name_and_a_foreign_key_get_the_same_answer() 
     let mut answers = Vec::new();
     for (id, byte) in [("old", 9), ("none", 1), ("old", 2)] {
         let (client, server) = shake(Some(key(id, byte)), peers(), (None, None)).await;
-        assert!(matches!(server, Err(Refusal::Rejected(Rejected { .. }))));
+        assert!(matches!(server, Err(WelcomeError::Rejected(Rejected { .. }))));
         answers.push(rejected(client));
     }
     assert!(answers[0].contains("not that of a peer"), "{}", answers[0]);
@@ -102,7 +102,7 @@ async fn a_wrong_secret_an_unknown_name_and_a_foreign_key_get_the_same_answer() 
 }
 
 #[tokio::test]
-async fn who_has_no_key_is_told_so_and_a_key_that_nobody_knows_is_refused() {
+async fn a_side_without_a_key_gets_an_error_that_says_so_and_an_unknown_key_is_refused() {
     let (client, _server) = shake(None, peers(), (None, None)).await;
     assert!(rejected(client).contains("known peers only"));
     let (client, _server) = shake(Some(key("old", 1)), Peers::default(), (None, None)).await;
@@ -273,6 +273,6 @@ async fn a_recorded_handshake_cannot_be_played_again() {
     to_server.write_all(&said).await.unwrap();
     to_server.shutdown().await.unwrap();
     let result = welcome(&mut server.0, &mut server.1, &welcoming).await;
-    let Err(Refusal::Rejected(rejected)) = result else { panic!("not rejected: {result:?}") };
+    let Err(WelcomeError::Rejected(rejected)) = result else { panic!("not rejected: {result:?}") };
     assert!(rejected.why.contains("not that of a peer"), "{}", rejected.why);
 }

@@ -14,23 +14,23 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-use super::super::budget::Budget;
+use super::super::budget::ReceiveBudget;
 use super::super::counting::rejected;
 use super::super::frame::Rejected;
-use super::super::handshake::{Refusal, Welcoming, turn_away, welcome};
+use super::super::handshake::{WelcomeError, Welcoming, turn_away, welcome};
 use super::super::limits::Limits;
 use super::super::peer::Peers;
 use super::super::reader::FrameReader;
 use super::super::streams::{Halves, Reading, Writing, tls_error};
 use super::super::vitals::Vitals;
-use super::session::{LINGER, Session};
+use super::session::{LINGER, ServerSession};
 use crate::envelope::Address;
 use crate::transport::{Listener, Receiver};
 
 /// The pauses after which accepting is tried again when the system has no more sockets.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// Of the connections that are not taken meanwhile only telemetry tells.
+/// Connections that are not taken meanwhile are counted by telemetry only.
 const BETWEEN_WARNINGS: Duration = Duration::from_secs(1);
 
 /// What all listeners of a process share.
@@ -38,7 +38,7 @@ const BETWEEN_WARNINGS: Duration = Duration::from_secs(1);
 pub(in super::super) struct ServerShared {
     limits: Limits,
     peers: Peers,
-    budget: Arc<Budget>,
+    budget: Arc<ReceiveBudget>,
     connections: Arc<Semaphore>,
     handshakes: Arc<Semaphore>,
     warned: Mutex<Option<Instant>>,
@@ -49,7 +49,7 @@ impl ServerShared {
         Arc::new(Self {
             limits,
             peers,
-            budget: Budget::new(&limits),
+            budget: ReceiveBudget::new(&limits),
             connections: Arc::new(Semaphore::new(limits.connections)),
             handshakes: Arc::new(Semaphore::new(limits.handshakes)),
             warned: Mutex::new(None),
@@ -185,7 +185,7 @@ impl Acceptor {
             opened = opening => opened.unwrap_or(Err(HandshakeError::Late)),
         };
         match opened {
-            Ok(Opened { reader, writer, vitals, session, place }) => {
+            Ok(OpenConnection { reader, writer, vitals, session, place }) => {
                 drop(permit);
                 session.run(reader, writer, &vitals, &self.stop).await;
                 drop(place);
@@ -194,7 +194,7 @@ impl Acceptor {
         }
     }
 
-    async fn open(&self, stream: TcpStream) -> Result<Opened, HandshakeError> {
+    async fn open(&self, stream: TcpStream) -> Result<OpenConnection, HandshakeError> {
         let shared = &self.shared;
         let halves = Halves::accepted(stream, self.tls.as_ref()).await?;
         let vitals = Arc::new(Vitals::new());
@@ -209,22 +209,22 @@ impl Acceptor {
         };
         let accepted = match welcome(&mut reader, &mut writer, &welcoming).await {
             Ok(accepted) => accepted,
-            Err(Refusal::Rejected(rejected)) => {
+            Err(WelcomeError::Rejected(rejected)) => {
                 return Err(HandshakeError::Rejected(Box::new((reader, writer, rejected))));
             }
-            Err(Refusal::Gone(why)) => return Err(HandshakeError::Gone(why)),
+            Err(WelcomeError::Gone(why)) => return Err(HandshakeError::Gone(why)),
         };
-        let session = Session::new(&accepted, &shared.limits, &shared.budget, &self.receiver);
-        Ok(Opened { reader, writer, vitals, session, place: accepted.permit })
+        let session = ServerSession::new(&accepted, &shared.limits, &shared.budget, &self.receiver);
+        Ok(OpenConnection { reader, writer, vitals, session, place: accepted.permit })
     }
 }
 
 /// A connection on which both sides know each other.
-struct Opened {
+struct OpenConnection {
     reader: FrameReader<Reading>,
     writer: Writing,
     vitals: Arc<Vitals>,
-    session: Arc<Session>,
+    session: Arc<ServerSession>,
     /// Among all connections.
     place: OwnedSemaphorePermit,
 }

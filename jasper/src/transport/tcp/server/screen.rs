@@ -22,7 +22,7 @@ pub(super) fn screen(peer: Option<&Peer>, batch: Vec<Bytes>) -> Screened {
         let envelope = Envelope::from_bytes(&bytes).map(|envelope| unpinned(envelope, &bytes));
         let forbidden = match &envelope {
             Ok(envelope) => forbidden(peer, envelope),
-            // Nobody can tell whether it is of a type that such a peer may send.
+            // It cannot be known whether it is of a type that such a peer may send.
             Err(_unreadable) => peer.is_some_and(Peer::is_limited).then(|| {
                 rejected("forbidden", 1);
                 "these bytes cannot be read".to_owned()

@@ -12,18 +12,18 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::super::budget::{Allowance, Budget};
+use super::super::budget::{Allowance, ReceiveBudget};
 use super::super::counting::{Counted, rejected};
 use super::super::frame::{self, Frame, RejectCode, Rejected};
-use super::super::handshake::{Accepted, Refusal};
-use super::super::hold::Hold;
+use super::super::handshake::{AcceptedPeer, WelcomeError};
+use super::super::held_memory::HeldMemory;
 use super::super::limits::Limits;
 use super::super::peer::Peer;
 use super::super::reader::{FrameReader, Patience, RawFrame, ReadError};
 use super::super::vitals::Vitals;
 use super::super::write_queue::{QueuedFrame, WriteQueue};
 use super::screen::{Screened, screen, screen_request};
-use super::window::{Counts, Unanswered, Window};
+use super::window::{Unanswered, Window, WindowEntry};
 use crate::envelope::Envelope;
 use crate::transport::{
     Answer, FailureKind, Guarantee, Receipt, Received, ReceivedRequest, Receiver, RemoteFailure,
@@ -41,7 +41,7 @@ const ENVELOPE: usize = size_of::<Result<Envelope, Unreadable>>();
 
 /// The connection.
 #[derive(Debug)]
-pub(super) struct Session {
+pub(super) struct ServerSession {
     peer: Option<Arc<Peer>>,
     /// The largest frame that the other side takes.
     frame: usize,
@@ -55,11 +55,11 @@ pub(super) struct Session {
     is_leaving: AtomicBool,
 }
 
-impl Session {
+impl ServerSession {
     pub(super) fn new(
-        accepted: &Accepted,
+        accepted: &AcceptedPeer,
         limits: &Limits,
-        budget: &Arc<Budget>,
+        budget: &Arc<ReceiveBudget>,
         receiver: &Arc<dyn Receiver>,
     ) -> Arc<Self> {
         let write_queue = WriteQueue::new();
@@ -118,7 +118,7 @@ impl Session {
             self.is_leaving.store(true, Ordering::Relaxed);
             self.write_queue.push(Frame::Bye);
             self.answered().await;
-            // What the other side sent before it heard of it is answered too.
+            // What the other side sent before it got word of it is answered too.
             tokio::time::sleep(LINGER).await;
             Ok(())
         };
@@ -126,7 +126,7 @@ impl Session {
             ended = self.read(reader) => ended,
             ended = leaving => ended,
         };
-        if let Err(Refusal::Rejected(refused)) = ended {
+        if let Err(WelcomeError::Rejected(refused)) = ended {
             tracing::warn!(
                 peer = self.peer_name(), reason = %refused.code, why = refused.why,
                 "a connection is ended",
@@ -150,7 +150,7 @@ impl Session {
     async fn read<R: AsyncRead + Unpin>(
         self: &Arc<Self>,
         reader: &mut FrameReader<R>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), WelcomeError> {
         let Limits { frame: limit, idle, frame_time: frame, .. } = self.limits;
         let patience = Patience { limit, idle, frame };
         while let Some(raw) = reader.next(patience, &self.allowance).await? {
@@ -159,20 +159,20 @@ impl Session {
         Ok(())
     }
 
-    async fn take(self: &Arc<Self>, raw: RawFrame) -> Result<(), Refusal> {
+    async fn take(self: &Arc<Self>, raw: RawFrame) -> Result<(), WelcomeError> {
         let size = raw.size();
         let RawFrame { kind, body, mut hold } = raw;
         let envelopes = Frame::claimed_envelopes(kind, &body);
         self.allowance.grow(&mut hold, envelopes * ENVELOPE).await;
         match Frame::decode(kind, body).map_err(ReadError::from)? {
             Frame::Batch { number, guarantee, envelopes } => {
-                let entry = self.open(Counts::Batch, size)?;
-                let entry = Entry { number, entry, hold };
+                let entry = self.open(WindowEntry::Batch, size)?;
+                let entry = SessionEntry { number, entry, hold };
                 self.start(self.clone().receive(entry, guarantee, envelopes).boxed()).await;
             }
             Frame::Request { number, timeout_ms, envelope } => {
-                let entry = self.open(Counts::Request, size)?;
-                let entry = Entry { number, entry, hold };
+                let entry = self.open(WindowEntry::Request, size)?;
+                let entry = SessionEntry { number, entry, hold };
                 let timeout = Duration::from_millis(timeout_ms.into());
                 self.start(self.clone().answer(entry, timeout, envelope).boxed()).await;
             }
@@ -183,7 +183,7 @@ impl Session {
         Ok(())
     }
 
-    fn open(&self, counts: Counts, size: usize) -> Result<Unanswered, Refusal> {
+    fn open(&self, counts: WindowEntry, size: usize) -> Result<Unanswered, WelcomeError> {
         let entry = self.window.open(counts, size);
         entry.ok_or_else(|| refusal("it sent more than it was told that it may"))
     }
@@ -196,7 +196,12 @@ impl Session {
         }
     }
 
-    async fn receive(self: Arc<Self>, entry: Entry, guarantee: Guarantee, batch: Vec<Bytes>) {
+    async fn receive(
+        self: Arc<Self>,
+        entry: SessionEntry,
+        guarantee: Guarantee,
+        batch: Vec<Bytes>,
+    ) {
         let receipts = if self.is_leaving.load(Ordering::Relaxed) {
             vec![Receipt::deferred(STOPPING); batch.len()]
         } else {
@@ -225,7 +230,7 @@ impl Session {
         })
     }
 
-    async fn answer(self: Arc<Self>, mut entry: Entry, timeout: Duration, envelope: Bytes) {
+    async fn answer(self: Arc<Self>, mut entry: SessionEntry, timeout: Duration, envelope: Bytes) {
         let answer = if self.is_leaving.load(Ordering::Relaxed) {
             Err(RemoteFailure::new(FailureKind::Unavailable, STOPPING))
         } else {
@@ -248,8 +253,8 @@ impl Session {
         })
     }
 
-    fn finish(&self, entry: Entry, encode: impl FnOnce(u64) -> frame::Encoded) {
-        let Entry { number, entry, hold } = entry;
+    fn finish(&self, entry: SessionEntry, encode: impl FnOnce(u64) -> frame::Encoded) {
+        let SessionEntry { number, entry, hold } = entry;
         let gate = move || {
             drop(entry);
             true
@@ -268,12 +273,12 @@ impl Session {
 
 /// What is to be answered, and what it takes up until it is.
 #[derive(Debug)]
-struct Entry {
+struct SessionEntry {
     number: u64,
     entry: Unanswered,
-    hold: Hold,
+    hold: HeldMemory,
 }
 
-fn refusal(why: &str) -> Refusal {
-    Refusal::Rejected(Rejected { code: RejectCode::Protocol, why: why.to_owned() })
+fn refusal(why: &str) -> WelcomeError {
+    WelcomeError::Rejected(Rejected { code: RejectCode::Protocol, why: why.to_owned() })
 }

@@ -1,4 +1,4 @@
-//! How much one peer has sent that is not answered yet. It was told how much it may be.
+//! How much one peer has sent that is not answered yet. It has been given the limits.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,17 +16,17 @@ pub(super) struct Window {
 
 /// What an entry of the window counts as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Counts {
+pub(super) enum WindowEntry {
     Batch,
     Request,
 }
 
 /// Something that is not answered yet; dropped right before the answer is written, so that the peer
-/// never knows of room before there is some.
+/// never sends into room before there is some.
 #[derive(Debug)]
 pub(super) struct Unanswered {
     window: Arc<Window>,
-    counts: Counts,
+    counts: WindowEntry,
     size: usize,
 }
 
@@ -40,8 +40,8 @@ impl Window {
         })
     }
 
-    /// Takes up room; `None` where the peer had been told that there is none.
-    pub(super) fn open(self: &Arc<Self>, counts: Counts, size: usize) -> Option<Unanswered> {
+    /// Takes up room; `None` where the peer had no room left.
+    pub(super) fn open(self: &Arc<Self>, counts: WindowEntry, size: usize) -> Option<Unanswered> {
         let entry = Unanswered { window: Arc::clone(self), counts, size };
         let bytes = self.bytes.fetch_add(size, Ordering::AcqRel) + size;
         let (counter, most) = self.counter(counts);
@@ -49,10 +49,10 @@ impl Window {
         (bytes <= self.limits.open_window() && number <= most).then_some(entry)
     }
 
-    fn counter(&self, counts: Counts) -> (&AtomicUsize, usize) {
+    fn counter(&self, counts: WindowEntry) -> (&AtomicUsize, usize) {
         match counts {
-            Counts::Batch => (&self.batches, self.limits.batches),
-            Counts::Request => (&self.requests, self.limits.requests),
+            WindowEntry::Batch => (&self.batches, self.limits.batches),
+            WindowEntry::Request => (&self.requests, self.limits.requests),
         }
     }
 }
@@ -72,19 +72,19 @@ mod tests {
     fn a_window_has_room_for_so_many_and_so_much() {
         let limits = Limits::default().frame(16 << 10).window(20_000).batches(2).requests(1);
         let window = Window::new(&limits);
-        let one = window.open(Counts::Batch, 10_000).unwrap();
-        assert!(window.open(Counts::Batch, 10_001).is_none(), "too many bytes");
-        let other = window.open(Counts::Batch, 1).unwrap();
-        assert!(window.open(Counts::Batch, 1).is_none(), "too many batches");
-        let request = window.open(Counts::Request, 1).unwrap();
-        assert!(window.open(Counts::Request, 1).is_none(), "too many requests");
+        let one = window.open(WindowEntry::Batch, 10_000).unwrap();
+        assert!(window.open(WindowEntry::Batch, 10_001).is_none(), "too many bytes");
+        let other = window.open(WindowEntry::Batch, 1).unwrap();
+        assert!(window.open(WindowEntry::Batch, 1).is_none(), "too many batches");
+        let request = window.open(WindowEntry::Request, 1).unwrap();
+        assert!(window.open(WindowEntry::Request, 1).is_none(), "too many requests");
         drop((one, other, request));
-        assert!(window.open(Counts::Batch, 20_000).is_some());
+        assert!(window.open(WindowEntry::Batch, 20_000).is_some());
     }
 
     #[test]
     fn the_largest_frame_always_fits() {
         let limits = Limits::default().window(0);
-        assert!(Window::new(&limits).open(Counts::Batch, limits.frame + 4).is_some());
+        assert!(Window::new(&limits).open(WindowEntry::Batch, limits.frame + 4).is_some());
     }
 }

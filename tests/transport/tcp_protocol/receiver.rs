@@ -29,14 +29,14 @@ pub struct Seen {
 /// A receiver. The type of a message says what becomes of it: `take`, `later`, `never`, `wait` (for
 /// the gate), `panic`; as a request also `fail` and `large`.
 #[derive(Debug)]
-pub struct Desk {
+pub struct TestReceiver {
     seen: Mutex<Vec<Seen>>,
     batches: Mutex<Vec<usize>>,
     count: watch::Sender<usize>,
     gate: watch::Sender<bool>,
 }
 
-impl Desk {
+impl TestReceiver {
     pub fn new() -> Arc<Self> {
         Arc::new(Self {
             seen: Mutex::default(),
@@ -122,7 +122,7 @@ impl Desk {
     }
 }
 
-impl Receiver for Desk {
+impl Receiver for TestReceiver {
     fn receive(&self, received: Received) -> BoxFuture<'_, Vec<Receipt>> {
         Box::pin(self.take(received))
     }
@@ -147,24 +147,31 @@ pub fn request(name: &'static str, payload: impl Into<Bytes>, timeout: Duration)
     Request { envelope: envelope(name, payload), timeout }
 }
 
-pub async fn listen(tcp: &Tcp, desk: &Arc<Desk>) -> Box<dyn Listener> {
-    listen_at(tcp, desk, "tcp://127.0.0.1:0").await
+pub async fn listen(tcp: &Tcp, receiver: &Arc<TestReceiver>) -> Box<dyn Listener> {
+    listen_at(tcp, receiver, "tcp://127.0.0.1:0").await
 }
 
-pub async fn listen_at(tcp: &Tcp, desk: &Arc<Desk>, address: &str) -> Box<dyn Listener> {
-    tcp.listen(address.parse().unwrap(), Arc::clone(desk) as _).await.unwrap()
+pub async fn listen_at(
+    tcp: &Tcp,
+    receiver: &Arc<TestReceiver>,
+    address: &str,
+) -> Box<dyn Listener> {
+    tcp.listen(address.parse().unwrap(), Arc::clone(receiver) as _).await.unwrap()
 }
 
 pub fn sender_to(tcp: &Tcp, listener: &dyn Listener) -> Arc<dyn Sender> {
     tcp.sender(&listener.address().as_str().parse().unwrap()).unwrap()
 }
 
-/// A listener with its desk, and the way there from another process.
-pub async fn pair(server: Tcp, client: &Tcp) -> (Arc<Desk>, Box<dyn Listener>, Arc<dyn Sender>) {
-    let desk = Desk::new();
-    let listener = listen(&server, &desk).await;
+/// A listener with its receiver, and the way there from another process.
+pub async fn pair(
+    server: Tcp,
+    client: &Tcp,
+) -> (Arc<TestReceiver>, Box<dyn Listener>, Arc<dyn Sender>) {
+    let receiver = TestReceiver::new();
+    let listener = listen(&server, &receiver).await;
     let sender = sender_to(client, &*listener);
-    (desk, listener, sender)
+    (receiver, listener, sender)
 }
 
 pub async fn send(

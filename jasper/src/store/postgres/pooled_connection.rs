@@ -9,9 +9,9 @@ use sqlx::{PgConnection, Postgres};
 /// A connection of a pool for one piece of work. Dropped in the middle of it, it is closed without
 /// a word to the server, and its place in the pool is free at once.
 #[derive(Debug)]
-pub(super) struct BorrowedConnection(Option<PoolConnection<Postgres>>);
+pub(super) struct PooledConnection(Option<PoolConnection<Postgres>>);
 
-impl BorrowedConnection {
+impl PooledConnection {
     pub(super) const fn new(connection: PoolConnection<Postgres>) -> Self {
         Self(Some(connection))
     }
@@ -47,7 +47,7 @@ pub(super) fn is_lost(error: &sqlx::Error) -> bool {
     }
 }
 
-impl Deref for BorrowedConnection {
+impl Deref for PooledConnection {
     type Target = PgConnection;
 
     fn deref(&self) -> &PgConnection {
@@ -55,13 +55,13 @@ impl Deref for BorrowedConnection {
     }
 }
 
-impl DerefMut for BorrowedConnection {
+impl DerefMut for PooledConnection {
     fn deref_mut(&mut self) -> &mut PgConnection {
         self.0.as_mut().expect("it is there until `after` takes it")
     }
 }
 
-impl Drop for BorrowedConnection {
+impl Drop for PooledConnection {
     fn drop(&mut self) {
         if let Some(connection) = self.0.take() {
             drop(connection.detach());

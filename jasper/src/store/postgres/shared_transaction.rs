@@ -9,8 +9,8 @@ use super::internal_pool::InternalPool;
 use super::run_queue::RunQueue;
 use super::session::Session;
 
-use crate::store::sql::loan::{Loan, Outcome, Returned};
-use crate::store::sql::reply::{self, Reply};
+use crate::store::sql::borrowed_connection::{BorrowedConnection, ReturnedConnection, RunOutcome};
+use crate::store::sql::reply::{self, ReplySender};
 use crate::store::{Committed, Completion, Settled, StoreError};
 
 /// Lets what a run did stand.
@@ -27,16 +27,16 @@ const UNDO_MEMBER: &str = "rollback to savepoint jasper_member";
 const PREPARED: &str = "select name, from_sql from pg_catalog.pg_prepared_statement()";
 
 /// A run that is to be committed with others, and where its answer goes.
-struct Member {
+struct SharedRun {
     completion: Completion,
-    reply: Reply<Committed>,
+    reply: ReplySender<Committed>,
 }
 
-/// One open transaction. Nobody is answered before it is committed.
-pub(super) struct Group {
+/// One open transaction. No caller is answered before it is committed.
+pub(super) struct SharedTransaction {
     session: Session,
-    members: Vec<Member>,
-    desk: InternalPool,
+    runs: Vec<SharedRun>,
+    internal: InternalPool,
     queue: RunQueue,
     /// What ends a run and makes the session fit for the next, in one trip.
     next_member: SqlStr,
@@ -46,11 +46,11 @@ pub(super) struct Group {
     is_shared: bool,
 }
 
-impl Group {
+impl SharedTransaction {
     /// For runs that may take `limit`. Another run may follow the first if it `is_shared`.
     pub(super) fn new(
         session: Session,
-        desk: &InternalPool,
+        internal: &InternalPool,
         queue: &RunQueue,
         limit: Duration,
         is_shared: bool,
@@ -66,43 +66,48 @@ impl Group {
         // Of constants, numbers and a mark, which has no quotes in it.
         let next_member = AssertSqlSafe(next_member).into_sql_str();
         let undo_member = AssertSqlSafe(undo_member).into_sql_str();
-        let (desk, queue) = (desk.clone(), queue.clone());
-        let members = Vec::new();
-        Self { session, members, desk, queue, next_member, undo_member, is_shared }
+        let (internal, queue) = (internal.clone(), queue.clone());
+        let runs = Vec::new();
+        Self { session, runs, internal, queue, next_member, undo_member, is_shared }
     }
 
-    /// Lends the transaction to a run, for as long as that takes. `None`: it is lost, and all are
-    /// told.
-    pub(super) async fn lend(self, reply: Reply<Loan<Session>>) -> Option<Self> {
-        let (loan, back) = Loan::new(self.session);
-        // A loan that nobody takes any more is dropped here, and comes back like any other.
-        reply::answer(reply, Ok(loan));
+    /// Gives the transaction to a run, for as long as that takes. `None`: it is lost, and all
+    /// callers have an error.
+    pub(super) async fn run_next(
+        self,
+        reply: ReplySender<BorrowedConnection<Session>>,
+    ) -> Option<Self> {
+        let (borrowed, back) = BorrowedConnection::new(self.session);
+        // A connection whose borrower is gone is dropped here, and comes back like any other.
+        reply::send_reply(reply, Ok(borrowed));
         match back.await {
-            Ok(Returned { session, outcome }) => {
-                let group = Self { session, ..self };
-                group.take_back(outcome).await
+            Ok(ReturnedConnection { session, outcome }) => {
+                let shared = Self { session, ..self };
+                shared.take_back(outcome).await
             }
-            // Only a runtime that ends drops a loan without giving it back.
+            // Only a runtime that ends drops a borrowed connection without giving it back.
             Err(_gone) => None,
         }
     }
 
     /// Ends a run as its handler wishes.
-    async fn take_back(mut self, outcome: Outcome) -> Option<Self> {
+    async fn take_back(mut self, outcome: RunOutcome) -> Option<Self> {
         match outcome {
-            Outcome::Commit(completion, reply) => self.keep(Member { completion, reply }).await,
-            Outcome::Dropped => match self.undo_member().await {
+            RunOutcome::Commit(completion, reply) => {
+                self.keep(SharedRun { completion, reply }).await
+            }
+            RunOutcome::Dropped => match self.undo_member().await {
                 Ok(()) => Some(self),
                 Err(error) => self.lost(error),
             },
-            Outcome::Rollback(reply) => match self.undo_member().await {
+            RunOutcome::Rollback(reply) => match self.undo_member().await {
                 Ok(()) => {
-                    reply::answer(reply, Ok(()));
+                    reply::send_reply(reply, Ok(()));
                     Some(self)
                 }
                 Err(error) => {
                     // Undone it is, also where the whole transaction is: that was its own doing.
-                    reply::answer(reply, Ok(()));
+                    reply::send_reply(reply, Ok(()));
                     self.lost(error)
                 }
             },
@@ -110,26 +115,26 @@ impl Group {
     }
 
     /// Lets what a run did stand, and begins the next.
-    async fn keep(mut self, member: Member) -> Option<Self> {
+    async fn keep(mut self, run: SharedRun) -> Option<Self> {
         let next_member = self.next_member.clone();
         match self.execute(next_member).await {
             Ok(()) => {
-                self.members.push(member);
+                self.runs.push(run);
                 Some(self)
             }
             Err(error) => match self.undo_member().await {
                 Ok(()) => {
-                    let error = self.desk.place.completion_error(error);
-                    reply::answer(member.reply, Err(error));
+                    let error = self.internal.place.completion_error(error);
+                    reply::send_reply(run.reply, Err(error));
                     Some(self)
                 }
                 Err(gone) => {
-                    let error = if self.desk.place.ended_by_handler(&gone) {
+                    let error = if self.internal.place.ended_by_handler(&gone) {
                         StoreError::TransactionEnded
                     } else {
-                        self.desk.error(error)
+                        self.internal.error(error)
                     };
-                    reply::answer(member.reply, Err(error));
+                    reply::send_reply(run.reply, Err(error));
                     self.lost(gone)
                 }
             },
@@ -141,10 +146,10 @@ impl Group {
         self.execute(self.undo_member.clone()).await
     }
 
-    /// Does what is between two runs, and leaves the statements prepared that the driver knows.
+    /// Does what is between two runs, and leaves the statements of the driver prepared.
     async fn execute(&mut self, statements: SqlStr) -> sqlx::Result<()> {
-        let (desk, connection) = (&self.desk, self.session.connection()?);
-        let prepared = desk.in_time(raw_sql(statements).fetch_all(&mut *connection)).await?;
+        let (internal, connection) = (&self.internal, self.session.connection()?);
+        let prepared = internal.in_time(raw_sql(statements).fetch_all(&mut *connection)).await?;
         let (mut of_driver, mut deallocate) = (0, String::new());
         for row in &prepared {
             if row.try_get(1)? {
@@ -157,11 +162,11 @@ impl Group {
         if !deallocate.is_empty() {
             // Names between quotes.
             let deallocate = raw_sql(AssertSqlSafe(deallocate));
-            desk.in_time(connection.execute(deallocate)).await?;
+            internal.in_time(connection.execute(deallocate)).await?;
         }
         if self.is_shared && of_driver < connection.cached_statements_size() {
             // After `deallocate all` the driver would execute what is not there.
-            desk.in_time(connection.clear_cached_statements()).await?;
+            internal.in_time(connection.clear_cached_statements()).await?;
         }
         Ok(())
     }
@@ -183,33 +188,34 @@ fn runs_of(one: &Completion, all: &[Completion]) -> usize {
     all.iter().filter(|other| row(other) == own).count()
 }
 
-impl Group {
+impl SharedTransaction {
     /// Writes all completions, commits and answers.
     pub(super) async fn end(mut self) {
-        if self.members.is_empty() {
+        if self.runs.is_empty() {
             return Self::undo(self.session).await;
         }
-        let members = std::mem::take(&mut self.members).into_iter();
+        let runs = std::mem::take(&mut self.runs).into_iter();
         let (completions, replies): (Vec<Completion>, Replies) =
-            members.map(|member| (member.completion, member.reply)).unzip();
+            runs.map(|run| (run.completion, run.reply)).unzip();
         match self.write(&completions).await {
             Ok(Written::Done(all)) if all.iter().all(|one| one.settled == Settled::Done) => {
-                let change = self.desk.changes();
+                let change = self.internal.changes();
                 let ended = self.session.commit().await;
                 change.note(&completions);
                 match ended {
                     Ok(()) => answer_all(replies, all.into_iter().map(Ok)),
                     Err(error) => {
-                        let error = self.desk.place.commit_error(error);
-                        refuse(replies, error, &self.desk, &self.queue);
+                        let error = self.internal.place.commit_error(error);
+                        refuse(replies, error, &self.internal, &self.queue);
                     }
                 }
             }
             Ok(Written::Done(all)) => {
                 Self::undo(self.session).await;
-                let spoiled = self.desk.place.spoiled("the message of another run was taken over");
+                let spoiled =
+                    self.internal.place.spoiled("the message of another run was taken over");
                 let each = all.into_iter().zip(&completions).map(|(one, own)| match one.settled {
-                    // Another run of it in this very group is undone with the group.
+                    // Another run of it in this transaction is undone with it.
                     Settled::Fenced if runs_of(own, &completions) == 1 => Ok(one),
                     _ => Err(spoiled.clone()),
                 });
@@ -217,49 +223,49 @@ impl Group {
             }
             Ok(Written::Ended) => {
                 Self::undo(self.session).await;
-                refuse(replies, StoreError::TransactionEnded, &self.desk, &self.queue);
+                refuse(replies, StoreError::TransactionEnded, &self.internal, &self.queue);
             }
             Err(error) => {
                 Self::undo(self.session).await;
-                let error = self.desk.place.completion_error(error);
-                refuse(replies, error, &self.desk, &self.queue);
+                let error = self.internal.place.completion_error(error);
+                refuse(replies, error, &self.internal, &self.queue);
             }
         }
     }
 
     async fn write(&mut self, all: &[Completion]) -> sqlx::Result<Written<Vec<Committed>>> {
         let connection = self.session.connection()?;
-        completion::write_group(connection, &self.desk, all).await
+        completion::write_group(connection, &self.internal, all).await
     }
 
-    /// Tells all whose work is undone with the transaction.
+    /// Answers all callers whose work is undone with the transaction.
     fn lost(self, error: sqlx::Error) -> Option<Self> {
-        let error = if self.desk.place.ended_by_handler(&error) {
-            self.desk.place.spoiled("another handler ended it by a statement of its own")
+        let error = if self.internal.place.ended_by_handler(&error) {
+            self.internal.place.spoiled("another handler ended it by a statement of its own")
         } else {
-            self.desk.error(error)
+            self.internal.error(error)
         };
-        tracing::warn!(%error, members = self.members.len(), "a shared transaction was undone");
-        let each = self.members.iter().map(|_member| Err(error.clone())).collect::<Vec<_>>();
-        answer_all(self.members.into_iter().map(|member| member.reply).collect(), each);
+        tracing::warn!(%error, runs = self.runs.len(), "a shared transaction was undone");
+        let each = self.runs.iter().map(|_member| Err(error.clone())).collect::<Vec<_>>();
+        answer_all(self.runs.into_iter().map(|run| run.reply).collect(), each);
         None
     }
 }
 
-type Replies = Vec<Reply<Committed>>;
+type Replies = Vec<ReplySender<Committed>>;
 
 fn answer_all(replies: Replies, answers: impl IntoIterator<Item = Result<Committed, StoreError>>) {
     for (reply, answer) in replies.into_iter().zip(answers) {
-        reply::answer(reply, answer);
+        reply::send_reply(reply, answer);
     }
 }
 
-/// Tells all that nothing is committed. Where one of several is at fault and nobody can say which,
-/// each runs again, alone.
-fn refuse(replies: Replies, error: StoreError, desk: &InternalPool, queue: &RunQueue) {
+/// Answers all callers with an error: nothing is committed. Where one of several is at fault and it
+/// is not known which, each runs again, alone.
+fn refuse(replies: Replies, error: StoreError, internal: &InternalPool, queue: &RunQueue) {
     let error = if replies.len() > 1 && !error.is_transient() {
         queue.set_apart(replies.len());
-        desk.place.spoiled(&error.to_string())
+        internal.place.spoiled(&error.to_string())
     } else {
         error
     };

@@ -18,21 +18,21 @@ pub(super) const SETTLEMENTS_PER_TRIP: usize = 8;
 /// statements do; it runs all statements of one text in one such trip, and keeps them prepared
 /// under that text.
 #[derive(Default)]
-pub(super) struct Batch {
+pub(super) struct StatementBatch {
     sql: Cow<'static, str>,
     arguments: SqliteArguments,
 }
 
 /// What one statement of a batch did.
 #[derive(Default)]
-pub(super) struct Ran {
+pub(super) struct StatementResult {
     /// How many rows it wrote or deleted.
     pub(super) changes: u64,
     /// The rows that it returned.
     pub(super) rows: Vec<SqliteRow>,
 }
 
-impl Batch {
+impl StatementBatch {
     /// A batch that begins with this statement.
     pub(super) fn of(sql: &'static str) -> Self {
         let mut batch = Self::default();
@@ -66,7 +66,10 @@ impl Batch {
     }
 
     /// Executes all, and says what each did.
-    pub(super) async fn run(self, connection: &mut SqliteConnection) -> sqlx::Result<Vec<Ran>> {
+    pub(super) async fn run(
+        self,
+        connection: &mut SqliteConnection,
+    ) -> sqlx::Result<Vec<StatementResult>> {
         let sql: SqlStr = match self.sql {
             Cow::Borrowed(sql) => sql.into_sql_str(),
             // Only constants of this store are ever pushed; what users give is bound.
@@ -74,7 +77,7 @@ impl Batch {
         };
         let mut answers = connection.fetch_many(sqlx::query_with(sql, self.arguments));
         let mut all = Vec::new();
-        let mut running = Ran::default();
+        let mut running = StatementResult::default();
         while let Some(answer) = answers.try_next().await? {
             match answer {
                 Either::Right(row) => running.rows.push(row),
@@ -89,7 +92,7 @@ impl Batch {
 
     /// Executes all, and says how many rows they changed together.
     pub(super) async fn changes(self, connection: &mut SqliteConnection) -> sqlx::Result<u64> {
-        let ran = self.run(connection).await?;
-        Ok(ran.iter().map(|ran| ran.changes).sum())
+        let results = self.run(connection).await?;
+        Ok(results.iter().map(|results| results.changes).sum())
     }
 }

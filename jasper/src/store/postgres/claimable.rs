@@ -39,7 +39,7 @@ with recursive moment as materialized (
 ), ";
 
 /// Steps from one subscription to the next, so that many rows cost no more than few, and ends with
-/// the page ($4). What the asker takes ($2, $3) is looked for by itself only where the page is not
+/// the page ($4). What the node takes ($2, $3) is looked for by itself only where the page is not
 /// all there is.
 const WAITING: &str = "\
 waiting as (
@@ -91,7 +91,7 @@ found as (
         ) first
 )";
 
-/// The last row tells when more is due, what time it is, up to where rows were due where
+/// The last row says when more is due, what time it is, up to where rows were due where
 /// more may be, and how long it took.
 const ANSWERS: &str = "
 select 0, destination, message_type, sent_at, place, null::bigint, null::bigint from found
@@ -108,7 +108,7 @@ end, moment.now, overdue.due_at,
     (extract(epoch from clock_timestamp() - statement_timestamp()) * 1000000)::bigint
 from overdue, moment";
 
-statements!(LookSql {
+statements!(ClaimableSql {
     all: [DUE_NOW, WAITING, ANSWERS].concat(),
     known: [DUE_NOW, WAITING_IN, ANSWERS].concat(),
 });
@@ -129,20 +129,20 @@ struct Found {
     cost: Duration,
 }
 
-pub(super) async fn look(
-    desk: &InternalPool,
+pub(super) async fn find(
+    internal: &InternalPool,
     request: &ClaimableRequest,
 ) -> sqlx::Result<Claimable> {
-    desk.frontier.takes(&request.takes);
-    let (asking, scope, due_since) = desk.frontier.look();
+    internal.frontier.takes(&request.takes);
+    let (asking, scope, due_since) = internal.frontier.look();
     let mut arguments = PgArguments::default();
     bind(&mut arguments, due_since)?;
     let mut claimable = Claimable::default();
     let found = match &scope {
         Scope::Full => {
             bind_request(request, &mut arguments)?;
-            let query = sqlx::query_with(desk.sql.look.all.clone(), arguments);
-            let found = Found::read(&desk.rows(query).await?)?;
+            let query = sqlx::query_with(internal.sql.claimable.all.clone(), arguments);
+            let found = Found::read(&internal.rows(query).await?)?;
             claimable.rest = found.at(request.page).cloned().into();
             let (now, cost, due_since) = (found.now, found.cost, found.due_since());
             let is_seen = |pair: &_| found.is_seen(pair, request);
@@ -152,8 +152,8 @@ pub(super) async fn look(
         }
         Scope::Known(ranges) => {
             bind_ranges(ranges, &mut arguments)?;
-            let query = sqlx::query_with(desk.sql.look.known.clone(), arguments);
-            let found = Found::read(&desk.rows(query).await?)?;
+            let query = sqlx::query_with(internal.sql.claimable.known.clone(), arguments);
+            let found = Found::read(&internal.rows(query).await?)?;
             claimable.rest = Rest::Unseen;
             let rest = asking.looked_at(ranges, &found.places(), found.due_since());
             // Where nothing was found past what is claimed, there may be something older.
@@ -163,7 +163,7 @@ pub(super) async fn look(
         }
     };
     let due = found.due.iter().cloned();
-    desk.frontier.change().note(due.map(|(pair, sent_at)| Waits::Unowned(pair, sent_at)));
+    internal.frontier.change().note(due.map(|(pair, sent_at)| Waits::Unowned(pair, sent_at)));
     let is_whole = matches!(scope, Scope::Full) && found.is_whole(request);
     let due = found
         .due
@@ -207,14 +207,14 @@ impl Found {
         for row in rows {
             match row.try_get::<i32, _>(0)? {
                 0 => {
-                    let (pair, sent_at) = rows::place_in_line(row, 1)?;
+                    let (pair, sent_at) = rows::pair_and_time(row, 1)?;
                     if let Some(place) = row.try_get::<Option<i64>, _>(4)? {
                         let place = usize::try_from(place).unwrap_or(usize::MAX);
                         found.page.push((place, pair.clone(), sent_at));
                     }
                     found.firsts.insert(pair, sent_at);
                 }
-                1 => found.due.push(rows::place_in_line(row, 1)?),
+                1 => found.due.push(rows::pair_and_time(row, 1)?),
                 _ => {
                     found.next_due = columns::span(row, 3)?;
                     found.now = row.try_get(4)?;

@@ -23,7 +23,7 @@ pub(super) enum Loss {
 
 /// What answers it.
 #[derive(Debug)]
-pub(super) enum Reply {
+pub(super) enum Response {
     Receipts(Vec<Receipt>),
     Answer(Answer),
 }
@@ -39,12 +39,12 @@ pub(super) enum Expected {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Mismatch;
 
-pub(super) type Outcome = Result<Reply, Loss>;
+pub(super) type ResponseOutcome = Result<Response, Loss>;
 
 #[derive(Debug)]
-struct Entry {
+struct InFlightEntry {
     expected: Expected,
-    waiter: oneshot::Sender<Outcome>,
+    waiter: oneshot::Sender<ResponseOutcome>,
     is_handed: bool,
     /// Room in the other side's window: free when the other side has answered, not when the caller
     /// has lost interest.
@@ -53,17 +53,17 @@ struct Entry {
 
 /// The entries of one connection.
 #[derive(Debug, Default)]
-pub(super) struct Pending(Mutex<State>);
+pub(super) struct InFlight(Mutex<Entries>);
 
 #[derive(Debug, Default)]
-struct State {
+struct Entries {
     last: u64,
-    entries: HashMap<u64, Entry>,
+    entries: HashMap<u64, InFlightEntry>,
     /// Why nothing more is taken.
     closed: Option<String>,
 }
 
-impl Pending {
+impl InFlight {
     /// A new entry with its number.
     ///
     /// # Errors
@@ -72,21 +72,21 @@ impl Pending {
         &self,
         expected: Expected,
         room: [OwnedSemaphorePermit; 2],
-    ) -> Result<(u64, oneshot::Receiver<Outcome>), Loss> {
+    ) -> Result<(u64, oneshot::Receiver<ResponseOutcome>), Loss> {
         self.with(|state| {
             if let Some(why) = &state.closed {
                 return Err(Loss::NotSent(why.clone()));
             }
             let (waiter, answer) = oneshot::channel();
             state.last += 1;
-            let entry = Entry { expected, waiter, is_handed: false, _room: room };
+            let entry = InFlightEntry { expected, waiter, is_handed: false, _room: room };
             state.entries.insert(state.last, entry);
             Ok((state.last, answer))
         })
     }
 
-    /// Notes that the entry's bytes are being given to the socket. False where nobody wants that
-    /// any more.
+    /// Notes that the entry's bytes are being given to the socket. False where its caller is
+    /// gone.
     pub(super) fn hand(&self, number: u64) -> bool {
         self.with(|state| match state.entries.get_mut(&number) {
             Some(entry) => {
@@ -97,15 +97,15 @@ impl Pending {
         })
     }
 
-    /// Gives the answer to who waits for it. Nobody may wait any more.
+    /// Gives the answer to its caller, if that still waits.
     ///
     /// # Errors
     /// The answer is not one of what was asked.
-    pub(super) fn answer(&self, number: u64, reply: Reply) -> Result<(), Mismatch> {
+    pub(super) fn answer(&self, number: u64, reply: Response) -> Result<(), Mismatch> {
         let entry = self.with(|state| state.entries.remove(&number)).ok_or(Mismatch)?;
         let fits = match (&reply, entry.expected) {
-            (Reply::Receipts(receipts), Expected::Receipts(count)) => receipts.len() == count,
-            (Reply::Answer(_), Expected::Answer) => true,
+            (Response::Receipts(receipts), Expected::Receipts(count)) => receipts.len() == count,
+            (Response::Answer(_), Expected::Answer) => true,
             _ => false,
         };
         if !fits || !entry.is_handed {
@@ -139,8 +139,8 @@ impl Pending {
         self.close(why, |_entry| true);
     }
 
-    fn close(&self, why: &str, is_over: impl Fn(&Entry) -> bool) {
-        let over: Vec<Entry> = self.with(|state| {
+    fn close(&self, why: &str, is_over: impl Fn(&InFlightEntry) -> bool) {
+        let over: Vec<InFlightEntry> = self.with(|state| {
             state.closed.get_or_insert_with(|| why.to_owned());
             state.entries.extract_if(|_number, entry| is_over(entry)).map(|(_, e)| e).collect()
         });
@@ -160,7 +160,7 @@ impl Pending {
         self.with(|state| state.entries.is_empty())
     }
 
-    fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+    fn with<T>(&self, change: impl FnOnce(&mut Entries) -> T) -> T {
         change(&mut self.0.lock())
     }
 }
@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn what_was_handed_over_is_lost_and_what_was_not_is_not_sent() {
-        let (pending, room_of) = (Pending::default(), Arc::new(Semaphore::new(10)));
+        let (pending, room_of) = (InFlight::default(), Arc::new(Semaphore::new(10)));
         let (handed, mut lost) = pending.add(Expected::Receipts(1), room(&room_of)).unwrap();
         let (_kept, mut not_sent) = pending.add(Expected::Answer, room(&room_of)).unwrap();
         assert!(pending.hand(handed));
@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn a_caller_that_leaves_takes_back_what_was_not_handed_over() {
-        let (pending, room_of) = (Pending::default(), Arc::new(Semaphore::new(10)));
+        let (pending, room_of) = (InFlight::default(), Arc::new(Semaphore::new(10)));
         let (number, _answer) = pending.add(Expected::Answer, room(&room_of)).unwrap();
         assert!(!pending.abandon(number));
         assert!(!pending.hand(number), "it is not written");
@@ -203,21 +203,21 @@ mod tests {
 
     #[test]
     fn the_room_of_what_was_handed_over_is_free_when_it_is_answered() {
-        let (pending, room_of) = (Pending::default(), Arc::new(Semaphore::new(10)));
+        let (pending, room_of) = (InFlight::default(), Arc::new(Semaphore::new(10)));
         let (number, answer) = pending.add(Expected::Receipts(0), room(&room_of)).unwrap();
         assert!(pending.hand(number));
         drop(answer);
         assert!(pending.abandon(number));
         assert_eq!(room_of.available_permits(), 8);
-        pending.answer(number, Reply::Receipts(Vec::new())).unwrap();
+        pending.answer(number, Response::Receipts(Vec::new())).unwrap();
         assert_eq!(room_of.available_permits(), 10);
         assert!(pending.is_empty());
     }
 
     #[test]
     fn an_answer_to_nothing_or_to_something_else_is_a_mismatch() {
-        let (pending, room_of) = (Pending::default(), Arc::new(Semaphore::new(10)));
-        let receipts = |count| Reply::Receipts(vec![Receipt::Accepted; count]);
+        let (pending, room_of) = (InFlight::default(), Arc::new(Semaphore::new(10)));
+        let receipts = |count| Response::Receipts(vec![Receipt::Accepted; count]);
         assert_eq!(pending.answer(1, receipts(1)), Err(Mismatch));
         for expected in [Expected::Receipts(2), Expected::Answer] {
             let (number, mut answer) = pending.add(expected, room(&room_of)).unwrap();
@@ -229,12 +229,12 @@ mod tests {
 
     #[test]
     fn a_side_that_leaves_still_answers() {
-        let (pending, room_of) = (Pending::default(), Arc::new(Semaphore::new(10)));
+        let (pending, room_of) = (InFlight::default(), Arc::new(Semaphore::new(10)));
         let (number, mut answer) = pending.add(Expected::Receipts(1), room(&room_of)).unwrap();
         assert!(pending.hand(number));
         pending.leave("it stops");
         assert!(pending.add(Expected::Answer, room(&room_of)).is_err());
-        pending.answer(number, Reply::Receipts(vec![Receipt::Accepted])).unwrap();
+        pending.answer(number, Response::Receipts(vec![Receipt::Accepted])).unwrap();
         assert!(answer.try_recv().unwrap().is_ok());
     }
 }

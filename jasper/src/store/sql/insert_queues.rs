@@ -1,4 +1,4 @@
-//! The lines of inserts: rows with keys of their own never wait behind one whose key a transaction
+//! The queues of inserts: rows with keys of their own never wait behind one whose key a transaction
 //! holds that is still open.
 
 use std::collections::HashMap;
@@ -35,9 +35,9 @@ pub(crate) enum Wait {
     Usual,
 }
 
-/// In which line an insert goes.
+/// In which queue an insert goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Line {
+enum InsertPath {
     /// Its ids are new.
     Fresh,
     /// It may meet a key that a transaction holds.
@@ -47,25 +47,25 @@ enum Line {
 /// What became of rows, once all of them are inserted or none is.
 type Inserted = BoxFuture<'static, Result<Vec<Stored>, StoreError>>;
 
-type Insert<T> = Arc<dyn Fn(Vec<T>, Line) -> Inserted + Send + Sync>;
+type InsertFn<T> = Arc<dyn Fn(Vec<T>, InsertPath) -> Inserted + Send + Sync>;
 
-/// The two lines of a table. Clones share them.
+/// The two queues of a table. Clones share them.
 ///
 /// Rows with new ids go in one. Those whose keys others may store too go in the other, which hardly
-/// waits for locks: what meets one is inserted alone, beside the lines.
-pub(crate) struct Lines<T> {
+/// waits for locks: what meets one is inserted alone, beside the queues.
+pub(crate) struct InsertQueues<T> {
     fresh: Coalescer<T, Stored>,
     keyed: Coalescer<T, Stored>,
-    insert: Insert<T>,
+    insert: InsertFn<T>,
     /// How many inserts may wait for locks at once.
     waiting: Arc<Semaphore>,
-    held: Arc<Held>,
+    held: Arc<KeysInFlight>,
     place: String,
 }
 
-impl<T: Keyed + Weigh + Clone + Send + 'static> Lines<T> {
+impl<T: Keyed + Weigh + Clone + Send + 'static> InsertQueues<T> {
     /// `most`: rows of one flush. `waiting`: the places of inserts that wait for a lock. What is
-    /// inserted goes over the connections of its line.
+    /// inserted goes over the connections of its queue.
     pub(crate) fn new<D: Clone + Send + Sync + 'static>(
         most: usize,
         waiting: &Arc<Semaphore>,
@@ -73,15 +73,16 @@ impl<T: Keyed + Weigh + Clone + Send + 'static> Lines<T> {
         (fresh, keyed): (D, D),
         insert: impl Fn(D, Vec<T>, Wait) -> Inserted + Send + Sync + 'static,
     ) -> Self {
-        let insert: Insert<T> = Arc::new(move |rows, line| match line {
-            Line::Fresh => insert(fresh.clone(), rows, Wait::Usual),
-            Line::Keyed(wait) => insert(keyed.clone(), rows, wait),
+        let insert: InsertFn<T> = Arc::new(move |rows, path| match path {
+            InsertPath::Fresh => insert(fresh.clone(), rows, Wait::Usual),
+            InsertPath::Keyed(wait) => insert(keyed.clone(), rows, wait),
         });
-        let coalescer = |line| {
+        let coalescer = |path| {
             let insert = Arc::clone(&insert);
-            Coalescer::new(most, 1, move |rows| insert(rows, line))
+            Coalescer::new(most, 1, move |rows| insert(rows, path))
         };
-        let (fresh, keyed) = (coalescer(Line::Fresh), coalescer(Line::Keyed(Wait::Short)));
+        let (fresh, keyed) =
+            (coalescer(InsertPath::Fresh), coalescer(InsertPath::Keyed(Wait::Short)));
         let (waiting, held) = (Arc::clone(waiting), Arc::default());
         Self { fresh, keyed, insert, waiting, held, place }
     }
@@ -95,7 +96,7 @@ impl<T: Keyed + Weigh + Clone + Send + 'static> Lines<T> {
             return self.fresh.submit(rows).await;
         }
         let ids = rows.iter().map(Keyed::id).collect();
-        let hold = timeout(PATIENCE, Held::hold(&self.held, ids))
+        let hold = timeout(PATIENCE, KeysInFlight::hold(&self.held, ids))
             .await
             .map_err(|_elapsed| self.locked())?;
         match self.keyed.submit(rows.clone()).await {
@@ -105,10 +106,10 @@ impl<T: Keyed + Weigh + Clone + Send + 'static> Lines<T> {
     }
 
     /// Inserts rows of which one has met a lock, in a task of its own: what has begun is finished.
-    async fn wait(&self, rows: Vec<T>, hold: Hold) -> Result<Vec<Stored>, StoreError> {
+    async fn wait(&self, rows: Vec<T>, hold: KeyGuard) -> Result<Vec<Stored>, StoreError> {
         let waiting = Arc::clone(&self.waiting).acquire_owned();
         let place = timeout(PATIENCE, waiting).await.map_err(|_elapsed| self.locked())?;
-        let insert = (self.insert)(rows, Line::Keyed(Wait::Usual));
+        let insert = (self.insert)(rows, InsertPath::Keyed(Wait::Usual));
         let inserted = tokio::spawn(async move {
             let stored = insert.await;
             drop((hold, place));
@@ -160,29 +161,29 @@ fn may_repeat(envelope: &Envelope) -> bool {
 }
 
 /// The ids of keyed rows on their way, each with what is cancelled at its end. So of those with one
-/// key, one at a time can meet a lock, and the others wait for it and not in the line.
+/// key, one at a time can meet a lock, and the others wait for it and not in the queue.
 #[derive(Debug, Default)]
-struct Held(Mutex<HashMap<MessageId, CancellationToken>>);
+struct KeysInFlight(Mutex<HashMap<MessageId, CancellationToken>>);
 
 /// Ends the wait of others for its ids when it is dropped.
-struct Hold {
-    held: Arc<Held>,
+struct KeyGuard {
+    held: Arc<KeysInFlight>,
     ids: Vec<MessageId>,
     ended: CancellationToken,
 }
 
-impl Held {
+impl KeysInFlight {
     fn ids(&self) -> MutexGuard<'_, HashMap<MessageId, CancellationToken>> {
         self.0.lock()
     }
 
     /// Waits until nothing on its way has one of these ids.
-    async fn hold(held: &Arc<Self>, ids: Vec<MessageId>) -> Hold {
+    async fn hold(held: &Arc<Self>, ids: Vec<MessageId>) -> KeyGuard {
         let ended = CancellationToken::new();
         while let Some(other) = held.try_hold(&ids, &ended) {
             other.cancelled().await;
         }
-        Hold { held: Arc::clone(held), ids, ended }
+        KeyGuard { held: Arc::clone(held), ids, ended }
     }
 
     /// Takes all of these ids, or gives the end of what has one of them.
@@ -197,7 +198,7 @@ impl Held {
     }
 }
 
-impl Drop for Hold {
+impl Drop for KeyGuard {
     fn drop(&mut self) {
         let mut all = self.held.ids();
         for id in &self.ids {
@@ -208,8 +209,8 @@ impl Drop for Hold {
     }
 }
 
-impl<T> fmt::Debug for Lines<T> {
+impl<T> fmt::Debug for InsertQueues<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lines").finish_non_exhaustive()
+        f.debug_struct("InsertQueues").finish_non_exhaustive()
     }
 }
