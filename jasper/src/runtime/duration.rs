@@ -27,7 +27,7 @@ pub(crate) fn parse(text: &str) -> Option<Duration> {
 
 /// A duration that is text in a file.
 #[derive(Deserialize)]
-struct Text(#[serde(deserialize_with = "from_text")] Duration);
+struct DurationText(#[serde(deserialize_with = "from_text")] Duration);
 
 fn from_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
@@ -38,14 +38,14 @@ fn from_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::
 pub(crate) fn one<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Duration>, D::Error> {
-    Text::deserialize(deserializer).map(|text| Some(text.0))
+    DurationText::deserialize(deserializer).map(|text| Some(text.0))
 }
 
 /// For serde: a list of durations.
 pub(crate) fn list<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Vec<Duration>>, D::Error> {
-    let texts = Vec::<Text>::deserialize(deserializer)?;
+    let texts = Vec::<DurationText>::deserialize(deserializer)?;
     Ok(Some(texts.into_iter().map(|text| text.0).collect()))
 }
 

@@ -9,7 +9,7 @@ use super::handle::table::HandlerTable;
 use super::outbound::endpoint::Endpoint;
 use super::outbound::table::EndpointTable;
 use super::outbound::target::Target;
-use super::start::plan::Plan;
+use super::start::plan::StartPlan;
 use crate::envelope::Address;
 use crate::error::SendError;
 use crate::handler::OutgoingMessage;
@@ -44,7 +44,7 @@ impl Destination<'_> {
 
 impl Routes {
     /// The routes of an application, with the targets of its endpoints.
-    pub(crate) fn new(plan: &Plan, targets: BTreeMap<String, Target>) -> Self {
+    pub(crate) fn new(plan: &StartPlan, targets: BTreeMap<String, Target>) -> Self {
         Self {
             handlers: HandlerTable::of(plan),
             endpoints: EndpointTable::of(targets, &plan.endpoints.publications),

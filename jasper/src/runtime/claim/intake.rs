@@ -16,7 +16,7 @@ use crate::store::{
 };
 
 /// Claims rows, and brings what it has claimed into memory.
-pub(super) struct Intake {
+pub(super) struct ClaimIntake {
     pub(super) core: Arc<Core>,
     pub(super) store: Arc<dyn MessageStore>,
     /// Claimed while this process has not done with them under the same ownership: it still repeats
@@ -25,7 +25,7 @@ pub(super) struct Intake {
     pub(super) aside: Vec<Claimed>,
 }
 
-impl Intake {
+impl ClaimIntake {
     pub(super) const fn new(core: Arc<Core>, store: Arc<dyn MessageStore>) -> Self {
         Self { core, store, aside: Vec::new() }
     }

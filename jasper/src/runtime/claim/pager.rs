@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tokio::time::Instant;
 
-use super::intake::{Intake, has_more};
+use super::intake::{ClaimIntake, has_more};
 use super::missing;
 use super::pace::Pace;
 use super::strays::Strays;
@@ -55,7 +55,7 @@ struct Pager {
     core: Arc<Core>,
     /// What this node takes.
     takes: Arc<[Subscription]>,
-    intake: Intake,
+    intake: ClaimIntake,
     strays: Strays,
     comparison: Comparison,
     pace: Pace,
@@ -66,7 +66,7 @@ impl Pager {
     fn new(core: Arc<Core>, store: Arc<dyn MessageStore>) -> Self {
         Self {
             takes: core.routes().handlers().subscriptions().collect(),
-            intake: Intake::new(Arc::clone(&core), store),
+            intake: ClaimIntake::new(Arc::clone(&core), store),
             strays: Strays::default(),
             comparison: Comparison::within(core.settings().lease),
             pace: Pace::default(),

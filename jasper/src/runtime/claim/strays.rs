@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::intake::{Intake, bytes, has_more};
+use super::intake::{ClaimIntake, bytes, has_more};
 use super::pace::Pace;
 use super::unhandled::{Unhandled, UnhandledTypes};
 use crate::envelope::Envelope;
@@ -27,7 +27,7 @@ impl Strays {
     /// there may be more.
     pub(super) async fn take_in(
         &mut self,
-        intake: &mut Intake,
+        intake: &mut ClaimIntake,
         pace: &mut Pace,
         look: &Claimable,
         takes: &[Subscription],
@@ -49,7 +49,7 @@ impl Strays {
 
     async fn claim(
         &mut self,
-        intake: &Intake,
+        intake: &ClaimIntake,
         others: Vec<Subscription>,
     ) -> Result<Vec<Claimed>, StoreError> {
         if others.is_empty() {
@@ -68,7 +68,7 @@ impl Strays {
 
     /// An unhandled message may belong to a handler that has moved to another queue, or was
     /// renamed. `false`: that queue has no room now, and the message waits in the store.
-    async fn admit(&mut self, intake: &mut Intake, claimed: Claimed) -> bool {
+    async fn admit(&mut self, intake: &mut ClaimIntake, claimed: Claimed) -> bool {
         let Some(entry) = intake.handler_of(&claimed).filter(|entry| entry.runs_here) else {
             if !redirect(intake, &claimed).await {
                 self.keep_or_give_up(intake, claimed).await;
@@ -87,7 +87,7 @@ impl Strays {
 
     /// A message that no node takes waits for as long as is configured. One that cannot be read
     /// does not wait.
-    async fn keep_or_give_up(&mut self, intake: &Intake, claimed: Claimed) {
+    async fn keep_or_give_up(&mut self, intake: &ClaimIntake, claimed: Claimed) {
         if let Ok(envelope) = &claimed.envelope
             && claimed.ownership.destination.is_valid()
         {
@@ -106,7 +106,7 @@ impl Strays {
 /// An unhandled message may be for another process, as a dead letter that is sent again is, or
 /// have come to a listener of another node that did not know it: it goes where it would go
 /// now. `false`: this application does not know where either.
-async fn redirect(intake: &Intake, claimed: &Claimed) -> bool {
+async fn redirect(intake: &ClaimIntake, claimed: &Claimed) -> bool {
     let Ok(envelope) = &claimed.envelope else {
         return false;
     };

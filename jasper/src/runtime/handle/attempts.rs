@@ -14,7 +14,7 @@ const MOST_CUT_SHORT: usize = 10;
 
 /// Whether the coming attempt is counted, and may begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Counted {
+pub(super) enum AttemptCount {
     Yes,
     /// Its row belongs to another node.
     No,
@@ -25,22 +25,26 @@ pub(super) enum Counted {
 }
 
 /// Counts the coming attempt in the row, where it is not counted yet.
-pub(super) async fn count(core: &Core, delivery: &mut Delivery, retries: &mut Retries) -> Counted {
+pub(super) async fn count(
+    core: &Core,
+    delivery: &mut Delivery,
+    retries: &mut Retries,
+) -> AttemptCount {
     let Backing::Stored { attempt_counted: false, owner } = delivery.backing else {
-        return Counted::Yes;
+        return AttemptCount::Yes;
     };
     match is_given_up(core, delivery, retries).await {
-        None => return Counted::Ending,
-        Some(true) => return Counted::NoneLeft,
+        None => return AttemptCount::Ending,
+        Some(true) => return AttemptCount::NoneLeft,
         Some(false) => {}
     }
     let settlement = Settlement::Attempt(delivery.ownership(owner));
     if core.store().settle(settlement).await != Some(Settled::Done) {
-        return Counted::No;
+        return AttemptCount::No;
     }
     delivery.envelope.attempts += 1;
     delivery.backing = Backing::Stored { owner, attempt_counted: true };
-    Counted::Yes
+    AttemptCount::Yes
 }
 
 /// Whether it has no attempt left, as too many have never ended. `None`: the application ends.

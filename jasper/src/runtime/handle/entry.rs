@@ -6,7 +6,7 @@ use crate::envelope::Address;
 use crate::error_policy::ErrorPolicy;
 use crate::handler::HandlerRegistration;
 use crate::message::MessageType;
-use crate::runtime::start::plan::Plan;
+use crate::runtime::start::plan::StartPlan;
 use crate::runtime::start::queue_options::QueueMode;
 use crate::store::{Subscription, TransactionOptions};
 
@@ -27,7 +27,7 @@ pub(crate) struct HandlerEntry {
 
 impl HandlerEntry {
     /// A handler of an application, as it was decided for it.
-    pub(crate) fn new(registration: &HandlerRegistration, plan: &Plan) -> Self {
+    pub(crate) fn new(registration: &HandlerRegistration, plan: &StartPlan) -> Self {
         let queue = plan.handling.queue(registration.queue);
         let options = plan.handling.handler(registration);
         let runs_here = queue.runs_here(plan.settings.send_only);

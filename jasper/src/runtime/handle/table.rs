@@ -9,7 +9,7 @@ use crate::envelope::Address;
 use crate::handler::HandlerRegistration;
 use crate::message::{MessageKind, MessageType};
 use crate::runtime::start::handling::{HandlerKey, key_of};
-use crate::runtime::start::plan::Plan;
+use crate::runtime::start::plan::StartPlan;
 use crate::store::Subscription;
 
 /// The handlers of an application, by what they take.
@@ -22,7 +22,7 @@ pub(crate) struct HandlerTable {
 
 impl HandlerTable {
     /// Those of this application.
-    pub(crate) fn of(plan: &Plan) -> Self {
+    pub(crate) fn of(plan: &StartPlan) -> Self {
         let mut table = Self::default();
         for registration in &plan.handlers {
             table.add(Arc::new(HandlerEntry::new(registration, plan)));

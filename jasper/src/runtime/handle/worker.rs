@@ -10,7 +10,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use super::attempts::{self, Counted};
+use super::attempts::{self, AttemptCount};
 use super::delivery::deliver_at;
 use super::execute::{Failure, Run, Success};
 use super::queue::{Backing, Delivery};
@@ -131,13 +131,13 @@ impl Worker {
     /// node.
     async fn may_begin(&mut self, retries: &mut Retries) -> bool {
         match attempts::count(&self.core, &mut self.delivery, retries).await {
-            Counted::Yes => return true,
-            Counted::No => {}
-            Counted::NoneLeft => {
+            AttemptCount::Yes => return true,
+            AttemptCount::No => {}
+            AttemptCount::NoneLeft => {
                 let (kind, why) = ("interrupted", attempts::INTERRUPTED);
                 self.give_up_as(DeadLetterReason::Exhausted, kind, why).await;
             }
-            Counted::Ending => settle::give_back(&self.core, &self.delivery).await,
+            AttemptCount::Ending => settle::give_back(&self.core, &self.delivery).await,
         }
         false
     }

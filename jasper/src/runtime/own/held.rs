@@ -19,7 +19,7 @@ use crate::store::{Owner, Ownership};
 /// found by comparing what the store lists with what is held here.
 #[derive(Debug, Default)]
 pub(crate) struct Held {
-    rows: Mutex<HashMap<Key, u32>>,
+    rows: Mutex<HashMap<HeldKey, u32>>,
     /// Until when what the store lists is to be compared with this.
     reconcile_end: Mutex<Option<Instant>>,
     /// When what the store lists was compared last, and for how long it is not compared again.
@@ -35,7 +35,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// What was in memory at one moment.
 #[derive(Debug)]
-pub(crate) struct HeldRows(HashSet<Key>);
+pub(crate) struct HeldRows(HashSet<HeldKey>);
 
 impl HeldRows {
     pub(crate) fn contains(&self, row: &Ownership) -> bool {
@@ -45,13 +45,13 @@ impl HeldRows {
 
 /// Under another incarnation it is another's: a message that is held as that of one which this node
 /// has lost does not hold its row.
-type Key = (MessageId, Address, Owner);
+type HeldKey = (MessageId, Address, Owner);
 
 /// One message in memory, as long as this lives.
 #[derive(Debug)]
 pub(crate) struct Hold {
     held: Arc<Held>,
-    key: Key,
+    key: HeldKey,
 }
 
 /// A claim, until its rows are noted as held or it has failed.
@@ -152,12 +152,12 @@ impl Held {
         end.is_some()
     }
 
-    fn rows(&self) -> MutexGuard<'_, HashMap<Key, u32>> {
+    fn rows(&self) -> MutexGuard<'_, HashMap<HeldKey, u32>> {
         self.rows.lock()
     }
 }
 
-fn key(row: &Ownership) -> Key {
+fn key(row: &Ownership) -> HeldKey {
     (row.id, row.destination.clone(), row.owner)
 }
 

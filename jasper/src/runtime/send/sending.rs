@@ -21,24 +21,24 @@ use crate::runtime::core::Core;
 /// A message that is about to be sent: set options, then await it, or give it to a task of its own.
 #[must_use = "a message is sent when this is awaited"]
 pub struct Sending<'tx> {
-    call: Call<'tx, Request<'tx>, Result<Sent, SendError>>,
+    call: Call<'tx, SendRequest<'tx>, Result<Sent, SendError>>,
 }
 
-struct Request<'tx> {
+struct SendRequest<'tx> {
     core: Arc<Core>,
     message: Result<OutgoingMessage, SendError>,
-    sender: Sender<'tx>,
+    sender: SentBy<'tx>,
 }
 
 /// What a message is sent by.
-enum Sender<'tx> {
+enum SentBy<'tx> {
     Bus(Origin),
     Foreign(Foreign<'tx>),
 }
 
 impl Sending<'static> {
     pub(crate) fn new<M: Message>(core: &Arc<Core>, origin: Origin, message: &M) -> Self {
-        Self::by(Sender::Bus(origin), core, message)
+        Self::by(SentBy::Bus(origin), core, message)
     }
 }
 
@@ -48,12 +48,12 @@ impl<'tx> Sending<'tx> {
         transaction: Foreign<'tx>,
         message: &M,
     ) -> Self {
-        Self::by(Sender::Foreign(transaction), core, message)
+        Self::by(SentBy::Foreign(transaction), core, message)
     }
 
-    fn by<M: Message>(sender: Sender<'tx>, core: &Arc<Core>, message: &M) -> Self {
+    fn by<M: Message>(sender: SentBy<'tx>, core: &Arc<Core>, message: &M) -> Self {
         let message = encode(core, message);
-        Self { call: Call::new(Request { core: Arc::clone(core), message, sender }) }
+        Self { call: Call::new(SendRequest { core: Arc::clone(core), message, sender }) }
     }
 
     /// To be handled after this delay.
@@ -112,12 +112,12 @@ impl<'tx> Sending<'tx> {
     }
 }
 
-impl Request<'_> {
+impl SendRequest<'_> {
     async fn submit(self) -> Result<Sent, SendError> {
         let message = self.message?;
         let duplicate = match self.sender {
-            Sender::Bus(origin) => submit(&self.core, &origin, vec![message]).await?,
-            Sender::Foreign(transaction) => transaction.write(&self.core, message).await?,
+            SentBy::Bus(origin) => submit(&self.core, &origin, vec![message]).await?,
+            SentBy::Foreign(transaction) => transaction.write(&self.core, message).await?,
         };
         Ok(Sent { duplicate })
     }

@@ -1,11 +1,11 @@
 //! What the log says at a start.
 
-use super::plan::Plan;
+use super::plan::StartPlan;
 use crate::handler::HandlerRegistration;
 use crate::store::{self, MessageStore};
 
 /// A handler that is missing here was dropped by the linker; see `jasper::handlers_of!`.
-pub(crate) fn start(plan: &Plan, store: Option<&dyn MessageStore>) {
+pub(crate) fn start(plan: &StartPlan, store: Option<&dyn MessageStore>) {
     let store = store.map_or("none", |store| store.info().name);
     let (service, send_only) = (&plan.settings.service, plan.settings.send_only);
     tracing::info!(service, store, handlers = plan.handlers.len(), send_only, "starting");

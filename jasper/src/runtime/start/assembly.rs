@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 
 use super::announce;
 use super::parts::Parts;
-use super::plan::Plan;
+use super::plan::StartPlan;
 use super::tasks::{self, Receivers};
 use crate::error::{Error, Problem, StartupProblems};
 use crate::runtime::core::{Core, Resources};
@@ -21,7 +21,7 @@ use crate::runtime::shutdown;
 use crate::store::{MessageStore, Owner, Subscription};
 
 /// Prepares the store, joins it as a node, starts to handle messages, and then to listen.
-pub(crate) async fn start(parts: Parts, plan: Plan) -> Result<(Arc<Core>, Listeners), Error> {
+pub(crate) async fn start(parts: Parts, plan: StartPlan) -> Result<(Arc<Core>, Listeners), Error> {
     let owner = match &parts.store {
         Some(store) => Some(join(&**store, &plan).await?),
         None => None,
@@ -44,7 +44,7 @@ pub(crate) async fn start(parts: Parts, plan: Plan) -> Result<(Arc<Core>, Listen
     }
 }
 
-async fn join(store: &dyn MessageStore, plan: &Plan) -> Result<Owner, Error> {
+async fn join(store: &dyn MessageStore, plan: &StartPlan) -> Result<Owner, Error> {
     store.admin().prepare().await?;
     let settings = &plan.settings;
     let node = store.nodes().join(&settings.service, settings.lease, &takes(plan)).await?;
@@ -52,7 +52,7 @@ async fn join(store: &dyn MessageStore, plan: &Plan) -> Result<Owner, Error> {
 }
 
 /// What the handlers that run here take, sorted.
-fn takes(plan: &Plan) -> Vec<Subscription> {
+fn takes(plan: &StartPlan) -> Vec<Subscription> {
     let runs_here = |queue| plan.handling.queue(queue).runs_here(plan.settings.send_only);
     let here = plan.handlers.iter().filter(|handler| runs_here(handler.queue));
     let mut takes: Vec<_> = here.map(subscription).collect();
@@ -62,7 +62,7 @@ fn takes(plan: &Plan) -> Vec<Subscription> {
 
 fn build(
     parts: Parts,
-    plan: &Plan,
+    plan: &StartPlan,
     owner: Option<Owner>,
 ) -> Result<(Arc<Core>, Receivers), StartupProblems> {
     let no_codec = || StartupProblems::new(vec![Problem::NoCodec]);
@@ -96,7 +96,7 @@ fn build(
 
 fn queue_named(
     name: &'static str,
-    plan: &Plan,
+    plan: &StartPlan,
     routes: &Routes,
     budget: &Arc<Budget>,
     wake: &Arc<Notify>,

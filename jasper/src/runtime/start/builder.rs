@@ -9,7 +9,7 @@ use super::assembly;
 use super::config::Config;
 use super::handler_options::HandlerOptions;
 use super::parts::Parts;
-use super::plan::Plan;
+use super::plan::StartPlan;
 use super::queue_options::QueueOptions;
 use crate::codec::Codec;
 use crate::error::{Error, StartupProblems};
@@ -237,7 +237,7 @@ impl Builder {
     /// # Errors
     /// There are problems; all of them are listed.
     pub fn check(&self) -> Result<(), StartupProblems> {
-        Plan::of(&self.parts).map(drop)
+        StartPlan::of(&self.parts).map(drop)
     }
 
     /// Checks the application, prepares the store, joins it as a node, and starts to handle
@@ -247,7 +247,7 @@ impl Builder {
     /// There are problems, all of which are listed; or the store cannot be used, or an address to
     /// listen at.
     pub async fn start(self) -> Result<Jasper, Error> {
-        let plan = Plan::of(&self.parts)?;
+        let plan = StartPlan::of(&self.parts)?;
         let (core, listeners) = assembly::start(self.parts, plan).await?;
         Ok(Jasper::new(core, listeners))
     }

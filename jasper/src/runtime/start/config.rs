@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::handler_options::HandlerOptions;
 use super::queue_options::QueueOptions;
-use super::value::{self, Unreadable};
+use super::value::{self, UnreadableValue};
 use super::variables::{self, Variables};
 
 /// The names of environment variables begin so.
@@ -121,10 +121,10 @@ impl Config {
         &mut self,
         name: &str,
         text: &str,
-        read: impl Fn(&str) -> Result<T, Unreadable>,
+        read: impl Fn(&str) -> Result<T, UnreadableValue>,
     ) -> Option<T> {
         let text = text.trim();
-        let mistake = |it: Unreadable| variables::unreadable(name, text, it.wanted);
+        let mistake = |it: UnreadableValue| variables::unreadable(name, text, it.wanted);
         read(text).map_err(|it| self.variables.mistakes.push(mistake(it))).ok()
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::value::{self, Unreadable};
+use super::value::{self, UnreadableValue};
 use crate::handler::HandlerRegistration;
 use crate::runtime::duration;
 
@@ -92,7 +92,7 @@ impl HandlerOptions {
     }
 
     /// Sets the option of this name, one of [`NAMES`](Self::NAMES), to what a variable says.
-    pub(crate) fn set(&mut self, name: &str, text: &str) -> Result<(), Unreadable> {
+    pub(crate) fn set(&mut self, name: &str, text: &str) -> Result<(), UnreadableValue> {
         match name {
             "ATTEMPTS" => self.attempts = Some(value::number(text)?),
             "DELAYS" => self.delays = Some(value::durations(text)?),

@@ -15,14 +15,14 @@ use crate::message::MessageRegistration;
 
 /// An application in which no mistake was found, with what the deployment says.
 #[derive(Debug)]
-pub(crate) struct Plan {
+pub(crate) struct StartPlan {
     pub(crate) settings: Settings,
     pub(crate) handlers: Vec<HandlerRegistration>,
     pub(crate) endpoints: ResolvedEndpoints,
     pub(crate) handling: ResolvedHandling,
 }
 
-impl Plan {
+impl StartPlan {
     /// Checks all that can be checked before anything is started.
     ///
     /// # Errors

@@ -5,13 +5,13 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::handler_options::HandlerOptions;
-use super::value::{self, Unreadable};
+use super::value::{self, UnreadableValue};
 use crate::runtime::duration;
 
 /// The options of one local queue; what is not set is decided by its handlers' attributes and the
 /// defaults.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(from = "Table")]
+#[serde(from = "QueueTable")]
 pub struct QueueOptions {
     pub(crate) concurrency: Option<usize>,
     pub(crate) capacity: Option<usize>,
@@ -24,7 +24,7 @@ pub struct QueueOptions {
 /// The same as a table of a file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Table {
+struct QueueTable {
     #[serde(default)]
     concurrency: Option<usize>,
     #[serde(default)]
@@ -43,10 +43,10 @@ struct Table {
     share: Option<u32>,
 }
 
-impl From<Table> for QueueOptions {
-    fn from(table: Table) -> Self {
-        let Table { concurrency, capacity, mode, send_only, .. } = table;
-        let Table { attempts, delays, timeout, share, .. } = table;
+impl From<QueueTable> for QueueOptions {
+    fn from(table: QueueTable) -> Self {
+        let QueueTable { concurrency, capacity, mode, send_only, .. } = table;
+        let QueueTable { attempts, delays, timeout, share, .. } = table;
         let handlers = HandlerOptions { attempts, delays, timeout, share };
         Self { concurrency, capacity, mode, send_only, handlers }
     }
@@ -143,7 +143,7 @@ impl QueueOptions {
 
     /// Sets the option of this name, one of [`option_names`](Self::option_names), to what a
     /// variable says.
-    pub(crate) fn set(&mut self, name: &str, text: &str) -> Result<(), Unreadable> {
+    pub(crate) fn set(&mut self, name: &str, text: &str) -> Result<(), UnreadableValue> {
         match name {
             "CONCURRENCY" => self.concurrency = Some(value::number(text)?),
             "CAPACITY" => self.capacity = Some(value::number(text)?),
@@ -173,10 +173,10 @@ impl QueueOptions {
     }
 }
 
-fn mode(text: &str) -> Result<QueueMode, Unreadable> {
+fn mode(text: &str) -> Result<QueueMode, UnreadableValue> {
     match text {
         "durable" => Ok(QueueMode::Durable),
         "buffered" => Ok(QueueMode::Buffered),
-        _ => Err(Unreadable { wanted: "`durable` or `buffered`" }),
+        _ => Err(UnreadableValue { wanted: "`durable` or `buffered`" }),
     }
 }

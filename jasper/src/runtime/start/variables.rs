@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::handler_options::HandlerOptions;
 use super::queue_options::QueueOptions;
-use super::value::Unreadable;
+use super::value::UnreadableValue;
 
 const ENDPOINT: &str = "JASPER_ENDPOINT_";
 const QUEUE: &str = "JASPER_QUEUE_";
@@ -20,7 +20,7 @@ pub(crate) struct Variables {
 }
 
 /// What variables say of each name, and what is wrong with them, in words.
-pub(crate) type Found<T> = (BTreeMap<String, T>, Vec<String>);
+pub(crate) type NamedOptions<T> = (BTreeMap<String, T>, Vec<String>);
 
 impl Variables {
     /// Takes a variable if it is one of these.
@@ -58,8 +58,8 @@ impl Variables {
     }
 
     /// Where the endpoints of these names lead.
-    pub(crate) fn endpoints(&self, names: &[&str]) -> Found<String> {
-        let kind = Kind { prefix: ENDPOINT, what: "endpoint", options: &[] };
+    pub(crate) fn endpoints(&self, names: &[&str]) -> NamedOptions<String> {
+        let kind = VariableKind { prefix: ENDPOINT, what: "endpoint", options: &[] };
         self.read(&kind, names, |endpoint: &mut String, _option, text| {
             text.clone_into(endpoint);
             Ok(())
@@ -67,30 +67,31 @@ impl Variables {
     }
 
     /// The options of the queues of these names.
-    pub(crate) fn queues(&self, names: &[&str]) -> Found<QueueOptions> {
+    pub(crate) fn queues(&self, names: &[&str]) -> NamedOptions<QueueOptions> {
         let options: Vec<_> = QueueOptions::option_names().collect();
-        let kind = Kind { prefix: QUEUE, what: "queue", options: &options };
+        let kind = VariableKind { prefix: QUEUE, what: "queue", options: &options };
         self.read(&kind, names, QueueOptions::set)
     }
 
     /// The options of the handlers of these names.
-    pub(crate) fn handlers(&self, names: &[&str]) -> Found<HandlerOptions> {
-        let kind = Kind { prefix: HANDLER, what: "handler", options: &HandlerOptions::NAMES };
+    pub(crate) fn handlers(&self, names: &[&str]) -> NamedOptions<HandlerOptions> {
+        let kind =
+            VariableKind { prefix: HANDLER, what: "handler", options: &HandlerOptions::NAMES };
         self.read(&kind, names, HandlerOptions::set)
     }
 
     fn read<T: Default>(
         &self,
-        kind: &Kind<'_>,
+        kind: &VariableKind<'_>,
         names: &[&str],
-        set: impl Fn(&mut T, &str, &str) -> Result<(), Unreadable>,
-    ) -> Found<T> {
+        set: impl Fn(&mut T, &str, &str) -> Result<(), UnreadableValue>,
+    ) -> NamedOptions<T> {
         let (mut found, mut mistakes) = (BTreeMap::<String, T>::new(), Vec::new());
         for (name, text) in self.values.iter().filter(|(name, _)| name.starts_with(kind.prefix)) {
             match kind.meaning(name, names) {
                 Ok((named, option)) => {
                     let entry = found.entry(named.to_owned()).or_default();
-                    if let Err(Unreadable { wanted }) = set(entry, option, text) {
+                    if let Err(UnreadableValue { wanted }) = set(entry, option, text) {
                         mistakes.push(unreadable(name, text, wanted));
                     }
                 }
@@ -107,14 +108,14 @@ pub(crate) fn unreadable(name: &str, text: &str, wanted: &str) -> String {
 }
 
 /// A kind of thing that variables are for.
-struct Kind<'a> {
+struct VariableKind<'a> {
     prefix: &'static str,
     what: &'static str,
     /// None, where there is but one thing to say of it.
     options: &'a [&'static str],
 }
 
-impl Kind<'_> {
+impl VariableKind<'_> {
     /// The name and the option that a variable means; or what is wrong with it.
     fn meaning<'n>(
         &self,
