@@ -31,6 +31,8 @@ async fn a_file_of_something_else_is_not_a_database() {
     std::fs::write(file(&directory), "a letter, no database. ".repeat(100)).unwrap();
     let error = SqliteStore::open(file(&directory)).await.unwrap_err();
     assert!(matches!(error, StoreError::NotADatabase { .. }), "{error:?}");
+    let source = std::error::Error::source(&error).and_then(|it| it.downcast_ref::<sqlx::Error>());
+    assert!(matches!(source, Some(sqlx::Error::Database(_))), "the driver's error is kept");
     assert!(error.to_string().contains("shop.db"), "{error}");
     assert!(!error.is_transient());
 }

@@ -3,6 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+/// The error of a database driver from which an error of a store comes.
+pub type DriverError = Arc<dyn std::error::Error + Send + Sync>;
+
+/// This error of a driver as the source of another.
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+pub(super) fn caused_by(
+    error: impl std::error::Error + Send + Sync + 'static,
+) -> Option<DriverError> {
+    Some(Arc::new(error))
+}
+
 /// An error of a message store.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
@@ -14,6 +25,8 @@ pub enum StoreError {
         place: String,
         /// What the database driver said.
         detail: String,
+        /// The driver's error, where there is one.
+        source: Option<DriverError>,
     },
     /// The database cannot be opened or reached.
     #[error("`{place}` cannot be opened: {detail}")]
@@ -22,6 +35,8 @@ pub enum StoreError {
         place: String,
         /// What the database driver said.
         detail: String,
+        /// The driver's error, where there is one.
+        source: Option<DriverError>,
     },
     /// The database can be read but not written.
     #[error(
@@ -67,6 +82,8 @@ pub enum StoreError {
         place: String,
         /// What the database driver said.
         detail: String,
+        /// The driver's error, where there is one.
+        source: Option<DriverError>,
     },
     /// A call took longer than it may.
     #[error("the store did not answer within {limit:?}")]
@@ -102,6 +119,8 @@ pub enum StoreError {
     CommitRefused {
         /// What the database said.
         detail: String,
+        /// The driver's error, where there is one.
+        source: Option<DriverError>,
     },
     /// A call that is done in pages has failed after some of them, which stay done.
     #[error("{error}; {done} were done before that, and the same call again does the rest")]
@@ -142,6 +161,20 @@ impl StoreError {
             Self::Partial { error, .. } => error.is_transient(),
             _ => false,
         }
+    }
+
+    /// The refusal of a commit, from what the driver's error means elsewhere.
+    #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+    pub(super) fn into_refusal(self, detail: String) -> Self {
+        let source = match self {
+            Self::Database(source) => Some(source),
+            Self::NotADatabase { source, .. }
+            | Self::Unreachable { source, .. }
+            | Self::Busy { source, .. }
+            | Self::CommitRefused { source, .. } => source,
+            _ => None,
+        };
+        Self::CommitRefused { detail, source }
     }
 
     /// The error of a call in pages, of which so much is done.

@@ -69,7 +69,10 @@ async fn a_completion_that_the_schema_or_a_limit_refuses_is_the_handlers_fault_a
     let own = completion(&store).await;
     let run = store.begin(TransactionOptions::of("refused")).await.unwrap();
     let error = run.commit(own).await.unwrap_err();
-    assert!(matches!(&error, StoreError::CommitRefused { detail } if detail.contains("not today")));
+    assert!(
+        matches!(&error, StoreError::CommitRefused { detail, .. } if detail.contains("not today"))
+    );
+    assert!(std::error::Error::source(&error).is_some(), "the driver's error is kept: {error:?}");
     shop.execute("drop trigger refuses").await;
 
     // It waits for a row that another holds: not its fault, and over soon.

@@ -113,7 +113,7 @@ impl MysqlStoreBuilder {
         let place = place_of(&options);
         let Some(database) = options.get_database() else {
             let detail = "no database is named after the host".to_owned();
-            return Err(StoreError::NotADatabase { place: place.name(), detail });
+            return Err(StoreError::NotADatabase { place: place.name(), detail, source: None });
         };
         let names = Names::of(database, &self.prefix)?;
         let about = reach(&options, &place).await?;
@@ -247,6 +247,7 @@ async fn reach(options: &MySqlConnectOptions, place: &Place) -> Result<About, St
         Err(_elapsed) => Err(StoreError::Unreachable {
             place: place.name(),
             detail: format!("no answer within {PATIENCE:?}"),
+            source: None,
         }),
     }
 }

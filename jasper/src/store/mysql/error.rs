@@ -84,9 +84,10 @@ impl Place {
     pub(super) fn completion_error(&self, error: sqlx::Error) -> StoreError {
         match error {
             // What the handler sends cannot be stored, however often it is tried.
-            sqlx::Error::Encode(refusal) => {
-                StoreError::CommitRefused { detail: refusal.to_string() }
-            }
+            sqlx::Error::Encode(refusal) => StoreError::CommitRefused {
+                detail: refusal.to_string(),
+                source: Some(refusal.into()),
+            },
             error => self.commit_error(error),
         }
     }
@@ -95,15 +96,15 @@ impl Place {
     pub(super) fn commit_error(&self, error: sqlx::Error) -> StoreError {
         let said = number_of(&error);
         let detail = error.to_string();
-        match (self.error(error), said) {
-            (_, Some(number::NO_SUCH_SAVEPOINT)) => StoreError::TransactionEnded,
-            (StoreError::Database(_), Some(_)) => StoreError::CommitRefused { detail },
-            (_, Some(number::READ_ONLY_TRANSACTION | number::NO_ACCESS)) => {
-                StoreError::CommitRefused { detail }
-            }
-            (_, Some(n)) if number::OWN_LIMIT.contains(&n) => StoreError::CommitRefused { detail },
-            (other, _) => other,
-        }
+        let other = self.error(error);
+        let refused = match (&other, said) {
+            (_, Some(number::NO_SUCH_SAVEPOINT)) => return StoreError::TransactionEnded,
+            (_, None) => false,
+            (StoreError::Database(_), Some(_)) => true,
+            (_, Some(number::READ_ONLY_TRANSACTION | number::NO_ACCESS)) => true,
+            (_, Some(said)) => number::OWN_LIMIT.contains(&said),
+        };
+        if refused { other.into_refusal(detail) } else { other }
     }
 }
 

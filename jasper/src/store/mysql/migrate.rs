@@ -133,6 +133,7 @@ impl Upgrade<'_> {
             _ => Err(StoreError::Busy {
                 place: self.place.name(),
                 detail: "another process is upgrading the tables".to_owned(),
+                source: None,
             }),
         }
     }

@@ -80,7 +80,7 @@ impl Server {
     pub(super) async fn end(&self, mark: Option<&Mark>, limit: Duration) -> Result<(), StoreError> {
         let Some(mark) = mark else {
             let detail = "a connection is lost, and its session cannot be found".to_owned();
-            return Err(StoreError::Unreachable { place: self.place.name(), detail });
+            return Err(StoreError::Unreachable { place: self.place.name(), detail, source: None });
         };
         match timeout(limit, self.end_marked(mark)).await {
             Ok(ended) => ended.map_err(|error| self.place.error(error)),

@@ -6,6 +6,7 @@ use sqlx::Postgres;
 use sqlx::postgres::PgConnectOptions;
 
 use crate::store::StoreError;
+use crate::store::error::caused_by;
 use crate::store::sql::conflict;
 use crate::store::sql::place::{self, ErrorTable, Meaning};
 
@@ -78,7 +79,7 @@ impl Place {
     /// The error of a run that was undone with the others of its transaction.
     pub(super) fn spoiled(&self, cause: &str) -> StoreError {
         let detail = format!("a transaction shared by several messages was undone: {cause}");
-        StoreError::Busy { place: self.name(), detail }
+        StoreError::Busy { place: self.name(), detail, source: None }
     }
 
     /// Whether an error says that there is no transaction, or none with our savepoint.
@@ -91,6 +92,7 @@ impl Place {
         match code_of(&error).as_deref() {
             Some(code::FAILED_TRANSACTION) => StoreError::CommitRefused {
                 detail: "one of its statements failed, and it went on".to_owned(),
+                source: caused_by(error),
             },
             _ => self.commit_error(error),
         }
@@ -103,8 +105,8 @@ impl Place {
         let by_database = code_of(&error).is_some();
         let detail = error.to_string();
         match self.error(error) {
-            StoreError::Database(_) | StoreError::ReadOnly { .. } if by_database => {
-                StoreError::CommitRefused { detail }
+            other @ (StoreError::Database(_) | StoreError::ReadOnly { .. }) if by_database => {
+                other.into_refusal(detail)
             }
             other => other,
         }

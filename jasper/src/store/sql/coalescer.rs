@@ -253,7 +253,10 @@ mod tests {
         let coalescer = Coalescer::new(100, 1, move |items: Vec<u32>| {
             let lock = Arc::clone(&lock);
             async move {
-                let busy = || StoreError::Busy { place: String::new(), detail: String::new() };
+                let busy = || {
+                    let (place, detail) = (String::new(), String::new());
+                    StoreError::Busy { place, detail, source: None }
+                };
                 if items.len() > 1 && items.contains(&13) {
                     return Err(busy());
                 }

@@ -120,7 +120,7 @@ impl<T: Keyed + Weigh + Clone + Send + 'static> InsertQueues<T> {
 
     fn locked(&self) -> StoreError {
         let detail = "a transaction that is still open has stored a message with this key".into();
-        StoreError::Busy { place: self.place.clone(), detail }
+        StoreError::Busy { place: self.place.clone(), detail, source: None }
     }
 }
 

@@ -170,7 +170,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_upgrade_that_meets_a_lock_is_tried_again_for_some_time() {
-        let busy = || StoreError::Busy { place: String::new(), detail: String::new() };
+        let busy = || {
+            let (place, detail) = (String::new(), String::new());
+            StoreError::Busy { place, detail, source: None }
+        };
         let mut tries = Tries::default();
         for _try in 1..TRIES {
             tries.after(busy()).await.unwrap();

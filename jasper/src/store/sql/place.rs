@@ -7,6 +7,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use crate::store::StoreError;
+use crate::store::error::caused_by;
 
 /// The errors of one database, by what the caller can do about them.
 pub(crate) trait ErrorTable: 'static {
@@ -67,13 +68,17 @@ impl<T: ErrorTable> Place<T> {
         match (T::meaning(&error), error) {
             (Some(Meaning::Full), _) => StoreError::Full { place },
             (Some(Meaning::ReadOnly), _) => StoreError::ReadOnly { place },
-            (Some(Meaning::Busy), _) => StoreError::Busy { place, detail },
-            (Some(Meaning::Unreachable), _)
-            | (None, sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::WorkerCrashed) => {
-                StoreError::Unreachable { place, detail }
+            (Some(Meaning::Busy), error) => {
+                StoreError::Busy { place, detail, source: caused_by(error) }
             }
-            (None, sqlx::Error::PoolTimedOut) => {
-                StoreError::Busy { place, detail: T::NO_CONNECTION.to_owned() }
+            (Some(Meaning::Unreachable), error)
+            | (
+                None,
+                error @ (sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::WorkerCrashed),
+            ) => StoreError::Unreachable { place, detail, source: caused_by(error) },
+            (None, error @ sqlx::Error::PoolTimedOut) => {
+                let detail = T::NO_CONNECTION.to_owned();
+                StoreError::Busy { place, detail, source: caused_by(error) }
             }
             (None, sqlx::Error::PoolClosed) => StoreError::Closed,
             (None, error) => StoreError::Database(T::shown(error)),
@@ -89,6 +94,7 @@ pub(crate) fn of_url<O: FromStr<Err = sqlx::Error>>(url: &str) -> Result<O, Stor
     O::from_str(url).map_err(|error| StoreError::Unreachable {
         place: "the URL".to_owned(),
         detail: error.to_string(),
+        source: caused_by(error),
     })
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::store::StoreError;
+use crate::store::error::caused_by;
 use crate::store::sql::conflict;
 
 /// Primary result codes, as <https://sqlite.org/rescode.html> numbers them.
@@ -60,32 +61,40 @@ impl Place {
     /// What a database error means at this place.
     pub(super) fn error(&self, error: sqlx::Error) -> StoreError {
         let (place, detail) = (self.name(), error.to_string());
-        match error {
-            sqlx::Error::Database(ref said) => {
-                let Some(code) = said.code().and_then(|code| code.parse::<i32>().ok()) else {
-                    return StoreError::Database(Arc::new(error));
-                };
-                match code & code::PRIMARY_MASK {
-                    _ if code == code::IO_SHARED_MEMORY_SIZE => StoreError::Full { place },
-                    code::BUSY | code::LOCKED => StoreError::Busy { place, detail },
-                    code::READ_ONLY => StoreError::ReadOnly { place },
-                    code::FULL => StoreError::Full { place },
-                    code::CANNOT_OPEN if self.is_read_only() => StoreError::ReadOnly { place },
-                    code::CANNOT_OPEN => {
-                        let detail = format!("{detail}; {LOOK}");
-                        StoreError::Unreachable { place, detail }
-                    }
-                    code::IO => StoreError::Unreachable { place, detail },
-                    code::NOT_A_DATABASE => StoreError::NotADatabase { place, detail },
-                    _ => StoreError::Database(Arc::new(error)),
-                }
+        match &error {
+            sqlx::Error::Database(said) => {
+                let code = said.code().and_then(|code| code.parse::<i32>().ok());
+                self.by_code(code, detail, Arc::new(error))
             }
             sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed => {
-                StoreError::Unreachable { place, detail }
+                StoreError::Unreachable { place, detail, source: caused_by(error) }
             }
-            sqlx::Error::PoolTimedOut => StoreError::Busy { place, detail },
+            sqlx::Error::PoolTimedOut => {
+                StoreError::Busy { place, detail, source: caused_by(error) }
+            }
             sqlx::Error::PoolClosed => StoreError::Closed,
             _ => StoreError::Database(Arc::new(error)),
+        }
+    }
+
+    fn by_code(&self, code: Option<i32>, detail: String, error: Arc<sqlx::Error>) -> StoreError {
+        let place = self.name();
+        let Some(code) = code else {
+            return StoreError::Database(error);
+        };
+        match code & code::PRIMARY_MASK {
+            _ if code == code::IO_SHARED_MEMORY_SIZE => StoreError::Full { place },
+            code::BUSY | code::LOCKED => StoreError::Busy { place, detail, source: Some(error) },
+            code::READ_ONLY => StoreError::ReadOnly { place },
+            code::FULL => StoreError::Full { place },
+            code::CANNOT_OPEN if self.is_read_only() => StoreError::ReadOnly { place },
+            code::CANNOT_OPEN => {
+                let detail = format!("{detail}; {LOOK}");
+                StoreError::Unreachable { place, detail, source: Some(error) }
+            }
+            code::IO => StoreError::Unreachable { place, detail, source: Some(error) },
+            code::NOT_A_DATABASE => StoreError::NotADatabase { place, detail, source: Some(error) },
+            _ => StoreError::Database(error),
         }
     }
 
@@ -95,16 +104,14 @@ impl Place {
         match cause {
             StoreError::Full { .. } => StoreError::Full { place },
             StoreError::ReadOnly { .. } => StoreError::ReadOnly { place },
-            StoreError::NotADatabase { detail, .. } => {
-                StoreError::NotADatabase { place, detail: detail.clone() }
-            }
-            StoreError::Unreachable { detail, .. } => {
-                StoreError::Unreachable { place, detail: detail.clone() }
-            }
-            StoreError::Busy { detail, .. } => StoreError::Busy { place, detail: detail.clone() },
+            // They name this place.
+            StoreError::NotADatabase { .. }
+            | StoreError::Unreachable { .. }
+            | StoreError::Busy { .. } => cause.clone(),
             cause => StoreError::Busy {
                 place,
                 detail: format!("a transaction shared by several messages was undone: {cause}"),
+                source: caused_by(cause.clone()),
             },
         }
     }
@@ -116,7 +123,7 @@ impl Place {
              before or after it, and in a task that it waits for send with a `Bus` that was cloned \
              in the handler"
         );
-        StoreError::Busy { place: self.name(), detail }
+        StoreError::Busy { place: self.name(), detail, source: None }
     }
 
     pub(super) fn name(&self) -> String {

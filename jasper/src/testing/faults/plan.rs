@@ -126,6 +126,7 @@ fn injected(operation: StoreOperation, when: &str) -> StoreError {
     StoreError::Unreachable {
         place: "a faulty store".to_owned(),
         detail: format!("injected in `{operation}`, {when}"),
+        source: None,
     }
 }
 

@@ -9,7 +9,6 @@ use super::participant::{Participant, ParticipantOutcome};
 use super::queue::RequestQueue;
 use super::session::Session;
 use super::shared_transaction::SharedTransaction;
-use crate::store::StoreError;
 
 impl SharedTransaction {
     /// Commits, and answers.
@@ -90,8 +89,9 @@ fn do_again(
     queue: &mut RequestQueue,
 ) {
     tracing::debug!(%error, undone = undone.len(), "a commit was refused");
-    let refused = StoreError::CommitRefused { detail: error.to_string() };
+    let detail = error.to_string();
     let said = place.error(error);
+    let refused = said.clone().into_refusal(detail);
     for participant in undone.into_iter().rev() {
         let fate = if participant.savepoint != savepoint {
             ParticipantOutcome::Undone(place.spoiled_by(&refused))

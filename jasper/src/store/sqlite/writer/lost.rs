@@ -6,6 +6,7 @@ use super::participant::{Participant, ParticipantOutcome};
 use super::queue::RequestQueue;
 use super::session::Session;
 use crate::store::StoreError;
+use crate::store::error::caused_by;
 use crate::store::sql::borrowed_connection::RunOutcome;
 use crate::store::sql::reply::send_reply;
 
@@ -79,8 +80,9 @@ impl LostTransaction {
                 }
             }
             LossCause::Refused(error) => {
-                let refused = StoreError::CommitRefused { detail: error.to_string() };
                 tracing::debug!(%error, "a commit was refused and rolled back");
+                let detail = error.to_string();
+                let refused = StoreError::CommitRefused { detail, source: caused_by(error) };
                 undo_all(participants, &refused, &place, queue);
             }
         }

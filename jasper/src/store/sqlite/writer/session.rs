@@ -148,6 +148,7 @@ impl Session {
             return Err(StoreError::Unreachable {
                 place: place.name(),
                 detail: "it would be lost with its connection; use `MemoryStore`".to_owned(),
+                source: None,
             });
         }
         match self.execute(WRITE_NOTHING).await.map_err(|error| place.error(error)) {

@@ -271,7 +271,8 @@ impl SharedTransaction {
             CompletionRefusal::Completion(error) => error,
             CompletionRefusal::Tables => {
                 let detail = "it has changed or dropped a table of jasper".to_owned();
-                return Ok((self.undo_handler().await?, StoreError::CommitRefused { detail }));
+                let refused = StoreError::CommitRefused { detail, source: None };
+                return Ok((self.undo_handler().await?, refused));
             }
         };
         let detail = error.to_string();
@@ -282,7 +283,7 @@ impl SharedTransaction {
         }
         // What is not taken without the handler's rows either is not the handler's fault.
         match self.session.would_complete(completion).await {
-            Ok(true) => Ok((self, StoreError::CommitRefused { detail })),
+            Ok(true) => Ok((self, said.into_refusal(detail))),
             Ok(false) => Ok((self, said)),
             Err(error) => Err(self.lost(error)),
         }
