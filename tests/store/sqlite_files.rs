@@ -10,8 +10,8 @@ use jasper::message::MessageType;
 use jasper::store::memory::MemoryStore;
 use jasper::store::sqlite::SqliteStore;
 use jasper::store::{
-    ClaimRequest, Incoming, MessageStore, Owner, Placement, Settlement, StoreError, Stored,
-    Subscription,
+    ClaimRequest, DriverError, Incoming, MessageStore, Owner, Placement, Settlement, StoreError,
+    Stored, Subscription,
 };
 use sqlx::sqlite::SqliteConnectOptions;
 use tempfile::TempDir;
@@ -31,7 +31,8 @@ async fn a_file_of_something_else_is_not_a_database() {
     std::fs::write(file(&directory), "a letter, no database. ".repeat(100)).unwrap();
     let error = SqliteStore::open(file(&directory)).await.unwrap_err();
     assert!(matches!(error, StoreError::NotADatabase { .. }), "{error:?}");
-    let source = std::error::Error::source(&error).and_then(|it| it.downcast_ref::<sqlx::Error>());
+    let source = std::error::Error::source(&error).and_then(|it| it.downcast_ref::<DriverError>());
+    let source = source.and_then(|driver| driver.downcast_ref::<sqlx::Error>());
     assert!(matches!(source, Some(sqlx::Error::Database(_))), "the driver's error is kept");
     assert!(error.to_string().contains("shop.db"), "{error}");
     assert!(!error.is_transient());
