@@ -5,6 +5,7 @@ mod backoff;
 mod claim;
 mod clock;
 mod core;
+mod endpoint_state;
 mod finish;
 mod guarded;
 mod handle;
@@ -20,6 +21,7 @@ mod start;
 mod storage;
 
 pub use self::application::Jasper;
+pub use self::endpoint_state::EndpointState;
 pub use self::send::bus::Bus;
 pub use self::send::enlisted::Enlisted;
 pub use self::send::invokes::{HandlerOf, Invocable, Invokes};

@@ -11,10 +11,11 @@ use super::options::SendOptions;
 use super::send_queue::SendQueue;
 use crate::envelope::{Address, Envelope};
 use crate::error::SendError;
+use crate::runtime::endpoint_state::EndpointState;
 use crate::runtime::memory::budget::Budget;
 use crate::runtime::memory::room::{Room, Slot};
 use crate::runtime::own::held::Held;
-use crate::transport::{Batch, Guarantee, Mode, Receipt, Sender};
+use crate::transport::{Batch, Direction, Guarantee, Mode, Receipt, Sender};
 
 /// An endpoint of another process, as messages are sent to it.
 ///
@@ -62,6 +63,17 @@ impl Endpoint {
             claiming: AtomicBool::new(false),
             wake,
             options,
+        }
+    }
+
+    /// How it is, for people.
+    pub(crate) fn state(&self) -> EndpointState {
+        EndpointState {
+            name: self.name.to_string(),
+            address: self.address.clone(),
+            direction: Direction::Send,
+            problem: self.circuit.problem().or_else(|| self.sender.problem()),
+            is_paused: false,
         }
     }
 

@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 use super::check::{Checked, Configured};
 use super::config::Config;
 use super::endpoint_config::{EndpointConfig, ResolvedEndpoints};
+use super::prepare;
 use super::queue_options::{QueueOptions, runs_here};
 use super::settings::Settings;
 use crate::codec::Codec;
@@ -290,6 +291,7 @@ impl Builder {
     pub async fn start(mut self) -> Result<Jasper, Error> {
         let handlers = self.registrations();
         let resolved = self.check_handlers(&handlers)?;
+        prepare::prepare(&resolved).await?;
         self.settings.deploy(&self.endpoint_config.config);
         let owner = match &self.store {
             Some(store) => Some(join(&**store, &self.settings, self.takes(&handlers)).await?),
@@ -353,7 +355,9 @@ impl Builder {
             false => all.iter().copied().filter(taken).collect(),
         };
         let checked = Checked { messages: &messages, handlers };
-        let resolved = self.endpoint_config.resolve(&messages, &all);
+        let config = &self.endpoint_config.config;
+        let service = config.service.as_deref().unwrap_or(&self.settings.service);
+        let resolved = self.endpoint_config.resolve(service, &messages, &all);
         let configured = Configured {
             resolved: &resolved,
             queues: &self.queues,

@@ -5,13 +5,16 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 
+use crate::transport::BrokerAddress;
+
 /// The names of environment variables begin so.
 const PREFIX: &str = "JASPER_";
 const ENDPOINT_PREFIX: &str = "JASPER_ENDPOINT_";
+const BROKER_PREFIX: &str = "JASPER_BROKER_";
 
 /// What a deployment decides without a build: the name of the service, where it listens, where its
-/// endpoints lead, how much memory it takes, and whether it only sends. What is not said stays as
-/// the builder says.
+/// endpoints lead, where brokers are, how much memory it takes, and whether it only sends. What is
+/// not said stays as the builder says.
 ///
 /// In a file, read by [`from_toml`](Self::from_toml):
 ///
@@ -23,11 +26,16 @@ const ENDPOINT_PREFIX: &str = "JASPER_ENDPOINT_";
 ///
 /// [endpoints]
 /// shipping = "durable://shipping.internal:5580?order=strict"
+///
+/// [brokers]
+/// rabbitmq = "amqps://shop:secret@rabbit.internal/shop"
 /// ```
 ///
 /// In the environment, read by [`from_env`](Self::from_env): `JASPER_SERVICE`, `JASPER_LISTEN`
 /// (several are separated by commas), `JASPER_MEMORY_BUDGET` in bytes, `JASPER_SEND_ONLY` as
-/// `true` or `false`, and for the endpoint `eu.shipping`, `JASPER_ENDPOINT_EU_SHIPPING`.
+/// `true` or `false`, for the endpoint `eu.shipping`, `JASPER_ENDPOINT_EU_SHIPPING`, and for the
+/// brokers `rabbitmq` and `rabbitmq-billing`, `JASPER_BROKER_RABBITMQ` and
+/// `JASPER_BROKER_RABBITMQ_BILLING`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -45,6 +53,10 @@ pub struct Config {
     /// Where endpoints lead, by name.
     #[serde(default)]
     pub endpoints: BTreeMap<String, String>,
+    /// Where brokers are, by the name of their transport; a second one of a transport has a name
+    /// behind it, as in `rabbitmq-billing`.
+    #[serde(default)]
+    pub brokers: BTreeMap<String, BrokerAddress>,
     /// The same by the names of variables, which are told apart once the endpoints are known.
     #[serde(skip)]
     variables: BTreeMap<String, String>,
@@ -85,6 +97,11 @@ impl Config {
                 }
                 Some("SEND_ONLY") => {
                     config.send_only = config.value(&name, &value, "`true` or `false`");
+                }
+                Some(_) if name.starts_with(BROKER_PREFIX) => {
+                    let broker = &name[BROKER_PREFIX.len()..];
+                    let broker = broker.to_ascii_lowercase().replace('_', "-");
+                    config.brokers.insert(broker, value.into());
                 }
                 Some(_) if name.starts_with(ENDPOINT_PREFIX) => {
                     config.variables.insert(name, value);
@@ -134,6 +151,8 @@ impl Config {
     #[must_use]
     pub fn or(self, other: Self) -> Self {
         let (mut endpoints, mut variables) = (other.endpoints, other.variables);
+        let mut brokers = other.brokers;
+        brokers.extend(self.brokers);
         for name in self.endpoints.keys() {
             variables.remove(&variable_of(name));
         }
@@ -147,6 +166,7 @@ impl Config {
             memory_budget: self.memory_budget.or(other.memory_budget),
             send_only: self.send_only.or(other.send_only),
             endpoints,
+            brokers,
             variables,
             mistakes,
         }

@@ -6,5 +6,6 @@ pub(crate) mod config;
 pub(crate) mod endpoint_config;
 #[cfg(feature = "testing")]
 pub(crate) mod fakes;
+mod prepare;
 pub(crate) mod queue_options;
 pub(crate) mod settings;

@@ -34,7 +34,6 @@ mod reader;
 mod server;
 mod settings;
 mod streams;
-mod tls;
 mod vitals;
 mod write_queue;
 
@@ -53,7 +52,7 @@ use super::{
 
 pub use self::limits::Limits;
 pub use self::peer::{KeyError, Peer, SharedKey};
-pub use self::tls::{Tls, TlsError};
+pub use super::tls::{Tls, TlsError};
 
 const SCHEMES: &[Scheme] = &[
     Scheme { name: "tcp", mode: Mode::Buffered },

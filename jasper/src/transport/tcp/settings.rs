@@ -13,7 +13,7 @@ use super::client::{Dialler, Slot};
 use super::limits::Limits;
 use super::peer::{Peers, SharedKey};
 use super::server::ServerShared;
-use super::tls::Tls;
+use crate::transport::tls::Tls;
 use crate::transport::{EndpointUri, TransportError};
 
 /// The only option of this transport.

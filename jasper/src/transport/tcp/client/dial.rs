@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
@@ -15,6 +16,7 @@ use super::super::reader::FrameReader;
 use super::super::streams::Halves;
 use super::super::vitals::Vitals;
 use super::link::Link;
+use crate::transport::slot::Dial;
 
 /// All that is needed to dial one place.
 #[derive(Debug, Clone)]
@@ -25,13 +27,28 @@ pub(in super::super) struct Dialler {
     pub(in super::super) tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
 }
 
-impl Dialler {
-    pub(super) async fn dial(&self) -> Result<Link, ClientError> {
-        let limit = self.limits.handshake;
-        let late = || ClientError::Gone(format!("it did not shake hands within {limit:?}"));
-        timeout(limit, self.open()).await.map_err(|_late| late())?
+impl Dial for Dialler {
+    type Link = Link;
+    type Error = ClientError;
+
+    fn dial(&self) -> BoxFuture<'_, Result<Link, ClientError>> {
+        Box::pin(async {
+            let limit = self.limits.handshake;
+            let late = || ClientError::Gone(format!("it did not shake hands within {limit:?}"));
+            timeout(limit, self.open()).await.map_err(|_late| late())?
+        })
     }
 
+    fn is_usable(link: &Link) -> bool {
+        link.is_usable()
+    }
+
+    fn given_up() -> ClientError {
+        ClientError::Gone("dialling was given up".to_owned())
+    }
+}
+
+impl Dialler {
     async fn open(&self) -> Result<Link, ClientError> {
         let Authority { host, port } = &self.authority;
         let stream = TcpStream::connect((host.as_str(), *port)).await?;

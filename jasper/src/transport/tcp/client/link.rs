@@ -24,7 +24,7 @@ const SOMETHING_ELSE: &str = "the other side answered something else";
 
 /// The connection. Dropped, it ends.
 #[derive(Debug)]
-pub(super) struct Link {
+pub(in super::super) struct Link {
     inner: Arc<Inner>,
     _end: DropGuard,
 }

@@ -4,8 +4,9 @@ mod dial;
 mod link;
 mod pending;
 mod sender;
-mod slot;
 
 pub(super) use self::dial::Dialler;
 pub(super) use self::sender::TcpSender;
-pub(super) use self::slot::Slot;
+
+/// The one connection to a place.
+pub(super) type Slot = crate::transport::slot::Slot<Dialler>;

@@ -9,9 +9,9 @@ use tokio::time::{Instant, timeout_at};
 
 use super::super::frame::{BATCH_HEAD, ENVELOPE_HEAD, MOST_ENVELOPES, REQUEST_HEAD};
 use super::super::handshake::ClientError;
+use super::Slot;
 use super::link::{Link, in_batch, in_request};
 use super::pending::Loss;
-use super::slot::Slot;
 use crate::envelope::Address;
 use crate::transport::{Answer, Batch, Guarantee, Receipt, Request, Sender, TransportError};
 
