@@ -92,6 +92,36 @@ async fn a_foreign_program_reads_the_payload_and_the_properties() {
     app.stop().await.unwrap();
 }
 
+/// What the program of another language prints.
+async fn pika(what: &str, url: &str, queue: &str) -> String {
+    const PROGRAM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/transport/rabbitmq/foreign.py");
+    // Debian's own, which has the package.
+    let mut python = tokio::process::Command::new("/usr/bin/python3");
+    let output = python.arg(PROGRAM).args([what, url, queue]).kill_on_drop(true).output();
+    let output = output.await.unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[tokio::test]
+async fn a_program_in_python_sends_and_receives() {
+    let (url, queue, journal) = (rabbitmq_url(), unique("python"), Journal::default());
+    let app = receiver(&url, &journal).listen(format!("rabbitmq://queue/{queue}"));
+    let app = app.start().await.unwrap();
+    pika("send", &url, &queue).await;
+    journal.wait_for_number(2).await;
+    assert_eq!(journal.sorted(), ["from pika", "without a version"]);
+    app.stop().await.unwrap();
+    let back = unique("to-python");
+    let app = sender(&url, &format!("rabbitmq://queue/{back}")).start().await.unwrap();
+    let colour = jasper::DeliveryOptions::new().header("colour", "grün");
+    app.bus().send(note("from jasper")).with(colour).await.unwrap();
+    let printed = pika("receive", &url, &back).await;
+    assert_eq!(printed, "rabbit.note@1 application/json from jasper\ngrün sender 2\n");
+    app.stop().await.unwrap();
+}
+
 #[tokio::test]
 async fn loose_headers_of_a_foreign_message_are_there_when_it_is_handled() {
     let (url, queue, journal) = (rabbitmq_url(), unique("headers"), Journal::default());
