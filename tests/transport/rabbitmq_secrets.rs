@@ -7,6 +7,7 @@ use std::time::Duration;
 use jasper::prelude::*;
 use jasper::store::DeadLetterQuery;
 use jasper::store::memory::MemoryStore;
+use jasper::transport::Transport;
 use jasper::transport::rabbitmq::RabbitMq;
 use serde::{Deserialize, Serialize};
 use tests::servers::rabbitmq_url;
@@ -40,9 +41,13 @@ async fn what_comes_back_unroutable_is_not_in_the_log() {
     let subscriber = subscriber.with_max_level(Level::DEBUG).with_ansi(false).finish();
     tracing::subscriber::set_global_default(subscriber).unwrap();
     let url = rabbitmq_url();
+    let transport = RabbitMq::at(url);
+    let uri = "rabbitmq://queue/secrets".parse().unwrap();
+    drop(transport.sender(&uri).unwrap());
+    assert!(!format!("{transport:?}").contains("guest"), "{transport:?}");
     let app = Jasper::builder()
         .store(MemoryStore::new())
-        .transport(RabbitMq::at(url))
+        .transport(transport)
         .endpoint("nowhere", "rabbitmq://exchange/amq.topic/nobody")
         .start()
         .await

@@ -5,7 +5,7 @@ use jasper::transport::rabbitmq::{Declare, Exchange, Queue, RabbitMq};
 use tests::Journal;
 use tests::servers::rabbitmq_url;
 
-use crate::bench::{Client, Noted, letter, note, receiver, sender, unique};
+use crate::bench::{Client, Noted, letter, note, receiver, receiver_by, sender, sender_by, unique};
 
 fn problems(error: &Error) -> String {
     let Error::Startup(problems) = error else { panic!("{error}") };
@@ -115,6 +115,47 @@ async fn an_event_that_no_pattern_takes_is_refused_with_the_key() {
     assert!(told.contains(&exchange) && told.contains("`nobody`"), "{told}");
     assert!(told.contains("NO_ROUTE"), "{told}");
     sender.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_queue_is_emptied_at_start_where_that_is_asked_for() {
+    let (url, queue, journal) = (rabbitmq_url(), unique("purged"), Journal::default());
+    let client = Client::connect(&url).await;
+    client.make_queue(&queue, "quorum").await;
+    let message = || lapin::BasicProperties::default().with_type("rabbit.note".into());
+    client.publish(&queue, r#"{"text":"old"}"#, message()).await;
+    let transport = RabbitMq::at(&*url).purge_on_start(&*queue);
+    let app = receiver_by(transport, &journal).listen(format!("rabbitmq://queue/{queue}"));
+    let app = app.start().await.unwrap();
+    client.publish(&queue, r#"{"text":"new"}"#, message()).await;
+    journal.wait_for("new").await;
+    assert_eq!(journal.notes(), ["new"]);
+    app.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn one_consumer_is_active_at_a_time_where_the_queue_says_so() {
+    let (url, queue) = (rabbitmq_url(), unique("single"));
+    let single = || {
+        let queue = Queue::quorum(&*queue).argument("x-single-active-consumer", true);
+        RabbitMq::at(&*url).queue(queue)
+    };
+    let address = format!("rabbitmq://queue/{queue}");
+    let (one, two) = (Journal::default(), Journal::default());
+    let first = receiver_by(single(), &one).listen(&*address).start().await.unwrap();
+    let second = receiver_by(single(), &two).listen(&*address).start().await.unwrap();
+    let sender = sender_by(single(), &address).start().await.unwrap();
+    for number in 0..20 {
+        sender.bus().send(note(format!("{number}"))).await.unwrap();
+    }
+    one.wait_for_number(20).await;
+    assert!(two.notes().is_empty());
+    first.stop().await.unwrap();
+    sender.bus().send(note("next")).await.unwrap();
+    two.wait_for("next").await;
+    for app in [second, sender] {
+        app.stop().await.unwrap();
+    }
 }
 
 #[tokio::test]

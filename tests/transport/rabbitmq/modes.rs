@@ -12,7 +12,7 @@ use tests::Journal;
 use tests::servers::rabbitmq_url;
 use tokio::sync::watch;
 
-use crate::bench::{Client, unique};
+use crate::bench::{Client, sender, unique};
 
 #[derive(Event, Serialize, Deserialize)]
 #[event(name = "rabbit.rung")]
@@ -62,6 +62,21 @@ async fn inline_messages_are_handled_several_at_once_and_acknowledged_at_their_e
     other.wait_for_number(6).await;
     second.stop().await.unwrap();
     assert_eq!(journal.notes().len(), 3);
+}
+
+#[tokio::test]
+async fn a_sender_with_an_outbox_sends_to_a_listener_that_has_no_database() {
+    let (url, queue, journal) = (rabbitmq_url(), unique("outbox"), Journal::default());
+    let (_open, gate) = watch::channel(true);
+    let address = format!("rabbitmq://queue/{queue}");
+    let inline = format!("{address}?mode=inline");
+    let receiver = forgetful(&url, &journal, gate).listen(inline).start().await.unwrap();
+    let sender = sender(&url, "rabbitmq://queue/unused").endpoint("rung", address);
+    let sender = sender.publish_to::<Rung>("rung").start().await.unwrap();
+    sender.bus().publish(Rung { text: "a".into() }).await.unwrap();
+    journal.wait_for("a went").await;
+    sender.stop().await.unwrap();
+    receiver.stop().await.unwrap();
 }
 
 #[tokio::test]

@@ -18,15 +18,16 @@ mod topology;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, join_all};
+use lapin::options::QueuePurgeOptions;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use self::connection::{Sides, Slot};
+use self::connection::{Connected, Sides, Slot};
 use self::declare::declare;
 use self::destination::Destination;
-use self::failure::no_connection;
+use self::failure::{no_connection, not_sent};
 use self::listen::{Listening, RabbitListener};
 use self::publisher::Publisher;
 use self::requests::Requester;
@@ -130,6 +131,14 @@ impl RabbitMq {
         self.with(|settings| settings.bindings.push(binding))
     }
 
+    /// Empties a queue at each start, before it is listened to: for programs that are tried out.
+    #[must_use]
+    pub fn purge_on_start(self, queue: impl Into<String>) -> Self {
+        self.with(|settings| {
+            settings.purged.insert(queue.into());
+        })
+    }
+
     /// The most bytes of one message; a larger one is refused. Default: 16 MiB.
     #[must_use]
     pub fn max_message(self, bytes: usize) -> Self {
@@ -171,6 +180,28 @@ impl RabbitMq {
         both.clone()
     }
 
+    /// Empties the queue of a listener, if it is to be.
+    async fn purge(
+        &self,
+        connected: &Connected,
+        wanted: &Destination,
+    ) -> Result<(), TransportError> {
+        let queue = wanted.queue_name();
+        let mut purged = self.settings.purged.iter().map(|name| self.settings.with_prefix(name));
+        if !purged.any(|name| name == queue) {
+            return Ok(());
+        }
+        let purging = async {
+            let channel = connected.connection.create_channel().await?;
+            channel.queue_purge(queue.into(), QueuePurgeOptions::default()).await
+        };
+        let purged = connected.unless_ended(purging).await;
+        let count =
+            purged.map_err(|error| not_sent(&format!("rabbitmq://queue/{queue}"), &error))?;
+        tracing::info!(queue, count, "emptied at start");
+        Ok(())
+    }
+
     /// Declares what this endpoint needs. That the broker is away is no error here.
     async fn prepare_one(
         &self,
@@ -181,7 +212,10 @@ impl RabbitMq {
         let address = uri.address.as_str();
         let connected = self.slot(uri, &wanted, direction)?.link().await;
         let prepared = match connected {
-            Ok(connected) => declare(&connected, address, &wanted).await,
+            Ok(connected) => match declare(&connected, address, &wanted).await {
+                Ok(()) if direction == Direction::Listen => self.purge(&connected, &wanted).await,
+                declared => declared,
+            },
             Err(error) => Err(no_connection(address, error)),
         };
         match prepared {
@@ -214,12 +248,10 @@ impl Transport for RabbitMq {
         endpoints: &'a [(EndpointUri, Direction)],
     ) -> BoxFuture<'a, Vec<(usize, TransportError)>> {
         Box::pin(async move {
-            let mut problems = Vec::new();
-            for (number, (uri, direction)) in endpoints.iter().enumerate() {
-                let prepared = self.prepare_one(uri, *direction).await;
-                problems.extend(prepared.err().map(|error| (number, error)));
-            }
-            problems
+            // At once, as a broker that does not answer keeps each of them waiting.
+            let all = endpoints.iter().map(|(uri, direction)| self.prepare_one(uri, *direction));
+            let all = join_all(all).await.into_iter().enumerate();
+            all.filter_map(|(number, prepared)| Some((number, prepared.err()?))).collect()
         })
     }
 

@@ -1,6 +1,6 @@
 //! How a [`RabbitMq`](super::RabbitMq) is configured, and what is wrong with an address under it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +27,8 @@ pub(super) struct Settings {
     pub(super) queues: BTreeMap<String, Queue>,
     pub(super) exchanges: BTreeMap<String, Exchange>,
     pub(super) bindings: Vec<Binding>,
+    /// The queues that are emptied at start.
+    pub(super) purged: BTreeSet<String>,
     pub(super) max_message: usize,
     /// How long a connection may take.
     pub(super) patience: Duration,
@@ -47,6 +49,7 @@ impl Default for Settings {
             queues: BTreeMap::new(),
             exchanges: BTreeMap::new(),
             bindings: Vec::new(),
+            purged: BTreeSet::new(),
             max_message: 16 * 1024 * 1024,
             patience: Duration::from_secs(10),
             receipt: Duration::from_secs(30),

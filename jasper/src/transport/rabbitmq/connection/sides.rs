@@ -1,6 +1,7 @@
 //! One connection to send and one to listen, to each broker.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -10,8 +11,15 @@ use super::{Dialler, Slot};
 use crate::transport::Direction;
 
 /// The connections of a transport. A broker that blocks who sends to it does not block who listens.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(in super::super) struct Sides(Mutex<HashMap<(String, bool), Arc<Slot>>>);
+
+impl fmt::Debug for Sides {
+    /// Passwords are in the keys.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.lock().values()).finish()
+    }
+}
 
 impl Sides {
     /// The connection to this broker for this direction.
