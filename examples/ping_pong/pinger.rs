@@ -6,6 +6,15 @@
 //! ```
 //!
 //! The addresses are those of one machine; `JASPER_LISTEN` and `JASPER_ENDPOINT_PONGER` say others.
+//! Built with `--features jasper/rabbitmq` both may be queues of a broker:
+//!
+//! ```sh
+//! export JASPER_BROKER_RABBITMQ=amqp://guest:guest@localhost
+//! JASPER_LISTEN=rabbitmq://queue/ponger JASPER_ENDPOINT_PINGER=rabbitmq://queue/pinger \
+//!     cargo run --example ponger --features jasper/rabbitmq &
+//! JASPER_LISTEN=rabbitmq://queue/pinger JASPER_ENDPOINT_PONGER=rabbitmq://queue/ponger \
+//!     cargo run --example pinger --features jasper/rabbitmq
+//! ```
 
 mod messages;
 

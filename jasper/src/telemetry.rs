@@ -15,6 +15,7 @@
 //! | `jasper.recovery.envelopes` | counter | envelope | – |
 //! | `jasper.store.errors` | counter | error | op |
 //! | `jasper.transport.connections` | gauge | connection | `side`: `dialled` or `accepted` |
+//! | `jasper.transport.redelivered` | counter | message | destination |
 //! | `jasper.transport.rejected` | counter | event | `reason`, as below |
 //!
 //! What a peer asked for and did not get has one of these reasons: `auth` (it could not prove who
@@ -52,6 +53,8 @@ pub const RECOVERED: &str = "jasper.recovery.envelopes";
 pub const STORE_ERRORS: &str = "jasper.store.errors";
 /// Open connections to other processes.
 pub const CONNECTIONS: &str = "jasper.transport.connections";
+/// Messages that a broker has delivered again, as they had not been acknowledged.
+pub const REDELIVERED: &str = "jasper.transport.redelivered";
 /// Connections and messages of peers that were not taken.
 pub const CONNECTIONS_REJECTED: &str = "jasper.transport.rejected";
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, query_scalar};
 use tempfile::TempDir;
+use tests::servers::rabbitmq_url;
 use tests::{Seed, program};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
@@ -18,25 +19,37 @@ const KILLS: usize = 6;
 /// Two programs that find each other by the environment.
 struct Players {
     folder: TempDir,
-    ports: [u16; 2],
+    /// Where each listens.
+    addresses: [String; 2],
 }
 
 impl Players {
-    fn new() -> Self {
+    fn by_tcp() -> Self {
         // Both are free until the programs take them, as no other program asks for these.
         let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
         let ports = listeners.map(|listener| listener.local_addr().unwrap().port());
-        Self { folder: TempDir::new().unwrap(), ports }
+        Self::at(ports.map(|port| format!("durable://127.0.0.1:{port}")))
+    }
+
+    /// By way of the broker that all tests share.
+    fn by_rabbitmq() -> Self {
+        let number = uuid::Uuid::now_v7().simple();
+        Self::at(["pinger", "ponger"].map(|name| format!("rabbitmq://queue/{name}-{number}")))
+    }
+
+    fn at(addresses: [String; 2]) -> Self {
+        Self { folder: TempDir::new().unwrap(), addresses }
     }
 
     fn start(&self, player: usize) -> Child {
         let name = ["pinger", "ponger"][player];
-        let address = |player: usize| format!("durable://127.0.0.1:{}", self.ports[player]);
         let other = ["JASPER_ENDPOINT_PONGER", "JASPER_ENDPOINT_PINGER"][player];
         let mut command = Command::new(program(name));
         command.current_dir(self.folder.path()).kill_on_drop(true).stdin(Stdio::null());
         command.stdout(Stdio::null());
-        command.env("JASPER_LISTEN", address(player)).env(other, address(1 - player));
+        command.env("JASPER_LISTEN", &self.addresses[player]);
+        command.env(other, &self.addresses[1 - player]);
+        command.env("JASPER_BROKER_RABBITMQ", rabbitmq_url());
         command.spawn().unwrap()
     }
 
@@ -67,9 +80,17 @@ impl Players {
 
 #[tokio::test]
 async fn every_ping_is_answered_once_whichever_process_is_killed() {
+    play(Players::by_tcp()).await;
+}
+
+#[tokio::test]
+async fn every_ping_is_answered_once_by_way_of_a_broker_too() {
+    play(Players::by_rabbitmq()).await;
+}
+
+async fn play(players: Players) {
     let mut seed = Seed::from_env();
     println!("{seed}");
-    let players = Players::new();
     let mut children = [players.start(0), players.start(1)];
     players.wait_for_pongs(1).await;
     for kill in 0..KILLS {

@@ -28,7 +28,10 @@ impl Journal {
     pub fn note(&self, note: impl Into<String>) {
         let mut notes = self.notes.lock().expect("no test panics while it holds the notes");
         notes.push(note.into());
-        self.count.send_replace(notes.len());
+        let count = notes.len();
+        // Who waits looks at the notes while it has the count locked.
+        drop(notes);
+        self.count.send_replace(count);
     }
 
     /// The notes, in order.

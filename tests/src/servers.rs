@@ -50,6 +50,14 @@ pub async fn new_mariadb_database(name: &str) -> String {
     replace_database(&url, &name)
 }
 
+/// The address of the RabbitMQ broker that all tests share.
+///
+/// # Panics
+/// The environment names none.
+pub fn rabbitmq_url() -> String {
+    shared("JASPER_TEST_RABBITMQ")
+}
+
 fn unique(name: &str) -> String {
     format!("{name}_{}", uuid::Uuid::now_v7().simple())
 }
@@ -69,13 +77,15 @@ fn shared(variable: &str) -> String {
     })
 }
 
-/// The database that a server is.
+/// What a server is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Its user is `postgres` and needs no password.
     Postgres,
     /// Its user is `root` and needs no password.
     MariaDb,
+    /// Its user is `guest`, and so is the password.
+    RabbitMq,
 }
 
 impl Kind {
@@ -84,11 +94,12 @@ impl Kind {
         match self {
             Self::Postgres => "postgres",
             Self::MariaDb => "mariadb",
+            Self::RabbitMq => "rabbitmq",
         }
     }
 }
 
-/// A database server for one test alone, which may crash and freeze. Stopped when dropped.
+/// A server for one test alone, which may crash and freeze. Stopped when dropped.
 #[derive(Debug)]
 pub struct Server {
     kind: Kind,
@@ -114,17 +125,41 @@ impl Server {
         Self::start(Kind::MariaDb).await
     }
 
+    /// A new RabbitMQ broker.
+    ///
+    /// # Panics
+    /// It does not start.
+    pub async fn rabbitmq() -> Self {
+        Self::start(Kind::RabbitMq).await
+    }
+
+    /// A new RabbitMQ broker, with this in its configuration.
+    ///
+    /// # Panics
+    /// It does not start.
+    pub async fn rabbitmq_with(more: &str) -> Self {
+        Self::start_with(Kind::RabbitMq, Some(more)).await
+    }
+
     /// A new server.
     ///
     /// # Panics
     /// It does not start.
     pub async fn start(kind: Kind) -> Self {
+        Self::start_with(kind, None).await
+    }
+
+    async fn start_with(kind: Kind, more: Option<&str>) -> Self {
         // There, the process that started the shared servers also stops this one if the test is
         // killed.
         let all =
             std::env::var_os("JASPER_TEST_SERVERS").map_or_else(std::env::temp_dir, PathBuf::from);
         let folder = tempfile::Builder::new().prefix("server-").tempdir_in(all);
         let folder = folder.expect("a folder in JASPER_TEST_SERVERS, or a temporary one");
+        if let Some(more) = more {
+            let file = folder.path().join("more.conf");
+            std::fs::write(file, more).expect("the folder can be written to");
+        }
         // Made before the server starts, so that a start that fails half-way is cleaned up too.
         let mut server = Self { kind, folder, port: 0, url: String::new() };
         server.url = server.call("start", &[]).await;
@@ -152,6 +187,15 @@ impl Server {
         self.start_again().await;
     }
 
+    /// Ends it in an orderly way, so that no client can connect. A broker needs that in tests: for
+    /// some minutes after a quorum queue is made, a crash of this version leaves it unusable.
+    ///
+    /// # Panics
+    /// It does not end.
+    pub async fn stop(&self) {
+        self.call("stop", &["fast"]).await;
+    }
+
     /// Crashes it: what was not committed is lost, and no client can connect.
     ///
     /// # Panics
@@ -160,12 +204,21 @@ impl Server {
         self.call("stop", &["immediate"]).await;
     }
 
-    /// Starts it after [`Server::crash`], at the same port and with what was committed.
+    /// Starts it after [`Server::crash`] or [`Server::stop`], at the same port and with what was
+    /// committed.
     ///
     /// # Panics
     /// It does not start.
     pub async fn start_again(&self) {
         self.call("start", &[&self.port.to_string()]).await;
+    }
+
+    /// What `rabbitmqctl` does with these arguments.
+    ///
+    /// # Panics
+    /// It fails.
+    pub async fn control(&self, arguments: &[&str]) -> String {
+        self.call("control", arguments).await
     }
 
     /// Stops all its processes, so that its connections stay open and nothing answers.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::core::Core;
+use super::endpoint_state::EndpointState;
 use super::inbound::listeners::Listeners;
 use super::send::bus::Bus;
 use super::shutdown;
@@ -43,6 +44,13 @@ impl Jasper {
     /// left to the system has its number here.
     pub fn addresses(&self) -> Vec<Address> {
         self.listeners.addresses()
+    }
+
+    /// The endpoints of other processes and the listeners, each with what keeps messages from going
+    /// that way at present. For a page of a program that shows how it is, and for its health check.
+    pub fn endpoints(&self) -> Vec<EndpointState> {
+        let endpoints = self.core.routes().endpoints().remote().map(|endpoint| endpoint.state());
+        endpoints.chain(self.listeners.states()).collect()
     }
 
     /// Receives nothing new, and returns when all that was received is answered. Senders keep what

@@ -1,13 +1,15 @@
 //! Transports that an application brings: where their code panics, that is an error like another.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::{BoxFuture, FutureExt};
 
+use super::backoff::Backoff;
 use crate::envelope::Address;
 use crate::handler::caught::{Caught, Panic, caught};
 use crate::transport::{
-    Answer, Batch, EndpointUri, Listener, Receipt, Receiver, Request, Sender, Transport,
+    Answer, Batch, Direction, EndpointUri, Listener, Receipt, Receiver, Request, Sender, Transport,
     TransportError,
 };
 
@@ -42,6 +44,14 @@ impl Sender for GuardedSender {
     fn send(&self, batch: Batch) -> BoxFuture<'_, Result<Vec<Receipt>, TransportError>> {
         let sent = Caught::of(|| self.inner.send(batch));
         async { sent.await.unwrap_or_else(|panic| Err(self.lost(&panic))) }.boxed()
+    }
+
+    fn longest_pause(&self) -> Duration {
+        caught(|| self.inner.longest_pause()).unwrap_or(Backoff::LONGEST)
+    }
+
+    fn problem(&self) -> Option<String> {
+        caught(|| self.inner.problem()).unwrap_or_else(|panic| Some(panicked(&panic)))
     }
 
     fn request(&self, request: Request) -> BoxFuture<'_, Result<Answer, TransportError>> {
@@ -80,6 +90,10 @@ impl Listener for GuardedListener {
         self.address.clone()
     }
 
+    fn problem(&self) -> Option<String> {
+        caught(|| self.inner.problem()).unwrap_or_else(|panic| Some(panicked(&panic)))
+    }
+
     fn stop(&self) -> BoxFuture<'_, ()> {
         let stopped = Caught::of(|| self.inner.stop());
         async {
@@ -90,6 +104,18 @@ impl Listener for GuardedListener {
         }
         .boxed()
     }
+}
+
+/// What is wrong with these endpoints, by their numbers.
+pub(crate) async fn prepare(
+    transport: &dyn Transport,
+    endpoints: &[(EndpointUri, Direction)],
+) -> Vec<(usize, TransportError)> {
+    let prepared = Caught::of(|| transport.prepare(endpoints)).await;
+    prepared.unwrap_or_else(|panic| {
+        let all = endpoints.iter().enumerate();
+        all.map(|(number, (uri, _))| (number, unusable(&uri.address, &panic))).collect()
+    })
 }
 
 fn unusable(address: &Address, panic: &Panic) -> TransportError {

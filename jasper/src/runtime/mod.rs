@@ -10,6 +10,7 @@ mod core;
 #[cfg(test)]
 mod defaults;
 mod duration;
+mod endpoint_state;
 mod finish;
 mod guarded;
 mod handle;
@@ -25,6 +26,7 @@ mod start;
 mod storage;
 
 pub use self::application::Jasper;
+pub use self::endpoint_state::EndpointState;
 pub use self::send::bus::Bus;
 pub use self::send::enlisted::Enlisted;
 pub use self::send::invokes::{HandlerOf, Invocable, Invokes};

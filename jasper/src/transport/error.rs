@@ -46,6 +46,15 @@ pub enum TransportError {
         /// Which side refused what, and what to do.
         why: String,
     },
+    /// What this process declares of a queue, an exchange or the like is otherwise on the other
+    /// side, or is not there; nothing was sent.
+    #[error("`{address}` is not declared as here: {why}")]
+    Mismatch {
+        /// The address.
+        address: String,
+        /// What differs, how it is there and how it is here, and what to do.
+        why: String,
+    },
     /// The connection ended before the receipt; what was sent may have arrived.
     #[error("the connection to `{address}` was lost: {why}")]
     Lost {
@@ -88,6 +97,7 @@ impl TransportError {
             Self::Bind { .. } => "bind",
             Self::Unreachable { .. } => "unreachable",
             Self::Rejected { .. } => "rejected",
+            Self::Mismatch { .. } => "mismatch",
             Self::Lost { .. } => "lost",
             Self::Deadline { .. } => "deadline",
             Self::TooLarge { .. } => "too_large",

@@ -8,21 +8,30 @@
 #![doc = include_str!("../docs/endpoints.md")]
 
 mod batch;
+mod deployment;
 mod error;
 mod info;
+#[cfg(feature = "rabbitmq")]
+pub mod rabbitmq;
 mod request;
+#[cfg(any(feature = "rabbitmq", feature = "tcp"))]
+mod slot;
 #[cfg(feature = "tcp")]
 pub mod tcp;
+#[cfg(any(feature = "rabbitmq", feature = "tcp"))]
+mod tls;
 mod uri;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
 use crate::envelope::Address;
 
 pub use self::batch::{Batch, Guarantee, Receipt, Received, Unreadable};
+pub use self::deployment::{BrokerAddress, Deployment};
 pub use self::error::TransportError;
 pub use self::info::{Capabilities, Mode, Scheme, TransportInfo};
 pub use self::request::{
@@ -35,12 +44,34 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// What it is and can do, as data.
     fn info(&self) -> TransportInfo;
 
+    /// Takes what the deployment says, before anything else is asked of it. It may be called again,
+    /// and what it says then goes before what it said first.
+    ///
+    /// # Errors
+    /// An address of a broker cannot be used.
+    fn configure(&self, _deployment: &Deployment) -> Result<(), TransportError> {
+        Ok(())
+    }
+
     /// Looks for what is wrong with an address before anything is opened.
     ///
     /// # Errors
     /// The address is none of this transport, has an option that it does not know, or asks for
     /// something that is not safe.
     fn check(&self, uri: &EndpointUri, direction: Direction) -> Result<(), TransportError>;
+
+    /// Compares what these endpoints need with what is there on the other side, and makes what is
+    /// missing where it may. Called once at start, before anything is sent or received; the answer
+    /// has the number of each endpoint that cannot be used, with the reason.
+    ///
+    /// That the other side cannot be reached is no reason: it may be back soon, and what is to be
+    /// sent waits. A transport that has nothing to compare has no problems.
+    fn prepare<'a>(
+        &'a self,
+        _endpoints: &'a [(EndpointUri, Direction)],
+    ) -> BoxFuture<'a, Vec<(usize, TransportError)>> {
+        Box::pin(std::future::ready(Vec::new()))
+    }
 
     /// The way to a destination. Opens nothing: it connects when it is first used, and again
     /// whenever it is used after a connection was lost.
@@ -85,6 +116,17 @@ pub trait Sender: fmt::Debug + Send + Sync + 'static {
     /// Dropped before it returns, the envelopes may or may not have arrived.
     fn send(&self, batch: Batch) -> BoxFuture<'_, Result<Vec<Receipt>, TransportError>>;
 
+    /// How long to wait at most before a destination that was down is asked again. Shorter where
+    /// asking costs little, as where all endpoints share one connection.
+    fn longest_pause(&self) -> Duration {
+        Duration::from_secs(5)
+    }
+
+    /// Why nothing can be sent at present, where that is known without an attempt.
+    fn problem(&self) -> Option<String> {
+        None
+    }
+
     /// Sends one envelope and waits for what its handler answers, on the same connection.
     ///
     /// # Errors
@@ -101,6 +143,12 @@ pub trait Listener: fmt::Debug + Send + Sync + 'static {
     /// Where it listens; a port that was left to the system has its number.
     fn address(&self) -> Address;
 
+    /// Why nothing comes at present, where that is so: the broker is away, say. It is tried again
+    /// all the time. A listener that waits for others to connect has no such problem.
+    fn problem(&self) -> Option<String> {
+        None
+    }
+
     /// Receives nothing new, and returns when all that was received is answered and the address is
     /// free again. Safe to call twice.
     fn stop(&self) -> BoxFuture<'_, ()>;
@@ -108,6 +156,12 @@ pub trait Listener: fmt::Debug + Send + Sync + 'static {
 
 /// Takes what a transport receives; the runtime's side of a [`Listener`].
 pub trait Receiver: fmt::Debug + Send + Sync + 'static {
+    /// What stands behind a message that is acknowledged: where it is the end of its handler, a
+    /// transport may give each message by itself, so that none waits for another one's handler.
+    fn mode(&self) -> Mode {
+        Mode::Durable
+    }
+
     /// Takes envelopes, and answers with one receipt for each, in order, when they are where the
     /// guarantee of their sender asks for. A transport acknowledges no sooner.
     ///

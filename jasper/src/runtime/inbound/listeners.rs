@@ -10,9 +10,10 @@ use parking_lot::{Mutex, MutexGuard};
 use super::receiver::InboundReceiver;
 use crate::envelope::Address;
 use crate::runtime::core::Core;
+use crate::runtime::endpoint_state::EndpointState;
 use crate::runtime::guarded::GuardedListener;
 use crate::runtime::start::endpoint_config::ListenerSpec;
-use crate::transport::{EndpointUri, Listener, Receiver, TransportError};
+use crate::transport::{Direction, EndpointUri, Listener, Receiver, TransportError};
 
 /// The listeners of an application.
 #[derive(Debug, Default)]
@@ -58,6 +59,11 @@ impl Listeners {
         self.0.iter().map(|slot| slot.address.clone()).collect()
     }
 
+    /// How they are, for people.
+    pub(crate) fn states(&self) -> impl Iterator<Item = EndpointState> {
+        self.0.iter().map(ListenerSlot::state)
+    }
+
     /// Receives nothing new, and returns when all that was received is answered.
     pub(crate) async fn stop(&self) {
         join_all(self.0.iter().map(ListenerSlot::stop)).await;
@@ -82,6 +88,17 @@ impl ListenerSlot {
         let address = listener.address();
         tracing::info!(%address, mode = %spec.mode, "listening");
         Ok(Self { spec, receiver, listener: Mutex::new(Some(listener)), address })
+    }
+
+    fn state(&self) -> EndpointState {
+        let listener = self.listener().clone();
+        EndpointState {
+            name: self.address.to_string(),
+            address: self.address.clone(),
+            direction: Direction::Listen,
+            problem: listener.as_ref().and_then(|listener| listener.problem()),
+            is_paused: listener.is_none(),
+        }
     }
 
     async fn stop(&self) {

@@ -54,7 +54,11 @@ impl InboundReceiver {
         if self.core.lifecycle().is_stopping() {
             return all(STOPPING);
         }
-        if received.guarantee == Guarantee::Stored && !self.core.store().is_there() {
+        // What is acknowledged at the end of its handler needs no store here: its sender, or the
+        // broker, has it until then.
+        let is_kept_there = self.mode == Mode::Inline;
+        let is_to_be_stored = received.guarantee == Guarantee::Stored && !is_kept_there;
+        if is_to_be_stored && !self.core.store().is_there() {
             return all(NO_STORE);
         }
         let mut intake = Intake {

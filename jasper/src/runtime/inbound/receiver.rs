@@ -28,6 +28,10 @@ pub(crate) struct InboundReceiver {
 }
 
 impl Receiver for InboundReceiver {
+    fn mode(&self) -> Mode {
+        self.mode
+    }
+
     fn receive(&self, received: Received) -> BoxFuture<'_, Vec<Receipt>> {
         let count = received.envelopes.len();
         let receipts = Caught::of(|| self.take_in(received).boxed());

@@ -10,10 +10,11 @@ use super::options::SendOptions;
 use super::send_queue::SendQueue;
 use crate::envelope::{Address, Envelope};
 use crate::error::SendError;
+use crate::runtime::endpoint_state::EndpointState;
 use crate::runtime::memory::budget::Budget;
 use crate::runtime::memory::room::{Room, Slot};
 use crate::runtime::own::held::Held;
-use crate::transport::{Batch, Guarantee, Mode, Receipt, Sender};
+use crate::transport::{Batch, Direction, Guarantee, Mode, Receipt, Sender};
 
 /// An endpoint of another process, as messages are sent to it.
 ///
@@ -65,6 +66,17 @@ impl Endpoint {
             held: Arc::default(),
             wake,
             options,
+        }
+    }
+
+    /// How it is, for people.
+    pub(crate) fn state(&self) -> EndpointState {
+        EndpointState {
+            name: self.id.name.to_string(),
+            address: self.id.address.clone(),
+            direction: Direction::Send,
+            problem: self.circuit.problem().or_else(|| self.sender.problem()),
+            is_paused: false,
         }
     }
 

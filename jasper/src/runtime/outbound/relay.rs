@@ -175,11 +175,15 @@ impl Relay {
     async fn probe(&self) {
         let stored = self.endpoint.queue.take_stored();
         self.give_back(stored, Attempt::NotMade).await;
-        tokio::time::sleep(self.endpoint.circuit.next_pause()).await;
+        let pause = self.endpoint.circuit.next_pause();
+        tokio::time::sleep(pause.min(self.endpoint.sender.longest_pause())).await;
         let empty = Batch { envelopes: Vec::new(), guarantee: Guarantee::InMemory };
         match self.endpoint.sender.send(empty).await {
             Ok(_none) => self.note_success(),
-            Err(error) => tracing::debug!(endpoint = &*self.endpoint.id.name, %error, "still down"),
+            Err(error) => {
+                self.endpoint.circuit.open(error.to_string());
+                tracing::debug!(endpoint = &*self.endpoint.id.name, %error, "still down");
+            }
         }
     }
 
@@ -343,7 +347,7 @@ impl Relay {
     }
 
     fn note_failure(&self, why: &dyn std::fmt::Display) {
-        if self.endpoint.circuit.open() {
+        if self.endpoint.circuit.open(why.to_string()) {
             let (endpoint, address) = (&*self.endpoint.id.name, &self.endpoint.id.address);
             tracing::warn!(endpoint, %address, %why, "the destination is down; messages wait");
         }

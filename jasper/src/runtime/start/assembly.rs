@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-use super::announce;
 use super::parts::Parts;
 use super::plan::StartPlan;
 use super::tasks::{self, Receivers};
+use super::{announce, prepare};
 use crate::error::{Error, Problem, StartupProblems};
 use crate::runtime::core::{Core, Resources};
 use crate::runtime::handle::entry::subscription;
@@ -20,8 +20,10 @@ use crate::runtime::send::bus::BusRoot;
 use crate::runtime::shutdown;
 use crate::store::{MessageStore, Owner, Subscription};
 
-/// Prepares the store, joins it as a node, starts to handle messages, and then to listen.
+/// Prepares the transports and the store, joins it as a node, starts to handle messages, and then
+/// to listen.
 pub(crate) async fn start(parts: Parts, plan: StartPlan) -> Result<(Arc<Core>, Listeners), Error> {
+    prepare::prepare(&plan.endpoints).await?;
     let owner = match &parts.store {
         Some(store) => Some(join(&**store, &plan).await?),
         None => None,

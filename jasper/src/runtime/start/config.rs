@@ -8,13 +8,16 @@ use super::handler_options::HandlerOptions;
 use super::queue_options::QueueOptions;
 use super::value::{self, UnreadableValue};
 use super::variables::{self, Variables};
+use crate::transport::BrokerAddress;
 
 /// The names of environment variables begin so.
 const PREFIX: &str = "JASPER_";
+const BROKER_PREFIX: &str = "JASPER_BROKER_";
 
 /// What a deployment decides without a build: the name of the service, where it listens, where its
-/// endpoints lead, how its queues and handlers work, how much memory it takes, and whether it only
-/// sends. What is not said stays as the builder and the attributes of the handlers say.
+/// endpoints lead, where brokers are, how its queues and handlers work, how much memory it takes,
+/// and whether it only sends. What is not said stays as the builder and the attributes of the
+/// handlers say.
 ///
 /// In a file, read by [`from_toml`](Self::from_toml):
 ///
@@ -26,6 +29,9 @@ const PREFIX: &str = "JASPER_";
 ///
 /// [endpoints]
 /// shipping = "durable://shipping.internal:5580?order=strict"
+///
+/// [brokers]
+/// rabbitmq = "amqps://shop:secret@rabbit.internal/shop"
 ///
 /// [queues.emails] # the queue that the handlers name, or a handler's own name
 /// concurrency = 8
@@ -43,7 +49,9 @@ const PREFIX: &str = "JASPER_";
 ///
 /// In the environment, read by [`from_env`](Self::from_env): `JASPER_SERVICE`, `JASPER_LISTEN`
 /// (several are separated by commas), `JASPER_MEMORY_BUDGET` in bytes, `JASPER_SEND_ONLY` as
-/// `true` or `false`; for the endpoint `eu.shipping`, `JASPER_ENDPOINT_EU_SHIPPING`; and for each
+/// `true` or `false`; for the endpoint `eu.shipping`, `JASPER_ENDPOINT_EU_SHIPPING`; for the
+/// brokers `rabbitmq` and `rabbitmq-billing`, `JASPER_BROKER_RABBITMQ` and
+/// `JASPER_BROKER_RABBITMQ_BILLING`; and for each
 /// option of a queue or a handler a variable such as `JASPER_QUEUE_EMAILS_CONCURRENCY` and
 /// `JASPER_HANDLER_PLACE_ORDER_DELAYS` (`1s, 30s, 5m`).
 ///
@@ -66,6 +74,10 @@ pub struct Config {
     /// Where endpoints lead, by name.
     #[serde(default)]
     pub endpoints: BTreeMap<String, String>,
+    /// Where brokers are, by the name of their transport; a second one of a transport has a name
+    /// behind it, as in `rabbitmq-billing`.
+    #[serde(default)]
+    pub brokers: BTreeMap<String, BrokerAddress>,
     /// How queues work, by name.
     #[serde(default)]
     pub queues: BTreeMap<String, QueueOptions>,
@@ -109,6 +121,11 @@ impl Config {
                 }
                 Some("SEND_ONLY") => {
                     config.send_only = config.read(&name, &value, value::choice);
+                }
+                Some(_) if name.starts_with(BROKER_PREFIX) => {
+                    let broker = &name[BROKER_PREFIX.len()..];
+                    let broker = broker.to_ascii_lowercase().replace('_', "-");
+                    config.brokers.insert(broker, value.into());
                 }
                 Some(_) => config.variables.take(name, value),
                 None => {}
@@ -163,6 +180,8 @@ impl Config {
         self.queues.iter().for_each(|(name, options)| earlier.forget_queue(name, options));
         self.handlers.iter().for_each(|(name, options)| earlier.forget_handler(name, options));
         let mut endpoints = other.endpoints;
+        let mut brokers = other.brokers;
+        brokers.extend(self.brokers);
         endpoints.extend(self.endpoints);
         Self {
             service: self.service.or(other.service),
@@ -170,6 +189,7 @@ impl Config {
             memory_budget: self.memory_budget.or(other.memory_budget),
             send_only: self.send_only.or(other.send_only),
             endpoints,
+            brokers,
             queues: merged(self.queues, other.queues, QueueOptions::or),
             handlers: merged(self.handlers, other.handlers, HandlerOptions::or),
             variables: self.variables.or(earlier),

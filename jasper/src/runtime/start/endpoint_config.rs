@@ -12,7 +12,9 @@ use crate::runtime::memory::budget::Budget;
 use crate::runtime::outbound::endpoint::{Endpoint, destination};
 use crate::runtime::outbound::options::{SendOptions, take_mode};
 use crate::runtime::outbound::target::Target;
-use crate::transport::{Direction, EndpointUri, Mode, Transport, TransportRegistration};
+use crate::transport::{
+    Deployment, Direction, EndpointUri, Mode, Transport, TransportRegistration,
+};
 
 /// What the builder sets for endpoints, listeners and transports.
 #[derive(Debug, Default)]
@@ -64,6 +66,7 @@ impl EndpointConfig {
     /// endpoints, too.
     pub(crate) fn resolve(
         &self,
+        service: &str,
         messages: &[&MessageRegistration],
         all: &[&MessageRegistration],
     ) -> ResolvedEndpoints {
@@ -90,15 +93,43 @@ impl EndpointConfig {
         publications.sort_unstable();
         publications.dedup();
         let defaults = inventory::iter::<TransportRegistration>().map(|default| (default.make)());
+        let transports: Vec<_> = self.transports.iter().cloned().chain(defaults).collect();
+        let mut problems: Vec<_> = mistakes.map(|why| Problem::Config { why }).collect();
+        problems.extend(configure(&transports, service, &self.config));
         ResolvedEndpoints {
             endpoints,
             listeners: self.config.listen.clone().unwrap_or_else(|| self.listeners.clone()),
             publications,
             never_sent: self.never_sent.clone(),
-            transports: self.transports.iter().cloned().chain(defaults).collect(),
-            problems: mistakes.map(|why| Problem::Config { why }).collect(),
+            transports,
+            problems,
         }
     }
+}
+
+/// Tells the transports what the deployment says of them; what is wrong with that.
+fn configure(transports: &[Arc<dyn Transport>], service: &str, config: &Config) -> Vec<Problem> {
+    let deployment = Deployment::new(service, config.brokers.clone());
+    let is_of = |broker: &str, transport: &str| {
+        let rest = broker.strip_prefix(transport);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    };
+    let names: Vec<_> = transports.iter().map(|transport| transport.info().name).collect();
+    let unknown = config.brokers.keys().filter(|key| !names.iter().any(|name| is_of(key, name)));
+    let unknown = unknown.map(|key| Problem::Config {
+        why: format!(
+            "the configuration names the broker `{key}`, and no transport of this build is called \
+             so; those are: {}",
+            names.join(", ")
+        ),
+    });
+    let mut problems: Vec<_> = unknown.collect();
+    for transport in transports {
+        if let Err(error) = transport.configure(&deployment) {
+            problems.push(Problem::Config { why: error.to_string() });
+        }
+    }
+    problems
 }
 
 impl ResolvedEndpoints {

@@ -12,6 +12,7 @@ pub(crate) mod handler_options;
 pub(crate) mod handling;
 mod parts;
 pub(crate) mod plan;
+mod prepare;
 pub(crate) mod queue_options;
 mod selection;
 pub(crate) mod settings;

@@ -40,9 +40,10 @@ impl StartPlan {
             all.clone()
         };
         let config = &parts.endpoint_config.config;
+        let settings = parts.settings.clone().deployed(config);
         let plan = Self {
-            settings: parts.settings.clone().deployed(config),
-            endpoints: parts.endpoint_config.resolve(&messages, &all),
+            endpoints: parts.endpoint_config.resolve(&settings.service, &messages, &all),
+            settings,
             handling: parts.handling.resolve(config, &handlers),
             handlers,
         };

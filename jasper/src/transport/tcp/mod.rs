@@ -35,7 +35,6 @@ mod reader;
 mod server;
 mod settings;
 mod streams;
-mod tls;
 mod vitals;
 mod write_queue;
 
@@ -54,7 +53,7 @@ use super::{
 
 pub use self::limits::Limits;
 pub use self::peer::{KeyError, Peer, SharedKey};
-pub use self::tls::{Tls, TlsError};
+pub use super::tls::{Tls, TlsError};
 
 /// The transport. Each value has connections, limits and listeners of its own.
 #[derive(Debug, Default)]

@@ -12,7 +12,7 @@ use super::client::{Dialler, LinkSlot};
 use super::limits::Limits;
 use super::peer::{Peers, SharedKey};
 use super::server::ServerShared;
-use super::tls::Tls;
+use crate::transport::tls::Tls;
 use crate::transport::{EndpointUri, Mode, Scheme, TransportError};
 
 pub(super) const SCHEMES: &[Scheme] = &[

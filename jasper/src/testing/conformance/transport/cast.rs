@@ -3,10 +3,12 @@
 //! They are written out, not derived: what a derive registers would be part of every program that
 //! uses the suite.
 
+use std::collections::BTreeSet;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use futures_util::FutureExt;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -156,13 +158,21 @@ impl Heard {
     /// Waits until there are so many notes, and gives them.
     pub(super) async fn wait_for(&self, count: usize) -> Vec<Note> {
         let mut counts = self.count.subscribe();
-        let waited = tokio::time::timeout(PATIENCE, counts.wait_for(|now| *now >= count)).await;
-        assert!(
-            waited.is_ok(),
-            "{count} notes were to come, and these are there: {:?}",
-            self.texts()
-        );
+        // What it gives locks the count, which a note is about to change under the lock of notes.
+        let waited = counts.wait_for(|now| *now >= count).map(drop);
+        let is_there = tokio::time::timeout(PATIENCE, waited).await.is_ok();
+        assert!(is_there, "{count} notes were to come, and these are there: {:?}", self.texts());
         self.notes()
+    }
+
+    /// Waits until there are so many notes with different texts.
+    pub(super) async fn wait_for_different(&self, count: usize) {
+        let different = || self.texts().into_iter().collect::<BTreeSet<_>>();
+        let mut counts = self.count.subscribe();
+        // Looked at between two changes: a note is written under a lock that the texts need too.
+        let there = async { while different().len() < count && counts.changed().await.is_ok() {} };
+        let waited = tokio::time::timeout(PATIENCE, there).await;
+        assert!(waited.is_ok(), "{count} texts were to come, and there are: {:?}", different());
     }
 
     /// Lets all go on that wait.

@@ -95,7 +95,9 @@ pub async fn an_event_is_published_to_several_applications<F: TransportFixture>(
     let (first, mut second) = (Stage::open(fixture).await, Stage::open(fixture).await);
     second.stop_sender().await;
     let both = [&first.link, &second.link].map(|link| link.address());
-    let sender = crate::Jasper::builder()
+    let sender = first
+        .link
+        .send(crate::Jasper::builder())
         .store(crate::store::memory::MemoryStore::new())
         .state(first.heard.clone())
         .endpoint("one", &*both[0])
@@ -120,7 +122,9 @@ pub async fn a_destination_that_is_down_does_not_delay_others<F: TransportFixtur
     let (up, mut down) = (Stage::open(fixture).await, Stage::open(fixture).await);
     down.stop_sender().await;
     down.stop_receiver().await;
-    let sender = crate::Jasper::builder()
+    let sender = up
+        .link
+        .send(crate::Jasper::builder())
         .store(crate::store::memory::MemoryStore::new())
         .state(up.heard.clone())
         .endpoint(RECEIVER, up.link.address())

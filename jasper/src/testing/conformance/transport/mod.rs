@@ -3,11 +3,13 @@
 //! Implement [`TransportFixture`] and write `jasper::transport_conformance!(MyFixture);`,
 //! `jasper::link_conformance!(MyFixture);` for a transport between processes, and
 //! `jasper::durable_conformance!(MyFixture);` where its endpoints are durable: each clause becomes
-//! a test with its own name, between applications of its own.
+//! a test with its own name, between applications of its own. A transport over a broker also has
+//! `jasper::broker_conformance!(MyFixture);`, for a link that is a [`BrokerLink`].
 
 mod cast;
 mod stage;
 
+pub mod brokers;
 pub mod durability;
 pub mod handling;
 pub mod links;
@@ -44,6 +46,17 @@ pub trait Link: Send + Sync {
         self.receive(builder)
     }
 
+    /// Tells an application how to send.
+    fn send(&self, builder: Builder) -> Builder {
+        builder
+    }
+
+    /// Nothing waits between the two any more. For a broker, which has what one has sent before the
+    /// other receives it.
+    fn empty(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
+
     /// An application has started, or listens again: what is sent goes to this one from now on.
     fn found<'a>(&'a self, receiver: &'a Jasper) -> BoxFuture<'a, ()>;
 
@@ -57,6 +70,25 @@ pub trait Link: Send + Sync {
     fn too_large(&self) -> usize {
         5 * 1024 * 1024
     }
+}
+
+/// What a broker makes of a link.
+pub trait BrokerLink: Link {
+    /// An address to which the sender may send, and from which no queue takes anything.
+    fn nowhere(&self) -> String;
+
+    /// Makes something at the broker, and tells an application to receive from it by another
+    /// declaration; with two texts that the problem at start has to name.
+    fn receive_otherwise(&self, builder: Builder) -> BoxFuture<'_, (Builder, [&'static str; 2])>;
+
+    /// Ends the broker.
+    fn end_broker(&self) -> BoxFuture<'_, ()>;
+
+    /// Starts it again, with what it has kept, and returns when it takes connections.
+    fn start_broker(&self) -> BoxFuture<'_, ()>;
+
+    /// Removes the place at which the receiver listens, with what is in it.
+    fn remove_place(&self) -> BoxFuture<'_, ()>;
 }
 
 /// One `#[tokio::test]` for each clause that every transport has to keep, local queues included.
@@ -80,6 +112,14 @@ macro_rules! link_conformance {
 macro_rules! durable_conformance {
     ($fixture:expr) => {
         $crate::__durable_clauses!($fixture);
+    };
+}
+
+/// One `#[tokio::test]` for each clause that a transport over a broker has to keep.
+#[macro_export]
+macro_rules! broker_conformance {
+    ($fixture:expr) => {
+        $crate::__broker_clauses!($fixture);
     };
 }
 
@@ -170,6 +210,26 @@ macro_rules! __durable_clauses {
     };
 }
 
+/// Not public API.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __broker_clauses {
+    ($fixture:expr) => {
+        $crate::__conformance_tests! {
+            transport; $fixture;
+            brokers {
+                a_message_that_no_queue_takes_becomes_a_dead_letter_of_its_sender
+                a_declaration_that_differs_is_a_problem_at_start_that_names_both
+                what_is_delivered_again_is_handled_once
+                what_is_sent_while_the_broker_is_away_arrives_when_it_is_back
+                a_poison_message_is_one_dead_letter_across_a_restart_of_the_broker
+                an_application_starts_without_its_broker_and_works_when_that_comes
+                a_listener_whose_place_is_removed_works_again
+            }
+        }
+    };
+}
+
 #[cfg(test)]
 mod tests {
     /// A clause that is written but not listed would never run.
@@ -177,6 +237,7 @@ mod tests {
     fn every_clause_is_listed() {
         let list = include_str!("mod.rs");
         let subjects = [
+            include_str!("brokers.rs"),
             include_str!("durability.rs"),
             include_str!("handling.rs"),
             include_str!("links.rs"),

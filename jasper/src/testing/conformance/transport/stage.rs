@@ -72,10 +72,16 @@ impl<F: TransportFixture> Stage<F> {
     }
 
     pub(super) async fn start_sender(&mut self) {
+        self.start_sender_with(|builder| builder).await;
+    }
+
+    /// Starts it with something more.
+    pub(super) async fn start_sender_with(&mut self, more: impl FnOnce(Builder) -> Builder) {
         let address = self.link.address();
         let builder = self.builder(&self.stores[0]).service("sender");
         // The address itself is an endpoint too, for who sends by address.
         let builder = builder.endpoint(RECEIVER, &*address).endpoint(&*address, &*address);
+        let builder = more(self.link.send(builder));
         let builder = if self.link.is_local() {
             Self::hearing(builder)
         } else {
@@ -101,10 +107,17 @@ impl<F: TransportFixture> Stage<F> {
         self.sender().bus().send(message).await.expect("the message is accepted");
     }
 
+    /// Both applications as they are built, without a start.
+    pub(super) fn builders(&self) -> [Builder; 2] {
+        let receiver = Self::hearing(self.builder(&self.stores[1])).service("receiver");
+        [self.builder(&self.stores[0]).service("sender"), receiver]
+    }
+
     /// Waits until nothing is on its way.
     pub(super) async fn settle(&self) {
         let idle = async {
             self.sender().until_idle().await.expect(WORKS);
+            self.link.empty().await;
             self.receiver().until_idle().await.expect(WORKS);
         };
         tokio::time::timeout(PATIENCE, idle).await.expect("all is handled in time");

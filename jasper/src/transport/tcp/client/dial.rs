@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
@@ -15,6 +16,10 @@ use super::super::reader::FrameReader;
 use super::super::streams::Halves;
 use super::super::vitals::Vitals;
 use super::link::PeerLink;
+use crate::transport::slot::Dial;
+
+/// The one connection to a place.
+pub(in super::super) type LinkSlot = crate::transport::slot::Slot<Dialler>;
 
 /// All that is needed to dial one place.
 #[derive(Debug, Clone)]
@@ -25,13 +30,28 @@ pub(in super::super) struct Dialler {
     pub(in super::super) tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
 }
 
-impl Dialler {
-    pub(super) async fn dial(&self) -> Result<PeerLink, ClientError> {
-        let limit = self.limits.handshake;
-        let late = || ClientError::Gone(format!("it did not shake hands within {limit:?}"));
-        timeout(limit, self.open()).await.map_err(|_late| late())?
+impl Dial for Dialler {
+    type Link = PeerLink;
+    type Error = ClientError;
+
+    fn dial(&self) -> BoxFuture<'_, Result<PeerLink, ClientError>> {
+        Box::pin(async {
+            let limit = self.limits.handshake;
+            let late = || ClientError::Gone(format!("it did not shake hands within {limit:?}"));
+            timeout(limit, self.open()).await.map_err(|_late| late())?
+        })
     }
 
+    fn is_usable(link: &PeerLink) -> bool {
+        link.is_usable()
+    }
+
+    fn given_up() -> ClientError {
+        ClientError::Gone("dialling was given up".to_owned())
+    }
+}
+
+impl Dialler {
     async fn open(&self) -> Result<PeerLink, ClientError> {
         let Authority { host, port } = &self.authority;
         let stream = TcpStream::connect((host.as_str(), *port)).await?;

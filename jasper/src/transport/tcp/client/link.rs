@@ -25,7 +25,7 @@ const SOMETHING_ELSE: &str = "the other side answered something else";
 
 /// The connection. Dropped, it ends.
 #[derive(Debug)]
-pub(super) struct PeerLink {
+pub(in super::super) struct PeerLink {
     inner: Arc<LinkInner>,
     _end: DropGuard,
 }

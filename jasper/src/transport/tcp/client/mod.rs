@@ -4,8 +4,6 @@ mod dial;
 mod in_flight;
 mod link;
 mod sender;
-mod slot;
 
-pub(super) use self::dial::Dialler;
+pub(super) use self::dial::{Dialler, LinkSlot};
 pub(super) use self::sender::TcpSender;
-pub(super) use self::slot::LinkSlot;

@@ -9,9 +9,9 @@ use tokio::time::{Instant, timeout_at};
 
 use super::super::frame::{BATCH_HEAD, ENVELOPE_HEAD, MOST_ENVELOPES, REQUEST_HEAD};
 use super::super::handshake::ClientError;
+use super::dial::LinkSlot;
 use super::in_flight::Loss;
 use super::link::{PeerLink, in_batch, in_request};
-use super::slot::LinkSlot;
 use crate::envelope::Address;
 use crate::transport::{Answer, Batch, Guarantee, Receipt, Request, Sender, TransportError};
 

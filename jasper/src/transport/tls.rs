@@ -4,17 +4,21 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+#[cfg(feature = "tcp")]
+use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+#[cfg(feature = "tcp")]
 use rustls::server::WebPkiClientVerifier;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::{ClientConfig, RootCertStore};
 
 /// A listener of another protocol with the same certificate does not take these connections.
+#[cfg(feature = "tcp")]
 const PROTOCOL: &[u8] = b"jasper";
 
-/// TLS for all connections of a [`Tcp`](super::Tcp): version 1.3, and nothing older.
+/// TLS for all connections of a transport: version 1.3, and nothing older.
 ///
 /// To listen it needs a certificate with its key, to dial it needs roots. Where both are given, the
 /// certificate is also shown to a listener that asks for one. `Debug` shows no key.
@@ -86,11 +90,13 @@ impl Tls {
         self
     }
 
+    #[cfg(feature = "tcp")]
     pub(super) fn requires_client_certificates(&self) -> bool {
         self.require_client_certificates
     }
 
-    /// For listeners; `asks` where some peer proves itself by its certificate.
+    /// For listeners of TCP; `asks` where some peer proves itself by its certificate.
+    #[cfg(feature = "tcp")]
     pub(super) fn server(&self, asks: bool) -> Result<Arc<ServerConfig>, String> {
         let no_certificate = "TLS has no certificate to listen with: give it one with \
                               `Tls::certificate_files(…)`";
@@ -117,8 +123,16 @@ impl Tls {
         Ok(Arc::new(config))
     }
 
-    /// For senders.
+    /// For senders of TCP.
+    #[cfg(feature = "tcp")]
     pub(super) fn client(&self) -> Result<Arc<ClientConfig>, String> {
+        let mut config = self.dialling()?;
+        config.alpn_protocols = vec![PROTOCOL.to_vec()];
+        Ok(Arc::new(config))
+    }
+
+    /// For who dials, whatever the protocol.
+    pub(super) fn dialling(&self) -> Result<ClientConfig, String> {
         let no_roots = "TLS has no roots to judge the other side by: give it some with \
                         `Tls::roots_file(…)`";
         let roots = Arc::clone(self.roots.as_ref().ok_or(no_roots)?);
@@ -126,12 +140,10 @@ impl Tls {
             .with_protocol_versions(&[&rustls::version::TLS13])
             .map_err(|error| error.to_string())?
             .with_root_certificates(roots);
-        let mut config = match &self.certificate {
+        Ok(match &self.certificate {
             Some(pair) => builder.with_client_cert_resolver(resolver(pair)),
             None => builder.with_no_client_auth(),
-        };
-        config.alpn_protocols = vec![PROTOCOL.to_vec()];
-        Ok(Arc::new(config))
+        })
     }
 }
 

@@ -1,0 +1,10 @@
+//! Why a broker cannot be used.
+
+/// Why there is no connection.
+#[derive(Debug, Clone)]
+pub(in super::super) enum DialError {
+    /// The broker cannot be reached.
+    Gone(String),
+    /// It refuses this process: its user, its password, its virtual host.
+    Refused(String),
+}

@@ -1,0 +1,281 @@
+//! What an address of this transport says.
+
+use super::settings::{Settings, unusable};
+use super::topology::{Binding, Declare, Exchange, Queue, Topology};
+use crate::message::MessageType;
+use crate::transport::{EndpointUri, TransportError};
+
+/// What an address of this transport says, with its options.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Destination {
+    /// The name of the broker; empty for the usual one.
+    pub(super) broker: String,
+    pub(super) declare: Declare,
+    pub(super) place: Place,
+    pub(super) topology: Topology,
+    /// The most messages that a listener has and has not acknowledged.
+    pub(super) prefetch: u16,
+    /// What a message is that does not say its type.
+    pub(super) default_type: Option<MessageType>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Place {
+    Queue(String),
+    /// Without a routing key it is the name of the message.
+    Exchange(String, Option<String>),
+}
+
+const PREFETCH: u16 = 1_000;
+const FORMS: &str = "write `rabbitmq://queue/NAME`, `rabbitmq://exchange/NAME/ROUTING_KEY` to send, \
+                     or `rabbitmq://topic/EXCHANGE/PATTERN` to listen";
+
+impl Destination {
+    /// Where messages are sent.
+    pub(super) fn to_send(uri: &EndpointUri, settings: &Settings) -> Result<Self, TransportError> {
+        let mut options = Options { uri: uri.clone(), settings };
+        let (place, topology) = match parts(uri)? {
+            ("queue", name) => options.queue(&decoded(uri, name)?)?,
+            ("exchange", rest) => options.exchange(rest)?,
+            ("topic", _) => {
+                let why = "a topic is to listen at: send to `rabbitmq://exchange/NAME`";
+                return Err(unusable(uri, why));
+            }
+            _ => return Err(unusable(uri, FORMS)),
+        };
+        options.finish(place, topology, false)
+    }
+
+    /// Where messages come from.
+    pub(super) fn to_listen(
+        uri: &EndpointUri,
+        settings: &Settings,
+    ) -> Result<Self, TransportError> {
+        let mut options = Options { uri: uri.clone(), settings };
+        let (place, topology) = match parts(uri)? {
+            ("queue", name) => options.queue(&decoded(uri, name)?)?,
+            ("topic", rest) => options.topic(rest)?,
+            ("exchange", _) => {
+                let why = "an exchange is to send to: listen at `rabbitmq://queue/NAME`, or at \
+                           `rabbitmq://topic/EXCHANGE/PATTERN`";
+                return Err(unusable(uri, why));
+            }
+            _ => return Err(unusable(uri, FORMS)),
+        };
+        options.finish(place, topology, true)
+    }
+
+    /// The queue of a listener.
+    pub(super) fn queue_name(&self) -> &str {
+        match &self.place {
+            Place::Queue(name) | Place::Exchange(name, _) => name,
+        }
+    }
+}
+
+/// The options of an address, which are taken out one by one.
+struct Options<'a> {
+    uri: EndpointUri,
+    settings: &'a Settings,
+}
+
+impl Options<'_> {
+    fn queue(&mut self, name: &str) -> Result<(Place, Topology), TransportError> {
+        let queue = self.queue_named(name)?;
+        let queue_name = queue.name.clone();
+        let bindings = self.settings.bindings.iter().filter(|binding| binding.queue == name);
+        let bindings: Vec<_> = bindings.map(|binding| self.settings.prefixed(binding)).collect();
+        let exchanges = bindings.iter().map(|binding| self.settings.exchange(&binding.exchange));
+        let exchanges = exchanges.collect();
+        Ok((Place::Queue(queue_name), Topology { exchanges, queues: vec![queue], bindings }))
+    }
+
+    /// As the builder has it, or as the option says.
+    fn queue_named(&mut self, name: &str) -> Result<Queue, TransportError> {
+        let said = self.uri.take("queue");
+        let known = self.settings.queues.get(name);
+        let queue = match (said.as_deref(), known) {
+            (Some(_), Some(_)) => {
+                let why = "`queue`: the transport's builder has this queue already";
+                return Err(unusable(&self.uri, why));
+            }
+            (None, Some(known)) => known.clone(),
+            (None | Some("quorum"), None) => Queue::quorum(name),
+            (Some("classic"), None) => Queue::classic(name),
+            (Some(other), None) => {
+                let why = format!("`queue={other}`: write `quorum` or `classic`");
+                return Err(unusable(&self.uri, why));
+            }
+        };
+        Ok(Queue { name: self.settings.with_prefix(&queue.name), ..queue })
+    }
+
+    fn exchange(&mut self, rest: &str) -> Result<(Place, Topology), TransportError> {
+        let (name, key) = rest.split_once('/').map_or((rest, None), |(n, key)| (n, Some(key)));
+        let exchange = self.exchange_named(&decoded(&self.uri, name)?)?;
+        let key = key.map(|key| decoded(&self.uri, key)).transpose()?;
+        let place = Place::Exchange(exchange.name.clone(), key);
+        Ok((place, Topology { exchanges: vec![exchange], ..Topology::default() }))
+    }
+
+    fn exchange_named(&mut self, name: &str) -> Result<Exchange, TransportError> {
+        let said = self.uri.take("exchange");
+        let prefixed = self.settings.with_prefix(name);
+        let Some(said) = said else {
+            return Ok(self.settings.exchange(&prefixed));
+        };
+        Exchange::of_kind_named(&prefixed, &said).ok_or_else(|| {
+            let why = format!("`exchange={said}`: write `topic`, `direct`, `fanout` or `headers`");
+            unusable(&self.uri, why)
+        })
+    }
+
+    fn topic(&mut self, rest: &str) -> Result<(Place, Topology), TransportError> {
+        let Some((exchange, pattern)) = rest.split_once('/') else {
+            return Err(unusable(&self.uri, "the pattern is missing: write `…/EXCHANGE/PATTERN`"));
+        };
+        let exchange = decoded(&self.uri, exchange)?;
+        let key = decoded(&self.uri, pattern)?;
+        let service = &self.settings.service();
+        let name = self.uri.take("name");
+        let name = name.unwrap_or_else(|| format!("{service}.{exchange}.{key}"));
+        let queue = self.queue_named(&name)?;
+        let exchange = self.exchange_named(&exchange)?;
+        let place = Place::Queue(queue.name.clone());
+        let binding = Binding { exchange: exchange.name.clone(), key, queue: queue.name.clone() };
+        let topology =
+            Topology { exchanges: vec![exchange], queues: vec![queue], bindings: vec![binding] };
+        Ok((place, topology))
+    }
+
+    fn finish(
+        mut self,
+        place: Place,
+        topology: Topology,
+        listens: bool,
+    ) -> Result<Destination, TransportError> {
+        let declare = match self.uri.take("declare") {
+            None => self.settings.declare,
+            Some(name) => Declare::from_name(&name).ok_or_else(|| {
+                let why = format!("`declare={name}`: write `provision`, `check` or `never`");
+                unusable(&self.uri, why)
+            })?,
+        };
+        let broker = self.uri.take("broker").unwrap_or_default();
+        let (prefetch, default_type) =
+            if listens { (self.prefetch()?, self.default_type()?) } else { (PREFETCH, None) };
+        if let Some(unknown) = self.uri.options.keys().next() {
+            let more = if listens { ", `name` of a topic's queue, `prefetch`, `type`" } else { "" };
+            let why = format!(
+                "the RabbitMQ transport has no option `{unknown}` here: it has `broker`, \
+                 `declare`, `exchange`, `queue`{more}"
+            );
+            return Err(unusable(&self.uri, why));
+        }
+        Ok(Destination { broker, declare, place, topology, prefetch, default_type })
+    }
+
+    fn prefetch(&mut self) -> Result<u16, TransportError> {
+        let Some(text) = self.uri.take("prefetch") else {
+            return Ok(PREFETCH);
+        };
+        match text.parse() {
+            Ok(number @ 1..) => Ok(number),
+            _ => Err(unusable(&self.uri, format!("`prefetch={text}`: write 1 to {}", u16::MAX))),
+        }
+    }
+
+    fn default_type(&mut self) -> Result<Option<MessageType>, TransportError> {
+        let text = self.uri.take("type");
+        let read = text.map(|text| text.parse()).transpose();
+        read.map_err(|error: crate::message::ParseMessageTypeError| {
+            unusable(&self.uri, format!("`type`: {error}"))
+        })
+    }
+}
+
+/// What kind of place it is, and what follows.
+fn parts(uri: &EndpointUri) -> Result<(&str, &str), TransportError> {
+    match uri.address.rest().split_once('/') {
+        Some((kind, rest)) if !rest.is_empty() => Ok((kind, rest)),
+        _ => Err(unusable(uri, FORMS)),
+    }
+}
+
+/// A name with `%2F` and the like in it; no longer than the protocol takes.
+fn decoded(uri: &EndpointUri, text: &str) -> Result<String, TransportError> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, more)) = rest.split_first() {
+        rest = more;
+        let digits = more.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
+        match (first, digits.and_then(|digits| u8::from_str_radix(digits, 16).ok())) {
+            (b'%', Some(byte)) => {
+                bytes.push(byte);
+                rest = &more[2..];
+            }
+            (b'%', None) => return Err(unusable(uri, "write a `%` in a name as `%25`")),
+            (byte, _) => bytes.push(byte),
+        }
+    }
+    match String::from_utf8(bytes) {
+        Ok(name) if (1..=200).contains(&name.len()) => Ok(name),
+        Ok(name) => Err(unusable(uri, format!("`{name}`: a name has 1 to 200 bytes"))),
+        Err(_error) => Err(unusable(uri, "a name in it is not UTF-8")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn to_send(text: &str) -> Result<Destination, TransportError> {
+        Destination::to_send(&text.parse().unwrap(), &Settings::default())
+    }
+
+    fn to_listen(text: &str) -> Result<Destination, TransportError> {
+        Destination::to_listen(&text.parse().unwrap(), &Settings::default())
+    }
+
+    #[test]
+    fn an_address_says_where_and_what_is_declared() {
+        let queue = to_send("rabbitmq://queue/orders").unwrap();
+        assert_eq!(queue.place, Place::Queue("orders".into()));
+        assert_eq!(queue.topology.queues, [Queue::quorum("orders")]);
+        let exchange = to_send("rabbitmq://exchange/events/a.b?exchange=direct").unwrap();
+        assert_eq!(exchange.place, Place::Exchange("events".into(), Some("a.b".into())));
+        assert_eq!(exchange.topology.exchanges, [Exchange::direct("events")]);
+        let topic = to_listen("rabbitmq://topic/events/orders.#?name=a%2Fb&type=a.b@2&prefetch=7");
+        let topic = topic.unwrap();
+        assert_eq!((topic.queue_name(), topic.prefetch), ("a%2Fb", 7));
+        assert_eq!(topic.topology.bindings[0].key, "orders.#");
+        assert_eq!(to_send("rabbitmq://queue/a%2Fb%3F").unwrap().queue_name(), "a/b?");
+    }
+
+    #[test]
+    fn what_is_wrong_with_an_address_is_said_with_what_to_write() {
+        let wrong = [
+            ("rabbitmq://orders", "rabbitmq://queue/NAME"),
+            ("rabbitmq://queue/", "rabbitmq://queue/NAME"),
+            ("rabbitmq://topic/events/a", "send to `rabbitmq://exchange"),
+            ("rabbitmq://queue/a?prefetch=3", "no option `prefetch`"),
+            ("rabbitmq://queue/a?queue=fast", "`quorum` or `classic`"),
+            ("rabbitmq://queue/a?declare=maybe", "`provision`, `check` or `never`"),
+            ("rabbitmq://exchange/a?exchange=round", "`topic`, `direct`"),
+            ("rabbitmq://queue/a%zz", "`%25`"),
+        ];
+        for (text, expected) in wrong {
+            let error = to_send(text).unwrap_err().to_string();
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+        for (text, expected) in [
+            ("rabbitmq://exchange/a", "listen at `rabbitmq://queue/NAME`"),
+            ("rabbitmq://topic/a", "pattern is missing"),
+            ("rabbitmq://queue/a?prefetch=0", "write 1 to"),
+            ("rabbitmq://queue/a?type=x", "not a message type"),
+        ] {
+            let error = to_listen(text).unwrap_err().to_string();
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! From deliveries to the receiver, and what is acknowledged.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::try_join_all;
+use lapin::message::Delivery;
+use lapin::options::BasicAckOptions;
+use lapin::{Acker, BasicProperties, Error};
+
+use super::super::failure::not_sent;
+use super::super::message::{guarantee, read};
+use super::listener::Listening;
+use crate::envelope::Envelope;
+use crate::telemetry::{DESTINATION, REDELIVERED};
+use crate::transport::{Guarantee, Receipt, Received, TransportError, Unreadable};
+
+/// A message that has come and is not acknowledged.
+#[derive(Debug)]
+pub(super) struct Item {
+    pub(super) properties: BasicProperties,
+    pub(super) payload: Bytes,
+    acker: Acker,
+    guarantee: Guarantee,
+    envelope: Result<Envelope, Unreadable>,
+}
+
+/// How long what is not taken waits, at first and at most.
+const FIRST: Duration = Duration::from_millis(50);
+const LONGEST: Duration = Duration::from_secs(5);
+
+impl Listening {
+    pub(super) fn item(&self, delivery: Delivery) -> Item {
+        let Delivery { properties, data, acker, redelivered, .. } = delivery;
+        if redelivered {
+            let name = self.address.as_str().to_owned();
+            metrics::counter!(REDELIVERED, DESTINATION => name).increment(1);
+        }
+        let payload = Bytes::from(data);
+        let (to, assumed) = (self.address.clone(), self.wanted.default_type.as_ref());
+        let envelope = read(&properties, payload.clone(), to, assumed);
+        let envelope = envelope.map_err(|error| Unreadable { bytes: payload.clone(), error });
+        let guarantee = guarantee(&properties);
+        Item { properties, payload, acker, guarantee, envelope }
+    }
+
+    /// Gives these to the receiver until all are taken. What is not taken stays here, and is not
+    /// given back to the broker: it would come again at once.
+    ///
+    /// # Errors
+    /// The channel has ended.
+    pub(super) async fn take(
+        &self,
+        mut items: Vec<Item>,
+        is_one_of_many: bool,
+    ) -> Result<(), TransportError> {
+        let mut pause = FIRST;
+        loop {
+            let Some(why) = self.offer(&mut items, is_one_of_many).await? else {
+                return Ok(());
+            };
+            self.note_waiting(&why);
+            let wait = tokio::time::sleep(pause);
+            if self.stop.run_until_cancelled(wait).await.is_none() {
+                return Ok(());
+            }
+            pause = (pause * 2).min(LONGEST);
+        }
+    }
+
+    /// Offers them once, and leaves those that are not taken. Why they are not, if there are any.
+    async fn offer(
+        &self,
+        items: &mut Vec<Item>,
+        is_one_of_many: bool,
+    ) -> Result<Option<String>, TransportError> {
+        let receipts = self.receipts(items).await;
+        let (mut taken, mut left, mut why) = (Vec::new(), Vec::new(), None);
+        for (item, receipt) in items.drain(..).zip(receipts) {
+            match receipt {
+                Receipt::Accepted => taken.push(item),
+                Receipt::Refused { why: refused } => match self.refuse(&item, &refused).await {
+                    Ok(()) => taken.push(item),
+                    Err(error) => {
+                        why = Some(error);
+                        left.push(item);
+                    }
+                },
+                Receipt::Deferred { why: deferred } | Receipt::Unknown { why: deferred } => {
+                    why = Some(deferred.into_owned());
+                    left.push(item);
+                }
+            }
+        }
+        // Nothing else is open on the channel then, so that one answer is enough for all.
+        let at_once = left.is_empty() && !is_one_of_many;
+        self.acknowledge(&taken, at_once).await?;
+        if left.is_empty() {
+            self.note_up();
+        }
+        *items = left;
+        Ok(why)
+    }
+
+    /// One receipt for each. Those that follow each other under one guarantee go together.
+    async fn receipts(&self, items: &[Item]) -> Vec<Receipt> {
+        let mut receipts = Vec::with_capacity(items.len());
+        for group in items.chunk_by(|one, next| one.guarantee == next.guarantee) {
+            let envelopes = group.iter().map(|item| item.envelope.clone()).collect();
+            let received = Received { peer: None, guarantee: group[0].guarantee, envelopes };
+            receipts.extend(self.receiver.receive(received).await);
+            // A receiver that answers too little has not answered for the rest.
+            let missing = || Receipt::deferred("there was no receipt");
+            receipts.resize_with(receipts.len().max(group.len()), missing);
+        }
+        receipts
+    }
+
+    async fn acknowledge(&self, items: &[Item], at_once: bool) -> Result<(), TransportError> {
+        let failed = |error: Error| not_sent(self.address.as_str(), &error);
+        let ackers: Vec<_> = match (at_once, items) {
+            (true, [.., last]) => vec![&last.acker],
+            _ => items.iter().map(|item| &item.acker).collect(),
+        };
+        let options = BasicAckOptions { multiple: at_once };
+        let acknowledged = ackers.into_iter().map(|acker| acker.ack(options));
+        let acknowledged = try_join_all(acknowledged).await.map_err(failed)?;
+        if acknowledged.into_iter().all(|is_done| is_done) {
+            return Ok(());
+        }
+        let why = "the channel ended before what has come was acknowledged".to_owned();
+        Err(TransportError::Lost { address: self.address.to_string(), why })
+    }
+}

@@ -1,0 +1,154 @@
+//! A listener: a task that consumes, and begins anew whatever ends it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::super::connection::Slot;
+use super::super::destination::Destination;
+use super::super::publisher::Publisher;
+use crate::envelope::Address;
+use crate::transport::{Listener, Receiver, TransportError};
+
+/// What a listener needs.
+#[derive(Debug)]
+pub(in super::super) struct Listening {
+    pub(in super::super) address: Address,
+    pub(in super::super) wanted: Destination,
+    pub(in super::super) slot: Arc<Slot>,
+    /// For what can be given to nothing here.
+    pub(in super::super) publisher: Arc<Publisher>,
+    pub(in super::super) receiver: Arc<dyn Receiver>,
+    pub(in super::super) stop: CancellationToken,
+    pub(in super::super) state: watch::Sender<State>,
+}
+
+/// Whether messages come.
+#[derive(Debug, Clone, Default)]
+pub(in super::super) enum State {
+    #[default]
+    Starting,
+    Up,
+    /// Nothing comes, or what comes is not taken.
+    Down(TransportError),
+    Waiting(String),
+}
+
+#[derive(Debug)]
+pub(in super::super) struct RabbitListener {
+    address: Address,
+    listening: Arc<Listening>,
+    task: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// How long a listener waits before it tries again, at first and at most.
+const FIRST: Duration = Duration::from_millis(50);
+const LONGEST: Duration = Duration::from_secs(1);
+
+impl RabbitListener {
+    /// Begins to consume. That the broker cannot be reached is no error: it is tried again.
+    pub(in super::super) async fn start(listening: Listening) -> Result<Self, TransportError> {
+        let listening = Arc::new(listening);
+        let mut state = listening.state.subscribe();
+        let task = tokio::spawn(run(Arc::clone(&listening)));
+        let listener =
+            Self { address: listening.address.clone(), listening, task: Mutex::new(Some(task)) };
+        // The sender lives as long as the task.
+        let first = state.wait_for(|state| !matches!(state, State::Starting)).await;
+        let first = first.map(|state| state.clone()).unwrap_or_default();
+        match first {
+            State::Down(error) if !matches!(error, TransportError::Unreachable { .. }) => {
+                listener.end().await;
+                Err(error)
+            }
+            _ => Ok(listener),
+        }
+    }
+
+    async fn end(&self) {
+        self.listening.stop.cancel();
+        let task = self.task.lock().take();
+        if let Some(task) = task
+            && let Err(error) = task.await
+        {
+            tracing::error!(address = %self.address, %error, "a listener has ended badly");
+        }
+    }
+}
+
+impl Drop for RabbitListener {
+    fn drop(&mut self) {
+        // Not stopped in an orderly way: what is not acknowledged is delivered again.
+        if let Some(task) = self.task.lock().take() {
+            task.abort();
+        }
+    }
+}
+
+async fn run(listening: Arc<Listening>) {
+    let mut pause = FIRST;
+    while let Err(error) = listening.consume().await {
+        if matches!(*listening.state.borrow(), State::Up | State::Waiting(_)) {
+            pause = FIRST;
+        }
+        let is_news = listening.is_down_with(&error);
+        if is_news {
+            tracing::warn!(address = %listening.address, %error, "the listener is down");
+        }
+        listening.state.send_replace(State::Down(error));
+        let wait = tokio::time::sleep(pause);
+        if listening.stop.run_until_cancelled(wait).await.is_none() {
+            return;
+        }
+        pause = (pause * 2).min(LONGEST);
+    }
+}
+
+impl Listening {
+    /// Whether it is down for another reason than until now.
+    fn is_down_with(&self, error: &TransportError) -> bool {
+        match &*self.state.borrow() {
+            State::Down(known) => known.to_string() != error.to_string(),
+            _ => true,
+        }
+    }
+
+    /// Messages come, and are taken.
+    pub(super) fn note_up(&self) {
+        let was_down = !matches!(self.state.send_replace(State::Up), State::Up | State::Starting);
+        if was_down {
+            tracing::info!(address = %self.address, "the listener works again");
+        }
+    }
+
+    /// What came is not taken at present.
+    pub(super) fn note_waiting(&self, why: &str) {
+        let before = self.state.send_replace(State::Waiting(why.to_owned()));
+        if !matches!(before, State::Waiting(_)) {
+            tracing::warn!(address = %self.address, why, "what has come is not taken yet");
+        }
+    }
+}
+
+impl Listener for RabbitListener {
+    fn address(&self) -> Address {
+        self.address.clone()
+    }
+
+    fn problem(&self) -> Option<String> {
+        match &*self.listening.state.borrow() {
+            State::Starting | State::Up => None,
+            State::Down(error) => Some(error.to_string()),
+            State::Waiting(why) => Some(format!("what has come is not taken yet: {why}")),
+        }
+    }
+
+    fn stop(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.end())
+    }
+}

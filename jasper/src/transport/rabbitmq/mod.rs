@@ -1,0 +1,296 @@
+//! Over a RabbitMQ broker.
+//!
+#![doc = include_str!("../../docs/rabbitmq.md")]
+
+mod broker;
+mod connection;
+mod declare;
+mod destination;
+mod failure;
+mod listen;
+mod message;
+mod publisher;
+mod requests;
+mod sender;
+mod settings;
+mod topology;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures_util::future::{BoxFuture, join_all};
+use lapin::options::QueuePurgeOptions;
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use self::connection::{Connected, Sides, Slot};
+use self::declare::declare;
+use self::destination::Destination;
+use self::failure::{no_connection, not_sent};
+use self::listen::{Listening, RabbitListener};
+use self::publisher::Publisher;
+use self::requests::Requester;
+use self::sender::RabbitSender;
+use self::settings::{NAME, Settings};
+use self::topology::Binding;
+use super::{
+    BrokerAddress, Capabilities, Deployment, Direction, EndpointUri, Listener, Mode, Receiver,
+    Scheme, Sender, Transport, TransportError, TransportInfo, TransportRegistration,
+};
+
+pub use self::topology::{Argument, Declare, Exchange, Queue};
+pub use super::tls::{Tls, TlsError};
+
+const SCHEMES: &[Scheme] = &[Scheme { name: "rabbitmq", mode: Mode::Durable }];
+
+/// The transport. Each value has connections of its own: one to send and one to listen, to each
+/// broker.
+#[derive(Debug, Default)]
+pub struct RabbitMq {
+    settings: Settings,
+    used: Used,
+}
+
+/// What the transport has opened so far.
+#[derive(Debug, Default)]
+struct Used {
+    sides: Sides,
+    /// By the number of the connection in memory; it lives as long as this.
+    senders: Mutex<HashMap<usize, (Arc<Publisher>, Requester)>>,
+}
+
+impl RabbitMq {
+    /// With the brokers that the deployment names.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// With this broker, such as `amqp://user:password@host:port/virtual-host`, unless the
+    /// deployment names another.
+    pub fn at(address: impl Into<BrokerAddress>) -> Self {
+        Self::new().broker("", address)
+    }
+
+    /// With another broker, which addresses name with `?broker=name`.
+    #[must_use]
+    pub fn broker(self, name: impl Into<String>, address: impl Into<BrokerAddress>) -> Self {
+        self.with(|settings| {
+            settings.brokers.insert(name.into(), address.into());
+        })
+    }
+
+    /// The roots, and the certificate of this process, for brokers at `amqps://…`.
+    #[must_use]
+    pub fn tls(self, tls: Tls) -> Self {
+        self.with(|settings| settings.tls = Some(tls))
+    }
+
+    /// Lets messages and the password travel in the clear between machines, for everyone on the way
+    /// to read and to change: only where something else protects the network.
+    #[must_use]
+    pub fn allow_plaintext_beyond_loopback(self) -> Self {
+        self.with(|settings| settings.allow_plaintext = true)
+    }
+
+    /// What is done about queues and exchanges where an address does not say. Default: what is
+    /// missing is made.
+    #[must_use]
+    pub fn declare(self, declare: Declare) -> Self {
+        self.with(|settings| settings.declare = declare)
+    }
+
+    /// Begins all names of queues and exchanges so, for a broker that several share.
+    #[must_use]
+    pub fn prefix(self, prefix: impl Into<String>) -> Self {
+        self.with(|settings| settings.prefix = prefix.into())
+    }
+
+    /// How a queue is declared that endpoints name.
+    #[must_use]
+    pub fn queue(self, queue: Queue) -> Self {
+        self.with(|settings| {
+            settings.queues.insert(queue.name.clone(), queue);
+        })
+    }
+
+    /// How an exchange is declared that endpoints name.
+    #[must_use]
+    pub fn exchange(self, exchange: Exchange) -> Self {
+        self.with(|settings| {
+            settings.exchanges.insert(exchange.name.clone(), exchange);
+        })
+    }
+
+    /// What goes to this exchange with such a routing key goes on to this queue, wherever the queue
+    /// is an endpoint.
+    #[must_use]
+    pub fn bind(self, exchange: &str, routing_key: &str, queue: &str) -> Self {
+        let (exchange, key) = (exchange.to_owned(), routing_key.to_owned());
+        let binding = Binding { exchange, key, queue: queue.to_owned() };
+        self.with(|settings| settings.bindings.push(binding))
+    }
+
+    /// Empties a queue at each start, before it is listened to: for programs that are tried out.
+    #[must_use]
+    pub fn purge_on_start(self, queue: impl Into<String>) -> Self {
+        self.with(|settings| {
+            settings.purged.insert(queue.into());
+        })
+    }
+
+    /// The most bytes of one message; a larger one is refused. Default: 16 MiB.
+    #[must_use]
+    pub fn max_message(self, bytes: usize) -> Self {
+        self.with(|settings| settings.max_message = bytes)
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Settings)) -> Self {
+        change(&mut self.settings);
+        Self { settings: self.settings, used: Used::default() }
+    }
+
+    /// The connection for this endpoint.
+    fn slot(
+        &self,
+        uri: &EndpointUri,
+        wanted: &Destination,
+        direction: Direction,
+    ) -> Result<Arc<Slot>, TransportError> {
+        let reached = self.settings.reached(uri, &wanted.broker)?;
+        Ok(self.used.sides.slot(&self.settings, reached, direction))
+    }
+
+    fn destination(
+        &self,
+        uri: &EndpointUri,
+        direction: Direction,
+    ) -> Result<Destination, TransportError> {
+        match direction {
+            Direction::Send => Destination::to_send(uri, &self.settings),
+            Direction::Listen => Destination::to_listen(uri, &self.settings),
+        }
+    }
+
+    fn senders(&self, slot: Arc<Slot>) -> (Arc<Publisher>, Requester) {
+        let mut senders = self.used.senders.lock();
+        let both = senders.entry(Arc::as_ptr(&slot) as usize).or_insert_with(|| {
+            (Arc::new(Publisher::new(Arc::clone(&slot))), Requester::new(Arc::clone(&slot)))
+        });
+        both.clone()
+    }
+
+    /// Empties the queue of a listener, if it is to be.
+    async fn purge(
+        &self,
+        connected: &Connected,
+        wanted: &Destination,
+    ) -> Result<(), TransportError> {
+        let queue = wanted.queue_name();
+        let mut purged = self.settings.purged.iter().map(|name| self.settings.with_prefix(name));
+        if !purged.any(|name| name == queue) {
+            return Ok(());
+        }
+        let purging = async {
+            let channel = connected.connection.create_channel().await?;
+            channel.queue_purge(queue.into(), QueuePurgeOptions::default()).await
+        };
+        let purged = connected.unless_ended(purging).await;
+        let count =
+            purged.map_err(|error| not_sent(&format!("rabbitmq://queue/{queue}"), &error))?;
+        tracing::info!(queue, count, "emptied at start");
+        Ok(())
+    }
+
+    /// Declares what this endpoint needs. That the broker is away is no error here.
+    async fn prepare_one(
+        &self,
+        uri: &EndpointUri,
+        direction: Direction,
+    ) -> Result<(), TransportError> {
+        let wanted = self.destination(uri, direction)?;
+        let address = uri.address.as_str();
+        let connected = self.slot(uri, &wanted, direction)?.link().await;
+        let prepared = match connected {
+            Ok(connected) => match declare(&connected, address, &wanted).await {
+                Ok(()) if direction == Direction::Listen => self.purge(&connected, &wanted).await,
+                declared => declared,
+            },
+            Err(error) => Err(no_connection(address, error)),
+        };
+        match prepared {
+            Err(error @ TransportError::Unreachable { .. }) => {
+                tracing::warn!(address, %error, "the broker is away; it is tried again");
+                Ok(())
+            }
+            prepared => prepared,
+        }
+    }
+}
+
+impl Transport for RabbitMq {
+    fn info(&self) -> TransportInfo {
+        TransportInfo::new(NAME, SCHEMES, Capabilities::NONE.with_requests().with_order())
+    }
+
+    fn configure(&self, deployment: &Deployment) -> Result<(), TransportError> {
+        *self.settings.deployment.write() = deployment.clone();
+        Ok(())
+    }
+
+    fn check(&self, uri: &EndpointUri, direction: Direction) -> Result<(), TransportError> {
+        let wanted = self.destination(uri, direction)?;
+        self.settings.reached(uri, &wanted.broker).map(drop)
+    }
+
+    fn prepare<'a>(
+        &'a self,
+        endpoints: &'a [(EndpointUri, Direction)],
+    ) -> BoxFuture<'a, Vec<(usize, TransportError)>> {
+        Box::pin(async move {
+            // At once, as a broker that does not answer keeps each of them waiting.
+            let all = endpoints.iter().map(|(uri, direction)| self.prepare_one(uri, *direction));
+            let all = join_all(all).await.into_iter().enumerate();
+            all.filter_map(|(number, prepared)| Some((number, prepared.err()?))).collect()
+        })
+    }
+
+    fn sender(&self, uri: &EndpointUri) -> Result<Arc<dyn Sender>, TransportError> {
+        let wanted = self.destination(uri, Direction::Send)?;
+        let (publisher, requester) = self.senders(self.slot(uri, &wanted, Direction::Send)?);
+        Ok(Arc::new(RabbitSender {
+            address: uri.address.clone(),
+            wanted,
+            publisher,
+            requester,
+            max_message: self.settings.max_message,
+            patience: self.settings.receipt,
+            declared: Mutex::default(),
+        }))
+    }
+
+    fn listen(
+        &self,
+        uri: EndpointUri,
+        receiver: Arc<dyn Receiver>,
+    ) -> BoxFuture<'_, Result<Box<dyn Listener>, TransportError>> {
+        Box::pin(async move {
+            let wanted = self.destination(&uri, Direction::Listen)?;
+            let (publisher, _) = self.senders(self.slot(&uri, &wanted, Direction::Send)?);
+            let listening = Listening {
+                address: uri.address.clone(),
+                slot: self.slot(&uri, &wanted, Direction::Listen)?,
+                wanted,
+                publisher,
+                receiver,
+                stop: CancellationToken::new(),
+                state: watch::Sender::default(),
+            };
+            Ok(Box::new(RabbitListener::start(listening).await?) as Box<dyn Listener>)
+        })
+    }
+}
+
+inventory::submit! {
+    TransportRegistration { make: || Arc::new(RabbitMq::new()) }
+}

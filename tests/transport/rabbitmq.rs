@@ -1,0 +1,18 @@
+//! The RabbitMQ transport beyond what every transport has to keep.
+
+#[path = "rabbitmq/bench.rs"]
+mod bench;
+#[path = "rabbitmq/declaring.rs"]
+mod declaring;
+#[path = "rabbitmq/faults.rs"]
+mod faults;
+#[path = "rabbitmq/foreign.rs"]
+mod foreign;
+#[path = "rabbitmq/modes.rs"]
+mod modes;
+#[path = "rabbitmq/outages.rs"]
+mod outages;
+#[path = "rabbitmq/settings.rs"]
+mod settings;
+#[path = "rabbitmq/tls.rs"]
+mod tls;
