@@ -325,8 +325,11 @@ async fn a_message_in_a_transaction_of_the_users_own_takes_the_options_of_any_ot
     fixture.journal.wait_for("written once").await;
     app.stop().await.unwrap();
     assert_eq!(effects(&store).await, ["once"]);
-    let rows = query_as("select message_type, status, tenant_id from jasper_incoming order by 1");
-    let rows: Vec<(String, String, Option<String>)> = rows.fetch_all(store.pool()).await.unwrap();
+    let rows: Vec<(String, String, Option<String>)> =
+        query_as("select message_type, status, tenant_id from jasper_incoming order by 1")
+            .fetch_all(store.pool())
+            .await
+            .unwrap();
     let (scheduled, handled) = (&rows[0], &rows[1]);
     assert_eq!(rows.len(), 2, "{rows:?}");
     assert_eq!(*scheduled, ("announced@1".into(), "scheduled".into(), None));

@@ -143,8 +143,11 @@ async fn the_time_out_of_a_deployment_holds_where_a_handler_is_invoked_too() {
 #[tokio::test]
 async fn a_deployment_says_how_many_messages_of_a_queue_are_handled_at_once() {
     let met = Arc::new(AtomicUsize::new(0));
-    let app = Jasper::builder().handler(meet).state(Arc::new(Barrier::new(3)));
-    let app = app.state(Arc::clone(&met)).config(file("[queues.meetings]\nconcurrency = 3"));
+    let app = Jasper::builder()
+        .handler(meet)
+        .state(Arc::new(Barrier::new(3)))
+        .state(Arc::clone(&met))
+        .config(file("[queues.meetings]\nconcurrency = 3"));
     let app = app.start().await.unwrap();
     app.bus().send_all((0..3).map(|_| Meet)).await.unwrap();
     app.until_idle().await.unwrap();

@@ -77,8 +77,7 @@ async fn signal(process: u32, signal: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_frozen_process_has_locked_is_free_once_another_node_takes_its_work_over() {
     let (url, mut db) = database().await;
-    let mut frozen = Command::new(env!("CARGO_BIN_EXE_frozen-node"));
-    let mut frozen = frozen
+    let mut frozen = Command::new(env!("CARGO_BIN_EXE_frozen-node"))
         .args([&url, &LEASE.as_millis().to_string()])
         .kill_on_drop(true)
         .stdin(Stdio::piped())

@@ -36,8 +36,12 @@ impl States {
 
     /// The types of the values, in order, without those of jasper itself.
     pub(crate) fn names(&self) -> Vec<&'static str> {
-        let names = self.0.values().map(|(name, _)| *name);
-        let mut names: Vec<_> = names.filter(|name| !name.starts_with("jasper::")).collect();
+        let mut names: Vec<_> = self
+            .0
+            .values()
+            .map(|(name, _)| *name)
+            .filter(|name| !name.starts_with("jasper::"))
+            .collect();
         names.sort_unstable();
         names
     }

@@ -81,8 +81,8 @@ impl Books {
             self.complain(format!("left over: {counts:?}"));
         }
         let sql = "select note, count(*) from effects group by note";
-        let effects: Vec<(String, u32)> = query_as(sql).fetch_all(self.store.pool()).await.unwrap();
-        let effects: HashMap<String, u32> = effects.into_iter().collect();
+        let effects: HashMap<String, u32> =
+            query_as(sql).fetch_all(self.store.pool()).await.unwrap().into_iter().collect();
         let times = |note: &str| effects.get(note).copied().unwrap_or(0);
         for (n, is_accepted) in self.payments.clone() {
             // What is not accepted is done whole or not at all.

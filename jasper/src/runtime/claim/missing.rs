@@ -62,8 +62,8 @@ async fn compare(intake: &ClaimIntake, comparison: &mut Comparison) -> Result<()
     tracing::warn!(rows = missing.len(), "giving back rows that are not in memory");
     // It is not known how far the counted attempt has come.
     let ran = true;
-    let release = missing.into_iter();
-    let release = release.map(|ownership| Settlement::Release { ownership, ran }).collect();
+    let release =
+        missing.into_iter().map(|ownership| Settlement::Release { ownership, ran }).collect();
     // One that is settled after all is fenced, and no fault.
     intake.core.store().call(StoreOperation::Settle, intake.store.inbox().settle(release)).await?;
     intake.core.wakeups().pager().notify_one();

@@ -207,8 +207,11 @@ impl Pager {
         }
         let asked = queue.room.overflow();
         let wanted = slots.len();
-        let claimed = self.intake.claim(waiting, wanted, queue.claims_count).await;
-        let claimed = claimed.inspect_err(|_| queue.room.note_overflow())?;
+        let claimed = self
+            .intake
+            .claim(waiting, wanted, queue.claims_count)
+            .await
+            .inspect_err(|_| queue.room.note_overflow())?;
         let full = has_more(&claimed, wanted);
         if !claimed.is_empty() {
             self.pace.note(true);

@@ -32,8 +32,8 @@ impl Strays {
         look: &Claimable,
         takes: &[Subscription],
     ) -> Result<bool, StoreError> {
-        let others = look.now.iter().filter(|waits| !takes.contains(waits));
-        let others: Vec<_> = others.cloned().collect();
+        let others: Vec<_> =
+            look.now.iter().filter(|waits| !takes.contains(waits)).cloned().collect();
         let claimed = self.claim(intake, others).await;
         self.types.turn(look.rest.clone());
         let (claimed, mut room) = (claimed?, true);

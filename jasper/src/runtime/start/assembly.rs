@@ -34,9 +34,13 @@ pub(crate) async fn start(parts: Parts, plan: StartPlan) -> Result<(Arc<Core>, L
         core.clock().read(&**store).await?;
     }
     tasks::spawn(&core, receivers);
-    let specs = plan.endpoints.listeners.iter().map(|at| plan.endpoints.listener_spec(at));
-    let specs = specs.collect::<Result<_, _>>();
-    let specs = specs.map_err(|problem| StartupProblems::new(vec![problem]))?;
+    let specs = plan
+        .endpoints
+        .listeners
+        .iter()
+        .map(|at| plan.endpoints.listener_spec(at))
+        .collect::<Result<_, _>>()
+        .map_err(|problem| StartupProblems::new(vec![problem]))?;
     match Listeners::start(&core, specs).await {
         Ok(listeners) => Ok((core, listeners)),
         Err(error) => {

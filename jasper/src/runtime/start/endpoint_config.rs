@@ -72,9 +72,11 @@ impl EndpointConfig {
     ) -> ResolvedEndpoints {
         let mut endpoints = self.endpoints.clone();
         endpoints.extend(self.config.endpoints.clone());
-        let named = all.iter().filter_map(|message| message.to);
-        let named = named.chain(self.publications.iter().map(|(_, endpoint)| endpoint.as_str()));
-        let named = named.filter(|to| !to.contains("://"));
+        let named = all
+            .iter()
+            .filter_map(|message| message.to)
+            .chain(self.publications.iter().map(|(_, endpoint)| endpoint.as_str()))
+            .filter(|to| !to.contains("://"));
         let mut names: Vec<&str> = endpoints.keys().map(String::as_str).chain(named).collect();
         names.sort_unstable();
         names.dedup();
@@ -107,7 +109,7 @@ impl EndpointConfig {
     }
 }
 
-/// Tells the transports what the deployment says of them; what is wrong with that.
+/// Configures the transports by what the deployment says of them, and lists what is wrong with that.
 fn configure(transports: &[Arc<dyn Transport>], service: &str, config: &Config) -> Vec<Problem> {
     let deployment = Deployment::new(service, config.brokers.clone());
     let is_of = |broker: &str, transport: &str| {
@@ -115,8 +117,8 @@ fn configure(transports: &[Arc<dyn Transport>], service: &str, config: &Config) 
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
     };
     let names: Vec<_> = transports.iter().map(|transport| transport.info().name).collect();
-    let unknown = config.brokers.keys().filter(|key| !names.iter().any(|name| is_of(key, name)));
-    let unknown = unknown.map(|key| Problem::Config {
+    let is_unknown = |key: &&String| !names.iter().any(|name| is_of(key, name));
+    let unknown = config.brokers.keys().filter(is_unknown).map(|key| Problem::Config {
         why: format!(
             "the configuration names the broker `{key}`, and no transport of this build is called \
              so; those are: {}",

@@ -58,8 +58,11 @@ impl HandlingConfig {
             if shares && handler.connection.is_none() {
                 problems.push(mistake(nothing_to_share(handler)));
             }
-            let said = layers.into_iter().flatten().cloned();
-            let said = said.fold(HandlerOptions::new(), HandlerOptions::or);
+            let said = layers
+                .into_iter()
+                .flatten()
+                .cloned()
+                .fold(HandlerOptions::new(), HandlerOptions::or);
             problems.extend(said.zeros().map(|what| zero("handler", handler.name, what)));
             (key_of(handler), said.or(HandlerOptions::of(handler)))
         });

@@ -75,8 +75,10 @@ impl Selection {
     #[cfg(feature = "testing")]
     fn put_fakes(&self, handlers: &mut Vec<HandlerRegistration>) {
         let is_faked = |it: &&HandlerRegistration| self.faked.contains(&(it.message_type)());
-        let fakes = inventory::iter::<HandlerRegistration>().filter(is_faked);
-        let fakes: Vec<_> = fakes.map(|handler| handler.faked()).collect();
+        let fakes: Vec<_> = inventory::iter::<HandlerRegistration>()
+            .filter(is_faked)
+            .map(|handler| handler.faked())
+            .collect();
         handlers.retain(|handler| !is_faked(&handler));
         handlers.extend(fakes);
     }

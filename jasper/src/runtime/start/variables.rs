@@ -203,13 +203,17 @@ mod tests {
             ("JASPER_HANDLER_PLACE_ORDER_SHARE", "20"),
         ]);
         let (queues, mistakes) = variables.queues(&["emails", "place_order"]);
-        let expected = QueueOptions::new().concurrency(4).capacity(50).durable().send_only();
-        let expected = expected.handlers(HandlerOptions::new().attempts(3));
+        let expected = QueueOptions::new()
+            .concurrency(4)
+            .capacity(50)
+            .durable()
+            .send_only()
+            .handlers(HandlerOptions::new().attempts(3));
         assert_eq!((&queues["emails"], queues.len(), mistakes), (&expected, 1, vec![]));
         let (handlers, mistakes) = variables.handlers(&["place_order", "place"]);
         let delays = [Duration::from_secs(10), Duration::from_secs(60)];
-        let expected = HandlerOptions::new().delays(delays).share(20);
-        let expected = expected.timeout(Duration::from_millis(500));
+        let expected =
+            HandlerOptions::new().delays(delays).share(20).timeout(Duration::from_millis(500));
         assert_eq!((&handlers["place_order"], handlers.len(), mistakes), (&expected, 1, vec![]));
     }
 

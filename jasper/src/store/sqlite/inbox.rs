@@ -193,8 +193,9 @@ struct Seen {
 pub(super) fn spoiled(rows: &[SqliteRow], texts: usize) -> sqlx::Result<Vec<Vec<Vec<u8>>>> {
     let mut spoiled = Vec::new();
     for row in rows {
-        let all = (0..texts).map(|column| rows::raw_text(row, column));
-        let all = all.collect::<sqlx::Result<Vec<_>>>()?;
+        let all = (0..texts)
+            .map(|column| rows::raw_text(row, column))
+            .collect::<sqlx::Result<Vec<_>>>()?;
         if all.iter().any(|text| std::str::from_utf8(text).is_err()) {
             spoiled.push(all);
         }

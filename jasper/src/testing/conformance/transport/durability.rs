@@ -72,8 +72,12 @@ pub async fn what_a_transaction_holds_leaves_with_its_commit<F: TransportFixture
 pub async fn a_receiver_without_a_store_takes_nothing_durable<F: TransportFixture>(fixture: &F) {
     let mut stage = Stage::empty(fixture, |builder| builder).await;
     let listening = stage.link.receive_in_memory(crate::Jasper::builder());
-    let forgetful = listening.registered::<super::cast::WorkOff>().state(stage.heard.clone());
-    let forgetful = forgetful.start().await.expect(WORKS);
+    let forgetful = listening
+        .registered::<super::cast::WorkOff>()
+        .state(stage.heard.clone())
+        .start()
+        .await
+        .expect(WORKS);
     stage.link.found(&forgetful).await;
     stage.start_sender().await;
     stage.send(Job::new("durable")).await;
@@ -90,9 +94,13 @@ pub async fn two_senders_share_one_outbox<F: TransportFixture>(fixture: &F) {
     stage.stop_sender().await;
     let store = MemoryStore::new();
     let start = || async {
-        let sender = stage.link.send(crate::Jasper::builder()).store(store.clone());
-        let sender = sender.endpoint(super::cast::RECEIVER, stage.link.address());
-        let sender = sender.state(stage.heard.clone()).registered::<super::cast::TakeOrder>();
+        let sender = stage
+            .link
+            .send(crate::Jasper::builder())
+            .store(store.clone())
+            .endpoint(super::cast::RECEIVER, stage.link.address())
+            .state(stage.heard.clone())
+            .registered::<super::cast::TakeOrder>();
         sender.start().await.expect(WORKS)
     };
     let (one, two) = (start().await, start().await);
