@@ -5,6 +5,8 @@
 //!                                      `tmpfs` on `/tmp` does not flatter any of them
 //! benchmark postgres URL [MESSAGES]    in databases of its own on that server, and with the
 //! benchmark mysql URL [MESSAGES]       durability that the server has
+//! benchmark rabbitmq URL POSTGRES_URL [MESSAGES]   by way of that broker, with nothing at both
+//!                                      ends and with databases of their own on that server
 //! benchmark tcp [MESSAGES]             between two applications, each with SQLite or nothing
 //! benchmark memory small|large STORE   the peak of memory of `send_all`: of 1,000,000 messages of
 //!                                      150 bytes, of 600 of 2 MiB; STORE: sqlite, or postgres URL
@@ -25,6 +27,7 @@
 mod backlog;
 mod folder;
 mod memory;
+mod rabbitmq;
 mod report;
 mod server;
 mod sqlite;
@@ -45,6 +48,7 @@ const FEW: usize = 4_000;
 const MANY: usize = 10_000;
 
 const USAGE: &str = "usage: benchmark [sqlite | postgres URL | mysql URL | tcp] [MESSAGES], \
+                     or benchmark rabbitmq URL POSTGRES_URL [MESSAGES], \
                      or benchmark memory small|large|retries [sqlite | postgres URL], \
                      or benchmark backlog|unknown [sqlite | postgres URL | mysql URL] \
                      [MESSAGES], or benchmark drain URL [MESSAGES] [snapshot] [no-autovacuum] \
@@ -63,6 +67,10 @@ async fn main() -> Outcome<()> {
         }
         ["backlog", ref store @ ..] => backlog(backlog::What::Known, store).await,
         ["unknown", ref store @ ..] => backlog(backlog::What::Unknown, store).await,
+        ["rabbitmq", broker, database] => rabbitmq::measure(broker, database, MANY).await,
+        ["rabbitmq", broker, database, messages] => {
+            rabbitmq::measure(broker, database, count(messages)?).await
+        }
         ["tcp"] => tcp::measure(MANY).await,
         ["memory", what, ref store @ ..] => memory::measure(what, store).await,
         ["tcp", messages] => tcp::measure(count(messages)?).await,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::{Connection, Executor, MySqlConnection, PgConnection};
 use tests::Seed;
 use tests::proxy::{Chance, Lost, Moment, Proxy};
-use tests::servers::{Server, mariadb_url, postgres_url};
+use tests::servers::{Server, mariadb_url, postgres_url, rabbitmq_url};
 
 async fn ask_postgres(url: &str) -> sqlx::Result<i32> {
     let mut connection = PgConnection::connect(url).await?;
@@ -24,6 +24,7 @@ const PATIENCE: Duration = Duration::from_millis(300);
 async fn the_shared_servers_answer() {
     assert_eq!(ask_postgres(&postgres_url()).await.unwrap(), 1);
     assert_eq!(ask_mariadb(&mariadb_url()).await.unwrap(), 1);
+    ask_rabbitmq(&rabbitmq_url()).await.unwrap();
 }
 
 #[tokio::test]
@@ -61,6 +62,27 @@ async fn a_mariadb_server_crashes_freezes_and_answers_again() {
     tokio::time::timeout(PATIENCE, ask_mariadb(server.url())).await.expect_err("nobody listens");
     server.thaw().await;
     assert_eq!(ask_mariadb(server.url()).await.unwrap(), 1);
+}
+
+async fn ask_rabbitmq(url: &str) -> lapin::Result<()> {
+    let connection = lapin::Connection::connect(url, lapin::ConnectionProperties::default());
+    connection.await?.create_channel().await.map(drop)
+}
+
+#[tokio::test]
+async fn a_rabbitmq_broker_stops_freezes_and_answers_again() {
+    let server = Server::rabbitmq().await;
+    ask_rabbitmq(server.url()).await.unwrap();
+    assert!(server.control(&["list_vhosts"]).await.contains('/'));
+    server.freeze().await;
+    let answer = tokio::time::timeout(PATIENCE, ask_rabbitmq(server.url()));
+    answer.await.expect_err("nothing answers");
+    server.thaw().await;
+    ask_rabbitmq(server.url()).await.unwrap();
+    server.stop().await;
+    ask_rabbitmq(server.url()).await.expect_err("nobody listens");
+    server.start_again().await;
+    ask_rabbitmq(server.url()).await.unwrap();
 }
 
 #[tokio::test]

@@ -269,7 +269,8 @@ async fn one_row_that_is_refused_spoils_no_other() {
 async fn rows_of_more_bytes_than_one_statement_takes_are_stored_together() {
     let database = Database::create().await;
     let store = prepared(&database).await;
-    let rows: Vec<Incoming> = (0..60).map(|_| holding(400_000)).map(unowned).collect();
+    let rows = (0..60).map(|_| holding(400_000));
+    let rows: Vec<Incoming> = rows.map(unowned).collect();
     let calls = rows.chunks(3).map(|rows| store.inbox().store(rows.to_vec()));
     let answers = try_join_all(calls).await.unwrap().concat();
     assert_eq!(answers, vec![Stored::New; 60]);
@@ -387,8 +388,8 @@ async fn a_row_that_is_locked_keeps_no_other_from_being_released() {
     let rows = envelopes.iter().map(|envelope| owned(envelope.clone(), gone)).collect();
     store.inbox().store(rows).await.unwrap();
     // A process that hangs right before its commit.
-    let mut hanging =
-        MySqlConnection::connect(database.url()).await.unwrap().begin().await.unwrap();
+    let mut hanging = MySqlConnection::connect(database.url()).await.unwrap();
+    let mut hanging = hanging.begin().await.unwrap();
     sqlx::query("delete from jasper_incoming where id = ?")
         .bind(envelopes[2].id.as_uuid())
         .execute(&mut *hanging)

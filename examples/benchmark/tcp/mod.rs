@@ -1,7 +1,7 @@
 //! TCP: messages between two applications by loopback, beside a bare echo and beside what their two
 //! stores do without a network in between.
 
-mod ours;
+pub(crate) mod ours;
 mod raw;
 mod stores;
 

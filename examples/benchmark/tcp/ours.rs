@@ -54,7 +54,8 @@ const SENDERS: usize = 16;
 impl Pair {
     /// Fire and forget.
     pub(crate) async fn buffered() -> Outcome<Self> {
-        Self::start("tcp", Jasper::builder(), Jasper::builder()).await
+        let address = "tcp://127.0.0.1:0";
+        Self::start(Jasper::builder(), Jasper::builder(), address, None).await
     }
 
     /// Stored by both.
@@ -62,19 +63,22 @@ impl Pair {
         let with = async |file: &Path| {
             Outcome::Ok(Jasper::builder().store(SqliteStore::open(file).await?))
         };
-        Self::start("durable", with(sender).await?, with(receiver).await?).await
+        let address = "durable://127.0.0.1:0";
+        Self::start(with(sender).await?, with(receiver).await?, address, None).await
     }
 
-    async fn start(scheme: &str, sender: Builder, receiver: Builder) -> Outcome<Self> {
+    /// The sender sends to this address, or to where the receiver listens.
+    pub(crate) async fn start(
+        sender: Builder,
+        receiver: Builder,
+        listen: &str,
+        address: Option<&str>,
+    ) -> Outcome<Self> {
         let count = Arc::new(watch::Sender::new(0));
         let arrivals = Arrivals { times: Arc::default(), count };
-        let receiver = receiver
-            .handler(receive)
-            .state(arrivals.clone())
-            .listen(format!("{scheme}://127.0.0.1:0"))
-            .start()
-            .await?;
-        let address = receiver.addresses()[0].to_string();
+        let receiver =
+            receiver.handler(receive).state(arrivals.clone()).listen(listen).start().await?;
+        let address = address.map_or_else(|| receiver.addresses()[0].to_string(), str::to_owned);
         // It handles nothing; a handler is named so that those of this program are left out.
         let sender = sender
             .handler(receive)

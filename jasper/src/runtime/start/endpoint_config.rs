@@ -109,7 +109,7 @@ impl EndpointConfig {
     }
 }
 
-/// Configures the transports by what the deployment says of them, and lists what is wrong with that.
+/// Configures the transports by what the deployment says of them; gives what is wrong with that.
 fn configure(transports: &[Arc<dyn Transport>], service: &str, config: &Config) -> Vec<Problem> {
     let deployment = Deployment::new(service, config.brokers.clone());
     let is_of = |broker: &str, transport: &str| {

@@ -53,7 +53,7 @@ pub(super) enum Outcome {
     NotTaken,
     /// The channel ended before an answer came.
     Ended(Error),
-    /// No answer came in time.
+    /// No answer came in time, or before the connection ended.
     Late,
 }
 

@@ -102,7 +102,7 @@ impl RabbitSender {
             Outcome::Taken => Receipt::Accepted,
             Outcome::Unroutable(why) => self.unroutable(why),
             Outcome::NotTaken => Receipt::deferred("the broker did not take it"),
-            Outcome::Late => Receipt::unknown(format!("not confirmed within {:?}", self.patience)),
+            Outcome::Late => Receipt::unknown("the broker has not confirmed it"),
             // The exchange is not there, so nothing has gone to it.
             Outcome::Ended(error) if is_not_found(&error) => {
                 self.forget();

@@ -62,7 +62,12 @@ impl RabbitListener {
         let first = state.wait_for(|state| !matches!(state, State::Starting)).await;
         let first = first.map(|state| state.clone()).unwrap_or_default();
         match first {
-            State::Down(error) if !matches!(error, TransportError::Unreachable { .. }) => {
+            State::Down(
+                error @ (TransportError::Address { .. }
+                | TransportError::Insecure { .. }
+                | TransportError::Mismatch { .. }
+                | TransportError::Rejected { .. }),
+            ) => {
                 listener.end().await;
                 Err(error)
             }
