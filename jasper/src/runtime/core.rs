@@ -47,7 +47,7 @@ impl Core {
         pager: Arc<Notify>,
     ) -> Self {
         let (clock, lifecycle, outbox) = (Clock::default(), Lifecycle::default(), Arc::default());
-        let held = routes.endpoints().remote().map(|endpoint| Arc::clone(&endpoint.held)).collect();
+        let held = routes.endpoints().remote().map(|endpoint| Arc::clone(&endpoint.rows)).collect();
         let rows = Arc::new(OwnedRows::new(held, settings.lease, Arc::clone(&outbox)));
         let ending = lifecycle.ending().clone();
         Self {

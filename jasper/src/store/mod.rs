@@ -153,7 +153,7 @@ impl StoreInfo {
 
     /// Of a store that notifies: see [`Nodes::wait_for_notification`].
     #[must_use]
-    pub const fn telling(mut self) -> Self {
+    pub const fn with_notifications(mut self) -> Self {
         self.notifies = true;
         self
     }

@@ -165,7 +165,7 @@ pub trait Receiver: fmt::Debug + Send + Sync + 'static {
     /// Takes envelopes, and answers with one receipt for each, in order, when they are where the
     /// guarantee of their sender asks for. A transport acknowledges no sooner.
     ///
-    /// To wait is to ask the transport for patience: it lets the sender wait too.
+    /// While this waits, the transport lets the sender wait too.
     fn receive(&self, received: Received) -> BoxFuture<'_, Vec<Receipt>>;
 
     /// Runs the handler of a request, and gives its answer.

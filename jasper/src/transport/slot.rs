@@ -28,20 +28,20 @@ type Dialled<D> = Result<Arc<<D as Dial>::Link>, <D as Dial>::Error>;
 
 /// A place, and the connection to it if there is one.
 #[derive(Debug)]
-pub(super) struct Slot<D: Dial> {
+pub(super) struct SharedConnection<D: Dial> {
     dialler: D,
-    state: Mutex<SlotState<D>>,
+    state: Mutex<SharedConnectionState<D>>,
 }
 
-enum SlotState<D: Dial> {
+enum SharedConnectionState<D: Dial> {
     Closed,
     Dialling(Shared<BoxFuture<'static, Dialled<D>>>),
     Open(Arc<D::Link>),
 }
 
-impl<D: Dial> Slot<D> {
+impl<D: Dial> SharedConnection<D> {
     pub(super) fn new(dialler: D) -> Arc<Self> {
-        Arc::new(Self { dialler, state: Mutex::new(SlotState::Closed) })
+        Arc::new(Self { dialler, state: Mutex::new(SharedConnectionState::Closed) })
     }
 
     /// The connection; dials where there is none, and waits where another caller dials.
@@ -52,12 +52,16 @@ impl<D: Dial> Slot<D> {
         let dialling = {
             let mut state = self.lock();
             match &*state {
-                SlotState::Open(link) if D::is_usable(link) => return Ok(Arc::clone(link)),
-                // One that has ended without changing the state was cut off with its task.
-                SlotState::Dialling(dialling) if dialling.peek().is_none() => dialling.clone(),
+                SharedConnectionState::Open(link) if D::is_usable(link) => {
+                    return Ok(Arc::clone(link));
+                }
+                // A dial that has ended and left the state as it was ended with its task.
+                SharedConnectionState::Dialling(dialling) if dialling.peek().is_none() => {
+                    dialling.clone()
+                }
                 _ => {
                     let dialling = self.start();
-                    *state = SlotState::Dialling(dialling.clone());
+                    *state = SharedConnectionState::Dialling(dialling.clone());
                     dialling
                 }
             }
@@ -71,8 +75,8 @@ impl<D: Dial> Slot<D> {
         let task = tokio::spawn(async move {
             let dialled = slot.dialler.dial().await.map(Arc::new);
             *slot.lock() = match &dialled {
-                Ok(link) => SlotState::Open(Arc::clone(link)),
-                Err(_error) => SlotState::Closed,
+                Ok(link) => SharedConnectionState::Open(Arc::clone(link)),
+                Err(_error) => SharedConnectionState::Closed,
             };
             dialled
         });
@@ -80,12 +84,12 @@ impl<D: Dial> Slot<D> {
         dialled.boxed().shared()
     }
 
-    fn lock(&self) -> MutexGuard<'_, SlotState<D>> {
+    fn lock(&self) -> MutexGuard<'_, SharedConnectionState<D>> {
         self.state.lock()
     }
 }
 
-impl<D: Dial> fmt::Debug for SlotState<D> {
+impl<D: Dial> fmt::Debug for SharedConnectionState<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Closed => "Closed",

@@ -9,14 +9,14 @@ use crate::runtime::clock::Clock;
 /// The pager's next look, and the soonest of what was stored since its last. Each side writes its
 /// own and then reads the other's, so that one of them sees both.
 #[derive(Debug)]
-pub(crate) struct Agenda {
+pub(crate) struct NextPoll {
     /// In microseconds since 1970; the smallest number while the pager is at work.
     next_look: AtomicI64,
     soonest: AtomicI64,
     clock: Clock,
 }
 
-impl Agenda {
+impl NextPoll {
     pub(crate) fn new(clock: Clock) -> Self {
         Self { next_look: AtomicI64::new(i64::MIN), soonest: AtomicI64::new(i64::MAX), clock }
     }
@@ -53,7 +53,7 @@ mod tests {
 
     #[test]
     fn the_pager_is_woken_for_what_is_due_before_it_looks() {
-        let agenda = Agenda::new(Clock::default());
+        let agenda = NextPoll::new(Clock::default());
         agenda.look();
         assert_eq!(agenda.rest(MINUTE), MINUTE);
         assert!(agenda.note(SystemTime::now()));
@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn it_rests_no_longer_than_what_was_noted_while_it_looked_allows() {
-        let agenda = Agenda::new(Clock::default());
+        let agenda = NextPoll::new(Clock::default());
         agenda.look();
         assert!(!agenda.note(SystemTime::now() + MINUTE), "it is awake");
         assert!(agenda.rest(2 * MINUTE) <= MINUTE);

@@ -7,7 +7,7 @@ use crate::runtime::core::Core;
 use crate::runtime::handle::delivery::enqueue;
 use crate::runtime::handle::entry::HandlerEntry;
 use crate::runtime::handle::queue::{Backing, Delivery};
-use crate::runtime::memory::room::Slot;
+use crate::runtime::memory::room::MemorySlot;
 use crate::runtime::storage::dead_letters::{note_letter, settle_as_letter};
 use crate::runtime::storage::health::Retries;
 use crate::store::{
@@ -22,12 +22,12 @@ pub(super) struct ClaimIntake {
     /// Claimed while this process has not done with them under the same ownership: it still repeats
     /// a settlement that is done already, as the answer was lost. Were they handled now, that
     /// settlement would come in between.
-    pub(super) aside: Vec<Claimed>,
+    pub(super) deferred: Vec<Claimed>,
 }
 
 impl ClaimIntake {
     pub(super) const fn new(core: Arc<Core>, store: Arc<dyn MessageStore>) -> Self {
-        Self { core, store, aside: Vec::new() }
+        Self { core, store, deferred: Vec::new() }
     }
 
     /// Claims at most so many rows of these subscriptions.
@@ -47,13 +47,13 @@ impl ClaimIntake {
         self.core.store().call_without_deadline(StoreOperation::Claim, claim).await
     }
 
-    /// Gives back what was laid aside, once nothing else is done with it here.
-    pub(super) async fn give_back_aside(&mut self) {
-        let aside = std::mem::take(&mut self.aside);
-        let (busy, free) = aside
+    /// Gives back what was deferred, once nothing else is done with it here.
+    pub(super) async fn give_back_deferred(&mut self) {
+        let deferred = std::mem::take(&mut self.deferred);
+        let (busy, free) = deferred
             .into_iter()
             .partition(|row| self.core.node().rows().inbox().holds(&row.ownership));
-        self.aside = busy;
+        self.deferred = busy;
         for claimed in free {
             self.give_back(claimed).await;
             self.core.wakeups().pager().notify_one();
@@ -79,15 +79,15 @@ impl ClaimIntake {
         &mut self,
         claimed: Claimed,
         entry: Arc<HandlerEntry>,
-        mut slot: Slot,
+        mut slot: MemorySlot,
     ) {
-        // What was laid aside of it before is no longer owned, or it could not have been claimed.
-        self.aside.retain(|row| {
+        // What was deferred of it before is no longer owned, or it could not have been claimed.
+        self.deferred.retain(|row| {
             let (old, new) = (&row.ownership, &claimed.ownership);
             (old.id, &old.destination) != (new.id, &new.destination)
         });
         if self.core.node().rows().inbox().holds(&claimed.ownership) {
-            self.aside.push(claimed);
+            self.deferred.push(claimed);
             return;
         }
         let Ok(envelope) = claimed.envelope else {

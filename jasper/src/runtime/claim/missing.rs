@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::intake::ClaimIntake;
-use crate::runtime::own::comparison::{self, Comparison};
+use crate::runtime::own::comparison::{self, PeriodicComparison};
 use crate::store::{Settlement, StoreError, StoreOperation};
 
 /// The most rows beyond those in memory that one list reads.
@@ -15,7 +15,7 @@ const PAGE: usize = 250;
 /// although nothing is known to have failed.
 pub(super) async fn give_back(
     intake: &ClaimIntake,
-    comparison: &mut Comparison,
+    comparison: &mut PeriodicComparison,
     is_due: bool,
 ) -> Result<(), StoreError> {
     after_failure(intake).await?;
@@ -26,7 +26,7 @@ pub(super) async fn give_back(
 /// have been carried out although it failed. Only this task claims, so no claim is on its way.
 async fn after_failure(intake: &ClaimIntake) -> Result<(), StoreError> {
     let held = &intake.core.node().rows().inbox();
-    while held.is_to_be_compared(Duration::ZERO) {
+    while held.begin_comparison_if_due(Duration::ZERO) {
         let (limit, began) = (held.count() + PAGE, Instant::now());
         let owned = intake.store.inbox().owned(intake.core.node().owner(), limit);
         let owned = intake.core.store().call(StoreOperation::Owned, owned).await;
@@ -46,7 +46,10 @@ async fn after_failure(intake: &ClaimIntake) -> Result<(), StoreError> {
 
 /// Gives back rows that this node owns and does not hold, although nothing is known to have
 /// failed.
-async fn compare(intake: &ClaimIntake, comparison: &mut Comparison) -> Result<(), StoreError> {
+async fn compare(
+    intake: &ClaimIntake,
+    comparison: &mut PeriodicComparison,
+) -> Result<(), StoreError> {
     let held = &intake.core.node().rows().inbox();
     let owned =
         intake.store.inbox().owned(intake.core.node().owner(), comparison::limit(held.count()));
@@ -54,7 +57,7 @@ async fn compare(intake: &ClaimIntake, comparison: &mut Comparison) -> Result<()
     let owned = intake.core.store().call(StoreOperation::Owned, owned).await;
     comparison.took(began.elapsed());
     let mut missing = held.missing(owned?);
-    missing.retain(|row| !intake.aside.iter().any(|aside| aside.ownership == *row));
+    missing.retain(|row| !intake.deferred.iter().any(|deferred| deferred.ownership == *row));
     let missing = comparison.confirm(missing);
     if missing.is_empty() {
         return Ok(());

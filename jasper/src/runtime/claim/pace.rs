@@ -20,10 +20,10 @@ const QUIET: Duration = Duration::from_secs(1);
 
 /// The longest time between looks that nothing has given cause to, where the store says when rows
 /// become claimable.
-const TOLD: Duration = Duration::from_secs(15);
+const LONGEST_WITH_NOTIFICATIONS: Duration = Duration::from_secs(15);
 
 /// The same where it does not.
-const NOT_TOLD: Duration = Duration::from_secs(3);
+const LONGEST_WITHOUT_NOTIFICATIONS: Duration = Duration::from_secs(3);
 
 /// A store that takes longer to list the rows of a node walks over dead ones.
 pub(crate) const LONG: Duration = Duration::from_millis(100);
@@ -35,13 +35,13 @@ pub(crate) fn pause_after(cost: Duration, times: u32, longest: Duration) -> Dura
 
 /// The pace of looks: at once after one that has found something, slower after others.
 #[derive(Debug, Default)]
-pub(crate) struct Pace {
+pub(crate) struct PollPace {
     last: Option<Instant>,
     /// How many looks in a row have found nothing.
     in_vain: u32,
 }
 
-impl Pace {
+impl PollPace {
     /// A look has found something to claim, or nothing.
     pub(crate) fn note(&mut self, has_found: bool) {
         self.in_vain = if has_found { 0 } else { self.in_vain.saturating_add(1) };
@@ -78,10 +78,10 @@ impl Pace {
     /// looked at else. It grows, so that a store in use is looked at as often as else.
     pub(crate) fn longest(&self, poll: Duration, is_notified: bool) -> Duration {
         if is_notified {
-            poll.max(TOLD.min(poll * 15))
+            poll.max(LONGEST_WITH_NOTIFICATIONS.min(poll * 15))
         } else {
             let grown = poll.mul_f64(1.0 + f64::from(self.in_vain.min(4)) / 2.0);
-            poll.max(grown.min(NOT_TOLD))
+            poll.max(grown.min(LONGEST_WITHOUT_NOTIFICATIONS))
         }
     }
 
@@ -98,7 +98,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn looks_in_vain_slow_down_and_one_that_finds_something_is_followed_at_once() {
-        let mut pace = Pace::default();
+        let mut pace = PollPace::default();
         assert_eq!(pace.rest(), Duration::ZERO);
         pace.note(false);
         assert_eq!(pace.rest(), FLOOR);
@@ -116,7 +116,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn after_a_quiet_time_the_next_look_comes_at_once() {
-        let mut pace = Pace::default();
+        let mut pace = PollPace::default();
         pace.note(false);
         assert!(!pace.is_overdue(QUIET));
         tokio::time::advance(QUIET * 2).await;
@@ -126,14 +126,14 @@ mod tests {
 
     #[test]
     fn the_longest_wait_is_never_shorter_than_the_poll() {
-        let mut pace = Pace::default();
+        let mut pace = PollPace::default();
         let second = Duration::from_secs(1);
         assert_eq!(pace.longest(second, false), second);
         for _ in 0..9 {
             pace.note(false);
         }
-        assert_eq!(pace.longest(second, false), NOT_TOLD);
-        assert_eq!(pace.longest(second, true), TOLD);
+        assert_eq!(pace.longest(second, false), LONGEST_WITHOUT_NOTIFICATIONS);
+        assert_eq!(pace.longest(second, true), LONGEST_WITH_NOTIFICATIONS);
         assert_eq!(pace.longest(second * 60, true), second * 60);
         assert_eq!(pace.longest(second / 100, false), second * 3 / 100);
     }

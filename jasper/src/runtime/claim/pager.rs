@@ -9,11 +9,11 @@ use tokio::time::Instant;
 
 use super::intake::{ClaimIntake, has_more};
 use super::missing;
-use super::pace::Pace;
+use super::pace::PollPace;
 use super::strays::Strays;
 use crate::runtime::core::Core;
 use crate::runtime::handle::queue::Queue;
-use crate::runtime::own::comparison::Comparison;
+use crate::runtime::own::comparison::PeriodicComparison;
 use crate::store::{
     Claimable, ClaimableRequest, MessageStore, StoreError, StoreOperation, Subscription,
 };
@@ -31,10 +31,10 @@ const LOOK_PAGE: usize = 200;
 pub(crate) async fn page(core: Arc<Core>, store: Arc<dyn MessageStore>) {
     let stopping = core.lifecycle().stopping().clone();
     let mut pager = Pager::new(core, store);
-    while stopping.run_until_cancelled(pager.rest()).await.is_some() {
+    while stopping.run_until_cancelled(pager.wait_for_work()).await.is_some() {
         let is_look_due = pager.is_look_due();
         let wait = match pager.round(is_look_due).await {
-            Ok(wait) if pager.intake.aside.is_empty() => wait,
+            Ok(wait) if pager.intake.deferred.is_empty() => wait,
             Ok(wait) => wait.min(SOON),
             Err(error) => {
                 tracing::warn!(%error, "the store could not be looked at; trying again");
@@ -53,23 +53,23 @@ const SOON: Duration = Duration::from_millis(50);
 
 struct Pager {
     core: Arc<Core>,
-    /// What this node takes.
-    takes: Arc<[Subscription]>,
+    /// What this application knows: what is handled here, and what is left to other processes.
+    known: Arc<[Subscription]>,
     intake: ClaimIntake,
     strays: Strays,
-    comparison: Comparison,
-    pace: Pace,
+    comparison: PeriodicComparison,
+    pace: PollPace,
     next_look: Instant,
 }
 
 impl Pager {
     fn new(core: Arc<Core>, store: Arc<dyn MessageStore>) -> Self {
         Self {
-            takes: core.routes().handlers().subscriptions().collect(),
+            known: core.routes().handlers().subscriptions().collect(),
             intake: ClaimIntake::new(Arc::clone(&core), store),
             strays: Strays::default(),
-            comparison: Comparison::within(core.settings().lease),
-            pace: Pace::default(),
+            comparison: PeriodicComparison::within(core.settings().lease),
+            pace: PollPace::default(),
             next_look: Instant::now(),
             core,
         }
@@ -78,7 +78,7 @@ impl Pager {
     /// Waits until there may be something to do.
     ///
     /// What wakes it while the last look is not long ago is served by one look together.
-    async fn rest(&mut self) {
+    async fn wait_for_work(&mut self) {
         let mut wait = self.next_look.saturating_duration_since(Instant::now());
         if !self.core.store().is_notified() {
             // Word that was to wake it may have been lost meanwhile.
@@ -107,13 +107,13 @@ impl Pager {
             // It owns no row of the inbox, and what waits there is for others.
             return Ok(self.core.settings().poll);
         }
-        let is_to_be_compared = self.comparison.is_due();
-        if !self.core.node().trust().is_given() {
+        let begin_comparison_if_due = self.comparison.is_due();
+        if !self.core.node().local_lease().is_valid() {
             return Ok(self.core.settings().poll);
         }
-        self.intake.give_back_aside().await;
+        self.intake.give_back_deferred().await;
         if let Err(error) =
-            missing::give_back(&self.intake, &mut self.comparison, is_to_be_compared).await
+            missing::give_back(&self.intake, &mut self.comparison, begin_comparison_if_due).await
         {
             // Messages that wait in the store do not wait for that.
             tracing::warn!(%error, "the rows of this node could not be compared with its memory");
@@ -139,7 +139,7 @@ impl Pager {
             }
         }
         let Self { intake, pace, strays, .. } = self;
-        more |= strays.take_in(intake, pace, &look, &self.takes).await?;
+        more |= strays.take_in(intake, pace, &look, &self.known).await?;
         // What is left is for a queue that is full and wakes this task when it has room, or waits
         // for a node that takes it.
         let wait = if more { Duration::ZERO } else { self.wait_after(&look) };
@@ -149,9 +149,10 @@ impl Pager {
     /// Whether any queue could take what a look finds; each that could not wakes this task when it
     /// can.
     fn has_room(&self) -> bool {
-        let queues = self.core.routes().queues();
-        let full: Vec<_> = queues.filter(|queue| !queue.room.is_roomy()).collect();
-        let has_room = full.len() < self.core.routes().queues().len();
+        // One whose handlers run elsewhere is never filled.
+        let queues = self.core.routes().queues().filter(|queue| !queue.takes.is_empty());
+        let (full, roomy): (Vec<_>, Vec<_>) = queues.partition(|queue| !queue.room.is_roomy());
+        let has_room = full.is_empty() || !roomy.is_empty();
         if !has_room {
             full.into_iter().for_each(|queue| queue.room.await_room());
         }
@@ -159,7 +160,7 @@ impl Pager {
     }
 
     async fn claimable(&self) -> Result<Claimable, StoreError> {
-        let (takes, after) = (Arc::clone(&self.takes), self.strays.types.after());
+        let (takes, after) = (Arc::clone(&self.known), self.strays.types.after());
         let request = ClaimableRequest { takes, page: LOOK_PAGE, after };
         self.core
             .store()
@@ -172,8 +173,8 @@ impl Pager {
         let poll = self.core.settings().poll;
         let is_quiet = look.now.is_empty()
             && self.strays.types.is_empty()
-            && self.intake.aside.is_empty()
-            && !self.core.node().rows().inbox().is_to_be_reconciled();
+            && self.intake.deferred.is_empty()
+            && !self.core.node().rows().inbox().is_comparison_requested();
         let is_notified = self.core.store().is_notified();
         let poll = if is_quiet { self.pace.longest(poll, is_notified) } else { poll };
         look.next_due.map_or(poll, |wait| self.pace.until_due(wait).min(poll))
@@ -202,16 +203,16 @@ impl Pager {
         let room = &queue.room;
         let slots = if room.is_roomy() { room.reserve_up_to(PAGE) } else { Vec::new() };
         if slots.is_empty() {
-            queue.room.note_overflow();
+            queue.room.note_rows_in_store();
             return Ok(false);
         }
-        let asked = queue.room.overflow();
+        let noted = queue.room.rows_in_store();
         let wanted = slots.len();
         let claimed = self
             .intake
-            .claim(waiting, wanted, queue.claims_count)
+            .claim(waiting, wanted, queue.counts_attempt)
             .await
-            .inspect_err(|_| queue.room.note_overflow())?;
+            .inspect_err(|_| queue.room.note_rows_in_store())?;
         let full = has_more(&claimed, wanted);
         if !claimed.is_empty() {
             self.pace.note(true);
@@ -223,9 +224,9 @@ impl Pager {
             }
         }
         if full {
-            queue.room.note_overflow();
+            queue.room.note_rows_in_store();
         } else {
-            queue.room.clear_overflow(asked);
+            queue.room.clear_rows_in_store(noted);
         }
         Ok(full)
     }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::intake::{ClaimIntake, bytes, has_more};
-use super::pace::Pace;
-use super::unhandled::{Unhandled, UnhandledTypes};
+use super::pace::PollPace;
+use super::unhandled::{StrayFate, StrayTypes};
 use crate::envelope::Envelope;
 use crate::runtime::send::batch::{Batch, KEPT};
 use crate::runtime::send::dispatch::Dispatcher;
@@ -19,7 +19,7 @@ const PAGE: usize = 250;
 /// does in the time that is set for it, they become invalid messages.
 #[derive(Debug, Default)]
 pub(super) struct Strays {
-    pub(super) types: UnhandledTypes,
+    pub(super) types: StrayTypes,
 }
 
 impl Strays {
@@ -28,7 +28,7 @@ impl Strays {
     pub(super) async fn take_in(
         &mut self,
         intake: &mut ClaimIntake,
-        pace: &mut Pace,
+        pace: &mut PollPace,
         look: &Claimable,
         takes: &[Subscription],
     ) -> Result<bool, StoreError> {
@@ -80,7 +80,7 @@ impl Strays {
             intake.admit(claimed, entry, slot).await;
             return true;
         }
-        queue.room.note_overflow();
+        queue.room.note_rows_in_store();
         intake.give_back(claimed).await;
         false
     }
@@ -95,7 +95,7 @@ impl Strays {
                 destination: claimed.ownership.destination.clone(),
                 message_type: envelope.message_type.to_string(),
             };
-            if self.types.found(unhandled, intake.core.settings().keep_unknown) == Unhandled::Wait {
+            if self.types.found(unhandled, intake.core.settings().keep_unknown) == StrayFate::Wait {
                 return intake.give_back(claimed).await;
             }
         }

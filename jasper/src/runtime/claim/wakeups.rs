@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Notify, watch};
 
-use super::agenda::Agenda;
+use super::agenda::NextPoll;
 use crate::runtime::clock::Clock;
 
 /// What wakes the tasks that look into the store.
@@ -13,14 +13,14 @@ pub(crate) struct Wakeups {
     pager: Arc<Notify>,
     outbox: Arc<Notify>,
     enlisted: Notify,
-    agenda: Agenda,
+    agenda: NextPoll,
     rounds: watch::Sender<u64>,
 }
 
 impl Wakeups {
     pub(crate) fn new(pager: Arc<Notify>, outbox: Arc<Notify>, clock: Clock) -> Self {
         let (enlisted, rounds) = (Notify::new(), watch::Sender::new(0));
-        Self { pager, outbox, enlisted, agenda: Agenda::new(clock), rounds }
+        Self { pager, outbox, enlisted, agenda: NextPoll::new(clock), rounds }
     }
 
     /// Wakes the pager: something in the inbox may be ready for memory.
@@ -45,7 +45,7 @@ impl Wakeups {
     }
 
     /// When the pager looks next.
-    pub(crate) const fn agenda(&self) -> &Agenda {
+    pub(crate) const fn agenda(&self) -> &NextPoll {
         &self.agenda
     }
 

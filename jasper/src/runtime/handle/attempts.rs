@@ -16,7 +16,7 @@ const MOST_CUT_SHORT: usize = 10;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AttemptCount {
     Yes,
-    /// Its row belongs to another node.
+    /// Its row belongs to another node, or the application ended meanwhile.
     No,
     /// The message has no attempt left: too many have never ended.
     NoneLeft,

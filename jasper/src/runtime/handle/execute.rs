@@ -251,7 +251,7 @@ impl Run<'_> {
         let run = if reply.is_some() { registration.answer } else { registration.run };
         let run = Caught::of(|| run(self.envelope, self.core.codec(), &mut cx));
         let run = Arc::clone(scope).run(run);
-        let ended = guarded(run, self.limit, &cancellation).await;
+        let ended = run_bounded(run, self.limit, &cancellation).await;
         if matches!(ended, Err(Failure::TimedOut(_))) {
             // It is cancelled for tasks that the handler has started, too.
             cancellation.cancel();
@@ -265,7 +265,7 @@ impl Run<'_> {
 
 /// Runs the body of a handler until it ends, panics, takes too long, or the application ends. The
 /// body is a [`Caught`], so that its drop does not panic either.
-pub(crate) async fn guarded<T>(
+pub(crate) async fn run_bounded<T>(
     body: impl Future<Output = Result<T, Panic>>,
     limit: Duration,
     cancellation: &CancellationToken,
@@ -283,8 +283,8 @@ pub(crate) async fn guarded<T>(
     }
 }
 
-/// Undoes a failed run, and says what it failed with: where the store cannot be reached to undo it,
-/// the handler only saw what that did to it.
+/// Rolls a failed run back, and gives the failure that counts: that of the store, where it cannot be
+/// reached for the rollback, as the handler's failure may only follow from it.
 pub(crate) async fn roll_back<E: From<StoreError>>(
     core: &Core,
     transaction: Box<dyn StoreTransaction>,

@@ -9,8 +9,8 @@ use super::entry::HandlerEntry;
 use crate::envelope::{Envelope, MessageId};
 use crate::runtime::memory::activity::Active;
 use crate::runtime::memory::budget::Budget;
-use crate::runtime::memory::room::{Room, Slot};
-use crate::runtime::own::held::Hold;
+use crate::runtime::memory::room::{MemorySlot, Room};
+use crate::runtime::own::rows_in_memory::InMemoryGuard;
 use crate::store::{Owner, Ownership, Subscription};
 
 /// One message in memory, on its way to its handler.
@@ -34,7 +34,7 @@ impl Delivery {
         entry: Arc<HandlerEntry>,
         queue: Arc<Queue>,
         backing: Backing,
-        slot: Slot,
+        slot: MemorySlot,
     ) -> Self {
         Self {
             envelope,
@@ -79,9 +79,9 @@ impl Delivery {
 /// What a message in memory keeps for as long as it is there.
 #[derive(Debug)]
 pub(crate) struct Guards {
-    _slot: Slot,
+    _slot: MemorySlot,
     /// Of a message that is stored.
-    pub(crate) hold: Option<Hold>,
+    pub(crate) hold: Option<InMemoryGuard>,
     /// While it counts as being in work, which a message that waits for a time does not.
     pub(crate) active: Option<Active>,
 }
@@ -102,10 +102,10 @@ pub(crate) enum Backing {
 /// A local queue of this process.
 #[derive(Debug)]
 pub(crate) struct Queue {
-    /// What the handlers on it take.
+    /// What those of its handlers take that run here.
     pub(crate) takes: Vec<Subscription>,
     /// Whether a claim counts the first attempt: not where a handler has no other.
-    pub(crate) claims_count: bool,
+    pub(crate) counts_attempt: bool,
     /// How many of its handlers run at once.
     pub(crate) running: Arc<Semaphore>,
     /// How many of its messages are in memory.
@@ -127,7 +127,7 @@ impl Queue {
         let running = Arc::new(Semaphore::new(concurrency));
         let room = Room::new(capacity, budget, pager);
         (
-            Self { takes, claims_count: true, running, room, first, others },
+            Self { takes, counts_attempt: true, running, room, first, others },
             Waiting { first: firsts, others: rest },
         )
     }

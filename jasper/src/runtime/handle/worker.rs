@@ -107,8 +107,8 @@ impl Worker {
         let Some(owner) = self.delivery.owner() else {
             return true;
         };
-        if !self.core.node().trust().is_given() {
-            let given = self.core.node().trust().given();
+        if !self.core.node().local_lease().is_valid() {
+            let given = self.core.node().local_lease().valid();
             if self.core.lifecycle().ending().run_until_cancelled(given).await.is_none() {
                 return false;
             }

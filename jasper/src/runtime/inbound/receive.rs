@@ -12,10 +12,10 @@ use crate::envelope::{Envelope, MessageId, time};
 use crate::error::SendError;
 use crate::runtime::handle::entry::HandlerEntry;
 use crate::runtime::handle::queue::Queue;
-use crate::runtime::memory::room::Slot;
+use crate::runtime::memory::room::MemorySlot;
 use crate::runtime::send::batch::{Batch, KEPT};
 use crate::runtime::send::dispatch::Dispatcher;
-use crate::runtime::send::placement::{ForHandler, Joining, is_by_nature, to_handler};
+use crate::runtime::send::placement::{ForHandler, Joining, must_be_stored, to_handler};
 use crate::runtime::storage::dead_letters::{note_letter, store_letter};
 use crate::store::{DeadLetter, DeadLetterId, DeadLetterReason};
 use crate::telemetry;
@@ -120,7 +120,7 @@ impl InboundReceiver {
         let core = &self.core;
         let is_stored = |entry: &HandlerEntry| {
             let wanted =
-                intake.is_stored || entry.is_stored(is_by_nature(&envelope, core.clock().now()));
+                intake.is_stored || entry.is_stored(must_be_stored(&envelope, core.clock().now()));
             core.store().is_there() && wanted
         };
         let stored: Vec<bool> = handlers.iter().map(|entry| is_stored(entry)).collect();
@@ -157,7 +157,7 @@ impl InboundReceiver {
         intake: &mut Intake,
         mut queues: Vec<&Arc<Queue>>,
         bytes: usize,
-    ) -> Result<Vec<Slot>, Receipt> {
+    ) -> Result<Vec<MemorySlot>, Receipt> {
         // In one order for all, so that of two that wait none holds what the other waits for.
         queues.sort_by_key(|queue| Arc::as_ptr(queue));
         // The second handler on a queue finds room beyond its capacity, or both might never.
@@ -174,16 +174,16 @@ impl InboundReceiver {
                 }
             });
         }
-        if !Slot::try_weigh_all(&mut room, bytes) {
+        if !MemorySlot::try_weigh_all(&mut room, bytes) {
             self.accept(intake).await;
-            let weighed = self.patient(Slot::weigh_all(&mut room, bytes)).await?;
+            let weighed = self.patient(MemorySlot::weigh_all(&mut room, bytes)).await?;
             weighed.ok_or(Receipt::deferred(STOPPING))?;
         }
         Ok(room)
     }
 
-    /// What waits for room holds what its transport has for all: not for long. `None`: the
-    /// application stops.
+    /// Waits for room, for a short time only, as the transport's memory for all messages is used
+    /// meanwhile. `None`: the application stops.
     async fn patient<T>(&self, room: impl Future<Output = T>) -> Result<Option<T>, Receipt> {
         let room = self.core.lifecycle().stopping().run_until_cancelled(room);
         let room = tokio::time::timeout(PATIENCE, room).await;
@@ -237,13 +237,14 @@ impl InboundReceiver {
     /// Stores and hands over what is placed so far.
     async fn accept(&self, intake: &mut Intake) {
         let is_alone = intake.placed.len() == 1;
-        let accepted = Dispatcher::of(&self.core).accept(std::mem::take(&mut intake.batch));
+        let accepted =
+            Dispatcher::of(&self.core).store_and_hand_over(std::mem::take(&mut intake.batch));
         let receipt = match accepted.await {
             Ok(_known) => Receipt::Accepted,
             Err(error) if error.is_transient() => Receipt::deferred(error.to_string()),
             Err(error) if is_alone => Receipt::refused(error.to_string()),
             Err(error) => {
-                // One of them is at fault: when they come again, each is stored by itself.
+                // One of them cannot be stored: when they come again, each is stored by itself.
                 self.isolate_next.store(ISOLATED, Ordering::Relaxed);
                 Receipt::deferred(error.to_string())
             }
@@ -256,7 +257,7 @@ impl InboundReceiver {
     async fn finish(&self, mut intake: Intake) -> Vec<Receipt> {
         self.accept(&mut intake).await;
         for (number, running) in intake.running {
-            // Dropped without a word: its handler has not done with it, and will not.
+            // The sender is dropped where the handler is not going to finish.
             let is_done = running.await.is_ok();
             if !is_done && intake.receipts[number] == Some(Receipt::Accepted) {
                 intake.receipts[number] = Some(Receipt::deferred(STOPPING));

@@ -3,5 +3,5 @@
 pub(crate) mod activity;
 pub(crate) mod budget;
 mod bytes;
-mod overflow;
 pub(crate) mod room;
+mod rows_in_store;

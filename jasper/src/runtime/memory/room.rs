@@ -6,7 +6,7 @@ use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
 use super::budget::{AwaitsBytes, Budget, Weight};
 use super::bytes::RoomBytes;
-use super::overflow::Overflow;
+use super::rows_in_store::RowsInStore;
 
 /// The most messages that are taken from the store before it is known how large they are.
 const FIRST: usize = 16;
@@ -18,7 +18,7 @@ pub(crate) struct Room {
     slots: Semaphore,
     capacity: usize,
     bytes: RoomBytes,
-    overflow: Overflow,
+    rows_in_store: RowsInStore,
 }
 
 impl Room {
@@ -28,7 +28,7 @@ impl Room {
             slots: Semaphore::new(capacity),
             capacity,
             bytes: RoomBytes::of(budget),
-            overflow: Overflow::new(filler),
+            rows_in_store: RowsInStore::new(filler),
         });
         let weak: Weak<Self> = Arc::downgrade(&room);
         budget.add_room(weak);
@@ -41,7 +41,7 @@ impl Room {
     }
 
     /// Room for one message of this size, if there is any now.
-    pub(crate) fn try_reserve(self: &Arc<Self>, bytes: usize) -> Option<Slot> {
+    pub(crate) fn try_reserve(self: &Arc<Self>, bytes: usize) -> Option<MemorySlot> {
         let mut slot = self.try_slot()?;
         let weight = self.bytes.try_take(bytes)?;
         slot.put(weight, bytes);
@@ -50,20 +50,20 @@ impl Room {
 
     /// Room for a message that is about to be stored, unless others wait in the store that are
     /// older: were it to go before them, a backlog would last as long as senders are busy.
-    pub(crate) fn try_reserve_in_turn(self: &Arc<Self>, bytes: usize) -> Option<Slot> {
-        if self.has_overflowed() { None } else { self.try_reserve(bytes) }
+    pub(crate) fn try_reserve_in_turn(self: &Arc<Self>, bytes: usize) -> Option<MemorySlot> {
+        if self.may_have_rows_in_store() { None } else { self.try_reserve(bytes) }
     }
 
     /// A place for one message, as soon as there is one; it has no bytes yet, see
-    /// [`weigh`](Slot::weigh).
-    pub(crate) async fn reserve(self: &Arc<Self>) -> Slot {
+    /// [`weigh`](MemorySlot::weigh).
+    pub(crate) async fn reserve(self: &Arc<Self>) -> MemorySlot {
         // The semaphore is never closed, so this is never an error.
         let is_counted = self.slots.acquire().await.map(SemaphorePermit::forget).is_ok();
-        Slot::new(self, is_counted)
+        MemorySlot::new(self, is_counted)
     }
 
     /// Room for at most `limit` messages from the store, of the size that is usual here.
-    pub(crate) fn reserve_up_to(self: &Arc<Self>, limit: usize) -> Vec<Slot> {
+    pub(crate) fn reserve_up_to(self: &Arc<Self>, limit: usize) -> Vec<MemorySlot> {
         let bytes = self.bytes.expected();
         let most = if self.bytes.are_known() { limit } else { limit.min(FIRST) };
         let slot = || {
@@ -77,41 +77,41 @@ impl Room {
     /// Room beyond the capacity, for a message that a running handler returns to a queue that is
     /// not stored: were the handler to wait, a full queue that feeds itself would stand still
     /// for ever.
-    pub(crate) fn reserve_beyond(self: &Arc<Self>, bytes: usize) -> Slot {
-        let mut slot = self.try_slot().unwrap_or_else(|| Slot::new(self, false));
+    pub(crate) fn reserve_beyond(self: &Arc<Self>, bytes: usize) -> MemorySlot {
+        let mut slot = self.try_slot().unwrap_or_else(|| MemorySlot::new(self, false));
         slot.put(self.budget().take_beyond(bytes), bytes);
         slot
     }
 
     /// Whether rows may wait in the store for room here.
-    pub(crate) fn has_overflowed(&self) -> bool {
-        self.overflow() > 0
+    pub(crate) fn may_have_rows_in_store(&self) -> bool {
+        self.rows_in_store() > 0
     }
 
-    /// What is noted so far, for [`clear_overflow`](Self::clear_overflow).
-    pub(crate) fn overflow(&self) -> usize {
-        self.overflow.noted()
+    /// What is noted so far, for [`clear_rows_in_store`](Self::clear_rows_in_store).
+    pub(crate) fn rows_in_store(&self) -> usize {
+        self.rows_in_store.noted()
     }
 
     /// Notes that a row was stored which did not fit into memory.
-    pub(crate) fn note_overflow(&self) {
-        self.overflow.note();
+    pub(crate) fn note_rows_in_store(&self) {
+        self.rows_in_store.note();
         if self.is_roomy() {
-            self.overflow.wake_filler();
+            self.rows_in_store.wake_filler();
         }
     }
 
     /// Takes the notes back, after the store was asked and had nothing more; unless more was noted
     /// since `asked`. Until then what is sent goes behind what the store had.
-    pub(crate) fn clear_overflow(&self, asked: usize) {
-        self.overflow.clear(asked);
+    pub(crate) fn clear_rows_in_store(&self, asked: usize) {
+        self.rows_in_store.clear(asked);
     }
 
     /// Wakes the filler once there is room, whether or not rows are known to wait.
     pub(crate) fn await_room(&self) {
-        self.overflow.await_room();
+        self.rows_in_store.await_room();
         if self.is_roomy() {
-            self.overflow.wake_filler();
+            self.rows_in_store.wake_filler();
         }
     }
 
@@ -122,15 +122,15 @@ impl Room {
 
     /// There may be room again: wakes the filler where that is of use.
     fn wake_filler(&self) {
-        if self.overflow.wants_room() && self.is_roomy() {
-            self.overflow.room_is_there();
+        if self.rows_in_store.wants_room() && self.is_roomy() {
+            self.rows_in_store.room_is_there();
         }
     }
 
     /// A place for one message, if there is one now; it has no bytes yet.
-    pub(crate) fn try_slot(self: &Arc<Self>) -> Option<Slot> {
+    pub(crate) fn try_slot(self: &Arc<Self>) -> Option<MemorySlot> {
         self.slots.try_acquire().ok()?.forget();
-        Some(Slot::new(self, true))
+        Some(MemorySlot::new(self, true))
     }
 }
 
@@ -143,13 +143,13 @@ impl AwaitsBytes for Room {
 /// Room for one message; given back when it is dropped, and kept as long as the message is in
 /// memory, also while it waits for a time.
 #[derive(Debug)]
-pub(crate) struct Slot {
+pub(crate) struct MemorySlot {
     room: Arc<Room>,
     is_counted: bool,
     weight: Option<Weight>,
 }
 
-impl Slot {
+impl MemorySlot {
     fn new(room: &Arc<Room>, is_counted: bool) -> Self {
         Self { room: Arc::clone(room), is_counted, weight: None }
     }
@@ -198,7 +198,7 @@ impl Slot {
     }
 }
 
-impl Drop for Slot {
+impl Drop for MemorySlot {
     fn drop(&mut self) {
         if std::mem::take(&mut self.is_counted) {
             self.room.slots.add_permits(1);
@@ -268,7 +268,7 @@ mod tests {
         let (_, [one, two], [_, filler]) = rooms();
         let mut of_one = vec![one.try_reserve(2 * LIMIT).unwrap()];
         let of_two = two.try_reserve(1).unwrap();
-        two.note_overflow();
+        two.note_rows_in_store();
         assert!(filler.notified().now_or_never().is_none(), "there are no bytes");
         of_one.clear();
         assert!(filler.notified().now_or_never().is_some());
@@ -280,12 +280,12 @@ mod tests {
         let (_, [one, two], _) = rooms();
         let (of_one, of_two) = (one.try_reserve(LIMIT).unwrap(), two.try_reserve(1).unwrap());
         let mut slots = [two.try_slot().unwrap()];
-        let mut waiting = std::pin::pin!(Slot::weigh_all(&mut slots, 10));
+        let mut waiting = std::pin::pin!(MemorySlot::weigh_all(&mut slots, 10));
         assert!(waiting.as_mut().now_or_never().is_none());
         drop(of_two);
         assert!(waiting.as_mut().now_or_never().is_some());
         let mut slots = [one.try_slot().unwrap(), two.try_slot().unwrap()];
-        let mut waiting = std::pin::pin!(Slot::weigh_all(&mut slots, 10));
+        let mut waiting = std::pin::pin!(MemorySlot::weigh_all(&mut slots, 10));
         assert!(waiting.as_mut().now_or_never().is_none());
         drop(of_one);
         assert!(waiting.as_mut().now_or_never().is_some());

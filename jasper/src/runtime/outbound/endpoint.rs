@@ -12,8 +12,8 @@ use crate::envelope::{Address, Envelope};
 use crate::error::SendError;
 use crate::runtime::endpoint_state::EndpointState;
 use crate::runtime::memory::budget::Budget;
-use crate::runtime::memory::room::{Room, Slot};
-use crate::runtime::own::held::Held;
+use crate::runtime::memory::room::{MemorySlot, Room};
+use crate::runtime::own::rows_in_memory::RowsInMemory;
 use crate::transport::{Batch, Direction, Guarantee, Mode, Receipt, Sender};
 
 /// An endpoint of another process, as messages are sent to it.
@@ -28,7 +28,7 @@ pub(crate) struct Endpoint {
     pub(crate) queue: SendQueue,
     pub(crate) circuit: Circuit,
     /// The rows of the outbox that are in memory here.
-    pub(crate) held: Arc<Held>,
+    pub(crate) rows: Arc<RowsInMemory>,
     /// Wakes its relay.
     pub(crate) wake: Arc<Notify>,
 }
@@ -63,7 +63,7 @@ impl Endpoint {
             room: Room::new(options.capacity, budget, Arc::clone(&wake)),
             queue: SendQueue::new(Arc::clone(&wake)),
             circuit: Circuit::default(),
-            held: Arc::default(),
+            rows: Arc::default(),
             wake,
             options,
         }
@@ -94,7 +94,7 @@ impl Endpoint {
     ///
     /// # Errors
     /// There is none, and none is to be expected while the destination is down.
-    pub(crate) async fn reserve(&self) -> Result<Slot, SendError> {
+    pub(crate) async fn reserve(&self) -> Result<MemorySlot, SendError> {
         self.unless_down(self.room.reserve()).await
     }
 
@@ -117,7 +117,7 @@ impl Endpoint {
     ///
     /// # Errors
     /// As [`reserve`](Self::reserve).
-    pub(crate) fn reserve_beyond(&self, bytes: usize) -> Result<Slot, SendError> {
+    pub(crate) fn reserve_beyond(&self, bytes: usize) -> Result<MemorySlot, SendError> {
         match self.room.try_reserve(bytes) {
             Some(slot) => Ok(slot),
             None if self.circuit.is_open() || self.queue.len() >= 2 * self.options.capacity => {

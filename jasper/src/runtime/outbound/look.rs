@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::envelope::Address;
-use crate::runtime::claim::pace::Pace;
+use crate::runtime::claim::pace::PollPace;
 use crate::runtime::core::Core;
 use crate::runtime::storage::dead_letters::{keep_refused, note_letter};
 use crate::store::{DeadLetterId, DeadLetterReason, MessageStore, Ownership, StoreOperation};
@@ -14,7 +14,7 @@ const PAGE: usize = 1_000;
 
 /// What has no address can never leave: it becomes a dead letter.
 async fn keep_nowhere(core: &Core, store: &dyn MessageStore, destination: &Address) {
-    if !core.node().trust().is_given() {
+    if !core.node().local_lease().is_valid() {
         return;
     }
     let owner = core.node().owner();
@@ -38,13 +38,13 @@ async fn keep_nowhere(core: &Core, store: &dyn MessageStore, destination: &Addre
 /// Asks for which endpoints the outbox has rows without an owner: when it is woken, and else with
 /// each poll, until the application stops.
 pub(crate) async fn look(core: Arc<Core>, store: Arc<dyn MessageStore>) {
-    let (mut unknown, mut pace) = (HashSet::new(), Pace::default());
+    let (mut unknown, mut pace) = (HashSet::new(), PollPace::default());
     loop {
         for endpoint in core
             .routes()
             .endpoints()
             .remote()
-            .filter(|endpoint| endpoint.held.is_to_be_reconciled())
+            .filter(|endpoint| endpoint.rows.is_comparison_requested())
         {
             endpoint.wake.notify_one();
         }
@@ -53,7 +53,7 @@ pub(crate) async fn look(core: Arc<Core>, store: Arc<dyn MessageStore>) {
                 pace.note(!destinations.is_empty());
                 for destination in destinations {
                     match core.routes().endpoints().of_destination(&destination) {
-                        Some(endpoint) => endpoint.room.note_overflow(),
+                        Some(endpoint) => endpoint.room.note_rows_in_store(),
                         None if !destination.is_valid() => {
                             keep_nowhere(&core, &*store, &destination).await;
                         }
@@ -80,7 +80,7 @@ pub(crate) async fn look(core: Arc<Core>, store: Arc<dyn MessageStore>) {
                 .routes()
                 .endpoints()
                 .remote()
-                .any(|endpoint| endpoint.held.is_to_be_reconciled());
+                .any(|endpoint| endpoint.rows.is_comparison_requested());
         let poll = core.settings().poll;
         let longest = || pace.longest(poll, core.store().is_notified());
         let poll = if is_quiet { longest() } else { poll };

@@ -72,7 +72,7 @@ impl Relay {
             return;
         }
         let options = &endpoint.options;
-        match endpoint.queue.patience(options.batch, options.linger) {
+        match endpoint.queue.remaining_linger(options.batch, options.linger) {
             None => endpoint.wake.notified().await,
             Some(Duration::ZERO) => {
                 let messages = endpoint.queue.take(options.batch);
@@ -99,8 +99,10 @@ impl Relay {
         };
         self.give_back_missing(store).await;
         let room = &self.endpoint.room;
-        let is_wanted = room.has_overflowed() && room.is_roomy();
-        if !is_wanted || self.core.lifecycle().is_stopping() || !self.core.node().trust().is_given()
+        let is_wanted = room.may_have_rows_in_store() && room.is_roomy();
+        if !is_wanted
+            || self.core.lifecycle().is_stopping()
+            || !self.core.node().local_lease().is_valid()
         {
             return;
         }
@@ -108,11 +110,11 @@ impl Relay {
             // Stored while the destination was being asked, and younger than what waits.
             self.give_back(self.endpoint.queue.take_stored(), Attempt::NotMade).await;
         }
-        let asked = room.overflow();
+        let noted = room.rows_in_store();
         let slots = room.reserve_up_to(PAGE);
         let owner = self.core.node().owner();
         let claim = store.outbox().claim(owner, &self.endpoint.id.destination, slots.len());
-        let claiming = self.endpoint.held.claiming();
+        let claiming = self.endpoint.rows.claiming();
         let claimed = match self
             .core
             .store()
@@ -130,26 +132,26 @@ impl Relay {
         let is_full = may_have_left(claimed.iter().map(Some), slots.len());
         for (envelope, mut slot) in claimed.into_iter().zip(slots) {
             slot.weigh(envelope.bytes());
-            let hold = self.endpoint.held.hold(envelope.id, &envelope.destination, owner);
+            let hold = self.endpoint.rows.hold(envelope.id, &envelope.destination, owner);
             let message = PendingSend::new(envelope, slot, self.core.lifecycle().activity());
             self.endpoint.queue.push(PendingSend { row: Some((owner, hold)), ..message });
         }
         drop(claiming);
         if !is_full {
-            room.clear_overflow(asked);
+            room.clear_rows_in_store(noted);
         }
     }
 
     /// Gives back the rows of this endpoint that this node owns and does not hold in memory, after
     /// a call that may have been carried out although it failed. Only this task claims them.
     async fn give_back_missing(&self, store: &dyn MessageStore) {
-        let held = &self.endpoint.held;
-        if !held.is_to_be_compared(self.core.settings().poll) {
+        let held = &self.endpoint.rows;
+        if !held.begin_comparison_if_due(self.core.settings().poll) {
             return;
         }
         // What is settled while the store is asked is in its list and no longer held.
         let before = held.rows_now();
-        let of_all = self.core.routes().endpoints().remote().map(|endpoint| endpoint.held.count());
+        let of_all = self.core.routes().endpoints().remote().map(|endpoint| endpoint.rows.count());
         let limit = of_all.sum::<usize>() + PAGE;
         let began = Instant::now();
         let owned = store.outbox().owned(self.core.node().owner(), limit);
@@ -166,7 +168,7 @@ impl Relay {
             tracing::info!(rows = missing.len(), "giving back rows that a failed call has taken");
             let missing = missing.into_iter().map(OutgoingSettlement::Released);
             self.core.store().settle_outgoing(missing.collect()).await;
-            self.endpoint.room.note_overflow();
+            self.endpoint.room.note_rows_in_store();
         }
     }
 
@@ -327,7 +329,7 @@ impl Relay {
             Attempt::NotMade => OutgoingSettlement::Released(row),
         });
         self.core.store().settle_outgoing(rows.collect()).await;
-        self.endpoint.room.note_overflow();
+        self.endpoint.room.note_rows_in_store();
     }
 
     /// The rows of a batch that was dropped in the middle are found and given back.
@@ -353,7 +355,7 @@ impl Relay {
         }
     }
 
-    /// From when a message was sent or due until its receiver had it.
+    /// How long it took from the send of a message until its receiver had it.
     fn note_lag(&self, envelope: &Envelope, now: SystemTime) {
         let lag = now.duration_since(envelope.sent_at).unwrap_or_default();
         metrics::histogram!(telemetry::RELAY_LAG, telemetry::DESTINATION => self.name())
@@ -377,7 +379,7 @@ fn ownership(message: &PendingSend) -> Option<Ownership> {
     Some(Ownership::of(&message.envelope, *owner))
 }
 
-/// Messages of a buffered endpoint that are not sent again.
+/// Notes messages that are only in memory and are not sent again.
 fn note_lost(endpoint: &Endpoint, messages: &[PendingSend], why: &str) {
     let count = messages.len();
     if count > 0 {

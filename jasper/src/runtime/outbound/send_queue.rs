@@ -10,8 +10,8 @@ use tokio::time::Instant;
 
 use crate::envelope::Envelope;
 use crate::runtime::memory::activity::{Active, Activity};
-use crate::runtime::memory::room::Slot;
-use crate::runtime::own::held::Hold;
+use crate::runtime::memory::room::MemorySlot;
+use crate::runtime::own::rows_in_memory::InMemoryGuard;
 use crate::store::Owner;
 
 /// One message in memory, on its way to another process.
@@ -19,14 +19,14 @@ use crate::store::Owner;
 pub(crate) struct PendingSend {
     pub(crate) envelope: Arc<Envelope>,
     /// The incarnation that owns its row of the outbox, where it has one.
-    pub(crate) row: Option<(Owner, Hold)>,
-    pub(crate) _slot: Slot,
+    pub(crate) row: Option<(Owner, InMemoryGuard)>,
+    pub(crate) _slot: MemorySlot,
     pub(crate) _active: Active,
 }
 
 impl PendingSend {
     /// A message that is only in memory.
-    pub(crate) fn new(envelope: Envelope, slot: Slot, activity: &Activity) -> Self {
+    pub(crate) fn new(envelope: Envelope, slot: MemorySlot, activity: &Activity) -> Self {
         let (envelope, active) = (Arc::new(envelope), activity.begin());
         Self { envelope, row: None, _slot: slot, _active: active }
     }
@@ -63,7 +63,7 @@ impl SendQueue {
     }
 
     /// How long the oldest may still wait for others; `None` where there is none.
-    pub(crate) fn patience(&self, batch: usize, linger: Duration) -> Option<Duration> {
+    pub(crate) fn remaining_linger(&self, batch: usize, linger: Duration) -> Option<Duration> {
         let queue = self.messages();
         let (_, arrived) = queue.front()?;
         let is_full = queue.len() >= batch;

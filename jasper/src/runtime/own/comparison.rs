@@ -25,13 +25,13 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// memory is looked at. So it is missing only if it was so in two comparisons, under the same
 /// ownership.
 #[derive(Debug)]
-pub(crate) struct Comparison {
+pub(crate) struct PeriodicComparison {
     pause: Duration,
     next: Instant,
     suspects: HashSet<Ownership>,
 }
 
-impl Comparison {
+impl PeriodicComparison {
     /// One in every third of a lease, so that a row is given back within a lease.
     pub(crate) fn within(lease: Duration) -> Self {
         let pause = lease / 3;
@@ -79,13 +79,13 @@ pub(crate) async fn compare_outbox(core: Arc<Core>, store: Arc<dyn MessageStore>
     if core.routes().endpoints().remote().next().is_none() {
         return;
     }
-    let mut comparison = Comparison::within(core.settings().lease);
+    let mut comparison = PeriodicComparison::within(core.settings().lease);
     loop {
         let rest = tokio::time::sleep(comparison.rest());
         if core.lifecycle().stopping().run_until_cancelled(rest).await.is_none() {
             return;
         }
-        if !comparison.is_due() || !core.node().trust().is_given() || !core.may_have_rows() {
+        if !comparison.is_due() || !core.node().local_lease().is_valid() || !core.may_have_rows() {
             continue;
         }
         if let Err(error) = compare(&core, &*store, &mut comparison).await {
@@ -97,10 +97,10 @@ pub(crate) async fn compare_outbox(core: Arc<Core>, store: Arc<dyn MessageStore>
 async fn compare(
     core: &Core,
     store: &dyn MessageStore,
-    comparison: &mut Comparison,
+    comparison: &mut PeriodicComparison,
 ) -> Result<(), StoreError> {
     let held: usize =
-        core.routes().endpoints().remote().map(|endpoint| endpoint.held.count()).sum();
+        core.routes().endpoints().remote().map(|endpoint| endpoint.rows.count()).sum();
     let owned = store.outbox().owned(core.node().owner(), limit(held));
     let began = Instant::now();
     let owned = core.store().call(StoreOperation::OwnedOutgoing, owned).await;
@@ -108,7 +108,7 @@ async fn compare(
     let mut missing = owned?;
     missing.retain(|row| match core.routes().endpoints().of_destination(&row.destination) {
         // What its relay is about to claim is in the store sooner than in memory.
-        Some(endpoint) => !endpoint.held.is_claiming() && !endpoint.held.holds(row),
+        Some(endpoint) => !endpoint.rows.is_claiming() && !endpoint.rows.holds(row),
         None => true,
     });
     let missing = comparison.confirm(missing);
@@ -138,7 +138,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn there_is_one_in_every_third_of_a_lease() {
-        let mut comparison = Comparison::within(LEASE);
+        let mut comparison = PeriodicComparison::within(LEASE);
         for _ in 0..3 {
             assert!(!comparison.is_due());
             assert_eq!(comparison.rest(), LEASE / 3);
@@ -149,7 +149,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_takes_long_is_done_rarely() {
-        let mut comparison = Comparison::within(LEASE);
+        let mut comparison = PeriodicComparison::within(LEASE);
         comparison.took(LONG);
         assert_eq!(comparison.rest(), LEASE / 3);
         comparison.took(Duration::from_secs(1));
@@ -158,7 +158,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_row_is_missing_if_it_was_so_twice_in_a_row_and_unchanged() {
-        let mut comparison = Comparison::within(LEASE);
+        let mut comparison = PeriodicComparison::within(LEASE);
         assert_eq!(comparison.confirm(vec![row(1)]), []);
         assert_eq!(comparison.confirm(vec![row(2)]), [], "it has been settled in between");
         assert_eq!(comparison.confirm(vec![]), []);

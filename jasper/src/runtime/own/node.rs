@@ -7,15 +7,15 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::local_lease::LocalLease;
 use super::owned_rows::OwnedRows;
-use super::trust::Trust;
 use crate::store::{Gone, Owner};
 
 /// This process as a node among those that share the store.
 #[derive(Debug)]
 pub(crate) struct Node {
     owner: AtomicI64,
-    trust: Trust,
+    local_lease: LocalLease,
     may_own: AtomicBool,
     gone: watch::Sender<Option<Gone>>,
     rows: Arc<OwnedRows>,
@@ -26,7 +26,7 @@ impl Node {
     pub(crate) fn new(owner: Option<Owner>, lease: Duration, rows: Arc<OwnedRows>) -> Self {
         Self {
             owner: AtomicI64::new(owner.map_or(0, Owner::number)),
-            trust: Trust::until(Instant::now() + lease),
+            local_lease: LocalLease::until(Instant::now() + lease),
             may_own: AtomicBool::new(true),
             gone: watch::Sender::new(None),
             rows,
@@ -44,8 +44,8 @@ impl Node {
     }
 
     /// Until when this node may take its rows for its own.
-    pub(crate) const fn trust(&self) -> &Trust {
-        &self.trust
+    pub(crate) const fn local_lease(&self) -> &LocalLease {
+        &self.local_lease
     }
 
     /// Whether this node may own rows in the store, as far as its last renewal says. A row that it

@@ -6,14 +6,14 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::held::Held;
+use super::rows_in_memory::RowsInMemory;
 use crate::store::Owner;
 
 /// What is held in memory of the rows that this process owns, in the inbox and for each endpoint.
 #[derive(Debug)]
 pub(crate) struct OwnedRows {
-    inbox: Arc<Held>,
-    endpoints: Vec<Arc<Held>>,
+    inbox: Arc<RowsInMemory>,
+    endpoints: Vec<Arc<RowsInMemory>>,
     /// For how long a call of the store may still be on its way.
     lease: Duration,
     /// Wakes the task that looks for rows of the outbox.
@@ -21,12 +21,16 @@ pub(crate) struct OwnedRows {
 }
 
 impl OwnedRows {
-    pub(crate) fn new(endpoints: Vec<Arc<Held>>, lease: Duration, outbox: Arc<Notify>) -> Self {
+    pub(crate) fn new(
+        endpoints: Vec<Arc<RowsInMemory>>,
+        lease: Duration,
+        outbox: Arc<Notify>,
+    ) -> Self {
         Self { inbox: Arc::default(), endpoints, lease, outbox }
     }
 
     /// The rows of the inbox that are in memory here.
-    pub(crate) const fn inbox(&self) -> &Arc<Held> {
+    pub(crate) const fn inbox(&self) -> &Arc<RowsInMemory> {
         &self.inbox
     }
 

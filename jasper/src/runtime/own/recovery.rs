@@ -49,8 +49,8 @@ pub(crate) async fn recover(core: Arc<Core>, store: Arc<dyn MessageStore>, left:
             tracing::warn!(%error, "the work of nodes that are gone could not be recovered yet");
             None
         });
-        // Where renewals fail, it goes on by itself. A node at work looks more often: one question
-        // more is nothing to it, and what a lost node held is waited for.
+        // Where renewals fail, it goes on by itself. A node at work looks more often: one query
+        // more costs it little, and the messages of a lost node are late already.
         let lease = core.settings().lease;
         let limit = if core.lifecycle().activity().count() > 0 { lease / 6 } else { lease * 2 / 3 };
         let limit = until_look(next_end, jittered(limit));

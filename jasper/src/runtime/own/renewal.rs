@@ -35,7 +35,7 @@ pub(crate) async fn renew(core: Arc<Core>, store: Arc<dyn MessageStore>) {
         let renewed = match core.store().call_without_deadline(StoreOperation::Renew, renewal).await
         {
             Ok(Pulse { is_renewed: true, gone, may_own }) => {
-                core.node().trust().extend(asked + lease);
+                core.node().local_lease().extend(asked + lease);
                 core.node().set_may_own(may_own);
                 core.node().gone().send_replace(gone);
                 Ok(())
@@ -47,7 +47,8 @@ pub(crate) async fn renew(core: Arc<Core>, store: Arc<dyn MessageStore>) {
         match renewed {
             Ok(()) => with_renewal(&core, &*store, &mut earlier).await,
             Err(error) => {
-                let left = core.node().trust().end().saturating_duration_since(Instant::now());
+                let left =
+                    core.node().local_lease().end().saturating_duration_since(Instant::now());
                 tracing::warn!(%error, ?left, "the lease could not be renewed");
                 pause = lease / 12;
             }
@@ -97,7 +98,7 @@ async fn join_again(
     let (lost, gained) = (core.node().owner(), node.owner);
     tracing::warn!(%lost, %gained, "the lease was lost; going on as a new node");
     core.node().set_owner(node.owner);
-    core.node().trust().extend(asked + lease);
+    core.node().local_lease().extend(asked + lease);
     // It may have stood still.
     core.clock().forget_reading();
     metrics::counter!(telemetry::FENCED, "op" => "lease").increment(1);

@@ -32,7 +32,7 @@ async fn watch(core: &Core, store: &dyn MessageStore) {
         core.routes().handlers().all().map(|entry| entry.timeout).max().unwrap_or_default();
     let (mut own_end, mut late_since) = (None, None);
     while core.lifecycle().ending().run_until_cancelled(sleep(lease / 6)).await.is_some() {
-        let (end, asked) = (core.node().trust().end(), Instant::now());
+        let (end, asked) = (core.node().local_lease().end(), Instant::now());
         if own_end != Some(end) {
             late_since = None;
         }
@@ -44,7 +44,7 @@ async fn watch(core: &Core, store: &dyn MessageStore) {
         match core.lifecycle().ending().run_until_cancelled(renewal).await {
             Some(Ok(Ok(true))) => {
                 tracing::debug!(?left, "the renewal was late; the watchdog has renewed the lease");
-                core.node().trust().extend(asked + lease);
+                core.node().local_lease().extend(asked + lease);
                 own_end = Some(asked + lease);
                 late_since = late_since.or(Some(asked));
             }

@@ -6,7 +6,7 @@ use crate::error::SendError;
 use crate::handler::OutgoingMessage;
 use crate::runtime::core::Core;
 use crate::runtime::memory::budget::bytes_to_send;
-use crate::runtime::memory::room::{Room, Slot};
+use crate::runtime::memory::room::{MemorySlot, Room};
 use crate::runtime::outbound::endpoint::Endpoint;
 use crate::runtime::routes::Destination;
 
@@ -14,7 +14,7 @@ use crate::runtime::routes::Destination;
 pub(crate) async fn take_room(
     core: &Core,
     messages: &[OutgoingMessage],
-) -> Result<Vec<Slot>, SendError> {
+) -> Result<Vec<MemorySlot>, SendError> {
     let mut wanted = Vec::new();
     for message in messages {
         let destinations = core.routes().destinations(message)?.into_iter();
@@ -34,7 +34,7 @@ pub(crate) async fn take_room(
             });
         }
         // Only then the bytes, for the same reason.
-        let weighed = Slot::weigh_all(&mut room, bytes);
+        let weighed = MemorySlot::weigh_all(&mut room, bytes);
         match first_endpoint(&wanted) {
             Some(endpoint) => endpoint.unless_down(weighed).await?,
             None => weighed.await,

@@ -7,9 +7,9 @@ use tokio::sync::oneshot;
 
 use crate::envelope::Envelope;
 use crate::runtime::handle::entry::HandlerEntry;
-use crate::runtime::memory::room::Slot;
+use crate::runtime::memory::room::MemorySlot;
 use crate::runtime::outbound::endpoint::Endpoint;
-use crate::runtime::own::held::Hold;
+use crate::runtime::own::rows_in_memory::InMemoryGuard;
 use crate::store::{Incoming, Outgoing, Owner, Placement};
 
 /// For how long the id of a message that may come again stays known after it is handled.
@@ -37,7 +37,7 @@ pub(crate) struct ToEndpoints {
     /// Each is a row of the outbox.
     pub(crate) stored: Vec<(Outgoing, Arc<Endpoint>, Option<OwnedOutgoing>)>,
     /// Each is only in memory.
-    pub(crate) in_memory: Vec<(Envelope, Arc<Endpoint>, Slot)>,
+    pub(crate) in_memory: Vec<(Envelope, Arc<Endpoint>, MemorySlot)>,
     /// Each is sent by its sender, who waits for the receipt.
     pub(crate) inline: Vec<(Envelope, Arc<Endpoint>)>,
 }
@@ -47,7 +47,13 @@ pub(crate) struct ToEndpoints {
 #[expect(clippy::large_enum_variant, reason = "most rows are of the large one")]
 pub(crate) enum AfterInsert {
     /// This node owns it and puts it into its queue.
-    Deliver { envelope: Envelope, entry: Arc<HandlerEntry>, owner: Owner, slot: Slot, hold: Hold },
+    Deliver {
+        envelope: Envelope,
+        entry: Arc<HandlerEntry>,
+        owner: Owner,
+        slot: MemorySlot,
+        hold: InMemoryGuard,
+    },
     /// It waits in the store, for a time or for room. The handler's process claims it.
     Wait { entry: Arc<HandlerEntry>, due_at: Option<SystemTime> },
     /// A node that takes its type claims it.
@@ -59,7 +65,7 @@ pub(crate) enum AfterInsert {
 pub(crate) struct InMemory {
     pub(crate) envelope: Envelope,
     pub(crate) entry: Arc<HandlerEntry>,
-    pub(crate) slot: Slot,
+    pub(crate) slot: MemorySlot,
     /// Told when it is handled.
     pub(crate) done: Option<oneshot::Sender<()>>,
 }
@@ -69,8 +75,8 @@ pub(crate) struct InMemory {
 pub(crate) struct OwnedOutgoing {
     pub(crate) envelope: Envelope,
     pub(crate) owner: Owner,
-    pub(crate) slot: Slot,
-    pub(crate) hold: Hold,
+    pub(crate) slot: MemorySlot,
+    pub(crate) hold: InMemoryGuard,
 }
 
 impl ToHandlers {
@@ -79,7 +85,7 @@ impl ToHandlers {
         &mut self,
         envelope: Envelope,
         entry: Arc<HandlerEntry>,
-        (owner, slot, hold): (Owner, Slot, Hold),
+        (owner, slot, hold): (Owner, MemorySlot, InMemoryGuard),
         keep: Option<Duration>,
     ) {
         let (placement, copy) = (Placement::Owned(owner), envelope.clone());
@@ -114,7 +120,7 @@ impl ToEndpoints {
         &mut self,
         envelope: Envelope,
         endpoint: Arc<Endpoint>,
-        (owner, slot, hold): (Owner, Slot, Hold),
+        (owner, slot, hold): (Owner, MemorySlot, InMemoryGuard),
     ) {
         let row = Outgoing { envelope: envelope.clone(), owner: Some(owner) };
         self.stored.push((row, endpoint, Some(OwnedOutgoing { envelope, owner, slot, hold })));

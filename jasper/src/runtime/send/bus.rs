@@ -23,8 +23,8 @@ use crate::store::TransactionScope;
 /// Sends commands, publishes events and invokes commands. Cheap to clone.
 ///
 /// A `Bus` that a handler takes as an argument belongs to the message being handled: what it sends
-/// belongs to the same conversation. In a `#[durable]` handler it is part of the transaction: what
-/// it sends leaves with the commit, or not at all.
+/// belongs to the same conversation. What it sends in a `#[durable]` handler leaves with the
+/// commit of the run, or not at all.
 ///
 /// # Tasks that a durable handler starts
 /// A clone of the `Bus` that the handler takes as an argument joins the transaction in every task.

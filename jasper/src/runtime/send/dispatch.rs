@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::admission::take_room;
 use super::batch::Batch;
-use super::hand_over::Accepted;
+use super::hand_over::AfterCommit;
 use super::origin::Origin;
 use super::placement::Joining;
 use super::prepare::prepare;
@@ -48,17 +48,19 @@ impl<'a> Dispatcher<'a> {
         for (envelope, endpoint) in std::mem::take(&mut batch.to_endpoints.inline) {
             endpoint.send_inline(envelope).await?;
         }
-        Ok(self.accept(batch).await?)
+        Ok(self.store_and_hand_over(batch).await?)
     }
 
     /// Stores what is to be stored, then hands over. Answers whether all of it was known before.
-    pub(crate) async fn accept(self, batch: Batch) -> Result<bool, StoreError> {
-        let (incoming, outgoing, accepted) = Accepted::split(batch);
+    pub(crate) async fn store_and_hand_over(self, batch: Batch) -> Result<bool, StoreError> {
+        let (incoming, outgoing, accepted) = AfterCommit::split(batch);
         let has_rows = !incoming.is_empty() || !outgoing.is_empty();
         let Some(store) = self.0.store().shared().cloned().filter(|_| has_rows) else {
             accepted.hand_over(self.0, Vec::new(), Vec::new());
             return Ok(false);
         };
+        let operation =
+            if incoming.is_empty() { StoreOperation::StoreOutgoing } else { StoreOperation::Store };
         // Whatever becomes of the caller, what is stored is handed over.
         let core = Arc::clone(self.0);
         let storing = async move {
@@ -66,7 +68,7 @@ impl<'a> Dispatcher<'a> {
             // where the caller has gone.
             let stored = store_all(&*store, incoming, outgoing);
             let (incoming, outgoing) =
-                core.store().call_without_deadline(StoreOperation::Store, stored).await?;
+                core.store().call_without_deadline(operation, stored).await?;
             let known = incoming.iter().chain(&outgoing).all(|it| *it == Stored::Duplicate);
             accepted.hand_over(&core, incoming, outgoing);
             Ok(known)
@@ -77,15 +79,16 @@ impl<'a> Dispatcher<'a> {
         stored.await.unwrap_or(Err(StoreError::Deadline { limit }))
     }
 
-    /// Commits a run, and hands over what it sends. `handled` is the row of its message, where the
-    /// message has one: a handler that was invoked has none.
+    /// Commits a transaction together with the messages of `batch`, then hands these over. `handled`
+    /// is the row of the message that the transaction has handled; there is none where a handler was
+    /// invoked.
     pub(crate) async fn commit(
         self,
         transaction: Box<dyn StoreTransaction>,
         batch: Batch,
         handled: Option<Ownership>,
     ) -> Result<Settled, StoreError> {
-        let (incoming, outgoing, accepted) = Accepted::split(batch);
+        let (incoming, outgoing, accepted) = AfterCommit::split(batch);
         let commit = transaction.commit(Completion { handled, incoming, outgoing });
         let committed =
             self.0.store().call_without_deadline(StoreOperation::Commit, commit).await?;

@@ -4,8 +4,8 @@ use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
-use super::foreign::Foreign;
 use super::sending::Sending;
+use super::user_transaction::UserTransaction;
 use crate::handler::RunScope;
 use crate::message::Message;
 use crate::routing::{Publishes, Sends};
@@ -65,7 +65,7 @@ impl<'tx> Enlisted<'tx> {
 
     fn sending<M: Message>(&mut self, message: &M) -> Sending<'_> {
         let scope = self.scope.clone();
-        Sending::within(&self.core, Foreign { scope, connection: self.connection }, message)
+        Sending::within(&self.core, UserTransaction { scope, connection: self.connection }, message)
     }
 }
 

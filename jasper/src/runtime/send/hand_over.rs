@@ -11,7 +11,7 @@ use crate::runtime::core::Core;
 use crate::runtime::handle::delivery::deliver;
 use crate::runtime::handle::entry::HandlerEntry;
 use crate::runtime::handle::queue::{Backing, Delivery};
-use crate::runtime::memory::room::Slot;
+use crate::runtime::memory::room::MemorySlot;
 use crate::runtime::outbound::endpoint::Endpoint;
 use crate::runtime::outbound::send_queue::PendingSend;
 use crate::store::{Incoming, Outgoing, Stored};
@@ -19,16 +19,16 @@ use crate::telemetry;
 
 /// What becomes of the messages of a batch once its rows are stored.
 #[derive(Debug)]
-pub(crate) struct Accepted {
+pub(crate) struct AfterCommit {
     /// For each row of the inbox.
     incoming: Vec<AfterInsert>,
     /// For each row of the outbox.
     outgoing: Vec<(Arc<Endpoint>, Option<OwnedOutgoing>)>,
     to_handlers: Vec<InMemory>,
-    to_endpoints: Vec<(Envelope, Arc<Endpoint>, Slot)>,
+    to_endpoints: Vec<(Envelope, Arc<Endpoint>, MemorySlot)>,
 }
 
-impl Accepted {
+impl AfterCommit {
     /// Splits a batch into its rows and what becomes of them.
     pub(crate) fn split(batch: Batch) -> (Vec<Incoming>, Vec<Outgoing>, Self) {
         let Batch { to_handlers, to_endpoints } = batch;
@@ -100,7 +100,7 @@ fn wait_in_store(core: &Core, entry: &HandlerEntry, due_at: Option<SystemTime>) 
         return;
     }
     match due_at {
-        None => core.routes().queue_of(entry).room.note_overflow(),
+        None => core.routes().queue_of(entry).room.note_rows_in_store(),
         Some(due_at) if core.wakeups().agenda().note(due_at) => core.wakeups().pager().notify_one(),
         Some(_) => {}
     }
@@ -121,7 +121,7 @@ fn hand_over_outgoing(
     }
     note_sent(name_of(endpoint));
     match owned {
-        None => endpoint.room.note_overflow(),
+        None => endpoint.room.note_rows_in_store(),
         Some(OwnedOutgoing { envelope, owner, slot, hold }) => {
             let pending = PendingSend::new(envelope, slot, core.lifecycle().activity());
             endpoint.queue.push(PendingSend { row: Some((owner, hold)), ..pending });

@@ -24,7 +24,7 @@ use crate::handler::{
 use crate::message::Message;
 use crate::runtime::core::Core;
 use crate::runtime::finish::FinishOnDrop;
-use crate::runtime::handle::execute::{Failure, guarded, roll_back};
+use crate::runtime::handle::execute::{Failure, roll_back, run_bounded};
 use crate::store::{MessageStore, StoreOperation, TransactionOptions};
 
 type HandlerReply<H> = <<H as Handler>::Message as Message>::Reply;
@@ -148,7 +148,7 @@ async fn body<H: Handler>(
     .with_connection(connection);
     let limit = limit_of(core, registration);
     let run = Caught::of(|| handle::<H>(message, &mut cx).boxed());
-    let reply = match guarded(run, limit, core.lifecycle().ending()).await {
+    let reply = match run_bounded(run, limit, core.lifecycle().ending()).await {
         Ok(result) => result.map_err(InvokeError::Failed)?,
         Err(Failure::TimedOut(limit)) => return Err(InvokeError::TimedOut { limit }),
         Err(Failure::Panicked(panic)) => {

@@ -52,7 +52,7 @@ impl Origin {
     /// for it.
     ///
     /// # Errors
-    /// It goes on: nothing was stored.
+    /// The run has not ended in time. Nothing was stored.
     pub(crate) async fn wait_for_run(&self, store: &dyn MessageStore) -> Result<(), SendError> {
         let Some(run) = self.cloned_in.upgrade().filter(|_| store.info().single_writer) else {
             return Ok(());

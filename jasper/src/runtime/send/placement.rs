@@ -8,7 +8,7 @@ use crate::envelope::Envelope;
 use crate::error::SendError;
 use crate::runtime::core::Core;
 use crate::runtime::handle::entry::HandlerEntry;
-use crate::runtime::memory::room::{Room, Slot};
+use crate::runtime::memory::room::{MemorySlot, Room};
 use crate::runtime::outbound::endpoint::Endpoint;
 use crate::transport::Mode;
 
@@ -21,7 +21,7 @@ pub(crate) enum Joining {
     Run,
     /// A transaction of the user's own, whose commit this process does not see: nothing that joins
     /// it is this node's own or only in memory.
-    Foreign,
+    User,
 }
 
 /// How a message for a handler is to be placed.
@@ -43,7 +43,7 @@ pub(crate) fn to_handler(
     mut envelope: Envelope,
     entry: &Arc<HandlerEntry>,
     how: ForHandler,
-    room: &mut Vec<Slot>,
+    room: &mut Vec<MemorySlot>,
 ) -> Result<(), SendError> {
     let ForHandler { joining, is_stored, keep } = how;
     let (to, entry, now) = (&mut batch.to_handlers, Arc::clone(entry), core.clock().now());
@@ -52,7 +52,7 @@ pub(crate) fn to_handler(
         if envelope.deduplication_id.is_some() {
             return Err(SendError::NeedsStore { what: "a deduplication key on a buffered queue" });
         }
-        if joining == Joining::Foreign {
+        if joining == Joining::User {
             return Err(foreign());
         }
         envelope.attempts = 1;
@@ -61,7 +61,7 @@ pub(crate) fn to_handler(
         to.in_memory.push(InMemory { envelope, entry, slot, done: None });
         return Ok(());
     }
-    let may_own = joining != Joining::Foreign
+    let may_own = joining != Joining::User
         && entry.runs_here
         && due_later(&envelope, now).is_none()
         && may_own(core);
@@ -87,12 +87,12 @@ pub(crate) fn to_endpoint(
     envelope: Envelope,
     endpoint: &Arc<Endpoint>,
     joining: Joining,
-    room: &mut Vec<Slot>,
+    room: &mut Vec<MemorySlot>,
 ) -> Result<(), SendError> {
     let (to, endpoint) = (&mut batch.to_endpoints, Arc::clone(endpoint));
     let in_transaction = joining != Joining::Nothing;
     if !core.store().is_there() || !endpoint.is_stored(in_transaction) {
-        if joining == Joining::Foreign {
+        if joining == Joining::User {
             return Err(foreign());
         }
         if endpoint.options.mode == Mode::Inline && !in_transaction {
@@ -106,12 +106,12 @@ pub(crate) fn to_endpoint(
         to.in_memory.push((envelope, endpoint, slot));
         return Ok(());
     }
-    let may_own = joining != Joining::Foreign && may_own(core) && !endpoint.circuit.is_open();
+    let may_own = joining != Joining::User && may_own(core) && !endpoint.circuit.is_open();
     let slot = may_own.then(|| endpoint.room.try_reserve_in_turn(envelope.bytes())).flatten();
     match slot {
         Some(slot) => {
             let owner = core.node().owner();
-            let hold = endpoint.held.hold(envelope.id, &envelope.destination, owner);
+            let hold = endpoint.rows.hold(envelope.id, &envelope.destination, owner);
             to.push_owned(envelope, endpoint, (owner, slot, hold));
         }
         None => to.push_unowned(envelope, endpoint),
@@ -120,20 +120,20 @@ pub(crate) fn to_endpoint(
 }
 
 /// Whether a message for a handler is stored by what it is itself.
-pub(crate) fn is_by_nature(envelope: &Envelope, now: SystemTime) -> bool {
+pub(crate) fn must_be_stored(envelope: &Envelope, now: SystemTime) -> bool {
     due_later(envelope, now).is_some() || envelope.deduplication_id.is_some()
 }
 
 /// Whether what is stored now may be stored as this node's own.
 fn may_own(core: &Core) -> bool {
-    !core.lifecycle().is_stopping() && core.node().trust().is_given()
+    !core.lifecycle().is_stopping() && core.node().local_lease().is_valid()
 }
 
 const fn foreign() -> SendError {
     SendError::NeedsStore { what: "a message of a transaction to a buffered queue or endpoint" }
 }
 
-fn take_slot(room: &mut Vec<Slot>, wanted: &Arc<Room>) -> Option<Slot> {
+fn take_slot(room: &mut Vec<MemorySlot>, wanted: &Arc<Room>) -> Option<MemorySlot> {
     let taken = room.iter().position(|slot| slot.is_in(wanted))?;
     Some(room.swap_remove(taken))
 }

@@ -2,11 +2,11 @@
 
 use super::batch::{Batch, KEPT};
 use super::envelope::envelope;
-use super::placement::{ForHandler, Joining, is_by_nature, to_endpoint, to_handler};
+use super::placement::{ForHandler, Joining, must_be_stored, to_endpoint, to_handler};
 use crate::error::SendError;
 use crate::handler::{OutgoingMessage, RunScope};
 use crate::runtime::core::Core;
-use crate::runtime::memory::room::Slot;
+use crate::runtime::memory::room::MemorySlot;
 use crate::runtime::routes::Destination;
 
 /// Finds destinations and places for messages. Those that are not stored take their place from
@@ -16,7 +16,7 @@ pub(crate) fn prepare(
     messages: Vec<OutgoingMessage>,
     scope: Option<&RunScope>,
     joining: Joining,
-    room: &mut Vec<Slot>,
+    room: &mut Vec<MemorySlot>,
 ) -> Result<Batch, SendError> {
     let mut batch = Batch::default();
     for message in messages {
@@ -27,8 +27,8 @@ pub(crate) fn prepare(
             match destination {
                 Destination::Handler(entry) => {
                     envelope.destination = entry.address.clone();
-                    let in_store =
-                        is_by_nature(&envelope, core.clock().now()) || joining != Joining::Nothing;
+                    let in_store = must_be_stored(&envelope, core.clock().now())
+                        || joining != Joining::Nothing;
                     let is_stored = entry.is_stored(in_store);
                     let keep = envelope.deduplication_id.is_some().then_some(KEPT);
                     let how = ForHandler { joining, is_stored, keep };

@@ -11,8 +11,8 @@ use futures_util::future::FutureExt;
 use super::call::Call;
 use super::dispatch::Dispatcher;
 use super::envelope::{check, encode};
-use super::foreign::Foreign;
 use super::origin::Origin;
+use super::user_transaction::UserTransaction;
 use crate::error::SendError;
 use crate::handler::{DeliveryOptions, OutgoingMessage};
 use crate::message::Message;
@@ -33,7 +33,7 @@ struct SendRequest<'tx> {
 /// What a message is sent by.
 enum SentBy<'tx> {
     Bus(Origin),
-    Foreign(Foreign<'tx>),
+    User(UserTransaction<'tx>),
 }
 
 impl Sending<'static> {
@@ -45,10 +45,10 @@ impl Sending<'static> {
 impl<'tx> Sending<'tx> {
     pub(crate) fn within<M: Message>(
         core: &Arc<Core>,
-        transaction: Foreign<'tx>,
+        transaction: UserTransaction<'tx>,
         message: &M,
     ) -> Self {
-        Self::by(SentBy::Foreign(transaction), core, message)
+        Self::by(SentBy::User(transaction), core, message)
     }
 
     fn by<M: Message>(sender: SentBy<'tx>, core: &Arc<Core>, message: &M) -> Self {
@@ -117,7 +117,7 @@ impl SendRequest<'_> {
         let message = self.message?;
         let duplicate = match self.sender {
             SentBy::Bus(origin) => submit(&self.core, &origin, vec![message]).await?,
-            SentBy::Foreign(transaction) => transaction.write(&self.core, message).await?,
+            SentBy::User(transaction) => transaction.write(&self.core, message).await?,
         };
         Ok(Sent { duplicate })
     }

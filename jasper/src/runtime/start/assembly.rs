@@ -114,7 +114,7 @@ fn queue_named(
     let said = entries.clone().filter_map(|entry| entry.registration.concurrency);
     let said = options.concurrency.or_else(|| said.chain(shared).max());
     let here = entries.filter(|entry| entry.runs_here);
-    let claims_count = here.clone().all(|entry| entry.policy.attempts() > 1);
+    let counts_attempt = here.clone().all(|entry| entry.policy.attempts() > 1);
     let (mut queue, waiting) = Queue::new(
         here.map(|entry| entry.subscription()).collect(),
         said.unwrap_or(defaults.concurrency),
@@ -122,6 +122,6 @@ fn queue_named(
         budget,
         Arc::clone(wake),
     );
-    queue.claims_count = claims_count;
+    queue.counts_attempt = counts_attempt;
     (queue, waiting)
 }

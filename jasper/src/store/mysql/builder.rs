@@ -22,7 +22,7 @@ use super::tables::StoreRows;
 use super::{outbox, settlement};
 use crate::store::StoreError;
 use crate::store::portions::Weigh;
-use crate::store::sql::gathered::Gathered;
+use crate::store::sql::gathered::WriteBatchers;
 use crate::store::sql::insert_queues::{InsertQueues, KEYED_CONNECTIONS, KEYED_WAITING, Keyed};
 use crate::store::sql::place::of_url;
 
@@ -176,7 +176,7 @@ impl MysqlStore {
         let waiting = Arc::new(Semaphore::new(KEYED_WAITING));
         Self {
             shared: Arc::new(StoreShared {
-                gathered: Gathered {
+                gathered: WriteBatchers {
                     incoming: insert_queues(internal, keyed, &waiting),
                     outgoing: insert_queues(internal, keyed, &waiting),
                     settlements: settlement::coalescer(internal, settlement::Settle),

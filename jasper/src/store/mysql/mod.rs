@@ -41,7 +41,7 @@ use sqlx::{MySql, MySqlConnection};
 pub use self::builder::MysqlStoreBuilder;
 pub use self::store::MysqlStore;
 use self::transaction::MysqlTransaction;
-use super::sql::ports::its_own_ports;
+use super::sql::ports::delegate_ports;
 use super::{
     Connection, ConnectionType, MessageStore, StoreError, StoreInfo, StoreTransaction,
     TransactionOptions, TransactionScope,
@@ -75,5 +75,5 @@ impl MessageStore for MysqlStore {
         })
     }
 
-    its_own_ports!();
+    delegate_ports!();
 }

@@ -14,7 +14,7 @@ use crate::envelope::{Address, Envelope, MessageId};
 use crate::store::sql::columns::{self, Columns, lent_columns};
 use crate::store::sql::insert_queues::Wait;
 use crate::store::sql::key::{Key, key_for};
-use crate::store::sql::placement::{self, Placed};
+use crate::store::sql::placement::{self, PlacementColumns};
 use crate::store::{Incoming, Outgoing, Stored};
 
 /// The most characters of a destination and of a message type.
@@ -99,7 +99,7 @@ impl Insert for Incoming {
 
     fn bind(&self, body: &[u8], arguments: &mut MySqlArguments) -> sqlx::Result<()> {
         bind_envelope(&self.envelope, body, arguments)?;
-        let Placed { status, owner, due_at, keep_for } = Placed::of(self);
+        let PlacementColumns { status, owner, due_at, keep_for } = PlacementColumns::of(self);
         bind(arguments, status)?;
         bind(arguments, owner)?;
         bind(arguments, due_at)?;

@@ -11,7 +11,7 @@ use super::pool::Pool;
 use super::sql::{Names, Sql};
 use crate::store::StoreError;
 use crate::store::portions::Guess;
-use crate::store::sql::gathered::Gathered;
+use crate::store::sql::gathered::WriteBatchers;
 
 /// A message store in a MySQL or MariaDB database. Clones share their connections.
 ///
@@ -49,7 +49,7 @@ pub struct MysqlStore {
 
 pub(super) struct StoreShared {
     pub(super) connections: Connections,
-    pub(super) gathered: Gathered,
+    pub(super) gathered: WriteBatchers,
     pub(super) incoming_guess: Arc<Guess>,
     pub(super) outgoing_guess: Arc<Guess>,
 }

@@ -1,6 +1,6 @@
 //! What a transaction is about to store, for those who look for it after the commit.
 
-use super::frontier::Change;
+use super::frontier::FrontierUpdate;
 use super::internal_pool::InternalPool;
 use super::rows::Insert;
 use crate::envelope::Address;
@@ -8,12 +8,12 @@ use crate::store::{Completion, Subscription};
 
 /// What a completion is about to store.
 #[derive(Debug)]
-pub(super) struct Changes<'d> {
-    incoming: Change<'d, Subscription>,
-    outgoing: Change<'d, Address>,
+pub(super) struct FrontierUpdates<'d> {
+    incoming: FrontierUpdate<'d, Subscription>,
+    outgoing: FrontierUpdate<'d, Address>,
 }
 
-impl Changes<'_> {
+impl FrontierUpdates<'_> {
     /// These are stored, maybe.
     pub(super) fn note<'c>(&self, all: impl IntoIterator<Item = &'c Completion>) {
         for Completion { incoming, outgoing, .. } in all {
@@ -25,7 +25,10 @@ impl Changes<'_> {
 
 impl InternalPool {
     /// To be asked for before the commit of what is to be noted.
-    pub(super) fn changes(&self) -> Changes<'_> {
-        Changes { incoming: self.frontier.change(), outgoing: self.outgoing_frontier.change() }
+    pub(super) fn changes(&self) -> FrontierUpdates<'_> {
+        FrontierUpdates {
+            incoming: self.frontier.change(),
+            outgoing: self.outgoing_frontier.change(),
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use sqlx::Row;
 use sqlx::postgres::{PgArguments, PgRow};
 
-use super::frontier::{Range, Scope, Waits};
+use super::frontier::{Range, RowAvailability, Scope};
 use super::internal_pool::InternalPool;
 use super::rows::{self, bind};
 use super::sql::statements;
@@ -163,7 +163,10 @@ pub(super) async fn find(
         }
     };
     let due = found.due.iter().cloned();
-    internal.frontier.change().note(due.map(|(pair, sent_at)| Waits::Unowned(pair, sent_at)));
+    internal
+        .frontier
+        .change()
+        .note(due.map(|(pair, sent_at)| RowAvailability::Unowned(pair, sent_at)));
     let is_whole = matches!(scope, Scope::Full) && found.is_whole(request);
     let due = found
         .due

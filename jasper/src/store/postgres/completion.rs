@@ -142,7 +142,7 @@ statements!(CompletionSql {
     end_one: END_ONE,
     one_for_one: ONE_FOR_ONE,
     complete_one: [INCOMING, INSERT_INCOMING, OUTGOING, END_OF_ONE, ANSWERS].concat(),
-    complete_one_and_tell: [INCOMING, INSERT_INCOMING, OUTGOING, END_OF_ONE, ANSWERS, AND_NOTIFY]
+    complete_one_and_notify: [INCOMING, INSERT_INCOMING, OUTGOING, END_OF_ONE, ANSWERS, AND_NOTIFY]
         .concat(),
     complete_group: [INCOMING, INSERT_INCOMING, OUTGOING, ENDS_OF_GROUP, ANSWERS].concat(),
     complete_group_and_tell: [
@@ -170,8 +170,8 @@ pub(super) enum Written<T> {
     Ended,
 }
 
-/// Writes the completion of a run that has the transaction for itself, in one trip if one statement
-/// holds it.
+/// Writes the completion of a run that has the transaction for itself: in one trip if it fits into
+/// one statement, and in one more where rows have deduplication keys.
 pub(super) async fn write_one(
     connection: &mut PgConnection,
     internal: &InternalPool,
@@ -195,7 +195,7 @@ pub(super) async fn write_one(
     bind(&mut arguments, handled.as_ref().map(|row| i64::from(row.attempts)))?;
     let claimable_at = claimable_at(incoming.iter());
     let statement = match claimable_at {
-        Some(_) => &sql.completion.complete_one_and_tell,
+        Some(_) => &sql.completion.complete_one_and_notify,
         None => &sql.completion.complete_one,
     };
     claimable_at.map_or(Ok(()), |at| bind(&mut arguments, at))?;
@@ -355,7 +355,7 @@ impl Did {
         if self.running { Written::Done(answer(self)) } else { Written::Ended }
     }
 
-    /// Of two runs of one message, the first has ended it.
+    /// Where two runs handled the same message, only the first one's settlement counts.
     fn answer(&mut self, completion: &Completion) -> Committed {
         let mut ends = |row: &Ownership| self.ended.remove(&key_of(row));
         if completion.handled.as_ref().is_some_and(|row| !ends(row)) {

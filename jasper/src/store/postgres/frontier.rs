@@ -21,14 +21,14 @@ mod tests;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
-pub(super) use self::asking::Asking;
-pub(super) use self::change::{Change, Waits};
+pub(super) use self::asking::FrontierRead;
+pub(super) use self::change::{FrontierUpdate, RowAvailability};
 pub(super) use self::reach::Range;
 pub(super) use self::state::Pair;
 use self::state::UnownedRows;
 
-/// So many rows may be claimed before looks and claims begin past them. Full looks are all there is
-/// again where none was claimed between two of them.
+/// After so many claimed rows, looks and claims start behind them. Looks read everything again where
+/// nothing was claimed between two of them.
 const MANY: usize = 1_000;
 
 /// The most pairs of which is remembered how far they are claimed, beside those that the node
@@ -40,7 +40,7 @@ const MOST_PAIRS: usize = 1_000;
 pub(super) struct Frontier<P: Pair> {
     state: Mutex<UnownedRows<P>>,
     many: usize,
-    /// A row was noted that a look has missed which came before the note.
+    /// Wakes where a look missed a row that was noted after it.
     missed: Notify,
 }
 
@@ -70,7 +70,7 @@ impl<P: Pair> Frontier<P> {
     }
 
     /// A claim of these, and what it is to read.
-    pub(super) fn claim(&self, pairs: &[P]) -> (Asking<'_, P>, Vec<Range<P>>) {
+    pub(super) fn claim(&self, pairs: &[P]) -> (FrontierRead<'_, P>, Vec<Range<P>>) {
         let mut state = self.state();
         state.know(pairs, MOST_PAIRS);
         let is_bounded = state.is_bounded(self.many);
@@ -84,30 +84,30 @@ impl<P: Pair> Frontier<P> {
                 }
             }
         }
-        (Asking::of(&self.state, &mut state, false), ranges)
+        (FrontierRead::of(&self.state, &mut state, false), ranges)
     }
 
     /// The next look, what it is to read, and from when on rows are due.
-    pub(super) fn look(&self) -> (Asking<'_, P>, Scope<P>, i64) {
+    pub(super) fn look(&self) -> (FrontierRead<'_, P>, Scope<P>, i64) {
         let mut state = self.state();
         if !state.is_bounded(self.many) || state.rest().is_zero() {
-            return (Asking::of(&self.state, &mut state, true), Scope::Full, i64::MIN);
+            return (FrontierRead::of(&self.state, &mut state, true), Scope::Full, i64::MIN);
         }
         state.known_looks += 1;
         let ranges = state.pairs.iter().flat_map(|(pair, reach)| reach.ranges(pair));
         let (scope, due_since) = (Scope::Known(ranges.collect()), state.due_since);
-        (Asking::of(&self.state, &mut state, false), scope, due_since.unwrap_or(i64::MIN))
+        (FrontierRead::of(&self.state, &mut state, false), scope, due_since.unwrap_or(i64::MIN))
     }
 
     /// A look at everything, although that may be dear.
-    pub(super) fn full_look(&self) -> Asking<'_, P> {
-        Asking::of(&self.state, &mut self.state(), true)
+    pub(super) fn full_look(&self) -> FrontierRead<'_, P> {
+        FrontierRead::of(&self.state, &mut self.state(), true)
     }
 
     /// What this store is about to change. A look that comes before the change is noted may miss
     /// it.
-    pub(super) fn change(&self) -> Change<'_, P> {
-        Change::new(&self.state, &self.missed, self.state().known_looks)
+    pub(super) fn change(&self) -> FrontierUpdate<'_, P> {
+        FrontierUpdate::new(&self.state, &self.missed, self.state().known_looks)
     }
 
     /// When others will look for what is due, as far as this store has announced it.

@@ -46,7 +46,7 @@ use sqlx::{PgConnection, Postgres};
 pub use self::builder::PostgresStoreBuilder;
 pub use self::store::PostgresStore;
 use self::transaction::PostgresTransaction;
-use super::sql::ports::its_own_ports;
+use super::sql::ports::delegate_ports;
 use super::{
     Connection, ConnectionType, MessageStore, StoreError, StoreInfo, StoreTransaction,
     TransactionOptions, TransactionScope,
@@ -66,7 +66,7 @@ impl MessageStore for PostgresStore {
     fn info(&self) -> StoreInfo {
         let connection = ConnectionType::of::<PgConnection>();
         let info = StoreInfo::new("postgres", Some(connection), true);
-        info.telling().with_conflicts(error::is_conflict)
+        info.with_notifications().with_conflicts(error::is_conflict)
     }
 
     fn begin(
@@ -85,5 +85,5 @@ impl MessageStore for PostgresStore {
         })
     }
 
-    its_own_ports!();
+    delegate_ports!();
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::{Row, SqlStr};
 
-use super::frontier::{Asking, Frontier, Range, Scope, Waits};
+use super::frontier::{Frontier, FrontierRead, Range, RowAvailability, Scope};
 use super::internal_pool::InternalPool;
 use super::rows::{bind, bind_ownerships, bind_reasons};
 use super::sql::{Sql, statements};
@@ -204,7 +204,7 @@ async fn destinations(internal: &InternalPool) -> sqlx::Result<Vec<Address>> {
 /// Those of which rows lie in these ranges.
 async fn destinations_in(
     internal: &InternalPool,
-    asking: Asking<'_, Address>,
+    asking: FrontierRead<'_, Address>,
     ranges: &[Range<Address>],
 ) -> sqlx::Result<Vec<Address>> {
     let names = ranges.iter().map(|range| range.pair.as_str());
@@ -273,11 +273,12 @@ impl Settle for OutgoingSettlement {
         }
     }
 
-    fn waits(kind: OutgoingKind, done: &[PgRow]) -> sqlx::Result<Vec<Waits<Address>>> {
+    fn waits(kind: OutgoingKind, done: &[PgRow]) -> sqlx::Result<Vec<RowAvailability<Address>>> {
         if kind != OutgoingKind::GiveBack {
             return Ok(Vec::new());
         }
-        let waits = |row: &PgRow| Ok(Waits::Unowned(columns::address(row, 1)?, row.try_get(2)?));
+        let waits =
+            |row: &PgRow| Ok(RowAvailability::Unowned(columns::address(row, 1)?, row.try_get(2)?));
         done.iter().map(waits).collect()
     }
 

@@ -8,7 +8,7 @@ use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::{Arguments, Connection, Encode, PgConnection, PgExecutor, Postgres, Row, SqlStr, Type};
 use uuid::Uuid;
 
-use super::frontier::{Frontier, Pair, Waits};
+use super::frontier::{Frontier, Pair, RowAvailability};
 use super::internal_pool::InternalPool;
 use super::sql::{Sql, statements};
 use crate::envelope::time::to_micros;
@@ -18,7 +18,7 @@ use crate::store::portions::{Weigh, portions};
 use crate::store::sql::columns::{self, Columns, lent_columns};
 use crate::store::sql::insert_queues::Wait;
 use crate::store::sql::key::stored;
-use crate::store::sql::placement::{self, Placed};
+use crate::store::sql::placement::{self, PlacementColumns};
 use crate::store::{Incoming, Outgoing, Ownership, Placement, Stored, Subscription};
 
 /// The most rows of one statement that several callers share.
@@ -53,7 +53,7 @@ where {running}";
 const OR_DUPLICATE: &str = "
 on conflict do nothing returning id, destination";
 
-/// Word is given only where something was stored that others may claim soon, by the clock of the
+/// Nodes are notified only where something was stored that others may claim soon, by the clock of the
 /// database.
 const OR_DUPLICATE_AND_NOTIFY: &str = "
 on conflict do nothing returning id, destination,
@@ -76,7 +76,7 @@ fn without_waiting(insert: &str) -> String {
     [&insert.replace(ALL, ALL_WITHOUT_WAITING), GIVEN].concat()
 }
 
-/// Where an insert stands.
+/// Whether an insert stands alone or is part of a completion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum InsertStage {
     /// By itself, or in a transaction of a user.
@@ -98,7 +98,7 @@ pub(super) trait Insert: Weigh + Send + Sync {
     fn bind(rows: &[&Self], arguments: &mut PgArguments) -> sqlx::Result<()>;
 
     /// What a row waits for once it is stored; `None` if it is owned.
-    fn waits(&self) -> Option<Waits<Self::Pair>>;
+    fn waits(&self) -> Option<RowAvailability<Self::Pair>>;
 
     /// Where is noted what rows wait for.
     fn frontier(internal: &InternalPool) -> &Frontier<Self::Pair>;
@@ -107,17 +107,17 @@ pub(super) trait Insert: Weigh + Send + Sync {
 impl Insert for Incoming {
     type Pair = Subscription;
 
-    fn waits(&self) -> Option<Waits<Subscription>> {
+    fn waits(&self) -> Option<RowAvailability<Subscription>> {
         match self.placement {
             Placement::Owned(_) => None,
             Placement::Unowned => {
                 let destination = self.envelope.destination.clone();
                 let message_type = self.envelope.message_type.to_string();
                 let pair = Subscription { destination, message_type };
-                Some(Waits::Unowned(pair, to_micros(self.envelope.sent_at)))
+                Some(RowAvailability::Unowned(pair, to_micros(self.envelope.sent_at)))
             }
             Placement::Scheduled(due_at) => {
-                Some(Waits::Scheduled { due_at: to_micros(due_at), is_notified: false })
+                Some(RowAvailability::Scheduled { due_at: to_micros(due_at), is_notified: false })
             }
         }
     }
@@ -137,7 +137,7 @@ impl Insert for Incoming {
             (InsertStage::Store(Wait::Usual), false) => &sql.store_incoming,
             (InsertStage::Store(Wait::Short), true) => &sql.try_claimable,
             (InsertStage::Store(Wait::Short), false) => &sql.try_incoming,
-            // Word is given with the completion.
+            // The completion notifies.
             (InsertStage::Completion, _) => &sql.complete_incoming,
         }
     }
@@ -150,9 +150,9 @@ impl Insert for Incoming {
 impl Insert for Outgoing {
     type Pair = Address;
 
-    fn waits(&self) -> Option<Waits<Address>> {
+    fn waits(&self) -> Option<RowAvailability<Address>> {
         let Envelope { destination, sent_at, .. } = &self.envelope;
-        let waits = || Waits::Unowned(destination.clone(), to_micros(*sent_at));
+        let waits = || RowAvailability::Unowned(destination.clone(), to_micros(*sent_at));
         self.owner.is_none().then(waits)
     }
 
@@ -179,7 +179,8 @@ impl Insert for Outgoing {
 
 /// From when on others may claim any of these, so that they may have to be notified.
 ///
-/// Word is never given of rows that the writer owns: it would make all commits wait for each other.
+/// There is no notification of rows that the writer owns: it would make all commits wait for each
+/// other.
 pub(super) fn claimable_at<'r>(rows: impl Iterator<Item = &'r Incoming>) -> Option<i64> {
     let claimable_at = rows.filter_map(|row| match row.placement {
         Placement::Owned(_) => None,
@@ -275,7 +276,7 @@ pub(super) fn in_order<'r, R: Insert>(rows: impl Iterator<Item = &'r R>) -> Vec<
 pub(super) fn bind_incoming(rows: &[&Incoming], arguments: &mut PgArguments) -> sqlx::Result<()> {
     let rows = rows.iter().copied();
     bind_envelopes(rows.clone().map(|row| &row.envelope), arguments)?;
-    let placed = rows.map(Placed::of);
+    let placed = rows.map(PlacementColumns::of);
     bind(arguments, placed.clone().map(|placed| placed.status).collect::<Vec<_>>())?;
     bind(arguments, placed.clone().map(|placed| placed.owner).collect::<Vec<_>>())?;
     bind(arguments, placed.clone().map(|placed| placed.due_at).collect::<Vec<_>>())?;
@@ -284,7 +285,7 @@ pub(super) fn bind_incoming(rows: &[&Incoming], arguments: &mut PgArguments) -> 
 
 /// One scalar for each column, in the order of [`bind_incoming`].
 pub(super) fn bind_one(row: &Incoming, arguments: &mut PgArguments) -> sqlx::Result<()> {
-    let (envelope, placed) = (&row.envelope, Placed::of(row));
+    let (envelope, placed) = (&row.envelope, PlacementColumns::of(row));
     bind(arguments, envelope.id.as_uuid())?;
     bind(arguments, envelope.destination.as_str())?;
     bind(arguments, envelope.message_type.to_string())?;

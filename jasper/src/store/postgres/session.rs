@@ -119,7 +119,7 @@ impl Session {
         }
     }
 
-    /// Closes the connection without a word, as the server did not answer on it, and ends its
+    /// Closes the connection at once, as the server did not answer on it, and ends its
     /// session over another one, in the background.
     fn give_up(&mut self) {
         let Some(connection) = self.connection.take() else {

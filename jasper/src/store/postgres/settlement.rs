@@ -3,7 +3,7 @@
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::{Row, SqlStr};
 
-use super::frontier::{Frontier, Waits};
+use super::frontier::{Frontier, RowAvailability};
 use super::internal_pool::InternalPool;
 use super::rows::{self, bind, bind_reasons};
 use super::sql::{Sql, statements};
@@ -139,7 +139,10 @@ impl Settle for Settlement {
         kind == SettlementKind::Schedule
     }
 
-    fn waits(kind: SettlementKind, done: &[PgRow]) -> sqlx::Result<Vec<Waits<Subscription>>> {
+    fn waits(
+        kind: SettlementKind,
+        done: &[PgRow],
+    ) -> sqlx::Result<Vec<RowAvailability<Subscription>>> {
         match kind {
             SettlementKind::Handled | SettlementKind::Attempt | SettlementKind::DeadLetter => {
                 Ok(Vec::new())
@@ -147,14 +150,14 @@ impl Settle for Settlement {
             SettlementKind::Schedule => {
                 let rows = done.iter().map(|row| {
                     let (due_at, notified) = (row.try_get(2)?, row.try_get::<Option<bool>, _>(3)?);
-                    Ok(Waits::Scheduled { due_at, is_notified: notified.is_some() })
+                    Ok(RowAvailability::Scheduled { due_at, is_notified: notified.is_some() })
                 });
                 rows.collect()
             }
             SettlementKind::Release => {
                 let rows = done.iter().map(|row| {
                     let (pair, sent_at) = rows::pair_and_time(row, 1)?;
-                    Ok(Waits::Unowned(pair, sent_at))
+                    Ok(RowAvailability::Unowned(pair, sent_at))
                 });
                 rows.collect()
             }

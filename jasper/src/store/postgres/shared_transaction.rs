@@ -90,7 +90,7 @@ impl SharedTransaction {
         }
     }
 
-    /// Ends a run as its handler wishes.
+    /// Ends a run: committed with the others, or rolled back.
     async fn take_back(mut self, outcome: RunOutcome) -> Option<Self> {
         match outcome {
             RunOutcome::Commit(completion, reply) => {
@@ -106,7 +106,7 @@ impl SharedTransaction {
                     Some(self)
                 }
                 Err(error) => {
-                    // Undone it is, also where the whole transaction is: that was its own doing.
+                    // The run asked for a rollback, and with the whole transaction it has one.
                     reply::send_reply(reply, Ok(()));
                     self.lost(error)
                 }

@@ -23,12 +23,12 @@ const LENGTH: Duration = Duration::from_millis(25);
 
 /// The transactions that runs share, those of each handler apart from those of others.
 #[derive(Debug)]
-pub(super) struct Handlers {
+pub(super) struct SharedTransactions {
     handlers: Mutex<HashMap<&'static str, Sharing>>,
     new: Sharing,
 }
 
-impl Handlers {
+impl SharedTransactions {
     pub(super) fn new(pool: PgPool, internal: InternalPool) -> Self {
         Self { handlers: Mutex::default(), new: Sharing::new(pool, internal) }
     }

@@ -25,13 +25,13 @@ const SOON: &str = "15000000";
 
 /// How long before a row is due others have to know it, and how long a settlement may take that
 /// relies on what they know.
-pub(super) const TOLD_EARLY: Duration = Duration::from_millis(200);
+pub(super) const NOTIFIED_EARLY: Duration = Duration::from_millis(200);
 
 /// Whether the transaction in which a handler was begun is still open.
 const RUNNING: &str = "coalesce(current_setting('jasper.run', true), '') = 'on'";
 
-/// The key of a guard: of its transaction alone, as a key that comes again finds all dead rows that
-/// had it before. Below zero, where no older build has its keys.
+/// The key of a guard: another one for each transaction, as a lookup by a key that was used before
+/// reads all dead rows with it. Below zero, where no older build has its keys.
 const GUARD_KEY: &str = "(-1 - txid_current() % 2147483648)::integer";
 
 /// How a letter takes the place of one with its key.
@@ -60,7 +60,7 @@ impl Names {
         &self.schema
     }
 
-    /// Where word is given of rows that any node may claim.
+    /// The channel on which nodes are notified of rows that any of them may claim.
     pub(super) fn channel(&self) -> String {
         format!("jasper:{}", self.schema)
     }
@@ -77,7 +77,7 @@ impl Names {
             .replace("{schema}", &format!("\"{schema}\""))
             .replace("{notify}", &format!("(select pg_notify('{}', ''))", self.channel()))
             .replace("{or_replace}", OR_REPLACE)
-            .replace("{told_early}", &TOLD_EARLY.as_micros().to_string())
+            .replace("{told_early}", &NOTIFIED_EARLY.as_micros().to_string())
             .replace("{soon}", &format!("({NOW} + {SOON})"))
             .replace("{running}", RUNNING)
             .replace("{guard_key}", GUARD_KEY)

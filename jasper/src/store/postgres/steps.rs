@@ -7,11 +7,11 @@ use futures_util::FutureExt;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::{Connection, PgExecutor, SqlStr};
 
-use super::frontier::{Frontier, Pair, Waits};
+use super::frontier::{Frontier, Pair, RowAvailability};
 use super::internal_pool::InternalPool;
 use super::pooled_connection::PooledConnection;
 use super::rows::{SHARED_ROWS, bind_ownerships};
-use super::sql::{Sql, TOLD_EARLY};
+use super::sql::{NOTIFIED_EARLY, Sql};
 use crate::store::portions::Weigh;
 use crate::store::sql::coalescer::Coalescer;
 use crate::store::sql::columns;
@@ -53,7 +53,7 @@ pub(super) trait Settle: Weigh + Clone + Send + Sync + 'static {
 
     /// What others, and this process, may claim from now on, given what the statement of their kind
     /// has returned.
-    fn waits(kind: Self::Kind, done: &[PgRow]) -> sqlx::Result<Vec<Waits<Self::Pair>>>;
+    fn waits(kind: Self::Kind, done: &[PgRow]) -> sqlx::Result<Vec<RowAvailability<Self::Pair>>>;
 
     /// Where that is noted.
     fn frontier(internal: &InternalPool) -> &Frontier<Self::Pair>;
@@ -67,7 +67,7 @@ pub(super) fn coalescer<S: Settle>(internal: &InternalPool) -> Coalescer<S, Sett
         async move {
             let began = Instant::now();
             let settled = settle_all(&internal, &settlements).await;
-            if began.elapsed() >= TOLD_EARLY {
+            if began.elapsed() >= NOTIFIED_EARLY {
                 tell_late(&internal, &settlements).await;
             }
             if settled.is_err() {
@@ -169,7 +169,7 @@ impl<S: Settle> Step<'_, S> {
         Ok(rows)
     }
 
-    fn waits(&self, done: &[PgRow]) -> sqlx::Result<Vec<Waits<S::Pair>>> {
+    fn waits(&self, done: &[PgRow]) -> sqlx::Result<Vec<RowAvailability<S::Pair>>> {
         S::waits(self.kind, done)
     }
 }

@@ -14,11 +14,11 @@ use super::internal_pool::InternalPool;
 use super::listener::NotificationListener;
 use super::pace::QueryPace;
 use super::rows::{self, Insert, SHARED_ROWS};
-use super::sharing::Handlers;
+use super::sharing::SharedTransactions;
 use super::sql::Sql;
 use super::steps;
 use crate::store::StoreError;
-use crate::store::sql::gathered::Gathered;
+use crate::store::sql::gathered::WriteBatchers;
 use crate::store::sql::insert_queues::{InsertQueues, KEYED_WAITING, Keyed};
 
 /// A message store in a schema of a PostgreSQL database. Clones share their connections.
@@ -52,8 +52,8 @@ pub(super) struct StoreShared {
     pub(super) listener: NotificationListener,
     /// When owners are looked for that no node is known to be.
     pub(super) forgotten: QueryPace,
-    pub(super) sharing: Handlers,
-    pub(super) gathered: Gathered,
+    pub(super) sharing: SharedTransactions,
+    pub(super) gathered: WriteBatchers,
 }
 
 impl PostgresStore {
@@ -77,13 +77,13 @@ impl PostgresStore {
         let waiting = Arc::new(Semaphore::new(KEYED_WAITING));
         Self {
             shared: Arc::new(StoreShared {
-                gathered: Gathered {
+                gathered: WriteBatchers {
                     incoming: insert_queues(&internal, keyed, &waiting),
                     outgoing: insert_queues(&internal, keyed, &waiting),
                     settlements: steps::coalescer(&internal),
                     outgoing_settlements: steps::coalescer(&internal),
                 },
-                sharing: Handlers::new(pool.clone(), internal.clone()),
+                sharing: SharedTransactions::new(pool.clone(), internal.clone()),
                 pool,
                 nodes,
                 internal,

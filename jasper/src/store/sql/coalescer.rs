@@ -128,7 +128,7 @@ where
 {
     while let Some(calls) = shared.next() {
         flush(&shared, calls).await;
-        // Who was just answered may ask again at once, and shares the next flush then.
+        // A caller that has its reply may call again at once, and then shares the next flush.
         tokio::task::yield_now().await;
     }
 }

@@ -11,7 +11,7 @@ use crate::store::{
 };
 
 /// Both tables of one store.
-pub(crate) struct Gathered {
+pub(crate) struct WriteBatchers {
     pub(crate) incoming: InsertQueues<Incoming>,
     pub(crate) outgoing: InsertQueues<Outgoing>,
     pub(crate) settlements: Coalescer<Settlement, Settled>,
@@ -20,32 +20,32 @@ pub(crate) struct Gathered {
 
 /// A row of one of the tables.
 pub(crate) trait GatheredRow: MessageRow + Keyed {
-    fn inserts(gathered: &Gathered) -> &InsertQueues<Self>;
+    fn inserts(gathered: &WriteBatchers) -> &InsertQueues<Self>;
 
-    fn settlements(gathered: &Gathered) -> &Coalescer<Self::Settlement, Settled>;
+    fn settlements(gathered: &WriteBatchers) -> &Coalescer<Self::Settlement, Settled>;
 }
 
 impl GatheredRow for Incoming {
-    fn inserts(gathered: &Gathered) -> &InsertQueues<Self> {
+    fn inserts(gathered: &WriteBatchers) -> &InsertQueues<Self> {
         &gathered.incoming
     }
 
-    fn settlements(gathered: &Gathered) -> &Coalescer<Settlement, Settled> {
+    fn settlements(gathered: &WriteBatchers) -> &Coalescer<Settlement, Settled> {
         &gathered.settlements
     }
 }
 
 impl GatheredRow for Outgoing {
-    fn inserts(gathered: &Gathered) -> &InsertQueues<Self> {
+    fn inserts(gathered: &WriteBatchers) -> &InsertQueues<Self> {
         &gathered.outgoing
     }
 
-    fn settlements(gathered: &Gathered) -> &Coalescer<OutgoingSettlement, Settled> {
+    fn settlements(gathered: &WriteBatchers) -> &Coalescer<OutgoingSettlement, Settled> {
         &gathered.outgoing_settlements
     }
 }
 
-impl Gathered {
+impl WriteBatchers {
     /// Stores these rows together with those of others.
     pub(crate) async fn store<R: GatheredRow>(
         &self,
@@ -63,8 +63,8 @@ impl Gathered {
     }
 }
 
-impl fmt::Debug for Gathered {
+impl fmt::Debug for WriteBatchers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Gathered").finish_non_exhaustive()
+        f.debug_struct("WriteBatchers").finish_non_exhaustive()
     }
 }

@@ -6,7 +6,7 @@ use crate::store::{Incoming, Outgoing, Placement};
 
 /// The columns of an inbox row that say who may handle it and when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Placed {
+pub(crate) struct PlacementColumns {
     pub(crate) status: &'static str,
     pub(crate) owner: i64,
     pub(crate) due_at: Option<i64>,
@@ -14,7 +14,7 @@ pub(crate) struct Placed {
     pub(crate) keep_for: Option<i64>,
 }
 
-impl Placed {
+impl PlacementColumns {
     pub(crate) fn of(row: &Incoming) -> Self {
         let (status, owner, due_at) = match row.placement {
             Placement::Owned(owner) => ("incoming", owner.number(), None),
@@ -45,13 +45,14 @@ mod tests {
         Envelope::new(message_type, "application/json", "{}".into(), Address::local("queue", "h"))
     }
 
-    fn placed(placement: Placement, keep: Option<Duration>) -> Placed {
-        Placed::of(&Incoming { envelope: envelope(), placement, keep })
+    fn placed(placement: Placement, keep: Option<Duration>) -> PlacementColumns {
+        PlacementColumns::of(&Incoming { envelope: envelope(), placement, keep })
     }
 
     #[test]
     fn a_row_is_placed_with_its_owner_or_for_any_or_for_later() {
-        let with = |status, owner, due_at| Placed { status, owner, due_at, keep_for: None };
+        let with =
+            |status, owner, due_at| PlacementColumns { status, owner, due_at, keep_for: None };
         assert_eq!(placed(Placement::Owned(Owner::new(7)), None), with("incoming", 7, None));
         assert_eq!(placed(Placement::Unowned, None), with("incoming", 0, None));
         let later = Placement::Scheduled(from_micros(9));

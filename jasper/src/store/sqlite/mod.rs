@@ -28,7 +28,7 @@ use futures_util::future::BoxFuture;
 use sqlx::{Sqlite, SqliteConnection};
 
 pub use self::store::SqliteStore;
-use super::sql::ports::its_own_ports;
+use super::sql::ports::delegate_ports;
 use super::{
     Connection, ConnectionType, MessageStore, StoreError, StoreInfo, StoreTransaction,
     TransactionOptions, TransactionScope,
@@ -62,5 +62,5 @@ impl MessageStore for SqliteStore {
         })
     }
 
-    its_own_ports!();
+    delegate_ports!();
 }

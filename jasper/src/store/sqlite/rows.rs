@@ -14,7 +14,7 @@ use crate::envelope::{Address, Envelope, MessageId};
 use crate::store::portions::{Weigh, portions};
 use crate::store::sql::columns::{self, Columns};
 use crate::store::sql::key;
-use crate::store::sql::placement::{self, Placed};
+use crate::store::sql::placement::{self, PlacementColumns};
 use crate::store::{Incoming, Outgoing, Ownership, Stored};
 
 /// The most rows in one insert. Each number of rows is a statement of its own in the driver's
@@ -68,7 +68,7 @@ impl Insert for Incoming {
 
     fn bind(&self, batch: &mut StatementBatch) -> sqlx::Result<()> {
         bind_envelope(&self.envelope, batch)?;
-        let placed = Placed::of(self);
+        let placed = PlacementColumns::of(self);
         batch.bind(placed.status)?;
         batch.bind(placed.owner)?;
         batch.bind(placed.due_at)?;

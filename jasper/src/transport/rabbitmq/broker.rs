@@ -1,7 +1,7 @@
 //! Where a broker is, and whether it is safe to talk to.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
 use lapin::uri::{AMQPScheme, AMQPUri};
@@ -23,9 +23,21 @@ impl FromStr for Broker {
         let wanted = "it is not the address of a broker: write \
                       `amqp://user:password@host:port/virtual-host`, or `amqps://…` for TLS";
         let mut uri: AMQPUri = text.parse().map_err(|_error| wanted)?;
+        if let Some(host) = in_brackets(text) {
+            let _address: Ipv6Addr = host.parse().map_err(|_error| wanted)?;
+            uri.authority.host = format!("[{host}]");
+        }
         uri.query.heartbeat = Some(uri.query.heartbeat.unwrap_or(HEARTBEAT));
         Ok(Self { uri })
     }
+}
+
+/// The host of an address that has it in brackets, where `lapin` reads none and takes this machine.
+fn in_brackets(text: &str) -> Option<&str> {
+    let (_scheme, rest) = text.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let host = authority.rsplit('@').next()?;
+    host.strip_prefix('[')?.split_once(']').map(|(host, _port)| host)
 }
 
 impl Broker {
@@ -78,6 +90,16 @@ mod tests {
         assert!(broker.is_under_tls() && !broker.is_loopback());
         let error = "amqp//shop:secret@rabbit".parse::<Broker>().unwrap_err();
         assert!(!error.contains("secret"), "{error}");
+    }
+
+    #[test]
+    fn a_host_in_brackets_is_the_host() {
+        for text in ["amqp://[2001:db8::1]", "amqps://me:[secret]@[2001:db8::1]:7/[shop]"] {
+            assert_eq!(text.parse::<Broker>().unwrap().host(), "2001:db8::1", "{text}");
+        }
+        let other = "amqp://me:secret@rabbit.internal/[shop]".parse::<Broker>().unwrap();
+        assert_eq!(other.host(), "rabbit.internal");
+        assert!("amqp://[secret]".parse::<Broker>().is_err());
     }
 
     #[test]

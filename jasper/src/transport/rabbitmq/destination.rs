@@ -83,10 +83,15 @@ impl Options<'_> {
     fn queue(&mut self, name: &str) -> Result<(Place, Topology), TransportError> {
         let queue = self.queue_named(name)?;
         let queue_name = queue.name.clone();
-        let bindings = self.settings.bindings.iter().filter(|binding| binding.queue == name);
-        let bindings: Vec<_> = bindings.map(|binding| self.settings.prefixed(binding)).collect();
-        let exchanges = bindings.iter().map(|binding| self.settings.exchange(&binding.exchange));
-        let exchanges = exchanges.collect();
+        let bindings: Vec<_> = self
+            .settings
+            .bindings
+            .iter()
+            .filter(|binding| binding.queue == name)
+            .map(|binding| self.settings.prefixed(binding))
+            .collect();
+        let exchanges =
+            bindings.iter().map(|binding| self.settings.exchange(&binding.exchange)).collect();
         Ok((Place::Queue(queue_name), Topology { exchanges, queues: vec![queue], bindings }))
     }
 
@@ -137,8 +142,7 @@ impl Options<'_> {
         let exchange = decoded(&self.uri, exchange)?;
         let key = decoded(&self.uri, pattern)?;
         let service = &self.settings.service();
-        let name = self.uri.take("name");
-        let name = name.unwrap_or_else(|| format!("{service}.{exchange}.{key}"));
+        let name = self.uri.take("name").unwrap_or_else(|| format!("{service}.{exchange}.{key}"));
         let queue = self.queue_named(&name)?;
         let exchange = self.exchange_named(&exchange)?;
         let place = Place::Queue(queue.name.clone());

@@ -93,10 +93,10 @@ impl Publisher {
         // Never closed.
         let _permit = self.permits.acquire().await;
         let confirming = connected.unless_ended(self.channel(connected)).await?;
-        let publishing = messages
+        let mut publishing: Vec<_> = messages
             .iter()
-            .map(|message| maybe_done(Box::pin(publish_one(&confirming.channel, message))));
-        let mut publishing: Vec<_> = publishing.collect();
+            .map(|message| maybe_done(Box::pin(publish_one(&confirming.channel, message))))
+            .collect();
         // Begun in their order, which is that of the channel.
         poll_fn(|cx| {
             for one in &mut publishing {

@@ -64,8 +64,8 @@ impl RabbitSender {
     /// The connection, with what this endpoint needs declared on it.
     async fn ready(&self) -> Result<Arc<Connected>, TransportError> {
         let address = self.address.as_str();
-        let connected = self.publisher.connected().await;
-        let connected = connected.map_err(|error| no_connection(address, error))?;
+        let connected =
+            self.publisher.connected().await.map_err(|error| no_connection(address, error))?;
         if let Some(why) = blocked(&connected) {
             return Err(TransportError::Unreachable { address: address.to_owned(), why });
         }

@@ -50,7 +50,7 @@ pub(super) enum ReadError {
 
 /// How long to wait, and for how much.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Patience {
+pub(super) struct ReadLimits {
     /// The largest frame, as its length counts.
     pub(super) limit: usize,
     /// For the first byte of a frame.
@@ -78,7 +78,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     /// None: dropped before it returns, what it has read of a frame is lost.
     pub(super) async fn next(
         &mut self,
-        patience: Patience,
+        patience: ReadLimits,
         allowance: &Allowance,
     ) -> Result<Option<RawFrame>, ReadError> {
         if self.buffer.is_empty() {
@@ -159,8 +159,11 @@ mod tests {
     use super::super::write_queue::WriteQueue;
     use super::*;
 
-    const PATIENCE: Patience =
-        Patience { limit: 1 << 20, idle: Duration::from_secs(60), frame: Duration::from_secs(30) };
+    const PATIENCE: ReadLimits = ReadLimits {
+        limit: 1 << 20,
+        idle: Duration::from_secs(60),
+        frame: Duration::from_secs(30),
+    };
 
     fn connection() -> (DuplexStream, FrameReader<DuplexStream>) {
         let (here, there) = tokio::io::duplex(1 << 16);

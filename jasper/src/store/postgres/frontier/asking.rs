@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use super::reach::{Part, Range};
-use super::state::{LONG, Meanwhile, Pair, UnownedRows};
+use super::state::{LONG, Pair, SinceStart, UnownedRows};
 
 /// Microseconds before the time of a full look: of a pair for which nothing waited then, what was
 /// sent earlier is found by the next full look.
@@ -14,7 +14,7 @@ pub(super) const MARGIN: i64 = 10_000_000;
 
 /// A claim or look that is under way. Dropped without an answer, it has failed.
 #[derive(Debug)]
-pub(in super::super) struct Asking<'f, P: Pair> {
+pub(in super::super) struct FrontierRead<'f, P: Pair> {
     known: &'f Mutex<UnownedRows<P>>,
     /// Rows that are given back with a higher one may be missed.
     serial: u64,
@@ -22,14 +22,14 @@ pub(in super::super) struct Asking<'f, P: Pair> {
     is_full: bool,
 }
 
-impl<'f, P: Pair> Asking<'f, P> {
+impl<'f, P: Pair> FrontierRead<'f, P> {
     pub(super) fn of(
         known: &'f Mutex<UnownedRows<P>>,
         state: &mut UnownedRows<P>,
         is_full: bool,
     ) -> Self {
         state.serial += 1;
-        state.under_way.insert(state.serial, Meanwhile::default());
+        state.under_way.insert(state.serial, SinceStart::default());
         Self { known, serial: state.serial, began: Instant::now(), is_full }
     }
 
@@ -104,12 +104,12 @@ impl<'f, P: Pair> Asking<'f, P> {
         state.rest()
     }
 
-    fn end(&self, state: &mut UnownedRows<P>) -> Meanwhile<P> {
+    fn end(&self, state: &mut UnownedRows<P>) -> SinceStart<P> {
         state.under_way.remove(&self.serial).unwrap_or_default()
     }
 }
 
-impl<P: Pair> Drop for Asking<'_, P> {
+impl<P: Pair> Drop for FrontierRead<'_, P> {
     fn drop(&mut self) {
         let mut state = self.known.lock();
         let failed = state.under_way.remove(&self.serial).is_some();

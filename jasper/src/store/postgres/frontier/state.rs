@@ -43,12 +43,12 @@ pub(super) struct UnownedRows<P> {
     /// How many looks were asked for that are not full.
     pub(super) known_looks: u64,
     /// By the serial number at which each was asked for.
-    pub(super) under_way: HashMap<u64, Meanwhile<P>>,
+    pub(super) under_way: HashMap<u64, SinceStart<P>>,
 }
 
 /// What has changed since a claim or look was asked for.
 #[derive(Debug)]
-pub(super) struct Meanwhile<P> {
+pub(super) struct SinceStart<P> {
     /// When the first row of each pair was sent that lies past what is claimed.
     pub(super) returned: HashMap<P, i64>,
     pub(super) due_at: Option<i64>,
@@ -72,7 +72,7 @@ impl<P> Default for UnownedRows<P> {
     }
 }
 
-impl<P> Default for Meanwhile<P> {
+impl<P> Default for SinceStart<P> {
     fn default() -> Self {
         Self { returned: HashMap::new(), due_at: None, is_stale: false }
     }
@@ -145,7 +145,7 @@ impl<P: Pair> UnownedRows<P> {
     }
 
     /// Begins elsewhere, unless that was changed since `range` was asked for.
-    pub(super) fn advance(&mut self, range: &Range<P>, since: i64, meanwhile: &Meanwhile<P>) {
+    pub(super) fn advance(&mut self, range: &Range<P>, since: i64, meanwhile: &SinceStart<P>) {
         let Part::Rest(claimed) = range.part else {
             return;
         };
@@ -158,12 +158,12 @@ impl<P: Pair> UnownedRows<P> {
     }
 
     /// All rows that were due before this time are made so.
-    pub(super) fn due(&mut self, since: i64, meanwhile: &Meanwhile<P>) {
+    pub(super) fn due(&mut self, since: i64, meanwhile: &SinceStart<P>) {
         self.due_since = Some(meanwhile.due_at.map_or(since, |due_at| due_at.min(since)));
     }
 }
 
-impl<P: Pair> Meanwhile<P> {
+impl<P: Pair> SinceStart<P> {
     /// How far it may go that would have gone to `since`.
     pub(super) fn until(&self, pair: &P, since: i64) -> i64 {
         self.returned.get(pair).map_or(since, |first| since.min(*first))

@@ -44,11 +44,11 @@ fn claim(frontier: &TestFrontier, rows: usize, last: i64, all: bool) {
 }
 
 fn put_back(frontier: &TestFrontier, sent_at: impl IntoIterator<Item = i64>) {
-    frontier.change().note(sent_at.into_iter().map(|at| Waits::Unowned(PAIR, at)));
+    frontier.change().note(sent_at.into_iter().map(|at| RowAvailability::Unowned(PAIR, at)));
 }
 
-const fn scheduled(due_at: i64) -> Waits<&'static str> {
-    Waits::Scheduled { due_at, is_notified: false }
+const fn scheduled(due_at: i64) -> RowAvailability<&'static str> {
+    RowAvailability::Scheduled { due_at, is_notified: false }
 }
 
 fn is_full(frontier: &TestFrontier) -> bool {
@@ -277,12 +277,12 @@ fn what_a_look_has_missed_before_it_was_noted_calls_for_another_one() {
     let (asking, scope, _) = frontier.look();
     let Scope::Known(ranges) = scope else { panic!("full looks are dear") };
     asking.looked_at(&ranges, &HashMap::new(), NOW);
-    change.note([Waits::Unowned(PAIR, 600)]);
+    change.note([RowAvailability::Unowned(PAIR, 600)]);
     assert_eq!(frontier.missed().now_or_never(), None, "the look has seen it");
-    change.note([Waits::Unowned(PAIR, 200)]);
+    change.note([RowAvailability::Unowned(PAIR, 200)]);
     assert_eq!(frontier.missed().now_or_never(), Some(()));
     change.note([scheduled(NOW - 1)]);
     assert_eq!(frontier.missed().now_or_never(), Some(()));
-    frontier.change().note([Waits::Unowned(PAIR, 200)]);
+    frontier.change().note([RowAvailability::Unowned(PAIR, 200)]);
     assert_eq!(frontier.missed().now_or_never(), None, "none came in between");
 }

@@ -21,7 +21,7 @@ pub(crate) trait SqlStore: Send + Sync + 'static {
 }
 
 /// The ports of a [`MessageStore`](crate::store::MessageStore) that implements each of them itself.
-macro_rules! its_own_ports {
+macro_rules! delegate_ports {
     () => {
         fn inbox(&self) -> &dyn $crate::store::Inbox {
             self
@@ -45,4 +45,4 @@ macro_rules! its_own_ports {
     };
 }
 
-pub(crate) use its_own_ports;
+pub(crate) use delegate_ports;

@@ -30,7 +30,7 @@ pub(in super::super) struct Dialler {
 }
 
 /// The one connection to a broker for one direction.
-pub(in super::super) type Slot = crate::transport::slot::Slot<Dialler>;
+pub(in super::super) type Slot = crate::transport::slot::SharedConnection<Dialler>;
 
 /// An open connection.
 #[derive(Debug)]
@@ -104,11 +104,13 @@ impl Dialler {
         let name = self.name.as_str().into();
         let properties = ConnectionProperties::default().with_connection_name(name);
         let (uri, runtime) = (self.reached.broker.uri.clone(), Runtime::new(Kit::current()));
-        let connection = Connection::connector(uri, runtime, connect, properties).await;
-        let connection = connection.map_err(|error| match fault_of(&error) {
-            Some(AmqpFault { why, .. }) => DialError::Refused(why),
-            None => DialError::Gone(error.to_string()),
-        })?;
+        let connection =
+            Connection::connector(uri, runtime, connect, properties).await.map_err(|error| {
+                match fault_of(&error) {
+                    Some(AmqpFault { why, .. }) => DialError::Refused(why),
+                    None => DialError::Gone(error.to_string()),
+                }
+            })?;
         let broker = self.reached.broker.to_string();
         tracing::info!(broker, connection = self.name, "connected");
         let ended = CancellationToken::new();

@@ -72,8 +72,10 @@ impl Listening {
         qos.await.map_err(failed)?;
         let serving = self.serve(connected).await.map_err(failed)?;
         let (queue, options) = (self.wanted.queue_name().into(), BasicConsumeOptions::default());
-        let consumer = channel.basic_consume(queue, "".into(), options, FieldTable::default());
-        let consumer = consumer.await.map_err(failed)?;
+        let consumer = channel
+            .basic_consume(queue, "".into(), options, FieldTable::default())
+            .await
+            .map_err(failed)?;
         Ok((channel, consumer, serving))
     }
 

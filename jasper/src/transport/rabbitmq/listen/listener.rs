@@ -59,8 +59,11 @@ impl RabbitListener {
         let listener =
             Self { address: listening.address.clone(), listening, task: Mutex::new(Some(task)) };
         // The sender lives as long as the task.
-        let first = state.wait_for(|state| !matches!(state, State::Starting)).await;
-        let first = first.map(|state| state.clone()).unwrap_or_default();
+        let first = state
+            .wait_for(|state| !matches!(state, State::Starting))
+            .await
+            .map(|state| state.clone())
+            .unwrap_or_default();
         match first {
             State::Down(
                 error @ (TransportError::Address { .. }

@@ -39,8 +39,9 @@ pub(in super::super) fn read(
 ) -> Result<Envelope, DecodeError> {
     let reading = Reading::of(properties);
     let message_type = reading.message_type(properties, default_type)?;
-    let content_type = reading.property(properties.content_type(), CONTENT_TYPE);
-    let content_type = content_type.unwrap_or_else(|| JSON.to_owned());
+    let content_type = reading
+        .property(properties.content_type(), CONTENT_TYPE)
+        .unwrap_or_else(|| JSON.to_owned());
     let mut envelope = Envelope::new(message_type, content_type, payload, destination);
     if let Some(id) = properties.message_id() {
         envelope.id = message_id(id.as_str());

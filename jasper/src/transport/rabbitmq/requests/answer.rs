@@ -28,8 +28,10 @@ pub(super) fn write(answer: Answer, request: ShortString) -> (BasicProperties, B
             (properties.with_content_type(content_type), reply.payload)
         }
         Err(failure) => {
-            let kind = KINDS.iter().find(|(_, kind)| *kind == failure.kind);
-            let kind = kind.map_or("failed", |(name, _)| name);
+            let kind = KINDS
+                .iter()
+                .find(|(_, kind)| *kind == failure.kind)
+                .map_or("failed", |(name, _)| name);
             let mut headers = FieldTable::default();
             headers.insert(FAILURE.into(), AMQPValue::LongString(kind.into()));
             (properties.with_headers(headers), failure.message.into())

@@ -30,7 +30,7 @@ const REPLIES: &str = "amq.rabbitmq.reply-to";
 
 /// Sends requests to one broker.
 #[derive(Debug, Clone)]
-pub(in super::super) struct Requester(Arc<slot::Slot<AskDialler>>);
+pub(in super::super) struct Requester(Arc<slot::SharedConnection<AskDialler>>);
 
 /// Opens the channel of requests.
 #[derive(Debug)]
@@ -85,8 +85,8 @@ async fn open(connected: &Connected) -> Result<(Channel, Consumer), Error> {
     let channel = connected.connection.create_channel().await?;
     channel.confirm_select(ConfirmSelectOptions::default()).await?;
     let options = BasicConsumeOptions { no_ack: true, ..Default::default() };
-    let consumer = channel.basic_consume(REPLIES.into(), "".into(), options, FieldTable::default());
-    let consumer = consumer.await?;
+    let consumer =
+        channel.basic_consume(REPLIES.into(), "".into(), options, FieldTable::default()).await?;
     Ok((channel, consumer))
 }
 
@@ -120,7 +120,7 @@ async fn hand_out(connected: Arc<Connected>, mut consumer: Consumer, waiting: Wa
 
 impl Requester {
     pub(in super::super) fn new(slot: Arc<Slot>) -> Self {
-        Self(slot::Slot::new(AskDialler(slot)))
+        Self(slot::SharedConnection::new(AskDialler(slot)))
     }
 
     pub(in super::super) async fn ask(
@@ -134,8 +134,10 @@ impl Requester {
         let deadline = Instant::now() + limit.min(Duration::from_secs(u64::from(u32::MAX)));
         let address = || address.to_owned();
         let late = |_late| TransportError::Deadline { address: address(), limit };
-        let asking = timeout_at(deadline, self.0.link()).await.map_err(late)?;
-        let asking = asking.map_err(|error| no_connection(&address(), error))?;
+        let asking = timeout_at(deadline, self.0.link())
+            .await
+            .map_err(late)?
+            .map_err(|error| no_connection(&address(), error))?;
         let answered = timeout_at(deadline, asking.ask(queue, request)).await.map_err(late)?;
         answered.map_err(|silence| match silence {
             Silence::NoReceiver(why) => TransportError::Unreachable { address: address(), why },
@@ -183,8 +185,8 @@ impl Asking {
 fn properties_of(request: &Request, number: &str) -> BasicProperties {
     let properties = properties(&request.envelope, Guarantee::InMemory);
     let mut headers = properties.headers().clone().unwrap_or_default();
-    let millis = u64::try_from(request.timeout.as_millis()).unwrap_or(u64::MAX);
-    let millis = millis.min(u64::from(u32::MAX));
+    let millis =
+        u64::try_from(request.timeout.as_millis()).unwrap_or(u64::MAX).min(u64::from(u32::MAX));
     headers.insert(TIMEOUT.into(), AMQPValue::LongString(millis.to_string().into()));
     if let Some(text) = &request.envelope.correlation_id {
         headers.insert(CORRELATION.into(), AMQPValue::LongString(text.as_str().into()));

@@ -19,7 +19,7 @@ use super::link::PeerLink;
 use crate::transport::slot::Dial;
 
 /// The one connection to a place.
-pub(in super::super) type LinkSlot = crate::transport::slot::Slot<Dialler>;
+pub(in super::super) type LinkSlot = crate::transport::slot::SharedConnection<Dialler>;
 
 /// All that is needed to dial one place.
 #[derive(Debug, Clone)]

@@ -10,7 +10,7 @@ use crate::transport::{Answer, Receipt};
 
 /// Why there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Loss {
+pub(super) enum ExchangeError {
     /// Nothing of it was given to the socket, as the connection takes nothing more.
     NotSent(String),
     /// Nothing of it was given to the socket in time.
@@ -39,7 +39,7 @@ pub(super) enum Expected {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Mismatch;
 
-pub(super) type ResponseOutcome = Result<Response, Loss>;
+pub(super) type ResponseOutcome = Result<Response, ExchangeError>;
 
 #[derive(Debug)]
 struct InFlightEntry {
@@ -72,10 +72,10 @@ impl InFlight {
         &self,
         expected: Expected,
         room: [OwnedSemaphorePermit; 2],
-    ) -> Result<(u64, oneshot::Receiver<ResponseOutcome>), Loss> {
+    ) -> Result<(u64, oneshot::Receiver<ResponseOutcome>), ExchangeError> {
         self.with(|state| {
             if let Some(why) = &state.closed {
-                return Err(Loss::NotSent(why.clone()));
+                return Err(ExchangeError::NotSent(why.clone()));
             }
             let (waiter, answer) = oneshot::channel();
             state.last += 1;
@@ -110,7 +110,7 @@ impl InFlight {
         };
         if !fits || !entry.is_handed {
             let why = "the other side answered something else".to_owned();
-            let _gone = entry.waiter.send(Err(Loss::Lost(why)));
+            let _gone = entry.waiter.send(Err(ExchangeError::Lost(why)));
             return Err(Mismatch);
         }
         let _gone = entry.waiter.send(Ok(reply));
@@ -146,7 +146,11 @@ impl InFlight {
         });
         for entry in over {
             let why = why.to_owned();
-            let loss = if entry.is_handed { Loss::Lost(why) } else { Loss::NotSent(why) };
+            let loss = if entry.is_handed {
+                ExchangeError::Lost(why)
+            } else {
+                ExchangeError::NotSent(why)
+            };
             let _gone = entry.waiter.send(Err(loss));
         }
     }
@@ -184,10 +188,13 @@ mod tests {
         let (_kept, mut not_sent) = pending.add(Expected::Answer, room(&room_of)).unwrap();
         assert!(pending.hand(handed));
         pending.end("cut");
-        assert_eq!(lost.try_recv().unwrap().unwrap_err(), Loss::Lost("cut".to_owned()));
-        assert_eq!(not_sent.try_recv().unwrap().unwrap_err(), Loss::NotSent("cut".to_owned()));
+        assert_eq!(lost.try_recv().unwrap().unwrap_err(), ExchangeError::Lost("cut".to_owned()));
+        assert_eq!(
+            not_sent.try_recv().unwrap().unwrap_err(),
+            ExchangeError::NotSent("cut".to_owned())
+        );
         let refused = pending.add(Expected::Answer, room(&room_of)).unwrap_err();
-        assert_eq!(refused, Loss::NotSent("cut".to_owned()));
+        assert_eq!(refused, ExchangeError::NotSent("cut".to_owned()));
         assert_eq!(room_of.available_permits(), 10);
     }
 
@@ -223,7 +230,7 @@ mod tests {
             let (number, mut answer) = pending.add(expected, room(&room_of)).unwrap();
             assert!(pending.hand(number));
             assert_eq!(pending.answer(number, receipts(1)), Err(Mismatch));
-            assert!(matches!(answer.try_recv().unwrap(), Err(Loss::Lost(_))));
+            assert!(matches!(answer.try_recv().unwrap(), Err(ExchangeError::Lost(_))));
         }
     }
 

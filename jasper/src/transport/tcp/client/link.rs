@@ -14,10 +14,10 @@ use super::super::frame::{self, BATCH_HEAD, ENVELOPE_HEAD, Encoded, Frame, LENGT
 use super::super::handshake::Agreed;
 use super::super::held_memory::HeldMemory;
 use super::super::limits::Limits;
-use super::super::reader::{FrameReader, Patience, ReadError};
+use super::super::reader::{FrameReader, ReadError, ReadLimits};
 use super::super::vitals::Vitals;
 use super::super::write_queue::{QueuedFrame, WriteQueue};
-use super::in_flight::{Expected, InFlight, Loss, Response, ResponseOutcome};
+use super::in_flight::{ExchangeError, Expected, InFlight, Response, ResponseOutcome};
 use crate::transport::{Answer, Guarantee, Receipt};
 
 const STOPPING: &str = "the other side is stopping";
@@ -91,15 +91,15 @@ impl PeerLink {
         guarantee: Guarantee,
         envelopes: &[(Bytes, Bytes)],
         deadline: Instant,
-    ) -> Result<Vec<Receipt>, Loss> {
+    ) -> Result<Vec<Receipt>, ExchangeError> {
         let (expected, slots) = (Expected::Receipts(envelopes.len()), &self.inner.batches);
         let encode = |number| frame::batch(number, guarantee, envelopes.iter());
         let length = BATCH_HEAD + envelopes.iter().map(in_batch).sum::<usize>();
         match self.exchange(slots, expected, length, deadline, encode).await {
             Ok(Response::Receipts(receipts)) => Ok(receipts),
-            Ok(Response::Answer(_)) => Err(Loss::Lost(SOMETHING_ELSE.to_owned())),
+            Ok(Response::Answer(_)) => Err(ExchangeError::Lost(SOMETHING_ELSE.to_owned())),
             Err(loss) => {
-                if loss == Loss::Late {
+                if loss == ExchangeError::Late {
                     self.inner.suspected.notify_one();
                 }
                 Err(loss)
@@ -112,7 +112,7 @@ impl PeerLink {
         &self,
         envelope: &(Bytes, Bytes),
         deadline: Instant,
-    ) -> Result<Answer, Loss> {
+    ) -> Result<Answer, ExchangeError> {
         let encode = |number| {
             let left = deadline.saturating_duration_since(Instant::now()).as_millis();
             frame::request(number, u32::try_from(left).unwrap_or(u32::MAX), envelope.clone())
@@ -121,7 +121,7 @@ impl PeerLink {
         let length = in_request(envelope);
         match self.exchange(slots, expected, length, deadline, encode).await? {
             Response::Answer(answer) => Ok(answer),
-            Response::Receipts(_) => Err(Loss::Lost(SOMETHING_ELSE.to_owned())),
+            Response::Receipts(_) => Err(ExchangeError::Lost(SOMETHING_ELSE.to_owned())),
         }
     }
 
@@ -135,8 +135,8 @@ impl PeerLink {
         encode: impl FnOnce(u64) -> Encoded,
     ) -> ResponseOutcome {
         let inner = &self.inner;
-        let no_room = |_late| Loss::NoRoom("it left no room in its window in time");
-        let closed = |_closed| Loss::NotSent(inner.pending.closed().unwrap_or_default());
+        let no_room = |_late| ExchangeError::NoRoom("it left no room in its window in time");
+        let closed = |_closed| ExchangeError::NotSent(inner.pending.closed().unwrap_or_default());
         let slot = Arc::clone(slots).acquire_owned();
         let slot = timeout_at(deadline, slot).await.map_err(no_room)?.map_err(closed)?;
         let size = u32::try_from(LENGTH + length).unwrap_or(u32::MAX);
@@ -153,9 +153,9 @@ impl PeerLink {
         ));
         match timeout_at(deadline, reply).await {
             Ok(Ok(outcome)) => outcome,
-            Ok(Err(_dropped)) => Err(Loss::Lost("the connection has ended".to_owned())),
-            Err(_late) if interest.give_up() => Err(Loss::Late),
-            Err(_late) => Err(Loss::NoRoom("it did not read in time")),
+            Ok(Err(_dropped)) => Err(ExchangeError::Lost("the connection has ended".to_owned())),
+            Err(_late) if interest.give_up() => Err(ExchangeError::Late),
+            Err(_late) => Err(ExchangeError::NoRoom("it did not read in time")),
         }
     }
 }
@@ -214,7 +214,7 @@ impl LinkInner {
     /// Reads answers until the connection ends, and says why it does.
     async fn read<R: AsyncRead + Unpin>(&self, mut reader: FrameReader<R>) -> String {
         let Limits { frame: limit, idle, frame_time: frame, .. } = self.limits;
-        let (patience, allowance) = (Patience { limit, idle, frame }, Allowance::unbounded());
+        let (patience, allowance) = (ReadLimits { limit, idle, frame }, Allowance::unbounded());
         loop {
             let frame = match reader.next(patience, &allowance).await {
                 Ok(Some(raw)) => Frame::decode(raw.kind, raw.body).map_err(ReadError::from),

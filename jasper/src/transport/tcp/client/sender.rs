@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout_at};
 use super::super::frame::{BATCH_HEAD, ENVELOPE_HEAD, MOST_ENVELOPES, REQUEST_HEAD};
 use super::super::handshake::ClientError;
 use super::dial::LinkSlot;
-use super::in_flight::Loss;
+use super::in_flight::ExchangeError;
 use super::link::{PeerLink, in_batch, in_request};
 use crate::envelope::Address;
 use crate::transport::{Answer, Batch, Guarantee, Receipt, Request, Sender, TransportError};
@@ -32,7 +32,7 @@ impl TcpSender {
         let parts: Vec<_> = batch.envelopes.iter().map(|envelope| envelope.to_parts()).collect();
         let mut receipts = Vec::with_capacity(parts.len());
         let mut sending = self.send_parts(batch.guarantee, &parts, &mut receipts).await;
-        if let Err(SendFailure::Lost(Loss::NotSent(_))) = sending {
+        if let Err(SendFailure::Lost(ExchangeError::NotSent(_))) = sending {
             // The connection was about to end when it was taken; there may be another by now.
             sending = self.send_parts(batch.guarantee, &parts, &mut receipts).await;
         }
@@ -86,7 +86,7 @@ impl TcpSender {
         let far = Duration::from_secs(u64::from(u32::MAX));
         let deadline = Instant::now() + limit.min(far);
         let mut asking = self.ask_once(&envelope, deadline).await;
-        if let Err(SendFailure::Lost(Loss::NotSent(_))) = asking {
+        if let Err(SendFailure::Lost(ExchangeError::NotSent(_))) = asking {
             asking = self.ask_once(&envelope, deadline).await;
         }
         asking.map_err(|failure| self.error(failure, limit))
@@ -121,14 +121,15 @@ impl TcpSender {
             SendFailure::Dial(ClientError::Rejected(why)) => {
                 TransportError::Rejected { address, why }
             }
-            SendFailure::Dial(ClientError::Gone(why)) | SendFailure::Lost(Loss::NotSent(why)) => {
+            SendFailure::Dial(ClientError::Gone(why))
+            | SendFailure::Lost(ExchangeError::NotSent(why)) => {
                 TransportError::Unreachable { address, why }
             }
-            SendFailure::Lost(Loss::NoRoom(why)) => {
+            SendFailure::Lost(ExchangeError::NoRoom(why)) => {
                 TransportError::Unreachable { address, why: why.to_owned() }
             }
-            SendFailure::Lost(Loss::Lost(why)) => TransportError::Lost { address, why },
-            SendFailure::Lost(Loss::Late) => TransportError::Deadline { address, limit },
+            SendFailure::Lost(ExchangeError::Lost(why)) => TransportError::Lost { address, why },
+            SendFailure::Lost(ExchangeError::Late) => TransportError::Deadline { address, limit },
             SendFailure::TooLarge(size, limit) => self.too_large(size, limit),
         }
     }
@@ -147,7 +148,7 @@ fn fitting(parts: &[(Bytes, Bytes)], limit: usize) -> usize {
 #[derive(Debug)]
 enum SendFailure {
     Dial(ClientError),
-    Lost(Loss),
+    Lost(ExchangeError),
     TooLarge(usize, usize),
 }
 
@@ -157,8 +158,8 @@ impl From<ClientError> for SendFailure {
     }
 }
 
-impl From<Loss> for SendFailure {
-    fn from(loss: Loss) -> Self {
+impl From<ExchangeError> for SendFailure {
+    fn from(loss: ExchangeError) -> Self {
         Self::Lost(loss)
     }
 }

@@ -8,7 +8,7 @@ use super::super::budget::Allowance;
 use super::super::frame::{Frame, FrameError, HEAD, Hello, LENGTH, Welcome};
 use super::super::limits::Limits;
 use super::super::peer::SharedKey;
-use super::super::reader::{FrameReader, Patience, RawFrame, ReadError};
+use super::super::reader::{FrameReader, RawFrame, ReadError, ReadLimits};
 use super::super::streams::{Binding, tls_error};
 use super::proof::{Role, Transcript, nonce};
 use super::wire::{HIGHEST, LOWEST, looks_like_tls, write};
@@ -106,7 +106,7 @@ async fn next<R: AsyncRead + Unpin>(
     limits: &Limits,
 ) -> Result<RawFrame, ClientError> {
     let patience =
-        Patience { limit: limits.first_frame, idle: limits.handshake, frame: limits.handshake };
+        ReadLimits { limit: limits.first_frame, idle: limits.handshake, frame: limits.handshake };
     let raw = reader.next(patience, &Allowance::unbounded()).await?;
     raw.ok_or_else(|| ClientError::Gone("it ended the connection during the handshake".to_owned()))
 }

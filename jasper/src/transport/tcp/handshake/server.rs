@@ -13,7 +13,7 @@ use super::super::budget::Allowance;
 use super::super::frame::{Frame, FrameError, HEAD, Hello, Proof, RejectCode, Rejected, Welcome};
 use super::super::limits::Limits;
 use super::super::peer::{Peer, Peers, SharedKey};
-use super::super::reader::{FrameReader, Patience, RawFrame, ReadError};
+use super::super::reader::{FrameReader, RawFrame, ReadError, ReadLimits};
 use super::super::streams::Binding;
 use super::proof::{Role, Transcript, nonce};
 use super::wire::{HIGHEST, LOWEST, looks_like_tls, write};
@@ -201,7 +201,7 @@ async fn next<R: AsyncRead + Unpin>(
     limits: &Limits,
 ) -> Result<RawFrame, WelcomeError> {
     let patience =
-        Patience { limit: limits.first_frame, idle: limits.handshake, frame: limits.handshake };
+        ReadLimits { limit: limits.first_frame, idle: limits.handshake, frame: limits.handshake };
     let raw = reader.next(patience, &Allowance::unbounded()).await?;
     raw.ok_or_else(|| WelcomeError::Gone("it ended the connection".to_owned()))
 }

@@ -134,7 +134,7 @@ async fn against(
     let identity = key("old", 1);
     let limits = Limits::default();
     let playing = async move {
-        let patience = super::super::reader::Patience {
+        let patience = super::super::reader::ReadLimits {
             limit: 4_096,
             idle: limits.handshake,
             frame: limits.handshake,

@@ -1,4 +1,4 @@
-//! The door: who comes, who may come in, and when it closes.
+//! Accepting connections: how many, from which peers, and until when.
 
 use std::io;
 use std::net::SocketAddr;

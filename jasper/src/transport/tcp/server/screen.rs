@@ -9,15 +9,16 @@ use crate::transport::{FailureKind, Receipt, RemoteFailure, Unreadable};
 
 /// A batch, parted into what the receiver gets and what has its receipt already.
 #[derive(Debug)]
-pub(super) struct Screened {
+pub(super) struct FilteredBatch {
     pub(super) envelopes: Vec<Result<Envelope, Unreadable>>,
     /// For each envelope that came: its receipt, or `None` for the next one of the receiver.
     fixed: Vec<Option<Receipt>>,
 }
 
 /// Reads the envelopes of a batch, and keeps back what this peer may not send.
-pub(super) fn screen(peer: Option<&Peer>, batch: Vec<Bytes>) -> Screened {
-    let mut screened = Screened { envelopes: Vec::with_capacity(batch.len()), fixed: Vec::new() };
+pub(super) fn screen(peer: Option<&Peer>, batch: Vec<Bytes>) -> FilteredBatch {
+    let mut screened =
+        FilteredBatch { envelopes: Vec::with_capacity(batch.len()), fixed: Vec::new() };
     for bytes in batch {
         let envelope = Envelope::from_bytes(&bytes).map(|envelope| unpinned(envelope, &bytes));
         let forbidden = match &envelope {
@@ -50,7 +51,7 @@ fn unpinned(mut envelope: Envelope, bytes: &Bytes) -> Envelope {
 /// Payloads of less than this, in bytes, cost little to copy.
 const SMALL: usize = 2_048;
 
-impl Screened {
+impl FilteredBatch {
     /// All receipts in order, given those of the receiver.
     pub(super) fn receipts(fixed: Fixed, given: Vec<Receipt>) -> Vec<Receipt> {
         let mut given = given.into_iter();

@@ -19,10 +19,10 @@ use super::super::handshake::{AcceptedPeer, WelcomeError};
 use super::super::held_memory::HeldMemory;
 use super::super::limits::Limits;
 use super::super::peer::Peer;
-use super::super::reader::{FrameReader, Patience, RawFrame, ReadError};
+use super::super::reader::{FrameReader, RawFrame, ReadError, ReadLimits};
 use super::super::vitals::Vitals;
 use super::super::write_queue::{QueuedFrame, WriteQueue};
-use super::screen::{Screened, screen, screen_request};
+use super::screen::{FilteredBatch, screen, screen_request};
 use super::window::{Unanswered, Window, WindowEntry};
 use crate::envelope::Envelope;
 use crate::transport::{
@@ -89,7 +89,7 @@ impl ServerSession {
     {
         let _counted = Counted::new("accepted");
         {
-            let conducting = self.conduct(&mut reader, stop);
+            let conducting = self.serve_frames(&mut reader, stop);
             let writing = self.write_queue.write_to(writer, vitals, self.limits.frame_time);
             tokio::pin!(conducting, writing);
             tokio::select! {
@@ -108,7 +108,7 @@ impl ServerSession {
     }
 
     /// Reads until the connection ends, or the listener stops and everything is answered.
-    async fn conduct<R: AsyncRead + Unpin>(
+    async fn serve_frames<R: AsyncRead + Unpin>(
         self: &Arc<Self>,
         reader: &mut FrameReader<R>,
         stop: &CancellationToken,
@@ -152,7 +152,7 @@ impl ServerSession {
         reader: &mut FrameReader<R>,
     ) -> Result<(), WelcomeError> {
         let Limits { frame: limit, idle, frame_time: frame, .. } = self.limits;
-        let patience = Patience { limit, idle, frame };
+        let patience = ReadLimits { limit, idle, frame };
         while let Some(raw) = reader.next(patience, &self.allowance).await? {
             self.take(raw).await?;
         }
@@ -207,7 +207,7 @@ impl ServerSession {
         } else {
             let (envelopes, fixed) = screen(self.peer.as_deref(), batch).parts();
             let given = self.given(guarantee, envelopes).await;
-            Screened::receipts(fixed, given)
+            FilteredBatch::receipts(fixed, given)
         };
         self.finish(entry, |number| frame::receipts(number, &receipts, self.frame));
     }

@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 
 /// What is known of rows that wait in the store for room here, and what wakes their filler.
 #[derive(Debug)]
-pub(super) struct Overflow {
+pub(super) struct RowsInStore {
     /// How many rows were noted that may wait; 0 for none.
     noted: AtomicUsize,
     /// Whether the filler has not looked, as there was no room.
@@ -15,7 +15,7 @@ pub(super) struct Overflow {
     filler: Arc<Notify>,
 }
 
-impl Overflow {
+impl RowsInStore {
     pub(super) const fn new(filler: Arc<Notify>) -> Self {
         Self { noted: AtomicUsize::new(0), is_awaited: AtomicBool::new(false), filler }
     }

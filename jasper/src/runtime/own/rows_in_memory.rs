@@ -18,8 +18,8 @@ use crate::store::{Owner, Ownership};
 /// connection. The rows that such a call has made this node's own are in no memory; they are
 /// found by comparing what the store lists with what is held here.
 #[derive(Debug, Default)]
-pub(crate) struct Held {
-    rows: Mutex<HashMap<HeldKey, u32>>,
+pub(crate) struct RowsInMemory {
+    rows: Mutex<HashMap<RowKey, u32>>,
     /// Until when what the store lists is to be compared with this.
     reconcile_end: Mutex<Option<Instant>>,
     /// When what the store lists was compared last, and for how long it is not compared again.
@@ -35,28 +35,28 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// What was in memory at one moment.
 #[derive(Debug)]
-pub(crate) struct HeldRows(HashSet<HeldKey>);
+pub(crate) struct RowsSnapshot(HashSet<RowKey>);
 
-impl HeldRows {
+impl RowsSnapshot {
     pub(crate) fn contains(&self, row: &Ownership) -> bool {
         self.0.contains(&key(row))
     }
 }
 
-/// Under another incarnation it is another's: a message that is held as that of one which this node
-/// has lost does not hold its row.
-type HeldKey = (MessageId, Address, Owner);
+/// The owner is part of it: a message in memory under an owner number that this node has lost does
+/// not stand for the row under the new number.
+type RowKey = (MessageId, Address, Owner);
 
 /// One message in memory, as long as this lives.
 #[derive(Debug)]
-pub(crate) struct Hold {
-    held: Arc<Held>,
-    key: HeldKey,
+pub(crate) struct InMemoryGuard {
+    held: Arc<RowsInMemory>,
+    key: RowKey,
 }
 
 /// A claim, until its rows are noted as held or it has failed.
 #[derive(Debug)]
-pub(crate) struct Claiming(Arc<Held>);
+pub(crate) struct Claiming(Arc<RowsInMemory>);
 
 impl Drop for Claiming {
     fn drop(&mut self) {
@@ -64,7 +64,7 @@ impl Drop for Claiming {
     }
 }
 
-impl Held {
+impl RowsInMemory {
     /// Notes that rows are about to be claimed, for as long as the answer lives.
     pub(crate) fn claiming(self: &Arc<Self>) -> Claiming {
         self.claiming.store(true, Ordering::SeqCst);
@@ -82,10 +82,10 @@ impl Held {
         id: MessageId,
         destination: &Address,
         owner: Owner,
-    ) -> Hold {
+    ) -> InMemoryGuard {
         let key = (id, destination.clone(), owner);
         *self.rows().entry(key.clone()).or_default() += 1;
-        Hold { held: Arc::clone(self), key }
+        InMemoryGuard { held: Arc::clone(self), key }
     }
 
     /// How many there are.
@@ -117,14 +117,14 @@ impl Held {
 
     /// Whether it is to be compared, and was not within `pause` before now; each comparison costs a
     /// query.
-    pub(crate) fn is_to_be_compared(&self, pause: Duration) -> bool {
+    pub(crate) fn begin_comparison_if_due(&self, pause: Duration) -> bool {
         let mut compared = self.compared.lock();
         let is_early = |(at, own): (Instant, Duration)| at.elapsed() < pause.max(own);
-        if !self.is_to_be_reconciled() || compared.is_some_and(is_early) {
+        if !self.is_comparison_requested() || compared.is_some_and(is_early) {
             return false;
         }
         *compared = Some((Instant::now(), Duration::ZERO));
-        self.take_reconciliation()
+        self.take_request()
     }
 
     /// The store has taken so long to list the rows, or to fail.
@@ -135,33 +135,33 @@ impl Held {
     }
 
     /// All that are in memory now.
-    pub(crate) fn rows_now(&self) -> HeldRows {
-        HeldRows(self.rows().keys().cloned().collect())
+    pub(crate) fn rows_now(&self) -> RowsSnapshot {
+        RowsSnapshot(self.rows().keys().cloned().collect())
     }
 
     /// Whether it is to be compared, however long ago that was done.
-    pub(crate) fn is_to_be_reconciled(&self) -> bool {
+    pub(crate) fn is_comparison_requested(&self) -> bool {
         self.reconcile_end.lock().is_some()
     }
 
     /// Whether it is to be compared; asked after the end of that, it is so for the last time.
-    fn take_reconciliation(&self) -> bool {
+    fn take_request(&self) -> bool {
         let mut until = self.reconcile_end.lock();
         let end = *until;
         *until = until.filter(|end| *end > Instant::now());
         end.is_some()
     }
 
-    fn rows(&self) -> MutexGuard<'_, HashMap<HeldKey, u32>> {
+    fn rows(&self) -> MutexGuard<'_, HashMap<RowKey, u32>> {
         self.rows.lock()
     }
 }
 
-fn key(row: &Ownership) -> HeldKey {
+fn key(row: &Ownership) -> RowKey {
     (row.id, row.destination.clone(), row.owner)
 }
 
-impl Drop for Hold {
+impl Drop for InMemoryGuard {
     fn drop(&mut self) {
         let mut rows = self.held.rows();
         let left = rows.get_mut(&self.key).map(|count| {
@@ -185,7 +185,7 @@ mod tests {
 
     #[test]
     fn a_row_is_missing_once_nothing_holds_it() {
-        let (held, id) = (Arc::new(Held::default()), MessageId::new());
+        let (held, id) = (Arc::new(RowsInMemory::default()), MessageId::new());
         let (here, there) = (Address::local("q", "here"), Address::local("q", "there"));
         let twice = [(); 2].map(|()| held.hold(id, &here, Owner::new(1)));
         let _of_another = held.hold(id, &there, Owner::new(2));
@@ -202,8 +202,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_takes_long_to_list_is_not_asked_for_at_once() {
-        let held = Held::default();
-        let is_due = || held.is_to_be_compared(Duration::ZERO);
+        let held = RowsInMemory::default();
+        let is_due = || held.begin_comparison_if_due(Duration::ZERO);
         held.reconcile_until(Instant::now() + 2 * LONGEST_PAUSE);
         assert!(is_due() && is_due());
         held.note_compared(LONG);
@@ -220,12 +220,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn it_is_to_be_compared_until_that_was_asked_for_after_its_end() {
-        let held = Held::default();
-        assert!(!held.take_reconciliation());
+        let held = RowsInMemory::default();
+        assert!(!held.take_request());
         held.reconcile_until(Instant::now() + std::time::Duration::from_secs(1));
-        assert!(held.take_reconciliation());
+        assert!(held.take_request());
         tokio::time::advance(std::time::Duration::from_secs(2)).await;
-        assert!(held.take_reconciliation());
-        assert!(!held.take_reconciliation());
+        assert!(held.take_request());
+        assert!(!held.take_request());
     }
 }

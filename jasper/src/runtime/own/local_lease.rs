@@ -8,9 +8,9 @@ use tokio::time::Instant;
 /// Past it others may have taken its work over. Their claims would fence its writes anyway, but a
 /// node whose lease is late by its own clock claims nothing and begins no run.
 #[derive(Debug)]
-pub(crate) struct Trust(watch::Sender<Instant>);
+pub(crate) struct LocalLease(watch::Sender<Instant>);
 
-impl Trust {
+impl LocalLease {
     pub(crate) fn until(end: Instant) -> Self {
         Self(watch::Sender::new(end))
     }
@@ -24,14 +24,14 @@ impl Trust {
         *self.0.borrow()
     }
 
-    pub(crate) fn is_given(&self) -> bool {
+    pub(crate) fn is_valid(&self) -> bool {
         Instant::now() < self.end()
     }
 
     /// Waits until it is given again.
-    pub(crate) async fn given(&self) {
+    pub(crate) async fn valid(&self) {
         let mut changes = self.0.subscribe();
-        while !self.is_given() {
+        while !self.is_valid() {
             // The sender lives as long as this borrow of it.
             if changes.changed().await.is_err() {
                 return;
@@ -49,12 +49,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn it_ends_by_itself_and_comes_back_when_it_is_extended() {
         let second = Duration::from_secs(1);
-        let trust = Trust::until(Instant::now() + second);
-        assert!(trust.is_given());
+        let local_lease = LocalLease::until(Instant::now() + second);
+        assert!(local_lease.is_valid());
         tokio::time::advance(second).await;
-        assert!(!trust.is_given());
-        let extend = async { trust.extend(Instant::now() + second) };
-        tokio::join!(trust.given(), extend);
-        assert!(trust.is_given());
+        assert!(!local_lease.is_valid());
+        let extend = async { local_lease.extend(Instant::now() + second) };
+        tokio::join!(local_lease.valid(), extend);
+        assert!(local_lease.is_valid());
     }
 }

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use super::hand_over::Accepted;
+use super::hand_over::AfterCommit;
 use super::placement::Joining;
 use super::prepare::prepare;
 use crate::error::SendError;
@@ -12,13 +12,13 @@ use crate::runtime::core::Core;
 use crate::store::{StoreError, StoreOperation, Stored};
 
 /// A transaction that the runtime neither begins nor commits.
-pub(crate) struct Foreign<'tx> {
+pub(crate) struct UserTransaction<'tx> {
     /// What the messages follow from.
     pub(crate) scope: Option<Arc<RunScope>>,
     pub(crate) connection: &'tx mut (dyn Any + Send),
 }
 
-impl Foreign<'_> {
+impl UserTransaction<'_> {
     /// Writes a message into the transaction. Says whether it was known before.
     pub(crate) async fn write(
         self,
@@ -30,9 +30,9 @@ impl Foreign<'_> {
             return Err(SendError::NeedsStore { what: "`bus.enlist`" });
         };
         let scope = self.scope.as_deref();
-        let batch = prepare(core, vec![message], scope, Joining::Foreign, &mut Vec::new())?;
+        let batch = prepare(core, vec![message], scope, Joining::User, &mut Vec::new())?;
         let mut stored = Vec::new();
-        let (incoming, outgoing, _unowned) = Accepted::split(batch);
+        let (incoming, outgoing, _unowned) = AfterCommit::split(batch);
         if !incoming.is_empty() {
             let write = store.inbox().store_within(self.connection, incoming);
             let write = client.call(StoreOperation::StoreWithin, write);
@@ -43,7 +43,7 @@ impl Foreign<'_> {
             let write = client.call(StoreOperation::StoreOutgoingWithin, write);
             stored.extend(write.await.map_err(refused)?);
         }
-        // The commit is still to come; looking goes on for as long as an ordinary poll takes.
+        // The commit is still to come: the store is looked at again until an ordinary poll is due.
         if !store.info().notifies {
             core.wakeups().enlisted().notify_one();
         }
