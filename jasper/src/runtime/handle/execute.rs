@@ -283,8 +283,8 @@ pub(crate) async fn run_bounded<T>(
     }
 }
 
-/// Rolls a failed run back, and gives the failure that counts: that of the store, where it cannot be
-/// reached for the rollback, as the handler's failure may only follow from it.
+/// Rolls a failed run back, and gives the failure that counts: that of the store, where it cannot
+/// be reached for the rollback, as the handler's failure may only follow from it.
 pub(crate) async fn roll_back<E: From<StoreError>>(
     core: &Core,
     transaction: Box<dyn StoreTransaction>,

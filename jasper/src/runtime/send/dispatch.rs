@@ -79,9 +79,9 @@ impl<'a> Dispatcher<'a> {
         stored.await.unwrap_or(Err(StoreError::Deadline { limit }))
     }
 
-    /// Commits a transaction together with the messages of `batch`, then hands these over. `handled`
-    /// is the row of the message that the transaction has handled; there is none where a handler was
-    /// invoked.
+    /// Commits a transaction together with the messages of `batch`, then hands these over.
+    /// `handled` is the row of the message that the transaction has handled; there is none where a
+    /// handler was invoked.
     pub(crate) async fn commit(
         self,
         transaction: Box<dyn StoreTransaction>,

@@ -53,8 +53,8 @@ where {running}";
 const OR_DUPLICATE: &str = "
 on conflict do nothing returning id, destination";
 
-/// Nodes are notified only where something was stored that others may claim soon, by the clock of the
-/// database.
+/// Nodes are notified only where something was stored that others may claim soon, by the clock of
+/// the database.
 const OR_DUPLICATE_AND_NOTIFY: &str = "
 on conflict do nothing returning id, destination,
     case when owner = 0 and coalesce(due_at, 0) < {soon}
