@@ -42,7 +42,7 @@ impl Warehouse {
         format!("http://{}", self.addr)
     }
 
-    /// Waits until it has so many parcels; says how many calls it took, and how many it has.
+    /// Waits until it has `parcels` parcels. Gives the number of calls and of parcels by then.
     pub(crate) async fn wait_for(&self, parcels: usize) -> (usize, usize) {
         let mut heard = self.ledger.subscribe();
         // The sender lives as long as this.

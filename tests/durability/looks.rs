@@ -60,6 +60,15 @@ async fn again(_: Again, fails: State<Fails>, journal: State<Journal>) -> Result
     Ok(())
 }
 
+#[derive(Command, Serialize, Deserialize)]
+#[command(name = "looks.elsewhere")]
+struct Elsewhere;
+
+/// Its queue is one to which these nodes only send: it is never filled here.
+#[handler(queue = "elsewhere")]
+#[durable]
+async fn elsewhere(_: Elsewhere) {}
+
 fn row(message_type: &str, number: u32) -> Incoming {
     let payload = Bytes::from(format!(r#"{{"number":{number}}}"#));
     let place = Address::local("looks", "work");
@@ -91,6 +100,8 @@ impl<S: MessageStore> Node<S> {
         let app = app
             .state(journal.clone())
             .queue("looks", one)
+            .queue("elsewhere", QueueOptions::new().send_only())
+            .handler(elsewhere)
             .handler(work)
             .state(fails)
             .handler(again)

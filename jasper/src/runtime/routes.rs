@@ -44,9 +44,13 @@ impl Destination<'_> {
 
 impl Routes {
     /// The routes of an application, with the targets of its endpoints.
-    pub(crate) fn new(plan: &StartPlan, targets: BTreeMap<String, Target>) -> Self {
+    pub(crate) fn new(
+        handlers: HandlerTable,
+        plan: &StartPlan,
+        targets: BTreeMap<String, Target>,
+    ) -> Self {
         Self {
-            handlers: HandlerTable::of(plan),
+            handlers,
             endpoints: EndpointTable::of(targets, &plan.endpoints.publications),
             never_sent: plan.endpoints.never_sent.clone(),
             queues: HashMap::new(),

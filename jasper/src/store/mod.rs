@@ -53,10 +53,10 @@ pub use self::transaction::{
 
 /// Inbox, outbox, dead letters and nodes over one database.
 ///
-/// Every method may be called from many tasks at once. No method may wait for ever. The runtime
-/// gives most calls a deadline and drops the future when it passes, so every method must be safe to
-/// drop at any await. Calls whose outcome has to be known (storing, claiming, committing, settling)
-/// it waits for as long as they take.
+/// Many tasks may call the methods at the same time. Each call has to return at some time. The
+/// runtime gives most calls a deadline and drops the future when it passes, so every method must be
+/// safe to drop at any await. Calls whose outcome has to be known (storing, claiming, committing,
+/// settling) have none.
 pub trait MessageStore: fmt::Debug + Send + Sync + 'static {
     /// What this store is and can do, as data.
     fn info(&self) -> StoreInfo;

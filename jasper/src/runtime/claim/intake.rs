@@ -30,7 +30,7 @@ impl ClaimIntake {
         Self { core, store, deferred: Vec::new() }
     }
 
-    /// Claims at most so many rows of these subscriptions.
+    /// Claims at most `limit` rows of these subscriptions.
     pub(super) async fn claim(
         &self,
         subscriptions: Vec<Subscription>,

@@ -151,12 +151,12 @@ impl Pager {
     fn has_room(&self) -> bool {
         // One whose handlers run elsewhere is never filled.
         let queues = self.core.routes().queues().filter(|queue| !queue.takes.is_empty());
-        let (full, roomy): (Vec<_>, Vec<_>) = queues.partition(|queue| !queue.room.is_roomy());
-        let has_room = full.is_empty() || !roomy.is_empty();
-        if !has_room {
+        let (roomy, full): (Vec<_>, Vec<_>) = queues.partition(|queue| queue.room.is_roomy());
+        let is_full = roomy.is_empty() && !full.is_empty();
+        if is_full {
             full.into_iter().for_each(|queue| queue.room.await_room());
         }
-        has_room
+        !is_full
     }
 
     async fn claimable(&self) -> Result<Claimable, StoreError> {

@@ -17,7 +17,9 @@ use crate::store::Subscription;
 pub(crate) struct HandlerTable {
     by_type: HashMap<MessageType, Vec<Arc<HandlerEntry>>>,
     by_address: HashMap<(Address, MessageType), Arc<HandlerEntry>>,
-    timeouts: HashMap<HandlerKey, Duration>,
+    /// Of handlers whose time-out is not what their attributes and the defaults say. Mostly empty,
+    /// so that an invocation asks for nothing.
+    configured_timeouts: HashMap<HandlerKey, Duration>,
 }
 
 impl HandlerTable {
@@ -25,7 +27,11 @@ impl HandlerTable {
     pub(crate) fn of(plan: &StartPlan) -> Self {
         let mut table = Self::default();
         for registration in &plan.handlers {
-            table.add(Arc::new(HandlerEntry::new(registration, plan)));
+            let entry = HandlerEntry::new(registration, plan);
+            if entry.timeout != registration.timeout.unwrap_or(plan.settings.timeouts.handler) {
+                table.configured_timeouts.insert(key_of(registration), entry.timeout);
+            }
+            table.add(Arc::new(entry));
         }
         table
     }
@@ -33,7 +39,6 @@ impl HandlerTable {
     fn add(&mut self, entry: Arc<HandlerEntry>) {
         let key = (entry.address.clone(), entry.message_type.clone());
         self.by_address.insert(key, Arc::clone(&entry));
-        self.timeouts.insert(key_of(&entry.registration), entry.timeout);
         self.by_type.entry(entry.message_type.clone()).or_default().push(entry);
     }
 
@@ -55,9 +60,9 @@ impl HandlerTable {
         takes
     }
 
-    /// How long one run of a handler may take, where this application has it.
-    pub(crate) fn timeout_of(&self, handler: &HandlerRegistration) -> Option<Duration> {
-        self.timeouts.get(&key_of(handler)).copied()
+    /// How long one run of a handler may take, where its attributes and the defaults do not say it.
+    pub(crate) fn configured_timeout(&self, handler: &HandlerRegistration) -> Option<Duration> {
+        self.configured_timeouts.get(&key_of(handler)).copied()
     }
 
     /// The handlers of a type; none for one that this application does not know.

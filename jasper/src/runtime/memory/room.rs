@@ -22,7 +22,7 @@ pub(crate) struct Room {
 }
 
 impl Room {
-    /// Room for so many messages, which `filler` brings from the store.
+    /// Room for `capacity` messages. `filler` wakes the task that brings them from the store.
     pub(crate) fn new(capacity: usize, budget: &Arc<Budget>, filler: Arc<Notify>) -> Arc<Self> {
         let room = Arc::new(Self {
             slots: Semaphore::new(capacity),

@@ -69,7 +69,8 @@ async fn plain<H: Handler>(
         Some(parent) if parent.is_transaction() => Arc::clone(parent),
         _ => Arc::clone(made.get_or_init(make)),
     };
-    let (reply, messages) = body::<H>(core, &scope, message, None).await?;
+    let limit = limit_of(core, &H::REGISTRATION);
+    let (reply, messages) = body::<H>(core, &scope, limit, message, None).await?;
     let sent = async {
         let mut sent = Vec::new();
         for message in messages {
@@ -97,7 +98,7 @@ async fn in_transaction<H: Handler>(
     let begin = TransactionOptions { limit, ..TransactionOptions::of(name) };
     let mut transaction = core.store().call(StoreOperation::Begin, store.begin(begin)).await?;
     let source = || Arc::clone(&scope);
-    let run = body::<H>(core, &source, message, transaction.connection());
+    let run = body::<H>(core, &source, limit, message, transaction.connection());
     let outcome = Arc::clone(&scope).run(run).await;
     let mut messages = scope.close();
     let prepared = outcome.and_then(|(reply, returned)| {
@@ -133,6 +134,7 @@ fn answered<R, T, E: Into<InvokeError>>(
 async fn body<H: Handler>(
     core: &Arc<Core>,
     scope: ScopeSource<'_>,
+    limit: Duration,
     message: H::Message,
     connection: Option<&mut (dyn Any + Send)>,
 ) -> Result<(HandlerReply<H>, Vec<OutgoingMessage>), InvokeError> {
@@ -146,7 +148,6 @@ async fn body<H: Handler>(
         core.codec(),
     )
     .with_connection(connection);
-    let limit = limit_of(core, registration);
     let run = Caught::of(|| handle::<H>(message, &mut cx).boxed());
     let reply = match run_bounded(run, limit, core.lifecycle().ending()).await {
         Ok(result) => result.map_err(InvokeError::Failed)?,
@@ -159,9 +160,9 @@ async fn body<H: Handler>(
     Ok((reply, cx.cascades().take()))
 }
 
-/// How long a run may take: as it is configured, where the handler is one of this application.
+/// How long a run may take: as it is configured, or as the attribute or else the default says.
 fn limit_of(core: &Core, handler: &HandlerRegistration) -> Duration {
-    let configured = core.routes().handlers().timeout_of(handler).or(handler.timeout);
+    let configured = core.routes().handlers().configured_timeout(handler).or(handler.timeout);
     configured.unwrap_or(core.settings().timeouts.handler)
 }
 

@@ -7,12 +7,13 @@ use tokio::sync::Notify;
 
 use super::parts::Parts;
 use super::plan::StartPlan;
+use super::settings::Settings;
 use super::tasks::{self, Receivers};
 use super::{announce, prepare};
 use crate::error::{Error, Problem, StartupProblems};
 use crate::runtime::core::{Core, Resources};
-use crate::runtime::handle::entry::subscription;
 use crate::runtime::handle::queue::{Queue, Waiting};
+use crate::runtime::handle::table::HandlerTable;
 use crate::runtime::inbound::listeners::Listeners;
 use crate::runtime::memory::budget::Budget;
 use crate::runtime::routes::Routes;
@@ -24,12 +25,13 @@ use crate::store::{MessageStore, Owner, Subscription};
 /// to listen.
 pub(crate) async fn start(parts: Parts, plan: StartPlan) -> Result<(Arc<Core>, Listeners), Error> {
     prepare::prepare(&plan.endpoints).await?;
+    let handlers = HandlerTable::of(&plan);
     let owner = match &parts.store {
-        Some(store) => Some(join(&**store, &plan).await?),
+        Some(store) => Some(join(&**store, &plan.settings, &handlers.takes()).await?),
         None => None,
     };
     announce::start(&plan, parts.store.as_deref());
-    let (core, receivers) = build(parts, &plan, owner)?;
+    let (core, receivers) = build(parts, &plan, handlers, owner)?;
     if let Some(store) = core.store().shared() {
         core.clock().read(&**store).await?;
     }
@@ -50,32 +52,26 @@ pub(crate) async fn start(parts: Parts, plan: StartPlan) -> Result<(Arc<Core>, L
     }
 }
 
-async fn join(store: &dyn MessageStore, plan: &StartPlan) -> Result<Owner, Error> {
+async fn join(
+    store: &dyn MessageStore,
+    settings: &Settings,
+    takes: &[Subscription],
+) -> Result<Owner, Error> {
     store.admin().prepare().await?;
-    let settings = &plan.settings;
-    let node = store.nodes().join(&settings.service, settings.lease, &takes(plan)).await?;
-    Ok(node.owner)
-}
-
-/// What the handlers that run here take, sorted.
-fn takes(plan: &StartPlan) -> Vec<Subscription> {
-    let runs_here = |queue| plan.handling.queue(queue).runs_here(plan.settings.send_only);
-    let here = plan.handlers.iter().filter(|handler| runs_here(handler.queue));
-    let mut takes: Vec<_> = here.map(subscription).collect();
-    takes.sort_unstable();
-    takes
+    Ok(store.nodes().join(&settings.service, settings.lease, takes).await?.owner)
 }
 
 fn build(
     parts: Parts,
     plan: &StartPlan,
+    handlers: HandlerTable,
     owner: Option<Owner>,
 ) -> Result<(Arc<Core>, Receivers), StartupProblems> {
     let no_codec = || StartupProblems::new(vec![Problem::NoCodec]);
     let codec = parts.codec.ok_or_else(no_codec)?;
     let settings = plan.settings.clone();
     let budget = Budget::new(settings.memory.budget);
-    let routes = Routes::new(plan, plan.endpoints.targets(&budget)?);
+    let routes = Routes::new(handlers, plan, plan.endpoints.targets(&budget)?);
     let wake = Arc::new(Notify::new());
     let (mut queues, mut receivers) = (HashMap::new(), Receivers::new());
     for handler in &plan.handlers {

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::config::{Config, merged};
 use super::handler_options::HandlerOptions;
 use super::queue_options::QueueOptions;
+use super::variables::NamedOptions;
 use crate::error::Problem;
 use crate::handler::HandlerRegistration;
 
@@ -110,11 +111,23 @@ fn deployed_queues(
     handlers: &[HandlerRegistration],
     problems: &mut Vec<Problem>,
 ) -> BTreeMap<String, QueueOptions> {
-    let tables = config.queues.keys().map(String::as_str);
-    let names = sorted(handlers.iter().map(|handler| handler.queue).chain(tables));
-    let (by_variable, mistakes) = config.variables.queues(&names);
+    let known = handlers.iter().map(|handler| handler.queue);
+    let by_variable = |names: &[&str]| config.variables.queues(names);
+    deployed(&config.queues, known, by_variable, QueueOptions::or, problems)
+}
+
+/// What a table of the deployment and its variables say of these names and of those in the table.
+fn deployed<'a, T: Clone + Default>(
+    table: &'a BTreeMap<String, T>,
+    known: impl Iterator<Item = &'a str>,
+    by_variable: impl Fn(&[&str]) -> NamedOptions<T>,
+    or: impl Fn(T, T) -> T,
+    problems: &mut Vec<Problem>,
+) -> BTreeMap<String, T> {
+    let names = sorted(known.chain(table.keys().map(String::as_str)));
+    let (by_variable, mistakes) = by_variable(&names);
     problems.extend(mistakes.into_iter().map(mistake));
-    merged(by_variable, config.queues.clone(), QueueOptions::or)
+    merged(by_variable, table.clone(), or)
 }
 
 /// What the deployment says of handlers.
@@ -123,11 +136,9 @@ fn deployed_handlers(
     handlers: &[HandlerRegistration],
     problems: &mut Vec<Problem>,
 ) -> HashMap<HandlerKey, HandlerOptions> {
-    let tables = config.handlers.keys().map(String::as_str);
-    let names = sorted(handlers.iter().map(|handler| handler.name).chain(tables));
-    let (by_variable, mistakes) = config.variables.handlers(&names);
-    problems.extend(mistakes.into_iter().map(mistake));
-    let all = merged(by_variable, config.handlers.clone(), HandlerOptions::or);
+    let known = handlers.iter().map(|handler| handler.name);
+    let by_variable = |names: &[&str]| config.variables.handlers(names);
+    let all = deployed(&config.handlers, known, by_variable, HandlerOptions::or, problems);
     let mut found = HashMap::<_, HandlerOptions>::new();
     // Names with a module come first: they say more.
     let mut all: Vec<_> = all.into_iter().collect();

@@ -7,7 +7,7 @@ use crate::error::{Problem, StartupProblems};
 use crate::runtime::guarded;
 use crate::transport::{Direction, EndpointUri, Transport};
 
-/// The endpoints and listeners of one transport, each with what tells of its problem.
+/// The endpoints and listeners of one transport, each with the name for a problem of it.
 struct Prepared<'a> {
     transport: Arc<dyn Transport>,
     endpoints: Vec<(EndpointUri, Direction)>,

@@ -32,12 +32,13 @@ pub(super) enum Table {
 }
 
 impl Sweep {
-    /// Makes at most so many rows of an owner that is gone claimable by any node.
+    /// Takes the owner from at most `limit` rows of a node that is gone, so that any node may claim
+    /// them.
     pub(super) const fn release(table: Table, owner: Owner, limit: usize) -> Self {
         Self { kind: SweepKind::Release(table, owner), limit }
     }
 
-    /// Makes at most so many rows claimable whose time has come.
+    /// Makes at most `limit` rows claimable whose time has come.
     pub(super) const fn due(limit: usize) -> Self {
         Self { kind: SweepKind::Due, limit }
     }

@@ -108,10 +108,7 @@ impl Listening {
         for group in items.chunk_by(|one, next| one.guarantee == next.guarantee) {
             let envelopes = group.iter().map(|item| item.envelope.clone()).collect();
             let received = Received { peer: None, guarantee: group[0].guarantee, envelopes };
-            receipts.extend(self.receiver.receive(received).await);
-            // A receiver that answers too little has not answered for the rest.
-            let missing = || Receipt::deferred("there was no receipt");
-            receipts.resize_with(receipts.len().max(group.len()), missing);
+            receipts.extend(one_for_each(self.receiver.receive(received).await, group.len()));
         }
         receipts
     }
@@ -130,5 +127,24 @@ impl Listening {
         }
         let why = "the channel ended before what has come was acknowledged".to_owned();
         Err(TransportError::Lost { address: self.address.to_string(), why })
+    }
+}
+
+/// One receipt for each of `count` messages: a receiver that gives too few has not taken the rest.
+fn one_for_each(mut receipts: Vec<Receipt>, count: usize) -> Vec<Receipt> {
+    receipts.resize_with(count, || Receipt::deferred("there was no receipt"));
+    receipts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_receiver_that_gives_too_few_receipts_or_too_many_moves_none_to_another_message() {
+        let accepted = |count| vec![Receipt::Accepted; count];
+        let few = one_for_each(accepted(1), 2);
+        assert_eq!(few, [Receipt::Accepted, Receipt::deferred("there was no receipt")]);
+        assert_eq!(one_for_each(accepted(3), 2), accepted(2));
     }
 }
