@@ -109,6 +109,7 @@ pub mod message;
 pub mod prelude;
 pub mod routing;
 pub mod runtime;
+mod source_error;
 pub mod store;
 pub mod telemetry;
 #[cfg(feature = "testing")]
@@ -127,6 +128,7 @@ pub use handler::{
 };
 pub use message::Message;
 pub use routing::{Publishable, Sendable};
+pub use source_error::SourceError;
 
 /// Keeps the handlers of the named crates in the program: `jasper::handlers_of!(orders, billing);`,
 /// in the binary.

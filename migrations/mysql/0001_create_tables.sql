@@ -73,14 +73,14 @@ create table if not exists `{prefix}jasper_dead_letters` (
     error_message mediumtext not null,
     attempts bigint not null,
     body longblob not null,
-    buried_at bigint not null,
+    dead_lettered_at bigint not null,
     group_id mediumtext,
     tenant_id mediumtext,
     correlation_id mediumtext,
     sent_at bigint not null,
     keep_for bigint,
     primary key (id, destination),
-    key newest (buried_at, id)
+    key newest (dead_lettered_at, id)
 ) engine = InnoDB row_format = dynamic character set = utf8mb4 collate = utf8mb4_bin;
 
 -- The number of a node that is forgotten is never given to another.

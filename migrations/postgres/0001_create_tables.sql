@@ -108,7 +108,7 @@ create table jasper_dead_letters (
     error_message text not null,
     attempts bigint not null check (attempts >= 0),
     body bytea not null,
-    buried_at bigint not null,
+    dead_lettered_at bigint not null,
     group_id text,
     tenant_id text,
     correlation_id text,
@@ -117,7 +117,7 @@ create table jasper_dead_letters (
     primary key (id, destination)
 );
 
-create index jasper_dead_letters_newest on jasper_dead_letters (buried_at, id);
+create index jasper_dead_letters_newest on jasper_dead_letters (dead_lettered_at, id);
 
 -- An identity, so that the number of a node that is forgotten is never given to another.
 -- `takes` has one line for each message type, with the destination at which it is taken.

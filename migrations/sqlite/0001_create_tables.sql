@@ -62,7 +62,7 @@ create table jasper_dead_letters (
     error_message text not null,
     attempts integer not null check (attempts >= 0),
     body blob not null,
-    buried_at integer not null,
+    dead_lettered_at integer not null,
     group_id text,
     tenant_id text,
     correlation_id text,
@@ -71,7 +71,7 @@ create table jasper_dead_letters (
     unique (id, destination)
 ) strict;
 
-create index jasper_dead_letters_newest on jasper_dead_letters (buried_at);
+create index jasper_dead_letters_newest on jasper_dead_letters (dead_lettered_at);
 
 -- `autoincrement`, so that the number of a node that is forgotten is never given to another.
 create table jasper_nodes (

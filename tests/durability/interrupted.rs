@@ -176,7 +176,7 @@ async fn was_on<M: Message + Serialize>(
     store.inbox().store(vec![row]).await.unwrap();
     for owner in owners {
         let subscriptions = subscriptions.clone();
-        let request = ClaimRequest { owner: *owner, subscriptions, limit: 1, counts_attempt: true };
+        let request = ClaimRequest { owner: *owner, subscriptions, limit: 1, count_attempt: true };
         let claimed = store.inbox().claim(request).await.unwrap().remove(0);
         if has_begun && *owner != owners[0] {
             let next = Settlement::Attempt(claimed.ownership);

@@ -57,7 +57,7 @@ async fn store_commit_and_claim(store: &impl MessageStore) {
     while claimed < 2 * ROWS {
         let subscriptions = store.inbox().claimable(ClaimableRequest::default()).await.unwrap().now;
         let request =
-            ClaimRequest { owner: node.owner, subscriptions, limit: 250, counts_attempt: true };
+            ClaimRequest { owner: node.owner, subscriptions, limit: 250, count_attempt: true };
         claimed += store.inbox().claim(request).await.unwrap().len();
     }
     println!("{} MiB", peak() >> 20);

@@ -213,7 +213,8 @@ async fn are_given_back(store: impl ByHand) {
 
 /// They are what a newer version may have written, or a mistake.
 async fn odd_letters_are_listed(store: &impl ByHand, before: Vec<DeadLetter>) {
-    let changes = "reason = 'too_new', attempts = 5000000000, buried_at = -9223372036854775808, \
+    let changes = "reason = 'too_new', attempts = 5000000000, \
+                   dead_lettered_at = -9223372036854775808, \
                    destination = 'no place', message_type = 'no type'";
     let worn = format!("update jasper_dead_letters set {changes} where correlation_id = 'worn'");
     store.execute(&worn).await;

@@ -77,14 +77,14 @@ async fn a_message_that_kills_the_process_becomes_a_dead_letter_after_exactly_it
             owner: node.owner,
             subscriptions: store.inbox().claimable(Default::default()).await.unwrap().now,
             limit: 1,
-            counts_attempt: true,
+            count_attempt: true,
         };
         let claimed = store.inbox().claim(claim).await.unwrap().remove(0);
-        if !claimed.first_attempt {
+        if !claimed.attempt_counted {
             let ownership = Ownership { ..claimed.ownership };
             store.inbox().settle(vec![Settlement::Attempt(ownership)]).await.unwrap();
         }
-        assert_eq!(run > 1, !claimed.first_attempt);
+        assert_eq!(run > 1, !claimed.attempt_counted);
         // The victim dies here, in the middle of the run, and its lease runs out.
         store.nodes().leave(node.owner).await.unwrap();
         store.inbox().release(node.owner, 10).await.unwrap();

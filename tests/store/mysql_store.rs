@@ -149,7 +149,7 @@ async fn claim(store: &MysqlStore, owner: Owner, limit: usize) -> Vec<Ownership>
         message_type: envelope().message_type.to_string(),
     };
     let request =
-        ClaimRequest { owner, subscriptions: vec![subscription], limit, counts_attempt: true };
+        ClaimRequest { owner, subscriptions: vec![subscription], limit, count_attempt: true };
     let claimed = store.inbox().claim(request).await.unwrap();
     claimed.into_iter().map(|row| row.ownership).collect()
 }
@@ -559,7 +559,7 @@ async fn one_settlement_after_another_of_one_row_in_one_call_is_done_in_order() 
         Settlement::Attempt(held.clone()),
         Settlement::Attempt(held.clone()),
         Settlement::Handled(held),
-        Settlement::Release { ownership: counted.clone(), ran: true },
+        Settlement::Release { ownership: counted.clone(), attempt_began: true },
         Settlement::Handled(counted),
     ];
     let settled = store.inbox().settle(settlements).await.unwrap();

@@ -166,7 +166,7 @@ async fn what_another_node_gives_back_is_found_although_newer_rows_were_claimed(
     let mut expected: HashSet<MessageId> =
         held.iter().chain(&gone).map(|row| row.ownership.id).collect();
     for row in held {
-        let release = Settlement::Release { ownership: row.ownership, ran: true };
+        let release = Settlement::Release { ownership: row.ownership, attempt_began: true };
         other.inbox().settle(vec![release]).await.unwrap();
     }
     other.nodes().leave(of_other).await.unwrap();
@@ -201,7 +201,7 @@ async fn with_backlog(store: &PostgresStore, rows: usize) -> Owner {
 }
 
 async fn claim(store: &PostgresStore, owner: Owner, limit: usize) -> Vec<Claimed> {
-    let request = ClaimRequest { owner, subscriptions: takes(), limit, counts_attempt: true };
+    let request = ClaimRequest { owner, subscriptions: takes(), limit, count_attempt: true };
     store.inbox().claim(request).await.unwrap()
 }
 
@@ -209,7 +209,7 @@ async fn look_and_claim(store: &PostgresStore, owner: Owner, limit: usize) -> Ve
     let subscriptions = store.inbox().claimable(ClaimableRequest::default()).await.unwrap().now;
     store
         .inbox()
-        .claim(ClaimRequest { owner, subscriptions, limit, counts_attempt: true })
+        .claim(ClaimRequest { owner, subscriptions, limit, count_attempt: true })
         .await
         .unwrap()
 }

@@ -99,7 +99,7 @@ async fn text_that_postgresql_cannot_hold_is_stored_all_the_same() {
         owner: Owner::new(1),
         subscriptions: found.now,
         limit: 1,
-        counts_attempt: true,
+        count_attempt: true,
     };
     let claimed = store.inbox().claim(request).await.unwrap().remove(0);
     assert_eq!(claimed.envelope.unwrap().correlation_id, sent.correlation_id);
@@ -176,7 +176,7 @@ async fn a_claim_that_is_never_answered_is_given_up() {
             owner,
             subscriptions: Vec::new(),
             limit: 1,
-            counts_attempt: true,
+            count_attempt: true,
         })
     };
     claim().await.unwrap();
@@ -325,7 +325,7 @@ async fn letters_are_replayed_in_portions_of_bytes() {
             error_message: String::new(),
             attempts: 1,
             body: envelope.to_bytes(),
-            buried_at: SystemTime::UNIX_EPOCH,
+            dead_lettered_at: SystemTime::UNIX_EPOCH,
         };
         store.dead_letters().store(letter).await.unwrap();
     }

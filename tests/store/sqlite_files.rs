@@ -10,8 +10,8 @@ use jasper::message::MessageType;
 use jasper::store::memory::MemoryStore;
 use jasper::store::sqlite::SqliteStore;
 use jasper::store::{
-    ClaimRequest, DriverError, Incoming, MessageStore, Owner, Placement, Settlement, StoreError,
-    Stored, Subscription,
+    ClaimRequest, Incoming, MessageStore, Owner, Placement, Settlement, StoreError, Stored,
+    Subscription,
 };
 use sqlx::sqlite::SqliteConnectOptions;
 use tempfile::TempDir;
@@ -31,8 +31,7 @@ async fn a_file_of_something_else_is_not_a_database() {
     std::fs::write(file(&directory), "a letter, no database. ".repeat(100)).unwrap();
     let error = SqliteStore::open(file(&directory)).await.unwrap_err();
     assert!(matches!(error, StoreError::NotADatabase { .. }), "{error:?}");
-    let source = std::error::Error::source(&error).and_then(|it| it.downcast_ref::<DriverError>());
-    let source = source.and_then(|driver| driver.downcast_ref::<sqlx::Error>());
+    let source = std::error::Error::source(&error).and_then(|it| it.downcast_ref::<sqlx::Error>());
     assert!(matches!(source, Some(sqlx::Error::Database(_))), "the driver's error is kept");
     assert!(error.to_string().contains("shop.db"), "{error}");
     assert!(!error.is_transient());
@@ -281,5 +280,5 @@ fn all(owner: Owner, limit: usize) -> ClaimRequest {
     let message_type = "files.message@1".to_owned();
     let destination = Address::local("files", "handler");
     let subscriptions = vec![Subscription { destination, message_type }];
-    ClaimRequest { owner, subscriptions, limit, counts_attempt: true }
+    ClaimRequest { owner, subscriptions, limit, count_attempt: true }
 }

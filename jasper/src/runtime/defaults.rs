@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::outbound::options::SendOptions;
-use super::send::batch::KEPT;
+use super::send::routed::KEPT;
 use super::start::settings::Settings;
 use crate::envelope::{MAX_FIELD_BYTES, MAX_HEADER_BYTES, MAX_HEADERS};
 use crate::error_policy::{ErrorPolicy, Verdict};

@@ -36,7 +36,11 @@ impl GuardedSender {
 
     /// What was sent before it panicked may have arrived.
     fn lost(&self, panic: &Panic) -> TransportError {
-        TransportError::Lost { address: self.address.to_string(), why: panicked(panic) }
+        TransportError::Lost {
+            address: self.address.to_string(),
+            why: panicked(panic),
+            source: None,
+        }
     }
 }
 

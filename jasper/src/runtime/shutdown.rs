@@ -73,7 +73,7 @@ pub(super) async fn stop(core: &Arc<Core>, listeners: &Listeners) -> Result<(), 
 
 /// Leaves the store, and gives back what this node still owns.
 async fn give_back(core: &Core) -> Result<(), StoreError> {
-    let Some(store) = core.store().shared() else {
+    let Some(store) = core.store().port_arc() else {
         return Ok(());
     };
     let owner = core.node().owner();

@@ -136,7 +136,7 @@ pub struct DeadLetter {
     /// The envelope's binary form as it stood in the inbox or the outbox.
     pub body: Bytes,
     /// When it became a dead letter; ignored when it is stored.
-    pub buried_at: SystemTime,
+    pub dead_lettered_at: SystemTime,
 }
 
 impl DeadLetter {
@@ -161,7 +161,7 @@ impl DeadLetter {
 
     /// Where it stands in the list, for [`DeadLetterQuery::after`].
     pub fn place(&self) -> DeadLetterPlace {
-        DeadLetterPlace { buried_at: self.buried_at, id: self.id.clone() }
+        DeadLetterPlace { dead_lettered_at: self.dead_lettered_at, id: self.id.clone() }
     }
 
     /// The body with which a letter is replayed: it is replayed to be handled, so it no longer
@@ -215,7 +215,7 @@ impl<'b> DeadLetterCause<'b> {
             error_message: self.error_message.clone().into_owned(),
             attempts,
             body,
-            buried_at: time::now(),
+            dead_lettered_at: time::now(),
         }
     }
 }
@@ -238,7 +238,7 @@ pub struct DeadLetterQuery {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DeadLetterPlace {
     /// When it became a dead letter.
-    pub buried_at: SystemTime,
+    pub dead_lettered_at: SystemTime,
     /// Which it is.
     pub id: DeadLetterId,
 }

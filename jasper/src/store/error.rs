@@ -1,17 +1,15 @@
 //! What can go wrong in a store, by what the caller can do about it.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-/// The error of a database driver from which an error of a store comes.
-pub type DriverError = Arc<dyn std::error::Error + Send + Sync>;
+use crate::source_error::SourceError;
 
 /// This error of a driver as the source of another.
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 pub(super) fn caused_by(
     error: impl std::error::Error + Send + Sync + 'static,
-) -> Option<DriverError> {
-    Some(Arc::new(error))
+) -> Option<SourceError> {
+    Some(error.into())
 }
 
 /// An error of a message store.
@@ -26,7 +24,7 @@ pub enum StoreError {
         /// What the database driver said.
         detail: String,
         /// The driver's error, where there is one.
-        source: Option<DriverError>,
+        source: Option<SourceError>,
     },
     /// The database cannot be opened or reached.
     #[error("`{place}` cannot be opened: {detail}")]
@@ -36,7 +34,7 @@ pub enum StoreError {
         /// What the database driver said.
         detail: String,
         /// The driver's error, where there is one.
-        source: Option<DriverError>,
+        source: Option<SourceError>,
     },
     /// The database can be read but not written.
     #[error(
@@ -83,7 +81,7 @@ pub enum StoreError {
         /// What the database driver said.
         detail: String,
         /// The driver's error, where there is one.
-        source: Option<DriverError>,
+        source: Option<SourceError>,
     },
     /// A call took longer than it may.
     #[error("the store did not answer within {limit:?}")]
@@ -120,7 +118,7 @@ pub enum StoreError {
         /// What the database said.
         detail: String,
         /// The driver's error, where there is one.
-        source: Option<DriverError>,
+        source: Option<SourceError>,
     },
     /// A call that is done in pages has failed after some of them, which stay done.
     #[error("{error}; {done} were done before that, and the same call again does the rest")]
@@ -142,7 +140,7 @@ pub enum StoreError {
     Closed,
     /// Anything else that the database said.
     #[error("the database refused: {0}")]
-    Database(#[source] Arc<dyn std::error::Error + Send + Sync>),
+    Database(#[source] SourceError),
 }
 
 impl StoreError {

@@ -146,7 +146,7 @@ pub struct ClaimRequest {
     /// Whether the claim counts the first attempt of rows that have none yet, so that they need no
     /// further call before they run. It must not where a handler has only one attempt: a message
     /// whose process is killed while it waits in memory would have none left.
-    pub counts_attempt: bool,
+    pub count_attempt: bool,
 }
 
 /// A row taken by [`Inbox::claim`].
@@ -158,7 +158,7 @@ pub struct Claimed {
     pub envelope: Result<Envelope, DecodeError>,
     /// Whether the claim counted the first attempt, so that the handler may run without a further
     /// [`Settlement::Attempt`].
-    pub first_attempt: bool,
+    pub attempt_counted: bool,
     /// For each counted attempt after which the row was [released](Inbox::release), the owner that
     /// had it: it may have been cut short with the lease of that owner. The latest last, at least
     /// the last ten.
@@ -211,7 +211,7 @@ pub enum Settlement {
         /// The row.
         ownership: Ownership,
         /// Whether the attempt that is counted began.
-        ran: bool,
+        attempt_began: bool,
     },
     /// The message becomes a dead letter or an invalid message, with the bytes of the row.
     DeadLetter {
@@ -230,8 +230,8 @@ impl Settlement {
     /// Gives back a row whose coming attempt has not begun: a first one was counted in advance, by
     /// the insert or the claim, and a later one is counted only when it begins.
     pub(crate) fn release_unbegun(ownership: Ownership) -> Self {
-        let ran = ownership.attempts != 1;
-        Self::Release { ownership, ran }
+        let attempt_began = ownership.attempts != 1;
+        Self::Release { ownership, attempt_began }
     }
 
     /// The row that it is about.

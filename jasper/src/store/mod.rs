@@ -34,7 +34,7 @@ use futures_util::future::BoxFuture;
 pub use self::dead_letter::{
     DeadLetter, DeadLetterId, DeadLetterPlace, DeadLetterQuery, DeadLetterReason, DeadLetters,
 };
-pub use self::error::{DriverError, StoreError};
+pub use self::error::StoreError;
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 pub(crate) use self::inbox::interrupted_by;
 pub(crate) use self::inbox::may_have_left;

@@ -77,7 +77,7 @@ pub struct TransactionOptions {
     pub share: u32,
     /// Set where the run may be what spoiled a shared transaction: it shares with none, also in a
     /// store that always shares.
-    pub alone: bool,
+    pub isolated: bool,
     /// How long the handler may take, after which the runtime drops the transaction. Together with
     /// some reserve it is the time after which the server may end a session that does nothing.
     /// Zero where no handler runs in it.
@@ -87,7 +87,7 @@ pub struct TransactionOptions {
 impl TransactionOptions {
     /// A transaction under this label, shared with none, in which no handler runs.
     pub const fn of(label: &'static str) -> Self {
-        Self { label, share: 1, alone: false, limit: Duration::ZERO }
+        Self { label, share: 1, isolated: false, limit: Duration::ZERO }
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::source_error::SourceError;
+
 /// An error of a transport. None of them quotes a secret or a payload.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
@@ -29,6 +31,8 @@ pub enum TransportError {
         address: String,
         /// What the system said.
         why: String,
+        /// The error behind it, where there is one.
+        source: Option<SourceError>,
     },
     /// The destination cannot be reached; nothing was sent.
     #[error("`{address}` cannot be reached: {why}")]
@@ -37,6 +41,8 @@ pub enum TransportError {
         address: String,
         /// What the system said.
         why: String,
+        /// The error behind it, where there is one.
+        source: Option<SourceError>,
     },
     /// The two sides do not accept each other; nothing was sent.
     #[error("`{address}` and this process do not accept each other: {why}")]
@@ -45,6 +51,8 @@ pub enum TransportError {
         address: String,
         /// Which side refused what, and what to do.
         why: String,
+        /// The error behind it, where there is one.
+        source: Option<SourceError>,
     },
     /// What this process declares of a queue, an exchange or the like is otherwise on the other
     /// side, or is not there; nothing was sent.
@@ -62,6 +70,8 @@ pub enum TransportError {
         address: String,
         /// What ended it.
         why: String,
+        /// The error behind it, where there is one.
+        source: Option<SourceError>,
     },
     /// The receipt did not come in time; what was sent may have arrived.
     #[error("`{address}` did not answer within {limit:?}")]

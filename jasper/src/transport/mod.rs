@@ -8,6 +8,8 @@
 #![doc = include_str!("../docs/endpoints.md")]
 
 mod batch;
+#[cfg(any(feature = "rabbitmq", feature = "tcp"))]
+mod cause;
 mod deployment;
 mod error;
 mod info;

@@ -3,6 +3,7 @@
 use jasper::prelude::*;
 use jasper::store::memory::MemoryStore;
 use jasper::transport::rabbitmq::{RabbitMq, Tls};
+use jasper::transport::{Batch, Guarantee, Transport};
 use jasper::{Builder, Config};
 use tests::Journal;
 use tests::servers::{Server, rabbitmq_url};
@@ -112,3 +113,21 @@ struct Set;
 
 #[handler]
 async fn nothing(_event: Set) {}
+
+#[tokio::test]
+async fn the_error_of_the_system_or_of_the_client_is_the_source() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let away = format!("amqp://guest:guest@{free}");
+    let wrong = rabbitmq_url().replace(":guest@", ":wrong@");
+    let source = async |broker: &str| {
+        let uri = "rabbitmq://queue/a".parse().unwrap();
+        let sender = RabbitMq::at(broker).sender(&uri).unwrap();
+        let batch = Batch { envelopes: Vec::new(), guarantee: Guarantee::InMemory };
+        let error = sender.send(batch).await.unwrap_err();
+        let source = std::error::Error::source(&error).unwrap();
+        (error.kind(), source.downcast_ref().map(std::io::Error::kind))
+    };
+    let refused = Some(std::io::ErrorKind::ConnectionRefused);
+    assert_eq!(source(&away).await, ("unreachable", refused));
+    assert_eq!(source(&wrong).await, ("rejected", None));
+}

@@ -324,3 +324,21 @@ async fn a_listener_gives_up_who_is_silent_and_keeps_who_pings() {
     assert_eq!(receipts, vec![Receipt::Accepted]);
     assert_eq!(receiver.seen().len(), 2);
 }
+
+/// The error of the system from which this one comes.
+fn system_error(error: &TransportError) -> &std::io::Error {
+    let source = std::error::Error::source(error).unwrap();
+    source.downcast_ref().unwrap()
+}
+
+#[tokio::test]
+async fn the_error_of_the_system_is_the_source() {
+    let (listener, sender) = by_hand(&Tcp::new()).await;
+    let taken = format!("tcp://{}", listener.local_addr().unwrap());
+    let (receiver, tcp) = (TestReceiver::new(), Tcp::new());
+    let error = tcp.listen(taken.parse().unwrap(), receiver).await.unwrap_err();
+    assert_eq!(system_error(&error).kind(), std::io::ErrorKind::AddrInUse);
+    drop(listener);
+    let error = send(&sender, vec![envelope("take", "")]).await.unwrap_err();
+    assert_eq!(system_error(&error).kind(), std::io::ErrorKind::ConnectionRefused);
+}

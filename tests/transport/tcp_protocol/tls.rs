@@ -64,6 +64,8 @@ fn rejected(result: Result<Vec<Receipt>, TransportError>, expected: &str) {
     let error = result.unwrap_err();
     assert!(matches!(error, TransportError::Rejected { .. }), "{error}");
     assert!(error.to_string().contains(expected), "{error}");
+    let is_of_tls = expected == "TLS failed";
+    assert_eq!(std::error::Error::source(&error).is_some(), is_of_tls, "{error:?}");
 }
 
 #[tokio::test]

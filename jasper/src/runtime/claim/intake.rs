@@ -35,14 +35,14 @@ impl ClaimIntake {
         &self,
         subscriptions: Vec<Subscription>,
         limit: usize,
-        counts_attempt: bool,
+        count_attempt: bool,
     ) -> Result<Vec<Claimed>, StoreError> {
         // What is claimed now would not begin any more.
         if self.core.lifecycle().is_stopping() {
             return Ok(Vec::new());
         }
         let owner = self.core.node().owner();
-        let request = ClaimRequest { owner, subscriptions, limit, counts_attempt };
+        let request = ClaimRequest { owner, subscriptions, limit, count_attempt };
         let claim = self.store.inbox().claim(request);
         self.core.store().call_without_deadline(StoreOperation::Claim, claim).await
     }
@@ -62,8 +62,8 @@ impl ClaimIntake {
 
     /// Gives a row back: nothing is done with it here.
     pub(super) async fn give_back(&self, claimed: Claimed) {
-        let ran = !claimed.first_attempt;
-        let release = Settlement::Release { ownership: claimed.ownership, ran };
+        let attempt_began = !claimed.attempt_counted;
+        let release = Settlement::Release { ownership: claimed.ownership, attempt_began };
         self.core.store().settle(release).await;
     }
 
@@ -97,7 +97,7 @@ impl ClaimIntake {
         slot.weigh(envelope.bytes());
         let backing = Backing::Stored {
             owner: claimed.ownership.owner,
-            attempt_counted: claimed.first_attempt,
+            attempt_counted: claimed.attempt_counted,
         };
         let Ownership { id, destination, owner, .. } = &claimed.ownership;
         let hold = self.core.node().rows().inbox().hold(*id, destination, *owner);

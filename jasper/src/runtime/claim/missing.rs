@@ -64,9 +64,11 @@ async fn compare(
     }
     tracing::warn!(rows = missing.len(), "giving back rows that are not in memory");
     // It is not known how far the counted attempt has come.
-    let ran = true;
-    let release =
-        missing.into_iter().map(|ownership| Settlement::Release { ownership, ran }).collect();
+    let attempt_began = true;
+    let release = missing
+        .into_iter()
+        .map(|ownership| Settlement::Release { ownership, attempt_began })
+        .collect();
     // One that is settled after all is fenced, and no fault.
     intake.core.store().call(StoreOperation::Settle, intake.store.inbox().settle(release)).await?;
     intake.core.wakeups().pager().notify_one();

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::intake::{ClaimIntake, has_more};
 use super::missing;
 use super::pace::PollPace;
-use super::strays::Strays;
+use super::unhandled_rows::UnhandledRows;
 use crate::runtime::core::Core;
 use crate::runtime::handle::queue::Queue;
 use crate::runtime::own::comparison::PeriodicComparison;
@@ -56,7 +56,7 @@ struct Pager {
     /// What this application knows: what is handled here, and what is left to other processes.
     known: Arc<[Subscription]>,
     intake: ClaimIntake,
-    strays: Strays,
+    unhandled: UnhandledRows,
     comparison: PeriodicComparison,
     pace: PollPace,
     next_look: Instant,
@@ -67,7 +67,7 @@ impl Pager {
         Self {
             known: core.routes().handlers().subscriptions().collect(),
             intake: ClaimIntake::new(Arc::clone(&core), store),
-            strays: Strays::default(),
+            unhandled: UnhandledRows::default(),
             comparison: PeriodicComparison::within(core.settings().lease),
             pace: PollPace::default(),
             next_look: Instant::now(),
@@ -138,8 +138,8 @@ impl Pager {
                 more |= self.fill(queue, waiting).await?;
             }
         }
-        let Self { intake, pace, strays, .. } = self;
-        more |= strays.take_in(intake, pace, &look, &self.known).await?;
+        let Self { intake, pace, unhandled, .. } = self;
+        more |= unhandled.take_in(intake, pace, &look, &self.known).await?;
         // What is left is for a queue that is full and wakes this task when it has room, or waits
         // for a node that takes it.
         let wait = if more { Duration::ZERO } else { self.wait_after(&look) };
@@ -160,7 +160,7 @@ impl Pager {
     }
 
     async fn claimable(&self) -> Result<Claimable, StoreError> {
-        let (takes, after) = (Arc::clone(&self.known), self.strays.types.after());
+        let (takes, after) = (Arc::clone(&self.known), self.unhandled.types.after());
         let request = ClaimableRequest { takes, page: LOOK_PAGE, after };
         self.core
             .store()
@@ -172,7 +172,7 @@ impl Pager {
     fn wait_after(&self, look: &Claimable) -> Duration {
         let poll = self.core.settings().poll;
         let is_quiet = look.now.is_empty()
-            && self.strays.types.is_empty()
+            && self.unhandled.types.is_empty()
             && self.intake.deferred.is_empty()
             && !self.core.node().rows().inbox().is_comparison_requested();
         let is_notified = self.core.store().is_notified();
@@ -210,7 +210,7 @@ impl Pager {
         let wanted = slots.len();
         let claimed = self
             .intake
-            .claim(waiting, wanted, queue.counts_attempt)
+            .claim(waiting, wanted, queue.count_attempt)
             .await
             .inspect_err(|_| queue.room.note_rows_in_store())?;
         let full = has_more(&claimed, wanted);

@@ -54,7 +54,7 @@ pub(crate) async fn answer(
         envelope: &envelope,
         backing: Backing::Memory,
         permit: &mut permit,
-        alone: false,
+        isolated: false,
         limit: entry.timeout.min(limit),
     };
     let _active = core.lifecycle().activity().begin();

@@ -49,7 +49,7 @@ async fn give_back(core: &Core, first: Delivery, behind: &mut Waiting) {
                 ownership: Ownership::of(&delivery.envelope, owner),
                 // A first attempt was counted in advance and is taken back; a later one is not
                 // counted yet.
-                ran: !attempt_counted,
+                attempt_began: !attempt_counted,
             }),
             Backing::Memory => in_memory.push(delivery),
         }

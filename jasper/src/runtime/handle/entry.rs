@@ -53,7 +53,7 @@ impl HandlerEntry {
         TransactionOptions {
             label: self.registration.name,
             share: self.share,
-            alone: false,
+            isolated: false,
             limit: self.timeout,
         }
     }

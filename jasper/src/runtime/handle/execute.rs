@@ -115,7 +115,7 @@ pub(crate) struct Run<'a> {
     /// commit is left.
     pub(crate) permit: &'a mut Option<OwnedSemaphorePermit>,
     /// Whether it shares its transaction with none, whatever its handler says.
-    pub(crate) alone: bool,
+    pub(crate) isolated: bool,
     /// How long the body may take.
     pub(crate) limit: Duration,
 }
@@ -134,7 +134,7 @@ impl Run<'_> {
 
     /// `reply`: the place for the encoded reply, where it is wanted.
     async fn run(self, reply: &mut Option<Bytes>) -> Result<Success, Failure> {
-        match (self.core.store().shared(), self.entry.registration.connection) {
+        match (self.core.store().port_arc(), self.entry.registration.connection) {
             (Some(store), Some(_)) => {
                 let begin = self
                     .core
@@ -178,7 +178,7 @@ impl Run<'_> {
         let outcome = self.body(&scope, None, reply).await;
         let mut messages = scope.close();
         messages.extend(outcome?);
-        match (self.core.store().shared(), self.backing) {
+        match (self.core.store().port_arc(), self.backing) {
             (Some(store), Backing::Stored { .. }) if !messages.is_empty() => {
                 let begin = store.begin(self.transaction_options());
                 let transaction = self.core.store().call(StoreOperation::Begin, begin).await?;
@@ -220,7 +220,7 @@ impl Run<'_> {
 
     fn transaction_options(&self) -> TransactionOptions {
         let begin = self.entry.transaction_options();
-        if self.alone { TransactionOptions { share: 1, alone: true, ..begin } } else { begin }
+        if self.isolated { TransactionOptions { share: 1, isolated: true, ..begin } } else { begin }
     }
 
     fn causation(&self) -> Causation {
@@ -235,7 +235,7 @@ impl Run<'_> {
     ) -> Result<Vec<OutgoingMessage>, Failure> {
         let cancellation = self.core.lifecycle().ending().child_token();
         let source = || Arc::clone(scope);
-        let store = self.core.store().shared().filter(|_| connection.is_some());
+        let store = self.core.store().port_arc().filter(|_| connection.is_some());
         let mut cx = HandlerContext::received(
             self.envelope,
             self.core.states(),

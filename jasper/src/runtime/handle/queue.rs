@@ -105,7 +105,7 @@ pub(crate) struct Queue {
     /// What those of its handlers take that run here.
     pub(crate) takes: Vec<Subscription>,
     /// Whether a claim counts the first attempt: not where a handler has no other.
-    pub(crate) counts_attempt: bool,
+    pub(crate) count_attempt: bool,
     /// How many of its handlers run at once.
     pub(crate) running: Arc<Semaphore>,
     /// How many of its messages are in memory.
@@ -127,7 +127,7 @@ impl Queue {
         let running = Arc::new(Semaphore::new(concurrency));
         let room = Room::new(capacity, budget, pager);
         (
-            Self { takes, counts_attempt: true, running, room, first, others },
+            Self { takes, count_attempt: true, running, room, first, others },
             Waiting { first: firsts, others: rest },
         )
     }

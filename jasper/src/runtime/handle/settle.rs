@@ -19,8 +19,8 @@ pub(super) async fn handled(core: &Core, delivery: &mut Delivery) {
 pub(super) async fn give_back(core: &Core, delivery: &Delivery) {
     match delivery.backing {
         Backing::Stored { owner, attempt_counted } => {
-            let (ownership, ran) = (delivery.ownership(owner), !attempt_counted);
-            core.store().settle(Settlement::Release { ownership, ran }).await;
+            let (ownership, attempt_began) = (delivery.ownership(owner), !attempt_counted);
+            core.store().settle(Settlement::Release { ownership, attempt_began }).await;
         }
         Backing::Memory => {
             let id = delivery.envelope.id;
@@ -61,7 +61,7 @@ pub(super) async fn as_letter(
         error_message: error_message.to_owned(),
         attempts: envelope.attempts,
         body: envelope.to_bytes(),
-        buried_at: core.clock().now(),
+        dead_lettered_at: core.clock().now(),
     };
     keep(core.store(), letter).await;
     delivery.note_done();

@@ -33,7 +33,7 @@ pub(crate) struct Worker {
     delivery: Delivery,
     permit: Option<OwnedSemaphorePermit>,
     /// The next run shares its transaction with none: it may be this one that spoils it for others.
-    alone: bool,
+    isolated: bool,
     /// How many of its runs have failed and cost no attempt.
     uncounted: u32,
 }
@@ -44,7 +44,7 @@ impl Worker {
         delivery: Delivery,
         permit: OwnedSemaphorePermit,
     ) -> Self {
-        Self { core, delivery, permit: Some(permit), alone: false, uncounted: 0 }
+        Self { core, delivery, permit: Some(permit), isolated: false, uncounted: 0 }
     }
 
     /// Takes the message through its attempts until it is handled, waits for a later time, becomes
@@ -152,7 +152,7 @@ impl Worker {
             envelope: &self.delivery.envelope,
             backing: self.delivery.backing,
             permit: &mut self.permit,
-            alone: self.alone,
+            isolated: self.isolated,
             limit: self.delivery.entry.timeout,
         };
         let span = tracing::info_span!(
@@ -209,7 +209,7 @@ impl Worker {
     /// Whether a failed run may be repeated without counting it; from then on it shares its
     /// transaction with none.
     const fn is_uncounted(&mut self) -> bool {
-        self.alone = true;
+        self.isolated = true;
         self.uncounted += 1;
         self.uncounted <= MOST_UNCOUNTED
     }

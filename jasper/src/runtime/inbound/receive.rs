@@ -13,9 +13,9 @@ use crate::error::SendError;
 use crate::runtime::handle::entry::HandlerEntry;
 use crate::runtime::handle::queue::Queue;
 use crate::runtime::memory::room::MemorySlot;
-use crate::runtime::send::batch::{Batch, KEPT};
 use crate::runtime::send::dispatch::Dispatcher;
 use crate::runtime::send::placement::{ForHandler, Joining, must_be_stored, to_handler};
+use crate::runtime::send::routed::{KEPT, RoutedMessages};
 use crate::runtime::storage::dead_letters::{note_letter, store_letter};
 use crate::store::{DeadLetter, DeadLetterId, DeadLetterReason};
 use crate::telemetry;
@@ -39,7 +39,7 @@ struct Intake {
     /// Whether all of it is stored, whichever handler takes it.
     is_stored: bool,
     /// What is placed and not yet accepted, and the numbers of its envelopes.
-    batch: Batch,
+    batch: RoutedMessages,
     placed: Vec<usize>,
     /// One for each envelope, in the end.
     receipts: Vec<Option<Receipt>>,
@@ -63,7 +63,7 @@ impl InboundReceiver {
         }
         let mut intake = Intake {
             is_stored: received.guarantee == Guarantee::Stored || self.mode == Mode::Durable,
-            batch: Batch::default(),
+            batch: RoutedMessages::default(),
             placed: Vec::new(),
             receipts: vec![None; count],
             running: Vec::new(),
@@ -132,7 +132,7 @@ impl InboundReceiver {
         let queues = in_memory.map(|(entry, _)| core.routes().queue_of(entry)).collect();
         let mut room = self.room(intake, queues, envelope.bytes()).await?;
         let refused = |error: SendError| Receipt::refused(error.to_string());
-        let mut placed = Batch::default();
+        let mut placed = RoutedMessages::default();
         let copies = std::iter::repeat_n(envelope, handlers.len());
         for ((entry, is_stored), mut envelope) in handlers.iter().zip(stored).zip(copies) {
             envelope.destination = entry.address.clone();
@@ -224,7 +224,7 @@ impl InboundReceiver {
             error_message: unreadable.error.to_string(),
             attempts: 0,
             body: unreadable.bytes,
-            buried_at: self.core.clock().now(),
+            dead_lettered_at: self.core.clock().now(),
         };
         note_letter(&letter.id, &letter.message_type, letter.reason, &letter.error_message);
         match store_letter(self.core.store(), store, &letter).await {

@@ -295,7 +295,7 @@ impl Relay {
             error_message,
             attempts: envelope.attempts,
             body: envelope.to_bytes(),
-            buried_at: self.core.clock().now(),
+            dead_lettered_at: self.core.clock().now(),
         };
         // However long the store takes, the next batch may leave.
         let core = Arc::clone(&self.core);

@@ -212,7 +212,7 @@ impl fmt::Debug for Bus {
 
 impl FromContext for Bus {
     fn from_context(cx: &HandlerContext<'_>) -> Result<Self, HandlerError> {
-        let root = cx.states().get::<BusRoot>();
+        let root = cx.states().get::<CoreRef>();
         let core = root.and_then(|root| root.0.upgrade());
         Ok(Self {
             core: core.ok_or_else(|| HandlerError::new("the application has ended"))?,
@@ -225,9 +225,9 @@ impl FromContext for Bus {
 /// The way from a handler's context to the application. Weak, as the application owns the states
 /// that it lies in.
 #[derive(Debug)]
-pub(crate) struct BusRoot(Weak<Core>);
+pub(crate) struct CoreRef(Weak<Core>);
 
-impl BusRoot {
+impl CoreRef {
     pub(crate) const fn new(core: Weak<Core>) -> Self {
         Self(core)
     }

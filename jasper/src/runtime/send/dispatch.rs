@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::admission::take_room;
-use super::batch::Batch;
 use super::hand_over::AfterCommit;
 use super::origin::Origin;
 use super::placement::Joining;
 use super::prepare::prepare;
+use super::routed::RoutedMessages;
 use crate::error::SendError;
 use crate::handler::OutgoingMessage;
 use crate::runtime::core::Core;
@@ -40,22 +40,25 @@ impl<'a> Dispatcher<'a> {
             Some(_) => Vec::new(),
             None => take_room(core, &messages).await?,
         };
-        let mut batch = prepare(core, messages, scope, Joining::Nothing, &mut room)?;
-        if let Some(store) = core.store().port().filter(|_| batch.has_rows()) {
+        let mut routed = prepare(core, messages, scope, Joining::Nothing, &mut room)?;
+        if let Some(store) = core.store().port().filter(|_| routed.has_rows()) {
             origin.wait_for_run(store).await?;
         }
         // First those that may be refused, as nothing is kept then.
-        for (envelope, endpoint) in std::mem::take(&mut batch.to_endpoints.inline) {
+        for (envelope, endpoint) in std::mem::take(&mut routed.to_endpoints.inline) {
             endpoint.send_inline(envelope).await?;
         }
-        Ok(self.store_and_hand_over(batch).await?)
+        Ok(self.store_and_hand_over(routed).await?)
     }
 
     /// Stores what is to be stored, then hands over. Answers whether all of it was known before.
-    pub(crate) async fn store_and_hand_over(self, batch: Batch) -> Result<bool, StoreError> {
-        let (incoming, outgoing, accepted) = AfterCommit::split(batch);
+    pub(crate) async fn store_and_hand_over(
+        self,
+        routed: RoutedMessages,
+    ) -> Result<bool, StoreError> {
+        let (incoming, outgoing, accepted) = AfterCommit::split(routed);
         let has_rows = !incoming.is_empty() || !outgoing.is_empty();
-        let Some(store) = self.0.store().shared().cloned().filter(|_| has_rows) else {
+        let Some(store) = self.0.store().port_arc().cloned().filter(|_| has_rows) else {
             accepted.hand_over(self.0, Vec::new(), Vec::new());
             return Ok(false);
         };
@@ -79,16 +82,16 @@ impl<'a> Dispatcher<'a> {
         stored.await.unwrap_or(Err(StoreError::Deadline { limit }))
     }
 
-    /// Commits a transaction together with the messages of `batch`, then hands these over.
+    /// Commits a transaction together with the messages of `routed`, then hands these over.
     /// `handled` is the row of the message that the transaction has handled; there is none where a
     /// handler was invoked.
     pub(crate) async fn commit(
         self,
         transaction: Box<dyn StoreTransaction>,
-        batch: Batch,
+        routed: RoutedMessages,
         handled: Option<Ownership>,
     ) -> Result<Settled, StoreError> {
-        let (incoming, outgoing, accepted) = AfterCommit::split(batch);
+        let (incoming, outgoing, accepted) = AfterCommit::split(routed);
         let commit = transaction.commit(Completion { handled, incoming, outgoing });
         let committed =
             self.0.store().call_without_deadline(StoreOperation::Commit, commit).await?;

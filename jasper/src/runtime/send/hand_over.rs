@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use metrics::SharedString;
 
-use super::batch::{AfterInsert, Batch, InMemory, OwnedOutgoing};
+use super::routed::{AfterInsert, InMemory, OwnedOutgoing, RoutedMessages};
 use crate::envelope::Envelope;
 use crate::runtime::core::Core;
 use crate::runtime::handle::delivery::deliver;
@@ -17,7 +17,7 @@ use crate::runtime::outbound::send_queue::PendingSend;
 use crate::store::{Incoming, Outgoing, Stored};
 use crate::telemetry;
 
-/// What becomes of the messages of a batch once its rows are stored.
+/// What becomes of the messages of a routed once its rows are stored.
 #[derive(Debug)]
 pub(crate) struct AfterCommit {
     /// For each row of the inbox.
@@ -29,9 +29,9 @@ pub(crate) struct AfterCommit {
 }
 
 impl AfterCommit {
-    /// Splits a batch into its rows and what becomes of them.
-    pub(crate) fn split(batch: Batch) -> (Vec<Incoming>, Vec<Outgoing>, Self) {
-        let Batch { to_handlers, to_endpoints } = batch;
+    /// Splits a routed into its rows and what becomes of them.
+    pub(crate) fn split(routed: RoutedMessages) -> (Vec<Incoming>, Vec<Outgoing>, Self) {
+        let RoutedMessages { to_handlers, to_endpoints } = routed;
         let (incoming, after): (Vec<_>, Vec<_>) = to_handlers.stored.into_iter().unzip();
         let outgoing = to_endpoints.stored.into_iter();
         let (outgoing, owned) =

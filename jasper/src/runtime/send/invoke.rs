@@ -103,16 +103,16 @@ async fn in_transaction<H: Handler>(
     let mut messages = scope.close();
     let prepared = outcome.and_then(|(reply, returned)| {
         messages.extend(returned);
-        let batch = prepare(core, messages, Some(&scope), Joining::Run, &mut Vec::new());
-        answered(reply, batch)
+        let routed = prepare(core, messages, Some(&scope), Joining::Run, &mut Vec::new());
+        answered(reply, routed)
     });
-    let (reply, batch) = match prepared {
+    let (reply, routed) = match prepared {
         Ok(prepared) => prepared,
         Err(error) => return Err(roll_back(core, transaction, error).await),
     };
     // Whatever becomes of the caller, what is committed is handed over.
     let committer = Arc::clone(core);
-    let commit = async move { Dispatcher::of(&committer).commit(transaction, batch, None).await };
+    let commit = async move { Dispatcher::of(&committer).commit(transaction, routed, None).await };
     let committed = FinishOnDrop::new(commit, core.lifecycle().tasks()).await;
     answered(reply, committed).map(|(reply, _settled)| reply)
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::batch::{Batch, InMemory, due_later};
+use super::routed::{InMemory, RoutedMessages, due_later};
 use crate::envelope::Envelope;
 use crate::error::SendError;
 use crate::runtime::core::Core;
@@ -39,14 +39,14 @@ pub(crate) struct ForHandler {
 /// One that is only in memory takes its place from `room`, or beyond the capacity of its queue.
 pub(crate) fn to_handler(
     core: &Core,
-    batch: &mut Batch,
+    routed: &mut RoutedMessages,
     mut envelope: Envelope,
     entry: &Arc<HandlerEntry>,
     how: ForHandler,
     room: &mut Vec<MemorySlot>,
 ) -> Result<(), SendError> {
     let ForHandler { joining, is_stored, keep } = how;
-    let (to, entry, now) = (&mut batch.to_handlers, Arc::clone(entry), core.clock().now());
+    let (to, entry, now) = (&mut routed.to_handlers, Arc::clone(entry), core.clock().now());
     let queue = core.routes().queue_of(&entry);
     if !core.store().is_there() || !is_stored {
         if envelope.deduplication_id.is_some() {
@@ -83,13 +83,13 @@ pub(crate) fn to_handler(
 /// Places a message for another process. One for later travels at once, and waits there.
 pub(crate) fn to_endpoint(
     core: &Core,
-    batch: &mut Batch,
+    routed: &mut RoutedMessages,
     envelope: Envelope,
     endpoint: &Arc<Endpoint>,
     joining: Joining,
     room: &mut Vec<MemorySlot>,
 ) -> Result<(), SendError> {
-    let (to, endpoint) = (&mut batch.to_endpoints, Arc::clone(endpoint));
+    let (to, endpoint) = (&mut routed.to_endpoints, Arc::clone(endpoint));
     let in_transaction = joining != Joining::Nothing;
     if !core.store().is_there() || !endpoint.is_stored(in_transaction) {
         if joining == Joining::User {

@@ -1,8 +1,8 @@
-//! From encoded messages to a batch: each finds its destinations, its envelope and its place.
+//! From encoded messages to a routed: each finds its destinations, its envelope and its place.
 
-use super::batch::{Batch, KEPT};
 use super::envelope::envelope;
 use super::placement::{ForHandler, Joining, must_be_stored, to_endpoint, to_handler};
+use super::routed::{KEPT, RoutedMessages};
 use crate::error::SendError;
 use crate::handler::{OutgoingMessage, RunScope};
 use crate::runtime::core::Core;
@@ -17,8 +17,8 @@ pub(crate) fn prepare(
     scope: Option<&RunScope>,
     joining: Joining,
     room: &mut Vec<MemorySlot>,
-) -> Result<Batch, SendError> {
-    let mut batch = Batch::default();
+) -> Result<RoutedMessages, SendError> {
+    let mut routed = RoutedMessages::default();
     for message in messages {
         let template = envelope(core, &message, scope, joining == Joining::Run)?;
         let destinations = core.routes().destinations(&message)?;
@@ -32,16 +32,16 @@ pub(crate) fn prepare(
                     let is_stored = entry.is_stored(in_store);
                     let keep = envelope.deduplication_id.is_some().then_some(KEPT);
                     let how = ForHandler { joining, is_stored, keep };
-                    to_handler(core, &mut batch, envelope, entry, how, room)?;
+                    to_handler(core, &mut routed, envelope, entry, how, room)?;
                 }
                 Destination::Endpoint(endpoint) => {
                     envelope.destination = endpoint.id.destination.clone();
-                    to_endpoint(core, &mut batch, envelope, endpoint, joining, room)?;
+                    to_endpoint(core, &mut routed, envelope, endpoint, joining, room)?;
                 }
             }
         }
     }
-    Ok(batch)
+    Ok(routed)
 }
 
 /// Whether a message is stored wherever it goes, when it belongs to no transaction.

@@ -8,9 +8,9 @@ use std::time::{Duration, SystemTime};
 
 use futures_util::future::FutureExt;
 
-use super::call::Call;
 use super::dispatch::Dispatcher;
 use super::envelope::{check, encode};
+use super::lazy_call::LazyCall;
 use super::origin::Origin;
 use super::user_transaction::UserTransaction;
 use crate::error::SendError;
@@ -21,7 +21,7 @@ use crate::runtime::core::Core;
 /// A message that is about to be sent: set options, then await it, or give it to a task of its own.
 #[must_use = "a message is sent when this is awaited"]
 pub struct Sending<'tx> {
-    call: Call<'tx, SendRequest<'tx>, Result<Sent, SendError>>,
+    call: LazyCall<'tx, SendRequest<'tx>, Result<Sent, SendError>>,
 }
 
 struct SendRequest<'tx> {
@@ -53,7 +53,7 @@ impl<'tx> Sending<'tx> {
 
     fn by<M: Message>(sender: SentBy<'tx>, core: &Arc<Core>, message: &M) -> Self {
         let message = encode(core, message);
-        Self { call: Call::new(SendRequest { core: Arc::clone(core), message, sender }) }
+        Self { call: LazyCall::new(SendRequest { core: Arc::clone(core), message, sender }) }
     }
 
     /// To be handled after this delay.

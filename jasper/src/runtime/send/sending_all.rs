@@ -10,7 +10,7 @@ use futures_util::future::FutureExt;
 use futures_util::stream::{BoxStream, Fuse, Stream, StreamExt};
 use tokio::time::Instant;
 
-use super::call::Call;
+use super::lazy_call::LazyCall;
 use super::origin::Origin;
 use super::prepare::is_stored;
 use super::sending::submit;
@@ -33,7 +33,7 @@ const LINGER: Duration = Duration::from_millis(100);
 /// It lives as long as the messages, and no longer than what their iterator borrows.
 #[must_use = "messages are sent when this is awaited"]
 pub struct SendingAll<'messages> {
-    call: Call<'messages, BulkRequest<'messages>, Result<usize, SendAllError>>,
+    call: LazyCall<'messages, BulkRequest<'messages>, Result<usize, SendAllError>>,
 }
 
 struct BulkRequest<'messages> {
@@ -51,7 +51,12 @@ impl<'messages> SendingAll<'messages> {
     ) -> Self {
         let pages = Pages { messages: messages.boxed().fuse(), spare: None };
         Self {
-            call: Call::new(BulkRequest { core: Arc::clone(core), origin, pages, progress: None }),
+            call: LazyCall::new(BulkRequest {
+                core: Arc::clone(core),
+                origin,
+                pages,
+                progress: None,
+            }),
         }
     }
 

@@ -30,9 +30,9 @@ impl UserTransaction<'_> {
             return Err(SendError::NeedsStore { what: "`bus.enlist`" });
         };
         let scope = self.scope.as_deref();
-        let batch = prepare(core, vec![message], scope, Joining::User, &mut Vec::new())?;
+        let routed = prepare(core, vec![message], scope, Joining::User, &mut Vec::new())?;
         let mut stored = Vec::new();
-        let (incoming, outgoing, _unowned) = AfterCommit::split(batch);
+        let (incoming, outgoing, _unowned) = AfterCommit::split(routed);
         if !incoming.is_empty() {
             let write = store.inbox().store_within(self.connection, incoming);
             let write = client.call(StoreOperation::StoreWithin, write);

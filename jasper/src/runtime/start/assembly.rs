@@ -17,7 +17,7 @@ use crate::runtime::handle::table::HandlerTable;
 use crate::runtime::inbound::listeners::Listeners;
 use crate::runtime::memory::budget::Budget;
 use crate::runtime::routes::Routes;
-use crate::runtime::send::bus::BusRoot;
+use crate::runtime::send::bus::CoreRef;
 use crate::runtime::shutdown;
 use crate::store::{MessageStore, Owner, Subscription};
 
@@ -32,7 +32,7 @@ pub(crate) async fn start(parts: Parts, plan: StartPlan) -> Result<(Arc<Core>, L
     };
     announce::start(&plan, parts.store.as_deref());
     let (core, receivers) = build(parts, &plan, handlers, owner)?;
-    if let Some(store) = core.store().shared() {
+    if let Some(store) = core.store().port_arc() {
         core.clock().read(&**store).await?;
     }
     tasks::spawn(&core, receivers);
@@ -89,7 +89,7 @@ fn build(
     }
     let core = Arc::new_cyclic(|core| {
         let mut states = parts.states;
-        states.insert(BusRoot::new(core.clone()));
+        states.insert(CoreRef::new(core.clone()));
         let resources = Resources { codec, states };
         Core::new(settings, resources, routes.with_queues(queues), parts.store, owner, wake)
     });
@@ -110,7 +110,7 @@ fn queue_named(
     let said = entries.clone().filter_map(|entry| entry.registration.concurrency);
     let said = options.concurrency.or_else(|| said.chain(shared).max());
     let here = entries.filter(|entry| entry.runs_here);
-    let counts_attempt = here.clone().all(|entry| entry.policy.attempts() > 1);
+    let count_attempt = here.clone().all(|entry| entry.policy.attempts() > 1);
     let (mut queue, waiting) = Queue::new(
         here.map(|entry| entry.subscription()).collect(),
         said.unwrap_or(defaults.concurrency),
@@ -118,6 +118,6 @@ fn queue_named(
         budget,
         Arc::clone(wake),
     );
-    queue.counts_attempt = counts_attempt;
+    queue.count_attempt = count_attempt;
     (queue, waiting)
 }

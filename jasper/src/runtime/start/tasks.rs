@@ -22,7 +22,7 @@ pub(crate) fn spawn(core: &Arc<Core>, receivers: Receivers) {
         let relay = relay::relay(Arc::clone(core), Arc::clone(endpoint));
         core.lifecycle().spawn(relay);
     }
-    if let Some(store) = core.store().shared() {
+    if let Some(store) = core.store().port_arc() {
         let both = || (Arc::clone(core), Arc::clone(store));
         let (of_core, of_store) = both();
         core.lifecycle().spawn(pager::page(of_core, of_store));

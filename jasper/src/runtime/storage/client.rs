@@ -43,7 +43,7 @@ impl StoreClient {
     }
 
     /// The same, for work that goes on after its caller.
-    pub(crate) const fn shared(&self) -> Option<&Arc<dyn MessageStore>> {
+    pub(crate) const fn port_arc(&self) -> Option<&Arc<dyn MessageStore>> {
         self.store.as_ref()
     }
 
@@ -76,7 +76,7 @@ impl StoreClient {
         // A store that the application brings may panic.
         let result = match AssertUnwindSafe(call).catch_unwind().await {
             Ok(result) => result,
-            Err(payload) => Err(StoreError::Database(Arc::new(Panic::of(payload)))),
+            Err(payload) => Err(StoreError::Database(Panic::of(payload).into())),
         };
         if result.is_err() {
             metrics::counter!(telemetry::STORE_ERRORS, "op" => operation.as_str()).increment(1);

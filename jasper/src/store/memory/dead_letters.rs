@@ -47,8 +47,8 @@ impl DeadLetters for MemoryStore {
 
     fn store(&self, letter: DeadLetter) -> BoxFuture<'_, Result<(), StoreError>> {
         self.with(move |state| {
-            let buried_at = time::now();
-            state.give_up(DeadLetter { buried_at, ..letter.cut() }, None);
+            let dead_lettered_at = time::now();
+            state.give_up(DeadLetter { dead_lettered_at, ..letter.cut() }, None);
         })
     }
 }
@@ -67,7 +67,7 @@ fn replay(state: &mut MemoryState, id: DeadLetterId) -> Option<()> {
     let DeadLetterRow { letter, keep, .. } = state.dead_letters.remove(&key)?;
     let sent_at = match Envelope::from_bytes(&letter.body) {
         Ok(envelope) => envelope.sent_at,
-        Err(_unreadable) => letter.buried_at,
+        Err(_unreadable) => letter.dead_lettered_at,
     };
     let row = IncomingRow {
         status: Status::Unowned,

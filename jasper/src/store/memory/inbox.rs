@@ -138,9 +138,9 @@ fn take(state: &mut MemoryState, key: Key, request: &ClaimRequest) -> Claimed {
     let owner = request.owner;
     let row =
         state.incoming.get_mut(&key).expect("a row that was found under this lock is still there");
-    let first_attempt = request.counts_attempt && row.attempts == 0;
+    let attempt_counted = request.count_attempt && row.attempts == 0;
     row.status = Status::Owned(owner);
-    row.attempts = row.attempts.max(u32::from(first_attempt));
+    row.attempts = row.attempts.max(u32::from(attempt_counted));
     let attempts = row.attempts;
     let interrupted = row.interrupted_by.iter().filter(|(attempts, _)| *attempts > 0);
     let interrupted_by = interrupted.map(|(_, owner)| *owner).collect();
@@ -149,7 +149,7 @@ fn take(state: &mut MemoryState, key: Key, request: &ClaimRequest) -> Claimed {
     Claimed {
         ownership: Ownership { id, destination, owner, attempts },
         envelope: envelope.map(|envelope| Envelope { attempts, ..envelope }),
-        first_attempt,
+        attempt_counted,
         interrupted_by,
     }
 }
@@ -167,9 +167,9 @@ fn settle(state: &mut MemoryState, settlement: Settlement) -> Settled {
         }
         Settlement::Attempt(_) => {}
         Settlement::Schedule(_, due_at) => row.status = Status::Scheduled(due_at),
-        Settlement::Release { ran, .. } => {
+        Settlement::Release { attempt_began, .. } => {
             row.status = Status::Unowned;
-            row.attempts = row.attempts.saturating_sub(u32::from(!ran));
+            row.attempts = row.attempts.saturating_sub(u32::from(!attempt_began));
         }
         Settlement::DeadLetter { .. } => {
             if let Some(cause) = settlement.cause() {

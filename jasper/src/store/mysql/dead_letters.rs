@@ -27,11 +27,12 @@ use crate::store::{DeadLetter, DeadLetterId, DeadLetterQuery, DeadLetterReason, 
 const LIST: &str = "\
 select id, destination, octet_length(body) + octet_length(error_message) from {dead_letters}
 where (? is null or reason = ?) and (? is null or message_type = ?)
-    and (? is null or buried_at < ? or buried_at = ? and (id, destination) < (?, ?))
-order by buried_at desc, id desc, destination desc limit ?";
+    and (? is null or dead_lettered_at < ? or dead_lettered_at = ? and (id, destination) < (?, ?))
+order by dead_lettered_at desc, id desc, destination desc limit ?";
 
 const READ: &str = "\
-select id, destination, reason, message_type, error_type, error_message, attempts, body, buried_at
+select id, destination, reason, message_type, error_type, error_message, attempts, body,
+    dead_lettered_at
 from {dead_letters} where {keys}";
 
 /// Locks them until they are moved.
@@ -52,7 +53,7 @@ const DELETE: &str = "delete from {dead_letters} where {keys}";
 
 const STORE: &str = "\
 replace into {dead_letters} (id, destination, reason, message_type, error_type, error_message,
-    attempts, body, group_id, tenant_id, correlation_id, sent_at, buried_at)
+    attempts, body, group_id, tenant_id, correlation_id, sent_at, dead_lettered_at)
 values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {now})";
 
 statements!(DeadLettersSql {
@@ -96,15 +97,15 @@ impl Work for List {
         let reason = self.0.reason.map(DeadLetterReason::as_str);
         let message_type = self.0.message_type.as_deref();
         let after = self.0.after.as_ref();
-        let buried_at = after.map(|after| to_micros(after.buried_at));
+        let dead_lettered_at = after.map(|after| to_micros(after.dead_lettered_at));
         let query = sqlx::query(sql.dead_letters.list.clone())
             .bind(reason)
             .bind(reason)
             .bind(message_type)
             .bind(message_type)
-            .bind(buried_at)
-            .bind(buried_at)
-            .bind(buried_at)
+            .bind(dead_lettered_at)
+            .bind(dead_lettered_at)
+            .bind(dead_lettered_at)
             .bind(after.map(|after| after.id.id.as_uuid().as_bytes().to_vec()))
             .bind(after.map(|after| after.id.destination.as_str()))
             .bind(limit(self.0.limit));

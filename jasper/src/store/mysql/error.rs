@@ -1,11 +1,11 @@
 //! From MySQL's error numbers to what the caller can do about them.
 
 use std::error::Error;
-use std::sync::Arc;
 
 use sqlx::MySql;
 use sqlx::mysql::{MySqlConnectOptions, MySqlDatabaseError};
 
+use crate::source_error::SourceError;
 use crate::store::StoreError;
 use crate::store::sql::conflict;
 use crate::store::sql::place::{self, ErrorTable, Meaning};
@@ -70,10 +70,10 @@ impl ErrorTable for MySql {
         }
     }
 
-    fn shown(error: sqlx::Error) -> Arc<dyn Error + Send + Sync> {
+    fn shown(error: sqlx::Error) -> SourceError {
         match error {
-            sqlx::Error::Encode(refusal) => refusal.into(),
-            error => Arc::new(error),
+            sqlx::Error::Encode(refusal) => SourceError::boxed(refusal),
+            error => error.into(),
         }
     }
 }
@@ -86,7 +86,7 @@ impl Place {
             // What the handler sends cannot be stored, however often it is tried.
             sqlx::Error::Encode(refusal) => StoreError::CommitRefused {
                 detail: refusal.to_string(),
-                source: Some(refusal.into()),
+                source: Some(SourceError::boxed(refusal)),
             },
             error => self.commit_error(error),
         }

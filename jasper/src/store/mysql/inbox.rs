@@ -234,11 +234,11 @@ impl Work for Claim {
         let rows = keys::fetch(&mut transaction, &sql.inbox.read, &oldest).await?;
         let mut read = HashMap::with_capacity(rows.len());
         for row in &rows {
-            let is_first = self.request.counts_attempt && columns::count(row, 2)? == 0;
+            let is_first = self.request.count_attempt && columns::count(row, 2)? == 0;
             let one = columns::claimed(row, self.request.owner, is_first, &row.text(4)?)?;
             read.insert(columns::key(row, 0)?, one);
         }
-        let taken = [self.request.owner.number(), i64::from(self.request.counts_attempt)];
+        let taken = [self.request.owner.number(), i64::from(self.request.count_attempt)];
         keys::execute(&mut transaction, &sql.inbox.take, &taken, &oldest).await?;
         transaction.commit().await?;
         Ok(oldest.iter().filter_map(|key| read.remove(key)).collect())
@@ -348,7 +348,7 @@ mod tests {
         for limit in [40, 100, 1] {
             let owner = Owner::new(1);
             let request =
-                ClaimRequest { owner, subscriptions: found.clone(), limit, counts_attempt: true };
+                ClaimRequest { owner, subscriptions: found.clone(), limit, count_attempt: true };
             let claim = Claim { request, guess: Arc::clone(&store.shared.incoming_guess) };
             let claimed = claim.run(connection, store.sql()).await.unwrap();
             assert_eq!(claimed.len(), limit);

@@ -54,7 +54,7 @@ select destination from {outgoing} where owner = 0 group by owner, destination";
 
 const DEAD_LETTER: &str = "\
 replace into {dead_letters} (id, destination, reason, message_type, error_type, error_message,
-    attempts, body, buried_at, group_id, tenant_id, correlation_id, sent_at)
+    attempts, body, dead_lettered_at, group_id, tenant_id, correlation_id, sent_at)
 select id, destination, ?, message_type, ?, ?, attempts, body, {now}, group_id, tenant_id,
     correlation_id, sent_at
 from {outgoing} where id = ? and destination = ?";

@@ -37,7 +37,7 @@ from jasper_incoming";
 
 const DEAD_LETTERS: &str = "\
 insert into jasper_dead_letters (id, destination, reason, message_type, error_type, error_message,
-    attempts, body, buried_at, sent_at)
+    attempts, body, dead_lettered_at, sent_at)
 select id, destination, 'terminal', message_type, '', '', attempts, 'body', sent_at, sent_at
 from jasper_incoming where sent_at % 5 = 0";
 

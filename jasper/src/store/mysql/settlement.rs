@@ -48,7 +48,7 @@ update {incoming} set owner = 0, attempts = greatest(0, attempts - 1) where {key
 
 const DEAD_LETTER: &str = "\
 replace into {dead_letters} (id, destination, reason, message_type, error_type, error_message,
-    attempts, body, buried_at, group_id, tenant_id, correlation_id, sent_at, keep_for)
+    attempts, body, dead_lettered_at, group_id, tenant_id, correlation_id, sent_at, keep_for)
 select id, destination, ?, message_type, ?, ?, attempts, body, {now}, group_id, tenant_id,
     correlation_id, sent_at, keep_for
 from {incoming} where id = ? and destination = ?";
@@ -180,8 +180,8 @@ impl<'s> Writes<'s> {
             Settlement::Handled(_) => self.deletes.push(key),
             Settlement::Attempt(_) => self.attempts.push(key),
             Settlement::Schedule(_, due_at) => self.schedules.push((key, to_micros(*due_at))),
-            Settlement::Release { ran: true, .. } => self.releases.push(key),
-            Settlement::Release { ran: false, .. } => self.taken_back.push(key),
+            Settlement::Release { attempt_began: true, .. } => self.releases.push(key),
+            Settlement::Release { attempt_began: false, .. } => self.taken_back.push(key),
             Settlement::DeadLetter { .. } => {
                 self.causes.extend(settlement.cause());
                 self.deletes.push(key);

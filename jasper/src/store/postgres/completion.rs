@@ -167,7 +167,7 @@ pub(super) enum Written<T> {
     /// It is written. Where a message is fenced, all is to be undone.
     Done(T),
     /// Nothing is written: the transaction is not the one that was begun.
-    Ended,
+    TransactionEnded,
 }
 
 /// Writes the completion of a run that has the transaction for itself: in one trip if it fits into
@@ -187,8 +187,8 @@ pub(super) async fn write_one(
     {
         return internal.in_time(one_for_one(connection, sql, handled.as_ref(), one)).await;
     }
-    let (mut did, mut arguments) =
-        begin(connection, internal, incoming.iter(), outgoing.iter(), PATIENCE).await?;
+    let (mut found, mut arguments) =
+        insert_and_bind(connection, internal, incoming.iter(), outgoing.iter(), PATIENCE).await?;
     bind(&mut arguments, handled.as_ref().map(|row| row.id.as_uuid()))?;
     bind(&mut arguments, handled.as_ref().map(|row| row.destination.as_str()))?;
     bind(&mut arguments, handled.as_ref().map(|row| row.owner.number()))?;
@@ -200,8 +200,8 @@ pub(super) async fn write_one(
     };
     claimable_at.map_or(Ok(()), |at| bind(&mut arguments, at))?;
     let query = sqlx::query_with(statement.clone(), arguments);
-    did.read(&internal.in_time(query.fetch_all(connection)).await?)?;
-    Ok(did.written(|did| did.answer(completion)))
+    found.read(&internal.in_time(query.fetch_all(connection)).await?)?;
+    Ok(found.written(|found| found.answer(completion)))
 }
 
 /// Writes the completions of the runs that share a transaction, as [`write_one`] does, one answer
@@ -216,8 +216,8 @@ pub(super) async fn write_group(
     let incoming = completions.iter().flat_map(|completion| &completion.incoming);
     let outgoing = completions.iter().flat_map(|completion| &completion.outgoing);
     let handled = completions.iter().filter_map(|completion| completion.handled.as_ref());
-    let (mut did, mut arguments) =
-        begin(connection, internal, incoming.clone(), outgoing, patience).await?;
+    let (mut found, mut arguments) =
+        insert_and_bind(connection, internal, incoming.clone(), outgoing, patience).await?;
     bind_ownerships(handled, &mut arguments)?;
     let claimable_at = claimable_at(incoming);
     let statement = match claimable_at {
@@ -226,21 +226,21 @@ pub(super) async fn write_group(
     };
     claimable_at.map_or(Ok(()), |at| bind(&mut arguments, at))?;
     let query = sqlx::query_with(statement.clone(), arguments);
-    did.read(&internal.in_time(query.fetch_all(connection)).await?)?;
-    Ok(did.written(|did| completions.iter().map(|all| did.answer(all)).collect()))
+    found.read(&internal.in_time(query.fetch_all(connection)).await?)?;
+    Ok(found.written(|found| completions.iter().map(|all| found.answer(all)).collect()))
 }
 
 /// Inserts what is more than one statement holds, and binds the rest for the completion.
 ///
 /// A deduplication key may be held by a transaction that is open; it is waited for so long.
-async fn begin<'r>(
+async fn insert_and_bind<'r>(
     connection: &mut PgConnection,
     internal: &InternalPool,
     incoming: impl Iterator<Item = &'r Incoming>,
     outgoing: impl Iterator<Item = &'r Outgoing>,
     patience: &'static str,
-) -> sqlx::Result<(Did, PgArguments)> {
-    let (mut did, mut arguments) = (Did::default(), PgArguments::default());
+) -> sqlx::Result<(CompletionRows, PgArguments)> {
+    let (mut found, mut arguments) = (CompletionRows::default(), PgArguments::default());
     let (incoming, outgoing) = (in_order(incoming), in_order(outgoing));
     let mut envelopes =
         incoming.iter().map(|row| &row.envelope).chain(outgoing.iter().map(|row| &row.envelope));
@@ -248,11 +248,11 @@ async fn begin<'r>(
         let patience = sqlx::raw_sql(patience).execute(&mut *connection);
         internal.in_time(patience).await?;
     }
-    let incoming = insert_ahead(connection, internal, &incoming, &mut did.incoming).await?;
-    let outgoing = insert_ahead(connection, internal, &outgoing, &mut did.outgoing).await?;
+    let incoming = insert_ahead(connection, internal, &incoming, &mut found.incoming).await?;
+    let outgoing = insert_ahead(connection, internal, &outgoing, &mut found.outgoing).await?;
     bind_incoming(incoming, &mut arguments)?;
     bind_outgoing(outgoing, &mut arguments)?;
-    Ok((did, arguments))
+    Ok((found, arguments))
 }
 
 /// Inserts all but the last portion, and gives that.
@@ -292,10 +292,10 @@ async fn one_for_one(
     let query = sqlx::query_with(sql.completion.one_for_one.clone(), arguments);
     let row = query.fetch_one(connection).await?;
     if !row.try_get::<bool, _>(0)? {
-        return Ok(Written::Ended);
+        return Ok(Written::TransactionEnded);
     }
-    let ended = handled.is_none() || row.try_get(1)?;
-    if !ended {
+    let is_settled = handled.is_none() || row.try_get(1)?;
+    if !is_settled {
         return Ok(Written::Done(answer(Settled::Fenced, Vec::new())));
     }
     let stored = if row.try_get(2)? { Stored::New } else { Stored::Duplicate };
@@ -314,10 +314,10 @@ async fn end_one(
         .bind(handled.map(|row| i64::from(row.attempts)));
     let row = query.fetch_one(connection).await?;
     if !row.try_get::<bool, _>(0)? {
-        return Ok(Written::Ended);
+        return Ok(Written::TransactionEnded);
     }
-    let ended = handled.is_none() || row.try_get(1)?;
-    let settled = if ended { Settled::Done } else { Settled::Fenced };
+    let is_settled = handled.is_none() || row.try_get(1)?;
+    let settled = if is_settled { Settled::Done } else { Settled::Fenced };
     Ok(Written::Done(answer(settled, Vec::new())))
 }
 
@@ -325,20 +325,20 @@ const fn answer(settled: Settled, incoming: Vec<Stored>) -> Committed {
     Committed { settled, incoming, outgoing: Vec::new() }
 }
 
-/// What a completion did, by the keys of its rows.
+/// What the statements of a completion have found, by the keys of its rows.
 #[derive(Default)]
-struct Did {
+struct CompletionRows {
     running: bool,
-    ended: HashSet<Key>,
+    handled: HashSet<Key>,
     incoming: HashSet<Key>,
     outgoing: HashSet<Key>,
 }
 
-impl Did {
+impl CompletionRows {
     fn read(&mut self, rows: &[PgRow]) -> sqlx::Result<()> {
         for row in rows {
             let keys = match row.try_get::<i32, _>(0)? {
-                1 => &mut self.ended,
+                1 => &mut self.handled,
                 2 => &mut self.incoming,
                 3 => &mut self.outgoing,
                 _ => {
@@ -352,13 +352,13 @@ impl Did {
     }
 
     fn written<T>(&mut self, answer: impl FnOnce(&mut Self) -> T) -> Written<T> {
-        if self.running { Written::Done(answer(self)) } else { Written::Ended }
+        if self.running { Written::Done(answer(self)) } else { Written::TransactionEnded }
     }
 
     /// Where two runs handled the same message, only the first one's settlement counts.
     fn answer(&mut self, completion: &Completion) -> Committed {
-        let mut ends = |row: &Ownership| self.ended.remove(&key_of(row));
-        if completion.handled.as_ref().is_some_and(|row| !ends(row)) {
+        let mut is_settled = |row: &Ownership| self.handled.remove(&key_of(row));
+        if completion.handled.as_ref().is_some_and(|row| !is_settled(row)) {
             return answer(Settled::Fenced, Vec::new());
         }
         let incoming = completion.incoming.iter();

@@ -20,16 +20,17 @@ const LIST: &str = "\
 with page as (
     select * from {dead_letters}
     where ($1::text is null or reason = $1) and ($2::text is null or message_type = $2)
-        and ($4::bigint is null or (buried_at, id, destination) < ($4, $5::uuid, $6::text))
-    order by buried_at desc, id desc, destination desc limit $3
+        and ($4::bigint is null or (dead_lettered_at, id, destination) < ($4, $5::uuid, $6::text))
+    order by dead_lettered_at desc, id desc, destination desc limit $3
 ), sized as (
     select *, sum(octet_length(body) + octet_length(error_message)) over (
-        order by buried_at desc, id desc, destination desc rows unbounded preceding
+        order by dead_lettered_at desc, id desc, destination desc rows unbounded preceding
     ) - octet_length(body) - octet_length(error_message) as before
     from page
 )
-select id, destination, reason, message_type, error_type, error_message, attempts, body, buried_at
-from sized where before < $7 order by buried_at desc, id desc, destination desc";
+select id, destination, reason, message_type, error_type, error_message, attempts, body,
+    dead_lettered_at
+from sized where before < $7 order by dead_lettered_at desc, id desc, destination desc";
 
 /// The first of these as far as they are a portion, each with its place in the array.
 const BODIES: &str = "\
@@ -70,7 +71,7 @@ where letter.id = chosen.id and letter.destination = chosen.destination";
 
 const STORE: &str = "\
 insert into {dead_letters} (id, destination, reason, message_type, error_type, error_message,
-    attempts, body, buried_at, group_id, tenant_id, correlation_id, sent_at)
+    attempts, body, dead_lettered_at, group_id, tenant_id, correlation_id, sent_at)
 values ($1, $2, $3, $4, $5, $6, $7, $8, {now}, $9, $10, $11, coalesce($12, {now}))
 {or_replace}";
 
@@ -88,7 +89,7 @@ impl SqlDeadLetters for PostgresStore {
             .bind(query.reason.map(DeadLetterReason::as_str))
             .bind(query.message_type)
             .bind(limit(query.limit))
-            .bind(query.after.as_ref().map(|after| to_micros(after.buried_at)))
+            .bind(query.after.as_ref().map(|after| to_micros(after.dead_lettered_at)))
             .bind(query.after.as_ref().map(|after| after.id.id.as_uuid()))
             .bind(query.after.map(|after| after.id.destination.to_string()))
             .bind(limit(PORTION));

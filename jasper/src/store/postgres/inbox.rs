@@ -91,7 +91,7 @@ async fn claim(internal: &InternalPool, request: &ClaimRequest) -> sqlx::Result<
     bind(&mut arguments, ranges.iter().map(|range| range.since).collect::<Vec<_>>())?;
     bind(&mut arguments, ranges.iter().map(|range| range.until).collect::<Vec<_>>())?;
     bind(&mut arguments, number::limit(PORTION))?;
-    bind(&mut arguments, i64::from(request.counts_attempt))?;
+    bind(&mut arguments, i64::from(request.count_attempt))?;
     let rows = internal.rows(sqlx::query_with(internal.sql.inbox.claim.clone(), arguments)).await?;
     let mut bytes = 0;
     for row in &rows {

@@ -9,8 +9,8 @@ use sqlx::{Row, SqlStr};
 use super::frontier::{Frontier, FrontierRead, Range, RowAvailability, Scope};
 use super::internal_pool::InternalPool;
 use super::rows::{bind, bind_ownerships, bind_reasons};
+use super::settle::Settle;
 use super::sql::{Sql, statements};
-use super::steps::Settle;
 use super::store::PostgresStore;
 use crate::envelope::{Address, Envelope};
 use crate::store::dead_letter::DeadLetterCause;
@@ -117,7 +117,7 @@ with moved as (
     returning row.*, held.reason, held.error_type, held.error_message
 ), letters as (
     insert into {dead_letters} (id, destination, reason, message_type, error_type, error_message,
-        attempts, body, buried_at, group_id, tenant_id, correlation_id, sent_at)
+        attempts, body, dead_lettered_at, group_id, tenant_id, correlation_id, sent_at)
     select id, destination, reason, message_type, error_type, error_message, attempts, body, {now},
         group_id, tenant_id, correlation_id, sent_at
     from moved

@@ -20,7 +20,7 @@ insert into {outgoing} (id, destination, owner, attempts, message_type, body, se
 select gen_random_uuid(), 'tcp://host:' || n % 10, owner, 1, 'type@1', 'body', n
 from generate_series(1, 10000) n, (values (0), (7)) o (owner);
 insert into {dead_letters} (id, destination, reason, message_type, error_type, error_message,
-    attempts, body, buried_at, sent_at)
+    attempts, body, dead_lettered_at, sent_at)
 select gen_random_uuid(), 'local://queue/handler' || n % 10, 'exhausted', 'type@1', '', '', 1,
     'body', n, n
 from generate_series(1, 10000) n;

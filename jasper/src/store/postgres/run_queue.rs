@@ -23,7 +23,7 @@ struct WaitingRuns {
     open: usize,
     /// How many of the next runs are to share with none: among them is one that the database
     /// refuses to commit.
-    alone: usize,
+    isolated: usize,
     /// How long a run may take at the most, of all that have waited here.
     longest: Duration,
 }
@@ -37,10 +37,10 @@ pub(super) struct WaitingRun {
 }
 
 impl RunQueue {
-    /// The next `runs` runs share with none, so that the one at fault fails alone.
+    /// The next `runs` runs share with none, so that the one at fault fails isolated.
     pub(super) fn set_apart(&self, runs: usize) {
         let mut waiting = self.runs();
-        waiting.alone = waiting.alone.max(runs);
+        waiting.isolated = waiting.isolated.max(runs);
     }
 
     /// `true`: the caller is to start a task that serves.
@@ -61,9 +61,9 @@ impl RunQueue {
             runs.open -= 1;
             return None;
         };
-        let is_alone = runs.alone > 0 || !can_share;
-        let most = if is_alone { 1 } else { first.share };
-        runs.alone = runs.alone.saturating_sub(1);
+        let is_isolated = runs.isolated > 0 || !can_share;
+        let most = if is_isolated { 1 } else { first.share };
+        runs.isolated = runs.isolated.saturating_sub(1);
         Some((first, most, runs.longest))
     }
 

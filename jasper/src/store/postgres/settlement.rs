@@ -6,8 +6,8 @@ use sqlx::{Row, SqlStr};
 use super::frontier::{Frontier, RowAvailability};
 use super::internal_pool::InternalPool;
 use super::rows::{self, bind, bind_reasons};
+use super::settle::Settle;
 use super::sql::{Sql, statements};
-use super::steps::Settle;
 use crate::envelope::time::to_micros;
 use crate::store::{Ownership, Settlement, Subscription};
 
@@ -72,7 +72,7 @@ with moved as (
     returning row.*, held.reason, held.error_type, held.error_message
 ), letters as (
     insert into {dead_letters} (id, destination, reason, message_type, error_type, error_message,
-        attempts, body, buried_at, group_id, tenant_id, correlation_id, sent_at, keep_for)
+        attempts, body, dead_lettered_at, group_id, tenant_id, correlation_id, sent_at, keep_for)
     select id, destination, reason, message_type, error_type, error_message, attempts, body, {now},
         group_id, tenant_id, correlation_id, sent_at, keep_for
     from moved
@@ -187,7 +187,7 @@ impl Settle for Settlement {
             }
             SettlementKind::Release => {
                 let undone = settlements.map(|settlement| match settlement {
-                    Self::Release { ran: false, .. } => 1_i64,
+                    Self::Release { attempt_began: false, .. } => 1_i64,
                     _ => 0,
                 });
                 bind(arguments, undone.collect::<Vec<_>>())

@@ -13,13 +13,13 @@ use crate::store::sql::borrowed_connection::{BorrowedConnection, ReturnedConnect
 use crate::store::sql::reply::{self, ReplySender};
 use crate::store::{Committed, Completion, Settled, StoreError};
 
-/// Lets what a run did stand.
+/// Lets what a run found stand.
 const END_MEMBER: &str = "release savepoint jasper_member";
 
 /// Begins the next run.
 const BEGIN_MEMBER: &str = "savepoint jasper_member";
 
-/// Undoes what a run did, and stands where the next begins.
+/// Undoes what a run found, and stands where the next begins.
 const UNDO_MEMBER: &str = "rollback to savepoint jasper_member";
 
 /// The statements that the session has prepared, and whether by SQL: such a one is a run's, which
@@ -114,7 +114,7 @@ impl SharedTransaction {
         }
     }
 
-    /// Lets what a run did stand, and begins the next.
+    /// Lets what a run found stand, and begins the next.
     async fn keep(mut self, run: SharedRun) -> Option<Self> {
         let next_member = self.next_member.clone();
         match self.execute(next_member).await {
@@ -221,7 +221,7 @@ impl SharedTransaction {
                 });
                 answer_all(replies, each);
             }
-            Ok(Written::Ended) => {
+            Ok(Written::TransactionEnded) => {
                 Self::undo(self.session).await;
                 refuse(replies, StoreError::TransactionEnded, &self.internal, &self.queue);
             }

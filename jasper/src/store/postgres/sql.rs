@@ -37,10 +37,10 @@ const GUARD_KEY: &str = "(-1 - txid_current() % 2147483648)::integer";
 /// How a letter takes the place of one with its key.
 const OR_REPLACE: &str = "\
 on conflict (id, destination) do update set
-    (reason, message_type, error_type, error_message, attempts, body, buried_at, group_id,
+    (reason, message_type, error_type, error_message, attempts, body, dead_lettered_at, group_id,
         tenant_id, correlation_id, sent_at, keep_for) =
     (excluded.reason, excluded.message_type, excluded.error_type, excluded.error_message,
-        excluded.attempts, excluded.body, excluded.buried_at, excluded.group_id,
+        excluded.attempts, excluded.body, excluded.dead_lettered_at, excluded.group_id,
         excluded.tenant_id, excluded.correlation_id, excluded.sent_at, excluded.keep_for)";
 
 /// The schema and the channel of a store.

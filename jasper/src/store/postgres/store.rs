@@ -14,9 +14,9 @@ use super::internal_pool::InternalPool;
 use super::listener::NotificationListener;
 use super::pace::QueryPace;
 use super::rows::{self, Insert, SHARED_ROWS};
+use super::settle;
 use super::sharing::SharedTransactions;
 use super::sql::Sql;
-use super::steps;
 use crate::store::StoreError;
 use crate::store::sql::gathered::WriteBatchers;
 use crate::store::sql::insert_queues::{InsertQueues, KEYED_WAITING, Keyed};
@@ -80,8 +80,8 @@ impl PostgresStore {
                 gathered: WriteBatchers {
                     incoming: insert_queues(&internal, keyed, &waiting),
                     outgoing: insert_queues(&internal, keyed, &waiting),
-                    settlements: steps::coalescer(&internal),
-                    outgoing_settlements: steps::coalescer(&internal),
+                    settlements: settle::coalescer(&internal),
+                    outgoing_settlements: settle::coalescer(&internal),
                 },
                 sharing: SharedTransactions::new(pool.clone(), internal.clone()),
                 pool,

@@ -44,7 +44,7 @@ impl PostgresTransaction {
                 self.undo().await;
                 Ok(fenced)
             }
-            Ok(Written::Ended) => {
+            Ok(Written::TransactionEnded) => {
                 self.undo().await;
                 Err(StoreError::TransactionEnded)
             }

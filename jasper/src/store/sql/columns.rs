@@ -96,20 +96,20 @@ pub(crate) fn ownership<R: Columns>(row: &R, owner: Owner) -> Result<Ownership, 
 /// An inbox row that its owner has claimed, which begins with id, destination, attempts and body;
 /// the `interrupted` attempts are the text that stands in the row.
 ///
-/// `first_attempt`: the claim counts it, whether or not the row was read before it.
+/// `attempt_counted`: the claim counts it, whether or not the row was read before it.
 pub(crate) fn claimed<R: Columns>(
     row: &R,
     owner: Owner,
-    first_attempt: bool,
+    attempt_counted: bool,
     interrupted: &str,
 ) -> Result<Claimed, R::Error> {
     let read = ownership(row, owner)?;
-    let attempts = read.attempts.max(u32::from(first_attempt));
+    let attempts = read.attempts.max(u32::from(attempt_counted));
     let envelope = Envelope::from_bytes(&row.bytes(3)?);
     Ok(Claimed {
         ownership: Ownership { attempts, ..read },
         envelope: envelope.map(|envelope| Envelope { attempts, ..envelope }),
-        first_attempt,
+        attempt_counted,
         interrupted_by: interrupted_by(interrupted),
     })
 }
@@ -145,7 +145,7 @@ pub(crate) fn dead_letter<R: Columns>(row: &R) -> Result<DeadLetter, R::Error> {
         error_message: row.text(5)?.into_owned(),
         attempts: count(row, 6)?,
         body: row.bytes(7)?,
-        buried_at: from_micros(row.number(8)?),
+        dead_lettered_at: from_micros(row.number(8)?),
     })
 }
 

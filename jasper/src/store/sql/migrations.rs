@@ -1,7 +1,6 @@
 //! The versions of a schema: which one is there, whether this build may use it, and what brings it
 //! to the newest.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::SqlSafeStr;
@@ -133,7 +132,7 @@ pub(crate) fn error(
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
             of_database(error)
         }
-        error => StoreError::Database(Arc::new(error)),
+        error => StoreError::Database(error.into()),
     }
 }
 

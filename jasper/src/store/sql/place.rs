@@ -1,11 +1,11 @@
 //! A database on a server, and what its errors mean for the caller.
 
-use std::error::Error;
 use std::marker::PhantomData;
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use crate::source_error::SourceError;
 use crate::store::StoreError;
 use crate::store::error::caused_by;
 
@@ -19,8 +19,8 @@ pub(crate) trait ErrorTable: 'static {
     fn meaning(error: &sqlx::Error) -> Option<Meaning>;
 
     /// An error without a meaning, as it is shown.
-    fn shown(error: sqlx::Error) -> Arc<dyn Error + Send + Sync> {
-        Arc::new(error)
+    fn shown(error: sqlx::Error) -> SourceError {
+        error.into()
     }
 }
 

@@ -22,11 +22,12 @@ use crate::store::{DeadLetter, DeadLetterId, DeadLetterQuery, DeadLetterReason, 
 const LENGTHS: &str = "\
 select seq, length(body) + length(cast(error_message as blob)) from jasper_dead_letters
 where (?1 is null or reason = ?1) and (?2 is null or message_type = ?2)
-    and (?4 is null or (buried_at, id, destination) < (?4, ?5, ?6))
-order by buried_at desc, id desc, destination desc limit ?3";
+    and (?4 is null or (dead_lettered_at, id, destination) < (?4, ?5, ?6))
+order by dead_lettered_at desc, id desc, destination desc limit ?3";
 
 const READ: &str = "\
-select id, destination, reason, message_type, error_type, error_message, attempts, body, buried_at
+select id, destination, reason, message_type, error_type, error_message, attempts, body,
+    dead_lettered_at
 from jasper_dead_letters where seq in (select value from json_each(?1))";
 
 const BODY: &str = "select body from jasper_dead_letters where id = ? and destination = ?";
@@ -43,7 +44,7 @@ const DELETE: &str = "delete from jasper_dead_letters where id = ? and destinati
 
 const STORE: &str = "\
 insert or replace into jasper_dead_letters (id, destination, reason, message_type, error_type,
-    error_message, attempts, body, buried_at, group_id, tenant_id, correlation_id, sent_at)
+    error_message, attempts, body, dead_lettered_at, group_id, tenant_id, correlation_id, sent_at)
 values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 
 statements!(DeadLettersSql {
@@ -79,7 +80,7 @@ async fn list(pool: &SqlitePool, query: DeadLetterQuery) -> sqlx::Result<Vec<Dea
         .bind(query.reason.map(DeadLetterReason::as_str))
         .bind(query.message_type)
         .bind(limit(query.limit))
-        .bind(after.map(|after| to_micros(after.buried_at)))
+        .bind(after.map(|after| to_micros(after.dead_lettered_at)))
         .bind(after.map(|after| after.id.id.as_uuid().as_bytes().to_vec()))
         .bind(after.map(|after| after.id.destination.as_str()))
         .fetch_all(pool)
@@ -157,7 +158,7 @@ impl Write for StoreDeadLetter {
 
     async fn run(&self, connection: &mut SqliteConnection) -> sqlx::Result<()> {
         let Self(letter) = self;
-        let buried_at = now();
+        let dead_lettered_at = now();
         let mut batch = StatementBatch::of(SQL.dead_letters.store);
         bind_key(letter.id.id, &letter.id.destination, &mut batch)?;
         batch.bind(letter.reason.as_str())?;
@@ -166,14 +167,14 @@ impl Write for StoreDeadLetter {
         batch.bind(&*letter.error_message)?;
         batch.bind(i64::from(letter.attempts))?;
         batch.bind(&letter.body[..])?;
-        batch.bind(to_micros(buried_at))?;
+        batch.bind(to_micros(dead_lettered_at))?;
         match Envelope::from_bytes(&letter.body) {
             Ok(envelope) => bind_columns(&envelope, &mut batch)?,
             Err(_unreadable) => {
                 batch.bind(None::<&str>)?;
                 batch.bind(None::<&str>)?;
                 batch.bind(None::<&str>)?;
-                batch.bind(to_micros(buried_at))?;
+                batch.bind(to_micros(dead_lettered_at))?;
             }
         }
         batch.run(connection).await.map(|_ran| ())

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::source_error::SourceError;
 use crate::store::StoreError;
 use crate::store::error::caused_by;
 use crate::store::sql::conflict;
@@ -64,7 +65,7 @@ impl Place {
         match &error {
             sqlx::Error::Database(said) => {
                 let code = said.code().and_then(|code| code.parse::<i32>().ok());
-                self.by_code(code, detail, Arc::new(error))
+                self.by_code(code, detail, error.into())
             }
             sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed => {
                 StoreError::Unreachable { place, detail, source: caused_by(error) }
@@ -73,11 +74,11 @@ impl Place {
                 StoreError::Busy { place, detail, source: caused_by(error) }
             }
             sqlx::Error::PoolClosed => StoreError::Closed,
-            _ => StoreError::Database(Arc::new(error)),
+            _ => StoreError::Database(error.into()),
         }
     }
 
-    fn by_code(&self, code: Option<i32>, detail: String, error: Arc<sqlx::Error>) -> StoreError {
+    fn by_code(&self, code: Option<i32>, detail: String, error: SourceError) -> StoreError {
         let place = self.name();
         let Some(code) = code else {
             return StoreError::Database(error);

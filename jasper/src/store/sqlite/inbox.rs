@@ -295,10 +295,10 @@ impl Write for Claim {
         take.push(SQL.inbox.take);
         take.bind(numbers.clone())?;
         take.bind(self.0.owner.number())?;
-        take.bind(i64::from(self.0.counts_attempt))?;
+        take.bind(i64::from(self.0.count_attempt))?;
         take.bind(numbers)?;
         for row in take.run(connection).await?.iter().flat_map(|results| &results.rows) {
-            let is_first = self.0.counts_attempt && columns::count(row, 2)? == 0;
+            let is_first = self.0.count_attempt && columns::count(row, 2)? == 0;
             let age = (row.number(4)?, row.number(5)?);
             claimed.push((age, columns::claimed(row, self.0.owner, is_first, &row.text(6)?)?));
         }

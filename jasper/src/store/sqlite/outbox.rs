@@ -70,7 +70,7 @@ where owner = 0 and destination = cast(? as text)";
 
 const DEAD_LETTER: &str = "\
 insert or replace into jasper_dead_letters (id, destination, reason, message_type, error_type,
-    error_message, attempts, body, buried_at, group_id, tenant_id, correlation_id, sent_at)
+    error_message, attempts, body, dead_lettered_at, group_id, tenant_id, correlation_id, sent_at)
 select id, destination, ?, message_type, ?, ?, attempts, body, ?, group_id, tenant_id,
     correlation_id, sent_at
 from jasper_outgoing

@@ -37,7 +37,7 @@ where id = ? and destination = ? and owner = ? and min(attempts, 4294967295) = ?
 
 const DEAD_LETTER: &str = "\
 insert or replace into jasper_dead_letters (id, destination, reason, message_type, error_type,
-    error_message, attempts, body, buried_at, group_id, tenant_id, correlation_id, sent_at,
+    error_message, attempts, body, dead_lettered_at, group_id, tenant_id, correlation_id, sent_at,
     keep_for)
 select id, destination, ?, message_type, ?, ?, attempts, body, ?, group_id, tenant_id,
     correlation_id, sent_at, keep_for
@@ -116,9 +116,9 @@ fn push(settlement: &Settlement, batch: &mut StatementBatch) -> sqlx::Result<()>
             batch.bind(to_micros(*due_at))?;
             bind_ownership(row, batch)
         }
-        Settlement::Release { ownership, ran } => {
+        Settlement::Release { ownership, attempt_began } => {
             batch.push(SQL.settlement.release);
-            batch.bind(i64::from(!ran))?;
+            batch.bind(i64::from(!attempt_began))?;
             bind_ownership(ownership, batch)
         }
         Settlement::DeadLetter { .. } => {

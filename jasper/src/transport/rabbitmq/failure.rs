@@ -5,6 +5,7 @@ use lapin::{Error, ErrorKind};
 
 use super::connection::error::DialError;
 use crate::transport::TransportError;
+use crate::transport::cause::Cause;
 
 /// An error that the broker has given itself.
 #[derive(Debug, Clone)]
@@ -46,22 +47,20 @@ pub(super) fn size_limit(error: &Error) -> Option<usize> {
 
 /// There is no connection, and nothing was sent.
 pub(super) fn no_connection(address: &str, error: DialError) -> TransportError {
-    let address = address.to_owned();
     match error {
-        DialError::Gone(why) => TransportError::Unreachable { address, why },
-        DialError::Refused(why) => TransportError::Rejected { address, why },
+        DialError::Gone(cause) => cause.unreachable(address),
+        DialError::Refused(cause) => cause.rejected(address),
     }
 }
 
 /// Before anything was sent.
 pub(super) fn not_sent(address: &str, error: &Error) -> TransportError {
-    let address = address.to_owned();
     match fault_of(error) {
         Some(AmqpFault { kind: AMQPErrorKind::Soft(_), why }) => {
-            TransportError::Rejected { address, why }
+            Cause::because(why, error.clone()).rejected(address)
         }
-        Some(AmqpFault { why, .. }) => TransportError::Unreachable { address, why },
-        None => TransportError::Unreachable { address, why: error.to_string() },
+        Some(AmqpFault { why, .. }) => Cause::because(why, error.clone()).unreachable(address),
+        None => Cause::of(error.clone()).unreachable(address),
     }
 }
 

@@ -15,6 +15,7 @@ use super::publisher::{Outcome, Publisher};
 use super::requests::Requester;
 use super::topology::Declare;
 use crate::envelope::{Address, Envelope};
+use crate::transport::cause::Cause;
 use crate::transport::{Answer, Batch, Guarantee, Receipt, Request, Sender, TransportError};
 
 /// All endpoints of a broker share one connection, so that it costs little to ask for it.
@@ -67,7 +68,7 @@ impl RabbitSender {
         let connected =
             self.publisher.connected().await.map_err(|error| no_connection(address, error))?;
         if let Some(why) = blocked(&connected) {
-            return Err(TransportError::Unreachable { address: address.to_owned(), why });
+            return Err(Cause::from(why).unreachable(address));
         }
         let is_declared = std::ptr::eq(self.declared.lock().as_ptr(), Arc::as_ptr(&connected));
         if !is_declared {

@@ -46,6 +46,7 @@ use tokio::net::TcpListener;
 use self::address::Authority;
 use self::client::TcpSender;
 use self::settings::{SCHEMES, TcpSettings};
+use super::cause::Cause;
 use super::{
     Capabilities, Direction, EndpointUri, Listener, Receiver, Sender, Transport, TransportError,
     TransportInfo, TransportRegistration,
@@ -139,10 +140,7 @@ impl Transport for Tcp {
         Box::pin(async move {
             let (authority, tls) = self.settings.door(&uri)?;
             let address = uri.address.to_string();
-            let bind = |error: std::io::Error| TransportError::Bind {
-                address: address.clone(),
-                why: error.to_string(),
-            };
+            let bind = |error: std::io::Error| Cause::of(error).bind(&address);
             let Authority { host, port } = &authority;
             let socket = TcpListener::bind((host.as_str(), *port)).await.map_err(bind)?;
             let port = socket.local_addr().map_err(bind)?.port();

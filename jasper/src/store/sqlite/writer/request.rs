@@ -41,8 +41,8 @@ impl WriterRequest {
     }
 
     /// Whether it shares a transaction with no other.
-    pub(super) const fn is_alone(&self) -> bool {
-        matches!(self, Self::Transaction { begin: TransactionOptions { alone: true, .. }, .. })
+    pub(super) const fn is_isolated(&self) -> bool {
+        matches!(self, Self::Transaction { begin: TransactionOptions { isolated: true, .. }, .. })
     }
 
     /// Since when it waits, if it inserts messages.

@@ -81,7 +81,7 @@ impl SharedTransaction {
     ) -> Result<Self, LostTransaction> {
         let mut next = Some(first);
         while let Some(request) = next {
-            let alone = request.is_alone();
+            let alone = request.is_isolated();
             if alone && !self.participants.is_empty() {
                 queue.put_back(request);
                 break;

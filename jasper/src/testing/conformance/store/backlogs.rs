@@ -31,7 +31,10 @@ pub async fn what_is_given_back_after_a_backlog_is_claimed_first<F: StoreFixture
     let back = [&claimed[700], &claimed[3], &claimed[1_499], &claimed[4]];
     for row in back {
         let ownership = row.ownership.clone();
-        assert_eq!(subject.settle(Settlement::Release { ownership, ran: true }).await, DONE);
+        assert_eq!(
+            subject.settle(Settlement::Release { ownership, attempt_began: true }).await,
+            DONE
+        );
     }
     let again = look_and_claim(&subject, owner, 4).await;
     let expected = [3, 4, 700, 1_499].map(|at: usize| claimed[at].ownership.id);
@@ -47,7 +50,7 @@ pub async fn many_rows_given_back_after_a_backlog_are_claimed<F: StoreFixture>(f
     let release = claimed
         .iter()
         .step_by(2)
-        .map(|row| Settlement::Release { ownership: row.ownership.clone(), ran: true });
+        .map(|row| Settlement::Release { ownership: row.ownership.clone(), attempt_began: true });
     let settled = subject.store.inbox().settle(release.collect()).await;
     assert!(settled.expect("the store answers").iter().all(|settled| *settled == DONE));
     let mut again = 0;
@@ -173,7 +176,7 @@ async fn look_and_claim<F: StoreFixture>(
     limit: usize,
 ) -> Vec<Claimed> {
     let subscriptions = subject.look_once().await.now;
-    subject.claim(ClaimRequest { subscriptions, owner, limit, counts_attempt: true }).await
+    subject.claim(ClaimRequest { subscriptions, owner, limit, count_attempt: true }).await
 }
 
 fn ids(claimed: &[Claimed]) -> Vec<MessageId> {

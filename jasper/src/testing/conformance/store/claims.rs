@@ -25,13 +25,13 @@ pub async fn a_first_claim_counts_an_attempt_and_a_later_one_does_not<F: StoreFi
     let owner = subject.join().await;
     subject.store_new(unowned(envelope())).await;
     let first = subject.claim_one(owner).await;
-    assert!(first.first_attempt);
+    assert!(first.attempt_counted);
     assert_eq!(first.ownership.attempts, 1);
     assert_eq!(attempts(&first), 1);
-    let release = Settlement::Release { ownership: first.ownership, ran: true };
+    let release = Settlement::Release { ownership: first.ownership, attempt_began: true };
     assert_eq!(subject.settle(release).await, Settled::Done);
     let second = subject.claim_one(owner).await;
-    assert!(!second.first_attempt);
+    assert!(!second.attempt_counted);
     assert_eq!(second.ownership.attempts, 1);
     assert_eq!(attempts(&second), 1);
 }
@@ -44,9 +44,9 @@ pub async fn a_claim_that_counts_no_attempt_leaves_none_to_be_cut_short<F: Store
     let subject = Subject::of(fixture).await;
     let owner = subject.join().await;
     subject.store_new(unowned(envelope())).await;
-    let uncounted = |owner| ClaimRequest { counts_attempt: false, ..all(owner) };
+    let uncounted = |owner| ClaimRequest { count_attempt: false, ..all(owner) };
     let claimed = subject.claim(uncounted(owner)).await.remove(0);
-    assert!(!claimed.first_attempt);
+    assert!(!claimed.attempt_counted);
     assert_eq!(claimed.ownership.attempts, 0);
     assert_eq!(attempts(&claimed), 0);
     let gone = async |owner| {
@@ -69,7 +69,7 @@ pub async fn stored_attempts_are_kept<F: StoreFixture>(fixture: &F) {
     let envelope = Envelope { attempts: 7, ..envelope() };
     subject.store_new(unowned(envelope)).await;
     let claimed = subject.claim_one(subject.join().await).await;
-    assert!(!claimed.first_attempt);
+    assert!(!claimed.attempt_counted);
     assert_eq!(claimed.ownership.attempts, 7);
     assert_eq!(attempts(&claimed), 7);
 }
@@ -220,7 +220,7 @@ pub async fn a_row_that_is_due_is_claimed<F: StoreFixture>(fixture: &F) {
     let subject = Subject::of(fixture).await;
     subject.store_new(scheduled(envelope(), at(1))).await;
     let claimed = subject.claim_one(subject.join().await).await;
-    assert!(claimed.first_attempt);
+    assert!(claimed.attempt_counted);
     assert_eq!(claimed.ownership.attempts, 1);
     let settled = subject.settle(Settlement::Handled(claimed.ownership)).await;
     assert_eq!(settled, Settled::Done);
@@ -288,7 +288,7 @@ pub async fn a_claim_names_any_number_of_subscriptions<F: StoreFixture>(fixture:
     let subscriptions: Vec<_> = all.iter().map(taken_by).collect();
     subject.store(all.into_iter().map(unowned).collect()).await;
     subject.store_new(unowned(Envelope { id: MessageId::new(), ..oldest.clone() })).await;
-    let request = ClaimRequest { owner, subscriptions, limit: 1, counts_attempt: true };
+    let request = ClaimRequest { owner, subscriptions, limit: 1, count_attempt: true };
     let claimed = subject.claim(request.clone()).await;
     assert_eq!(claimed.len(), 1);
     let first = claimed[0].envelope.as_ref().expect("the bytes can be read");
@@ -361,7 +361,7 @@ pub async fn a_claim_tells_from_which_owners_a_row_was_released<F: StoreFixture>
         let claimed = claimed.expect("the row can be claimed");
         assert_eq!(claimed.interrupted_by, []);
         let ownership = claimed.ownership;
-        subject.settle(Settlement::Release { ownership, ran: true }).await;
+        subject.settle(Settlement::Release { ownership, attempt_began: true }).await;
     }
 }
 
@@ -405,7 +405,7 @@ pub async fn concurrent_claims_never_share_a_row<F: StoreFixture>(fixture: &F) {
 }
 
 /// Bytes that cannot be read must neither block the claim nor get lost.
-pub async fn an_unreadable_body_is_claimed_as_an_error_and_buried_intact<F: StoreFixture>(
+pub async fn an_unreadable_body_is_claimed_as_an_error_and_dead_lettered_intact<F: StoreFixture>(
     fixture: &F,
 ) {
     let subject = Subject::of(fixture).await;
@@ -418,7 +418,7 @@ pub async fn an_unreadable_body_is_claimed_as_an_error_and_buried_intact<F: Stor
         error_message: String::new(),
         attempts: 3,
         body: body.clone(),
-        buried_at: at(0),
+        dead_lettered_at: at(0),
     };
     let letters = subject.store.dead_letters();
     letters.store(letter.clone()).await.expect("the store answers");

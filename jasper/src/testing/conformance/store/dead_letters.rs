@@ -19,8 +19,8 @@ pub async fn a_stored_letter_is_listed_as_it_is<F: StoreFixture>(fixture: &F) {
     store(&subject, letter.clone()).await;
     let listed = subject.letters().await;
     assert_eq!(listed.len(), 1);
-    assert!(listed[0].buried_at > at(0) + LONG, "the store sets the time");
-    let expected = DeadLetter { buried_at: listed[0].buried_at, ..letter };
+    assert!(listed[0].dead_lettered_at > at(0) + LONG, "the store sets the time");
+    let expected = DeadLetter { dead_lettered_at: listed[0].dead_lettered_at, ..letter };
     assert_eq!(listed[0], expected);
 }
 
@@ -122,7 +122,7 @@ pub async fn a_replayed_letter_has_no_attempts_and_is_replayed_once<F: StoreFixt
     assert_eq!(replay(&subject, &id).await, 0);
     assert!(subject.letters().await.is_empty());
     let claimed = subject.claim_one(owner).await;
-    assert!(claimed.first_attempt);
+    assert!(claimed.attempt_counted);
     assert_eq!(claimed.ownership.attempts, 1);
     let envelope = claimed.envelope.expect("the bytes can be read");
     assert_eq!(envelope.payload, sent.payload);
@@ -154,7 +154,7 @@ pub async fn a_letter_whose_message_is_there_again_is_not_doubled<F: StoreFixtur
 }
 
 /// A message that fails again lies there once, as it failed the last time.
-pub async fn a_message_buried_again_replaces_its_letter<F: StoreFixture>(fixture: &F) {
+pub async fn a_message_dead_lettered_again_replaces_its_letter<F: StoreFixture>(fixture: &F) {
     let subject = Subject::of(fixture).await;
     let sent = envelope();
     dead_letter(&subject, &sent).await;
@@ -246,7 +246,7 @@ fn letter(envelope: &Envelope) -> DeadLetter {
         error_message: "an error in words".to_owned(),
         attempts: 2,
         body: Bytes::from(vec![0u8; 10_000]),
-        buried_at: at(0) - Duration::from_secs(1),
+        dead_lettered_at: at(0) - Duration::from_secs(1),
     }
 }
 

@@ -80,7 +80,7 @@ macro_rules! __store_clauses {
                 a_claim_names_any_number_of_subscriptions
                 the_rows_of_an_owner_are_listed
                 concurrent_claims_never_share_a_row
-                an_unreadable_body_is_claimed_as_an_error_and_buried_intact
+                an_unreadable_body_is_claimed_as_an_error_and_dead_lettered_intact
             }
             backlogs {
                 what_is_given_back_after_a_backlog_is_claimed_first
@@ -97,7 +97,7 @@ macro_rules! __store_clauses {
                 a_scheduled_row_belongs_to_nobody_and_waits
                 a_release_after_a_run_keeps_its_attempt
                 a_release_without_a_run_takes_its_attempt_back
-                a_buried_row_keeps_its_bytes_reason_and_attempts
+                a_dead_letter_keeps_bytes_reason_and_attempts
                 every_settlement_by_another_owner_is_fenced
                 every_settlement_with_other_attempts_is_fenced
                 every_settlement_of_an_unknown_row_is_fenced
@@ -171,7 +171,7 @@ macro_rules! __store_clauses {
                 a_replayed_letter_has_no_attempts_and_is_replayed_once
                 a_replayed_letter_is_still_to_be_kept
                 a_letter_whose_message_is_there_again_is_not_doubled
-                a_message_buried_again_replaces_its_letter
+                a_message_dead_lettered_again_replaces_its_letter
                 a_discarded_letter_is_gone_and_others_stay
                 letters_are_replayed_together
                 any_number_of_letters_is_replayed_and_discarded

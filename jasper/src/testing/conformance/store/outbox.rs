@@ -145,7 +145,7 @@ pub async fn a_refused_row_becomes_a_dead_letter_with_its_bytes<F: StoreFixture>
         error_message: "no such 'queue'".to_owned(),
         attempts: 2,
         body: sent.to_bytes(),
-        buried_at: at(0),
+        dead_lettered_at: at(0),
     };
     let older = DeadLetter { reason: DeadLetterReason::Terminal, attempts: 1, ..expected.clone() };
     subject.store.dead_letters().store(older).await.expect("the store answers");
@@ -157,8 +157,8 @@ pub async fn a_refused_row_becomes_a_dead_letter_with_its_bytes<F: StoreFixture>
     let counts = Counts { dead_letters: 1, ..Counts::default() };
     assert_eq!(subject.counts().await, counts);
     let letter = subject.letters().await.remove(0);
-    assert!(letter.buried_at > at(0) + LONG, "the store sets the time");
-    assert_eq!(letter, DeadLetter { buried_at: letter.buried_at, ..expected });
+    assert!(letter.dead_lettered_at > at(0) + LONG, "the store sets the time");
+    assert_eq!(letter, DeadLetter { dead_lettered_at: letter.dead_lettered_at, ..expected });
 }
 
 /// Another owner, other attempts, or no such row: nothing changes.

@@ -46,7 +46,7 @@ pub async fn a_scheduled_row_belongs_to_nobody_and_waits<F: StoreFixture>(fixtur
     assert_eq!(subject.settle(handled).await, Settled::Fenced);
     let claimed = subject.claim_one(owner).await;
     assert_eq!(claimed.ownership, due);
-    assert!(!claimed.first_attempt);
+    assert!(!claimed.attempt_counted);
     assert_eq!(subject.counts().await.scheduled, 1);
 }
 
@@ -55,11 +55,11 @@ pub async fn a_release_after_a_run_keeps_its_attempt<F: StoreFixture>(fixture: &
     let subject = Subject::of(fixture).await;
     let owner = subject.join().await;
     let held = subject.store_owned(owner, None).await;
-    let release = Settlement::Release { ownership: held.clone(), ran: true };
+    let release = Settlement::Release { ownership: held.clone(), attempt_began: true };
     assert_eq!(subject.settle(release).await, Settled::Done);
     let claimed = subject.claim_one(owner).await;
     assert_eq!(claimed.ownership, held);
-    assert!(!claimed.first_attempt);
+    assert!(!claimed.attempt_counted);
 }
 
 /// An attempt that never began is given back.
@@ -67,15 +67,15 @@ pub async fn a_release_without_a_run_takes_its_attempt_back<F: StoreFixture>(fix
     let subject = Subject::of(fixture).await;
     let owner = subject.join().await;
     let held = subject.store_owned(owner, None).await;
-    let release = Settlement::Release { ownership: held, ran: false };
+    let release = Settlement::Release { ownership: held, attempt_began: false };
     assert_eq!(subject.settle(release).await, Settled::Done);
     let claimed = subject.claim_one(owner).await;
     assert_eq!(claimed.ownership.attempts, 1);
-    assert!(claimed.first_attempt, "the claim counted it again");
+    assert!(claimed.attempt_counted, "the claim counted it again");
 }
 
 /// Nothing of the message is lost when it becomes a dead letter, and the inbox has it no more.
-pub async fn a_buried_row_keeps_its_bytes_reason_and_attempts<F: StoreFixture>(fixture: &F) {
+pub async fn a_dead_letter_keeps_bytes_reason_and_attempts<F: StoreFixture>(fixture: &F) {
     let subject = Subject::of(fixture).await;
     let owner = subject.join().await;
     let envelope = Envelope { attempts: 4, ..envelope() };
@@ -147,7 +147,7 @@ pub async fn every_settlement_of_a_released_row_is_fenced<F: StoreFixture>(fixtu
     let subject = Subject::of(fixture).await;
     let owner = subject.join().await;
     let held = subject.store_owned(owner, None).await;
-    let release = Settlement::Release { ownership: held.clone(), ran: true };
+    let release = Settlement::Release { ownership: held.clone(), attempt_began: true };
     assert_eq!(subject.settle(release).await, Settled::Done);
     all_are_fenced(&subject, held.clone()).await;
     assert_eq!(subject.claim_one(owner).await.ownership, held);
@@ -201,7 +201,7 @@ pub async fn the_release_of_an_owner_is_bounded_and_spares_others<F: StoreFixtur
     assert_eq!(release(dead).await, 2);
     let claimed = subject.claim_all(alive).await;
     assert_eq!(claimed.len(), 2);
-    assert!(claimed.iter().all(|claimed| !claimed.first_attempt));
+    assert!(claimed.iter().all(|claimed| !claimed.attempt_counted));
     assert!(claimed.iter().all(|claimed| claimed.ownership.attempts == 1));
     assert_eq!(release(dead).await, 0);
 }
@@ -216,7 +216,8 @@ fn dead_letter(ownership: Ownership) -> Settlement {
 }
 
 async fn all_are_fenced<F: StoreFixture>(subject: &Subject<'_, F>, ownership: Ownership) {
-    let release = |ran| Settlement::Release { ownership: ownership.clone(), ran };
+    let release =
+        |attempt_began| Settlement::Release { ownership: ownership.clone(), attempt_began };
     let settlements = [
         Settlement::Handled(ownership.clone()),
         Settlement::Attempt(ownership.clone()),

@@ -138,7 +138,7 @@ impl<'f, F: StoreFixture> Subject<'f, F> {
 /// All that the clauses store, for this owner.
 pub(super) fn all(owner: Owner) -> ClaimRequest {
     let subscriptions = ["conformance", "a", "b", "c"].map(taken_at).to_vec();
-    ClaimRequest { owner, subscriptions, limit: 10_000, counts_attempt: true }
+    ClaimRequest { owner, subscriptions, limit: 10_000, count_attempt: true }
 }
 
 /// What a handler of the suite's messages takes at this queue.

@@ -18,6 +18,7 @@ use super::super::settings::Reached;
 use super::error::DialError;
 use super::kit::{Kit, Socket};
 use crate::telemetry::CONNECTIONS;
+use crate::transport::cause::Cause;
 use crate::transport::slot::Dial;
 
 /// All that is needed to dial one broker.
@@ -77,7 +78,7 @@ impl Dial for Dialler {
     fn dial(&self) -> BoxFuture<'_, Result<Connected, DialError>> {
         Box::pin(async {
             let limit = self.patience;
-            let late = || DialError::Gone(format!("it did not answer within {limit:?}"));
+            let late = || DialError::Gone(format!("it did not answer within {limit:?}").into());
             timeout(limit, self.open()).await.map_err(|_late| late())?
         })
     }
@@ -87,14 +88,14 @@ impl Dial for Dialler {
     }
 
     fn given_up() -> DialError {
-        DialError::Gone("dialling was given up".to_owned())
+        DialError::Gone("dialling was given up".into())
     }
 }
 
 impl Dialler {
     async fn open(&self) -> Result<Connected, DialError> {
         // Opened here, so that what cannot be reached is known without a thread of its own.
-        let socket = self.socket().await.map_err(|error| DialError::Gone(error.to_string()))?;
+        let socket = self.socket().await.map_err(|error| DialError::Gone(Cause::of(error)))?;
         let socket = parking_lot::Mutex::new(Some(socket));
         let connect = async move |_uri, _runtime| {
             mute_this_thread();
@@ -107,8 +108,8 @@ impl Dialler {
         let connection =
             Connection::connector(uri, runtime, connect, properties).await.map_err(|error| {
                 match fault_of(&error) {
-                    Some(AmqpFault { why, .. }) => DialError::Refused(why),
-                    None => DialError::Gone(error.to_string()),
+                    Some(AmqpFault { why, .. }) => DialError::Refused(Cause::because(why, error)),
+                    None => DialError::Gone(Cause::of(error)),
                 }
             })?;
         let broker = self.reached.broker.to_string();

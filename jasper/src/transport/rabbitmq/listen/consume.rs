@@ -19,6 +19,7 @@ use super::super::requests::Serving;
 use super::super::topology::Declare;
 use super::intake::Item;
 use super::listener::Listening;
+use crate::transport::cause::Cause;
 use crate::transport::{Mode, TransportError};
 
 /// How long the broker may take to answer what a listener asks at first.
@@ -44,7 +45,7 @@ impl Listening {
         let (channel, consumer, serving) =
             timeout(PATIENCE, opening).await.map_err(|_late| {
                 let why = format!("the broker has not answered within {PATIENCE:?}");
-                TransportError::Unreachable { address: self.address.to_string(), why }
+                Cause::from(why).unreachable(&self.address)
             })??;
         self.note_up();
         let tag = consumer.tag();
@@ -113,8 +114,8 @@ impl Listening {
                 biased;
                 () = self.stop.cancelled() => break,
                 () = &mut ended => {
-                    let why = "the connection to the broker has ended".to_owned();
-                    return Err(TransportError::Lost { address: self.address.to_string(), why });
+                    let why = "the connection to the broker has ended";
+                    return Err(Cause::from(why).lost(&self.address));
                 }
                 Some(taken) = running.next() => taken?,
                 next = consumer.next(), if running.len() < most => {
@@ -138,12 +139,10 @@ impl Listening {
         let address = || self.address.to_string();
         match next {
             Some(Ok(delivery)) => Ok(delivery),
-            Some(Err(error)) => {
-                Err(TransportError::Lost { address: address(), why: error.to_string() })
-            }
+            Some(Err(error)) => Err(Cause::of(error).lost(address())),
             None => {
                 let why = "the broker has ended the consumer: its queue was deleted, say";
-                Err(TransportError::Lost { address: address(), why: why.to_owned() })
+                Err(Cause::from(why).lost(address()))
             }
         }
     }

@@ -13,6 +13,7 @@ use super::super::message::{guarantee, read};
 use super::listener::Listening;
 use crate::envelope::Envelope;
 use crate::telemetry::{DESTINATION, REDELIVERED};
+use crate::transport::cause::Cause;
 use crate::transport::{Guarantee, Receipt, Received, TransportError, Unreadable};
 
 /// A message that has come and is not acknowledged.
@@ -125,8 +126,8 @@ impl Listening {
         if acknowledged.into_iter().all(|is_done| is_done) {
             return Ok(());
         }
-        let why = "the channel ended before what has come was acknowledged".to_owned();
-        Err(TransportError::Lost { address: self.address.to_string(), why })
+        let why = "the channel ended before what has come was acknowledged";
+        Err(Cause::from(why).lost(&self.address))
     }
 }
 

@@ -22,6 +22,7 @@ use super::super::message::properties;
 use super::super::publisher::why_returned;
 use super::answer;
 use super::names::{CORRELATION, TIMEOUT, queue_of_requests};
+use crate::transport::cause::Cause;
 use crate::transport::slot::{self, Dial};
 use crate::transport::{Answer, Guarantee, Request, TransportError};
 
@@ -53,7 +54,7 @@ enum Silence {
     /// Nothing takes requests there.
     NoReceiver(String),
     /// The channel has ended.
-    Ended(String),
+    Ended(Cause),
 }
 
 impl Dial for AskDialler {
@@ -63,7 +64,7 @@ impl Dial for AskDialler {
     fn dial(&self) -> BoxFuture<'_, Result<Asking, DialError>> {
         Box::pin(async {
             let connected = self.0.link().await?;
-            let gone = |error: Error| DialError::Gone(error.to_string());
+            let gone = |error: Error| DialError::Gone(Cause::of(error));
             let opened = connected.unless_ended(open(&connected)).await;
             let (channel, consumer) = opened.map_err(gone)?;
             let waiting = Waiting::default();
@@ -77,7 +78,7 @@ impl Dial for AskDialler {
     }
 
     fn given_up() -> DialError {
-        DialError::Gone("dialling was given up".to_owned())
+        DialError::Gone("dialling was given up".into())
     }
 }
 
@@ -92,7 +93,7 @@ async fn open(connected: &Connected) -> Result<(Channel, Consumer), Error> {
 
 /// Gives each answer to who waits for it.
 async fn hand_out(connected: Arc<Connected>, mut consumer: Consumer, waiting: Waiting) {
-    let mut why = "the connection to the broker has ended".to_owned();
+    let mut why = Cause::from("the connection to the broker has ended");
     loop {
         let next = tokio::select! {
             biased;
@@ -110,7 +111,7 @@ async fn hand_out(connected: Arc<Connected>, mut consumer: Consumer, waiting: Wa
                     let _ = asked.send(Ok(answer));
                 }
             }
-            Err(error) => why = error.to_string(),
+            Err(error) => why = Cause::of(error),
         }
     }
     for (_, asked) in std::mem::take(&mut *waiting.lock()) {
@@ -140,8 +141,8 @@ impl Requester {
             .map_err(|error| no_connection(&address(), error))?;
         let answered = timeout_at(deadline, asking.ask(queue, request)).await.map_err(late)?;
         answered.map_err(|silence| match silence {
-            Silence::NoReceiver(why) => TransportError::Unreachable { address: address(), why },
-            Silence::Ended(why) => TransportError::Lost { address: address(), why },
+            Silence::NoReceiver(why) => Cause::from(why).unreachable(address()),
+            Silence::Ended(cause) => cause.lost(address()),
         })
     }
 }
@@ -152,7 +153,7 @@ impl Asking {
         let (asked, answered) = oneshot::channel();
         self.waiting.lock().insert(number.clone(), asked);
         let _noted = Noted { waiting: &self.waiting, number: &number };
-        let ended = |error: Error| Silence::Ended(error.to_string());
+        let ended = |error: Error| Silence::Ended(Cause::of(error));
         let (key, options) = (queue_of_requests(queue), BasicPublishOptions::default());
         let options = BasicPublishOptions { mandatory: true, ..options };
         let properties = properties_of(&request, &number);
@@ -177,7 +178,7 @@ impl Asking {
             }
             _ => {}
         }
-        let ended = || Silence::Ended("the connection to the broker has ended".to_owned());
+        let ended = || Silence::Ended("the connection to the broker has ended".into());
         answered.await.unwrap_or_else(|_dropped| Err(ended()))
     }
 }

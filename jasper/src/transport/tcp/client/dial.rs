@@ -37,7 +37,8 @@ impl Dial for Dialler {
     fn dial(&self) -> BoxFuture<'_, Result<PeerLink, ClientError>> {
         Box::pin(async {
             let limit = self.limits.handshake;
-            let late = || ClientError::Gone(format!("it did not shake hands within {limit:?}"));
+            let late =
+                || ClientError::Gone(format!("it did not shake hands within {limit:?}").into());
             timeout(limit, self.open()).await.map_err(|_late| late())?
         })
     }
@@ -47,7 +48,7 @@ impl Dial for Dialler {
     }
 
     fn given_up() -> ClientError {
-        ClientError::Gone("dialling was given up".to_owned())
+        ClientError::Gone("dialling was given up".into())
     }
 }
 

@@ -6,17 +6,18 @@ use parking_lot::Mutex;
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
+use crate::transport::cause::Cause;
 use crate::transport::{Answer, Receipt};
 
 /// Why there is no answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) enum ExchangeError {
     /// Nothing of it was given to the socket, as the connection takes nothing more.
-    NotSent(String),
+    NotSent(Cause),
     /// Nothing of it was given to the socket in time.
     NoRoom(&'static str),
     /// It may have arrived.
-    Lost(String),
+    Lost(Cause),
     /// As `Lost`, and nothing is known to be wrong but the time.
     Late,
 }
@@ -60,7 +61,7 @@ struct Entries {
     last: u64,
     entries: HashMap<u64, InFlightEntry>,
     /// Why nothing more is taken.
-    closed: Option<String>,
+    closed: Option<Cause>,
 }
 
 impl InFlight {
@@ -87,7 +88,7 @@ impl InFlight {
 
     /// Notes that the entry's bytes are being given to the socket. False where its caller is
     /// gone.
-    pub(super) fn hand(&self, number: u64) -> bool {
+    pub(super) fn mark_handed(&self, number: u64) -> bool {
         self.with(|state| match state.entries.get_mut(&number) {
             Some(entry) => {
                 entry.is_handed = true;
@@ -109,8 +110,8 @@ impl InFlight {
             _ => false,
         };
         if !fits || !entry.is_handed {
-            let why = "the other side answered something else".to_owned();
-            let _gone = entry.waiter.send(Err(ExchangeError::Lost(why)));
+            let why = "the other side answered something else";
+            let _gone = entry.waiter.send(Err(ExchangeError::Lost(why.into())));
             return Err(Mismatch);
         }
         let _gone = entry.waiter.send(Ok(reply));
@@ -130,22 +131,22 @@ impl InFlight {
     }
 
     /// Takes nothing more. What was not handed over is given back; the rest is still answered.
-    pub(super) fn leave(&self, why: &str) {
+    pub(super) fn leave(&self, why: &Cause) {
         self.close(why, |entry| !entry.is_handed);
     }
 
     /// Takes nothing more, and nothing will be answered.
-    pub(super) fn end(&self, why: &str) {
+    pub(super) fn end(&self, why: &Cause) {
         self.close(why, |_entry| true);
     }
 
-    fn close(&self, why: &str, is_over: impl Fn(&InFlightEntry) -> bool) {
+    fn close(&self, why: &Cause, is_over: impl Fn(&InFlightEntry) -> bool) {
         let over: Vec<InFlightEntry> = self.with(|state| {
-            state.closed.get_or_insert_with(|| why.to_owned());
+            state.closed.get_or_insert_with(|| why.clone());
             state.entries.extract_if(|_number, entry| is_over(entry)).map(|(_, e)| e).collect()
         });
         for entry in over {
-            let why = why.to_owned();
+            let why = why.clone();
             let loss = if entry.is_handed {
                 ExchangeError::Lost(why)
             } else {
@@ -156,7 +157,7 @@ impl InFlight {
     }
 
     /// Why nothing more is taken, if so.
-    pub(super) fn closed(&self) -> Option<String> {
+    pub(super) fn closed(&self) -> Option<Cause> {
         self.with(|state| state.closed.clone())
     }
 
@@ -186,15 +187,14 @@ mod tests {
         let (pending, room_of) = (InFlight::default(), Arc::new(Semaphore::new(10)));
         let (handed, mut lost) = pending.add(Expected::Receipts(1), room(&room_of)).unwrap();
         let (_kept, mut not_sent) = pending.add(Expected::Answer, room(&room_of)).unwrap();
-        assert!(pending.hand(handed));
-        pending.end("cut");
-        assert_eq!(lost.try_recv().unwrap().unwrap_err(), ExchangeError::Lost("cut".to_owned()));
-        assert_eq!(
-            not_sent.try_recv().unwrap().unwrap_err(),
-            ExchangeError::NotSent("cut".to_owned())
-        );
+        assert!(pending.mark_handed(handed));
+        pending.end(&"cut".into());
+        let lost = lost.try_recv().unwrap().unwrap_err();
+        assert!(matches!(lost, ExchangeError::Lost(why) if why.to_string() == "cut"));
+        let not_sent = not_sent.try_recv().unwrap().unwrap_err();
+        assert!(matches!(not_sent, ExchangeError::NotSent(why) if why.to_string() == "cut"));
         let refused = pending.add(Expected::Answer, room(&room_of)).unwrap_err();
-        assert_eq!(refused, ExchangeError::NotSent("cut".to_owned()));
+        assert!(matches!(refused, ExchangeError::NotSent(why) if why.to_string() == "cut"));
         assert_eq!(room_of.available_permits(), 10);
     }
 
@@ -203,7 +203,7 @@ mod tests {
         let (pending, room_of) = (InFlight::default(), Arc::new(Semaphore::new(10)));
         let (number, _answer) = pending.add(Expected::Answer, room(&room_of)).unwrap();
         assert!(!pending.abandon(number));
-        assert!(!pending.hand(number), "it is not written");
+        assert!(!pending.mark_handed(number), "it is not written");
         assert!(pending.is_empty());
         assert_eq!(room_of.available_permits(), 10);
     }
@@ -212,7 +212,7 @@ mod tests {
     fn the_room_of_what_was_handed_over_is_free_when_it_is_answered() {
         let (pending, room_of) = (InFlight::default(), Arc::new(Semaphore::new(10)));
         let (number, answer) = pending.add(Expected::Receipts(0), room(&room_of)).unwrap();
-        assert!(pending.hand(number));
+        assert!(pending.mark_handed(number));
         drop(answer);
         assert!(pending.abandon(number));
         assert_eq!(room_of.available_permits(), 8);
@@ -228,7 +228,7 @@ mod tests {
         assert_eq!(pending.answer(1, receipts(1)), Err(Mismatch));
         for expected in [Expected::Receipts(2), Expected::Answer] {
             let (number, mut answer) = pending.add(expected, room(&room_of)).unwrap();
-            assert!(pending.hand(number));
+            assert!(pending.mark_handed(number));
             assert_eq!(pending.answer(number, receipts(1)), Err(Mismatch));
             assert!(matches!(answer.try_recv().unwrap(), Err(ExchangeError::Lost(_))));
         }
@@ -238,8 +238,8 @@ mod tests {
     fn a_side_that_leaves_still_answers() {
         let (pending, room_of) = (InFlight::default(), Arc::new(Semaphore::new(10)));
         let (number, mut answer) = pending.add(Expected::Receipts(1), room(&room_of)).unwrap();
-        assert!(pending.hand(number));
-        pending.leave("it stops");
+        assert!(pending.mark_handed(number));
+        pending.leave(&"it stops".into());
         assert!(pending.add(Expected::Answer, room(&room_of)).is_err());
         pending.answer(number, Response::Receipts(vec![Receipt::Accepted])).unwrap();
         assert!(answer.try_recv().unwrap().is_ok());

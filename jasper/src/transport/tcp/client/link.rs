@@ -18,6 +18,7 @@ use super::super::reader::{FrameReader, ReadError, ReadLimits};
 use super::super::vitals::Vitals;
 use super::super::write_queue::{QueuedFrame, WriteQueue};
 use super::in_flight::{ExchangeError, Expected, InFlight, Response, ResponseOutcome};
+use crate::transport::cause::Cause;
 use crate::transport::{Answer, Guarantee, Receipt};
 
 const STOPPING: &str = "the other side is stopping";
@@ -97,9 +98,9 @@ impl PeerLink {
         let length = BATCH_HEAD + envelopes.iter().map(in_batch).sum::<usize>();
         match self.exchange(slots, expected, length, deadline, encode).await {
             Ok(Response::Receipts(receipts)) => Ok(receipts),
-            Ok(Response::Answer(_)) => Err(ExchangeError::Lost(SOMETHING_ELSE.to_owned())),
+            Ok(Response::Answer(_)) => Err(ExchangeError::Lost(SOMETHING_ELSE.into())),
             Err(loss) => {
-                if loss == ExchangeError::Late {
+                if matches!(loss, ExchangeError::Late) {
                     self.inner.suspected.notify_one();
                 }
                 Err(loss)
@@ -121,7 +122,7 @@ impl PeerLink {
         let length = in_request(envelope);
         match self.exchange(slots, expected, length, deadline, encode).await? {
             Response::Answer(answer) => Ok(answer),
-            Response::Receipts(_) => Err(ExchangeError::Lost(SOMETHING_ELSE.to_owned())),
+            Response::Receipts(_) => Err(ExchangeError::Lost(SOMETHING_ELSE.into())),
         }
     }
 
@@ -145,7 +146,8 @@ impl PeerLink {
         let (number, reply) = inner.pending.add(expected, [slot, room])?;
         let interest = Interest { pending: &inner.pending, number };
         let weak = Arc::downgrade(inner);
-        let is_wanted = move || weak.upgrade().is_some_and(|inner| inner.pending.hand(number));
+        let is_wanted =
+            move || weak.upgrade().is_some_and(|inner| inner.pending.mark_handed(number));
         inner.write_queue.push(QueuedFrame::new(
             encode(number),
             Box::new(is_wanted),
@@ -153,7 +155,7 @@ impl PeerLink {
         ));
         match timeout_at(deadline, reply).await {
             Ok(Ok(outcome)) => outcome,
-            Ok(Err(_dropped)) => Err(ExchangeError::Lost("the connection has ended".to_owned())),
+            Ok(Err(_dropped)) => Err(ExchangeError::Lost("the connection has ended".into())),
             Err(_late) if interest.give_up() => Err(ExchangeError::Late),
             Err(_late) => Err(ExchangeError::NoRoom("it did not read in time")),
         }
@@ -200,30 +202,30 @@ impl LinkInner {
         let why = tokio::select! {
             why = self.read(reader) => why,
             written = self.write_queue.write_to(writer, &self.vitals, self.limits.frame_time) => {
-                written.err().map_or_else(|| "it is closed".to_owned(), |error| error.to_string())
+                written.err().map_or_else(|| "it is closed".into(), Cause::of)
             }
             why = self.watch() => why,
-            () = self.end.cancelled() => "this side has closed it".to_owned(),
+            () = self.end.cancelled() => "this side has closed it".into(),
         };
-        tracing::debug!(why, "a connection that this side had dialled has ended");
+        tracing::debug!(%why, "a connection that this side had dialled has ended");
         self.pending.end(&why);
         self.write_queue.abandon();
         self.refuse_more();
     }
 
     /// Reads answers until the connection ends, and says why it does.
-    async fn read<R: AsyncRead + Unpin>(&self, mut reader: FrameReader<R>) -> String {
+    async fn read<R: AsyncRead + Unpin>(&self, mut reader: FrameReader<R>) -> Cause {
         let Limits { frame: limit, idle, frame_time: frame, .. } = self.limits;
         let (patience, allowance) = (ReadLimits { limit, idle, frame }, Allowance::unbounded());
         loop {
             let frame = match reader.next(patience, &allowance).await {
                 Ok(Some(raw)) => Frame::decode(raw.kind, raw.body).map_err(ReadError::from),
-                Ok(None) => return "the other side has ended it".to_owned(),
+                Ok(None) => return "the other side has ended it".into(),
                 Err(error) => Err(error),
             };
             let taken = match frame {
                 Ok(frame) => self.take(frame),
-                Err(error) => Err(error.to_string()),
+                Err(error) => Err(Cause::of(error)),
             };
             if let Err(why) = taken {
                 return why;
@@ -231,7 +233,7 @@ impl LinkInner {
         }
     }
 
-    fn take(&self, frame: Frame) -> Result<(), String> {
+    fn take(&self, frame: Frame) -> Result<(), Cause> {
         let answered = match frame {
             Frame::Receipts { number, receipts } => {
                 self.pending.answer(number, Response::Receipts(receipts))
@@ -240,7 +242,7 @@ impl LinkInner {
                 self.pending.answer(number, Response::Answer(answer))
             }
             Frame::Bye => {
-                self.pending.leave(STOPPING);
+                self.pending.leave(&STOPPING.into());
                 self.refuse_more();
                 Ok(())
             }
@@ -250,20 +252,20 @@ impl LinkInner {
             }
             Frame::Pong => Ok(()),
             Frame::Rejected(rejected) => {
-                return Err(format!("it says ({}) {}", rejected.code, rejected.why));
+                return Err(format!("it says ({}) {}", rejected.code, rejected.why).into());
             }
-            _ => return Err("the other side sent a frame out of place".to_owned()),
+            _ => return Err("the other side sent a frame out of place".into()),
         };
-        answered.map_err(|_mismatch| SOMETHING_ELSE.to_owned())?;
+        answered.map_err(|_mismatch| Cause::from(SOMETHING_ELSE))?;
         if self.pending.closed().is_some() && self.pending.is_empty() {
-            return Err(STOPPING.to_owned());
+            return Err(STOPPING.into());
         }
         Ok(())
     }
 
     /// Shows the other side that this one is there, and gives up an other side that does not show
     /// it when it is suspected. Says why then.
-    async fn watch(&self) -> String {
+    async fn watch(&self) -> Cause {
         let Limits { ping, handshake: grace, .. } = self.limits;
         let (mut pinged, mut suspected) = (Instant::now(), None);
         loop {
@@ -282,7 +284,7 @@ impl LinkInner {
             }
             let now = Instant::now();
             if suspected.is_some_and(|since| since + grace <= now) {
-                return format!("it gave no sign of life within {grace:?}");
+                return format!("it gave no sign of life within {grace:?}").into();
             }
             if self.vitals.last_received().min(self.vitals.last_sent()).max(pinged) + ping <= now {
                 pinged = now;

@@ -13,6 +13,7 @@ use super::dial::LinkSlot;
 use super::in_flight::ExchangeError;
 use super::link::{PeerLink, in_batch, in_request};
 use crate::envelope::Address;
+use crate::transport::cause::Cause;
 use crate::transport::{Answer, Batch, Guarantee, Receipt, Request, Sender, TransportError};
 
 /// The way to one place.
@@ -107,7 +108,7 @@ impl TcpSender {
     }
 
     async fn link(&self, deadline: Instant) -> Result<Arc<PeerLink>, SendFailure> {
-        let late = |_late| ClientError::Gone("it took too long to reach it".to_owned());
+        let late = |_late| ClientError::Gone("it took too long to reach it".into());
         Ok(timeout_at(deadline, self.slot.link()).await.map_err(late)??)
     }
 
@@ -118,17 +119,11 @@ impl TcpSender {
     fn error(&self, failure: SendFailure, limit: Duration) -> TransportError {
         let address = self.address.to_string();
         match failure {
-            SendFailure::Dial(ClientError::Rejected(why)) => {
-                TransportError::Rejected { address, why }
-            }
-            SendFailure::Dial(ClientError::Gone(why))
-            | SendFailure::Lost(ExchangeError::NotSent(why)) => {
-                TransportError::Unreachable { address, why }
-            }
-            SendFailure::Lost(ExchangeError::NoRoom(why)) => {
-                TransportError::Unreachable { address, why: why.to_owned() }
-            }
-            SendFailure::Lost(ExchangeError::Lost(why)) => TransportError::Lost { address, why },
+            SendFailure::Dial(ClientError::Rejected(cause)) => cause.rejected(address),
+            SendFailure::Dial(ClientError::Gone(cause))
+            | SendFailure::Lost(ExchangeError::NotSent(cause)) => cause.unreachable(address),
+            SendFailure::Lost(ExchangeError::NoRoom(why)) => Cause::from(why).unreachable(address),
+            SendFailure::Lost(ExchangeError::Lost(cause)) => cause.lost(address),
             SendFailure::Lost(ExchangeError::Late) => TransportError::Deadline { address, limit },
             SendFailure::TooLarge(size, limit) => self.too_large(size, limit),
         }

@@ -12,6 +12,7 @@ use super::super::reader::{FrameReader, RawFrame, ReadError, ReadLimits};
 use super::super::streams::{Binding, tls_error};
 use super::proof::{Role, Transcript, nonce};
 use super::wire::{HIGHEST, LOWEST, looks_like_tls, write};
+use crate::transport::cause::Cause;
 
 /// What the side that listens takes, as both know now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,21 +25,21 @@ pub(in super::super) struct Agreed {
 }
 
 /// Why the two do not come together.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub(in super::super) enum ClientError {
     /// One does not accept the other.
     #[error("{0}")]
-    Rejected(String),
+    Rejected(Cause),
     /// The connection does not last.
     #[error("{0}")]
-    Gone(String),
+    Gone(Cause),
 }
 
 impl From<io::Error> for ClientError {
     fn from(error: io::Error) -> Self {
-        match tls_error(&error) {
-            Some(tls) => Self::Rejected(format!("TLS failed: {tls}")),
-            None => Self::Gone(error.to_string()),
+        match tls_error(&error).map(|tls| format!("TLS failed: {tls}")) {
+            Some(why) => Self::Rejected(Cause::because(why, error)),
+            None => Self::Gone(Cause::of(error)),
         }
     }
 }
@@ -51,9 +52,10 @@ impl From<ReadError> for ClientError {
                 Self::Rejected("it speaks TLS, and this side has none: give it `.tls(…)`".into())
             }
             ReadError::Frame(error) => {
-                Self::Rejected(format!("it does not speak jasper's protocol: it sent {error}"))
+                let why = format!("it does not speak jasper's protocol: it sent {error}");
+                Self::Rejected(Cause::because(why, error))
             }
-            other => Self::Gone(other.to_string()),
+            other => Self::Gone(Cause::of(other)),
         }
     }
 }
@@ -72,7 +74,7 @@ pub(in super::super) async fn greet<R: AsyncRead + Unpin>(
     let hello = Hello {
         lowest: LOWEST,
         highest: HIGHEST,
-        nonce: nonce().map_err(|why| ClientError::Gone(why.to_owned()))?,
+        nonce: nonce().map_err(|why| ClientError::Gone(why.into()))?,
         frame: u32::try_from(limits.frame).unwrap_or(u32::MAX),
         key_id: identity.map(|key| key.id().to_owned()).unwrap_or_default(),
     };
@@ -95,7 +97,7 @@ pub(in super::super) async fn greet<R: AsyncRead + Unpin>(
         if !is_proved {
             let id = key.id();
             let why = format!("the other side cannot prove that it has the key `{id}`");
-            return Err(ClientError::Rejected(why));
+            return Err(ClientError::Rejected(why.into()));
         }
     }
     Ok(agreed)
@@ -108,29 +110,30 @@ async fn next<R: AsyncRead + Unpin>(
     let patience =
         ReadLimits { limit: limits.first_frame, idle: limits.handshake, frame: limits.handshake };
     let raw = reader.next(patience, &Allowance::unbounded()).await?;
-    raw.ok_or_else(|| ClientError::Gone("it ended the connection during the handshake".to_owned()))
+    raw.ok_or_else(|| ClientError::Gone("it ended the connection during the handshake".into()))
 }
 
 fn decode(raw: RawFrame) -> Result<Frame, ClientError> {
     let frame = Frame::decode(raw.kind, raw.body).map_err(ReadError::from)?;
     match frame {
-        Frame::Rejected(rejected) => {
-            Err(ClientError::Rejected(format!("it says ({}) {}", rejected.code, rejected.why)))
-        }
+        Frame::Rejected(rejected) => Err(ClientError::Rejected(
+            format!("it says ({}) {}", rejected.code, rejected.why).into(),
+        )),
         frame => Ok(frame),
     }
 }
 
 fn out_of_place(_frame: &Frame) -> ClientError {
-    ClientError::Rejected("it does not keep to the order of the handshake".to_owned())
+    ClientError::Rejected("it does not keep to the order of the handshake".into())
 }
 
 fn agree(welcome: &Welcome, limits: &Limits) -> Result<Agreed, ClientError> {
     let version = welcome.version;
     if !(LOWEST..=HIGHEST).contains(&version) {
-        return Err(ClientError::Rejected(format!(
+        let why = format!(
             "it chose version {version} of the protocol, and this side speaks {LOWEST} to {HIGHEST}"
-        )));
+        );
+        return Err(ClientError::Rejected(why.into()));
     }
     let number = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
     // A frame has to fit into the window, with its length.
@@ -143,7 +146,7 @@ fn agree(welcome: &Welcome, limits: &Limits) -> Result<Agreed, ClientError> {
     };
     let smallest = agreed.frame.min(agreed.batches).min(agreed.requests);
     if smallest == 0 {
-        return Err(ClientError::Rejected("it takes nothing at all".to_owned()));
+        return Err(ClientError::Rejected("it takes nothing at all".into()));
     }
     Ok(agreed)
 }

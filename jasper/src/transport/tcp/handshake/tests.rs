@@ -75,7 +75,7 @@ async fn serve(
 
 fn rejected(result: Result<Agreed, ClientError>) -> String {
     match result {
-        Err(ClientError::Rejected(why)) => why,
+        Err(ClientError::Rejected(why)) => why.to_string(),
         other => panic!("not rejected: {other:?}"),
     }
 }

@@ -6,27 +6,27 @@ use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 
 /// How far a call is.
-pub(crate) enum Call<'a, O, T> {
+pub(crate) enum LazyCall<'a, O, T> {
     /// Options may still be set. Neither this lock nor the next is ever taken, as options and polls
     /// are exclusive: they make the call `Sync`, so that what holds a reference to it may move to
     /// another thread.
-    Open(Box<Mutex<O>>),
+    Configuring(Box<Mutex<O>>),
     /// It has begun.
     Running(Mutex<BoxFuture<'a, T>>),
     /// It has ended.
-    Over,
+    Done,
 }
 
-impl<'a, O, T> Call<'a, O, T> {
+impl<'a, O, T> LazyCall<'a, O, T> {
     pub(crate) fn new(options: O) -> Self {
-        Self::Open(Box::new(Mutex::new(options)))
+        Self::Configuring(Box::new(Mutex::new(options)))
     }
 
     /// The options, until the call begins.
     pub(crate) fn options(&mut self) -> Option<&mut O> {
         match self {
-            Self::Open(options) => Some(options.get_mut()),
-            Self::Running(_) | Self::Over => None,
+            Self::Configuring(options) => Some(options.get_mut()),
+            Self::Running(_) | Self::Done => None,
         }
     }
 
@@ -36,10 +36,10 @@ impl<'a, O, T> Call<'a, O, T> {
         cx: &mut Context<'_>,
         begin: impl FnOnce(O) -> BoxFuture<'a, T>,
     ) -> Poll<T> {
-        let mut running = match std::mem::replace(self, Self::Over) {
-            Self::Open(options) => Mutex::new(begin(options.into_inner())),
+        let mut running = match std::mem::replace(self, Self::Done) {
+            Self::Configuring(options) => Mutex::new(begin(options.into_inner())),
             Self::Running(running) => running,
-            Self::Over => return Poll::Pending,
+            Self::Done => return Poll::Pending,
         };
         let future = running.get_mut();
         let polled = future.as_mut().poll(cx);

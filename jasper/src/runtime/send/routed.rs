@@ -17,7 +17,7 @@ pub(crate) const KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// Messages that have found their destinations.
 #[derive(Debug, Default)]
-pub(crate) struct Batch {
+pub(crate) struct RoutedMessages {
     pub(crate) to_handlers: ToHandlers,
     pub(crate) to_endpoints: ToEndpoints,
 }
@@ -132,7 +132,7 @@ impl ToEndpoints {
     }
 }
 
-impl Batch {
+impl RoutedMessages {
     /// Whether some of it is to be stored.
     pub(crate) const fn has_rows(&self) -> bool {
         !self.to_handlers.stored.is_empty() || !self.to_endpoints.stored.is_empty()

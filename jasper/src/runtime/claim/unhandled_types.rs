@@ -15,7 +15,7 @@ const MOST: usize = 10_000;
 ///
 /// There may be any number of them; each look finds a page, and the next one goes on behind it.
 #[derive(Debug, Default)]
-pub(crate) struct StrayTypes {
+pub(crate) struct UnhandledTypes {
     unknown: HashMap<Subscription, Unknown>,
     /// Counts the times that all pages were seen.
     sweep: u64,
@@ -32,14 +32,14 @@ struct Unknown {
 
 /// What is to become of an unhandled message that no handler of this application can take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum StrayFate {
+pub(crate) enum UnhandledFate {
     /// A node that takes it may start yet.
     Wait,
     /// No such node has started in time.
     GiveUp,
 }
 
-impl StrayTypes {
+impl UnhandledTypes {
     /// Where the next page begins.
     pub(crate) fn after(&self) -> Option<Subscription> {
         self.after.clone()
@@ -93,10 +93,10 @@ impl StrayTypes {
     }
 
     /// What becomes of one that was found.
-    pub(crate) fn found(&mut self, unhandled: Subscription, keep: Duration) -> StrayFate {
+    pub(crate) fn found(&mut self, unhandled: Subscription, keep: Duration) -> UnhandledFate {
         let found = Unknown { since: Instant::now(), seen: self.sweep };
         let unknown = self.unknown.entry(unhandled).or_insert(found);
-        if unknown.since.elapsed() < keep { StrayFate::Wait } else { StrayFate::GiveUp }
+        if unknown.since.elapsed() < keep { UnhandledFate::Wait } else { UnhandledFate::GiveUp }
     }
 }
 
@@ -119,23 +119,23 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_nobody_takes_waits_for_its_time_and_is_given_up() {
-        let mut unhandled = StrayTypes::default();
+        let mut unhandled = UnhandledTypes::default();
         assert_eq!(unhandled.among(vec![subscription()], taking(vec![]), KEEP), [subscription()]);
-        assert_eq!(unhandled.found(subscription(), KEEP), StrayFate::Wait);
+        assert_eq!(unhandled.found(subscription(), KEEP), UnhandledFate::Wait);
         assert_eq!(unhandled.among(vec![subscription()], taking(vec![]), KEEP), []);
         tokio::time::advance(KEEP).await;
         assert_eq!(unhandled.among(vec![subscription()], taking(vec![]), KEEP), [subscription()]);
-        assert_eq!(unhandled.found(subscription(), KEEP), StrayFate::GiveUp);
+        assert_eq!(unhandled.found(subscription(), KEEP), UnhandledFate::GiveUp);
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_a_living_node_takes_is_left_to_it_and_its_time_begins_anew() {
-        let mut unhandled = StrayTypes::default();
-        assert_eq!(unhandled.found(subscription(), KEEP), StrayFate::Wait);
+        let mut unhandled = UnhandledTypes::default();
+        assert_eq!(unhandled.found(subscription(), KEEP), UnhandledFate::Wait);
         tokio::time::advance(KEEP).await;
         assert_eq!(unhandled.among(vec![subscription()], taking(vec![subscription()]), KEEP), []);
         assert_eq!(unhandled.among(vec![subscription()], taking(vec![]), KEEP), [subscription()]);
-        assert_eq!(unhandled.found(subscription(), KEEP), StrayFate::Wait);
+        assert_eq!(unhandled.found(subscription(), KEEP), UnhandledFate::Wait);
     }
 
     #[tokio::test(start_paused = true)]
@@ -144,9 +144,9 @@ mod tests {
             message_type: message_type.into(),
             ..subscription()
         });
-        let mut unhandled = StrayTypes::default();
+        let mut unhandled = UnhandledTypes::default();
         for row in [&first, &second] {
-            assert_eq!(unhandled.found(row.clone(), KEEP), StrayFate::Wait);
+            assert_eq!(unhandled.found(row.clone(), KEEP), UnhandledFate::Wait);
         }
         unhandled.turn(Rest::First);
         for _sweep in 0..3 {
@@ -163,8 +163,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_look_without_a_page_changes_nothing() {
-        let mut unhandled = StrayTypes::default();
-        assert_eq!(unhandled.found(subscription(), KEEP), StrayFate::Wait);
+        let mut unhandled = UnhandledTypes::default();
+        assert_eq!(unhandled.found(subscription(), KEEP), UnhandledFate::Wait);
         unhandled.turn(Rest::After(subscription()));
         for _ in 0..3 {
             unhandled.turn(Rest::Unseen);
@@ -179,7 +179,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn no_more_are_known_than_memory_is_for() {
-        let mut unhandled = StrayTypes::default();
+        let mut unhandled = UnhandledTypes::default();
         for number in 0..MOST {
             let message_type = format!("type{number}@1");
             unhandled.found(Subscription { message_type, ..subscription() }, KEEP);

@@ -81,7 +81,7 @@ pub(super) fn coalescer<S: Settle>(internal: &InternalPool) -> Coalescer<S, Sett
 }
 
 /// Settlements of one kind and of different rows, as one statement does them.
-struct Step<'s, S: Settle> {
+struct SettlementStatement<'s, S: Settle> {
     kind: S::Kind,
     /// Their places in what is to be settled.
     places: Vec<usize>,
@@ -100,22 +100,22 @@ async fn settle_on<S: Settle>(
     all: &[S],
 ) -> sqlx::Result<Vec<Settled>> {
     let mut settled = vec![Settled::Fenced; all.len()];
-    let steps = steps(all);
+    let statements = statements(all);
     let change = S::frontier(internal).change();
-    if let [only] = steps.as_slice() {
+    if let [only] = statements.as_slice() {
         // A statement alone is a transaction by itself, which saves two trips.
         let done = only.run(&mut **connection, internal, &mut settled).await?;
         change.note(only.waits(&done)?);
         return Ok(settled);
     }
     let mut transaction = connection.begin().await?;
-    let mut done = Vec::with_capacity(steps.len());
-    for step in &steps {
-        done.push(step.run(&mut *transaction, internal, &mut settled).await?);
+    let mut done = Vec::with_capacity(statements.len());
+    for statement in &statements {
+        done.push(statement.run(&mut *transaction, internal, &mut settled).await?);
     }
     transaction.commit().await?;
-    for (step, done) in steps.iter().zip(&done) {
-        change.note(step.waits(done)?);
+    for (statement, done) in statements.iter().zip(&done) {
+        change.note(statement.waits(done)?);
     }
     Ok(settled)
 }
@@ -131,22 +131,22 @@ async fn tell_late<S: Settle>(internal: &InternalPool, all: &[S]) {
     }
 }
 
-fn steps<S: Settle>(all: &[S]) -> Vec<Step<'_, S>> {
-    let mut steps = Vec::new();
+fn statements<S: Settle>(all: &[S]) -> Vec<SettlementStatement<'_, S>> {
+    let mut statements = Vec::new();
     for round in rounds(all.iter().map(S::ownership)) {
         for &kind in S::KINDS {
             let of_kind = |at: &usize| all[*at].kind() == kind;
             let places: Vec<usize> = round.iter().copied().filter(of_kind).collect();
             if !places.is_empty() {
                 let settlements = places.iter().map(|at| &all[*at]).collect();
-                steps.push(Step { kind, places, settlements });
+                statements.push(SettlementStatement { kind, places, settlements });
             }
         }
     }
-    steps
+    statements
 }
 
-impl<S: Settle> Step<'_, S> {
+impl<S: Settle> SettlementStatement<'_, S> {
     async fn run(
         &self,
         executor: impl PgExecutor<'_>,

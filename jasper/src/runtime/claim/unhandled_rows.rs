@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::intake::{ClaimIntake, bytes, has_more};
 use super::pace::PollPace;
-use super::unhandled::{StrayFate, StrayTypes};
+use super::unhandled_types::{UnhandledFate, UnhandledTypes};
 use crate::envelope::Envelope;
-use crate::runtime::send::batch::{Batch, KEPT};
 use crate::runtime::send::dispatch::Dispatcher;
+use crate::runtime::send::routed::{KEPT, RoutedMessages};
 use crate::store::{
     Claimable, Claimed, StoreError, StoreOperation, Subscription, TransactionOptions,
 };
@@ -18,11 +18,11 @@ const PAGE: usize = 250;
 /// Rows that no living node takes. A node may come for which they are, after an upgrade; where none
 /// does in the time that is set for it, they become invalid messages.
 #[derive(Debug, Default)]
-pub(super) struct Strays {
-    pub(super) types: StrayTypes,
+pub(super) struct UnhandledRows {
+    pub(super) types: UnhandledTypes,
 }
 
-impl Strays {
+impl UnhandledRows {
     /// Takes care of those among what a look has found, but not of what this node takes. `true`:
     /// there may be more.
     pub(super) async fn take_in(
@@ -95,7 +95,9 @@ impl Strays {
                 destination: claimed.ownership.destination.clone(),
                 message_type: envelope.message_type.to_string(),
             };
-            if self.types.found(unhandled, intake.core.settings().keep_unknown) == StrayFate::Wait {
+            if self.types.found(unhandled, intake.core.settings().keep_unknown)
+                == UnhandledFate::Wait
+            {
                 return intake.give_back(claimed).await;
             }
         }
@@ -110,12 +112,12 @@ async fn redirect(intake: &ClaimIntake, claimed: &Claimed) -> bool {
     let Ok(envelope) = &claimed.envelope else {
         return false;
     };
-    let (mut batch, now) = (Batch::default(), intake.core.clock().now());
+    let (mut routed, now) = (RoutedMessages::default(), intake.core.clock().now());
     let own;
     if let Some(endpoint) =
         intake.core.routes().endpoints().of_destination(&claimed.ownership.destination)
     {
-        batch.to_endpoints.push_unowned(envelope.clone(), Arc::clone(endpoint));
+        routed.to_endpoints.push_unowned(envelope.clone(), Arc::clone(endpoint));
     } else {
         let entries = if claimed.ownership.destination.is_received() {
             intake.core.routes().handlers().of_type(&envelope.message_type)
@@ -127,10 +129,10 @@ async fn redirect(intake: &ClaimIntake, claimed: &Claimed) -> bool {
         for entry in entries {
             let destination = entry.address.clone();
             let envelope = Envelope { destination, attempts: 0, ..envelope.clone() };
-            batch.to_handlers.push_unowned(envelope, Arc::clone(entry), now, Some(KEPT));
+            routed.to_handlers.push_unowned(envelope, Arc::clone(entry), now, Some(KEPT));
         }
     }
-    if batch.is_empty() {
+    if routed.is_empty() {
         return false;
     }
     let begin = intake.store.begin(TransactionOptions::of("redirect"));
@@ -138,7 +140,7 @@ async fn redirect(intake: &ClaimIntake, claimed: &Claimed) -> bool {
     let redirected = async {
         let transaction = begin.await?;
         let handled = Some(claimed.ownership.clone());
-        Dispatcher::of(&intake.core).commit(transaction, batch, handled).await
+        Dispatcher::of(&intake.core).commit(transaction, routed, handled).await
     };
     if let Err(error) = redirected.await {
         // This node owns it and does not hold it, so it is found again.
