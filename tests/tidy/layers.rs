@@ -12,8 +12,9 @@ use super::Offence;
 use super::repository::{Repository, SourceFile};
 use super::tokens::Token;
 
-/// `telemetry` holds names only and `source_error` one type, so every layer may use them; `error` is
-/// what starting an application can fail with, so it may look at all that the runtime is built from.
+/// `telemetry` holds names only and `source_error` one type, so every layer may use them; `error`
+/// is what starting an application can fail with, so it may look at all that the runtime is built
+/// from.
 const LAYERS: [&[&str]; 8] = [
     &["source_error", "telemetry"],
     &["message"],
