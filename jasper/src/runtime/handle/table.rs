@@ -61,7 +61,11 @@ impl HandlerTable {
     }
 
     /// How long one run of a handler may take, where its attributes and the defaults do not say it.
+    #[inline]
     pub(crate) fn configured_timeout(&self, handler: &HandlerRegistration) -> Option<Duration> {
+        if self.configured_timeouts.is_empty() {
+            return None;
+        }
         self.configured_timeouts.get(&key_of(handler)).copied()
     }
 

@@ -161,6 +161,7 @@ async fn body<H: Handler>(
 }
 
 /// How long a run may take: as it is configured, or as the attribute or else the default says.
+#[inline]
 fn limit_of(core: &Core, handler: &HandlerRegistration) -> Duration {
     let configured = core.routes().handlers().configured_timeout(handler).or(handler.timeout);
     configured.unwrap_or(core.settings().timeouts.handler)
