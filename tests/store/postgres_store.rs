@@ -299,6 +299,55 @@ async fn a_row_that_is_locked_does_not_keep_the_leases_of_others_from_ending() {
     assert_eq!(expired().await, gone);
 }
 
+/// Stores letters with so many bytes each.
+async fn store_letters(store: &PostgresStore, count: usize, bytes: usize) -> Vec<DeadLetterId> {
+    let mut ids = Vec::new();
+    for _ in 0..count {
+        let Incoming { mut envelope, .. } = unowned();
+        envelope.payload = vec![b' '; bytes].into();
+        let id = DeadLetterId { id: envelope.id, destination: envelope.destination.clone() };
+        ids.push(id.clone());
+        let letter = DeadLetter {
+            id,
+            reason: DeadLetterReason::Terminal,
+            message_type: envelope.message_type.to_string(),
+            error_type: String::new(),
+            error_message: String::new(),
+            attempts: 1,
+            body: envelope.to_bytes(),
+            dead_lettered_at: SystemTime::UNIX_EPOCH,
+        };
+        store.dead_letters().store(letter).await.unwrap();
+    }
+    ids
+}
+
+/// Each letter takes some time, so that calls meet each other in the middle.
+const SLOW: &str = "\
+create function linger() returns trigger language plpgsql as $$ begin
+    perform pg_sleep(0.005);
+    return old;
+end $$;
+create trigger linger before delete on jasper_dead_letters
+    for each row execute function linger();
+analyze jasper_dead_letters;";
+
+#[tokio::test]
+async fn calls_for_the_same_letters_in_different_orders_wait_for_each_other_in_no_circle() {
+    let (store, _schema) = Schema::open().await;
+    let ids = store_letters(&store, 600, 10).await;
+    sqlx::raw_sql(SLOW).execute(store.pool()).await.unwrap();
+    let some: Vec<_> = ids.into_iter().step_by(30).collect();
+    let turned: Vec<_> = some.iter().rev().cloned().collect();
+    let letters = store.dead_letters();
+    let (one, other, third) = tokio::join!(
+        letters.replay(some.clone()),
+        letters.discard(turned.clone()),
+        letters.replay(turned),
+    );
+    assert_eq!(one.unwrap() + other.unwrap() + third.unwrap(), some.len() as u64);
+}
+
 /// Notes how many bytes of letters each statement takes away.
 const NOTE_BYTES: &str = "\
 create table moved (bytes bigint);
@@ -314,21 +363,7 @@ async fn letters_are_replayed_in_portions_of_bytes() {
     const LARGE: usize = 3 << 20;
     let (store, _schema) = Schema::open().await;
     sqlx::raw_sql(NOTE_BYTES).execute(store.pool()).await.unwrap();
-    for _ in 0..7 {
-        let Incoming { mut envelope, .. } = unowned();
-        envelope.payload = vec![b' '; LARGE].into();
-        let letter = DeadLetter {
-            id: DeadLetterId { id: envelope.id, destination: envelope.destination.clone() },
-            reason: DeadLetterReason::Terminal,
-            message_type: envelope.message_type.to_string(),
-            error_type: String::new(),
-            error_message: String::new(),
-            attempts: 1,
-            body: envelope.to_bytes(),
-            dead_lettered_at: SystemTime::UNIX_EPOCH,
-        };
-        store.dead_letters().store(letter).await.unwrap();
-    }
+    store_letters(&store, 7, LARGE).await;
     let mut ids = Vec::new();
     loop {
         let after = ids.last().cloned();

@@ -45,18 +45,26 @@ with sized as (
 select id, destination, body, place from sized where before < $3 order by place";
 
 /// Where the inbox has the message again, it came by itself, and the letter has no further use.
+///
+/// All who change letters lock them in one order, so that none waits for another in a circle.
 const REPLAY: &str = "\
-with letters as (
-    delete from {dead_letters} letter
-    using unnest($1::uuid[], $2::text[], $3::bytea[]) as chosen (id, destination, body)
-    where letter.id = chosen.id and letter.destination = chosen.destination
-    returning letter.*, chosen.body as new_body
+with locked as materialized (
+    select letter.id, letter.destination, chosen.body
+    from {dead_letters} letter
+    join unnest($1::uuid[], $2::text[], $3::bytea[]) as chosen (id, destination, body)
+        on letter.id = chosen.id and letter.destination = chosen.destination
+    order by letter.id, letter.destination
+    for update of letter
+), letters as (
+    delete from {dead_letters} letter using locked
+    where letter.id = locked.id and letter.destination = locked.destination
+    returning letter.*, locked.body as new_body
 ), replayed as (
     insert into {incoming} (id, destination, status, owner, attempts, message_type, body, group_id,
         tenant_id, correlation_id, sent_at, keep_for)
     select id, destination, 'incoming', 0, 0, message_type, new_body, group_id, tenant_id,
         correlation_id, sent_at, keep_for
-    from letters
+    from letters order by id, destination
     on conflict do nothing
     returning 1
 )
@@ -65,9 +73,16 @@ select (select count(*) from letters), (select 1 from {notify} notified where ex
 ))";
 
 const DISCARD: &str = "\
-delete from {dead_letters} letter
-using unnest($1::uuid[], $2::text[]) as chosen (id, destination)
-where letter.id = chosen.id and letter.destination = chosen.destination";
+with locked as materialized (
+    select letter.id, letter.destination
+    from {dead_letters} letter
+    join unnest($1::uuid[], $2::text[]) as chosen (id, destination)
+        on letter.id = chosen.id and letter.destination = chosen.destination
+    order by letter.id, letter.destination
+    for update of letter
+)
+delete from {dead_letters} letter using locked
+where letter.id = locked.id and letter.destination = locked.destination";
 
 const STORE: &str = "\
 insert into {dead_letters} (id, destination, reason, message_type, error_type, error_message,

@@ -38,14 +38,23 @@ impl<S: SqlDeadLetters> DeadLetters for S {
     }
 
     fn replay(&self, ids: Vec<DeadLetterId>) -> BoxFuture<'_, Result<u64, StoreError>> {
-        Box::pin(in_pages(ids, |page| Box::pin(SqlDeadLetters::replay(self, page))))
+        Box::pin(in_pages(in_order(ids), |page| Box::pin(SqlDeadLetters::replay(self, page))))
     }
 
     fn discard(&self, ids: Vec<DeadLetterId>) -> BoxFuture<'_, Result<u64, StoreError>> {
-        Box::pin(in_pages(ids, |page| Box::pin(SqlDeadLetters::discard(self, page))))
+        Box::pin(in_pages(in_order(ids), |page| Box::pin(SqlDeadLetters::discard(self, page))))
     }
 
     fn store(&self, letter: DeadLetter) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(SqlDeadLetters::store(self, letter.cut()))
     }
+}
+
+/// The order in which every call takes the locks of letters, so that none waits for another in a
+/// circle.
+fn in_order(mut ids: Vec<DeadLetterId>) -> Vec<DeadLetterId> {
+    ids.sort_unstable_by(|a, b| {
+        (a.id, a.destination.as_str()).cmp(&(b.id, b.destination.as_str()))
+    });
+    ids
 }
