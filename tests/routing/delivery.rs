@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use jasper::message::Message;
 use jasper::prelude::*;
@@ -11,6 +11,12 @@ use jasper::store::{DeadLetterQuery, DeadLetterReason};
 use jasper::{QueueOptions, SendError};
 use serde::{Deserialize, Serialize};
 use tests::Journal;
+use tokio::sync::Semaphore;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// How long what needs no room may take.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 #[derive(Command, Serialize, Deserialize)]
 struct Greet {
@@ -297,6 +303,37 @@ async fn a_queue_runs_no_more_handlers_at_once_than_its_concurrency() {
     app.until_idle().await.unwrap();
     assert_eq!(journal.notes().len(), 50);
     assert_eq!(gauge.0.1.load(Ordering::SeqCst), 2);
+    app.stop().await.unwrap();
+}
+
+#[derive(Clone)]
+struct Gate(Arc<Semaphore>);
+
+#[derive(Command, Serialize, Deserialize)]
+struct Pass;
+
+#[handler(queue = "gated")]
+async fn pass(_cmd: Pass, gate: State<Gate>) {
+    let _opened = gate.0.acquire().await;
+}
+
+#[tokio::test]
+async fn a_message_that_is_stored_waits_for_no_room_in_memory() {
+    let gate = Gate(Arc::new(Semaphore::new(0)));
+    let app = Jasper::builder().store(MemoryStore::new()).state(gate.clone()).handler(pass);
+    let options = QueueOptions::new().capacity(1).concurrency(1);
+    let app = app.queue("gated", options).start().await.unwrap();
+    app.bus().send(Pass).await.unwrap();
+    let later = SystemTime::now() + HOUR;
+    let stored = async {
+        app.bus().send(Pass).deduplicate("a").await.unwrap();
+        app.bus().send(Pass).delay(HOUR).await.unwrap();
+        app.bus().send(Pass).at(later).await.unwrap();
+    };
+    tokio::time::timeout(PATIENCE, stored).await.unwrap();
+    let counts = app.store().unwrap().admin().counts().await.unwrap();
+    assert_eq!((counts.incoming, counts.scheduled), (1, 2));
+    gate.0.close();
     app.stop().await.unwrap();
 }
 

@@ -34,9 +34,10 @@ pub(crate) enum Destination<'a> {
 
 impl Destination<'_> {
     /// Whether a message that belongs to no transaction is stored on its way there.
-    pub(crate) fn is_stored(self) -> bool {
+    /// `must_be`: it is one that a queue without a mode of its own stores.
+    pub(crate) fn is_stored(self, must_be: bool) -> bool {
         match self {
-            Self::Handler(entry) => entry.is_stored(false),
+            Self::Handler(entry) => entry.is_stored(must_be),
             Self::Endpoint(endpoint) => endpoint.is_stored(false),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::placement::asks_for_store;
 use crate::error::SendError;
 use crate::handler::OutgoingMessage;
 use crate::runtime::core::Core;
@@ -15,16 +16,21 @@ pub(crate) async fn take_room(
     core: &Core,
     messages: &[OutgoingMessage],
 ) -> Result<Vec<MemorySlot>, SendError> {
-    let mut wanted = Vec::new();
+    let (mut wanted, mut bytes, now) = (Vec::new(), 0, core.clock().now());
     for message in messages {
+        let must_be = asks_for_store(message, now);
+        let is_stored = |to: &Destination<'_>| core.store().is_there() && to.is_stored(must_be);
+        let before = wanted.len();
         let destinations = core.routes().destinations(message)?.into_iter();
-        wanted.extend(destinations.filter(|to| !core.store().is_there() || !to.is_stored()));
+        wanted.extend(destinations.filter(|to| !is_stored(to)));
+        if wanted.len() > before {
+            bytes += bytes_to_send(message);
+        }
     }
     // In one order for all, so that of two that wait none holds what the other waits for.
     wanted.sort_by_key(|destination| Arc::as_ptr(room_of(core, *destination)));
     // The second for a queue finds room beyond its capacity, or both might never.
     wanted.dedup_by_key(|destination| Arc::as_ptr(room_of(core, *destination)));
-    let bytes = messages.iter().map(bytes_to_send).sum();
     let taken = async {
         let mut room = Vec::with_capacity(wanted.len());
         for destination in &wanted {

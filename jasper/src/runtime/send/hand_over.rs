@@ -17,7 +17,7 @@ use crate::runtime::outbound::send_queue::PendingSend;
 use crate::store::{Incoming, Outgoing, Stored};
 use crate::telemetry;
 
-/// What becomes of the messages of a routed once its rows are stored.
+/// What becomes of routed messages once their rows are stored.
 #[derive(Debug)]
 pub(crate) struct AfterCommit {
     /// For each row of the inbox.
@@ -29,7 +29,7 @@ pub(crate) struct AfterCommit {
 }
 
 impl AfterCommit {
-    /// Splits a routed into its rows and what becomes of them.
+    /// Splits routed messages into their rows and what becomes of them.
     pub(crate) fn split(routed: RoutedMessages) -> (Vec<Incoming>, Vec<Outgoing>, Self) {
         let RoutedMessages { to_handlers, to_endpoints } = routed;
         let (incoming, after): (Vec<_>, Vec<_>) = to_handlers.stored.into_iter().unzip();

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use super::routed::{InMemory, RoutedMessages, due_later};
 use crate::envelope::Envelope;
 use crate::error::SendError;
+use crate::handler::{DeliveryOptions, OutgoingMessage};
 use crate::runtime::core::Core;
 use crate::runtime::handle::entry::HandlerEntry;
 use crate::runtime::memory::room::{MemorySlot, Room};
@@ -122,6 +123,16 @@ pub(crate) fn to_endpoint(
 /// Whether a message for a handler is stored by what it is itself.
 pub(crate) fn must_be_stored(envelope: &Envelope, now: SystemTime) -> bool {
     due_later(envelope, now).is_some() || envelope.deduplication_id.is_some()
+}
+
+/// The same, before the message has an envelope.
+pub(crate) fn asks_for_store(message: &OutgoingMessage, now: SystemTime) -> bool {
+    let DeliveryOptions { due_at, delay, deduplication_id, .. } = &message.options;
+    let is_due_later = match due_at {
+        Some(due_at) => *due_at > now,
+        None => delay.is_some_and(|delay| !delay.is_zero()),
+    };
+    is_due_later || deduplication_id.is_some()
 }
 
 /// Whether what is stored now may be stored as this node's own.

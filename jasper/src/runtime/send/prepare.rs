@@ -1,7 +1,9 @@
-//! From encoded messages to a routed: each finds its destinations, its envelope and its place.
+//! From encoded messages to routed ones: each finds its destinations, its envelope and its place.
 
 use super::envelope::envelope;
-use super::placement::{ForHandler, Joining, must_be_stored, to_endpoint, to_handler};
+use super::placement::{
+    ForHandler, Joining, asks_for_store, must_be_stored, to_endpoint, to_handler,
+};
 use super::routed::{KEPT, RoutedMessages};
 use crate::error::SendError;
 use crate::handler::{OutgoingMessage, RunScope};
@@ -47,5 +49,6 @@ pub(crate) fn prepare(
 /// Whether a message is stored wherever it goes, when it belongs to no transaction.
 pub(crate) fn is_stored(core: &Core, message: &OutgoingMessage) -> Result<bool, SendError> {
     let destinations = core.routes().destinations(message)?;
-    Ok(core.store().is_there() && destinations.iter().all(|to| to.is_stored()))
+    let must_be = asks_for_store(message, core.clock().now());
+    Ok(core.store().is_there() && destinations.iter().all(|to| to.is_stored(must_be)))
 }
