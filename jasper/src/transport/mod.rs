@@ -30,7 +30,7 @@ use futures_util::future::BoxFuture;
 
 use crate::envelope::Address;
 
-pub use self::batch::{Batch, Guarantee, Receipt, Received, Unreadable};
+pub use self::batch::{Batch, Guarantee, Receipt, Received, ReceivedDeadLetter, Unreadable};
 pub use self::deployment::{BrokerAddress, Deployment};
 pub use self::error::TransportError;
 pub use self::info::{Capabilities, Mode, Scheme, TransportInfo};
@@ -167,6 +167,14 @@ pub trait Receiver: fmt::Debug + Send + Sync + 'static {
     ///
     /// While this waits, the transport lets the sender wait too.
     fn receive(&self, received: Received) -> BoxFuture<'_, Vec<Receipt>>;
+
+    /// Keeps what a broker has given up as dead letters, from where it can be replayed; gives one
+    /// receipt for each, in order, when they are in the store.
+    fn keep_dead_letters(&self, letters: Vec<ReceivedDeadLetter>) -> BoxFuture<'_, Vec<Receipt>> {
+        let receipts =
+            vec![Receipt::deferred("this receiver keeps no dead letters"); letters.len()];
+        Box::pin(std::future::ready(receipts))
+    }
 
     /// Runs the handler of a request, and gives its answer.
     fn answer(&self, request: ReceivedRequest) -> BoxFuture<'_, Answer>;

@@ -1,7 +1,7 @@
 //! What an address of this transport says.
 
 use super::settings::{Settings, unusable};
-use super::topology::{Binding, Declare, Exchange, Queue, Topology};
+use super::topology::{Binding, DeadLettersTo, Declare, Exchange, Queue, Topology};
 use crate::message::MessageType;
 use crate::transport::{EndpointUri, TransportError};
 
@@ -17,6 +17,10 @@ pub(super) struct Destination {
     pub(super) prefetch: u16,
     /// What a message is that does not say its type.
     pub(super) default_type: Option<MessageType>,
+    /// Where the queue puts what it gives up.
+    pub(super) dead_letters: Option<DeadLettersTo>,
+    /// Whether what comes is dead, and is kept and not handled.
+    pub(super) is_of_dead_letters: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +32,8 @@ pub(super) enum Place {
 
 const PREFETCH: u16 = 1_000;
 const FORMS: &str = "write `rabbitmq://queue/NAME`, `rabbitmq://exchange/NAME/ROUTING_KEY` to send, \
-                     or `rabbitmq://topic/EXCHANGE/PATTERN` to listen";
+                     or `rabbitmq://topic/EXCHANGE/PATTERN` or `rabbitmq://dead-letters/NAME` to \
+                     listen";
 
 impl Destination {
     /// Where messages are sent.
@@ -37,6 +42,10 @@ impl Destination {
         let (place, topology) = match parts(uri)? {
             ("queue", name) => options.queue(&decoded(uri, name)?)?,
             ("exchange", rest) => options.exchange(rest)?,
+            ("dead-letters", _) => {
+                let why = "dead letters are to listen at: send to `rabbitmq://queue/NAME`";
+                return Err(unusable(uri, why));
+            }
             ("topic", _) => {
                 let why = "a topic is to listen at: send to `rabbitmq://exchange/NAME`";
                 return Err(unusable(uri, why));
@@ -53,7 +62,7 @@ impl Destination {
     ) -> Result<Self, TransportError> {
         let mut options = Options { uri: uri.clone(), settings };
         let (place, topology) = match parts(uri)? {
-            ("queue", name) => options.queue(&decoded(uri, name)?)?,
+            ("queue" | "dead-letters", name) => options.queue(&decoded(uri, name)?)?,
             ("topic", rest) => options.topic(rest)?,
             ("exchange", _) => {
                 let why = "an exchange is to send to: listen at `rabbitmq://queue/NAME`, or at \
@@ -98,13 +107,13 @@ impl Options<'_> {
     /// As the builder has it, or as the option says.
     fn queue_named(&mut self, name: &str) -> Result<Queue, TransportError> {
         let said = self.uri.take("queue");
-        let known = self.settings.queues.get(name);
+        let known = self.settings.known_queue(name);
         let queue = match (said.as_deref(), known) {
             (Some(_), Some(_)) => {
                 let why = "`queue`: the transport's builder has this queue already";
                 return Err(unusable(&self.uri, why));
             }
-            (None, Some(known)) => known.clone(),
+            (None, Some(known)) => return Ok(known),
             (None | Some("quorum"), None) => Queue::quorum(name),
             (Some("classic"), None) => Queue::classic(name),
             (Some(other), None) => {
@@ -112,7 +121,7 @@ impl Options<'_> {
                 return Err(unusable(&self.uri, why));
             }
         };
-        Ok(Queue { name: self.settings.with_prefix(&queue.name), ..queue })
+        Ok(self.settings.at_broker(queue))
     }
 
     fn exchange(&mut self, rest: &str) -> Result<(Place, Topology), TransportError> {
@@ -176,7 +185,19 @@ impl Options<'_> {
             );
             return Err(unusable(&self.uri, why));
         }
-        Ok(Destination { broker, declare, place, topology, prefetch, default_type })
+        let dead_letters = topology.queues.first().and_then(|queue| queue.dead_letters.clone());
+        let topology = self.settings.with_dead_letters(topology);
+        let is_of_dead_letters = listens && parts(&self.uri)?.0 == "dead-letters";
+        Ok(Destination {
+            broker,
+            declare,
+            place,
+            topology,
+            prefetch,
+            default_type,
+            dead_letters,
+            is_of_dead_letters,
+        })
     }
 
     fn prefetch(&mut self) -> Result<u16, TransportError> {

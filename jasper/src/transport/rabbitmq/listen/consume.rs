@@ -81,7 +81,7 @@ impl Listening {
 
     /// Requests are for applications that may declare the queue for them.
     async fn serve(&self, connected: &Arc<Connected>) -> Result<Option<Serving>, Error> {
-        if self.wanted.declare != Declare::Provision {
+        if self.wanted.declare != Declare::Provision || self.wanted.is_of_dead_letters {
             return Ok(None);
         }
         let (queue, receiver) = (self.wanted.queue_name(), Arc::clone(&self.receiver));
@@ -104,7 +104,7 @@ impl Listening {
         mut consumer: Consumer,
         connected: &Connected,
     ) -> Result<(), TransportError> {
-        let is_inline = self.receiver.mode() == Mode::Inline;
+        let is_inline = self.receiver.mode() == Mode::Inline && !self.wanted.is_of_dead_letters;
         let most = if is_inline { usize::from(self.wanted.prefetch) } else { 1 };
         let mut running = FuturesUnordered::new();
         let mut ended = pin!(connected.ended());

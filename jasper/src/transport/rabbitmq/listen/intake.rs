@@ -9,11 +9,13 @@ use lapin::options::BasicAckOptions;
 use lapin::{Acker, BasicProperties, Error};
 
 use super::super::failure::not_sent;
-use super::super::message::{guarantee, read};
+use super::super::message::{Death, death, guarantee, read};
 use super::listener::Listening;
 use crate::envelope::Envelope;
 use crate::telemetry::{DESTINATION, REDELIVERED};
-use crate::transport::{Guarantee, Receipt, Received, TransportError, Unreadable};
+use crate::transport::{
+    Guarantee, Receipt, Received, ReceivedDeadLetter, TransportError, Unreadable,
+};
 
 /// A message that has come and is not acknowledged.
 #[derive(Debug)]
@@ -23,6 +25,13 @@ pub(super) struct Item {
     acker: Acker,
     guarantee: Guarantee,
     envelope: Result<Envelope, Unreadable>,
+}
+
+impl Item {
+    fn dead_letter(&self) -> ReceivedDeadLetter {
+        let Death { kind, why } = death(&self.properties);
+        ReceivedDeadLetter { envelope: self.envelope.clone(), kind, why }
+    }
 }
 
 /// How long what is not taken waits, at first and at most.
@@ -104,6 +113,10 @@ impl Listening {
 
     /// One receipt for each. Those that follow each other under one guarantee go together.
     async fn receipts(&self, items: &[Item]) -> Vec<Receipt> {
+        if self.wanted.is_of_dead_letters {
+            let letters = items.iter().map(Item::dead_letter).collect();
+            return one_for_each(self.receiver.keep_dead_letters(letters).await, items.len());
+        }
         let mut receipts = Vec::with_capacity(items.len());
         for group in items.chunk_by(|one, next| one.guarantee == next.guarantee) {
             let envelopes = group.iter().map(|item| item.envelope.clone()).collect();

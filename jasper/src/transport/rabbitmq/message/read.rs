@@ -138,7 +138,7 @@ impl<'a> Reading<'a> {
     }
 }
 
-fn text_of(value: &AMQPValue) -> Option<String> {
+pub(super) fn text_of(value: &AMQPValue) -> Option<String> {
     Some(match value {
         AMQPValue::LongString(text) => String::from_utf8(text.as_bytes().to_vec()).ok()?,
         AMQPValue::ShortString(text) => text.to_string(),
