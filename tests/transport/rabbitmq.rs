@@ -10,11 +10,15 @@ mod declaring;
 mod faults;
 #[path = "rabbitmq/foreign.rs"]
 mod foreign;
+#[path = "rabbitmq/mapper.rs"]
+mod mapper;
 #[path = "rabbitmq/modes.rs"]
 mod modes;
 #[path = "rabbitmq/outages.rs"]
 mod outages;
 #[path = "rabbitmq/settings.rs"]
 mod settings;
+#[path = "rabbitmq/streams.rs"]
+mod streams;
 #[path = "rabbitmq/tls.rs"]
 mod tls;

@@ -10,7 +10,10 @@
 mod batch;
 mod deployment;
 mod error;
+mod foreign;
 mod info;
+#[cfg(feature = "rabbitmq")]
+mod mapped;
 #[cfg(feature = "rabbitmq")]
 pub mod rabbitmq;
 mod request;
@@ -33,6 +36,7 @@ use crate::envelope::Address;
 pub use self::batch::{Batch, Guarantee, Receipt, Received, ReceivedDeadLetter, Unreadable};
 pub use self::deployment::{BrokerAddress, Deployment};
 pub use self::error::TransportError;
+pub use self::foreign::{EnvelopeMapper, ForeignMessage, MapperError};
 pub use self::info::{Capabilities, Mode, Scheme, TransportInfo};
 pub use self::request::{
     Answer, FailureKind, ReceivedRequest, RemoteFailure, RemoteReply, Request,

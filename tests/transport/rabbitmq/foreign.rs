@@ -93,7 +93,7 @@ async fn a_foreign_program_reads_the_payload_and_the_properties() {
 }
 
 /// What the program of another language prints.
-async fn pika(what: &str, url: &str, queue: &str) -> String {
+pub(crate) async fn pika(what: &str, url: &str, queue: &str) -> String {
     const PROGRAM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/transport/rabbitmq/foreign.py");
     // Debian's own, which has the package.
     let mut python = tokio::process::Command::new("/usr/bin/python3");

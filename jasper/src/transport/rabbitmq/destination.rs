@@ -1,8 +1,8 @@
 //! What an address of this transport says.
 
+use super::listen_options::{self, ListenOptions};
 use super::settings::{Settings, unusable};
 use super::topology::{Binding, DeadLettersTo, Declare, Exchange, Queue, Topology};
-use crate::message::MessageType;
 use crate::transport::{EndpointUri, TransportError};
 
 /// What an address of this transport says, with its options.
@@ -13,10 +13,9 @@ pub(super) struct Destination {
     pub(super) declare: Declare,
     pub(super) place: Place,
     pub(super) topology: Topology,
-    /// The most messages that a listener has and has not acknowledged.
-    pub(super) prefetch: u16,
-    /// What a message is that does not say its type.
-    pub(super) default_type: Option<MessageType>,
+    pub(super) listening: ListenOptions,
+    /// What reads and writes the messages.
+    pub(super) mapper: Option<String>,
     /// Where the queue puts what it gives up.
     pub(super) dead_letters: Option<DeadLettersTo>,
     /// Whether what comes is dead, and is kept and not handled.
@@ -30,7 +29,6 @@ pub(super) enum Place {
     Exchange(String, Option<String>),
 }
 
-const PREFETCH: u16 = 1_000;
 const FORMS: &str = "write `rabbitmq://queue/NAME`, `rabbitmq://exchange/NAME/ROUTING_KEY` to send, \
                      or `rabbitmq://topic/EXCHANGE/PATTERN` or `rabbitmq://dead-letters/NAME` to \
                      listen";
@@ -109,6 +107,7 @@ impl Options<'_> {
         let said = self.uri.take("queue");
         let known = self.settings.known_queue(name);
         let queue = match (said.as_deref(), known) {
+            (Some("stream"), None) => Queue::stream(name),
             (Some(_), Some(_)) => {
                 let why = "`queue`: the transport's builder has this queue already";
                 return Err(unusable(&self.uri, why));
@@ -117,7 +116,7 @@ impl Options<'_> {
             (None | Some("quorum"), None) => Queue::quorum(name),
             (Some("classic"), None) => Queue::classic(name),
             (Some(other), None) => {
-                let why = format!("`queue={other}`: write `quorum` or `classic`");
+                let why = format!("`queue={other}`: write `quorum`, `classic` or `stream`");
                 return Err(unusable(&self.uri, why));
             }
         };
@@ -175,16 +174,14 @@ impl Options<'_> {
             })?,
         };
         let broker = self.uri.take("broker").unwrap_or_default();
-        let (prefetch, default_type) =
-            if listens { (self.prefetch()?, self.default_type()?) } else { (PREFETCH, None) };
-        if let Some(unknown) = self.uri.options.keys().next() {
-            let more = if listens { ", `name` of a topic's queue, `prefetch`, `type`" } else { "" };
-            let why = format!(
-                "the RabbitMQ transport has no option `{unknown}` here: it has `broker`, \
-                 `declare`, `exchange`, `queue`{more}"
-            );
-            return Err(unusable(&self.uri, why));
-        }
+        let mapper = self.mapper()?;
+        let is_stream = topology.queues.first().is_some_and(Queue::is_stream);
+        let listening = if listens {
+            ListenOptions::take(&mut self.uri, is_stream)?
+        } else {
+            ListenOptions::default()
+        };
+        self.nothing_else(listens)?;
         let dead_letters = topology.queues.first().and_then(|queue| queue.dead_letters.clone());
         let topology = self.settings.with_dead_letters(topology);
         let is_of_dead_letters = listens && parts(&self.uri)?.0 == "dead-letters";
@@ -193,29 +190,39 @@ impl Options<'_> {
             declare,
             place,
             topology,
-            prefetch,
-            default_type,
+            listening,
+            mapper,
             dead_letters,
             is_of_dead_letters,
         })
     }
 
-    fn prefetch(&mut self) -> Result<u16, TransportError> {
-        let Some(text) = self.uri.take("prefetch") else {
-            return Ok(PREFETCH);
-        };
-        match text.parse() {
-            Ok(number @ 1..) => Ok(number),
-            _ => Err(unusable(&self.uri, format!("`prefetch={text}`: write 1 to {}", u16::MAX))),
+    /// The name of the mapper, which the builder has.
+    fn mapper(&mut self) -> Result<Option<String>, TransportError> {
+        let name = self.uri.take("mapper");
+        match &name {
+            Some(name) if !self.settings.mappers.contains_key(name) => {
+                let why = format!(
+                    "`mapper={name}`: the transport's builder has no mapper of this name; add \
+                     `.mapper(\"{name}\", …)`"
+                );
+                Err(unusable(&self.uri, why))
+            }
+            _ => Ok(name),
         }
     }
 
-    fn default_type(&mut self) -> Result<Option<MessageType>, TransportError> {
-        let text = self.uri.take("type");
-        let read = text.map(|text| text.parse()).transpose();
-        read.map_err(|error: crate::message::ParseMessageTypeError| {
-            unusable(&self.uri, format!("`type`: {error}"))
-        })
+    fn nothing_else(&self, listens: bool) -> Result<(), TransportError> {
+        let Some(unknown) = self.uri.options.keys().next() else {
+            return Ok(());
+        };
+        let more = if listens { listen_options::NAMES } else { "" };
+        let comma = if listens { ", " } else { "" };
+        let why = format!(
+            "the RabbitMQ transport has no option `{unknown}` here: it has `broker`, `declare`, \
+             `exchange`, `mapper`, `queue`{comma}{more}"
+        );
+        Err(unusable(&self.uri, why))
     }
 }
 
@@ -272,7 +279,7 @@ mod tests {
         assert_eq!(exchange.topology.exchanges, [Exchange::direct("events")]);
         let topic = to_listen("rabbitmq://topic/events/orders.#?name=a%2Fb&type=a.b@2&prefetch=7");
         let topic = topic.unwrap();
-        assert_eq!((topic.queue_name(), topic.prefetch), ("a%2Fb", 7));
+        assert_eq!((topic.queue_name(), topic.listening.prefetch), ("a%2Fb", 7));
         assert_eq!(topic.topology.bindings[0].key, "orders.#");
         assert_eq!(to_send("rabbitmq://queue/a%2Fb%3F").unwrap().queue_name(), "a/b?");
     }
@@ -284,7 +291,7 @@ mod tests {
             ("rabbitmq://queue/", "rabbitmq://queue/NAME"),
             ("rabbitmq://topic/events/a", "send to `rabbitmq://exchange"),
             ("rabbitmq://queue/a?prefetch=3", "no option `prefetch`"),
-            ("rabbitmq://queue/a?queue=fast", "`quorum` or `classic`"),
+            ("rabbitmq://queue/a?queue=fast", "`quorum`, `classic` or `stream`"),
             ("rabbitmq://queue/a?declare=maybe", "`provision`, `check` or `never`"),
             ("rabbitmq://exchange/a?exchange=round", "`topic`, `direct`"),
             ("rabbitmq://queue/a%zz", "`%25`"),
@@ -298,6 +305,12 @@ mod tests {
             ("rabbitmq://topic/a", "pattern is missing"),
             ("rabbitmq://queue/a?prefetch=0", "write 1 to"),
             ("rabbitmq://queue/a?type=x", "not a message type"),
+            ("rabbitmq://queue/a?consumers=0", "write 1 to 64"),
+            ("rabbitmq://queue/a?mapper=none", "`.mapper(\"none\", …)`"),
+            ("rabbitmq://queue/a?offset=first", "`queue=stream` too"),
+            ("rabbitmq://queue/a?queue=stream", "write `offset=first`"),
+            ("rabbitmq://queue/a?queue=stream&offset=-1", "`next` or a number"),
+            ("rabbitmq://queue/a?queue=stream&offset=7&consumers=2", "one only"),
         ] {
             let error = to_listen(text).unwrap_err().to_string();
             assert!(error.contains(expected), "{text}: {error}");

@@ -11,7 +11,7 @@ use rustls::pki_types::ServerName;
 use super::broker::Broker;
 use super::topology::{Binding, DeadLettersTo, Declare, Exchange, Queue, Topology};
 use crate::transport::tls::Tls;
-use crate::transport::{BrokerAddress, Deployment, EndpointUri, TransportError};
+use crate::transport::{BrokerAddress, Deployment, EndpointUri, EnvelopeMapper, TransportError};
 
 /// The name of the transport, under which a deployment gives its brokers.
 pub(super) const NAME: &str = "rabbitmq";
@@ -27,6 +27,8 @@ pub(super) struct Settings {
     pub(super) queues: BTreeMap<String, Queue>,
     pub(super) exchanges: BTreeMap<String, Exchange>,
     pub(super) bindings: Vec<Binding>,
+    /// What reads and writes messages of other programs, by name.
+    pub(super) mappers: BTreeMap<String, Arc<dyn EnvelopeMapper>>,
     /// The queues that are emptied at start.
     pub(super) purged: BTreeSet<String>,
     pub(super) max_message: usize,
@@ -49,6 +51,7 @@ impl Default for Settings {
             queues: BTreeMap::new(),
             exchanges: BTreeMap::new(),
             bindings: Vec::new(),
+            mappers: BTreeMap::new(),
             purged: BTreeSet::new(),
             max_message: 16 * 1024 * 1024,
             patience: Duration::from_secs(10),
@@ -69,6 +72,11 @@ impl Settings {
     /// The name of the service.
     pub(super) fn service(&self) -> String {
         self.deployment.read().service.clone()
+    }
+
+    /// The mapper that an address names.
+    pub(super) fn mapper(&self, name: Option<&str>) -> Option<Arc<dyn EnvelopeMapper>> {
+        self.mappers.get(name?).cloned()
     }
 
     /// The broker of this name, if it is safe to talk to. What the deployment says goes first.

@@ -94,6 +94,16 @@ impl Queue {
         Self::of_type(name, "classic")
     }
 
+    /// A stream: what is in it stays, and each listener reads all of it from where it says.
+    pub fn stream(name: impl Into<String>) -> Self {
+        Self::of_type(name, "stream")
+    }
+
+    /// Whether it is a stream.
+    pub(super) fn is_stream(&self) -> bool {
+        self.arguments.get(TYPE) == Some(&Argument::from("stream"))
+    }
+
     fn of_type(name: impl Into<String>, kind: &str) -> Self {
         let queue = Self { name: name.into(), arguments: BTreeMap::new(), dead_letters: None };
         queue.argument(TYPE, kind)
@@ -110,8 +120,8 @@ impl Queue {
     /// or that were delivered too often. With an empty exchange the key is the name of a queue.
     ///
     /// The exchange or the queue is declared with this queue, and what the builder binds to the
-    /// exchange too. A quorum queue gives nothing up before it has arrived there; when it is full it
-    /// takes nothing more, unless its argument `x-overflow` says otherwise.
+    /// exchange too. A quorum queue gives nothing up before it has arrived there; when it is full
+    /// it takes nothing more, unless its argument `x-overflow` says otherwise.
     #[must_use]
     pub fn dead_letters_to(self, exchange: &str, routing_key: &str) -> Self {
         let (exchange, key) = (exchange.to_owned(), routing_key.to_owned());
