@@ -2,6 +2,8 @@
 
 #[path = "rabbitmq/bench.rs"]
 mod bench;
+#[path = "rabbitmq/conventions.rs"]
+mod conventions;
 #[path = "rabbitmq/dead_letters.rs"]
 mod dead_letters;
 #[path = "rabbitmq/declaring.rs"]

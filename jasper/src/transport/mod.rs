@@ -8,6 +8,7 @@
 #![doc = include_str!("../docs/endpoints.md")]
 
 mod batch;
+mod convention;
 mod deployment;
 mod error;
 mod foreign;
@@ -34,6 +35,7 @@ use futures_util::future::BoxFuture;
 use crate::envelope::Address;
 
 pub use self::batch::{Batch, Guarantee, Receipt, Received, ReceivedDeadLetter, Unreadable};
+pub use self::convention::ConventionalPlace;
 pub use self::deployment::{BrokerAddress, Deployment};
 pub use self::error::TransportError;
 pub use self::foreign::{EnvelopeMapper, ForeignMessage, MapperError};
@@ -75,6 +77,12 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
         _endpoints: &'a [(EndpointUri, Direction)],
     ) -> BoxFuture<'a, Vec<(usize, TransportError)>> {
         Box::pin(std::future::ready(Vec::new()))
+    }
+
+    /// The address of a place under conventional routing; `None` where this transport has no
+    /// conventions.
+    fn convention(&self, _place: &ConventionalPlace<'_>) -> Option<String> {
+        None
     }
 
     /// The way to a destination. Opens nothing: it connects when it is first used, and again

@@ -1,9 +1,11 @@
 //! What an address of this transport says.
 
+use std::collections::BTreeMap;
+
 use super::listen_options::{self, ListenOptions};
 use super::settings::{Settings, unusable};
 use super::topology::{Binding, DeadLettersTo, Declare, Exchange, Queue, Topology};
-use crate::transport::{EndpointUri, TransportError};
+use crate::transport::{ConventionalPlace, EndpointUri, TransportError};
 
 /// What an address of this transport says, with its options.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,18 +20,21 @@ pub(super) struct Destination {
     pub(super) mapper: Option<String>,
     /// Where the queue puts what it gives up.
     pub(super) dead_letters: Option<DeadLettersTo>,
-    /// Whether what comes is dead, and is kept and not handled.
-    pub(super) is_of_dead_letters: bool,
+    /// Whether a message that no queue takes is refused.
+    pub(super) mandatory: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Place {
     Queue(String),
+    /// Of each message the queue that is called as it is; by those names.
+    Queues(BTreeMap<String, String>),
     /// Without a routing key it is the name of the message.
     Exchange(String, Option<String>),
 }
 
-const FORMS: &str = "write `rabbitmq://queue/NAME`, `rabbitmq://exchange/NAME/ROUTING_KEY` to send, \
+const FORMS: &str = "write `rabbitmq://queue/NAME`, `rabbitmq://exchange/NAME/ROUTING_KEY` or \
+                     `rabbitmq://queues/NAME,NAME` to send, \
                      or `rabbitmq://topic/EXCHANGE/PATTERN` or `rabbitmq://dead-letters/NAME` to \
                      listen";
 
@@ -39,6 +44,7 @@ impl Destination {
         let mut options = Options { uri: uri.clone(), settings };
         let (place, topology) = match parts(uri)? {
             ("queue", name) => options.queue(&decoded(uri, name)?)?,
+            ("queues", names) => options.queues(names)?,
             ("exchange", rest) => options.exchange(rest)?,
             ("dead-letters", _) => {
                 let why = "dead letters are to listen at: send to `rabbitmq://queue/NAME`";
@@ -76,6 +82,16 @@ impl Destination {
     pub(super) fn queue_name(&self) -> &str {
         match &self.place {
             Place::Queue(name) | Place::Exchange(name, _) => name,
+            Place::Queues(_) => "",
+        }
+    }
+
+    /// The queue to which messages of this name go, if they go to one.
+    pub(super) fn queue_of(&self, message: &str) -> Option<&str> {
+        match &self.place {
+            Place::Queue(name) => Some(name),
+            Place::Queues(queues) => queues.get(message).map(String::as_str),
+            Place::Exchange(..) => None,
         }
     }
 }
@@ -100,6 +116,22 @@ impl Options<'_> {
         let exchanges =
             bindings.iter().map(|binding| self.settings.exchange(&binding.exchange)).collect();
         Ok((Place::Queue(queue_name), Topology { exchanges, queues: vec![queue], bindings }))
+    }
+
+    /// The queue of each of these messages.
+    fn queues(&mut self, names: &str) -> Result<(Place, Topology), TransportError> {
+        let (mut places, mut topology) = (BTreeMap::new(), Topology::default());
+        for name in names.split(',') {
+            let name = decoded(&self.uri, name)?;
+            let (place, more) = self.queue(&name)?;
+            if let Place::Queue(queue) = place {
+                places.insert(name, queue);
+            }
+            topology.exchanges.extend(more.exchanges);
+            topology.queues.extend(more.queues);
+            topology.bindings.extend(more.bindings);
+        }
+        Ok((Place::Queues(places), topology))
     }
 
     /// As the builder has it, or as the option says.
@@ -175,16 +207,18 @@ impl Options<'_> {
         };
         let broker = self.uri.take("broker").unwrap_or_default();
         let mapper = self.mapper()?;
+        let mandatory = self.mandatory(&place, listens)?;
         let is_stream = topology.queues.first().is_some_and(Queue::is_stream);
+        let is_of_dead_letters = listens && parts(&self.uri)?.0 == "dead-letters";
         let listening = if listens {
-            ListenOptions::take(&mut self.uri, is_stream)?
+            let options = ListenOptions::take(&mut self.uri, is_stream)?;
+            ListenOptions { is_of_dead_letters, ..options }
         } else {
             ListenOptions::default()
         };
         self.nothing_else(listens)?;
         let dead_letters = topology.queues.first().and_then(|queue| queue.dead_letters.clone());
         let topology = self.settings.with_dead_letters(topology);
-        let is_of_dead_letters = listens && parts(&self.uri)?.0 == "dead-letters";
         Ok(Destination {
             broker,
             declare,
@@ -193,7 +227,7 @@ impl Options<'_> {
             listening,
             mapper,
             dead_letters,
-            is_of_dead_letters,
+            mandatory,
         })
     }
 
@@ -212,17 +246,48 @@ impl Options<'_> {
         }
     }
 
+    /// Whether a message that no queue takes is refused, as it is unless the address of an exchange
+    /// says otherwise.
+    fn mandatory(&mut self, place: &Place, listens: bool) -> Result<bool, TransportError> {
+        if listens || !matches!(place, Place::Exchange(..)) {
+            return Ok(true);
+        }
+        match self.uri.take("mandatory").as_deref() {
+            None | Some("true") => Ok(true),
+            Some("false") => Ok(false),
+            Some(other) => {
+                let why = format!("`mandatory={other}`: write `true` or `false`");
+                Err(unusable(&self.uri, why))
+            }
+        }
+    }
+
     fn nothing_else(&self, listens: bool) -> Result<(), TransportError> {
         let Some(unknown) = self.uri.options.keys().next() else {
             return Ok(());
         };
-        let more = if listens { listen_options::NAMES } else { "" };
-        let comma = if listens { ", " } else { "" };
+        let more = if listens { listen_options::NAMES } else { "`mandatory` of an exchange" };
         let why = format!(
             "the RabbitMQ transport has no option `{unknown}` here: it has `broker`, `declare`, \
-             `exchange`, `mapper`, `queue`{comma}{more}"
+             `exchange`, `mapper`, `queue`, {more}"
         );
         Err(unusable(&self.uri, why))
+    }
+}
+
+/// The address of a place that is called by the messages which go there.
+pub(super) fn conventional(place: &ConventionalPlace<'_>) -> String {
+    match place {
+        ConventionalPlace::Commands { names } => format!("rabbitmq://queues/{}", names.join(",")),
+        ConventionalPlace::Command { name } => format!("rabbitmq://queue/{name}"),
+        // That nothing listens for an event is no mistake.
+        ConventionalPlace::Event { name } => {
+            format!("rabbitmq://exchange/{name}?exchange=fanout&mandatory=false")
+        }
+        // The queue of a topic is called by the service, too.
+        ConventionalPlace::Subscription { name, .. } => {
+            format!("rabbitmq://topic/{name}/#?exchange=fanout")
+        }
     }
 }
 
@@ -294,6 +359,9 @@ mod tests {
             ("rabbitmq://queue/a?queue=fast", "`quorum`, `classic` or `stream`"),
             ("rabbitmq://queue/a?declare=maybe", "`provision`, `check` or `never`"),
             ("rabbitmq://exchange/a?exchange=round", "`topic`, `direct`"),
+            ("rabbitmq://exchange/a?mandatory=no", "`true` or `false`"),
+            ("rabbitmq://queue/a?mandatory=false", "no option `mandatory`"),
+            ("rabbitmq://queues/a,", "1 to 200 bytes"),
             ("rabbitmq://queue/a%zz", "`%25`"),
         ];
         for (text, expected) in wrong {

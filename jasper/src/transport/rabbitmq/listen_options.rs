@@ -19,6 +19,8 @@ pub(super) struct ListenOptions {
     pub(super) default_type: Option<MessageType>,
     /// Where a stream is read from at first.
     pub(super) offset: Option<Offset>,
+    /// Whether what comes is dead, and is kept and not handled.
+    pub(super) is_of_dead_letters: bool,
 }
 
 /// A place in a stream.
@@ -39,7 +41,13 @@ pub(super) const NAMES: &str =
 
 impl Default for ListenOptions {
     fn default() -> Self {
-        Self { prefetch: PREFETCH, consumers: 1, default_type: None, offset: None }
+        Self {
+            prefetch: PREFETCH,
+            consumers: 1,
+            default_type: None,
+            offset: None,
+            is_of_dead_letters: false,
+        }
     }
 }
 
@@ -51,6 +59,7 @@ impl ListenOptions {
             consumers: number(uri, "consumers", MOST_CONSUMERS)?.unwrap_or(1),
             default_type: default_type(uri)?,
             offset: offset(uri)?,
+            is_of_dead_letters: false,
         };
         let why = match (is_stream, options.offset, options.consumers) {
             (false, Some(_), _) => "`offset` is for a stream: write `queue=stream` too",

@@ -36,9 +36,9 @@ use self::sender::RabbitSender;
 use self::settings::{NAME, Settings};
 use self::topology::Binding;
 use super::{
-    BrokerAddress, Capabilities, Deployment, Direction, EndpointUri, EnvelopeMapper, Listener,
-    Mode, Receiver, Scheme, Sender, Transport, TransportError, TransportInfo,
-    TransportRegistration,
+    BrokerAddress, Capabilities, ConventionalPlace, Deployment, Direction, EndpointUri,
+    EnvelopeMapper, Listener, Mode, Receiver, Scheme, Sender, Transport, TransportError,
+    TransportInfo, TransportRegistration,
 };
 
 pub use self::topology::{Argument, Declare, Exchange, Queue};
@@ -264,6 +264,10 @@ impl Transport for RabbitMq {
             let all = join_all(all).await.into_iter().enumerate();
             all.filter_map(|(number, prepared)| Some((number, prepared.err()?))).collect()
         })
+    }
+
+    fn convention(&self, place: &ConventionalPlace<'_>) -> Option<String> {
+        Some(destination::conventional(place))
     }
 
     fn sender(&self, uri: &EndpointUri) -> Result<Arc<dyn Sender>, TransportError> {

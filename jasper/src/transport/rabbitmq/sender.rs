@@ -101,7 +101,7 @@ impl RabbitSender {
         if let Some(error) = self.too_large(payload.len()) {
             return Err(error.to_string());
         }
-        let (exchange, key) = self.exchange_and_key(envelope, mapped.as_ref());
+        let (exchange, key) = self.exchange_and_key(envelope, mapped.as_ref())?;
         // Longer than the protocol takes.
         if key.len() > 255 {
             return Err(format!("the mapper gives a routing key of {} bytes", key.len()));
@@ -113,15 +113,22 @@ impl RabbitSender {
         &'a self,
         envelope: &'a Envelope,
         mapped: Option<&'a ForeignMessage>,
-    ) -> (&'a str, &'a str) {
-        match &self.wanted.place {
+    ) -> Result<(&'a str, &'a str), String> {
+        let message = envelope.message_type.name();
+        Ok(match &self.wanted.place {
             Place::Queue(name) => ("", name),
+            Place::Queues(_) => ("", self.queue_of(message)?),
             Place::Exchange(name, Some(key)) => (name, key),
             Place::Exchange(name, None) => {
                 let key = mapped.and_then(|message| message.routing_key.as_deref());
-                (name, key.unwrap_or_else(|| envelope.message_type.name()))
+                (name, key.unwrap_or(message))
             }
-        }
+        })
+    }
+
+    fn queue_of(&self, message: &str) -> Result<&str, String> {
+        let unknown = || format!("`{}` names no queue for `{message}`", self.address);
+        self.wanted.queue_of(message).ok_or_else(unknown)
     }
 
     fn receipt(&self, message: &Outgoing, outcome: Outcome) -> Receipt {
@@ -148,9 +155,13 @@ impl RabbitSender {
     fn unroutable(&self, why: String) -> Receipt {
         let makes_queue = self.wanted.declare == Declare::Provision;
         match self.wanted.place {
-            Place::Queue(_) if makes_queue => {
+            Place::Queue(_) | Place::Queues(_) if makes_queue => {
                 self.forget();
                 Receipt::deferred(why)
+            }
+            _ if !self.wanted.mandatory => {
+                tracing::debug!(address = %self.address, why, "dropped");
+                Receipt::Accepted
             }
             _ => Receipt::refused(why),
         }
@@ -162,7 +173,7 @@ impl RabbitSender {
     }
 
     async fn ask(&self, request: Request) -> Result<Answer, TransportError> {
-        let Place::Queue(queue) = &self.wanted.place else {
+        let Some(queue) = self.wanted.queue_of(request.envelope.message_type.name()) else {
             let why = "a request goes to one receiver: send it to `rabbitmq://queue/NAME`";
             let address = self.address.to_string();
             return Err(TransportError::Address { address, why: why.to_owned() });

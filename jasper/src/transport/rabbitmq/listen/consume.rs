@@ -89,7 +89,7 @@ impl Listening {
 
     /// Requests are for applications that may declare the queue for them.
     async fn serve(&self, connected: &Arc<Connected>) -> Result<Option<Serving>, Error> {
-        if self.wanted.declare != Declare::Provision || self.wanted.is_of_dead_letters {
+        if self.wanted.declare != Declare::Provision || self.wanted.listening.is_of_dead_letters {
             return Ok(None);
         }
         let (queue, receiver) = (self.wanted.queue_name(), Arc::clone(&self.receiver));
@@ -112,7 +112,8 @@ impl Listening {
         mut consumer: Consumer,
         connected: &Connected,
     ) -> Result<(), TransportError> {
-        let is_inline = self.receiver.mode() == Mode::Inline && !self.wanted.is_of_dead_letters;
+        let is_inline =
+            self.receiver.mode() == Mode::Inline && !self.wanted.listening.is_of_dead_letters;
         // A stream goes on behind what was taken last.
         let is_stream = self.wanted.listening.offset.is_some();
         let takes_several = is_inline && !is_stream;

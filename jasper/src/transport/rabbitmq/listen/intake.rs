@@ -157,7 +157,7 @@ impl Listening {
 
     /// One receipt for each. Those that follow each other under one guarantee go together.
     async fn receipts(&self, items: &[Item]) -> Vec<Receipt> {
-        if self.wanted.is_of_dead_letters {
+        if self.wanted.listening.is_of_dead_letters {
             let letters = items.iter().map(Item::dead_letter).collect();
             return one_for_each(self.receiver.keep_dead_letters(letters).await, items.len());
         }
