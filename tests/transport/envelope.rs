@@ -29,6 +29,7 @@ fn full() -> Envelope {
     envelope.deliver_by = Some(time::now() + Duration::from_secs(5));
     envelope.due_at = Some(SystemTime::UNIX_EPOCH);
     envelope.attempts = 3;
+    envelope.redelivered = true;
     envelope
 }
 

@@ -59,6 +59,9 @@ pub struct Envelope {
     pub due_at: Option<SystemTime>,
     /// How many runs of its handler have been counted so far, the running one included.
     pub attempts: u32,
+    /// Whether a broker has said that it may have delivered it before: a first run may have begun.
+    /// Where it says so of none, as over TCP, this is false.
+    pub redelivered: bool,
 }
 
 impl Envelope {
@@ -91,6 +94,7 @@ impl Envelope {
             deliver_by: None,
             due_at: None,
             attempts: 0,
+            redelivered: false,
         }
     }
 

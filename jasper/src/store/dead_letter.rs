@@ -263,14 +263,22 @@ pub enum DeadLetterReason {
     UnknownType,
     /// Its receiver refused it: sent to it again, it would be refused again.
     Refused,
+    /// A broker gave it up before this application had it, or a listener without a store.
+    Broker,
     /// A reason that this build does not know, as of a newer one that shares the store.
     Unknown,
 }
 
 impl DeadLetterReason {
     /// All reasons that this build gives.
-    pub const ALL: [Self; 5] =
-        [Self::Exhausted, Self::Terminal, Self::Undecodable, Self::UnknownType, Self::Refused];
+    pub const ALL: [Self; 6] = [
+        Self::Exhausted,
+        Self::Terminal,
+        Self::Undecodable,
+        Self::UnknownType,
+        Self::Refused,
+        Self::Broker,
+    ];
 
     /// The name under which it is stored.
     pub const fn as_str(self) -> &'static str {
@@ -280,6 +288,7 @@ impl DeadLetterReason {
             Self::Undecodable => "undecodable",
             Self::UnknownType => "unknown_type",
             Self::Refused => "refused",
+            Self::Broker => "broker",
             Self::Unknown => "unknown",
         }
     }

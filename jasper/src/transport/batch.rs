@@ -75,6 +75,17 @@ pub struct Received {
     pub envelopes: Vec<Result<Envelope, Unreadable>>,
 }
 
+/// A message that a broker, or another listener, has given up.
+#[derive(Debug, Clone)]
+pub struct ReceivedDeadLetter {
+    /// The message, or bytes that are none.
+    pub envelope: Result<Envelope, Unreadable>,
+    /// Why it was given up, in one word such as `rejected`.
+    pub kind: String,
+    /// Why it was given up, for people.
+    pub why: String,
+}
+
 /// Bytes in the place of an envelope that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unreadable {

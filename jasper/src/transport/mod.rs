@@ -10,9 +10,13 @@
 mod batch;
 #[cfg(any(feature = "rabbitmq", feature = "tcp"))]
 mod cause;
+mod convention;
 mod deployment;
 mod error;
+mod foreign;
 mod info;
+#[cfg(feature = "rabbitmq")]
+mod mapped;
 #[cfg(feature = "rabbitmq")]
 pub mod rabbitmq;
 mod request;
@@ -32,9 +36,11 @@ use futures_util::future::BoxFuture;
 
 use crate::envelope::Address;
 
-pub use self::batch::{Batch, Guarantee, Receipt, Received, Unreadable};
+pub use self::batch::{Batch, Guarantee, Receipt, Received, ReceivedDeadLetter, Unreadable};
+pub use self::convention::ConventionalPlace;
 pub use self::deployment::{BrokerAddress, Deployment};
 pub use self::error::TransportError;
+pub use self::foreign::{EnvelopeMapper, ForeignMessage, MapperError};
 pub use self::info::{Capabilities, Mode, Scheme, TransportInfo};
 pub use self::request::{
     Answer, FailureKind, ReceivedRequest, RemoteFailure, RemoteReply, Request,
@@ -73,6 +79,12 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
         _endpoints: &'a [(EndpointUri, Direction)],
     ) -> BoxFuture<'a, Vec<(usize, TransportError)>> {
         Box::pin(std::future::ready(Vec::new()))
+    }
+
+    /// The address of a place under conventional routing; `None` where this transport has no
+    /// conventions.
+    fn convention(&self, _place: &ConventionalPlace<'_>) -> Option<String> {
+        None
     }
 
     /// The way to a destination. Opens nothing: it connects when it is first used, and again
@@ -169,6 +181,14 @@ pub trait Receiver: fmt::Debug + Send + Sync + 'static {
     ///
     /// While this waits, the transport lets the sender wait too.
     fn receive(&self, received: Received) -> BoxFuture<'_, Vec<Receipt>>;
+
+    /// Keeps what a broker has given up as dead letters, from where it can be replayed; gives one
+    /// receipt for each, in order, when they are in the store.
+    fn keep_dead_letters(&self, letters: Vec<ReceivedDeadLetter>) -> BoxFuture<'_, Vec<Receipt>> {
+        let receipts =
+            vec![Receipt::deferred("this receiver keeps no dead letters"); letters.len()];
+        Box::pin(std::future::ready(receipts))
+    }
 
     /// Runs the handler of a request, and gives its answer.
     fn answer(&self, request: ReceivedRequest) -> BoxFuture<'_, Answer>;

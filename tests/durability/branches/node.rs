@@ -1,14 +1,16 @@
-//! One of two branches of a bank, each with a database of its own and TCP between them: the payer
-//! debits and sends, the payee credits and confirms.
+//! One of two branches of a bank, each with a database of its own and TCP or a broker between them:
+//! the payer debits and sends, the payee credits and confirms.
 //!
 //! ```text
-//! branch payer|payee URL OTHER [ACCEPTED RATE]
+//! branch payer|payee URL LISTEN OTHER [ACCEPTED RATE]
+//!     LISTEN     where this branch is reached
 //!     OTHER      where the other branch is reached
 //!     ACCEPTED   a file to which the payer writes the number of each transfer that was accepted
 //!     RATE       how many transfers it sends in a second
 //! ```
 //!
-//! It prints `listening ADDRESS`, and runs until it is killed.
+//! It prints `listening ADDRESS`, and runs until it is killed. Where the broker is stands in the
+//! environment.
 
 use std::collections::HashSet;
 use std::error::Error;
@@ -16,6 +18,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::time::Duration;
 
+use jasper::Config;
 use jasper::prelude::*;
 use jasper::runtime::Builder;
 use serde::{Deserialize, Serialize};
@@ -65,7 +68,10 @@ async fn confirm(cmd: Confirm, db: &mut PgConnection) -> sqlx::Result<()> {
 const SCHEMA: &str = "\
 create table if not exists accounts (id bigint primary key, balance bigint not null);
 insert into accounts select id, 0 from generate_series(0, 99) id on conflict do nothing;
-create table if not exists effects (id bigint not null, leg text not null);";
+create table if not exists effects (
+    id bigint not null, leg text not null,
+    at bigint not null default extract(epoch from clock_timestamp()) * 1000000
+);";
 
 async fn book(db: &mut PgConnection, id: i64, leg: &str, amount: i64) -> sqlx::Result<()> {
     let booking = query("update accounts set balance = balance + $1 where id = $2");
@@ -79,33 +85,35 @@ async fn main() -> Outcome<()> {
     let words: Vec<_> = std::env::args().skip(1).collect();
     let words: Vec<_> = words.iter().map(String::as_str).collect();
     match words[..] {
-        ["payer", url, other, accepted, rate] => {
+        ["payer", url, listen, other, accepted, rate] => {
             let payer = |app: Builder| app.handler(debit).handler(confirm);
-            let app = start(url, payer, "payee", other).await?;
+            let app = start(url, payer, listen, ("payee", other)).await?;
             pay(app.bus(), accepted, rate.parse()?).await?;
             Ok(app.run_until_shutdown().await?)
         }
-        ["payee", url, other] => {
-            let app = start(url, |app| app.handler(credit), "payer", other).await?;
+        ["payee", url, listen, other] => {
+            let payee = |app: Builder| app.handler(credit);
+            let app = start(url, payee, listen, ("payer", other)).await?;
             Ok(app.run_until_shutdown().await?)
         }
-        _ => Err("usage: branch payer|payee URL OTHER [ACCEPTED RATE]".into()),
+        _ => Err("usage: branch payer|payee URL LISTEN OTHER [ACCEPTED RATE]".into()),
     }
 }
 
 async fn start(
     url: &str,
     handlers: impl FnOnce(Builder) -> Builder,
-    name: &str,
-    other: &str,
+    listen: &str,
+    (name, other): (&str, &str),
 ) -> Outcome<Jasper> {
     let store = PostgresStore::connect(url).await?;
     sqlx::raw_sql(SCHEMA).execute(store.pool()).await?;
     let app = handlers(Jasper::builder())
         .store(store)
         .lease(Duration::from_secs(2))
-        .listen("durable://127.0.0.1:0")
+        .listen(listen)
         .endpoint(name, other)
+        .config(Config::from_env())
         .start()
         .await?;
     println!("listening {}", app.addresses()[0].rest());

@@ -1,4 +1,4 @@
-"""A program that knows nothing of jasper: foreign.py send|receive URL QUEUE"""
+"""A program that knows nothing of jasper: foreign.py send|receive[-legacy] URL QUEUE"""
 
 import json
 import sys
@@ -28,7 +28,29 @@ def receive(channel, queue):
         break
 
 
+def send_legacy(channel, queue):
+    """Notes that are nothing like a message of jasper, the first of them twice."""
+    channel.confirm_delivery()
+    first = pika.BasicProperties(message_id="note 7", headers={"shop": "Sèvres"})
+    second = pika.BasicProperties(message_id="note 8")
+    for body, properties in [("7;teapot", first), ("7;teapot", first), ("8;kettle", second)]:
+        channel.basic_publish("", queue, body, properties, mandatory=True)
+
+
+def receive_legacy(channel, queue):
+    """Prints a note that is nothing like a message of jasper."""
+    for method, properties, body in channel.consume(queue, inactivity_timeout=30):
+        if method is None:
+            sys.exit("nothing has come")
+        channel.basic_ack(method.delivery_tag)
+        print(body.decode(), properties.content_type, properties.headers["shop"])
+        break
+
+
 what, url, queue = sys.argv[1:]
 connection = pika.BlockingConnection(pika.URLParameters(url))
-{"send": send, "receive": receive}[what](connection.channel(), queue)
+programs = [send, receive, send_legacy, receive_legacy]
+{program.__name__.replace("_", "-"): program for program in programs}[what](
+    connection.channel(), queue
+)
 connection.close()

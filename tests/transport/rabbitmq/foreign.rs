@@ -92,13 +92,26 @@ async fn a_foreign_program_reads_the_payload_and_the_properties() {
     app.stop().await.unwrap();
 }
 
-/// What the program of another language prints.
-async fn pika(what: &str, url: &str, queue: &str) -> String {
-    const PROGRAM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/transport/rabbitmq/foreign.py");
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/transport/rabbitmq");
+
+/// What the program in Python prints.
+pub(crate) async fn pika(what: &str, url: &str, queue: &str) -> String {
     // Debian's own, which has the package.
-    let mut python = tokio::process::Command::new("/usr/bin/python3");
-    let output = python.arg(PROGRAM).args([what, url, queue]).kill_on_drop(true).output();
-    let output = output.await.unwrap();
+    foreign("/usr/bin/python3", "foreign.py", [what, url, queue]).await
+}
+
+/// What the program in JavaScript prints.
+async fn amqplib(what: &str, url: &str, queue: &str) -> String {
+    let library = std::path::Path::new(FOLDER).join("node/node_modules/amqplib");
+    assert!(library.exists(), "run `tests/run`, or `npm ci` in {FOLDER}/node");
+    foreign("node", "node/foreign.js", [what, url, queue]).await
+}
+
+async fn foreign(language: &str, program: &str, arguments: [&str; 3]) -> String {
+    let mut command = tokio::process::Command::new(language);
+    command.arg(format!("{FOLDER}/{program}")).args(arguments).kill_on_drop(true);
+    let output = tokio::time::timeout(std::time::Duration::from_secs(60), command.output());
+    let output = output.await.expect("it ends in time").unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
     String::from_utf8(output.stdout).unwrap()
@@ -118,6 +131,24 @@ async fn a_program_in_python_sends_and_receives() {
     let colour = jasper::DeliveryOptions::new().header("colour", "grün");
     app.bus().send(note("from jasper")).with(colour).await.unwrap();
     let printed = pika("receive", &url, &back).await;
+    assert_eq!(printed, "rabbit.note@1 application/json from jasper\ngrün sender 2\n");
+    app.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_program_in_javascript_sends_and_receives() {
+    let (url, queue, journal) = (rabbitmq_url(), unique("node"), Journal::default());
+    let app = receiver(&url, &journal).listen(format!("rabbitmq://queue/{queue}"));
+    let app = app.start().await.unwrap();
+    amqplib("send", &url, &queue).await;
+    journal.wait_for_number(2).await;
+    assert_eq!(journal.sorted(), ["from amqplib", "without a version"]);
+    app.stop().await.unwrap();
+    let back = unique("to-node");
+    let app = sender(&url, &format!("rabbitmq://queue/{back}")).start().await.unwrap();
+    let colour = jasper::DeliveryOptions::new().header("colour", "grün");
+    app.bus().send(note("from jasper")).with(colour).await.unwrap();
+    let printed = amqplib("receive", &url, &back).await;
     assert_eq!(printed, "rabbit.note@1 application/json from jasper\ngrün sender 2\n");
     app.stop().await.unwrap();
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jasper::Envelope;
 use jasper::prelude::*;
 use jasper::runtime::Builder;
 use jasper::transport::rabbitmq::RabbitMq;
@@ -12,7 +13,7 @@ use tests::Journal;
 use tests::servers::rabbitmq_url;
 use tokio::sync::watch;
 
-use crate::bench::{Client, sender, unique};
+use crate::bench::{Client, note, receiver, sender, unique};
 
 #[derive(Event, Serialize, Deserialize)]
 #[event(name = "rabbit.rung")]
@@ -62,6 +63,81 @@ async fn inline_messages_are_handled_several_at_once_and_acknowledged_at_their_e
     other.wait_for_number(6).await;
     second.stop().await.unwrap();
     assert_eq!(journal.notes().len(), 3);
+}
+
+#[derive(Event, Serialize, Deserialize)]
+#[event(name = "rabbit.came-again")]
+struct CameAgain;
+
+#[handler]
+async fn wait_and_tell(
+    _event: CameAgain,
+    envelope: Envelope,
+    journal: State<Journal>,
+    gate: State<Gate>,
+) {
+    journal.note(format!("redelivered: {}", envelope.redelivered));
+    let mut gate = Gate::clone(&gate);
+    let _ = gate.wait_for(|is_open| *is_open).await;
+}
+
+#[tokio::test]
+async fn a_handler_sees_whether_its_message_may_have_been_delivered_before() {
+    let (url, queue, journal) = (rabbitmq_url(), unique("again"), Journal::default());
+    let (open, gate) = watch::channel(false);
+    let start = async || {
+        let builder = Jasper::builder().service("again").transport(RabbitMq::at(&*url));
+        let builder = builder.handler(wait_and_tell).state(journal.clone()).state(gate.clone());
+        builder.listen(format!("rabbitmq://queue/{queue}?mode=inline")).start().await.unwrap()
+    };
+    let first = start().await;
+    let properties = BasicProperties::default().with_type("rabbit.came-again".into());
+    Client::connect(&url).await.publish(&queue, "null", properties).await;
+    journal.wait_for("redelivered: false").await;
+    // As in a crash: nothing is acknowledged.
+    drop(first);
+    let second = start().await;
+    journal.wait_for("redelivered: true").await;
+    open.send_replace(true);
+    second.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn consumers_work_side_by_side_and_a_stop_gives_back_what_none_has_begun() {
+    let (url, queue, journal) = (rabbitmq_url(), unique("consumers"), Journal::default());
+    let (open, gate) = watch::channel(false);
+    let client = Client::connect(&url).await;
+    // Each of the three has one message, and takes no other before that is done.
+    let address = format!("rabbitmq://queue/{queue}?mode=inline&prefetch=1&consumers=3");
+    let app = forgetful(&url, &journal, gate).listen(address).start().await.unwrap();
+    for text in ["a", "b", "c", "d"] {
+        ring(&client, &queue, text).await;
+    }
+    journal.wait_for_number(3).await;
+    let stopped = tokio::spawn(app.stop());
+    // Real time: that something does not come can only be waited for.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    open.send_replace(true);
+    stopped.await.unwrap().unwrap();
+    assert_eq!(journal.sorted(), ["a came", "a went", "b came", "b went", "c came", "c went"]);
+    assert!(client.get(&queue).await.data.ends_with(br#""d"}"#));
+}
+
+#[tokio::test]
+async fn durable_consumers_take_each_message_once() {
+    const COUNT: usize = 500;
+    let (url, queue, journal) = (rabbitmq_url(), unique("durable"), Journal::default());
+    let address = format!("rabbitmq://queue/{queue}");
+    let receiver = receiver(&url, &journal).listen(format!("{address}?consumers=4&prefetch=50"));
+    let receiver = receiver.start().await.unwrap();
+    let sender = sender(&url, &address).start().await.unwrap();
+    let notes = (0..COUNT).map(|number| note(format!("{number:03}")));
+    sender.bus().send_all(notes.collect::<Vec<_>>()).await.unwrap();
+    journal.wait_for_number(COUNT).await;
+    sender.stop().await.unwrap();
+    receiver.stop().await.unwrap();
+    let expected: Vec<_> = (0..COUNT).map(|number| format!("{number:03}")).collect();
+    assert_eq!(journal.sorted(), expected);
 }
 
 #[tokio::test]

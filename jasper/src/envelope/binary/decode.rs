@@ -53,6 +53,12 @@ pub enum DecodeError {
         /// The field's name.
         field: &'static str,
     },
+    /// The mapper of a listener does not take the message.
+    #[error("the mapper does not take the message: {why}")]
+    Mapper {
+        /// What the mapper says.
+        why: String,
+    },
     /// There are more headers, or larger ones, than allowed.
     #[error("the envelope's headers exceed {MAX_HEADERS} entries or {MAX_HEADER_BYTES} bytes")]
     TooManyHeaders,
@@ -111,6 +117,7 @@ struct Fields {
     deliver_by: Option<SystemTime>,
     due_at: Option<SystemTime>,
     attempts: Option<u32>,
+    redelivered: Option<bool>,
 }
 
 impl Fields {
@@ -140,6 +147,7 @@ impl Fields {
             tag::DELIVER_BY => set(&mut self.deliver_by, "deliver-by", micros(&value)),
             tag::DUE_AT => set(&mut self.due_at, "due-at", micros(&value)),
             tag::ATTEMPTS => set(&mut self.attempts, "attempts", number(&value)),
+            tag::REDELIVERED => set(&mut self.redelivered, "redelivered", Some(true)),
             _ => Ok(()),
         }
     }
@@ -181,6 +189,7 @@ impl Fields {
             deliver_by: self.deliver_by,
             due_at: self.due_at,
             attempts: self.attempts.unwrap_or(0),
+            redelivered: self.redelivered.unwrap_or(false),
         })
     }
 }

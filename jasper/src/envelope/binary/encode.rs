@@ -47,6 +47,9 @@ impl FieldWriter {
         if envelope.attempts > 0 {
             self.bytes(tag::ATTEMPTS, &envelope.attempts.to_be_bytes());
         }
+        if envelope.redelivered {
+            self.bytes(tag::REDELIVERED, &[]);
+        }
     }
 
     fn places(&mut self, envelope: &Envelope) {

@@ -1,6 +1,7 @@
 //! The way in: listeners, and what becomes of what they receive.
 
 mod answer;
+mod dead_letters;
 pub(crate) mod listeners;
 mod receive;
 mod receiver;

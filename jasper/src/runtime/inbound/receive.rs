@@ -17,7 +17,7 @@ use crate::runtime::send::dispatch::Dispatcher;
 use crate::runtime::send::placement::{ForHandler, Joining, must_be_stored, to_handler};
 use crate::runtime::send::routed::{KEPT, RoutedMessages};
 use crate::runtime::storage::dead_letters::{note_letter, store_letter};
-use crate::store::{DeadLetter, DeadLetterId, DeadLetterReason};
+use crate::store::{DeadLetter, DeadLetterId, DeadLetterReason, MessageStore};
 use crate::telemetry;
 use crate::transport::{Guarantee, Mode, Receipt, Received, Unreadable};
 
@@ -32,7 +32,8 @@ const ISOLATED: usize = 5_000;
 
 /// How long a sender waits for room in a queue before it is asked to come again.
 const PATIENCE: Duration = Duration::from_secs(5);
-const NO_STORE: &str = "the receiver has no store, so that it cannot take durable messages";
+pub(super) const NO_STORE: &str =
+    "the receiver has no store, so that it cannot take durable messages";
 
 /// What came in one call, on its way to its handlers.
 struct Intake {
@@ -211,7 +212,7 @@ impl InboundReceiver {
     }
 
     /// An invalid message, kept with its bytes; the same bytes are kept once.
-    async fn keep_unreadable(&self, unreadable: Unreadable) -> Receipt {
+    pub(super) async fn keep_unreadable(&self, unreadable: Unreadable) -> Receipt {
         let Some(store) = self.core.store().port() else {
             return Receipt::refused(unreadable.error.to_string());
         };
@@ -226,8 +227,13 @@ impl InboundReceiver {
             body: unreadable.bytes,
             dead_lettered_at: self.core.clock().now(),
         };
+        self.keep(store, &letter).await
+    }
+
+    /// Tells people of a letter and stores it.
+    pub(super) async fn keep(&self, store: &dyn MessageStore, letter: &DeadLetter) -> Receipt {
         note_letter(&letter.id, &letter.message_type, letter.reason, &letter.error_message);
-        match store_letter(self.core.store(), store, &letter).await {
+        match store_letter(self.core.store(), store, letter).await {
             Ok(()) => Receipt::Accepted,
             Err(error) if error.is_transient() => Receipt::deferred(error.to_string()),
             Err(error) => Receipt::refused(error.to_string()),

@@ -11,7 +11,8 @@ use crate::envelope::Address;
 use crate::handler::caught::Caught;
 use crate::runtime::core::Core;
 use crate::transport::{
-    Answer, FailureKind, Mode, Receipt, Received, ReceivedRequest, Receiver, RemoteFailure,
+    Answer, FailureKind, Mode, Receipt, Received, ReceivedDeadLetter, ReceivedRequest, Receiver,
+    RemoteFailure,
 };
 
 /// The runtime's side of one listener.
@@ -38,6 +39,18 @@ impl Receiver for InboundReceiver {
         async move {
             receipts.await.unwrap_or_else(|panic| {
                 tracing::error!(address = %self.address, %panic, "taking messages in panicked");
+                vec![Receipt::unknown("the receiver panicked"); count]
+            })
+        }
+        .boxed()
+    }
+
+    fn keep_dead_letters(&self, letters: Vec<ReceivedDeadLetter>) -> BoxFuture<'_, Vec<Receipt>> {
+        let count = letters.len();
+        let receipts = Caught::of(|| self.keep_all(letters).boxed());
+        async move {
+            receipts.await.unwrap_or_else(|panic| {
+                tracing::error!(address = %self.address, %panic, "keeping dead letters panicked");
                 vec![Receipt::unknown("the receiver panicked"); count]
             })
         }

@@ -100,6 +100,22 @@ impl Builder {
         self
     }
 
+    /// Routes by the types of messages alone over this transport, such as `rabbitmq`: a queue for
+    /// each command with `to = "…"`, and an exchange for each event.
+    ///
+    /// An endpoint of `to = "…"` that is not configured leads to the queues of its commands, unless
+    /// they are handled here; commands with `to` that are handled here are listened for. An event
+    /// that no handler here takes is published to all other services; one that a handler takes is
+    /// listened for, and published to no others, unless [`publish_to`](Self::publish_to) names
+    /// it: then it is published there and not listened for. What is configured goes first, and a
+    /// deployment that says where to listen says it in place of [`listen`](Self::listen) only.
+    ///
+    /// The service needs a [name](Self::service), by which its processes share their queues.
+    pub fn conventional_routing(mut self, transport: impl Into<String>) -> Self {
+        self.parts.endpoint_config.conventional = Some(transport.into());
+        self
+    }
+
     /// States that this application never sends messages of this type.
     ///
     /// For a command with `to = "…"` that the program declares for others: its endpoint need not be

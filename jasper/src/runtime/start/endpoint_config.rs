@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::config::Config;
+use super::conventions::{Conventions, Routed};
 use crate::envelope::Address;
 use crate::error::{Problem, StartupProblems};
+use crate::handler::HandlerRegistration;
 use crate::message::{MessageRegistration, MessageType};
 use crate::runtime::guarded::GuardedSender;
 use crate::runtime::memory::budget::Budget;
@@ -29,6 +31,8 @@ pub(crate) struct EndpointConfig {
     pub(crate) never_sent: BTreeSet<MessageType>,
     /// Those that the application brings.
     pub(crate) transports: Vec<Arc<dyn Transport>>,
+    /// The transport by whose conventions messages are routed that are not configured.
+    pub(crate) conventional: Option<String>,
     /// What the deployment says.
     pub(crate) config: Config,
 }
@@ -69,6 +73,7 @@ impl EndpointConfig {
         service: &str,
         messages: &[&MessageRegistration],
         all: &[&MessageRegistration],
+        handlers: &[HandlerRegistration],
     ) -> ResolvedEndpoints {
         let mut endpoints = self.endpoints.clone();
         endpoints.extend(self.config.endpoints.clone());
@@ -98,14 +103,18 @@ impl EndpointConfig {
         let transports: Vec<_> = self.transports.iter().cloned().chain(defaults).collect();
         let mut problems: Vec<_> = mistakes.map(|why| Problem::Config { why }).collect();
         problems.extend(configure(&transports, service, &self.config));
-        ResolvedEndpoints {
+        let mut resolved = ResolvedEndpoints {
             endpoints,
             listeners: self.config.listen.clone().unwrap_or_else(|| self.listeners.clone()),
             publications,
             never_sent: self.never_sent.clone(),
             transports,
             problems,
+        };
+        if let Some(name) = &self.conventional {
+            resolved.route_by_conventions(name, service, all, handlers);
         }
+        resolved
     }
 }
 
@@ -135,6 +144,55 @@ fn configure(transports: &[Arc<dyn Transport>], service: &str, config: &Config) 
 }
 
 impl ResolvedEndpoints {
+    /// Adds what the conventions of this transport say; what is configured stays.
+    fn route_by_conventions(
+        &mut self,
+        name: &str,
+        service: &str,
+        messages: &[&MessageRegistration],
+        handlers: &[HandlerRegistration],
+    ) {
+        let routed = Routed {
+            service,
+            messages,
+            handlers,
+            never_sent: &self.never_sent,
+            endpoints: &self.endpoints,
+            publications: &self.publications,
+        };
+        let transport = self.transports.iter().find(|transport| transport.info().name == name);
+        let conventions = match transport {
+            Some(transport) => Conventions::of(&**transport, &routed),
+            None => Err(format!(
+                "conventional routing: this build has no transport `{name}`; those are: {}",
+                self.names()
+            )),
+        };
+        match conventions {
+            Ok(conventions) => {
+                for (endpoint, address) in conventions.endpoints {
+                    self.endpoints.entry(endpoint).or_insert(address);
+                }
+                let place = |address: &str| address.split('?').next().map(str::to_owned);
+                for listener in conventions.listeners {
+                    if !self.listeners.iter().any(|known| place(known) == place(&listener)) {
+                        self.listeners.push(listener);
+                    }
+                }
+                self.publications.extend(conventions.publications);
+            }
+            Err(why) => self.problems.push(Problem::Config { why }),
+        }
+    }
+
+    fn names(&self) -> String {
+        let mut names: Vec<_> =
+            self.transports.iter().map(|transport| transport.info().name).collect();
+        names.sort_unstable();
+        names.dedup();
+        names.join(", ")
+    }
+
     /// What is wrong with it.
     pub(crate) fn problems(&self, has_store: bool) -> Vec<Problem> {
         let mut problems = self.problems.clone();

@@ -5,6 +5,7 @@ mod assembly;
 pub(crate) mod builder;
 mod check;
 pub(crate) mod config;
+mod conventions;
 pub(crate) mod endpoint_config;
 #[cfg(feature = "testing")]
 mod fakes;

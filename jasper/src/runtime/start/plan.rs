@@ -42,7 +42,7 @@ impl StartPlan {
         let config = &parts.endpoint_config.config;
         let settings = parts.settings.clone().deployed(config);
         let plan = Self {
-            endpoints: parts.endpoint_config.resolve(&settings.service, &messages, &all),
+            endpoints: parts.endpoint_config.resolve(&settings.service, &messages, &all, &handlers),
             settings,
             handling: parts.handling.resolve(config, &handlers),
             handlers,

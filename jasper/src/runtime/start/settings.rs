@@ -1,5 +1,6 @@
 //! The runtime's numbers, with their defaults.
 
+use super::conventions::NO_SERVICE;
 use std::num::NonZeroUsize;
 use std::thread::available_parallelism;
 use std::time::Duration;
@@ -70,7 +71,7 @@ impl Default for Settings {
             drain: Duration::from_secs(30),
         };
         Self {
-            service: String::from("jasper"),
+            service: String::from(NO_SERVICE),
             timeouts,
             memory: MemoryLimits { queue_capacity: 1_000, budget: 256 * 1024 * 1024 },
             concurrency: cores.max(5),

@@ -1,9 +1,11 @@
 //! What an address of this transport says.
 
+use std::collections::BTreeMap;
+
+use super::listen_options::{self, ListenOptions};
 use super::settings::{Settings, unusable};
-use super::topology::{Binding, Declare, Exchange, Queue, Topology};
-use crate::message::MessageType;
-use crate::transport::{EndpointUri, TransportError};
+use super::topology::{Binding, DeadLettersTo, Declare, Exchange, Queue, Topology};
+use crate::transport::{ConventionalPlace, EndpointUri, TransportError};
 
 /// What an address of this transport says, with its options.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,22 +15,28 @@ pub(super) struct Destination {
     pub(super) declare: Declare,
     pub(super) place: Place,
     pub(super) topology: Topology,
-    /// The most messages that a listener has and has not acknowledged.
-    pub(super) prefetch: u16,
-    /// What a message is that does not say its type.
-    pub(super) default_type: Option<MessageType>,
+    pub(super) listening: ListenOptions,
+    /// What reads and writes the messages.
+    pub(super) mapper: Option<String>,
+    /// Where the queue puts what it gives up.
+    pub(super) dead_letters: Option<DeadLettersTo>,
+    /// Whether a message that no queue takes is refused.
+    pub(super) mandatory: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Place {
     Queue(String),
+    /// Of each message the queue that is called as it is; by those names.
+    Queues(BTreeMap<String, String>),
     /// Without a routing key it is the name of the message.
     Exchange(String, Option<String>),
 }
 
-const PREFETCH: u16 = 1_000;
-const FORMS: &str = "write `rabbitmq://queue/NAME`, `rabbitmq://exchange/NAME/ROUTING_KEY` to send, \
-                     or `rabbitmq://topic/EXCHANGE/PATTERN` to listen";
+const FORMS: &str = "write `rabbitmq://queue/NAME`, `rabbitmq://exchange/NAME/ROUTING_KEY` or \
+                     `rabbitmq://queues/NAME,NAME` to send, \
+                     or `rabbitmq://topic/EXCHANGE/PATTERN` or `rabbitmq://dead-letters/NAME` to \
+                     listen";
 
 impl Destination {
     /// Where messages are sent.
@@ -36,7 +44,12 @@ impl Destination {
         let mut options = Options { uri: uri.clone(), settings };
         let (place, topology) = match parts(uri)? {
             ("queue", name) => options.queue(&decoded(uri, name)?)?,
+            ("queues", names) => options.queues(names)?,
             ("exchange", rest) => options.exchange(rest)?,
+            ("dead-letters", _) => {
+                let why = "dead letters are to listen at: send to `rabbitmq://queue/NAME`";
+                return Err(unusable(uri, why));
+            }
             ("topic", _) => {
                 let why = "a topic is to listen at: send to `rabbitmq://exchange/NAME`";
                 return Err(unusable(uri, why));
@@ -53,7 +66,7 @@ impl Destination {
     ) -> Result<Self, TransportError> {
         let mut options = Options { uri: uri.clone(), settings };
         let (place, topology) = match parts(uri)? {
-            ("queue", name) => options.queue(&decoded(uri, name)?)?,
+            ("queue" | "dead-letters", name) => options.queue(&decoded(uri, name)?)?,
             ("topic", rest) => options.topic(rest)?,
             ("exchange", _) => {
                 let why = "an exchange is to send to: listen at `rabbitmq://queue/NAME`, or at \
@@ -69,6 +82,16 @@ impl Destination {
     pub(super) fn queue_name(&self) -> &str {
         match &self.place {
             Place::Queue(name) | Place::Exchange(name, _) => name,
+            Place::Queues(_) => "",
+        }
+    }
+
+    /// The queue to which messages of this name go, if they go to one.
+    pub(super) fn queue_of(&self, message: &str) -> Option<&str> {
+        match &self.place {
+            Place::Queue(name) => Some(name),
+            Place::Queues(queues) => queues.get(message).map(String::as_str),
+            Place::Exchange(..) => None,
         }
     }
 }
@@ -95,24 +118,41 @@ impl Options<'_> {
         Ok((Place::Queue(queue_name), Topology { exchanges, queues: vec![queue], bindings }))
     }
 
+    /// The queue of each of these messages.
+    fn queues(&mut self, names: &str) -> Result<(Place, Topology), TransportError> {
+        let (mut places, mut topology) = (BTreeMap::new(), Topology::default());
+        for name in names.split(',') {
+            let name = decoded(&self.uri, name)?;
+            let (place, more) = self.queue(&name)?;
+            if let Place::Queue(queue) = place {
+                places.insert(name, queue);
+            }
+            topology.exchanges.extend(more.exchanges);
+            topology.queues.extend(more.queues);
+            topology.bindings.extend(more.bindings);
+        }
+        Ok((Place::Queues(places), topology))
+    }
+
     /// As the builder has it, or as the option says.
     fn queue_named(&mut self, name: &str) -> Result<Queue, TransportError> {
         let said = self.uri.take("queue");
-        let known = self.settings.queues.get(name);
+        let known = self.settings.known_queue(name);
         let queue = match (said.as_deref(), known) {
+            (Some("stream"), None) => Queue::stream(name),
             (Some(_), Some(_)) => {
                 let why = "`queue`: the transport's builder has this queue already";
                 return Err(unusable(&self.uri, why));
             }
-            (None, Some(known)) => known.clone(),
+            (None, Some(known)) => return Ok(known),
             (None | Some("quorum"), None) => Queue::quorum(name),
             (Some("classic"), None) => Queue::classic(name),
             (Some(other), None) => {
-                let why = format!("`queue={other}`: write `quorum` or `classic`");
+                let why = format!("`queue={other}`: write `quorum`, `classic` or `stream`");
                 return Err(unusable(&self.uri, why));
             }
         };
-        Ok(Queue { name: self.settings.with_prefix(&queue.name), ..queue })
+        Ok(self.settings.at_broker(queue))
     }
 
     fn exchange(&mut self, rest: &str) -> Result<(Place, Topology), TransportError> {
@@ -166,35 +206,88 @@ impl Options<'_> {
             })?,
         };
         let broker = self.uri.take("broker").unwrap_or_default();
-        let (prefetch, default_type) =
-            if listens { (self.prefetch()?, self.default_type()?) } else { (PREFETCH, None) };
-        if let Some(unknown) = self.uri.options.keys().next() {
-            let more = if listens { ", `name` of a topic's queue, `prefetch`, `type`" } else { "" };
-            let why = format!(
-                "the RabbitMQ transport has no option `{unknown}` here: it has `broker`, \
-                 `declare`, `exchange`, `queue`{more}"
-            );
-            return Err(unusable(&self.uri, why));
-        }
-        Ok(Destination { broker, declare, place, topology, prefetch, default_type })
-    }
-
-    fn prefetch(&mut self) -> Result<u16, TransportError> {
-        let Some(text) = self.uri.take("prefetch") else {
-            return Ok(PREFETCH);
+        let mapper = self.mapper()?;
+        let mandatory = self.mandatory(&place, listens)?;
+        let is_stream = topology.queues.first().is_some_and(Queue::is_stream);
+        let is_of_dead_letters = listens && parts(&self.uri)?.0 == "dead-letters";
+        let listening = if listens {
+            let options = ListenOptions::take(&mut self.uri, is_stream)?;
+            ListenOptions { is_of_dead_letters, ..options }
+        } else {
+            ListenOptions::default()
         };
-        match text.parse() {
-            Ok(number @ 1..) => Ok(number),
-            _ => Err(unusable(&self.uri, format!("`prefetch={text}`: write 1 to {}", u16::MAX))),
+        self.nothing_else(listens)?;
+        let dead_letters = topology.queues.first().and_then(|queue| queue.dead_letters.clone());
+        let topology = self.settings.with_dead_letters(topology);
+        Ok(Destination {
+            broker,
+            declare,
+            place,
+            topology,
+            listening,
+            mapper,
+            dead_letters,
+            mandatory,
+        })
+    }
+
+    /// The name of the mapper, which the builder has.
+    fn mapper(&mut self) -> Result<Option<String>, TransportError> {
+        let name = self.uri.take("mapper");
+        match &name {
+            Some(name) if !self.settings.mappers.contains_key(name) => {
+                let why = format!(
+                    "`mapper={name}`: the transport's builder has no mapper of this name; add \
+                     `.mapper(\"{name}\", …)`"
+                );
+                Err(unusable(&self.uri, why))
+            }
+            _ => Ok(name),
         }
     }
 
-    fn default_type(&mut self) -> Result<Option<MessageType>, TransportError> {
-        let text = self.uri.take("type");
-        let read = text.map(|text| text.parse()).transpose();
-        read.map_err(|error: crate::message::ParseMessageTypeError| {
-            unusable(&self.uri, format!("`type`: {error}"))
-        })
+    /// Whether a message that no queue takes is refused, as it is unless the address of an exchange
+    /// says otherwise.
+    fn mandatory(&mut self, place: &Place, listens: bool) -> Result<bool, TransportError> {
+        if listens || !matches!(place, Place::Exchange(..)) {
+            return Ok(true);
+        }
+        match self.uri.take("mandatory").as_deref() {
+            None | Some("true") => Ok(true),
+            Some("false") => Ok(false),
+            Some(other) => {
+                let why = format!("`mandatory={other}`: write `true` or `false`");
+                Err(unusable(&self.uri, why))
+            }
+        }
+    }
+
+    fn nothing_else(&self, listens: bool) -> Result<(), TransportError> {
+        let Some(unknown) = self.uri.options.keys().next() else {
+            return Ok(());
+        };
+        let more = if listens { listen_options::NAMES } else { "`mandatory` of an exchange" };
+        let why = format!(
+            "the RabbitMQ transport has no option `{unknown}` here: it has `broker`, `declare`, \
+             `exchange`, `mapper`, `queue`, {more}"
+        );
+        Err(unusable(&self.uri, why))
+    }
+}
+
+/// The address of a place that is called by the messages which go there.
+pub(super) fn conventional(place: &ConventionalPlace<'_>) -> String {
+    match place {
+        ConventionalPlace::Commands { names } => format!("rabbitmq://queues/{}", names.join(",")),
+        ConventionalPlace::Command { name } => format!("rabbitmq://queue/{name}"),
+        // That nothing listens for an event is no mistake.
+        ConventionalPlace::Event { name } => {
+            format!("rabbitmq://exchange/{name}?exchange=fanout&mandatory=false")
+        }
+        // The queue of a topic is called by the service, too.
+        ConventionalPlace::Subscription { name, .. } => {
+            format!("rabbitmq://topic/{name}/#?exchange=fanout")
+        }
     }
 }
 
@@ -251,7 +344,7 @@ mod tests {
         assert_eq!(exchange.topology.exchanges, [Exchange::direct("events")]);
         let topic = to_listen("rabbitmq://topic/events/orders.#?name=a%2Fb&type=a.b@2&prefetch=7");
         let topic = topic.unwrap();
-        assert_eq!((topic.queue_name(), topic.prefetch), ("a%2Fb", 7));
+        assert_eq!((topic.queue_name(), topic.listening.prefetch), ("a%2Fb", 7));
         assert_eq!(topic.topology.bindings[0].key, "orders.#");
         assert_eq!(to_send("rabbitmq://queue/a%2Fb%3F").unwrap().queue_name(), "a/b?");
     }
@@ -263,9 +356,12 @@ mod tests {
             ("rabbitmq://queue/", "rabbitmq://queue/NAME"),
             ("rabbitmq://topic/events/a", "send to `rabbitmq://exchange"),
             ("rabbitmq://queue/a?prefetch=3", "no option `prefetch`"),
-            ("rabbitmq://queue/a?queue=fast", "`quorum` or `classic`"),
+            ("rabbitmq://queue/a?queue=fast", "`quorum`, `classic` or `stream`"),
             ("rabbitmq://queue/a?declare=maybe", "`provision`, `check` or `never`"),
             ("rabbitmq://exchange/a?exchange=round", "`topic`, `direct`"),
+            ("rabbitmq://exchange/a?mandatory=no", "`true` or `false`"),
+            ("rabbitmq://queue/a?mandatory=false", "no option `mandatory`"),
+            ("rabbitmq://queues/a,", "1 to 200 bytes"),
             ("rabbitmq://queue/a%zz", "`%25`"),
         ];
         for (text, expected) in wrong {
@@ -277,6 +373,12 @@ mod tests {
             ("rabbitmq://topic/a", "pattern is missing"),
             ("rabbitmq://queue/a?prefetch=0", "write 1 to"),
             ("rabbitmq://queue/a?type=x", "not a message type"),
+            ("rabbitmq://queue/a?consumers=0", "write 1 to 64"),
+            ("rabbitmq://queue/a?mapper=none", "`.mapper(\"none\", …)`"),
+            ("rabbitmq://queue/a?offset=first", "`queue=stream` too"),
+            ("rabbitmq://queue/a?queue=stream", "write `offset=first`"),
+            ("rabbitmq://queue/a?queue=stream&offset=-1", "`next` or a number"),
+            ("rabbitmq://queue/a?queue=stream&offset=7&consumers=2", "one only"),
         ] {
             let error = to_listen(text).unwrap_err().to_string();
             assert!(error.contains(expected), "{text}: {error}");

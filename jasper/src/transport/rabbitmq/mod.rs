@@ -8,6 +8,7 @@ mod declare;
 mod destination;
 mod failure;
 mod listen;
+mod listen_options;
 mod message;
 mod publisher;
 mod requests;
@@ -35,8 +36,9 @@ use self::sender::RabbitSender;
 use self::settings::{NAME, Settings};
 use self::topology::Binding;
 use super::{
-    BrokerAddress, Capabilities, Deployment, Direction, EndpointUri, Listener, Mode, Receiver,
-    Scheme, Sender, Transport, TransportError, TransportInfo, TransportRegistration,
+    BrokerAddress, Capabilities, ConventionalPlace, Deployment, Direction, EndpointUri,
+    EnvelopeMapper, Listener, Mode, Receiver, Scheme, Sender, Transport, TransportError,
+    TransportInfo, TransportRegistration,
 };
 
 pub use self::topology::{Argument, Declare, Exchange, Queue};
@@ -136,6 +138,15 @@ impl RabbitMq {
     pub fn purge_on_start(self, queue: impl Into<String>) -> Self {
         self.with(|settings| {
             settings.purged.insert(queue.into());
+        })
+    }
+
+    /// What turns messages of other programs into envelopes and back, where an address names it:
+    /// `?mapper=legacy`.
+    #[must_use]
+    pub fn mapper(self, name: impl Into<String>, mapper: impl EnvelopeMapper) -> Self {
+        self.with(|settings| {
+            settings.mappers.insert(name.into(), Arc::new(mapper));
         })
     }
 
@@ -255,11 +266,16 @@ impl Transport for RabbitMq {
         })
     }
 
+    fn convention(&self, place: &ConventionalPlace<'_>) -> Option<String> {
+        Some(destination::conventional(place))
+    }
+
     fn sender(&self, uri: &EndpointUri) -> Result<Arc<dyn Sender>, TransportError> {
         let wanted = self.destination(uri, Direction::Send)?;
         let (publisher, requester) = self.senders(self.slot(uri, &wanted, Direction::Send)?);
         Ok(Arc::new(RabbitSender {
             address: uri.address.clone(),
+            mapper: self.settings.mapper(wanted.mapper.as_deref()),
             wanted,
             publisher,
             requester,
@@ -280,7 +296,9 @@ impl Transport for RabbitMq {
             let listening = Listening {
                 address: uri.address.clone(),
                 slot: self.slot(&uri, &wanted, Direction::Listen)?,
+                mapper: self.settings.mapper(wanted.mapper.as_deref()),
                 wanted,
+                position: Mutex::default(),
                 publisher,
                 receiver,
                 stop: CancellationToken::new(),

@@ -10,22 +10,27 @@ use super::connection::Connected;
 use super::declare::declare;
 use super::destination::{Destination, Place};
 use super::failure::{is_not_found, no_connection, not_sent};
-use super::message::{Outgoing, properties};
+use super::message::{Outgoing, from_foreign, properties};
 use super::publisher::{Outcome, Publisher};
 use super::requests::Requester;
 use super::topology::Declare;
 use crate::envelope::{Address, Envelope};
 use crate::transport::cause::Cause;
-use crate::transport::{Answer, Batch, Guarantee, Receipt, Request, Sender, TransportError};
+use crate::transport::mapped::write_by;
+use crate::transport::{
+    Answer, Batch, EnvelopeMapper, ForeignMessage, Guarantee, Receipt, Request, Sender,
+    TransportError,
+};
 
 /// All endpoints of a broker share one connection, so that it costs little to ask for it.
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// The way to one queue or exchange.
 #[derive(Debug)]
 pub(super) struct RabbitSender {
     pub(super) address: Address,
     pub(super) wanted: Destination,
+    pub(super) mapper: Option<Arc<dyn EnvelopeMapper>>,
     pub(super) publisher: Arc<Publisher>,
     pub(super) requester: Requester,
     pub(super) max_message: usize,
@@ -40,11 +45,13 @@ impl RabbitSender {
         let mut receipts: Vec<Option<Receipt>> = Vec::with_capacity(batch.envelopes.len());
         let mut messages = Vec::with_capacity(batch.envelopes.len());
         for envelope in &batch.envelopes {
-            let too_large = self.too_large(envelope);
-            if too_large.is_none() {
-                messages.push(self.outgoing(envelope, batch.guarantee));
-            }
-            receipts.push(too_large.map(|error| Receipt::refused(error.to_string())));
+            receipts.push(match self.outgoing(envelope, batch.guarantee) {
+                Ok(message) => {
+                    messages.push(message);
+                    None
+                }
+                Err(why) => Some(Receipt::refused(why)),
+            });
         }
         if messages.is_empty() {
             return Ok(receipts.into_iter().flatten().collect());
@@ -78,24 +85,51 @@ impl RabbitSender {
         Ok(connected)
     }
 
-    fn too_large(&self, envelope: &Envelope) -> Option<TransportError> {
-        let (size, limit) = (envelope.payload.len(), self.max_message.min(self.publisher.limit()));
+    fn too_large(&self, size: usize) -> Option<TransportError> {
+        let limit = self.max_message.min(self.publisher.limit());
         let address = self.address.to_string();
         (size > limit).then_some(TransportError::TooLarge { address, size, limit })
     }
 
-    fn outgoing(&self, envelope: &Envelope, guarantee: Guarantee) -> Outgoing {
-        let (exchange, key) = match &self.wanted.place {
-            Place::Queue(name) => ("", name.as_str()),
-            Place::Exchange(name, Some(key)) => (name.as_str(), key.as_str()),
-            Place::Exchange(name, None) => (name.as_str(), envelope.message_type.name()),
+    /// The message that an envelope becomes, or why it cannot be sent.
+    fn outgoing(&self, envelope: &Envelope, guarantee: Guarantee) -> Result<Outgoing, String> {
+        let mapper = self.mapper.as_deref();
+        let mapped = mapper.map(|mapper| write_by(mapper, envelope)).transpose()?.flatten();
+        let (properties, payload) = match &mapped {
+            Some(message) => (from_foreign(message, envelope.id)?, message.body.clone()),
+            None => (properties(envelope, guarantee), envelope.payload.clone()),
         };
-        Outgoing {
-            exchange: exchange.into(),
-            key: key.into(),
-            properties: properties(envelope, guarantee),
-            payload: envelope.payload.clone(),
+        if let Some(error) = self.too_large(payload.len()) {
+            return Err(error.to_string());
         }
+        let (exchange, key) = self.exchange_and_key(envelope, mapped.as_ref())?;
+        // Longer than the protocol takes.
+        if key.len() > 255 {
+            return Err(format!("the mapper gives a routing key of {} bytes", key.len()));
+        }
+        Ok(Outgoing { exchange: exchange.into(), key: key.into(), properties, payload })
+    }
+
+    fn exchange_and_key<'a>(
+        &'a self,
+        envelope: &'a Envelope,
+        mapped: Option<&'a ForeignMessage>,
+    ) -> Result<(&'a str, &'a str), String> {
+        let message = envelope.message_type.name();
+        Ok(match &self.wanted.place {
+            Place::Queue(name) => ("", name),
+            Place::Queues(_) => ("", self.queue_of(message)?),
+            Place::Exchange(name, Some(key)) => (name, key),
+            Place::Exchange(name, None) => {
+                let key = mapped.and_then(|message| message.routing_key.as_deref());
+                (name, key.unwrap_or(message))
+            }
+        })
+    }
+
+    fn queue_of(&self, message: &str) -> Result<&str, String> {
+        let unknown = || format!("`{}` names no queue for `{message}`", self.address);
+        self.wanted.queue_of(message).ok_or_else(unknown)
     }
 
     fn receipt(&self, message: &Outgoing, outcome: Outcome) -> Receipt {
@@ -122,9 +156,13 @@ impl RabbitSender {
     fn unroutable(&self, why: String) -> Receipt {
         let makes_queue = self.wanted.declare == Declare::Provision;
         match self.wanted.place {
-            Place::Queue(_) if makes_queue => {
+            Place::Queue(_) | Place::Queues(_) if makes_queue => {
                 self.forget();
                 Receipt::deferred(why)
+            }
+            _ if !self.wanted.mandatory => {
+                tracing::debug!(address = %self.address, why, "dropped");
+                Receipt::Accepted
             }
             _ => Receipt::refused(why),
         }
@@ -136,12 +174,12 @@ impl RabbitSender {
     }
 
     async fn ask(&self, request: Request) -> Result<Answer, TransportError> {
-        let Place::Queue(queue) = &self.wanted.place else {
+        let Some(queue) = self.wanted.queue_of(request.envelope.message_type.name()) else {
             let why = "a request goes to one receiver: send it to `rabbitmq://queue/NAME`";
             let address = self.address.to_string();
             return Err(TransportError::Address { address, why: why.to_owned() });
         };
-        if let Some(error) = self.too_large(&request.envelope) {
+        if let Some(error) = self.too_large(request.envelope.payload.len()) {
             return Err(error);
         }
         self.requester.ask(self.address.as_str(), queue, request).await

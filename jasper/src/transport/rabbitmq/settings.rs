@@ -9,9 +9,9 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
 use super::broker::Broker;
-use super::topology::{Binding, Declare, Exchange, Queue};
+use super::topology::{Binding, DeadLettersTo, Declare, Exchange, Queue, Topology};
 use crate::transport::tls::Tls;
-use crate::transport::{BrokerAddress, Deployment, EndpointUri, TransportError};
+use crate::transport::{BrokerAddress, Deployment, EndpointUri, EnvelopeMapper, TransportError};
 
 /// The name of the transport, under which a deployment gives its brokers.
 pub(super) const NAME: &str = "rabbitmq";
@@ -27,6 +27,8 @@ pub(super) struct Settings {
     pub(super) queues: BTreeMap<String, Queue>,
     pub(super) exchanges: BTreeMap<String, Exchange>,
     pub(super) bindings: Vec<Binding>,
+    /// What reads and writes messages of other programs, by name.
+    pub(super) mappers: BTreeMap<String, Arc<dyn EnvelopeMapper>>,
     /// The queues that are emptied at start.
     pub(super) purged: BTreeSet<String>,
     pub(super) max_message: usize,
@@ -49,6 +51,7 @@ impl Default for Settings {
             queues: BTreeMap::new(),
             exchanges: BTreeMap::new(),
             bindings: Vec::new(),
+            mappers: BTreeMap::new(),
             purged: BTreeSet::new(),
             max_message: 16 * 1024 * 1024,
             patience: Duration::from_secs(10),
@@ -69,6 +72,11 @@ impl Settings {
     /// The name of the service.
     pub(super) fn service(&self) -> String {
         self.deployment.read().service.clone()
+    }
+
+    /// The mapper that an address names.
+    pub(super) fn mapper(&self, name: Option<&str>) -> Option<Arc<dyn EnvelopeMapper>> {
+        self.mappers.get(name?).cloned()
     }
 
     /// The broker of this name, if it is safe to talk to. What the deployment says goes first.
@@ -126,6 +134,60 @@ impl Settings {
         let known = known.find(|known| self.with_prefix(&known.name) == prefixed);
         let known = known.cloned().unwrap_or_else(|| Exchange::topic(prefixed));
         Exchange { name: prefixed.to_owned(), ..known }
+    }
+}
+
+impl Settings {
+    /// The queue of this name as the builder has it, if it does, with names as they are at the
+    /// broker.
+    pub(super) fn known_queue(&self, name: &str) -> Option<Queue> {
+        self.queues.get(name).map(|queue| self.at_broker(queue.clone()))
+    }
+
+    /// This queue with names as they are at the broker.
+    pub(super) fn at_broker(&self, queue: Queue) -> Queue {
+        let dead_letters = queue.dead_letters.map(|DeadLettersTo { exchange, key }| {
+            if exchange.is_empty() {
+                return DeadLettersTo { exchange, key: self.with_prefix(&key) };
+            }
+            DeadLettersTo { exchange: self.with_prefix(&exchange), key }
+        });
+        Queue { name: self.with_prefix(&queue.name), dead_letters, ..queue }
+    }
+
+    /// With what the dead letters of these queues need.
+    pub(super) fn with_dead_letters(&self, topology: Topology) -> Topology {
+        let mut whole = Topology { queues: Vec::new(), ..topology };
+        let mut left = topology.queues;
+        while let Some(queue) = left.pop() {
+            if whole.queues.iter().any(|known| known.name == queue.name) {
+                continue;
+            }
+            match &queue.dead_letters {
+                Some(to) if to.exchange.is_empty() => left.push(self.queue_at_broker(&to.key)),
+                Some(to) => {
+                    whole.exchanges.push(self.exchange(&to.exchange));
+                    let bindings = self.bindings.iter().map(|binding| self.prefixed(binding));
+                    for binding in bindings.filter(|binding| binding.exchange == to.exchange) {
+                        left.push(self.queue_at_broker(&binding.queue));
+                        whole.bindings.push(binding);
+                    }
+                }
+                None => {}
+            }
+            whole.queues.push(queue.with_arguments_of_dead_letters());
+        }
+        whole
+    }
+
+    /// The queue that is called so at the broker: as the builder has it, or a quorum queue.
+    fn queue_at_broker(&self, prefixed: &str) -> Queue {
+        let mut known = self.queues.values();
+        let known = known.find(|known| self.with_prefix(&known.name) == prefixed);
+        match known {
+            Some(known) => self.at_broker(known.clone()),
+            None => Queue::quorum(prefixed),
+        }
     }
 }
 

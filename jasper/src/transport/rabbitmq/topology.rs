@@ -33,6 +33,15 @@ impl Declare {
 pub struct Queue {
     pub(super) name: String,
     pub(super) arguments: BTreeMap<String, Argument>,
+    pub(super) dead_letters: Option<DeadLettersTo>,
+}
+
+/// Where a queue puts what it gives up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct DeadLettersTo {
+    /// Empty: the key is the name of a queue.
+    pub(super) exchange: String,
+    pub(super) key: String,
 }
 
 /// The value of an argument of a queue or an exchange.
@@ -85,8 +94,19 @@ impl Queue {
         Self::of_type(name, "classic")
     }
 
+    /// A stream: what is in it stays, and each listener reads all of it from where it says.
+    pub fn stream(name: impl Into<String>) -> Self {
+        Self::of_type(name, "stream")
+    }
+
+    /// Whether it is a stream.
+    pub(super) fn is_stream(&self) -> bool {
+        self.arguments.get(TYPE) == Some(&Argument::from("stream"))
+    }
+
     fn of_type(name: impl Into<String>, kind: &str) -> Self {
-        Self { name: name.into(), arguments: BTreeMap::new() }.argument(TYPE, kind)
+        let queue = Self { name: name.into(), arguments: BTreeMap::new(), dead_letters: None };
+        queue.argument(TYPE, kind)
     }
 
     /// With an argument, such as `x-max-length`.
@@ -96,11 +116,34 @@ impl Queue {
         self
     }
 
-    /// Where messages go that this queue gives up: those that are rejected, too old, or too many.
+    /// Where messages go that this queue gives up: those that a consumer rejects, that are too old,
+    /// or that were delivered too often. With an empty exchange the key is the name of a queue.
+    ///
+    /// The exchange or the queue is declared with this queue, and what the builder binds to the
+    /// exchange too. A quorum queue gives nothing up before it has arrived there; when it is full
+    /// it takes nothing more, unless its argument `x-overflow` says otherwise.
     #[must_use]
     pub fn dead_letters_to(self, exchange: &str, routing_key: &str) -> Self {
-        self.argument("x-dead-letter-exchange", exchange)
-            .argument("x-dead-letter-routing-key", routing_key)
+        let (exchange, key) = (exchange.to_owned(), routing_key.to_owned());
+        Self { dead_letters: Some(DeadLettersTo { exchange, key }), ..self }
+    }
+
+    /// With the arguments that say where its dead letters go. Names are those at the broker by now.
+    pub(super) fn with_arguments_of_dead_letters(mut self) -> Self {
+        let Some(DeadLettersTo { exchange, key }) = self.dead_letters.clone() else {
+            return self;
+        };
+        let is_quorum = self.arguments.get(TYPE) == Some(&Argument::from("quorum"));
+        if is_quorum {
+            let reject = Argument::from("reject-publish");
+            let overflow = self.arguments.entry("x-overflow".to_owned()).or_insert(reject.clone());
+            // The broker does it for no other queue.
+            if *overflow == reject {
+                self = self.argument("x-dead-letter-strategy", "at-least-once");
+            }
+        }
+        self.argument("x-dead-letter-exchange", &*exchange)
+            .argument("x-dead-letter-routing-key", &*key)
     }
 }
 

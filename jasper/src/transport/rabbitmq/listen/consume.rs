@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use futures_util::future::{join_all, try_join_all};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use lapin::message::Delivery;
 use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
@@ -42,21 +43,22 @@ impl Listening {
         };
         let connected = connected.map_err(|error| no_connection(self.address.as_str(), error))?;
         let opening = self.open(&connected);
-        let (channel, consumer, serving) =
-            timeout(PATIENCE, opening).await.map_err(|_late| {
-                let why = format!("the broker has not answered within {PATIENCE:?}");
-                Cause::from(why).unreachable(&self.address)
-            })??;
+        let (consumers, serving) = timeout(PATIENCE, opening).await.map_err(|_late| {
+            let why = format!("the broker has not answered within {PATIENCE:?}");
+            Cause::from(why).unreachable(&self.address)
+        })??;
         self.note_up();
-        let tag = consumer.tag();
-        let taken = self.take_all(consumer, &connected).await;
-        // Where the channel has ended, answers that are under way have nowhere to go.
-        taken?;
+        let tags: Vec<_> =
+            consumers.iter().map(|(channel, consumer)| (channel.clone(), consumer.tag())).collect();
+        let taking = consumers.into_iter().map(|(_, consumer)| self.take_all(consumer, &connected));
+        // Where a channel has ended, answers that are under way have nowhere to go.
+        try_join_all(taking).await?;
         if let Some(serving) = serving {
             serving.stop().await;
         }
+        let closing = tags.into_iter().map(|(channel, tag)| self.close(channel, tag));
         tokio::select! {
-            () = self.close(&channel, tag) => {}
+            _closed = join_all(closing) => {}
             () = connected.ended() => {}
         }
         Ok(())
@@ -65,24 +67,30 @@ impl Listening {
     async fn open(
         &self,
         connected: &Arc<Connected>,
-    ) -> Result<(Channel, Consumer, Option<Serving>), TransportError> {
+    ) -> Result<(Vec<(Channel, Consumer)>, Option<Serving>), TransportError> {
         declare(connected, self.address.as_str(), &self.wanted).await?;
         let failed = |error: Error| not_sent(self.address.as_str(), &error);
-        let channel = connected.connection.create_channel().await.map_err(failed)?;
-        let qos = channel.basic_qos(self.wanted.prefetch, BasicQosOptions::default());
-        qos.await.map_err(failed)?;
         let serving = self.serve(connected).await.map_err(failed)?;
+        let count = self.wanted.listening.consumers;
+        let consumers = (0..count).map(|_| self.open_consumer(connected));
+        Ok((try_join_all(consumers).await.map_err(failed)?, serving))
+    }
+
+    async fn open_consumer(&self, connected: &Connected) -> Result<(Channel, Consumer), Error> {
+        let channel = connected.connection.create_channel().await?;
+        channel.basic_qos(self.wanted.listening.prefetch, BasicQosOptions::default()).await?;
         let (queue, options) = (self.wanted.queue_name().into(), BasicConsumeOptions::default());
-        let consumer = channel
-            .basic_consume(queue, "".into(), options, FieldTable::default())
-            .await
-            .map_err(failed)?;
-        Ok((channel, consumer, serving))
+        let mut arguments = FieldTable::default();
+        if let Some(offset) = (*self.position.lock()).or(self.wanted.listening.offset) {
+            arguments.insert("x-stream-offset".into(), offset.argument());
+        }
+        let consumer = channel.basic_consume(queue, "".into(), options, arguments).await?;
+        Ok((channel, consumer))
     }
 
     /// Requests are for applications that may declare the queue for them.
     async fn serve(&self, connected: &Arc<Connected>) -> Result<Option<Serving>, Error> {
-        if self.wanted.declare != Declare::Provision {
+        if self.wanted.declare != Declare::Provision || self.wanted.listening.is_of_dead_letters {
             return Ok(None);
         }
         let (queue, receiver) = (self.wanted.queue_name(), Arc::clone(&self.receiver));
@@ -90,7 +98,7 @@ impl Listening {
     }
 
     /// What was delivered and is not acknowledged goes back to its queue.
-    async fn close(&self, channel: &Channel, tag: lapin::types::ShortString) {
+    async fn close(&self, channel: Channel, tag: lapin::types::ShortString) {
         let cancelled = channel.basic_cancel(tag, BasicCancelOptions::default()).await;
         let closed = channel.close(200, "the listener stops".into()).await;
         if let Err(error) = cancelled.and(closed) {
@@ -105,8 +113,12 @@ impl Listening {
         mut consumer: Consumer,
         connected: &Connected,
     ) -> Result<(), TransportError> {
-        let is_inline = self.receiver.mode() == Mode::Inline;
-        let most = if is_inline { usize::from(self.wanted.prefetch) } else { 1 };
+        let is_inline =
+            self.receiver.mode() == Mode::Inline && !self.wanted.listening.is_of_dead_letters;
+        // A stream goes on behind what was taken last.
+        let is_stream = self.wanted.listening.offset.is_some();
+        let takes_several = is_inline && !is_stream;
+        let most = if takes_several { usize::from(self.wanted.listening.prefetch) } else { 1 };
         let mut running = FuturesUnordered::new();
         let mut ended = pin!(connected.ended());
         loop {

@@ -6,15 +6,20 @@ use bytes::Bytes;
 use futures_util::future::try_join_all;
 use lapin::message::Delivery;
 use lapin::options::BasicAckOptions;
+use lapin::types::{AMQPValue, ShortString};
 use lapin::{Acker, BasicProperties, Error};
 
 use super::super::failure::not_sent;
-use super::super::message::{guarantee, read};
+use super::super::listen_options::Offset;
+use super::super::message::{Death, death, foreign, guarantee, read};
 use super::listener::Listening;
-use crate::envelope::Envelope;
+use crate::envelope::{DecodeError, Envelope, MessageId};
 use crate::telemetry::{DESTINATION, REDELIVERED};
 use crate::transport::cause::Cause;
-use crate::transport::{Guarantee, Receipt, Received, TransportError, Unreadable};
+use crate::transport::mapped::read_by;
+use crate::transport::{
+    Guarantee, Receipt, Received, ReceivedDeadLetter, TransportError, Unreadable,
+};
 
 /// A message that has come and is not acknowledged.
 #[derive(Debug)]
@@ -24,6 +29,18 @@ pub(super) struct Item {
     acker: Acker,
     guarantee: Guarantee,
     envelope: Result<Envelope, Unreadable>,
+    /// Where it lies in a stream.
+    place: Option<i64>,
+}
+
+/// Where the broker writes the place of a message in its stream.
+const PLACE: &str = "x-stream-offset";
+
+impl Item {
+    fn dead_letter(&self) -> ReceivedDeadLetter {
+        let Death { kind, why } = death(&self.properties);
+        ReceivedDeadLetter { envelope: self.envelope.clone(), kind, why }
+    }
 }
 
 /// How long what is not taken waits, at first and at most.
@@ -32,17 +49,43 @@ const LONGEST: Duration = Duration::from_secs(5);
 
 impl Listening {
     pub(super) fn item(&self, delivery: Delivery) -> Item {
-        let Delivery { properties, data, acker, redelivered, .. } = delivery;
+        let Delivery { properties, data, acker, redelivered, routing_key, .. } = delivery;
         if redelivered {
             let name = self.address.as_str().to_owned();
             metrics::counter!(REDELIVERED, DESTINATION => name).increment(1);
         }
         let payload = Bytes::from(data);
-        let (to, assumed) = (self.address.clone(), self.wanted.default_type.as_ref());
-        let envelope = read(&properties, payload.clone(), to, assumed);
-        let envelope = envelope.map_err(|error| Unreadable { bytes: payload.clone(), error });
         let guarantee = guarantee(&properties);
-        Item { properties, payload, acker, guarantee, envelope }
+        let place = place_of(&properties);
+        let envelope = match self.read(&properties, &payload, &routing_key, place) {
+            Ok(envelope) => Ok(Envelope { redelivered, ..envelope }),
+            Err(error) => Err(Unreadable { bytes: payload.clone(), error }),
+        };
+        Item { properties, payload, acker, guarantee, envelope, place }
+    }
+
+    fn read(
+        &self,
+        properties: &BasicProperties,
+        payload: &Bytes,
+        routing_key: &ShortString,
+        place: Option<i64>,
+    ) -> Result<Envelope, DecodeError> {
+        if let Some(mapper) = &self.mapper {
+            let message = foreign(properties, payload.clone(), routing_key);
+            if let Some(envelope) = read_by(&**mapper, &message, &self.address)? {
+                return Ok(envelope);
+            }
+        }
+        let to = self.address.clone();
+        let assumed = self.wanted.listening.default_type.as_ref();
+        let mut envelope = read(properties, payload.clone(), to, assumed)?;
+        if let (None, Some(place)) = (properties.message_id(), place) {
+            // The same each time that the stream is read.
+            let name = format!("{} {place}", self.wanted.queue_name());
+            envelope.id = MessageId::of_bytes(name.as_bytes());
+        }
+        Ok(envelope)
     }
 
     /// Gives these to the receiver until all are taken. What is not taken stays here, and is not
@@ -96,6 +139,7 @@ impl Listening {
         // Nothing else is open on the channel then, so that one answer is enough for all.
         let at_once = left.is_empty() && !is_one_of_many;
         self.acknowledge(&taken, at_once).await?;
+        self.note_place(&taken, &left);
         if left.is_empty() {
             self.note_up();
         }
@@ -103,8 +147,21 @@ impl Listening {
         Ok(why)
     }
 
+    /// Where a stream goes on, should the connection end now.
+    fn note_place(&self, taken: &[Item], left: &[Item]) {
+        let first_left = left.iter().filter_map(|item| item.place).min();
+        let after_taken = taken.iter().filter_map(|item| item.place).max().map(|last| last + 1);
+        if let Some(next) = first_left.or(after_taken) {
+            *self.position.lock() = Some(Offset::At(next));
+        }
+    }
+
     /// One receipt for each. Those that follow each other under one guarantee go together.
     async fn receipts(&self, items: &[Item]) -> Vec<Receipt> {
+        if self.wanted.listening.is_of_dead_letters {
+            let letters = items.iter().map(Item::dead_letter).collect();
+            return one_for_each(self.receiver.keep_dead_letters(letters).await, items.len());
+        }
         let mut receipts = Vec::with_capacity(items.len());
         for group in items.chunk_by(|one, next| one.guarantee == next.guarantee) {
             let envelopes = group.iter().map(|item| item.envelope.clone()).collect();
@@ -128,6 +185,13 @@ impl Listening {
         }
         let why = "the channel ended before what has come was acknowledged";
         Err(Cause::from(why).lost(&self.address))
+    }
+}
+
+fn place_of(properties: &BasicProperties) -> Option<i64> {
+    match properties.headers().as_ref()?.inner().get(PLACE)? {
+        AMQPValue::LongLongInt(place) => Some(*place),
+        _ => None,
     }
 }
 

@@ -11,9 +11,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::connection::Slot;
 use super::super::destination::Destination;
+use super::super::listen_options::Offset;
 use super::super::publisher::Publisher;
 use crate::envelope::Address;
-use crate::transport::{Listener, Receiver, TransportError};
+use crate::transport::{EnvelopeMapper, Listener, Receiver, TransportError};
 
 /// What a listener needs.
 #[derive(Debug)]
@@ -24,6 +25,9 @@ pub(in super::super) struct Listening {
     /// For what can be given to nothing here.
     pub(in super::super) publisher: Arc<Publisher>,
     pub(in super::super) receiver: Arc<dyn Receiver>,
+    pub(in super::super) mapper: Option<Arc<dyn EnvelopeMapper>>,
+    /// Where a stream goes on that was read by now.
+    pub(in super::super) position: Mutex<Option<Offset>>,
     pub(in super::super) stop: CancellationToken,
     pub(in super::super) state: watch::Sender<State>,
 }
@@ -48,7 +52,7 @@ pub(in super::super) struct RabbitListener {
 
 /// How long a listener waits before it tries again, at first and at most.
 const FIRST: Duration = Duration::from_millis(50);
-const LONGEST: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_millis(500);
 
 impl RabbitListener {
     /// Begins to consume. That the broker cannot be reached is no error: it is tried again.

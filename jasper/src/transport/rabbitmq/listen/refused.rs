@@ -5,16 +5,14 @@ use std::time::Duration;
 use lapin::types::{AMQPValue, FieldTable};
 
 use super::super::declare::declare;
-use super::super::destination::{Destination, Place};
+use super::super::destination::Destination;
 use super::super::failure::no_connection;
-use super::super::message::Outgoing;
+use super::super::message::{Outgoing, REFUSED};
 use super::super::publisher::Outcome;
-use super::super::topology::{Queue, Topology};
+use super::super::topology::{DeadLettersTo, Queue, Topology};
 use super::intake::Item;
 use super::listener::Listening;
 
-/// Why it was refused.
-const WHY: &str = "jasper-refused";
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The queue beside this one for what is refused.
@@ -28,21 +26,19 @@ impl Listening {
     /// # Errors
     /// It is not there; said in words.
     pub(super) async fn refuse(&self, item: &Item, why: &str) -> Result<(), String> {
-        let queue = queue_of_dead_letters(self.wanted.queue_name());
-        tracing::warn!(address = %self.address, why, queue, "a message is refused");
+        let (to, topology) = self.place_of_dead_letters();
+        tracing::warn!(address = %self.address, why, queue = to.key, "a message is refused");
         let connected = self.publisher.connected().await;
         let connected =
             connected.map_err(|error| no_connection(self.address.as_str(), error).to_string())?;
-        let topology = Topology { queues: vec![Queue::quorum(&*queue)], ..Topology::default() };
-        let wanted =
-            Destination { place: Place::Queue(queue.clone()), topology, ..self.wanted.clone() };
+        let wanted = Destination { topology, ..self.wanted.clone() };
         let declared = declare(&connected, self.address.as_str(), &wanted).await;
         declared.map_err(|error| error.to_string())?;
         let mut headers: FieldTable = item.properties.headers().clone().unwrap_or_default();
-        headers.insert(WHY.into(), AMQPValue::LongString(why.into()));
+        headers.insert(REFUSED.into(), AMQPValue::LongString(why.into()));
         let message = Outgoing {
-            exchange: "".into(),
-            key: queue.as_str().into(),
+            exchange: to.exchange.as_str().into(),
+            key: to.key.as_str().into(),
             properties: item.properties.clone().with_headers(headers),
             payload: item.payload.clone(),
         };
@@ -50,7 +46,18 @@ impl Listening {
         match published.map_err(|error| error.to_string())?.pop() {
             Some(Outcome::Taken) => Ok(()),
             Some(Outcome::Unroutable(why)) => Err(why),
-            _ => Err(format!("the broker has not taken it into `{queue}`")),
+            _ => Err(format!("the broker has not taken it into `{}`", to.key)),
         }
+    }
+
+    /// Where the queue itself puts what it gives up, or a queue beside it.
+    fn place_of_dead_letters(&self) -> (DeadLettersTo, Topology) {
+        if let Some(to) = &self.wanted.dead_letters {
+            return (to.clone(), self.wanted.topology.clone());
+        }
+        let key = queue_of_dead_letters(self.wanted.queue_name());
+        let queues = vec![Queue::quorum(&*key)];
+        let to = DeadLettersTo { exchange: String::new(), key };
+        (to, Topology { queues, ..Topology::default() })
     }
 }

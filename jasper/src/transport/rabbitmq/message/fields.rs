@@ -13,6 +13,8 @@ pub(super) const DELIVER_BY: &str = "jasper-deliver-by";
 pub(super) const DUE_AT: &str = "jasper-due-at";
 /// What the sender wants to rely on; there where it is `stored`.
 pub(super) const GUARANTEE: &str = "jasper-guarantee";
+/// Why a listener has refused it.
+pub(in super::super) const REFUSED: &str = "jasper-refused";
 pub(super) const STORED: &str = "stored";
 /// The W3C trace context, under the name that everybody uses.
 pub(super) const TRACEPARENT: &str = "traceparent";

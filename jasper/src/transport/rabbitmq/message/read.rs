@@ -15,6 +15,7 @@ use super::fields::{
 use crate::envelope::{Address, DecodeError, Envelope, MessageId, time};
 use crate::message::MessageType;
 use crate::transport::Guarantee;
+use crate::transport::foreign::message_id;
 
 /// How the payload is encoded where the message does not say.
 const JSON: &str = "application/json";
@@ -57,21 +58,18 @@ pub(in super::super) fn read(
     envelope.tenant_id = reading.text(TENANT);
     envelope.group_id = reading.text(GROUP);
     envelope.deduplication_id = reading.text(DEDUPLICATION);
-    let seconds = properties.timestamp().and_then(|seconds| i64::try_from(seconds).ok());
-    let stamped = seconds.map(|seconds| time::from_micros(seconds.saturating_mul(1_000_000)));
-    envelope.sent_at = reading.time(SENT_AT).or(stamped).unwrap_or(envelope.sent_at);
+    let sent_at = reading.time(SENT_AT).or(stamped(properties));
+    envelope.sent_at = sent_at.unwrap_or(envelope.sent_at);
     envelope.deliver_by = reading.time(DELIVER_BY);
     envelope.due_at = reading.time(DUE_AT);
     reading.loose(&mut envelope);
     Ok(envelope)
 }
 
-/// An id that is no UUID gives one, the same for the same text.
-fn message_id(text: &str) -> MessageId {
-    match Uuid::from_str(text) {
-        Ok(uuid) => uuid.into(),
-        Err(_error) => MessageId::of_bytes(text.as_bytes()),
-    }
+/// When it was sent, as far as the protocol says it.
+pub(super) fn stamped(properties: &BasicProperties) -> Option<SystemTime> {
+    let seconds = properties.timestamp().and_then(|seconds| i64::try_from(seconds).ok())?;
+    Some(time::from_micros(seconds.saturating_mul(1_000_000)))
 }
 
 struct Reading<'a>(Option<&'a FieldTable>);
@@ -138,7 +136,7 @@ impl<'a> Reading<'a> {
     }
 }
 
-fn text_of(value: &AMQPValue) -> Option<String> {
+pub(super) fn text_of(value: &AMQPValue) -> Option<String> {
     Some(match value {
         AMQPValue::LongString(text) => String::from_utf8(text.as_bytes().to_vec()).ok()?,
         AMQPValue::ShortString(text) => text.to_string(),

@@ -22,7 +22,7 @@ pub(in super::super) struct Outgoing {
 }
 
 /// The message is kept on disk by queues that can.
-const PERSISTENT: u8 = 2;
+pub(super) const PERSISTENT: u8 = 2;
 
 /// Everything of an envelope but its payload.
 pub(in super::super) fn properties(envelope: &Envelope, guarantee: Guarantee) -> BasicProperties {

@@ -1,0 +1,58 @@
+//! What a broker has given up: into the dead letters of the store, and so back to its handlers.
+
+use super::receive::NO_STORE;
+use super::receiver::InboundReceiver;
+use crate::envelope::{Address, Envelope};
+use crate::store::{DeadLetter, DeadLetterId, DeadLetterReason};
+use crate::transport::{Receipt, ReceivedDeadLetter};
+
+impl InboundReceiver {
+    pub(super) async fn keep_all(&self, letters: Vec<ReceivedDeadLetter>) -> Vec<Receipt> {
+        let mut receipts = Vec::with_capacity(letters.len());
+        for letter in letters {
+            receipts.push(self.keep_dead(letter).await);
+        }
+        receipts
+    }
+
+    /// One for each handler that would have had it, as they are replayed each by itself.
+    async fn keep_dead(&self, letter: ReceivedDeadLetter) -> Receipt {
+        let Some(store) = self.core.store().port() else {
+            return Receipt::deferred(NO_STORE);
+        };
+        let envelope = match letter.envelope {
+            Ok(envelope) => envelope,
+            Err(unreadable) => return self.keep_unreadable(unreadable).await,
+        };
+        if let Err(excess) = envelope.check() {
+            return Receipt::refused(excess.to_string());
+        }
+        for destination in self.destinations(&envelope) {
+            let envelope = Envelope { destination, ..envelope.clone() };
+            let letter = DeadLetter {
+                id: DeadLetterId { id: envelope.id, destination: envelope.destination.clone() },
+                reason: DeadLetterReason::Broker,
+                message_type: envelope.message_type.to_string(),
+                error_type: letter.kind.clone(),
+                error_message: letter.why.clone(),
+                attempts: 0,
+                body: envelope.to_bytes(),
+                dead_lettered_at: self.core.clock().now(),
+            };
+            match self.keep(store, &letter).await {
+                Receipt::Accepted => {}
+                // It comes again, and what is kept by now is kept once.
+                other => return other,
+            }
+        }
+        Receipt::Accepted
+    }
+
+    /// The handlers of a message here; of one that is unknown, this listener.
+    fn destinations(&self, envelope: &Envelope) -> Vec<Address> {
+        match self.core.routes().handlers().of_type(&envelope.message_type) {
+            [] => vec![self.address.clone()],
+            handlers => handlers.iter().map(|handler| handler.address.clone()).collect(),
+        }
+    }
+}
