@@ -6,7 +6,7 @@ use syn::Type;
 
 use super::model::{Argument, Model};
 use crate::lifetimes::without_names;
-use crate::paths::{ends, generated_at, import, private, submit};
+use crate::paths::{ends, generated_at, private, submit, with_import};
 use crate::signature::first_word;
 use crate::value::expand_duration;
 
@@ -49,13 +49,12 @@ fn beside(model: &Model<'_>, items: &TokenStream) -> TokenStream {
     let place = generated_at(model.place());
     let conditions = &model.conditions;
     let deprecated = model.is_deprecated.then(|| quote_spanned!(place=> #[allow(deprecated)]));
-    let import = import(model.args.root.as_ref(), place);
+    let items = with_import(model.args.root.as_ref(), place, items);
     let name = constant_ident(model);
     quote_spanned! {place=>
         #(#conditions)*
         #deprecated
         const #name: () = {
-            #import
             #items
         };
     }

@@ -6,7 +6,7 @@ use syn::Generics;
 
 use super::flavor::Flavor;
 use super::model::Model;
-use crate::paths::{ends, generated_at, import, private, submit};
+use crate::paths::{ends, generated_at, private, submit, with_import};
 use crate::value::expand_duration;
 
 /// All that the derive emits.
@@ -57,10 +57,9 @@ pub(super) fn refused(model: &Model, generics: &Generics, mistakes: &[TokenStrea
 
 fn beside(model: &Model, items: &TokenStream) -> TokenStream {
     let place = generated_at(model.ident.span());
-    let import = import(model.root.as_ref(), place);
+    let items = with_import(model.root.as_ref(), place, items);
     quote_spanned! {place=>
         const _: () = {
-            #import
             #items
         };
     }
