@@ -5,17 +5,26 @@ use quote::quote_spanned;
 use syn::Path;
 
 /// The hidden module of jasper that generated code names everything through, as it is called where
-/// that code imports it: see [`import`].
+/// that code imports it: see [`with_import`].
 pub(crate) fn private(span: Span) -> Ident {
     Ident::new("__jasper", span)
 }
 
-/// Lets the code beside it name the hidden module. The path is that of `crate = …`, where the
-/// attribute gives one.
-pub(crate) fn import(root: Option<&Path>, span: Span) -> TokenStream {
+/// `items`, for which the hidden module is imported. The path is that of `crate = …`, where the
+/// attribute gives one; if that is wrong, one error says so: the macro is not found, and nothing
+/// more is said of what is in it.
+pub(crate) fn with_import(root: Option<&Path>, span: Span, items: &TokenStream) -> TokenStream {
     match root {
-        Some(root) => quote_spanned!(span=> use #root::__private as __jasper;),
-        None => quote_spanned!(span=> use ::jasper::__private as __jasper;),
+        Some(root) => quote_spanned! {span=>
+            #root::__private::items! {
+                use #root::__private as __jasper;
+                #items
+            }
+        },
+        None => quote_spanned! {span=>
+            use ::jasper::__private as __jasper;
+            #items
+        },
     }
 }
 

@@ -3,7 +3,7 @@
 //! The body may be half-typed, as it is in an editor; as tokens it is handed back unread, so that
 //! completion keeps working in it.
 
-use proc_macro2::{Delimiter, Group, Punct, Spacing, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Ident, Punct, Spacing, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::{Attribute, FnArg, Signature, Token, Visibility};
@@ -85,6 +85,15 @@ const PLAIN: &[&str] = &[
     "must_use",
     "warn",
 ];
+
+/// The first `word` in these tokens, however deep.
+pub(crate) fn first_word(word: &str, tokens: TokenStream) -> Option<Ident> {
+    tokens.into_iter().find_map(|token| match token {
+        TokenTree::Ident(ident) if ident == word => Some(ident),
+        TokenTree::Group(group) => first_word(word, group.stream()),
+        _ => None,
+    })
+}
 
 /// Whether these are the tokens of a function, however far it is typed.
 pub(crate) fn is_function(item: &TokenStream) -> bool {

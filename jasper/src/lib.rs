@@ -140,11 +140,24 @@ macro_rules! handlers_of {
     ($($handlers:ident),+ $(,)?) => {
         $(use $handlers as _;)+
     };
+    ($($other:tt)*) => {
+        ::core::compile_error!(
+            "`handlers_of!` takes the names of crates: `jasper::handlers_of!(orders, billing);`"
+        );
+    };
+}
+
+/// Not public API. Used by generated code: the items as they are, where this path is right.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __items {
+    ($($items:tt)*) => { $($items)* };
 }
 
 /// Not public API. Used by generated code.
 #[doc(hidden)]
 pub mod __private {
+    pub use crate::__items as items;
     pub use crate::handler::{
         Called, Cascade, Cascades, FirstArgument, FromContext, Handler, HandlerContext,
         HandlerError, HandlerRegistration, Holds, Leaf, Marker, Proven, is_argument, is_connection,

@@ -6,7 +6,8 @@ use syn::Type;
 
 use super::model::{Argument, Model};
 use crate::lifetimes::without_names;
-use crate::paths::{ends, generated_at, import, private, submit};
+use crate::paths::{ends, generated_at, private, submit, with_import};
+use crate::signature::first_word;
 use crate::value::expand_duration;
 
 /// All that the macro emits beside the function.
@@ -31,11 +32,10 @@ pub(super) fn stand_in(model: &Model<'_>) -> TokenStream {
     let Some(message) = model.message else {
         return TokenStream::new();
     };
-    let has_impl = message
-        .to_token_stream()
-        .into_iter()
-        .any(|token| matches!(&token, proc_macro2::TokenTree::Ident(word) if word == "impl"));
-    if model.is_generic() || has_impl {
+    let tokens = message.to_token_stream();
+    let has_no_name =
+        ["impl", "Self"].iter().any(|word| first_word(word, tokens.clone()).is_some());
+    if model.is_generic() || has_no_name {
         return TokenStream::new();
     }
     let message = match message {
@@ -49,16 +49,25 @@ fn beside(model: &Model<'_>, items: &TokenStream) -> TokenStream {
     let place = generated_at(model.place());
     let conditions = &model.conditions;
     let deprecated = model.is_deprecated.then(|| quote_spanned!(place=> #[allow(deprecated)]));
-    let import = import(model.args.root.as_ref(), place);
-    let name = marker_ident(model);
+    let items = with_import(model.args.root.as_ref(), place, items);
+    let name = constant_ident(model);
     quote_spanned! {place=>
         #(#conditions)*
         #deprecated
         const #name: () = {
-            #import
             #items
         };
     }
+}
+
+/// The name of the constant. The message is in it, so that a function that was copied, and kept its
+/// name, is not reported twice.
+fn constant_ident(model: &Model<'_>) -> Ident {
+    let message = model.message.map(ToTokens::to_token_stream).unwrap_or_default().to_string();
+    let words = message.split(|letter: char| !letter.is_ascii_alphanumeric());
+    let words: Vec<_> = words.filter(|word| !word.is_empty()).collect();
+    let place = generated_at(model.place());
+    format_ident!("__handler_{}_of_{}", model.name(), words.join("_"), span = place)
 }
 
 /// The name of the type that stands for the handler. It shows the function in errors.

@@ -1,11 +1,12 @@
 //! A handler as the macros see it, with all defaults filled in.
 
 use proc_macro2::{Ident, Span};
+use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::{Attribute, FnArg, GenericParam, Receiver, ReturnType, Signature, Type, TypeReference};
 
 use super::args::{Args, DurableArgs};
-use crate::signature::Function;
+use crate::signature::{Function, first_word};
 
 /// One handler.
 #[derive(Debug)]
@@ -91,6 +92,13 @@ impl<'a> Model<'a> {
     pub(super) fn is_generic(&self) -> bool {
         let mut params = self.signature.generics.params.iter();
         params.any(|param| !matches!(param, GenericParam::Lifetime(_)))
+    }
+
+    /// The first `Self` in the signature, if it is in an `impl` or a trait and says so.
+    pub(super) fn self_type(&self) -> Option<Ident> {
+        let output = self.signature.output.to_token_stream();
+        first_word("Self", self.signature.inputs.to_token_stream())
+            .or_else(|| first_word("Self", output))
     }
 
     /// Where to show what belongs to the handler as a whole.

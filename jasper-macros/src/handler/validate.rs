@@ -30,12 +30,19 @@ fn check_receiver(model: &Model<'_>, diagnostics: &mut Diagnostics) {
             "a handler is a free function and takes no `self`: \
              register the value with `.state(value)` and take `State<T>`",
         );
+    } else if let Some(word) = model.self_type() {
+        diagnostics.at(
+            word,
+            "a handler is a free function, which has no `Self`: move it out of the `impl` or \
+             trait, and write the name of the type",
+        );
     }
 }
 
 fn check_async(model: &Model<'_>, diagnostics: &mut Diagnostics) {
     if model.signature.asyncness.is_none() {
-        let message = "a handler is async: write `async fn`";
+        let message = "a handler is async: write `async fn`; where that is written, an attribute \
+                       above has changed it, such as `#[tokio::main]`: remove that attribute";
         diagnostics.at(model.signature.fn_token, message);
     }
 }

@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
+use quote::quote;
 use syn::parse::ParseStream;
-use syn::{LitStr, Meta, Path, Type};
+use syn::visit::{self, Visit};
+use syn::{LitStr, Meta, Path, Type, TypeFnPtr, TypeImplTrait, TypeInfer, TypeReference};
 
 use super::flavor::Flavor;
 use crate::attribute::Attribute;
 use crate::diagnostics::Diagnostics;
+use crate::paths::private;
 use crate::value;
 
 /// The keys as the user gave them.
@@ -82,14 +85,57 @@ impl Args {
     }
 }
 
+/// A type that cannot be a reply stands for its mistake: the compiler reports it where it meets the
+/// type, takes that for an error, and says nothing of a handler that answers with it.
 fn reply(input: ParseStream<'_>) -> syn::Result<Type> {
+    let mistake = |error: syn::Error| {
+        let private = private(error.span());
+        let mistake = error.into_compile_error();
+        Type::Verbatim(quote!(#private::Proven<(), #private::Holds<{ #mistake true }>>))
+    };
     if input.peek(LitStr) {
         let quoted: LitStr = input.parse()?;
         let message = format!("`reply` takes a type without quotes: `reply = {}`", quoted.value());
-        return Err(syn::Error::new(quoted.span(), message));
+        return Ok(mistake(syn::Error::new(quoted.span(), message)));
     }
-    input.parse().map_err(|error: syn::Error| {
+    let reply: Type = input.parse().map_err(|error: syn::Error| {
         let message = "`reply` takes a type, such as `reply = Receipt`";
         syn::Error::new(error.span(), message)
-    })
+    })?;
+    let mut search = Unnamed::default();
+    if let Type::TraitObject(found) = &reply {
+        let message = "a reply is a value of a known size: write a type instead of `dyn …`, or \
+                       put it in a box";
+        search.0 = Some(syn::Error::new_spanned(found, message));
+    }
+    search.visit_type(&reply);
+    Ok(search.0.map_or(reply, mistake))
+}
+
+/// Looks for what only a signature or a body may leave open, however deep in the reply.
+#[derive(Default)]
+struct Unnamed(Option<syn::Error>);
+
+impl<'ast> Visit<'ast> for Unnamed {
+    fn visit_type_reference(&mut self, found: &'ast TypeReference) {
+        if found.lifetime.is_none() {
+            let message = "a reply outlives its handler and cannot borrow: own what is in it, such \
+                           as `String` instead of `&str`";
+            self.0 = Some(syn::Error::new_spanned(found, message));
+        }
+        visit::visit_type_reference(self, found);
+    }
+
+    fn visit_type_impl_trait(&mut self, found: &'ast TypeImplTrait) {
+        let message = "the type of a reply has to be named: write a type instead of `impl …`";
+        self.0 = Some(syn::Error::new_spanned(found, message));
+    }
+
+    fn visit_type_infer(&mut self, found: &'ast TypeInfer) {
+        let message = "the type of a reply has to be named: write a type instead of `_`";
+        self.0 = Some(syn::Error::new_spanned(found, message));
+    }
+
+    /// What a function takes is not in the reply.
+    fn visit_type_fn_ptr(&mut self, _: &'ast TypeFnPtr) {}
 }

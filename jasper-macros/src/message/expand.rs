@@ -6,7 +6,7 @@ use syn::Generics;
 
 use super::flavor::Flavor;
 use super::model::Model;
-use crate::paths::{ends, generated_at, import, private, submit};
+use crate::paths::{ends, generated_at, private, submit, with_import};
 use crate::value::expand_duration;
 
 /// All that the derive emits.
@@ -28,13 +28,21 @@ pub(super) fn refused(model: &Model, generics: &Generics, mistakes: &[TokenStrea
     let place = generated_at(model.ident.span());
     let private = private(place);
     let ident = &model.ident;
-    let (impl_generics, type_generics, conditions) = generics.split_for_impl();
+    let (impl_generics, type_generics, clause) = generics.split_for_impl();
+    let conditions = clause.iter().flat_map(|clause| &clause.predicates);
     let items = quote_spanned! {place=>
         type __Mistakes = #private::Proven<(), #private::Holds<{ #(#mistakes)* true }>>;
-        impl #impl_generics #private::FirstArgument for #ident #type_generics #conditions {
-            type Itself = __Mistakes;
+        impl #impl_generics #private::Message for #ident #type_generics
+        where
+            Self: ::core::marker::Send + 'static,
+            #(#conditions,)*
+        {
+            type Kind = __Mistakes;
+            type Reply = __Mistakes;
+            const TYPE: #private::MessageType = loop {};
+            const ENCODING: #private::Encoding<Self> = loop {};
         }
-        impl #impl_generics #private::Cascade<()> for #ident #type_generics #conditions {
+        impl #impl_generics #private::Cascade<()> for #ident #type_generics #clause {
             type Reply = __Mistakes;
             fn collect(
                 self,
@@ -49,10 +57,9 @@ pub(super) fn refused(model: &Model, generics: &Generics, mistakes: &[TokenStrea
 
 fn beside(model: &Model, items: &TokenStream) -> TokenStream {
     let place = generated_at(model.ident.span());
-    let import = import(model.root.as_ref(), place);
+    let items = with_import(model.root.as_ref(), place, items);
     quote_spanned! {place=>
         const _: () = {
-            #import
             #items
         };
     }

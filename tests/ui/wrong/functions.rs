@@ -55,6 +55,54 @@ mod associated_function {
     }
 }
 
+// 2 errors: that of the function, and that there is no handler.
+mod associated_function_of_its_message {
+    use jasper::prelude::*;
+
+    command!(Run);
+
+    impl Run {
+        #[handler]
+        async fn run(_: Self) {}
+    }
+
+    async fn call(bus: Bus) {
+        let _ = bus.send(Run).await;
+    }
+}
+
+mod associated_function_with_a_type_of_its_own {
+    use jasper::prelude::*;
+
+    command!(Run);
+
+    struct Shop;
+
+    impl Shop {
+        #[handler]
+        async fn run(_: Run, _: State<Self>) -> Result<(), HandlerError> {
+            Ok(())
+        }
+    }
+
+    async fn call(bus: Bus) {
+        let _ = bus.send(Run).await;
+    }
+}
+
+mod function_of_a_trait {
+    use jasper::prelude::*;
+
+    command!(Run);
+
+    trait Shop: Sized {
+        #[handler]
+        async fn run(_: Run) -> Option<Self> {
+            None
+        }
+    }
+}
+
 mod generic_over_a_type {
     use jasper::prelude::*;
 

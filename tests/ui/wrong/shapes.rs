@@ -13,7 +13,7 @@ mod lifetime {
     async fn place(_: Place<'_>) {}
 }
 
-// 4 errors: the compiler has two of its own, and the type is also sent.
+// 3 errors: the compiler has two of its own.
 mod lifetime_that_is_elided {
     use jasper::prelude::*;
     use serde::{Deserialize, Serialize};
@@ -44,6 +44,76 @@ mod generic {
 
     #[handler]
     async fn note(_: Changed<u32>) {}
+}
+
+mod generic_and_sent {
+    use jasper::prelude::*;
+    use serde::{Deserialize, Serialize};
+
+    #[derive(Command, Serialize, Deserialize)]
+    struct Change<T> {
+        to: T,
+    }
+
+    #[handler]
+    async fn change(_: Change<u32>) {}
+
+    async fn call(bus: Bus) {
+        let _ = bus.send(Change { to: 1_u32 }).await;
+        let _ = bus.invoke(Change { to: 1_u32 }).await;
+    }
+}
+
+mod generic_with_bounds_and_published {
+    use jasper::prelude::*;
+    use serde::{Deserialize, Serialize};
+
+    #[derive(Event, Serialize, Deserialize)]
+    struct Changed<T: Clone>
+    where
+        T: Send,
+    {
+        to: T,
+    }
+
+    #[handler]
+    async fn note(_: Changed<u32>) -> Option<Changed<u32>> {
+        None
+    }
+
+    async fn call(bus: Bus) {
+        let _ = bus.publish(Changed { to: 1_u32 }).await;
+    }
+}
+
+mod lifetime_and_sent {
+    use jasper::prelude::*;
+    use serde::{Deserialize, Serialize};
+
+    #[derive(Command, Serialize, Deserialize)]
+    struct Place<'a> {
+        sku: &'a str,
+    }
+
+    #[handler]
+    async fn place(_: Place<'_>) {}
+
+    async fn call(bus: Bus, sku: &str) {
+        let _ = bus.send(Place { sku }).await;
+    }
+}
+
+mod union_and_sent {
+    use jasper::prelude::*;
+
+    #[derive(Command)]
+    union Place {
+        sku: u32,
+    }
+
+    async fn call(bus: Bus) {
+        let _ = bus.send(Place { sku: 1 }).await;
+    }
 }
 
 mod borrowed_field {

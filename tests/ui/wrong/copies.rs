@@ -1,0 +1,105 @@
+//! Handlers that were copied, and derives and attributes that do not go together.
+
+macro_rules! command {
+    ($name:ident) => {
+        #[derive(jasper::Command, serde::Serialize, serde::Deserialize)]
+        pub struct $name;
+    };
+}
+
+// 2 errors: the compiler's own, and that the first function takes another message.
+mod copied_for_another_message {
+    use jasper::prelude::*;
+
+    command!(Open);
+    command!(Close);
+
+    #[handler]
+    async fn run(_: Open) {}
+
+    #[handler]
+    async fn run(_: Close) {}
+
+    async fn call(bus: Bus) {
+        let _ = bus.send(Open).await;
+        let _ = bus.send(Close).await;
+    }
+}
+
+// 2 errors: the compiler's own, and that the first function takes other arguments.
+mod copied_with_other_arguments {
+    use jasper::prelude::*;
+
+    command!(Open);
+
+    #[derive(Event, serde::Serialize, serde::Deserialize)]
+    struct Opened;
+
+    #[handler]
+    async fn run(_: Open, _: Bus) {}
+
+    #[handler]
+    async fn run(_: Opened) {}
+}
+
+// 2 errors: the compiler's own, of the function and of what stands beside it.
+mod copied_whole {
+    use jasper::prelude::*;
+
+    command!(Open);
+
+    #[handler]
+    async fn run(_: Open) {}
+
+    #[handler]
+    async fn run(_: Open) {}
+}
+
+// 3 errors: that of the derives, and that the compiler does not know of which kind the message is.
+mod command_and_event_returned {
+    use jasper::prelude::*;
+
+    command!(Open);
+
+    #[derive(Command, Event, serde::Serialize, serde::Deserialize)]
+    struct Run;
+
+    #[handler]
+    async fn open(_: Open) -> Option<Run> {
+        None
+    }
+
+    #[handler]
+    async fn run(_: Run) {}
+}
+
+// 2 errors: that of the derives, and that the compiler does not know of which kind the message is.
+mod command_and_event_sent_to_a_handler {
+    use jasper::prelude::*;
+
+    #[derive(Command, Event, serde::Serialize, serde::Deserialize)]
+    struct Run;
+
+    #[handler]
+    async fn run(_: Run) {}
+
+    async fn call(bus: Bus) {
+        let _ = bus.send(Run).await;
+    }
+}
+
+mod program_above_a_handler {
+    use jasper::prelude::*;
+
+    command!(Run);
+
+    #[tokio::main]
+    #[handler]
+    async fn run(_: Run) {}
+
+    async fn call(bus: Bus) {
+        let _ = bus.send(Run).await;
+    }
+}
+
+fn main() {}
