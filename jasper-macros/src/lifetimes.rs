@@ -5,7 +5,7 @@ use proc_macro2::{Group, Ident, TokenStream, TokenTree};
 /// The type with `'static` in place of every lifetime, so that it can stand outside of the
 /// signature. A type that is itself over lifetimes, such as `for<'a> fn(&'a str)`, stays as it is.
 pub(crate) fn without_names(tokens: TokenStream) -> TokenStream {
-    if tokens.clone().into_iter().any(|token| is_word(&token, "for")) {
+    if !has_lifetime(tokens.clone()) || tokens.clone().into_iter().any(|it| is_word(&it, "for")) {
         return tokens;
     }
     let mut is_lifetime = false;
@@ -26,6 +26,15 @@ pub(crate) fn without_names(tokens: TokenStream) -> TokenStream {
         }
     });
     renamed.collect()
+}
+
+/// Few types have one, and those that have none stay the tokens that they are.
+fn has_lifetime(tokens: TokenStream) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Punct(punct) => punct.as_char() == '\'',
+        TokenTree::Group(group) => has_lifetime(group.stream()),
+        TokenTree::Ident(_) | TokenTree::Literal(_) => false,
+    })
 }
 
 fn is_word(token: &TokenTree, word: &str) -> bool {

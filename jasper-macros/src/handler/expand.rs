@@ -63,11 +63,14 @@ fn beside(model: &Model<'_>, items: &TokenStream) -> TokenStream {
 /// The name of the constant. The message is in it, so that a function that was copied, and kept its
 /// name, is not reported twice.
 fn constant_ident(model: &Model<'_>) -> Ident {
-    let message = model.message.map(ToTokens::to_token_stream).unwrap_or_default().to_string();
-    let words = message.split(|letter: char| !letter.is_ascii_alphanumeric());
-    let words: Vec<_> = words.filter(|word| !word.is_empty()).collect();
-    let place = generated_at(model.place());
-    format_ident!("__handler_{}_of_{}", model.name(), words.join("_"), span = place)
+    let marker = marker_ident(model);
+    let Some(Type::Path(message)) = model.message else {
+        return marker;
+    };
+    match message.path.segments.last() {
+        Some(last) => format_ident!("{}_of_{}", marker, last.ident, span = marker.span()),
+        None => marker,
+    }
 }
 
 /// The name of the type that stands for the handler. It shows the function in errors.

@@ -1,12 +1,14 @@
 //! A handler as the macros see it, with all defaults filled in.
 
 use proc_macro2::{Ident, Span};
-use quote::ToTokens;
 use syn::ext::IdentExt;
-use syn::{Attribute, FnArg, GenericParam, Receiver, ReturnType, Signature, Type, TypeReference};
+use syn::visit::{self, Visit};
+use syn::{
+    Attribute, FnArg, GenericParam, Path, Receiver, ReturnType, Signature, Type, TypeReference,
+};
 
 use super::args::{Args, DurableArgs};
-use crate::signature::{Function, first_word};
+use crate::signature::Function;
 
 /// One handler.
 #[derive(Debug)]
@@ -95,10 +97,18 @@ impl<'a> Model<'a> {
     }
 
     /// The first `Self` in the signature, if it is in an `impl` or a trait and says so.
-    pub(super) fn self_type(&self) -> Option<Ident> {
-        let output = self.signature.output.to_token_stream();
-        first_word("Self", self.signature.inputs.to_token_stream())
-            .or_else(|| first_word("Self", output))
+    pub(super) fn self_type(&self) -> Option<&'a Ident> {
+        struct Search<'a>(Option<&'a Ident>);
+        impl<'a> Visit<'a> for Search<'a> {
+            fn visit_path(&mut self, path: &'a Path) {
+                let first = path.segments.first().map(|segment| &segment.ident);
+                self.0 = self.0.or(first.filter(|word| *word == "Self"));
+                visit::visit_path(self, path);
+            }
+        }
+        let mut search = Search(None);
+        search.visit_signature(self.signature);
+        search.0
     }
 
     /// Where to show what belongs to the handler as a whole.
