@@ -52,8 +52,12 @@ pub(crate) enum Failure {
     /// Not the handler's fault, as far as can be seen: it runs again once the store is back.
     #[error("the store failed: {0}")]
     Store(#[from] StoreError),
-    /// Another node has taken the message over, as far as can be seen; nothing of this run remains.
-    #[error("the message belongs to another node by now")]
+    /// Another node has taken the message over, or an earlier commit is done whose answer was lost;
+    /// nothing of this run remains.
+    #[error(
+        "its row is not this run's any more: another node has the message, or it was handled by \
+         an earlier commit whose answer was lost"
+    )]
     Fenced,
     /// The application ends before the handler did.
     #[error("the application is stopping")]
