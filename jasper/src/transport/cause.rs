@@ -27,6 +27,7 @@ impl Cause {
         Self { why: why.into(), source: Some(error.into()) }
     }
 
+    #[cfg(feature = "tcp")]
     pub(super) fn bind(self, address: impl fmt::Display) -> TransportError {
         let Self { why, source } = self;
         TransportError::Bind { address: address.to_string(), why, source }
