@@ -11,9 +11,9 @@
 //! ```sh
 //! export JASPER_BROKER_RABBITMQ=amqp://guest:guest@localhost
 //! JASPER_LISTEN=rabbitmq://queue/ponger JASPER_ENDPOINT_PINGER=rabbitmq://queue/pinger \
-//!     cargo run --example ponger --features jasper/rabbitmq &
+//!     cargo run -p ping_pong --bin ponger --features jasper/rabbitmq &
 //! JASPER_LISTEN=rabbitmq://queue/pinger JASPER_ENDPOINT_PONGER=rabbitmq://queue/ponger \
-//!     cargo run --example pinger --features jasper/rabbitmq
+//!     cargo run -p ping_pong --bin pinger --features jasper/rabbitmq
 //! ```
 
 mod messages;
