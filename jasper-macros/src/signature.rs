@@ -3,7 +3,7 @@
 //! The body may be half-typed, as it is in an editor; as tokens it is handed back unread, so that
 //! completion keeps working in it.
 
-use proc_macro2::{Delimiter, Group, Ident, Punct, Spacing, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Punct, Spacing, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::{Attribute, FnArg, Signature, Token, Visibility};
@@ -86,12 +86,12 @@ const PLAIN: &[&str] = &[
     "warn",
 ];
 
-/// The first `word` in these tokens, however deep.
-pub(crate) fn first_word(word: &str, tokens: TokenStream) -> Option<Ident> {
-    tokens.into_iter().find_map(|token| match token {
-        TokenTree::Ident(ident) if ident == word => Some(ident),
-        TokenTree::Group(group) => first_word(word, group.stream()),
-        _ => None,
+/// Whether one of `words` stands in these tokens, however deep.
+pub(crate) fn has_word(words: &[&str], tokens: TokenStream) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Ident(ident) => words.iter().any(|word| ident == word),
+        TokenTree::Group(group) => has_word(words, group.stream()),
+        TokenTree::Punct(_) | TokenTree::Literal(_) => false,
     })
 }
 

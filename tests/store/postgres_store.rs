@@ -299,7 +299,7 @@ async fn a_row_that_is_locked_does_not_keep_the_leases_of_others_from_ending() {
     assert_eq!(expired().await, gone);
 }
 
-/// Stores letters with so many bytes each.
+/// Stores `count` letters, each with a payload of `bytes` bytes.
 async fn store_letters(store: &PostgresStore, count: usize, bytes: usize) -> Vec<DeadLetterId> {
     let mut ids = Vec::new();
     for _ in 0..count {

@@ -7,7 +7,7 @@ use syn::Type;
 use super::model::{Argument, Model};
 use crate::lifetimes::without_names;
 use crate::paths::{ends, generated_at, private, submit, with_import};
-use crate::signature::first_word;
+use crate::signature::has_word;
 use crate::value::expand_duration;
 
 /// All that the macro emits beside the function.
@@ -32,10 +32,7 @@ pub(super) fn stand_in(model: &Model<'_>) -> TokenStream {
     let Some(message) = model.message else {
         return TokenStream::new();
     };
-    let tokens = message.to_token_stream();
-    let has_no_name =
-        ["impl", "Self"].iter().any(|word| first_word(word, tokens.clone()).is_some());
-    if model.is_generic() || has_no_name {
+    if model.is_generic() || has_word(&["impl", "Self"], message.to_token_stream()) {
         return TokenStream::new();
     }
     let message = match message {

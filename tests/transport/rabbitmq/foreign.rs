@@ -117,40 +117,37 @@ async fn foreign(language: &str, program: &str, arguments: [&str; 3]) -> String 
     String::from_utf8(output.stdout).unwrap()
 }
 
-#[tokio::test]
-async fn a_program_in_python_sends_and_receives() {
-    let (url, queue, journal) = (rabbitmq_url(), unique("python"), Journal::default());
+/// A program of this language and with this client sends two messages to a listener, and reads what
+/// an endpoint sends.
+async fn sends_and_receives(
+    language: &str,
+    client: &str,
+    run: impl AsyncFn(&str, &str, &str) -> String,
+) {
+    let (url, queue, journal) = (rabbitmq_url(), unique(language), Journal::default());
     let app = receiver(&url, &journal).listen(format!("rabbitmq://queue/{queue}"));
     let app = app.start().await.unwrap();
-    pika("send", &url, &queue).await;
+    run("send", &url, &queue).await;
     journal.wait_for_number(2).await;
-    assert_eq!(journal.sorted(), ["from pika", "without a version"]);
+    assert_eq!(journal.sorted(), [&*format!("from {client}"), "without a version"]);
     app.stop().await.unwrap();
-    let back = unique("to-python");
+    let back = unique(&format!("to-{language}"));
     let app = sender(&url, &format!("rabbitmq://queue/{back}")).start().await.unwrap();
     let colour = jasper::DeliveryOptions::new().header("colour", "grün");
     app.bus().send(note("from jasper")).with(colour).await.unwrap();
-    let printed = pika("receive", &url, &back).await;
+    let printed = run("receive", &url, &back).await;
     assert_eq!(printed, "rabbit.note@1 application/json from jasper\ngrün sender 2\n");
     app.stop().await.unwrap();
 }
 
 #[tokio::test]
+async fn a_program_in_python_sends_and_receives() {
+    sends_and_receives("python", "pika", pika).await;
+}
+
+#[tokio::test]
 async fn a_program_in_javascript_sends_and_receives() {
-    let (url, queue, journal) = (rabbitmq_url(), unique("node"), Journal::default());
-    let app = receiver(&url, &journal).listen(format!("rabbitmq://queue/{queue}"));
-    let app = app.start().await.unwrap();
-    amqplib("send", &url, &queue).await;
-    journal.wait_for_number(2).await;
-    assert_eq!(journal.sorted(), ["from amqplib", "without a version"]);
-    app.stop().await.unwrap();
-    let back = unique("to-node");
-    let app = sender(&url, &format!("rabbitmq://queue/{back}")).start().await.unwrap();
-    let colour = jasper::DeliveryOptions::new().header("colour", "grün");
-    app.bus().send(note("from jasper")).with(colour).await.unwrap();
-    let printed = amqplib("receive", &url, &back).await;
-    assert_eq!(printed, "rabbit.note@1 application/json from jasper\ngrün sender 2\n");
-    app.stop().await.unwrap();
+    sends_and_receives("node", "amqplib", amqplib).await;
 }
 
 #[tokio::test]

@@ -35,26 +35,12 @@ impl Receiver for InboundReceiver {
 
     fn receive(&self, received: Received) -> BoxFuture<'_, Vec<Receipt>> {
         let count = received.envelopes.len();
-        let receipts = Caught::of(|| self.take_in(received).boxed());
-        async move {
-            receipts.await.unwrap_or_else(|panic| {
-                tracing::error!(address = %self.address, %panic, "taking messages in panicked");
-                vec![Receipt::unknown("the receiver panicked"); count]
-            })
-        }
-        .boxed()
+        self.receipts(count, "taking messages in", || self.take_in(received).boxed()).boxed()
     }
 
     fn keep_dead_letters(&self, letters: Vec<ReceivedDeadLetter>) -> BoxFuture<'_, Vec<Receipt>> {
         let count = letters.len();
-        let receipts = Caught::of(|| self.keep_all(letters).boxed());
-        async move {
-            receipts.await.unwrap_or_else(|panic| {
-                tracing::error!(address = %self.address, %panic, "keeping dead letters panicked");
-                vec![Receipt::unknown("the receiver panicked"); count]
-            })
-        }
-        .boxed()
+        self.receipts(count, "keeping dead letters", || self.keep_all(letters).boxed()).boxed()
     }
 
     fn answer(&self, request: ReceivedRequest) -> BoxFuture<'_, Answer> {
@@ -66,6 +52,24 @@ impl Receiver for InboundReceiver {
             })
         }
         .boxed()
+    }
+}
+
+impl InboundReceiver {
+    /// The receipts of `count` messages; where the work panics, nothing is known of them.
+    fn receipts<'a>(
+        &'a self,
+        count: usize,
+        work: &'static str,
+        begin: impl FnOnce() -> BoxFuture<'a, Vec<Receipt>>,
+    ) -> impl Future<Output = Vec<Receipt>> + Send + 'a {
+        let receipts = Caught::of(begin);
+        async move {
+            receipts.await.unwrap_or_else(|panic| {
+                tracing::error!(address = %self.address, %panic, "{work} panicked");
+                vec![Receipt::unknown("the receiver panicked"); count]
+            })
+        }
     }
 }
 

@@ -27,8 +27,8 @@ pub(super) use self::reach::Range;
 pub(super) use self::state::Pair;
 use self::state::UnownedRows;
 
-/// After so many claimed rows, looks and claims start behind them. Looks read everything again
-/// where nothing was claimed between two of them.
+/// After this number of claimed rows, looks and claims start behind them. A look reads everything
+/// again where nothing was claimed since the one before.
 const MANY: usize = 1_000;
 
 /// The most pairs of which is remembered how far they are claimed, beside those that the node
