@@ -91,7 +91,7 @@ fn row(what: What, number: usize) -> Outcome<Incoming> {
         What::Unknown => format!("unknown.type-{number}@1").parse()?,
     };
     let envelope = Envelope::new(message_type, "application/json", payload.into(), destination()?);
-    Ok(Incoming { envelope, placement: Placement::Unowned, keep: None })
+    Ok(Incoming { envelope, placement: Placement::Unowned, retention: None })
 }
 
 async fn drain(store: impl MessageStore, rows: usize) -> Outcome<()> {

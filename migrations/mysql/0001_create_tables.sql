@@ -24,8 +24,8 @@ create table if not exists `{prefix}jasper_incoming` (
     tenant_id mediumtext,
     correlation_id mediumtext,
     sent_at bigint not null,
-    keep_for bigint,
-    keep_until bigint,
+    retention bigint,
+    retained_until bigint,
     waits_at varchar(255) generated always as (
         case when owner = 0 and status = 'incoming' then destination else '' end
     ) stored,
@@ -33,7 +33,7 @@ create table if not exists `{prefix}jasper_incoming` (
         case when owner = 0 and status = 'incoming' then message_type else '' end
     ) stored,
     turn bigint generated always as (
-        case status when 'scheduled' then due_at when 'handled' then keep_until else sent_at end
+        case status when 'scheduled' then due_at when 'handled' then retained_until else sent_at end
     ) stored,
     primary key (id, destination),
     key turns (owner, status, waits_at, waits_as, turn),
@@ -41,7 +41,7 @@ create table if not exists `{prefix}jasper_incoming` (
     check (attempts >= 0),
     check (status = 'incoming' or owner = 0),
     check ((status = 'scheduled') = (due_at is not null)),
-    check ((status = 'handled') = (keep_until is not null)),
+    check ((status = 'handled') = (retained_until is not null)),
     check ((status = 'handled') = (body is null))
 ) engine = InnoDB row_format = dynamic character set = utf8mb4 collate = utf8mb4_bin;
 
@@ -78,7 +78,7 @@ create table if not exists `{prefix}jasper_dead_letters` (
     tenant_id mediumtext,
     correlation_id mediumtext,
     sent_at bigint not null,
-    keep_for bigint,
+    retention bigint,
     primary key (id, destination),
     key newest (dead_lettered_at, id)
 ) engine = InnoDB row_format = dynamic character set = utf8mb4 collate = utf8mb4_bin;

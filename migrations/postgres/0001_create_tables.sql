@@ -22,17 +22,17 @@ create table jasper_incoming (
     tenant_id text,
     correlation_id text,
     sent_at bigint not null,
-    keep_for bigint,
-    keep_until bigint,
+    retention bigint,
+    retained_until bigint,
     primary key (id, destination),
     -- One check of everything: each costs every insert that the database prepares it.
     check (
         owner >= 0 and attempts >= 0 and case status
-            when 'incoming' then due_at is null and keep_until is null and body is not null
+            when 'incoming' then due_at is null and retained_until is null and body is not null
             when 'scheduled' then
-                owner = 0 and due_at is not null and keep_until is null and body is not null
+                owner = 0 and due_at is not null and retained_until is null and body is not null
             when 'handled' then
-                owner = 0 and due_at is null and keep_until is not null and body is null
+                owner = 0 and due_at is null and retained_until is not null and body is null
             else false
         end
     )
@@ -57,7 +57,7 @@ create index jasper_incoming_unowned on jasper_incoming (destination, message_ty
     where status = 'incoming' and owner = 0;
 create index jasper_incoming_owned on jasper_incoming (owner) where owner > 0;
 create index jasper_incoming_scheduled on jasper_incoming (due_at) where status = 'scheduled';
-create index jasper_incoming_handled on jasper_incoming (keep_until) where status = 'handled';
+create index jasper_incoming_handled on jasper_incoming (retained_until) where status = 'handled';
 
 -- Handlers end their messages on connections whose settings are the users', with plans that are
 -- made once. One that is made for a table of few pages reads it from end to end, and is still in
@@ -113,7 +113,7 @@ create table jasper_dead_letters (
     tenant_id text,
     correlation_id text,
     sent_at bigint not null,
-    keep_for bigint,
+    retention bigint,
     primary key (id, destination)
 );
 
@@ -131,7 +131,7 @@ create table jasper_nodes (
 -- One row for each open transaction that several handlers share, gone when it commits. No node has
 -- that number, so that a commit fails while the row is there: one by a handler's own statement
 -- would commit what others did without the end of their messages.
-create table jasper_guard (
+create table jasper_commit_guard (
     backend integer primary key,
     never bigint not null default -1
         references jasper_nodes (node) deferrable initially deferred

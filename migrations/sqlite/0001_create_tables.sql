@@ -18,12 +18,12 @@ create table jasper_incoming (
     tenant_id text,
     correlation_id text,
     sent_at integer not null,
-    keep_for integer,
-    keep_until integer,
+    retention integer,
+    retained_until integer,
     unique (id, destination),
     check (status = 'incoming' or owner = 0),
     check ((status = 'scheduled') = (due_at is not null)),
-    check ((status = 'handled') = (keep_until is not null)),
+    check ((status = 'handled') = (retained_until is not null)),
     check ((status = 'handled') = (body is null))
 ) strict;
 
@@ -31,7 +31,7 @@ create index jasper_incoming_unowned on jasper_incoming (sent_at)
     where status = 'incoming' and owner = 0;
 create index jasper_incoming_owned on jasper_incoming (owner) where owner > 0;
 create index jasper_incoming_scheduled on jasper_incoming (due_at) where status = 'scheduled';
-create index jasper_incoming_handled on jasper_incoming (keep_until) where status = 'handled';
+create index jasper_incoming_handled on jasper_incoming (retained_until) where status = 'handled';
 
 create table jasper_outgoing (
     seq integer primary key,
@@ -67,7 +67,7 @@ create table jasper_dead_letters (
     tenant_id text,
     correlation_id text,
     sent_at integer not null,
-    keep_for integer,
+    retention integer,
     unique (id, destination)
 ) strict;
 

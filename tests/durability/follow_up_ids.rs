@@ -109,7 +109,7 @@ impl Chain {
     /// handled it later.
     async fn forget_what_the_middle_has_handled(&self) {
         let store = self.middles.store().await;
-        let ended = "update jasper_incoming set keep_until = 1 where status = 'handled'";
+        let ended = "update jasper_incoming set retained_until = 1 where status = 'handled'";
         sqlx::query(ended).execute(store.pool()).await.unwrap();
         let purged = self.middle.store().unwrap().admin().purge(100).await.unwrap();
         assert!(purged > 0, "nothing was kept");

@@ -172,7 +172,7 @@ async fn was_on<M: Message + Serialize>(
     let mut envelope = Envelope::new(M::TYPE, "application/json", payload, destination.clone());
     envelope.attempts = 1;
     let subscriptions = vec![Subscription { destination, message_type: M::TYPE.to_string() }];
-    let row = Incoming { envelope, placement: Placement::Unowned, keep: None };
+    let row = Incoming { envelope, placement: Placement::Unowned, retention: None };
     store.inbox().store(vec![row]).await.unwrap();
     for owner in owners {
         let subscriptions = subscriptions.clone();
@@ -260,7 +260,7 @@ async fn runs_after_a_crash(placements: [Placement; 3]) -> u32 {
         let destination = Address::local("single", "single");
         let payload = Bytes::from_static(b"null");
         let envelope = Envelope::new(Single::TYPE, "application/json", payload, destination);
-        store.inbox().store(vec![Incoming { envelope, placement, keep: None }]).await.unwrap();
+        store.inbox().store(vec![Incoming { envelope, placement, retention: None }]).await.unwrap();
     }
     let lost = node(&store, &runs).start().await.unwrap();
     runs.journal.wait_for("run 1").await;
@@ -306,7 +306,7 @@ async fn messages_of_a_lost_node_go_before_those_in_memory() {
     let at = Address::local("numbered", "numbered");
     let mut envelope = Envelope::new(Numbered::TYPE, "application/json", payload.into(), at);
     envelope.attempts = 1;
-    let row = Incoming { envelope, placement: Placement::Owned(lost), keep: None };
+    let row = Incoming { envelope, placement: Placement::Owned(lost), retention: None };
     store.inbox().store(vec![row]).await.unwrap();
     let node = node(&store, &runs).handler(numbered).start().await.unwrap();
     for number in 0..10 {

@@ -29,7 +29,7 @@ fn rows() -> Vec<Incoming> {
         let to = Address::local("large", "handler");
         let message_type = MessageType::new("large.message", 1);
         let envelope = Envelope::new(message_type, "text/plain", payload.clone(), to);
-        Incoming { envelope, placement: Placement::Unowned, keep: None }
+        Incoming { envelope, placement: Placement::Unowned, retention: None }
     };
     (0..ROWS).map(row).collect()
 }

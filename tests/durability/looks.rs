@@ -74,7 +74,7 @@ fn row(message_type: &str, number: u32) -> Incoming {
     let place = Address::local("looks", "work");
     let mut envelope = Envelope::new(Work::TYPE, "application/json", payload, place);
     envelope.message_type = message_type.parse().unwrap();
-    Incoming { envelope, placement: Placement::Unowned, keep: None }
+    Incoming { envelope, placement: Placement::Unowned, retention: None }
 }
 
 fn counting<S: MessageStore>(store: S) -> FaultyStore<S> {

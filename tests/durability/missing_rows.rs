@@ -154,7 +154,7 @@ async fn store_for_anybody(store: &dyn MessageStore, number: u32) {
     let payload = |text: String| Bytes::from(format!(r#"{{"text":"{text}"}}"#));
     let mut work = envelope(Work::TYPE, "", "local://work/work");
     work.payload = payload(format!("work {number}"));
-    let incoming = Incoming { envelope: work, placement: Placement::Unowned, keep: None };
+    let incoming = Incoming { envelope: work, placement: Placement::Unowned, retention: None };
     assert_eq!(store.inbox().store(vec![incoming]).await.unwrap(), [Stored::New]);
     let mut parcel = envelope(Parcel::TYPE, "", "endpoint://parcels");
     parcel.payload = payload(format!("parcel {number}"));
@@ -167,7 +167,7 @@ async fn lose_rows(store: &dyn MessageStore) {
     let owner = store.nodes().alive().await.unwrap()[0].owner;
     let mut lost = envelope(Work::TYPE, r#"{"text":"lost"}"#, "local://work/work");
     lost.attempts = 1;
-    let incoming = Incoming { envelope: lost, placement: Placement::Owned(owner), keep: None };
+    let incoming = Incoming { envelope: lost, placement: Placement::Owned(owner), retention: None };
     assert_eq!(store.inbox().store(vec![incoming]).await.unwrap(), [Stored::New]);
     let parcel = envelope(Parcel::TYPE, r#"{"text":"lost parcel"}"#, "endpoint://parcels");
     let outgoing = Outgoing { envelope: parcel, owner: Some(owner) };

@@ -56,7 +56,7 @@ impl Cluster {
 
     fn builder(&self) -> jasper::runtime::Builder {
         let builder = Jasper::builder().store(self.store.clone()).state(self.journal.clone());
-        builder.keep_unknown(LONG).poll_interval(Duration::from_millis(20))
+        builder.unhandled_timeout(LONG).poll_interval(Duration::from_millis(20))
     }
 
     /// Stores a message that is unowned.
@@ -72,7 +72,7 @@ impl Cluster {
             Bytes::from(payload),
             Address::local("work", "work"),
         );
-        let row = Incoming { envelope, placement, keep: None };
+        let row = Incoming { envelope, placement, retention: None };
         self.store.inbox().store(vec![row]).await.unwrap();
     }
 
@@ -111,8 +111,13 @@ async fn what_a_living_node_takes_is_left_alone_however_long_that_lasts() {
     };
     cluster.store.nodes().join("busy", LONG, &[takes]).await.unwrap();
     cluster.put(&new::Work).await;
-    let old =
-        cluster.builder().keep_unknown(Duration::ZERO).handler(old::work).start().await.unwrap();
+    let old = cluster
+        .builder()
+        .unhandled_timeout(Duration::ZERO)
+        .handler(old::work)
+        .start()
+        .await
+        .unwrap();
     cluster.put(&old::Work).await;
     cluster.journal.wait_for("old").await;
     assert_eq!(cluster.letters().await, []);
@@ -123,7 +128,7 @@ async fn what_a_living_node_takes_is_left_alone_however_long_that_lasts() {
 #[tokio::test]
 async fn what_no_living_node_takes_becomes_an_invalid_message_after_its_time() {
     let cluster = Cluster::new();
-    let old = cluster.builder().keep_unknown(Duration::from_millis(100));
+    let old = cluster.builder().unhandled_timeout(Duration::from_millis(100));
     let old = old.handler(old::work).start().await.unwrap();
     cluster.put(&new::Work).await;
     old.until_idle().await.unwrap();

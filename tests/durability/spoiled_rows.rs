@@ -72,8 +72,8 @@ const HARMLESS: [(&str, &str); 8] = [
     ("old", "sent_at = -9223372036854775808"),
     ("new", "sent_at = 9223372036854775807"),
     ("early", "status = 'scheduled', due_at = -9223372036854775808"),
-    ("kept", "keep_for = 9223372036854775807"),
-    ("forgotten", "keep_for = -9223372036854775808"),
+    ("kept", "retention = 9223372036854775807"),
+    ("forgotten", "retention = -9223372036854775808"),
     ("moved", "destination = 'local://work/old_name'"),
 ];
 
@@ -190,14 +190,14 @@ async fn are_given_back(store: impl ByHand) {
         .handler(work)
         .state(journal.clone())
         .lease(Duration::from_secs(2))
-        .keep_unknown(Duration::ZERO)
+        .unhandled_timeout(Duration::ZERO)
         .start()
         .await
         .unwrap();
     let owner = store.nodes().alive().await.unwrap()[0].owner;
     for text in ["nowhere", "worn", "good"] {
         let envelope = envelope(Work::TYPE, text, Address::local("work", "work"));
-        let row = Incoming { envelope, placement: Placement::Owned(owner), keep: None };
+        let row = Incoming { envelope, placement: Placement::Owned(owner), retention: None };
         store.inbox().store(vec![row]).await.unwrap();
     }
     for (text, change, _) in HARMFUL.iter().take(2) {
@@ -255,7 +255,7 @@ async fn run(store: &impl ByHand, handled: &[&str]) -> (Vec<String>, Vec<DeadLet
     let app = app
         .lease(Duration::from_secs(3))
         .poll_interval(Duration::from_millis(100))
-        .keep_unknown(Duration::ZERO)
+        .unhandled_timeout(Duration::ZERO)
         .start()
         .await
         .unwrap();
@@ -290,7 +290,7 @@ fn ticks() -> u64 {
 async fn put(store: &dyn MessageStore, text: &str) {
     let place = Address::local("work", "work");
     let envelope = envelope(Work::TYPE, text, place);
-    let row = Incoming { envelope, placement: Placement::Unowned, keep: None };
+    let row = Incoming { envelope, placement: Placement::Unowned, retention: None };
     store.inbox().store(vec![row]).await.unwrap();
 }
 

@@ -41,7 +41,7 @@ impl Fixture {
     }
 
     async fn put(&self, envelope: Envelope) {
-        let row = Incoming { envelope, placement: Placement::Unowned, keep: None };
+        let row = Incoming { envelope, placement: Placement::Unowned, retention: None };
         self.store.inbox().store(vec![row]).await.unwrap();
     }
 
@@ -50,7 +50,7 @@ impl Fixture {
         let app = Jasper::builder()
             .store(self.store.clone())
             .state(self.journal.clone())
-            .keep_unknown(Duration::ZERO)
+            .unhandled_timeout(Duration::ZERO)
             .handler(work)
             .start()
             .await
@@ -172,7 +172,7 @@ async fn any_number_of_unknown_types_become_invalid_messages() {
     for number in 0..1_200 {
         let mut envelope = envelope(Work::TYPE, "{}", "local://work/work");
         envelope.message_type = format!("unknown{number}@1").parse().unwrap();
-        rows.push(Incoming { envelope, placement: Placement::Unowned, keep: None });
+        rows.push(Incoming { envelope, placement: Placement::Unowned, retention: None });
     }
     fixture.store.inbox().store(rows).await.unwrap();
     fixture.put(envelope(Work::TYPE, r#"{"number":1}"#, "local://work/work")).await;

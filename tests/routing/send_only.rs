@@ -59,7 +59,7 @@ async fn take_away(_cmd: Away, journal: State<Journal>) {
 fn application(store: impl MessageStore) -> Builder {
     let app = Jasper::builder().store(store).poll_interval(Duration::from_millis(20));
     // As short as it can be: a process to which rows are strays would give them up at once.
-    let app = app.keep_unknown(Duration::ZERO);
+    let app = app.unhandled_timeout(Duration::ZERO);
     app.handler(work).handler(light).handler(notice).handler(glance)
 }
 
@@ -148,7 +148,7 @@ fn moved<M: jasper::message::Message>(handler: &str) -> Incoming {
     let address = Address::local("formerly", handler);
     let body = Bytes::from_static(b"null");
     let envelope = Envelope::new(M::TYPE, "application/json", body, address);
-    Incoming { envelope, placement: Placement::Unowned, keep: None }
+    Incoming { envelope, placement: Placement::Unowned, retention: None }
 }
 
 #[tokio::test]

@@ -52,11 +52,11 @@ fn tried_once() -> Envelope {
 }
 
 fn unowned(envelope: Envelope) -> Incoming {
-    Incoming { envelope, placement: Placement::Unowned, keep: None }
+    Incoming { envelope, placement: Placement::Unowned, retention: None }
 }
 
 fn owned(envelope: Envelope, owner: Owner) -> Incoming {
-    Incoming { envelope, placement: Placement::Owned(owner), keep: None }
+    Incoming { envelope, placement: Placement::Owned(owner), retention: None }
 }
 
 async fn execute(pool: &MySqlPool, sql: &str) {

@@ -236,7 +236,7 @@ fn envelope(order: u64) -> Envelope {
 }
 
 fn unowned(envelope: Envelope) -> Incoming {
-    Incoming { envelope, placement: Placement::Unowned, keep: None }
+    Incoming { envelope, placement: Placement::Unowned, retention: None }
 }
 
 /// Else a node would take what waits on other pages for gone, again and again.

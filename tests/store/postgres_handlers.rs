@@ -25,9 +25,9 @@ const SHARED: TransactionOptions =
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_transaction_of_the_handlers_own_nests() {
-    for begin in [ALONE, SHARED] {
+    for options in [ALONE, SHARED] {
         let (store, _schema) = open().await;
-        let mut transaction = store.begin(begin).await.unwrap();
+        let mut transaction = store.begin(options).await.unwrap();
         let connection = connection(&mut *transaction);
 
         let mut committed = connection.begin().await.unwrap();
@@ -70,11 +70,11 @@ async fn a_handler_chooses_the_isolation_level_of_its_transaction() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_handler_that_ends_its_transaction_gets_an_error() {
-    for begin in [ALONE, SHARED] {
+    for options in [ALONE, SHARED] {
         for sql in ["commit", "rollback", "rollback; begin", "commit and chain"] {
             let (store, _schema) = open().await;
             let held = store_owned(&store).await;
-            let mut transaction = store.begin(begin).await.unwrap();
+            let mut transaction = store.begin(options).await.unwrap();
             let by_hand = connection(&mut *transaction);
             write(by_hand, 1).await.unwrap();
             let _maybe_refused = sqlx::raw_sql(sql).execute(&mut *by_hand).await;
@@ -87,9 +87,9 @@ async fn a_handler_that_ends_its_transaction_gets_an_error() {
             assert!(matches!(error, StoreError::TransactionEnded), "{sql}: {error}");
             assert_eq!(store.admin().counts().await.unwrap().incoming, 1, "{sql}");
             // Without others beside it, what it has committed cannot be undone.
-            let kept = begin == ALONE && sql.starts_with("commit");
+            let kept = options == ALONE && sql.starts_with("commit");
             assert_eq!(written(&store).await.len(), usize::from(kept), "{sql}");
-            keeps_working(&store, begin).await;
+            keeps_working(&store, options).await;
         }
     }
 }
@@ -192,10 +192,10 @@ async fn of_several_that_the_database_refuses_to_commit_one_is_at_fault() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_handler_that_is_dropped_at_any_await_leaves_the_store_working() {
     let (store, _schema) = open().await;
-    for begin in [ALONE, SHARED] {
+    for options in [ALONE, SHARED] {
         for polls in 0..12 {
             let handler = async {
-                let mut transaction = store.begin(begin).await.unwrap();
+                let mut transaction = store.begin(options).await.unwrap();
                 let connection = connection(&mut *transaction);
                 let mut nested = connection.begin().await.unwrap();
                 write(&mut nested, 1).await.unwrap();
@@ -206,7 +206,7 @@ async fn a_handler_that_is_dropped_at_any_await_leaves_the_store_working() {
                 }
             };
             poll_times(handler, polls).await;
-            keeps_working(&store, begin).await;
+            keeps_working(&store, options).await;
             let left = written(&store).await;
             assert!(left.iter().all(|number| *number == 1000), "after {polls} polls: {left:?}");
         }
@@ -216,11 +216,11 @@ async fn a_handler_that_is_dropped_at_any_await_leaves_the_store_working() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_error_of_a_statement_that_was_dropped_reaches_no_other() {
     let (store, _schema) = open().await;
-    for begin in [ALONE, SHARED] {
-        let mut transaction = store.begin(begin).await.unwrap();
+    for options in [ALONE, SHARED] {
+        let mut transaction = store.begin(options).await.unwrap();
         poll_times(async { drop(write(connection(&mut *transaction), -1).await) }, 1).await;
         transaction.rollback().await.unwrap();
-        keeps_working(&store, begin).await;
+        keeps_working(&store, options).await;
     }
 }
 
@@ -232,7 +232,7 @@ async fn a_key_that_another_transaction_holds_keeps_a_shared_one_only_for_a_mome
     let mut keyed = envelope();
     keyed.id = MessageId::of_deduplication_id("handlers.message", "key");
     keyed.deduplication_id = Some("key".to_owned());
-    let keyed = Incoming { envelope: keyed, placement: Placement::Unowned, keep: None };
+    let keyed = Incoming { envelope: keyed, placement: Placement::Unowned, retention: None };
     let mut other = store.pool().begin().await.unwrap();
     let held: &mut PgConnection = &mut other;
     let stored = store.inbox().store_within(held, vec![keyed.clone()]).await.unwrap();
@@ -329,9 +329,9 @@ async fn commit(transaction: Box<dyn StoreTransaction>) -> Result<(), StoreError
     Ok(())
 }
 
-async fn keeps_working(store: &PostgresStore, begin: TransactionOptions) {
+async fn keeps_working(store: &PostgresStore, options: TransactionOptions) {
     let before = written(store).await.len();
-    let mut transaction = store.begin(begin).await.unwrap();
+    let mut transaction = store.begin(options).await.unwrap();
     write(connection(&mut *transaction), 1000).await.unwrap();
     commit(transaction).await.unwrap();
     assert_eq!(written(store).await.len(), before + 1);
@@ -341,13 +341,13 @@ async fn store_owned(store: &PostgresStore) -> Ownership {
     let owner = store.nodes().join("node", Duration::from_secs(60), &[]).await.unwrap().owner;
     let envelope = envelope();
     let held = Ownership::of(&envelope, owner);
-    let row = Incoming { envelope, placement: Placement::Owned(owner), keep: None };
+    let row = Incoming { envelope, placement: Placement::Owned(owner), retention: None };
     assert_eq!(store.inbox().store(vec![row]).await.unwrap(), [Stored::New]);
     held
 }
 
 fn owned(like: &Ownership) -> Incoming {
-    Incoming { envelope: envelope(), placement: Placement::Owned(like.owner), keep: None }
+    Incoming { envelope: envelope(), placement: Placement::Owned(like.owner), retention: None }
 }
 
 fn envelope() -> Envelope {

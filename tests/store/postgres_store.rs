@@ -237,7 +237,7 @@ fn unowned() -> Incoming {
             Address::local("store", "handler"),
         ),
         placement: Placement::Unowned,
-        keep: None,
+        retention: None,
     }
 }
 

@@ -272,7 +272,7 @@ fn unowned(payload: usize) -> Incoming {
             Address::local("files", "handler"),
         ),
         placement: Placement::Unowned,
-        keep: None,
+        retention: None,
     }
 }
 

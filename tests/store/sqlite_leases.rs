@@ -139,7 +139,7 @@ impl Bench {
         let body = Bytes::from_static(b"{}");
         let envelope = Envelope::new(message_type, "application/json", body, destination);
         let placement = Placement::Owned(self.owner);
-        let row = Incoming { envelope: envelope.clone(), placement, keep: None };
+        let row = Incoming { envelope: envelope.clone(), placement, retention: None };
         self.store.inbox().store(vec![row]).await.unwrap();
         Ownership::of(&envelope, self.owner)
     }

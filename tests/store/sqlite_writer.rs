@@ -263,7 +263,7 @@ fn unowned() -> Incoming {
             Address::local("writer", "handler"),
         ),
         placement: Placement::Unowned,
-        keep: None,
+        retention: None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Rust source as one flat list of tokens.
 //!
-//! Tokens, and not a syntax tree: a tree stops at the door of every macro call, and much of an
+//! Tokens, and not a syntax tree: a tree stops at every macro call, and much of an
 //! async code base lives inside `select!`, `info!` and `quote!`.
 
 use std::str::FromStr;

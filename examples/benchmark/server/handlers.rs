@@ -211,7 +211,7 @@ pub(super) fn row<M: Message + Serialize, F: 'static>(
     let handler = HandlerRegistration::of(function).ok_or("not a handler")?;
     let destination = Address::local(handler.queue, handler.name);
     let envelope = Envelope::new(M::TYPE, "application/json", payload.into(), destination);
-    Ok(Incoming { envelope, placement: Placement::Unowned, keep: None })
+    Ok(Incoming { envelope, placement: Placement::Unowned, retention: None })
 }
 
 /// How many messages were handled.

@@ -73,7 +73,7 @@ async fn carry(
     envelope.attempts = 1;
     let received = Ownership::of(&envelope, *to);
     let placement = Placement::Owned(*to);
-    let incoming = Incoming { envelope, placement, keep: Some(DAY * 7) };
+    let incoming = Incoming { envelope, placement, retention: Some(DAY * 7) };
     receiver.inbox().store(vec![incoming]).await?;
     let (of_sender, of_receiver) = tokio::join!(
         sender.outbox().settle(vec![OutgoingSettlement::Sent(sent)]),

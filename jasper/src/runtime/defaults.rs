@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::outbound::options::SendOptions;
-use super::send::routed::KEPT;
+use super::send::routed::DEDUPLICATION_WINDOW;
 use super::start::settings::Settings;
 use crate::envelope::{MAX_FIELD_BYTES, MAX_HEADER_BYTES, MAX_HEADERS};
 use crate::error_policy::{ErrorPolicy, Verdict};
@@ -54,8 +54,8 @@ fn the_table_says_the_numbers_of_an_application() {
         ("wait of `invoke` for a reply", time(of.timeouts.reply)),
         ("wait of a stop for running handlers", time(of.timeouts.drain)),
         ("lease of a node", time(of.lease)),
-        ("wait of a message of a type that no node knows", time(of.keep_unknown)),
-        ("repeats under a deduplication key are dropped for", time(KEPT)),
+        ("wait of a message of a type that no node knows", time(of.unhandled_timeout)),
+        ("repeats under a deduplication key are dropped for", time(DEDUPLICATION_WINDOW)),
         ("whether any queue runs here", if of.send_only { "no" } else { "yes" }.to_owned()),
     ] {
         assert_eq!(documented(name), value, "{name}");

@@ -64,7 +64,7 @@ pub trait MessageStore: fmt::Debug + Send + Sync + 'static {
     /// Opens a transaction for a durable handler.
     fn begin(
         &self,
-        begin: TransactionOptions,
+        options: TransactionOptions,
     ) -> BoxFuture<'_, Result<Box<dyn StoreTransaction>, StoreError>>;
 
     /// Messages that handlers of this application have yet to handle.

@@ -48,7 +48,7 @@ pub struct Incoming {
     pub placement: Placement,
     /// For how long the id stays known after the message is handled, so that a repeat is
     /// recognised. `None`: the row goes away when the message is handled.
-    pub keep: Option<Duration>,
+    pub retention: Option<Duration>,
 }
 
 /// Who handles a stored message, and when.

@@ -184,7 +184,7 @@ pub trait Receiver: fmt::Debug + Send + Sync + 'static {
 
     /// Keeps what a broker has given up as dead letters, from where it can be replayed; gives one
     /// receipt for each, in order, when they are in the store.
-    fn keep_dead_letters(&self, letters: Vec<ReceivedDeadLetter>) -> BoxFuture<'_, Vec<Receipt>> {
+    fn store_dead_letters(&self, letters: Vec<ReceivedDeadLetter>) -> BoxFuture<'_, Vec<Receipt>> {
         let receipts =
             vec![Receipt::deferred("this receiver keeps no dead letters"); letters.len()];
         Box::pin(std::future::ready(receipts))

@@ -97,7 +97,7 @@ async fn leave_work(store: &PostgresStore, owner: Owner, rows: i64) {
             let mut envelope =
                 Envelope::new(Left::TYPE, "application/json", Bytes::from(payload), to);
             envelope.attempts = 1;
-            Incoming { envelope, placement: Placement::Owned(owner), keep: None }
+            Incoming { envelope, placement: Placement::Owned(owner), retention: None }
         };
         store.inbox().store(ids.map(row).collect()).await.unwrap();
     }

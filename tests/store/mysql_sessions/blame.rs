@@ -28,9 +28,9 @@ async fn completion(store: &MysqlStore) -> Completion {
     };
     let (held, sent) = (envelope(), envelope());
     let handled = Some(Ownership::of(&held, owner));
-    let row = Incoming { envelope: held, placement: Placement::Owned(owner), keep: None };
+    let row = Incoming { envelope: held, placement: Placement::Owned(owner), retention: None };
     store.inbox().store(vec![row]).await.unwrap();
-    let sent = Incoming { envelope: sent, placement: Placement::Unowned, keep: None };
+    let sent = Incoming { envelope: sent, placement: Placement::Unowned, retention: None };
     Completion { handled, incoming: vec![sent], outgoing: vec![] }
 }
 

@@ -67,10 +67,10 @@ impl<'a, S: Serializer> Strict<'a, S> {
     fn compound<C>(
         self,
         levels: usize,
-        begin: impl FnOnce(S) -> Result<C, S::Error>,
+        open: impl FnOnce(S) -> Result<C, S::Error>,
     ) -> Result<Compound<'a, C>, S::Error> {
         self.watch.enter(levels)?;
-        let inner = begin(self.inner)?;
+        let inner = open(self.inner)?;
         Ok(Compound::new(inner, self.watch, levels))
     }
 }

@@ -26,7 +26,7 @@ pub(super) async fn give_back(
 /// have been carried out although it failed. Only this task claims, so no claim is on its way.
 async fn after_failure(intake: &ClaimIntake) -> Result<(), StoreError> {
     let held = &intake.core.node().rows().inbox();
-    while held.begin_comparison_if_due(Duration::ZERO) {
+    while held.start_comparison_if_due(Duration::ZERO) {
         let (limit, began) = (held.count() + PAGE, Instant::now());
         let owned = intake.store.inbox().owned(intake.core.node().owner(), limit);
         let owned = intake.core.store().call(StoreOperation::Owned, owned).await;

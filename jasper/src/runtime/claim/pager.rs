@@ -107,13 +107,13 @@ impl Pager {
             // It owns no row of the inbox, and what waits there is for others.
             return Ok(self.core.settings().poll);
         }
-        let begin_comparison_if_due = self.comparison.is_due();
+        let start_comparison_if_due = self.comparison.is_due();
         if !self.core.node().local_lease().is_valid() {
             return Ok(self.core.settings().poll);
         }
         self.intake.give_back_deferred().await;
         if let Err(error) =
-            missing::give_back(&self.intake, &mut self.comparison, begin_comparison_if_due).await
+            missing::give_back(&self.intake, &mut self.comparison, start_comparison_if_due).await
         {
             // Messages that wait in the store do not wait for that.
             tracing::warn!(%error, "the rows of this node could not be compared with its memory");

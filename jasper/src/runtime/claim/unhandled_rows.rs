@@ -7,7 +7,7 @@ use super::pace::PollPace;
 use super::unhandled_types::{UnhandledFate, UnhandledTypes};
 use crate::envelope::Envelope;
 use crate::runtime::send::dispatch::Dispatcher;
-use crate::runtime::send::routed::{KEPT, RoutedMessages};
+use crate::runtime::send::routed::{DEDUPLICATION_WINDOW, RoutedMessages};
 use crate::store::{
     Claimable, Claimed, StoreError, StoreOperation, Subscription, TransactionOptions,
 };
@@ -57,8 +57,8 @@ impl UnhandledRows {
         }
         let alive =
             intake.core.store().call(StoreOperation::Alive, intake.store.nodes().alive()).await?;
-        let keep = intake.core.settings().keep_unknown;
-        let unhandled = self.types.among(others, alive, keep);
+        let timeout = intake.core.settings().unhandled_timeout;
+        let unhandled = self.types.among(others, alive, timeout);
         if unhandled.is_empty() {
             return Ok(Vec::new());
         }
@@ -71,7 +71,7 @@ impl UnhandledRows {
     async fn admit(&mut self, intake: &mut ClaimIntake, claimed: Claimed) -> bool {
         let Some(entry) = intake.handler_of(&claimed).filter(|entry| entry.runs_here) else {
             if !redirect(intake, &claimed).await {
-                self.keep_or_give_up(intake, claimed).await;
+                self.wait_or_give_up(intake, claimed).await;
             }
             return true;
         };
@@ -87,7 +87,7 @@ impl UnhandledRows {
 
     /// A message that no node takes waits for as long as is configured. One that cannot be read
     /// does not wait.
-    async fn keep_or_give_up(&mut self, intake: &ClaimIntake, claimed: Claimed) {
+    async fn wait_or_give_up(&mut self, intake: &ClaimIntake, claimed: Claimed) {
         if let Ok(envelope) = &claimed.envelope
             && claimed.ownership.destination.is_valid()
         {
@@ -95,7 +95,7 @@ impl UnhandledRows {
                 destination: claimed.ownership.destination.clone(),
                 message_type: envelope.message_type.to_string(),
             };
-            if self.types.found(unhandled, intake.core.settings().keep_unknown)
+            if self.types.found(unhandled, intake.core.settings().unhandled_timeout)
                 == UnhandledFate::Wait
             {
                 return intake.give_back(claimed).await;
@@ -129,7 +129,12 @@ async fn redirect(intake: &ClaimIntake, claimed: &Claimed) -> bool {
         for entry in entries {
             let destination = entry.address.clone();
             let envelope = Envelope { destination, attempts: 0, ..envelope.clone() };
-            routed.to_handlers.push_unowned(envelope, Arc::clone(entry), now, Some(KEPT));
+            routed.to_handlers.push_unowned(
+                envelope,
+                Arc::clone(entry),
+                now,
+                Some(DEDUPLICATION_WINDOW),
+            );
         }
     }
     if routed.is_empty() {

@@ -71,7 +71,7 @@ impl UnhandledTypes {
         &mut self,
         waiting: Vec<Subscription>,
         alive: Vec<LiveNode>,
-        keep: Duration,
+        timeout: Duration,
     ) -> Vec<Subscription> {
         let taken: HashSet<Subscription> = alive.into_iter().flat_map(|node| node.takes).collect();
         // What is taken starts its time again when it is found another time.
@@ -80,7 +80,7 @@ impl UnhandledTypes {
         let is_worth_a_claim = |unhandled: &Subscription| match self.unknown.get_mut(unhandled) {
             Some(unknown) => {
                 unknown.seen = sweep;
-                unknown.since.elapsed() >= keep
+                unknown.since.elapsed() >= timeout
             }
             None if room > 0 => {
                 room -= 1;
@@ -93,10 +93,10 @@ impl UnhandledTypes {
     }
 
     /// What becomes of one that was found.
-    pub(crate) fn found(&mut self, unhandled: Subscription, keep: Duration) -> UnhandledFate {
+    pub(crate) fn found(&mut self, unhandled: Subscription, timeout: Duration) -> UnhandledFate {
         let found = Unknown { since: Instant::now(), seen: self.sweep };
         let unknown = self.unknown.entry(unhandled).or_insert(found);
-        if unknown.since.elapsed() < keep { UnhandledFate::Wait } else { UnhandledFate::GiveUp }
+        if unknown.since.elapsed() < timeout { UnhandledFate::Wait } else { UnhandledFate::GiveUp }
     }
 }
 
@@ -106,7 +106,7 @@ mod tests {
     use crate::envelope::Address;
     use crate::store::Owner;
 
-    const KEEP: Duration = Duration::from_secs(60);
+    const TIMEOUT: Duration = Duration::from_secs(60);
 
     fn subscription() -> Subscription {
         let destination = Address::local("queue", "handler");
@@ -120,22 +120,34 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_nobody_takes_waits_for_its_time_and_is_given_up() {
         let mut unhandled = UnhandledTypes::default();
-        assert_eq!(unhandled.among(vec![subscription()], taking(vec![]), KEEP), [subscription()]);
-        assert_eq!(unhandled.found(subscription(), KEEP), UnhandledFate::Wait);
-        assert_eq!(unhandled.among(vec![subscription()], taking(vec![]), KEEP), []);
-        tokio::time::advance(KEEP).await;
-        assert_eq!(unhandled.among(vec![subscription()], taking(vec![]), KEEP), [subscription()]);
-        assert_eq!(unhandled.found(subscription(), KEEP), UnhandledFate::GiveUp);
+        assert_eq!(
+            unhandled.among(vec![subscription()], taking(vec![]), TIMEOUT),
+            [subscription()]
+        );
+        assert_eq!(unhandled.found(subscription(), TIMEOUT), UnhandledFate::Wait);
+        assert_eq!(unhandled.among(vec![subscription()], taking(vec![]), TIMEOUT), []);
+        tokio::time::advance(TIMEOUT).await;
+        assert_eq!(
+            unhandled.among(vec![subscription()], taking(vec![]), TIMEOUT),
+            [subscription()]
+        );
+        assert_eq!(unhandled.found(subscription(), TIMEOUT), UnhandledFate::GiveUp);
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_a_living_node_takes_is_left_to_it_and_its_time_begins_anew() {
         let mut unhandled = UnhandledTypes::default();
-        assert_eq!(unhandled.found(subscription(), KEEP), UnhandledFate::Wait);
-        tokio::time::advance(KEEP).await;
-        assert_eq!(unhandled.among(vec![subscription()], taking(vec![subscription()]), KEEP), []);
-        assert_eq!(unhandled.among(vec![subscription()], taking(vec![]), KEEP), [subscription()]);
-        assert_eq!(unhandled.found(subscription(), KEEP), UnhandledFate::Wait);
+        assert_eq!(unhandled.found(subscription(), TIMEOUT), UnhandledFate::Wait);
+        tokio::time::advance(TIMEOUT).await;
+        assert_eq!(
+            unhandled.among(vec![subscription()], taking(vec![subscription()]), TIMEOUT),
+            []
+        );
+        assert_eq!(
+            unhandled.among(vec![subscription()], taking(vec![]), TIMEOUT),
+            [subscription()]
+        );
+        assert_eq!(unhandled.found(subscription(), TIMEOUT), UnhandledFate::Wait);
     }
 
     #[tokio::test(start_paused = true)]
@@ -146,15 +158,15 @@ mod tests {
         });
         let mut unhandled = UnhandledTypes::default();
         for row in [&first, &second] {
-            assert_eq!(unhandled.found(row.clone(), KEEP), UnhandledFate::Wait);
+            assert_eq!(unhandled.found(row.clone(), TIMEOUT), UnhandledFate::Wait);
         }
         unhandled.turn(Rest::First);
         for _sweep in 0..3 {
             // Each on a page of its own.
-            assert_eq!(unhandled.among(vec![first.clone()], taking(vec![]), KEEP), []);
+            assert_eq!(unhandled.among(vec![first.clone()], taking(vec![]), TIMEOUT), []);
             unhandled.turn(Rest::After(first.clone()));
             assert_eq!(unhandled.after(), Some(first.clone()));
-            assert_eq!(unhandled.among(vec![second.clone()], taking(vec![]), KEEP), []);
+            assert_eq!(unhandled.among(vec![second.clone()], taking(vec![]), TIMEOUT), []);
             unhandled.turn(Rest::First);
         }
         unhandled.turn(Rest::First);
@@ -164,7 +176,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_look_without_a_page_changes_nothing() {
         let mut unhandled = UnhandledTypes::default();
-        assert_eq!(unhandled.found(subscription(), KEEP), UnhandledFate::Wait);
+        assert_eq!(unhandled.found(subscription(), TIMEOUT), UnhandledFate::Wait);
         unhandled.turn(Rest::After(subscription()));
         for _ in 0..3 {
             unhandled.turn(Rest::Unseen);
@@ -182,11 +194,14 @@ mod tests {
         let mut unhandled = UnhandledTypes::default();
         for number in 0..MOST {
             let message_type = format!("type{number}@1");
-            unhandled.found(Subscription { message_type, ..subscription() }, KEEP);
+            unhandled.found(Subscription { message_type, ..subscription() }, TIMEOUT);
         }
-        assert_eq!(unhandled.among(vec![subscription()], taking(vec![]), KEEP), []);
+        assert_eq!(unhandled.among(vec![subscription()], taking(vec![]), TIMEOUT), []);
         unhandled.turn(Rest::First);
         unhandled.turn(Rest::First);
-        assert_eq!(unhandled.among(vec![subscription()], taking(vec![]), KEEP), [subscription()]);
+        assert_eq!(
+            unhandled.among(vec![subscription()], taking(vec![]), TIMEOUT),
+            [subscription()]
+        );
     }
 }

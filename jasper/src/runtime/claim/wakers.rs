@@ -12,15 +12,15 @@ pub(crate) async fn look(core: Arc<Core>) {
     let stopping = core.lifecycle().stopping().clone();
     let mut pause = None;
     loop {
-        let told = core.wakeups().enlisted().notified();
+        let notified = core.wakeups().enlisted().notified();
         let next = async {
             match pause {
                 None => {
-                    told.await;
+                    notified.await;
                     FIRST_LOOK
                 }
                 Some(pause) => tokio::select! {
-                    () = told => FIRST_LOOK,
+                    () = notified => FIRST_LOOK,
                     () = tokio::time::sleep(pause) => pause * 2,
                 },
             }

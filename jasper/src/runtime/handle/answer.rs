@@ -57,8 +57,8 @@ pub(crate) async fn answer(
         isolated: false,
         limit: entry.timeout.min(limit),
     };
-    let _active = core.lifecycle().activity().begin();
-    let reply = run.answer().await.map_err(|failure| told(&failure))?;
+    let _active = core.lifecycle().activity().start();
+    let reply = run.answer().await.map_err(|failure| remote_failure(&failure))?;
     let content_type = core.codec().content_type().into();
     Ok(RemoteReply { content_type, payload: reply.unwrap_or_default() })
 }
@@ -81,7 +81,7 @@ fn answering<'core>(
 }
 
 /// A failure as it is sent to another process.
-fn told(failure: &Failure) -> RemoteFailure {
+fn remote_failure(failure: &Failure) -> RemoteFailure {
     let kind = match failure {
         Failure::Undecodable(_) | Failure::Unanswerable(_) => FailureKind::Codec,
         Failure::Handler(_) | Failure::Panicked(_) | Failure::Send(_) => FailureKind::Failed,

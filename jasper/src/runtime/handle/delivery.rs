@@ -16,7 +16,7 @@ pub(crate) fn deliver(core: &Arc<Core>, delivery: Delivery) {
 
 /// Puts a message into its queue.
 pub(crate) fn enqueue(core: &Core, mut delivery: Delivery) {
-    delivery.guards.active = Some(core.lifecycle().activity().begin());
+    delivery.guards.active = Some(core.lifecycle().activity().start());
     let queue = Arc::clone(&delivery.queue);
     if let Err(id) = queue.push(delivery) {
         tracing::warn!(message.id = %id, "not handled before the stop");

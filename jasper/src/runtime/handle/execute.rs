@@ -223,8 +223,12 @@ impl Run<'_> {
     }
 
     fn transaction_options(&self) -> TransactionOptions {
-        let begin = self.entry.transaction_options();
-        if self.isolated { TransactionOptions { share: 1, isolated: true, ..begin } } else { begin }
+        let options = self.entry.transaction_options();
+        if self.isolated {
+            TransactionOptions { share: 1, isolated: true, ..options }
+        } else {
+            options
+        }
     }
 
     fn causation(&self) -> Causation {

@@ -2,7 +2,7 @@
 
 use crate::runtime::core::Core;
 use crate::runtime::handle::queue::{Backing, Delivery};
-use crate::runtime::storage::dead_letters::{keep, note_letter, settle_as_letter};
+use crate::runtime::storage::dead_letters::{note_letter, settle_as_letter, store_until_done};
 use crate::runtime::storage::health::Retries;
 use crate::store::{DeadLetter, DeadLetterId, DeadLetterReason, Settlement};
 
@@ -63,6 +63,6 @@ pub(super) async fn as_letter(
         body: envelope.to_bytes(),
         dead_lettered_at: core.clock().now(),
     };
-    keep(core.store(), letter).await;
+    store_until_done(core.store(), letter).await;
     delivery.note_done();
 }

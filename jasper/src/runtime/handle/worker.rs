@@ -71,7 +71,7 @@ impl Worker {
             settle::give_back(&self.core, &self.delivery).await;
             return Next::Done;
         }
-        if !self.take_place().await || !self.may_begin(retries).await {
+        if !self.take_place().await || !self.may_start(retries).await {
             return Next::Done;
         }
         if self.delivery.envelope.is_expired(self.core.clock().now()) {
@@ -129,7 +129,7 @@ impl Worker {
 
     /// Counts the coming attempt. `false`: the message has none left, or its row belongs to another
     /// node.
-    async fn may_begin(&mut self, retries: &mut Retries) -> bool {
+    async fn may_start(&mut self, retries: &mut Retries) -> bool {
         match attempts::count(&self.core, &mut self.delivery, retries).await {
             AttemptCount::Yes => return true,
             AttemptCount::No => {}

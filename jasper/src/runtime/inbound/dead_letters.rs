@@ -7,22 +7,25 @@ use crate::store::{DeadLetter, DeadLetterId, DeadLetterReason};
 use crate::transport::{Receipt, ReceivedDeadLetter};
 
 impl InboundReceiver {
-    pub(super) async fn keep_all(&self, letters: Vec<ReceivedDeadLetter>) -> Vec<Receipt> {
+    pub(super) async fn store_dead_letters(
+        &self,
+        letters: Vec<ReceivedDeadLetter>,
+    ) -> Vec<Receipt> {
         let mut receipts = Vec::with_capacity(letters.len());
         for letter in letters {
-            receipts.push(self.keep_dead(letter).await);
+            receipts.push(self.store_dead_letter(letter).await);
         }
         receipts
     }
 
     /// One for each handler that would have had it, as they are replayed each by itself.
-    async fn keep_dead(&self, letter: ReceivedDeadLetter) -> Receipt {
+    async fn store_dead_letter(&self, letter: ReceivedDeadLetter) -> Receipt {
         let Some(store) = self.core.store().port() else {
             return Receipt::deferred(NO_STORE);
         };
         let envelope = match letter.envelope {
             Ok(envelope) => envelope,
-            Err(unreadable) => return self.keep_unreadable(unreadable).await,
+            Err(unreadable) => return self.store_unreadable(unreadable).await,
         };
         if let Err(excess) = envelope.check() {
             return Receipt::refused(excess.to_string());
@@ -39,7 +42,7 @@ impl InboundReceiver {
                 body: envelope.to_bytes(),
                 dead_lettered_at: self.core.clock().now(),
             };
-            match self.keep(store, &letter).await {
+            match self.note_and_store(store, &letter).await {
                 Receipt::Accepted => {}
                 // It comes again, and what is kept by now is kept once.
                 other => return other,

@@ -15,7 +15,7 @@ use crate::runtime::handle::queue::Queue;
 use crate::runtime::memory::room::MemorySlot;
 use crate::runtime::send::dispatch::Dispatcher;
 use crate::runtime::send::placement::{ForHandler, Joining, must_be_stored, to_handler};
-use crate::runtime::send::routed::{KEPT, RoutedMessages};
+use crate::runtime::send::routed::{DEDUPLICATION_WINDOW, RoutedMessages};
 use crate::runtime::storage::dead_letters::{note_letter, store_letter};
 use crate::store::{DeadLetter, DeadLetterId, DeadLetterReason, MessageStore};
 use crate::telemetry;
@@ -81,7 +81,7 @@ impl InboundReceiver {
                     }
                     receipt.or(intake.receipts[number].take())
                 }
-                Err(unreadable) => Some(self.keep_unreadable(unreadable).await),
+                Err(unreadable) => Some(self.store_unreadable(unreadable).await),
             };
         }
         self.finish(intake).await
@@ -137,8 +137,9 @@ impl InboundReceiver {
         let copies = std::iter::repeat_n(envelope, handlers.len());
         for ((entry, is_stored), mut envelope) in handlers.iter().zip(stored).zip(copies) {
             envelope.destination = entry.address.clone();
-            let (joining, keep) = (Joining::Nothing, is_stored.then_some(KEPT));
-            let how = ForHandler { joining, is_stored, keep };
+            let (joining, retention) =
+                (Joining::Nothing, is_stored.then_some(DEDUPLICATION_WINDOW));
+            let how = ForHandler { joining, is_stored, retention };
             to_handler(core, &mut placed, envelope, entry, how, &mut room).map_err(refused)?;
         }
         if self.mode == Mode::Inline {
@@ -199,7 +200,7 @@ impl InboundReceiver {
             return Err(Receipt::refused(why));
         }
         let name = envelope.message_type.to_string();
-        if !self.unknown.admits(&name, self.core.settings().keep_unknown) {
+        if !self.unknown.admits(&name, self.core.settings().unhandled_timeout) {
             let why = format!(
                 "no handler of the receiver takes `{name}`, and it keeps messages of {MOST} other \
                  unknown types already"
@@ -212,7 +213,7 @@ impl InboundReceiver {
     }
 
     /// An invalid message, kept with its bytes; the same bytes are kept once.
-    pub(super) async fn keep_unreadable(&self, unreadable: Unreadable) -> Receipt {
+    pub(super) async fn store_unreadable(&self, unreadable: Unreadable) -> Receipt {
         let Some(store) = self.core.store().port() else {
             return Receipt::refused(unreadable.error.to_string());
         };
@@ -227,11 +228,15 @@ impl InboundReceiver {
             body: unreadable.bytes,
             dead_lettered_at: self.core.clock().now(),
         };
-        self.keep(store, &letter).await
+        self.note_and_store(store, &letter).await
     }
 
     /// Tells people of a letter and stores it.
-    pub(super) async fn keep(&self, store: &dyn MessageStore, letter: &DeadLetter) -> Receipt {
+    pub(super) async fn note_and_store(
+        &self,
+        store: &dyn MessageStore,
+        letter: &DeadLetter,
+    ) -> Receipt {
         note_letter(&letter.id, &letter.message_type, letter.reason, &letter.error_message);
         match store_letter(self.core.store(), store, letter).await {
             Ok(()) => Receipt::Accepted,

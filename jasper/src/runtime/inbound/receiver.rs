@@ -38,9 +38,10 @@ impl Receiver for InboundReceiver {
         self.receipts(count, "taking messages in", || self.take_in(received).boxed()).boxed()
     }
 
-    fn keep_dead_letters(&self, letters: Vec<ReceivedDeadLetter>) -> BoxFuture<'_, Vec<Receipt>> {
+    fn store_dead_letters(&self, letters: Vec<ReceivedDeadLetter>) -> BoxFuture<'_, Vec<Receipt>> {
         let count = letters.len();
-        self.receipts(count, "keeping dead letters", || self.keep_all(letters).boxed()).boxed()
+        self.receipts(count, "keeping dead letters", || self.store_dead_letters(letters).boxed())
+            .boxed()
     }
 
     fn answer(&self, request: ReceivedRequest) -> BoxFuture<'_, Answer> {
@@ -61,9 +62,9 @@ impl InboundReceiver {
         &'a self,
         count: usize,
         work: &'static str,
-        begin: impl FnOnce() -> BoxFuture<'a, Vec<Receipt>>,
+        receive: impl FnOnce() -> BoxFuture<'a, Vec<Receipt>>,
     ) -> impl Future<Output = Vec<Receipt>> + Send + 'a {
-        let receipts = Caught::of(begin);
+        let receipts = Caught::of(receive);
         async move {
             receipts.await.unwrap_or_else(|panic| {
                 tracing::error!(address = %self.address, %panic, "{work} panicked");

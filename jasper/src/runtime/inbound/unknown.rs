@@ -17,10 +17,10 @@ pub(super) struct UnknownTypes(Mutex<HashMap<String, Instant>>);
 impl UnknownTypes {
     /// Whether a message of this type may be taken in. One of a type that none was taken in of for
     /// `keep` is no longer in the store, or known there.
-    pub(super) fn admits(&self, message_type: &str, keep: Duration) -> bool {
+    pub(super) fn admits(&self, message_type: &str, timeout: Duration) -> bool {
         let mut types = self.0.lock();
         if types.len() >= MOST && !types.contains_key(message_type) {
-            types.retain(|_message_type, last| last.elapsed() < keep);
+            types.retain(|_message_type, last| last.elapsed() < timeout);
             if types.len() >= MOST {
                 return false;
             }
@@ -36,13 +36,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn no_more_types_are_taken_in_than_the_bound_until_their_time_is_over() {
-        let (types, keep) = (UnknownTypes::default(), Duration::from_secs(60));
+        let (types, timeout) = (UnknownTypes::default(), Duration::from_secs(60));
         for number in 0..MOST {
-            assert!(types.admits(&format!("type{number}@1"), keep));
+            assert!(types.admits(&format!("type{number}@1"), timeout));
         }
-        assert!(!types.admits("another@1", keep));
-        assert!(types.admits("type0@1", keep), "it is one of them");
-        tokio::time::advance(keep).await;
-        assert!(types.admits("another@1", keep));
+        assert!(!types.admits("another@1", timeout));
+        assert!(types.admits("type0@1", timeout), "it is one of them");
+        tokio::time::advance(timeout).await;
+        assert!(types.admits("another@1", timeout));
     }
 }

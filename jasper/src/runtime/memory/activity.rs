@@ -21,7 +21,7 @@ struct Counters {
 pub(crate) struct Active(Arc<Counters>);
 
 impl Activity {
-    pub(crate) fn begin(&self) -> Active {
+    pub(crate) fn start(&self) -> Active {
         if self.0.count.fetch_add(1, Ordering::AcqRel) == 0 {
             self.0.busy.notify_waiters();
         }

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use crate::envelope::Address;
 use crate::runtime::claim::pace::PollPace;
 use crate::runtime::core::Core;
-use crate::runtime::storage::dead_letters::{keep_refused, note_letter};
+use crate::runtime::storage::dead_letters::{note_letter, settle_refused};
 use crate::store::{DeadLetterId, DeadLetterReason, MessageStore, Ownership, StoreOperation};
 
 /// The most rows of one claim.
 const PAGE: usize = 1_000;
 
 /// What has no address can never leave: it becomes a dead letter.
-async fn keep_nowhere(core: &Core, store: &dyn MessageStore, destination: &Address) {
+async fn dead_letter_without_address(core: &Core, store: &dyn MessageStore, destination: &Address) {
     if !core.node().local_lease().is_valid() {
         return;
     }
@@ -31,7 +31,7 @@ async fn keep_nowhere(core: &Core, store: &dyn MessageStore, destination: &Addre
         let id = DeadLetterId { id: envelope.id, destination: destination.clone() };
         let reason = DeadLetterReason::Refused;
         note_letter(&id, &envelope.message_type.to_string(), reason, &why);
-        keep_refused(core.store(), &Ownership::of(&envelope, owner), &why).await;
+        settle_refused(core.store(), &Ownership::of(&envelope, owner), &why).await;
     }
 }
 
@@ -55,7 +55,7 @@ pub(crate) async fn look(core: Arc<Core>, store: Arc<dyn MessageStore>) {
                     match core.routes().endpoints().of_destination(&destination) {
                         Some(endpoint) => endpoint.room.note_rows_in_store(),
                         None if !destination.is_valid() => {
-                            keep_nowhere(&core, &*store, &destination).await;
+                            dead_letter_without_address(&core, &*store, &destination).await;
                         }
                         None if unknown.insert(destination.clone()) => tracing::warn!(
                             %destination,

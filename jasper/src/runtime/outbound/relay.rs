@@ -16,7 +16,7 @@ use super::send_queue::PendingSend;
 use crate::envelope::Envelope;
 use crate::handler::caught::Panic;
 use crate::runtime::core::Core;
-use crate::runtime::storage::dead_letters::{keep, keep_refused, note_letter};
+use crate::runtime::storage::dead_letters::{note_letter, settle_refused, store_until_done};
 use crate::store::{
     DeadLetter, DeadLetterId, DeadLetterReason, MessageStore, OutgoingSettlement, Ownership,
     StoreOperation, may_have_left,
@@ -146,7 +146,7 @@ impl Relay {
     /// a call that may have been carried out although it failed. Only this task claims them.
     async fn give_back_missing(&self, store: &dyn MessageStore) {
         let held = &self.endpoint.rows;
-        if !held.begin_comparison_if_due(self.core.settings().poll) {
+        if !held.start_comparison_if_due(self.core.settings().poll) {
             return;
         }
         // What is settled while the store is asked is in its list and no longer held.
@@ -285,7 +285,7 @@ impl Relay {
         let reason = DeadLetterReason::Refused;
         note_letter(&id, &message_type, reason, &error_message);
         if let Some(ownership) = ownership(&message) {
-            return keep_refused(self.core.store(), &ownership, &error_message).await;
+            return settle_refused(self.core.store(), &ownership, &error_message).await;
         }
         let letter = DeadLetter {
             id,
@@ -300,7 +300,7 @@ impl Relay {
         // However long the store takes, the next batch may leave.
         let core = Arc::clone(&self.core);
         self.core.lifecycle().spawn(async move {
-            keep(core.store(), letter).await;
+            store_until_done(core.store(), letter).await;
             drop(message);
         });
     }

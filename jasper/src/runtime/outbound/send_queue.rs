@@ -27,7 +27,7 @@ pub(crate) struct PendingSend {
 impl PendingSend {
     /// A message that is only in memory.
     pub(crate) fn new(envelope: Envelope, slot: MemorySlot, activity: &Activity) -> Self {
-        let (envelope, active) = (Arc::new(envelope), activity.begin());
+        let (envelope, active) = (Arc::new(envelope), activity.start());
         Self { envelope, row: None, _slot: slot, _active: active }
     }
 }

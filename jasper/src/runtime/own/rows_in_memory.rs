@@ -117,7 +117,7 @@ impl RowsInMemory {
 
     /// Whether it is to be compared, and was not within `pause` before now; each comparison costs a
     /// query.
-    pub(crate) fn begin_comparison_if_due(&self, pause: Duration) -> bool {
+    pub(crate) fn start_comparison_if_due(&self, pause: Duration) -> bool {
         let mut compared = self.compared.lock();
         let is_early = |(at, own): (Instant, Duration)| at.elapsed() < pause.max(own);
         if !self.is_comparison_requested() || compared.is_some_and(is_early) {
@@ -203,7 +203,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_takes_long_to_list_is_not_asked_for_at_once() {
         let held = RowsInMemory::default();
-        let is_due = || held.begin_comparison_if_due(Duration::ZERO);
+        let is_due = || held.start_comparison_if_due(Duration::ZERO);
         held.reconcile_until(Instant::now() + 2 * LONGEST_PAUSE);
         assert!(is_due() && is_due());
         held.note_compared(LONG);

@@ -95,8 +95,8 @@ async fn in_transaction<H: Handler>(
     let causation = Causation::of_invocation(name, parent);
     let scope = Arc::new(RunScope::in_transaction(causation).holding_connection());
     let limit = limit_of(core, &H::REGISTRATION);
-    let begin = TransactionOptions { limit, ..TransactionOptions::of(name) };
-    let mut transaction = core.store().call(StoreOperation::Begin, store.begin(begin)).await?;
+    let options = TransactionOptions { limit, ..TransactionOptions::of(name) };
+    let mut transaction = core.store().call(StoreOperation::Begin, store.begin(options)).await?;
     let source = || Arc::clone(&scope);
     let run = body::<H>(core, &source, limit, message, transaction.connection());
     let outcome = Arc::clone(&scope).run(run).await;

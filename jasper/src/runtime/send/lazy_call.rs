@@ -34,10 +34,10 @@ impl<'a, O, T> LazyCall<'a, O, T> {
     pub(crate) fn poll(
         &mut self,
         cx: &mut Context<'_>,
-        begin: impl FnOnce(O) -> BoxFuture<'a, T>,
+        start: impl FnOnce(O) -> BoxFuture<'a, T>,
     ) -> Poll<T> {
         let mut running = match std::mem::replace(self, Self::Done) {
-            Self::Configuring(options) => Mutex::new(begin(options.into_inner())),
+            Self::Configuring(options) => Mutex::new(start(options.into_inner())),
             Self::Running(running) => running,
             Self::Done => return Poll::Pending,
         };

@@ -32,7 +32,7 @@ pub(crate) struct ForHandler {
     /// Whether it is stored, where there is a store.
     pub(crate) is_stored: bool,
     /// For how long its id stays known after it is handled.
-    pub(crate) keep: Option<Duration>,
+    pub(crate) retention: Option<Duration>,
 }
 
 /// Places a message for a handler of this application.
@@ -46,7 +46,7 @@ pub(crate) fn to_handler(
     how: ForHandler,
     room: &mut Vec<MemorySlot>,
 ) -> Result<(), SendError> {
-    let ForHandler { joining, is_stored, keep } = how;
+    let ForHandler { joining, is_stored, retention } = how;
     let (to, entry, now) = (&mut routed.to_handlers, Arc::clone(entry), core.clock().now());
     let queue = core.routes().queue_of(&entry);
     if !core.store().is_there() || !is_stored {
@@ -74,9 +74,9 @@ pub(crate) fn to_handler(
             envelope.attempts = u32::from(entry.policy.attempts() > 1);
             let owner = core.node().owner();
             let hold = core.node().rows().inbox().hold(envelope.id, &envelope.destination, owner);
-            to.push_owned(envelope, entry, (owner, slot, hold), keep);
+            to.push_owned(envelope, entry, (owner, slot, hold), retention);
         }
-        None => to.push_unowned(envelope, entry, now, keep),
+        None => to.push_unowned(envelope, entry, now, retention),
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use super::envelope::envelope;
 use super::placement::{
     ForHandler, Joining, asks_for_store, must_be_stored, to_endpoint, to_handler,
 };
-use super::routed::{KEPT, RoutedMessages};
+use super::routed::{DEDUPLICATION_WINDOW, RoutedMessages};
 use crate::error::SendError;
 use crate::handler::{OutgoingMessage, RunScope};
 use crate::runtime::core::Core;
@@ -32,8 +32,9 @@ pub(crate) fn prepare(
                     let in_store = must_be_stored(&envelope, core.clock().now())
                         || joining != Joining::Nothing;
                     let is_stored = entry.is_stored(in_store);
-                    let keep = envelope.deduplication_id.is_some().then_some(KEPT);
-                    let how = ForHandler { joining, is_stored, keep };
+                    let retention =
+                        envelope.deduplication_id.is_some().then_some(DEDUPLICATION_WINDOW);
+                    let how = ForHandler { joining, is_stored, retention };
                     to_handler(core, &mut routed, envelope, entry, how, room)?;
                 }
                 Destination::Endpoint(endpoint) => {

@@ -13,7 +13,7 @@ use crate::runtime::own::rows_in_memory::InMemoryGuard;
 use crate::store::{Incoming, Outgoing, Owner, Placement};
 
 /// For how long the id of a message that may come again stays known after it is handled.
-pub(crate) const KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+pub(crate) const DEDUPLICATION_WINDOW: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// Messages that have found their destinations.
 #[derive(Debug, Default)]
@@ -86,11 +86,11 @@ impl ToHandlers {
         envelope: Envelope,
         entry: Arc<HandlerEntry>,
         (owner, slot, hold): (Owner, MemorySlot, InMemoryGuard),
-        keep: Option<Duration>,
+        retention: Option<Duration>,
     ) {
         let (placement, copy) = (Placement::Owned(owner), envelope.clone());
         let after = AfterInsert::Deliver { envelope: copy, entry, owner, slot, hold };
-        self.stored.push((Incoming { envelope, placement, keep }, after));
+        self.stored.push((Incoming { envelope, placement, retention }, after));
     }
 
     /// Adds a message that is stored for any process in which its handler runs, once it is due.
@@ -99,17 +99,17 @@ impl ToHandlers {
         envelope: Envelope,
         entry: Arc<HandlerEntry>,
         now: SystemTime,
-        keep: Option<Duration>,
+        retention: Option<Duration>,
     ) {
         let due_at = due_later(&envelope, now);
         let after = AfterInsert::Wait { entry, due_at };
-        self.stored.push((Incoming { placement: unowned(due_at), envelope, keep }, after));
+        self.stored.push((Incoming { placement: unowned(due_at), envelope, retention }, after));
     }
 
     /// Adds a message of a type that no handler here takes.
     pub(crate) fn push_unknown(&mut self, envelope: Envelope, now: SystemTime) {
         let placement = unowned(due_later(&envelope, now));
-        let row = Incoming { envelope, placement, keep: Some(KEPT) };
+        let row = Incoming { envelope, placement, retention: Some(DEDUPLICATION_WINDOW) };
         self.stored.push((row, AfterInsert::Unknown));
     }
 }

@@ -242,8 +242,8 @@ impl Builder {
     ///
     /// It is the time that an upgrade of all nodes may take in which the first of them already
     /// sends what only they know.
-    pub const fn keep_unknown(mut self, keep: Duration) -> Self {
-        self.parts.settings.keep_unknown = keep;
+    pub const fn unhandled_timeout(mut self, timeout: Duration) -> Self {
+        self.parts.settings.unhandled_timeout = timeout;
         self
     }
 

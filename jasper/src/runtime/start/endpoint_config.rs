@@ -9,11 +9,11 @@ use crate::envelope::Address;
 use crate::error::{Problem, StartupProblems};
 use crate::handler::HandlerRegistration;
 use crate::message::{MessageRegistration, MessageType};
-use crate::runtime::guarded::GuardedSender;
 use crate::runtime::memory::budget::Budget;
 use crate::runtime::outbound::endpoint::{Endpoint, destination};
 use crate::runtime::outbound::options::{SendOptions, take_mode};
 use crate::runtime::outbound::target::Target;
+use crate::runtime::panic_safe::PanicSafeSender;
 use crate::transport::{
     Deployment, Direction, EndpointUri, Mode, Transport, TransportRegistration,
 };
@@ -306,7 +306,7 @@ impl ResolvedEndpoints {
                         let (endpoint, why) = (name.clone(), error.to_string());
                         failed(Problem::Endpoint { endpoint, why })
                     };
-                    let sender = GuardedSender::open(&*transport, &uri).map_err(why)?;
+                    let sender = PanicSafeSender::open(&*transport, &uri).map_err(why)?;
                     let endpoint =
                         Endpoint::new(name.clone(), uri.address, options, sender, budget);
                     Target::Remote(Arc::new(endpoint))

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::endpoint_config::{ResolvedEndpoints, Route};
 use crate::error::{Problem, StartupProblems};
-use crate::runtime::guarded;
+use crate::runtime::panic_safe;
 use crate::transport::{Direction, EndpointUri, Transport};
 
 /// The endpoints and listeners of one transport, each with the name for a problem of it.
@@ -35,7 +35,7 @@ impl Name<'_> {
 pub(super) async fn prepare(resolved: &ResolvedEndpoints) -> Result<(), StartupProblems> {
     let mut problems = Vec::new();
     for prepared in by_transport(resolved) {
-        let found = guarded::prepare(&*prepared.transport, &prepared.endpoints).await;
+        let found = panic_safe::prepare(&*prepared.transport, &prepared.endpoints).await;
         for (number, error) in found {
             problems.extend(prepared.names.get(number).map(|name| name.problem(error.to_string())));
         }

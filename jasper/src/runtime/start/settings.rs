@@ -21,7 +21,7 @@ pub(crate) struct Settings {
     /// How often the store is looked at when nothing else gives cause to.
     pub(crate) poll: Duration,
     /// How long a message is left alone whose type no living node has.
-    pub(crate) keep_unknown: Duration,
+    pub(crate) unhandled_timeout: Duration,
     /// Whether no handler runs here.
     pub(crate) send_only: bool,
 }
@@ -77,7 +77,7 @@ impl Default for Settings {
             concurrency: cores.max(5),
             lease: Duration::from_secs(10),
             poll: Duration::from_secs(1),
-            keep_unknown: Duration::from_secs(10 * 60),
+            unhandled_timeout: Duration::from_secs(10 * 60),
             send_only: false,
         }
     }

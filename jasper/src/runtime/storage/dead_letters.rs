@@ -15,7 +15,7 @@ use crate::telemetry;
 const REDUCTIONS: [(bool, bool); 3] = [(true, false), (false, true), (true, true)];
 
 /// Keeps a dead letter that never stood in the store; without a store it is only logged.
-pub(crate) async fn keep(client: &StoreClient, letter: DeadLetter) {
+pub(crate) async fn store_until_done(client: &StoreClient, letter: DeadLetter) {
     let Some(store) = client.port() else {
         return;
     };
@@ -78,7 +78,7 @@ pub(crate) async fn settle_as_letter(
 }
 
 /// Makes a row of the outbox that its receiver has refused a dead letter.
-pub(crate) async fn keep_refused(client: &StoreClient, ownership: &Ownership, why: &str) {
+pub(crate) async fn settle_refused(client: &StoreClient, ownership: &Ownership, why: &str) {
     let Some(store) = client.port() else {
         return;
     };

@@ -64,7 +64,7 @@ fn selects(query: &DeadLetterQuery, letter: &DeadLetter) -> bool {
 
 fn replay(state: &mut MemoryState, id: DeadLetterId) -> Option<()> {
     let key = (id.id, id.destination);
-    let DeadLetterRow { letter, keep, .. } = state.dead_letters.remove(&key)?;
+    let DeadLetterRow { letter, retention, .. } = state.dead_letters.remove(&key)?;
     let sent_at = match Envelope::from_bytes(&letter.body) {
         Ok(envelope) => envelope.sent_at,
         Err(_unreadable) => letter.dead_lettered_at,
@@ -76,7 +76,7 @@ fn replay(state: &mut MemoryState, id: DeadLetterId) -> Option<()> {
         interrupted_by: Vec::new(),
         message_type: letter.message_type,
         body: DeadLetter::body_for_replay(&letter.body),
-        keep,
+        retention,
     };
     // Where the inbox has the message again, it came by itself, and the letter has no further use.
     state.insert_incoming_row(key, row);

@@ -182,6 +182,6 @@ fn settle(state: &mut MemoryState, settlement: Settlement) -> Settled {
 
 fn write_dead_letter(state: &mut MemoryState, cause: DeadLetterCause<'_>) {
     if let Some(row) = state.incoming.remove(&key(cause.ownership)) {
-        state.give_up(cause.letter(row.message_type, row.body), row.keep);
+        state.give_up(cause.letter(row.message_type, row.body), row.retention);
     }
 }

@@ -29,7 +29,7 @@ impl MessageStore for MemoryStore {
 
     fn begin(
         &self,
-        _begin: TransactionOptions,
+        _options: TransactionOptions,
     ) -> BoxFuture<'_, Result<Box<dyn StoreTransaction>, StoreError>> {
         let transaction = MemoryTransaction::new(self.clone());
         Box::pin(ready(Ok(Box::new(transaction) as Box<dyn StoreTransaction>)))

@@ -44,7 +44,7 @@ pub(super) struct IncomingRow {
     pub(super) message_type: String,
     /// Empty once it is handled.
     pub(super) body: Bytes,
-    pub(super) keep: Option<Duration>,
+    pub(super) retention: Option<Duration>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +65,7 @@ pub(super) struct OutgoingRow {
 
 pub(super) struct DeadLetterRow {
     pub(super) letter: DeadLetter,
-    pub(super) keep: Option<Duration>,
+    pub(super) retention: Option<Duration>,
 }
 
 impl MemoryState {
@@ -77,7 +77,7 @@ impl MemoryState {
 
     pub(super) fn insert_incoming(&mut self, row: Incoming) -> Stored {
         let sequence = self.next();
-        let Incoming { envelope, placement, keep } = row;
+        let Incoming { envelope, placement, retention } = row;
         let key = (envelope.id, envelope.destination.clone());
         let status = match placement {
             Placement::Owned(owner) => Status::Owned(owner),
@@ -93,7 +93,7 @@ impl MemoryState {
                 interrupted_by: Vec::new(),
                 message_type: envelope.message_type.to_string(),
                 body: envelope.to_bytes(),
-                keep,
+                retention,
             },
         )
     }
@@ -157,9 +157,9 @@ impl MemoryState {
         let Some(row) = self.held(by) else {
             return false;
         };
-        match row.keep {
-            Some(keep) => {
-                row.status = Status::Handled(after(keep));
+        match row.retention {
+            Some(retention) => {
+                row.status = Status::Handled(after(retention));
                 row.body = Bytes::new();
             }
             None => drop(self.incoming.remove(&key(by))),
@@ -168,9 +168,9 @@ impl MemoryState {
     }
 
     /// Keeps a letter in place of an older one with its key.
-    pub(super) fn give_up(&mut self, letter: DeadLetter, keep: Option<Duration>) {
+    pub(super) fn give_up(&mut self, letter: DeadLetter, retention: Option<Duration>) {
         let DeadLetterId { id, destination } = letter.id.clone();
-        let row = DeadLetterRow { letter, keep };
+        let row = DeadLetterRow { letter, retention };
         self.dead_letters.insert((id, destination), row);
     }
 }

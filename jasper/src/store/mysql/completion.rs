@@ -11,15 +11,15 @@ use crate::store::{Committed, Completion, Ownership, Settled};
 const DELETE: &str = "\
 delete from {incoming}
 where id = ? and destination = ? and owner = ? and attempts = ?
-    and status = 'incoming' and keep_for is null";
+    and status = 'incoming' and retention is null";
 
-const KEEP: &str = "\
+const RETAIN_HANDLED: &str = "\
 update {incoming} set status = 'handled', owner = 0, body = null,
-    keep_until = {now} + least(keep_for, 4611686018427387903)
+    retained_until = {now} + least(retention, 4611686018427387903)
 where id = ? and destination = ? and owner = ? and attempts = ?
-    and status = 'incoming' and keep_for is not null";
+    and status = 'incoming' and retention is not null";
 
-statements!(CompletionSql { delete_handled: DELETE, keep_handled: KEEP });
+statements!(CompletionSql { delete_handled: DELETE, retain_handled: RETAIN_HANDLED });
 
 /// Writes the cascades and then, as the last thing, compares and sets the handled row.
 ///
@@ -50,7 +50,7 @@ pub(super) async fn handle(
     row: &Ownership,
 ) -> sqlx::Result<Settled> {
     // Most rows are not kept.
-    for statement in [&sql.completion.delete_handled, &sql.completion.keep_handled] {
+    for statement in [&sql.completion.delete_handled, &sql.completion.retain_handled] {
         if compare_and_set(connection, statement, row).await? {
             return Ok(Settled::Done);
         }

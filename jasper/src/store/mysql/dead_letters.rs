@@ -44,9 +44,9 @@ select id, destination, body from {dead_letters} where {keys}";
 
 const REPLAY: &str = "\
 insert into {incoming} (id, destination, status, owner, attempts, message_type, body,
-    group_id, tenant_id, correlation_id, sent_at, keep_for)
+    group_id, tenant_id, correlation_id, sent_at, retention)
 select id, destination, 'incoming', 0, 0, message_type, ?, group_id, tenant_id, correlation_id,
-    sent_at, keep_for
+    sent_at, retention
 from {dead_letters} where id = ? and destination = ?";
 
 const DELETE: &str = "delete from {dead_letters} where {keys}";

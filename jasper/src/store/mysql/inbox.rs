@@ -316,7 +316,7 @@ mod tests {
         let message_type = format!("test.type-{number}@1").parse().expect("a type");
         let to = Address::local("queue", "it's one");
         let envelope = Envelope::new(message_type, "application/json", "{}".into(), to);
-        Incoming { envelope, placement: Placement::Unowned, keep: None }
+        Incoming { envelope, placement: Placement::Unowned, retention: None }
     }
 
     /// A close costs its connection 40 ms.

@@ -65,12 +65,15 @@ impl MessageStore for MysqlStore {
 
     fn begin(
         &self,
-        begin: TransactionOptions,
+        options: TransactionOptions,
     ) -> BoxFuture<'_, Result<Box<dyn StoreTransaction>, StoreError>> {
         Box::pin(async move {
-            let run =
-                MysqlTransaction::begin(&self.shared.connections.runs, self.internal_pool(), begin)
-                    .await?;
+            let run = MysqlTransaction::begin(
+                &self.shared.connections.runs,
+                self.internal_pool(),
+                options,
+            )
+            .await?;
             Ok(Box::new(run) as Box<dyn StoreTransaction>)
         })
     }

@@ -21,7 +21,7 @@ const DIGITS: &str = "(select 0 d union all select 1 union all select 2 union al
 /// rest is evenly scheduled and handled.
 const INCOMING: &str = "\
 insert into jasper_incoming (id, destination, status, owner, attempts, due_at, message_type, body,
-    sent_at, keep_until)
+    sent_at, retained_until)
 select unhex(lpad(hex(n), 32, '0')), concat('local://queue/', n % 7),
     case when n % 10 = 8 then 'scheduled' when n % 10 = 9 then 'handled' else 'incoming' end,
     case when n % 10 < 4 then 1 + n % 8 else 0 end, 1,

@@ -33,7 +33,7 @@ const ROW_OVERHEAD: usize = 1024;
 // `ignore` it would turn every other error into a warning, too.
 const INSERT_INCOMING: &str = "\
 insert into {incoming} (id, destination, message_type, body, group_id, tenant_id, correlation_id,
-    sent_at, attempts, status, owner, due_at, keep_for) values {values}";
+    sent_at, attempts, status, owner, due_at, retention) values {values}";
 const INCOMING_VALUES: &str = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 const INSERT_OUTGOING: &str = "\
 insert into {outgoing} (id, destination, message_type, body, group_id, tenant_id, correlation_id,
@@ -99,11 +99,11 @@ impl Insert for Incoming {
 
     fn bind(&self, body: &[u8], arguments: &mut MySqlArguments) -> sqlx::Result<()> {
         bind_envelope(&self.envelope, body, arguments)?;
-        let PlacementColumns { status, owner, due_at, keep_for } = PlacementColumns::of(self);
+        let PlacementColumns { status, owner, due_at, retention } = PlacementColumns::of(self);
         bind(arguments, status)?;
         bind(arguments, owner)?;
         bind(arguments, due_at)?;
-        bind(arguments, keep_for)
+        bind(arguments, retention)
     }
 }
 

@@ -23,16 +23,16 @@ use crate::store::{Ownership, Settled, Settlement};
 
 /// Locks the rows, so that what is found holds until the transaction ends.
 const LOCK: &str = "\
-select id, destination, owner, attempts, status = 'incoming', keep_for is not null
+select id, destination, owner, attempts, status = 'incoming', retention is not null
 from {incoming} where {keys} for update";
 
 // What follows meets rows that are locked and compared.
 
 const DELETE: &str = "delete from {incoming} where {keys}";
 
-const KEEP: &str = "\
+const RETAIN_HANDLED: &str = "\
 update {incoming} set status = 'handled', owner = 0, body = null,
-    keep_until = {now} + least(keep_for, 4611686018427387903)
+    retained_until = {now} + least(retention, 4611686018427387903)
 where {keys}";
 
 const COUNT_ATTEMPT: &str = "update {incoming} set attempts = attempts + 1 where {keys}";
@@ -48,15 +48,15 @@ update {incoming} set owner = 0, attempts = greatest(0, attempts - 1) where {key
 
 const DEAD_LETTER: &str = "\
 replace into {dead_letters} (id, destination, reason, message_type, error_type, error_message,
-    attempts, body, dead_lettered_at, group_id, tenant_id, correlation_id, sent_at, keep_for)
+    attempts, body, dead_lettered_at, group_id, tenant_id, correlation_id, sent_at, retention)
 select id, destination, ?, message_type, ?, ?, attempts, body, {now}, group_id, tenant_id,
-    correlation_id, sent_at, keep_for
+    correlation_id, sent_at, retention
 from {incoming} where id = ? and destination = ?";
 
 statements!(SettlementSql {
     lock: LOCK,
     delete: DELETE,
-    keep: KEEP,
+    retain_handled: RETAIN_HANDLED,
     count_attempt: COUNT_ATTEMPT,
     schedule: SCHEDULE,
     release: RELEASE,
@@ -112,7 +112,7 @@ pub(super) struct LockedRow {
     /// Neither scheduled nor handled; always so in the outbox.
     is_incoming: bool,
     /// Whether its id is kept after it is handled; never in the outbox.
-    is_kept: bool,
+    is_retained: bool,
 }
 
 impl LockedRow {
@@ -142,7 +142,7 @@ fn held(row: &MySqlRow) -> sqlx::Result<LockedRow> {
         // One that is too large for us was read as the largest.
         attempts: row.number(3)?.min(u32::MAX.into()),
         is_incoming: row.number(4)? != 0,
-        is_kept: row.number(5)? != 0,
+        is_retained: row.number(5)? != 0,
     })
 }
 
@@ -150,7 +150,7 @@ fn held(row: &MySqlRow) -> sqlx::Result<LockedRow> {
 #[derive(Default)]
 struct Writes<'s> {
     deletes: Vec<Key>,
-    keeps: Vec<Key>,
+    retained: Vec<Key>,
     attempts: Vec<Key>,
     schedules: Vec<(Key, i64)>,
     releases: Vec<Key>,
@@ -176,7 +176,7 @@ impl<'s> Writes<'s> {
             return Settled::Fenced;
         }
         match settlement {
-            Settlement::Handled(_) if held.is_kept => self.keeps.push(key),
+            Settlement::Handled(_) if held.is_retained => self.retained.push(key),
             Settlement::Handled(_) => self.deletes.push(key),
             Settlement::Attempt(_) => self.attempts.push(key),
             Settlement::Schedule(_, due_at) => self.schedules.push((key, to_micros(*due_at))),
@@ -197,7 +197,7 @@ impl<'s> Writes<'s> {
         }
         schedule(connection, &sql.schedule, &self.schedules).await?;
         for (statement, keys) in [
-            (&sql.keep, &self.keeps),
+            (&sql.retain_handled, &self.retained),
             (&sql.count_attempt, &self.attempts),
             (&sql.release, &self.releases),
             (&sql.take_back, &self.taken_back),

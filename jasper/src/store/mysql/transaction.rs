@@ -36,12 +36,12 @@ impl MysqlTransaction {
     pub(super) async fn begin(
         pool: &Pool,
         internal: &InternalPool,
-        begin: TransactionOptions,
+        options: TransactionOptions,
     ) -> Result<Self, StoreError> {
         loop {
             let mut connection =
                 pool.acquire().await.map_err(|error| internal.place.error(error))?;
-            let begun = connection.begin(begin.limit, pool.server());
+            let begun = connection.begin(options.limit, pool.server());
             match in_time(begun, internal).await {
                 Ok(Ok(())) => return Ok(Self { connection, internal: internal.clone() }),
                 // It has ended since it was used; one that is new is asked then.

@@ -22,8 +22,8 @@ select
 const PURGE: &str = "\
 delete from {incoming}
 where ctid = any (array(
-    select ctid from {incoming} where status = 'handled' and keep_until <= {now}
-    order by keep_until limit $1
+    select ctid from {incoming} where status = 'handled' and retained_until <= {now}
+    order by retained_until limit $1
     for update skip locked
 ))";
 

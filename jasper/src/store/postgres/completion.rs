@@ -21,17 +21,17 @@ const END_ONE: &str = "\
 with deleted as (
     delete from {incoming}
     where id = $1 and destination = $2 and owner = $3 and attempts = $4
-        and status = 'incoming' and keep_for is null and {running}
+        and status = 'incoming' and retention is null and {running}
     returning 1
-), kept as (
+), retained as (
     update {incoming}
     set status = 'handled', owner = 0, body = null,
-        keep_until = {now} + least(keep_for, 4611686018427387903)
+        retained_until = {now} + least(retention, 4611686018427387903)
     where id = $1 and destination = $2 and owner = $3 and attempts = $4
-        and status = 'incoming' and keep_for is not null and {running}
+        and status = 'incoming' and retention is not null and {running}
     returning 1
 )
-select {running}, exists (select from deleted) or exists (select from kept)";
+select {running}, exists (select from deleted) or exists (select from retained)";
 
 const INCOMING: &str = "\
 with incoming as (
@@ -55,14 +55,14 @@ const END_OF_ONE: &str = "\
 deleted as (
     delete from {incoming}
     where id = $25 and destination = $26 and owner = $27 and attempts = $28
-        and status = 'incoming' and keep_for is null and {running}
+        and status = 'incoming' and retention is null and {running}
     returning id, destination
-), kept as (
+), retained as (
     update {incoming}
     set status = 'handled', owner = 0, body = null,
-        keep_until = {now} + least(keep_for, 4611686018427387903)
+        retained_until = {now} + least(retention, 4611686018427387903)
     where id = $25 and destination = $26 and owner = $27 and attempts = $28
-        and status = 'incoming' and keep_for is not null and {running}
+        and status = 'incoming' and retention is not null and {running}
     returning id, destination
 )";
 
@@ -70,27 +70,27 @@ deleted as (
 const ONE_FOR_ONE: &str = "\
 with incoming as (
     insert into {incoming} (id, destination, message_type, body, group_id, tenant_id,
-        correlation_id, sent_at, attempts, status, owner, due_at, keep_for)
+        correlation_id, sent_at, attempts, status, owner, due_at, retention)
     select $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17
     where {running}
     on conflict do nothing returning 1
 ), deleted as (
     delete from {incoming}
     where id = $1 and destination = $2 and owner = $3 and attempts = $4
-        and status = 'incoming' and keep_for is null and {running}
+        and status = 'incoming' and retention is null and {running}
     returning 1
-), kept as (
+), retained as (
     update {incoming}
     set status = 'handled', owner = 0, body = null,
-        keep_until = {now} + least(keep_for, 4611686018427387903)
+        retained_until = {now} + least(retention, 4611686018427387903)
     where id = $1 and destination = $2 and owner = $3 and attempts = $4
-        and status = 'incoming' and keep_for is not null and {running}
+        and status = 'incoming' and retention is not null and {running}
     returning 1
 )
-select {running}, exists (select from deleted) or exists (select from kept),
+select {running}, exists (select from deleted) or exists (select from retained),
     exists (select from incoming)";
 
-/// Also takes the guard away that keeps all others from committing. The arrays are selected, so
+/// Also deletes the commit guard, so that this transaction can commit. The arrays are selected, so
 /// that no plan depends on their lengths, and one that is made once is as good as any.
 const ENDS_OF_GROUP: &str = "\
 held as materialized (
@@ -100,24 +100,24 @@ held as materialized (
 ), deleted as (
     delete from {incoming} row using held
     where row.id = held.id and row.destination = held.destination and row.owner = held.owner
-        and row.attempts = held.attempts and row.status = 'incoming' and row.keep_for is null
+        and row.attempts = held.attempts and row.status = 'incoming' and row.retention is null
     returning row.id, row.destination
-), kept as (
+), retained as (
     update {incoming} row
     set status = 'handled', owner = 0, body = null,
-        keep_until = {now} + least(row.keep_for, 4611686018427387903)
+        retained_until = {now} + least(row.retention, 4611686018427387903)
     from held
     where row.id = held.id and row.destination = held.destination and row.owner = held.owner
-        and row.attempts = held.attempts and row.status = 'incoming' and row.keep_for is not null
+        and row.attempts = held.attempts and row.status = 'incoming' and row.retention is not null
     returning row.id, row.destination
-), unguarded as (
-    delete from {guard} where backend = {guard_key} and {running}
+), released as (
+    delete from {commit_guard} where backend = {commit_guard_key} and {running}
 )";
 
 const ANSWERS: &str = "
 select 0, null::uuid, null::text where {running}
 union all select 1, id, destination from deleted
-union all select 1, id, destination from kept
+union all select 1, id, destination from retained
 union all select 2, id, destination from incoming
 union all select 3, id, destination from outgoing";
 
@@ -135,7 +135,7 @@ const SHARED_PATIENCE: &str = "set local lock_timeout = '100ms'";
 /// The guard is a row that breaks a constraint which the database looks at when it commits: where a
 /// handler executes `commit`, that fails, and no run is committed without its completion.
 const BEGIN_GROUP: &str = "\
-insert into {guard} (backend) values ({guard_key});
+insert into {commit_guard} (backend) values ({commit_guard_key});
 savepoint jasper_member";
 
 statements!(CompletionSql {
@@ -145,7 +145,7 @@ statements!(CompletionSql {
     complete_one_and_notify: [INCOMING, INSERT_INCOMING, OUTGOING, END_OF_ONE, ANSWERS, AND_NOTIFY]
         .concat(),
     complete_group: [INCOMING, INSERT_INCOMING, OUTGOING, ENDS_OF_GROUP, ANSWERS].concat(),
-    complete_group_and_tell: [
+    complete_group_and_notify: [
         INCOMING,
         INSERT_INCOMING,
         OUTGOING,
@@ -221,7 +221,7 @@ pub(super) async fn write_group(
     bind_ownerships(handled, &mut arguments)?;
     let claimable_at = claimable_at(incoming);
     let statement = match claimable_at {
-        Some(_) => &sql.completion.complete_group_and_tell,
+        Some(_) => &sql.completion.complete_group_and_notify,
         None => &sql.completion.complete_group,
     };
     claimable_at.map_or(Ok(()), |at| bind(&mut arguments, at))?;

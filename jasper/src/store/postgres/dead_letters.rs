@@ -61,9 +61,9 @@ with locked as materialized (
     returning letter.*, locked.body as new_body
 ), replayed as (
     insert into {incoming} (id, destination, status, owner, attempts, message_type, body, group_id,
-        tenant_id, correlation_id, sent_at, keep_for)
+        tenant_id, correlation_id, sent_at, retention)
     select id, destination, 'incoming', 0, 0, message_type, new_body, group_id, tenant_id,
-        correlation_id, sent_at, keep_for
+        correlation_id, sent_at, retention
     from letters order by id, destination
     on conflict do nothing
     returning 1

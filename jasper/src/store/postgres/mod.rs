@@ -71,15 +71,15 @@ impl MessageStore for PostgresStore {
 
     fn begin(
         &self,
-        begin: TransactionOptions,
+        options: TransactionOptions,
     ) -> BoxFuture<'_, Result<Box<dyn StoreTransaction>, StoreError>> {
         Box::pin(async move {
-            if begin.share > 1 {
-                let borrowed = self.shared.sharing.borrow(begin).await?;
+            if options.share > 1 {
+                let borrowed = self.shared.sharing.borrow(options).await?;
                 return Ok(Box::new(borrowed) as Box<dyn StoreTransaction>);
             }
             let run =
-                PostgresTransaction::begin(&self.shared.pool, self.internal_pool(), begin.limit)
+                PostgresTransaction::begin(&self.shared.pool, self.internal_pool(), options.limit)
                     .await?;
             Ok(Box::new(run) as Box<dyn StoreTransaction>)
         })

@@ -9,7 +9,7 @@ use crate::store::MessageStore;
 /// Some ten thousand rows in each state, and statistics.
 const FILL: &str = "\
 insert into {incoming} (id, destination, status, owner, attempts, due_at, message_type, body,
-    sent_at, keep_for, keep_until)
+    sent_at, retention, retained_until)
 select gen_random_uuid(), 'local://queue/handler' || n % 10, status, owner, 1,
     case when status = 'scheduled' then n end, 'type@1',
     case when status <> 'handled' then 'body'::bytea end, n,

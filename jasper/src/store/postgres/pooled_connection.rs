@@ -17,7 +17,7 @@ impl PooledConnection {
     }
 
     /// The connection, for longer than one piece of work.
-    pub(super) fn keep(mut self) -> Option<PoolConnection<Postgres>> {
+    pub(super) fn into_pool_connection(mut self) -> Option<PoolConnection<Postgres>> {
         self.0.take()
     }
 

@@ -27,7 +27,7 @@ pub(super) const SHARED_ROWS: usize = 500;
 /// One array for each column, in the order of [`bind_incoming`].
 pub(super) const INSERT_INCOMING: &str = "\
 insert into {incoming} (id, destination, message_type, body, group_id, tenant_id, correlation_id,
-    sent_at, attempts, status, owner, due_at, keep_for)
+    sent_at, attempts, status, owner, due_at, retention)
 select * from unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::text[],
     $7::text[], $8::bigint[], $9::bigint[], $10::text[], $11::bigint[], $12::bigint[],
     $13::bigint[])";
@@ -280,7 +280,7 @@ pub(super) fn bind_incoming(rows: &[&Incoming], arguments: &mut PgArguments) -> 
     bind(arguments, placed.clone().map(|placed| placed.status).collect::<Vec<_>>())?;
     bind(arguments, placed.clone().map(|placed| placed.owner).collect::<Vec<_>>())?;
     bind(arguments, placed.clone().map(|placed| placed.due_at).collect::<Vec<_>>())?;
-    bind(arguments, placed.map(|placed| placed.keep_for).collect::<Vec<_>>())
+    bind(arguments, placed.map(|placed| placed.retention).collect::<Vec<_>>())
 }
 
 /// One scalar for each column, in the order of [`bind_incoming`].
@@ -298,7 +298,7 @@ pub(super) fn bind_one(row: &Incoming, arguments: &mut PgArguments) -> sqlx::Res
     bind(arguments, placed.status)?;
     bind(arguments, placed.owner)?;
     bind(arguments, placed.due_at)?;
-    bind(arguments, placed.keep_for)
+    bind(arguments, placed.retention)
 }
 
 /// As [`bind_incoming`] does.

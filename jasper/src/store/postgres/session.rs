@@ -64,7 +64,7 @@ impl Session {
         let mut connection = PooledConnection::new(internal.in_time(pool.acquire()).await?);
         let begin = AssertSqlSafe(begin).into_sql_str();
         internal.in_time(depth::begin(&mut connection, begin)).await?;
-        Ok(Self { connection: connection.keep(), name, internal: internal.clone() })
+        Ok(Self { connection: connection.into_pool_connection(), name, internal: internal.clone() })
     }
 
     /// What gives the next run in this transaction a session as the first one had it: what a

@@ -125,7 +125,7 @@ async fn tell_late<S: Settle>(internal: &InternalPool, all: &[S]) {
     if !all.iter().any(|settlement| S::is_notified_once(settlement.kind())) {
         return;
     }
-    if let Err(error) = internal.run(sqlx::query(internal.sql.settlement.tell.clone())).await {
+    if let Err(error) = internal.run(sqlx::query(internal.sql.settlement.notify.clone())).await {
         let error = internal.error(error);
         tracing::warn!(%error, "other nodes may take up a retry up to 15 seconds late");
     }

@@ -19,19 +19,19 @@ with held as materialized (
 ), deleted as (
     delete from {incoming} row using held
     where row.id = held.id and row.destination = held.destination and row.owner = held.owner
-        and row.attempts = held.attempts and row.status = 'incoming' and row.keep_for is null
+        and row.attempts = held.attempts and row.status = 'incoming' and row.retention is null
     returning row.id, row.destination
-), kept as (
+), retained as (
     update {incoming} row
     set status = 'handled', owner = 0, body = null,
-        keep_until = {now} + least(row.keep_for, 4611686018427387903)
+        retained_until = {now} + least(row.retention, 4611686018427387903)
     from held
     where (select count(*) from deleted) < (select count(*) from held)
         and row.id = held.id and row.destination = held.destination and row.owner = held.owner
-        and row.attempts = held.attempts and row.status = 'incoming' and row.keep_for is not null
+        and row.attempts = held.attempts and row.status = 'incoming' and row.retention is not null
     returning row.id, row.destination
 )
-select id, destination from deleted union all select id, destination from kept";
+select id, destination from deleted union all select id, destination from retained";
 
 const COUNT_ATTEMPT: &str = "\
 update {incoming} row set attempts = held.attempts + 1
@@ -50,7 +50,8 @@ from unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[])
 where row.id = held.id and row.destination = held.destination and row.owner = held.owner
     and row.attempts = held.attempts and row.status = 'incoming'
 returning row.id, row.destination, held.due_at, case
-    when held.due_at < {soon} and (held.due_at < $6::bigint or $6::bigint < {now} + {told_early})
+    when held.due_at < {soon}
+        and (held.due_at < $6::bigint or $6::bigint < {now} + {notified_early})
         then (select true from {notify} notified)
 end";
 
@@ -72,9 +73,9 @@ with moved as (
     returning row.*, held.reason, held.error_type, held.error_message
 ), letters as (
     insert into {dead_letters} (id, destination, reason, message_type, error_type, error_message,
-        attempts, body, dead_lettered_at, group_id, tenant_id, correlation_id, sent_at, keep_for)
+        attempts, body, dead_lettered_at, group_id, tenant_id, correlation_id, sent_at, retention)
     select id, destination, reason, message_type, error_type, error_message, attempts, body, {now},
-        group_id, tenant_id, correlation_id, sent_at, keep_for
+        group_id, tenant_id, correlation_id, sent_at, retention
     from moved
     {or_replace}
 )
@@ -86,7 +87,7 @@ statements!(SettlementSql {
     schedule: SCHEDULE,
     release: RELEASE,
     dead_letter: DEAD_LETTER,
-    tell: "select {notify}",
+    notify: "select {notify}",
 });
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -94,7 +94,7 @@ impl SharedTransaction {
     async fn take_back(mut self, outcome: RunOutcome) -> Option<Self> {
         match outcome {
             RunOutcome::Commit(completion, reply) => {
-                self.keep(SharedRun { completion, reply }).await
+                self.accept_run(SharedRun { completion, reply }).await
             }
             RunOutcome::Dropped => match self.undo_member().await {
                 Ok(()) => Some(self),
@@ -115,7 +115,7 @@ impl SharedTransaction {
     }
 
     /// Lets what a run found stand, and begins the next.
-    async fn keep(mut self, run: SharedRun) -> Option<Self> {
+    async fn accept_run(mut self, run: SharedRun) -> Option<Self> {
         let next_member = self.next_member.clone();
         match self.execute(next_member).await {
             Ok(()) => {

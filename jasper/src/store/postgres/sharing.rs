@@ -39,14 +39,14 @@ impl SharedTransactions {
     /// Dropped, the turn goes to the next.
     pub(super) async fn borrow(
         &self,
-        begin: TransactionOptions,
+        options: TransactionOptions,
     ) -> Result<BorrowedConnection<Session>, StoreError> {
         let sharing = {
             let mut handlers = self.handlers.lock();
             let new = || Sharing { queue: RunQueue::default(), ..self.new.clone() };
-            handlers.entry(begin.label).or_insert_with(new).clone()
+            handlers.entry(options.label).or_insert_with(new).clone()
         };
-        sharing.borrow(begin).await
+        sharing.borrow(options).await
     }
 }
 
@@ -68,10 +68,10 @@ impl Sharing {
 
     async fn borrow(
         &self,
-        begin: TransactionOptions,
+        options: TransactionOptions,
     ) -> Result<BorrowedConnection<Session>, StoreError> {
         let (reply, answer) = oneshot::channel();
-        let TransactionOptions { share, limit, .. } = begin;
+        let TransactionOptions { share, limit, .. } = options;
         if self.queue.enter(WaitingRun { share, limit, reply }) {
             let sharing = self.clone();
             tokio::spawn(async move { sharing.serve_all().await });

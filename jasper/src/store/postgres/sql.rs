@@ -32,16 +32,16 @@ const RUNNING: &str = "coalesce(current_setting('jasper.run', true), '') = 'on'"
 
 /// The key of a guard: another one for each transaction, as a lookup by a key that was used before
 /// reads all dead rows with it. Below zero, where no older build has its keys.
-const GUARD_KEY: &str = "(-1 - txid_current() % 2147483648)::integer";
+const COMMIT_GUARD_KEY: &str = "(-1 - txid_current() % 2147483648)::integer";
 
 /// How a letter takes the place of one with its key.
 const OR_REPLACE: &str = "\
 on conflict (id, destination) do update set
     (reason, message_type, error_type, error_message, attempts, body, dead_lettered_at, group_id,
-        tenant_id, correlation_id, sent_at, keep_for) =
+        tenant_id, correlation_id, sent_at, retention) =
     (excluded.reason, excluded.message_type, excluded.error_type, excluded.error_message,
         excluded.attempts, excluded.body, excluded.dead_lettered_at, excluded.group_id,
-        excluded.tenant_id, excluded.correlation_id, excluded.sent_at, excluded.keep_for)";
+        excluded.tenant_id, excluded.correlation_id, excluded.sent_at, excluded.retention)";
 
 /// The schema and the channel of a store.
 #[derive(Debug, Clone)]
@@ -66,21 +66,21 @@ impl Names {
     }
 
     /// A statement in which `{incoming}` and its like are names and `{now}` is the present.
-    /// `{running}` is whether the transaction that a handler was given is still open, `{guard_key}`
-    /// is the key of the guard of a shared one, and `{notify}` gives word of rows that any node may
-    /// claim, once the transaction commits. What is due before `{soon}` is to be notified. An
-    /// insert of dead letters ends in `{or_replace}`.
+    /// `{running}` is whether the transaction that a handler was given is still open,
+    /// `{commit_guard_key}` is the key of the commit guard of a shared one, and `{notify}` notifies
+    /// of rows that any node may claim, once the transaction commits. What is due before `{soon}`
+    /// is to be notified. An insert of dead letters ends in `{or_replace}`.
     pub(super) fn statement(&self, text: &str) -> SqlStr {
         let schema = &self.schema;
         let text = with_tables(text, |name| format!("\"{schema}\".{name}"))
-            .replace("{guard}", &format!("\"{schema}\".jasper_guard"))
+            .replace("{commit_guard}", &format!("\"{schema}\".jasper_commit_guard"))
             .replace("{schema}", &format!("\"{schema}\""))
             .replace("{notify}", &format!("(select pg_notify('{}', ''))", self.channel()))
             .replace("{or_replace}", OR_REPLACE)
-            .replace("{told_early}", &NOTIFIED_EARLY.as_micros().to_string())
+            .replace("{notified_early}", &NOTIFIED_EARLY.as_micros().to_string())
             .replace("{soon}", &format!("({NOW} + {SOON})"))
             .replace("{running}", RUNNING)
-            .replace("{guard_key}", GUARD_KEY)
+            .replace("{commit_guard_key}", COMMIT_GUARD_KEY)
             .replace("{now}", NOW);
         // Constants of this store, and a name that was found to be nothing else.
         AssertSqlSafe(Arc::<str>::from(text)).into_sql_str()

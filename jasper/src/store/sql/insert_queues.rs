@@ -142,7 +142,7 @@ impl Keyed for Incoming {
     }
 
     fn may_repeat(&self) -> bool {
-        self.keep.is_some() || may_repeat(&self.envelope)
+        self.retention.is_some() || may_repeat(&self.envelope)
     }
 }
 

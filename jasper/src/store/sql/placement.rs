@@ -11,7 +11,7 @@ pub(crate) struct PlacementColumns {
     pub(crate) owner: i64,
     pub(crate) due_at: Option<i64>,
     /// For how long its id is kept once it is handled.
-    pub(crate) keep_for: Option<i64>,
+    pub(crate) retention: Option<i64>,
 }
 
 impl PlacementColumns {
@@ -21,7 +21,7 @@ impl PlacementColumns {
             Placement::Unowned => ("incoming", NO_OWNER, None),
             Placement::Scheduled(due_at) => ("scheduled", NO_OWNER, Some(to_micros(due_at))),
         };
-        Self { status, owner, due_at, keep_for: row.keep.map(micros) }
+        Self { status, owner, due_at, retention: row.retention.map(micros) }
     }
 }
 
@@ -45,14 +45,14 @@ mod tests {
         Envelope::new(message_type, "application/json", "{}".into(), Address::local("queue", "h"))
     }
 
-    fn placed(placement: Placement, keep: Option<Duration>) -> PlacementColumns {
-        PlacementColumns::of(&Incoming { envelope: envelope(), placement, keep })
+    fn placed(placement: Placement, retention: Option<Duration>) -> PlacementColumns {
+        PlacementColumns::of(&Incoming { envelope: envelope(), placement, retention })
     }
 
     #[test]
     fn a_row_is_placed_with_its_owner_or_for_any_or_for_later() {
         let with =
-            |status, owner, due_at| PlacementColumns { status, owner, due_at, keep_for: None };
+            |status, owner, due_at| PlacementColumns { status, owner, due_at, retention: None };
         assert_eq!(placed(Placement::Owned(Owner::new(7)), None), with("incoming", 7, None));
         assert_eq!(placed(Placement::Unowned, None), with("incoming", 0, None));
         let later = Placement::Scheduled(from_micros(9));
@@ -61,9 +61,9 @@ mod tests {
 
     #[test]
     fn an_id_is_never_kept_for_so_long_that_a_sum_with_the_present_is_too_large() {
-        let keep_for = |keep| placed(Placement::Unowned, Some(keep)).keep_for;
-        assert_eq!(keep_for(Duration::from_micros(5)), Some(5));
-        assert_eq!(keep_for(Duration::MAX), Some(i64::MAX / 2));
+        let retention = |retention| placed(Placement::Unowned, Some(retention)).retention;
+        assert_eq!(retention(Duration::from_micros(5)), Some(5));
+        assert_eq!(retention(Duration::MAX), Some(i64::MAX / 2));
     }
 
     #[test]

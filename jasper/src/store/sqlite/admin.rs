@@ -28,8 +28,8 @@ const PURGE: &str = "\
 delete from jasper_incoming
 where seq in (
     select seq from jasper_incoming
-    where status = 'handled' and keep_until <= ?
-    order by keep_until limit ?
+    where status = 'handled' and retained_until <= ?
+    order by retained_until limit ?
 )";
 
 const CLEAR: &str = "\

@@ -34,9 +34,9 @@ const BODY: &str = "select body from jasper_dead_letters where id = ? and destin
 
 const REPLAY: &str = "\
 insert into jasper_incoming (id, destination, status, owner, attempts, message_type, body,
-    group_id, tenant_id, correlation_id, sent_at, keep_for)
+    group_id, tenant_id, correlation_id, sent_at, retention)
 select id, destination, 'incoming', 0, 0, message_type, ?, group_id, tenant_id,
-    correlation_id, sent_at, keep_for
+    correlation_id, sent_at, retention
 from jasper_dead_letters where id = ? and destination = ?
 on conflict do nothing";
 

@@ -54,10 +54,10 @@ impl MessageStore for SqliteStore {
 
     fn begin(
         &self,
-        begin: TransactionOptions,
+        options: TransactionOptions,
     ) -> BoxFuture<'_, Result<Box<dyn StoreTransaction>, StoreError>> {
         Box::pin(async move {
-            let borrowed = self.writer().borrow(begin).await?;
+            let borrowed = self.writer().borrow(options).await?;
             Ok(Box::new(borrowed) as Box<dyn StoreTransaction>)
         })
     }

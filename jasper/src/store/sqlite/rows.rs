@@ -23,7 +23,7 @@ pub(super) const ROWS_PER_INSERT: usize = 32;
 
 const INSERT_INCOMING: &str = "\
 insert into jasper_incoming (id, destination, message_type, body, group_id, tenant_id,
-    correlation_id, sent_at, attempts, status, owner, due_at, keep_for) values ";
+    correlation_id, sent_at, attempts, status, owner, due_at, retention) values ";
 const INCOMING_VALUES: &str = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 const INSERT_OUTGOING: &str = "\
 insert into jasper_outgoing (id, destination, message_type, body, group_id, tenant_id,
@@ -72,7 +72,7 @@ impl Insert for Incoming {
         batch.bind(placed.status)?;
         batch.bind(placed.owner)?;
         batch.bind(placed.due_at)?;
-        batch.bind(placed.keep_for)
+        batch.bind(placed.retention)
     }
 }
 

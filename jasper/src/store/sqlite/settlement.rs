@@ -11,14 +11,14 @@ use crate::store::{Ownership, Settled, Settlement};
 const DELETE_HANDLED: &str = "\
 delete from jasper_incoming
 where id = ? and destination = ? and owner = ? and attempts = ?
-    and status = 'incoming' and keep_for is null";
+    and status = 'incoming' and retention is null";
 
-const KEEP_HANDLED: &str = "\
+const RETAIN_HANDLED: &str = "\
 update jasper_incoming
 set status = 'handled', owner = 0, body = null,
-    keep_until = ? + min(keep_for, 4611686018427387903)
+    retained_until = ? + min(retention, 4611686018427387903)
 where id = ? and destination = ? and owner = ? and attempts = ?
-    and status = 'incoming' and keep_for is not null";
+    and status = 'incoming' and retention is not null";
 
 const COUNT_ATTEMPT: &str = "\
 update jasper_incoming set attempts = ?
@@ -38,9 +38,9 @@ where id = ? and destination = ? and owner = ? and min(attempts, 4294967295) = ?
 const DEAD_LETTER: &str = "\
 insert or replace into jasper_dead_letters (id, destination, reason, message_type, error_type,
     error_message, attempts, body, dead_lettered_at, group_id, tenant_id, correlation_id, sent_at,
-    keep_for)
+    retention)
 select id, destination, ?, message_type, ?, ?, attempts, body, ?, group_id, tenant_id,
-    correlation_id, sent_at, keep_for
+    correlation_id, sent_at, retention
 from jasper_incoming
 where id = ? and destination = ? and owner = ? and attempts = ? and status = 'incoming'";
 
@@ -50,7 +50,7 @@ where id = ? and destination = ? and owner = ? and attempts = ? and status = 'in
 
 statements!(SettlementSql {
     delete_handled: DELETE_HANDLED,
-    keep_handled: KEEP_HANDLED,
+    retain_handled: RETAIN_HANDLED,
     count_attempt: COUNT_ATTEMPT,
     schedule: SCHEDULE,
     release: RELEASE,
@@ -156,7 +156,7 @@ pub(super) const HANDLED_STATEMENTS: usize = 2;
 pub(super) fn push_handled(row: &Ownership, batch: &mut StatementBatch) -> sqlx::Result<()> {
     batch.push(SQL.settlement.delete_handled);
     bind_ownership(row, batch)?;
-    batch.push(SQL.settlement.keep_handled);
+    batch.push(SQL.settlement.retain_handled);
     batch.bind(to_micros(now()))?;
     bind_ownership(row, batch)
 }

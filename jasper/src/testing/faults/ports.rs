@@ -34,9 +34,9 @@ impl<S: MessageStore> MessageStore for FaultyStore<S> {
         self.store.info()
     }
 
-    fn begin(&self, begin: TransactionOptions) -> StoreFuture<'_, Box<dyn StoreTransaction>> {
+    fn begin(&self, options: TransactionOptions) -> StoreFuture<'_, Box<dyn StoreTransaction>> {
         let begin = async move {
-            let transaction = self.store.begin(begin).await?;
+            let transaction = self.store.begin(options).await?;
             let plan = Arc::clone(&self.plan);
             Ok(Box::new(FaultyTransaction { transaction, plan }) as Box<dyn StoreTransaction>)
         };

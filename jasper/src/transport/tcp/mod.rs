@@ -122,7 +122,7 @@ impl Transport for Tcp {
     fn check(&self, uri: &EndpointUri, direction: Direction) -> Result<(), TransportError> {
         match direction {
             Direction::Send => self.settings.dialler(uri).map(drop),
-            Direction::Listen => self.settings.door(uri).map(drop),
+            Direction::Listen => self.settings.listen_config(uri).map(drop),
         }
     }
 
@@ -138,7 +138,7 @@ impl Transport for Tcp {
         receiver: Arc<dyn Receiver>,
     ) -> BoxFuture<'_, Result<Box<dyn Listener>, TransportError>> {
         Box::pin(async move {
-            let (authority, tls) = self.settings.door(&uri)?;
+            let (authority, tls) = self.settings.listen_config(&uri)?;
             let address = uri.address.to_string();
             let bind = |error: std::io::Error| Cause::of(error).bind(&address);
             let Authority { host, port } = &authority;

@@ -42,7 +42,7 @@ pub(super) enum ReadError {
     CutOff,
     #[error("{0}")]
     Io(#[from] io::Error),
-    #[error("nothing was heard for {0:?}")]
+    #[error("nothing was received for {0:?}")]
     Idle(Duration),
     #[error("a frame took longer than {0:?}")]
     Slow(Duration),

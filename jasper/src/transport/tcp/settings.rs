@@ -70,7 +70,7 @@ impl TcpSettings {
     }
 
     /// Where and how to listen.
-    pub(super) fn door(
+    pub(super) fn listen_config(
         &self,
         uri: &EndpointUri,
     ) -> Result<(Authority, Option<Arc<ServerConfig>>), TransportError> {

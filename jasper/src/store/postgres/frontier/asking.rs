@@ -72,7 +72,7 @@ impl<'f, P: Pair> FrontierRead<'f, P> {
         for (pair, reach) in state.pairs.iter_mut().filter(|(pair, _)| is_seen(pair)) {
             reach.returned.retain(|_, serial| *serial > self.serial);
             let since = *found.get(pair).unwrap_or(&now.saturating_sub(MARGIN));
-            reach.begin_at(meanwhile.until(pair, since));
+            reach.start_at(meanwhile.until(pair, since));
         }
         if std::mem::take(&mut state.claimed_lately) == 0 {
             state.claimed = 0;

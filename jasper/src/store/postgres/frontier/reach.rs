@@ -42,11 +42,11 @@ impl Reach {
     pub(super) fn put_back(&mut self, sent_at: i64, serial: u64) {
         self.returned.insert(sent_at, serial);
         if self.returned.len() > MOST_RETURNED {
-            self.begin_at(self.returned.first_key_value().map_or(i64::MIN, |(first, _)| *first));
+            self.start_at(self.returned.first_key_value().map_or(i64::MIN, |(first, _)| *first));
         }
     }
 
-    pub(super) fn begin_at(&mut self, since: i64) {
+    pub(super) fn start_at(&mut self, since: i64) {
         self.since = since;
         self.returned.retain(|sent_at, _| *sent_at < since);
     }

@@ -153,7 +153,7 @@ impl<P: Pair> UnownedRows<P> {
         if let Some(reach) = self.pairs.get_mut(&range.pair)
             && reach.since == claimed
         {
-            reach.begin_at(reach.since.max(since));
+            reach.start_at(reach.since.max(since));
         }
     }
 

@@ -34,8 +34,8 @@ impl Hooks {
         Ok(hooks)
     }
 
-    /// A transaction is about to begin.
-    pub(super) fn begin(&self) {
+    /// A transaction starts now.
+    pub(super) fn note_start(&self) {
         self.has_ended.store(false, Ordering::Release);
     }
 

@@ -39,15 +39,15 @@ impl LostTransaction {
     }
 
     /// Answers the caller whose request was about to become a participant.
-    pub(super) fn refuse(&self, tell: impl FnOnce(StoreError)) {
+    pub(super) fn refuse(&self, reply: impl FnOnce(StoreError)) {
         if let LossCause::Store(error) = &self.cause {
-            tell(self.place.spoiled_by(error));
+            reply(self.place.spoiled_by(error));
         }
     }
 
     /// Gives the connection up, so that nothing is half done, and answers every participant, or
     /// does again what can be.
-    pub(super) async fn tell(self, queue: &mut RequestQueue) {
+    pub(super) async fn end_all(self, queue: &mut RequestQueue) {
         let Self { session, place, participants, cause } = self;
         if let Some(session) = session {
             session.close().await;

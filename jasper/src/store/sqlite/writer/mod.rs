@@ -76,10 +76,10 @@ impl Writer {
     /// Waits for the turn of a handler, which then borrows the connection.
     pub(super) async fn borrow(
         &self,
-        begin: TransactionOptions,
+        options: TransactionOptions,
     ) -> Result<BorrowedConnection<Session>, StoreError> {
         let (reply, answer) = oneshot::channel();
-        self.send(WriterRequest::Transaction { begin, reply }).await?;
+        self.send(WriterRequest::Transaction { options, reply }).await?;
         receive_reply(answer).await
     }
 

@@ -25,7 +25,7 @@ pub(in super::super) enum WriterRequest {
     Outgoing(QueuedCall<Outgoing, Stored>),
     Settlement(QueuedCall<Settlement, Settled>),
     Write(Box<dyn ErasedWrite>),
-    Transaction { begin: TransactionOptions, reply: ReplySender<BorrowedConnection<Session>> },
+    Transaction { options: TransactionOptions, reply: ReplySender<BorrowedConnection<Session>> },
 }
 
 impl WriterRequest {
@@ -42,7 +42,7 @@ impl WriterRequest {
 
     /// Whether it shares a transaction with no other.
     pub(super) const fn is_isolated(&self) -> bool {
-        matches!(self, Self::Transaction { begin: TransactionOptions { isolated: true, .. }, .. })
+        matches!(self, Self::Transaction { options: TransactionOptions { isolated: true, .. }, .. })
     }
 
     /// Since when it waits, if it inserts messages.

@@ -219,7 +219,7 @@ impl Session {
 
     /// Opens the outer transaction.
     pub(super) async fn begin(&mut self) -> sqlx::Result<()> {
-        self.hooks.begin();
+        self.hooks.note_start();
         let results = StatementBatch::of(BEGIN).run(&mut self.connection).await?;
         let row = results.iter().flat_map(|results| &results.rows).next();
         let schema: i64 = row.ok_or(sqlx::Error::RowNotFound)?.try_get(0)?;

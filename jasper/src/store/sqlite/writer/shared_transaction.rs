@@ -68,7 +68,7 @@ impl SharedTransaction {
             }
             Ok(session) => Some(session),
             Err(lost) => {
-                lost.tell(queue).await;
+                lost.end_all(queue).await;
                 None
             }
         }
@@ -91,8 +91,8 @@ impl SharedTransaction {
                 WriterRequest::Outgoing(call) => self.share(queue.gather(call)).await?,
                 WriterRequest::Settlement(call) => self.share(queue.gather(call)).await?,
                 WriterRequest::Write(job) => self.write(job).await?,
-                WriterRequest::Transaction { begin, reply } => {
-                    self.run_handler(begin, reply, queue).await?
+                WriterRequest::Transaction { options, reply } => {
+                    self.run_handler(options, reply, queue).await?
                 }
             };
             next = if alone || self.is_full() { None } else { queue.next() };
@@ -175,7 +175,7 @@ impl SharedTransaction {
     /// takes.
     async fn run_handler(
         mut self,
-        begin: TransactionOptions,
+        options: TransactionOptions,
         reply: ReplySender<BorrowedConnection<Session>>,
         queue: &mut RequestQueue,
     ) -> Result<Self, LostTransaction> {
@@ -187,11 +187,11 @@ impl SharedTransaction {
         let (borrowed, back) = BorrowedConnection::new(self.session);
         // A connection whose borrower is gone is dropped here, and comes back like any other.
         send_reply(reply, Ok(borrowed));
-        let returned = self::returned(back, begin.label, queue, &self.place).await;
+        let returned = self::returned(back, options.label, queue, &self.place).await;
         match returned {
             Ok(ReturnedConnection { session, outcome }) => {
                 self.session = session;
-                self.end(outcome, begin.label).await
+                self.end(outcome, options.label).await
             }
             Err(_gone) => {
                 let error = self.place.error(sqlx::Error::WorkerCrashed);

@@ -352,7 +352,7 @@ pub async fn a_claim_tells_from_which_owners_a_row_was_released<F: StoreFixture>
         assert_eq!(released.expect("the store answers"), 1);
     }
     // One that its owner gives back itself was not taken over.
-    let row = Incoming { envelope: envelope(), placement: Placement::Unowned, keep: None };
+    let row = Incoming { envelope: envelope(), placement: Placement::Unowned, retention: None };
     let id = row.envelope.id;
     subject.store_new(row).await;
     let owner = subject.join().await;

@@ -258,10 +258,10 @@ fn done(settled: Vec<Result<Vec<Settled>, StoreError>>) -> usize {
 /// A run that commits this, repeated as the runtime repeats what costs no attempt.
 async fn commit<F: StoreFixture>(subject: &Subject<'_, F>, completion: Completion) -> Committed {
     let isolated = TransactionOptions { share: 1, isolated: true, ..subject.run() };
-    let begins = std::iter::once(subject.run()).chain((0..REPEATS).map(|_| isolated));
+    let options = std::iter::once(subject.run()).chain((0..REPEATS).map(|_| isolated));
     let mut met = None;
-    for begin in begins {
-        let transaction = subject.store.begin(begin).await.expect(ANSWERS);
+    for options in options {
+        let transaction = subject.store.begin(options).await.expect(ANSWERS);
         match transaction.commit(completion.clone()).await {
             Err(error) if error.is_transient() => met = Some(error),
             committed => return committed.expect(ANSWERS),

@@ -301,7 +301,7 @@ async fn bury_all<F: StoreFixture>(subject: &Subject<'_, F>, envelopes: Vec<Enve
     let owner = subject.join().await;
     let envelopes = envelopes.into_iter().map(|envelope| Envelope { attempts: 1, ..envelope });
     let rows: Vec<_> = envelopes
-        .map(|envelope| Incoming { envelope, placement: Placement::Owned(owner), keep: None })
+        .map(|envelope| Incoming { envelope, placement: Placement::Owned(owner), retention: None })
         .collect();
     let settlements =
         rows.iter().map(|row| settlement_of(Ownership::of(&row.envelope, owner))).collect();

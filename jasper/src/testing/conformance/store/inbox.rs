@@ -26,7 +26,7 @@ pub async fn a_repeated_key_is_a_duplicate_and_changes_nothing<F: StoreFixture>(
     let repeat = Incoming {
         envelope: repeat,
         placement: Placement::Scheduled(std::time::SystemTime::now() + LONG),
-        keep: Some(LONG),
+        retention: Some(LONG),
     };
     assert_eq!(subject.store(vec![repeat]).await, [Stored::Duplicate]);
     let claimed = subject.claim_one(subject.join().await).await;

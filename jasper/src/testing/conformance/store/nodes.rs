@@ -238,7 +238,8 @@ pub async fn a_forgotten_owner_of_rows_is_listed<F: StoreFixture>(fixture: &F) {
         leave(&subject, owner).await;
         forget(&subject, owner).await;
     }
-    let row = Incoming { envelope: envelope(), placement: Placement::Owned(receiver), keep: None };
+    let row =
+        Incoming { envelope: envelope(), placement: Placement::Owned(receiver), retention: None };
     subject.store_new(row).await;
     let row = Outgoing { envelope: envelope(), owner: Some(sender) };
     subject.store_out(vec![row]).await;

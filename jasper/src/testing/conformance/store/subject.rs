@@ -67,10 +67,10 @@ impl<'f, F: StoreFixture> Subject<'f, F> {
     }
 
     /// Stores an envelope as owned, its first attempt counted, and says how it is held.
-    pub(super) async fn store_owned(&self, owner: Owner, keep: Option<Duration>) -> Ownership {
+    pub(super) async fn store_owned(&self, owner: Owner, retention: Option<Duration>) -> Ownership {
         let envelope = Envelope { attempts: 1, ..envelope() };
         let ownership = Ownership::of(&envelope, owner);
-        self.store_new(Incoming { envelope, placement: Placement::Owned(owner), keep }).await;
+        self.store_new(Incoming { envelope, placement: Placement::Owned(owner), retention }).await;
         ownership
     }
 
@@ -203,15 +203,15 @@ pub(super) fn at(order: u64) -> SystemTime {
 }
 
 pub(super) fn unowned(envelope: Envelope) -> Incoming {
-    Incoming { envelope, placement: Placement::Unowned, keep: None }
+    Incoming { envelope, placement: Placement::Unowned, retention: None }
 }
 
 pub(super) fn scheduled(envelope: Envelope, due_at: SystemTime) -> Incoming {
-    Incoming { envelope, placement: Placement::Scheduled(due_at), keep: None }
+    Incoming { envelope, placement: Placement::Scheduled(due_at), retention: None }
 }
 
-pub(super) fn kept(envelope: Envelope, keep: Duration) -> Incoming {
-    Incoming { envelope, placement: Placement::Unowned, keep: Some(keep) }
+pub(super) fn kept(envelope: Envelope, retention: Duration) -> Incoming {
+    Incoming { envelope, placement: Placement::Unowned, retention: Some(retention) }
 }
 
 /// What is remembered as long as no clause lasts.

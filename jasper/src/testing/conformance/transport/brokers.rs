@@ -23,8 +23,8 @@ where
     assert_eq!(letter.reason, DeadLetterReason::Refused);
     assert!(letter.error_message.contains("no queue"), "{}", letter.error_message);
     stage.send(Job::new("found")).await;
-    stage.heard.wait_for(1).await;
-    assert_eq!(stage.heard.texts(), ["found"]);
+    stage.received.wait_for(1).await;
+    assert_eq!(stage.received.texts(), ["found"]);
     stage.close().await;
 }
 
@@ -59,12 +59,12 @@ where
     stage.sender().until_idle().await.expect(WORKS);
     stage.start_receiver().await;
     for round in 1..=20 {
-        stage.heard.wait_for_different(round * COUNT / 40).await;
+        stage.received.wait_for_different(round * COUNT / 40).await;
         stage.link.cut().await;
     }
-    stage.heard.wait_for_different(COUNT).await;
+    stage.received.wait_for_different(COUNT).await;
     stage.settle().await;
-    assert_eq!(stage.heard.notes().len(), COUNT);
+    assert_eq!(stage.received.notes().len(), COUNT);
     stage.close().await;
 }
 
@@ -76,15 +76,15 @@ where
 {
     let stage = Stage::open(fixture).await;
     stage.send(Job::new("before")).await;
-    stage.heard.wait_for(1).await;
+    stage.received.wait_for(1).await;
     stage.link.end_broker().await;
     for number in 0..20 {
         stage.send(Job::new(format!("{number:02}"))).await;
     }
     stage.link.start_broker().await;
-    stage.heard.wait_for_different(21).await;
+    stage.received.wait_for_different(21).await;
     stage.settle().await;
-    assert_eq!(stage.heard.notes().len(), 21);
+    assert_eq!(stage.received.notes().len(), 21);
     stage.close().await;
 }
 
@@ -100,9 +100,9 @@ where
     stage.link.end_broker().await;
     stage.link.start_broker().await;
     stage.send(Job::new("healthy")).await;
-    stage.heard.wait_for(2).await;
+    stage.received.wait_for(2).await;
     stage.settle().await;
-    assert_eq!(stage.heard.texts(), ["poison", "healthy"]);
+    assert_eq!(stage.received.texts(), ["poison", "healthy"]);
     assert_eq!(stage.letters().await.len(), 1);
     stage.close().await;
 }
@@ -119,8 +119,8 @@ where
     stage.start_sender().await;
     stage.send(Job::new("early")).await;
     stage.link.start_broker().await;
-    stage.heard.wait_for(1).await;
-    assert_eq!(stage.heard.texts(), ["early"]);
+    stage.received.wait_for(1).await;
+    assert_eq!(stage.received.texts(), ["early"]);
     stage.close().await;
 }
 
@@ -132,11 +132,11 @@ where
 {
     let stage = Stage::open(fixture).await;
     stage.send(Job::new("before")).await;
-    stage.heard.wait_for(1).await;
+    stage.received.wait_for(1).await;
     stage.settle().await;
     stage.link.remove_place().await;
     stage.send(Job::new("after")).await;
-    stage.heard.wait_for(2).await;
-    assert_eq!(stage.heard.texts(), ["before", "after"]);
+    stage.received.wait_for(2).await;
+    assert_eq!(stage.received.texts(), ["before", "after"]);
     stage.close().await;
 }

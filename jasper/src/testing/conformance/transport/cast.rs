@@ -115,9 +115,9 @@ impl Cascade<()> for Job {
     }
 }
 
-/// What the handlers have heard, in order, and what they wait for.
+/// What the handlers have received, in order, and what they wait for.
 #[derive(Debug, Clone)]
-pub(super) struct Heard {
+pub(super) struct ReceivedNotes {
     notes: Arc<Mutex<Vec<Note>>>,
     count: Arc<watch::Sender<usize>>,
     gate: Arc<watch::Sender<bool>>,
@@ -132,14 +132,14 @@ pub(super) struct Note {
     pub(super) at: SystemTime,
 }
 
-impl Default for Heard {
+impl Default for ReceivedNotes {
     fn default() -> Self {
         let (count, gate) = (watch::Sender::new(0), watch::Sender::new(false));
         Self { notes: Arc::default(), count: Arc::new(count), gate: Arc::new(gate) }
     }
 }
 
-impl Heard {
+impl ReceivedNotes {
     fn note(&self, handler: &'static str, text: &str, envelope: Envelope) {
         let note = Note { handler, text: text.to_owned(), envelope, at: time::now() };
         let mut notes = self.notes.lock();
@@ -211,7 +211,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 macro_rules! handler {
     (
         $marker:ident($message:ty) on $queue:expr, durable $durable:literal,
-        |$value:ident, $heard:ident, $envelope:ident| $output:ty $body:block
+        |$value:ident, $received:ident, $envelope:ident| $output:ty $body:block
     ) => {
         #[derive(Debug)]
         pub(super) enum $marker {}
@@ -230,7 +230,7 @@ macro_rules! handler {
             };
 
             fn call<'a>($value: $message, cx: &'a mut HandlerContext<'_>) -> Called<'a, Self> {
-                let $heard = State::<Heard>::from_context(cx)?;
+                let $received = State::<ReceivedNotes>::from_context(cx)?;
                 let $envelope = cx.envelope();
                 let function = async move {
                     let output: $output = $body;
@@ -242,17 +242,17 @@ macro_rules! handler {
     };
 }
 
-handler!(WorkOff(Job) on QUEUE, durable false, |job, heard, envelope| Result<(), HandlerError> {
-    heard.note("job", &job.text, envelope.clone());
-    heard.perform(job.act, &envelope).await
+handler!(WorkOff(Job) on QUEUE, durable false, |job, received, envelope| Result<(), HandlerError> {
+    received.note("job", &job.text, envelope.clone());
+    received.perform(job.act, &envelope).await
 });
 
-handler!(ReadNews(News) on QUEUE, durable false, |news, heard, envelope| () {
-    heard.note("reader", &news.text, envelope);
+handler!(ReadNews(News) on QUEUE, durable false, |news, received, envelope| () {
+    received.note("reader", &news.text, envelope);
 });
 
-handler!(KeepNews(News) on "archive", durable false, |news, heard, envelope| () {
-    heard.note("keeper", &news.text, envelope);
+handler!(KeepNews(News) on "archive", durable false, |news, received, envelope| () {
+    received.note("keeper", &news.text, envelope);
 });
 
 handler!(TakeOrder(Order) on "orders", durable true, |order, _heard, envelope|
@@ -262,9 +262,9 @@ handler!(TakeOrder(Order) on "orders", durable true, |order, _heard, envelope|
     if order.fails && envelope.attempts < 2 { Err(HandlerError::new("once")) } else { Ok(jobs) }
 });
 
-handler!(TakeMeasure(Measure) on QUEUE, durable false, |measure, heard, envelope|
+handler!(TakeMeasure(Measure) on QUEUE, durable false, |measure, received, envelope|
     Result<Reply<usize>, HandlerError> {
-    heard.note("measure", &measure.text, envelope.clone());
-    heard.perform(measure.act, &envelope).await?;
+    received.note("measure", &measure.text, envelope.clone());
+    received.perform(measure.act, &envelope).await?;
     Ok(Reply(measure.text.len()))
 });

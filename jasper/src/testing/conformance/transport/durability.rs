@@ -15,9 +15,9 @@ pub async fn connections_that_are_cut_lose_and_double_nothing<F: TransportFixtur
         stage.sender().bus().send_all(jobs.collect::<Vec<_>>()).await.expect(WORKS);
         stage.link.cut().await;
     }
-    stage.heard.wait_for(ROUNDS * EACH).await;
+    stage.received.wait_for(ROUNDS * EACH).await;
     stage.settle().await;
-    let mut texts = stage.heard.texts();
+    let mut texts = stage.received.texts();
     assert_eq!(texts.len(), ROUNDS * EACH);
     texts.sort_unstable();
     texts.dedup();
@@ -33,9 +33,9 @@ pub async fn a_sender_that_crashed_sends_what_it_had<F: TransportFixture>(fixtur
     stage.crash_sender();
     stage.start_receiver().await;
     stage.start_sender().await;
-    stage.heard.wait_for(1).await;
+    stage.received.wait_for(1).await;
     stage.settle().await;
-    assert_eq!(stage.heard.texts(), ["kept"]);
+    assert_eq!(stage.received.texts(), ["kept"]);
     stage.close().await;
 }
 
@@ -48,7 +48,7 @@ pub async fn a_receiver_that_crashed_handles_what_it_had<F: TransportFixture>(fi
     stage.crash_receiver();
     stage.start_receiver().await;
     // What was being handled when it crashed is handled again.
-    stage.heard.wait_for_different(50).await;
+    stage.received.wait_for_different(50).await;
     stage.settle().await;
     stage.close().await;
 }
@@ -62,9 +62,9 @@ pub async fn what_a_transaction_holds_leaves_with_its_commit<F: TransportFixture
     stage.stop_sender().await;
     stage.start_receiver().await;
     stage.start_sender().await;
-    stage.heard.wait_for(1).await;
+    stage.received.wait_for(1).await;
     stage.settle().await;
-    assert_eq!(stage.heard.texts(), ["committed"]);
+    assert_eq!(stage.received.texts(), ["committed"]);
     stage.close().await;
 }
 
@@ -74,7 +74,7 @@ pub async fn a_receiver_without_a_store_takes_nothing_durable<F: TransportFixtur
     let listening = stage.link.receive_in_memory(crate::Jasper::builder());
     let forgetful = listening
         .registered::<super::cast::WorkOff>()
-        .state(stage.heard.clone())
+        .state(stage.received.clone())
         .start()
         .await
         .expect(WORKS);
@@ -82,9 +82,9 @@ pub async fn a_receiver_without_a_store_takes_nothing_durable<F: TransportFixtur
     stage.start_sender().await;
     stage.send(Job::new("durable")).await;
     forgetful.stop().await.expect(WORKS);
-    assert!(stage.heard.texts().is_empty());
+    assert!(stage.received.texts().is_empty());
     stage.start_receiver().await;
-    stage.heard.wait_for(1).await;
+    stage.received.wait_for(1).await;
     stage.close().await;
 }
 
@@ -99,7 +99,7 @@ pub async fn two_senders_share_one_outbox<F: TransportFixture>(fixture: &F) {
             .send(crate::Jasper::builder())
             .store(store.clone())
             .endpoint(super::cast::RECEIVER, stage.link.address())
-            .state(stage.heard.clone())
+            .state(stage.received.clone())
             .registered::<super::cast::TakeOrder>();
         sender.start().await.expect(WORKS)
     };
@@ -108,11 +108,11 @@ pub async fn two_senders_share_one_outbox<F: TransportFixture>(fixture: &F) {
         let bus = if number % 2 == 0 { one.bus() } else { two.bus() };
         bus.send(Job::new(format!("{number:02}"))).await.expect(WORKS);
     }
-    stage.heard.wait_for(100).await;
+    stage.received.wait_for(100).await;
     for sender in [one, two] {
         sender.stop().await.expect(WORKS);
     }
-    assert_eq!(stage.heard.notes().len(), 100);
+    assert_eq!(stage.received.notes().len(), 100);
     stage.close().await;
 }
 

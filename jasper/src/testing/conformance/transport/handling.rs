@@ -13,7 +13,7 @@ use crate::store::DeadLetterReason;
 pub async fn a_failed_message_is_tried_again<F: TransportFixture>(fixture: &F) {
     let stage = Stage::open(fixture).await;
     stage.send(Job::that(Act::Fail(2), "third time lucky")).await;
-    let notes = stage.heard.wait_for(3).await;
+    let notes = stage.received.wait_for(3).await;
     stage.settle().await;
     let attempts: Vec<_> = notes.iter().map(|note| note.envelope.attempts).collect();
     assert_eq!(attempts, [1, 2, 3]);
@@ -32,7 +32,7 @@ pub async fn a_message_whose_attempts_are_used_up_becomes_a_dead_letter<F: Trans
     assert!(letter.error_message.contains("told to fail"), "{}", letter.error_message);
     let envelope = Envelope::from_bytes(&letter.body).expect(WORKS);
     assert!(String::from_utf8_lossy(&envelope.payload).contains("never"));
-    assert_eq!(stage.heard.notes().len(), 3);
+    assert_eq!(stage.received.notes().len(), 3);
     stage.close().await;
 }
 
@@ -44,7 +44,7 @@ pub async fn a_message_that_fails_for_good_becomes_a_dead_letter_at_once<F: Tran
     stage.send(Job::that(Act::FailForGood, "hopeless")).await;
     let letter = stage.letter().await;
     assert_eq!((letter.reason, letter.attempts), (DeadLetterReason::Terminal, 1));
-    assert_eq!(stage.heard.texts(), ["hopeless"]);
+    assert_eq!(stage.received.texts(), ["hopeless"]);
     stage.close().await;
 }
 
@@ -53,8 +53,8 @@ pub async fn a_failing_message_does_not_hold_up_others<F: TransportFixture>(fixt
     let stage = Stage::open(fixture).await;
     stage.send(Job::that(Act::FailForGood, "poison")).await;
     stage.send(Job::new("healthy")).await;
-    stage.heard.wait_for(2).await;
-    assert!(stage.heard.texts().contains(&"healthy".to_owned()));
+    stage.received.wait_for(2).await;
+    assert!(stage.received.texts().contains(&"healthy".to_owned()));
     stage.close().await;
 }
 
@@ -64,8 +64,8 @@ pub async fn a_message_for_later_waits_for_its_time<F: TransportFixture>(fixture
     let due_at = time::after(time::now(), Duration::from_millis(400));
     stage.sender().bus().send(Job::new("later")).at(due_at).await.expect(WORKS);
     stage.send(Job::new("now")).await;
-    let notes = stage.heard.wait_for(2).await;
-    assert_eq!(stage.heard.texts(), ["now", "later"]);
+    let notes = stage.received.wait_for(2).await;
+    assert_eq!(stage.received.texts(), ["now", "later"]);
     assert!(notes[1].at >= due_at, "{:?} before its time", due_at.duration_since(notes[1].at));
     stage.close().await;
 }
@@ -76,9 +76,9 @@ pub async fn an_expired_message_is_not_handled<F: TransportFixture>(fixture: &F)
     let expired = DeliveryOptions::new().deliver_within(Duration::ZERO);
     stage.sender().bus().send(Job::new("too late")).with(expired).await.expect(WORKS);
     stage.send(Job::new("in time")).await;
-    stage.heard.wait_for(1).await;
+    stage.received.wait_for(1).await;
     stage.settle().await;
-    assert_eq!(stage.heard.texts(), ["in time"]);
+    assert_eq!(stage.received.texts(), ["in time"]);
     stage.close().await;
 }
 
@@ -92,7 +92,7 @@ pub async fn a_payload_that_does_not_decode_is_an_invalid_message<F: TransportFi
     assert_eq!(letter.reason, DeadLetterReason::Undecodable);
     let envelope = Envelope::from_bytes(&letter.body).expect(WORKS);
     assert!(String::from_utf8_lossy(&envelope.payload).contains("wrong"));
-    assert!(stage.heard.texts().is_empty());
+    assert!(stage.received.texts().is_empty());
     stage.close().await;
 }
 
@@ -121,9 +121,9 @@ pub async fn a_repeated_key_is_handled_once<F: TransportFixture>(fixture: &F) {
         stage.settle().await;
     }
     stage.send(Job::new("last")).await;
-    stage.heard.wait_for(2).await;
+    stage.received.wait_for(2).await;
     stage.settle().await;
-    assert_eq!(stage.heard.texts(), ["once", "last"]);
+    assert_eq!(stage.received.texts(), ["once", "last"]);
     stage.close().await;
 }
 
@@ -135,7 +135,7 @@ pub async fn a_dead_letter_that_is_replayed_is_handled<F: TransportFixture>(fixt
     let letter = stage.letter().await;
     let letters = stage.receiver().store().expect(WORKS).dead_letters();
     assert_eq!(letters.replay(vec![letter.id]).await.expect(WORKS), 1);
-    let notes = stage.heard.wait_for(6).await;
+    let notes = stage.received.wait_for(6).await;
     assert_eq!(notes[3].envelope.attempts, 1);
     stage.close().await;
 }
@@ -144,15 +144,15 @@ pub async fn a_dead_letter_that_is_replayed_is_handled<F: TransportFixture>(fixt
 pub async fn a_stop_finishes_what_has_begun<F: TransportFixture>(fixture: &F) {
     let mut stage = Stage::open(fixture).await;
     stage.send(Job::that(Act::Wait, "under way")).await;
-    stage.heard.wait_for(1).await;
-    let heard = stage.heard.clone();
-    let open = async { heard.open_gate() };
+    stage.received.wait_for(1).await;
+    let received = stage.received.clone();
+    let open = async { received.open_gate() };
     let stop = async {
         stage.stop_receiver().await;
         stage.stop_sender().await;
     };
     // The stop waits for the handler, which waits for the gate.
     tokio::join!(stop, open);
-    assert_eq!(stage.heard.texts(), ["under way"], "it ran once, to its end");
+    assert_eq!(stage.received.texts(), ["under way"], "it ran once, to its end");
     stage.close().await;
 }

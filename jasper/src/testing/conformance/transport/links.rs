@@ -18,12 +18,12 @@ pub async fn what_is_sent_while_the_receiver_is_away_waits_for_it<F: TransportFi
         stage.send(Job::new(format!("{number:02}"))).await;
     }
     stage.start_receiver().await;
-    stage.heard.wait_for(20).await;
+    stage.received.wait_for(20).await;
     stage.settle().await;
-    let mut texts = stage.heard.texts();
+    let mut texts = stage.received.texts();
     texts.sort_unstable();
     texts.dedup();
-    assert_eq!((texts.len(), stage.heard.notes().len()), (20, 20));
+    assert_eq!((texts.len(), stage.received.notes().len()), (20, 20));
     stage.close().await;
 }
 
@@ -31,16 +31,16 @@ pub async fn what_is_sent_while_the_receiver_is_away_waits_for_it<F: TransportFi
 pub async fn a_paused_listener_receives_nothing_until_it_goes_on<F: TransportFixture>(fixture: &F) {
     let stage = Stage::open(fixture).await;
     stage.send(Job::new("before")).await;
-    stage.heard.wait_for(1).await;
+    stage.received.wait_for(1).await;
     stage.receiver().pause_listeners().await;
     stage.send(Job::new("meanwhile")).await;
     // A second pause is nothing new.
     stage.receiver().pause_listeners().await;
-    assert_eq!(stage.heard.texts(), ["before"]);
+    assert_eq!(stage.received.texts(), ["before"]);
     stage.receiver().resume_listeners().await.expect(WORKS);
     stage.link.found(stage.receiver()).await;
-    stage.heard.wait_for(2).await;
-    assert_eq!(stage.heard.texts(), ["before", "meanwhile"]);
+    stage.received.wait_for(2).await;
+    assert_eq!(stage.received.texts(), ["before", "meanwhile"]);
     stage.close().await;
 }
 
@@ -48,13 +48,13 @@ pub async fn a_paused_listener_receives_nothing_until_it_goes_on<F: TransportFix
 pub async fn a_receiver_that_starts_again_goes_on<F: TransportFixture>(fixture: &F) {
     let mut stage = Stage::open(fixture).await;
     stage.send(Job::new("first")).await;
-    stage.heard.wait_for(1).await;
+    stage.received.wait_for(1).await;
     stage.stop_receiver().await;
     stage.send(Job::new("second")).await;
     stage.start_receiver().await;
-    stage.heard.wait_for(2).await;
+    stage.received.wait_for(2).await;
     stage.settle().await;
-    assert_eq!(stage.heard.texts(), ["first", "second"]);
+    assert_eq!(stage.received.texts(), ["first", "second"]);
     stage.close().await;
 }
 
@@ -73,7 +73,7 @@ pub async fn after_a_cut_the_connection_is_made_anew<F: TransportFixture>(fixtur
         }
     };
     tokio::select! {
-        notes = stage.heard.wait_for(2) => assert_eq!(notes[1].text, "after"),
+        notes = stage.received.wait_for(2) => assert_eq!(notes[1].text, "after"),
         () = sending => {}
     }
     stage.close().await;
@@ -85,7 +85,7 @@ pub async fn a_sender_that_stops_sends_what_it_has<F: TransportFixture>(fixture:
     let jobs: Vec<_> = (0..500).map(|number| Job::new(format!("{number}"))).collect();
     stage.sender().bus().send_all(jobs).await.expect(WORKS);
     stage.stop_sender().await;
-    stage.heard.wait_for(500).await;
+    stage.received.wait_for(500).await;
     stage.close().await;
 }
 
@@ -99,7 +99,7 @@ pub async fn an_event_is_published_to_several_applications<F: TransportFixture>(
         .link
         .send(crate::Jasper::builder())
         .store(crate::store::memory::MemoryStore::new())
-        .state(first.heard.clone())
+        .state(first.received.clone())
         .endpoint("one", &*both[0])
         .endpoint("two", &*both[1])
         .publish_to::<News>("one")
@@ -110,7 +110,7 @@ pub async fn an_event_is_published_to_several_applications<F: TransportFixture>(
         .expect(WORKS);
     sender.bus().publish(News { text: "to all".into() }).await.expect(WORKS);
     for stage in [&first, &second] {
-        assert_eq!(stage.heard.wait_for(2).await.len(), 2);
+        assert_eq!(stage.received.wait_for(2).await.len(), 2);
     }
     sender.stop().await.expect(WORKS);
     first.close().await;
@@ -126,7 +126,7 @@ pub async fn a_destination_that_is_down_does_not_delay_others<F: TransportFixtur
         .link
         .send(crate::Jasper::builder())
         .store(crate::store::memory::MemoryStore::new())
-        .state(up.heard.clone())
+        .state(up.received.clone())
         .endpoint(RECEIVER, up.link.address())
         .endpoint("down", down.link.address())
         .registered::<super::cast::TakeOrder>()
@@ -138,11 +138,11 @@ pub async fn a_destination_that_is_down_does_not_delay_others<F: TransportFixtur
         sender.bus().send(Job::new(format!("down {number}"))).with(to_down).await.expect(WORKS);
         sender.bus().send(Job::new(format!("up {number}"))).await.expect(WORKS);
     }
-    up.heard.wait_for(50).await;
-    assert!(down.heard.texts().is_empty());
+    up.received.wait_for(50).await;
+    assert!(down.received.texts().is_empty());
     down.start_receiver().await;
-    down.heard.wait_for(50).await;
-    assert_eq!(up.heard.notes().len(), 50);
+    down.received.wait_for(50).await;
+    assert_eq!(up.received.notes().len(), 50);
     sender.stop().await.expect(WORKS);
     up.close().await;
     down.close().await;
@@ -160,8 +160,8 @@ pub async fn a_message_that_is_too_large_becomes_a_dead_letter_of_its_sender<
     assert_eq!(letter.reason, DeadLetterReason::Refused);
     assert!(letter.error_message.contains("bytes"), "{}", letter.error_message);
     stage.send(Job::new("fits")).await;
-    stage.heard.wait_for(1).await;
-    assert_eq!(stage.heard.texts(), ["fits"]);
+    stage.received.wait_for(1).await;
+    assert_eq!(stage.received.texts(), ["fits"]);
     stage.close().await;
 }
 
@@ -186,7 +186,7 @@ pub async fn a_request_whose_connection_is_cut_fails<F: TransportFixture>(fixtur
     let waits = Measure { text: "waits".into(), act: Act::Wait };
     let asked = stage.sender().bus().invoke(waits);
     let cut = async {
-        stage.heard.wait_for(1).await;
+        stage.received.wait_for(1).await;
         stage.link.cut().await;
     };
     let (asked, ()) = tokio::join!(asked, cut);

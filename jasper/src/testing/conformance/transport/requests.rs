@@ -18,7 +18,7 @@ fn measure(text: impl Into<String>) -> Measure {
 pub async fn a_request_is_answered_with_the_typed_reply<F: TransportFixture>(fixture: &F) {
     let stage = Stage::open(fixture).await;
     assert_eq!(stage.sender().bus().invoke(measure("four")).await.expect(WORKS), 4);
-    let notes = stage.heard.notes();
+    let notes = stage.received.notes();
     assert_eq!(notes[0].envelope.source.as_deref(), Some("sender"));
     stage.close().await;
 }
@@ -29,7 +29,7 @@ pub async fn a_request_without_a_reply_is_answered_when_it_is_handled<F: Transpo
 ) {
     let stage = Stage::open(fixture).await;
     stage.sender().bus().invoke(Job::new("done")).await.expect(WORKS);
-    assert_eq!(stage.heard.texts(), ["done"]);
+    assert_eq!(stage.received.texts(), ["done"]);
     stage.close().await;
 }
 
@@ -54,7 +54,7 @@ pub async fn a_failure_comes_back_in_words_and_is_tried_once<F: TransportFixture
     let InvokeError::Remote { kind, message } = &error else { panic!("{error}") };
     assert_eq!(*kind, FailureKind::Failed);
     assert!(message.contains("it was told to fail"), "{message}");
-    assert_eq!(stage.heard.notes().len(), 1);
+    assert_eq!(stage.received.notes().len(), 1);
     assert!(stage.letters().await.is_empty(), "who asked knows of the failure");
     stage.close().await;
 }

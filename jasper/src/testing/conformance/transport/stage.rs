@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::cast::{
-    Heard, KeepNews, PATIENCE, RECEIVER, ReadNews, TakeMeasure, TakeOrder, WORKS, WorkOff,
+    KeepNews, PATIENCE, RECEIVER, ReadNews, ReceivedNotes, TakeMeasure, TakeOrder, WORKS, WorkOff,
 };
 use super::{Link, TransportFixture};
 use crate::message::Message;
@@ -18,7 +18,7 @@ pub(super) struct Stage<F: TransportFixture> {
     sender: Option<Jasper>,
     /// `None` where the sender is the receiver, or while it is away.
     receiver: Option<Jasper>,
-    pub(super) heard: Heard,
+    pub(super) received: ReceivedNotes,
     stores: [MemoryStore; 2],
     /// What the clause asks of both applications.
     setup: fn(Builder) -> Builder,
@@ -40,17 +40,17 @@ impl<F: TransportFixture> Stage<F> {
 
     /// Nobody runs yet.
     pub(super) async fn empty(fixture: &F, setup: fn(Builder) -> Builder) -> Self {
-        let (link, heard) = (fixture.open().await, Heard::default());
+        let (link, received) = (fixture.open().await, ReceivedNotes::default());
         let stores = [MemoryStore::new(), MemoryStore::new()];
-        Self { link, sender: None, receiver: None, heard, stores, setup }
+        Self { link, sender: None, receiver: None, received, stores, setup }
     }
 
     fn builder(&self, store: &MemoryStore) -> Builder {
         let builder = Jasper::builder()
             .store(store.clone())
-            .state(self.heard.clone())
+            .state(self.received.clone())
             .poll_interval(Duration::from_millis(50))
-            .keep_unknown(Duration::ZERO)
+            .unhandled_timeout(Duration::ZERO)
             .registered::<TakeOrder>();
         (self.setup)(builder)
     }
@@ -148,7 +148,7 @@ impl<F: TransportFixture> Stage<F> {
     }
 
     pub(super) async fn close(mut self) {
-        self.heard.open_gate();
+        self.received.open_gate();
         self.stop_sender().await;
         self.stop_receiver().await;
     }

@@ -160,7 +160,7 @@ impl Listening {
     async fn receipts(&self, items: &[Item]) -> Vec<Receipt> {
         if self.wanted.listening.is_of_dead_letters {
             let letters = items.iter().map(Item::dead_letter).collect();
-            return one_for_each(self.receiver.keep_dead_letters(letters).await, items.len());
+            return one_for_each(self.receiver.store_dead_letters(letters).await, items.len());
         }
         let mut receipts = Vec::with_capacity(items.len());
         for group in items.chunk_by(|one, next| one.guarantee == next.guarantee) {

@@ -23,7 +23,7 @@ pub(crate) struct Encoded {
 
 impl Encoded {
     /// Begins a frame, of which so many bytes follow the length.
-    fn begin(kind: u8, length: usize) -> Self {
+    fn with_kind(kind: u8, length: usize) -> Self {
         let mut open = BytesMut::with_capacity(LENGTH + length.min(WORTH_A_SEGMENT));
         open.put_u32(wire_u32(length));
         open.put_u8(kind);
@@ -40,7 +40,7 @@ impl Encoded {
     }
 
     fn of_body(kind: u8, body: &[u8]) -> Self {
-        let mut out = Self::begin(kind, 1 + body.len());
+        let mut out = Self::with_kind(kind, 1 + body.len());
         out.open.put_slice(body);
         out
     }
@@ -72,7 +72,7 @@ pub(crate) fn batch<'a>(
 ) -> Encoded {
     let sizes = envelopes.clone().map(|(head, payload)| head.len() + payload.len());
     let length = BATCH_HEAD + sizes.map(|size| ENVELOPE_HEAD + size).sum::<usize>();
-    let mut out = Encoded::begin(kind::BATCH, length);
+    let mut out = Encoded::with_kind(kind::BATCH, length);
     out.open.put_u64(number);
     out.open.put_u8(match guarantee {
         Guarantee::Stored => 0,
@@ -100,7 +100,7 @@ pub(crate) fn receipts(number: u64, receipts: &[Receipt], limit: usize) -> Encod
         1 + 8 + 4 + receipts.len() + texts.sum::<usize>()
     };
     let with_reasons = length(true) <= limit;
-    let mut out = Encoded::begin(kind::RECEIPTS, 0);
+    let mut out = Encoded::with_kind(kind::RECEIPTS, 0);
     out.open.put_u64(number);
     out.open.put_u32(wire_u32(receipts.len()));
     for receipt in receipts {
@@ -123,7 +123,7 @@ pub(crate) fn receipts(number: u64, receipts: &[Receipt], limit: usize) -> Encod
 /// A request.
 pub(crate) fn request(number: u64, timeout_ms: u32, envelope: (Bytes, Bytes)) -> Encoded {
     let (head, payload) = envelope;
-    let mut out = Encoded::begin(kind::REQUEST, REQUEST_HEAD + head.len() + payload.len());
+    let mut out = Encoded::with_kind(kind::REQUEST, REQUEST_HEAD + head.len() + payload.len());
     out.open.put_u64(number);
     out.open.put_u32(timeout_ms);
     out.open.put_slice(&head);
@@ -144,7 +144,7 @@ pub(crate) fn answer(number: u64, answer: &Answer, limit: usize) -> Encoded {
         let why = format!("a reply of {size} bytes is more than the {limit} that the caller takes");
         return failed(number, &RemoteFailure::new(FailureKind::Codec, why), limit);
     }
-    let mut out = Encoded::begin(kind::ANSWER, length);
+    let mut out = Encoded::with_kind(kind::ANSWER, length);
     out.open.put_u64(number);
     out.open.put_u8(0);
     put_text(&mut out.open, content_type);
@@ -153,7 +153,7 @@ pub(crate) fn answer(number: u64, answer: &Answer, limit: usize) -> Encoded {
 }
 
 fn failed(number: u64, failure: &RemoteFailure, limit: usize) -> Encoded {
-    let mut out = Encoded::begin(kind::ANSWER, 0);
+    let mut out = Encoded::with_kind(kind::ANSWER, 0);
     out.open.put_u64(number);
     out.open.put_u8(failure_code(failure.kind));
     let room = limit.saturating_sub(16).min(LONGEST_FAILURE);

@@ -61,7 +61,7 @@ async fn shake(
     tokio::join!(dialling, serve(server, &welcoming))
 }
 
-/// What a door does.
+/// What a listener does with a connection.
 async fn serve(
     (mut reader, mut writer): TestEnd,
     welcoming: &Welcoming<'_>,

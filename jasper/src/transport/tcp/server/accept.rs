@@ -82,7 +82,7 @@ impl ServerShared {
 pub(in super::super) struct Listening {
     address: Address,
     stop: CancellationToken,
-    /// The door and each connection.
+    /// The acceptor and each connection.
     tasks: TaskTracker,
     /// Ends what was never stopped.
     _kill: DropGuard,
@@ -110,7 +110,7 @@ pub(in super::super) fn listen(
     let kill = CancellationToken::new();
     let stop = kill.child_token();
     let tasks = TaskTracker::new();
-    let door = Acceptor {
+    let acceptor = Acceptor {
         shared,
         tls,
         receiver,
@@ -118,7 +118,7 @@ pub(in super::super) fn listen(
         kill: kill.clone(),
         tasks: tasks.clone(),
     };
-    tasks.spawn(Arc::new(door).keep(socket));
+    tasks.spawn(Arc::new(acceptor).accept_all(socket));
     tasks.close();
     Listening { address, stop, tasks, _kill: kill.drop_guard() }
 }
@@ -134,7 +134,7 @@ struct Acceptor {
 }
 
 impl Acceptor {
-    async fn keep(self: Arc<Self>, socket: TcpListener) {
+    async fn accept_all(self: Arc<Self>, socket: TcpListener) {
         let mut pause = FIRST_PAUSE;
         loop {
             let accepted = tokio::select! {
@@ -165,13 +165,13 @@ impl Acceptor {
             let why = format!("{limit} others have not shaken hands yet");
             return self.shared.report(from, "limit", &why);
         };
-        let door = Arc::clone(self);
+        let acceptor = Arc::clone(self);
         self.tasks.spawn(async move {
-            let kill = door.kill.clone();
+            let kill = acceptor.kill.clone();
             tokio::select! {
                 biased;
                 () = kill.cancelled() => {}
-                () = door.serve(stream, from, permit) => {}
+                () = acceptor.serve(stream, from, permit) => {}
             }
         });
     }

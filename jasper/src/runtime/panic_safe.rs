@@ -15,12 +15,12 @@ use crate::transport::{
 
 /// A sender whose panics are errors.
 #[derive(Debug)]
-pub(crate) struct GuardedSender {
+pub(crate) struct PanicSafeSender {
     address: Address,
     inner: Arc<dyn Sender>,
 }
 
-impl GuardedSender {
+impl PanicSafeSender {
     /// The way to a destination.
     ///
     /// # Errors
@@ -44,7 +44,7 @@ impl GuardedSender {
     }
 }
 
-impl Sender for GuardedSender {
+impl Sender for PanicSafeSender {
     fn send(&self, batch: Batch) -> BoxFuture<'_, Result<Vec<Receipt>, TransportError>> {
         let sent = Caught::of(|| self.inner.send(batch));
         async { sent.await.unwrap_or_else(|panic| Err(self.lost(&panic))) }.boxed()
@@ -66,12 +66,12 @@ impl Sender for GuardedSender {
 
 /// A listener whose panics are noted in the log.
 #[derive(Debug)]
-pub(crate) struct GuardedListener {
+pub(crate) struct PanicSafeListener {
     address: Address,
     inner: Box<dyn Listener>,
 }
 
-impl GuardedListener {
+impl PanicSafeListener {
     /// Begins to receive.
     ///
     /// # Errors
@@ -89,7 +89,7 @@ impl GuardedListener {
     }
 }
 
-impl Listener for GuardedListener {
+impl Listener for PanicSafeListener {
     fn address(&self) -> Address {
         self.address.clone()
     }
