@@ -66,7 +66,11 @@ impl Branches {
         let there = self.books.first_after("credit", returned).await;
         let back = self.books.first_after("confirm", returned).await;
         let [there, back] = [there, back].map(|time| time.duration_since(returned).unwrap());
-        println!("messages flow there after {there:.3?} and back after {back:.3?}");
+        let at = returned.duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        println!(
+            "back at {:.3}: messages flow there after {there:.3?} and back after {back:.3?}",
+            at.as_secs_f64()
+        );
         there.max(back)
     }
 

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! It prints `listening ADDRESS`, and runs until it is killed. Where the broker is stands in the
-//! environment.
+//! environment. With `JASPER_LOG` it writes its log to the standard error.
 
 use std::collections::HashSet;
 use std::error::Error;
@@ -82,6 +82,13 @@ async fn book(db: &mut PgConnection, id: i64, leg: &str, amount: i64) -> sqlx::R
 
 #[tokio::main]
 async fn main() -> Outcome<()> {
+    if std::env::var_os("JASPER_LOG").is_some() {
+        tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::DEBUG)
+            .with_writer(std::io::stderr)
+            .with_ansi(false)
+            .init();
+    }
     let words: Vec<_> = std::env::args().skip(1).collect();
     let words: Vec<_> = words.iter().map(String::as_str).collect();
     match words[..] {

@@ -14,7 +14,7 @@ use super::run_queue::{RunQueue, WaitingRun};
 use super::session::Session;
 use super::shared_transaction::SharedTransaction;
 use crate::store::sql::borrowed_connection::BorrowedConnection;
-use crate::store::sql::reply::{receive_reply, send_reply};
+use crate::store::sql::reply::{receive_reply, send_reply, unless_it_panics};
 use crate::store::{StoreError, TransactionOptions};
 
 /// After this long a transaction takes no more runs, so that the first does not wait for ever for
@@ -85,20 +85,26 @@ impl Sharing {
         // application's own settings would be, too.
         let can_share = self.internal.idle_limit.is_some();
         while let Some((first, most, limit)) = self.queue.first(can_share) {
-            let begun = Session::begin(&self.pool, &self.internal, self.begin.as_str(), limit);
-            match begun.await {
-                Ok(session) => {
-                    let shared = SharedTransaction::new(
-                        session,
-                        &self.internal,
-                        &self.queue,
-                        limit,
-                        most > 1,
-                    );
-                    self.serve(shared, first, most).await;
-                }
-                Err(error) => send_reply(first.reply, Err(self.internal.error(error))),
+            // Where the driver panics, the runs of this transaction have no answer but its end.
+            let served = async {
+                self.serve_one(first, most, limit).await;
+                Ok(())
+            };
+            if let Err(error) = unless_it_panics(served).await {
+                tracing::error!(%error, "a transaction that runs share is undone");
             }
+        }
+    }
+
+    async fn serve_one(&self, first: WaitingRun, most: u32, limit: Duration) {
+        let begun = Session::begin(&self.pool, &self.internal, self.begin.as_str(), limit);
+        match begun.await {
+            Ok(session) => {
+                let shared =
+                    SharedTransaction::new(session, &self.internal, &self.queue, limit, most > 1);
+                self.serve(shared, first, most).await;
+            }
+            Err(error) => send_reply(first.reply, Err(self.internal.error(error))),
         }
     }
 

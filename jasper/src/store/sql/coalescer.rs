@@ -10,7 +10,7 @@ use futures_util::stream::{self, StreamExt};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
-use super::reply::{ReplySender, receive_reply, send_reply};
+use super::reply::{ReplySender, receive_reply, send_reply, unless_it_panics};
 use crate::store::StoreError;
 use crate::store::portions::{PORTION, Weigh};
 
@@ -94,6 +94,10 @@ impl<T: Weigh, A> SharedCoalescer<T, A> {
         starts
     }
 
+    async fn flush(&self, items: Vec<T>) -> Result<Vec<A>, StoreError> {
+        unless_it_panics((self.flush)(items)).await
+    }
+
     /// The calls of the next flush. `None`: no caller waits, and the flusher that asked ends.
     fn next(&self) -> Option<Vec<WaitingCall<T, A>>> {
         let mut queue = self.queue();
@@ -141,10 +145,10 @@ where
     if let [_only] = calls.as_slice()
         && let Some(call) = calls.pop()
     {
-        return send_reply(call.reply, (shared.flush)(call.items).await);
+        return send_reply(call.reply, shared.flush(call.items).await);
     }
     let items = calls.iter().flat_map(|call| call.items.iter().cloned()).collect();
-    match (shared.flush)(items).await {
+    match shared.flush(items).await {
         Ok(answers) => {
             let mut answers = answers.into_iter();
             for call in calls {
@@ -155,7 +159,7 @@ where
         // One of them may have met a lock; the others must not fail with it, nor wait for it.
         Err(StoreError::Busy { .. }) => {
             let each = stream::iter(calls).for_each_concurrent(ALONE, |call| async {
-                send_reply(call.reply, (shared.flush)(call.items).await);
+                send_reply(call.reply, shared.flush(call.items).await);
             });
             each.await;
         }
@@ -167,7 +171,7 @@ where
         // One of them is at fault; the others must not fail with it.
         Err(_of_one) => {
             for call in calls {
-                send_reply(call.reply, (shared.flush)(call.items).await);
+                send_reply(call.reply, shared.flush(call.items).await);
             }
         }
     }
@@ -243,6 +247,21 @@ mod tests {
         assert_eq!(answers[0].as_ref().unwrap(), &[2]);
         assert!(answers[1].is_err());
         assert_eq!(answers[2].as_ref().unwrap(), &[4]);
+    }
+
+    #[tokio::test]
+    async fn a_flush_that_panics_is_an_error_and_the_next_one_is_done() {
+        let coalescer = Coalescer::new(100, 1, |items: Vec<u32>| {
+            async move {
+                assert!(!items.contains(&13), "this panic is part of the test");
+                Ok(items)
+            }
+            .boxed()
+        });
+        let answers = join_all([1, 13, 2].map(|n| coalescer.submit(vec![n]))).await;
+        assert_eq!(answers[0].as_ref().unwrap(), &[1]);
+        assert!(matches!(answers[1], Err(StoreError::Database(_))), "{answers:?}");
+        assert_eq!(coalescer.submit(vec![3]).await.unwrap(), [3]);
     }
 
     #[tokio::test]

@@ -143,12 +143,10 @@ impl RabbitSender {
                 self.forget();
                 Receipt::deferred(error.to_string())
             }
-            Outcome::Ended(_) if message.payload.len() > self.publisher.limit() => {
-                let (size, limit) = (message.payload.len(), self.publisher.limit());
-                let address = self.address.to_string();
-                Receipt::refused(TransportError::TooLarge { address, size, limit }.to_string())
-            }
-            Outcome::Ended(error) => Receipt::unknown(error.to_string()),
+            Outcome::Ended(error) => match self.too_large(message.payload.len()) {
+                Some(too_large) => Receipt::refused(too_large.to_string()),
+                None => Receipt::unknown(error.to_string()),
+            },
         }
     }
 
