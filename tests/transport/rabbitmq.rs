@@ -8,6 +8,8 @@ mod conventions;
 mod dead_letters;
 #[path = "rabbitmq/declaring.rs"]
 mod declaring;
+#[path = "rabbitmq/dialling.rs"]
+mod dialling;
 #[path = "rabbitmq/faults.rs"]
 mod faults;
 #[path = "rabbitmq/foreign.rs"]

@@ -49,13 +49,11 @@ impl Connected {
         self.blocked.borrow().clone()
     }
 
-    /// Returns when the connection has ended, and a moment later: what knows why has said so by
-    /// then. To be waited for beside every answer, as `lapin` gives none to what is asked in the
-    /// moment in which a connection ends.
+    /// Returns 50 ms after the connection has ended, so that the call that knows the reason can
+    /// give it first. To be waited for beside every answer: `lapin` answers no call that is made
+    /// while a connection ends.
     pub(in super::super) async fn ended(&self) {
-        self.ended.cancelled().await;
-        // Real time: for what is on its way within this process.
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        a_moment_after(&self.ended).await;
     }
 
     /// What this gives, unless the connection ends first.
@@ -63,12 +61,28 @@ impl Connected {
         &self,
         answer: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
-        tokio::select! {
-            biased;
-            answer = answer => answer,
-            () = self.ended() => Err(io::Error::from(io::ErrorKind::ConnectionAborted).into()),
+        unless_ended(&self.ended, answer).await
+    }
+}
+
+/// What this gives, unless what is watched ends first.
+async fn unless_ended<T>(
+    ended: &CancellationToken,
+    answer: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    tokio::select! {
+        biased;
+        answer = answer => answer,
+        () = a_moment_after(ended) => {
+            Err(io::Error::from(io::ErrorKind::ConnectionAborted).into())
         }
     }
+}
+
+async fn a_moment_after(ended: &CancellationToken) {
+    ended.cancelled().await;
+    // Real time: for what is on its way within this process.
+    tokio::time::sleep(Duration::from_millis(50)).await;
 }
 
 impl Dial for Dialler {
@@ -96,6 +110,7 @@ impl Dialler {
     async fn open(&self) -> Result<Connected, DialError> {
         // Opened here, so that what cannot be reached is known without a thread of its own.
         let socket = self.socket().await.map_err(|error| DialError::Gone(Cause::of(error)))?;
+        let socket_ended = socket.ended();
         let socket = parking_lot::Mutex::new(Some(socket));
         let connect = async move |_uri, _runtime| {
             mute_this_thread();
@@ -105,13 +120,13 @@ impl Dialler {
         let name = self.name.as_str().into();
         let properties = ConnectionProperties::default().with_connection_name(name);
         let (uri, runtime) = (self.reached.broker.uri.clone(), Runtime::new(Kit::current()));
-        let connection =
-            Connection::connector(uri, runtime, connect, properties).await.map_err(|error| {
-                match fault_of(&error) {
-                    Some(AmqpFault { why, .. }) => DialError::Refused(Cause::because(why, error)),
-                    None => DialError::Gone(Cause::of(error)),
-                }
-            })?;
+        let connecting = Connection::connector(uri, runtime, connect, properties);
+        let connection = unless_ended(&socket_ended, connecting).await.map_err(|error| {
+            match fault_of(&error) {
+                Some(AmqpFault { why, .. }) => DialError::Refused(Cause::because(why, error)),
+                None => DialError::Gone(Cause::of(error)),
+            }
+        })?;
         let broker = self.reached.broker.to_string();
         tracing::info!(broker, connection = self.name, "connected");
         let ended = CancellationToken::new();

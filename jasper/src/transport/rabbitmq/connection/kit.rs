@@ -13,6 +13,7 @@ use futures_util::io::{AsyncRead, AsyncWrite};
 use futures_util::{Stream, TryFutureExt};
 use tokio::io::{AsyncRead as TokioRead, AsyncWrite as TokioWrite};
 use tokio_util::compat::{Compat, TokioAsyncReadCompatExt};
+use tokio_util::sync::CancellationToken;
 
 /// Bytes in both directions.
 pub(super) trait Bytes: TokioRead + TokioWrite + Send + Unpin {}
@@ -20,12 +21,26 @@ pub(super) trait Bytes: TokioRead + TokioWrite + Send + Unpin {}
 impl<T: TokioRead + TokioWrite + Send + Unpin> Bytes for T {}
 
 /// A connection, in the clear or under TLS.
-pub(super) struct Socket(Compat<Box<dyn Bytes>>);
+pub(super) struct Socket {
+    bytes: Compat<Box<dyn Bytes>>,
+    ended: CancellationToken,
+}
 
 impl Socket {
     pub(super) fn new(bytes: impl Bytes + 'static) -> Self {
         let bytes: Box<dyn Bytes> = Box::new(bytes);
-        Self(bytes.compat())
+        Self { bytes: bytes.compat(), ended: CancellationToken::new() }
+    }
+
+    /// Cancelled once nothing more is read or written, or the socket is dropped.
+    pub(super) fn ended(&self) -> CancellationToken {
+        self.ended.clone()
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        self.ended.cancel();
     }
 }
 
@@ -35,7 +50,11 @@ impl AsyncRead for Socket {
         cx: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_read(cx, buffer)
+        let read = Pin::new(&mut self.bytes).poll_read(cx, buffer);
+        if matches!(read, Poll::Ready(Ok(0) | Err(_))) {
+            self.ended.cancel();
+        }
+        read
     }
 }
 
@@ -45,15 +64,19 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         buffer: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, buffer)
+        let written = Pin::new(&mut self.bytes).poll_write(cx, buffer);
+        if matches!(written, Poll::Ready(Err(_))) {
+            self.ended.cancel();
+        }
+        written
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
+        Pin::new(&mut self.bytes).poll_flush(cx)
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_close(cx)
+        Pin::new(&mut self.bytes).poll_close(cx)
     }
 }
 
