@@ -8,7 +8,7 @@ use jasper::envelope::Address;
 use jasper::handler::HandlerRegistration;
 use jasper::message::Message;
 use jasper::prelude::*;
-use jasper::store::{ClaimableRequest, Incoming, MessageStore, Placement, Rest, Subscription};
+use jasper::store::{ClaimableRequest, Incoming, MessageStore, NextPage, Placement, Subscription};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
@@ -127,8 +127,8 @@ async fn look(store: &impl MessageStore) -> Outcome<()> {
     for _ in 0..LOOKS {
         let request = ClaimableRequest { takes: [takes.clone()].into(), page: LOOK_PAGE, after };
         let started = Instant::now();
-        after = match store.inbox().claimable(request).await?.rest {
-            Rest::After(last) => Some(last),
+        after = match store.inbox().claimable(request).await?.next_page {
+            NextPage::After(last) => Some(last),
             _ => None,
         };
         longest = longest.max(started.elapsed());

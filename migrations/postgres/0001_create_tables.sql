@@ -128,12 +128,12 @@ create table jasper_nodes (
     takes text not null
 ) with (fillfactor = 50);
 
--- One row for each open transaction that several handlers share, gone when it commits. No node has
--- that number, so that a commit fails while the row is there: one by a handler's own statement
--- would commit what others did without the end of their messages.
+-- One row for each open transaction that several runs share, deleted before it commits. The row
+-- violates a deferred foreign key, so a commit fails while it is there: a `commit` that one handler
+-- executes would otherwise commit the other runs without the settlement of their messages.
 create table jasper_commit_guard (
-    backend integer primary key,
-    never bigint not null default -1
+    transaction_key integer primary key,
+    unsatisfiable_node bigint not null default -1
         references jasper_nodes (node) deferrable initially deferred
 ) with (
     vacuum_truncate = false,

@@ -9,8 +9,8 @@ use jasper::envelope::{Address, Envelope};
 use jasper::message::MessageType;
 use jasper::prelude::{MysqlStore, PostgresStore, SqliteStore};
 use jasper::store::{
-    ClaimRequest, ClaimableRequest, Completion, Incoming, MessageStore, Placement, Settled, Stored,
-    TransactionOptions,
+    ClaimRequest, ClaimableRequest, Completion, Incoming, Inserted, MessageStore, Placement,
+    Settled, TransactionOptions,
 };
 use tests::Fixture;
 use tests::servers::{new_mariadb_database, new_postgres_database};
@@ -45,7 +45,7 @@ async fn store_commit_and_claim(store: &impl MessageStore) {
     store.admin().prepare().await.unwrap();
     let node = store.nodes().join("large", Duration::from_secs(3600), &[]).await.unwrap();
     let stored = store.inbox().store(rows()).await.unwrap();
-    assert_eq!(stored, vec![Stored::New; ROWS]);
+    assert_eq!(stored, vec![Inserted::New; ROWS]);
     assert!(peak() < MOST, "stored: {} MiB", peak() >> 20);
 
     let transaction = store.begin(TransactionOptions::of("large")).await.unwrap();

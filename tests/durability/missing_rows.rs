@@ -14,7 +14,7 @@ use jasper::message::Message;
 use jasper::prelude::*;
 use jasper::store::memory::MemoryStore;
 use jasper::store::mysql::MysqlStore;
-use jasper::store::{Incoming, MessageStore, Outgoing, Placement, Stored};
+use jasper::store::{Incoming, Inserted, MessageStore, Outgoing, Placement};
 use jasper::testing::{Faults, FaultyStore};
 use mariadb_database::Database;
 use postgres_schema::Schema;
@@ -155,11 +155,11 @@ async fn store_for_anybody(store: &dyn MessageStore, number: u32) {
     let mut work = envelope(Work::TYPE, "", "local://work/work");
     work.payload = payload(format!("work {number}"));
     let incoming = Incoming { envelope: work, placement: Placement::Unowned, retention: None };
-    assert_eq!(store.inbox().store(vec![incoming]).await.unwrap(), [Stored::New]);
+    assert_eq!(store.inbox().store(vec![incoming]).await.unwrap(), [Inserted::New]);
     let mut parcel = envelope(Parcel::TYPE, "", "endpoint://parcels");
     parcel.payload = payload(format!("parcel {number}"));
     let outgoing = Outgoing { envelope: parcel, owner: None };
-    assert_eq!(store.outbox().store(vec![outgoing]).await.unwrap(), [Stored::New]);
+    assert_eq!(store.outbox().store(vec![outgoing]).await.unwrap(), [Inserted::New]);
 }
 
 /// Rows that the only node owns, as one that a fault without a sign has taken out of its memory.
@@ -168,10 +168,10 @@ async fn lose_rows(store: &dyn MessageStore) {
     let mut lost = envelope(Work::TYPE, r#"{"text":"lost"}"#, "local://work/work");
     lost.attempts = 1;
     let incoming = Incoming { envelope: lost, placement: Placement::Owned(owner), retention: None };
-    assert_eq!(store.inbox().store(vec![incoming]).await.unwrap(), [Stored::New]);
+    assert_eq!(store.inbox().store(vec![incoming]).await.unwrap(), [Inserted::New]);
     let parcel = envelope(Parcel::TYPE, r#"{"text":"lost parcel"}"#, "endpoint://parcels");
     let outgoing = Outgoing { envelope: parcel, owner: Some(owner) };
-    assert_eq!(store.outbox().store(vec![outgoing]).await.unwrap(), [Stored::New]);
+    assert_eq!(store.outbox().store(vec![outgoing]).await.unwrap(), [Inserted::New]);
 }
 
 fn envelope(

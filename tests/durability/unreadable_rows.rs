@@ -11,7 +11,7 @@ use jasper::message::MessageType;
 use jasper::store::mysql::MysqlStore;
 use jasper::store::sqlite::SqliteStore;
 use jasper::store::{
-    DeadLetterQuery, DeadLetterReason, MessageStore, Outgoing, Owner, Ownership, Stored,
+    DeadLetterQuery, DeadLetterReason, Inserted, MessageStore, Outgoing, Owner, Ownership,
 };
 use mariadb_database::Database;
 use postgres_schema::Schema;
@@ -51,7 +51,7 @@ async fn store_two(store: &dyn MessageStore) -> [Envelope; 2] {
     let envelopes = [tried(3), tried(0)];
     for envelope in envelopes.clone() {
         let row = Outgoing { envelope, owner: None };
-        assert_eq!(store.outbox().store(vec![row]).await.unwrap(), [Stored::New]);
+        assert_eq!(store.outbox().store(vec![row]).await.unwrap(), [Inserted::New]);
     }
     envelopes
 }

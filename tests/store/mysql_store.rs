@@ -12,8 +12,8 @@ use jasper::envelope::{Address, Envelope, MessageId};
 use jasper::message::MessageType;
 use jasper::store::mysql::MysqlStore;
 use jasper::store::{
-    ClaimRequest, Completion, Incoming, MessageStore, Outgoing, Owner, Ownership, Placement,
-    Settled, Settlement, StoreError, StoreTransaction, Stored, Subscription, TransactionOptions,
+    ClaimRequest, Completion, Incoming, Inserted, MessageStore, Outgoing, Owner, Ownership,
+    Placement, Settled, Settlement, StoreError, StoreTransaction, Subscription, TransactionOptions,
 };
 use mariadb_database::Database;
 use sqlx::{AssertSqlSafe, Connection, MySqlConnection, MySqlPool};
@@ -90,7 +90,7 @@ async fn the_longest_prefix_makes_names_that_the_server_takes() {
     let prefix = "a".repeat(43);
     let store = MysqlStore::builder().prefix(prefix).connect(database.url()).await.unwrap();
     store.admin().prepare().await.unwrap();
-    assert_eq!(store.inbox().store(vec![unowned(envelope())]).await.unwrap(), [Stored::New]);
+    assert_eq!(store.inbox().store(vec![unowned(envelope())]).await.unwrap(), [Inserted::New]);
 }
 
 #[tokio::test]
@@ -133,7 +133,7 @@ async fn two_prefixes_in_one_database_do_not_meet() {
     }
     let row = unowned(envelope());
     for store in &stores {
-        assert_eq!(store.inbox().store(vec![row.clone()]).await.unwrap(), [Stored::New]);
+        assert_eq!(store.inbox().store(vec![row.clone()]).await.unwrap(), [Inserted::New]);
         let claimed = claim(store, Owner::new(7), 10).await;
         assert_eq!(claimed.len(), 1);
         let settled = store.inbox().settle(vec![Settlement::Handled(claimed[0].clone())]).await;
@@ -165,7 +165,7 @@ async fn eight_stores_prepare_at_once() {
     assert_eq!(count(stores[0].pool(), "jasper_migrations").await, 3);
     for store in &stores {
         let stored = store.inbox().store(vec![unowned(envelope())]).await;
-        assert_eq!(stored.unwrap(), [Stored::New]);
+        assert_eq!(stored.unwrap(), [Inserted::New]);
     }
 }
 
@@ -204,7 +204,7 @@ async fn a_process_without_the_right_to_change_the_schema_can_work_with_it() {
     let worker =
         MysqlStore::connect(&database.url().replace("root@", &format!("{user}@"))).await.unwrap();
     worker.admin().prepare().await.unwrap();
-    assert_eq!(worker.inbox().store(vec![unowned(envelope())]).await.unwrap(), [Stored::New]);
+    assert_eq!(worker.inbox().store(vec![unowned(envelope())]).await.unwrap(), [Inserted::New]);
     execute(store.pool(), &format!("drop user {user}")).await;
 }
 
@@ -273,7 +273,7 @@ async fn rows_of_more_bytes_than_one_statement_takes_are_stored_together() {
     let rows: Vec<Incoming> = rows.map(unowned).collect();
     let calls = rows.chunks(3).map(|rows| store.inbox().store(rows.to_vec()));
     let answers = try_join_all(calls).await.unwrap().concat();
-    assert_eq!(answers, vec![Stored::New; 60]);
+    assert_eq!(answers, vec![Inserted::New; 60]);
 }
 
 // ---- A handler's transaction -----------------------------------------------------------------
@@ -445,7 +445,7 @@ async fn large_and_held(database: &Database) -> (MysqlStore, [Incoming; 2], MySq
     let mut other = MySqlConnection::connect(database.url()).await.unwrap();
     sqlx::raw_sql("start transaction").execute(&mut other).await.unwrap();
     let stored = store.inbox().store_within(&mut other, vec![held.clone()]).await.unwrap();
-    assert_eq!(stored, [Stored::New]);
+    assert_eq!(stored, [Inserted::New]);
     (store, [large, held], other)
 }
 
@@ -455,7 +455,7 @@ async fn a_row_that_was_stored_before_another_caller_met_a_lock_is_new() {
     let (store, [large, held], other) = large_and_held(&database).await;
     let large = store.inbox().store(vec![large]);
     let (large, held) = tokio::join!(large, store.inbox().store(vec![held]));
-    assert_eq!(large.unwrap(), [Stored::New]);
+    assert_eq!(large.unwrap(), [Inserted::New]);
     assert!(matches!(held, Err(StoreError::Busy { .. })), "{held:?}");
     other.close().await.unwrap();
 }
@@ -468,7 +468,7 @@ async fn a_call_that_fails_has_stored_none_of_its_rows() {
     assert!(matches!(failed, Err(StoreError::Busy { .. })), "{failed:?}");
     assert_eq!(count(store.pool(), "jasper_incoming").await, 0);
     other.close().await.unwrap();
-    assert_eq!(store.inbox().store(rows.to_vec()).await.unwrap(), [Stored::New, Stored::New]);
+    assert_eq!(store.inbox().store(rows.to_vec()).await.unwrap(), [Inserted::New, Inserted::New]);
 }
 
 #[tokio::test]
@@ -477,7 +477,7 @@ async fn a_call_of_outgoing_rows_that_fails_has_stored_none() {
     let (store, [large, held], mut other) = large_and_held(&database).await;
     let rows = [large, held].map(|row| Outgoing { envelope: row.envelope, owner: None });
     let held = vec![rows[1].clone()];
-    assert_eq!(store.outbox().store_within(&mut other, held).await.unwrap(), [Stored::New]);
+    assert_eq!(store.outbox().store_within(&mut other, held).await.unwrap(), [Inserted::New]);
     let failed = store.outbox().store(rows.to_vec()).await;
     assert!(matches!(failed, Err(StoreError::Busy { .. })), "{failed:?}");
     assert_eq!(count(store.pool(), "jasper_outgoing").await, 0);
@@ -503,7 +503,7 @@ async fn store_and_handle(
         for (envelope, stored) in chosen.into_iter().zip(stored) {
             let is_first = !seen.contains(&envelope.id);
             seen.push(envelope.id);
-            if stored == Stored::New {
+            if stored == Inserted::New {
                 assert!(is_first, "a key that stands twice is new once, the first time");
                 changes.push((envelope.id, 1));
             }
@@ -528,21 +528,21 @@ async fn a_repeat_waits_for_the_one_that_is_not_committed_yet() {
         let row = unowned(envelope());
         let mut transaction = store.pool().begin().await.unwrap();
         let within = store.inbox().store_within(&mut *transaction, vec![row.clone()]).await;
-        assert_eq!(within.unwrap(), [Stored::New]);
+        assert_eq!(within.unwrap(), [Inserted::New]);
         let others = vec![unowned(envelope()), row, unowned(envelope())];
         let (inbox, waiting) = (store.clone(), others.clone());
         let repeat = tokio::spawn(async move { inbox.inbox().store(waiting).await });
         // Real time: it is the server for which the insert waits.
         tokio::time::sleep(Duration::from_millis(100)).await;
         assert!(!repeat.is_finished(), "nobody knows yet whether it is a repeat");
-        let expected = if commits { Stored::Duplicate } else { Stored::New };
+        let expected = if commits { Inserted::Duplicate } else { Inserted::New };
         if commits {
             transaction.commit().await.unwrap()
         } else {
             transaction.rollback().await.unwrap()
         }
         let stored = repeat.await.unwrap().unwrap();
-        assert_eq!(stored, [Stored::New, expected, Stored::New]);
+        assert_eq!(stored, [Inserted::New, expected, Inserted::New]);
     }
 }
 

@@ -12,8 +12,8 @@ use jasper::envelope::{Address, Envelope, MessageId};
 use jasper::message::MessageType;
 use jasper::store::postgres::PostgresStore;
 use jasper::store::{
-    ClaimRequest, ClaimableRequest, Claimed, Incoming, MessageStore, Outgoing, OutgoingSettlement,
-    Owner, Ownership, Placement, Rest, Settlement, Subscription,
+    ClaimRequest, ClaimableRequest, Claimed, Incoming, MessageStore, NextPage, Outgoing,
+    OutgoingSettlement, Owner, Ownership, Placement, Settlement, Subscription,
 };
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tests::servers::postgres_url;
@@ -254,10 +254,10 @@ async fn a_look_past_what_is_taken_says_that_it_has_seen_no_page() {
     for _ in 0..100 {
         let seen = store.inbox().claimable(ClaimableRequest::default()).await.unwrap();
         assert_eq!(seen.now, takes());
-        match seen.rest {
-            Rest::First => {}
-            Rest::Unseen => unseen += 1,
-            Rest::After(last) => panic!("the page of {last:?} is not full"),
+        match seen.next_page {
+            NextPage::First => {}
+            NextPage::Unseen => unseen += 1,
+            NextPage::After(last) => panic!("the page of {last:?} is not full"),
         }
     }
     assert!(unseen > 0, "some looks begin past what is taken");
@@ -278,6 +278,6 @@ async fn after_a_full_look_without_an_answer_the_next_one_begins_past_what_is_ta
     store.inbox().claimable(ClaimableRequest::default()).await.unwrap_err();
     transaction.rollback().await.unwrap();
     let look = store.inbox().claimable(ClaimableRequest::default()).await.unwrap();
-    assert_eq!((look.now, look.rest), (takes(), Rest::Unseen));
+    assert_eq!((look.now, look.next_page), (takes(), NextPage::Unseen));
     assert_eq!(claim(&store, owner, 9).await.len(), 5);
 }

@@ -12,8 +12,8 @@ use jasper::envelope::{Address, Envelope, MessageId};
 use jasper::message::MessageType;
 use jasper::store::postgres::PostgresStore;
 use jasper::store::{
-    Committed, Completion, Incoming, MessageStore, Ownership, Placement, Settled, StoreError,
-    StoreTransaction, Stored, TransactionOptions,
+    Committed, Completion, Incoming, Inserted, MessageStore, Ownership, Placement, Settled,
+    StoreError, StoreTransaction, TransactionOptions,
 };
 use sqlx::{Connection, PgConnection};
 
@@ -236,7 +236,7 @@ async fn a_key_that_another_transaction_holds_keeps_a_shared_one_only_for_a_mome
     let mut other = store.pool().begin().await.unwrap();
     let held: &mut PgConnection = &mut other;
     let stored = store.inbox().store_within(held, vec![keyed.clone()]).await.unwrap();
-    assert_eq!(stored, [Stored::New]);
+    assert_eq!(stored, [Inserted::New]);
     let completion = Completion { incoming: vec![keyed], ..Completion::default() };
 
     let Pair { innocent, second, others } = pair(&store).await;
@@ -253,7 +253,7 @@ async fn a_key_that_another_transaction_holds_keeps_a_shared_one_only_for_a_mome
     assert!(matches!(refused, StoreError::Busy { .. }), "{refused}");
     other.rollback().await.unwrap();
     let alone = store.begin(ALONE).await.unwrap();
-    assert_eq!(alone.commit(completion).await.unwrap().incoming, [Stored::New]);
+    assert_eq!(alone.commit(completion).await.unwrap().incoming, [Inserted::New]);
 }
 
 struct Pair {
@@ -342,7 +342,7 @@ async fn store_owned(store: &PostgresStore) -> Ownership {
     let envelope = envelope();
     let held = Ownership::of(&envelope, owner);
     let row = Incoming { envelope, placement: Placement::Owned(owner), retention: None };
-    assert_eq!(store.inbox().store(vec![row]).await.unwrap(), [Stored::New]);
+    assert_eq!(store.inbox().store(vec![row]).await.unwrap(), [Inserted::New]);
     held
 }
 

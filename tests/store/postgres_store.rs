@@ -12,7 +12,7 @@ use jasper::message::MessageType;
 use jasper::store::postgres::PostgresStore;
 use jasper::store::{
     ClaimRequest, Counts, DeadLetter, DeadLetterId, DeadLetterQuery, DeadLetterReason, Incoming,
-    MessageStore, Owner, Placement, Pulse, StoreError, Stored,
+    Inserted, MessageStore, Owner, Placement, Pulse, StoreError,
 };
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
@@ -48,7 +48,7 @@ async fn a_password_is_never_shown() {
 async fn two_schemas_in_one_database_do_not_meet() {
     let (first, _schema) = Schema::open().await;
     let (second, _schema) = Schema::open().await;
-    assert_eq!(first.inbox().store(vec![unowned()]).await.unwrap(), [Stored::New]);
+    assert_eq!(first.inbox().store(vec![unowned()]).await.unwrap(), [Inserted::New]);
     assert_eq!(first.admin().counts().await.unwrap().incoming, 1);
     assert_eq!(second.admin().counts().await.unwrap(), Counts::default());
 }
@@ -61,7 +61,7 @@ async fn several_processes_prepare_at_once() {
     for prepared in prepared {
         prepared.unwrap();
     }
-    assert_eq!(stores[0].inbox().store(vec![unowned()]).await.unwrap(), [Stored::New]);
+    assert_eq!(stores[0].inbox().store(vec![unowned()]).await.unwrap(), [Inserted::New]);
 }
 
 #[tokio::test]
@@ -82,7 +82,7 @@ async fn handlers_may_run_on_a_pool_that_is_there_already() {
     store.admin().prepare().await.unwrap();
     // The store has connections of its own for what it does beside handlers.
     let _held = pool.acquire().await.unwrap();
-    assert_eq!(store.inbox().store(vec![unowned()]).await.unwrap(), [Stored::New]);
+    assert_eq!(store.inbox().store(vec![unowned()]).await.unwrap(), [Inserted::New]);
     let node = store.nodes().join("node", PATIENCE, &[]).await.unwrap();
     assert!(store.nodes().renew(node.owner, PATIENCE).await.unwrap());
 }
@@ -93,7 +93,7 @@ async fn text_that_postgresql_cannot_hold_is_stored_all_the_same() {
     let mut row = unowned();
     row.envelope.correlation_id = Some("a\0b".to_owned());
     let sent = row.envelope.clone();
-    assert_eq!(store.inbox().store(vec![row]).await.unwrap(), [Stored::New]);
+    assert_eq!(store.inbox().store(vec![row]).await.unwrap(), [Inserted::New]);
     let found = store.inbox().claimable(Default::default()).await.unwrap();
     let request = jasper::store::ClaimRequest {
         owner: Owner::new(1),
@@ -197,7 +197,7 @@ async fn two_that_store_the_same_in_opposite_order_wait_for_one_another_and_go_o
         let backwards = rows.iter().rev().cloned().collect();
         let both = tokio::join!(one.inbox().store(rows), other.inbox().store(backwards));
         let stored = [both.0.unwrap(), both.1.unwrap()].concat();
-        assert_eq!(stored.iter().filter(|stored| **stored == Stored::New).count(), 1000);
+        assert_eq!(stored.iter().filter(|stored| **stored == Inserted::New).count(), 1000);
     }
 }
 
@@ -205,7 +205,7 @@ async fn two_that_store_the_same_in_opposite_order_wait_for_one_another_and_go_o
 async fn store_at_last(store: &PostgresStore) {
     loop {
         match store.inbox().store(vec![unowned()]).await {
-            Ok(stored) => return assert_eq!(stored, [Stored::New]),
+            Ok(stored) => return assert_eq!(stored, [Inserted::New]),
             Err(error) => assert!(error.is_transient(), "{error}"),
         }
     }

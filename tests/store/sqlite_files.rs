@@ -10,7 +10,7 @@ use jasper::message::MessageType;
 use jasper::store::memory::MemoryStore;
 use jasper::store::sqlite::SqliteStore;
 use jasper::store::{
-    ClaimRequest, Incoming, MessageStore, Owner, Placement, Settlement, StoreError, Stored,
+    ClaimRequest, Incoming, Inserted, MessageStore, Owner, Placement, Settlement, StoreError,
     Subscription,
 };
 use sqlx::sqlite::SqliteConnectOptions;
@@ -158,7 +158,7 @@ async fn two_stores_on_one_file_never_share_a_row() {
         right.push(second.inbox().store(vec![row]));
     }
     let stored = join_all(left.into_iter().chain(right)).await;
-    let new = stored.into_iter().filter(|stored| *stored.as_ref().unwrap() == [Stored::New]);
+    let new = stored.into_iter().filter(|stored| *stored.as_ref().unwrap() == [Inserted::New]);
     assert_eq!(new.count(), 100);
 
     let owners = [join(&first).await, join(&second).await];
@@ -239,7 +239,7 @@ async fn a_full_disk_loses_nothing_and_work_goes_on_when_there_is_room() {
     let handled = claimed.into_iter().map(|row| Settlement::Handled(row.ownership));
     store.inbox().settle(handled.collect()).await.unwrap();
     let stored = store.inbox().store(vec![unowned(10_000)]).await.unwrap();
-    assert_eq!(stored, [Stored::New]);
+    assert_eq!(stored, [Inserted::New]);
 }
 
 async fn prepared() -> (TempDir, SqliteStore) {

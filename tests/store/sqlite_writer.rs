@@ -8,7 +8,7 @@ use jasper::envelope::{Address, Envelope};
 use jasper::message::MessageType;
 use jasper::store::sqlite::SqliteStore;
 use jasper::store::{
-    Completion, Incoming, MessageStore, Placement, Settled, StoreError, StoreTransaction, Stored,
+    Completion, Incoming, Inserted, MessageStore, Placement, Settled, StoreError, StoreTransaction,
     TransactionOptions,
 };
 use sqlx::{Connection, SqliteConnection};
@@ -153,7 +153,9 @@ async fn a_handler_that_is_dropped_at_any_await_leaves_the_writer_working() {
         assert_eq!(written(&store).await, [0i64; 0], "after {polls} polls");
         // A neighbour of the cancelled `begin` may have been undone with it, and its caller has an
         // error.
-        while !matches!(store.inbox().store(vec![unowned()]).await.as_deref(), Ok([Stored::New])) {}
+        while !matches!(store.inbox().store(vec![unowned()]).await.as_deref(), Ok([Inserted::New]))
+        {
+        }
         keeps_working(&store).await;
         sqlx::query("delete from effects").execute(store.pool()).await.unwrap();
     }
@@ -251,7 +253,7 @@ async fn keeps_working(store: &SqliteStore) {
     commit(transaction).await.unwrap();
     assert_eq!(written(store).await.len(), before + 1);
     let stored = store.inbox().store(vec![unowned()]).await.unwrap();
-    assert_eq!(stored, [Stored::New]);
+    assert_eq!(stored, [Inserted::New]);
 }
 
 fn unowned() -> Incoming {

@@ -153,7 +153,7 @@ pub enum SendError {
     /// An inline endpoint did not take the message.
     #[error(transparent)]
     Transport(#[from] TransportError),
-    /// The receiver of an inline endpoint has the message not, and says why.
+    /// The receiver of an inline endpoint did not accept the message, and gave its reason.
     #[error("`{endpoint}` did not take the message: {why}")]
     NotTaken {
         /// The endpoint.

@@ -37,7 +37,7 @@ impl Jasper {
 
     /// The application's message store, if it has one.
     pub fn store(&self) -> Option<&dyn MessageStore> {
-        self.core.store().port()
+        self.core.store().get()
     }
 
     /// Where the application listens, in the order of the calls of `listen`. A port that was
@@ -87,7 +87,7 @@ impl Jasper {
         let activity = self.core.lifecycle().activity();
         loop {
             activity.idle().await;
-            let Some(store) = self.core.store().port() else {
+            let Some(store) = self.core.store().get() else {
                 return Ok(());
             };
             let counts = self.counts(store).await?;

@@ -49,7 +49,7 @@ impl Core {
         let (clock, lifecycle, outbox) = (Clock::default(), Lifecycle::default(), Arc::default());
         let held = routes.endpoints().remote().map(|endpoint| Arc::clone(&endpoint.rows)).collect();
         let rows = Arc::new(OwnedRows::new(held, settings.lease, Arc::clone(&outbox)));
-        let ending = lifecycle.ending().clone();
+        let ending = lifecycle.aborting().clone();
         Self {
             store: StoreClient::new(store, settings.timeouts.store, Arc::clone(&rows), ending),
             node: Node::new(owner, settings.lease, rows),

@@ -10,21 +10,21 @@ use super::memory::activity::Activity;
 /// How far an application is between its start and its end.
 #[derive(Debug, Default)]
 pub(crate) struct Lifecycle {
-    stopping: CancellationToken,
-    ending: CancellationToken,
+    draining: CancellationToken,
+    aborting: CancellationToken,
     tasks: TaskTracker,
     activity: Activity,
 }
 
 impl Lifecycle {
     /// Cancelled when no new work is to begin.
-    pub(crate) const fn stopping(&self) -> &CancellationToken {
-        &self.stopping
+    pub(crate) const fn draining(&self) -> &CancellationToken {
+        &self.draining
     }
 
     /// Cancelled when the time to drain is over and running handlers are to end.
-    pub(crate) const fn ending(&self) -> &CancellationToken {
-        &self.ending
+    pub(crate) const fn aborting(&self) -> &CancellationToken {
+        &self.aborting
     }
 
     /// The tasks that end before a stop returns.
@@ -38,8 +38,8 @@ impl Lifecycle {
     }
 
     /// Whether no new work is to begin.
-    pub(crate) fn is_stopping(&self) -> bool {
-        self.stopping.is_cancelled()
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.is_cancelled()
     }
 
     /// Starts a task that ends before a stop returns.
@@ -49,12 +49,12 @@ impl Lifecycle {
 
     /// Lets no new work begin.
     pub(crate) fn stop(&self) {
-        self.stopping.cancel();
+        self.draining.cancel();
     }
 
     /// Ends what still runs.
     pub(crate) fn end(&self) {
-        self.stopping.cancel();
-        self.ending.cancel();
+        self.draining.cancel();
+        self.aborting.cancel();
     }
 }

@@ -34,10 +34,10 @@ pub(crate) enum Destination<'a> {
 
 impl Destination<'_> {
     /// Whether a message that belongs to no transaction is stored on its way there.
-    /// `must_be`: it is one that a queue without a mode of its own stores.
-    pub(crate) fn is_stored(self, must_be: bool) -> bool {
+    /// `requires_storage`: as for a handler.
+    pub(crate) fn is_stored(self, requires_storage: bool) -> bool {
         match self {
-            Self::Handler(entry) => entry.is_stored(must_be),
+            Self::Handler(entry) => entry.is_stored(requires_storage),
             Self::Endpoint(endpoint) => endpoint.is_stored(false),
         }
     }

@@ -73,13 +73,13 @@ pub(super) async fn stop(core: &Arc<Core>, listeners: &Listeners) -> Result<(), 
 
 /// Leaves the store, and gives back what this node still owns.
 async fn give_back(core: &Core) -> Result<(), StoreError> {
-    let Some(store) = core.store().port_arc() else {
+    let Some(store) = core.store().get_arc() else {
         return Ok(());
     };
     let owner = core.node().owner();
     core.store().call(StoreOperation::Leave, store.nodes().leave(owner)).await?;
     give_back_unbegun(core, &**store, owner).await?;
-    for left in [recovery::Left::Incoming, recovery::Left::Outgoing] {
+    for left in [recovery::MessageTable::Incoming, recovery::MessageTable::Outgoing] {
         recovery::release_all(core, &**store, owner, left).await?;
     }
     core.store().call(StoreOperation::Forget, store.nodes().forget(owner)).await

@@ -22,11 +22,11 @@ use crate::envelope::{DecodeError, Envelope};
 pub trait Inbox: Send + Sync {
     /// Stores rows and returns after they are committed, one answer for each row in order.
     ///
-    /// A row whose key is already there changes nothing and is answered [`Stored::Duplicate`].
+    /// A row whose key is already there changes nothing and is answered [`Inserted::Duplicate`].
     ///
     /// # Errors
     /// Nothing is known about any row; storing the same rows again is safe.
-    fn store(&self, rows: Vec<Incoming>) -> BoxFuture<'_, Result<Vec<Stored>, StoreError>>;
+    fn store(&self, rows: Vec<Incoming>) -> BoxFuture<'_, Result<Vec<Inserted>, StoreError>>;
 
     /// Stores rows through the user's own connection, inside the transaction that is open on it.
     ///
@@ -36,7 +36,7 @@ pub trait Inbox: Send + Sync {
         &'a self,
         connection: &'a mut (dyn Any + Send),
         rows: Vec<Incoming>,
-    ) -> BoxFuture<'a, Result<Vec<Stored>, StoreError>>;
+    ) -> BoxFuture<'a, Result<Vec<Inserted>, StoreError>>;
 
     /// Looks what can be claimed by any node: all that the request takes, and a page of the rest.
     ///
@@ -79,7 +79,7 @@ pub trait Inbox: Send + Sync {
 
 /// What became of a row given to [`Inbox::store`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stored {
+pub enum Inserted {
     /// It is there now.
     New,
     /// A row with its key was there before.
@@ -93,7 +93,7 @@ pub struct ClaimableRequest {
     pub takes: Arc<[Subscription]>,
     /// How many subscriptions are found at most beside those, whichever node takes them.
     pub page: usize,
-    /// After which one the page begins, as [`Rest::After`] gave it; `None` for the first page.
+    /// After which one the page begins, as [`NextPage::After`] gave it; `None` for the first page.
     pub after: Option<Subscription>,
 }
 
@@ -110,14 +110,14 @@ pub struct Claimable {
     /// What unowned rows wait for, each once, sorted.
     pub now: Vec<Subscription>,
     /// Where the next page begins.
-    pub rest: Rest,
+    pub next_page: NextPage,
     /// In how long the next scheduled row is due; `None` where none is scheduled.
     pub next_due: Option<Duration>,
 }
 
 /// Which page comes after a look.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Rest {
+pub enum NextPage {
     /// The first: this look has found the last one.
     #[default]
     First,
@@ -127,7 +127,7 @@ pub enum Rest {
     Unseen,
 }
 
-impl From<Option<Subscription>> for Rest {
+impl From<Option<Subscription>> for NextPage {
     /// After the last one of a full page, if it is one.
     fn from(last: Option<Subscription>) -> Self {
         last.map_or(Self::First, Self::After)
@@ -195,8 +195,8 @@ pub(crate) fn may_have_left<'e>(
 /// What is to become of an owned row.
 #[derive(Debug, Clone)]
 pub enum Settlement {
-    /// The message is handled: the row is deleted, or kept as handled where it was stored with
-    /// `keep`.
+    /// The message is handled: the row is deleted, or marked as handled where it has a
+    /// `retention`.
     Handled(Ownership),
     /// One more attempt is about to begin; the row stays with its owner.
     ///
@@ -205,8 +205,8 @@ pub enum Settlement {
     Attempt(Ownership),
     /// The message waits until this time for any node to claim it.
     Schedule(Ownership, SystemTime),
-    /// The message is given back unharmed; `ran` is false where its counted attempt never began and
-    /// is taken back.
+    /// The row is released, for any node to claim. Where `attempt_began` is false, the attempt
+    /// that was counted already is subtracted again.
     Release {
         /// The row.
         ownership: Ownership,

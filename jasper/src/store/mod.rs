@@ -39,7 +39,8 @@ pub use self::error::StoreError;
 pub(crate) use self::inbox::interrupted_by;
 pub(crate) use self::inbox::may_have_left;
 pub use self::inbox::{
-    ClaimRequest, Claimable, ClaimableRequest, Claimed, Inbox, Rest, Settled, Settlement, Stored,
+    ClaimRequest, Claimable, ClaimableRequest, Claimed, Inbox, Inserted, NextPage, Settled,
+    Settlement,
 };
 pub use self::node::{Gone, LiveNode, NodeLease, Nodes, Owner, Pulse, Subscription};
 pub use self::operation::StoreOperation;

@@ -164,14 +164,15 @@ pub trait Nodes: Send + Sync {
     /// Waits until rows may have become claimable by something else: another process, or a
     /// transaction of the user's own.
     ///
-    /// Word may come for nothing, and may be lost while a connection is; a poll is its safety net.
-    /// A store that cannot tell, as its [`StoreInfo`](super::StoreInfo) says, waits for ever.
+    /// It may return when there is nothing to claim, and a notification is lost while the
+    /// connection is; polls find what was missed. A store that does not notify, as its
+    /// [`StoreInfo`](super::StoreInfo) says, waits for ever.
     fn wait_for_notification(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(std::future::pending())
     }
 
-    /// Whether word comes now, so that a poll may be seldom: not while the connection is lost over
-    /// which it would come.
+    /// Whether notifications arrive now, so that polls may be rare: not while the connection for
+    /// them is lost.
     fn is_notified(&self) -> bool {
         false
     }

@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use super::dead_letter::DeadLetterCause;
 use super::dead_letter::DeadLetterReason;
 use super::error::StoreError;
-use super::inbox::{Settled, Stored};
+use super::inbox::{Inserted, Settled};
 use super::node::Owner;
 use super::record::{Outgoing, Ownership};
 use crate::envelope::{Address, Envelope};
@@ -15,7 +15,7 @@ use crate::envelope::{Address, Envelope};
 /// Messages that are to leave for other processes. Keyed by message id and destination.
 pub trait Outbox: Send + Sync {
     /// Stores rows and returns after they are committed, one answer for each row in order.
-    fn store(&self, rows: Vec<Outgoing>) -> BoxFuture<'_, Result<Vec<Stored>, StoreError>>;
+    fn store(&self, rows: Vec<Outgoing>) -> BoxFuture<'_, Result<Vec<Inserted>, StoreError>>;
 
     /// Stores rows through the user's own connection, inside the transaction that is open on it.
     ///
@@ -25,7 +25,7 @@ pub trait Outbox: Send + Sync {
         &'a self,
         connection: &'a mut (dyn Any + Send),
         rows: Vec<Outgoing>,
-    ) -> BoxFuture<'a, Result<Vec<Stored>, StoreError>>;
+    ) -> BoxFuture<'a, Result<Vec<Inserted>, StoreError>>;
 
     /// Takes at most `limit` unowned rows for one destination, oldest first by `sent_at`. It takes
     /// no further row once those that it has are 8 MiB together.

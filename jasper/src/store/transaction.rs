@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 
 use super::error::StoreError;
-use super::inbox::{Settled, Stored};
+use super::inbox::{Inserted, Settled};
 use super::record::{Incoming, Outgoing, Ownership};
 
 /// A connection that a durable handler may take as `&mut`.
@@ -132,7 +132,7 @@ pub struct Committed {
     /// Whether the handled message was still owned.
     pub settled: Settled,
     /// What became of each of `completion.incoming`; empty if fenced.
-    pub incoming: Vec<Stored>,
+    pub incoming: Vec<Inserted>,
     /// What became of each of `completion.outgoing`; empty if fenced.
-    pub outgoing: Vec<Stored>,
+    pub outgoing: Vec<Inserted>,
 }

@@ -34,7 +34,7 @@ pub struct Scheme {
     pub mode: Mode,
 }
 
-/// What stands behind a message on its way through an endpoint, in one direction.
+/// How a message is protected against loss on its way through an endpoint, in one direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Mode {
     /// A row in the store: nothing is lost, and nothing takes effect twice.

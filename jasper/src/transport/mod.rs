@@ -21,7 +21,7 @@ mod mapped;
 pub mod rabbitmq;
 mod request;
 #[cfg(any(feature = "rabbitmq", feature = "tcp"))]
-mod slot;
+mod shared_connection;
 #[cfg(feature = "tcp")]
 pub mod tcp;
 #[cfg(any(feature = "rabbitmq", feature = "tcp"))]

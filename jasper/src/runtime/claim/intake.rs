@@ -8,7 +8,7 @@ use crate::runtime::handle::delivery::enqueue;
 use crate::runtime::handle::entry::HandlerEntry;
 use crate::runtime::handle::queue::{Backing, Delivery};
 use crate::runtime::memory::room::MemorySlot;
-use crate::runtime::storage::dead_letters::{note_letter, settle_as_letter};
+use crate::runtime::storage::dead_letters::{log_dead_letter, settle_as_letter};
 use crate::runtime::storage::health::Retries;
 use crate::store::{
     ClaimRequest, Claimed, DeadLetterId, DeadLetterReason, MessageStore, Ownership, Settlement,
@@ -16,16 +16,16 @@ use crate::store::{
 };
 
 /// Claims rows, and brings what it has claimed into memory.
-pub(super) struct ClaimIntake {
+pub(super) struct Claimer {
     pub(super) core: Arc<Core>,
     pub(super) store: Arc<dyn MessageStore>,
-    /// Claimed while this process has not done with them under the same ownership: it still repeats
-    /// a settlement that is done already, as the answer was lost. Were they handled now, that
-    /// settlement would come in between.
+    /// Rows that were claimed again while this process still repeats a settlement under the same
+    /// ownership: the first call succeeded, and its answer was lost. They are handled later, as the
+    /// repeated settlement could otherwise settle the new run.
     pub(super) deferred: Vec<Claimed>,
 }
 
-impl ClaimIntake {
+impl Claimer {
     pub(super) const fn new(core: Arc<Core>, store: Arc<dyn MessageStore>) -> Self {
         Self { core, store, deferred: Vec::new() }
     }
@@ -38,7 +38,7 @@ impl ClaimIntake {
         count_attempt: bool,
     ) -> Result<Vec<Claimed>, StoreError> {
         // What is claimed now would not begin any more.
-        if self.core.lifecycle().is_stopping() {
+        if self.core.lifecycle().is_draining() {
             return Ok(Vec::new());
         }
         let owner = self.core.node().owner();
@@ -52,7 +52,7 @@ impl ClaimIntake {
         let deferred = std::mem::take(&mut self.deferred);
         let (busy, free) = deferred
             .into_iter()
-            .partition(|row| self.core.node().rows().inbox().holds(&row.ownership));
+            .partition(|row| self.core.node().rows().inbox().contains(&row.ownership));
         self.deferred = busy;
         for claimed in free {
             self.give_back(claimed).await;
@@ -86,7 +86,7 @@ impl ClaimIntake {
             let (old, new) = (&row.ownership, &claimed.ownership);
             (old.id, &old.destination) != (new.id, &new.destination)
         });
-        if self.core.node().rows().inbox().holds(&claimed.ownership) {
+        if self.core.node().rows().inbox().contains(&claimed.ownership) {
             self.deferred.push(claimed);
             return;
         }
@@ -100,11 +100,11 @@ impl ClaimIntake {
             attempt_counted: claimed.attempt_counted,
         };
         let Ownership { id, destination, owner, .. } = &claimed.ownership;
-        let hold = self.core.node().rows().inbox().hold(*id, destination, *owner);
+        let hold = self.core.node().rows().inbox().register(*id, destination, *owner);
         let queue = Arc::clone(self.core.routes().queue_of(&entry));
         let mut delivery = Delivery::new(envelope, entry, queue, backing, slot);
         delivery.interrupted_by = claimed.interrupted_by;
-        delivery.guards.hold = Some(hold);
+        delivery.guards.in_memory = Some(hold);
         enqueue(&self.core, delivery);
     }
 
@@ -125,7 +125,7 @@ impl ClaimIntake {
             id: claimed.ownership.id,
             destination: claimed.ownership.destination.clone(),
         };
-        note_letter(&letter, &message_type, reason, &error_message);
+        log_dead_letter(&letter, &message_type, reason, &error_message);
         let row = &claimed.ownership;
         let mut retries = Retries::new();
         while let Err(error) =

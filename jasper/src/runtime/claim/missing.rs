@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::intake::ClaimIntake;
+use super::intake::Claimer;
 use crate::runtime::own::comparison::{self, PeriodicComparison};
 use crate::store::{Settlement, StoreError, StoreOperation};
 
@@ -14,7 +14,7 @@ const PAGE: usize = 250;
 /// Gives back what is missing after a failed call, and, if a comparison is due, what is missing
 /// although nothing is known to have failed.
 pub(super) async fn give_back(
-    intake: &ClaimIntake,
+    intake: &Claimer,
     comparison: &mut PeriodicComparison,
     is_due: bool,
 ) -> Result<(), StoreError> {
@@ -24,7 +24,7 @@ pub(super) async fn give_back(
 
 /// Gives back the rows that this node owns and does not hold in memory, after a call that may
 /// have been carried out although it failed. Only this task claims, so no claim is on its way.
-async fn after_failure(intake: &ClaimIntake) -> Result<(), StoreError> {
+async fn after_failure(intake: &Claimer) -> Result<(), StoreError> {
     let held = &intake.core.node().rows().inbox();
     while held.start_comparison_if_due(Duration::ZERO) {
         let (limit, began) = (held.count() + PAGE, Instant::now());
@@ -46,10 +46,7 @@ async fn after_failure(intake: &ClaimIntake) -> Result<(), StoreError> {
 
 /// Gives back rows that this node owns and does not hold, although nothing is known to have
 /// failed.
-async fn compare(
-    intake: &ClaimIntake,
-    comparison: &mut PeriodicComparison,
-) -> Result<(), StoreError> {
+async fn compare(intake: &Claimer, comparison: &mut PeriodicComparison) -> Result<(), StoreError> {
     let held = &intake.core.node().rows().inbox();
     let owned =
         intake.store.inbox().owned(intake.core.node().owner(), comparison::limit(held.count()));

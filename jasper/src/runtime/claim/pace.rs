@@ -54,7 +54,7 @@ impl PollPace {
     }
 
     /// How long the next look has to wait.
-    pub(crate) fn rest(&self) -> Duration {
+    pub(crate) fn remaining_pause(&self) -> Duration {
         let (Some(last), Some(pause)) = (self.last, self.pause(WOKEN)) else {
             return Duration::ZERO;
         };
@@ -99,19 +99,19 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn looks_in_vain_slow_down_and_one_that_finds_something_is_followed_at_once() {
         let mut pace = PollPace::default();
-        assert_eq!(pace.rest(), Duration::ZERO);
+        assert_eq!(pace.remaining_pause(), Duration::ZERO);
         pace.note(false);
-        assert_eq!(pace.rest(), FLOOR);
+        assert_eq!(pace.remaining_pause(), FLOOR);
         for _ in 0..100 {
             pace.note(false);
         }
-        assert_eq!(pace.rest(), FLOOR * 8);
+        assert_eq!(pace.remaining_pause(), FLOOR * 8);
         assert_eq!(pace.until_due(Duration::ZERO), FLOOR * 128);
         assert_eq!(pace.until_due(FLOOR), FLOOR);
         tokio::time::advance(FLOOR * 8).await;
-        assert_eq!(pace.rest(), Duration::ZERO);
+        assert_eq!(pace.remaining_pause(), Duration::ZERO);
         pace.note(true);
-        assert_eq!((pace.rest(), pace.until_due(Duration::ZERO)), Default::default());
+        assert_eq!((pace.remaining_pause(), pace.until_due(Duration::ZERO)), Default::default());
     }
 
     #[tokio::test(start_paused = true)]
@@ -120,7 +120,7 @@ mod tests {
         pace.note(false);
         assert!(!pace.is_overdue(QUIET));
         tokio::time::advance(QUIET * 2).await;
-        assert_eq!(pace.rest(), Duration::ZERO);
+        assert_eq!(pace.remaining_pause(), Duration::ZERO);
         assert!(pace.is_overdue(QUIET));
     }
 

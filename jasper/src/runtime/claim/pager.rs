@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tokio::time::Instant;
 
-use super::intake::{ClaimIntake, has_more};
+use super::intake::{Claimer, has_more};
 use super::missing;
 use super::pace::PollPace;
 use super::unhandled_rows::UnhandledRows;
@@ -29,7 +29,7 @@ const LOOK_PAGE: usize = 200;
 
 /// Runs until the application stops.
 pub(crate) async fn page(core: Arc<Core>, store: Arc<dyn MessageStore>) {
-    let stopping = core.lifecycle().stopping().clone();
+    let stopping = core.lifecycle().draining().clone();
     let mut pager = Pager::new(core, store);
     while stopping.run_until_cancelled(pager.wait_for_work()).await.is_some() {
         let is_look_due = pager.is_look_due();
@@ -55,7 +55,7 @@ struct Pager {
     core: Arc<Core>,
     /// What this application knows: what is handled here, and what is left to other processes.
     known: Arc<[Subscription]>,
-    intake: ClaimIntake,
+    intake: Claimer,
     unhandled: UnhandledRows,
     comparison: PeriodicComparison,
     pace: PollPace,
@@ -66,7 +66,7 @@ impl Pager {
     fn new(core: Arc<Core>, store: Arc<dyn MessageStore>) -> Self {
         Self {
             known: core.routes().handlers().subscriptions().collect(),
-            intake: ClaimIntake::new(Arc::clone(&core), store),
+            intake: Claimer::new(Arc::clone(&core), store),
             unhandled: UnhandledRows::default(),
             comparison: PeriodicComparison::within(core.settings().lease),
             pace: PollPace::default(),
@@ -81,16 +81,18 @@ impl Pager {
     async fn wait_for_work(&mut self) {
         let mut wait = self.next_look.saturating_duration_since(Instant::now());
         if !self.core.store().is_notified() {
-            // Word that was to wake it may have been lost meanwhile.
+            // A notification may have been lost meanwhile.
             wait = wait.min(self.pace.longest(self.core.settings().poll, false));
         }
-        let wait = self.core.wakeups().agenda().rest(wait);
+        let wait = self.core.wakeups().next_poll().remaining_pause(wait);
         let look_at = Instant::now() + wait;
         let pager = self.core.wakeups().pager();
-        let woken = tokio::time::timeout(wait.min(self.comparison.rest()), pager.notified()).await;
+        let woken =
+            tokio::time::timeout(wait.min(self.comparison.remaining_pause()), pager.notified())
+                .await;
         self.next_look = if woken.is_ok() { Instant::now() } else { look_at };
         if self.is_look_due() {
-            tokio::time::sleep(self.pace.rest()).await;
+            tokio::time::sleep(self.pace.remaining_pause()).await;
             // What has come by now is seen by the look that follows.
             let _woken_again = pager.notified().now_or_never();
         }
@@ -121,7 +123,7 @@ impl Pager {
         if !is_look_due {
             return Ok(self.next_look.saturating_duration_since(Instant::now()));
         }
-        self.core.wakeups().agenda().look();
+        self.core.wakeups().next_poll().start_poll();
         if !self.has_room() && !self.pace.is_overdue(self.core.settings().poll) {
             return Ok(self.core.settings().poll);
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::intake::{ClaimIntake, bytes, has_more};
+use super::intake::{Claimer, bytes, has_more};
 use super::pace::PollPace;
 use super::unhandled_types::{UnhandledFate, UnhandledTypes};
 use crate::envelope::Envelope;
@@ -27,7 +27,7 @@ impl UnhandledRows {
     /// there may be more.
     pub(super) async fn take_in(
         &mut self,
-        intake: &mut ClaimIntake,
+        intake: &mut Claimer,
         pace: &mut PollPace,
         look: &Claimable,
         takes: &[Subscription],
@@ -35,7 +35,7 @@ impl UnhandledRows {
         let others: Vec<_> =
             look.now.iter().filter(|waits| !takes.contains(waits)).cloned().collect();
         let claimed = self.claim(intake, others).await;
-        self.types.turn(look.rest.clone());
+        self.types.turn(look.next_page.clone());
         let (claimed, mut room) = (claimed?, true);
         let full = has_more(&claimed, PAGE);
         if !claimed.is_empty() {
@@ -49,7 +49,7 @@ impl UnhandledRows {
 
     async fn claim(
         &mut self,
-        intake: &ClaimIntake,
+        intake: &Claimer,
         others: Vec<Subscription>,
     ) -> Result<Vec<Claimed>, StoreError> {
         if others.is_empty() {
@@ -68,7 +68,7 @@ impl UnhandledRows {
 
     /// An unhandled message may belong to a handler that has moved to another queue, or was
     /// renamed. `false`: that queue has no room now, and the message waits in the store.
-    async fn admit(&mut self, intake: &mut ClaimIntake, claimed: Claimed) -> bool {
+    async fn admit(&mut self, intake: &mut Claimer, claimed: Claimed) -> bool {
         let Some(entry) = intake.handler_of(&claimed).filter(|entry| entry.runs_here) else {
             if !redirect(intake, &claimed).await {
                 self.wait_or_give_up(intake, claimed).await;
@@ -87,7 +87,7 @@ impl UnhandledRows {
 
     /// A message that no node takes waits for as long as is configured. One that cannot be read
     /// does not wait.
-    async fn wait_or_give_up(&mut self, intake: &ClaimIntake, claimed: Claimed) {
+    async fn wait_or_give_up(&mut self, intake: &Claimer, claimed: Claimed) {
         if let Ok(envelope) = &claimed.envelope
             && claimed.ownership.destination.is_valid()
         {
@@ -105,10 +105,9 @@ impl UnhandledRows {
     }
 }
 
-/// An unhandled message may be for another process, as a dead letter that is sent again is, or
-/// have come to a listener of another node that did not know it: it goes where it would go
-/// now. `false`: this application does not know where either.
-async fn redirect(intake: &ClaimIntake, claimed: &Claimed) -> bool {
+/// Routes an unhandled row anew, by the routes of now: a replayed dead letter of an endpoint, or a
+/// message that was received by a node without a handler for it. `false`: there is no route.
+async fn redirect(intake: &Claimer, claimed: &Claimed) -> bool {
     let Ok(envelope) = &claimed.envelope else {
         return false;
     };

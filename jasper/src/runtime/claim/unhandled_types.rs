@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::store::{LiveNode, Rest, Subscription};
+use crate::store::{LiveNode, NextPage, Subscription};
 
 /// The most subscriptions that are known to wait for a node. Others wait until these are done with.
 const MOST: usize = 10_000;
@@ -46,11 +46,11 @@ impl UnhandledTypes {
     }
 
     /// A look has ended, and this is the page of the next one.
-    pub(crate) fn turn(&mut self, rest: Rest) {
-        self.after = match rest {
-            Rest::Unseen => return,
-            Rest::After(last) => Some(last),
-            Rest::First => {
+    pub(crate) fn turn(&mut self, next_page: NextPage) {
+        self.after = match next_page {
+            NextPage::Unseen => return,
+            NextPage::After(last) => Some(last),
+            NextPage::First => {
                 // What is gone starts its time again when it is found another time.
                 let sweep = self.sweep;
                 self.unknown.retain(|_stray, unknown| unknown.seen == sweep);
@@ -160,16 +160,16 @@ mod tests {
         for row in [&first, &second] {
             assert_eq!(unhandled.found(row.clone(), TIMEOUT), UnhandledFate::Wait);
         }
-        unhandled.turn(Rest::First);
+        unhandled.turn(NextPage::First);
         for _sweep in 0..3 {
             // Each on a page of its own.
             assert_eq!(unhandled.among(vec![first.clone()], taking(vec![]), TIMEOUT), []);
-            unhandled.turn(Rest::After(first.clone()));
+            unhandled.turn(NextPage::After(first.clone()));
             assert_eq!(unhandled.after(), Some(first.clone()));
             assert_eq!(unhandled.among(vec![second.clone()], taking(vec![]), TIMEOUT), []);
-            unhandled.turn(Rest::First);
+            unhandled.turn(NextPage::First);
         }
-        unhandled.turn(Rest::First);
+        unhandled.turn(NextPage::First);
         assert!(unhandled.is_empty());
     }
 
@@ -177,14 +177,14 @@ mod tests {
     async fn a_look_without_a_page_changes_nothing() {
         let mut unhandled = UnhandledTypes::default();
         assert_eq!(unhandled.found(subscription(), TIMEOUT), UnhandledFate::Wait);
-        unhandled.turn(Rest::After(subscription()));
+        unhandled.turn(NextPage::After(subscription()));
         for _ in 0..3 {
-            unhandled.turn(Rest::Unseen);
+            unhandled.turn(NextPage::Unseen);
             assert_eq!(unhandled.after(), Some(subscription()));
         }
-        unhandled.turn(Rest::First);
+        unhandled.turn(NextPage::First);
         for _ in 0..3 {
-            unhandled.turn(Rest::Unseen);
+            unhandled.turn(NextPage::Unseen);
             assert!(!unhandled.is_empty(), "it was seen in the last sweep");
         }
     }
@@ -197,8 +197,8 @@ mod tests {
             unhandled.found(Subscription { message_type, ..subscription() }, TIMEOUT);
         }
         assert_eq!(unhandled.among(vec![subscription()], taking(vec![]), TIMEOUT), []);
-        unhandled.turn(Rest::First);
-        unhandled.turn(Rest::First);
+        unhandled.turn(NextPage::First);
+        unhandled.turn(NextPage::First);
         assert_eq!(
             unhandled.among(vec![subscription()], taking(vec![]), TIMEOUT),
             [subscription()]

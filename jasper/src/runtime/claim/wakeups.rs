@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Notify, watch};
 
-use super::agenda::NextPoll;
+use super::next_poll::NextPoll;
 use crate::runtime::clock::Clock;
 
 /// What wakes the tasks that look into the store.
@@ -13,14 +13,14 @@ pub(crate) struct Wakeups {
     pager: Arc<Notify>,
     outbox: Arc<Notify>,
     enlisted: Notify,
-    agenda: NextPoll,
+    next_poll: NextPoll,
     rounds: watch::Sender<u64>,
 }
 
 impl Wakeups {
     pub(crate) fn new(pager: Arc<Notify>, outbox: Arc<Notify>, clock: Clock) -> Self {
         let (enlisted, rounds) = (Notify::new(), watch::Sender::new(0));
-        Self { pager, outbox, enlisted, agenda: NextPoll::new(clock), rounds }
+        Self { pager, outbox, enlisted, next_poll: NextPoll::new(clock), rounds }
     }
 
     /// Wakes the pager: something in the inbox may be ready for memory.
@@ -45,8 +45,8 @@ impl Wakeups {
     }
 
     /// When the pager looks next.
-    pub(crate) const fn agenda(&self) -> &NextPoll {
-        &self.agenda
+    pub(crate) const fn next_poll(&self) -> &NextPoll {
+        &self.next_poll
     }
 
     /// Counts the rounds of the pager, for those who wait for one.

@@ -23,7 +23,7 @@ pub(crate) async fn answer_in_turn(
     let deadline = Instant::now() + limit;
     let entry = answering(core, &envelope)?;
     let running = Arc::clone(&core.routes().queue_of(entry).running).acquire_owned();
-    let permit = core.lifecycle().stopping().run_until_cancelled(running);
+    let permit = core.lifecycle().draining().run_until_cancelled(running);
     match tokio::time::timeout_at(deadline, permit).await {
         Ok(Some(Ok(permit))) => {
             let left = deadline.saturating_duration_since(Instant::now());

@@ -54,7 +54,7 @@ async fn is_given_up(core: &Core, delivery: &Delivery, retries: &mut Retries) ->
         return Some(true);
     }
     let interrupted_by = &delivery.interrupted_by;
-    let store = core.store().port();
+    let store = core.store().get();
     let Some(store) = store.filter(|_| interrupted_by.len() >= most as usize) else {
         return Some(false);
     };
@@ -69,7 +69,7 @@ async fn is_given_up(core: &Core, delivery: &Delivery, retries: &mut Retries) ->
 /// `false`: the application ends.
 pub(super) async fn is_store_back(core: &Core, delivery: &Delivery, retries: &mut Retries) -> bool {
     let takes_connection = delivery.entry.registration.connection.is_some();
-    match core.store().port().filter(|_| !takes_connection) {
+    match core.store().get().filter(|_| !takes_connection) {
         Some(store) => alive(core, store, retries).await.is_some(),
         None => true,
     }

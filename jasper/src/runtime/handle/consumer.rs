@@ -5,15 +5,15 @@ use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::delivery::enqueue;
-use super::queue::{Backing, Delivery, Queue, Waiting};
+use super::queue::{Backing, Delivery, Queue, QueueReceiver};
 use super::worker::Worker;
 use crate::runtime::core::Core;
 use crate::store::{Ownership, Settlement};
 
 /// Runs until the application ends. Once it stops, stored messages that have not begun are given
 /// back, and those that are only in memory are still handled.
-pub(crate) async fn consume(core: Arc<Core>, queue: Arc<Queue>, mut waiting: Waiting) {
-    let ending = core.lifecycle().ending().clone();
+pub(crate) async fn consume(core: Arc<Core>, queue: Arc<Queue>, mut waiting: QueueReceiver) {
+    let ending = core.lifecycle().aborting().clone();
     while let Some(Some(delivery)) = ending.run_until_cancelled(waiting.next()).await {
         match permit(&core, &queue, &delivery).await {
             Some(permit) => {
@@ -28,8 +28,8 @@ pub(crate) async fn consume(core: Arc<Core>, queue: Arc<Queue>, mut waiting: Wai
 /// A place in the queue's parallelism; `None` for a message that is not to begin any more.
 async fn permit(core: &Core, queue: &Queue, delivery: &Delivery) -> Option<OwnedSemaphorePermit> {
     let last_call = match delivery.backing {
-        Backing::Stored { .. } => core.lifecycle().stopping(),
-        Backing::Memory => core.lifecycle().ending(),
+        Backing::Stored { .. } => core.lifecycle().draining(),
+        Backing::Memory => core.lifecycle().aborting(),
     };
     let permit = Arc::clone(&queue.running).acquire_owned();
     // Biased towards the cancellation: a free place must not start a message after the stop.
@@ -38,7 +38,7 @@ async fn permit(core: &Core, queue: &Queue, delivery: &Delivery) -> Option<Owned
 
 /// Gives back what is not to begin any more, with all that waits behind it and is stored, in one
 /// call.
-async fn give_back(core: &Core, first: Delivery, behind: &mut Waiting) {
+async fn give_back(core: &Core, first: Delivery, behind: &mut QueueReceiver) {
     let mut settlements = Vec::new();
     let mut waiting = vec![first];
     waiting.extend(std::iter::from_fn(|| behind.try_next()));

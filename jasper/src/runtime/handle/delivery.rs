@@ -31,7 +31,7 @@ pub(crate) fn deliver_at(core: &Arc<Core>, mut delivery: Delivery, due_at: Syste
     core.lifecycle().spawn(async move {
         let wait = due_at.duration_since(task.clock().now()).unwrap_or_default();
         let sleep = tokio::time::sleep(wait);
-        match task.lifecycle().stopping().run_until_cancelled(sleep).await {
+        match task.lifecycle().draining().run_until_cancelled(sleep).await {
             Some(()) => enqueue(&task, delivery),
             None => {
                 let id = delivery.envelope.id;

@@ -58,12 +58,13 @@ impl HandlerEntry {
         }
     }
 
-    /// Whether a message for this handler is stored, given whether its sender is in a transaction.
-    pub(crate) fn is_stored(&self, in_transaction: bool) -> bool {
+    /// Whether a message for this handler is stored. `requires_storage`: it is part of a
+    /// transaction, has a deduplication key or is due later, so a queue without a mode stores it.
+    pub(crate) fn is_stored(&self, requires_storage: bool) -> bool {
         match self.mode {
             Some(QueueMode::Durable) => true,
             Some(QueueMode::Buffered) => false,
-            None => self.registration.durable || in_transaction,
+            None => self.registration.durable || requires_storage,
         }
     }
 }

@@ -138,7 +138,7 @@ impl Run<'_> {
 
     /// `reply`: the place for the encoded reply, where it is wanted.
     async fn run(self, reply: &mut Option<Bytes>) -> Result<Success, Failure> {
-        match (self.core.store().port_arc(), self.entry.registration.connection) {
+        match (self.core.store().get_arc(), self.entry.registration.connection) {
             (Some(store), Some(_)) => {
                 let begin = self
                     .core
@@ -170,9 +170,9 @@ impl Run<'_> {
         self.commit(transaction, messages, &scope).await
     }
 
-    /// A handler that takes no connection keeps none from others while it runs. What it sends is
-    /// committed with the mark that its message is handled, where both are stored; else it is sent
-    /// first.
+    /// A handler without a connection argument uses no connection of the store while it runs. Where
+    /// its message and what it sends are stored, both are written in one transaction afterwards;
+    /// otherwise what it sends is sent first.
     async fn without_connection(self, reply: &mut Option<Bytes>) -> Result<Success, Failure> {
         let scope = Arc::new(if self.entry.registration.durable {
             RunScope::in_transaction(self.causation())
@@ -182,7 +182,7 @@ impl Run<'_> {
         let outcome = self.body(&scope, None, reply).await;
         let mut messages = scope.close();
         messages.extend(outcome?);
-        match (self.core.store().port_arc(), self.backing) {
+        match (self.core.store().get_arc(), self.backing) {
             (Some(store), Backing::Stored { .. }) if !messages.is_empty() => {
                 let begin = store.begin(self.transaction_options());
                 let transaction = self.core.store().call(StoreOperation::Begin, begin).await?;
@@ -241,9 +241,9 @@ impl Run<'_> {
         connection: Option<&mut (dyn Any + Send)>,
         reply: &mut Option<Bytes>,
     ) -> Result<Vec<OutgoingMessage>, Failure> {
-        let cancellation = self.core.lifecycle().ending().child_token();
+        let cancellation = self.core.lifecycle().aborting().child_token();
         let source = || Arc::clone(scope);
-        let store = self.core.store().port_arc().filter(|_| connection.is_some());
+        let store = self.core.store().get_arc().filter(|_| connection.is_some());
         let mut cx = HandlerContext::received(
             self.envelope,
             self.core.states(),

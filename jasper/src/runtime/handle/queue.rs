@@ -42,7 +42,7 @@ impl Delivery {
             backing,
             interrupted_by: Vec::new(),
             queue,
-            guards: Guards { _slot: slot, hold: None, active: None },
+            guards: Guards { _slot: slot, in_memory: None, active: None },
             done: None,
         }
     }
@@ -81,7 +81,7 @@ impl Delivery {
 pub(crate) struct Guards {
     _slot: MemorySlot,
     /// Of a message that is stored.
-    pub(crate) hold: Option<InMemoryGuard>,
+    pub(crate) in_memory: Option<InMemoryGuard>,
     /// While it counts as being in work, which a message that waits for a time does not.
     pub(crate) active: Option<Active>,
 }
@@ -121,14 +121,14 @@ impl Queue {
         capacity: usize,
         budget: &Arc<Budget>,
         pager: Arc<Notify>,
-    ) -> (Self, Waiting) {
+    ) -> (Self, QueueReceiver) {
         let (first, firsts) = unbounded_channel();
         let (others, rest) = unbounded_channel();
         let running = Arc::new(Semaphore::new(concurrency));
         let room = Room::new(capacity, budget, pager);
         (
             Self { takes, count_attempt: true, running, room, first, others },
-            Waiting { first: firsts, others: rest },
+            QueueReceiver { first: firsts, others: rest },
         )
     }
 
@@ -145,12 +145,12 @@ impl Queue {
 
 /// The messages that wait in a queue, for its one loop.
 #[derive(Debug)]
-pub(crate) struct Waiting {
+pub(crate) struct QueueReceiver {
     first: UnboundedReceiver<Delivery>,
     others: UnboundedReceiver<Delivery>,
 }
 
-impl Waiting {
+impl QueueReceiver {
     /// The next one, once there is one. `None`: there will be none.
     pub(crate) async fn next(&mut self) -> Option<Delivery> {
         tokio::select! {

@@ -2,7 +2,7 @@
 
 use crate::runtime::core::Core;
 use crate::runtime::handle::queue::{Backing, Delivery};
-use crate::runtime::storage::dead_letters::{note_letter, settle_as_letter, store_until_done};
+use crate::runtime::storage::dead_letters::{log_dead_letter, settle_as_letter, store_until_done};
 use crate::runtime::storage::health::Retries;
 use crate::store::{DeadLetter, DeadLetterId, DeadLetterReason, Settlement};
 
@@ -40,7 +40,7 @@ pub(super) async fn as_letter(
     let envelope = &delivery.envelope;
     let id = DeadLetterId { id: envelope.id, destination: envelope.destination.clone() };
     let message_type = envelope.message_type.to_string();
-    note_letter(&id, &message_type, reason, error_message);
+    log_dead_letter(&id, &message_type, reason, error_message);
     if let Some(owner) = delivery.owner() {
         let (store, ownership) = (core.store(), delivery.ownership(owner));
         let mut retries = Retries::new();

@@ -109,7 +109,7 @@ impl Worker {
         };
         if !self.core.node().local_lease().is_valid() {
             let given = self.core.node().local_lease().valid();
-            if self.core.lifecycle().ending().run_until_cancelled(given).await.is_none() {
+            if self.core.lifecycle().aborting().run_until_cancelled(given).await.is_none() {
                 return false;
             }
         }
@@ -121,7 +121,7 @@ impl Worker {
     async fn take_place(&mut self) -> bool {
         if self.permit.is_none() {
             let running = Arc::clone(&self.delivery.queue.running).acquire_owned();
-            let permit = self.core.lifecycle().ending().run_until_cancelled(running).await;
+            let permit = self.core.lifecycle().aborting().run_until_cancelled(running).await;
             self.permit = permit.and_then(Result::ok);
         }
         self.permit.is_some()
@@ -216,7 +216,7 @@ impl Worker {
 
     /// Another run once the store may be well, which costs no attempt.
     async fn after_store(&self, error: &impl fmt::Display, retries: &mut Retries) -> Next {
-        let is_over = self.core.lifecycle().is_stopping();
+        let is_over = self.core.lifecycle().is_draining();
         let again = !is_over
             && retries.wait(self.core.store().health(), "run", error).await.is_some()
             && attempts::is_store_back(&self.core, &self.delivery, retries).await;

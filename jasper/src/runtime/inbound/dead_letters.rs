@@ -20,7 +20,7 @@ impl InboundReceiver {
 
     /// One for each handler that would have had it, as they are replayed each by itself.
     async fn store_dead_letter(&self, letter: ReceivedDeadLetter) -> Receipt {
-        let Some(store) = self.core.store().port() else {
+        let Some(store) = self.core.store().get() else {
             return Receipt::deferred(NO_STORE);
         };
         let envelope = match letter.envelope {
@@ -44,7 +44,7 @@ impl InboundReceiver {
             };
             match self.note_and_store(store, &letter).await {
                 Receipt::Accepted => {}
-                // It comes again, and what is kept by now is kept once.
+                // It is delivered again; the letters that are stored by now are not stored twice.
                 other => return other,
             }
         }

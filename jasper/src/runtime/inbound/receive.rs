@@ -14,9 +14,11 @@ use crate::runtime::handle::entry::HandlerEntry;
 use crate::runtime::handle::queue::Queue;
 use crate::runtime::memory::room::MemorySlot;
 use crate::runtime::send::dispatch::Dispatcher;
-use crate::runtime::send::placement::{ForHandler, Joining, must_be_stored, to_handler};
+use crate::runtime::send::placement::{
+    HandlerPlacement, Joining, place_for_handler, requires_storage,
+};
 use crate::runtime::send::routed::{DEDUPLICATION_WINDOW, RoutedMessages};
-use crate::runtime::storage::dead_letters::{note_letter, store_letter};
+use crate::runtime::storage::dead_letters::{log_dead_letter, store_letter};
 use crate::store::{DeadLetter, DeadLetterId, DeadLetterReason, MessageStore};
 use crate::telemetry;
 use crate::transport::{Guarantee, Mode, Receipt, Received, Unreadable};
@@ -36,11 +38,11 @@ pub(super) const NO_STORE: &str =
     "the receiver has no store, so that it cannot take durable messages";
 
 /// What came in one call, on its way to its handlers.
-struct Intake {
+struct ReceivedBatch {
     /// Whether all of it is stored, whichever handler takes it.
     is_stored: bool,
     /// What is placed and not yet accepted, and the numbers of its envelopes.
-    batch: RoutedMessages,
+    routed: RoutedMessages,
     placed: Vec<usize>,
     /// One for each envelope, in the end.
     receipts: Vec<Option<Receipt>>,
@@ -52,45 +54,45 @@ impl InboundReceiver {
     pub(super) async fn take_in(&self, received: Received) -> Vec<Receipt> {
         let count = received.envelopes.len();
         let all = |why: &'static str| vec![Receipt::deferred(why); count];
-        if self.core.lifecycle().is_stopping() {
+        if self.core.lifecycle().is_draining() {
             return all(STOPPING);
         }
         // What is acknowledged at the end of its handler needs no store here: its sender, or the
         // broker, has it until then.
         let is_kept_there = self.mode == Mode::Inline;
         let is_to_be_stored = received.guarantee == Guarantee::Stored && !is_kept_there;
-        if is_to_be_stored && !self.core.store().is_there() {
+        if is_to_be_stored && !self.core.store().is_configured() {
             return all(NO_STORE);
         }
-        let mut intake = Intake {
+        let mut received_batch = ReceivedBatch {
             is_stored: received.guarantee == Guarantee::Stored || self.mode == Mode::Durable,
-            batch: RoutedMessages::default(),
+            routed: RoutedMessages::default(),
             placed: Vec::new(),
             receipts: vec![None; count],
             running: Vec::new(),
         };
         for (number, envelope) in received.envelopes.into_iter().enumerate() {
-            intake.receipts[number] = match envelope {
+            received_batch.receipts[number] = match envelope {
                 Ok(envelope) => {
                     let envelope = from_peer(envelope, received.peer.as_deref());
-                    let receipt = self.place(&mut intake, number, envelope).await;
+                    let receipt = self.place(&mut received_batch, number, envelope).await;
                     let left = self.isolate_next.load(Ordering::Relaxed);
                     if left > 0 {
                         self.isolate_next.store(left - 1, Ordering::Relaxed);
-                        self.accept(&mut intake).await;
+                        self.accept(&mut received_batch).await;
                     }
-                    receipt.or(intake.receipts[number].take())
+                    receipt.or(received_batch.receipts[number].take())
                 }
                 Err(unreadable) => Some(self.store_unreadable(unreadable).await),
             };
         }
-        self.finish(intake).await
+        self.finish(received_batch).await
     }
 
     /// Finds the places of one envelope. A receipt: it is done with.
     async fn place(
         &self,
-        intake: &mut Intake,
+        received_batch: &mut ReceivedBatch,
         number: usize,
         envelope: Envelope,
     ) -> Option<Receipt> {
@@ -105,24 +107,24 @@ impl InboundReceiver {
         }
         let handlers = self.core.routes().handlers().of_type(&envelope.message_type);
         let placed = match handlers {
-            [] => self.place_unknown(intake, envelope),
-            handlers => self.place_for(intake, number, envelope, handlers).await,
+            [] => self.place_unknown(received_batch, envelope),
+            handlers => self.place_for(received_batch, number, envelope, handlers).await,
         };
-        placed.map(|()| intake.placed.push(number)).err()
+        placed.map(|()| received_batch.placed.push(number)).err()
     }
 
     async fn place_for(
         &self,
-        intake: &mut Intake,
+        received_batch: &mut ReceivedBatch,
         number: usize,
         envelope: Envelope,
         handlers: &[Arc<HandlerEntry>],
     ) -> Result<(), Receipt> {
         let core = &self.core;
         let is_stored = |entry: &HandlerEntry| {
-            let wanted =
-                intake.is_stored || entry.is_stored(must_be_stored(&envelope, core.clock().now()));
-            core.store().is_there() && wanted
+            let wanted = received_batch.is_stored
+                || entry.is_stored(requires_storage(&envelope, core.clock().now()));
+            core.store().is_configured() && wanted
         };
         let stored: Vec<bool> = handlers.iter().map(|entry| is_stored(entry)).collect();
         let in_memory = handlers.iter().zip(&stored).filter(|(_, stored)| !**stored);
@@ -131,7 +133,7 @@ impl InboundReceiver {
             return Err(Receipt::refused(TOO_LATE));
         }
         let queues = in_memory.map(|(entry, _)| core.routes().queue_of(entry)).collect();
-        let mut room = self.room(intake, queues, envelope.bytes()).await?;
+        let mut room = self.room(received_batch, queues, envelope.bytes()).await?;
         let refused = |error: SendError| Receipt::refused(error.to_string());
         let mut placed = RoutedMessages::default();
         let copies = std::iter::repeat_n(envelope, handlers.len());
@@ -139,30 +141,32 @@ impl InboundReceiver {
             envelope.destination = entry.address.clone();
             let (joining, retention) =
                 (Joining::Nothing, is_stored.then_some(DEDUPLICATION_WINDOW));
-            let how = ForHandler { joining, is_stored, retention };
-            to_handler(core, &mut placed, envelope, entry, how, &mut room).map_err(refused)?;
+            let how = HandlerPlacement { joining, is_stored, retention };
+            place_for_handler(core, &mut placed, envelope, entry, how, &mut room)
+                .map_err(refused)?;
         }
         if self.mode == Mode::Inline {
             for message in &mut placed.to_handlers.in_memory {
                 let (done, running) = oneshot::channel();
                 message.done = Some(done);
-                intake.running.push((number, running));
+                received_batch.running.push((number, running));
             }
         }
-        intake.batch.append(placed);
+        received_batch.routed.append(placed);
         Ok(())
     }
 
     /// Room in each of these queues, as soon as there is some; the sender waits with this.
     async fn room(
         &self,
-        intake: &mut Intake,
+        received_batch: &mut ReceivedBatch,
         mut queues: Vec<&Arc<Queue>>,
         bytes: usize,
     ) -> Result<Vec<MemorySlot>, Receipt> {
-        // In one order for all, so that of two that wait none holds what the other waits for.
+        // All reserve in the same order, so that two of them never wait for each other.
         queues.sort_by_key(|queue| Arc::as_ptr(queue));
-        // The second handler on a queue finds room beyond its capacity, or both might never.
+        // One slot for each queue: a second handler on it exceeds the capacity, as to wait for a
+        // second slot could be to wait for itself.
         queues.dedup_by_key(|queue| Arc::as_ptr(queue));
         let mut room = Vec::with_capacity(queues.len());
         for queue in queues {
@@ -170,14 +174,14 @@ impl InboundReceiver {
                 Some(slot) => slot,
                 None => {
                     // It may be what came before that takes all of the room.
-                    self.accept(intake).await;
+                    self.accept(received_batch).await;
                     let slot = self.patient(queue.room.reserve()).await?;
                     slot.ok_or(Receipt::deferred(STOPPING))?
                 }
             });
         }
         if !MemorySlot::try_weigh_all(&mut room, bytes) {
-            self.accept(intake).await;
+            self.accept(received_batch).await;
             let weighed = self.patient(MemorySlot::weigh_all(&mut room, bytes)).await?;
             weighed.ok_or(Receipt::deferred(STOPPING))?;
         }
@@ -187,15 +191,19 @@ impl InboundReceiver {
     /// Waits for room, for a short time only, as the transport's memory for all messages is used
     /// meanwhile. `None`: the application stops.
     async fn patient<T>(&self, room: impl Future<Output = T>) -> Result<Option<T>, Receipt> {
-        let room = self.core.lifecycle().stopping().run_until_cancelled(room);
+        let room = self.core.lifecycle().draining().run_until_cancelled(room);
         let room = tokio::time::timeout(PATIENCE, room).await;
         room.map_err(|_elapsed| Receipt::deferred("the queue is full"))
     }
 
     /// Another node, or a newer version of this application, may know it; until then it waits as a
     /// message of this listener.
-    fn place_unknown(&self, intake: &mut Intake, mut envelope: Envelope) -> Result<(), Receipt> {
-        if !self.core.store().is_there() {
+    fn place_unknown(
+        &self,
+        received_batch: &mut ReceivedBatch,
+        mut envelope: Envelope,
+    ) -> Result<(), Receipt> {
+        if !self.core.store().is_configured() {
             let why = format!("no handler of the receiver takes `{}`", envelope.message_type);
             return Err(Receipt::refused(why));
         }
@@ -208,13 +216,13 @@ impl InboundReceiver {
             return Err(Receipt::refused(why));
         }
         envelope.destination = self.address.clone();
-        intake.batch.to_handlers.push_unknown(envelope, self.core.clock().now());
+        received_batch.routed.to_handlers.push_unknown(envelope, self.core.clock().now());
         Ok(())
     }
 
     /// An invalid message, kept with its bytes; the same bytes are kept once.
     pub(super) async fn store_unreadable(&self, unreadable: Unreadable) -> Receipt {
-        let Some(store) = self.core.store().port() else {
+        let Some(store) = self.core.store().get() else {
             return Receipt::refused(unreadable.error.to_string());
         };
         let id = MessageId::of_bytes(&unreadable.bytes);
@@ -237,7 +245,7 @@ impl InboundReceiver {
         store: &dyn MessageStore,
         letter: &DeadLetter,
     ) -> Receipt {
-        note_letter(&letter.id, &letter.message_type, letter.reason, &letter.error_message);
+        log_dead_letter(&letter.id, &letter.message_type, letter.reason, &letter.error_message);
         match store_letter(self.core.store(), store, letter).await {
             Ok(()) => Receipt::Accepted,
             Err(error) if error.is_transient() => Receipt::deferred(error.to_string()),
@@ -246,10 +254,10 @@ impl InboundReceiver {
     }
 
     /// Stores and hands over what is placed so far.
-    async fn accept(&self, intake: &mut Intake) {
-        let is_alone = intake.placed.len() == 1;
-        let accepted =
-            Dispatcher::of(&self.core).store_and_hand_over(std::mem::take(&mut intake.batch));
+    async fn accept(&self, received_batch: &mut ReceivedBatch) {
+        let is_alone = received_batch.placed.len() == 1;
+        let accepted = Dispatcher::of(&self.core)
+            .store_and_hand_over(std::mem::take(&mut received_batch.routed));
         let receipt = match accepted.await {
             Ok(_known) => Receipt::Accepted,
             Err(error) if error.is_transient() => Receipt::deferred(error.to_string()),
@@ -260,22 +268,22 @@ impl InboundReceiver {
                 Receipt::deferred(error.to_string())
             }
         };
-        for number in intake.placed.drain(..) {
-            intake.receipts[number] = Some(receipt.clone());
+        for number in received_batch.placed.drain(..) {
+            received_batch.receipts[number] = Some(receipt.clone());
         }
     }
 
-    async fn finish(&self, mut intake: Intake) -> Vec<Receipt> {
-        self.accept(&mut intake).await;
-        for (number, running) in intake.running {
+    async fn finish(&self, mut received_batch: ReceivedBatch) -> Vec<Receipt> {
+        self.accept(&mut received_batch).await;
+        for (number, running) in received_batch.running {
             // The sender is dropped where the handler is not going to finish.
             let is_done = running.await.is_ok();
-            if !is_done && intake.receipts[number] == Some(Receipt::Accepted) {
-                intake.receipts[number] = Some(Receipt::deferred(STOPPING));
+            if !is_done && received_batch.receipts[number] == Some(Receipt::Accepted) {
+                received_batch.receipts[number] = Some(Receipt::deferred(STOPPING));
             }
         }
         let missing = || Receipt::deferred("there was no receipt");
-        intake.receipts.into_iter().map(|receipt| receipt.unwrap_or_else(missing)).collect()
+        received_batch.receipts.into_iter().map(|receipt| receipt.unwrap_or_else(missing)).collect()
     }
 }
 

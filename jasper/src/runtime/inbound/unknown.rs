@@ -15,8 +15,8 @@ pub(super) const MOST: usize = 1_000;
 pub(super) struct UnknownTypes(Mutex<HashMap<String, Instant>>);
 
 impl UnknownTypes {
-    /// Whether a message of this type may be taken in. One of a type that none was taken in of for
-    /// `keep` is no longer in the store, or known there.
+    /// Whether a message of this type may be stored. A type of which no message has arrived for
+    /// `timeout` is forgotten: its messages are no longer in the store, or a node knows it.
     pub(super) fn admits(&self, message_type: &str, timeout: Duration) -> bool {
         let mut types = self.0.lock();
         if types.len() >= MOST && !types.contains_key(message_type) {

@@ -25,7 +25,7 @@ pub(crate) struct Budget {
     limit: usize,
     /// May be more than the limit: what must not wait is counted all the same.
     used: AtomicUsize,
-    /// Told at each release.
+    /// Notified at each release.
     freed: Notify,
     /// A room is not filled from the store for want of bytes.
     is_wanted: AtomicBool,
@@ -75,7 +75,7 @@ impl Budget {
         self.taken(bytes)
     }
 
-    /// Told at the next release.
+    /// Notified at the next release.
     pub(crate) const fn freed(&self) -> &Notify {
         &self.freed
     }

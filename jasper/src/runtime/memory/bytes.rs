@@ -48,8 +48,8 @@ impl RoomBytes {
         self.budget.try_take(self.bytes.load(Ordering::SeqCst), bytes)
     }
 
-    /// Takes bytes as soon as there are some. A caller that waits holds none, so that of two
-    /// none holds what the other waits for.
+    /// Takes bytes as soon as there are some. A caller that waits has none, so
+    /// that two of them never wait for each other.
     pub(super) async fn take(&self, bytes: usize) -> Weight {
         // The semaphore is never closed, so this is never an error.
         let _turn = self.turn.acquire().await;

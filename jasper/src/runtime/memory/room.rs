@@ -101,8 +101,9 @@ impl Room {
         }
     }
 
-    /// Takes the notes back, after the store was asked and had nothing more; unless more was noted
-    /// since `asked`. Until then what is sent goes behind what the store had.
+    /// Clears the flag after a claim that found no further rows, unless rows were noted since
+    /// `asked` was read. While it is set, new messages are stored without an owner, behind the
+    /// backlog.
     pub(crate) fn clear_rows_in_store(&self, asked: usize) {
         self.rows_in_store.clear(asked);
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::envelope::Address;
 use crate::runtime::claim::pace::PollPace;
 use crate::runtime::core::Core;
-use crate::runtime::storage::dead_letters::{note_letter, settle_refused};
+use crate::runtime::storage::dead_letters::{log_dead_letter, settle_refused};
 use crate::store::{DeadLetterId, DeadLetterReason, MessageStore, Ownership, StoreOperation};
 
 /// The most rows of one claim.
@@ -30,7 +30,7 @@ async fn dead_letter_without_address(core: &Core, store: &dyn MessageStore, dest
     for envelope in claimed {
         let id = DeadLetterId { id: envelope.id, destination: destination.clone() };
         let reason = DeadLetterReason::Refused;
-        note_letter(&id, &envelope.message_type.to_string(), reason, &why);
+        log_dead_letter(&id, &envelope.message_type.to_string(), reason, &why);
         settle_refused(core.store(), &Ownership::of(&envelope, owner), &why).await;
     }
 }
@@ -85,7 +85,7 @@ pub(crate) async fn look(core: Arc<Core>, store: Arc<dyn MessageStore>) {
         let longest = || pace.longest(poll, core.store().is_notified());
         let poll = if is_quiet { longest() } else { poll };
         let pause = tokio::time::timeout(poll, core.wakeups().outbox().notified());
-        if core.lifecycle().stopping().run_until_cancelled(pause).await.is_none() {
+        if core.lifecycle().draining().run_until_cancelled(pause).await.is_none() {
             return;
         }
     }

@@ -16,7 +16,7 @@ use super::send_queue::PendingSend;
 use crate::envelope::Envelope;
 use crate::handler::caught::Panic;
 use crate::runtime::core::Core;
-use crate::runtime::storage::dead_letters::{note_letter, settle_refused, store_until_done};
+use crate::runtime::storage::dead_letters::{log_dead_letter, settle_refused, store_until_done};
 use crate::store::{
     DeadLetter, DeadLetterId, DeadLetterReason, MessageStore, OutgoingSettlement, Ownership,
     StoreOperation, may_have_left,
@@ -32,7 +32,7 @@ const ENDED: &str = "the application ended";
 /// Sends the messages of an endpoint until the application ends.
 pub(crate) async fn relay(core: Arc<Core>, endpoint: Arc<Endpoint>) {
     let in_flight = Arc::new(Semaphore::new(endpoint.options.in_flight()));
-    let ending = core.lifecycle().ending().clone();
+    let ending = core.lifecycle().aborting().clone();
     let relay = Arc::new(Relay { core, endpoint, in_flight, is_reopened: AtomicBool::new(false) });
     let round = || AssertUnwindSafe(Relay::round(&relay)).catch_unwind();
     while let Some(ended) = ending.run_until_cancelled(round()).await {
@@ -67,7 +67,8 @@ impl Relay {
         let Ok(permit) = Arc::clone(&relay.in_flight).acquire_owned().await else {
             return;
         };
-        // What it was waited for may have failed: then nothing may pass what that has given back.
+        // A batch that ended meanwhile may have failed and released its rows. Nothing that is sent
+        // now may overtake them.
         if endpoint.circuit.is_open() {
             return;
         }
@@ -94,21 +95,22 @@ impl Relay {
 
     /// Brings messages into memory that wait in the outbox, if there is room for them.
     async fn fill(&self) {
-        let Some(store) = self.core.store().port() else {
+        let Some(store) = self.core.store().get() else {
             return;
         };
         self.give_back_missing(store).await;
         let room = &self.endpoint.room;
         let is_wanted = room.may_have_rows_in_store() && room.is_roomy();
         if !is_wanted
-            || self.core.lifecycle().is_stopping()
+            || self.core.lifecycle().is_draining()
             || !self.core.node().local_lease().is_valid()
         {
             return;
         }
         if self.endpoint.options.ordered && self.is_reopened.swap(false, Ordering::SeqCst) {
-            // Stored while the destination was being asked, and younger than what waits.
-            self.give_back(self.endpoint.queue.take_stored(), Attempt::NotMade).await;
+            // These were stored while the destination was probed, and are younger than those in the
+            // outbox.
+            self.give_back(self.endpoint.queue.take_stored(), SendAttempt::NotMade).await;
         }
         let noted = room.rows_in_store();
         let slots = room.reserve_up_to(PAGE);
@@ -132,7 +134,7 @@ impl Relay {
         let is_full = may_have_left(claimed.iter().map(Some), slots.len());
         for (envelope, mut slot) in claimed.into_iter().zip(slots) {
             slot.weigh(envelope.bytes());
-            let hold = self.endpoint.rows.hold(envelope.id, &envelope.destination, owner);
+            let hold = self.endpoint.rows.register(envelope.id, &envelope.destination, owner);
             let message = PendingSend::new(envelope, slot, self.core.lifecycle().activity());
             self.endpoint.queue.push(PendingSend { row: Some((owner, hold)), ..message });
         }
@@ -176,7 +178,7 @@ impl Relay {
     /// while the destination is asked whether it answers.
     async fn probe(&self) {
         let stored = self.endpoint.queue.take_stored();
-        self.give_back(stored, Attempt::NotMade).await;
+        self.give_back(stored, SendAttempt::NotMade).await;
         let pause = self.endpoint.circuit.next_pause();
         tokio::time::sleep(pause.min(self.endpoint.sender.longest_pause())).await;
         let empty = Batch { envelopes: Vec::new(), guarantee: Guarantee::InMemory };
@@ -199,7 +201,7 @@ impl Relay {
             };
             let envelopes = messages.iter().map(|message| Arc::clone(&message.envelope)).collect();
             let send = self.endpoint.sender.send(Batch { envelopes, guarantee });
-            match self.core.lifecycle().ending().run_until_cancelled(send).await {
+            match self.core.lifecycle().aborting().run_until_cancelled(send).await {
                 Some(Ok(receipts)) => self.settle(messages, receipts).await,
                 Some(Err(error)) => {
                     let made = error.may_have_arrived();
@@ -283,7 +285,7 @@ impl Relay {
         let message_type = envelope.message_type.to_string();
         let error_message = format!("`{}` refused it: {why}", self.endpoint.id.address);
         let reason = DeadLetterReason::Refused;
-        note_letter(&id, &message_type, reason, &error_message);
+        log_dead_letter(&id, &message_type, reason, &error_message);
         if let Some(ownership) = ownership(&message) {
             return settle_refused(self.core.store(), &ownership, &error_message).await;
         }
@@ -317,16 +319,16 @@ impl Relay {
         let (stored, in_memory): (Vec<_>, Vec<_>) =
             messages.into_iter().partition(|message| message.row.is_some());
         self.endpoint.queue.push_front(in_memory);
-        self.give_back(stored, Attempt::Made).await;
+        self.give_back(stored, SendAttempt::Made).await;
     }
 
-    async fn give_back(&self, messages: Vec<PendingSend>, attempt: Attempt) {
+    async fn give_back(&self, messages: Vec<PendingSend>, attempt: SendAttempt) {
         if messages.is_empty() {
             return;
         }
         let rows = messages.iter().filter_map(ownership).map(|row| match attempt {
-            Attempt::Made => OutgoingSettlement::Failed(row),
-            Attempt::NotMade => OutgoingSettlement::Released(row),
+            SendAttempt::Made => OutgoingSettlement::Failed(row),
+            SendAttempt::NotMade => OutgoingSettlement::Released(row),
         });
         self.core.store().settle_outgoing(rows.collect()).await;
         self.endpoint.room.note_rows_in_store();
@@ -369,7 +371,7 @@ impl Relay {
 
 /// Whether the destination was tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Attempt {
+enum SendAttempt {
     Made,
     NotMade,
 }

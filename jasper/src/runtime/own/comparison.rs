@@ -39,13 +39,13 @@ impl PeriodicComparison {
     }
 
     /// How long until the next one.
-    pub(crate) fn rest(&self) -> Duration {
+    pub(crate) fn remaining_pause(&self) -> Duration {
         self.next.saturating_duration_since(Instant::now())
     }
 
     /// Whether it is time, and if so, when it will be the next time.
     pub(crate) fn is_due(&mut self) -> bool {
-        let is_due = self.rest().is_zero();
+        let is_due = self.remaining_pause().is_zero();
         if is_due {
             self.next = Instant::now() + self.pause;
         }
@@ -81,8 +81,8 @@ pub(crate) async fn compare_outbox(core: Arc<Core>, store: Arc<dyn MessageStore>
     }
     let mut comparison = PeriodicComparison::within(core.settings().lease);
     loop {
-        let rest = tokio::time::sleep(comparison.rest());
-        if core.lifecycle().stopping().run_until_cancelled(rest).await.is_none() {
+        let rest = tokio::time::sleep(comparison.remaining_pause());
+        if core.lifecycle().draining().run_until_cancelled(rest).await.is_none() {
             return;
         }
         if !comparison.is_due() || !core.node().local_lease().is_valid() || !core.may_have_rows() {
@@ -108,7 +108,7 @@ async fn compare(
     let mut missing = owned?;
     missing.retain(|row| match core.routes().endpoints().of_destination(&row.destination) {
         // What its relay is about to claim is in the store sooner than in memory.
-        Some(endpoint) => !endpoint.rows.is_claiming() && !endpoint.rows.holds(row),
+        Some(endpoint) => !endpoint.rows.is_claiming() && !endpoint.rows.contains(row),
         None => true,
     });
     let missing = comparison.confirm(missing);
@@ -141,7 +141,7 @@ mod tests {
         let mut comparison = PeriodicComparison::within(LEASE);
         for _ in 0..3 {
             assert!(!comparison.is_due());
-            assert_eq!(comparison.rest(), LEASE / 3);
+            assert_eq!(comparison.remaining_pause(), LEASE / 3);
             tokio::time::advance(LEASE / 3).await;
             assert!(comparison.is_due());
         }
@@ -151,9 +151,9 @@ mod tests {
     async fn what_takes_long_is_done_rarely() {
         let mut comparison = PeriodicComparison::within(LEASE);
         comparison.took(LONG);
-        assert_eq!(comparison.rest(), LEASE / 3);
+        assert_eq!(comparison.remaining_pause(), LEASE / 3);
         comparison.took(Duration::from_secs(1));
-        assert_eq!(comparison.rest(), Duration::from_secs(50));
+        assert_eq!(comparison.remaining_pause(), Duration::from_secs(50));
     }
 
     #[tokio::test]

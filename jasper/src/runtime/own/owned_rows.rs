@@ -52,8 +52,8 @@ impl OwnedRows {
     }
 
     /// Whether messages are in memory here that this incarnation owns.
-    pub(crate) fn is_held_under(&self, owner: Owner) -> bool {
+    pub(crate) fn has_rows_of(&self, owner: Owner) -> bool {
         let all = std::iter::once(&self.inbox).chain(&self.endpoints);
-        all.into_iter().any(|held| held.is_held_under(owner))
+        all.into_iter().any(|held| held.has_rows_of(owner))
     }
 }

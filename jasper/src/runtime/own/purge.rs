@@ -17,7 +17,7 @@ const PURGE_PAUSE: Duration = Duration::from_secs(60);
 pub(crate) async fn purge(core: Arc<Core>, store: Arc<dyn MessageStore>) {
     loop {
         let pause = tokio::time::sleep(jittered(PURGE_PAUSE));
-        if core.lifecycle().stopping().run_until_cancelled(pause).await.is_none() {
+        if core.lifecycle().draining().run_until_cancelled(pause).await.is_none() {
             return;
         }
         loop {

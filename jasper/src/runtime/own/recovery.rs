@@ -1,4 +1,4 @@
-//! What nodes that are gone have left is made claimable.
+//! Recovery: the messages that dead nodes owned are made claimable.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,14 +13,14 @@ const RELEASE_PAGE: usize = 1_000;
 
 /// What a node that is gone may have left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Left {
+pub(crate) enum MessageTable {
     /// Messages for handlers.
     Incoming,
     /// Messages on their way to others.
     Outgoing,
 }
 
-impl Left {
+impl MessageTable {
     /// Makes a page of it claimable, in a transaction of its own.
     async fn release(
         self,
@@ -41,11 +41,11 @@ impl Left {
 /// Recovers what nodes that are gone have left, at once, then with each renewal and whenever the
 /// lease of another node ends, until the application stops. Needs no leader: the rows of one owner
 /// may be released by several nodes at once.
-pub(crate) async fn recover(core: Arc<Core>, store: Arc<dyn MessageStore>, left: Left) {
+pub(crate) async fn recover(core: Arc<Core>, store: Arc<dyn MessageStore>, table: MessageTable) {
     let mut renewals = core.node().gone().subscribe();
     let mut gone = None;
     loop {
-        let next_end = recover_once(&core, &*store, left, gone).await.unwrap_or_else(|error| {
+        let next_end = recover_once(&core, &*store, table, gone).await.unwrap_or_else(|error| {
             tracing::warn!(%error, "the work of nodes that are gone could not be recovered yet");
             None
         });
@@ -55,7 +55,7 @@ pub(crate) async fn recover(core: Arc<Core>, store: Arc<dyn MessageStore>, left:
         let limit = if core.lifecycle().activity().count() > 0 { lease / 6 } else { lease * 2 / 3 };
         let limit = until_look(next_end, jittered(limit));
         let renewal = tokio::time::timeout(limit, renewals.changed());
-        gone = match core.lifecycle().stopping().run_until_cancelled(renewal).await {
+        gone = match core.lifecycle().draining().run_until_cancelled(renewal).await {
             Some(Ok(_renewed)) => renewals.borrow_and_update().clone(),
             Some(Err(_elapsed)) => None,
             None => return,
@@ -77,7 +77,7 @@ const AFTER_END: Duration = Duration::from_millis(100);
 async fn recover_once(
     core: &Core,
     store: &dyn MessageStore,
-    left: Left,
+    table: MessageTable,
     gone: Option<Gone>,
 ) -> Result<Option<Duration>, StoreError> {
     let gone = match gone {
@@ -90,14 +90,14 @@ async fn recover_once(
     };
     let mut recovered = Ok(gone.next_end);
     for owner in gone.owners {
-        // What another node has ended of this one: the renewal finds out, and goes on as a new
-        // node. And an earlier incarnation of this node: its runs may still commit, or give their
-        // rows back without an attempt.
-        if owner == core.node().owner() || core.node().rows().is_held_under(owner) {
+        // Not this node's own number: the renewal notices the lost lease and joins anew. Nor an
+        // earlier number of this process under which messages are in memory: their runs may still
+        // commit, or release their rows without an attempt.
+        if owner == core.node().owner() || core.node().rows().has_rows_of(owner) {
             continue;
         }
-        // One owner whose rows cannot be released keeps no other one's waiting.
-        let one = recover_from(core, store, owner, left).await;
+        // Where the rows of one owner cannot be released, those of the others are.
+        let one = recover_from(core, store, owner, table).await;
         recovered = recovered.and_then(|next_end| one.map(|()| next_end));
     }
     recovered
@@ -107,11 +107,11 @@ async fn recover_from(
     core: &Core,
     store: &dyn MessageStore,
     owner: Owner,
-    left: Left,
+    table: MessageTable,
 ) -> Result<(), StoreError> {
-    let released = release_all(core, store, owner, left).await?;
+    let released = release_all(core, store, owner, table).await?;
     if released > 0 {
-        tracing::info!(%owner, released, ?left, "recovered the work of a node that is gone");
+        tracing::info!(%owner, released, ?table, "recovered the work of a node that is gone");
         metrics::counter!(telemetry::RECOVERED).increment(released);
     }
     // Stays until nothing of it is left.
@@ -123,16 +123,16 @@ pub(crate) async fn release_all(
     core: &Core,
     store: &dyn MessageStore,
     owner: Owner,
-    left: Left,
+    table: MessageTable,
 ) -> Result<u64, StoreError> {
     let mut total = 0;
     loop {
-        let released = left.release(core, store, owner).await?;
+        let released = table.release(core, store, owner).await?;
         total += released;
         if released > 0 {
-            match left {
-                Left::Incoming => core.wakeups().pager().notify_one(),
-                Left::Outgoing => core.wakeups().outbox().notify_one(),
+            match table {
+                MessageTable::Incoming => core.wakeups().pager().notify_one(),
+                MessageTable::Outgoing => core.wakeups().outbox().notify_one(),
             }
         }
         if released < RELEASE_PAGE as u64 {

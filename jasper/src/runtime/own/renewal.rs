@@ -20,7 +20,12 @@ pub(crate) async fn renew(core: Arc<Core>, store: Arc<dyn MessageStore>) {
     let (mut pause, mut is_late) = (lease / 3, false);
     let mut earlier = Earlier::default();
     loop {
-        if core.lifecycle().ending().run_until_cancelled(tokio::time::sleep(pause)).await.is_none()
+        if core
+            .lifecycle()
+            .aborting()
+            .run_until_cancelled(tokio::time::sleep(pause))
+            .await
+            .is_none()
         {
             return;
         }

@@ -77,7 +77,7 @@ impl RowsInMemory {
     }
 
     /// Notes a message before the store may make it this node's own.
-    pub(crate) fn hold(
+    pub(crate) fn register(
         self: &Arc<Self>,
         id: MessageId,
         destination: &Address,
@@ -94,7 +94,7 @@ impl RowsInMemory {
     }
 
     /// Whether some are held under this incarnation.
-    pub(crate) fn is_held_under(&self, owner: Owner) -> bool {
+    pub(crate) fn has_rows_of(&self, owner: Owner) -> bool {
         self.rows().keys().any(|(.., of)| *of == owner)
     }
 
@@ -105,7 +105,7 @@ impl RowsInMemory {
     }
 
     /// Whether a row is in memory.
-    pub(crate) fn holds(&self, row: &Ownership) -> bool {
+    pub(crate) fn contains(&self, row: &Ownership) -> bool {
         self.rows().contains_key(&key(row))
     }
 
@@ -187,11 +187,11 @@ mod tests {
     fn a_row_is_missing_once_nothing_holds_it() {
         let (held, id) = (Arc::new(RowsInMemory::default()), MessageId::new());
         let (here, there) = (Address::local("q", "here"), Address::local("q", "there"));
-        let twice = [(); 2].map(|()| held.hold(id, &here, Owner::new(1)));
-        let _of_another = held.hold(id, &there, Owner::new(2));
+        let twice = [(); 2].map(|()| held.register(id, &here, Owner::new(1)));
+        let _of_another = held.register(id, &there, Owner::new(2));
         let owned = || vec![row(id, &here), row(id, &there)];
         assert_eq!(held.missing(owned()), [row(id, &there)]);
-        assert!(held.holds(&row(id, &here)) && !held.holds(&row(id, &there)));
+        assert!(held.contains(&row(id, &here)) && !held.contains(&row(id, &there)));
         let [first, second] = twice;
         drop(first);
         assert_eq!(held.missing(owned()), [row(id, &there)]);

@@ -31,7 +31,7 @@ async fn watch(core: &Core, store: &dyn MessageStore) {
     let patience =
         core.routes().handlers().all().map(|entry| entry.timeout).max().unwrap_or_default();
     let (mut own_end, mut late_since) = (None, None);
-    while core.lifecycle().ending().run_until_cancelled(sleep(lease / 6)).await.is_some() {
+    while core.lifecycle().aborting().run_until_cancelled(sleep(lease / 6)).await.is_some() {
         let (end, asked) = (core.node().local_lease().end(), Instant::now());
         if own_end != Some(end) {
             late_since = None;
@@ -41,7 +41,7 @@ async fn watch(core: &Core, store: &dyn MessageStore) {
             continue;
         }
         let renewal = timeout(lease / 3, store.nodes().renew(core.node().owner(), lease));
-        match core.lifecycle().ending().run_until_cancelled(renewal).await {
+        match core.lifecycle().aborting().run_until_cancelled(renewal).await {
             Some(Ok(Ok(true))) => {
                 tracing::debug!(?left, "the renewal was late; the watchdog has renewed the lease");
                 core.node().local_lease().extend(asked + lease);

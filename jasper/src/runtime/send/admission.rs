@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::placement::asks_for_store;
+use super::placement::message_requires_storage;
 use crate::error::SendError;
 use crate::handler::OutgoingMessage;
 use crate::runtime::core::Core;
@@ -18,8 +18,9 @@ pub(crate) async fn take_room(
 ) -> Result<Vec<MemorySlot>, SendError> {
     let (mut wanted, mut bytes, now) = (Vec::new(), 0, core.clock().now());
     for message in messages {
-        let must_be = asks_for_store(message, now);
-        let is_stored = |to: &Destination<'_>| core.store().is_there() && to.is_stored(must_be);
+        let requires_storage = message_requires_storage(message, now);
+        let is_stored =
+            |to: &Destination<'_>| core.store().is_configured() && to.is_stored(requires_storage);
         let before = wanted.len();
         let destinations = core.routes().destinations(message)?.into_iter();
         wanted.extend(destinations.filter(|to| !is_stored(to)));
@@ -27,27 +28,28 @@ pub(crate) async fn take_room(
             bytes += bytes_to_send(message);
         }
     }
-    // In one order for all, so that of two that wait none holds what the other waits for.
+    // All senders reserve in the same order, so that two of them never wait for each other.
     wanted.sort_by_key(|destination| Arc::as_ptr(room_of(core, *destination)));
-    // The second for a queue finds room beyond its capacity, or both might never.
+    // One slot for each queue. Further messages to the same queue exceed its capacity: a sender
+    // that waits for a second slot while it has the first could wait for itself.
     wanted.dedup_by_key(|destination| Arc::as_ptr(room_of(core, *destination)));
     let taken = async {
-        let mut room = Vec::with_capacity(wanted.len());
+        let mut slots = Vec::with_capacity(wanted.len());
         for destination in &wanted {
-            room.push(match destination {
+            slots.push(match destination {
                 Destination::Handler(entry) => core.routes().queue_of(entry).room.reserve().await,
                 Destination::Endpoint(endpoint) => endpoint.reserve().await?,
             });
         }
-        // Only then the bytes, for the same reason.
-        let weighed = MemorySlot::weigh_all(&mut room, bytes);
+        // The bytes come last, for the same reason.
+        let weighed = MemorySlot::weigh_all(&mut slots, bytes);
         match first_endpoint(&wanted) {
             Some(endpoint) => endpoint.unless_down(weighed).await?,
             None => weighed.await,
         }
-        Ok(room)
+        Ok(slots)
     };
-    let stopping = core.lifecycle().stopping();
+    let stopping = core.lifecycle().draining();
     stopping.run_until_cancelled(taken).await.unwrap_or(Err(SendError::Stopping))
 }
 

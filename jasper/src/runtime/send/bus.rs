@@ -36,8 +36,8 @@ pub struct Bus {
     core: Arc<Core>,
     /// The run whose handler took this as an argument.
     scope: Option<Arc<RunScope>>,
-    /// The run in which this was cloned, if that holds a connection. A task for which the run waits
-    /// may have it.
+    /// The run in whose task this was cloned, if that run uses a connection of the store. The clone
+    /// may be in a task that the run awaits, so a send must not wait for the run without a limit.
     cloned_in: Weak<RunScope>,
 }
 

@@ -13,8 +13,8 @@ use crate::handler::OutgoingMessage;
 use crate::runtime::core::Core;
 use crate::runtime::finish::FinishOnDrop;
 use crate::store::{
-    Completion, Incoming, MessageStore, Outgoing, Ownership, Settled, StoreError, StoreOperation,
-    StoreTransaction, Stored, TransactionOptions,
+    Completion, Incoming, Inserted, MessageStore, Outgoing, Ownership, Settled, StoreError,
+    StoreOperation, StoreTransaction, TransactionOptions,
 };
 
 /// Accepts messages for an application.
@@ -41,7 +41,7 @@ impl<'a> Dispatcher<'a> {
             None => take_room(core, &messages).await?,
         };
         let mut routed = prepare(core, messages, scope, Joining::Nothing, &mut room)?;
-        if let Some(store) = core.store().port().filter(|_| routed.has_rows()) {
+        if let Some(store) = core.store().get().filter(|_| routed.has_rows()) {
             origin.wait_for_run(store).await?;
         }
         // First those that may be refused, as nothing is kept then.
@@ -58,7 +58,7 @@ impl<'a> Dispatcher<'a> {
     ) -> Result<bool, StoreError> {
         let (incoming, outgoing, accepted) = AfterCommit::split(routed);
         let has_rows = !incoming.is_empty() || !outgoing.is_empty();
-        let Some(store) = self.0.store().port_arc().cloned().filter(|_| has_rows) else {
+        let Some(store) = self.0.store().get_arc().cloned().filter(|_| has_rows) else {
             accepted.hand_over(self.0, Vec::new(), Vec::new());
             return Ok(false);
         };
@@ -72,7 +72,7 @@ impl<'a> Dispatcher<'a> {
             let stored = store_all(&*store, incoming, outgoing);
             let (incoming, outgoing) =
                 core.store().call_without_deadline(operation, stored).await?;
-            let known = incoming.iter().chain(&outgoing).all(|it| *it == Stored::Duplicate);
+            let known = incoming.iter().chain(&outgoing).all(|it| *it == Inserted::Duplicate);
             accepted.hand_over(&core, incoming, outgoing);
             Ok(known)
         };
@@ -107,7 +107,7 @@ async fn store_all(
     store: &dyn MessageStore,
     incoming: Vec<Incoming>,
     outgoing: Vec<Outgoing>,
-) -> Result<(Vec<Stored>, Vec<Stored>), StoreError> {
+) -> Result<(Vec<Inserted>, Vec<Inserted>), StoreError> {
     match (incoming.is_empty(), outgoing.is_empty()) {
         (_, true) => Ok((store.inbox().store(incoming).await?, Vec::new())),
         (true, false) => Ok((Vec::new(), store.outbox().store(outgoing).await?)),

@@ -56,7 +56,7 @@ pub(crate) fn envelope(
         envelope.correlation_id.clone_from(&options.correlation_id);
     }
     if let Some(key) = &options.deduplication_id {
-        if !core.store().is_there() {
+        if !core.store().is_configured() {
             return Err(SendError::NeedsStore { what: "a deduplication key" });
         }
         let message_type = message.message_type.to_string();

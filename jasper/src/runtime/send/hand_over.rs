@@ -14,7 +14,7 @@ use crate::runtime::handle::queue::{Backing, Delivery};
 use crate::runtime::memory::room::MemorySlot;
 use crate::runtime::outbound::endpoint::Endpoint;
 use crate::runtime::outbound::send_queue::PendingSend;
-use crate::store::{Incoming, Outgoing, Stored};
+use crate::store::{Incoming, Inserted, Outgoing};
 use crate::telemetry;
 
 /// What becomes of routed messages once their rows are stored.
@@ -46,7 +46,12 @@ impl AfterCommit {
     }
 
     /// Hands over all but what was known before.
-    pub(crate) fn hand_over(self, core: &Arc<Core>, incoming: Vec<Stored>, outgoing: Vec<Stored>) {
+    pub(crate) fn hand_over(
+        self,
+        core: &Arc<Core>,
+        incoming: Vec<Inserted>,
+        outgoing: Vec<Inserted>,
+    ) {
         for (after, stored) in self.incoming.into_iter().zip(incoming) {
             hand_over_incoming(core, after, stored);
         }
@@ -66,14 +71,14 @@ impl AfterCommit {
     }
 }
 
-fn hand_over_incoming(core: &Arc<Core>, after: AfterInsert, stored: Stored) {
+fn hand_over_incoming(core: &Arc<Core>, after: AfterInsert, stored: Inserted) {
     let name: SharedString = match &after {
         AfterInsert::Deliver { entry, .. } | AfterInsert::Wait { entry, .. } => {
             entry.registration.queue.into()
         }
         AfterInsert::Unknown => "unknown".into(),
     };
-    if stored == Stored::Duplicate {
+    if stored == Inserted::Duplicate {
         note_duplicate(name);
         // The store may have repeated its own call: then the row of the first one is this node's.
         if matches!(after, AfterInsert::Deliver { .. }) {
@@ -87,7 +92,7 @@ fn hand_over_incoming(core: &Arc<Core>, after: AfterInsert, stored: Stored) {
             let backing = Backing::Stored { owner, attempt_counted: envelope.attempts > 0 };
             let queue = Arc::clone(core.routes().queue_of(&entry));
             let mut delivery = Delivery::new(envelope, entry, queue, backing, slot);
-            delivery.guards.hold = Some(hold);
+            delivery.guards.in_memory = Some(hold);
             deliver(core, delivery);
         }
         AfterInsert::Wait { entry, due_at } => wait_in_store(core, &entry, due_at),
@@ -101,7 +106,9 @@ fn wait_in_store(core: &Core, entry: &HandlerEntry, due_at: Option<SystemTime>) 
     }
     match due_at {
         None => core.routes().queue_of(entry).room.note_rows_in_store(),
-        Some(due_at) if core.wakeups().agenda().note(due_at) => core.wakeups().pager().notify_one(),
+        Some(due_at) if core.wakeups().next_poll().note(due_at) => {
+            core.wakeups().pager().notify_one();
+        }
         Some(_) => {}
     }
 }
@@ -110,9 +117,9 @@ fn hand_over_outgoing(
     core: &Core,
     endpoint: &Endpoint,
     owned: Option<OwnedOutgoing>,
-    stored: Stored,
+    stored: Inserted,
 ) {
-    if stored == Stored::Duplicate {
+    if stored == Inserted::Duplicate {
         note_duplicate(name_of(endpoint));
         if owned.is_some() {
             core.node().rows().reconcile();

@@ -47,7 +47,7 @@ pub(crate) async fn invoke<H: Handler>(
     if origin.is_in_transaction() {
         return Err(InvokeError::InsideTransaction { handler: registration.name });
     }
-    match core.store().port() {
+    match core.store().get() {
         Some(store) => {
             origin.wait_for_run(store).await?;
             in_transaction::<H>(core, store, origin.causation(), message).await
@@ -143,13 +143,13 @@ async fn body<H: Handler>(
     let mut cx = HandlerContext::invoked(
         &envelope,
         core.states(),
-        core.lifecycle().ending(),
+        core.lifecycle().aborting(),
         scope,
         core.codec(),
     )
     .with_connection(connection);
     let run = Caught::of(|| handle::<H>(message, &mut cx).boxed());
-    let reply = match run_bounded(run, limit, core.lifecycle().ending()).await {
+    let reply = match run_bounded(run, limit, core.lifecycle().aborting()).await {
         Ok(result) => result.map_err(InvokeError::Failed)?,
         Err(Failure::TimedOut(limit)) => return Err(InvokeError::TimedOut { limit }),
         Err(Failure::Panicked(panic)) => {

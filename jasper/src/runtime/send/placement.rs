@@ -1,4 +1,5 @@
-//! Where a message waits: in the store, in memory, or with its sender.
+//! Decides where a message is held until it is handled or sent: in the store, in memory, or with
+//! its sender.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -27,7 +28,7 @@ pub(crate) enum Joining {
 
 /// How a message for a handler is to be placed.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct ForHandler {
+pub(crate) struct HandlerPlacement {
     pub(crate) joining: Joining,
     /// Whether it is stored, where there is a store.
     pub(crate) is_stored: bool,
@@ -37,19 +38,19 @@ pub(crate) struct ForHandler {
 
 /// Places a message for a handler of this application.
 ///
-/// One that is only in memory takes its place from `room`, or beyond the capacity of its queue.
-pub(crate) fn to_handler(
+/// One that is only in memory takes its place from `slots`, or beyond the capacity of its queue.
+pub(crate) fn place_for_handler(
     core: &Core,
     routed: &mut RoutedMessages,
     mut envelope: Envelope,
     entry: &Arc<HandlerEntry>,
-    how: ForHandler,
-    room: &mut Vec<MemorySlot>,
+    how: HandlerPlacement,
+    slots: &mut Vec<MemorySlot>,
 ) -> Result<(), SendError> {
-    let ForHandler { joining, is_stored, retention } = how;
+    let HandlerPlacement { joining, is_stored, retention } = how;
     let (to, entry, now) = (&mut routed.to_handlers, Arc::clone(entry), core.clock().now());
     let queue = core.routes().queue_of(&entry);
-    if !core.store().is_there() || !is_stored {
+    if !core.store().is_configured() || !is_stored {
         if envelope.deduplication_id.is_some() {
             return Err(SendError::NeedsStore { what: "a deduplication key on a buffered queue" });
         }
@@ -57,7 +58,7 @@ pub(crate) fn to_handler(
             return Err(foreign());
         }
         envelope.attempts = 1;
-        let slot = take_slot(room, &queue.room);
+        let slot = take_slot(slots, &queue.room);
         let slot = slot.unwrap_or_else(|| queue.room.reserve_beyond(envelope.bytes()));
         to.in_memory.push(InMemory { envelope, entry, slot, done: None });
         return Ok(());
@@ -73,7 +74,8 @@ pub(crate) fn to_handler(
             // would take it from a message that never ran.
             envelope.attempts = u32::from(entry.policy.attempts() > 1);
             let owner = core.node().owner();
-            let hold = core.node().rows().inbox().hold(envelope.id, &envelope.destination, owner);
+            let hold =
+                core.node().rows().inbox().register(envelope.id, &envelope.destination, owner);
             to.push_owned(envelope, entry, (owner, slot, hold), retention);
         }
         None => to.push_unowned(envelope, entry, now, retention),
@@ -82,17 +84,17 @@ pub(crate) fn to_handler(
 }
 
 /// Places a message for another process. One for later travels at once, and waits there.
-pub(crate) fn to_endpoint(
+pub(crate) fn place_for_endpoint(
     core: &Core,
     routed: &mut RoutedMessages,
     envelope: Envelope,
     endpoint: &Arc<Endpoint>,
     joining: Joining,
-    room: &mut Vec<MemorySlot>,
+    slots: &mut Vec<MemorySlot>,
 ) -> Result<(), SendError> {
     let (to, endpoint) = (&mut routed.to_endpoints, Arc::clone(endpoint));
     let in_transaction = joining != Joining::Nothing;
-    if !core.store().is_there() || !endpoint.is_stored(in_transaction) {
+    if !core.store().is_configured() || !endpoint.is_stored(in_transaction) {
         if joining == Joining::User {
             return Err(foreign());
         }
@@ -100,7 +102,7 @@ pub(crate) fn to_endpoint(
             to.inline.push((envelope, endpoint));
             return Ok(());
         }
-        let slot = match take_slot(room, &endpoint.room) {
+        let slot = match take_slot(slots, &endpoint.room) {
             Some(slot) => slot,
             None => endpoint.reserve_beyond(envelope.bytes())?,
         };
@@ -112,7 +114,7 @@ pub(crate) fn to_endpoint(
     match slot {
         Some(slot) => {
             let owner = core.node().owner();
-            let hold = endpoint.rows.hold(envelope.id, &envelope.destination, owner);
+            let hold = endpoint.rows.register(envelope.id, &envelope.destination, owner);
             to.push_owned(envelope, endpoint, (owner, slot, hold));
         }
         None => to.push_unowned(envelope, endpoint),
@@ -121,12 +123,12 @@ pub(crate) fn to_endpoint(
 }
 
 /// Whether a message for a handler is stored by what it is itself.
-pub(crate) fn must_be_stored(envelope: &Envelope, now: SystemTime) -> bool {
+pub(crate) fn requires_storage(envelope: &Envelope, now: SystemTime) -> bool {
     due_later(envelope, now).is_some() || envelope.deduplication_id.is_some()
 }
 
 /// The same, before the message has an envelope.
-pub(crate) fn asks_for_store(message: &OutgoingMessage, now: SystemTime) -> bool {
+pub(crate) fn message_requires_storage(message: &OutgoingMessage, now: SystemTime) -> bool {
     let DeliveryOptions { due_at, delay, deduplication_id, .. } = &message.options;
     let is_due_later = match due_at {
         Some(due_at) => *due_at > now,
@@ -137,14 +139,14 @@ pub(crate) fn asks_for_store(message: &OutgoingMessage, now: SystemTime) -> bool
 
 /// Whether what is stored now may be stored as this node's own.
 fn may_own(core: &Core) -> bool {
-    !core.lifecycle().is_stopping() && core.node().local_lease().is_valid()
+    !core.lifecycle().is_draining() && core.node().local_lease().is_valid()
 }
 
 const fn foreign() -> SendError {
     SendError::NeedsStore { what: "a message of a transaction to a buffered queue or endpoint" }
 }
 
-fn take_slot(room: &mut Vec<MemorySlot>, wanted: &Arc<Room>) -> Option<MemorySlot> {
-    let taken = room.iter().position(|slot| slot.is_in(wanted))?;
-    Some(room.swap_remove(taken))
+fn take_slot(slots: &mut Vec<MemorySlot>, room: &Arc<Room>) -> Option<MemorySlot> {
+    let taken = slots.iter().position(|slot| slot.is_in(room))?;
+    Some(slots.swap_remove(taken))
 }

@@ -2,7 +2,8 @@
 
 use super::envelope::envelope;
 use super::placement::{
-    ForHandler, Joining, asks_for_store, must_be_stored, to_endpoint, to_handler,
+    HandlerPlacement, Joining, message_requires_storage, place_for_endpoint, place_for_handler,
+    requires_storage,
 };
 use super::routed::{DEDUPLICATION_WINDOW, RoutedMessages};
 use crate::error::SendError;
@@ -12,13 +13,13 @@ use crate::runtime::memory::room::MemorySlot;
 use crate::runtime::routes::Destination;
 
 /// Finds destinations and places for messages. Those that are not stored take their place from
-/// `room`, or beyond the capacity of their queue.
+/// `slots`, or beyond the capacity of their queue.
 pub(crate) fn prepare(
     core: &Core,
     messages: Vec<OutgoingMessage>,
     scope: Option<&RunScope>,
     joining: Joining,
-    room: &mut Vec<MemorySlot>,
+    slots: &mut Vec<MemorySlot>,
 ) -> Result<RoutedMessages, SendError> {
     let mut routed = RoutedMessages::default();
     for message in messages {
@@ -29,17 +30,17 @@ pub(crate) fn prepare(
             match destination {
                 Destination::Handler(entry) => {
                     envelope.destination = entry.address.clone();
-                    let in_store = must_be_stored(&envelope, core.clock().now())
+                    let requires_storage = requires_storage(&envelope, core.clock().now())
                         || joining != Joining::Nothing;
-                    let is_stored = entry.is_stored(in_store);
+                    let is_stored = entry.is_stored(requires_storage);
                     let retention =
                         envelope.deduplication_id.is_some().then_some(DEDUPLICATION_WINDOW);
-                    let how = ForHandler { joining, is_stored, retention };
-                    to_handler(core, &mut routed, envelope, entry, how, room)?;
+                    let how = HandlerPlacement { joining, is_stored, retention };
+                    place_for_handler(core, &mut routed, envelope, entry, how, slots)?;
                 }
                 Destination::Endpoint(endpoint) => {
                     envelope.destination = endpoint.id.destination.clone();
-                    to_endpoint(core, &mut routed, envelope, endpoint, joining, room)?;
+                    place_for_endpoint(core, &mut routed, envelope, endpoint, joining, slots)?;
                 }
             }
         }
@@ -50,6 +51,6 @@ pub(crate) fn prepare(
 /// Whether a message is stored wherever it goes, when it belongs to no transaction.
 pub(crate) fn is_stored(core: &Core, message: &OutgoingMessage) -> Result<bool, SendError> {
     let destinations = core.routes().destinations(message)?;
-    let must_be = asks_for_store(message, core.clock().now());
-    Ok(core.store().is_there() && destinations.iter().all(|to| to.is_stored(must_be)))
+    let requires_storage = message_requires_storage(message, core.clock().now());
+    Ok(core.store().is_configured() && destinations.iter().all(|to| to.is_stored(requires_storage)))
 }

@@ -70,7 +70,8 @@ async fn request(
     endpoint: &Endpoint,
     envelope: Envelope,
 ) -> Result<Answer, InvokeError> {
-    // A handler may ask, on whose end others wait for bytes: it is counted, and does not wait.
+    // The caller may be a handler whose end frees the memory that others wait for. So the bytes
+    // are counted beyond the budget, and nothing waits here.
     let _weight = endpoint.room.budget().take_beyond(envelope.bytes());
     let limit = core.settings().timeouts.reply;
     let answer = endpoint.sender.request(Request { envelope, timeout: limit });

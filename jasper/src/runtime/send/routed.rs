@@ -66,11 +66,11 @@ pub(crate) struct InMemory {
     pub(crate) envelope: Envelope,
     pub(crate) entry: Arc<HandlerEntry>,
     pub(crate) slot: MemorySlot,
-    /// Told when it is handled.
+    /// Notified when it is handled.
     pub(crate) done: Option<oneshot::Sender<()>>,
 }
 
-/// What this node holds of a row of the outbox that it owns.
+/// What this node has in memory for a row of the outbox that it owns.
 #[derive(Debug)]
 pub(crate) struct OwnedOutgoing {
     pub(crate) envelope: Envelope,

@@ -145,9 +145,9 @@ pub(crate) async fn submit(
     }
     // What a running handler sends is accepted until the end, all else until the stop.
     let last_call = if origin.scope().is_some() {
-        core.lifecycle().ending()
+        core.lifecycle().aborting()
     } else {
-        core.lifecycle().stopping()
+        core.lifecycle().draining()
     };
     if last_call.is_cancelled() {
         return Err(SendError::Stopping);

@@ -9,7 +9,7 @@ use super::prepare::prepare;
 use crate::error::SendError;
 use crate::handler::{OutgoingMessage, RunScope};
 use crate::runtime::core::Core;
-use crate::store::{StoreError, StoreOperation, Stored};
+use crate::store::{Inserted, StoreError, StoreOperation};
 
 /// A transaction that the runtime neither begins nor commits.
 pub(crate) struct UserTransaction<'tx> {
@@ -26,7 +26,7 @@ impl UserTransaction<'_> {
         message: OutgoingMessage,
     ) -> Result<bool, SendError> {
         let client = core.store();
-        let Some(store) = client.port() else {
+        let Some(store) = client.get() else {
             return Err(SendError::NeedsStore { what: "`bus.enlist`" });
         };
         let scope = self.scope.as_deref();
@@ -47,7 +47,7 @@ impl UserTransaction<'_> {
         if !store.info().notifies {
             core.wakeups().enlisted().notify_one();
         }
-        Ok(!stored.is_empty() && stored.iter().all(|s| *s == Stored::Duplicate))
+        Ok(!stored.is_empty() && stored.iter().all(|s| *s == Inserted::Duplicate))
     }
 }
 

@@ -12,7 +12,7 @@ use super::tasks::{self, Receivers};
 use super::{announce, prepare};
 use crate::error::{Error, Problem, StartupProblems};
 use crate::runtime::core::{Core, Resources};
-use crate::runtime::handle::queue::{Queue, Waiting};
+use crate::runtime::handle::queue::{Queue, QueueReceiver};
 use crate::runtime::handle::table::HandlerTable;
 use crate::runtime::inbound::listeners::Listeners;
 use crate::runtime::memory::budget::Budget;
@@ -32,7 +32,7 @@ pub(crate) async fn start(parts: Parts, plan: StartPlan) -> Result<(Arc<Core>, L
     };
     announce::start(&plan, parts.store.as_deref());
     let (core, receivers) = build(parts, &plan, handlers, owner)?;
-    if let Some(store) = core.store().port_arc() {
+    if let Some(store) = core.store().get_arc() {
         core.clock().read(&**store).await?;
     }
     tasks::spawn(&core, receivers);
@@ -102,7 +102,7 @@ fn queue_named(
     routes: &Routes,
     budget: &Arc<Budget>,
     wake: &Arc<Notify>,
-) -> (Queue, Waiting) {
+) -> (Queue, QueueReceiver) {
     let (options, defaults) = (plan.handling.queue(name), &plan.settings);
     let entries = routes.handlers().all().filter(|entry| entry.registration.queue == name);
     // Runs that share a transaction have to be under way together.

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use crate::runtime::claim::{pager, wakers};
+use crate::runtime::claim::{enlisted_polls, pager};
 use crate::runtime::core::Core;
 use crate::runtime::handle::consumer;
-use crate::runtime::handle::queue::{Queue, Waiting};
+use crate::runtime::handle::queue::{Queue, QueueReceiver};
 use crate::runtime::outbound::{look, relay};
 use crate::runtime::own::{comparison, purge, recovery, renewal, watchdog};
 
 /// The queues, each with the end at which its messages come out.
-pub(crate) type Receivers = Vec<(Arc<Queue>, Waiting)>;
+pub(crate) type Receivers = Vec<(Arc<Queue>, QueueReceiver)>;
 
 /// Starts all of them.
 pub(crate) fn spawn(core: &Arc<Core>, receivers: Receivers) {
@@ -22,7 +22,7 @@ pub(crate) fn spawn(core: &Arc<Core>, receivers: Receivers) {
         let relay = relay::relay(Arc::clone(core), Arc::clone(endpoint));
         core.lifecycle().spawn(relay);
     }
-    if let Some(store) = core.store().port_arc() {
+    if let Some(store) = core.store().get_arc() {
         let both = || (Arc::clone(core), Arc::clone(store));
         let (of_core, of_store) = both();
         core.lifecycle().spawn(pager::page(of_core, of_store));
@@ -32,17 +32,25 @@ pub(crate) fn spawn(core: &Arc<Core>, receivers: Receivers) {
             watchdog::start(core, Arc::clone(store));
         }
         let (of_core, of_store) = both();
-        core.lifecycle().spawn(recovery::recover(of_core, of_store, recovery::Left::Incoming));
+        core.lifecycle().spawn(recovery::recover(
+            of_core,
+            of_store,
+            recovery::MessageTable::Incoming,
+        ));
         let (of_core, of_store) = both();
-        core.lifecycle().spawn(recovery::recover(of_core, of_store, recovery::Left::Outgoing));
+        core.lifecycle().spawn(recovery::recover(
+            of_core,
+            of_store,
+            recovery::MessageTable::Outgoing,
+        ));
         let (of_core, of_store) = both();
-        core.lifecycle().spawn(wakers::listen(of_core, of_store));
+        core.lifecycle().spawn(enlisted_polls::listen(of_core, of_store));
         let (of_core, of_store) = both();
         core.lifecycle().spawn(purge::purge(of_core, of_store));
         let (of_core, of_store) = both();
         core.lifecycle().spawn(look::look(of_core, of_store));
         let (of_core, of_store) = both();
         core.lifecycle().spawn(comparison::compare_outbox(of_core, of_store));
-        core.lifecycle().spawn(wakers::look(Arc::clone(core)));
+        core.lifecycle().spawn(enlisted_polls::look(Arc::clone(core)));
     }
 }

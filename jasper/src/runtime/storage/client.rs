@@ -38,17 +38,17 @@ impl StoreClient {
     }
 
     /// The store itself.
-    pub(crate) fn port(&self) -> Option<&dyn MessageStore> {
+    pub(crate) fn get(&self) -> Option<&dyn MessageStore> {
         self.store.as_deref()
     }
 
     /// The same, for work that goes on after its caller.
-    pub(crate) const fn port_arc(&self) -> Option<&Arc<dyn MessageStore>> {
+    pub(crate) const fn get_arc(&self) -> Option<&Arc<dyn MessageStore>> {
         self.store.as_ref()
     }
 
     /// Whether the application has a store.
-    pub(crate) const fn is_there(&self) -> bool {
+    pub(crate) const fn is_configured(&self) -> bool {
         self.store.is_some()
     }
 

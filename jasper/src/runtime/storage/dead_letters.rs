@@ -16,7 +16,7 @@ const REDUCTIONS: [(bool, bool); 3] = [(true, false), (false, true), (true, true
 
 /// Keeps a dead letter that never stood in the store; without a store it is only logged.
 pub(crate) async fn store_until_done(client: &StoreClient, letter: DeadLetter) {
-    let Some(store) = client.port() else {
+    let Some(store) = client.get() else {
         return;
     };
     let mut retries = Retries::new();
@@ -66,7 +66,7 @@ pub(crate) async fn settle_as_letter(
     error_type: &str,
     error_message: &str,
 ) -> Result<(), StoreError> {
-    let Some(store) = client.port() else {
+    let Some(store) = client.get() else {
         return Ok(());
     };
     settled(client, StoreOperation::Settle, error_type, error_message, |error_type, message| {
@@ -79,7 +79,7 @@ pub(crate) async fn settle_as_letter(
 
 /// Makes a row of the outbox that its receiver has refused a dead letter.
 pub(crate) async fn settle_refused(client: &StoreClient, ownership: &Ownership, why: &str) {
-    let Some(store) = client.port() else {
+    let Some(store) = client.get() else {
         return;
     };
     let operation = StoreOperation::SettleOutgoing;
@@ -158,7 +158,7 @@ fn in_ascii(refusal: &StoreError) -> String {
 }
 
 /// Tells people that a message became a dead letter or an invalid message.
-pub(crate) fn note_letter(
+pub(crate) fn log_dead_letter(
     letter: &DeadLetterId,
     message_type: &str,
     reason: DeadLetterReason,

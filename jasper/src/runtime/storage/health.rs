@@ -14,7 +14,7 @@ use crate::runtime::backoff::Backoff;
 pub(crate) struct Health {
     /// Whether a call has failed since the last one that showed that it is well.
     is_failing: AtomicBool,
-    /// Told when it is well again.
+    /// Notified when it is well again.
     recovered: Notify,
     /// Ends all waiting.
     ending: CancellationToken,

@@ -13,12 +13,12 @@ use crate::envelope::{Address, Envelope, time};
 use crate::store::dead_letter::DeadLetterCause;
 use crate::store::portions::claimed;
 use crate::store::{
-    ClaimRequest, Claimable, ClaimableRequest, Claimed, Inbox, Incoming, Owner, Ownership, Settled,
-    Settlement, StoreError, Stored, Subscription,
+    ClaimRequest, Claimable, ClaimableRequest, Claimed, Inbox, Incoming, Inserted, Owner,
+    Ownership, Settled, Settlement, StoreError, Subscription,
 };
 
 impl Inbox for MemoryStore {
-    fn store(&self, rows: Vec<Incoming>) -> BoxFuture<'_, Result<Vec<Stored>, StoreError>> {
+    fn store(&self, rows: Vec<Incoming>) -> BoxFuture<'_, Result<Vec<Inserted>, StoreError>> {
         self.with(|state| rows.into_iter().map(|row| state.insert_incoming(row)).collect())
     }
 
@@ -26,7 +26,7 @@ impl Inbox for MemoryStore {
         &'a self,
         _connection: &'a mut (dyn Any + Send),
         _rows: Vec<Incoming>,
-    ) -> BoxFuture<'a, Result<Vec<Stored>, StoreError>> {
+    ) -> BoxFuture<'a, Result<Vec<Inserted>, StoreError>> {
         no_connection()
     }
 
@@ -107,10 +107,10 @@ fn found(
     let after = request.after.clone().map_or(Bound::Unbounded, Bound::Excluded);
     let page: Vec<_> =
         waiting.range((after, Bound::Unbounded)).take(request.page).cloned().collect();
-    let rest = page.last().filter(|_| page.len() == request.page).cloned();
+    let next_page = page.last().filter(|_| page.len() == request.page).cloned();
     let taken = request.takes.iter().filter(|takes| waiting.contains(takes)).cloned();
     let now: BTreeSet<_> = taken.chain(page).collect();
-    Claimable { now: now.into_iter().collect(), rest: rest.into(), next_due }
+    Claimable { now: now.into_iter().collect(), next_page: next_page.into(), next_due }
 }
 
 /// The oldest unowned rows.

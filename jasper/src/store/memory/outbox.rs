@@ -10,11 +10,11 @@ use super::store::{MemoryStore, no_connection};
 use crate::envelope::{Address, Envelope};
 use crate::store::portions::{Weigh, claimed};
 use crate::store::{
-    Outbox, Outgoing, OutgoingSettlement, Owner, Ownership, Settled, StoreError, Stored,
+    Inserted, Outbox, Outgoing, OutgoingSettlement, Owner, Ownership, Settled, StoreError,
 };
 
 impl Outbox for MemoryStore {
-    fn store(&self, rows: Vec<Outgoing>) -> BoxFuture<'_, Result<Vec<Stored>, StoreError>> {
+    fn store(&self, rows: Vec<Outgoing>) -> BoxFuture<'_, Result<Vec<Inserted>, StoreError>> {
         self.with(|state| rows.into_iter().map(|row| state.insert_outgoing(row)).collect())
     }
 
@@ -22,7 +22,7 @@ impl Outbox for MemoryStore {
         &'a self,
         _connection: &'a mut (dyn Any + Send),
         _rows: Vec<Outgoing>,
-    ) -> BoxFuture<'a, Result<Vec<Stored>, StoreError>> {
+    ) -> BoxFuture<'a, Result<Vec<Inserted>, StoreError>> {
         no_connection()
     }
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::envelope::{Address, Envelope, MessageId, time};
 use crate::store::{
-    DeadLetter, DeadLetterId, Incoming, Outgoing, Owner, Ownership, Placement, Settled, Stored,
+    DeadLetter, DeadLetterId, Incoming, Inserted, Outgoing, Owner, Ownership, Placement, Settled,
     Subscription,
 };
 
@@ -75,7 +75,7 @@ impl MemoryState {
         self.sequence
     }
 
-    pub(super) fn insert_incoming(&mut self, row: Incoming) -> Stored {
+    pub(super) fn insert_incoming(&mut self, row: Incoming) -> Inserted {
         let sequence = self.next();
         let Incoming { envelope, placement, retention } = row;
         let key = (envelope.id, envelope.destination.clone());
@@ -98,20 +98,20 @@ impl MemoryState {
         )
     }
 
-    pub(super) fn insert_incoming_row(&mut self, key: Key, row: IncomingRow) -> Stored {
+    pub(super) fn insert_incoming_row(&mut self, key: Key, row: IncomingRow) -> Inserted {
         if self.incoming.contains_key(&key) {
-            return Stored::Duplicate;
+            return Inserted::Duplicate;
         }
         self.incoming.insert(key, row);
-        Stored::New
+        Inserted::New
     }
 
-    pub(super) fn insert_outgoing(&mut self, row: Outgoing) -> Stored {
+    pub(super) fn insert_outgoing(&mut self, row: Outgoing) -> Inserted {
         let sequence = self.next();
         let Outgoing { envelope, owner } = row;
         let key = (envelope.id, envelope.destination.clone());
         if self.outgoing.contains_key(&key) {
-            return Stored::Duplicate;
+            return Inserted::Duplicate;
         }
         let row = OutgoingRow {
             owner,
@@ -120,7 +120,7 @@ impl MemoryState {
             envelope,
         };
         self.outgoing.insert(key, row);
-        Stored::New
+        Inserted::New
     }
 
     /// The row that is held as this says, or nothing: the caller is fenced.

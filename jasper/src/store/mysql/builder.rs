@@ -22,9 +22,9 @@ use super::tables::StoreRows;
 use super::{outbox, settlement};
 use crate::store::StoreError;
 use crate::store::portions::Weigh;
-use crate::store::sql::gathered::WriteBatchers;
 use crate::store::sql::insert_queues::{InsertQueues, KEYED_CONNECTIONS, KEYED_WAITING, Keyed};
 use crate::store::sql::place::of_url;
+use crate::store::sql::write_batchers::WriteBatchers;
 
 /// The connections for handlers of a store that says no number.
 const CONNECTIONS: u32 = 16;

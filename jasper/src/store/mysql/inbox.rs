@@ -143,7 +143,7 @@ impl Work for FindClaimable {
             self.page_after(after, connection, sql, &mut found).await?;
         }
         let is_full = found.now.len() == request.page;
-        let rest = found.now.last().filter(|_| is_full).cloned();
+        let next_page = found.now.last().filter(|_| is_full).cloned();
         if is_full || request.after.is_some() {
             for takes in request.takes.chunks(PARTS) {
                 let mut arguments = MySqlArguments::default();
@@ -158,7 +158,7 @@ impl Work for FindClaimable {
         }
         found.now.sort_unstable();
         found.now.dedup();
-        Ok(Claimable { now: found.now, rest: rest.into(), next_due: found.next_due })
+        Ok(Claimable { now: found.now, next_page: next_page.into(), next_due: found.next_due })
     }
 }
 
@@ -309,7 +309,7 @@ mod tests {
     use super::*;
     use crate::envelope::{Address, Envelope};
     use crate::store::sql::insert_queues::Wait;
-    use crate::store::{Inbox, Incoming, Owner, Placement, StoreAdmin, Stored};
+    use crate::store::{Inbox, Incoming, Inserted, Owner, Placement, StoreAdmin};
 
     /// As they would be if each type had a handler of its own.
     fn unowned(number: usize) -> Incoming {
@@ -356,7 +356,7 @@ mod tests {
         let wait = Wait::Usual;
         for count in [33, 127, 300] {
             let new: Vec<_> = (1_000..1_000 + count).map(unowned).collect();
-            for expected in [Stored::New, Stored::Duplicate] {
+            for expected in [Inserted::New, Inserted::Duplicate] {
                 let stored = rows::store(connection, store.sql(), &new, wait).await.unwrap();
                 assert_eq!(stored, vec![expected; count]);
             }

@@ -15,7 +15,7 @@ use crate::store::sql::columns::{self, Columns, lent_columns};
 use crate::store::sql::insert_queues::Wait;
 use crate::store::sql::key::{Key, key_for};
 use crate::store::sql::placement::{self, PlacementColumns};
-use crate::store::{Incoming, Outgoing, Stored};
+use crate::store::{Incoming, Inserted, Outgoing};
 
 /// The most characters of a destination and of a message type.
 const LONGEST_NAME: usize = 255;
@@ -203,7 +203,7 @@ pub(super) async fn insert<R: Insert>(
     connection: &mut MySqlConnection,
     sql: &Sql,
     rows: &[R],
-) -> sqlx::Result<Vec<Stored>> {
+) -> sqlx::Result<Vec<Inserted>> {
     let (once, lengths) = checked(rows, sql)?;
     let mut inserting = Inserting { connection, sql, rows };
     let mut new = Vec::with_capacity(once.len());
@@ -219,7 +219,7 @@ pub(super) async fn store<R: Insert>(
     sql: &Sql,
     rows: &[R],
     wait: Wait,
-) -> sqlx::Result<Vec<Stored>> {
+) -> sqlx::Result<Vec<Inserted>> {
     let (once, lengths) = checked(rows, sql)?;
     let portions = portions(&once, &lengths);
     if wait == Wait::Short {
@@ -288,10 +288,10 @@ fn portions<'o>(once: &'o [usize], lengths: &[usize]) -> Vec<&'o [usize]> {
     portions.into_iter().flat_map(chunks).collect()
 }
 
-fn answers<R>(rows: &[R], new: Vec<usize>) -> Vec<Stored> {
-    let mut answers = vec![Stored::Duplicate; rows.len()];
+fn answers<R>(rows: &[R], new: Vec<usize>) -> Vec<Inserted> {
+    let mut answers = vec![Inserted::Duplicate; rows.len()];
     for at in new {
-        answers[at] = Stored::New;
+        answers[at] = Inserted::New;
     }
     answers
 }

@@ -11,7 +11,7 @@ use super::pool::Pool;
 use super::sql::{Names, Sql};
 use crate::store::StoreError;
 use crate::store::portions::Guess;
-use crate::store::sql::gathered::WriteBatchers;
+use crate::store::sql::write_batchers::WriteBatchers;
 
 /// A message store in a MySQL or MariaDB database. Clones share their connections.
 ///

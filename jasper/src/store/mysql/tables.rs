@@ -8,12 +8,12 @@ use super::sql::Sql;
 use super::store::MysqlStore;
 use super::sweep::{Sweep, Table};
 use crate::store::sql::columns;
-use crate::store::sql::gathered::GatheredRow;
 use crate::store::sql::insert_queues::Wait;
 use crate::store::sql::number;
 use crate::store::sql::ports::SqlStore;
 use crate::store::sql::ports::messages::Messages;
-use crate::store::{Incoming, Outgoing, Owner, Ownership, Settled, StoreError, Stored};
+use crate::store::sql::write_batchers::GatheredRow;
+use crate::store::{Incoming, Inserted, Outgoing, Owner, Ownership, Settled, StoreError};
 
 /// A table, by the rows that are stored in it.
 pub(super) trait Stores: Insert + GatheredRow {
@@ -35,7 +35,7 @@ impl SqlStore for MysqlStore {
 }
 
 impl<R: Stores> Messages<R> for MysqlStore {
-    async fn store(&self, rows: Vec<R>) -> Result<Vec<Stored>, StoreError> {
+    async fn store(&self, rows: Vec<R>) -> Result<Vec<Inserted>, StoreError> {
         self.shared.gathered.store(rows).await
     }
 
@@ -43,7 +43,7 @@ impl<R: Stores> Messages<R> for MysqlStore {
         &self,
         connection: &mut MySqlConnection,
         rows: &[R],
-    ) -> Result<Vec<Stored>, StoreError> {
+    ) -> Result<Vec<Inserted>, StoreError> {
         let stored = rows::insert(connection, self.sql(), rows).await;
         stored.map_err(|error| self.error(error))
     }
@@ -68,9 +68,13 @@ pub(super) struct StoreRows<R> {
 }
 
 impl<R: Insert> Work for StoreRows<R> {
-    type Output = Vec<Stored>;
+    type Output = Vec<Inserted>;
 
-    async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<Vec<Stored>> {
+    async fn run(
+        &self,
+        connection: &mut MySqlConnection,
+        sql: &Sql,
+    ) -> sqlx::Result<Vec<Inserted>> {
         rows::store(connection, sql, &self.rows, self.wait).await
     }
 }

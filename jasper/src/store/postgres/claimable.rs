@@ -12,30 +12,30 @@ use super::rows::{self, bind};
 use super::sql::statements;
 use crate::store::sql::columns;
 use crate::store::sql::number;
-use crate::store::{Claimable, ClaimableRequest, Rest, Subscription};
+use crate::store::{Claimable, ClaimableRequest, NextPage, Subscription};
 
 /// Microseconds for which rows are looked for that were scheduled for a time that has passed.
 const LATE: i64 = 1_000_000;
 
-/// Rows whose time has come wait like any other from then on. Others are overdue: those that are
-/// too many for one look, and those that another transaction has locked, as the look of another
-/// node does that may have no room for them.
+/// Rows that are due wait like any other from then on. Some are left and are overdue: rows beyond
+/// the limit of this look, and rows that another transaction has locked, for example the look of
+/// another node, which may not claim them.
 const DUE_NOW: &str = "\
 with recursive moment as materialized (
     select {now} as now
 ), chosen as materialized (
-    select ctid as place, due_at from {incoming}
+    select ctid as row_ctid, due_at from {incoming}
     where status = 'scheduled' and due_at <= (select now from moment) and due_at >= $1
     order by due_at limit 1000
     for update skip locked
 ), due as (
     update {incoming} set status = 'incoming', due_at = null
-    where ctid = any (array(select place from chosen))
+    where ctid = any (array(select row_ctid from chosen))
     returning destination, message_type, sent_at
 ), overdue as (
     select min(due_at) as due_at from {incoming}
     where status = 'scheduled' and due_at <= (select now from moment) and due_at >= $1
-        and ctid <> all (array(select place from chosen))
+        and ctid <> all (array(select row_ctid from chosen))
 ), ";
 
 /// Steps from one subscription to the next, so that many rows cost no more than few, and ends with
@@ -44,20 +44,20 @@ with recursive moment as materialized (
 const WAITING: &str = "\
 waiting as (
     (
-        select destination, message_type, sent_at, 1::bigint as place from {incoming}
+        select destination, message_type, sent_at, 1::bigint as ordinal from {incoming}
         where status = 'incoming' and owner = 0 and $4::bigint > 0
             and (destination, message_type) > (coalesce($5::text, ''), coalesce($6::text, ''))
         order by destination, message_type, sent_at limit 1
     )
     union all
-    select next.destination, next.message_type, next.sent_at, here.place + 1
+    select next.destination, next.message_type, next.sent_at, here.ordinal + 1
     from waiting here cross join lateral (
         select destination, message_type, sent_at from {incoming}
         where status = 'incoming' and owner = 0
             and (destination, message_type) > (here.destination, here.message_type)
         order by destination, message_type, sent_at limit 1
     ) next
-    where here.place < $4
+    where here.ordinal < $4
 ), taken as (
     select takes.destination, takes.message_type, first.sent_at
     from unnest($2::text[], $3::text[]) as takes (destination, message_type)
@@ -70,7 +70,7 @@ waiting as (
         ) first
     where $5::text is not null or (select count(*) from waiting) >= $4
 ), found as (
-    select place, destination, message_type, sent_at from waiting
+    select ordinal, destination, message_type, sent_at from waiting
     union all
     select null, destination, message_type, sent_at from taken
 )";
@@ -78,9 +78,9 @@ waiting as (
 /// Looks only into these ranges.
 const WAITING_IN: &str = "\
 found as (
-    select wanted.place, wanted.destination, wanted.message_type, first.sent_at
+    select wanted.ordinal, wanted.destination, wanted.message_type, first.sent_at
     from unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[]) with ordinality
-            as wanted (destination, message_type, since, until, place)
+            as wanted (destination, message_type, since, until, ordinal)
         cross join lateral (
             select sent_at from {incoming} row
             where row.status = 'incoming' and row.owner = 0
@@ -91,10 +91,10 @@ found as (
         ) first
 )";
 
-/// The last row says when more is due, what time it is, up to where rows were due where
-/// more may be, and how long it took.
+/// The last row has the time until the next row is due, the present, the oldest `due_at` of the
+/// rows that are overdue (or null), and how long the statement took.
 const ANSWERS: &str = "
-select 0, destination, message_type, sent_at, place, null::bigint, null::bigint from found
+select 0, destination, message_type, sent_at, ordinal, null::bigint, null::bigint from found
 union all
 select 1, destination, message_type, sent_at, null, null, null from due
 union all
@@ -118,7 +118,7 @@ statements!(ClaimableSql {
 struct Found {
     /// When the first row of each pair was sent.
     firsts: HashMap<Subscription, i64>,
-    /// The same with the place of each in the page, or that of its range, from 1.
+    /// The same with the ordinal of each in the page, or that of its range, from 1.
     page: Vec<(usize, Subscription, i64)>,
     due: Vec<(Subscription, i64)>,
     next_due: Option<Duration>,
@@ -143,7 +143,7 @@ pub(super) async fn find(
             bind_request(request, &mut arguments)?;
             let query = sqlx::query_with(internal.sql.claimable.all.clone(), arguments);
             let found = Found::read(&internal.rows(query).await?)?;
-            claimable.rest = found.at(request.page).cloned().into();
+            claimable.next_page = found.at(request.page).cloned().into();
             let (now, cost, due_since) = (found.now, found.cost, found.due_since());
             let is_seen = |pair: &_| found.is_seen(pair, request);
             asking.looked(now, cost, due_since, &found.firsts, is_seen);
@@ -154,8 +154,8 @@ pub(super) async fn find(
             bind_ranges(ranges, &mut arguments)?;
             let query = sqlx::query_with(internal.sql.claimable.known.clone(), arguments);
             let found = Found::read(&internal.rows(query).await?)?;
-            claimable.rest = Rest::Unseen;
-            let rest = asking.looked_at(ranges, &found.places(), found.due_since());
+            claimable.next_page = NextPage::Unseen;
+            let rest = asking.looked_at(ranges, &found.ordinals(), found.due_since());
             // Where nothing was found past what is claimed, there may be something older.
             let rest = Some(rest).filter(|_| found.firsts.is_empty() && found.due.is_empty());
             claimable.next_due = [found.next_due, rest].into_iter().flatten().min();
@@ -211,9 +211,9 @@ impl Found {
             match row.try_get::<i32, _>(0)? {
                 0 => {
                     let (pair, sent_at) = rows::pair_and_time(row, 1)?;
-                    if let Some(place) = row.try_get::<Option<i64>, _>(4)? {
-                        let place = usize::try_from(place).unwrap_or(usize::MAX);
-                        found.page.push((place, pair.clone(), sent_at));
+                    if let Some(ordinal) = row.try_get::<Option<i64>, _>(4)? {
+                        let ordinal = usize::try_from(ordinal).unwrap_or(usize::MAX);
+                        found.page.push((ordinal, pair.clone(), sent_at));
                     }
                     found.firsts.insert(pair, sent_at);
                 }
@@ -234,15 +234,15 @@ impl Found {
         self.due_until.unwrap_or(self.now.saturating_sub(LATE))
     }
 
-    /// The pair at this place of the page, from 1.
-    fn at(&self, place: usize) -> Option<&Subscription> {
-        self.page.iter().find(|(at, ..)| *at == place).map(|(_, pair, _)| pair)
+    /// The pair at this ordinal of the page, from 1.
+    fn at(&self, ordinal: usize) -> Option<&Subscription> {
+        self.page.iter().find(|(at, ..)| *at == ordinal).map(|(_, pair, _)| pair)
     }
 
-    /// When the first row of each range was sent, by the place of the range, from 0.
-    fn places(&self) -> HashMap<usize, i64> {
-        let places = self.page.iter();
-        places.filter_map(|(place, _, first)| Some((place.checked_sub(1)?, *first))).collect()
+    /// When the first row of each range was sent, by the ordinal of the range, from 0.
+    fn ordinals(&self) -> HashMap<usize, i64> {
+        let ordinals = self.page.iter();
+        ordinals.filter_map(|(ordinal, _, first)| Some((ordinal.checked_sub(1)?, *first))).collect()
     }
 
     /// Whether the page is all there is.

@@ -13,8 +13,8 @@ use super::rows::{
 use super::sql::{Names, Sql, statements};
 use crate::store::portions::portions;
 use crate::store::sql::columns;
-use crate::store::sql::key::{Key, key_of, stored};
-use crate::store::{Committed, Completion, Incoming, Outgoing, Ownership, Settled, Stored};
+use crate::store::sql::key::{Key, inserted, key_of};
+use crate::store::{Committed, Completion, Incoming, Inserted, Outgoing, Ownership, Settled};
 
 /// The end of one message and nothing else, as most runs have it.
 const END_ONE: &str = "\
@@ -111,7 +111,7 @@ held as materialized (
         and row.attempts = held.attempts and row.status = 'incoming' and row.retention is not null
     returning row.id, row.destination
 ), released as (
-    delete from {commit_guard} where backend = {commit_guard_key} and {running}
+    delete from {commit_guard} where transaction_key = {commit_guard_key} and {running}
 )";
 
 const ANSWERS: &str = "
@@ -125,17 +125,18 @@ const AND_NOTIFY: &str = "
 union all select 4, null::uuid, null::text from {notify} notified where {running}
     and $29::bigint < {soon}";
 
-/// How long a completion waits for a key that another transaction holds: less than for an answer.
-/// Where runs share a transaction, each is soon run again by itself. The setting ends with it.
+/// How long a completion waits for a deduplication key that another open transaction has inserted:
+/// less than the limit of a statement. In a shared transaction it waits less, as each run is then
+/// repeated by itself. The setting ends with the transaction.
 const PATIENCE: &str = "set local lock_timeout = '2s'";
 const SHARED_PATIENCE: &str = "set local lock_timeout = '100ms'";
 
 /// Marks a transaction that several runs share, with the savepoint of the first.
 ///
-/// The guard is a row that breaks a constraint which the database looks at when it commits: where a
-/// handler executes `commit`, that fails, and no run is committed without its completion.
+/// The guard is a row that violates a deferred constraint: where a handler executes `commit`, that
+/// fails, and no run is committed without its completion.
 const BEGIN_GROUP: &str = "\
-insert into {commit_guard} (backend) values ({commit_guard_key});
+insert into {commit_guard} (transaction_key) values ({commit_guard_key});
 savepoint jasper_member";
 
 statements!(CompletionSql {
@@ -298,7 +299,7 @@ async fn one_for_one(
     if !is_settled {
         return Ok(Written::Done(answer(Settled::Fenced, Vec::new())));
     }
-    let stored = if row.try_get(2)? { Stored::New } else { Stored::Duplicate };
+    let stored = if row.try_get(2)? { Inserted::New } else { Inserted::Duplicate };
     Ok(Written::Done(answer(Settled::Done, vec![stored])))
 }
 
@@ -321,7 +322,7 @@ async fn end_one(
     Ok(Written::Done(answer(settled, Vec::new())))
 }
 
-const fn answer(settled: Settled, incoming: Vec<Stored>) -> Committed {
+const fn answer(settled: Settled, incoming: Vec<Inserted>) -> Committed {
     Committed { settled, incoming, outgoing: Vec::new() }
 }
 
@@ -365,8 +366,8 @@ impl CompletionRows {
         let outgoing = completion.outgoing.iter();
         Committed {
             settled: Settled::Done,
-            incoming: incoming.map(|row| stored(&row.envelope, &mut self.incoming)).collect(),
-            outgoing: outgoing.map(|row| stored(&row.envelope, &mut self.outgoing)).collect(),
+            incoming: incoming.map(|row| inserted(&row.envelope, &mut self.incoming)).collect(),
+            outgoing: outgoing.map(|row| inserted(&row.envelope, &mut self.outgoing)).collect(),
         }
     }
 }

@@ -1,12 +1,12 @@
-//! Where looks and claims begin: past the rows that are known to be taken.
+//! Where looks and claims begin in the index: behind the rows that are known to be claimed.
 //!
 //! A row that is claimed leaves a dead entry in the index of unowned rows, until a vacuum
 //! removes it, which it may not while any transaction of the database has an older snapshot. A look
 //! from the start of the index walks over all of them, and so would every claim. So each store
 //! remembers for each pair how far it has claimed, and begins there once it has claimed many rows
-//! or a look from the start has taken long. What is older all the same is known where this store
-//! gives it back, and is found by a *full* look else. Full looks come the more rarely the longer
-//! they take, and at least every ten seconds.
+//! or a look from the start has taken long. Older rows that this store
+//! has released itself are remembered, and all others are found by a *full* look. The longer a full
+//! look takes, the less often it is made, but at least every ten seconds.
 //!
 //! What changes while a claim or a look is under way may be missed by it, so that is noted for each
 //! of them: none goes further than the first such row.
@@ -80,7 +80,7 @@ impl<P: Pair> Frontier<P> {
                 Some(reach) if is_bounded => ranges.extend(reach.ranges(pair)),
                 reach => {
                     let claimed = reach.map_or(i64::MIN, |reach| reach.since);
-                    ranges.push(Range::rest(pair, i64::MIN, claimed));
+                    ranges.push(Range::from_frontier(pair, i64::MIN, claimed));
                 }
             }
         }
@@ -90,7 +90,7 @@ impl<P: Pair> Frontier<P> {
     /// The next look, what it is to read, and from when on rows are due.
     pub(super) fn look(&self) -> (FrontierRead<'_, P>, Scope<P>, i64) {
         let mut state = self.state();
-        if !state.is_bounded(self.many) || state.rest().is_zero() {
+        if !state.is_bounded(self.many) || state.remaining_pause().is_zero() {
             return (FrontierRead::of(&self.state, &mut state, true), Scope::Full, i64::MIN);
         }
         state.known_looks += 1;

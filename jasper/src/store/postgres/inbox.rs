@@ -23,7 +23,8 @@ with oldest as materialized (
     from unnest($2::text[], $3::text[], $5::bigint[], $6::bigint[])
             as wanted (destination, message_type, since, until)
         cross join lateral (
-            select ctid as place, id, destination, sent_at, attempts, octet_length(body) as length
+            select ctid as row_ctid, id, destination, sent_at, attempts,
+                octet_length(body) as length
             from {incoming} row
             where row.status = 'incoming' and row.owner = 0
                 and row.destination = wanted.destination
@@ -34,11 +35,11 @@ with oldest as materialized (
         ) candidate
     order by sent_at limit $4
 ), sized as (
-    select place, sum(length) over (order by sent_at, id, destination) - length as before
+    select row_ctid, sum(length) over (order by sent_at, id, destination) - length as before
     from oldest
 ), taken as (
     update {incoming} set owner = $1, attempts = least(greatest(attempts, $8), 4294967295)
-    where ctid = any (array(select place from sized where before < $7))
+    where ctid = any (array(select row_ctid from sized where before < $7))
     returning id, destination, attempts, body, interrupted_by
 )
 select taken.id, taken.destination, taken.attempts, taken.body, oldest.attempts < $8,

@@ -1,4 +1,4 @@
-//! Word from the database of rows that any node may claim.
+//! Notifications by the database of rows that any node may claim.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -26,8 +26,8 @@ const SHOW_LIFE: &str = "select 1";
 #[derive(Debug)]
 pub(super) struct NotificationListener {
     internal: InternalPool,
-    /// How often word has come.
-    words: watch::Sender<u64>,
+    /// How many notifications have arrived.
+    notifications: watch::Sender<u64>,
     /// Up to which notification callers have returned.
     delivered: AtomicU64,
     is_open: Arc<AtomicBool>,
@@ -36,10 +36,10 @@ pub(super) struct NotificationListener {
 
 impl NotificationListener {
     pub(super) fn of(internal: &InternalPool) -> Self {
-        let (words, delivered) = (watch::Sender::new(0), AtomicU64::new(0));
+        let (notifications, delivered) = (watch::Sender::new(0), AtomicU64::new(0));
         Self {
             internal: internal.clone(),
-            words,
+            notifications,
             delivered,
             is_open: Arc::default(),
             task: OnceLock::new(),
@@ -51,14 +51,14 @@ impl NotificationListener {
     /// missed; and so there is one where a look came before this store had noted the row.
     ///
     /// # Cancel safety
-    /// Dropped, no word is lost.
+    /// Dropped, no notification is lost.
     pub(super) async fn wait_for_notification(&self) {
         self.task.get_or_init(|| self.start());
         let delivered = self.delivered.load(Ordering::Acquire);
-        let mut words = self.words.subscribe();
+        let mut notifications = self.notifications.subscribe();
         tokio::select! {
-            word = words.wait_for(|word| *word > delivered) => if let Ok(word) = word {
-                self.delivered.fetch_max(*word, Ordering::AcqRel);
+            count = notifications.wait_for(|count| *count > delivered) => if let Ok(count) = count {
+                self.delivered.fetch_max(*count, Ordering::AcqRel);
             },
             () = self.internal.frontier.missed() => {}
             () = self.internal.outgoing_frontier.missed() => {}
@@ -71,11 +71,11 @@ impl NotificationListener {
     }
 
     fn start(&self) -> AbortHandle {
-        let (internal, words) = (self.internal.clone(), self.words.clone());
+        let (internal, notifications) = (self.internal.clone(), self.notifications.clone());
         let is_open = Arc::clone(&self.is_open);
         let task = tokio::spawn(async move {
             loop {
-                let Err(error) = listen(&internal, &words, &is_open).await;
+                let Err(error) = listen(&internal, &notifications, &is_open).await;
                 is_open.store(false, Ordering::Release);
                 let error = internal.error(error);
                 tracing::debug!(%error, "the connection that listens is lost; opening another");
@@ -97,7 +97,7 @@ impl Drop for NotificationListener {
 /// Listens until the connection is lost for good.
 async fn listen(
     internal: &InternalPool,
-    words: &watch::Sender<u64>,
+    notifications: &watch::Sender<u64>,
     is_open: &AtomicBool,
 ) -> sqlx::Result<std::convert::Infallible> {
     let mut listener = PgListener::connect_with(internal.pool.current()).await?;
@@ -105,17 +105,17 @@ async fn listen(
     is_open.store(true, Ordering::Release);
     loop {
         // At first, and after a connection was lost, for what may have been missed.
-        words.send_modify(|words| *words += 1);
-        next_word(&mut listener).await?;
+        notifications.send_modify(|notifications| *notifications += 1);
+        next_notification(&mut listener).await?;
     }
 }
 
-/// Waits for word.
-async fn next_word(listener: &mut PgListener) -> sqlx::Result<()> {
+/// Waits for notification.
+async fn next_notification(listener: &mut PgListener) -> sqlx::Result<()> {
     loop {
-        if let Ok(word) = tokio::time::timeout(QUIET, listener.try_recv()).await {
+        if let Ok(notification) = tokio::time::timeout(QUIET, listener.try_recv()).await {
             // Without it the connection was lost; the next one is opened in sight of the callers.
-            word?.ok_or(sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into()))?;
+            notification?.ok_or(sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into()))?;
             // One answer does for all that came together.
             while listener.next_buffered().is_some() {}
             return Ok(());

@@ -26,7 +26,7 @@ with oldest as materialized (
     select candidate.*
     from unnest($5::bigint[], $6::bigint[]) as wanted (since, until)
         cross join lateral (
-            select ctid as place, id, sent_at, octet_length(body) as length from {outgoing} row
+            select ctid as row_ctid, id, sent_at, octet_length(body) as length from {outgoing} row
             where row.owner = 0 and row.destination = $2
                 and row.sent_at >= wanted.since and row.sent_at <= wanted.until
             order by sent_at limit $3
@@ -34,10 +34,10 @@ with oldest as materialized (
         ) candidate
     order by sent_at limit $3
 ), sized as (
-    select place, sum(length) over (order by sent_at, id) - length as before from oldest
+    select row_ctid, sum(length) over (order by sent_at, id) - length as before from oldest
 ), taken as (
     update {outgoing} set owner = $1, attempts = least(attempts, 4294967295)
-    where ctid = any (array(select place from sized where before < $4))
+    where ctid = any (array(select row_ctid from sized where before < $4))
     returning id, destination, attempts, body, sent_at
 )
 select id, destination, attempts, body, sent_at from taken order by sent_at, id";
@@ -97,9 +97,9 @@ select null, (extract(epoch from statement_timestamp()) * 1000000)::bigint,
 
 /// Looks only into these ranges.
 const DESTINATIONS_IN: &str = "\
-select wanted.place, first.sent_at
+select wanted.ordinal, first.sent_at
 from unnest($1::text[], $2::bigint[], $3::bigint[]) with ordinality
-        as wanted (destination, since, until, place)
+        as wanted (destination, since, until, ordinal)
     cross join lateral (
         select sent_at from {outgoing} row
         where row.owner = 0 and row.destination = wanted.destination
@@ -214,12 +214,12 @@ async fn destinations_in(
         .bind(ranges.iter().map(|range| range.until).collect::<Vec<_>>());
     let mut firsts = HashMap::new();
     for row in internal.rows(query).await? {
-        let place = usize::try_from(row.try_get::<i64, _>(0)? - 1).unwrap_or(usize::MAX);
-        firsts.insert(place, row.try_get(1)?);
+        let ordinal = usize::try_from(row.try_get::<i64, _>(0)? - 1).unwrap_or(usize::MAX);
+        firsts.insert(ordinal, row.try_get(1)?);
     }
     asking.looked_at(ranges, &firsts, i64::MIN);
     let found: HashSet<&Address> =
-        firsts.keys().filter_map(|place| ranges.get(*place)).map(|range| &range.pair).collect();
+        firsts.keys().filter_map(|ordinal| ranges.get(*ordinal)).map(|range| &range.pair).collect();
     Ok(found.into_iter().cloned().collect())
 }
 

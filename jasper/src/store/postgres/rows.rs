@@ -17,9 +17,9 @@ use crate::store::dead_letter::DeadLetterCause;
 use crate::store::portions::{Weigh, portions};
 use crate::store::sql::columns::{self, Columns, lent_columns};
 use crate::store::sql::insert_queues::Wait;
-use crate::store::sql::key::stored;
+use crate::store::sql::key;
 use crate::store::sql::placement::{self, PlacementColumns};
-use crate::store::{Incoming, Outgoing, Ownership, Placement, Stored, Subscription};
+use crate::store::{Incoming, Inserted, Outgoing, Ownership, Placement, Subscription};
 
 /// The most rows of one statement that several callers share.
 pub(super) const SHARED_ROWS: usize = 500;
@@ -195,7 +195,7 @@ pub(super) async fn insert<R: Insert>(
     connection: &mut PgConnection,
     sql: &Sql,
     rows: &[R],
-) -> sqlx::Result<Vec<Stored>> {
+) -> sqlx::Result<Vec<Inserted>> {
     let mut inserted = Vec::with_capacity(rows.len());
     for portion in portions(&in_order(rows.iter()), SHARED_ROWS) {
         let stage = InsertStage::Store(Wait::Usual);
@@ -222,7 +222,7 @@ pub(super) async fn store<R: Insert>(
     internal: &InternalPool,
     rows: &[R],
     wait: Wait,
-) -> sqlx::Result<Vec<Stored>> {
+) -> sqlx::Result<Vec<Inserted>> {
     let mut connection = internal.acquire().await?;
     let stored = store_on(&mut connection, internal, rows, wait).await;
     connection.after(stored)
@@ -233,7 +233,7 @@ async fn store_on<R: Insert>(
     internal: &InternalPool,
     rows: &[R],
     wait: Wait,
-) -> sqlx::Result<Vec<Stored>> {
+) -> sqlx::Result<Vec<Inserted>> {
     let (ordered, stage) = (in_order(rows.iter()), InsertStage::Store(wait));
     let all: Vec<_> = portions(&ordered, rows.len()).collect();
     if let [only] = all.as_slice() {
@@ -252,15 +252,15 @@ async fn store_on<R: Insert>(
 }
 
 /// What became of rows, given the keys of those that were new.
-fn answers<R: Insert>(rows: &[R], inserted: &[PgRow]) -> sqlx::Result<Vec<Stored>> {
+fn answers<R: Insert>(rows: &[R], inserted: &[PgRow]) -> sqlx::Result<Vec<Inserted>> {
     if inserted.len() == rows.len() {
-        return Ok(vec![Stored::New; rows.len()]);
+        return Ok(vec![Inserted::New; rows.len()]);
     }
     let mut new = HashSet::with_capacity(inserted.len());
     for row in inserted {
         new.insert(columns::key(row, 0)?);
     }
-    Ok(rows.iter().map(|row| stored(row.envelope(), &mut new)).collect())
+    Ok(rows.iter().map(|row| key::inserted(row.envelope(), &mut new)).collect())
 }
 
 /// All writers insert in the order of the keys, so that of two with the same keys one waits for the

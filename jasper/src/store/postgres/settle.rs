@@ -1,4 +1,4 @@
-//! Settlements of many callers, in as few statements as tell kinds and repeats of a row apart.
+//! Settlements of many callers: one statement for each kind, and one more for each repeat of a row.
 
 use std::collections::HashSet;
 use std::time::Instant;
@@ -37,8 +37,8 @@ pub(super) trait Settle: Weigh + Clone + Send + Sync + 'static {
     /// that were held so.
     fn statement(kind: Self::Kind, sql: &Sql) -> &SqlStr;
 
-    /// Binds what the statement of their kind takes beside the ownerships. Other nodes look at
-    /// `announced` to look for what is due then.
+    /// Binds what the statement of their kind takes beside the ownerships. `announced` is the time
+    /// at which other nodes look next for what is due.
     fn bind(
         of_kind: &[&Self],
         kind: Self::Kind,

@@ -41,8 +41,8 @@ where row.id = held.id and row.destination = held.destination and row.owner = he
     and row.attempts between held.attempts and held.attempts + 1 and row.status = 'incoming'
 returning row.id, row.destination";
 
-/// Others are notified of the first row only that is due soon: until then, at `$6`, they look for
-/// it, and learn what is due next.
+/// Other nodes are notified only of the earliest row that is due soon. They look at that time,
+/// which is `$6` in microseconds, and learn then what is due next.
 const SCHEDULE: &str = "\
 update {incoming} row set status = 'scheduled', owner = 0, due_at = held.due_at
 from unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[])

@@ -13,13 +13,13 @@ use crate::store::sql::borrowed_connection::{BorrowedConnection, ReturnedConnect
 use crate::store::sql::reply::{self, ReplySender};
 use crate::store::{Committed, Completion, Settled, StoreError};
 
-/// Lets what a run found stand.
+/// Releases the savepoint of a run, which keeps what it did.
 const END_MEMBER: &str = "release savepoint jasper_member";
 
 /// Begins the next run.
 const BEGIN_MEMBER: &str = "savepoint jasper_member";
 
-/// Undoes what a run found, and stands where the next begins.
+/// Rolls back to the savepoint of a run, which then serves the next one.
 const UNDO_MEMBER: &str = "rollback to savepoint jasper_member";
 
 /// The statements that the session has prepared, and whether by SQL: such a one is a run's, which
@@ -114,7 +114,7 @@ impl SharedTransaction {
         }
     }
 
-    /// Lets what a run found stand, and begins the next.
+    /// Keeps what a run did, and sets the savepoint of the next one.
     async fn accept_run(mut self, run: SharedRun) -> Option<Self> {
         let next_member = self.next_member.clone();
         match self.execute(next_member).await {

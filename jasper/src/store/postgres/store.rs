@@ -18,8 +18,8 @@ use super::settle;
 use super::sharing::SharedTransactions;
 use super::sql::Sql;
 use crate::store::StoreError;
-use crate::store::sql::gathered::WriteBatchers;
 use crate::store::sql::insert_queues::{InsertQueues, KEYED_WAITING, Keyed};
+use crate::store::sql::write_batchers::WriteBatchers;
 
 /// A message store in a schema of a PostgreSQL database. Clones share their connections.
 ///

@@ -6,11 +6,11 @@ use super::rows::{self, Insert};
 use super::sql::Sql;
 use super::store::PostgresStore;
 use crate::store::sql::columns::{self, Columns};
-use crate::store::sql::gathered::GatheredRow;
 use crate::store::sql::number;
 use crate::store::sql::ports::SqlStore;
 use crate::store::sql::ports::messages::Messages;
-use crate::store::{Incoming, Outgoing, Owner, Ownership, Settled, StoreError, Stored};
+use crate::store::sql::write_batchers::GatheredRow;
+use crate::store::{Incoming, Inserted, Outgoing, Owner, Ownership, Settled, StoreError};
 
 /// A table, by the rows that are stored in it.
 trait Stores: Insert + GatheredRow {
@@ -46,7 +46,7 @@ impl SqlStore for PostgresStore {
 }
 
 impl<R: Stores> Messages<R> for PostgresStore {
-    async fn store(&self, rows: Vec<R>) -> Result<Vec<Stored>, StoreError> {
+    async fn store(&self, rows: Vec<R>) -> Result<Vec<Inserted>, StoreError> {
         self.shared.gathered.store(rows).await
     }
 
@@ -54,7 +54,7 @@ impl<R: Stores> Messages<R> for PostgresStore {
         &self,
         connection: &mut PgConnection,
         rows: &[R],
-    ) -> Result<Vec<Stored>, StoreError> {
+    ) -> Result<Vec<Inserted>, StoreError> {
         let stored = rows::insert(connection, self.sql(), rows).await;
         stored.map_err(|error| self.error(error))
     }

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::coalescer::Coalescer;
 use crate::envelope::{Envelope, MessageId};
 use crate::store::portions::Weigh;
-use crate::store::{Incoming, Outgoing, StoreError, Stored};
+use crate::store::{Incoming, Inserted, Outgoing, StoreError};
 
 /// Connections for inserts that may meet the key of an open transaction, and how many of them may
 /// wait for one.
@@ -45,17 +45,17 @@ enum InsertPath {
 }
 
 /// What became of rows, once all of them are inserted or none is.
-type Inserted = BoxFuture<'static, Result<Vec<Stored>, StoreError>>;
+type InsertFuture = BoxFuture<'static, Result<Vec<Inserted>, StoreError>>;
 
-type InsertFn<T> = Arc<dyn Fn(Vec<T>, InsertPath) -> Inserted + Send + Sync>;
+type InsertFn<T> = Arc<dyn Fn(Vec<T>, InsertPath) -> InsertFuture + Send + Sync>;
 
 /// The two queues of a table. Clones share them.
 ///
 /// Rows with new ids go in one. Those whose keys others may store too go in the other, which hardly
 /// waits for locks: what meets one is inserted alone, beside the queues.
 pub(crate) struct InsertQueues<T> {
-    fresh: Coalescer<T, Stored>,
-    keyed: Coalescer<T, Stored>,
+    fresh: Coalescer<T, Inserted>,
+    keyed: Coalescer<T, Inserted>,
     insert: InsertFn<T>,
     /// How many inserts may wait for locks at once.
     waiting: Arc<Semaphore>,
@@ -71,7 +71,7 @@ impl<T: Keyed + Weigh + Clone + Send + 'static> InsertQueues<T> {
         waiting: &Arc<Semaphore>,
         place: String,
         (fresh, keyed): (D, D),
-        insert: impl Fn(D, Vec<T>, Wait) -> Inserted + Send + Sync + 'static,
+        insert: impl Fn(D, Vec<T>, Wait) -> InsertFuture + Send + Sync + 'static,
     ) -> Self {
         let insert: InsertFn<T> = Arc::new(move |rows, path| match path {
             InsertPath::Fresh => insert(fresh.clone(), rows, Wait::Usual),
@@ -91,7 +91,7 @@ impl<T: Keyed + Weigh + Clone + Send + 'static> InsertQueues<T> {
     ///
     /// # Cancel safety
     /// Dropped, the rows may or may not be stored.
-    pub(crate) async fn submit(&self, rows: Vec<T>) -> Result<Vec<Stored>, StoreError> {
+    pub(crate) async fn submit(&self, rows: Vec<T>) -> Result<Vec<Inserted>, StoreError> {
         if !rows.iter().any(Keyed::may_repeat) {
             return self.fresh.submit(rows).await;
         }
@@ -106,7 +106,7 @@ impl<T: Keyed + Weigh + Clone + Send + 'static> InsertQueues<T> {
     }
 
     /// Inserts rows of which one has met a lock, in a task of its own: what has begun is finished.
-    async fn wait(&self, rows: Vec<T>, hold: KeyGuard) -> Result<Vec<Stored>, StoreError> {
+    async fn wait(&self, rows: Vec<T>, hold: KeyGuard) -> Result<Vec<Inserted>, StoreError> {
         let waiting = Arc::clone(&self.waiting).acquire_owned();
         let place = timeout(PATIENCE, waiting).await.map_err(|_elapsed| self.locked())?;
         let insert = (self.insert)(rows, InsertPath::Keyed(Wait::Usual));

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::envelope::{Address, Envelope, MessageId};
-use crate::store::{Ownership, Stored};
+use crate::store::{Inserted, Ownership};
 
 /// What a row is found by.
 pub(crate) type Key = (MessageId, Address);
@@ -19,8 +19,8 @@ pub(crate) fn key_for(envelope: &Envelope) -> Key {
 }
 
 /// What became of a row, given the keys that were new. A key that stands twice was new once.
-pub(crate) fn stored(envelope: &Envelope, new: &mut HashSet<Key>) -> Stored {
-    if new.remove(&key_for(envelope)) { Stored::New } else { Stored::Duplicate }
+pub(crate) fn inserted(envelope: &Envelope, new: &mut HashSet<Key>) -> Inserted {
+    if new.remove(&key_for(envelope)) { Inserted::New } else { Inserted::Duplicate }
 }
 
 #[cfg(test)]
@@ -36,7 +36,7 @@ mod tests {
         };
         let [one, other] = [envelope(), envelope()];
         let mut new = HashSet::from([key_for(&one)]);
-        let became = [&one, &other, &one].map(|envelope| stored(envelope, &mut new));
-        assert_eq!(became, [Stored::New, Stored::Duplicate, Stored::Duplicate]);
+        let became = [&one, &other, &one].map(|envelope| inserted(envelope, &mut new));
+        assert_eq!(became, [Inserted::New, Inserted::Duplicate, Inserted::Duplicate]);
     }
 }

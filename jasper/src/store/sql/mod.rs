@@ -15,8 +15,6 @@ pub(super) mod coalescer;
 pub(super) mod columns;
 pub(super) mod conflict;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
-pub(super) mod gathered;
-#[cfg(any(feature = "postgres", feature = "mysql"))]
 pub(super) mod insert_queues;
 pub(super) mod key;
 pub(super) mod limits;
@@ -29,3 +27,5 @@ pub(super) mod ports;
 pub(super) mod reply;
 pub(super) mod rounds;
 pub(super) mod statements;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+pub(super) mod write_batchers;

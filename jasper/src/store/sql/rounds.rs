@@ -1,5 +1,5 @@
-//! Settlements of many callers in rounds: a statement sees each row as it was before it, so that no
-//! row stands twice in what one statement settles.
+//! Splits settlements into rounds, so that no statement has the same row twice: it would see the
+//! row as it was before.
 
 use std::collections::HashMap;
 

@@ -6,7 +6,7 @@ use super::rows;
 use super::settlement;
 use super::statement_batch::{StatementBatch, StatementResult};
 use crate::store::portions::{PORTION, Weigh};
-use crate::store::{Committed, Completion, Settled, Stored};
+use crate::store::{Committed, Completion, Inserted, Settled};
 
 /// Writes the cascades and then, as the last thing, compares and sets the handled row, all in one
 /// trip if they are no more than a portion.
@@ -66,6 +66,6 @@ async fn write_in_portions(
     })
 }
 
-fn done(incoming: Vec<Stored>, outgoing: Vec<Stored>) -> Committed {
+fn done(incoming: Vec<Inserted>, outgoing: Vec<Inserted>) -> Committed {
     Committed { settled: Settled::Done, incoming, outgoing }
 }

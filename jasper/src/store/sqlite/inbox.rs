@@ -154,7 +154,7 @@ impl SqliteStore {
             .await?;
         let subscription = |row: &SqliteRow| columns::subscription(row, 0);
         let mut waiting = columns::all(&rows, subscription)?;
-        let rest = waiting.last().filter(|_| waiting.len() == request.page).cloned();
+        let next_page = waiting.last().filter(|_| waiting.len() == request.page).cloned();
         if after.is_some() || waiting.len() == request.page {
             for takes in request.takes.chunks(PARTS) {
                 let mut query = sqlx::query(AssertSqlSafe(taken_sql(takes.len())));
@@ -172,7 +172,7 @@ impl SqliteStore {
             sqlx::query_scalar(SQL.inbox.next_due).fetch_one(&mut *connection).await?;
         let wait = |due| from_micros(due).duration_since(now()).unwrap_or_default();
         let next_due = due.map(wait);
-        let claimable = Claimable { now: waiting, rest: rest.into(), next_due };
+        let claimable = Claimable { now: waiting, next_page: next_page.into(), next_due };
         Ok(Seen { claimable, spoiled: spoiled(&rows, 2)? })
     }
 }

@@ -15,7 +15,7 @@ use crate::store::portions::{Weigh, portions};
 use crate::store::sql::columns::{self, Columns};
 use crate::store::sql::key;
 use crate::store::sql::placement::{self, PlacementColumns};
-use crate::store::{Incoming, Outgoing, Ownership, Stored};
+use crate::store::{Incoming, Inserted, Outgoing, Ownership};
 
 /// The most rows in one insert. Each number of rows is a statement of its own in the driver's
 /// cache.
@@ -157,20 +157,20 @@ fn insert_sql<R: Insert>(rows: usize) -> Cow<'static, str> {
 pub(super) fn stored<R: Insert>(
     rows: &[R],
     results: &mut impl Iterator<Item = StatementResult>,
-) -> sqlx::Result<Vec<Stored>> {
+) -> sqlx::Result<Vec<Inserted>> {
     let mut all = Vec::with_capacity(rows.len());
     for chunk in portions(rows, ROWS_PER_INSERT) {
         let inserted = results.next().unwrap_or_default();
         if inserted.changes == chunk.len() as u64 {
-            all.extend(chunk.iter().map(|_row| Stored::New));
+            all.extend(chunk.iter().map(|_row| Inserted::New));
         } else if inserted.changes == 0 {
-            all.extend(chunk.iter().map(|_row| Stored::Duplicate));
+            all.extend(chunk.iter().map(|_row| Inserted::Duplicate));
         } else {
             let mut new = HashSet::with_capacity(inserted.rows.len());
             for row in &inserted.rows {
                 new.insert(columns::key(row, 0)?);
             }
-            all.extend(chunk.iter().map(|row| key::stored(row.envelope(), &mut new)));
+            all.extend(chunk.iter().map(|row| key::inserted(row.envelope(), &mut new)));
         }
     }
     Ok(all)
@@ -180,7 +180,7 @@ pub(super) fn stored<R: Insert>(
 pub(super) async fn insert<R: Insert>(
     connection: &mut SqliteConnection,
     rows: &[R],
-) -> sqlx::Result<Vec<Stored>> {
+) -> sqlx::Result<Vec<Inserted>> {
     let mut all = Vec::with_capacity(rows.len());
     for portion in portions(rows, rows.len()) {
         let mut batch = StatementBatch::default();

@@ -12,10 +12,10 @@ use crate::store::sql::columns;
 use crate::store::sql::number::limit;
 use crate::store::sql::ports::SqlStore;
 use crate::store::sql::ports::messages::{MessageRow, Messages};
-use crate::store::{Incoming, Outgoing, Owner, Ownership, Settled, StoreError, Stored};
+use crate::store::{Incoming, Inserted, Outgoing, Owner, Ownership, Settled, StoreError};
 
 /// A table, by the rows that are stored in it.
-trait Stores: Insert + MessageRow + Queued<Answer = Stored> {
+trait Stores: Insert + MessageRow + Queued<Answer = Inserted> {
     /// Makes rows of an owner that is gone claimable by any node; those of one whose lease was
     /// extended in the meantime stay.
     fn release() -> Text;
@@ -69,7 +69,7 @@ impl SqlStore for SqliteStore {
 }
 
 impl<R: Stores> Messages<R> for SqliteStore {
-    async fn store(&self, rows: Vec<R>) -> Result<Vec<Stored>, StoreError> {
+    async fn store(&self, rows: Vec<R>) -> Result<Vec<Inserted>, StoreError> {
         self.writer().share(rows).await
     }
 
@@ -77,7 +77,7 @@ impl<R: Stores> Messages<R> for SqliteStore {
         &self,
         connection: &mut SqliteConnection,
         rows: &[R],
-    ) -> Result<Vec<Stored>, StoreError> {
+    ) -> Result<Vec<Inserted>, StoreError> {
         rows::insert(connection, rows).await.map_err(|error| self.error(error))
     }
 

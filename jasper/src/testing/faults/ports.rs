@@ -11,9 +11,9 @@ use super::transaction::FaultyTransaction;
 use crate::envelope::{Address, Envelope};
 use crate::store::{
     ClaimRequest, Claimable, ClaimableRequest, Claimed, Counts, DeadLetter, DeadLetterId,
-    DeadLetterQuery, DeadLetters, Gone, Inbox, Incoming, LiveNode, MessageStore, NodeLease, Nodes,
-    Outbox, Outgoing, OutgoingSettlement, Owner, Ownership, Settled, Settlement, StoreAdmin,
-    StoreError, StoreInfo, StoreOperation, StoreTransaction, Stored, Subscription,
+    DeadLetterQuery, DeadLetters, Gone, Inbox, Incoming, Inserted, LiveNode, MessageStore,
+    NodeLease, Nodes, Outbox, Outgoing, OutgoingSettlement, Owner, Ownership, Settled, Settlement,
+    StoreAdmin, StoreError, StoreInfo, StoreOperation, StoreTransaction, Subscription,
     TransactionOptions,
 };
 
@@ -65,7 +65,7 @@ impl<S: MessageStore> MessageStore for FaultyStore<S> {
 }
 
 impl<S: MessageStore> Inbox for FaultyStore<S> {
-    fn store(&self, rows: Vec<Incoming>) -> StoreFuture<'_, Vec<Stored>> {
+    fn store(&self, rows: Vec<Incoming>) -> StoreFuture<'_, Vec<Inserted>> {
         self.meet(StoreOperation::Store, self.store.inbox().store(rows))
     }
 
@@ -73,7 +73,7 @@ impl<S: MessageStore> Inbox for FaultyStore<S> {
         &'a self,
         connection: &'a mut (dyn Any + Send),
         rows: Vec<Incoming>,
-    ) -> StoreFuture<'a, Vec<Stored>> {
+    ) -> StoreFuture<'a, Vec<Inserted>> {
         self.meet(StoreOperation::StoreWithin, self.store.inbox().store_within(connection, rows))
     }
 
@@ -186,7 +186,7 @@ impl<S: MessageStore> StoreAdmin for FaultyStore<S> {
 }
 
 impl<S: MessageStore> Outbox for FaultyStore<S> {
-    fn store(&self, rows: Vec<Outgoing>) -> StoreFuture<'_, Vec<Stored>> {
+    fn store(&self, rows: Vec<Outgoing>) -> StoreFuture<'_, Vec<Inserted>> {
         self.meet(StoreOperation::StoreOutgoing, self.store.outbox().store(rows))
     }
 
@@ -194,7 +194,7 @@ impl<S: MessageStore> Outbox for FaultyStore<S> {
         &'a self,
         connection: &'a mut (dyn Any + Send),
         rows: Vec<Outgoing>,
-    ) -> StoreFuture<'a, Vec<Stored>> {
+    ) -> StoreFuture<'a, Vec<Inserted>> {
         self.meet(
             StoreOperation::StoreOutgoingWithin,
             self.store.outbox().store_within(connection, rows),

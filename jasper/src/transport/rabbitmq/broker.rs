@@ -12,7 +12,7 @@ pub(super) struct Broker {
     pub(super) uri: AMQPUri,
 }
 
-/// How often both sides say that they are there, in seconds, where the address does not say.
+/// How often both connections say that they are there, in seconds, where the address does not say.
 const HEARTBEAT: u16 = 10;
 
 impl FromStr for Broker {
@@ -20,11 +20,11 @@ impl FromStr for Broker {
 
     /// The error quotes nothing: a password may stand in what cannot be read.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let wanted = "it is not the address of a broker: write \
+        let endpoint = "it is not the address of a broker: write \
                       `amqp://user:password@host:port/virtual-host`, or `amqps://…` for TLS";
-        let mut uri: AMQPUri = text.parse().map_err(|_error| wanted)?;
+        let mut uri: AMQPUri = text.parse().map_err(|_error| endpoint)?;
         if let Some(host) = in_brackets(text) {
-            let _address: Ipv6Addr = host.parse().map_err(|_error| wanted)?;
+            let _address: Ipv6Addr = host.parse().map_err(|_error| endpoint)?;
             uri.authority.host = format!("[{host}]");
         }
         uri.query.heartbeat = Some(uri.query.heartbeat.unwrap_or(HEARTBEAT));

@@ -9,7 +9,7 @@ use lapin::types::FieldTable;
 use lapin::{Channel, Error};
 
 use super::connection::Connected;
-use super::destination::Destination;
+use super::endpoint::RabbitEndpoint;
 use super::failure::{fault_of, is_not_found, is_not_permitted, not_sent};
 use super::topology::{Declare, Exchange, Queue, table};
 use crate::transport::TransportError;
@@ -21,23 +21,23 @@ use crate::transport::TransportError;
 pub(super) async fn declare(
     connected: &Arc<Connected>,
     address: &str,
-    wanted: &Destination,
+    endpoint: &RabbitEndpoint,
 ) -> Result<(), TransportError> {
-    let declaring = Declaring { connected, address, mode: wanted.declare };
-    if wanted.declare == Declare::Never {
+    let declaring = Declaring { connected, address, mode: endpoint.declare };
+    if endpoint.declare == Declare::Never {
         return Ok(());
     }
-    for exchange in &wanted.topology.exchanges {
+    for exchange in &endpoint.topology.exchanges {
         // Those of the broker are there.
         if !exchange.name.starts_with("amq.") {
             declaring.exchange(exchange).await?;
         }
     }
-    for queue in &wanted.topology.queues {
+    for queue in &endpoint.topology.queues {
         declaring.queue(queue).await?;
     }
-    if wanted.declare == Declare::Provision {
-        for binding in &wanted.topology.bindings {
+    if endpoint.declare == Declare::Provision {
+        for binding in &endpoint.topology.bindings {
             let channel = declaring.channel().await?;
             let (queue, exchange) =
                 (binding.queue.as_str().into(), binding.exchange.as_str().into());

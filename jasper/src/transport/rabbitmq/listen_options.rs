@@ -19,7 +19,7 @@ pub(super) struct ListenOptions {
     pub(super) default_type: Option<MessageType>,
     /// Where a stream is read from at first.
     pub(super) offset: Option<Offset>,
-    /// Whether what comes is dead, and is kept and not handled.
+    /// Whether messages are stored as dead letters and not handled.
     pub(super) is_of_dead_letters: bool,
 }
 

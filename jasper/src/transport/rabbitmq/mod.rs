@@ -5,7 +5,7 @@
 mod broker;
 mod connection;
 mod declare;
-mod destination;
+mod endpoint;
 mod failure;
 mod listen;
 mod listen_options;
@@ -25,9 +25,9 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use self::connection::{Connected, Sides, Slot};
+use self::connection::{BrokerConnection, Connected, Connections};
 use self::declare::declare;
-use self::destination::Destination;
+use self::endpoint::RabbitEndpoint;
 use self::failure::{no_connection, not_sent};
 use self::listen::{Listening, RabbitListener};
 use self::publisher::Publisher;
@@ -57,8 +57,8 @@ pub struct RabbitMq {
 /// What the transport has opened so far.
 #[derive(Debug, Default)]
 struct Used {
-    sides: Sides,
-    /// By the number of the connection in memory; it lives as long as this.
+    connections: Connections,
+    /// By the address of the connection in memory, which lives as long as this map.
     senders: Mutex<HashMap<usize, (Arc<Publisher>, Requester)>>,
 }
 
@@ -162,31 +162,34 @@ impl RabbitMq {
     }
 
     /// The connection for this endpoint.
-    fn slot(
+    fn connection(
         &self,
         uri: &EndpointUri,
-        wanted: &Destination,
+        endpoint: &RabbitEndpoint,
         direction: Direction,
-    ) -> Result<Arc<Slot>, TransportError> {
-        let reached = self.settings.reached(uri, &wanted.broker)?;
-        Ok(self.used.sides.slot(&self.settings, reached, direction))
+    ) -> Result<Arc<BrokerConnection>, TransportError> {
+        let reached = self.settings.reached(uri, &endpoint.broker)?;
+        Ok(self.used.connections.connection(&self.settings, reached, direction))
     }
 
     fn destination(
         &self,
         uri: &EndpointUri,
         direction: Direction,
-    ) -> Result<Destination, TransportError> {
+    ) -> Result<RabbitEndpoint, TransportError> {
         match direction {
-            Direction::Send => Destination::to_send(uri, &self.settings),
-            Direction::Listen => Destination::to_listen(uri, &self.settings),
+            Direction::Send => RabbitEndpoint::to_send(uri, &self.settings),
+            Direction::Listen => RabbitEndpoint::to_listen(uri, &self.settings),
         }
     }
 
-    fn senders(&self, slot: Arc<Slot>) -> (Arc<Publisher>, Requester) {
+    fn senders(&self, connection: Arc<BrokerConnection>) -> (Arc<Publisher>, Requester) {
         let mut senders = self.used.senders.lock();
-        let both = senders.entry(Arc::as_ptr(&slot) as usize).or_insert_with(|| {
-            (Arc::new(Publisher::new(Arc::clone(&slot))), Requester::new(Arc::clone(&slot)))
+        let both = senders.entry(Arc::as_ptr(&connection) as usize).or_insert_with(|| {
+            (
+                Arc::new(Publisher::new(Arc::clone(&connection))),
+                Requester::new(Arc::clone(&connection)),
+            )
         });
         both.clone()
     }
@@ -195,9 +198,9 @@ impl RabbitMq {
     async fn purge(
         &self,
         connected: &Connected,
-        wanted: &Destination,
+        endpoint: &RabbitEndpoint,
     ) -> Result<(), TransportError> {
-        let queue = wanted.queue_name();
+        let queue = endpoint.queue_name();
         let mut purged = self.settings.purged.iter().map(|name| self.settings.with_prefix(name));
         if !purged.any(|name| name == queue) {
             return Ok(());
@@ -219,12 +222,12 @@ impl RabbitMq {
         uri: &EndpointUri,
         direction: Direction,
     ) -> Result<(), TransportError> {
-        let wanted = self.destination(uri, direction)?;
+        let endpoint = self.destination(uri, direction)?;
         let address = uri.address.as_str();
-        let connected = self.slot(uri, &wanted, direction)?.link().await;
+        let connected = self.connection(uri, &endpoint, direction)?.get_or_connect().await;
         let prepared = match connected {
-            Ok(connected) => match declare(&connected, address, &wanted).await {
-                Ok(()) if direction == Direction::Listen => self.purge(&connected, &wanted).await,
+            Ok(connected) => match declare(&connected, address, &endpoint).await {
+                Ok(()) if direction == Direction::Listen => self.purge(&connected, &endpoint).await,
                 declared => declared,
             },
             Err(error) => Err(no_connection(address, error)),
@@ -250,8 +253,8 @@ impl Transport for RabbitMq {
     }
 
     fn check(&self, uri: &EndpointUri, direction: Direction) -> Result<(), TransportError> {
-        let wanted = self.destination(uri, direction)?;
-        self.settings.reached(uri, &wanted.broker).map(drop)
+        let endpoint = self.destination(uri, direction)?;
+        self.settings.reached(uri, &endpoint.broker).map(drop)
     }
 
     fn prepare<'a>(
@@ -267,16 +270,17 @@ impl Transport for RabbitMq {
     }
 
     fn convention(&self, place: &ConventionalPlace<'_>) -> Option<String> {
-        Some(destination::conventional(place))
+        Some(endpoint::conventional(place))
     }
 
     fn sender(&self, uri: &EndpointUri) -> Result<Arc<dyn Sender>, TransportError> {
-        let wanted = self.destination(uri, Direction::Send)?;
-        let (publisher, requester) = self.senders(self.slot(uri, &wanted, Direction::Send)?);
+        let endpoint = self.destination(uri, Direction::Send)?;
+        let (publisher, requester) =
+            self.senders(self.connection(uri, &endpoint, Direction::Send)?);
         Ok(Arc::new(RabbitSender {
             address: uri.address.clone(),
-            mapper: self.settings.mapper(wanted.mapper.as_deref()),
-            wanted,
+            mapper: self.settings.mapper(endpoint.mapper.as_deref()),
+            endpoint,
             publisher,
             requester,
             max_message: self.settings.max_message,
@@ -291,13 +295,13 @@ impl Transport for RabbitMq {
         receiver: Arc<dyn Receiver>,
     ) -> BoxFuture<'_, Result<Box<dyn Listener>, TransportError>> {
         Box::pin(async move {
-            let wanted = self.destination(&uri, Direction::Listen)?;
-            let (publisher, _) = self.senders(self.slot(&uri, &wanted, Direction::Send)?);
+            let endpoint = self.destination(&uri, Direction::Listen)?;
+            let (publisher, _) = self.senders(self.connection(&uri, &endpoint, Direction::Send)?);
             let listening = Listening {
                 address: uri.address.clone(),
-                slot: self.slot(&uri, &wanted, Direction::Listen)?,
-                mapper: self.settings.mapper(wanted.mapper.as_deref()),
-                wanted,
+                connection: self.connection(&uri, &endpoint, Direction::Listen)?,
+                mapper: self.settings.mapper(endpoint.mapper.as_deref()),
+                endpoint,
                 position: Mutex::default(),
                 publisher,
                 receiver,

@@ -1,4 +1,4 @@
-//! Publishing with confirms: what became of each message is known before it is told.
+//! Publishes with publisher confirms, and gives the outcome of each message.
 
 use std::collections::HashMap;
 use std::future::poll_fn;
@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::connection::error::DialError;
-use super::connection::{Connected, Slot};
+use super::connection::{BrokerConnection, Connected};
 use super::failure::size_limit;
 use super::message::Outgoing;
 
@@ -28,7 +28,7 @@ const CHANNELS: usize = 64;
 /// Publishes to one broker.
 #[derive(Debug)]
 pub(super) struct Publisher {
-    slot: Arc<Slot>,
+    connection: Arc<BrokerConnection>,
     /// Channels that nobody uses at present.
     idle: Mutex<Vec<Confirming>>,
     permits: Semaphore,
@@ -58,9 +58,9 @@ pub(super) enum Outcome {
 }
 
 impl Publisher {
-    pub(super) fn new(slot: Arc<Slot>) -> Self {
+    pub(super) fn new(connection: Arc<BrokerConnection>) -> Self {
         Self {
-            slot,
+            connection,
             idle: Mutex::default(),
             permits: Semaphore::new(CHANNELS),
             limit: AtomicUsize::new(usize::MAX),
@@ -69,7 +69,7 @@ impl Publisher {
 
     /// The connection, opened where there is none.
     pub(super) async fn connected(&self) -> Result<Arc<Connected>, DialError> {
-        self.slot.link().await
+        self.connection.get_or_connect().await
     }
 
     /// The most bytes of a message, as far as the broker has said it.

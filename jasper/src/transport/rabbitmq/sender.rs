@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 use super::connection::Connected;
 use super::declare::declare;
-use super::destination::{Destination, Place};
+use super::endpoint::{Entity, RabbitEndpoint};
 use super::failure::{is_not_found, no_connection, not_sent};
 use super::message::{Outgoing, from_foreign, properties};
 use super::publisher::{Outcome, Publisher};
@@ -29,7 +29,7 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(super) struct RabbitSender {
     pub(super) address: Address,
-    pub(super) wanted: Destination,
+    pub(super) endpoint: RabbitEndpoint,
     pub(super) mapper: Option<Arc<dyn EnvelopeMapper>>,
     pub(super) publisher: Arc<Publisher>,
     pub(super) requester: Requester,
@@ -79,7 +79,7 @@ impl RabbitSender {
         }
         let is_declared = std::ptr::eq(self.declared.lock().as_ptr(), Arc::as_ptr(&connected));
         if !is_declared {
-            declare(&connected, address, &self.wanted).await?;
+            declare(&connected, address, &self.endpoint).await?;
             *self.declared.lock() = Arc::downgrade(&connected);
         }
         Ok(connected)
@@ -116,11 +116,11 @@ impl RabbitSender {
         mapped: Option<&'a ForeignMessage>,
     ) -> Result<(&'a str, &'a str), String> {
         let message = envelope.message_type.name();
-        Ok(match &self.wanted.place {
-            Place::Queue(name) => ("", name),
-            Place::Queues(_) => ("", self.queue_of(message)?),
-            Place::Exchange(name, Some(key)) => (name, key),
-            Place::Exchange(name, None) => {
+        Ok(match &self.endpoint.entity {
+            Entity::Queue(name) => ("", name),
+            Entity::Queues(_) => ("", self.queue_of(message)?),
+            Entity::Exchange(name, Some(key)) => (name, key),
+            Entity::Exchange(name, None) => {
                 let key = mapped.and_then(|message| message.routing_key.as_deref());
                 (name, key.unwrap_or(message))
             }
@@ -129,7 +129,7 @@ impl RabbitSender {
 
     fn queue_of(&self, message: &str) -> Result<&str, String> {
         let unknown = || format!("`{}` names no queue for `{message}`", self.address);
-        self.wanted.queue_of(message).ok_or_else(unknown)
+        self.endpoint.queue_of(message).ok_or_else(unknown)
     }
 
     fn receipt(&self, message: &Outgoing, outcome: Outcome) -> Receipt {
@@ -152,13 +152,13 @@ impl RabbitSender {
 
     /// A queue that was deleted is made again, where that is this application's affair.
     fn unroutable(&self, why: String) -> Receipt {
-        let makes_queue = self.wanted.declare == Declare::Provision;
-        match self.wanted.place {
-            Place::Queue(_) | Place::Queues(_) if makes_queue => {
+        let makes_queue = self.endpoint.declare == Declare::Provision;
+        match self.endpoint.entity {
+            Entity::Queue(_) | Entity::Queues(_) if makes_queue => {
                 self.forget();
                 Receipt::deferred(why)
             }
-            _ if !self.wanted.mandatory => {
+            _ if !self.endpoint.mandatory => {
                 tracing::debug!(address = %self.address, why, "dropped");
                 Receipt::Accepted
             }
@@ -172,7 +172,7 @@ impl RabbitSender {
     }
 
     async fn ask(&self, request: Request) -> Result<Answer, TransportError> {
-        let Some(queue) = self.wanted.queue_of(request.envelope.message_type.name()) else {
+        let Some(queue) = self.endpoint.queue_of(request.envelope.message_type.name()) else {
             let why = "a request goes to one receiver: send it to `rabbitmq://queue/NAME`";
             let address = self.address.to_string();
             return Err(TransportError::Address { address, why: why.to_owned() });

@@ -127,9 +127,9 @@ impl Transport for Tcp {
     }
 
     fn sender(&self, uri: &EndpointUri) -> Result<Arc<dyn Sender>, TransportError> {
-        let slot = self.used.slot(self.settings.dialler(uri)?);
+        let connection = self.used.connection(self.settings.dialler(uri)?);
         let patience = self.settings.limits.receipt;
-        Ok(Arc::new(TcpSender::new(uri.address.clone(), slot, patience)))
+        Ok(Arc::new(TcpSender::new(uri.address.clone(), connection, patience)))
     }
 
     fn listen(

@@ -8,7 +8,7 @@ use rustls::ServerConfig;
 use rustls::pki_types::ServerName;
 
 use super::address::Authority;
-use super::client::{Dialler, LinkSlot};
+use super::client::{Dialler, PeerConnection};
 use super::limits::Limits;
 use super::peer::{Peers, SharedKey};
 use super::server::ServerShared;
@@ -147,22 +147,22 @@ fn insecure(uri: &EndpointUri, why: &str) -> TransportError {
 }
 
 /// A place, and the name that its certificate is to have.
-type SlotKey = (Authority, Option<String>);
+type ConnectionKey = (Authority, Option<String>);
 
 /// What the transport has opened so far, under settings that do not change any more.
 #[derive(Debug, Default)]
 pub(super) struct Used {
-    slots: Mutex<HashMap<SlotKey, Arc<LinkSlot>>>,
+    connections: Mutex<HashMap<ConnectionKey, Arc<PeerConnection>>>,
     shared: OnceLock<Arc<ServerShared>>,
 }
 
 impl Used {
     /// The one connection to this place.
-    pub(super) fn slot(&self, dialler: Dialler) -> Arc<LinkSlot> {
+    pub(super) fn connection(&self, dialler: Dialler) -> Arc<PeerConnection> {
         let name = dialler.tls.as_ref().map(|(_config, name)| name.to_str().into_owned());
         let place = (dialler.authority.clone(), name);
-        let mut slots = self.slots.lock();
-        Arc::clone(slots.entry(place).or_insert_with(|| LinkSlot::new(dialler)))
+        let mut connections = self.connections.lock();
+        Arc::clone(connections.entry(place).or_insert_with(|| PeerConnection::new(dialler)))
     }
 
     /// What all listeners share.

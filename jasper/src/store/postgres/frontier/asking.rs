@@ -42,7 +42,7 @@ impl<'f, P: Pair> FrontierRead<'f, P> {
         state.claimed_lately = state.claimed_lately.saturating_add(rows);
         for range in ranges {
             match range.part {
-                Part::Rest(_) => state.advance(range, last, &meanwhile),
+                Part::FromFrontier(_) => state.advance(range, last, &meanwhile),
                 Part::Returned(serial) if all || range.until < last => {
                     state.forget(&range.pair, range.since, serial);
                 }
@@ -51,8 +51,9 @@ impl<'f, P: Pair> FrontierRead<'f, P> {
         }
     }
 
-    /// A full look at this time has taken so long, and found these, with when the first was sent.
-    /// Others wait for none if they would be `is_seen`. What was due before `due_since` is made so.
+    /// Records a full look: its time, its cost, and for each pair that was found the time at which
+    /// its oldest row was sent. A pair for which `is_seen` is true and that was not found has no
+    /// row. All rows that were due before `due_since` wait like any other now.
     pub(in super::super) fn looked(
         self,
         now: i64,
@@ -94,14 +95,14 @@ impl<'f, P: Pair> FrontierRead<'f, P> {
         state.due(due_since, &meanwhile);
         for (at, range) in ranges.iter().enumerate() {
             match (firsts.get(&at), range.part) {
-                (Some(first), Part::Rest(_)) => state.advance(range, *first, &meanwhile),
+                (Some(first), Part::FromFrontier(_)) => state.advance(range, *first, &meanwhile),
                 (None, Part::Returned(serial)) => {
                     state.forget(&range.pair, range.since, serial);
                 }
                 _ => (),
             }
         }
-        state.rest()
+        state.remaining_pause()
     }
 
     fn end(&self, state: &mut UnownedRows<P>) -> SinceStart<P> {

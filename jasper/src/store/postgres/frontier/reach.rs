@@ -29,7 +29,7 @@ pub(super) enum Part {
     Returned(u64),
     /// The others. This is how far the pair was claimed when the range was made, as the range may
     /// begin earlier.
-    Rest(i64),
+    FromFrontier(i64),
 }
 
 impl Default for Reach {
@@ -56,13 +56,13 @@ impl Reach {
             let (since, part) = (*since, Part::Returned(*serial));
             Range { pair: pair.clone(), since, until: since, part }
         };
-        self.returned.iter().map(of).chain([Range::rest(pair, self.since, self.since)])
+        self.returned.iter().map(of).chain([Range::from_frontier(pair, self.since, self.since)])
     }
 }
 
 impl<P: Clone> Range<P> {
     /// From `since` on, where the pair is claimed up to `claimed`.
-    pub(super) fn rest(pair: &P, since: i64, claimed: i64) -> Self {
-        Self { pair: pair.clone(), since, until: i64::MAX, part: Part::Rest(claimed) }
+    pub(super) fn from_frontier(pair: &P, since: i64, claimed: i64) -> Self {
+        Self { pair: pair.clone(), since, until: i64::MAX, part: Part::FromFrontier(claimed) }
     }
 }

@@ -85,7 +85,7 @@ impl<P: Pair> UnownedRows<P> {
     }
 
     /// How long there is no full look.
-    pub(super) fn rest(&self) -> Duration {
+    pub(super) fn remaining_pause(&self) -> Duration {
         let Some((at, cost)) = self.full else {
             return Duration::ZERO;
         };
@@ -146,7 +146,7 @@ impl<P: Pair> UnownedRows<P> {
 
     /// Begins elsewhere, unless that was changed since `range` was asked for.
     pub(super) fn advance(&mut self, range: &Range<P>, since: i64, meanwhile: &SinceStart<P>) {
-        let Part::Rest(claimed) = range.part else {
+        let Part::FromFrontier(claimed) = range.part else {
             return;
         };
         let since = meanwhile.until(&range.pair, since);

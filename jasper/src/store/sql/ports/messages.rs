@@ -9,8 +9,8 @@ use super::SqlStore;
 use crate::envelope::{Address, Envelope};
 use crate::store::portions::Weigh;
 use crate::store::{
-    ClaimRequest, Claimable, ClaimableRequest, Claimed, Inbox, Incoming, Outbox, Outgoing,
-    OutgoingSettlement, Owner, Ownership, Settled, Settlement, StoreError, Stored,
+    ClaimRequest, Claimable, ClaimableRequest, Claimed, Inbox, Incoming, Inserted, Outbox,
+    Outgoing, OutgoingSettlement, Owner, Ownership, Settled, Settlement, StoreError,
 };
 
 /// A row that holds a message: one of the inbox or of the outbox.
@@ -29,14 +29,15 @@ impl MessageRow for Outgoing {
 
 /// What both tables of messages do, as the ports describe it.
 pub(crate) trait Messages<R: MessageRow>: SqlStore {
-    fn store(&self, rows: Vec<R>) -> impl Future<Output = Result<Vec<Stored>, StoreError>> + Send;
+    fn store(&self, rows: Vec<R>)
+    -> impl Future<Output = Result<Vec<Inserted>, StoreError>> + Send;
 
     /// Inserts rows inside the transaction that is open on the connection.
     fn insert(
         &self,
         connection: &mut Self::Connection,
         rows: &[R],
-    ) -> impl Future<Output = Result<Vec<Stored>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Vec<Inserted>, StoreError>> + Send;
 
     fn settle(
         &self,
@@ -91,7 +92,7 @@ pub(crate) trait SqlOutbox: Messages<Outgoing> {
 #[doc(hidden)]
 #[diagnostic::do_not_recommend]
 impl<S: SqlInbox> Inbox for S {
-    fn store(&self, rows: Vec<Incoming>) -> BoxFuture<'_, Result<Vec<Stored>, StoreError>> {
+    fn store(&self, rows: Vec<Incoming>) -> BoxFuture<'_, Result<Vec<Inserted>, StoreError>> {
         Box::pin(Messages::store(self, rows))
     }
 
@@ -99,7 +100,7 @@ impl<S: SqlInbox> Inbox for S {
         &'a self,
         connection: &'a mut (dyn Any + Send),
         rows: Vec<Incoming>,
-    ) -> BoxFuture<'a, Result<Vec<Stored>, StoreError>> {
+    ) -> BoxFuture<'a, Result<Vec<Inserted>, StoreError>> {
         Box::pin(insert_within(self, connection, rows))
     }
 
@@ -134,7 +135,7 @@ impl<S: SqlInbox> Inbox for S {
 #[doc(hidden)]
 #[diagnostic::do_not_recommend]
 impl<S: SqlOutbox> Outbox for S {
-    fn store(&self, rows: Vec<Outgoing>) -> BoxFuture<'_, Result<Vec<Stored>, StoreError>> {
+    fn store(&self, rows: Vec<Outgoing>) -> BoxFuture<'_, Result<Vec<Inserted>, StoreError>> {
         Box::pin(Messages::store(self, rows))
     }
 
@@ -142,7 +143,7 @@ impl<S: SqlOutbox> Outbox for S {
         &'a self,
         connection: &'a mut (dyn Any + Send),
         rows: Vec<Outgoing>,
-    ) -> BoxFuture<'a, Result<Vec<Stored>, StoreError>> {
+    ) -> BoxFuture<'a, Result<Vec<Inserted>, StoreError>> {
         Box::pin(insert_within(self, connection, rows))
     }
 
@@ -185,7 +186,7 @@ async fn insert_within<R: MessageRow, S: Messages<R>>(
     store: &S,
     connection: &mut (dyn Any + Send),
     rows: Vec<R>,
-) -> Result<Vec<Stored>, StoreError> {
+) -> Result<Vec<Inserted>, StoreError> {
     let wrong = StoreError::WrongConnection { store: S::NAME, given: "connection of another type" };
     let connection: &mut S::Connection = connection.downcast_mut().ok_or(wrong)?;
     store.insert(connection, &rows).await

@@ -3,7 +3,7 @@
 use super::super::rows::{self, ROWS_PER_INSERT};
 use super::super::statement_batch::{StatementBatch, StatementResult};
 use crate::store::portions::{Weigh, portions};
-use crate::store::{Incoming, Outgoing, Stored};
+use crate::store::{Incoming, Inserted, Outgoing};
 
 /// Something of which the writer does several in one trip, for several callers.
 pub(in super::super) trait Batchable:
@@ -36,7 +36,7 @@ pub(super) fn is_one_trip<T: Batchable>(items: &[&T]) -> bool {
 macro_rules! insert_batchable {
     ($row:ident) => {
         impl Batchable for $row {
-            type Answer = Stored;
+            type Answer = Inserted;
 
             const MOST: usize = ROWS_PER_INSERT;
 
@@ -51,7 +51,7 @@ macro_rules! insert_batchable {
             fn answers(
                 items: &[&Self],
                 results: &mut impl Iterator<Item = StatementResult>,
-            ) -> sqlx::Result<Vec<Stored>> {
+            ) -> sqlx::Result<Vec<Inserted>> {
                 rows::stored(items, results)
             }
         }

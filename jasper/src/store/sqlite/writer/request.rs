@@ -8,7 +8,7 @@ use super::session::Session;
 use crate::store::sql::borrowed_connection::BorrowedConnection;
 use crate::store::sql::reply::{ReplySender, send_reply};
 use crate::store::{
-    Incoming, Outgoing, Settled, Settlement, StoreError, Stored, TransactionOptions,
+    Incoming, Inserted, Outgoing, Settled, Settlement, StoreError, TransactionOptions,
 };
 
 /// The items of one caller.
@@ -21,8 +21,8 @@ pub(in super::super) struct QueuedCall<T, A> {
 
 /// What waits in the queue.
 pub(in super::super) enum WriterRequest {
-    Incoming(QueuedCall<Incoming, Stored>),
-    Outgoing(QueuedCall<Outgoing, Stored>),
+    Incoming(QueuedCall<Incoming, Inserted>),
+    Outgoing(QueuedCall<Outgoing, Inserted>),
     Settlement(QueuedCall<Settlement, Settled>),
     Write(Box<dyn ErasedWrite>),
     Transaction { options: TransactionOptions, reply: ReplySender<BorrowedConnection<Session>> },

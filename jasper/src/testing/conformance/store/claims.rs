@@ -14,7 +14,8 @@ use crate::envelope::{Envelope, MessageId, time};
 use crate::message::MessageType;
 use crate::store::{
     ClaimRequest, Claimable, ClaimableRequest, Claimed, DeadLetter, DeadLetterId, DeadLetterReason,
-    Incoming, MessageStore, Ownership, Placement, Rest, Settled, Settlement, Stored, Subscription,
+    Incoming, Inserted, MessageStore, NextPage, Ownership, Placement, Settled, Settlement,
+    Subscription,
 };
 
 /// The first claim counts an attempt; after that the runtime does, when the handler begins.
@@ -107,8 +108,8 @@ pub async fn a_claim_of_large_rows_is_bounded_in_bytes<F: StoreFixture>(fixture:
     let length = PORTION / 4;
     let rows: Vec<_> = (0..10).map(|_| unowned(large(envelope(), length))).collect();
     let small: Vec<_> = (0..10).map(|_| unowned(envelope())).collect();
-    assert_eq!(subject.store(rows).await, vec![Stored::New; 10]);
-    assert_eq!(subject.store(small).await, vec![Stored::New; 10]);
+    assert_eq!(subject.store(rows).await, vec![Inserted::New; 10]);
+    assert_eq!(subject.store(small).await, vec![Inserted::New; 10]);
     let (mut seen, mut claims) = (HashSet::new(), 0);
     while seen.len() < 20 {
         let claimed = subject.claim_all(owner).await;
@@ -267,10 +268,10 @@ pub async fn a_look_finds_a_page_and_all_that_is_taken<F: StoreFixture>(fixture:
         found.extend(look.now);
         pages += 1;
         assert!(pages < 5, "there is an end");
-        after = match look.rest {
-            Rest::First => break,
-            Rest::After(last) => Some(last),
-            Rest::Unseen => panic!("a store with few rows sees a page in each look"),
+        after = match look.next_page {
+            NextPage::First => break,
+            NextPage::After(last) => Some(last),
+            NextPage::Unseen => panic!("a store with few rows sees a page in each look"),
         };
     }
     assert_eq!((found, pages), (all, 3));

@@ -10,8 +10,8 @@ use super::subject::{Subject, envelope, keyed, local, to, unowned, with_key};
 use super::{OwnTransaction, StoreFixture};
 use crate::envelope::Address;
 use crate::store::{
-    Committed, Completion, DeadLetterId, DeadLetterReason, Incoming, MessageStore, Outgoing,
-    OutgoingSettlement, Owner, Ownership, Settled, Settlement, StoreError, Stored,
+    Committed, Completion, DeadLetterId, DeadLetterReason, Incoming, Inserted, MessageStore,
+    Outgoing, OutgoingSettlement, Owner, Ownership, Settled, Settlement, StoreError,
     TransactionOptions,
 };
 
@@ -204,7 +204,7 @@ impl HeldTransaction {
         let mut transaction = effects.begin(&subject.store).await;
         let (inbox, one) = (subject.store.inbox(), incoming().remove(KEYS / 2));
         let stored = inbox.store_within(transaction.connection(), vec![one]).await;
-        assert_eq!(stored.expect(ANSWERS), [Stored::New]);
+        assert_eq!(stored.expect(ANSWERS), [Inserted::New]);
         Self(Some(transaction))
     }
 
@@ -246,8 +246,8 @@ fn turned<T>(mut rows: Vec<T>, caller: usize) -> Vec<T> {
     rows
 }
 
-fn new<'s>(stored: impl IntoIterator<Item = &'s Stored>) -> usize {
-    stored.into_iter().filter(|stored| **stored == Stored::New).count()
+fn new<'s>(stored: impl IntoIterator<Item = &'s Inserted>) -> usize {
+    stored.into_iter().filter(|stored| **stored == Inserted::New).count()
 }
 
 fn done(settled: Vec<Result<Vec<Settled>, StoreError>>) -> usize {

@@ -8,8 +8,8 @@ use super::StoreFixture;
 use super::subject::{LONG, PORTION, Subject, at, envelope, large, local, unowned};
 use crate::envelope::{Envelope, MessageId};
 use crate::store::{
-    DeadLetter, DeadLetterId, DeadLetterQuery, DeadLetterReason, Incoming, MessageStore, Ownership,
-    Placement, Settled, Settlement, Stored,
+    DeadLetter, DeadLetterId, DeadLetterQuery, DeadLetterReason, Incoming, Inserted, MessageStore,
+    Ownership, Placement, Settled, Settlement,
 };
 
 /// A letter that never stood in the inbox is kept as it is, under the time of the store.
@@ -305,7 +305,7 @@ async fn bury_all<F: StoreFixture>(subject: &Subject<'_, F>, envelopes: Vec<Enve
         .collect();
     let settlements =
         rows.iter().map(|row| settlement_of(Ownership::of(&row.envelope, owner))).collect();
-    assert!(subject.store(rows).await.iter().all(|stored| *stored == Stored::New));
+    assert!(subject.store(rows).await.iter().all(|stored| *stored == Inserted::New));
     let settled = subject.store.inbox().settle(settlements).await.expect("the store answers");
     assert!(settled.iter().all(|settled| *settled == Settled::Done));
 }
@@ -316,7 +316,7 @@ async fn dead_letter<F: StoreFixture>(
     envelope: &Envelope,
 ) -> DeadLetterId {
     let stored = subject.store(vec![unowned(envelope.clone())]).await;
-    assert_eq!(stored, [Stored::New]);
+    assert_eq!(stored, [Inserted::New]);
     let claimed = subject.claim_one(subject.join().await).await;
     let id = DeadLetterId { id: envelope.id, destination: envelope.destination.clone() };
     assert_eq!(subject.settle(settlement_of(claimed.ownership)).await, Settled::Done);

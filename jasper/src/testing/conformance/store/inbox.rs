@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::StoreFixture;
 use super::subject::{LONG, Subject, envelope, full_envelope, kept, local, unowned};
 use crate::envelope::Envelope;
-use crate::store::{Incoming, MessageStore, Placement, Settled, Settlement, Stored};
+use crate::store::{Incoming, Inserted, MessageStore, Placement, Settled, Settlement};
 
 /// What is stored can be claimed.
 pub async fn a_stored_row_is_new_and_can_be_claimed<F: StoreFixture>(fixture: &F) {
@@ -28,7 +28,7 @@ pub async fn a_repeated_key_is_a_duplicate_and_changes_nothing<F: StoreFixture>(
         placement: Placement::Scheduled(std::time::SystemTime::now() + LONG),
         retention: Some(LONG),
     };
-    assert_eq!(subject.store(vec![repeat]).await, [Stored::Duplicate]);
+    assert_eq!(subject.store(vec![repeat]).await, [Inserted::Duplicate]);
     let claimed = subject.claim_one(subject.join().await).await;
     let envelope = claimed.envelope.expect("the bytes can be read");
     assert_eq!(envelope.payload, first.payload);
@@ -40,7 +40,7 @@ pub async fn a_key_that_stands_twice_in_one_call_is_stored_once<F: StoreFixture>
     let row = unowned(envelope());
     let other = unowned(envelope());
     let stored = subject.store(vec![row.clone(), other, row]).await;
-    assert_eq!(stored, [Stored::New, Stored::New, Stored::Duplicate]);
+    assert_eq!(stored, [Inserted::New, Inserted::New, Inserted::Duplicate]);
     assert_eq!(subject.counts().await.incoming, 2);
 }
 
@@ -50,7 +50,7 @@ pub async fn one_message_at_two_destinations_is_two_rows<F: StoreFixture>(fixtur
     let first = envelope();
     let second = Envelope { destination: local("elsewhere"), ..first.clone() };
     let stored = subject.store(vec![unowned(first), unowned(second)]).await;
-    assert_eq!(stored, [Stored::New, Stored::New]);
+    assert_eq!(stored, [Inserted::New, Inserted::New]);
     assert_eq!(subject.claim_all(subject.join().await).await.len(), 2);
 }
 
@@ -60,10 +60,10 @@ pub async fn many_rows_are_answered_in_order<F: StoreFixture>(fixture: &F) {
     let rows: Vec<Incoming> = (0..250).map(|_| unowned(envelope())).collect();
     let repeats: Vec<Incoming> = rows.iter().step_by(3).cloned().collect();
     subject.store(repeats).await;
-    let expected: Vec<Stored> = (0..rows.len())
+    let expected: Vec<Inserted> = (0..rows.len())
         .map(|row| match row % 3 {
-            0 => Stored::Duplicate,
-            _ => Stored::New,
+            0 => Inserted::Duplicate,
+            _ => Inserted::New,
         })
         .collect();
     assert_eq!(subject.store(rows).await, expected);
@@ -110,7 +110,7 @@ pub async fn of_concurrent_repeats_one_is_new<F: StoreFixture>(fixture: &F) {
     let row = unowned(envelope());
     let calls = (0..16).map(|_| subject.store(vec![row.clone()]));
     let stored = futures_util::future::join_all(calls).await.concat();
-    let new = stored.iter().filter(|stored| **stored == Stored::New);
+    let new = stored.iter().filter(|stored| **stored == Inserted::New);
     assert_eq!(new.count(), 1);
     assert_eq!(subject.counts().await.incoming, 1);
 }
@@ -138,7 +138,7 @@ pub async fn a_handled_row_with_keep_is_remembered<F: StoreFixture>(fixture: &F)
     assert_eq!(subject.settle(handled).await, Settled::Done);
     assert_eq!(subject.counts().await.handled, 1);
     assert!(subject.claim_all(owner).await.is_empty());
-    assert_eq!(subject.store(vec![row]).await, [Stored::Duplicate]);
+    assert_eq!(subject.store(vec![row]).await, [Inserted::Duplicate]);
     assert!(subject.claim_all(owner).await.is_empty());
 }
 
@@ -149,7 +149,7 @@ pub async fn a_repeat_is_a_duplicate_until_the_purge<F: StoreFixture>(fixture: &
     subject.store_new(row.clone()).await;
     let claimed = subject.claim_one(subject.join().await).await;
     subject.settle(Settlement::Handled(claimed.ownership)).await;
-    assert_eq!(subject.store(vec![row.clone()]).await, [Stored::Duplicate]);
+    assert_eq!(subject.store(vec![row.clone()]).await, [Inserted::Duplicate]);
     assert_eq!(purge(&subject, 10).await, 1);
     subject.store_new(row).await;
 }

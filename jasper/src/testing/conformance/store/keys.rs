@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::subject::{LONG, Subject, envelope, kept, keyed, to, unowned, with_key};
 use super::{Effects, OwnTransaction, StoreFixture};
 use crate::envelope::Address;
-use crate::store::{Incoming, MessageStore, Outgoing, Stored};
+use crate::store::{Incoming, Inserted, MessageStore, Outgoing};
 
 // Real time: how long a call waits for a lock is decided by the database.
 
@@ -30,12 +30,12 @@ pub async fn a_key_that_is_held_keeps_no_other_row_waiting<F: StoreFixture>(fixt
         }
         let started = Instant::now();
         let sent = Outgoing { envelope: to(&Address::endpoint("a")), owner: None };
-        assert_eq!(subject.store_out(vec![sent]).await, [Stored::New]);
+        assert_eq!(subject.store_out(vec![sent]).await, [Inserted::New]);
         assert!(started.elapsed() < AT_ONCE, "{:?}", started.elapsed());
         transaction.commit().await;
     };
     let (stored, ()) = tokio::join!(subject.store.inbox().store(vec![held]), others);
-    assert!(stored.is_err() || stored.is_ok_and(|stored| stored == [Stored::Duplicate]));
+    assert!(stored.is_err() || stored.is_ok_and(|stored| stored == [Inserted::Duplicate]));
 }
 
 /// However many keys are held, and however many calls wait for each of them.
@@ -56,7 +56,7 @@ pub async fn many_keys_that_are_held_keep_no_other_row_waiting<F: StoreFixture>(
     };
     let (stored, ()) = tokio::join!(waiting, others);
     for stored in stored {
-        assert!(stored.is_err() || stored.is_ok_and(|stored| stored == [Stored::Duplicate]));
+        assert!(stored.is_err() || stored.is_ok_and(|stored| stored == [Inserted::Duplicate]));
     }
 }
 
@@ -74,7 +74,7 @@ pub async fn a_repeat_that_waits_keeps_no_other_row_waiting<F: StoreFixture>(fix
         transaction.rollback().await;
     };
     let (stored, ()) = tokio::join!(subject.store.inbox().store(vec![received]), others);
-    assert!(stored.is_err() || stored.is_ok_and(|stored| stored == [Stored::New]));
+    assert!(stored.is_err() || stored.is_ok_and(|stored| stored == [Inserted::New]));
 }
 
 /// The outbox has keys, too.
@@ -88,20 +88,20 @@ pub async fn an_outgoing_key_that_is_held_keeps_no_other_row_waiting<F: StoreFix
     let outbox = subject.store.outbox();
     let mut transaction = effects.begin(&subject.store).await;
     let stored = outbox.store_within(transaction.connection(), vec![of("held")]).await;
-    assert_eq!(stored.expect(ANSWERS), [Stored::New]);
+    assert_eq!(stored.expect(ANSWERS), [Inserted::New]);
     let others = async {
         for number in 0..10 {
             let fresh = Outgoing { envelope: to(&Address::endpoint("a")), owner: None };
             for row in [fresh, of(&format!("other {number}"))] {
                 let started = Instant::now();
-                assert_eq!(subject.store_out(vec![row]).await, [Stored::New]);
+                assert_eq!(subject.store_out(vec![row]).await, [Inserted::New]);
                 assert!(started.elapsed() < AT_ONCE, "{:?}", started.elapsed());
             }
         }
         transaction.commit().await;
     };
     let (stored, ()) = tokio::join!(outbox.store(vec![of("held")]), others);
-    assert!(stored.is_err() || stored.is_ok_and(|stored| stored == [Stored::Duplicate]));
+    assert!(stored.is_err() || stored.is_ok_and(|stored| stored == [Inserted::Duplicate]));
 }
 
 /// The user's transactions of a store that locks rows, and no more than them.
@@ -119,7 +119,7 @@ async fn hold<F: StoreFixture>(
     let inbox = subject.store.inbox();
     let count = rows.len();
     let stored = inbox.store_within(transaction.connection(), rows).await;
-    assert_eq!(stored.expect(ANSWERS), vec![Stored::New; count]);
+    assert_eq!(stored.expect(ANSWERS), vec![Inserted::New; count]);
     transaction
 }
 

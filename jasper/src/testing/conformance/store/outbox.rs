@@ -6,8 +6,8 @@ use super::StoreFixture;
 use super::subject::{LONG, PORTION, Subject, at, full_envelope, large, to};
 use crate::envelope::{Address, Envelope, MessageId};
 use crate::store::{
-    Counts, DeadLetter, DeadLetterId, DeadLetterReason, MessageStore, Outgoing, OutgoingSettlement,
-    Owner, Ownership, Settled, Stored,
+    Counts, DeadLetter, DeadLetterId, DeadLetterReason, Inserted, MessageStore, Outgoing,
+    OutgoingSettlement, Owner, Ownership, Settled,
 };
 
 /// What is stored can be claimed, by destination.
@@ -16,7 +16,7 @@ pub async fn an_outgoing_row_is_claimed_for_its_destination<F: StoreFixture>(fix
     let owner = subject.join().await;
     let envelope = to(&remote("a"));
     let stored = subject.store_out(vec![free(envelope.clone())]).await;
-    assert_eq!(stored, [Stored::New]);
+    assert_eq!(stored, [Inserted::New]);
     assert!(claim(&subject, owner, "b", 10).await.is_empty());
     let claimed = claim(&subject, owner, "a", 10).await;
     assert!(claimed == [envelope]);
@@ -41,7 +41,7 @@ pub async fn a_repeated_outgoing_key_is_a_duplicate<F: StoreFixture>(fixture: &F
     let owned_repeat = Outgoing { owner: Some(owner), ..free(first.clone()) };
     subject.store_out(vec![free(first.clone())]).await;
     let stored = subject.store_out(vec![owned_repeat, free(other)]).await;
-    assert_eq!(stored, [Stored::Duplicate, Stored::New]);
+    assert_eq!(stored, [Inserted::Duplicate, Inserted::New]);
     assert!(claim(&subject, owner, "a", 10).await == [first]);
 }
 
@@ -63,7 +63,7 @@ pub async fn a_claim_of_large_outgoing_rows_is_bounded_in_bytes<F: StoreFixture>
     let owner = subject.join().await;
     let length = PORTION / 4;
     let rows: Vec<_> = (0..10).map(|_| free(large(to(&remote("a")), length))).collect();
-    assert_eq!(subject.store_out(rows).await, vec![Stored::New; 10]);
+    assert_eq!(subject.store_out(rows).await, vec![Inserted::New; 10]);
     let mut seen = 0;
     while seen < 10 {
         let claimed = claim(&subject, owner, "a", 100).await;
@@ -298,7 +298,7 @@ async fn store_owned<F: StoreFixture>(subject: &Subject<'_, F>, owner: Owner) ->
     let envelope = to(&remote("a"));
     let held = Ownership::of(&envelope, owner);
     let row = Outgoing { envelope, owner: Some(owner) };
-    assert_eq!(subject.store_out(vec![row]).await, [Stored::New]);
+    assert_eq!(subject.store_out(vec![row]).await, [Inserted::New]);
     held
 }
 

@@ -9,8 +9,8 @@ use crate::envelope::{Address, Envelope, MessageId, time};
 use crate::message::MessageType;
 use crate::store::{
     ClaimRequest, Claimable, ClaimableRequest, Claimed, Counts, DeadLetter, DeadLetterQuery,
-    Incoming, MessageStore, Outgoing, Owner, Ownership, Placement, Rest, Settled, Settlement,
-    StoreTransaction, Stored, Subscription, TransactionOptions,
+    Incoming, Inserted, MessageStore, NextPage, Outgoing, Owner, Ownership, Placement, Settled,
+    Settlement, StoreTransaction, Subscription, TransactionOptions,
 };
 
 /// A lease that no clause outlives.
@@ -57,13 +57,13 @@ impl<'f, F: StoreFixture> Subject<'f, F> {
         lease.expect(ANSWERS).owner
     }
 
-    pub(super) async fn store(&self, rows: Vec<Incoming>) -> Vec<Stored> {
+    pub(super) async fn store(&self, rows: Vec<Incoming>) -> Vec<Inserted> {
         self.store.inbox().store(rows).await.expect(ANSWERS)
     }
 
     /// Stores one row, which is to be new.
     pub(super) async fn store_new(&self, row: Incoming) {
-        assert_eq!(self.store(vec![row]).await, [Stored::New]);
+        assert_eq!(self.store(vec![row]).await, [Inserted::New]);
     }
 
     /// Stores an envelope as owned, its first attempt counted, and says how it is held.
@@ -74,7 +74,7 @@ impl<'f, F: StoreFixture> Subject<'f, F> {
         ownership
     }
 
-    pub(super) async fn store_out(&self, rows: Vec<Outgoing>) -> Vec<Stored> {
+    pub(super) async fn store_out(&self, rows: Vec<Outgoing>) -> Vec<Inserted> {
         self.store.outbox().store(rows).await.expect(ANSWERS)
     }
 
@@ -86,7 +86,7 @@ impl<'f, F: StoreFixture> Subject<'f, F> {
     pub(super) async fn claimable(&self) -> Claimable {
         loop {
             let look = self.look_once().await;
-            if look.rest != Rest::Unseen {
+            if look.next_page != NextPage::Unseen {
                 return look;
             }
             // Real time: by that the store says when it sees the next one.

@@ -5,8 +5,8 @@ use futures_util::future::join_all;
 use super::StoreFixture;
 use super::subject::{LONG, PORTION, Subject, at, envelope, large, scheduled, unowned};
 use crate::store::{
-    Committed, Completion, Counts, Incoming, MessageStore, Outgoing, Ownership, Settled,
-    StoreError, StoreTransaction, Stored,
+    Committed, Completion, Counts, Incoming, Inserted, MessageStore, Outgoing, Ownership, Settled,
+    StoreError, StoreTransaction,
 };
 
 /// What a handler did, what it sends, and the end of its message come together.
@@ -17,8 +17,8 @@ pub async fn a_commit_ends_the_message_and_stores_what_follows<F: StoreFixture>(
     let completion = completion(Some(held), 1);
     let expected = Committed {
         settled: Settled::Done,
-        incoming: vec![Stored::New],
-        outgoing: vec![Stored::New],
+        incoming: vec![Inserted::New],
+        outgoing: vec![Inserted::New],
     };
     assert_eq!(run(&subject, completion.clone()).await, expected);
     assert_eq!(subject.claim_one(owner).await.ownership.id, completion.incoming[0].envelope.id);
@@ -55,8 +55,8 @@ pub async fn a_commit_stores_many_messages<F: StoreFixture>(fixture: &F) {
     let subject = Subject::of(fixture).await;
     let held = subject.store_owned(subject.join().await, None).await;
     let committed = run(&subject, completion(Some(held), 100)).await;
-    assert_eq!(committed.incoming, vec![Stored::New; 100]);
-    assert_eq!(committed.outgoing, vec![Stored::New; 100]);
+    assert_eq!(committed.incoming, vec![Inserted::New; 100]);
+    assert_eq!(committed.outgoing, vec![Inserted::New; 100]);
     let counts = subject.counts().await;
     assert_eq!((counts.incoming, counts.outgoing), (100, 100));
 }
@@ -68,9 +68,9 @@ pub async fn a_commit_stores_large_messages<F: StoreFixture>(fixture: &F) {
     let completion = large_completion(held);
     subject.store_new(completion.incoming[3].clone()).await;
     let committed = run(&subject, completion).await;
-    let mut expected = vec![Stored::New; 10];
+    let mut expected = vec![Inserted::New; 10];
     assert_eq!(committed.outgoing, expected);
-    expected[3] = Stored::Duplicate;
+    expected[3] = Inserted::Duplicate;
     assert_eq!(committed.incoming, expected);
     let counts = subject.counts().await;
     assert_eq!((counts.incoming, counts.outgoing), (10, 10));
@@ -153,8 +153,8 @@ pub async fn a_message_that_follows_twice_is_stored_once<F: StoreFixture>(fixtur
     second.outgoing.push(first.outgoing[0].clone());
     let committed = run(&subject, second).await;
     assert_eq!(committed.settled, Settled::Done);
-    assert_eq!(committed.incoming, [Stored::Duplicate, Stored::New]);
-    assert_eq!(committed.outgoing, [Stored::New, Stored::Duplicate]);
+    assert_eq!(committed.incoming, [Inserted::Duplicate, Inserted::New]);
+    assert_eq!(committed.outgoing, [Inserted::New, Inserted::Duplicate]);
     let counts = subject.counts().await;
     assert_eq!((counts.incoming, counts.outgoing), (2, 2));
 }
@@ -255,10 +255,10 @@ pub async fn a_row_stored_within_a_transaction_is_there_after_its_commit<F: Stor
     let inbox = subject.store.inbox();
     let stored =
         inbox.store_within(transaction.connection(), repeats).await.expect("the store answers");
-    assert_eq!(stored, [Stored::New, Stored::Duplicate]);
+    assert_eq!(stored, [Inserted::New, Inserted::Duplicate]);
     let outbox = subject.store.outbox();
     let stored = outbox.store_within(transaction.connection(), vec![outgoing()]).await;
-    assert_eq!(stored.expect("the store answers"), [Stored::New]);
+    assert_eq!(stored.expect("the store answers"), [Inserted::New]);
     assert_eq!(subject.counts().await, Counts::default());
     transaction.commit().await;
     let counts = subject.counts().await;
@@ -278,7 +278,7 @@ pub async fn a_row_stored_within_a_transaction_is_gone_after_its_rollback<F: Sto
     let inbox = subject.store.inbox();
     let rows = vec![unowned(envelope())];
     let stored = inbox.store_within(transaction.connection(), rows).await;
-    assert_eq!(stored.expect("the store answers"), [Stored::New]);
+    assert_eq!(stored.expect("the store answers"), [Inserted::New]);
     transaction.rollback().await;
     assert_eq!(subject.counts().await, Counts::default());
 }
@@ -293,7 +293,7 @@ pub async fn a_row_stored_within_a_handler_is_gone_with_its_rollback<F: StoreFix
     let connection = transaction.connection().expect("the store has connections");
     let rows = vec![unowned(envelope())];
     let stored = subject.store.inbox().store_within(connection, rows).await;
-    assert_eq!(stored.expect("the store answers"), [Stored::New]);
+    assert_eq!(stored.expect("the store answers"), [Inserted::New]);
     transaction.rollback().await.expect("the store answers");
     assert_eq!(subject.counts().await, Counts::default());
 }

@@ -19,7 +19,7 @@ use super::error::DialError;
 use super::kit::{Kit, Socket};
 use crate::telemetry::CONNECTIONS;
 use crate::transport::cause::Cause;
-use crate::transport::slot::Dial;
+use crate::transport::shared_connection::Dial;
 
 /// All that is needed to dial one broker.
 #[derive(Debug)]
@@ -31,7 +31,8 @@ pub(in super::super) struct Dialler {
 }
 
 /// The one connection to a broker for one direction.
-pub(in super::super) type Slot = crate::transport::slot::SharedConnection<Dialler>;
+pub(in super::super) type BrokerConnection =
+    crate::transport::shared_connection::SharedConnection<Dialler>;
 
 /// An open connection.
 #[derive(Debug)]

@@ -39,7 +39,7 @@ impl Listening {
         let connected = tokio::select! {
             biased;
             () = self.stop.cancelled() => return Ok(()),
-            connected = self.slot.link() => connected,
+            connected = self.connection.get_or_connect() => connected,
         };
         let connected = connected.map_err(|error| no_connection(self.address.as_str(), error))?;
         let opening = self.open(&connected);
@@ -68,20 +68,20 @@ impl Listening {
         &self,
         connected: &Arc<Connected>,
     ) -> Result<(Vec<(Channel, Consumer)>, Option<Serving>), TransportError> {
-        declare(connected, self.address.as_str(), &self.wanted).await?;
+        declare(connected, self.address.as_str(), &self.endpoint).await?;
         let failed = |error: Error| not_sent(self.address.as_str(), &error);
         let serving = self.serve(connected).await.map_err(failed)?;
-        let count = self.wanted.listening.consumers;
+        let count = self.endpoint.listening.consumers;
         let consumers = (0..count).map(|_| self.open_consumer(connected));
         Ok((try_join_all(consumers).await.map_err(failed)?, serving))
     }
 
     async fn open_consumer(&self, connected: &Connected) -> Result<(Channel, Consumer), Error> {
         let channel = connected.connection.create_channel().await?;
-        channel.basic_qos(self.wanted.listening.prefetch, BasicQosOptions::default()).await?;
-        let (queue, options) = (self.wanted.queue_name().into(), BasicConsumeOptions::default());
+        channel.basic_qos(self.endpoint.listening.prefetch, BasicQosOptions::default()).await?;
+        let (queue, options) = (self.endpoint.queue_name().into(), BasicConsumeOptions::default());
         let mut arguments = FieldTable::default();
-        if let Some(offset) = (*self.position.lock()).or(self.wanted.listening.offset) {
+        if let Some(offset) = (*self.position.lock()).or(self.endpoint.listening.offset) {
             arguments.insert("x-stream-offset".into(), offset.argument());
         }
         let consumer = channel.basic_consume(queue, "".into(), options, arguments).await?;
@@ -90,10 +90,11 @@ impl Listening {
 
     /// Requests are for applications that may declare the queue for them.
     async fn serve(&self, connected: &Arc<Connected>) -> Result<Option<Serving>, Error> {
-        if self.wanted.declare != Declare::Provision || self.wanted.listening.is_of_dead_letters {
+        if self.endpoint.declare != Declare::Provision || self.endpoint.listening.is_of_dead_letters
+        {
             return Ok(None);
         }
-        let (queue, receiver) = (self.wanted.queue_name(), Arc::clone(&self.receiver));
+        let (queue, receiver) = (self.endpoint.queue_name(), Arc::clone(&self.receiver));
         Serving::start(connected, queue, self.address.clone(), receiver).await.map(Some)
     }
 
@@ -114,11 +115,11 @@ impl Listening {
         connected: &Connected,
     ) -> Result<(), TransportError> {
         let is_inline =
-            self.receiver.mode() == Mode::Inline && !self.wanted.listening.is_of_dead_letters;
+            self.receiver.mode() == Mode::Inline && !self.endpoint.listening.is_of_dead_letters;
         // A stream goes on behind what was taken last.
-        let is_stream = self.wanted.listening.offset.is_some();
+        let is_stream = self.endpoint.listening.offset.is_some();
         let takes_several = is_inline && !is_stream;
-        let most = if takes_several { usize::from(self.wanted.listening.prefetch) } else { 1 };
+        let most = if takes_several { usize::from(self.endpoint.listening.prefetch) } else { 1 };
         let mut running = FuturesUnordered::new();
         let mut ended = pin!(connected.ended());
         loop {

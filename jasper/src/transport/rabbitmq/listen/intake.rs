@@ -30,10 +30,10 @@ pub(super) struct Item {
     guarantee: Guarantee,
     envelope: Result<Envelope, Unreadable>,
     /// Where it lies in a stream.
-    place: Option<i64>,
+    stream_offset: Option<i64>,
 }
 
-/// Where the broker writes the place of a message in its stream.
+/// Where the broker writes the stream_offset of a message in its stream.
 const PLACE: &str = "x-stream-offset";
 
 impl Item {
@@ -56,12 +56,12 @@ impl Listening {
         }
         let payload = Bytes::from(data);
         let guarantee = guarantee(&properties);
-        let place = place_of(&properties);
-        let envelope = match self.read(&properties, &payload, &routing_key, place) {
+        let stream_offset = stream_offset_of(&properties);
+        let envelope = match self.read(&properties, &payload, &routing_key, stream_offset) {
             Ok(envelope) => Ok(Envelope { redelivered, ..envelope }),
             Err(error) => Err(Unreadable { bytes: payload.clone(), error }),
         };
-        Item { properties, payload, acker, guarantee, envelope, place }
+        Item { properties, payload, acker, guarantee, envelope, stream_offset }
     }
 
     fn read(
@@ -69,7 +69,7 @@ impl Listening {
         properties: &BasicProperties,
         payload: &Bytes,
         routing_key: &ShortString,
-        place: Option<i64>,
+        stream_offset: Option<i64>,
     ) -> Result<Envelope, DecodeError> {
         if let Some(mapper) = &self.mapper {
             let message = foreign(properties, payload.clone(), routing_key);
@@ -78,11 +78,11 @@ impl Listening {
             }
         }
         let to = self.address.clone();
-        let assumed = self.wanted.listening.default_type.as_ref();
+        let assumed = self.endpoint.listening.default_type.as_ref();
         let mut envelope = read(properties, payload.clone(), to, assumed)?;
-        if let (None, Some(place)) = (properties.message_id(), place) {
+        if let (None, Some(stream_offset)) = (properties.message_id(), stream_offset) {
             // The same each time that the stream is read.
-            let name = format!("{} {place}", self.wanted.queue_name());
+            let name = format!("{} {stream_offset}", self.endpoint.queue_name());
             envelope.id = MessageId::of_bytes(name.as_bytes());
         }
         Ok(envelope)
@@ -139,7 +139,7 @@ impl Listening {
         // Nothing else is open on the channel then, so that one answer is enough for all.
         let at_once = left.is_empty() && !is_one_of_many;
         self.acknowledge(&taken, at_once).await?;
-        self.note_place(&taken, &left);
+        self.note_stream_offset(&taken, &left);
         if left.is_empty() {
             self.note_up();
         }
@@ -148,9 +148,10 @@ impl Listening {
     }
 
     /// Where a stream goes on, should the connection end now.
-    fn note_place(&self, taken: &[Item], left: &[Item]) {
-        let first_left = left.iter().filter_map(|item| item.place).min();
-        let after_taken = taken.iter().filter_map(|item| item.place).max().map(|last| last + 1);
+    fn note_stream_offset(&self, taken: &[Item], left: &[Item]) {
+        let first_left = left.iter().filter_map(|item| item.stream_offset).min();
+        let after_taken =
+            taken.iter().filter_map(|item| item.stream_offset).max().map(|last| last + 1);
         if let Some(next) = first_left.or(after_taken) {
             *self.position.lock() = Some(Offset::At(next));
         }
@@ -158,7 +159,7 @@ impl Listening {
 
     /// One receipt for each. Those that follow each other under one guarantee go together.
     async fn receipts(&self, items: &[Item]) -> Vec<Receipt> {
-        if self.wanted.listening.is_of_dead_letters {
+        if self.endpoint.listening.is_of_dead_letters {
             let letters = items.iter().map(Item::dead_letter).collect();
             return one_for_each(self.receiver.store_dead_letters(letters).await, items.len());
         }
@@ -188,9 +189,9 @@ impl Listening {
     }
 }
 
-fn place_of(properties: &BasicProperties) -> Option<i64> {
+fn stream_offset_of(properties: &BasicProperties) -> Option<i64> {
     match properties.headers().as_ref()?.inner().get(PLACE)? {
-        AMQPValue::LongLongInt(place) => Some(*place),
+        AMQPValue::LongLongInt(stream_offset) => Some(*stream_offset),
         _ => None,
     }
 }

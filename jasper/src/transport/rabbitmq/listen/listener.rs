@@ -9,8 +9,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::super::connection::Slot;
-use super::super::destination::Destination;
+use super::super::connection::BrokerConnection;
+use super::super::endpoint::RabbitEndpoint;
 use super::super::listen_options::Offset;
 use super::super::publisher::Publisher;
 use crate::envelope::Address;
@@ -20,13 +20,13 @@ use crate::transport::{EnvelopeMapper, Listener, Receiver, TransportError};
 #[derive(Debug)]
 pub(in super::super) struct Listening {
     pub(in super::super) address: Address,
-    pub(in super::super) wanted: Destination,
-    pub(in super::super) slot: Arc<Slot>,
-    /// For what can be given to nothing here.
+    pub(in super::super) endpoint: RabbitEndpoint,
+    pub(in super::super) connection: Arc<BrokerConnection>,
+    /// Publishes refused messages to the dead-letter queue.
     pub(in super::super) publisher: Arc<Publisher>,
     pub(in super::super) receiver: Arc<dyn Receiver>,
     pub(in super::super) mapper: Option<Arc<dyn EnvelopeMapper>>,
-    /// Where a stream goes on that was read by now.
+    /// The offset at which a stream is read on after a new connection.
     pub(in super::super) position: Mutex<Option<Offset>>,
     pub(in super::super) stop: CancellationToken,
     pub(in super::super) state: watch::Sender<State>,

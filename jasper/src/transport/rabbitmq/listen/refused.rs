@@ -5,7 +5,7 @@ use std::time::Duration;
 use lapin::types::{AMQPValue, FieldTable};
 
 use super::super::declare::declare;
-use super::super::destination::Destination;
+use super::super::endpoint::RabbitEndpoint;
 use super::super::failure::no_connection;
 use super::super::message::{Outgoing, REFUSED};
 use super::super::publisher::Outcome;
@@ -31,8 +31,8 @@ impl Listening {
         let connected = self.publisher.connected().await;
         let connected =
             connected.map_err(|error| no_connection(self.address.as_str(), error).to_string())?;
-        let wanted = Destination { topology, ..self.wanted.clone() };
-        let declared = declare(&connected, self.address.as_str(), &wanted).await;
+        let endpoint = RabbitEndpoint { topology, ..self.endpoint.clone() };
+        let declared = declare(&connected, self.address.as_str(), &endpoint).await;
         declared.map_err(|error| error.to_string())?;
         let mut headers: FieldTable = item.properties.headers().clone().unwrap_or_default();
         headers.insert(REFUSED.into(), AMQPValue::LongString(why.into()));
@@ -52,10 +52,10 @@ impl Listening {
 
     /// Where the queue itself puts what it gives up, or a queue beside it.
     fn place_of_dead_letters(&self) -> (DeadLettersTo, Topology) {
-        if let Some(to) = &self.wanted.dead_letters {
-            return (to.clone(), self.wanted.topology.clone());
+        if let Some(to) = &self.endpoint.dead_letters {
+            return (to.clone(), self.endpoint.topology.clone());
         }
-        let key = queue_of_dead_letters(self.wanted.queue_name());
+        let key = queue_of_dead_letters(self.endpoint.queue_name());
         let queues = vec![Queue::quorum(&*key)];
         let to = DeadLettersTo { exchange: String::new(), key };
         (to, Topology { queues, ..Topology::default() })

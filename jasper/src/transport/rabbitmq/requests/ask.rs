@@ -16,14 +16,14 @@ use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
 use super::super::connection::error::DialError;
-use super::super::connection::{Connected, Slot};
+use super::super::connection::{BrokerConnection, Connected};
 use super::super::failure::no_connection;
 use super::super::message::properties;
 use super::super::publisher::why_returned;
 use super::answer;
 use super::names::{CORRELATION, TIMEOUT, queue_of_requests};
 use crate::transport::cause::Cause;
-use crate::transport::slot::{self, Dial};
+use crate::transport::shared_connection::{Dial, SharedConnection};
 use crate::transport::{Answer, Guarantee, Request, TransportError};
 
 /// Where the broker sends answers, which is a queue that exists for this channel only.
@@ -31,11 +31,11 @@ const REPLIES: &str = "amq.rabbitmq.reply-to";
 
 /// Sends requests to one broker.
 #[derive(Debug, Clone)]
-pub(in super::super) struct Requester(Arc<slot::SharedConnection<AskDialler>>);
+pub(in super::super) struct Requester(Arc<SharedConnection<AskDialler>>);
 
 /// Opens the channel of requests.
 #[derive(Debug)]
-pub(in super::super) struct AskDialler(pub(in super::super) Arc<Slot>);
+pub(in super::super) struct AskDialler(pub(in super::super) Arc<BrokerConnection>);
 
 /// The channel of requests, and who waits for an answer on it.
 #[derive(Debug)]
@@ -63,7 +63,7 @@ impl Dial for AskDialler {
 
     fn dial(&self) -> BoxFuture<'_, Result<Asking, DialError>> {
         Box::pin(async {
-            let connected = self.0.link().await?;
+            let connected = self.0.get_or_connect().await?;
             let gone = |error: Error| DialError::Gone(Cause::of(error));
             let opened = connected.unless_ended(open(&connected)).await;
             let (channel, consumer) = opened.map_err(gone)?;
@@ -120,8 +120,8 @@ async fn hand_out(connected: Arc<Connected>, mut consumer: Consumer, waiting: Wa
 }
 
 impl Requester {
-    pub(in super::super) fn new(slot: Arc<Slot>) -> Self {
-        Self(slot::SharedConnection::new(AskDialler(slot)))
+    pub(in super::super) fn new(connection: Arc<BrokerConnection>) -> Self {
+        Self(SharedConnection::new(AskDialler(connection)))
     }
 
     pub(in super::super) async fn ask(
@@ -135,7 +135,7 @@ impl Requester {
         let deadline = Instant::now() + limit.min(Duration::from_secs(u64::from(u32::MAX)));
         let address = || address.to_owned();
         let late = |_late| TransportError::Deadline { address: address(), limit };
-        let asking = timeout_at(deadline, self.0.link())
+        let asking = timeout_at(deadline, self.0.get_or_connect())
             .await
             .map_err(late)?
             .map_err(|error| no_connection(&address(), error))?;

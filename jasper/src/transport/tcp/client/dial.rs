@@ -16,10 +16,11 @@ use super::super::reader::FrameReader;
 use super::super::streams::Halves;
 use super::super::vitals::Vitals;
 use super::link::PeerLink;
-use crate::transport::slot::Dial;
+use crate::transport::shared_connection::Dial;
 
 /// The one connection to a place.
-pub(in super::super) type LinkSlot = crate::transport::slot::SharedConnection<Dialler>;
+pub(in super::super) type PeerConnection =
+    crate::transport::shared_connection::SharedConnection<Dialler>;
 
 /// All that is needed to dial one place.
 #[derive(Debug, Clone)]

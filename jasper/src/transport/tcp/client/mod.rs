@@ -5,5 +5,5 @@ mod in_flight;
 mod link;
 mod sender;
 
-pub(super) use self::dial::{Dialler, LinkSlot};
+pub(super) use self::dial::{Dialler, PeerConnection};
 pub(super) use self::sender::TcpSender;

@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::super::frame::{BATCH_HEAD, ENVELOPE_HEAD, MOST_ENVELOPES, REQUEST_HEAD};
 use super::super::handshake::ClientError;
-use super::dial::LinkSlot;
+use super::dial::PeerConnection;
 use super::in_flight::ExchangeError;
 use super::link::{PeerLink, in_batch, in_request};
 use crate::envelope::Address;
@@ -20,13 +20,17 @@ use crate::transport::{Answer, Batch, Guarantee, Receipt, Request, Sender, Trans
 #[derive(Debug)]
 pub(in super::super) struct TcpSender {
     address: Address,
-    slot: Arc<LinkSlot>,
+    connection: Arc<PeerConnection>,
     patience: Duration,
 }
 
 impl TcpSender {
-    pub(in super::super) fn new(address: Address, slot: Arc<LinkSlot>, patience: Duration) -> Self {
-        Self { address, slot, patience }
+    pub(in super::super) fn new(
+        address: Address,
+        connection: Arc<PeerConnection>,
+        patience: Duration,
+    ) -> Self {
+        Self { address, connection, patience }
     }
 
     async fn send_all(&self, batch: Batch) -> Result<Vec<Receipt>, TransportError> {
@@ -109,7 +113,7 @@ impl TcpSender {
 
     async fn link(&self, deadline: Instant) -> Result<Arc<PeerLink>, SendFailure> {
         let late = |_late| ClientError::Gone("it took too long to reach it".into());
-        Ok(timeout_at(deadline, self.slot.link()).await.map_err(late)??)
+        Ok(timeout_at(deadline, self.connection.get_or_connect()).await.map_err(late)??)
     }
 
     fn too_large(&self, size: usize, limit: usize) -> TransportError {

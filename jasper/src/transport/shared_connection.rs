@@ -48,7 +48,7 @@ impl<D: Dial> SharedConnection<D> {
     ///
     /// # Cancel safety
     /// Dropped, it leaves the dialling to the others.
-    pub(super) async fn link(self: &Arc<Self>) -> Dialled<D> {
+    pub(super) async fn get_or_connect(self: &Arc<Self>) -> Dialled<D> {
         let dialling = {
             let mut state = self.lock();
             match &*state {
@@ -71,10 +71,10 @@ impl<D: Dial> SharedConnection<D> {
 
     /// Dials in a task of its own, which lasts when the caller does not.
     fn start(self: &Arc<Self>) -> Shared<BoxFuture<'static, Dialled<D>>> {
-        let slot = Arc::clone(self);
+        let shared = Arc::clone(self);
         let task = tokio::spawn(async move {
-            let dialled = slot.dialler.dial().await.map(Arc::new);
-            *slot.lock() = match &dialled {
+            let dialled = shared.dialler.dial().await.map(Arc::new);
+            *shared.lock() = match &dialled {
                 Ok(link) => SharedConnectionState::Open(Arc::clone(link)),
                 Err(_error) => SharedConnectionState::Closed,
             };

@@ -1,4 +1,5 @@
-//! What wakes the pager: word from the store, and transactions that this process cannot see.
+//! Wakes the pager: at notifications of the store, and after transactions whose commit this process
+//! does not see.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use crate::store::MessageStore;
 /// Wakes the pager at growing intervals after a foreign transaction has written messages, as its
 /// commit cannot be seen. Runs until the application stops.
 pub(crate) async fn look(core: Arc<Core>) {
-    let stopping = core.lifecycle().stopping().clone();
+    let stopping = core.lifecycle().draining().clone();
     let mut pause = None;
     loop {
         let notified = core.wakeups().enlisted().notified();
@@ -40,16 +41,16 @@ pub(crate) async fn listen(core: Arc<Core>, store: Arc<dyn MessageStore>) {
     loop {
         let Some(notified) = core
             .lifecycle()
-            .stopping()
+            .draining()
             .run_until_cancelled(store.nodes().wait_for_notification())
             .await
         else {
             return;
         };
         if let Err(error) = notified {
-            tracing::debug!(%error, "no word from the store for now; the poll goes on");
+            tracing::debug!(%error, "the store does not notify for now; polls go on");
             let pause = tokio::time::sleep(core.settings().poll);
-            if core.lifecycle().stopping().run_until_cancelled(pause).await.is_none() {
+            if core.lifecycle().draining().run_until_cancelled(pause).await.is_none() {
                 return;
             }
         }

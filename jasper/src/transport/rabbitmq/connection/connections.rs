@@ -7,38 +7,38 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::super::settings::{Reached, Settings};
-use super::dial::{Dialler, Slot};
+use super::dial::{BrokerConnection, Dialler};
 use crate::transport::Direction;
 
 /// The connections of a transport. A broker that blocks who sends to it does not block who listens.
 #[derive(Default)]
-pub(in super::super) struct Sides(Mutex<HashMap<(String, bool), Arc<Slot>>>);
+pub(in super::super) struct Connections(Mutex<HashMap<(String, bool), Arc<BrokerConnection>>>);
 
-impl fmt::Debug for Sides {
+impl fmt::Debug for Connections {
     /// Passwords are in the keys.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.0.lock().values()).finish()
     }
 }
 
-impl Sides {
+impl Connections {
     /// The connection to this broker for this direction.
-    pub(in super::super) fn slot(
+    pub(in super::super) fn connection(
         &self,
         settings: &Settings,
         reached: Reached,
         direction: Direction,
-    ) -> Arc<Slot> {
+    ) -> Arc<BrokerConnection> {
         // The whole address, with the user: two users are two connections.
         let user = &reached.broker.uri.authority.userinfo;
         let key = format!("{} {} {}", reached.broker, user.username, user.password);
         let sends = direction == Direction::Send;
         let what = if sends { "send" } else { "listen" };
-        let mut slots = self.0.lock();
-        let slot = slots.entry((key, sends)).or_insert_with(|| {
+        let mut connections = self.0.lock();
+        let connection = connections.entry((key, sends)).or_insert_with(|| {
             let name = format!("{} ({what})", settings.service());
-            Slot::new(Dialler { reached, name, patience: settings.patience })
+            BrokerConnection::new(Dialler { reached, name, patience: settings.patience })
         });
-        Arc::clone(slot)
+        Arc::clone(connection)
     }
 }

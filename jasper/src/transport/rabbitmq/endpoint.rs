@@ -9,11 +9,11 @@ use crate::transport::{ConventionalPlace, EndpointUri, TransportError};
 
 /// What an address of this transport says, with its options.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Destination {
+pub(super) struct RabbitEndpoint {
     /// The name of the broker; empty for the usual one.
     pub(super) broker: String,
     pub(super) declare: Declare,
-    pub(super) place: Place,
+    pub(super) entity: Entity,
     pub(super) topology: Topology,
     pub(super) listening: ListenOptions,
     /// What reads and writes the messages.
@@ -25,11 +25,11 @@ pub(super) struct Destination {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Entity {
     Queue(String),
-    /// Of each message the queue that is called as it is; by those names.
+    /// Each message goes to the queue with the name of its type: type name to queue name.
     Queues(BTreeMap<String, String>),
-    /// Without a routing key it is the name of the message.
+    /// The name and the routing key; without a key, the name of the message's type is the key.
     Exchange(String, Option<String>),
 }
 
@@ -38,7 +38,7 @@ const FORMS: &str = "write `rabbitmq://queue/NAME`, `rabbitmq://exchange/NAME/RO
                      or `rabbitmq://topic/EXCHANGE/PATTERN` or `rabbitmq://dead-letters/NAME` to \
                      listen";
 
-impl Destination {
+impl RabbitEndpoint {
     /// Where messages are sent.
     pub(super) fn to_send(uri: &EndpointUri, settings: &Settings) -> Result<Self, TransportError> {
         let mut options = Options { uri: uri.clone(), settings };
@@ -80,18 +80,18 @@ impl Destination {
 
     /// The queue of a listener.
     pub(super) fn queue_name(&self) -> &str {
-        match &self.place {
-            Place::Queue(name) | Place::Exchange(name, _) => name,
-            Place::Queues(_) => "",
+        match &self.entity {
+            Entity::Queue(name) | Entity::Exchange(name, _) => name,
+            Entity::Queues(_) => "",
         }
     }
 
     /// The queue to which messages of this name go, if they go to one.
     pub(super) fn queue_of(&self, message: &str) -> Option<&str> {
-        match &self.place {
-            Place::Queue(name) => Some(name),
-            Place::Queues(queues) => queues.get(message).map(String::as_str),
-            Place::Exchange(..) => None,
+        match &self.entity {
+            Entity::Queue(name) => Some(name),
+            Entity::Queues(queues) => queues.get(message).map(String::as_str),
+            Entity::Exchange(..) => None,
         }
     }
 }
@@ -103,7 +103,7 @@ struct Options<'a> {
 }
 
 impl Options<'_> {
-    fn queue(&mut self, name: &str) -> Result<(Place, Topology), TransportError> {
+    fn queue(&mut self, name: &str) -> Result<(Entity, Topology), TransportError> {
         let queue = self.queue_named(name)?;
         let queue_name = queue.name.clone();
         let bindings: Vec<_> = self
@@ -115,23 +115,23 @@ impl Options<'_> {
             .collect();
         let exchanges =
             bindings.iter().map(|binding| self.settings.exchange(&binding.exchange)).collect();
-        Ok((Place::Queue(queue_name), Topology { exchanges, queues: vec![queue], bindings }))
+        Ok((Entity::Queue(queue_name), Topology { exchanges, queues: vec![queue], bindings }))
     }
 
     /// The queue of each of these messages.
-    fn queues(&mut self, names: &str) -> Result<(Place, Topology), TransportError> {
+    fn queues(&mut self, names: &str) -> Result<(Entity, Topology), TransportError> {
         let (mut places, mut topology) = (BTreeMap::new(), Topology::default());
         for name in names.split(',') {
             let name = decoded(&self.uri, name)?;
             let (place, more) = self.queue(&name)?;
-            if let Place::Queue(queue) = place {
+            if let Entity::Queue(queue) = place {
                 places.insert(name, queue);
             }
             topology.exchanges.extend(more.exchanges);
             topology.queues.extend(more.queues);
             topology.bindings.extend(more.bindings);
         }
-        Ok((Place::Queues(places), topology))
+        Ok((Entity::Queues(places), topology))
     }
 
     /// As the builder has it, or as the option says.
@@ -155,11 +155,11 @@ impl Options<'_> {
         Ok(self.settings.at_broker(queue))
     }
 
-    fn exchange(&mut self, rest: &str) -> Result<(Place, Topology), TransportError> {
+    fn exchange(&mut self, rest: &str) -> Result<(Entity, Topology), TransportError> {
         let (name, key) = rest.split_once('/').map_or((rest, None), |(n, key)| (n, Some(key)));
         let exchange = self.exchange_named(&decoded(&self.uri, name)?)?;
         let key = key.map(|key| decoded(&self.uri, key)).transpose()?;
-        let place = Place::Exchange(exchange.name.clone(), key);
+        let place = Entity::Exchange(exchange.name.clone(), key);
         Ok((place, Topology { exchanges: vec![exchange], ..Topology::default() }))
     }
 
@@ -175,7 +175,7 @@ impl Options<'_> {
         })
     }
 
-    fn topic(&mut self, rest: &str) -> Result<(Place, Topology), TransportError> {
+    fn topic(&mut self, rest: &str) -> Result<(Entity, Topology), TransportError> {
         let Some((exchange, pattern)) = rest.split_once('/') else {
             return Err(unusable(&self.uri, "the pattern is missing: write `…/EXCHANGE/PATTERN`"));
         };
@@ -185,7 +185,7 @@ impl Options<'_> {
         let name = self.uri.take("name").unwrap_or_else(|| format!("{service}.{exchange}.{key}"));
         let queue = self.queue_named(&name)?;
         let exchange = self.exchange_named(&exchange)?;
-        let place = Place::Queue(queue.name.clone());
+        let place = Entity::Queue(queue.name.clone());
         let binding = Binding { exchange: exchange.name.clone(), key, queue: queue.name.clone() };
         let topology =
             Topology { exchanges: vec![exchange], queues: vec![queue], bindings: vec![binding] };
@@ -194,10 +194,10 @@ impl Options<'_> {
 
     fn finish(
         mut self,
-        place: Place,
+        place: Entity,
         topology: Topology,
         listens: bool,
-    ) -> Result<Destination, TransportError> {
+    ) -> Result<RabbitEndpoint, TransportError> {
         let declare = match self.uri.take("declare") {
             None => self.settings.declare,
             Some(name) => Declare::from_name(&name).ok_or_else(|| {
@@ -219,10 +219,10 @@ impl Options<'_> {
         self.nothing_else(listens)?;
         let dead_letters = topology.queues.first().and_then(|queue| queue.dead_letters.clone());
         let topology = self.settings.with_dead_letters(topology);
-        Ok(Destination {
+        Ok(RabbitEndpoint {
             broker,
             declare,
-            place,
+            entity: place,
             topology,
             listening,
             mapper,
@@ -248,8 +248,8 @@ impl Options<'_> {
 
     /// Whether a message that no queue takes is refused, as it is unless the address of an exchange
     /// says otherwise.
-    fn mandatory(&mut self, place: &Place, listens: bool) -> Result<bool, TransportError> {
-        if listens || !matches!(place, Place::Exchange(..)) {
+    fn mandatory(&mut self, place: &Entity, listens: bool) -> Result<bool, TransportError> {
+        if listens || !matches!(place, Entity::Exchange(..)) {
             return Ok(true);
         }
         match self.uri.take("mandatory").as_deref() {
@@ -326,21 +326,21 @@ fn decoded(uri: &EndpointUri, text: &str) -> Result<String, TransportError> {
 mod tests {
     use super::*;
 
-    fn to_send(text: &str) -> Result<Destination, TransportError> {
-        Destination::to_send(&text.parse().unwrap(), &Settings::default())
+    fn to_send(text: &str) -> Result<RabbitEndpoint, TransportError> {
+        RabbitEndpoint::to_send(&text.parse().unwrap(), &Settings::default())
     }
 
-    fn to_listen(text: &str) -> Result<Destination, TransportError> {
-        Destination::to_listen(&text.parse().unwrap(), &Settings::default())
+    fn to_listen(text: &str) -> Result<RabbitEndpoint, TransportError> {
+        RabbitEndpoint::to_listen(&text.parse().unwrap(), &Settings::default())
     }
 
     #[test]
     fn an_address_says_where_and_what_is_declared() {
         let queue = to_send("rabbitmq://queue/orders").unwrap();
-        assert_eq!(queue.place, Place::Queue("orders".into()));
+        assert_eq!(queue.entity, Entity::Queue("orders".into()));
         assert_eq!(queue.topology.queues, [Queue::quorum("orders")]);
         let exchange = to_send("rabbitmq://exchange/events/a.b?exchange=direct").unwrap();
-        assert_eq!(exchange.place, Place::Exchange("events".into(), Some("a.b".into())));
+        assert_eq!(exchange.entity, Entity::Exchange("events".into(), Some("a.b".into())));
         assert_eq!(exchange.topology.exchanges, [Exchange::direct("events")]);
         let topic = to_listen("rabbitmq://topic/events/orders.#?name=a%2Fb&type=a.b@2&prefetch=7");
         let topic = topic.unwrap();

@@ -7,7 +7,7 @@ use super::coalescer::Coalescer;
 use super::insert_queues::{InsertQueues, Keyed};
 use super::ports::messages::MessageRow;
 use crate::store::{
-    Incoming, Outgoing, OutgoingSettlement, Settled, Settlement, StoreError, Stored,
+    Incoming, Inserted, Outgoing, OutgoingSettlement, Settled, Settlement, StoreError,
 };
 
 /// Both tables of one store.
@@ -20,28 +20,28 @@ pub(crate) struct WriteBatchers {
 
 /// A row of one of the tables.
 pub(crate) trait GatheredRow: MessageRow + Keyed {
-    fn inserts(gathered: &WriteBatchers) -> &InsertQueues<Self>;
+    fn inserts(batchers: &WriteBatchers) -> &InsertQueues<Self>;
 
-    fn settlements(gathered: &WriteBatchers) -> &Coalescer<Self::Settlement, Settled>;
+    fn settlements(batchers: &WriteBatchers) -> &Coalescer<Self::Settlement, Settled>;
 }
 
 impl GatheredRow for Incoming {
-    fn inserts(gathered: &WriteBatchers) -> &InsertQueues<Self> {
-        &gathered.incoming
+    fn inserts(batchers: &WriteBatchers) -> &InsertQueues<Self> {
+        &batchers.incoming
     }
 
-    fn settlements(gathered: &WriteBatchers) -> &Coalescer<Settlement, Settled> {
-        &gathered.settlements
+    fn settlements(batchers: &WriteBatchers) -> &Coalescer<Settlement, Settled> {
+        &batchers.settlements
     }
 }
 
 impl GatheredRow for Outgoing {
-    fn inserts(gathered: &WriteBatchers) -> &InsertQueues<Self> {
-        &gathered.outgoing
+    fn inserts(batchers: &WriteBatchers) -> &InsertQueues<Self> {
+        &batchers.outgoing
     }
 
-    fn settlements(gathered: &WriteBatchers) -> &Coalescer<OutgoingSettlement, Settled> {
-        &gathered.outgoing_settlements
+    fn settlements(batchers: &WriteBatchers) -> &Coalescer<OutgoingSettlement, Settled> {
+        &batchers.outgoing_settlements
     }
 }
 
@@ -50,7 +50,7 @@ impl WriteBatchers {
     pub(crate) async fn store<R: GatheredRow>(
         &self,
         rows: Vec<R>,
-    ) -> Result<Vec<Stored>, StoreError> {
+    ) -> Result<Vec<Inserted>, StoreError> {
         R::inserts(self).submit(rows).await
     }
 

@@ -30,13 +30,13 @@ impl NextPoll {
     }
 
     /// The pager is about to look, and sees all that was noted before.
-    pub(crate) fn look(&self) {
+    pub(crate) fn start_poll(&self) {
         self.next_look.store(i64::MIN, Ordering::SeqCst);
         self.soonest.store(i64::MAX, Ordering::SeqCst);
     }
 
     /// How long the pager may rest, which would rest for `wait`.
-    pub(crate) fn rest(&self, wait: Duration) -> Duration {
+    pub(crate) fn remaining_pause(&self, wait: Duration) -> Duration {
         let now = self.clock.now();
         let until = time::after(now, wait);
         self.next_look.store(time::to_micros(until), Ordering::SeqCst);
@@ -53,20 +53,20 @@ mod tests {
 
     #[test]
     fn the_pager_is_woken_for_what_is_due_before_it_looks() {
-        let agenda = NextPoll::new(Clock::default());
-        agenda.look();
-        assert_eq!(agenda.rest(MINUTE), MINUTE);
-        assert!(agenda.note(SystemTime::now()));
-        assert!(!agenda.note(SystemTime::now() + 2 * MINUTE));
+        let next_poll = NextPoll::new(Clock::default());
+        next_poll.start_poll();
+        assert_eq!(next_poll.remaining_pause(MINUTE), MINUTE);
+        assert!(next_poll.note(SystemTime::now()));
+        assert!(!next_poll.note(SystemTime::now() + 2 * MINUTE));
     }
 
     #[test]
     fn it_rests_no_longer_than_what_was_noted_while_it_looked_allows() {
-        let agenda = NextPoll::new(Clock::default());
-        agenda.look();
-        assert!(!agenda.note(SystemTime::now() + MINUTE), "it is awake");
-        assert!(agenda.rest(2 * MINUTE) <= MINUTE);
-        agenda.look();
-        assert_eq!(agenda.rest(2 * MINUTE), 2 * MINUTE, "seen by the look");
+        let next_poll = NextPoll::new(Clock::default());
+        next_poll.start_poll();
+        assert!(!next_poll.note(SystemTime::now() + MINUTE), "it is awake");
+        assert!(next_poll.remaining_pause(2 * MINUTE) <= MINUTE);
+        next_poll.start_poll();
+        assert_eq!(next_poll.remaining_pause(2 * MINUTE), 2 * MINUTE, "seen by the look");
     }
 }
