@@ -28,4 +28,5 @@ pub(super) mod placement;
 pub(super) mod ports;
 pub(super) mod reply;
 pub(super) mod rounds;
+pub(super) mod schema;
 pub(super) mod statements;

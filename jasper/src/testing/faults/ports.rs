@@ -11,9 +11,9 @@ use super::transaction::FaultyTransaction;
 use crate::envelope::{Address, Envelope};
 use crate::store::{
     ClaimRequest, Claimable, ClaimableRequest, Claimed, Counts, DeadLetter, DeadLetterId,
-    DeadLetterQuery, DeadLetters, Gone, Inbox, Incoming, LiveNode, MessageStore, NodeLease, Nodes,
-    Outbox, Outgoing, OutgoingSettlement, Owner, Ownership, Settled, Settlement, StoreAdmin,
-    StoreError, StoreInfo, StoreOperation, StoreTransaction, Stored, Subscription,
+    DeadLetterQuery, DeadLetters, Gone, Inbox, Incoming, LiveNode, MessageStore, MigrationScript,
+    NodeLease, Nodes, Outbox, Outgoing, OutgoingSettlement, Owner, Ownership, Settled, Settlement,
+    StoreAdmin, StoreError, StoreInfo, StoreOperation, StoreTransaction, Stored, Subscription,
     TransactionOptions,
 };
 
@@ -182,6 +182,18 @@ impl<S: MessageStore> StoreAdmin for FaultyStore<S> {
 
     fn clear(&self) -> StoreFuture<'_, ()> {
         self.meet(StoreOperation::Clear, self.store.admin().clear())
+    }
+
+    fn check(&self) -> StoreFuture<'_, ()> {
+        self.meet(StoreOperation::Check, self.store.admin().check())
+    }
+
+    fn rebuild(&self) -> StoreFuture<'_, ()> {
+        self.meet(StoreOperation::Rebuild, self.store.admin().rebuild())
+    }
+
+    fn migrations(&self) -> Vec<MigrationScript> {
+        self.store.admin().migrations()
     }
 }
 
