@@ -118,7 +118,9 @@ pub mod transport;
 
 pub use envelope::Envelope;
 pub use error::{Error, InvokeError, Problem, SendAllError, SendError, StartupProblems};
-pub use runtime::{Builder, Bus, Config, HandlerOptions, Invocable, Jasper, QueueOptions};
+pub use runtime::{
+    Builder, Bus, Config, HandlerOptions, Invocable, Jasper, QueueOptions, StorageProvisioning,
+};
 
 #[cfg(feature = "macros")]
 pub use jasper_macros::{Command, Event, durable, handler};

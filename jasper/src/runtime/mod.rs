@@ -35,6 +35,7 @@ pub use self::send::sending_all::SendingAll;
 pub use self::start::builder::Builder;
 pub use self::start::config::{Config, ConfigError};
 pub use self::start::handler_options::HandlerOptions;
+pub use self::start::provisioning::StorageProvisioning;
 pub use self::start::queue_options::QueueOptions;
 
 #[cfg(feature = "testing")]
