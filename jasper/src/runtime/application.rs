@@ -31,6 +31,12 @@ impl Jasper {
         Self { core, bus, listeners }
     }
 
+    /// What all its parts share.
+    #[cfg(feature = "testing")]
+    pub(crate) const fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+
     /// The bus of the application.
     pub const fn bus(&self) -> &Bus {
         &self.bus

@@ -6,7 +6,7 @@ mod application;
 mod backoff;
 mod claim;
 mod clock;
-mod core;
+pub(crate) mod core;
 #[cfg(test)]
 mod defaults;
 mod duration;
@@ -17,6 +17,7 @@ mod handle;
 mod inbound;
 mod lifecycle;
 mod memory;
+pub(crate) mod observation;
 mod outbound;
 mod own;
 mod routes;
@@ -27,6 +28,7 @@ mod storage;
 
 pub use self::application::Jasper;
 pub use self::endpoint_state::EndpointState;
+pub use self::observation::MessageEvent;
 pub use self::send::bus::Bus;
 pub use self::send::enlisted::Enlisted;
 pub use self::send::invokes::{HandlerOf, Invocable, Invokes};

@@ -4,7 +4,10 @@ pub mod conformance;
 mod faults;
 pub mod fuzz;
 mod routes;
+mod tracking;
 
 pub use self::faults::{Fault, Faults, FaultyStore};
 pub use self::routes::check_routes;
+pub use self::tracking::{Track, TrackError, TrackFailure, Tracked, TrackedEvent, TrackedReply};
 pub use crate::__assert_routes as assert_routes;
+pub use crate::runtime::MessageEvent;

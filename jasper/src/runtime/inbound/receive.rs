@@ -243,8 +243,9 @@ impl InboundReceiver {
     /// Stores and hands over what is placed so far.
     async fn accept(&self, intake: &mut Intake) {
         let is_alone = intake.placed.len() == 1;
-        let accepted =
-            Dispatcher::of(&self.core).store_and_hand_over(std::mem::take(&mut intake.batch));
+        let mut batch = std::mem::take(&mut intake.batch);
+        batch.is_received = true;
+        let accepted = Dispatcher::of(&self.core).store_and_hand_over(batch);
         let receipt = match accepted.await {
             Ok(_known) => Receipt::Accepted,
             Err(error) if error.is_transient() => Receipt::deferred(error.to_string()),

@@ -16,6 +16,7 @@ use super::send_queue::PendingSend;
 use crate::envelope::Envelope;
 use crate::handler::caught::Panic;
 use crate::runtime::core::Core;
+use crate::runtime::observation::{MessageEvent, Observed};
 use crate::runtime::storage::dead_letters::{keep, keep_refused, note_letter};
 use crate::store::{
     DeadLetter, DeadLetterId, DeadLetterReason, MessageStore, OutgoingSettlement, Ownership,
@@ -229,6 +230,7 @@ impl Relay {
             tracing::info!(endpoint = &*self.endpoint.id.name, count, "expired; not sent");
             let rows = expired.iter().filter_map(ownership).map(OutgoingSettlement::Discarded);
             self.core.store().settle_outgoing(rows.collect()).await;
+            self.note(MessageEvent::Discarded, &expired, "its time was over");
         }
         fresh
     }
@@ -262,6 +264,7 @@ impl Relay {
             }
         }
         self.core.store().settle_outgoing(settlements).await;
+        self.note(MessageEvent::Delivered, &done, "");
         drop(done);
         for (message, why) in refused {
             self.refuse(message, &why).await;
@@ -284,6 +287,8 @@ impl Relay {
         let error_message = format!("`{}` refused it: {why}", self.endpoint.id.address);
         let reason = DeadLetterReason::Refused;
         note_letter(&id, &message_type, reason, &error_message);
+        let kept = std::slice::from_ref(&message);
+        self.note(MessageEvent::DeadLettered, kept, &error_message);
         if let Some(ownership) = ownership(&message) {
             return keep_refused(self.core.store(), &ownership, &error_message).await;
         }
@@ -310,7 +315,9 @@ impl Relay {
     /// arrived.
     async fn return_all(&self, messages: Vec<PendingSend>, may_have_arrived: bool) {
         if may_have_arrived && self.endpoint.options.mode != Mode::Durable {
-            note_lost(&self.endpoint, &messages, "it may have arrived, or not");
+            let why = "it may have arrived, or not";
+            note_lost(&self.endpoint, &messages, why);
+            self.note(MessageEvent::Discarded, &messages, why);
             let rows = messages.iter().filter_map(ownership).map(OutgoingSettlement::Discarded);
             return self.core.store().settle_outgoing(rows.collect()).await;
         }
@@ -330,6 +337,16 @@ impl Relay {
         });
         self.core.store().settle_outgoing(rows.collect()).await;
         self.endpoint.room.note_rows_in_store();
+    }
+
+    /// Tells those who watch the application.
+    fn note(&self, event: MessageEvent, messages: &[PendingSend], why: &str) {
+        for message in messages {
+            self.core.observers().note(|| match why {
+                "" => Observed::new(event, &message.envelope),
+                why => Observed::new(event, &message.envelope).because(&why),
+            });
+        }
     }
 
     /// The rows of a batch that was dropped in the middle are found and given back.
