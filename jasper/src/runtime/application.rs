@@ -150,8 +150,8 @@ impl Jasper {
     ///
     /// # Errors
     /// The role of this process may not drop or make the tables
-    /// ([`StoreError::Forbidden`]), something of the application's depends on them, or the store
-    /// fails. Then all is as before.
+    /// ([`StoreError::Forbidden`]), something of the application's depends on them in PostgreSQL,
+    /// or the store fails. Then all is as before.
     ///
     /// # Cancel safety
     /// Dropped before it returns, the tables are the old or the new ones.

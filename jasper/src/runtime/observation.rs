@@ -98,9 +98,15 @@ impl Observers {
 
     #[cold]
     pub(crate) fn tell(&self, observed: &Observed<'_>) {
+        let mut all = self.all.lock();
+        let there: Vec<_> = all.iter().filter_map(Weak::upgrade).collect();
+        if there.is_empty() {
+            all.clear();
+            self.is_observed.store(false, Ordering::Relaxed);
+        }
         // One that is told may look at the application.
-        let all: Vec<_> = self.all.lock().iter().filter_map(Weak::upgrade).collect();
-        all.iter().for_each(|observer| observer.note(observed));
+        drop(all);
+        there.iter().for_each(|observer| observer.note(observed));
     }
 
     /// Adds one, for as long as it is there.

@@ -119,8 +119,8 @@ pub trait StoreAdmin: Send + Sync {
     /// node still writes is fenced, and its next renewal tells it that its lease has ended.
     ///
     /// # Errors
-    /// The database cannot be written, its role may not drop what is there, or something of the
-    /// user's depends on it. Then all is as before.
+    /// The database cannot be written, its role may not drop what is there, or, in PostgreSQL,
+    /// something of the user's depends on it. Then all is as before.
     fn rebuild(&self) -> BoxFuture<'_, Result<(), StoreError>>;
 
     /// The steps that [`prepare`](Self::prepare) takes in an empty database, as text. Applied by

@@ -1,4 +1,6 @@
 //! For tests: yours, and those of authors of stores.
+//!
+#![doc = include_str!("../docs/testing.md")]
 
 pub mod conformance;
 mod faults;

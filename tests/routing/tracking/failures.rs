@@ -59,6 +59,20 @@ async fn a_message_that_waits_for_its_next_attempt_is_still_going_on() {
 }
 
 #[tokio::test]
+async fn without_delays_all_attempts_are_made_at_once() {
+    let fixture = Fixture::create();
+    for builder in [builder(&fixture.journal), with_sqlite(&fixture).await] {
+        let options = HandlerOptions::new().delays([Duration::from_secs(3_600)]);
+        let app = builder.state(Failures(2.into())).handler_options(super::attempt, options);
+        let app = app.without_delays().start().await.unwrap();
+        let tracked = app.track().send(Try).await.unwrap();
+        tracked.assert_failed::<Try>(2);
+        tracked.assert_handled::<Try>(1);
+        app.stop().await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_part_of_the_test_that_does_not_end_is_cut_short() {
     let app = builder(&Journal::default()).start().await.unwrap();
     let session =

@@ -5,8 +5,7 @@ use std::io::{Error, Result as IoResult};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jasper::prelude::*;
-use jasper::{Builder, Jasper};
-use small_shop::{Mail, confirm, shop};
+use small_shop::{Mail, shop};
 use tempfile::TempDir;
 
 /// The running shop.
@@ -33,15 +32,11 @@ impl Fixture {
                 (shop(store, mails.clone()), Some(folder))
             }
         };
-        // What an earlier run has left is gone, in whatever version it was.
-        let shop = shop.storage_provisioning(StorageProvisioning::Rebuild);
-        Ok(Self { app: without_delays(shop).start().await?, mails, _folder: folder })
+        // What an earlier run has left is gone, in whatever version it was. And no test is to wait
+        // before another attempt.
+        let shop = shop.storage_provisioning(StorageProvisioning::Rebuild).without_delays();
+        Ok(Self { app: shop.start().await?, mails, _folder: folder })
     }
-}
-
-/// No test is to wait before another attempt.
-pub(crate) fn without_delays(shop: Builder) -> Builder {
-    shop.handler_options(confirm, HandlerOptions::new().attempts(3).delays([]))
 }
 
 /// Each test has a schema by its name, which is that of its thread. So the next run finds it again,

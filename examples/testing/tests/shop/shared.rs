@@ -8,7 +8,7 @@ use jasper::prelude::*;
 use jasper::store::Counts;
 use small_shop::{OrderPlaced, PlaceOrder, shop};
 
-use crate::fixture::{Mails, without_delays};
+use crate::fixture::Mails;
 
 /// The running shop, with the lock that all tests take: it keeps others of this process waiting,
 /// and under nextest those of other processes.
@@ -27,7 +27,7 @@ impl Shared {
         let shop = shop(SqliteStore::open(file).await?, mails.clone());
         // The tables stay; what the test before has left in them is deleted.
         let shop = shop.storage_provisioning(StorageProvisioning::Clear);
-        Ok(Self { app: without_delays(shop).start().await?, mails, _lock: lock })
+        Ok(Self { app: shop.start().await?, mails, _lock: lock })
     }
 
     /// Places an order, after which there is something in the store.

@@ -25,6 +25,8 @@ pub(crate) struct Settings {
     pub(crate) keep_unknown: Duration,
     /// Whether no handler runs here.
     pub(crate) send_only: bool,
+    /// Whether further attempts wait for nothing, whatever the policies of the handlers say.
+    pub(crate) without_delays: bool,
     /// What a start does with the schema of the store.
     pub(crate) provisioning: StorageProvisioning,
 }
@@ -83,6 +85,7 @@ impl Default for Settings {
             poll: Duration::from_secs(1),
             keep_unknown: Duration::from_secs(10 * 60),
             send_only: false,
+            without_delays: false,
             provisioning: StorageProvisioning::default(),
         }
     }

@@ -27,9 +27,7 @@ impl Jasper {
     /// For tests: begins a tracked session. It sends messages, waits until all is done that they
     /// have caused, and gives what that was.
     ///
-    /// ```
-    /// # #[cfg(not(feature = "macros"))] fn main() {}
-    /// # #[cfg(feature = "macros")]
+    /// ```standalone_crate
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # use jasper::prelude::*;
@@ -151,23 +149,19 @@ impl Track {
 
     /// Does something of the test's own with a `Bus`: what is sent by that belongs to the session.
     ///
-    /// ```
+    /// ```standalone_crate
     /// # use jasper::prelude::*;
     /// # use jasper::testing::TrackError;
     /// # use std::time::Duration;
-    /// # #[cfg(feature = "macros")]
-    /// # mod messages {
-    /// #     #[derive(jasper::Event, serde::Serialize, serde::Deserialize)] pub struct Tick;
-    /// # }
-    /// # #[cfg(feature = "macros")]
+    /// # #[derive(Event, serde::Serialize, serde::Deserialize)] struct Tick;
     /// # async fn later(app: &Jasper) -> Result<(), TrackError> {
-    /// # use messages::Tick;
     /// let (sent, tracked) = app
     ///     .track()
     ///     .act(async |bus| bus.publish(Tick).delay(Duration::from_secs(60)).await)
     ///     .await?;
     /// # Ok(())
     /// # }
+    /// # fn main() {}
     /// ```
     ///
     /// # Errors
