@@ -109,7 +109,7 @@ impl Core {
         &self.lifecycle
     }
 
-    /// Those who watch what happens to messages.
+    /// Those that observe what happens to messages.
     pub(crate) const fn observers(&self) -> &Observers {
         self.lifecycle.observers()
     }

@@ -39,7 +39,7 @@ impl Lifecycle {
         &self.activity
     }
 
-    /// Those who watch what happens to messages.
+    /// Those that observe what happens to messages.
     pub(crate) const fn observers(&self) -> &Observers {
         &self.observers
     }

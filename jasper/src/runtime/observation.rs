@@ -1,6 +1,6 @@
-//! What happens to messages, for those who watch an application.
+//! What happens to messages, for the observers of an application.
 //!
-//! Nothing is made for an event while no one watches: all that it costs then is one branch.
+//! Without an observer nothing is made for an event: all that it costs then is one branch.
 
 use std::fmt;
 use std::sync::Weak;
@@ -70,13 +70,13 @@ impl<'a> Observed<'a> {
     }
 }
 
-/// Watches an application.
+/// Observes an application.
 pub(crate) trait Observer: fmt::Debug + Send + Sync {
     /// Called by whatever task has made it happen: it must not wait.
     fn note(&self, observed: &Observed<'_>);
 }
 
-/// Those who watch an application.
+/// The observers of an application.
 #[derive(Debug, Default)]
 pub(crate) struct Observers {
     is_observed: AtomicBool,
@@ -163,7 +163,7 @@ pub(crate) struct ObservedRun<'a> {
 }
 
 impl<'a> ObservedRun<'a> {
-    /// Begins. `None`: no one watches.
+    /// Begins. `None`: there is no observer.
     pub(crate) fn begin(
         observers: &'a Observers,
         envelope: impl FnOnce() -> Envelope,
@@ -200,5 +200,48 @@ impl Drop for ObservedRun<'_> {
         if !self.is_over {
             self.tell(Some(&"its caller was gone before it ended"));
         }
+    }
+}
+
+#[cfg(all(test, feature = "testing"))]
+mod tests {
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::envelope::Address;
+    use crate::message::MessageType;
+
+    #[derive(Debug, Default)]
+    struct Noted(Mutex<Vec<MessageEvent>>);
+
+    impl Observer for Noted {
+        fn note(&self, observed: &Observed<'_>) {
+            self.0.lock().push(observed.event);
+        }
+    }
+
+    #[test]
+    fn an_event_is_made_only_while_there_is_an_observer() {
+        let to = Address::local("work", "work");
+        let message_type = MessageType::new("work", 1);
+        let envelope = Envelope::new(message_type, "application/json", Bytes::new(), to);
+        let observers = Observers::default();
+        observers.note(|| unreachable!("there is no observer"));
+        assert!(ObservedRun::begin(&observers, || unreachable!("there is no observer")).is_none());
+
+        let noted = Arc::new(Noted::default());
+        let observer: Arc<dyn Observer> = Arc::clone(&noted) as _;
+        observers.add(Arc::downgrade(&observer));
+        observers.note(|| Observed::new(MessageEvent::Sent, &envelope));
+        drop(ObservedRun::begin(&observers, || envelope.clone()));
+        let expected =
+            [MessageEvent::Sent, MessageEvent::ExecutionStarted, MessageEvent::ExecutionFailed];
+        assert_eq!(*noted.0.lock(), expected);
+
+        drop((noted, observer));
+        observers.note(|| Observed::new(MessageEvent::Sent, &envelope));
+        observers.note(|| unreachable!("there is no observer any more"));
     }
 }

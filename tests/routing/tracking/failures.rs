@@ -59,6 +59,16 @@ async fn a_message_that_waits_for_its_next_attempt_is_still_going_on() {
 }
 
 #[tokio::test]
+async fn a_session_that_waits_for_more_than_there_is_says_so() {
+    let app = builder(&Journal::default()).start().await.unwrap();
+    let session = app.track().time_limit(SHORT).until_handled::<OrderPlaced>(3);
+    let text = session.send(PlaceOrder { id: 1 }).await.unwrap_err().to_string();
+    assert!(text.contains("`order-placed@1`: 2 of 3 are handled or given up"), "{text}");
+    let session = app.track().until_handled::<OrderPlaced>(2);
+    session.send(PlaceOrder { id: 2 }).await.unwrap();
+}
+
+#[tokio::test]
 async fn without_delays_all_attempts_are_made_at_once() {
     let fixture = Fixture::create();
     for builder in [builder(&fixture.journal), with_sqlite(&fixture).await] {

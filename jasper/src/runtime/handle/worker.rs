@@ -183,7 +183,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Tells those who watch the application.
+    /// Tells the observers of the application.
     fn note(&self, more: impl FnOnce(Observed<'_>) -> Observed<'_>, event: MessageEvent) {
         self.core.observers().note(|| more(Observed::new(event, &self.delivery.envelope)));
     }

@@ -339,7 +339,7 @@ impl Relay {
         self.endpoint.room.note_rows_in_store();
     }
 
-    /// Tells those who watch the application.
+    /// Tells the observers of the application.
     fn note(&self, event: MessageEvent, messages: &[PendingSend], why: &str) {
         for message in messages {
             self.core.observers().note(|| match why {

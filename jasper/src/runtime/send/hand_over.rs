@@ -27,7 +27,7 @@ pub(crate) struct AfterCommit {
     outgoing: Vec<(Arc<Endpoint>, Option<OwnedOutgoing>)>,
     to_handlers: Vec<InMemory>,
     to_endpoints: Vec<(Envelope, Arc<Endpoint>, MemorySlot)>,
-    /// Where the application is watched.
+    /// Where there is an observer.
     observed: Option<Box<ObservedBatch>>,
 }
 
@@ -54,7 +54,7 @@ impl AfterCommit {
         (incoming, outgoing, accepted)
     }
 
-    /// Tells those who watch the application.
+    /// Tells the observers of the application.
     pub(crate) fn tell(&mut self, core: &Core, incoming: &[Stored], outgoing: &[Stored]) {
         if let Some(observed) = self.observed.take() {
             observed.tell(core.observers(), incoming, outgoing);

@@ -202,7 +202,7 @@ fn invoked_envelope<H: Handler>(
     envelope
 }
 
-/// The same for those who watch the application, with the command in it.
+/// The same for observers, with the command in it.
 #[cold]
 fn observed_envelope<H: Handler>(
     core: &Arc<Core>,

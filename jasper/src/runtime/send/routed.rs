@@ -23,7 +23,7 @@ pub(crate) struct RoutedMessages {
     pub(crate) to_endpoints: ToEndpoints,
     /// It has come from another process.
     pub(crate) is_received: bool,
-    /// Published, and nothing subscribes to them; noted where the application is watched.
+    /// Published, and nothing subscribes to them; noted where there is an observer.
     pub(crate) unsubscribed: Vec<Envelope>,
 }
 
@@ -143,7 +143,7 @@ impl RoutedMessages {
         !self.to_handlers.stored.is_empty() || !self.to_endpoints.stored.is_empty()
     }
 
-    /// What is to be told of it to those who watch the application, once it is accepted.
+    /// What the observers are to be told of it, once it is accepted.
     #[cold]
     pub(crate) fn observed(&self, now: SystemTime) -> ObservedBatch {
         let Self { to_handlers, to_endpoints, is_received, unsubscribed } = self;

@@ -128,7 +128,8 @@ impl Observer for Session {
         let is_scheduled = observed.event == MessageEvent::Scheduled;
         let key = (observed.envelope.id, observed.envelope.destination.clone());
         if observed.is_last {
-            progress.end(key, &observed.envelope.message_type);
+            let is_delivered = observed.event == MessageEvent::Delivered;
+            progress.end(key, (!is_delivered).then_some(&observed.envelope.message_type));
         } else if let Some(what) = going_on(observed)
             && (!is_scheduled || self.limits.with_scheduled)
         {
@@ -140,10 +141,13 @@ impl Observer for Session {
 }
 
 impl Progress {
-    fn end(&mut self, key: Key, message_type: &MessageType) {
+    /// `of`: its type, unless it is only with another process by now.
+    fn end(&mut self, key: Key, of: Option<&MessageType>) {
         self.going_on.retain(|(other, _)| *other != key);
-        if self.ended.insert(key) {
-            *self.ended_of.entry(message_type.clone()).or_default() += 1;
+        if self.ended.insert(key)
+            && let Some(of) = of
+        {
+            *self.ended_of.entry(of.clone()).or_default() += 1;
         }
     }
 
