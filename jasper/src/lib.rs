@@ -97,8 +97,8 @@
 //! - [`store`]: the port to a database, and the stores that come with jasper.
 //! - [`transport`]: the port to other processes, and the transports that come with jasper.
 //! - [`telemetry`]: the names of metrics and spans.
-//! - `testing`, with the feature of that name: `assert_routes!`, and the conformance suite for
-//!   stores.
+//! - `testing`, with the feature of that name: tracked sessions, `assert_routes!`, and the
+//!   conformance suites for stores and transports.
 
 pub mod codec;
 pub mod envelope;
@@ -118,7 +118,9 @@ pub mod transport;
 
 pub use envelope::Envelope;
 pub use error::{Error, InvokeError, Problem, SendAllError, SendError, StartupProblems};
-pub use runtime::{Builder, Bus, Config, HandlerOptions, Invocable, Jasper, QueueOptions};
+pub use runtime::{
+    Builder, Bus, Config, HandlerOptions, Invocable, Jasper, QueueOptions, StorageProvisioning,
+};
 
 #[cfg(feature = "macros")]
 pub use jasper_macros::{Command, Event, durable, handler};

@@ -6,7 +6,7 @@ pub use crate::envelope::Envelope;
 pub use crate::handler::{
     Delayed, DeliveryOptions, HandlerError, MessageExt, Reply, State, Terminal, To, With,
 };
-pub use crate::runtime::{Bus, HandlerOptions, Jasper, QueueOptions};
+pub use crate::runtime::{Bus, HandlerOptions, Jasper, QueueOptions, StorageProvisioning};
 #[cfg(feature = "mysql")]
 pub use crate::store::mysql::MysqlStore;
 #[cfg(feature = "postgres")]

@@ -39,6 +39,15 @@ impl Journal {
         self.notes.lock().expect("no test panics while it holds the notes").clone()
     }
 
+    /// The notes, in order, which it then has no more.
+    ///
+    /// # Panics
+    /// Another thread has, while it had them locked.
+    pub fn take(&self) -> Vec<String> {
+        let mut notes = self.notes.lock().expect("no test panics while it holds the notes");
+        std::mem::take(&mut *notes)
+    }
+
     /// The notes, sorted, where their order is not said.
     pub fn sorted(&self) -> Vec<String> {
         let mut notes = self.notes();

@@ -8,7 +8,7 @@ use std::any::Any;
 use jasper::store::MessageStore;
 use jasper::store::mysql::MysqlStore;
 use jasper::testing::conformance::{Effects, OwnTransaction, StoreFixture};
-use sqlx::{MySql, MySqlConnection, Transaction};
+use sqlx::{AssertSqlSafe, MySql, MySqlConnection, Transaction};
 
 use mariadb_database::Database;
 
@@ -29,6 +29,16 @@ impl StoreFixture for Server {
             .await
             .unwrap();
         (store, database)
+    }
+
+    async fn open_unprepared(&self) -> Option<(MysqlStore, Database)> {
+        let database = Database::create().await;
+        Some((MysqlStore::connect(database.url()).await.unwrap(), database))
+    }
+
+    async fn execute(&self, store: &MysqlStore, script: &str) {
+        let script = sqlx::raw_sql(AssertSqlSafe(script.to_owned()));
+        script.execute(store.pool()).await.unwrap();
     }
 
     async fn reopen(&self, store: MysqlStore, database: &Database) -> Option<MysqlStore> {

@@ -7,7 +7,7 @@ use std::any::Any;
 
 use jasper::store::postgres::PostgresStore;
 use jasper::testing::conformance::{Effects, OwnTransaction, StoreFixture};
-use sqlx::{PgConnection, Postgres, Transaction};
+use sqlx::{AssertSqlSafe, PgConnection, Postgres, Transaction};
 
 use postgres_schema::Schema;
 
@@ -30,6 +30,16 @@ impl StoreFixture for Database {
             .await
             .unwrap();
         (store, schema)
+    }
+
+    async fn open_unprepared(&self) -> Option<(PostgresStore, Schema)> {
+        let schema = Schema::new();
+        Some((schema.connect().await, schema))
+    }
+
+    async fn execute(&self, store: &PostgresStore, script: &str) {
+        let script = sqlx::raw_sql(AssertSqlSafe(script.to_owned()));
+        script.execute(store.pool()).await.unwrap();
     }
 
     async fn reopen(&self, store: PostgresStore, schema: &Schema) -> Option<PostgresStore> {

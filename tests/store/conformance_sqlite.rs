@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use jasper::store::MessageStore;
 use jasper::store::sqlite::SqliteStore;
 use jasper::testing::conformance::{Effects, OwnTransaction, StoreFixture};
-use sqlx::{Sqlite, SqliteConnection, Transaction};
+use sqlx::{AssertSqlSafe, Sqlite, SqliteConnection, Transaction};
 use tempfile::TempDir;
 
 type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -26,6 +26,16 @@ impl StoreFixture for File {
             .await
             .unwrap();
         (store, directory)
+    }
+
+    async fn open_unprepared(&self) -> Option<(SqliteStore, TempDir)> {
+        let directory = tempfile::tempdir().unwrap();
+        Some((SqliteStore::open(path(&directory)).await.unwrap(), directory))
+    }
+
+    async fn execute(&self, store: &SqliteStore, script: &str) {
+        let script = sqlx::raw_sql(AssertSqlSafe(script.to_owned()));
+        script.execute(store.pool()).await.unwrap();
     }
 
     async fn reopen(&self, store: SqliteStore, directory: &TempDir) -> Option<SqliteStore> {

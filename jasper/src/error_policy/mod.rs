@@ -65,6 +65,12 @@ impl ErrorPolicy {
         Self { attempts: waiting.saturating_add(1 + QUICK_RETRIES), delays }
     }
 
+    /// The same number of attempts, of which each follows at once.
+    #[must_use]
+    pub fn without_delays(self) -> Self {
+        Self { delays: Vec::new(), ..self }
+    }
+
     /// The most attempts, the first included.
     pub const fn attempts(&self) -> u32 {
         self.attempts
@@ -96,6 +102,13 @@ mod tests {
         let [a, b, c] = DELAYS.map(Verdict::RetryAfter);
         let now = Verdict::RetryNow;
         assert_eq!(verdicts(&ErrorPolicy::default()), [now, now, now, a, b, c, Verdict::GiveUp]);
+    }
+
+    #[test]
+    fn without_delays_there_are_as_many_attempts() {
+        let policy = ErrorPolicy::default().without_delays();
+        let now = Verdict::RetryNow;
+        assert_eq!(verdicts(&policy), [now, now, now, now, now, now, Verdict::GiveUp]);
     }
 
     #[test]

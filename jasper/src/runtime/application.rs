@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::core::Core;
 use super::endpoint_state::EndpointState;
 use super::inbound::listeners::Listeners;
+use super::own::renewal;
 use super::send::bus::Bus;
 use super::shutdown;
 use super::storage::health::Retries;
@@ -28,6 +29,12 @@ impl Jasper {
     pub(crate) fn new(core: Arc<Core>, listeners: Listeners) -> Self {
         let bus = Bus::new(Arc::clone(&core));
         Self { core, bus, listeners }
+    }
+
+    /// What all its parts share.
+    #[cfg(feature = "testing")]
+    pub(crate) const fn core(&self) -> &Arc<Core> {
+        &self.core
     }
 
     /// The bus of the application.
@@ -127,6 +134,55 @@ impl Jasper {
                 answer => return answer,
             }
         }
+    }
+
+    /// Drops all tables of the message store and makes them anew, and nothing else: a table of the
+    /// application's own in the same schema stays as it is. For tests, before each or before all of
+    /// them. Without a store there is nothing to do.
+    ///
+    /// This application goes on as a new node. So does every other one on the same tables, when it
+    /// next renews its lease; until then it is as after a lost lease: what it stores in the new
+    /// tables is handled, and may be by two nodes, of which a durable handler lets one commit. No
+    /// message of before is left. One that a handler has at the moment, in any of
+    /// the processes, is neither counted nor repeated: what a durable handler does is undone, what
+    /// another one does stands. So call it while nothing is under way, after
+    /// [`until_idle`](Self::until_idle) where something may be.
+    ///
+    /// # Errors
+    /// The role of this process may not drop or make the tables
+    /// ([`StoreError::Forbidden`]), something of the application's depends on them in PostgreSQL,
+    /// or the store fails. Then all is as before.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, the tables are the old or the new ones.
+    pub async fn rebuild_message_schema(&self) -> Result<(), Error> {
+        let Some(store) = self.core.store().get() else {
+            return Ok(());
+        };
+        let rebuild = store.admin().rebuild();
+        self.core.store().call_without_deadline(StoreOperation::Rebuild, rebuild).await?;
+        Ok(renewal::join_anew(&self.core, store).await?)
+    }
+
+    /// Deletes all messages and dead letters of the message store; the tables stay, and so do the
+    /// nodes. For tests, where it is faster than
+    /// [`rebuild_message_schema`](Self::rebuild_message_schema) and leaves other processes alone.
+    /// Without a store there is nothing to do.
+    ///
+    /// What is in memory at the moment may still run, as it is said there.
+    ///
+    /// # Errors
+    /// The role of this process may not delete rows ([`StoreError::Forbidden`]), or the store
+    /// fails.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, the messages are there or not, and none is half deleted.
+    pub async fn clear_messages(&self) -> Result<(), Error> {
+        let Some(store) = self.core.store().get() else {
+            return Ok(());
+        };
+        let clear = store.admin().clear();
+        Ok(self.core.store().call_without_deadline(StoreOperation::Clear, clear).await?)
     }
 
     /// Runs until SIGTERM or Ctrl-C, then stops in an orderly way. A second signal ends it at once.

@@ -7,6 +7,7 @@ use tokio::sync::Notify;
 use super::claim::wakeups::Wakeups;
 use super::clock::Clock;
 use super::lifecycle::Lifecycle;
+use super::observation::Observers;
 use super::own::node::Node;
 use super::own::owned_rows::OwnedRows;
 use super::routes::Routes;
@@ -72,6 +73,12 @@ impl Core {
         &*self.resources.codec
     }
 
+    /// The same, for what outlives the application.
+    #[cfg(feature = "testing")]
+    pub(crate) fn codec_arc(&self) -> Arc<dyn Codec> {
+        Arc::clone(&self.resources.codec)
+    }
+
     /// The values that the application has registered.
     pub(crate) const fn states(&self) -> &States {
         &self.resources.states
@@ -100,6 +107,11 @@ impl Core {
     /// How far the application is between its start and its end.
     pub(crate) const fn lifecycle(&self) -> &Lifecycle {
         &self.lifecycle
+    }
+
+    /// Those that observe what happens to messages.
+    pub(crate) const fn observers(&self) -> &Observers {
+        self.lifecycle.observers()
     }
 
     /// What wakes the tasks that look into the store.

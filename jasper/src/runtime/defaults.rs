@@ -56,6 +56,7 @@ fn the_table_says_the_numbers_of_an_application() {
         ("lease of a node", time(of.lease)),
         ("wait of a message of a type that no node knows", time(of.unhandled_timeout)),
         ("repeats under a deduplication key are dropped for", time(DEDUPLICATION_WINDOW)),
+        ("what a start does with the tables of the store", format!("`{:?}`", of.provisioning)),
         ("whether any queue runs here", if of.send_only { "no" } else { "yes" }.to_owned()),
     ] {
         assert_eq!(documented(name), value, "{name}");

@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::memory::activity::Activity;
+use super::observation::Observers;
 
 /// How far an application is between its start and its end.
 #[derive(Debug, Default)]
@@ -14,6 +15,7 @@ pub(crate) struct Lifecycle {
     aborting: CancellationToken,
     tasks: TaskTracker,
     activity: Activity,
+    observers: Observers,
 }
 
 impl Lifecycle {
@@ -35,6 +37,11 @@ impl Lifecycle {
     /// What is accepted and not yet done with.
     pub(crate) const fn activity(&self) -> &Activity {
         &self.activity
+    }
+
+    /// Those that observe what happens to messages.
+    pub(crate) const fn observers(&self) -> &Observers {
+        &self.observers
     }
 
     /// Whether no new work is to begin.

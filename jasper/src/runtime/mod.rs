@@ -6,7 +6,7 @@ mod application;
 mod backoff;
 mod claim;
 mod clock;
-mod core;
+pub(crate) mod core;
 #[cfg(test)]
 mod defaults;
 mod duration;
@@ -16,6 +16,7 @@ mod handle;
 mod inbound;
 mod lifecycle;
 mod memory;
+pub(crate) mod observation;
 mod outbound;
 mod own;
 mod panic_safe;
@@ -27,6 +28,7 @@ mod storage;
 
 pub use self::application::Jasper;
 pub use self::endpoint_state::EndpointState;
+pub use self::observation::MessageEvent;
 pub use self::send::bus::Bus;
 pub use self::send::enlisted::Enlisted;
 pub use self::send::invokes::{HandlerOf, Invocable, Invokes};
@@ -35,6 +37,7 @@ pub use self::send::sending_all::SendingAll;
 pub use self::start::builder::Builder;
 pub use self::start::config::{Config, ConfigError};
 pub use self::start::handler_options::HandlerOptions;
+pub use self::start::provisioning::StorageProvisioning;
 pub use self::start::queue_options::QueueOptions;
 
 #[cfg(feature = "testing")]

@@ -65,6 +65,36 @@ pub enum StoreError {
         /// The newest version that this build knows.
         known: i64,
     },
+    /// The tables are not there, or were made by an older jasper, and this process is not to make
+    /// or upgrade them.
+    #[error(
+        "`{place}` has {}, and this build needs version {needed}: apply the migrations that \
+         `StoreAdmin::migrations` prints, or start once with `StorageProvisioning::Migrate`",
+        found_version(*.found)
+    )]
+    OutdatedSchema {
+        /// The file or server.
+        place: String,
+        /// The version found, 0 for none.
+        found: i64,
+        /// The version that this build needs.
+        needed: i64,
+    },
+    /// The role of this process may not do what was asked for.
+    #[error(
+        "the role of this process may not {what} in `{place}`: {detail}; give it the right, or let \
+         a role do it that has the right"
+    )]
+    Forbidden {
+        /// The file or server.
+        place: String,
+        /// What was asked for.
+        what: &'static str,
+        /// What the database driver said.
+        detail: String,
+        /// The driver's error, where there is one.
+        source: Option<SourceError>,
+    },
     /// The disk or the quota is full. Nothing that was accepted before is lost.
     #[error(
         "`{place}` has no room left on its disk; what was accepted before is safe, free some space"
@@ -141,6 +171,14 @@ pub enum StoreError {
     /// Anything else that the database said.
     #[error("the database refused: {0}")]
     Database(#[source] SourceError),
+}
+
+/// What was found, in words.
+fn found_version(found: i64) -> String {
+    match found {
+        0 => "no tables of jasper".to_owned(),
+        found => format!("schema version {found}"),
+    }
 }
 
 impl StoreError {

@@ -9,6 +9,7 @@ mod error;
 pub(crate) mod error_text;
 mod inbox;
 pub mod memory;
+mod migration_script;
 #[cfg(feature = "mysql")]
 pub mod mysql;
 mod node;
@@ -42,6 +43,7 @@ pub use self::inbox::{
     ClaimRequest, Claimable, ClaimableRequest, Claimed, Inbox, Inserted, NextPage, Settled,
     Settlement,
 };
+pub use self::migration_script::MigrationScript;
 pub use self::node::{Gone, LiveNode, NodeLease, Nodes, Owner, Pulse, Subscription};
 pub use self::operation::StoreOperation;
 pub use self::outbox::{Outbox, OutgoingSettlement};
@@ -100,8 +102,34 @@ pub trait StoreAdmin: Send + Sync {
     /// were.
     fn purge(&self, limit: usize) -> BoxFuture<'_, Result<u64, StoreError>>;
 
-    /// Deletes every message and dead letter; nodes and schema stay. For tests.
+    /// Deletes every message and dead letter; nodes and schema stay. For tests. Several processes
+    /// may do it at once.
     fn clear(&self) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// Finds out whether the tables are there in a version that this build works with, and changes
+    /// nothing.
+    ///
+    /// # Errors
+    /// They are not ([`StoreError::OutdatedSchema`]), or are newer than this build.
+    fn check(&self) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// Drops all that this store has made in its database, in whatever version it is, and makes it
+    /// anew; what is not the store's own stays. For tests. Several processes may do it at once.
+    ///
+    /// All nodes are gone with it, and no number that one of them had is given again: what such a
+    /// node still writes is fenced, and its next renewal tells it that its lease has ended.
+    ///
+    /// # Errors
+    /// The database cannot be written, its role may not drop what is there, or, in PostgreSQL,
+    /// something of the user's depends on it. Then all is as before.
+    fn rebuild(&self) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// The steps that [`prepare`](Self::prepare) takes in an empty database, as text. Applied by
+    /// hand in this order, from the first that is missing, they bring the schema to the newest
+    /// version. Empty for a store without a schema.
+    fn migrations(&self) -> Vec<MigrationScript> {
+        Vec::new()
+    }
 }
 
 /// What a store is and can do.

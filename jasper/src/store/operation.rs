@@ -74,6 +74,10 @@ pub enum StoreOperation {
     Purge,
     /// [`StoreAdmin::clear`](super::StoreAdmin::clear).
     Clear,
+    /// [`StoreAdmin::check`](super::StoreAdmin::check).
+    Check,
+    /// [`StoreAdmin::rebuild`](super::StoreAdmin::rebuild).
+    Rebuild,
 }
 
 impl StoreOperation {
@@ -113,6 +117,8 @@ impl StoreOperation {
         Self::Counts,
         Self::Purge,
         Self::Clear,
+        Self::Check,
+        Self::Rebuild,
     ];
 
     /// The value of the label `op` in metrics.
@@ -152,6 +158,8 @@ impl StoreOperation {
             Self::Counts => "counts",
             Self::Purge => "purge",
             Self::Clear => "clear",
+            Self::Check => "check",
+            Self::Rebuild => "rebuild",
         }
     }
 
@@ -181,6 +189,7 @@ impl StoreOperation {
                 | Self::OwnedOutgoing
                 | Self::Alive
                 | Self::Counts
+                | Self::Check
                 | Self::Destinations
                 | Self::Now
         )

@@ -1,10 +1,15 @@
 //! For tests: yours, and those of authors of stores.
+//!
+#![doc = include_str!("../docs/testing.md")]
 
 pub mod conformance;
 mod faults;
 pub mod fuzz;
 mod routes;
+mod tracking;
 
 pub use self::faults::{Fault, Faults, FaultyStore};
 pub use self::routes::check_routes;
+pub use self::tracking::{Track, TrackError, TrackFailure, Tracked, TrackedEvent, TrackedReply};
 pub use crate::__assert_routes as assert_routes;
+pub use crate::runtime::MessageEvent;

@@ -172,3 +172,21 @@ async fn a_queue_that_is_there_otherwise_is_a_problem_at_start_at_both_ends() {
         assert!(told.contains(&queue) && told.contains("`classic` at the broker"), "{told}");
     }
 }
+
+/// A broker gives a message to its receiver some time after it has taken it from its sender.
+#[tokio::test]
+async fn a_tracked_session_follows_messages_over_the_broker() {
+    let (url, prefix) = (rabbitmq_url(), unique("tracked"));
+    let journal = Journal::default();
+    let shipping = shipping(&url, &prefix, &journal).start().await.unwrap();
+    let orders = orders(&url, &prefix, &journal).start().await.unwrap();
+    for order in 1..6 {
+        let session = orders.track().also(&shipping).until_handled::<Shipped>(1);
+        let tracked = session.send(Ship { order }).await.unwrap();
+        tracked.assert_no_failures();
+        tracked.assert_handled::<Ship>(1);
+        assert_eq!(tracked.assert_handled::<Shipped>(1)[0].order, order, "{tracked}");
+    }
+    shipping.stop().await.unwrap();
+    orders.stop().await.unwrap();
+}

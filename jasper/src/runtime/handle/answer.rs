@@ -1,5 +1,6 @@
 //! Running the one handler of a command whose sender waits for the answer.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use super::queue::Backing;
 use crate::envelope::Envelope;
 use crate::message::MessageKind;
 use crate::runtime::core::Core;
+use crate::runtime::observation::ObservedRun;
 use crate::transport::{Answer, FailureKind, RemoteFailure, RemoteReply};
 
 /// Runs the one handler of a command as soon as its queue has room for one more.
@@ -58,7 +60,12 @@ pub(crate) async fn answer(
         limit: entry.timeout.min(limit),
     };
     let _active = core.lifecycle().activity().start();
-    let reply = run.answer().await.map_err(|failure| remote_failure(&failure))?;
+    let observed = ObservedRun::start(core.observers(), || envelope.clone());
+    let answered = run.answer().await;
+    if let Some(observed) = observed {
+        observed.end(answered.as_ref().err().map(|failure| failure as &dyn fmt::Display));
+    }
+    let reply = answered.map_err(|failure| remote_failure(&failure))?;
     let content_type = core.codec().content_type().into();
     Ok(RemoteReply { content_type, payload: reply.unwrap_or_default() })
 }

@@ -31,10 +31,11 @@ impl HandlerEntry {
         let queue = plan.handling.queue(registration.queue);
         let options = plan.handling.handler(registration);
         let runs_here = queue.runs_here(plan.settings.send_only);
+        let policy = ErrorPolicy::of(options.attempts, options.delays.as_deref());
         Self {
             message_type: (registration.message_type)(),
             address: Address::local(registration.queue, registration.name),
-            policy: ErrorPolicy::of(options.attempts, options.delays.as_deref()),
+            policy: if plan.settings.without_delays { policy.without_delays() } else { policy },
             timeout: options.timeout.unwrap_or(plan.settings.timeouts.handler),
             share: options.share.unwrap_or(1).max(1),
             mode: if runs_here { queue.mode } else { Some(QueueMode::Durable) },

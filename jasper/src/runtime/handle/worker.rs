@@ -19,6 +19,7 @@ use crate::envelope::time;
 use crate::error_policy::Verdict;
 use crate::handler::caught::Panic;
 use crate::runtime::core::Core;
+use crate::runtime::observation::{MessageEvent, Observed};
 use crate::runtime::storage::health::Retries;
 use crate::store::{DeadLetterReason, Settlement};
 use crate::telemetry;
@@ -79,6 +80,7 @@ impl Worker {
             metrics::counter!(telemetry::EXPIRED, telemetry::DESTINATION => queue).increment(1);
             tracing::info!(message.id = %self.delivery.envelope.id, "expired; not handled");
             self.handled().await;
+            self.note(|observed| observed.because(&"its time was over"), MessageEvent::Discarded);
             return Next::Done;
         }
         match self.attempt().await {
@@ -164,6 +166,8 @@ impl Worker {
             message.type = %self.delivery.envelope.message_type,
             attempt = self.delivery.envelope.attempts,
         );
+        let observers = self.core.observers();
+        observers.note(|| Observed::new(MessageEvent::ExecutionStarted, &self.delivery.envelope));
         let result = run.perform().instrument(span).await;
         let error_type = result.as_ref().err().map_or("", Failure::kind);
         metrics::histogram!(
@@ -175,12 +179,19 @@ impl Worker {
         if result? == Success::Unsettled {
             self.handled().await;
         }
+        self.note(|observed| observed, MessageEvent::ExecutionFinished);
         Ok(())
+    }
+
+    /// Notifies the observers of the application.
+    fn note(&self, more: impl FnOnce(Observed<'_>) -> Observed<'_>, event: MessageEvent) {
+        self.core.observers().note(|| more(Observed::new(event, &self.delivery.envelope)));
     }
 
     /// What follows a failed attempt.
     async fn after(&mut self, failure: Failure, retries: &mut Retries) -> Next {
         log(&self.delivery, &failure);
+        self.note(|observed| observed.because(&failure), MessageEvent::ExecutionFailed);
         match &failure {
             Failure::NotBegun(error) => self.after_store(error, retries).await,
             Failure::Store(error) if error.blames_handler() => self.by_policy(&failure).await,
@@ -268,6 +279,10 @@ impl Worker {
         // However long the store takes, the next message may run.
         self.permit = None;
         settle::as_letter(&self.core, &mut self.delivery, reason, error_type, error).await;
+        self.note(
+            |observed| observed.because(&format_args!("{reason}: {error}")),
+            MessageEvent::DeadLettered,
+        );
     }
 }
 

@@ -256,8 +256,9 @@ impl InboundReceiver {
     /// Stores and hands over what is placed so far.
     async fn accept(&self, received_batch: &mut ReceivedBatch) {
         let is_alone = received_batch.placed.len() == 1;
-        let accepted = Dispatcher::of(&self.core)
-            .store_and_hand_over(std::mem::take(&mut received_batch.routed));
+        let mut routed = std::mem::take(&mut received_batch.routed);
+        routed.is_received = true;
+        let accepted = Dispatcher::of(&self.core).store_and_hand_over(routed);
         let receipt = match accepted.await {
             Ok(_known) => Receipt::Accepted,
             Err(error) if error.is_transient() => Receipt::deferred(error.to_string()),

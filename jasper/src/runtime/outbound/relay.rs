@@ -16,6 +16,7 @@ use super::send_queue::PendingSend;
 use crate::envelope::Envelope;
 use crate::handler::caught::Panic;
 use crate::runtime::core::Core;
+use crate::runtime::observation::{MessageEvent, Observed};
 use crate::runtime::storage::dead_letters::{log_dead_letter, settle_refused, store_until_done};
 use crate::store::{
     DeadLetter, DeadLetterId, DeadLetterReason, MessageStore, OutgoingSettlement, Ownership,
@@ -231,6 +232,7 @@ impl Relay {
             tracing::info!(endpoint = &*self.endpoint.id.name, count, "expired; not sent");
             let rows = expired.iter().filter_map(ownership).map(OutgoingSettlement::Discarded);
             self.core.store().settle_outgoing(rows.collect()).await;
+            self.note(MessageEvent::Discarded, &expired, "its time was over");
         }
         fresh
     }
@@ -264,6 +266,7 @@ impl Relay {
             }
         }
         self.core.store().settle_outgoing(settlements).await;
+        self.note(MessageEvent::Delivered, &done, "");
         drop(done);
         for (message, why) in refused {
             self.refuse(message, &why).await;
@@ -286,6 +289,8 @@ impl Relay {
         let error_message = format!("`{}` refused it: {why}", self.endpoint.id.address);
         let reason = DeadLetterReason::Refused;
         log_dead_letter(&id, &message_type, reason, &error_message);
+        let kept = std::slice::from_ref(&message);
+        self.note(MessageEvent::DeadLettered, kept, &error_message);
         if let Some(ownership) = ownership(&message) {
             return settle_refused(self.core.store(), &ownership, &error_message).await;
         }
@@ -312,7 +317,9 @@ impl Relay {
     /// arrived.
     async fn return_all(&self, messages: Vec<PendingSend>, may_have_arrived: bool) {
         if may_have_arrived && self.endpoint.options.mode != Mode::Durable {
-            note_lost(&self.endpoint, &messages, "it may have arrived, or not");
+            let why = "it may have arrived, or not";
+            note_lost(&self.endpoint, &messages, why);
+            self.note(MessageEvent::Discarded, &messages, why);
             let rows = messages.iter().filter_map(ownership).map(OutgoingSettlement::Discarded);
             return self.core.store().settle_outgoing(rows.collect()).await;
         }
@@ -332,6 +339,16 @@ impl Relay {
         });
         self.core.store().settle_outgoing(rows.collect()).await;
         self.endpoint.room.note_rows_in_store();
+    }
+
+    /// Notifies the observers of the application.
+    fn note(&self, event: MessageEvent, messages: &[PendingSend], why: &str) {
+        for message in messages {
+            self.core.observers().note(|| match why {
+                "" => Observed::new(event, &message.envelope),
+                why => Observed::new(event, &message.envelope).because(&why),
+            });
+        }
     }
 
     /// The rows of a batch that was dropped in the middle are found and given back.

@@ -30,7 +30,7 @@ pub(crate) async fn renew(core: Arc<Core>, store: Arc<dyn MessageStore>) {
             return;
         }
         pause = lease / 3;
-        let asked = Instant::now();
+        let (asked, owner) = (Instant::now(), core.node().owner());
         let renewal = pulse(&core, &*store, is_late);
         // Over a connection that broke without a sign there is no answer: another one has to be
         // tried while the lease lasts.
@@ -45,6 +45,8 @@ pub(crate) async fn renew(core: Arc<Core>, store: Arc<dyn MessageStore>) {
                 core.node().gone().send_replace(gone);
                 Ok(())
             }
+            // It goes on under another number already.
+            Ok(_ended) if core.node().owner() != owner => Ok(()),
             Ok(_ended) => join_again(&core, &*store, &mut earlier).await,
             Err(error) => Err(error),
         };
@@ -95,20 +97,27 @@ async fn join_again(
     store: &dyn MessageStore,
     earlier: &mut Earlier,
 ) -> Result<(), StoreError> {
+    let lost = core.node().owner();
+    join_anew(core, store).await?;
+    let gained = core.node().owner();
+    tracing::warn!(%lost, %gained, "the lease was lost; going on as a new node");
+    metrics::counter!(telemetry::FENCED, "op" => "lease").increment(1);
+    earlier.add(lost);
+    Ok(())
+}
+
+/// Joins under another number, and goes on under it.
+pub(crate) async fn join_anew(core: &Core, store: &dyn MessageStore) -> Result<(), StoreError> {
     let asked = Instant::now();
     let lease = core.settings().lease;
     let takes = core.routes().handlers().takes();
     let join = store.nodes().join(&core.settings().service, lease, &takes);
     let node = core.store().call(StoreOperation::Join, join).await?;
-    let (lost, gained) = (core.node().owner(), node.owner);
-    tracing::warn!(%lost, %gained, "the lease was lost; going on as a new node");
     core.node().set_owner(node.owner);
     core.node().local_lease().extend(asked + lease);
     // It may have stood still.
     core.clock().forget_reading();
-    metrics::counter!(telemetry::FENCED, "op" => "lease").increment(1);
     core.wakeups().pager().notify_one();
-    earlier.add(lost);
     Ok(())
 }
 

@@ -55,6 +55,12 @@ impl Bus {
         Self { core, scope: None, cloned_in: Weak::new() }
     }
 
+    /// What it sends follows from this.
+    #[cfg(feature = "testing")]
+    pub(crate) const fn following(core: Arc<Core>, scope: Arc<RunScope>) -> Self {
+        Self { core, scope: Some(scope), cloned_in: Weak::new() }
+    }
+
     /// Sends a command to its one handler or endpoint. Await the result; options may be set before.
     ///
     /// When it returns, a message for a durable handler or queue is committed to the store; any

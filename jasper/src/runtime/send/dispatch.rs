@@ -8,10 +8,13 @@ use super::origin::Origin;
 use super::placement::Joining;
 use super::prepare::prepare;
 use super::routed::RoutedMessages;
+use crate::envelope::Envelope;
 use crate::error::SendError;
 use crate::handler::OutgoingMessage;
 use crate::runtime::core::Core;
 use crate::runtime::finish::FinishOnDrop;
+use crate::runtime::observation::{MessageEvent, Observed};
+use crate::runtime::outbound::endpoint::Endpoint;
 use crate::store::{
     Completion, Incoming, Inserted, MessageStore, Outgoing, Ownership, Settled, StoreError,
     StoreOperation, StoreTransaction, TransactionOptions,
@@ -46,7 +49,7 @@ impl<'a> Dispatcher<'a> {
         }
         // First those that may be refused, as nothing is kept then.
         for (envelope, endpoint) in std::mem::take(&mut routed.to_endpoints.inline) {
-            endpoint.send_inline(envelope).await?;
+            send_inline(core, envelope, &endpoint).await?;
         }
         Ok(self.store_and_hand_over(routed).await?)
     }
@@ -56,7 +59,7 @@ impl<'a> Dispatcher<'a> {
         self,
         routed: RoutedMessages,
     ) -> Result<bool, StoreError> {
-        let (incoming, outgoing, accepted) = AfterCommit::split(routed);
+        let (incoming, outgoing, accepted) = AfterCommit::split(self.0, routed);
         let has_rows = !incoming.is_empty() || !outgoing.is_empty();
         let Some(store) = self.0.store().get_arc().cloned().filter(|_| has_rows) else {
             accepted.hand_over(self.0, Vec::new(), Vec::new());
@@ -91,7 +94,7 @@ impl<'a> Dispatcher<'a> {
         routed: RoutedMessages,
         handled: Option<Ownership>,
     ) -> Result<Settled, StoreError> {
-        let (incoming, outgoing, accepted) = AfterCommit::split(routed);
+        let (incoming, outgoing, accepted) = AfterCommit::split(self.0, routed);
         let commit = transaction.commit(Completion { handled, incoming, outgoing });
         let committed =
             self.0.store().call_without_deadline(StoreOperation::Commit, commit).await?;
@@ -100,6 +103,21 @@ impl<'a> Dispatcher<'a> {
         }
         Ok(committed.settled)
     }
+}
+
+/// Sends a message whose sender waits for the receipt.
+async fn send_inline(
+    core: &Core,
+    envelope: Envelope,
+    endpoint: &Endpoint,
+) -> Result<(), SendError> {
+    let observed = core.observers().is_observed().then(|| Box::new(envelope.clone()));
+    endpoint.send_inline(envelope).await?;
+    if let Some(envelope) = observed {
+        core.observers().notify(&Observed::new(MessageEvent::Sent, &envelope));
+        core.observers().notify(&Observed::new(MessageEvent::Delivered, &envelope));
+    }
+    Ok(())
 }
 
 /// Stores rows of inbox and outbox: of both in one transaction.

@@ -12,6 +12,7 @@ use crate::runtime::handle::delivery::deliver;
 use crate::runtime::handle::entry::HandlerEntry;
 use crate::runtime::handle::queue::{Backing, Delivery};
 use crate::runtime::memory::room::MemorySlot;
+use crate::runtime::observation::ObservedBatch;
 use crate::runtime::outbound::endpoint::Endpoint;
 use crate::runtime::outbound::send_queue::PendingSend;
 use crate::store::{Incoming, Inserted, Outgoing};
@@ -26,12 +27,19 @@ pub(crate) struct AfterCommit {
     outgoing: Vec<(Arc<Endpoint>, Option<OwnedOutgoing>)>,
     to_handlers: Vec<InMemory>,
     to_endpoints: Vec<(Envelope, Arc<Endpoint>, MemorySlot)>,
+    /// Where there is an observer.
+    observed: Option<Box<ObservedBatch>>,
 }
 
 impl AfterCommit {
     /// Splits routed messages into their rows and what becomes of them.
-    pub(crate) fn split(routed: RoutedMessages) -> (Vec<Incoming>, Vec<Outgoing>, Self) {
-        let RoutedMessages { to_handlers, to_endpoints } = routed;
+    pub(crate) fn split(
+        core: &Core,
+        routed: RoutedMessages,
+    ) -> (Vec<Incoming>, Vec<Outgoing>, Self) {
+        let is_observed = core.observers().is_observed();
+        let observed = is_observed.then(|| Box::new(routed.observed(core.clock().now())));
+        let RoutedMessages { to_handlers, to_endpoints, .. } = routed;
         let (incoming, after): (Vec<_>, Vec<_>) = to_handlers.stored.into_iter().unzip();
         let outgoing = to_endpoints.stored.into_iter();
         let (outgoing, owned) =
@@ -41,17 +49,26 @@ impl AfterCommit {
             outgoing: owned,
             to_handlers: to_handlers.in_memory,
             to_endpoints: to_endpoints.in_memory,
+            observed,
         };
         (incoming, outgoing, accepted)
     }
 
+    /// Notifies the observers of the application.
+    pub(crate) fn notify(&mut self, core: &Core, incoming: &[Inserted], outgoing: &[Inserted]) {
+        if let Some(observed) = self.observed.take() {
+            observed.notify(core.observers(), incoming, outgoing);
+        }
+    }
+
     /// Hands over all but what was known before.
     pub(crate) fn hand_over(
-        self,
+        mut self,
         core: &Arc<Core>,
         incoming: Vec<Inserted>,
         outgoing: Vec<Inserted>,
     ) {
+        self.notify(core, &incoming, &outgoing);
         for (after, stored) in self.incoming.into_iter().zip(incoming) {
             hand_over_incoming(core, after, stored);
         }

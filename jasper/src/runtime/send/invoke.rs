@@ -1,6 +1,7 @@
 //! Running a command's handler now, statically dispatched.
 
 use std::any::Any;
+use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 
 use super::dispatch::Dispatcher;
-use super::envelope::check;
+use super::envelope::{check, encode};
 use super::origin::Origin;
 use super::placement::Joining;
 use super::prepare::prepare;
@@ -25,12 +26,27 @@ use crate::message::Message;
 use crate::runtime::core::Core;
 use crate::runtime::finish::FinishOnDrop;
 use crate::runtime::handle::execute::{Failure, roll_back, run_bounded};
+use crate::runtime::observation::ObservedRun;
 use crate::store::{MessageStore, StoreOperation, TransactionOptions};
 
 type HandlerReply<H> = <<H as Handler>::Message as Message>::Reply;
 
 /// Runs `H` over `message`. A durable handler runs in a transaction of its own.
 pub(crate) async fn invoke<H: Handler>(
+    core: &Arc<Core>,
+    origin: Origin,
+    message: H::Message,
+) -> Result<HandlerReply<H>, InvokeError> {
+    let observed =
+        ObservedRun::start(core.observers(), || observed_envelope::<H>(core, &origin, &message));
+    let replied = reply_of::<H>(core, origin, message).await;
+    if let Some(observed) = observed {
+        observed.end(replied.as_ref().err().map(|error| error as &dyn fmt::Display));
+    }
+    replied
+}
+
+async fn reply_of<H: Handler>(
     core: &Arc<Core>,
     origin: Origin,
     message: H::Message,
@@ -183,5 +199,20 @@ fn invoked_envelope<H: Handler>(
     envelope.conversation_id = causation.conversation_id();
     envelope.source = Some(core.settings().service.clone());
     envelope.attempts = 1;
+    envelope
+}
+
+/// The same for observers, with the command in it.
+#[cold]
+fn observed_envelope<H: Handler>(
+    core: &Arc<Core>,
+    origin: &Origin,
+    message: &H::Message,
+) -> Envelope {
+    let causation = Causation::of_invocation(H::REGISTRATION.name, origin.causation());
+    let mut envelope = invoked_envelope::<H>(core, &H::REGISTRATION, &causation);
+    if let Ok(encoded) = encode(core, message) {
+        envelope.payload = encoded.payload;
+    }
     envelope
 }

@@ -25,6 +25,9 @@ pub(crate) fn prepare(
     for message in messages {
         let template = envelope(core, &message, scope, joining == Joining::Run)?;
         let destinations = core.routes().destinations(&message)?;
+        if destinations.is_empty() && core.observers().is_observed() {
+            routed.unsubscribed.push(template.clone());
+        }
         let copies = std::iter::repeat_n(template, destinations.len());
         for (destination, mut envelope) in destinations.into_iter().zip(copies) {
             match destination {

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 use crate::envelope::Envelope;
 use crate::runtime::handle::entry::HandlerEntry;
 use crate::runtime::memory::room::MemorySlot;
+use crate::runtime::observation::{MessageEvent, ObservedBatch};
 use crate::runtime::outbound::endpoint::Endpoint;
 use crate::runtime::own::rows_in_memory::InMemoryGuard;
 use crate::store::{Incoming, Outgoing, Owner, Placement};
@@ -20,6 +21,10 @@ pub(crate) const DEDUPLICATION_WINDOW: Duration = Duration::from_secs(7 * 24 * 6
 pub(crate) struct RoutedMessages {
     pub(crate) to_handlers: ToHandlers,
     pub(crate) to_endpoints: ToEndpoints,
+    /// It has come from another process.
+    pub(crate) is_received: bool,
+    /// Published, and nothing subscribes to them; noted where there is an observer.
+    pub(crate) unsubscribed: Vec<Envelope>,
 }
 
 /// Messages for handlers.
@@ -138,9 +143,39 @@ impl RoutedMessages {
         !self.to_handlers.stored.is_empty() || !self.to_endpoints.stored.is_empty()
     }
 
+    /// What the observers are to be told of it, once it is accepted.
+    #[cold]
+    pub(crate) fn observed(&self, now: SystemTime) -> ObservedBatch {
+        let Self { to_handlers, to_endpoints, is_received, unsubscribed } = self;
+        let event = |envelope: &Envelope| match due_later(envelope, now) {
+            Some(_) => MessageEvent::Scheduled,
+            None if *is_received => MessageEvent::Received,
+            None => MessageEvent::Sent,
+        };
+        let incoming = to_handlers.stored.iter().map(|(row, after)| {
+            let event = match after {
+                AfterInsert::Unknown => MessageEvent::NoHandler,
+                AfterInsert::Deliver { .. } | AfterInsert::Wait { .. } => event(&row.envelope),
+            };
+            (event, row.envelope.clone())
+        });
+        let in_memory = to_handlers.in_memory.iter().map(|message| &message.envelope);
+        let in_memory = in_memory.map(|envelope| (event(envelope), envelope.clone()));
+        let to_others = to_endpoints.in_memory.iter();
+        let to_others = to_others.map(|(envelope, ..)| (MessageEvent::Sent, envelope.clone()));
+        let to_none = unsubscribed.iter().cloned();
+        let to_none = to_none.map(|envelope| (MessageEvent::NoSubscriber, envelope));
+        ObservedBatch {
+            incoming: incoming.collect(),
+            outgoing: to_endpoints.stored.iter().map(|(row, ..)| row.envelope.clone()).collect(),
+            in_memory: in_memory.chain(to_others).chain(to_none).collect(),
+        }
+    }
+
     /// Adds all of another one.
     pub(crate) fn append(&mut self, other: Self) {
-        let Self { to_handlers, to_endpoints } = other;
+        let Self { to_handlers, to_endpoints, is_received: _, unsubscribed } = other;
+        self.unsubscribed.extend(unsubscribed);
         self.to_handlers.stored.extend(to_handlers.stored);
         self.to_handlers.in_memory.extend(to_handlers.in_memory);
         self.to_endpoints.stored.extend(to_endpoints.stored);

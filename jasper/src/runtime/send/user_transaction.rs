@@ -31,18 +31,20 @@ impl UserTransaction<'_> {
         };
         let scope = self.scope.as_deref();
         let routed = prepare(core, vec![message], scope, Joining::User, &mut Vec::new())?;
-        let mut stored = Vec::new();
-        let (incoming, outgoing, _unowned) = AfterCommit::split(routed);
+        let (mut stored, mut stored_outgoing) = (Vec::new(), Vec::new());
+        let (incoming, outgoing, mut unowned) = AfterCommit::split(core, routed);
         if !incoming.is_empty() {
             let write = store.inbox().store_within(self.connection, incoming);
             let write = client.call(StoreOperation::StoreWithin, write);
-            stored.extend(write.await.map_err(refused)?);
+            stored = write.await.map_err(refused)?;
         }
         if !outgoing.is_empty() {
             let write = store.outbox().store_within(self.connection, outgoing);
             let write = client.call(StoreOperation::StoreOutgoingWithin, write);
-            stored.extend(write.await.map_err(refused)?);
+            stored_outgoing = write.await.map_err(refused)?;
         }
+        unowned.notify(core, &stored, &stored_outgoing);
+        stored.extend(stored_outgoing);
         // The commit is still to come: the store is looked at again until an ordinary poll is due.
         if !store.info().notifies {
             core.wakeups().enlisted().notify_one();

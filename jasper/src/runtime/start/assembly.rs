@@ -57,7 +57,7 @@ async fn join(
     settings: &Settings,
     takes: &[Subscription],
 ) -> Result<Owner, Error> {
-    store.admin().prepare().await?;
+    settings.provisioning.apply(store).await?;
     Ok(store.nodes().join(&settings.service, settings.lease, takes).await?.owner)
 }
 

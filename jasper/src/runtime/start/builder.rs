@@ -10,6 +10,7 @@ use super::config::Config;
 use super::handler_options::HandlerOptions;
 use super::parts::Parts;
 use super::plan::StartPlan;
+use super::provisioning::StorageProvisioning;
 use super::queue_options::QueueOptions;
 use crate::codec::Codec;
 use crate::error::{Error, StartupProblems};
@@ -50,6 +51,25 @@ impl Builder {
     /// refused.
     pub fn store(mut self, store: impl MessageStore) -> Self {
         self.parts.store = Some(Arc::new(store));
+        self
+    }
+
+    /// What a start does with the schema of the store. Default: [`StorageProvisioning::Migrate`].
+    ///
+    /// ```no_run
+    /// # async fn start(store: jasper::store::memory::MemoryStore) -> Result<(), jasper::Error> {
+    /// use jasper::{Jasper, StorageProvisioning};
+    ///
+    /// let builder = Jasper::builder().store(store);
+    /// let app = builder.storage_provisioning(StorageProvisioning::Check).start().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// The deployment may say [`Migrate`](StorageProvisioning::Migrate) or
+    /// [`Check`](StorageProvisioning::Check), see [`Config::storage_provisioning`].
+    pub const fn storage_provisioning(mut self, provisioning: StorageProvisioning) -> Self {
+        self.parts.settings.provisioning = provisioning;
         self
     }
 

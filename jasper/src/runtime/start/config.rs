@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::handler_options::HandlerOptions;
+use super::provisioning::StorageProvisioning;
 use super::queue_options::QueueOptions;
 use super::value::{self, UnreadableValue};
 use super::variables::{self, Variables};
@@ -16,8 +17,8 @@ const BROKER_PREFIX: &str = "JASPER_BROKER_";
 
 /// What a deployment decides without a build: the name of the service, where it listens, where its
 /// endpoints lead, where brokers are, how its queues and handlers work, how much memory it takes,
-/// and whether it only sends. What is not said stays as the builder and the attributes of the
-/// handlers say.
+/// whether it only sends, and whether a start makes the tables of the store. What is not said stays
+/// as the builder and the attributes of the handlers say.
 ///
 /// In a file, read by [`from_toml`](Self::from_toml):
 ///
@@ -26,6 +27,7 @@ const BROKER_PREFIX: &str = "JASPER_BROKER_";
 /// listen = ["durable://0.0.0.0:5580"]
 /// memory_budget = 134217728
 /// send_only = false
+/// storage_provisioning = "migrate" # or "check"
 ///
 /// [endpoints]
 /// shipping = "durable://shipping.internal:5580?order=strict"
@@ -49,9 +51,9 @@ const BROKER_PREFIX: &str = "JASPER_BROKER_";
 ///
 /// In the environment, read by [`from_env`](Self::from_env): `JASPER_SERVICE`, `JASPER_LISTEN`
 /// (several are separated by commas), `JASPER_MEMORY_BUDGET` in bytes, `JASPER_SEND_ONLY` as
-/// `true` or `false`; for the endpoint `eu.shipping`, `JASPER_ENDPOINT_EU_SHIPPING`; for the
-/// brokers `rabbitmq` and `rabbitmq-billing`, `JASPER_BROKER_RABBITMQ` and
-/// `JASPER_BROKER_RABBITMQ_BILLING`; and for each
+/// `true` or `false`, `JASPER_STORAGE_PROVISIONING` as `migrate` or `check`; for the endpoint
+/// `eu.shipping`, `JASPER_ENDPOINT_EU_SHIPPING`; for the brokers `rabbitmq` and
+/// `rabbitmq-billing`, `JASPER_BROKER_RABBITMQ` and `JASPER_BROKER_RABBITMQ_BILLING`; and for each
 /// option of a queue or a handler a variable such as `JASPER_QUEUE_EMAILS_CONCURRENCY` and
 /// `JASPER_HANDLER_PLACE_ORDER_DELAYS` (`1s, 30s, 5m`).
 ///
@@ -71,6 +73,9 @@ pub struct Config {
     /// Whether no handler runs here; see
     /// [`Builder::send_only`](crate::runtime::Builder::send_only).
     pub send_only: Option<bool>,
+    /// What a start does with the schema of the store, `migrate` or `check`; see
+    /// [`Builder::storage_provisioning`](crate::runtime::Builder::storage_provisioning).
+    pub storage_provisioning: Option<StorageProvisioning>,
     /// Where endpoints lead, by name.
     #[serde(default)]
     pub endpoints: BTreeMap<String, String>,
@@ -121,6 +126,10 @@ impl Config {
                 }
                 Some("SEND_ONLY") => {
                     config.send_only = config.read(&name, &value, value::choice);
+                }
+                Some("STORAGE_PROVISIONING") => {
+                    let read = StorageProvisioning::of_deployment;
+                    config.storage_provisioning = config.read(&name, &value, read);
                 }
                 Some(_) if name.starts_with(BROKER_PREFIX) => {
                     let broker = &name[BROKER_PREFIX.len()..];
@@ -188,6 +197,7 @@ impl Config {
             listen: self.listen.or(other.listen),
             memory_budget: self.memory_budget.or(other.memory_budget),
             send_only: self.send_only.or(other.send_only),
+            storage_provisioning: self.storage_provisioning.or(other.storage_provisioning),
             endpoints,
             brokers,
             queues: merged(self.queues, other.queues, QueueOptions::or),
@@ -281,6 +291,25 @@ mod tests {
             let error = Config::from_toml(text).unwrap_err().to_string();
             assert!(error.contains(wanted) && error.contains("line 2"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_deployment_says_whether_a_start_makes_the_tables_and_never_that_it_drops_them() {
+        let config = vars(&[("JASPER_STORAGE_PROVISIONING", "check")]);
+        assert_eq!(config.storage_provisioning, Some(StorageProvisioning::Check));
+        let config = vars(&[("JASPER_STORAGE_PROVISIONING", "rebuild")]);
+        assert_eq!(config.storage_provisioning, None);
+        let mistakes = config.variables.mistakes;
+        assert!(mistakes[0].contains("`rebuild`, not `migrate` or `check`"), "{mistakes:?}");
+    }
+
+    #[cfg(feature = "toml")]
+    #[test]
+    fn a_file_says_whether_a_start_makes_the_tables_and_never_that_it_drops_them() {
+        let config = Config::from_toml("storage_provisioning = 'check'").unwrap();
+        assert_eq!(config.storage_provisioning, Some(StorageProvisioning::Check));
+        let error = Config::from_toml("storage_provisioning = 'clear'").unwrap_err().to_string();
+        assert!(error.contains("expected `migrate` or `check`"), "{error}");
     }
 
     #[cfg(feature = "toml")]

@@ -24,6 +24,13 @@ pub trait Fakes<M, H> {}
 impl<M: Handled<H>, H> Fakes<M, H> for Command {}
 
 impl Builder {
+    /// For tests: a failed run is repeated at once, as often as the policy of its handler says, and
+    /// waits for none of its delays.
+    pub const fn without_delays(mut self) -> Self {
+        self.parts.settings.without_delays = true;
+        self
+    }
+
     /// For tests: lets this closure handle a command in place of its handler, such as one of a
     /// library that would charge a card.
     ///

@@ -14,6 +14,7 @@ pub(crate) mod handling;
 mod parts;
 pub(crate) mod plan;
 mod prepare;
+pub(crate) mod provisioning;
 pub(crate) mod queue_options;
 mod selection;
 pub(crate) mod settings;

@@ -6,6 +6,7 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use super::config::Config;
+use super::provisioning::StorageProvisioning;
 
 /// What the builder decides once for the whole application.
 #[derive(Debug, Clone)]
@@ -24,6 +25,10 @@ pub(crate) struct Settings {
     pub(crate) unhandled_timeout: Duration,
     /// Whether no handler runs here.
     pub(crate) send_only: bool,
+    /// Whether further attempts wait for nothing, whatever the policies of the handlers say.
+    pub(crate) without_delays: bool,
+    /// What a start does with the schema of the store.
+    pub(crate) provisioning: StorageProvisioning,
 }
 
 /// How long something may take.
@@ -56,6 +61,7 @@ impl Settings {
             service: config.service.clone().unwrap_or(self.service),
             memory: MemoryLimits { budget, ..self.memory },
             send_only: config.send_only.unwrap_or(self.send_only),
+            provisioning: config.storage_provisioning.unwrap_or(self.provisioning),
             ..self
         }
     }
@@ -79,6 +85,8 @@ impl Default for Settings {
             poll: Duration::from_secs(1),
             unhandled_timeout: Duration::from_secs(10 * 60),
             send_only: false,
+            without_delays: false,
+            provisioning: StorageProvisioning::default(),
         }
     }
 }

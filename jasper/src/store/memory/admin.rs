@@ -53,4 +53,18 @@ impl StoreAdmin for MemoryStore {
             state.dead_letters.clear();
         })
     }
+
+    fn check(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.with(|_state| ())
+    }
+
+    fn rebuild(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.with(|state| {
+            state.incoming.clear();
+            state.outgoing.clear();
+            state.dead_letters.clear();
+            // The numbers go on.
+            state.nodes.clear();
+        })
+    }
 }

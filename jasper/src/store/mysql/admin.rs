@@ -2,17 +2,18 @@
 
 use std::time::Duration;
 
-use sqlx::{Connection, MySqlConnection};
+use sqlx::MySqlConnection;
+use sqlx::mysql::MySqlConnectOptions;
 
 use super::internal_pool::Work;
-use super::migrate;
+use super::migrate::{self, Target};
 use super::server::LONGEST;
 use super::sql::{Sql, statements, unprepared};
 use super::store::MysqlStore;
 use super::sweep::Sweep;
 use crate::store::sql::columns;
 use crate::store::sql::ports::admin::SqlAdmin;
-use crate::store::{Counts, StoreError};
+use crate::store::{Counts, MigrationScript, StoreError};
 
 /// Each count walks an index that holds no bodies.
 const COUNTS: &str = "\
@@ -49,9 +50,8 @@ statements!(AdminSql {
 
 impl SqlAdmin for MysqlStore {
     async fn prepare(&self) -> Result<(), StoreError> {
-        let names = &self.shared.connections.names;
         let options = self.internal_pool().pool.server().credentials.current();
-        migrate::upgrade(&options, names, self.place()).await
+        migrate::upgrade(self.target(&options)).await
     }
 
     async fn counts(&self) -> Result<Counts, StoreError> {
@@ -63,7 +63,30 @@ impl SqlAdmin for MysqlStore {
     }
 
     async fn clear(&self) -> Result<(), StoreError> {
-        self.internal_pool().give(Clear).await
+        let sql = &self.sql().admin;
+        let deletes = [&sql.clear_incoming, &sql.clear_outgoing, &sql.clear_dead_letters];
+        let options = self.internal_pool().pool.server().credentials.current();
+        migrate::empty(self.target(&options), &deletes).await
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        let options = self.internal_pool().pool.server().credentials.current();
+        migrate::check(self.target(&options)).await
+    }
+
+    async fn rebuild(&self) -> Result<(), StoreError> {
+        let options = self.internal_pool().pool.server().credentials.current();
+        migrate::rebuild(self.target(&options)).await
+    }
+
+    fn migrations(&self) -> Vec<MigrationScript> {
+        migrate::scripts(&self.shared.connections.names)
+    }
+}
+
+impl MysqlStore {
+    fn target<'s>(&'s self, options: &'s MySqlConnectOptions) -> Target<'s> {
+        Target { options, names: &self.shared.connections.names, place: self.place() }
     }
 }
 
@@ -80,24 +103,5 @@ impl Work for Count {
     async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<Counts> {
         let row = unprepared(&sql.admin.counts).fetch_one(connection).await?;
         columns::counts(&row)
-    }
-}
-
-struct Clear;
-
-impl Work for Clear {
-    type Output = ();
-
-    fn limit(&self, _usual: Duration) -> Duration {
-        LONGEST
-    }
-
-    async fn run(&self, connection: &mut MySqlConnection, sql: &Sql) -> sqlx::Result<()> {
-        let sql = &sql.admin;
-        let mut transaction = connection.begin().await?;
-        for clear in [&sql.clear_incoming, &sql.clear_outgoing, &sql.clear_dead_letters] {
-            unprepared(clear).execute(&mut *transaction).await?;
-        }
-        transaction.commit().await
     }
 }

@@ -28,6 +28,8 @@ mod number {
     pub(super) const READ_ONLY_TRANSACTION: u16 = 1792;
     /// Access to the database, which a handler may have given up.
     pub(super) const NO_ACCESS: u16 = 1044;
+    /// A right on a database, a table or a column that the user lacks.
+    pub(super) const FORBIDDEN: [u16; 5] = [1044, 1142, 1143, 1227, 1370];
     /// Access, unknown database, shut down, killed.
     pub(super) const UNREACHABLE: [u16; 8] = [1044, 1045, 1049, 1053, 1129, 1130, 1698, 1927];
     /// A lock was waited for in vain, or not waited for.
@@ -79,6 +81,15 @@ impl ErrorTable for MySql {
 }
 
 impl Place {
+    /// What an error means with which a change of the schema, or a look at it, failed.
+    pub(super) fn schema_error(&self, what: &'static str, error: sqlx::Error) -> StoreError {
+        if !number_of(&error).is_some_and(|number| number::FORBIDDEN.contains(&number)) {
+            return self.error(error);
+        }
+        let (place, detail) = (self.name(), error.to_string());
+        StoreError::Forbidden { place, what, detail, source: Some(error.into()) }
+    }
+
     /// What an error means with which the completion of a handler's transaction failed. What comes
     /// again with every attempt is the handler's doing: what it has set, locked or dropped.
     pub(super) fn completion_error(&self, error: sqlx::Error) -> StoreError {

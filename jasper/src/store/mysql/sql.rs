@@ -1,5 +1,7 @@
 //! The texts of the statements, with the names of this store's tables in them.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use sqlx::{AssertSqlSafe, RawSql, SqlSafeStr, SqlStr};
 
 use crate::store::StoreError;
@@ -16,7 +18,8 @@ const LONGEST: usize = 43;
 
 /// Microseconds since 1970, by the clock of the database when the statement begins. Unlike
 /// `unix_timestamp` it knows of no time zone, and of times after 2038.
-const NOW: &str = "timestampdiff(microsecond, timestamp'1970-01-01 00:00:00', utc_timestamp(6))";
+pub(super) const NOW: &str =
+    "timestampdiff(microsecond, timestamp'1970-01-01 00:00:00', utc_timestamp(6))";
 
 /// What `{keys}` stands for, with one of them in its middle. Alternatives joined by `or` take both
 /// servers several times as long to plan.
@@ -45,12 +48,21 @@ impl Names {
         &self.prefix
     }
 
+    /// Those of tables beside these, with this letter for them: what stands for this store is short
+    /// in it, as a prefix that is longer may be no prefix any more.
+    pub(super) fn beside(&self, letter: char) -> Self {
+        let mut hasher = DefaultHasher::new();
+        self.prefix.hash(&mut hasher);
+        let prefix = format!("{letter}{:016x}_", hasher.finish());
+        Self { database: self.database.clone(), prefix }
+    }
+
     /// What stands for this store among those of one server.
     pub(super) fn unique(&self) -> String {
         format!("{}.{}", self.database, self.prefix)
     }
 
-    fn table(&self, name: &str) -> String {
+    pub(super) fn table(&self, name: &str) -> String {
         let Self { database, prefix } = self;
         format!("`{}`.`{prefix}{name}`", database.replace('`', "``"))
     }

@@ -6,7 +6,7 @@ use super::store::PostgresStore;
 use crate::store::sql::columns;
 use crate::store::sql::number;
 use crate::store::sql::ports::admin::SqlAdmin;
-use crate::store::{Counts, StoreError};
+use crate::store::{Counts, MigrationScript, StoreError};
 
 /// Each count walks an index that holds no bodies.
 const COUNTS: &str = "\
@@ -58,16 +58,20 @@ impl SqlAdmin for PostgresStore {
     }
 
     async fn clear(&self) -> Result<(), StoreError> {
-        self.clear_all().await.map_err(|error| self.error(error))
-    }
-}
-
-impl PostgresStore {
-    async fn clear_all(&self) -> sqlx::Result<()> {
         let sql = &self.sql().admin;
-        for clear in [&sql.clear_incoming, &sql.clear_outgoing, &sql.clear_dead_letters] {
-            self.internal_pool().long_run(sqlx::query(clear.clone())).await?;
-        }
-        Ok(())
+        let deletes = [&sql.clear_incoming, &sql.clear_outgoing, &sql.clear_dead_letters];
+        migrate::empty(self.internal_pool(), &deletes).await
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        migrate::check(self.internal_pool()).await
+    }
+
+    async fn rebuild(&self) -> Result<(), StoreError> {
+        migrate::rebuild(self.internal_pool()).await
+    }
+
+    fn migrations(&self) -> Vec<MigrationScript> {
+        migrate::scripts(&self.internal_pool().names)
     }
 }

@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use sqlx::Postgres;
-use sqlx::postgres::PgConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgDatabaseError};
 
 use crate::store::StoreError;
 use crate::store::error::caused_by;
@@ -28,6 +28,8 @@ mod code {
     /// A class: memory, connections, and the disk, which has a code of its own.
     pub(super) const RESOURCES: &str = "53";
     pub(super) const DISK_FULL: &str = "53100";
+    pub(super) const DEPENDENT_OBJECTS: &str = "2BP01";
+    pub(super) const INSUFFICIENT_PRIVILEGE: &str = "42501";
     pub(super) const LOCK_NOT_AVAILABLE: &str = "55P03";
     /// A class: shut down, restarted, or cancelled by a person or a time limit.
     pub(super) const INTERVENTION: &str = "57";
@@ -74,6 +76,28 @@ impl Place {
              `encoding 'UTF8'`"
         );
         Err(StoreError::Unsuitable { place: self.name(), detail })
+    }
+
+    /// What an error means with which a change of the schema, or a look at it, failed.
+    pub(super) fn schema_error(&self, what: &'static str, error: sqlx::Error) -> StoreError {
+        let place = self.name();
+        match code_of(&error).as_deref() {
+            Some(code::INSUFFICIENT_PRIVILEGE) => {
+                let detail = error.to_string();
+                StoreError::Forbidden { place, what, detail, source: caused_by(error) }
+            }
+            Some(code::DEPENDENT_OBJECTS) => {
+                let said = error.as_database_error();
+                let said = said.and_then(|said| said.try_downcast_ref::<PgDatabaseError>());
+                let objects = said.and_then(PgDatabaseError::detail).unwrap_or_default();
+                let detail = format!(
+                    "a table of jasper cannot be dropped, as other objects depend on it: \
+                     {objects}; drop those first"
+                );
+                StoreError::Unsuitable { place, detail }
+            }
+            _ => self.error(error),
+        }
     }
 
     /// The error of a run that was undone with the others of its transaction.

@@ -1,13 +1,14 @@
 //! The schema and its versions, in a migration table of our own.
 
-use sqlx::{Connection, PgConnection};
+use sqlx::{Connection, PgConnection, SqlStr};
 
 use super::internal_pool::InternalPool;
 use super::sql::Names;
-use crate::store::StoreError;
 use crate::store::sql::migrations::{
     self, Migration, Question, Schema, Tries, migrations, migrator, newest_known, version,
 };
+use crate::store::sql::schema;
+use crate::store::{MigrationScript, StoreError};
 
 const MIGRATIONS: &[Migration] = migrations!(
     "postgres":
@@ -23,6 +24,7 @@ const LOCK: &str = "select pg_advisory_xact_lock(7527903847203)";
 const HAS_SCHEMA: &str = "select exists (select from pg_namespace where nspname = $1)";
 
 const CREATE_SCHEMA: &str = "create schema {schema}";
+const CREATE_SCHEMA_BY_HAND: &str = "create schema if not exists {schema}";
 const USE_SCHEMA: &str = "set local search_path to {schema}";
 
 /// What waits for a lock that changes a table keeps all others from the table too, also leases.
@@ -32,38 +34,173 @@ const HAS_VERSIONS: &str = "select count(to_regclass('{migrations}'))";
 const NEWEST_VERSION: &str = "select coalesce(max(version), 0) from {migrations}";
 const USABLE_FROM: &str = "select usable_from from {schema}.jasper_schema";
 
+const DROP: &str = "\
+drop table if exists
+    {guard}, {incoming}, {outgoing}, {dead_letters}, {nodes}, {schema}.jasper_schema, {migrations}";
+
+const HAS_NODES: &str = "select count(to_regclass('{nodes}'))";
+const LOCK_NODES: &str = "lock table {nodes} in access exclusive mode";
+
+/// The number of the last node, also of one that is forgotten.
+const LAST_NODE: &str = "\
+select coalesce(max(last_value), 0) from pg_sequences
+where schemaname = $1 and sequencename = 'jasper_nodes_node_seq'";
+
+const GO_ON_AFTER: &str = "select setval('{schema}.jasper_nodes_node_seq', $1)";
+
+/// As the driver makes it.
+const CREATE_VERSIONS: &str = "\
+create table if not exists jasper_migrations (
+    version bigint primary key,
+    description text not null,
+    installed_on timestamptz not null default now(),
+    success boolean not null,
+    checksum bytea not null,
+    execution_time bigint not null
+)";
+
+/// What is to be done with the schema, as errors say it.
+const UPGRADE: &str = "make or upgrade the tables";
+const REBUILD: &str = "drop the tables and make them anew";
+const LOOK: &str = "look at the tables";
+const EMPTY: &str = "delete all messages";
+
 /// Brings the schema to the newest version, while nodes of older builds work with it.
 ///
 /// All in one transaction under a lock, so that two processes that start at once do it one after
 /// the other; on a connection of its own, as that transaction has another search path. Where there
 /// is nothing to do, a role may do without the right to change the schema.
 pub(super) async fn upgrade(internal: &InternalPool) -> Result<(), StoreError> {
-    let said = |error| internal.error(error);
-    let options = internal.pool.current().connect_options();
-    let mut connection = PgConnection::connect_with(&options).await.map_err(said)?;
+    let mut connection = connect(internal).await?;
     let (mut tries, known) = (Tries::default(), newest_known(MIGRATIONS));
     while version(&mut Asked { connection: &mut connection, internal }, known).await? < known {
         if let Err(error) = upgrade_on(&mut connection, internal).await {
             tries.after(error).await?;
         }
     }
-    connection.close().await.map_err(said)
+    connection.close().await.map_err(|error| internal.error(error))
+}
+
+/// Whether the schema is there as this build needs it.
+pub(super) async fn check(internal: &InternalPool) -> Result<(), StoreError> {
+    let mut connection = connect(internal).await?;
+    let mut asked = Asked { connection: &mut connection, internal };
+    schema::check(&mut asked, newest_known(MIGRATIONS)).await?;
+    connection.close().await.map_err(|error| internal.error(error))
+}
+
+/// Drops the tables and makes them anew, in one transaction under the lock of the upgrades. Nodes
+/// at work wait for it, and then find that their leases have ended.
+pub(super) async fn rebuild(internal: &InternalPool) -> Result<(), StoreError> {
+    let mut connection = connect(internal).await?;
+    let mut tries = Tries::default();
+    while let Err(error) = rebuild_on(&mut connection, internal).await {
+        tries.after(error).await?;
+    }
+    internal.start_over();
+    connection.close().await.map_err(|error| internal.error(error))
+}
+
+/// Deletes all rows of these statements, in one transaction under the lock of the upgrades: two
+/// that did it at once would wait for each other.
+pub(super) async fn empty(internal: &InternalPool, deletes: &[&SqlStr]) -> Result<(), StoreError> {
+    let mut connection = connect(internal).await?;
+    let mut tries = Tries::default();
+    while let Err(error) = empty_on(&mut connection, deletes).await {
+        tries.after(internal.place.schema_error(EMPTY, error)).await?;
+    }
+    connection.close().await.map_err(|error| internal.error(error))
+}
+
+/// The migrations with all that the upgrade does around them.
+pub(super) fn scripts(names: &Names) -> Vec<MigrationScript> {
+    let statement = |text| names.statement(text).as_str().to_owned();
+    let begin = format!("begin;\n{LOCK};\n");
+    let first = format!("{};\n", statement(CREATE_SCHEMA_BY_HAND));
+    let (use_schema, versions) = (statement(USE_SCHEMA), format!("{CREATE_VERSIONS};\n"));
+    let script = |migration: &Migration| {
+        let (version, name) = (migration.version(), migration.description());
+        let (checksum, script) = (schema::checksum(migration), migration.script);
+        let (create, versions) = match version {
+            1 => (&*first, &*versions),
+            _ => ("", ""),
+        };
+        let note = format!(
+            "insert into jasper_migrations (version, description, success, checksum, \
+             execution_time)\nvalues ({version}, '{name}', true, '\\x{checksum}', 0)"
+        );
+        let sql = format!("{begin}{create}{use_schema};\n{versions}{script}\n{note};\ncommit;\n");
+        MigrationScript::new(version, name, sql)
+    };
+    MIGRATIONS.iter().map(script).collect()
+}
+
+async fn connect(internal: &InternalPool) -> Result<PgConnection, StoreError> {
+    let options = internal.pool.current().connect_options();
+    PgConnection::connect_with(&options).await.map_err(|error| internal.error(error))
 }
 
 async fn upgrade_on(
     connection: &mut PgConnection,
     internal: &InternalPool,
 ) -> Result<(), StoreError> {
-    let said = |error| internal.error(error);
+    let said = |error| internal.place.schema_error(UPGRADE, error);
     let mut transaction = connection.begin().await.map_err(said)?;
     create_schema(&mut transaction, &internal.names).await.map_err(said)?;
     // Another process may have upgraded it further before this one got the lock.
     let mut asked = Asked { connection: &mut transaction, internal };
     version(&mut asked, newest_known(MIGRATIONS)).await?;
-    // `run` would do, but the compiler cannot tell that its future may move between threads.
-    let migrated = migrator(MIGRATIONS).run_direct(None, &mut *transaction, false).await;
-    migrated.map_err(|error| migrations::error(error, said))?;
+    migrate(&mut transaction, said).await?;
     transaction.commit().await.map_err(said)
+}
+
+async fn rebuild_on(
+    connection: &mut PgConnection,
+    internal: &InternalPool,
+) -> Result<(), StoreError> {
+    let (names, said) = (&internal.names, |error| internal.place.schema_error(REBUILD, error));
+    let mut transaction = connection.begin().await.map_err(said)?;
+    create_schema(&mut transaction, names).await.map_err(said)?;
+    let last_node = drop_tables(&mut transaction, names).await.map_err(said)?;
+    migrate(&mut transaction, said).await?;
+    if last_node > 0 {
+        let go_on = sqlx::query(names.statement(GO_ON_AFTER)).bind(last_node);
+        go_on.execute(&mut *transaction).await.map_err(said)?;
+    }
+    transaction.commit().await.map_err(said)
+}
+
+/// The number of the last node, which no other is to have again.
+async fn drop_tables(connection: &mut PgConnection, names: &Names) -> sqlx::Result<i64> {
+    let has_nodes: i64 =
+        sqlx::query_scalar(names.statement(HAS_NODES)).fetch_one(&mut *connection).await?;
+    if has_nodes > 0 {
+        // No node joins any more once its number is read.
+        sqlx::query(names.statement(LOCK_NODES)).execute(&mut *connection).await?;
+    }
+    let last_node = sqlx::query_scalar(LAST_NODE).bind(names.schema());
+    let last_node = last_node.fetch_one(&mut *connection).await?;
+    sqlx::query(names.statement(DROP)).execute(connection).await?;
+    Ok(last_node)
+}
+
+async fn migrate(
+    connection: &mut PgConnection,
+    said: impl FnOnce(sqlx::Error) -> StoreError,
+) -> Result<(), StoreError> {
+    // `run` would do, but the compiler cannot tell that its future may move between threads.
+    let migrated = migrator(MIGRATIONS).run_direct(None, connection, false).await;
+    migrated.map_err(|error| migrations::error(error, said))
+}
+
+async fn empty_on(connection: &mut PgConnection, deletes: &[&SqlStr]) -> sqlx::Result<()> {
+    let mut transaction = connection.begin().await?;
+    sqlx::query(LOCK).execute(&mut *transaction).await?;
+    sqlx::query(SHORT_LOCKS).execute(&mut *transaction).await?;
+    for delete in deletes {
+        sqlx::query(SqlStr::clone(delete)).execute(&mut *transaction).await?;
+    }
+    transaction.commit().await
 }
 
 async fn create_schema(connection: &mut PgConnection, names: &Names) -> sqlx::Result<()> {
@@ -89,7 +226,7 @@ impl Schema for Asked<'_> {
             Question::UsableFrom => USABLE_FROM,
         });
         let answer = sqlx::query_scalar(statement).fetch_one(&mut *self.connection).await;
-        answer.map_err(|error| self.internal.error(error))
+        answer.map_err(|error| self.internal.place.schema_error(LOOK, error))
     }
 
     fn place(&self) -> String {

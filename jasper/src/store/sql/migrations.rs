@@ -28,7 +28,7 @@ impl Migration {
         self.file.split('_').next().and_then(|number| number.parse().ok()).unwrap_or(0)
     }
 
-    fn description(&self) -> String {
+    pub(crate) fn description(&self) -> String {
         let name = self.file.split_once('_').map_or(self.file, |(_number, name)| name);
         name.trim_end_matches(".sql").replace('_', " ")
     }

@@ -26,6 +26,7 @@ pub(super) mod placement;
 pub(super) mod ports;
 pub(super) mod reply;
 pub(super) mod rounds;
+pub(super) mod schema;
 pub(super) mod statements;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 pub(super) mod write_batchers;

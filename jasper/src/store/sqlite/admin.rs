@@ -11,7 +11,7 @@ use crate::envelope::time::{now, to_micros};
 use crate::store::sql::columns;
 use crate::store::sql::number::limit;
 use crate::store::sql::ports::admin::SqlAdmin;
-use crate::store::{Counts, StoreError};
+use crate::store::{Counts, MigrationScript, StoreError};
 
 /// Each count walks an index that holds no bodies.
 const COUNTS: &str = "\
@@ -54,6 +54,19 @@ impl SqlAdmin for SqliteStore {
 
     async fn clear(&self) -> Result<(), StoreError> {
         self.writer().write(Clear).await
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        let mut connection = self.pool().acquire().await.map_err(|error| self.error(error))?;
+        migrate::check(&mut connection, self.place()).await
+    }
+
+    async fn rebuild(&self) -> Result<(), StoreError> {
+        migrate::rebuild(self.pool(), self.place()).await
+    }
+
+    fn migrations(&self) -> Vec<MigrationScript> {
+        migrate::scripts()
     }
 }
 

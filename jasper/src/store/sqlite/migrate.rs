@@ -1,12 +1,13 @@
 //! The schema and its versions, in a migration table of our own.
 
-use sqlx::{Connection, SqliteConnection};
+use sqlx::{Connection, SqliteConnection, SqlitePool};
 
 use super::error::Place;
-use crate::store::StoreError;
 use crate::store::sql::migrations::{
-    self, Migration, Question, Schema, migrations, migrator, newest_known, version,
+    self, Migration, Question, Schema, Tries, migrations, migrator, newest_known, version,
 };
+use crate::store::sql::schema;
+use crate::store::{MigrationScript, StoreError};
 
 const MIGRATIONS: &[Migration] = migrations!(
     "sqlite":
@@ -21,6 +22,34 @@ const HAS_VERSIONS: &str =
     "select count(*) from sqlite_schema where type = 'table' and name = 'jasper_migrations'";
 const NEWEST_VERSION: &str = "select coalesce(max(version), 0) from jasper_migrations";
 const USABLE_FROM: &str = "select usable_from from jasper_schema";
+
+const DROP: &str = "\
+drop table if exists jasper_incoming;
+drop table if exists jasper_outgoing;
+drop table if exists jasper_dead_letters;
+drop table if exists jasper_nodes;
+drop table if exists jasper_schema;
+drop table if exists jasper_migrations";
+
+/// SQLite makes this table with the first number of its kind.
+const HAS_NUMBERS: &str = "select count(*) from sqlite_schema where name = 'sqlite_sequence'";
+
+/// The number of the last node, also of one that is forgotten.
+const LAST_NODE: &str =
+    "select coalesce(max(seq), 0) from sqlite_sequence where name = 'jasper_nodes'";
+
+const GO_ON_AFTER: &str = "insert into sqlite_sequence (name, seq) values ('jasper_nodes', ?)";
+
+/// As the driver makes it.
+const CREATE_VERSIONS: &str = "\
+create table if not exists jasper_migrations (
+    version bigint primary key,
+    description text not null,
+    installed_on timestamp not null default current_timestamp,
+    success boolean not null,
+    checksum blob not null,
+    execution_time bigint not null
+)";
 
 /// Brings the schema to the newest version.
 ///
@@ -38,10 +67,74 @@ pub(super) async fn upgrade(
     }
     let mut transaction = connection.begin_with("begin immediate").await.map_err(said)?;
     version(&mut Asked { connection: &mut transaction, place }, known).await?;
-    // `run` would do, but the compiler cannot tell that its future may move between threads.
-    let migrated = migrator(MIGRATIONS).run_direct(None, &mut *transaction, false).await;
-    migrated.map_err(|error| migrations::error(error, said))?;
+    migrate(&mut transaction, place).await?;
     transaction.commit().await.map_err(said)
+}
+
+/// Whether the schema is there as this build needs it.
+pub(super) async fn check(
+    connection: &mut SqliteConnection,
+    place: &Place,
+) -> Result<(), StoreError> {
+    schema::check(&mut Asked { connection, place }, newest_known(MIGRATIONS)).await
+}
+
+/// Drops the tables and makes them anew, in one write transaction.
+pub(super) async fn rebuild(pool: &SqlitePool, place: &Place) -> Result<(), StoreError> {
+    let mut tries = Tries::default();
+    while let Err(error) = rebuild_once(pool, place).await {
+        tries.after(error).await?;
+    }
+    Ok(())
+}
+
+/// The migrations with all that the upgrade does around them.
+pub(super) fn scripts() -> Vec<MigrationScript> {
+    let script = |migration: &Migration| {
+        let (version, name) = (migration.version(), migration.description());
+        let (checksum, script) = (schema::checksum(migration), migration.script);
+        let versions = match version {
+            1 => format!("{CREATE_VERSIONS};\n"),
+            _ => String::new(),
+        };
+        let note = format!(
+            "insert into jasper_migrations (version, description, success, checksum, \
+             execution_time)\nvalues ({version}, '{name}', true, x'{checksum}', 0)"
+        );
+        let sql = format!("begin immediate;\n{versions}{script}\n{note};\ncommit;\n");
+        MigrationScript::new(version, name, sql)
+    };
+    MIGRATIONS.iter().map(script).collect()
+}
+
+async fn rebuild_once(pool: &SqlitePool, place: &Place) -> Result<(), StoreError> {
+    let said = |error| place.error(error);
+    let mut connection = pool.acquire().await.map_err(said)?;
+    let mut transaction = connection.begin_with("begin immediate").await.map_err(said)?;
+    let last_node = drop_tables(&mut transaction).await.map_err(said)?;
+    migrate(&mut transaction, place).await?;
+    if last_node > 0 {
+        let go_on = sqlx::query(GO_ON_AFTER).bind(last_node);
+        go_on.execute(&mut *transaction).await.map_err(said)?;
+    }
+    transaction.commit().await.map_err(said)
+}
+
+/// The number of the last node, which no other is to have again.
+async fn drop_tables(connection: &mut SqliteConnection) -> sqlx::Result<i64> {
+    let has_numbers: i64 = sqlx::query_scalar(HAS_NUMBERS).fetch_one(&mut *connection).await?;
+    let last_node = match has_numbers {
+        0 => 0,
+        _ => sqlx::query_scalar(LAST_NODE).fetch_one(&mut *connection).await?,
+    };
+    sqlx::raw_sql(DROP).execute(connection).await?;
+    Ok(last_node)
+}
+
+async fn migrate(connection: &mut SqliteConnection, place: &Place) -> Result<(), StoreError> {
+    // `run` would do, but the compiler cannot tell that its future may move between threads.
+    let migrated = migrator(MIGRATIONS).run_direct(None, connection, false).await;
+    migrated.map_err(|error| migrations::error(error, |error| place.error(error)))
 }
 
 struct Asked<'s> {

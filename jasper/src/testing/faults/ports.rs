@@ -12,9 +12,9 @@ use crate::envelope::{Address, Envelope};
 use crate::store::{
     ClaimRequest, Claimable, ClaimableRequest, Claimed, Counts, DeadLetter, DeadLetterId,
     DeadLetterQuery, DeadLetters, Gone, Inbox, Incoming, Inserted, LiveNode, MessageStore,
-    NodeLease, Nodes, Outbox, Outgoing, OutgoingSettlement, Owner, Ownership, Settled, Settlement,
-    StoreAdmin, StoreError, StoreInfo, StoreOperation, StoreTransaction, Subscription,
-    TransactionOptions,
+    MigrationScript, NodeLease, Nodes, Outbox, Outgoing, OutgoingSettlement, Owner, Ownership,
+    Settled, Settlement, StoreAdmin, StoreError, StoreInfo, StoreOperation, StoreTransaction,
+    Subscription, TransactionOptions,
 };
 
 type StoreFuture<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
@@ -182,6 +182,18 @@ impl<S: MessageStore> StoreAdmin for FaultyStore<S> {
 
     fn clear(&self) -> StoreFuture<'_, ()> {
         self.meet(StoreOperation::Clear, self.store.admin().clear())
+    }
+
+    fn check(&self) -> StoreFuture<'_, ()> {
+        self.meet(StoreOperation::Check, self.store.admin().check())
+    }
+
+    fn rebuild(&self) -> StoreFuture<'_, ()> {
+        self.meet(StoreOperation::Rebuild, self.store.admin().rebuild())
+    }
+
+    fn migrations(&self) -> Vec<MigrationScript> {
+        self.store.admin().migrations()
     }
 }
 

@@ -31,7 +31,7 @@ pub enum Fault {
 /// | nodes | `note_earlier`, `leave`, `forget`, `wait_for_notification` |
 /// | dead letters | `dead_letter_store`, `dead_letter_list` |
 /// | dead letters | `dead_letter_replay`, `dead_letter_discard` |
-/// | housekeeping | `prepare`, `counts`, `purge`, `clear` |
+/// | housekeeping | `prepare`, `counts`, `purge`, `clear`, `check`, `rebuild` |
 ///
 /// They are those of [`StoreOperation`].
 #[derive(Debug, Clone)]

@@ -3,7 +3,7 @@
 use futures_util::future::BoxFuture;
 
 use super::SqlStore;
-use crate::store::{Counts, StoreAdmin, StoreError};
+use crate::store::{Counts, MigrationScript, StoreAdmin, StoreError};
 
 /// What the port [`StoreAdmin`] describes.
 pub(crate) trait SqlAdmin: SqlStore {
@@ -14,6 +14,12 @@ pub(crate) trait SqlAdmin: SqlStore {
     fn purge(&self, limit: usize) -> impl Future<Output = Result<u64, StoreError>> + Send;
 
     fn clear(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    fn check(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    fn rebuild(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    fn migrations(&self) -> Vec<MigrationScript>;
 }
 
 #[doc(hidden)]
@@ -33,5 +39,17 @@ impl<S: SqlAdmin> StoreAdmin for S {
 
     fn clear(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(SqlAdmin::clear(self))
+    }
+
+    fn check(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(SqlAdmin::check(self))
+    }
+
+    fn rebuild(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(SqlAdmin::rebuild(self))
+    }
+
+    fn migrations(&self) -> Vec<MigrationScript> {
+        SqlAdmin::migrations(self)
     }
 }

@@ -47,6 +47,20 @@ pub async fn to_clear_empties_the_store_and_keeps_nodes<F: StoreFixture>(fixture
     subject.store_new(unowned(envelope())).await;
 }
 
+/// Tests that run at the same time may share a store.
+pub async fn processes_that_clear_at_once_all_succeed<F: StoreFixture>(fixture: &F) {
+    let subject = Subject::of(fixture).await;
+    let owner = subject.join().await;
+    for _round in 0..5 {
+        fill(&subject, owner).await;
+        let clears = (0..4).map(|_| subject.store.admin().clear());
+        for cleared in futures_util::future::join_all(clears).await {
+            cleared.expect("the store answers");
+        }
+        assert_eq!(subject.counts().await, Counts::default());
+    }
+}
+
 /// Whatever state a row is in, some recovery comes by: nothing is stored for ever.
 pub async fn every_row_is_reachable_by_some_recovery<F: StoreFixture>(fixture: &F) {
     let subject = Subject::of(fixture).await;
@@ -88,7 +102,7 @@ pub async fn what_is_committed_is_there_after_reopening<F: StoreFixture>(fixture
 }
 
 /// A row in each state: waiting, owned, due, later, kept, over, outgoing both ways, a dead letter.
-async fn fill<F: StoreFixture>(subject: &Subject<'_, F>, owner: Owner) {
+pub(super) async fn fill<F: StoreFixture>(subject: &Subject<'_, F>, owner: Owner) {
     for keep in [Duration::ZERO, LONG] {
         subject.store_new(kept(envelope(), keep)).await;
         let held = subject.claim_one(owner).await.ownership;

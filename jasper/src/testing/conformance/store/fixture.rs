@@ -18,6 +18,17 @@ pub trait StoreFixture: Send + Sync {
     /// A new store with nothing in it, prepared, that shares its database with no other.
     fn open(&self) -> impl Future<Output = (Self::Store, Self::Guard)> + Send;
 
+    /// A new store in whose database nothing is made yet. `None` for a store without migrations.
+    fn open_unprepared(&self) -> impl Future<Output = Option<(Self::Store, Self::Guard)>> + Send {
+        ready(None)
+    }
+
+    /// Executes a script in the database of a store, as a person does who applies a migration by
+    /// hand.
+    fn execute(&self, _store: &Self::Store, _script: &str) -> impl Future<Output = ()> + Send {
+        ready(())
+    }
+
     /// Closes a durable store and opens its database again. `None` for one that is not durable.
     fn reopen(
         &self,

@@ -19,6 +19,7 @@ pub mod inbox;
 pub mod keys;
 pub mod nodes;
 pub mod outbox;
+pub mod schema;
 pub mod settlement;
 pub mod transactions;
 
@@ -203,8 +204,21 @@ macro_rules! __store_clauses {
                 a_new_store_is_empty
                 rows_are_counted_by_state
                 to_clear_empties_the_store_and_keeps_nodes
+                processes_that_clear_at_once_all_succeed
                 every_row_is_reachable_by_some_recovery
                 what_is_committed_is_there_after_reopening
+            }
+            schema {
+                a_prepared_store_passes_the_check
+                to_rebuild_empties_the_store_and_leaves_no_node
+                to_rebuild_leaves_the_rows_of_the_user
+                what_was_owned_before_a_rebuild_is_fenced
+                no_number_is_given_again_after_a_rebuild
+                a_rebuilt_store_has_all_that_it_needs
+                processes_that_rebuild_at_once_all_succeed
+                nodes_at_work_outlast_a_rebuild
+                an_empty_database_is_refused_by_the_check_and_can_be_rebuilt
+                migrations_that_are_applied_by_hand_are_all_that_is_needed
             }
         }
     };
@@ -226,6 +240,7 @@ mod tests {
             include_str!("keys.rs"),
             include_str!("nodes.rs"),
             include_str!("outbox.rs"),
+            include_str!("schema.rs"),
             include_str!("settlement.rs"),
             include_str!("transactions.rs"),
         ];
