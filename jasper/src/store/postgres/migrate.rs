@@ -36,7 +36,8 @@ const USABLE_FROM: &str = "select usable_from from {schema}.jasper_schema";
 
 const DROP: &str = "\
 drop table if exists
-    {commit_guard}, {incoming}, {outgoing}, {dead_letters}, {nodes}, {schema}.jasper_schema, {migrations}";
+    {commit_guard}, {incoming}, {outgoing}, {dead_letters}, {nodes}, {schema}.jasper_schema,
+    {migrations}";
 
 const HAS_NODES: &str = "select count(to_regclass('{nodes}'))";
 const LOCK_NODES: &str = "lock table {nodes} in access exclusive mode";
