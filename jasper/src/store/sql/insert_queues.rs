@@ -1,5 +1,5 @@
-//! The queues of inserts: rows with keys of their own never wait behind one whose key a transaction
-//! holds that is still open.
+//! The queues of inserts: rows with fresh ids never wait behind a row whose key another open
+//! transaction has inserted.
 
 use std::collections::HashMap;
 use std::fmt;
