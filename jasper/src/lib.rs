@@ -100,10 +100,12 @@
 //! - `testing`, with the feature of that name: tracked sessions, `assert_routes!`, and the
 //!   conformance suites for stores and transports.
 
+mod caught;
 pub mod codec;
 pub mod envelope;
 mod error;
 pub mod error_policy;
+mod error_text;
 pub mod handler;
 pub mod message;
 pub mod prelude;

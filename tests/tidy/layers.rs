@@ -12,12 +12,12 @@ use super::Offence;
 use super::repository::{Repository, SourceFile};
 use super::tokens::Token;
 
-/// `telemetry` holds names only and `source_error` one type, so every layer may use them; `error`
-/// is what starting an application can fail with, so it may look at all that the runtime is built
-/// from.
+/// `telemetry` holds names only, `source_error` one type and `error_text` what cuts texts, so every
+/// layer may use them; `error` is what starting an application can fail with, so it may look at all
+/// that the runtime is built from.
 const LAYERS: [&[&str]; 8] = [
-    &["source_error", "telemetry"],
-    &["message"],
+    &["error_text", "source_error", "telemetry"],
+    &["caught", "message"],
     &["envelope", "codec"],
     &["store", "transport", "error_policy"],
     &["routing"],

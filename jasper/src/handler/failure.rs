@@ -4,10 +4,10 @@ use std::error::Error;
 use std::fmt;
 use std::iter;
 
-use super::caught::{Panic, caught};
 use super::error::HandlerError;
+use crate::caught::{Panic, caught};
+use crate::error_text::{self, Cutter};
 use crate::store::IsConflict;
-use crate::store::error_text::{self, Cutter};
 
 /// A handler's error as plain data.
 #[derive(Debug, Clone, PartialEq, Eq)]

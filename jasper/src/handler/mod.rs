@@ -1,7 +1,6 @@
 //! What is done with a message: the handler seam, its arguments, what it returns and how it fails.
 
 mod cascade;
-pub(crate) mod caught;
 mod causation;
 mod context;
 mod erased;

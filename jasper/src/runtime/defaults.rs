@@ -7,7 +7,7 @@ use super::send::routed::DEDUPLICATION_WINDOW;
 use super::start::settings::Settings;
 use crate::envelope::{MAX_FIELD_BYTES, MAX_HEADER_BYTES, MAX_HEADERS};
 use crate::error_policy::{ErrorPolicy, Verdict};
-use crate::store::error_text;
+use crate::error_text;
 use crate::transport::{EndpointUri, Mode};
 
 const TABLE: &str = include_str!("../docs/defaults.md");

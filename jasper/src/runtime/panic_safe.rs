@@ -6,8 +6,8 @@ use std::time::Duration;
 use futures_util::future::{BoxFuture, FutureExt};
 
 use super::backoff::Backoff;
+use crate::caught::{Caught, Panic, caught};
 use crate::envelope::Address;
-use crate::handler::caught::{Caught, Panic, caught};
 use crate::transport::{
     Answer, Batch, Direction, EndpointUri, Listener, Receipt, Receiver, Request, Sender, Transport,
     TransportError,

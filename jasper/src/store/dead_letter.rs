@@ -8,9 +8,9 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
 use super::error::StoreError;
-use super::error_text;
 use super::record::Ownership;
 use crate::envelope::{Address, Envelope, MessageId, time};
+use crate::error_text;
 
 /// Dead letters and invalid messages, kept with their bytes.
 pub trait DeadLetters: Send + Sync {

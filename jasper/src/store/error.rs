@@ -1,7 +1,11 @@
 //! What can go wrong in a store, by what the caller can do about it.
 
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use futures_util::future::FutureExt;
+
+use crate::caught::Panic;
 use crate::source_error::SourceError;
 
 /// This error of a driver as the source of another.
@@ -220,4 +224,12 @@ impl StoreError {
             done => Self::Partial { done, error: Box::new(self) },
         }
     }
+}
+/// What a call of a store gives. A panic of a driver, or of a store that the application brings, is
+/// an error like another.
+pub(crate) async fn unless_it_panics<T>(
+    call: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    let ended = AssertUnwindSafe(call).catch_unwind().await;
+    ended.unwrap_or_else(|payload| Err(StoreError::Database(Panic::of(payload).into())))
 }

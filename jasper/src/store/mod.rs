@@ -5,8 +5,7 @@
 //! run the clauses of `jasper::testing::conformance` against it.
 
 mod dead_letter;
-mod error;
-pub(crate) mod error_text;
+pub(crate) mod error;
 mod inbox;
 pub mod memory;
 mod migration_script;

@@ -165,8 +165,8 @@ pub trait Nodes: Send + Sync {
     /// transaction of the user's own.
     ///
     /// It may return when there is nothing to claim, and a notification is lost while the
-    /// connection is; polls find what was missed. A store that does not notify, as its
-    /// [`StoreInfo`](super::StoreInfo) says, waits for ever.
+    /// connection is; polls find what was missed. In a store that does not notify, as
+    /// its [`StoreInfo`](super::StoreInfo) says, it never returns.
     fn wait_for_notification(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(std::future::pending())
     }

@@ -63,7 +63,7 @@ async fn copy(mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
     let _ended = tokio::io::copy(&mut from, &mut to).await;
 }
 
-/// How many bytes the broker sends until a queue is declared, by what it ends each of its frames.
+/// After how many bytes from the broker each of its first three frames ends.
 async fn frame_ends(broker: SocketAddr) -> Vec<usize> {
     let mut broker = TcpStream::connect(broker).await.unwrap();
     broker.write_all(b"AMQP\0\0\x09\x01").await.unwrap();

@@ -14,10 +14,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::entry::HandlerEntry;
 use super::queue::Backing;
+use crate::caught::{Caught, Panic, discard};
 use crate::codec::CodecError;
 use crate::envelope::Envelope;
 use crate::error::SendError;
-use crate::handler::caught::{Caught, Panic, discard};
 use crate::handler::{
     Causation, HandlerContext, HandlerFailure, OutgoingMessage, RunError, RunScope,
 };

@@ -7,8 +7,8 @@ use std::sync::atomic::AtomicUsize;
 use futures_util::future::{BoxFuture, FutureExt};
 
 use super::unknown::UnknownTypes;
+use crate::caught::Caught;
 use crate::envelope::Address;
-use crate::handler::caught::Caught;
 use crate::runtime::core::Core;
 use crate::transport::{
     Answer, FailureKind, Mode, Receipt, Received, ReceivedDeadLetter, ReceivedRequest, Receiver,

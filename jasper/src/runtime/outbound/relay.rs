@@ -13,8 +13,8 @@ use tokio::time::Instant;
 
 use super::endpoint::Endpoint;
 use super::send_queue::PendingSend;
+use crate::caught::Panic;
 use crate::envelope::Envelope;
-use crate::handler::caught::Panic;
 use crate::runtime::core::Core;
 use crate::runtime::observation::{MessageEvent, Observed};
 use crate::runtime::storage::dead_letters::{log_dead_letter, settle_refused, store_until_done};

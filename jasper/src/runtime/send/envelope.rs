@@ -1,9 +1,9 @@
 //! From a message to its envelope.
 
+use crate::caught::caught;
 use crate::codec::CodecError;
 use crate::envelope::{Address, Envelope, Excess, MessageId, time};
 use crate::error::SendError;
-use crate::handler::caught::caught;
 use crate::handler::{DeliveryOptions, OutgoingMessage, RunScope};
 use crate::message::Message;
 use crate::runtime::core::Core;

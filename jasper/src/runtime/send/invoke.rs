@@ -13,11 +13,11 @@ use super::envelope::{check, encode};
 use super::origin::Origin;
 use super::placement::Joining;
 use super::prepare::prepare;
+use crate::caught::{Caught, discard};
 use crate::envelope::{Address, Envelope};
 use crate::error::{InvokeError, SendError};
 #[cfg(feature = "testing")]
 use crate::handler::Fake;
-use crate::handler::caught::{Caught, discard};
 use crate::handler::{
     Causation, Handler, HandlerContext, HandlerRegistration, OutgoingMessage, RunScope,
     ScopeSource, handle,

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::envelope::{encode, envelope};
+use crate::caught::caught;
 use crate::codec::{self, CodecError};
 use crate::envelope::Envelope;
 use crate::error::InvokeError;
-use crate::handler::caught::caught;
 use crate::handler::{OutgoingMessage, RunScope};
 use crate::message::{Message, Payload};
 use crate::runtime::core::Core;

@@ -2,16 +2,15 @@
 //! store answers.
 
 use std::future::Future;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::{BoxFuture, FutureExt};
+use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
 use super::health::{Health, Retries};
-use crate::handler::caught::Panic;
 use crate::runtime::own::owned_rows::OwnedRows;
+use crate::store::error::unless_it_panics;
 use crate::store::{
     MessageStore, OutgoingSettlement, Settled, Settlement, StoreError, StoreOperation,
 };
@@ -73,11 +72,7 @@ impl StoreClient {
         operation: StoreOperation,
         call: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
-        // A store that the application brings may panic.
-        let result = match AssertUnwindSafe(call).catch_unwind().await {
-            Ok(result) => result,
-            Err(payload) => Err(StoreError::Database(Panic::of(payload).into())),
-        };
+        let result = unless_it_panics(call).await;
         if result.is_err() {
             metrics::counter!(telemetry::STORE_ERRORS, "op" => operation.as_str()).increment(1);
             if !operation.only_reads() {

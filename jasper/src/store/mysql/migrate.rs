@@ -61,7 +61,7 @@ const ADD_VERSION: &str = "insert into {migrations} (version, installed_at) valu
 /// A node that has joined and is gone: its number is the last one.
 const LAST_NODE: &str = "insert into {nodes} (name, lease_until, takes) values ('', 0, '')";
 
-/// So many nodes may join between the look at the last number and the exchange of the tables.
+/// The most nodes that may join after the last number was read and before the tables are swapped.
 const JOINING: u64 = 1_000;
 
 // The name of a lock holds for the whole server, and has 64 characters at most.

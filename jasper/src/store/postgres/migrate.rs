@@ -121,15 +121,11 @@ pub(super) fn scripts(names: &Names) -> Vec<MigrationScript> {
     let (use_schema, versions) = (statement(USE_SCHEMA), format!("{CREATE_VERSIONS};\n"));
     let script = |migration: &Migration| {
         let (version, name) = (migration.version(), migration.description());
-        let (checksum, script) = (schema::checksum(migration), migration.script);
+        let (note, script) = (schema::insert_version(migration, "'\\x"), migration.script);
         let (create, versions) = match version {
             1 => (&*first, &*versions),
             _ => ("", ""),
         };
-        let note = format!(
-            "insert into jasper_migrations (version, description, success, checksum, \
-             execution_time)\nvalues ({version}, '{name}', true, '\\x{checksum}', 0)"
-        );
         let sql = format!("{begin}{create}{use_schema};\n{versions}{script}\n{note};\ncommit;\n");
         MigrationScript::new(version, name, sql)
     };

@@ -13,8 +13,9 @@ use super::internal_pool::InternalPool;
 use super::run_queue::{RunQueue, WaitingRun};
 use super::session::Session;
 use super::shared_transaction::SharedTransaction;
+use crate::store::error::unless_it_panics;
 use crate::store::sql::borrowed_connection::BorrowedConnection;
-use crate::store::sql::reply::{receive_reply, send_reply, unless_it_panics};
+use crate::store::sql::reply::{receive_reply, send_reply};
 use crate::store::{StoreError, TransactionOptions};
 
 /// After this long a transaction takes no more runs, so that the first does not wait for ever for

@@ -10,8 +10,9 @@ use futures_util::stream::{self, StreamExt};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
-use super::reply::{ReplySender, receive_reply, send_reply, unless_it_panics};
+use super::reply::{ReplySender, receive_reply, send_reply};
 use crate::store::StoreError;
+use crate::store::error::unless_it_panics;
 use crate::store::portions::{PORTION, Weigh};
 
 /// How many calls are repeated at once where one of a flush has met a lock.

@@ -109,18 +109,21 @@ impl Tries {
 
 /// Executes migrations in a transaction that is open, where a database undoes definitions with it.
 pub(crate) fn migrator(migrations: &[Migration]) -> Migrator {
-    let migrations = migrations.iter().map(|migration| {
-        let (description, script) = (migration.description().into(), migration.script);
-        let (kind, script) = (MigrationType::Simple, script.into_sql_str());
-        sqlx::migrate::Migration::new(migration.version(), description, kind, script, false)
-    });
-    let mut migrator = Migrator::with_migrations(migrations.collect());
+    let migrations = migrations.iter().map(of_driver).collect();
+    let mut migrator = Migrator::with_migrations(migrations);
     migrator.dangerous_set_table_name(TABLE);
     // The transaction holds a lock already; the migrator's would outlive it.
     migrator.set_locking(false);
     // Those of newer builds; whether this one may use what they left is known by then.
     migrator.set_ignore_missing(true);
     migrator
+}
+
+/// A migration as the driver has it.
+pub(crate) fn of_driver(migration: &Migration) -> sqlx::migrate::Migration {
+    let (version, description) = (migration.version(), migration.description().into());
+    let (kind, script) = (MigrationType::Simple, migration.script.into_sql_str());
+    sqlx::migrate::Migration::new(version, description, kind, script, false)
 }
 
 /// What an error of the migrator means, given what those of the database mean.

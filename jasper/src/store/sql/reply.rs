@@ -1,8 +1,5 @@
 //! The answer that a task gives to its caller.
 
-use std::panic::AssertUnwindSafe;
-
-use futures_util::future::FutureExt;
 use tokio::sync::oneshot;
 
 use crate::store::StoreError;
@@ -20,17 +17,4 @@ pub(crate) async fn receive_reply<T>(
     answer: oneshot::Receiver<Result<T, StoreError>>,
 ) -> Result<T, StoreError> {
     answer.await.unwrap_or(Err(StoreError::Closed))
-}
-
-/// A driver has panicked. What it said is in the log, by the panic hook.
-#[derive(Debug, thiserror::Error)]
-#[error("the database driver panicked")]
-struct DriverPanicked;
-
-/// What this gives, or an error where it panics: the task that calls it goes on with others.
-pub(crate) async fn unless_it_panics<T>(
-    call: impl Future<Output = Result<T, StoreError>>,
-) -> Result<T, StoreError> {
-    let ended = AssertUnwindSafe(call).catch_unwind().await;
-    ended.unwrap_or_else(|_payload| Err(StoreError::Database(DriverPanicked.into())))
 }

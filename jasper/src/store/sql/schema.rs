@@ -1,10 +1,7 @@
 //! What is asked of a schema beside its upgrade: whether it is there, and how the driver knows the
 //! migrations that it has executed.
 
-use sqlx::SqlSafeStr;
-use sqlx::migrate::MigrationType;
-
-use super::migrations::{Migration, Schema, version};
+use super::migrations::{Migration, Schema, of_driver, version};
 use crate::store::StoreError;
 
 /// Whether a schema is there that this build may use, without any step that is missing.
@@ -19,12 +16,16 @@ pub(crate) async fn check(schema: &mut impl Schema, known: i64) -> Result<(), St
     Ok(())
 }
 
-/// By what the driver knows that a migration is the one that it has executed, in hexadecimal.
-pub(crate) fn checksum(migration: &Migration) -> String {
-    let (version, description) = (migration.version(), migration.description().into());
-    let (kind, script) = (MigrationType::Simple, migration.script.into_sql_str());
-    let migration = sqlx::migrate::Migration::new(version, description, kind, script, false);
-    migration.checksum.iter().map(|byte| format!("{byte:02x}")).collect()
+/// Inserts the row by which the driver knows that it has executed a migration. `bytes` is what a
+/// hexadecimal literal of the database begins with, the quote included.
+pub(crate) fn insert_version(migration: &Migration, bytes: &str) -> String {
+    let (version, name) = (migration.version(), migration.description());
+    let checksum: String =
+        of_driver(migration).checksum.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!(
+        "insert into jasper_migrations (version, description, success, checksum, \
+         execution_time)\nvalues ({version}, '{name}', true, {bytes}{checksum}', 0)"
+    )
 }
 
 #[cfg(test)]

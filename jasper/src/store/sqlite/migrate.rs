@@ -92,15 +92,11 @@ pub(super) async fn rebuild(pool: &SqlitePool, place: &Place) -> Result<(), Stor
 pub(super) fn scripts() -> Vec<MigrationScript> {
     let script = |migration: &Migration| {
         let (version, name) = (migration.version(), migration.description());
-        let (checksum, script) = (schema::checksum(migration), migration.script);
+        let (note, script) = (schema::insert_version(migration, "x'"), migration.script);
         let versions = match version {
             1 => format!("{CREATE_VERSIONS};\n"),
             _ => String::new(),
         };
-        let note = format!(
-            "insert into jasper_migrations (version, description, success, checksum, \
-             execution_time)\nvalues ({version}, '{name}', true, x'{checksum}', 0)"
-        );
         let sql = format!("begin immediate;\n{versions}{script}\n{note};\ncommit;\n");
         MigrationScript::new(version, name, sql)
     };

@@ -5,68 +5,69 @@ use crate::message::Message;
 use crate::runtime::MessageEvent;
 
 impl Tracked {
-    /// Asserts that so many messages of this type were [sent](Self::sent), and gives them.
+    /// Asserts that `count` messages of this type were [sent](Self::sent), and returns them.
     ///
     /// # Panics
-    /// It were more or fewer.
+    /// There were more or fewer.
     #[track_caller]
     pub fn assert_sent<M: Message>(&self, count: usize) -> Vec<M> {
         self.counted("sent", count, self.sent())
     }
 
-    /// Asserts that so many messages of this type were [scheduled](Self::scheduled), and gives
+    /// Asserts that `count` messages of this type were [scheduled](Self::scheduled), and returns
     /// them.
     ///
     /// # Panics
-    /// It were more or fewer.
+    /// There were more or fewer.
     #[track_caller]
     pub fn assert_scheduled<M: Message>(&self, count: usize) -> Vec<M> {
         self.counted("scheduled", count, self.scheduled())
     }
 
-    /// Asserts that so many messages of this type were [received](Self::received), and gives them.
+    /// Asserts that `count` messages of this type were [received](Self::received), and returns
+    /// them.
     ///
     /// # Panics
-    /// It were more or fewer.
+    /// There were more or fewer.
     #[track_caller]
     pub fn assert_received<M: Message>(&self, count: usize) -> Vec<M> {
         self.counted("received", count, self.received())
     }
 
-    /// Asserts that so many messages of this type were [handled](Self::handled), and gives them.
+    /// Asserts that `count` messages of this type were [handled](Self::handled), and returns them.
     ///
     /// # Panics
-    /// It were more or fewer.
+    /// There were more or fewer.
     #[track_caller]
     pub fn assert_handled<M: Message>(&self, count: usize) -> Vec<M> {
         self.counted("handled", count, self.handled())
     }
 
-    /// Asserts that so many runs over messages of this type [failed](Self::failed), and gives the
-    /// messages.
+    /// Asserts that `count` runs over messages of this type [failed](Self::failed), and returns
+    /// the messages.
     ///
     /// # Panics
-    /// It were more or fewer.
+    /// There were more or fewer.
     #[track_caller]
     pub fn assert_failed<M: Message>(&self, count: usize) -> Vec<M> {
         self.counted("failed", count, self.failed())
     }
 
-    /// Asserts that so many messages of this type were [dead-lettered](Self::dead_lettered), and
-    /// gives them.
+    /// Asserts that `count` messages of this type were [dead-lettered](Self::dead_lettered), and
+    /// returns them.
     ///
     /// # Panics
-    /// It were more or fewer.
+    /// There were more or fewer.
     #[track_caller]
     pub fn assert_dead_lettered<M: Message>(&self, count: usize) -> Vec<M> {
         self.counted("dead-lettered", count, self.dead_lettered())
     }
 
     /// Asserts that no run has failed, and that no message was dead-lettered, dropped, or had no
-    /// handler. An event without a subscriber is well.
+    /// handler. An event without a subscriber is no failure.
     ///
     /// # Panics
-    /// One has or was.
+    /// There was a failure.
     #[track_caller]
     pub fn assert_no_failures(&self) -> &Self {
         use MessageEvent::{DeadLettered, Discarded, ExecutionFailed, NoHandler};

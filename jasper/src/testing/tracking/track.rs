@@ -102,8 +102,8 @@ impl Track {
         self
     }
 
-    /// Waits until so many messages of this type are handled or given up, too: for those that come
-    /// over a broker.
+    /// Also waits until `count` messages of this type are handled or given up: for messages that
+    /// come over a broker.
     pub fn until_handled<M: Message>(mut self, count: usize) -> Self {
         self.limits.until.push((M::TYPE, count));
         self

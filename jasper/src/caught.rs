@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use futures_util::future::BoxFuture;
 
-use crate::store::error_text;
+use crate::error_text;
 
 /// What a panic said.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
