@@ -75,3 +75,34 @@ async fn no_connection_is_taken_until_they_are_accepted_again() {
     broker.faults().accept_connections();
     Client::connect(&broker).await;
 }
+
+#[tokio::test]
+async fn a_sent_message_whose_outcome_is_lost_is_kept_and_its_sender_does_not_know() {
+    let broker = broker(EntitySettings::new()).await;
+    let mut client = Client::connect(&broker).await;
+    let mut sender = client.sender().await;
+    broker.faults().lose_outcomes_of_sends(QUEUE, 1);
+    // This client may wait for ever for an outcome that was lost.
+    let sending = tokio::spawn(async move { sender.send("kept").await });
+    until(&broker, QUEUE, |counts| counts.active == 1 && broker.connections() == 0).await;
+    sending.abort();
+    let learned = sending.await;
+    assert!(!matches!(learned, Ok(Ok(_))), "{learned:?}");
+    let mut client = Client::connect(&broker).await;
+    let outcome = send(&mut client.sender().await, "next").await;
+    assert!(matches!(outcome, Outcome::Accepted(_)), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn a_settlement_whose_outcome_is_lost_is_applied() {
+    let broker = broker(EntitySettings::new()).await;
+    let mut client = Client::connect(&broker).await;
+    send(&mut client.sender().await, "done").await;
+    let mut receiver = client.receiver(QUEUE).await;
+    let delivery = receive(&mut receiver).await;
+    broker.faults().lose_outcomes_of_settlements(QUEUE, 1);
+    receiver.accept(&delivery).await.unwrap();
+    receiver.recv::<String>().await.unwrap_err();
+    let counts = broker.counts(QUEUE);
+    assert_eq!((counts.completed, counts.locked, counts.active), (1, 0, 0));
+}

@@ -2,7 +2,7 @@
 
 use super::address::EntityName;
 use super::refusal::{LINK_STOLEN, Refusal};
-use super::shared::{Command, Shared};
+use super::shared::{Command, Direction, Shared};
 
 const SERVER_BUSY: &str = "com.microsoft:server-busy";
 
@@ -48,6 +48,23 @@ impl BrokerFaults<'_> {
             entity.expire_locks();
         }
         self.shared.wake_receivers();
+    }
+
+    /// The next messages that are sent to this entity are kept, and their connections are cut before
+    /// the sender learns it. A batch is one.
+    pub fn lose_outcomes_of_sends(&self, entity: &str, times: usize) {
+        self.lose_outcomes(entity, Direction::Sent, times);
+    }
+
+    /// The next settlements of messages of this entity are applied, and their connections are cut
+    /// before the receiver learns it.
+    pub fn lose_outcomes_of_settlements(&self, entity: &str, times: usize) {
+        self.lose_outcomes(entity, Direction::Settled, times);
+    }
+
+    fn lose_outcomes(&self, entity: &str, direction: Direction, times: usize) {
+        let key = (EntityName::parse(entity), direction);
+        *self.shared.state.lock().lost_outcomes.entry(key).or_default() += times;
     }
 
     /// Rejects the next deliveries to this entity as the service does when it has too much to do.

@@ -28,9 +28,20 @@ pub(super) struct Shared {
 pub(super) struct State {
     pub(super) namespace: Namespace,
     pub(super) refusals: BTreeMap<EntityName, VecDeque<Refusal>>,
+    /// How many outcomes of each entity are never to arrive.
+    pub(super) lost_outcomes: BTreeMap<(EntityName, Direction), usize>,
     pub(super) refuses_connections: bool,
     pub(super) connections: BTreeMap<u64, mpsc::UnboundedSender<Command>>,
     last_number: u64,
+}
+
+/// Whose outcome it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Direction {
+    /// Of a message that a client sends.
+    Sent,
+    /// Of a message that a client settles.
+    Settled,
 }
 
 /// What a test does to a connection.
@@ -75,6 +86,12 @@ impl State {
 
     pub(super) fn next_refusal(&mut self, entity: &EntityName) -> Option<Refusal> {
         self.refusals.get_mut(entity)?.pop_front()
+    }
+
+    /// Whether the connection is to be cut instead of an answer.
+    pub(super) fn loses_outcome(&mut self, entity: &EntityName, direction: Direction) -> bool {
+        let left = self.lost_outcomes.get_mut(&(entity.clone(), direction));
+        left.filter(|left| **left > 0).map(|left| *left -= 1).is_some()
     }
 
     pub(super) fn command_all(&self, command: &Command) {

@@ -11,6 +11,7 @@ use super::super::letter::{self, Letter};
 use super::super::management;
 use super::super::refusal::{ARGUMENT_ERROR, Refusal, SIZE_EXCEEDED, UNAUTHORIZED};
 use super::super::reply::{self, ACCEPTED};
+use super::super::shared::Direction;
 use super::super::wire::WireError;
 use super::links::{Link, Outgoing, Partial, SENDER_CREDIT};
 use super::{Channel, Context};
@@ -76,6 +77,11 @@ impl Channel {
                 })
             }
         };
+        if let Node::Entity(entity) = node
+            && context.shared.state.lock().loses_outcome(entity, Direction::Sent)
+        {
+            return Err(WireError::Protocol("a test cuts the connection at a send"));
+        }
         if whole.is_settled {
             return Ok(());
         }

@@ -5,8 +5,10 @@ use fe2o3_amqp_types::messaging::{DeliveryState, Modified, Rejected};
 use fe2o3_amqp_types::performatives::Disposition;
 use fe2o3_amqp_types::primitives::{Symbol, Value};
 
+use super::super::refusal::Refusal;
 use super::super::reply;
 use super::super::settlement::Settlement;
+use super::super::shared::Direction;
 use super::super::wire::WireError;
 use super::{Channel, Context};
 
@@ -31,7 +33,7 @@ impl Channel {
         }
         let inside = self.unsettled.range(disposition.first..=last).map(|(id, _)| *id);
         for id in inside.collect::<Vec<_>>() {
-            let outcome = self.settle_one(id, settlement.clone(), context);
+            let outcome = self.settle_one(id, settlement.clone(), context)?;
             let outcome = outcome.or_else(|| disposition.state.clone().map(echo_of));
             if !disposition.settled {
                 let echo = Disposition {
@@ -55,14 +57,19 @@ impl Channel {
         id: u32,
         settlement: Settlement,
         context: &Context<'_>,
-    ) -> Option<DeliveryState> {
-        let unsettled = self.unsettled.remove(&id)?;
+    ) -> Result<Option<DeliveryState>, WireError> {
+        let Some(unsettled) = self.unsettled.remove(&id) else {
+            return Ok(None);
+        };
         let now = context.shared.clock.now();
         let mut state = context.shared.state.lock();
         let entity = state.namespace.receiving(&unsettled.entity);
         let settled = entity.and_then(|entity| entity.settle(unsettled.token, settlement, now));
-        let refusal = settled.err()?;
-        Some(DeliveryState::Rejected(Rejected { error: Some(refusal.error()) }))
+        if state.loses_outcome(&unsettled.entity, Direction::Settled) {
+            return Err(WireError::Protocol("a test cuts the connection at a settlement"));
+        }
+        let rejected = |refusal: Refusal| Rejected { error: Some(refusal.error()) };
+        Ok(settled.err().map(rejected).map(DeliveryState::Rejected))
     }
 }
 
