@@ -50,8 +50,8 @@ impl BrokerFaults<'_> {
         self.shared.wake_receivers();
     }
 
-    /// The next messages that are sent to this entity are kept, and their connections are cut before
-    /// the sender learns it. A batch is one.
+    /// The next messages that are sent to this entity are kept, and their connections are cut
+    /// before the sender learns it. A batch is one.
     pub fn lose_outcomes_of_sends(&self, entity: &str, times: usize) {
         self.lose_outcomes(entity, Direction::Sent, times);
     }
