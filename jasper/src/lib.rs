@@ -87,6 +87,11 @@
 //! # }
 //! ```
 //!
+//! # Where to read on
+//!
+//! The [`guide`] begins with [an application of your own](guide::getting_started), and has a page
+//! for each subject, store and transport.
+//!
 //! # Layout
 //!
 //! - [`message`], [`envelope`], [`codec`]: what is said, how it travels, how it is encoded.
@@ -106,6 +111,8 @@ pub mod envelope;
 mod error;
 pub mod error_policy;
 mod error_text;
+#[cfg(any(doc, doctest))]
+pub mod guide;
 pub mod handler;
 pub mod message;
 pub mod prelude;

@@ -113,11 +113,11 @@ async fn all_mistakes_are_reported_at_once_and_in_words() {
     let text = error.to_string();
     assert!(text.starts_with("the application cannot start: 6 problems"), "{text}");
     for mend in [
-        "the command `plain@1` has two handlers",
+        "TwoHandlers: the command `plain@1` has two handlers",
         "add `#[handler(queue = \"elsewhere\")]`",
         "the durable handler `keep` (tests/routing/startup.rs:",
         "takes `State<startup::Config>`; register one with `.state(…)`",
-        "the queue `emial` is configured, but no handler runs on it",
+        "UnknownQueue: the queue `emial` is configured, but no handler runs on it",
         "the queue `emial` has concurrency 0",
     ] {
         assert!(text.contains(mend), "no `{mend}` in:\n{text}");

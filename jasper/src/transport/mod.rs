@@ -5,7 +5,7 @@
 //! and when is the runtime's affair. Implement [`Transport`] to bring one of your own, and run the
 //! clauses of `jasper::testing::conformance` against it.
 //!
-#![doc = include_str!("../docs/endpoints.md")]
+//! [`guide::endpoints`](crate::guide::endpoints) is the page for those who use transports.
 
 mod batch;
 #[cfg(any(feature = "rabbitmq", feature = "tcp"))]
