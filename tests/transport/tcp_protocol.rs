@@ -1,5 +1,7 @@
 //! The TCP transport at its port, and its protocol as strangers speak it.
 
+#[path = "tcp_protocol/document.rs"]
+mod document;
 #[path = "tcp_protocol/exchange.rs"]
 mod exchange;
 #[path = "tcp_protocol/fuzz.rs"]
