@@ -18,6 +18,8 @@ mod raw;
 mod receiver;
 #[path = "tcp_protocol/requests.rs"]
 mod requests;
+#[path = "tcp_protocol/secrets.rs"]
+mod secrets;
 #[path = "tcp_protocol/settings.rs"]
 mod settings;
 #[path = "tcp_protocol/telemetry.rs"]

@@ -13,10 +13,13 @@ use jasper::transport::tcp::{Peer, SharedKey};
 use serde::{Deserialize, Serialize};
 use tests::Journal;
 use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::net::TcpStream;
 use tokio::process::Command as Process;
 use uuid::Uuid;
 
-use crate::raw::{HELLO, RECEIPTS, WELCOME, batch, bytes_of, frame, hello, proof, welcome};
+use crate::raw::{
+    HELLO, PROOF, READY, RECEIPTS, Raw, WELCOME, batch, bytes_of, frame, hello, proof, welcome,
+};
 use crate::receiver::within;
 
 const DOCUMENT: &str = include_str!("../../../jasper/src/docs/wire_protocol.md");
@@ -108,7 +111,7 @@ async fn double(cmd: Double) -> Reply<i64> {
     Reply(2 * cmd.number)
 }
 
-fn application(journal: &Journal, python: &str) -> jasper::runtime::Builder {
+pub fn application(journal: &Journal, python: &str) -> jasper::runtime::Builder {
     let key = || SharedKey::new("python", SECRET).unwrap();
     Jasper::builder()
         .store(MemoryStore::new())
@@ -116,6 +119,18 @@ fn application(journal: &Journal, python: &str) -> jasper::runtime::Builder {
         .transport(Tcp::new().identity(key()).peer(Peer::named("python").key(key())))
         .endpoint("doubler", "local://double")
         .endpoint("python", python)
+}
+
+/// A connection to that application, taken as the peer `python`.
+pub async fn connected_as_python(place: &str) -> Raw {
+    let mut raw = Raw { stream: TcpStream::connect(place).await.unwrap() };
+    let said = hello([1, 1], [7; 32], "python");
+    raw.send(&frame(HELLO, &said)).await;
+    let (kind, answered) = raw.read().await.unwrap();
+    assert_eq!(kind, WELCOME);
+    raw.send(&frame(PROOF, &proof("client", &SECRET, &said, &answered, b""))).await;
+    assert_eq!(raw.read().await.unwrap().0, READY);
+    raw
 }
 
 fn python(arguments: &[&str]) -> Process {
