@@ -229,7 +229,7 @@ async fn the_benchmark_runs_to_its_end() {
     let folder = TempDir::new().unwrap();
     for what in ["sqlite", "tcp"] {
         let mut command = Command::new(program("benchmark"));
-        command.args([what, "50"]).current_dir(folder.path()).kill_on_drop(true);
+        command.args([what, "10"]).current_dir(folder.path()).kill_on_drop(true);
         let output = timeout(LIMIT, command.output()).await.expect("it ends").unwrap();
         assert!(output.status.success(), "{what}: {}", text(&output.stderr));
     }

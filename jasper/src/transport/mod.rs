@@ -10,6 +10,8 @@
 mod batch;
 #[cfg(any(feature = "rabbitmq", feature = "tcp"))]
 mod cause;
+#[cfg(any(feature = "rabbitmq", feature = "tcp"))]
+mod connect;
 mod convention;
 mod deployment;
 mod error;
