@@ -124,6 +124,30 @@ async fn all_mistakes_are_reported_at_once_and_in_words() {
     }
 }
 
+#[tokio::test]
+async fn an_address_with_a_secret_in_it_is_refused_and_not_repeated() {
+    for address in [
+        "durable://canary:canary@127.0.0.1:5580",
+        "tcp://127.0.0.1:5580?token=canary",
+        "rabbitmq://canary:canary@queue/orders",
+        "local://orders?secret=canary",
+    ] {
+        for builder in [
+            Jasper::builder().handler(plain).endpoint("orders", address),
+            Jasper::builder().handler(plain).listen(address),
+        ] {
+            let error = builder.start().await.unwrap_err();
+            let texts = [error.to_string(), format!("{error:?}"), format!("{error:#?}")];
+            assert!(texts.iter().all(|text| !text.contains("canary")), "{texts:?}");
+            assert!(texts[0].contains("has a secret in it"), "{texts:?}");
+        }
+        let app = Jasper::builder().handler(ship).start().await.unwrap();
+        let error = app.bus().send(Ship).to(address).await.unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("canary"), "{error:?}");
+        app.stop().await.unwrap();
+    }
+}
+
 #[test]
 fn two_handlers_of_one_command_are_refused() {
     let builder = Jasper::builder().handler(plain).handler(plain_again);

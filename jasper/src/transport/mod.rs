@@ -47,6 +47,7 @@ pub use self::info::{Capabilities, Mode, Scheme, TransportInfo};
 pub use self::request::{
     Answer, FailureKind, ReceivedRequest, RemoteFailure, RemoteReply, Request,
 };
+pub(crate) use self::uri::masked;
 pub use self::uri::{EndpointUri, UriError};
 
 /// A way to other processes.
