@@ -29,14 +29,15 @@ select
     (select count_big(*) from {dead_letters} with (readpast))";
 
 const PURGE: &str = "\
-delete row
+delete from {incoming} with (rowlock)
 from (
     select top (@P1) id, destination from {incoming} with (updlock, readpast, rowlock)
     where status = 'handled' and retained_until <= {now}
     order by retained_until
-) ended join {incoming} row on row.id = ended.id and row.destination = ended.destination
-where row.status = 'handled'
-option (loop join, force order)";
+) ended
+where jasper_incoming.id = ended.id and jasper_incoming.destination = ended.destination
+    and jasper_incoming.status = 'handled'
+{by_key}";
 
 const CLEAR_INCOMING: &str = "delete from {incoming}";
 const CLEAR_OUTGOING: &str = "delete from {outgoing}";

@@ -40,14 +40,12 @@ const NODE_CONNECTIONS: u32 = 2;
 /// For how long the first connection is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Asked once at start: what the store relies on is there since SQL Server 2016, with a database
-/// at compatibility level 130.
-const ABOUT_SERVER: &str = "\
-select db_name(), app_name(), cast(compatibility_level as bigint)
-from sys.databases where name = db_name()";
+/// Asked once at start. A database at an older compatibility level than 130 has no `openjson`.
+const ABOUT_SERVER: &str =
+    "select db_name(), app_name(), (select count_big(*) from openjson(N'[1]'))";
 
-/// The oldest compatibility level of a database that has `openjson`.
-const OLDEST_LEVEL: i64 = 130;
+/// What such a database answers: there is no such object.
+const NO_SUCH_OBJECT: u32 = 208;
 
 /// How to open a [`SqlServerStore`] that is not the ordinary one.
 ///
@@ -229,28 +227,29 @@ async fn reach(config: &Config) -> Result<About, StoreError> {
         let mut connection = connect_within(PATIENCE, config.clone()).await?;
         let rows = connection.batch(ABOUT_SERVER).await?;
         let row = rows.first().ok_or(Error::Closed)?;
-        Ok((row.text(0)?.into_owned(), row.text(1)?.into_owned(), row.number(2)?))
+        Ok((row.text(0)?.into_owned(), row.text(1)?.into_owned()))
     };
     let place = Place::new(&server, None);
-    let (database, of_user, level) = match tokio::time::timeout(PATIENCE, reached).await {
-        Ok(reached) => reached.map_err(|error| match error {
-            Error::Silent(_) => silent(&place),
-            error => place.error(error),
-        })?,
-        Err(_elapsed) => return Err(silent(&place)),
-    };
-    let place = Place::new(&server, Some(&database));
-    if level < OLDEST_LEVEL {
-        let detail = format!(
-            "its compatibility level is {level}, and the store needs {OLDEST_LEVEL}: set it by \
-             `alter database current set compatibility_level = {OLDEST_LEVEL}`"
-        );
-        return Err(StoreError::Unsuitable { place: place.name(), detail });
-    }
-    Ok(About { place, of_user })
+    let reached = tokio::time::timeout(PATIENCE, reached).await;
+    let reached = reached.unwrap_or(Err(Error::Silent(PATIENCE)));
+    let (database, of_user) = reached.map_err(|error| refused(&place, error))?;
+    Ok(About { place: Place::new(&server, Some(&database)), of_user })
 }
 
-fn silent(place: &Place) -> StoreError {
-    let detail = format!("no answer within {PATIENCE:?}");
-    StoreError::Unreachable { place: place.name(), detail, source: None }
+/// Why the first connection is of no use.
+fn refused(place: &Place, error: Error) -> StoreError {
+    match error {
+        Error::Silent(limit) => {
+            let detail = format!("no answer within {limit:?}");
+            StoreError::Unreachable { place: place.name(), detail, source: None }
+        }
+        Error::Driver(said) if said.code() == Some(NO_SUCH_OBJECT) => StoreError::Unsuitable {
+            place: place.name(),
+            detail: "the store needs `openjson`, which is there since SQL Server 2016; set the \
+                     database to its level by `alter database current set compatibility_level = \
+                     130`"
+                .to_owned(),
+        },
+        error => place.error(error),
+    }
 }

@@ -23,19 +23,21 @@ end;
 /// The handled row, compared and set as the last thing.
 const HANDLED: &str = "\
 declare @settled bigint = 0;
-delete row
-from {asked} join {incoming} row
-    on {held} and row.attempts = asked.attempts and row.status = 'incoming'
-where row.retention is null
+delete from {incoming} with (rowlock)
+from {asked}
+where {held_incoming} and jasper_incoming.attempts = asked.attempts
+    and jasper_incoming.status = 'incoming' and jasper_incoming.retention is null
 {by_key};
 set @settled = @@rowcount;
 if @settled = 0
 begin
-    update row set status = 'handled', owner = 0, body = null, retained_until = {now} + case
-        when row.retention > 4611686018427387903 then 4611686018427387903 else row.retention end
-    from {asked} join {incoming} row
-        on {held} and row.attempts = asked.attempts and row.status = 'incoming'
-    where row.retention is not null
+    update {incoming} with (rowlock)
+    set status = 'handled', owner = 0, body = null, retained_until = {now} + case
+        when jasper_incoming.retention > 4611686018427387903 then 4611686018427387903
+        else jasper_incoming.retention end
+    from {asked}
+    where {held_incoming} and jasper_incoming.attempts = asked.attempts
+        and jasper_incoming.status = 'incoming' and jasper_incoming.retention is not null
     {by_key};
     set @settled = @@rowcount;
 end;

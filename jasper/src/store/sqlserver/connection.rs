@@ -8,7 +8,6 @@ use tiberius::{Client, Config, Row, SqlBrowser, ToSql};
 use tokio::net::TcpStream;
 use tokio_util::compat::{Compat, TokioAsyncWriteCompatExt};
 
-use super::user_transaction::Transaction;
 use crate::store::Connection;
 
 /// How often a server may name another one to connect to.
@@ -67,17 +66,6 @@ impl SqlServerConnection {
     /// The client alone.
     pub fn into_client(self) -> Client<Compat<TcpStream>> {
         self.client
-    }
-
-    /// Begins a transaction of your own, for `bus.enlist`.
-    ///
-    /// # Errors
-    /// The server refuses, or the connection is lost.
-    ///
-    /// # Cancel safety
-    /// Dropped, the transaction may be open on the connection, which is then of no further use.
-    pub async fn begin(&mut self) -> Result<Transaction<'_>, DriverError> {
-        Transaction::begin_on(self).await
     }
 
     /// The rows of all results of a statement.

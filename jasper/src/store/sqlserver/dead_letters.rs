@@ -8,12 +8,12 @@ use tiberius::ToSql;
 use super::connection::SqlServerConnection;
 use super::error::Result;
 use super::internal_pool::Work;
-use super::parameters::{Bodies, KeyParameter, LetterColumns, ReplayParameter, json, storable};
+use super::parameters::{Bodies, KeyParameter, LetterParameter, ReplayParameter, json};
 use super::rows;
 use super::sql::{Sql, statements};
 use super::store::SqlServerStore;
 use crate::envelope::Envelope;
-use crate::envelope::time::{now, to_micros};
+use crate::envelope::time::to_micros;
 use crate::store::dead_letter::Paged;
 use crate::store::portions::claimed;
 use crate::store::sql::columns::{self, Columns};
@@ -38,8 +38,8 @@ from (
             cast(datalength(letter.body) as bigint)
                 + cast(datalength(letter.error_message) as bigint) as bytes
         from {dead_letters} letter with (readpast, rowlock)
-        where (@P2 is null or letter.reason = @P2) and (@P3 is null or letter.message_type = @P3)
-            and (@P4 is null or letter.dead_lettered_at < @P4
+        where (@P2 = '' or letter.reason = @P2) and (@P3 = '' or letter.message_type = @P3)
+            and (letter.dead_lettered_at < @P4
                 or letter.dead_lettered_at = @P4 and (letter.id < @P5
                     or letter.id = @P5 and letter.destination < @P6))
         order by letter.dead_lettered_at desc, letter.id desc, letter.destination desc
@@ -60,7 +60,7 @@ from (
         ) - datalength(letter.body) as bytes_before
     from {keys}
     join {dead_letters} letter with (updlock, rowlock)
-        on letter.id = convert(binary(16), asked.id, 2)
+        on letter.id = convert(binary(16), asked.id)
             and letter.destination = asked.destination {bytes}
 ) letters
 {by_key}";
@@ -72,33 +72,44 @@ insert into {incoming} (id, destination, status, owner, attempts, message_type, 
 select letter.id, letter.destination, 'incoming', 0, 0, letter.message_type,
     substring(@P2, asked.start, asked.length), letter.group_id, letter.tenant_id,
     letter.correlation_id, letter.sent_at, letter.retention
-from openjson(@P1) with (id varchar(32), destination nvarchar(255), start int, length int) asked
+from openjson(@P1) with (id uniqueidentifier, destination nvarchar(255), start int,
+    length int) asked
 join {dead_letters} letter
-    on letter.id = convert(binary(16), asked.id, 2)
+    on letter.id = convert(binary(16), asked.id)
         and letter.destination = asked.destination {bytes}
 where not exists (
     select 1 from {incoming} row
     where row.id = letter.id and row.destination = letter.destination
 )
 {by_key};
-delete row
+delete from {dead_letters} with (rowlock)
 output deleted.id
-from {keys} join {dead_letters} row on {same}
+from {keys}
+where {same_letter}
 {by_key};
 commit transaction";
 
 const DISCARD: &str = "\
-delete row
-from {keys} join {dead_letters} row on {same}
+delete from {dead_letters} with (rowlock)
+from {keys}
+where {same_letter}
 {by_key}";
 
 const STORE: &str = "\
 begin transaction;
-delete from {dead_letters}
-where id = @P1 and destination = @P2;
+delete from {dead_letters} with (rowlock)
+from {keys}
+where {same_letter}
+{by_key};
 insert into {dead_letters} (id, destination, reason, message_type, error_type, error_message,
     attempts, body, group_id, tenant_id, correlation_id, sent_at, dead_lettered_at)
-values (@P1, @P2, @P3, @P4, @P5, @P6, @P7, @P8, @P9, @P10, @P11, @P12, {now});
+select convert(binary(16), letter.id), letter.destination, letter.reason, letter.message_type,
+    letter.error_type, letter.error_message, letter.attempts, @P2, letter.group_id,
+    letter.tenant_id, letter.correlation_id, letter.sent_at, {now}
+from openjson(@P1) with (id uniqueidentifier, destination nvarchar(255), reason varchar(32),
+    message_type nvarchar(255), error_type nvarchar(max), error_message nvarchar(max),
+    attempts bigint, group_id nvarchar(max), tenant_id nvarchar(max),
+    correlation_id nvarchar(max), sent_at bigint) letter;
 commit transaction";
 
 statements!(DeadLettersSql {
@@ -139,12 +150,13 @@ impl Work for List {
         sql: &Sql,
     ) -> Result<Vec<DeadLetter>> {
         let limit = limit(self.0.limit);
-        let reason = self.0.reason.map(DeadLetterReason::as_str);
-        let message_type = self.0.message_type.as_deref();
+        let reason = self.0.reason.map_or("", DeadLetterReason::as_str);
+        let message_type = self.0.message_type.as_deref().unwrap_or("");
+        // Without a place the list begins before every letter.
         let after = self.0.after.as_ref();
-        let at = after.map(|after| to_micros(after.dead_lettered_at));
-        let id = after.map(|after| after.id.id.as_uuid().as_bytes().to_vec());
-        let destination = after.map(|after| after.id.destination.as_str());
+        let at = after.map_or(i64::MAX, |after| to_micros(after.dead_lettered_at));
+        let id = after.map_or(Vec::new(), |after| after.id.id.as_uuid().as_bytes().to_vec());
+        let destination = after.map_or("", |after| after.id.destination.as_str());
         let parameters: [&dyn ToSql; 6] = [&limit, &reason, &message_type, &at, &id, &destination];
         let page = connection.rows(&sql.dead_letters.list, &parameters).await?;
         let mut letters = columns::all(&page, columns::dead_letter)?;
@@ -214,25 +226,8 @@ impl Work for StoreDeadLetter {
         let message_type = rows::fitting_name(&letter.message_type);
         rows::check_names(&letter.id.destination, message_type)?;
         let envelope = Envelope::from_bytes(&letter.body).ok();
-        let columns = match &envelope {
-            Some(envelope) => LetterColumns::of(envelope),
-            None => LetterColumns::of_time(to_micros(now())),
-        };
-        let parameters: [&dyn ToSql; 12] = [
-            &letter.id.id.as_uuid().as_bytes().to_vec(),
-            &letter.id.destination.as_str(),
-            &letter.reason.as_str(),
-            &message_type,
-            &storable(&letter.error_type),
-            &storable(&letter.error_message),
-            &i64::from(letter.attempts),
-            &&letter.body[..],
-            &columns.group_id,
-            &columns.tenant_id,
-            &columns.correlation_id,
-            &columns.sent_at,
-        ];
-        connection.rows(&sql.dead_letters.store, &parameters).await?;
+        let row = json(&[LetterParameter::new(letter, message_type, envelope.as_ref())]);
+        connection.rows(&sql.dead_letters.store, &[&row, &&letter.body[..]]).await?;
         Ok(())
     }
 }

@@ -57,52 +57,59 @@ from {incoming} with (readpast, rowlock) where owner = 0 and status = 'scheduled
 
 /// Rows whose time has come wait like any other from then on.
 const BECOME_DUE: &str = "\
-update row set status = 'incoming', due_at = null
+update {incoming} with (rowlock) set status = 'incoming', due_at = null
 from (
     select top (@P1) id, destination from {incoming} with (updlock, readpast, rowlock)
     where owner = 0 and status = 'scheduled' and due_at <= {now}
     order by due_at
-) due join {incoming} row on row.id = due.id and row.destination = due.destination
-where row.owner = 0 and row.status = 'scheduled'
-option (loop join, force order)";
+) due
+where jasper_incoming.id = due.id and jasper_incoming.destination = due.destination
+    and jasper_incoming.owner = 0 and jasper_incoming.status = 'scheduled'
+{by_key}";
 
 // The oldest of each subscription, and of those the oldest of all, as long as those before have
 // less than a portion. Rows that another claim is about to take are left to it; where a server does
 // not leave them, the owner is compared again.
 const CLAIM: &str = "\
-update row set owner = @P1, attempts = case
-    when row.attempts < @P2 then @P2 when row.attempts > 4294967295 then 4294967295
-    else row.attempts end
-output inserted.id, inserted.destination, deleted.attempts, inserted.body,
-    coalesce(inserted.interrupted_by, ''), inserted.sent_at
+update {incoming} with (rowlock) set owner = @P1, attempts = case
+    when jasper_incoming.attempts < @P2 then @P2
+    when jasper_incoming.attempts > 4294967295 then 4294967295
+    else jasper_incoming.attempts end
+output inserted.id, inserted.destination, oldest.attempts, inserted.body,
+    inserted.interrupted_by, inserted.sent_at
 from (
-    select top (@P3) found.id, found.destination, sum(found.bytes) over (
+    select top (@P3) found.id, found.destination, found.attempts, sum(found.bytes) over (
         order by found.sent_at, found.id, found.destination rows unbounded preceding
     ) - found.bytes as bytes_before
     from openjson(@P4) with (destination nvarchar(255), message_type nvarchar(255)) taken
     cross apply (
-        select top (@P3) id, destination, sent_at, cast(datalength(body) as bigint) as bytes
+        select top (@P3) id, destination, attempts, sent_at,
+            cast(datalength(body) as bigint) as bytes
         from {incoming} with (updlock, readpast, rowlock)
         where owner = 0 and status = 'incoming' and destination = taken.destination {bytes}
             and message_type = taken.message_type {bytes}
         order by sent_at
     ) found
     order by found.sent_at, found.id, found.destination
-) oldest join {incoming} row on row.id = oldest.id and row.destination = oldest.destination
-where oldest.bytes_before < {portion} and row.owner = 0 and row.status = 'incoming'
-option (loop join, force order)";
+) oldest
+where oldest.bytes_before < {portion}
+    and jasper_incoming.id = oldest.id and jasper_incoming.destination = oldest.destination
+    and jasper_incoming.owner = 0 and jasper_incoming.status = 'incoming'
+{by_key}";
 
 /// The owner is noted for the attempt, unless another is.
 const RELEASE: &str = "\
-update row set owner = 0, interrupted_by = case
-    when charindex(concat(' ', row.attempts, ':'), row.interrupted_by) > 0 then row.interrupted_by
-    else right(concat(row.interrupted_by, ' ', row.attempts, ':', row.owner), 200) end
+update {incoming} with (rowlock) set owner = 0, interrupted_by = case
+    when charindex(concat(' ', attempts, ':'), interrupted_by) > 0 then interrupted_by
+    else right(concat(interrupted_by, ' ', attempts, ':', owner), 200) end
 from (
-    select top (@P1) id, destination from {incoming} with (updlock, readpast, rowlock)
+    select top (@P1) id as held_id, destination as held_at
+    from {incoming} with (updlock, readpast, rowlock)
     where owner > 0 and owner = @P2 and status = 'incoming'
-) held join {incoming} row on row.id = held.id and row.destination = held.destination
-where row.owner = @P2 and row.status = 'incoming'
-option (loop join, force order)";
+) held
+where jasper_incoming.id = held.held_id and jasper_incoming.destination = held.held_at
+    and jasper_incoming.owner = @P2 and jasper_incoming.status = 'incoming'
+{by_key}";
 
 const OWNED: &str = "\
 select top (@P1) id, destination, attempts from {incoming} with (readpast, rowlock)
@@ -190,7 +197,8 @@ impl Work for Claim {
         in_order(&mut rows, 5)?;
         let claimed = |row: &Row| {
             let is_first = request.count_attempt && columns::count(row, 2)? == 0;
-            columns::claimed(row, request.owner, is_first, &row.text(4)?)
+            let interrupted = row.try_get(4)?.unwrap_or_default();
+            columns::claimed(row, request.owner, is_first, interrupted)
         };
         columns::all(&rows, claimed)
     }

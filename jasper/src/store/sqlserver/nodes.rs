@@ -5,9 +5,10 @@ use std::time::{Duration, SystemTime};
 use tiberius::{Row, ToSql};
 
 use super::connection::SqlServerConnection;
-use super::error::Result;
+use super::error::{Error, Result};
 use super::internal_pool::{InternalPool, Work};
 use super::parameters::storable;
+use super::sessions;
 use super::sql::{Sql, statements};
 use super::store::SqlServerStore;
 use crate::envelope::time::from_micros;
@@ -100,6 +101,16 @@ select 'renewed', @renewed
 union
 select 'owns', owner from @owners where owner = @P1";
 
+/// A process that goes on as another node has sessions that work, and so has the one that asks.
+const OF_GONE: &str = "\
+select cast(session.session_id as bigint)
+from sys.dm_exec_sessions session join {nodes} gone
+    on charindex(concat('jasper/', gone.sessions, '/'), session.program_name) > 0
+where gone.lease_until = 0 and gone.sessions <> @P1 and session.session_id <> @@spid
+    and not exists (
+        select 1 from {nodes} other where other.sessions = gone.sessions and other.lease_until > 0
+    )";
+
 statements!(NodesSql {
     now: NOW,
     join: JOIN,
@@ -108,6 +119,7 @@ statements!(NodesSql {
     note_earlier: NOTE_EARLIER,
     leave: LEAVE,
     forget: FORGET,
+    sessions_of_gone: OF_GONE,
     expired: [END, OWNERS, FOUND].concat(),
     pulse: [RENEWED, END, OWNERS, FOUND, PULSE].concat(),
 });
@@ -166,6 +178,35 @@ impl SqlServerStore {
     /// The pool of nodes in whatever runtime asks: that of the store may be blocked.
     fn node_pool_here(&self) -> InternalPool {
         InternalPool { pool: self.node_pool().pool.here(), ..self.node_pool().clone() }
+    }
+}
+
+impl InternalPool {
+    /// Ends the sessions of nodes that are gone: what a frozen process has locked would keep others
+    /// waiting that take its work over.
+    ///
+    /// A login without `VIEW SERVER STATE` sees only the sessions of its own.
+    pub(super) async fn end_sessions_of_gone(&self) {
+        let server = self.pool.server();
+        let end = async {
+            let (mut connection, _name) = server.connect().await?;
+            let of_gone = &self.sql.nodes.sessions_of_gone;
+            for session in connection.rows(of_gone, &[&server.mark.word()]).await? {
+                let session = session.number(0)?;
+                sessions::kill(&mut connection, session).await?;
+                tracing::info!(session, "ended a session of a node that is gone");
+            }
+            Ok::<_, Error>(())
+        };
+        let limit = server.limit();
+        match tokio::time::timeout(limit, end).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => server.warn_of_missing_right(&error),
+            Err(_elapsed) => {
+                let error = StoreError::Deadline { limit };
+                tracing::debug!(%error, "sessions of nodes that are gone were not ended");
+            }
+        }
     }
 }
 

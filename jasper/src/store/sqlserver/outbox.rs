@@ -17,8 +17,8 @@ use crate::store::{OutgoingSettlement, Ownership, StoreError};
 
 // As the inbox does it.
 const CLAIM: &str = "\
-update row set owner = @P1, attempts = case
-    when row.attempts > 4294967295 then 4294967295 else row.attempts end
+update {outgoing} with (rowlock) set owner = @P1, attempts = case
+    when jasper_outgoing.attempts > 4294967295 then 4294967295 else jasper_outgoing.attempts end
 output inserted.id, inserted.destination, inserted.attempts, inserted.body, inserted.sent_at
 from (
     select found.id, found.destination, sum(found.bytes) over (
@@ -30,40 +30,46 @@ from (
         where owner = 0 and destination = @P3
         order by sent_at, id
     ) found
-) oldest join {outgoing} row on row.id = oldest.id and row.destination = oldest.destination
-where oldest.bytes_before < {portion} and row.owner = 0
-option (loop join, force order)";
+) oldest
+where oldest.bytes_before < {portion} and jasper_outgoing.owner = 0
+    and jasper_outgoing.id = oldest.id and jasper_outgoing.destination = oldest.destination
+{by_key}";
 
 const RELEASE: &str = "\
-update row set owner = 0
+update {outgoing} with (rowlock) set owner = 0
 from (
     select top (@P1) id, destination from {outgoing} with (updlock, readpast, rowlock)
     where owner > 0 and owner = @P2
-) held join {outgoing} row on row.id = held.id and row.destination = held.destination
-where row.owner = @P2
-option (loop join, force order)";
+) held
+where jasper_outgoing.id = held.id and jasper_outgoing.destination = held.destination
+    and jasper_outgoing.owner = @P2
+{by_key}";
 
 const OWNED: &str = "\
 select top (@P1) id, destination, attempts from {outgoing} with (readpast, rowlock)
 where owner > 0 and owner = @P2";
 
 const DELETE: &str = "\
-delete row output deleted.id, deleted.destination
-from {asked} join {outgoing} row on {held} and row.attempts = asked.attempts
+delete from {outgoing} with (rowlock)
+output deleted.id, deleted.destination
+from {asked}
+where {held_outgoing} and jasper_outgoing.attempts = asked.attempts
 {by_key};
 ";
 
 const FAILED: &str = "\
-update row set owner = 0, attempts = row.attempts + 1
+update {outgoing} with (rowlock) set owner = 0, attempts = jasper_outgoing.attempts + 1
 output inserted.id, inserted.destination
-from {asked} join {outgoing} row on {held} and row.attempts = asked.attempts
+from {asked}
+where {held_outgoing} and jasper_outgoing.attempts = asked.attempts
 {by_key};
 ";
 
 const FREE: &str = "\
-update row set owner = 0
+update {outgoing} with (rowlock) set owner = 0
 output inserted.id, inserted.destination
-from {asked} join {outgoing} row on {held} and row.attempts = asked.attempts
+from {asked}
+where {held_outgoing} and jasper_outgoing.attempts = asked.attempts
 {by_key};
 ";
 
@@ -90,7 +96,7 @@ statements!(OutboxSql {
     delete: DELETE,
     failed: FAILED,
     free: FREE,
-    dead_letter: dead_letter("{outgoing}", "null", ""),
+    dead_letter: dead_letter("outgoing", "null", ""),
     destinations: DESTINATIONS,
 });
 

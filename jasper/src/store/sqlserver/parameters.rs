@@ -3,12 +3,13 @@
 use std::borrow::Cow;
 
 use serde::Serialize;
+use uuid::Uuid;
 
-use crate::envelope::time::to_micros;
+use crate::envelope::time::{now, to_micros};
 use crate::envelope::{Address, Envelope, MessageId};
 use crate::store::dead_letter::DeadLetterCause;
 use crate::store::sql::placement::{self, PlacementColumns};
-use crate::store::{DeadLetterId, Incoming, Outgoing, Ownership, Subscription};
+use crate::store::{DeadLetter, DeadLetterId, Incoming, Outgoing, Ownership, Subscription};
 
 /// A list as a parameter.
 pub(super) fn json<T: Serialize>(rows: &[T]) -> String {
@@ -16,9 +17,10 @@ pub(super) fn json<T: Serialize>(rows: &[T]) -> String {
     serde_json::to_string(rows).unwrap_or_default()
 }
 
-/// An id as the database takes it out of JSON.
+/// An id as the database takes it out of JSON: it stores the first three groups of a
+/// `uniqueidentifier` with their bytes reversed, and the column has those of the id as they are.
 fn id(id: MessageId) -> String {
-    id.as_uuid().simple().to_string()
+    Uuid::from_bytes_le(*id.as_uuid().as_bytes()).to_string()
 }
 
 /// Text as JSON carries it to every server: not all take the character of the number 0. The body
@@ -204,27 +206,42 @@ impl<'r> OutgoingParameter<'r> {
     }
 }
 
-/// What a letter has beside its body, for queries.
-#[derive(Debug)]
-pub(super) struct LetterColumns<'r> {
-    pub(super) group_id: Option<Cow<'r, str>>,
-    pub(super) tenant_id: Option<Cow<'r, str>>,
-    pub(super) correlation_id: Option<Cow<'r, str>>,
-    pub(super) sent_at: i64,
+/// A letter, all but its body.
+#[derive(Debug, Serialize)]
+pub(super) struct LetterParameter<'r> {
+    id: String,
+    destination: &'r str,
+    reason: &'static str,
+    message_type: &'r str,
+    error_type: Cow<'r, str>,
+    error_message: Cow<'r, str>,
+    attempts: u32,
+    group_id: Option<Cow<'r, str>>,
+    tenant_id: Option<Cow<'r, str>>,
+    correlation_id: Option<Cow<'r, str>>,
+    sent_at: i64,
 }
 
-impl<'r> LetterColumns<'r> {
-    pub(super) fn of(envelope: &'r Envelope) -> Self {
+impl<'r> LetterParameter<'r> {
+    /// Of a letter whose type is known to fit, with the envelope of its body if it can be read.
+    pub(super) fn new(
+        letter: &'r DeadLetter,
+        message_type: &'r str,
+        envelope: Option<&'r Envelope>,
+    ) -> Self {
+        let column = |text: fn(&Envelope) -> Option<&str>| envelope.and_then(text).map(storable);
         Self {
-            group_id: envelope.group_id.as_deref().map(storable),
-            tenant_id: envelope.tenant_id.as_deref().map(storable),
-            correlation_id: envelope.correlation_id.as_deref().map(storable),
-            sent_at: to_micros(envelope.sent_at),
+            id: id(letter.id.id),
+            destination: letter.id.destination.as_str(),
+            reason: letter.reason.as_str(),
+            message_type,
+            error_type: storable(&letter.error_type),
+            error_message: storable(&letter.error_message),
+            attempts: letter.attempts,
+            group_id: column(|envelope| envelope.group_id.as_deref()),
+            tenant_id: column(|envelope| envelope.tenant_id.as_deref()),
+            correlation_id: column(|envelope| envelope.correlation_id.as_deref()),
+            sent_at: to_micros(envelope.map_or_else(now, |envelope| envelope.sent_at)),
         }
-    }
-
-    /// Of a letter that cannot be read.
-    pub(super) const fn of_time(sent_at: i64) -> Self {
-        Self { group_id: None, tenant_id: None, correlation_id: None, sent_at }
     }
 }

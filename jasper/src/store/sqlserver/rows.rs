@@ -37,16 +37,16 @@ const INSERT_INCOMING: &str = "\
 insert into {incoming} (id, destination, status, owner, attempts, due_at, message_type, body,
     group_id, tenant_id, correlation_id, sent_at, retention)
 output inserted.id, inserted.destination
-select convert(binary(16), new.id, 2), new.destination, new.status, new.owner, new.attempts,
+select convert(binary(16), new.id), new.destination, new.status, new.owner, new.attempts,
     new.due_at, new.message_type, substring(@P2, new.start, new.length), new.group_id,
     new.tenant_id, new.correlation_id, new.sent_at, new.retention
-from openjson(@P1) with (id varchar(32), destination nvarchar(255), status varchar(9),
+from openjson(@P1) with (id uniqueidentifier, destination nvarchar(255), status varchar(9),
     owner bigint, attempts bigint, due_at bigint, message_type nvarchar(255), start int,
     length int, group_id nvarchar(max), tenant_id nvarchar(max), correlation_id nvarchar(max),
     sent_at bigint, retention bigint) new
 where not exists (
     select 1 from {incoming} row
-    where row.id = convert(binary(16), new.id, 2) and row.destination = new.destination {bytes}
+    where row.id = convert(binary(16), new.id) and row.destination = new.destination {bytes}
 )
 {by_key};
 ";
@@ -55,15 +55,15 @@ const INSERT_OUTGOING: &str = "\
 insert into {outgoing} (id, destination, owner, attempts, deliver_by, message_type, body, group_id,
     tenant_id, correlation_id, sent_at)
 output inserted.id, inserted.destination
-select convert(binary(16), new.id, 2), new.destination, new.owner, new.attempts, new.deliver_by,
+select convert(binary(16), new.id), new.destination, new.owner, new.attempts, new.deliver_by,
     new.message_type, substring(@P2, new.start, new.length), new.group_id, new.tenant_id,
     new.correlation_id, new.sent_at
-from openjson(@P1) with (id varchar(32), destination nvarchar(255), owner bigint, attempts bigint,
-    deliver_by bigint, message_type nvarchar(255), start int, length int, group_id nvarchar(max),
-    tenant_id nvarchar(max), correlation_id nvarchar(max), sent_at bigint) new
+from openjson(@P1) with (id uniqueidentifier, destination nvarchar(255), owner bigint,
+    attempts bigint, deliver_by bigint, message_type nvarchar(255), start int, length int,
+    group_id nvarchar(max), tenant_id nvarchar(max), correlation_id nvarchar(max), sent_at bigint) new
 where not exists (
     select 1 from {outgoing} row
-    where row.id = convert(binary(16), new.id, 2) and row.destination = new.destination {bytes}
+    where row.id = convert(binary(16), new.id) and row.destination = new.destination {bytes}
 )
 {by_key};
 ";

@@ -21,46 +21,53 @@ use crate::store::{Ownership, Settled, Settlement};
 
 /// Most rows are not kept, so that the second statement is rarely needed.
 const HANDLED: &str = "\
-delete row output deleted.id, deleted.destination
-from {asked} join {incoming} row
-    on {held} and row.attempts = asked.attempts and row.status = 'incoming'
-where row.retention is null
+delete from {incoming} with (rowlock)
+output deleted.id, deleted.destination
+from {asked}
+where {held_incoming} and jasper_incoming.attempts = asked.attempts
+    and jasper_incoming.status = 'incoming' and jasper_incoming.retention is null
 {by_key};
 if @@rowcount < (select count(*) from openjson(@P1))
-    update row set status = 'handled', owner = 0, body = null, retained_until = {now} + case
-        when row.retention > 4611686018427387903 then 4611686018427387903 else row.retention end
+    update {incoming} with (rowlock)
+    set status = 'handled', owner = 0, body = null, retained_until = {now} + case
+        when jasper_incoming.retention > 4611686018427387903 then 4611686018427387903
+        else jasper_incoming.retention end
     output inserted.id, inserted.destination
-    from {asked} join {incoming} row
-        on {held} and row.attempts = asked.attempts and row.status = 'incoming'
-    where row.retention is not null
+    from {asked}
+    where {held_incoming} and jasper_incoming.attempts = asked.attempts
+        and jasper_incoming.status = 'incoming' and jasper_incoming.retention is not null
     {by_key};
 ";
 
 const COUNT_ATTEMPT: &str = "\
-update row set attempts = asked.attempts + 1
+update {incoming} with (rowlock) set attempts = asked.attempts + 1
 output inserted.id, inserted.destination
-from {asked} join {incoming} row on {held} and row.status = 'incoming'
-    and row.attempts between asked.attempts and asked.attempts + 1
+from {asked}
+where {held_incoming} and jasper_incoming.status = 'incoming'
+    and jasper_incoming.attempts between asked.attempts and asked.attempts + 1
 {by_key};
 ";
 
 const SCHEDULE: &str = "\
-update row set status = 'scheduled', owner = 0, due_at = asked.due_at
+update {incoming} with (rowlock) set status = 'scheduled', owner = 0, due_at = asked.due_at
 output inserted.id, inserted.destination
-from openjson(@P1) with (id varchar(32), destination nvarchar(255), owner bigint, attempts bigint,
-    due_at bigint) asked
-join {incoming} row on {held} and row.attempts = asked.attempts and row.status = 'incoming'
+from openjson(@P1) with (id uniqueidentifier, destination nvarchar(255), owner bigint,
+    attempts bigint, due_at bigint) asked
+where {held_incoming} and jasper_incoming.attempts = asked.attempts
+    and jasper_incoming.status = 'incoming'
 {by_key};
 ";
 
 const RELEASE: &str = "\
-update row set owner = 0, attempts = case
-    when row.attempts > asked.undone then row.attempts - asked.undone else 0 end
+update {incoming} with (rowlock) set owner = 0, attempts = case
+    when jasper_incoming.attempts > asked.undone then jasper_incoming.attempts - asked.undone
+    else 0 end
 output inserted.id, inserted.destination
-from openjson(@P1) with (id varchar(32), destination nvarchar(255), owner bigint, attempts bigint,
-    undone bigint) asked
-join {incoming} row on {held} and row.status = 'incoming'
-    and case when row.attempts > 4294967295 then 4294967295 else row.attempts end = asked.attempts
+from openjson(@P1) with (id uniqueidentifier, destination nvarchar(255), owner bigint,
+    attempts bigint, undone bigint) asked
+where {held_incoming} and jasper_incoming.status = 'incoming'
+    and case when jasper_incoming.attempts > 4294967295 then 4294967295
+        else jasper_incoming.attempts end = asked.attempts
 {by_key};
 ";
 
@@ -69,7 +76,11 @@ statements!(SettlementSql {
     count_attempt: COUNT_ATTEMPT,
     schedule: SCHEDULE,
     release: RELEASE,
-    dead_letter: dead_letter("{incoming}", "deleted.retention", " and row.status = 'incoming'"),
+    dead_letter: dead_letter(
+        "incoming",
+        "deleted.retention",
+        " and jasper_incoming.status = 'incoming'",
+    ),
 });
 
 /// What moves rows of a table to the dead letters, in place of letters with their keys: within a
@@ -83,23 +94,24 @@ declare @moved table (
     correlation_id nvarchar(max), sent_at bigint not null, retention bigint,
     primary key (id, destination)
 );
-delete row output deleted.id, deleted.destination, deleted.message_type, deleted.attempts,
-    deleted.body, deleted.group_id, deleted.tenant_id, deleted.correlation_id, deleted.sent_at,
-    {retention}
+delete from {{table}} with (rowlock)
+output deleted.id, deleted.destination, deleted.message_type, deleted.attempts, deleted.body,
+    deleted.group_id, deleted.tenant_id, deleted.correlation_id, deleted.sent_at, {retention}
 into @moved (id, destination, message_type, attempts, body, group_id, tenant_id, correlation_id,
     sent_at, retention)
-from {asked} join {table} row on {held} and row.attempts = asked.attempts{and}
+from {asked}
+where {held_{table}} and jasper_{table}.attempts = asked.attempts{and}
 {by_key};
-delete letter
-from @moved moved join {dead_letters} letter
-    on letter.id = moved.id and letter.destination = moved.destination
+delete from {dead_letters} with (rowlock)
+from @moved moved
+where jasper_dead_letters.id = moved.id and jasper_dead_letters.destination = moved.destination
 {by_key};
 insert into {dead_letters} (id, destination, reason, message_type, error_type, error_message,
     attempts, body, dead_lettered_at, group_id, tenant_id, correlation_id, sent_at, retention)
 select row.id, row.destination, asked.reason, row.message_type, asked.error_type,
     asked.error_message, row.attempts, row.body, {now}, row.group_id, row.tenant_id,
     row.correlation_id, row.sent_at, row.retention
-from openjson(@P1) with (id varchar(32), destination nvarchar(255), reason varchar(32),
+from openjson(@P1) with (id uniqueidentifier, destination nvarchar(255), reason varchar(32),
     error_type nvarchar(max), error_message nvarchar(max)) asked
 join @moved row on {same}
 {by_key};

@@ -20,19 +20,19 @@ const BY_BYTES: &str = "collate Latin1_General_BIN2";
 
 /// The rows that a settlement or a completion is about, in the order of the parameter.
 const ASKED: &str = "\
-openjson(@P1) with (id varchar(32), destination nvarchar(255), owner bigint, attempts bigint)
+openjson(@P1) with (id uniqueidentifier, destination nvarchar(255), owner bigint, attempts bigint)
     asked";
 
 /// The keys that a statement is about.
-const KEYS: &str = "openjson(@P1) with (id varchar(32), destination nvarchar(255)) asked";
+const KEYS: &str = "openjson(@P1) with (id uniqueidentifier, destination nvarchar(255)) asked";
 
 /// Whether a row is the one that is asked for.
 const SAME: &str = "\
-row.id = convert(binary(16), asked.id, 2) and row.destination = asked.destination {bytes}";
+row.id = convert(binary(16), asked.id) and row.destination = asked.destination {bytes}";
 
-/// What asks for rows by their keys finds each of them by its key, in this order. Without it the
-/// database may read and lock all rows, as it knows nothing of how many are asked for.
-const BY_KEY: &str = "option (loop join, force order)";
+/// What asks for rows by their keys finds each of them by its key. Without it the database may read
+/// and lock all rows, as it knows nothing of how many are asked for.
+const BY_KEY: &str = "option (loop join)";
 
 /// The names of a store's tables, in its schema.
 #[derive(Debug, Clone)]
@@ -57,8 +57,10 @@ impl Names {
         let text = text
             .replace("{asked}", ASKED)
             .replace("{keys}", KEYS)
-            .replace("{held}", &format!("{SAME} and row.owner = asked.owner"))
+            .replace("{held_incoming}", &held("jasper_incoming"))
+            .replace("{held_outgoing}", &held("jasper_outgoing"))
             .replace("{same}", SAME)
+            .replace("{same_letter}", &SAME.replace("row.", "jasper_dead_letters."))
             .replace("{by_key}", BY_KEY)
             .replace("{bytes}", BY_BYTES)
             .replace("{portion}", &PORTION.to_string())
@@ -66,6 +68,11 @@ impl Names {
             .replace("{schema}", &format!("[{schema}]"));
         with_tables(&text, |table| format!("[{schema}].[{table}]"))
     }
+}
+
+/// Whether a row of a table is the one that is asked for, and its owner still has it.
+fn held(table: &str) -> String {
+    format!("{SAME} and row.owner = asked.owner").replace("row.", &format!("{table}."))
 }
 
 /// A statement about its first parameter, about the one of this number instead.
@@ -81,7 +88,6 @@ all_statements!(Sql {
     completion: CompletionSql,
     dead_letters: DeadLettersSql,
     nodes: NodesSql,
-    sessions: SessionsSql,
     admin: AdminSql,
 });
 

@@ -43,7 +43,7 @@ impl SqlServerPool {
         loop {
             let connection = self.pool.acquire().await.map_err(|error| self.place.error(error))?;
             let is_new = connection.is_new;
-            match Transaction::begin(connection).await {
+            match Transaction::begin_pooled(connection).await {
                 Ok(transaction) => return Ok(transaction),
                 // It has ended since it was used; one that is new is asked then.
                 Err(_ended) if !is_new => self.pool.forget_idle(),

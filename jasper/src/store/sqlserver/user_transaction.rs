@@ -29,16 +29,23 @@ enum Held<'c> {
 }
 
 impl<'c> Transaction<'c> {
-    pub(super) async fn begin_on(
-        connection: &'c mut SqlServerConnection,
-    ) -> Result<Self, DriverError> {
+    /// Begins one on a connection of your own, on which none is open.
+    ///
+    /// # Errors
+    /// The server refuses, or the connection is lost.
+    ///
+    /// # Cancel safety
+    /// Dropped, the transaction may be open on the connection, which is then of no further use.
+    pub async fn begin(connection: &'c mut SqlServerConnection) -> Result<Self, DriverError> {
         connection.batch(BEGIN).await?;
         Ok(Self { connection: Held::Borrowed(connection) })
     }
 }
 
 impl Transaction<'static> {
-    pub(super) async fn begin(mut connection: PooledConnection) -> Result<Self, DriverError> {
+    pub(super) async fn begin_pooled(
+        mut connection: PooledConnection,
+    ) -> Result<Self, DriverError> {
         connection.connection.batch(BEGIN).await?;
         Ok(Self { connection: Held::Pooled(Box::new(connection)) })
     }
