@@ -60,7 +60,8 @@ select convert(binary(16), new.id), new.destination, new.owner, new.attempts, ne
     new.correlation_id, new.sent_at
 from openjson(@P1) with (id uniqueidentifier, destination nvarchar(255), owner bigint,
     attempts bigint, deliver_by bigint, message_type nvarchar(255), start int, length int,
-    group_id nvarchar(max), tenant_id nvarchar(max), correlation_id nvarchar(max), sent_at bigint) new
+    group_id nvarchar(max), tenant_id nvarchar(max), correlation_id nvarchar(max),
+    sent_at bigint) new
 where not exists (
     select 1 from {outgoing} row
     where row.id = convert(binary(16), new.id) and row.destination = new.destination {bytes}
