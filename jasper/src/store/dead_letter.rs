@@ -80,7 +80,7 @@ async fn selected<'s>(
 }
 
 /// What was done with a page of letters.
-#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql", feature = "sqlserver"))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Paged {
     /// How many of them were there.
@@ -90,7 +90,7 @@ pub(crate) struct Paged {
 }
 
 /// Does something with letters, page by page, and says how many were there.
-#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql", feature = "sqlserver"))]
 pub(crate) async fn in_pages<'s>(
     ids: Vec<DeadLetterId>,
     each: impl Fn(Vec<DeadLetterId>) -> BoxFuture<'s, Result<Paged, StoreError>>,
@@ -198,7 +198,7 @@ impl<'b> DeadLetterCause<'b> {
 
     /// Of an outgoing row that cannot be read, and so cannot be sent; as an invalid message it is
     /// at least seen.
-    #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+    #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql", feature = "sqlserver"))]
     pub(super) fn of_unreadable(ownership: &'b Ownership, error_message: &'b str) -> Self {
         let error_type = std::any::type_name::<crate::envelope::DecodeError>();
         Self::new(ownership, DeadLetterReason::Undecodable, error_type, error_message)

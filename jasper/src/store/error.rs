@@ -204,7 +204,7 @@ impl StoreError {
     }
 
     /// The refusal of a commit, from what the driver's error means elsewhere.
-    #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+    #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql", feature = "sqlserver"))]
     pub(super) fn into_refusal(self, detail: String) -> Self {
         let source = match self {
             Self::Database(source) => Some(source),

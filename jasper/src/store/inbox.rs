@@ -9,7 +9,12 @@ use futures_util::future::BoxFuture;
 use super::dead_letter::DeadLetterCause;
 use super::dead_letter::DeadLetterReason;
 use super::error::StoreError;
-#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+#[cfg(any(
+    feature = "sqlite",
+    feature = "postgres",
+    feature = "mysql",
+    feature = "sqlserver"
+))]
 use super::node::entries;
 use super::node::{Owner, Subscription};
 use super::portions::{PORTION, Weigh};
@@ -167,7 +172,7 @@ pub struct Claimed {
 
 /// The owners out of what stands in the row: for each attempt a space, its number, a colon and its
 /// owner. What a cut has left of an entry at the start is left out.
-#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql", feature = "sqlserver"))]
 pub(crate) fn interrupted_by(text: &str) -> Vec<Owner> {
     let owner = |entry: &str| {
         let (attempt, owner) = entry.split_once(':')?;
@@ -265,7 +270,10 @@ pub enum Settled {
     Fenced,
 }
 
-#[cfg(all(test, any(feature = "sqlite", feature = "postgres", feature = "mysql")))]
+#[cfg(all(
+    test,
+    any(feature = "sqlite", feature = "postgres", feature = "mysql", feature = "sqlserver")
+))]
 mod tests {
     use super::*;
 
