@@ -42,7 +42,8 @@ pub enum StoreError {
     },
     /// The database can be read but not written.
     #[error(
-        "`{place}` is read-only; give this process the right to write the file and its directory"
+        "`{place}` is read-only: a file needs the right to write it and its directory, and a server \
+         is a standby or set so"
     )]
     ReadOnly {
         /// The file or server.
