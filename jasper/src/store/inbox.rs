@@ -81,9 +81,10 @@ pub trait Inbox: Send + Sync {
     ///
     /// # Errors
     /// Nothing is known about any row. The runtime repeats the same settlements until it has an
-    /// answer or the application ends, so a repeat must be safe: it is fenced where the first call
-    /// was carried out. A dead letter that is refused with [`StoreError::Database`] is settled once
-    /// more without the text of its error.
+    /// answer or the application ends, so a repeat must be safe: where the first call was
+    /// carried out it is fenced, but for [`Settlement::Attempt`], which is done again and counts no
+    /// more. A dead letter that is refused with [`StoreError::Database`] is settled once more
+    /// without the text of its error.
     fn settle(
         &self,
         settlements: Vec<Settlement>,

@@ -21,8 +21,8 @@ pub trait EnvelopeMapper: fmt::Debug + Send + Sync + 'static {
     /// the listener, whatever the mapper says.
     ///
     /// # Errors
-    /// It is none: with a store, it is kept as an invalid message with these words, and the broker
-    /// is told that it was accepted; without a store it is refused. It is not read again.
+    /// It is none: with a store, it is kept as an invalid message with these words, and it is
+    /// acknowledged to the broker; without a store it is refused. It is not read again.
     fn read(
         &self,
         message: &ForeignMessage,
