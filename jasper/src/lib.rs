@@ -290,6 +290,16 @@ pub use message::Message;
 pub use routing::{Publishable, Sendable};
 pub use source_error::SourceError;
 
+/// Guides.
+#[cfg(all(any(doc, doctest), feature = "testing"))]
+pub mod guide {
+    #[doc = include_str!("docs/writing_a_store.md")]
+    pub mod writing_a_store {}
+
+    #[doc = include_str!("docs/writing_a_transport.md")]
+    pub mod writing_a_transport {}
+}
+
 /// Keeps the handlers of the named crates in the program: `jasper::handlers_of!(orders, billing);`,
 /// in the binary.
 ///
