@@ -21,6 +21,8 @@
 //! | [`defaults`] | every option, default and limit |
 //! | [`questions`] | what newcomers ask, and where it is answered |
 //! | [`coming_from`] | from Wolverine, apalis, or a table of your own |
+//! | [`writing_a_store`] | a store of your own: the port, and the clauses that it has to keep |
+//! | [`writing_a_transport`] | a transport of your own, with a whole small one |
 
 /// The pages, as modules. Their texts link to each other as files, by definitions at their ends;
 /// what is defined first goes first, and so the links lead to the modules here.
@@ -60,6 +62,8 @@ pages! {
     defaults: "defaults.md",
     questions: "questions.md",
     coming_from: "coming_from.md",
+    writing_a_store: "writing_a_store.md",
+    writing_a_transport: "writing_a_transport.md",
 }
 
 /// The page of the repository, whose example compiles too.
