@@ -42,8 +42,8 @@ pub enum StoreError {
     },
     /// The database can be read but not written.
     #[error(
-        "`{place}` is read-only: a file needs the right to write it and its directory, and a server \
-         is a standby or set so"
+        "`{place}` is read-only: a file needs the right to write it and its directory, and a \
+         server is a standby or is set so"
     )]
     ReadOnly {
         /// The file or server.

@@ -11,9 +11,9 @@ use tokio::time::sleep;
 /// How long an address is waited for until the next one is tried beside it; RFC 8305 recommends it.
 const HEAD_START: Duration = Duration::from_millis(250);
 
-/// Connects to the first address of the host that answers. One that fails is followed by the next at
-/// once, and one that is silent is followed by it after a moment, so that a dead address costs no more
-/// than that.
+/// Connects to the first address of the host that answers. One that fails is followed by the next
+/// at once, and one that is silent is followed by it after a moment, so that a dead address costs
+/// no more than that.
 ///
 /// # Errors
 /// The name has no address, or none of them answers: the error of the last one that failed.
