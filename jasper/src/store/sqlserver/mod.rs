@@ -1,6 +1,10 @@
 //! The SQL Server store, for SQL Server 2016 and later and Azure SQL: messages in tables beside the
 //! user's own.
 //!
+#![doc = include_str!("../../docs/sqlserver.md")]
+//!
+//! # How it works
+//!
 //! Handlers run on connections of a pool, each in a transaction of its own. What the store does by
 //! itself goes over other connections, and what many callers ask for at once goes in one statement,
 //! as JSON: whatever waits when one ends is the next one.
