@@ -37,7 +37,7 @@ from (
             letter.dead_lettered_at,
             cast(datalength(letter.body) as bigint)
                 + cast(datalength(letter.error_message) as bigint) as bytes
-        from {dead_letters} letter with (readpast, rowlock)
+        from {dead_letters} letter with (readcommittedlock, readpast)
         where (@P2 = '' or letter.reason = @P2) and (@P3 = '' or letter.message_type = @P3)
             and (letter.dead_lettered_at < @P4
                 or letter.dead_lettered_at = @P4 and (letter.id < @P5

@@ -55,7 +55,7 @@ declare @owner bigint = 0, @next bigint;
 while 1 = 1
 begin
     set @next = null;
-    select top (1) @next = owner from {incoming} with (readpast, rowlock)
+    select top (1) @next = owner from {incoming} with (readcommittedlock, readpast)
     where owner > 0 and owner > @owner order by owner;
     if @next is null break;
     set @owner = @next;
@@ -65,7 +65,7 @@ set @owner = 0;
 while 1 = 1
 begin
     set @next = null;
-    select top (1) @next = owner from {outgoing} with (readpast, rowlock)
+    select top (1) @next = owner from {outgoing} with (readcommittedlock, readpast)
     where owner > 0 and owner > @owner order by owner;
     if @next is null break;
     set @owner = @next;
@@ -76,7 +76,7 @@ end;
 /// Rows that another node has locked are left to it: nodes that resume together end each other's
 /// leases.
 const END: &str = "\
-update {nodes} with (readpast, rowlock) set lease_until = 0
+update {nodes} with (updlock, readpast, rowlock) set lease_until = 0
 where lease_until > 0 and lease_until <= {now} and node <> @P1;
 ";
 
