@@ -18,15 +18,17 @@ use crate::store::{Counts, MigrationScript, StoreError};
 /// waited for.
 const COUNTS: &str = "\
 select
-    (select count_big(*) from {incoming} with (readpast) where owner = 0 and status = 'incoming')
-        + (select count_big(*) from {incoming} with (readpast) where owner > 0)
-        + (select count_big(*) from {incoming} with (readpast)
+    (select count_big(*) from {incoming} with (readcommittedlock, readpast)
+            where owner = 0 and status = 'incoming')
+        + (select count_big(*) from {incoming} with (readcommittedlock, readpast) where owner > 0)
+        + (select count_big(*) from {incoming} with (readcommittedlock, readpast)
             where status = 'scheduled' and due_at <= {now}),
-    (select count_big(*) from {incoming} with (readpast)
+    (select count_big(*) from {incoming} with (readcommittedlock, readpast)
         where status = 'scheduled' and due_at > {now}),
-    (select count_big(*) from {incoming} with (readpast) where status = 'handled'),
-    (select count_big(*) from {outgoing} with (readpast)),
-    (select count_big(*) from {dead_letters} with (readpast))";
+    (select count_big(*) from {incoming} with (readcommittedlock, readpast)
+        where status = 'handled'),
+    (select count_big(*) from {outgoing} with (readcommittedlock, readpast)),
+    (select count_big(*) from {dead_letters} with (readcommittedlock, readpast))";
 
 const PURGE: &str = "\
 delete from {incoming} with (rowlock)

@@ -1,7 +1,7 @@
 //! Dead letters in SQL Server.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use tiberius::ToSql;
 
@@ -37,7 +37,7 @@ from (
             letter.dead_lettered_at,
             cast(datalength(letter.body) as bigint)
                 + cast(datalength(letter.error_message) as bigint) as bytes
-        from {dead_letters} letter with (readpast, rowlock)
+        from {dead_letters} letter with (readcommittedlock, readpast)
         where (@P2 = '' or letter.reason = @P2) and (@P3 = '' or letter.message_type = @P3)
             and (letter.dead_lettered_at < @P4
                 or letter.dead_lettered_at = @P4 and (letter.id < @P5
@@ -56,9 +56,9 @@ from (
     select letter.id, letter.destination, letter.body,
         cast(datalength(letter.body) as bigint) as bytes,
         sum(cast(datalength(letter.body) as bigint)) over (
-            order by letter.id, letter.destination rows unbounded preceding
+            order by asked.at rows unbounded preceding
         ) - datalength(letter.body) as bytes_before
-    from {keys}
+    from openjson(@P1) with (id uniqueidentifier, destination nvarchar(255), at bigint) asked
     join {dead_letters} letter with (updlock, rowlock)
         on letter.id = convert(binary(16), asked.id)
             and letter.destination = asked.destination {bytes}
@@ -166,7 +166,7 @@ impl Work for List {
 }
 
 fn key_parameters(page: &[DeadLetterId]) -> String {
-    json(&page.iter().map(KeyParameter::of_letter).collect::<Vec<_>>())
+    json(&page.iter().enumerate().map(KeyParameter::of_letter).collect::<Vec<_>>())
 }
 
 struct Replay(Vec<DeadLetterId>);
@@ -185,12 +185,13 @@ impl Work for Replay {
             lengths.get(&key).copied().unwrap_or_default()
         };
         let page = &self.0[..claimed(self.0.iter().map(length))];
-        let is_of_page: std::collections::HashSet<Key> =
+        let mut is_left: HashSet<Key> =
             page.iter().map(|letter| (letter.id, letter.destination.clone())).collect();
         let (mut bodies, mut letters) = (Bodies::default(), Vec::with_capacity(page.len()));
         for row in &found {
             let key = columns::key(row, 0)?;
-            if is_of_page.contains(&key) {
+            // A letter that is asked for twice is found twice.
+            if is_left.remove(&key) {
                 let body = DeadLetter::body_for_replay(&row.bytes(3)?);
                 letters.push((key, bodies.push([&body, &[]])));
             }

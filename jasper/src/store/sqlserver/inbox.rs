@@ -32,12 +32,12 @@ while @left > 0
 begin
     set @next_as = null;
     select top (1) @next_at = destination, @next_as = message_type
-    from {incoming} with (readpast, rowlock)
+    from {incoming} with (readcommittedlock, readpast)
     where owner = 0 and status = 'incoming' and destination = @at and message_type > @as
     order by message_type;
     if @next_as is null
         select top (1) @next_at = destination, @next_as = message_type
-        from {incoming} with (readpast, rowlock)
+        from {incoming} with (readcommittedlock, readpast)
         where owner = 0 and status = 'incoming' and destination > @at
         order by destination, message_type;
     if @next_as is null break;
@@ -48,12 +48,12 @@ select destination, message_type from @found;
 select taken.destination, taken.message_type
 from openjson(@P4) with (destination nvarchar(255), message_type nvarchar(255)) taken
 where exists (
-    select 1 from {incoming} row with (readpast, rowlock)
+    select 1 from {incoming} row with (readcommittedlock, readpast)
     where row.owner = 0 and row.status = 'incoming' and row.destination = taken.destination {bytes}
         and row.message_type = taken.message_type {bytes}
 );
 select case when min(due_at) > {now} then min(due_at) - {now} else 0 * min(due_at) end
-from {incoming} with (readpast, rowlock) where owner = 0 and status = 'scheduled'";
+from {incoming} with (readcommittedlock, readpast) where owner = 0 and status = 'scheduled'";
 
 /// Rows whose time has come wait like any other from then on.
 const BECOME_DUE: &str = "\
@@ -112,7 +112,7 @@ where jasper_incoming.id = held.held_id and jasper_incoming.destination = held.h
 {by_key}";
 
 const OWNED: &str = "\
-select top (@P1) id, destination, attempts from {incoming} with (readpast, rowlock)
+select top (@P1) id, destination, attempts from {incoming} with (readcommittedlock, readpast)
 where owner > 0 and owner = @P2 and status = 'incoming'";
 
 statements!(InboxSql {

@@ -1,5 +1,5 @@
 //! The SQL Server store, for SQL Server 2016 and later and Azure SQL: messages in tables beside the
-//! user's own.
+//! user's own. [`guide::sqlserver`](crate::guide::sqlserver) is its page.
 //!
 //! Handlers run on connections of a pool, each in a transaction of its own. What the store does by
 //! itself goes over other connections, and what many callers ask for at once goes in one statement,

@@ -55,7 +55,7 @@ declare @owner bigint = 0, @next bigint;
 while 1 = 1
 begin
     set @next = null;
-    select top (1) @next = owner from {incoming} with (readpast, rowlock)
+    select top (1) @next = owner from {incoming} with (readcommittedlock, readpast)
     where owner > 0 and owner > @owner order by owner;
     if @next is null break;
     set @owner = @next;
@@ -65,7 +65,7 @@ set @owner = 0;
 while 1 = 1
 begin
     set @next = null;
-    select top (1) @next = owner from {outgoing} with (readpast, rowlock)
+    select top (1) @next = owner from {outgoing} with (readcommittedlock, readpast)
     where owner > 0 and owner > @owner order by owner;
     if @next is null break;
     set @owner = @next;
@@ -76,20 +76,20 @@ end;
 /// Rows that another node has locked are left to it: nodes that resume together end each other's
 /// leases.
 const END: &str = "\
-update {nodes} with (readpast, rowlock) set lease_until = 0
+update {nodes} with (updlock, readpast, rowlock) set lease_until = 0
 where lease_until > 0 and lease_until <= {now} and node <> @P1;
 ";
 
-/// Who is gone, and how long it is until the next lease of another ends.
+/// Who is gone (1), and how long it is until the next lease of another ends (2).
 const FOUND: &str = "\
-select 'gone' as what, node as number from {nodes} where lease_until = 0
+select 1 as what, node as number from {nodes} where lease_until = 0
 union
-select 'gone', owner from @owners owners
+select 1, owner from @owners owners
 where not exists (select 1 from {nodes} where node = owners.owner)
 union
-select 'next', min(lease_until) - {now} from {nodes} where lease_until > {now} and node <> @P1";
+select 2, min(lease_until) - {now} from {nodes} where lease_until > {now} and node <> @P1";
 
-/// The renewal, and whether the node owns rows, beside that.
+/// The renewal (3), and whether the node owns rows (4), beside that.
 const RENEWED: &str = "\
 update {nodes} set lease_until = {now} + @P2 where node = @P1 and lease_until > 0;
 declare @renewed bigint = @@rowcount;
@@ -97,9 +97,9 @@ declare @renewed bigint = @@rowcount;
 
 const PULSE: &str = "
 union
-select 'renewed', @renewed
+select 3, @renewed
 union
-select 'owns', owner from @owners where owner = @P1";
+select 4, owner from @owners where owner = @P1";
 
 /// A process that goes on as another node has sessions that work, and so has the one that asks.
 const OF_GONE: &str = "\
@@ -285,10 +285,10 @@ impl Work for Expired {
 fn found(answer: &[Row]) -> Result<Pulse> {
     let (mut is_renewed, mut may_own, mut gone) = (false, false, Gone::default());
     for row in answer {
-        match &*row.text(0)? {
-            "renewed" => is_renewed = row.number(1)? > 0,
-            "owns" => may_own = true,
-            "next" => gone.next_end = columns::span(row, 1)?,
+        match row.try_get::<i32, _>(0)? {
+            Some(2) => gone.next_end = columns::span(row, 1)?,
+            Some(3) => is_renewed = row.number(1)? > 0,
+            Some(4) => may_own = true,
             _gone => gone.owners.push(Owner::new(row.number(1)?)),
         }
     }

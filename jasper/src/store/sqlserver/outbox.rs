@@ -46,7 +46,7 @@ where jasper_outgoing.id = held.id and jasper_outgoing.destination = held.destin
 {by_key}";
 
 const OWNED: &str = "\
-select top (@P1) id, destination, attempts from {outgoing} with (readpast, rowlock)
+select top (@P1) id, destination, attempts from {outgoing} with (readcommittedlock, readpast)
 where owner > 0 and owner = @P2";
 
 const DELETE: &str = "\
@@ -80,7 +80,7 @@ declare @at nvarchar(255) = '', @next nvarchar(255);
 while 1 = 1
 begin
     set @next = null;
-    select top (1) @next = destination from {outgoing} with (readpast, rowlock)
+    select top (1) @next = destination from {outgoing} with (readcommittedlock, readpast)
     where owner = 0 and destination > @at
     order by destination;
     if @next is null break;

@@ -34,26 +34,28 @@ pub(super) fn storable(text: &str) -> Cow<'_, str> {
 pub(super) struct KeyParameter<'r> {
     id: String,
     destination: &'r str,
+    /// Where it stands in the list.
+    at: usize,
 }
 
 impl<'r> KeyParameter<'r> {
-    pub(super) fn of_letter(letter: &'r DeadLetterId) -> Self {
-        Self { id: id(letter.id), destination: letter.destination.as_str() }
+    pub(super) fn of_letter((at, letter): (usize, &'r DeadLetterId)) -> Self {
+        Self { id: id(letter.id), destination: letter.destination.as_str(), at }
     }
 }
 
 /// A letter on its way back into the inbox.
 #[derive(Debug, Serialize)]
 pub(super) struct ReplayParameter<'r> {
-    #[serde(flatten)]
-    key: KeyParameter<'r>,
+    id: String,
+    destination: &'r str,
     #[serde(flatten)]
     body: BodyPlace,
 }
 
 impl<'r> ReplayParameter<'r> {
     pub(super) fn new((message, to): &'r (MessageId, Address), body: BodyPlace) -> Self {
-        Self { key: KeyParameter { id: id(*message), destination: to.as_str() }, body }
+        Self { id: id(*message), destination: to.as_str(), body }
     }
 }
 

@@ -27,7 +27,8 @@ begin transaction; begin transaction; set implicit_transactions on";
 
 /// What handlers are known to change. What they leave besides, such as temporary tables, is seen by
 /// whatever runs on the connection later.
-const SETTINGS: &str = "select cast(@@options as bigint), db_name(), cast(@@textsize as bigint)";
+const SETTINGS: &str =
+    "select cast(@@options as bigint), db_name(), cast(@@lock_timeout as bigint)";
 
 const ROLLBACK: &str = "if @@trancount > 0 rollback transaction";
 
