@@ -93,6 +93,28 @@ impl Attribute {
     }
 }
 
+#[cfg(test)]
+impl Attribute {
+    /// Compares what the documentation of the macro with this function lists with what is parsed.
+    pub(crate) fn assert_documented(&self, function: &str) {
+        let source = include_str!("lib.rs");
+        let (before, _) = source.split_once(&format!("\npub fn {function}(")).unwrap();
+        let (_, documentation) = before.rsplit_once("\n\n").unwrap();
+        let entries = documentation.split("\n/// * `").skip(1);
+        let mut documented = Vec::new();
+        for entry in entries {
+            let (key, what) = entry.split_once("`: ").unwrap();
+            let what = what.replace("\n///   ", " ");
+            assert!(what.contains("Default: "), "`{key}` of {} says no default", self.name);
+            documented.push(key);
+        }
+        let mut parsed: Vec<_> = self.keys.iter().chain(self.words).copied().collect();
+        documented.sort_unstable();
+        parsed.sort_unstable();
+        assert_eq!(documented, parsed, "the documentation of {} and its parser", self.name);
+    }
+}
+
 /// `a`, `b` and `c`, each in backticks.
 pub(crate) fn listed(words: &[&str]) -> String {
     let quoted: Vec<_> = words.iter().map(|word| format!("`{word}`")).collect();

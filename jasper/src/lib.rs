@@ -87,6 +87,11 @@
 //! # }
 //! ```
 //!
+//! # Where to read on
+//!
+//! The [`guide`] begins with [an application of your own](guide::getting_started), and has a page
+//! for each subject, store and transport.
+//!
 //! # Layout
 //!
 //! - [`message`], [`envelope`], [`codec`]: what is said, how it travels, how it is encoded.
@@ -106,6 +111,8 @@ pub mod envelope;
 mod error;
 pub mod error_policy;
 mod error_text;
+#[cfg(any(doc, doctest))]
+pub mod guide;
 pub mod handler;
 pub mod message;
 pub mod prelude;
@@ -124,8 +131,164 @@ pub use runtime::{
     Builder, Bus, Config, HandlerOptions, Invocable, Jasper, QueueOptions, StorageProvisioning,
 };
 
+/// A message for exactly one handler, or for the one endpoint that `to` names.
+///
+/// The type becomes a [`Message`]. It also derives `Serialize` and `Deserialize`, owns what is in
+/// it, and is `Send`.
+///
+/// ```standalone_crate
+/// # use jasper::prelude::*;
+/// # use serde::{Deserialize, Serialize};
+/// #[derive(Command, Serialize, Deserialize)]
+/// #[command(name = "orders.place-order", version = 2, reply = Receipt, deliver_within = "30s")]
+/// struct PlaceOrder {
+///     order_id: u64,
+/// }
+///
+/// #[derive(Debug, PartialEq)]
+/// struct Receipt {
+///     number: u64,
+/// }
+///
+/// #[handler]
+/// async fn place_order(cmd: PlaceOrder) -> Reply<Receipt> {
+///     Reply(Receipt { number: cmd.order_id + 1000 })
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let app = Jasper::builder().start().await?;
+/// let receipt = app.bus().invoke(PlaceOrder { order_id: 7 }).await?;
+/// assert_eq!(receipt, Receipt { number: 1007 });
+/// # app.stop().await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// A command for another process names its endpoint; where that is, the builder or the deployment
+/// says:
+///
+/// ```standalone_crate
+/// # use jasper::prelude::*;
+/// # use serde::{Deserialize, Serialize};
+/// #[derive(Command, Serialize, Deserialize)]
+/// #[command(to = "shipping")]
+/// struct ShipOrder {
+///     order_id: u64,
+/// }
+///
+/// let builder = Jasper::builder().endpoint("shipping", "durable://shipping.internal:5580");
+/// # let _ = builder;
+/// ```
 #[cfg(feature = "macros")]
-pub use jasper_macros::{Command, Event, durable, handler};
+pub use jasper_macros::Command;
+
+/// A message that any number of handlers may react to, none included.
+///
+/// Each handler gets a message of its own, with attempts and failures of its own. The type becomes
+/// a [`Message`]; it also derives `Serialize` and `Deserialize`.
+///
+/// ```standalone_crate
+/// # use jasper::prelude::*;
+/// # use serde::{Deserialize, Serialize};
+/// #[derive(Event, Serialize, Deserialize)]
+/// #[event(name = "orders.order-placed", version = 2, deliver_within = "1h", handled)]
+/// struct OrderPlaced {
+///     order_id: u64,
+/// }
+///
+/// #[handler]
+/// async fn email_customer(event: OrderPlaced) {
+///     println!("order {} is placed", event.order_id);
+/// }
+///
+/// #[handler]
+/// async fn count_order(_event: OrderPlaced) {}
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let app = Jasper::builder().start().await?;
+/// app.bus().publish(OrderPlaced { order_id: 7 }).await?;
+/// app.until_idle().await?;
+/// # app.stop().await?;
+/// # Ok(())
+/// # }
+/// ```
+#[cfg(feature = "macros")]
+pub use jasper_macros::Event;
+
+/// Makes a free `async fn` the handler of the message that it takes first.
+///
+/// The function stays as it is written, and a unit test calls it as the function that it is. After
+/// the message it takes anything that is [`FromContext`](crate::handler::FromContext), such as
+/// [`State<T>`](State), by value. What it returns is sent: a message, or `Option`, `Vec`, `Result`
+/// or a tuple of messages. Each of them must have a handler, or it does not compile.
+///
+/// ```standalone_crate
+/// # use jasper::prelude::*;
+/// # use serde::{Deserialize, Serialize};
+/// # #[derive(Event, Serialize, Deserialize)]
+/// # struct OrderPlaced { customer: String }
+/// # struct Mailer;
+/// # impl Mailer {
+/// #     async fn send(&self, _to: &str) -> Result<(), std::io::Error> { Ok(()) }
+/// # }
+/// #[handler(
+///     queue = "emails",
+///     concurrency = 4,
+///     attempts = 5,
+///     delays = ["10s", "1m"],
+///     timeout = "30s"
+/// )]
+/// async fn email_customer(
+///     event: OrderPlaced,
+///     mailer: State<Mailer>,
+/// ) -> Result<(), std::io::Error> {
+///     mailer.send(&event.customer).await
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let app = Jasper::builder().state(Mailer).start().await?;
+/// app.bus().publish(OrderPlaced { customer: "ada@example.org".into() }).await?;
+/// app.until_idle().await?;
+/// # app.stop().await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// The builder names a handler by its function: `.handler(email_customer)`,
+/// `.handler_options(email_customer, …)`.
+#[cfg(feature = "macros")]
+pub use jasper_macros::handler;
+
+/// Runs a [`#[handler]`](macro@handler) in a transaction of the store, beside which it stands in
+/// either order.
+///
+/// What the handler writes through its connection, the messages that it returns and the mark that
+/// its message is handled are committed together, or not at all. It may take the connection of its
+/// store as `&mut`. An application with a durable handler and without a store does not start.
+///
+#[cfg_attr(feature = "sqlite", doc = "```standalone_crate")]
+#[cfg_attr(not(feature = "sqlite"), doc = "```ignore")]
+/// # use jasper::prelude::*;
+/// # use serde::{Deserialize, Serialize};
+/// # #[derive(Command, Serialize, Deserialize)]
+/// # struct PlaceOrder { id: i64 }
+/// # #[derive(Event, Serialize, Deserialize)]
+/// # struct OrderPlaced { id: i64 }
+/// #[handler]
+/// #[durable(share = 50)]
+/// async fn place_order(
+///     cmd: PlaceOrder,
+///     db: &mut sqlx::SqliteConnection,
+/// ) -> Result<OrderPlaced, sqlx::Error> {
+///     sqlx::query("insert into orders (id) values (?)").bind(cmd.id).execute(db).await?;
+///     Ok(OrderPlaced { id: cmd.id })
+/// }
+/// ```
+#[cfg(feature = "macros")]
+pub use jasper_macros::durable;
 
 pub use handler::{
     Cascade, Delayed, DeliveryOptions, HandlerError, MessageExt, Reply, State, Terminal, To, With,

@@ -13,6 +13,8 @@ pub use crate::store::mysql::MysqlStore;
 pub use crate::store::postgres::PostgresStore;
 #[cfg(feature = "sqlite")]
 pub use crate::store::sqlite::SqliteStore;
+#[cfg(feature = "sqlserver")]
+pub use crate::store::sqlserver::SqlServerStore;
 #[cfg(feature = "tcp")]
 pub use crate::transport::tcp::Tcp;
 #[cfg(feature = "macros")]

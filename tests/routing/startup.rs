@@ -113,14 +113,38 @@ async fn all_mistakes_are_reported_at_once_and_in_words() {
     let text = error.to_string();
     assert!(text.starts_with("the application cannot start: 6 problems"), "{text}");
     for mend in [
-        "the command `plain@1` has two handlers",
+        "TwoHandlers: the command `plain@1` has two handlers",
         "add `#[handler(queue = \"elsewhere\")]`",
         "the durable handler `keep` (tests/routing/startup.rs:",
         "takes `State<startup::Config>`; register one with `.state(…)`",
-        "the queue `emial` is configured, but no handler runs on it",
+        "UnknownQueue: the queue `emial` is configured, but no handler runs on it",
         "the queue `emial` has concurrency 0",
     ] {
         assert!(text.contains(mend), "no `{mend}` in:\n{text}");
+    }
+}
+
+#[tokio::test]
+async fn an_address_with_a_secret_in_it_is_refused_and_not_repeated() {
+    for address in [
+        "durable://canary:canary@127.0.0.1:5580",
+        "tcp://127.0.0.1:5580?token=canary",
+        "rabbitmq://canary:canary@queue/orders",
+        "local://orders?secret=canary",
+    ] {
+        for builder in [
+            Jasper::builder().handler(plain).endpoint("orders", address),
+            Jasper::builder().handler(plain).listen(address),
+        ] {
+            let error = builder.start().await.unwrap_err();
+            let texts = [error.to_string(), format!("{error:?}"), format!("{error:#?}")];
+            assert!(texts.iter().all(|text| !text.contains("canary")), "{texts:?}");
+            assert!(texts[0].contains("has a secret in it"), "{texts:?}");
+        }
+        let app = Jasper::builder().handler(ship).start().await.unwrap();
+        let error = app.bus().send(Ship).to(address).await.unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("canary"), "{error:?}");
+        app.stop().await.unwrap();
     }
 }
 

@@ -24,6 +24,15 @@ pub fn mariadb_url() -> String {
     shared("JASPER_TEST_MARIADB")
 }
 
+/// The connection string of the SQL Server that all tests share, with a database in which they may
+/// make schemas.
+///
+/// # Panics
+/// The environment names none.
+pub fn sqlserver_connection_string() -> String {
+    shared("JASPER_TEST_SQLSERVER")
+}
+
 /// The URL of a new database on the PostgreSQL server that all tests share.
 ///
 /// # Panics

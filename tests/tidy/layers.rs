@@ -28,7 +28,7 @@ const LAYERS: [&[&str]; 8] = [
 const PORTS: usize = 3;
 const SOURCE: &str = "jasper/src/";
 /// May use everything, and only `lib.rs` and its like may use them.
-const OPEN: [&str; 4] = ["prelude", "testing", "cli", "main"];
+const OPEN: [&str; 5] = ["prelude", "testing", "guide", "cli", "main"];
 const WITH_ADAPTERS: [&str; 2] = ["store", "transport"];
 /// Folders beside the adapters with what several of them have in common.
 const SHARED: [&str; 1] = ["store/sql"];

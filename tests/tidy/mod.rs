@@ -3,6 +3,7 @@
 mod circles;
 mod layers;
 mod names;
+mod pages;
 mod repository;
 mod size;
 mod targets;
@@ -51,6 +52,7 @@ pub fn offences(repository: &Repository) -> Vec<Offence> {
     names::check_adapters(repository, &mut found);
     names::check_migrations(repository, &mut found);
     targets::check(repository, &mut found);
+    pages::check(repository, &mut found);
     found.sort();
     found.dedup();
     found

@@ -1,14 +1,19 @@
-//! The files that the rules look at: all Rust and SQL of the repository, build output left out.
+//! The files that the rules look at: all Rust, SQL and Markdown, what is built left out.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::Path;
 
 use super::tokens::{self, Token, Unreadable};
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Repository {
     pub files: Vec<SourceFile>,
+    /// The documents in Markdown.
+    pub pages: Vec<SourceFile>,
+    /// Every file and folder, whatever is in it.
+    pub paths: BTreeSet<String>,
     /// `tests/Cargo.toml`, which names every test.
     pub test_manifest: String,
 }
@@ -25,17 +30,44 @@ pub struct SourceFile {
 
 impl Repository {
     pub fn read(root: &Path) -> io::Result<Self> {
-        let mut files = Vec::new();
-        read_folder(root, "", &mut files)?;
-        files.sort_by(|a, b| a.path.cmp(&b.path));
         let test_manifest = fs::read_to_string(root.join("tests/Cargo.toml"))?;
-        Ok(Self { files, test_manifest })
+        let mut repository = Self { test_manifest, ..Self::default() };
+        repository.read_folder(root, "")?;
+        repository.files.sort_by(|a, b| a.path.cmp(&b.path));
+        repository.pages.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(repository)
+    }
+
+    fn read_folder(&mut self, folder: &Path, prefix: &str) -> io::Result<()> {
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let path = format!("{prefix}{name}");
+            // Of a symbolic link this is neither, so that `jasper/migrations` is not read twice.
+            let kind = entry.file_type()?;
+            if kind.is_dir() && !is_left_out(&name) {
+                self.read_folder(&entry.path(), &format!("{path}/"))?;
+            } else if kind.is_file() && is_looked_at(&path) {
+                self.add(path.clone(), fs::read_to_string(entry.path())?);
+            }
+            self.paths.insert(path);
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, path: String, text: String) {
+        let kind = if path.ends_with(".md") { &mut self.pages } else { &mut self.files };
+        kind.push(SourceFile::new(path, text));
     }
 
     #[cfg(test)]
     pub fn of(files: &[(&str, &str)]) -> Self {
-        let file = |&(path, text): &(&str, &str)| SourceFile::new(path.into(), text.into());
-        Self { files: files.iter().map(file).collect(), test_manifest: String::new() }
+        let mut repository = Self::default();
+        for (path, text) in files {
+            repository.add((*path).into(), (*text).into());
+            repository.paths.insert((*path).into());
+        }
+        repository
     }
 }
 
@@ -69,25 +101,15 @@ impl SourceFile {
     }
 }
 
-fn read_folder(folder: &Path, prefix: &str, files: &mut Vec<SourceFile>) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let path = format!("{prefix}{name}");
-        // Of a symbolic link this is neither, so that `jasper/migrations` is not read twice.
-        let kind = entry.file_type()?;
-        if kind.is_dir() && name != "target" && !name.starts_with('.') {
-            read_folder(&entry.path(), &format!("{path}/"), files)?;
-        } else if kind.is_file() && is_looked_at(&path) {
-            files.push(SourceFile::new(path, fs::read_to_string(entry.path())?));
-        }
-    }
-    Ok(())
+/// What is built or installed, and what belongs to tools.
+fn is_left_out(name: &str) -> bool {
+    ["target", "node_modules"].contains(&name) || name.starts_with('.')
 }
 
 /// The migrations folder is looked at whole, as a stray file in it is an offence of its own.
 fn is_looked_at(path: &str) -> bool {
-    path.ends_with(".rs") || path.ends_with(".sql") || path.starts_with("migrations/")
+    let kinds = [".rs", ".sql", ".md"];
+    kinds.iter().any(|kind| path.ends_with(kind)) || path.starts_with("migrations/")
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The TCP transport at its port, and its protocol as strangers speak it.
 
+#[path = "tcp_protocol/document.rs"]
+mod document;
 #[path = "tcp_protocol/exchange.rs"]
 mod exchange;
 #[path = "tcp_protocol/fuzz.rs"]
@@ -16,6 +18,8 @@ mod raw;
 mod receiver;
 #[path = "tcp_protocol/requests.rs"]
 mod requests;
+#[path = "tcp_protocol/secrets.rs"]
+mod secrets;
 #[path = "tcp_protocol/settings.rs"]
 mod settings;
 #[path = "tcp_protocol/telemetry.rs"]

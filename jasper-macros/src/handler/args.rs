@@ -96,3 +96,14 @@ impl DurableArgs {
         args
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_key_is_documented_with_its_default() {
+        HANDLER.assert_documented("handler");
+        DURABLE.assert_documented("durable");
+    }
+}

@@ -43,7 +43,7 @@ const EVENT: Attribute = Attribute {
     words: &["handled"],
     keys: &["name", "version", "deliver_within", "crate"],
     instead: &[
-        ("to", "give the builder `.publish::<Event>(\"endpoint\")`, or derive `Command`"),
+        ("to", "give the builder `.publish_to::<Event>(\"endpoint\")`, or derive `Command`"),
         ("reply", "an event has any number of handlers, and no reply; derive `Command`"),
         ("queue", "it stands at each handler: `#[handler(queue = \"…\")]`"),
     ],
@@ -138,4 +138,15 @@ impl<'ast> Visit<'ast> for Unnamed {
 
     /// What a function takes is not in the reply.
     fn visit_type_fn_ptr(&mut self, _: &'ast TypeFnPtr) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_key_is_documented_with_its_default() {
+        COMMAND.assert_documented("derive_command");
+        EVENT.assert_documented("derive_event");
+    }
 }

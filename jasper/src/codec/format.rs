@@ -20,12 +20,19 @@ pub trait Codec: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// The format cannot express the value, or could not be read again. It is the last moment for
     /// saying so: what is encoded is accepted, and its reader cannot ask its sender.
+    ///
+    /// The sender gets it as `SendError::Encode`, and nothing of the message is kept. Where a
+    /// handler returns the message, the run has failed: it costs an attempt, and is tried again by
+    /// the handler's policy. Of a reply that cannot be encoded the caller gets
+    /// `InvokeError::Remote`, and what the handler did is rolled back.
     fn encode(&self, message: &dyn Encodable) -> Result<Bytes, CodecError>;
 
     /// Hands a deserializer over `payload` to `visit`.
     ///
     /// # Errors
-    /// The payload is not of this format, or not of the type that `visit` reads.
+    /// The payload is not of this format, or not of the type that `visit` reads. The message
+    /// becomes an invalid message at once, with its bytes and these words, and its handler does not
+    /// run. For a reply the caller gets `InvokeError::Reply`. A panic is a failed attempt.
     fn decode(&self, payload: &[u8], visit: Visit<'_>) -> Result<(), CodecError>;
 }
 

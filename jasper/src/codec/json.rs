@@ -1,11 +1,15 @@
 //! JSON, the default.
 
 mod compound;
+mod redacted;
 mod strict;
 mod watch;
 
+use std::fmt;
+
 use bytes::Bytes;
 
+use self::redacted::redacted;
 use self::watch::{Findings, MAX_DEPTH, Refused};
 use super::format::{Codec, CodecError, Visit};
 use crate::message::Encodable;
@@ -40,10 +44,13 @@ impl Codec for Json {
     fn decode(&self, payload: &[u8], visit: Visit<'_>) -> Result<(), CodecError> {
         let mut json = serde_json::Deserializer::from_slice(payload);
         visit(&mut <dyn erased_serde::Deserializer<'_>>::erase(&mut json))
-            .map_err(|error| CodecError::new(format!("the payload does not fit: {error}")))?;
-        json.end()
-            .map_err(|error| CodecError::new(format!("the payload goes on after it ends: {error}")))
+            .map_err(|error| does_not_fit(&error))?;
+        json.end().map_err(|error| does_not_fit(&error))
     }
+}
+
+fn does_not_fit(error: &impl fmt::Display) -> CodecError {
+    CodecError::new(format!("the payload does not fit: {}", redacted(error)))
 }
 
 impl Json {

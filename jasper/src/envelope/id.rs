@@ -51,7 +51,7 @@ impl MessageId {
     }
 
     /// Whether it was made for a message that starts something, and so for no other.
-    #[cfg(any(feature = "postgres", feature = "mysql"))]
+    #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlserver"))]
     pub(crate) fn is_first(self) -> bool {
         self.0.get_version_num() == 7
     }

@@ -77,7 +77,7 @@ impl fmt::Display for StartupProblems {
         let plural = if count == 1 { "" } else { "s" };
         write!(f, "the application cannot start: {count} problem{plural}")?;
         for (index, problem) in self.0.iter().enumerate() {
-            write!(f, "\n  {}. {problem}", index + 1)?;
+            write!(f, "\n  {}. {}: {problem}", index + 1, problem.name())?;
         }
         Ok(())
     }

@@ -268,6 +268,16 @@ pub enum Problem {
     NoCodec,
 }
 
+impl Problem {
+    /// Its name, that of the variant, under which [`guide::errors`](crate::guide::errors) says what
+    /// to do: `UnknownEndpoint`. It stands before the text in the list that a start prints.
+    pub fn name(&self) -> String {
+        // The derived form begins with the name of the variant, and knows each of them.
+        let form = format!("{self:?}");
+        form.chars().take_while(char::is_ascii_alphanumeric).collect()
+    }
+}
+
 /// The name of a type without the modules before it.
 fn last_segment(path: &str) -> &str {
     path.rsplit("::").next().unwrap_or(path)

@@ -24,7 +24,9 @@ pub trait FromContext: Sized {
     /// Takes the argument out of the context of one run.
     ///
     /// # Errors
-    /// The run fails and is retried by the handler's policy.
+    /// The argument is not to be had. The handler does not run; the run has failed, which costs an
+    /// attempt, and is tried again by the handler's policy. A
+    /// [terminal](HandlerError::terminal) error makes a dead letter of the message at once.
     fn from_context(cx: &HandlerContext<'_>) -> Result<Self, HandlerError>;
 
     /// The state that has to be registered before the application starts, if it needs one.

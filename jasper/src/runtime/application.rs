@@ -72,7 +72,10 @@ impl Jasper {
     /// Listens again at the same addresses.
     ///
     /// # Errors
-    /// An address cannot be bound; those before it are listened at.
+    /// An address cannot be bound ([`Error::Transport`]); those before it are listened at.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, some of the addresses may be listened at; call it again.
     pub async fn resume_listeners(&self) -> Result<(), Error> {
         Ok(self.listeners.resume().await?)
     }
@@ -85,10 +88,11 @@ impl Jasper {
     /// that matters.
     ///
     /// # Errors
-    /// The store refuses to be read, or the application stops while it cannot be reached.
+    /// [`Error::Store`]: the store refuses to be read, or the application stops while it cannot be
+    /// reached.
     ///
     /// # Cancel safety
-    /// Yes.
+    /// Dropped before it returns, nothing is changed by it.
     pub async fn until_idle(&self) -> Result<(), Error> {
         let mut rounds = self.core.wakeups().rounds().subscribe();
         let activity = self.core.lifecycle().activity();
@@ -188,7 +192,12 @@ impl Jasper {
     /// Runs until SIGTERM or Ctrl-C, then stops in an orderly way. A second signal ends it at once.
     ///
     /// # Errors
-    /// Signals cannot be received, or the store failed while stopping.
+    /// Signals cannot be received ([`Error::Signal`]), or the store failed while stopping
+    /// ([`Error::Store`]).
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, the application ends as in a crash: what is stored is recovered
+    /// when its lease has run out.
     pub async fn run_until_shutdown(self) -> Result<(), Error> {
         shutdown::signal().await.map_err(Error::Signal)?;
         tracing::info!("stopping; a second signal ends at once");
@@ -205,8 +214,12 @@ impl Jasper {
     /// A run that is cut short by the stop costs its message no attempt.
     ///
     /// # Errors
-    /// The store failed or did not answer in time; what was not given back is recovered when the
-    /// lease runs out.
+    /// [`Error::Store`]: the store failed or did not answer in time; what was not given back is
+    /// recovered when the lease runs out.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, what still runs is ended as in a crash, and recovered in the same
+    /// way.
     pub async fn stop(self) -> Result<(), Error> {
         shutdown::stop(&self.core, &self.listeners).await
     }

@@ -1,6 +1,7 @@
 //! The running application: bus, queues, workers, recovery, and an orderly stop.
 //!
-#![doc = include_str!("../docs/defaults.md")]
+//! [`guide::operating`](crate::guide::operating) says how it behaves, and
+//! [`guide::defaults`](crate::guide::defaults) has every option and its default.
 
 mod application;
 mod backoff;

@@ -14,6 +14,7 @@ use crate::envelope::Address;
 use crate::error::SendError;
 use crate::handler::OutgoingMessage;
 use crate::message::{MessageKind, MessageType};
+use crate::transport::masked;
 
 /// Which handler takes what, on which queue, and where endpoint names lead.
 #[derive(Debug)]
@@ -132,7 +133,7 @@ impl Routes {
         endpoint: &str,
         message_type: &MessageType,
     ) -> Result<Destination<'_>, SendError> {
-        let unknown = || SendError::UnknownEndpoint { endpoint: endpoint.to_owned() };
+        let unknown = || SendError::UnknownEndpoint { endpoint: masked(endpoint).into_owned() };
         let on_queue =
             |queue: &str| self.handlers.on_queue(queue, message_type).map(Destination::Handler);
         match self.endpoints.named(endpoint) {

@@ -13,9 +13,15 @@ use crate::envelope::{Address, Envelope, MessageId, time};
 use crate::error_text;
 
 /// Dead letters and invalid messages, kept with their bytes.
+///
+/// The runtime itself only [stores](Self::store) letters. All else is for the application, through
+/// [`Jasper::store`](crate::Jasper::store): it gets each error, and nothing is repeated.
 pub trait DeadLetters: Send + Sync {
     /// Those that the query selects, newest first. It lists no further letter once those that it
     /// has are 8 MiB together; [`DeadLetterQuery::after`] asks for the next page.
+    ///
+    /// # Errors
+    /// The letters cannot be read.
     fn list(&self, query: DeadLetterQuery) -> BoxFuture<'_, Result<Vec<DeadLetter>, StoreError>>;
 
     /// Puts letters back into the inbox as new messages with no attempts; says how many were there.
@@ -26,6 +32,10 @@ pub trait DeadLetters: Send + Sync {
     ///
     /// # Errors
     /// [`StoreError::Partial`] where pages before are done; the same call again does the rest.
+    /// Where the first page fails, its error itself.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, some pages may be done; the same call again does the rest.
     fn replay(&self, ids: Vec<DeadLetterId>) -> BoxFuture<'_, Result<u64, StoreError>>;
 
     /// Deletes letters, many in pages; says how many were there.
@@ -51,7 +61,15 @@ pub trait DeadLetters: Send + Sync {
         Box::pin(selected(query, |query| self.list(query), |ids| self.discard(ids)))
     }
 
-    /// Stores a letter that never stood in the inbox, such as one of a buffered queue.
+    /// Stores a letter that never stood in the inbox, such as one of a buffered queue. One with the
+    /// same id and destination is replaced.
+    ///
+    /// # Errors
+    /// The letter is not kept. After [`StoreError::Database`] the runtime leaves out what the
+    /// database may not take: first the text of the error, then the body, then both. Of a message
+    /// that was in memory it then repeats the call until it succeeds or the application ends. Of
+    /// what a listener has received, a [transient](StoreError::is_transient) error defers the
+    /// message and any other one refuses it.
     fn store(&self, letter: DeadLetter) -> BoxFuture<'_, Result<(), StoreError>>;
 }
 
@@ -80,7 +98,7 @@ async fn selected<'s>(
 }
 
 /// What was done with a page of letters.
-#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql", feature = "sqlserver"))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Paged {
     /// How many of them were there.
@@ -90,7 +108,7 @@ pub(crate) struct Paged {
 }
 
 /// Does something with letters, page by page, and says how many were there.
-#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql", feature = "sqlserver"))]
 pub(crate) async fn in_pages<'s>(
     ids: Vec<DeadLetterId>,
     each: impl Fn(Vec<DeadLetterId>) -> BoxFuture<'s, Result<Paged, StoreError>>,
@@ -198,7 +216,7 @@ impl<'b> DeadLetterCause<'b> {
 
     /// Of an outgoing row that cannot be read, and so cannot be sent; as an invalid message it is
     /// at least seen.
-    #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+    #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql", feature = "sqlserver"))]
     pub(super) fn of_unreadable(ownership: &'b Ownership, error_message: &'b str) -> Self {
         let error_type = std::any::type_name::<crate::envelope::DecodeError>();
         Self::new(ownership, DeadLetterReason::Undecodable, error_type, error_message)

@@ -42,7 +42,8 @@ pub enum StoreError {
     },
     /// The database can be read but not written.
     #[error(
-        "`{place}` is read-only; give this process the right to write the file and its directory"
+        "`{place}` is read-only: a file needs the right to write it and its directory, and a \
+         server is a standby or is set so"
     )]
     ReadOnly {
         /// The file or server.
@@ -204,7 +205,7 @@ impl StoreError {
     }
 
     /// The refusal of a commit, from what the driver's error means elsewhere.
-    #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+    #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql", feature = "sqlserver"))]
     pub(super) fn into_refusal(self, detail: String) -> Self {
         let source = match self {
             Self::Database(source) => Some(source),

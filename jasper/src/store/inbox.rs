@@ -9,7 +9,12 @@ use futures_util::future::BoxFuture;
 use super::dead_letter::DeadLetterCause;
 use super::dead_letter::DeadLetterReason;
 use super::error::StoreError;
-#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+#[cfg(any(
+    feature = "sqlite",
+    feature = "postgres",
+    feature = "mysql",
+    feature = "sqlserver"
+))]
 use super::node::entries;
 use super::node::{Owner, Subscription};
 use super::portions::{PORTION, Weigh};
@@ -25,13 +30,23 @@ pub trait Inbox: Send + Sync {
     /// A row whose key is already there changes nothing and is answered [`Inserted::Duplicate`].
     ///
     /// # Errors
-    /// Nothing is known about any row; storing the same rows again is safe.
+    /// Nothing is known about any row; storing the same rows again is safe, and the runtime does
+    /// not do so by itself. `Bus::send` gives the error to its caller, after 30 s at the latest;
+    /// the call goes on then, and what it stores is handled. Of what a listener has received, a
+    /// [transient](StoreError::is_transient) error defers all, so that the sender sends them again;
+    /// after any other one each message is stored by itself when it comes again, and those that are
+    /// not taken then are refused: they become dead letters of their sender.
     fn store(&self, rows: Vec<Incoming>) -> BoxFuture<'_, Result<Vec<Inserted>, StoreError>>;
 
     /// Stores rows through the user's own connection, inside the transaction that is open on it.
     ///
     /// # Errors
-    /// `connection` is not of this store's type, or the database refused.
+    /// `connection` is not of this store's type ([`StoreError::WrongConnection`], for the caller
+    /// `SendError::ForeignTransaction`), or the database refused. The caller of `Bus::enlist` gets
+    /// it; the transaction is the caller's, so nothing is repeated or rolled back.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, the rows may or may not be part of the transaction.
     fn store_within<'a>(
         &'a self,
         connection: &'a mut (dyn Any + Send),
@@ -43,6 +58,9 @@ pub trait Inbox: Send + Sync {
     /// This is when scheduled rows become claimable whose time has come, in the store's own time:
     /// at most a thousand in one look. It costs no more for many rows than for few, and no more
     /// than a page for any number of other subscriptions.
+    ///
+    /// # Errors
+    /// Nothing was found. The runtime logs a warning and looks again after the poll interval.
     fn claimable(&self, request: ClaimableRequest) -> BoxFuture<'_, Result<Claimable, StoreError>>;
 
     /// Takes unowned rows for `request.owner`, oldest first by `sent_at`. It takes no further row
@@ -51,10 +69,27 @@ pub trait Inbox: Send + Sync {
     /// A row that was not tried yet comes back with its first attempt counted. A row with
     /// attempts keeps its count: the next one is counted by [`Settlement::Attempt`] when the
     /// handler is about to run.
+    ///
+    /// A row whose bytes cannot be read is claimed too, with the error in
+    /// [`Claimed::envelope`]: the runtime makes it an invalid message.
+    ///
+    /// # Errors
+    /// Rows may have been taken all the same. The runtime logs a warning, releases by
+    /// [`owned`](Self::owned) what it does not have, and claims again after the poll interval.
     fn claim(&self, request: ClaimRequest) -> BoxFuture<'_, Result<Vec<Claimed>, StoreError>>;
 
     /// Ends or changes ownership of rows, one answer for each in order; all are committed on
     /// return.
+    ///
+    /// Each compares first: a row with another owner, with another count of attempts, that is not
+    /// being handled or that is not there is [`Settled::Fenced`], changes nothing and is no error.
+    ///
+    /// # Errors
+    /// Nothing is known about any row. The runtime repeats the same settlements until it has an
+    /// answer or the application ends, so a repeat must be safe: where the first call was
+    /// carried out it is fenced, but for [`Settlement::Attempt`], which is done again and counts no
+    /// more. A dead letter that is refused with [`StoreError::Database`] is settled once more
+    /// without the text of its error.
     fn settle(
         &self,
         settlements: Vec<Settlement>,
@@ -64,12 +99,20 @@ pub trait Inbox: Send + Sync {
     ///
     /// Used for owners that are gone; attempts stay as they are counted, and the owner is noted in
     /// the row for [`Claimed::interrupted_by`], unless another is for the same count.
+    ///
+    /// # Errors
+    /// The rows of this call stay with their owner. The runtime logs a warning and tries again when
+    /// it next looks for owners that are gone; at a stop `Jasper::stop` gives the error to its
+    /// caller, and other nodes recover the rows.
     fn release(&self, owner: Owner, limit: usize) -> BoxFuture<'_, Result<u64, StoreError>>;
 
     /// At most `limit` rows that `owner` holds, in no order.
     ///
     /// After a call that may or may not have been carried out, an owner may hold rows of which it
     /// does not know; it finds them so, and gives them back.
+    ///
+    /// # Errors
+    /// The rows cannot be read. The runtime asks again, at the latest with the next comparison.
     fn owned(
         &self,
         owner: Owner,
@@ -167,7 +210,7 @@ pub struct Claimed {
 
 /// The owners out of what stands in the row: for each attempt a space, its number, a colon and its
 /// owner. What a cut has left of an entry at the start is left out.
-#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql", feature = "sqlserver"))]
 pub(crate) fn interrupted_by(text: &str) -> Vec<Owner> {
     let owner = |entry: &str| {
         let (attempt, owner) = entry.split_once(':')?;
@@ -265,7 +308,10 @@ pub enum Settled {
     Fenced,
 }
 
-#[cfg(all(test, any(feature = "sqlite", feature = "postgres", feature = "mysql")))]
+#[cfg(all(
+    test,
+    any(feature = "sqlite", feature = "postgres", feature = "mysql", feature = "sqlserver")
+))]
 mod tests {
     use super::*;
 

@@ -19,10 +19,12 @@ mod portions;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 mod record;
-#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql", feature = "sqlserver"))]
 mod sql;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+#[cfg(feature = "sqlserver")]
+pub mod sqlserver;
 mod transaction;
 mod weights;
 
@@ -35,7 +37,12 @@ pub use self::dead_letter::{
     DeadLetter, DeadLetterId, DeadLetterPlace, DeadLetterQuery, DeadLetterReason, DeadLetters,
 };
 pub use self::error::StoreError;
-#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+#[cfg(any(
+    feature = "sqlite",
+    feature = "postgres",
+    feature = "mysql",
+    feature = "sqlserver"
+))]
 pub(crate) use self::inbox::interrupted_by;
 pub(crate) use self::inbox::may_have_left;
 pub use self::inbox::{
@@ -56,14 +63,39 @@ pub use self::transaction::{
 /// Inbox, outbox, dead letters and nodes over one database.
 ///
 /// Many tasks may call the methods at the same time. Each call has to return at some time. The
-/// runtime gives most calls a deadline and drops the future when it passes, so every method must be
-/// safe to drop at any await. Calls whose outcome has to be known (storing, claiming, committing,
-/// settling) have none.
+/// runtime gives most calls a deadline of 30 s and drops the future when it passes, so every method
+/// must be safe to drop at any await: a call that was dropped is done whole or not at all. Calls
+/// whose outcome has to be known ([`Inbox::store`], claims, commits, settlements) have none.
+///
+/// # Errors of the methods, and what follows
+/// A method may give any [`StoreError`]; what follows depends on the call, and stands there. Common
+/// to all of them:
+///
+/// - The metric [`STORE_ERRORS`](crate::telemetry::STORE_ERRORS) counts it, under the name of the
+///   call in [`StoreOperation`].
+/// - What the runtime repeats, it repeats after 50 ms at first, then twice as long each time, up to
+///   5 s; at once when another call shows that the store is well.
+/// - After a call that writes, the runtime takes for possible that it was carried out all the same:
+///   it compares the rows that its node [owns](Inbox::owned) with those in its memory, and releases
+///   what it does not have.
+/// - A panic is an error like another: [`StoreError::Database`].
+///
+/// Three distinctions count, so they have to be right: [`is_transient`](StoreError::is_transient)
+/// (the same call may succeed later), [`blames_handler`](StoreError::blames_handler) (the run is at
+/// fault, and costs an attempt), and [`StoreError::Database`] (the database refuses these values,
+/// and will the next time).
 pub trait MessageStore: fmt::Debug + Send + Sync + 'static {
     /// What this store is and can do, as data.
     fn info(&self) -> StoreInfo;
 
-    /// Opens a transaction for a durable handler.
+    /// Opens a transaction: for a run of a durable handler, or for messages that are to be stored
+    /// together.
+    ///
+    /// # Errors
+    /// There is no transaction, for whatever reason. Before a run of a handler that takes the
+    /// connection this costs no attempt: the run begins once there is one, however long that takes.
+    /// A handler without a connection has run by then, and the error is one of its
+    /// [commit](StoreTransaction::commit). `Bus::send` and `Bus::invoke` give it to their caller.
     fn begin(
         &self,
         options: TransactionOptions,
@@ -91,25 +123,44 @@ pub trait StoreAdmin: Send + Sync {
     /// once.
     ///
     /// # Errors
-    /// The database cannot be written, or its schema is newer than this build.
+    /// The database cannot be reached or written ([`StoreError::Unreachable`],
+    /// [`NotADatabase`](StoreError::NotADatabase), [`ReadOnly`](StoreError::ReadOnly)), cannot hold
+    /// what is written ([`Unsuitable`](StoreError::Unsuitable), [`Pooler`](StoreError::Pooler)),
+    /// its role may not make the tables ([`Forbidden`](StoreError::Forbidden)), or its schema is
+    /// newer than this build ([`NewerSchema`](StoreError::NewerSchema)). The application does not
+    /// start; nothing is repeated.
     fn prepare(&self) -> BoxFuture<'_, Result<(), StoreError>>;
 
     /// How many rows there are, by state.
+    ///
+    /// # Errors
+    /// The rows cannot be read. `Jasper::until_idle` repeats it where the error is
+    /// [transient](StoreError::is_transient), and gives it to its caller otherwise.
     fn counts(&self) -> BoxFuture<'_, Result<Counts, StoreError>>;
 
     /// Deletes at most `limit` handled rows whose time of keeping is over, and says how many there
     /// were.
+    ///
+    /// # Errors
+    /// Nothing of this call was deleted. The runtime logs a warning and calls it again a minute
+    /// later.
     fn purge(&self, limit: usize) -> BoxFuture<'_, Result<u64, StoreError>>;
 
     /// Deletes every message and dead letter; nodes and schema stay. For tests. Several processes
     /// may do it at once.
+    ///
+    /// # Errors
+    /// The role may not delete rows ([`StoreError::Forbidden`]), or the store fails; the caller of
+    /// `Jasper::clear_messages` or of the start gets it, and nothing is repeated.
     fn clear(&self) -> BoxFuture<'_, Result<(), StoreError>>;
 
     /// Finds out whether the tables are there in a version that this build works with, and changes
     /// nothing.
     ///
     /// # Errors
-    /// They are not ([`StoreError::OutdatedSchema`]), or are newer than this build.
+    /// They are not ([`StoreError::OutdatedSchema`]), are newer than this build
+    /// ([`StoreError::NewerSchema`]), or the database cannot be read. The application does not
+    /// start; nothing is repeated.
     fn check(&self) -> BoxFuture<'_, Result<(), StoreError>>;
 
     /// Drops all that this store has made in its database, in whatever version it is, and makes it
@@ -119,8 +170,10 @@ pub trait StoreAdmin: Send + Sync {
     /// node still writes is fenced, and its next renewal tells it that its lease has ended.
     ///
     /// # Errors
-    /// The database cannot be written, its role may not drop what is there, or, in PostgreSQL,
-    /// something of the user's depends on it. Then all is as before.
+    /// The database cannot be written, its role may not drop what is there
+    /// ([`StoreError::Forbidden`]), or, in PostgreSQL, something of the user's depends on it
+    /// ([`StoreError::Database`]). Then all is as before. The caller gets it, and nothing is
+    /// repeated.
     fn rebuild(&self) -> BoxFuture<'_, Result<(), StoreError>>;
 
     /// The steps that [`prepare`](Self::prepare) takes in an empty database, as text. Applied by

@@ -106,7 +106,8 @@ pub trait Nodes: Send + Sync {
     /// `None`: it has no time of its own, and the machine's counts.
     ///
     /// # Errors
-    /// The database does not answer.
+    /// The database does not answer. At a start, the application does not start; later the clock
+    /// goes on from what it had, and the runtime asks again with the next renewal.
     fn now(&self) -> BoxFuture<'_, Result<Option<SystemTime>, StoreError>> {
         Box::pin(async { Ok(None) })
     }
@@ -115,6 +116,10 @@ pub trait Nodes: Send + Sync {
     ///
     /// A store that can prove that no other process is alive ends the leases of all others here, so
     /// that their work is recovered at once.
+    ///
+    /// # Errors
+    /// The node has no number. At a start, the application does not start. After a lost lease the
+    /// runtime tries again every twelfth of a lease, and handles nothing until it has joined.
     fn join(
         &self,
         name: &str,
@@ -124,12 +129,23 @@ pub trait Nodes: Send + Sync {
 
     /// Extends the lease, also one that has run out where no other node has ended it since.
     /// `false`: it was ended, and this incarnation must not write again.
+    ///
+    /// It must not wait for what a handler holds: neither a lock nor a connection of the pool.
+    ///
+    /// # Errors
+    /// Nothing is known of the lease. No answer within a third of the lease is an error too, and
+    /// the future is dropped. The runtime tries again every twelfth of a lease. When the lease has
+    /// ended by its own clock, the node claims nothing and begins no run until a renewal succeeds;
+    /// runs under way commit if their rows are still theirs.
     fn renew(&self, owner: Owner, lease: Duration) -> BoxFuture<'_, Result<bool, StoreError>>;
 
     /// Renews the lease of a node that has nothing to do, and says what else there is to know, in
     /// as few trips to the database as the store can.
     ///
     /// It renews at least; what it does not look for, the answer leaves open.
+    ///
+    /// # Errors
+    /// As [`renew`](Self::renew).
     fn pulse(&self, owner: Owner, lease: Duration) -> BoxFuture<'_, Result<Pulse, StoreError>> {
         let renewal = self.renew(owner, lease);
         Box::pin(async move { Ok(Pulse { is_renewed: renewal.await?, gone: None, may_own: true }) })
@@ -142,13 +158,25 @@ pub trait Nodes: Send + Sync {
     /// Also owners of rows that are not known as nodes: one that was forgotten may have written
     /// after that. A store whose sessions live in a server ends those that such an owner has left
     /// there, where it may: their locks would keep its rows from others.
+    ///
+    /// # Errors
+    /// No owner is known to be gone. The runtime logs a warning and asks again after a fraction of
+    /// a lease.
     fn expired(&self, asks: Option<Owner>) -> BoxFuture<'_, Result<Gone, StoreError>>;
 
     /// The nodes whose leases run, by their numbers.
+    ///
+    /// # Errors
+    /// They cannot be read. Before a run that depends on it the runtime asks until it has an
+    /// answer, at no cost of an attempt; a look for messages ends, and begins anew after the poll
+    /// interval.
     fn alive(&self) -> BoxFuture<'_, Result<Vec<LiveNode>, StoreError>>;
 
     /// Notes the numbers that the process of `owner` had before and has lost: it lives on, and did
     /// not die of a message that it had.
+    ///
+    /// # Errors
+    /// They are not noted. The runtime logs a warning and tries again with the next renewal.
     fn note_earlier(
         &self,
         owner: Owner,
@@ -156,9 +184,17 @@ pub trait Nodes: Send + Sync {
     ) -> BoxFuture<'_, Result<(), StoreError>>;
 
     /// Ends the lease of an owner that stops. Its rows, if any are left, are recovered by others.
+    ///
+    /// # Errors
+    /// The lease runs on until its end. `Jasper::stop` gives the error to its caller; nothing is
+    /// repeated.
     fn leave(&self, owner: Owner) -> BoxFuture<'_, Result<(), StoreError>>;
 
     /// Forgets an owner that is gone and owns nothing any more; any other stays.
+    ///
+    /// # Errors
+    /// It stays. The runtime logs a warning and tries again when it next looks for owners that are
+    /// gone; at a stop `Jasper::stop` gives the error to its caller.
     fn forget(&self, owner: Owner) -> BoxFuture<'_, Result<(), StoreError>>;
 
     /// Waits until rows may have become claimable by something else: another process, or a
@@ -167,6 +203,14 @@ pub trait Nodes: Send + Sync {
     /// It may return when there is nothing to claim, and a notification is lost while the
     /// connection is; polls find what was missed. In a store that does not notify, as
     /// its [`StoreInfo`](super::StoreInfo) says, it never returns.
+    ///
+    /// # Errors
+    /// The store cannot notify at present. The runtime looks once, waits for the poll interval and
+    /// calls it again; polls go on meanwhile, and are frequent while
+    /// [`is_notified`](Self::is_notified) is `false`.
+    ///
+    /// # Cancel safety
+    /// Dropped at a stop; nothing is lost by it.
     fn wait_for_notification(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(std::future::pending())
     }

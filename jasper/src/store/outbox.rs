@@ -15,12 +15,21 @@ use crate::envelope::{Address, Envelope};
 /// Messages that are to leave for other processes. Keyed by message id and destination.
 pub trait Outbox: Send + Sync {
     /// Stores rows and returns after they are committed, one answer for each row in order.
+    ///
+    /// A row whose key is already there changes nothing and is answered [`Inserted::Duplicate`].
+    ///
+    /// # Errors
+    /// As [`Inbox::store`](super::Inbox::store): nothing is known about any row, and the sender
+    /// gets the error.
     fn store(&self, rows: Vec<Outgoing>) -> BoxFuture<'_, Result<Vec<Inserted>, StoreError>>;
 
     /// Stores rows through the user's own connection, inside the transaction that is open on it.
     ///
     /// # Errors
-    /// `connection` is not of this store's type, or the database refused.
+    /// As [`Inbox::store_within`](super::Inbox::store_within).
+    ///
+    /// # Cancel safety
+    /// As [`Inbox::store_within`](super::Inbox::store_within).
     fn store_within<'a>(
         &'a self,
         connection: &'a mut (dyn Any + Send),
@@ -29,6 +38,13 @@ pub trait Outbox: Send + Sync {
 
     /// Takes at most `limit` unowned rows for one destination, oldest first by `sent_at`. It takes
     /// no further row once those that it has are 8 MiB together.
+    ///
+    /// A row whose bytes cannot be read is not given: the store makes it a dead letter with the
+    /// reason [`DeadLetterReason::Undecodable`], as part of the claim.
+    ///
+    /// # Errors
+    /// Rows may have been taken all the same. The runtime logs a warning, releases by
+    /// [`owned`](Self::owned) what it does not have, and claims again after the poll interval.
     fn claim(
         &self,
         owner: Owner,
@@ -37,17 +53,31 @@ pub trait Outbox: Send + Sync {
     ) -> BoxFuture<'_, Result<Vec<Envelope>, StoreError>>;
 
     /// Ends ownership of rows, one answer for each in order; all are committed on return.
+    ///
+    /// Each compares first, as [`Inbox::settle`](super::Inbox::settle) does.
+    ///
+    /// # Errors
+    /// Nothing is known about any row. The runtime repeats the same settlements until it has an
+    /// answer or the application ends. What was sent meanwhile is not sent again by this node. A
+    /// [refusal](OutgoingSettlement::Refused) that the store does not take
+    /// ([`StoreError::Database`]) is settled once more without its text.
     fn settle(
         &self,
         settlements: Vec<OutgoingSettlement>,
     ) -> BoxFuture<'_, Result<Vec<Settled>, StoreError>>;
 
     /// Makes at most `limit` rows of `owner` claimable by any node, and says how many there were.
+    ///
+    /// # Errors
+    /// As [`Inbox::release`](super::Inbox::release).
     fn release(&self, owner: Owner, limit: usize) -> BoxFuture<'_, Result<u64, StoreError>>;
 
     /// At most `limit` rows that `owner` holds, in no order.
     ///
     /// It finds rows of which it does not know, as by [`Inbox::owned`](super::Inbox::owned).
+    ///
+    /// # Errors
+    /// As [`Inbox::owned`](super::Inbox::owned).
     fn owned(
         &self,
         owner: Owner,
@@ -55,6 +85,9 @@ pub trait Outbox: Send + Sync {
     ) -> BoxFuture<'_, Result<Vec<Ownership>, StoreError>>;
 
     /// The destinations for which unowned rows wait.
+    ///
+    /// # Errors
+    /// They cannot be read. The runtime logs a warning and asks again after the poll interval.
     fn destinations(&self) -> BoxFuture<'_, Result<Vec<Address>, StoreError>>;
 }
 

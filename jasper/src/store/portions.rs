@@ -24,7 +24,7 @@ impl Weigh for Envelope {
 }
 
 /// Neighbours of at most [`PORTION`] bytes and `most` rows; a row with more bytes is alone.
-#[cfg(any(test, feature = "postgres", feature = "sqlite"))]
+#[cfg(any(test, feature = "postgres", feature = "sqlite", feature = "sqlserver"))]
 pub(super) fn portions<T: Weigh>(rows: &[T], most: usize) -> impl Iterator<Item = &[T]> {
     let mut rest = rows;
     std::iter::from_fn(move || {

@@ -105,13 +105,31 @@ pub trait StoreTransaction: Send {
     /// everything is rolled back, the handler's rows too.
     ///
     /// # Errors
-    /// The commit may or may not have happened; a repeat of the run is fenced if it has.
+    /// [`StoreError::TransactionEnded`] and [`StoreError::CommitRefused`]: nothing is committed,
+    /// and the handler is at fault. It costs the message an attempt; the handler's policy says
+    /// whether it is tried again or becomes a dead letter.
+    ///
+    /// Any other: the commit may or may not have happened. The run is repeated once the store is
+    /// well, in a transaction that is shared with none; it is fenced if the commit has happened.
+    /// The first five of these cost no attempt, each further one does. `Bus::invoke` is never
+    /// repeated: its caller gets the error.
+    ///
+    /// # Cancel safety
+    /// The runtime goes on with it when its own caller is gone. Dropped all the same, as at the end
+    /// of a stop, all of it is committed or nothing.
     fn commit(
         self: Box<Self>,
         completion: Completion,
     ) -> BoxFuture<'static, Result<Committed, StoreError>>;
 
-    /// Undoes all that was done in it.
+    /// Undoes all that was done in it. Called after a run that failed; the next run of the message
+    /// does not begin before it returns.
+    ///
+    /// # Errors
+    /// Nothing is committed in either case. A [transient](StoreError::is_transient) error takes the
+    /// place of the handler's failure, which may only follow from it: the run is repeated as after
+    /// a [commit](Self::commit) that failed. Any other one is logged, and the handler's failure
+    /// counts.
     fn rollback(self: Box<Self>) -> BoxFuture<'static, Result<(), StoreError>>;
 }
 

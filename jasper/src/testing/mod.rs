@@ -1,6 +1,6 @@
 //! For tests: yours, and those of authors of stores.
 //!
-#![doc = include_str!("../docs/testing.md")]
+//! [`guide::testing`](crate::guide::testing) is its page.
 
 pub mod conformance;
 mod faults;

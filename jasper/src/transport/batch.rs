@@ -26,21 +26,29 @@ pub enum Guarantee {
 }
 
 /// What became of one envelope.
+///
+/// Any that is neither accepted nor refused opens the circuit of the endpoint, as an error of
+/// [`Sender::send`](super::Sender::send) does. The sender of an inline endpoint gets all but
+/// [`Accepted`](Self::Accepted) as `SendError::NotTaken`, and nothing is repeated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Receipt {
-    /// The receiver has it as the guarantee says, or had it before.
+    /// The receiver has it as the guarantee says, or had it before. Its row leaves the outbox.
     Accepted,
-    /// Not now: sent again later, it may be accepted.
+    /// Not now: sent again later, it may be accepted. A row counts an attempt and is sent again; a
+    /// message in memory waits.
     Deferred {
         /// Why, for people.
         why: Cow<'static, str>,
     },
-    /// It was sent, and whether it has arrived is unknown.
+    /// It was sent, and whether it has arrived is unknown. From a durable endpoint it is sent
+    /// again; from any other it is given up, as it could take effect twice.
     Unknown {
         /// Why, for people.
         why: Cow<'static, str>,
     },
-    /// Not now or ever: the sender keeps it as a dead letter.
+    /// Not now or ever: the sender keeps it as a dead letter, with the reason
+    /// [`DeadLetterReason::Refused`](crate::store::DeadLetterReason::Refused). Other messages go
+    /// on.
     Refused {
         /// Why, for people.
         why: Cow<'static, str>,

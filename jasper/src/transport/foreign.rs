@@ -17,10 +17,12 @@ use crate::message::MessageType;
 /// `?mapper=legacy`. Where a mapper says `None`, the transport does what it does without one.
 /// A panic is an error like another.
 pub trait EnvelopeMapper: fmt::Debug + Send + Sync + 'static {
-    /// The envelope that a message is which has come to this listener.
+    /// The envelope that a message is which has come to this listener. Its destination is set to
+    /// the listener, whatever the mapper says.
     ///
     /// # Errors
-    /// It is none: it is kept as an invalid message, with this error.
+    /// It is none: with a store, it is kept as an invalid message with these words, and it is
+    /// acknowledged to the broker; without a store it is refused. It is not read again.
     fn read(
         &self,
         message: &ForeignMessage,
@@ -30,7 +32,8 @@ pub trait EnvelopeMapper: fmt::Debug + Send + Sync + 'static {
     /// The message that an envelope is sent as.
     ///
     /// # Errors
-    /// It cannot be sent so: it becomes a dead letter, with this error.
+    /// It cannot be sent so: it becomes a dead letter with the reason
+    /// [`Refused`](crate::store::DeadLetterReason::Refused) and these words. Other messages go on.
     fn write(&self, _envelope: &Envelope) -> Result<Option<ForeignMessage>, MapperError> {
         Ok(None)
     }

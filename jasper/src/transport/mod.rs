@@ -5,11 +5,13 @@
 //! and when is the runtime's affair. Implement [`Transport`] to bring one of your own, and run the
 //! clauses of `jasper::testing::conformance` against it.
 //!
-#![doc = include_str!("../docs/endpoints.md")]
+//! [`guide::endpoints`](crate::guide::endpoints) is the page for those who use transports.
 
 mod batch;
 #[cfg(any(feature = "rabbitmq", feature = "tcp"))]
 mod cause;
+#[cfg(any(feature = "rabbitmq", feature = "tcp"))]
+mod connect;
 mod convention;
 mod deployment;
 mod error;
@@ -45,9 +47,14 @@ pub use self::info::{Capabilities, Mode, Scheme, TransportInfo};
 pub use self::request::{
     Answer, FailureKind, ReceivedRequest, RemoteFailure, RemoteReply, Request,
 };
+pub(crate) use self::uri::masked;
 pub use self::uri::{EndpointUri, UriError};
 
 /// A way to other processes.
+///
+/// What a transport gives as an error, the runtime judges: nothing is tried again within a
+/// transport. A panic in [`prepare`](Self::prepare), [`sender`](Self::sender),
+/// [`listen`](Self::listen), a [`Sender`] or a [`Listener`] is an error like another.
 pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// What it is and can do, as data.
     fn info(&self) -> TransportInfo;
@@ -56,7 +63,8 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// and what it says then goes before what it said first.
     ///
     /// # Errors
-    /// An address of a broker cannot be used.
+    /// An address of a broker cannot be used ([`TransportError::Address`],
+    /// [`TransportError::Insecure`]). It is a problem of the start, listed with all others.
     fn configure(&self, _deployment: &Deployment) -> Result<(), TransportError> {
         Ok(())
     }
@@ -64,8 +72,9 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// Looks for what is wrong with an address before anything is opened.
     ///
     /// # Errors
-    /// The address is none of this transport, has an option that it does not know, or asks for
-    /// something that is not safe.
+    /// The address is none of this transport or has an option that it does not know
+    /// ([`TransportError::Address`]), or asks for something that is not safe
+    /// ([`TransportError::Insecure`]). It is a problem of the start, listed with all others.
     fn check(&self, uri: &EndpointUri, direction: Direction) -> Result<(), TransportError>;
 
     /// Compares what these endpoints need with what is there on the other side, and makes what is
@@ -74,6 +83,9 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     ///
     /// That the other side cannot be reached is no reason: it may be back soon, and what is to be
     /// sent waits. A transport that has nothing to compare has no problems.
+    ///
+    /// Each answer, such as [`TransportError::Mismatch`], is a problem of the start: the
+    /// application does not start.
     fn prepare<'a>(
         &'a self,
         _endpoints: &'a [(EndpointUri, Direction)],
@@ -91,13 +103,16 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// whenever it is used after a connection was lost.
     ///
     /// # Errors
-    /// As [`check`](Self::check).
+    /// As [`check`](Self::check): a problem of the start.
     fn sender(&self, uri: &EndpointUri) -> Result<Arc<dyn Sender>, TransportError>;
 
     /// Begins to receive at this address, and returns when it is bound.
     ///
     /// # Errors
-    /// As [`check`](Self::check), or the address cannot be bound.
+    /// As [`check`](Self::check), or the address cannot be bound ([`TransportError::Bind`]). The
+    /// application does not start, and what has started is stopped; `Jasper::resume_listeners`
+    /// gives the error to its caller. That a broker cannot be reached is none: the listener tries
+    /// again by itself and says so in [`Listener::problem`].
     fn listen(
         &self,
         uri: EndpointUri,
@@ -117,7 +132,8 @@ pub enum Direction {
 /// The way to one destination. May be used by many tasks at once.
 pub trait Sender: fmt::Debug + Send + Sync + 'static {
     /// Sends envelopes, and answers with one receipt for each, in order. A batch without envelopes
-    /// asks whether the destination answers.
+    /// asks whether the destination answers. What each [`Receipt`] leads to stands there; for
+    /// envelopes without one the runtime takes [`Receipt::Unknown`].
     ///
     /// It tries once: a connection that cannot be opened is an error at once.
     ///
@@ -126,8 +142,20 @@ pub trait Sender: fmt::Debug + Send + Sync + 'static {
     /// [`may_have_arrived`](TransportError::may_have_arrived) says whether all are certain not to
     /// have arrived.
     ///
+    /// The circuit of the endpoint opens: nothing is sent until an empty batch succeeds, which is
+    /// tried after 50 ms, then after twice as long each time, up to
+    /// [`longest_pause`](Self::longest_pause). Of a durable endpoint each row counts an attempt and
+    /// is sent again, by this node or another, however often: no number of failures makes it a dead
+    /// letter. Of an endpoint that is not durable, what cannot have arrived waits and is sent
+    /// again, and what may have arrived is given up, as [`LOST`](crate::telemetry::LOST) counts.
+    /// The caller who sends to an inline endpoint gets the error, and nothing is repeated.
+    ///
+    /// A message that is too large for the other side is no error of the batch: it is
+    /// [`Receipt::Refused`], and the others leave.
+    ///
     /// # Cancel safety
-    /// Dropped before it returns, the envelopes may or may not have arrived.
+    /// Dropped before it returns, the envelopes may or may not have arrived. The runtime drops it
+    /// when the application ends; the rows of a durable endpoint are given back then.
     fn send(&self, batch: Batch) -> BoxFuture<'_, Result<Vec<Receipt>, TransportError>>;
 
     /// How long to wait at most before a destination that was down is asked again. Shorter where
@@ -143,9 +171,13 @@ pub trait Sender: fmt::Debug + Send + Sync + 'static {
 
     /// Sends one envelope and waits for what its handler answers, on the same connection.
     ///
+    /// A transport without [`Capabilities::requests`] answers [`TransportError::Rejected`].
+    ///
     /// # Errors
     /// There is no answer, and the handler may or may not have run, as
-    /// [`may_have_arrived`](TransportError::may_have_arrived) says.
+    /// [`may_have_arrived`](TransportError::may_have_arrived) says. The caller of `Bus::invoke`
+    /// gets it as `InvokeError::Transport`: it is not repeated, opens no circuit and makes no dead
+    /// letter. The runtime drops the future when its reply time-out passes.
     ///
     /// # Cancel safety
     /// As [`send`](Self::send).
@@ -165,6 +197,10 @@ pub trait Listener: fmt::Debug + Send + Sync + 'static {
 
     /// Receives nothing new, and returns when all that was received is answered and the address is
     /// free again. Safe to call twice.
+    ///
+    /// # Cancel safety
+    /// At the end of a stop the runtime drops it, and the listener with it: all connections are
+    /// closed then, and what was not answered is sent again by its sender.
     fn stop(&self) -> BoxFuture<'_, ()>;
 }
 
@@ -179,7 +215,18 @@ pub trait Receiver: fmt::Debug + Send + Sync + 'static {
     /// Takes envelopes, and answers with one receipt for each, in order, when they are where the
     /// guarantee of their sender asks for. A transport acknowledges no sooner.
     ///
-    /// While this waits, the transport lets the sender wait too.
+    /// While this waits, the transport lets the sender wait too. It waits at most five seconds for
+    /// room in a queue and 30 s for the store, and at a listener whose [`mode`](Self::mode) is
+    /// inline as long as the handlers take.
+    ///
+    /// Every receipt is to reach the sender: [`Accepted`](Receipt::Accepted) is acknowledged,
+    /// [`Deferred`](Receipt::Deferred) and [`Unknown`](Receipt::Unknown) are to come again, and
+    /// [`Refused`](Receipt::Refused) is never to come again. Bytes that are no envelope are handed
+    /// over too, as [`Unreadable`]: they become an invalid message of this application.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, the envelopes may or may not have been taken. They come again,
+    /// and a message that was stored is recognised by its id.
     fn receive(&self, received: Received) -> BoxFuture<'_, Vec<Receipt>>;
 
     /// Keeps what a broker has given up as dead letters, from where it can be replayed; gives one
@@ -190,7 +237,11 @@ pub trait Receiver: fmt::Debug + Send + Sync + 'static {
         Box::pin(std::future::ready(receipts))
     }
 
-    /// Runs the handler of a request, and gives its answer.
+    /// Runs the handler of a request, once, and gives its answer. A failure is an answer too.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, the handler is dropped where it awaits, and its transaction is
+    /// rolled back; a commit that has begun goes on.
     fn answer(&self, request: ReceivedRequest) -> BoxFuture<'_, Answer>;
 }
 

@@ -38,7 +38,8 @@ impl Tls {
     /// The certificate chain of this process, leaf first, and its private key, as PEM.
     ///
     /// # Errors
-    /// One of the two cannot be read, or they do not belong together.
+    /// One of the two cannot be read ([`TlsError::Pem`]), or they do not belong together
+    /// ([`TlsError::Certificate`]).
     pub fn certificate_pem(mut self, chain: &[u8], key: &[u8]) -> Result<Self, TlsError> {
         let chain = certificates(chain, "certificate chain")?;
         let key = PrivateKeyDer::from_pem_slice(key)
@@ -52,7 +53,7 @@ impl Tls {
     /// As [`certificate_pem`](Self::certificate_pem), from two files. They are read once.
     ///
     /// # Errors
-    /// As there, or a file cannot be read.
+    /// As there, or a file cannot be read ([`TlsError::File`]).
     pub fn certificate_files(
         self,
         chain: impl AsRef<Path>,
@@ -65,7 +66,7 @@ impl Tls {
     /// before.
     ///
     /// # Errors
-    /// They cannot be read, or one is no root.
+    /// They cannot be read ([`TlsError::Pem`]), or one is no root ([`TlsError::Certificate`]).
     pub fn roots_pem(mut self, roots: &[u8]) -> Result<Self, TlsError> {
         let mut all = self.roots.as_deref().cloned().unwrap_or_else(RootCertStore::empty);
         for root in certificates(roots, "root certificate")? {
@@ -78,7 +79,7 @@ impl Tls {
     /// As [`roots_pem`](Self::roots_pem), from a file. It is read once.
     ///
     /// # Errors
-    /// As there, or the file cannot be read.
+    /// As there, or the file cannot be read ([`TlsError::File`]).
     pub fn roots_file(self, roots: impl AsRef<Path>) -> Result<Self, TlsError> {
         self.roots_pem(&read(roots.as_ref())?)
     }

@@ -1,5 +1,6 @@
 //! An address as it is written in a configuration: a URI with options in its query.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
@@ -35,6 +36,35 @@ impl fmt::Display for EndpointUri {
     }
 }
 
+/// What the names of options have in them whose values are no affair of a log.
+const SECRET_NAMES: [&str; 8] =
+    ["auth", "credential", "key", "passw", "pwd", "secret", "sig", "token"];
+
+/// The text without what may be a secret: a user with a password, and options by the names of
+/// secrets. Addresses stand in logs, errors and rows.
+pub(crate) fn masked(text: &str) -> Cow<'_, str> {
+    let start = text.find("://").map_or(0, |at| at + 3);
+    let authority = text[start..].find(['/', '?', '#']).map_or(text.len(), |at| start + at);
+    let user = text[start..authority].rfind('@').map(|at| start..start + at);
+    let query = text.find('?').map_or(text.len(), |at| at + 1);
+    let is_secret = |part: &str| {
+        let name = part.split('=').next().unwrap_or_default().to_ascii_lowercase();
+        SECRET_NAMES.iter().any(|secret| name.contains(secret))
+    };
+    if user.is_none() && !text[query..].split('&').any(is_secret) {
+        return Cow::Borrowed(text);
+    }
+    let place = match user {
+        Some(user) => format!("{}…{}", &text[..user.start], &text[user.end..query]),
+        None => text[..query].to_owned(),
+    };
+    let options = text[query..].split('&').map(|part| match part.split_once('=') {
+        Some((name, _)) if is_secret(part) => format!("{name}=…"),
+        _ => part.to_owned(),
+    });
+    Cow::Owned(place + &options.collect::<Vec<_>>().join("&"))
+}
+
 /// The text is not an address with options.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -44,6 +74,15 @@ pub enum UriError {
     NoAddress {
         /// The text.
         text: String,
+    },
+    /// It has a user, a password or a token in it.
+    #[error(
+        "`{masked}` has a secret in it, and addresses are written to logs: give a transport its \
+         keys by the builder, and a broker its password by `JASPER_BROKER_…`"
+    )]
+    Secret {
+        /// The text without the secret.
+        masked: String,
     },
     /// A part of the query is not `name=value`.
     #[error("`{part}` in `{text}` is not an option: write `?name=value&other=value`")]
@@ -67,6 +106,9 @@ impl FromStr for EndpointUri {
     type Err = UriError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Cow::Owned(masked) = masked(text) {
+            return Err(UriError::Secret { masked });
+        }
         let (place, query) = text.split_once('?').map_or((text, None), |(p, q)| (p, Some(q)));
         let address =
             place.parse().map_err(|_none| UriError::NoAddress { text: text.to_owned() })?;
@@ -100,6 +142,24 @@ mod tests {
         assert_eq!(uri.address.as_str(), "durable://host:5580");
         assert_eq!(uri.take("mode").as_deref(), Some("inline"));
         assert_eq!(uri.take("mode"), None);
+    }
+
+    #[test]
+    fn what_may_be_a_secret_is_refused_and_not_repeated() {
+        for (text, expected) in [
+            ("durable://canary:canary@host:1", "durable://…@host:1"),
+            ("tcp://canary@canary@[::1]:5580/x?order=strict", "tcp://…@[::1]:5580/x?order=strict"),
+            ("tcp://host:1?token=canary", "tcp://host:1?token=…"),
+            ("tcp://host:1?order=strict&Api_Key=canary=canary&mode=inline", "&Api_Key=…&mode="),
+            ("rabbitmq://queue/a?password=canary", "rabbitmq://queue/a?password=…"),
+            ("canary:canary@host:1", "`…@host:1`"),
+        ] {
+            let error = text.parse::<EndpointUri>().unwrap_err().to_string();
+            assert!(error.contains(expected) && !error.contains("canary"), "{text}: {error}");
+        }
+        for text in ["rabbitmq://queue/a@b", "rabbitmq://topic/events/payments.#?name=a", ""] {
+            assert_eq!(masked(text), text);
+        }
     }
 
     #[test]

@@ -11,6 +11,9 @@ use shop_messages::{Left, Reserve, SoldOut};
 pub struct Stock(pub Mutex<HashMap<String, u32>>);
 
 /// Takes articles from the stock.
+///
+/// # Errors
+/// There are fewer of them.
 #[handler]
 pub async fn reserve(
     cmd: Reserve,

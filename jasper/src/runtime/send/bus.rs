@@ -63,13 +63,37 @@ impl Bus {
 
     /// Sends a command to its one handler or endpoint. Await the result; options may be set before.
     ///
+    /// ```standalone_crate
+    /// # use jasper::prelude::*;
+    /// # #[derive(Command, serde::Serialize, serde::Deserialize)]
+    /// # struct PlaceOrder { id: i64 }
+    /// # #[handler]
+    /// # async fn place_order(_cmd: PlaceOrder) {}
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), jasper::Error> {
+    /// # let store = jasper::store::memory::MemoryStore::new();
+    /// # let app = Jasper::builder().store(store).start().await?;
+    /// # let bus = app.bus();
+    /// bus.send(PlaceOrder { id: 7 }).await?;
+    /// bus.send(PlaceOrder { id: 8 }).deduplicate("order-8").await?;
+    /// # app.stop().await
+    /// # }
+    /// ```
+    ///
     /// When it returns, a message for a durable handler or queue is committed to the store; any
     /// other is in memory.
     ///
     /// # Errors
-    /// Nothing of the message was kept; but after an error of the store it may have been accepted
-    /// all the same. Sent again with the same [deduplication key](Sending::deduplicate), it is one
-    /// message in either case.
+    /// Nothing of the message was kept; but after [`SendError::Store`](crate::SendError::Store) it
+    /// may have been accepted all the same. Sent again with the same
+    /// [deduplication key](Sending::deduplicate), it is one message in either case.
+    ///
+    /// `Encode` and `TooLarge`: the message itself cannot be sent. `NoHandler`, `NeverSent`,
+    /// `UnknownEndpoint` and `NeedsStore`: the application is not set up for it. `Full`: a
+    /// destination is down, and the memory for what is not stored is used up. `Transport` and
+    /// `NotTaken`: an inline endpoint did not take it. `RunEnded` and `HeldByHandler`: the `Bus`
+    /// belongs to a handler that has ended, or that this send would wait for. `Stopping`: the
+    /// application stops.
     ///
     /// # Cancel safety
     /// Dropped before it returns, the message may or may not have been accepted.
@@ -90,6 +114,24 @@ impl Bus {
     /// are accepted one by one, as there is room.
     ///
     /// Within a transaction, that of a durable handler, all of them wait in memory for the commit.
+    ///
+    /// ```standalone_crate
+    /// # use jasper::prelude::*;
+    /// # #[derive(Command, serde::Serialize, serde::Deserialize)]
+    /// # struct PlaceOrder { id: i64 }
+    /// # #[handler]
+    /// # async fn place_order(_cmd: PlaceOrder) {}
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = Jasper::builder().start().await?;
+    /// # let bus = app.bus();
+    /// let orders = (1..=500).map(|id| PlaceOrder { id });
+    /// let accepted = bus.send_all(orders).await?;
+    /// assert_eq!(accepted, 500);
+    /// # app.stop().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`SendAllError::accepted`](crate::SendAllError) says how many of the first were accepted:
@@ -137,7 +179,25 @@ impl Bus {
     ///
     /// Each subscriber gets a message of its own, with attempts and failures of its own.
     ///
+    /// ```standalone_crate
+    /// # use jasper::prelude::*;
+    /// #[derive(Event, serde::Serialize, serde::Deserialize)]
+    /// struct OrderPlaced {
+    ///     id: i64,
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), jasper::Error> {
+    /// # let app = Jasper::builder().start().await?;
+    /// app.bus().publish(OrderPlaced { id: 7 }).await?;
+    /// # app.stop().await
+    /// # }
+    /// ```
+    ///
     /// # Errors
+    /// As [`send`](Self::send).
+    ///
+    /// # Cancel safety
     /// As [`send`](Self::send).
     pub fn publish<M>(&self, message: M) -> Sending<'static>
     where
@@ -157,10 +217,37 @@ impl Bus {
     /// reply travels back. The command is not stored and is tried once: the caller gets the reply,
     /// or the failure, which happened there or on the way.
     ///
+    /// ```standalone_crate
+    /// # use jasper::prelude::*;
+    /// #[derive(Command, serde::Serialize, serde::Deserialize)]
+    /// #[command(reply = u64)]
+    /// struct Double(u64);
+    ///
+    /// #[handler]
+    /// async fn double(cmd: Double) -> Reply<u64> {
+    ///     Reply(cmd.0 * 2)
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = Jasper::builder().start().await?;
+    /// assert_eq!(app.bus().invoke(Double(21)).await?, 42);
+    /// # app.stop().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
-    /// The handler failed, panicked or took too long; or the store did. With `to`, also: the
-    /// endpoint cannot be reached, refuses the command, or gives no reply in time; where it was
-    /// reached, the handler may have run.
+    /// The handler failed, panicked or took too long ([`InvokeError::Failed`],
+    /// [`Panicked`](InvokeError::Panicked), [`TimedOut`](InvokeError::TimedOut)); the store failed
+    /// ([`Store`](InvokeError::Store)), or a message that the handler returned was not accepted
+    /// ([`Send`](InvokeError::Send)). A durable handler cannot be invoked within the transaction of
+    /// another one ([`InsideTransaction`](InvokeError::InsideTransaction)).
+    ///
+    /// With `to`, also: the endpoint cannot be reached ([`Transport`](InvokeError::Transport)),
+    /// answers that there is no reply ([`Remote`](InvokeError::Remote)), or gives none in time
+    /// ([`NoReply`](InvokeError::NoReply)) or one that cannot be read
+    /// ([`Reply`](InvokeError::Reply)); where it was reached, the handler may have run.
     ///
     /// # Cancel safety
     /// Dropped before it returns, the handler is dropped where it awaits, and its transaction is
@@ -182,14 +269,49 @@ impl Bus {
     /// Sends within a transaction of your own: messages join it, leave after its commit, and vanish
     /// with its rollback.
     ///
-    /// ```text
-    /// let mut tx = pool.begin().await?;
-    /// sqlx::query("insert into orders …").execute(&mut *tx).await?;
-    /// bus.enlist(&mut tx).send(ShipOrder { … }).await?;
-    /// tx.commit().await?;
+    /// A web server or a command-line tool so changes its own rows and sends a message that follows
+    /// from them, or does neither:
+    ///
+    #[cfg_attr(feature = "sqlite", doc = "```standalone_crate")]
+    #[cfg_attr(not(feature = "sqlite"), doc = "```ignore")]
+    /// # use jasper::prelude::*;
+    /// # #[derive(Command, serde::Serialize, serde::Deserialize)]
+    /// # struct ShipOrder { id: i64 }
+    /// # #[handler]
+    /// # async fn ship_order(_cmd: ShipOrder) {}
+    /// async fn place_order(
+    ///     pool: &sqlx::SqlitePool,
+    ///     bus: &Bus,
+    ///     id: i64,
+    /// ) -> Result<(), Box<dyn std::error::Error>> {
+    ///     let mut tx = pool.begin().await?;
+    ///     sqlx::query("insert into orders (id) values (?)").bind(id).execute(&mut *tx).await?;
+    ///     bus.enlist(&mut tx).send(ShipOrder { id }).await?;
+    ///     tx.commit().await?;
+    ///     Ok(())
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let folder = std::env::temp_dir().join(format!("jasper-enlist-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&folder)?;
+    /// # let store = SqliteStore::open(&folder.join("shop.db")).await?;
+    /// # let pool = store.pool().clone();
+    /// # sqlx::query("create table orders (id integer)").execute(&pool).await?;
+    /// # let app = Jasper::builder().store(store).start().await?;
+    /// # place_order(&pool, app.bus(), 7).await?;
+    /// # app.until_idle().await?;
+    /// # app.stop().await?;
+    /// # std::fs::remove_dir_all(&folder)?;
+    /// # Ok(())
+    /// # }
     /// ```
     ///
-    /// Delays and other options go between, as they do for [`send`](Self::send).
+    /// Delays and other options go between, as they do for [`send`](Self::send). The transaction
+    /// has to be one of the application's store: a pool of your own to the same database will do.
+    /// It is written to when the result is awaited, which fails with
+    /// [`SendError::ForeignTransaction`](crate::SendError::ForeignTransaction) for one of another
+    /// kind of database, and with [`SendError::NeedsStore`](crate::SendError::NeedsStore) without a
+    /// store.
     pub fn enlist<'tx, T: TransactionScope>(&self, transaction: &'tx mut T) -> Enlisted<'tx> {
         let connection: &mut (dyn Any + Send) = transaction.connection();
         Enlisted::new(Arc::clone(&self.core), self.scope.clone(), connection)

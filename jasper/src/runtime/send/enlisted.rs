@@ -35,7 +35,10 @@ impl<'tx> Enlisted<'tx> {
     /// is written; options may be set before.
     ///
     /// # Errors
-    /// Nothing was written; the transaction may go on, unless the database says otherwise.
+    /// Nothing was written; the transaction may go on, unless the database says otherwise. Beside
+    /// those of [`Bus::send`](crate::Bus::send):
+    /// [`SendError::ForeignTransaction`](crate::SendError::ForeignTransaction) where the
+    /// transaction is not one of the application's store.
     ///
     /// # Cancel safety
     /// Dropped before it returns, the message may or may not be part of the transaction: roll that

@@ -49,6 +49,17 @@ impl Builder {
 
     /// The message store. Without one, nothing outlives the process and durable handlers are
     /// refused.
+    ///
+    #[cfg_attr(feature = "sqlite", doc = "```no_run")]
+    #[cfg_attr(not(feature = "sqlite"), doc = "```ignore")]
+    /// # use jasper::prelude::*;
+    /// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
+    /// let store = SqliteStore::open("shop.db").await?;
+    /// let app = Jasper::builder().store(store).start().await?;
+    /// # app.stop().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn store(mut self, store: impl MessageStore) -> Self {
         self.parts.store = Some(Arc::new(store));
         self
@@ -81,6 +92,18 @@ impl Builder {
 
     /// A value that handlers take as [`State<T>`](crate::State), in place of an earlier one of its
     /// type. An `Arc<T>` is found as `State<T>` too, and an `Arc<dyn Trait>` as `State<dyn Trait>`.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// trait Clock: Send + Sync {}
+    /// struct SystemClock;
+    /// impl Clock for SystemClock {}
+    ///
+    /// let clock: Arc<dyn Clock> = Arc::new(SystemClock); // handlers take `State<dyn Clock>`
+    /// let builder = jasper::Jasper::builder().state(clock);
+    /// # let _ = builder;
+    /// ```
     pub fn state<T: Send + Sync + 'static>(mut self, state: T) -> Self {
         self.parts.states.insert(state);
         self
@@ -94,6 +117,13 @@ impl Builder {
     /// where its scheme is not to decide; `order=strict`; `capacity`, the most messages in memory;
     /// `batch`, the most in one batch; and `linger`, how long the oldest may wait for others to go
     /// with it, such as `5ms`.
+    ///
+    /// ```
+    /// let builder = jasper::Jasper::builder()
+    ///     .endpoint("billing", "local://billing")
+    ///     .endpoint("shipping", "durable://shipping.internal:5580?order=strict&batch=100");
+    /// # let _ = builder;
+    /// ```
     pub fn endpoint(mut self, name: impl Into<String>, address: impl Into<String>) -> Self {
         self.parts.endpoint_config.endpoints.insert(name.into(), address.into());
         self
@@ -104,6 +134,16 @@ impl Builder {
     /// With `?mode=durable` everything that comes is stored before it is acknowledged, with
     /// `?mode=inline` it is acknowledged when its handler is done. A port 0 is chosen by the
     /// system; [`Jasper::addresses`] has it.
+    ///
+    #[cfg_attr(feature = "tcp", doc = "```no_run")]
+    #[cfg_attr(not(feature = "tcp"), doc = "```ignore")]
+    /// # use jasper::prelude::*;
+    /// # async fn start(store: jasper::store::memory::MemoryStore) -> Result<(), jasper::Error> {
+    /// let app = Jasper::builder().store(store).listen("durable://0.0.0.0:5580").start().await?;
+    /// println!("listening at {}", app.addresses()[0]);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn listen(mut self, address: impl Into<String>) -> Self {
         self.parts.endpoint_config.listeners.push(address.into());
         self
@@ -111,6 +151,19 @@ impl Builder {
 
     /// Publishes events of this type to this endpoint of another process too, beside the handlers
     /// of this application.
+    ///
+    /// ```standalone_crate
+    /// # use jasper::prelude::*;
+    /// #[derive(Event, serde::Serialize, serde::Deserialize)]
+    /// struct OrderPlaced {
+    ///     id: i64,
+    /// }
+    ///
+    /// let builder = Jasper::builder()
+    ///     .endpoint("reports", "durable://reports.internal:5580")
+    ///     .publish_to::<OrderPlaced>("reports");
+    /// # let _ = builder;
+    /// ```
     pub fn publish_to<M>(mut self, endpoint: impl Into<String>) -> Self
     where
         M: Message,
@@ -154,6 +207,18 @@ impl Builder {
 
     /// What the deployment says, which goes before what the builder's methods set and before what
     /// an earlier call has said.
+    ///
+    #[cfg_attr(feature = "toml", doc = "```no_run")]
+    #[cfg_attr(not(feature = "toml"), doc = "```ignore")]
+    /// # use jasper::prelude::*;
+    /// # fn build() -> Result<(), Box<dyn std::error::Error>> {
+    /// let builder = Jasper::builder()
+    ///     .config(jasper::Config::from_file("shop.toml")?)
+    ///     .config(jasper::Config::from_env());
+    /// # let _ = builder;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn config(mut self, config: Config) -> Self {
         self.parts.endpoint_config.config =
             config.or(std::mem::take(&mut self.parts.endpoint_config.config));
@@ -223,6 +288,19 @@ impl Builder {
     ///
     /// For tests, and for programs that run one of several applications. Anything but a handler is
     /// a problem at start.
+    ///
+    /// ```standalone_crate
+    /// # use jasper::prelude::*;
+    /// # #[derive(Command, serde::Serialize, serde::Deserialize)]
+    /// # struct PlaceOrder { id: i64 }
+    /// # #[handler]
+    /// # async fn place_order(_cmd: PlaceOrder) {}
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), jasper::Error> {
+    /// let app = Jasper::builder().handler(place_order).start().await?;
+    /// # app.stop().await
+    /// # }
+    /// ```
     pub fn handler<F: 'static>(mut self, function: F) -> Self {
         self.parts.selection.choose(function);
         self
@@ -280,8 +358,13 @@ impl Builder {
     /// messages; then it begins to listen.
     ///
     /// # Errors
-    /// There are problems, all of which are listed; or the store cannot be used, or an address to
-    /// listen at.
+    /// There are problems, all of which are listed ([`Error::Startup`]); the store cannot be used
+    /// ([`Error::Store`]); or an address cannot be listened at ([`Error::Transport`]), and what has
+    /// started by then is stopped.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, nothing runs; the node may have joined the store, and its lease
+    /// runs out there.
     pub async fn start(self) -> Result<Jasper, Error> {
         let plan = StartPlan::of(&self.parts)?;
         let (core, listeners) = assembly::start(self.parts, plan).await?;

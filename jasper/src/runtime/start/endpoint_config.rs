@@ -15,7 +15,7 @@ use crate::runtime::outbound::options::{SendOptions, take_mode};
 use crate::runtime::outbound::target::Target;
 use crate::runtime::panic_safe::PanicSafeSender;
 use crate::transport::{
-    Deployment, Direction, EndpointUri, Mode, Transport, TransportRegistration,
+    Deployment, Direction, EndpointUri, Mode, Transport, TransportRegistration, UriError, masked,
 };
 
 /// What the builder sets for endpoints, listeners and transports.
@@ -246,9 +246,9 @@ impl ResolvedEndpoints {
 
     /// Where the endpoint of this name leads.
     pub(crate) fn route(&self, name: &str, address: &str) -> Result<Route, Problem> {
-        let wrong = |why: String| Problem::Endpoint { endpoint: name.to_owned(), why };
+        let wrong = |why: String| Problem::Endpoint { endpoint: masked(name).into_owned(), why };
         let mut uri: EndpointUri = address.parse().map_err(|error| {
-            if name == address {
+            if name == address || matches!(error, UriError::Secret { .. }) {
                 wrong(format!("{error}"))
             } else {
                 Problem::InvalidAddress { endpoint: name.to_owned(), address: address.to_owned() }
@@ -278,10 +278,9 @@ impl ResolvedEndpoints {
 
     /// Where and how to listen by this address.
     pub(crate) fn listener_spec(&self, address: &str) -> Result<ListenerSpec, Problem> {
-        let wrong = |why: String| Problem::Listener { address: address.to_owned(), why };
-        let mut uri: EndpointUri = address
-            .parse()
-            .map_err(|error: crate::transport::UriError| wrong(error.to_string()))?;
+        let wrong = |why: String| Problem::Listener { address: masked(address).into_owned(), why };
+        let mut uri: EndpointUri =
+            address.parse().map_err(|error: UriError| wrong(error.to_string()))?;
         let (transport, mode) = self.transport(uri.address.scheme()).ok_or_else(|| {
             wrong(format!("this build has no transport for it; supported: {}", self.schemes()))
         })?;

@@ -87,8 +87,7 @@ impl MysqlStoreBuilder {
     /// Connects to the database of a URL such as `mysql://user:password@host:3306/database`.
     ///
     /// # Errors
-    /// The URL is none or names no database, the prefix cannot be one, or the server cannot be
-    /// reached.
+    /// The URL is none ([`StoreError::Unreachable`]), or as [`connect_with`](Self::connect_with).
     ///
     /// # Panics
     /// Outside of a tokio runtime.
@@ -101,7 +100,8 @@ impl MysqlStoreBuilder {
     /// The store sets `utf8mb4`, the time zone `+00:00`, and read committed as the isolation level.
     ///
     /// # Errors
-    /// The options name no database, the prefix cannot be one, or the server cannot be reached.
+    /// The options name no database ([`StoreError::NotADatabase`]), the prefix cannot be one
+    /// ([`StoreError::BadName`]), or the server cannot be reached ([`StoreError::Unreachable`]).
     ///
     /// # Panics
     /// Outside of a tokio runtime.
@@ -147,7 +147,7 @@ impl MysqlStore {
     /// tables that have no prefix.
     ///
     /// # Errors
-    /// The URL is none or names no database, or the server cannot be reached.
+    /// As [`MysqlStoreBuilder::connect`].
     ///
     /// # Panics
     /// Outside of a tokio runtime.
@@ -158,7 +158,7 @@ impl MysqlStore {
     /// Connects with options of your own, with tables that have no prefix.
     ///
     /// # Errors
-    /// The options name no database, or the server cannot be reached.
+    /// As [`MysqlStoreBuilder::connect_with`].
     ///
     /// # Panics
     /// Outside of a tokio runtime.

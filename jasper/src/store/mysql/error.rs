@@ -8,7 +8,8 @@ use sqlx::mysql::{MySqlConnectOptions, MySqlDatabaseError};
 use crate::source_error::SourceError;
 use crate::store::StoreError;
 use crate::store::sql::conflict;
-use crate::store::sql::place::{self, ErrorTable, Meaning};
+use crate::store::sql::meaning::Meaning;
+use crate::store::sql::place::{self, ErrorTable};
 
 /// Numbers, as <https://dev.mysql.com/doc/mysql-errors/8.0/en/server-error-reference.html> and
 /// <https://mariadb.com/docs/server/reference/error-codes> list them.

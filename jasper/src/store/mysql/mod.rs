@@ -7,6 +7,8 @@
 //!
 //! All statements are tried on MariaDB 10.11. They keep to what MySQL 8 documents as well; where
 //! the two differ, a comment says so.
+//!
+//! [`guide::mysql`](crate::guide::mysql) is its page.
 
 mod admin;
 mod binding;

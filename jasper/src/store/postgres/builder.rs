@@ -99,7 +99,7 @@ impl PostgresStoreBuilder {
     /// Connects to the database of a URL such as `postgres://user:password@host:5432/database`.
     ///
     /// # Errors
-    /// The URL is none, the schema cannot be a name, or the database cannot be reached.
+    /// The URL is none ([`StoreError::Unreachable`]), or as [`connect_with`](Self::connect_with).
     pub async fn connect(self, url: &str) -> Result<PostgresStore, StoreError> {
         self.connect_with(of_url(url)?).await
     }
@@ -107,7 +107,10 @@ impl PostgresStoreBuilder {
     /// Connects with options of your own.
     ///
     /// # Errors
-    /// The schema cannot be a name, or the database cannot be reached.
+    /// The schema cannot be a name ([`StoreError::BadName`]), or the database cannot be reached
+    /// ([`StoreError::Unreachable`]), is behind a pooler that gives one connection several sessions
+    /// ([`StoreError::Pooler`]), or keeps text in an encoding other than UTF-8
+    /// ([`StoreError::Unsuitable`]).
     pub async fn connect_with(
         self,
         options: PgConnectOptions,
@@ -138,7 +141,7 @@ impl PostgresStoreBuilder {
     /// what becomes of one that broke without a sign.
     ///
     /// # Errors
-    /// The schema cannot be a name, or the database cannot be reached.
+    /// As [`connect_with`](Self::connect_with).
     pub async fn of_pool(self, pool: PgPool) -> Result<PostgresStore, StoreError> {
         self.of(pool, Silence::default(), None).await
     }
@@ -180,7 +183,7 @@ impl PostgresStore {
     /// with the schema `jasper`.
     ///
     /// # Errors
-    /// The URL is none, or the database cannot be reached.
+    /// As [`PostgresStoreBuilder::connect`].
     ///
     /// # Panics
     /// Outside of a tokio runtime.
@@ -191,7 +194,7 @@ impl PostgresStore {
     /// Connects with options of your own, with the schema `jasper`.
     ///
     /// # Errors
-    /// The database cannot be reached.
+    /// As [`PostgresStoreBuilder::connect_with`].
     ///
     /// # Panics
     /// Outside of a tokio runtime.

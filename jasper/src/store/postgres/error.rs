@@ -8,7 +8,8 @@ use sqlx::postgres::{PgConnectOptions, PgDatabaseError};
 use crate::store::StoreError;
 use crate::store::error::caused_by;
 use crate::store::sql::conflict;
-use crate::store::sql::place::{self, ErrorTable, Meaning};
+use crate::store::sql::meaning::Meaning;
+use crate::store::sql::place::{self, ErrorTable};
 
 /// Codes and classes, as <https://www.postgresql.org/docs/current/errcodes-appendix.html> lists
 /// them.

@@ -5,9 +5,9 @@ use sqlx::{Connection, PgConnection, SqlStr};
 use super::internal_pool::InternalPool;
 use super::sql::Names;
 use crate::store::sql::migrations::{
-    self, Migration, Question, Schema, Tries, migrations, migrator, newest_known, version,
+    Migration, Question, Schema, Tries, migrations, newest_known, version,
 };
-use crate::store::sql::schema;
+use crate::store::sql::{schema, sqlx_migrations};
 use crate::store::{MigrationScript, StoreError};
 
 const MIGRATIONS: &[Migration] = migrations!(
@@ -121,7 +121,7 @@ pub(super) fn scripts(names: &Names) -> Vec<MigrationScript> {
     let (use_schema, versions) = (statement(USE_SCHEMA), format!("{CREATE_VERSIONS};\n"));
     let script = |migration: &Migration| {
         let (version, name) = (migration.version(), migration.description());
-        let (note, script) = (schema::insert_version(migration, "'\\x"), migration.script);
+        let (note, script) = (sqlx_migrations::insert_version(migration, "'\\x"), migration.script);
         let (create, versions) = match version {
             1 => (&*first, &*versions),
             _ => ("", ""),
@@ -186,8 +186,8 @@ async fn migrate(
     said: impl FnOnce(sqlx::Error) -> StoreError,
 ) -> Result<(), StoreError> {
     // `run` would do, but the compiler cannot tell that its future may move between threads.
-    let migrated = migrator(MIGRATIONS).run_direct(None, connection, false).await;
-    migrated.map_err(|error| migrations::error(error, said))
+    let migrated = sqlx_migrations::migrator(MIGRATIONS).run_direct(None, connection, false).await;
+    migrated.map_err(|error| sqlx_migrations::error(error, said))
 }
 
 async fn empty_on(connection: &mut PgConnection, deletes: &[&SqlStr]) -> sqlx::Result<()> {

@@ -3,6 +3,8 @@
 //! Handlers run on connections of a pool, each in a transaction of its own, or several in one where
 //! they say so. What the store does by itself goes over other connections, and what many callers
 //! ask for at once goes in one statement: whatever waits when one ends is the next one.
+//!
+//! [`guide::postgres`](crate::guide::postgres) is its page.
 
 mod admin;
 mod builder;

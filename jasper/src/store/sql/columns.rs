@@ -185,6 +185,7 @@ pub(crate) fn all<R: Columns, T>(
 }
 
 /// The id of a message that a database keeps as sixteen bytes.
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 pub(crate) fn id_of_bytes(bytes: &[u8], column: usize) -> sqlx::Result<MessageId> {
     uuid::Uuid::from_slice(bytes).map(MessageId::from).map_err(|error| sqlx::Error::ColumnDecode {
         index: column.to_string(),

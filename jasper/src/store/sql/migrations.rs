@@ -3,13 +3,7 @@
 
 use std::time::Duration;
 
-use sqlx::SqlSafeStr;
-use sqlx::migrate::{MigrateError, MigrationType, Migrator};
-
 use crate::store::StoreError;
-
-/// The table of versions, apart from `_sqlx_migrations`, which belongs to the user.
-const TABLE: &str = "jasper_migrations";
 
 /// How often an upgrade is tried that meets a lock, and how long others have the tables then.
 const TRIES: u32 = 20;
@@ -104,38 +98,6 @@ impl Tries {
             }
             error => Err(error),
         }
-    }
-}
-
-/// Executes migrations in a transaction that is open, where a database undoes definitions with it.
-pub(crate) fn migrator(migrations: &[Migration]) -> Migrator {
-    let migrations = migrations.iter().map(of_driver).collect();
-    let mut migrator = Migrator::with_migrations(migrations);
-    migrator.dangerous_set_table_name(TABLE);
-    // The transaction holds a lock already; the migrator's would outlive it.
-    migrator.set_locking(false);
-    // Those of newer builds; whether this one may use what they left is known by then.
-    migrator.set_ignore_missing(true);
-    migrator
-}
-
-/// A migration as the driver has it.
-pub(crate) fn of_driver(migration: &Migration) -> sqlx::migrate::Migration {
-    let (version, description) = (migration.version(), migration.description().into());
-    let (kind, script) = (MigrationType::Simple, migration.script.into_sql_str());
-    sqlx::migrate::Migration::new(version, description, kind, script, false)
-}
-
-/// What an error of the migrator means, given what those of the database mean.
-pub(crate) fn error(
-    error: MigrateError,
-    of_database: impl FnOnce(sqlx::Error) -> StoreError,
-) -> StoreError {
-    match error {
-        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
-            of_database(error)
-        }
-        error => StoreError::Database(error.into()),
     }
 }
 

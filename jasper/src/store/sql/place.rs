@@ -5,6 +5,7 @@ use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use super::meaning::Meaning;
 use crate::source_error::SourceError;
 use crate::store::StoreError;
 use crate::store::error::caused_by;
@@ -22,17 +23,6 @@ pub(crate) trait ErrorTable: 'static {
     fn shown(error: sqlx::Error) -> SourceError {
         error.into()
     }
-}
-
-/// What can be done about an error.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Meaning {
-    /// The disk is full.
-    Full,
-    ReadOnly,
-    /// It met another transaction, or too much is asked for: the same may succeed soon.
-    Busy,
-    Unreachable,
 }
 
 /// The database, as errors name it: without user name and password.
@@ -66,19 +56,13 @@ impl<T: ErrorTable> Place<T> {
     pub(crate) fn error(&self, error: sqlx::Error) -> StoreError {
         let (place, detail) = (self.name(), error.to_string());
         match (T::meaning(&error), error) {
-            (Some(Meaning::Full), _) => StoreError::Full { place },
-            (Some(Meaning::ReadOnly), _) => StoreError::ReadOnly { place },
-            (Some(Meaning::Busy), error) => {
-                StoreError::Busy { place, detail, source: caused_by(error) }
-            }
-            (Some(Meaning::Unreachable), error)
-            | (
+            (Some(meaning), error) => meaning.error(place, detail, caused_by(error)),
+            (
                 None,
                 error @ (sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::WorkerCrashed),
-            ) => StoreError::Unreachable { place, detail, source: caused_by(error) },
+            ) => Meaning::Unreachable.error(place, detail, caused_by(error)),
             (None, error @ sqlx::Error::PoolTimedOut) => {
-                let detail = T::NO_CONNECTION.to_owned();
-                StoreError::Busy { place, detail, source: caused_by(error) }
+                Meaning::Busy.error(place, T::NO_CONNECTION.to_owned(), caused_by(error))
             }
             (None, sqlx::Error::PoolClosed) => StoreError::Closed,
             (None, error) => StoreError::Database(T::shown(error)),

@@ -1,7 +1,6 @@
-//! What is asked of a schema beside its upgrade: whether it is there, and how the driver knows the
-//! migrations that it has executed.
+//! What is asked of a schema beside its upgrade: whether it is there.
 
-use super::migrations::{Migration, Schema, of_driver, version};
+use super::migrations::{Schema, version};
 use crate::store::StoreError;
 
 /// Whether a schema is there that this build may use, without any step that is missing.
@@ -14,18 +13,6 @@ pub(crate) async fn check(schema: &mut impl Schema, known: i64) -> Result<(), St
         return Err(StoreError::OutdatedSchema { place: schema.place(), found, needed: known });
     }
     Ok(())
-}
-
-/// Inserts the row by which the driver knows that it has executed a migration. `bytes` is what a
-/// hexadecimal literal of the database begins with, the quote included.
-pub(crate) fn insert_version(migration: &Migration, bytes: &str) -> String {
-    let (version, name) = (migration.version(), migration.description());
-    let checksum: String =
-        of_driver(migration).checksum.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!(
-        "insert into jasper_migrations (version, description, success, checksum, \
-         execution_time)\nvalues ({version}, '{name}', true, {bytes}{checksum}', 0)"
-    )
 }
 
 #[cfg(test)]

@@ -4,9 +4,9 @@ use sqlx::{Connection, SqliteConnection, SqlitePool};
 
 use super::error::Place;
 use crate::store::sql::migrations::{
-    self, Migration, Question, Schema, Tries, migrations, migrator, newest_known, version,
+    Migration, Question, Schema, Tries, migrations, newest_known, version,
 };
-use crate::store::sql::schema;
+use crate::store::sql::{schema, sqlx_migrations};
 use crate::store::{MigrationScript, StoreError};
 
 const MIGRATIONS: &[Migration] = migrations!(
@@ -92,7 +92,7 @@ pub(super) async fn rebuild(pool: &SqlitePool, place: &Place) -> Result<(), Stor
 pub(super) fn scripts() -> Vec<MigrationScript> {
     let script = |migration: &Migration| {
         let (version, name) = (migration.version(), migration.description());
-        let (note, script) = (schema::insert_version(migration, "x'"), migration.script);
+        let (note, script) = (sqlx_migrations::insert_version(migration, "x'"), migration.script);
         let versions = match version {
             1 => format!("{CREATE_VERSIONS};\n"),
             _ => String::new(),
@@ -129,8 +129,8 @@ async fn drop_tables(connection: &mut SqliteConnection) -> sqlx::Result<i64> {
 
 async fn migrate(connection: &mut SqliteConnection, place: &Place) -> Result<(), StoreError> {
     // `run` would do, but the compiler cannot tell that its future may move between threads.
-    let migrated = migrator(MIGRATIONS).run_direct(None, connection, false).await;
-    migrated.map_err(|error| migrations::error(error, |error| place.error(error)))
+    let migrated = sqlx_migrations::migrator(MIGRATIONS).run_direct(None, connection, false).await;
+    migrated.map_err(|error| sqlx_migrations::error(error, |error| place.error(error)))
 }
 
 struct Asked<'s> {

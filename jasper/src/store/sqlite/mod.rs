@@ -3,6 +3,8 @@
 //! One task writes, on one connection. What waits for it shares a transaction, each member in a
 //! savepoint of its own, so that one fsync serves many messages and one failure spoils only its
 //! own. A durable handler is such a member too: it borrows the connection for its turn.
+//!
+//! [`guide::sqlite`](crate::guide::sqlite) is its page.
 
 mod admin;
 mod completion;

@@ -40,7 +40,8 @@ impl SqliteStore {
     /// Opens a database file, which is created if it is not there.
     ///
     /// # Errors
-    /// The file is not a database, or cannot be written.
+    /// The file is not a database ([`StoreError::NotADatabase`]), cannot be opened
+    /// ([`StoreError::Unreachable`]), or can only be read ([`StoreError::ReadOnly`]).
     ///
     /// # Panics
     /// Outside of a tokio runtime.
@@ -54,8 +55,9 @@ impl SqliteStore {
     /// The store sets write-ahead logging, `synchronous = full` and foreign keys, and waits up to
     /// five seconds for other processes.
     ///
-    /// # Errors As [`open`](Self::open); also for a database in memory, which a pool of connections
-    /// cannot share.
+    /// # Errors
+    /// As [`open`](Self::open); also [`StoreError::Unreachable`] for a database in memory, which a
+    /// pool of connections cannot share.
     ///
     /// # Panics
     /// Outside of a tokio runtime.

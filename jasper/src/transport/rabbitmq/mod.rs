@@ -1,6 +1,4 @@
-//! Over a RabbitMQ broker.
-//!
-#![doc = include_str!("../../docs/rabbitmq.md")]
+//! Over a RabbitMQ broker. [`guide::rabbitmq`](crate::guide::rabbitmq) is its page.
 
 mod broker;
 mod connection;

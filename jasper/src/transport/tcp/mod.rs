@@ -20,7 +20,9 @@
 //! # Ok(())
 //! # }
 //! ```
-#![doc = include_str!("../../docs/wire_protocol.md")]
+//!
+//! [`guide::tcp`](crate::guide::tcp) is its page, and
+//! [`guide::wire_protocol`](crate::guide::wire_protocol) describes each byte.
 
 mod address;
 mod budget;

@@ -28,7 +28,8 @@ impl SharedKey {
     /// A key of this name, with a secret of at least 16 bytes; 32 random bytes are best.
     ///
     /// # Errors
-    /// The secret is shorter, or the name is empty or longer than 128 bytes.
+    /// The secret is shorter ([`KeyError::Short`]), or the name is empty or longer than 128 bytes
+    /// ([`KeyError::Name`]).
     pub fn new(id: impl Into<String>, secret: impl AsRef<[u8]>) -> Result<Self, KeyError> {
         let (id, secret) = (id.into(), secret.as_ref());
         if id.is_empty() || id.len() > LONGEST_ID {
@@ -43,7 +44,7 @@ impl SharedKey {
     /// A key whose secret is the content of a file, without the end of its last line.
     ///
     /// # Errors
-    /// As [`new`](Self::new), or the file cannot be read.
+    /// As [`new`](Self::new), or the file cannot be read ([`KeyError::File`]).
     pub fn from_file(id: impl Into<String>, path: impl AsRef<Path>) -> Result<Self, KeyError> {
         let path = path.as_ref();
         let content = std::fs::read(path)

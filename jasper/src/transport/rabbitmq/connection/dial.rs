@@ -7,7 +7,6 @@ use async_rs::Runtime;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use lapin::{AsyncTcpStream, Connection, ConnectionProperties, Error, Event};
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -19,6 +18,7 @@ use super::error::DialError;
 use super::kit::{Kit, Socket};
 use crate::telemetry::CONNECTIONS;
 use crate::transport::cause::Cause;
+use crate::transport::connect::connect;
 use crate::transport::shared_connection::Dial;
 
 /// All that is needed to dial one broker.
@@ -137,7 +137,7 @@ impl Dialler {
 
     async fn socket(&self) -> io::Result<Socket> {
         let port = self.reached.broker.uri.authority.port;
-        let stream = TcpStream::connect((self.reached.broker.host(), port)).await?;
+        let stream = connect(self.reached.broker.host(), port).await?;
         stream.set_nodelay(true)?;
         let Some((config, name)) = self.reached.tls.clone() else {
             return Ok(Socket::new(stream));

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::super::address::Authority;
@@ -16,6 +15,7 @@ use super::super::reader::FrameReader;
 use super::super::streams::Halves;
 use super::super::vitals::Vitals;
 use super::link::PeerLink;
+use crate::transport::connect::connect;
 use crate::transport::shared_connection::Dial;
 
 /// The one connection to a place.
@@ -56,7 +56,7 @@ impl Dial for Dialler {
 impl Dialler {
     async fn open(&self) -> Result<PeerLink, ClientError> {
         let Authority { host, port } = &self.authority;
-        let stream = TcpStream::connect((host.as_str(), *port)).await?;
+        let stream = connect(host, *port).await?;
         let tls = self.tls.as_ref().map(|(config, name)| (config, name.clone()));
         let halves = Halves::connected(stream, tls).await?;
         let vitals = Arc::new(Vitals::new());

@@ -1,0 +1,147 @@
+//! The last writes of a durable handler's transaction, and its commit, in one trip.
+
+use tiberius::{Row, ToSql};
+
+use super::connection::SqlServerConnection;
+use super::error::Result;
+use super::parameters::{Bodies, HeldParameter, json};
+use super::rows::{Insert, answers, checked, keys};
+use super::sql::{Sql, about, statements};
+use crate::store::sql::columns::Columns;
+use crate::store::{Committed, Completion, Incoming, Outgoing, Settled};
+
+/// A handler that has ended its transaction, or begun another one, finds nothing done.
+const BEGIN: &str = "\
+set xact_abort on;
+if @@trancount <> 2 or xact_state() <> 1
+begin
+    select cast(2 as bigint);
+    return;
+end;
+";
+
+/// The handled row, compared and set as the last thing.
+const HANDLED: &str = "\
+declare @settled bigint = 0;
+delete from {incoming} with (rowlock)
+from {asked}
+where {held_incoming} and jasper_incoming.attempts = asked.attempts
+    and jasper_incoming.status = 'incoming' and jasper_incoming.retention is null
+{by_key};
+set @settled = @@rowcount;
+if @settled = 0
+begin
+    update {incoming} with (rowlock)
+    set status = 'handled', owner = 0, body = null, retained_until = {now} + case
+        when jasper_incoming.retention > 4611686018427387903 then 4611686018427387903
+        else jasper_incoming.retention end
+    from {asked}
+    where {held_incoming} and jasper_incoming.attempts = asked.attempts
+        and jasper_incoming.status = 'incoming' and jasper_incoming.retention is not null
+    {by_key};
+    set @settled = @@rowcount;
+end;
+";
+
+/// Where the run answers no message, as that of an invocation.
+const INVOKED: &str = "declare @settled bigint = 1;\n";
+
+/// A fenced run is left open, for the rollback.
+const COMMIT: &str = "\
+if @settled = 1
+begin
+    commit transaction;
+    commit transaction;
+end;
+select @settled;
+";
+
+statements!(CompletionSql { begin: BEGIN, handled: HANDLED, invoked: INVOKED, commit: COMMIT });
+
+/// How the trip ended.
+#[derive(Debug)]
+pub(super) enum Written {
+    /// It is committed, unless it is fenced: then the transaction is still open.
+    Done(Committed),
+    /// The handler has ended its transaction.
+    TransactionEnded,
+}
+
+/// Writes the cascades, compares and sets the handled row, and commits.
+pub(super) async fn write(
+    connection: &mut SqlServerConnection,
+    sql: &Sql,
+    completion: &Completion,
+) -> Result<Written> {
+    let batch = Batch::of(sql, completion)?;
+    let results = connection.results(&batch.statement, &batch.parameters()).await?;
+    read(completion, results)
+}
+
+/// The statement of a completion, and its parameters.
+pub(super) struct Batch {
+    pub(super) statement: String,
+    parameters: Vec<Box<dyn ToSql>>,
+}
+
+impl Batch {
+    pub(super) fn of(sql: &Sql, completion: &Completion) -> Result<Self> {
+        let mut batch = Self { statement: sql.completion.begin.clone(), parameters: Vec::new() };
+        batch.insert(sql, &completion.incoming)?;
+        batch.insert(sql, &completion.outgoing)?;
+        match &completion.handled {
+            Some(row) => {
+                batch.parameters.push(Box::new(json(&[HeldParameter::new(row)])));
+                batch.statement += &about(&sql.completion.handled, batch.parameters.len());
+            }
+            None => batch.statement += &sql.completion.invoked,
+        }
+        batch.statement += &sql.completion.commit;
+        Ok(batch)
+    }
+
+    /// All rows in one statement, however many bytes they have: they are in memory anyhow.
+    fn insert<R: Insert>(&mut self, sql: &Sql, rows: &[R]) -> Result<()> {
+        let rows = checked(rows)?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let mut bodies = Bodies::default();
+        let parameter = R::parameter(&rows, &mut bodies);
+        let at = self.parameters.len();
+        let insertion = R::insertion(sql).replace("@P2", "@bodies");
+        let insertion = about(&insertion, at + 1).replace("@bodies", &format!("@P{}", at + 2));
+        self.statement += &insertion;
+        self.parameters.push(Box::new(parameter));
+        self.parameters.push(Box::new(bodies.0));
+        Ok(())
+    }
+
+    fn parameters(&self) -> Vec<&dyn ToSql> {
+        self.parameters.iter().map(|parameter| &**parameter).collect()
+    }
+}
+
+/// The results are one for each insert, and how it ended.
+fn read(completion: &Completion, results: Vec<Vec<Row>>) -> Result<Written> {
+    let mut results = results;
+    let last = results.pop().and_then(|rows| rows.into_iter().next());
+    let settled = last.map(|row| row.number(0)).transpose()?;
+    let settled = match settled {
+        Some(1) => Settled::Done,
+        Some(0) => {
+            let committed =
+                Committed { settled: Settled::Fenced, incoming: Vec::new(), outgoing: Vec::new() };
+            return Ok(Written::Done(committed));
+        }
+        _ => return Ok(Written::TransactionEnded),
+    };
+    let mut results = results.into_iter();
+    let mut new = |is_empty: bool| {
+        let rows = if is_empty { None } else { results.next() };
+        keys(&rows.unwrap_or_default())
+    };
+    let incoming = answers::<Incoming>(&completion.incoming, new(completion.incoming.is_empty())?);
+    let outgoing = answers::<Outgoing>(&completion.outgoing, new(completion.outgoing.is_empty())?);
+    Ok(Written::Done(Committed { settled, incoming, outgoing }))
+}

@@ -1,0 +1,130 @@
+//! The connection that handlers take and that the store itself works on.
+
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+
+use tiberius::error::Error as DriverError;
+use tiberius::{Client, Config, Row, SqlBrowser, ToSql};
+use tokio::net::TcpStream;
+use tokio_util::compat::{Compat, TokioAsyncWriteCompatExt};
+
+use crate::store::Connection;
+
+/// How often a server may name another one to connect to.
+const REDIRECTIONS: usize = 3;
+
+/// A connection to a SQL Server: what a durable handler takes as `&mut`.
+///
+/// It is the client of [`tiberius`] with all of its methods, over a socket of tokio:
+///
+/// ```
+/// use jasper::store::sqlserver::SqlServerConnection;
+///
+/// async fn ship(order: i64, db: &mut SqlServerConnection) -> Result<(), tiberius::error::Error> {
+///     db.execute("update orders set shipped = 1 where id = @P1", &[&order]).await?;
+///     Ok(())
+/// }
+/// ```
+pub struct SqlServerConnection {
+    client: Client<Compat<TcpStream>>,
+}
+
+impl Connection for SqlServerConnection {}
+
+impl SqlServerConnection {
+    /// Opens a connection of your own.
+    ///
+    /// A redirection by the server, as in Azure SQL, is followed; a named instance is asked for by
+    /// the SQL Browser.
+    ///
+    /// # Errors
+    /// The server cannot be reached, or refuses.
+    ///
+    /// # Cancel safety
+    /// Dropped, the connection is closed.
+    pub async fn connect(config: &Config) -> Result<Self, DriverError> {
+        let mut config = config.clone();
+        for _redirection in 0..REDIRECTIONS {
+            let socket = TcpStream::connect_named(&config).await?;
+            socket.set_nodelay(true)?;
+            match Client::connect(config.clone(), socket.compat_write()).await {
+                Err(DriverError::Routing { host, port }) => {
+                    config.host(host);
+                    config.port(port);
+                }
+                connected => return connected.map(Self::new),
+            }
+        }
+        Err(DriverError::Protocol("the server names one other server after another".into()))
+    }
+
+    /// A client that you have connected by yourself.
+    pub const fn new(client: Client<Compat<TcpStream>>) -> Self {
+        Self { client }
+    }
+
+    /// The client alone.
+    pub fn into_client(self) -> Client<Compat<TcpStream>> {
+        self.client
+    }
+
+    /// The rows of all results of a statement.
+    pub(super) async fn rows(
+        &mut self,
+        statement: &str,
+        parameters: &[&dyn ToSql],
+    ) -> Result<Vec<Row>, DriverError> {
+        Ok(self.results(statement, parameters).await?.into_iter().flatten().collect())
+    }
+
+    /// The rows of each result of a statement.
+    pub(super) async fn results(
+        &mut self,
+        statement: &str,
+        parameters: &[&dyn ToSql],
+    ) -> Result<Vec<Vec<Row>>, DriverError> {
+        self.client.query(statement, parameters).await?.into_results().await
+    }
+
+    /// The rows of all results of a batch without parameters. What it sets stays set.
+    pub(super) async fn batch(&mut self, batch: &str) -> Result<Vec<Row>, DriverError> {
+        let results = self.client.simple_query(batch).await?.into_results().await?;
+        Ok(results.into_iter().flatten().collect())
+    }
+
+    /// How many rows a statement has written.
+    pub(super) async fn write(
+        &mut self,
+        statement: &str,
+        parameters: &[&dyn ToSql],
+    ) -> Result<u64, DriverError> {
+        Ok(self.client.execute(statement, parameters).await?.total())
+    }
+}
+
+impl From<Client<Compat<TcpStream>>> for SqlServerConnection {
+    fn from(client: Client<Compat<TcpStream>>) -> Self {
+        Self::new(client)
+    }
+}
+
+impl Deref for SqlServerConnection {
+    type Target = Client<Compat<TcpStream>>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.client
+    }
+}
+
+impl DerefMut for SqlServerConnection {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.client
+    }
+}
+
+// The driver's own shows what was read last, which may be a message.
+impl fmt::Debug for SqlServerConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqlServerConnection").finish_non_exhaustive()
+    }
+}

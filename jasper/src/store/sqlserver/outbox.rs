@@ -1,0 +1,219 @@
+//! The outbox in SQL Server.
+
+use super::connection::SqlServerConnection;
+use super::error::Result;
+use super::inbox::in_order;
+use super::internal_pool::Work;
+use super::parameters::{HeldParameter, json};
+use super::settlement::{Settle, dead_letter};
+use super::sql::{Sql, statements};
+use super::store::SqlServerStore;
+use crate::envelope::{Address, Envelope};
+use crate::store::dead_letter::DeadLetterCause;
+use crate::store::sql::columns::{self, ClaimedOutgoing};
+use crate::store::sql::number;
+use crate::store::sql::ports::messages::{OutgoingClaim, SqlOutbox};
+use crate::store::{OutgoingSettlement, Ownership, StoreError};
+
+// As the inbox does it.
+const CLAIM: &str = "\
+update {outgoing} with (rowlock) set owner = @P1, attempts = case
+    when jasper_outgoing.attempts > 4294967295 then 4294967295 else jasper_outgoing.attempts end
+output inserted.id, inserted.destination, inserted.attempts, inserted.body, inserted.sent_at
+from (
+    select found.id, found.destination, sum(found.bytes) over (
+        order by found.sent_at, found.id rows unbounded preceding
+    ) - found.bytes as bytes_before
+    from (
+        select top (@P2) id, destination, sent_at, cast(datalength(body) as bigint) as bytes
+        from {outgoing} with (updlock, readpast, rowlock)
+        where owner = 0 and destination = @P3
+        order by sent_at, id
+    ) found
+) oldest
+where oldest.bytes_before < {portion} and jasper_outgoing.owner = 0
+    and jasper_outgoing.id = oldest.id and jasper_outgoing.destination = oldest.destination
+{by_key}";
+
+const RELEASE: &str = "\
+update {outgoing} with (rowlock) set owner = 0
+from (
+    select top (@P1) id, destination from {outgoing} with (updlock, readpast, rowlock)
+    where owner > 0 and owner = @P2
+) held
+where jasper_outgoing.id = held.id and jasper_outgoing.destination = held.destination
+    and jasper_outgoing.owner = @P2
+{by_key}";
+
+const OWNED: &str = "\
+select top (@P1) id, destination, attempts from {outgoing} with (readcommittedlock, readpast)
+where owner > 0 and owner = @P2";
+
+const DELETE: &str = "\
+delete from {outgoing} with (rowlock)
+output deleted.id, deleted.destination
+from {asked}
+where {held_outgoing} and jasper_outgoing.attempts = asked.attempts
+{by_key};
+";
+
+const FAILED: &str = "\
+update {outgoing} with (rowlock) set owner = 0, attempts = jasper_outgoing.attempts + 1
+output inserted.id, inserted.destination
+from {asked}
+where {held_outgoing} and jasper_outgoing.attempts = asked.attempts
+{by_key};
+";
+
+const FREE: &str = "\
+update {outgoing} with (rowlock) set owner = 0
+output inserted.id, inserted.destination
+from {asked}
+where {held_outgoing} and jasper_outgoing.attempts = asked.attempts
+{by_key};
+";
+
+/// One step to the next destination for each, so that a long queue costs no more than a short one.
+const DESTINATIONS: &str = "\
+declare @found table (destination nvarchar(255) {bytes} not null);
+declare @at nvarchar(255) = '', @next nvarchar(255);
+while 1 = 1
+begin
+    set @next = null;
+    select top (1) @next = destination from {outgoing} with (readcommittedlock, readpast)
+    where owner = 0 and destination > @at
+    order by destination;
+    if @next is null break;
+    set @at = @next;
+    insert into @found (destination) values (@at);
+end;
+select destination from @found";
+
+statements!(OutboxSql {
+    claim: CLAIM,
+    release: RELEASE,
+    owned: OWNED,
+    delete: DELETE,
+    failed: FAILED,
+    free: FREE,
+    dead_letter: dead_letter("outgoing", "null", ""),
+    destinations: DESTINATIONS,
+});
+
+impl SqlOutbox for SqlServerStore {
+    async fn claim(&self, request: OutgoingClaim) -> Result<Vec<Envelope>, StoreError> {
+        let ClaimedOutgoing { envelopes, unreadable } =
+            self.internal_pool().give(Claim(request)).await?;
+        if !unreadable.is_empty() {
+            // Until then they are this owner's, and found as such.
+            self.internal_pool().give(KeepUnreadable(unreadable)).await?;
+        }
+        Ok(envelopes)
+    }
+
+    async fn destinations(&self) -> Result<Vec<Address>, StoreError> {
+        self.internal_pool().give(Destinations).await
+    }
+}
+
+struct Destinations;
+
+impl Work for Destinations {
+    type Output = Vec<Address>;
+    const REPEATS: bool = true;
+
+    async fn run(&self, connection: &mut SqlServerConnection, sql: &Sql) -> Result<Vec<Address>> {
+        let rows = connection.rows(&sql.outbox.destinations, &[]).await?;
+        columns::all(&rows, |row| columns::address(row, 0))
+    }
+}
+
+struct Claim(OutgoingClaim);
+
+impl Work for Claim {
+    type Output = ClaimedOutgoing;
+
+    async fn run(
+        &self,
+        connection: &mut SqlServerConnection,
+        sql: &Sql,
+    ) -> Result<ClaimedOutgoing> {
+        let Self(OutgoingClaim { owner, destination, limit }) = self;
+        let limit = number::limit(*limit);
+        let parameters: [&dyn tiberius::ToSql; 3] =
+            [&owner.number(), &limit, &destination.as_str()];
+        let mut rows = connection.rows(&sql.outbox.claim, &parameters).await?;
+        in_order(&mut rows, 4)?;
+        let mut claimed = ClaimedOutgoing::default();
+        for row in &rows {
+            claimed.read(row, *owner)?;
+        }
+        Ok(claimed)
+    }
+}
+
+/// Rows that cannot be read, and so cannot be sent, as dead letters.
+struct KeepUnreadable(Vec<(Ownership, String)>);
+
+impl Work for KeepUnreadable {
+    type Output = ();
+
+    async fn run(&self, connection: &mut SqlServerConnection, sql: &Sql) -> Result<()> {
+        let letters = self.0.iter().map(|(held, error)| {
+            HeldParameter::with_cause(held, &DeadLetterCause::of_unreadable(held, error))
+        });
+        let letters = json(&letters.collect::<Vec<_>>());
+        let statement =
+            ["begin transaction; ", &sql.outbox.dead_letter, " commit transaction"].concat();
+        connection.rows(&statement, &[&letters]).await?;
+        Ok(())
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SettlementKind {
+    Delete,
+    Failed,
+    Released,
+    DeadLetter,
+}
+
+impl Settle for OutgoingSettlement {
+    type Kind = SettlementKind;
+
+    const KINDS: &'static [SettlementKind] = &[
+        SettlementKind::Delete,
+        SettlementKind::Failed,
+        SettlementKind::Released,
+        SettlementKind::DeadLetter,
+    ];
+
+    fn kind(&self) -> SettlementKind {
+        match self {
+            Self::Sent(_) | Self::Discarded(_) => SettlementKind::Delete,
+            Self::Failed(_) => SettlementKind::Failed,
+            Self::Released(_) => SettlementKind::Released,
+            Self::Refused { .. } => SettlementKind::DeadLetter,
+        }
+    }
+
+    fn ownership(&self) -> &Ownership {
+        self.ownership()
+    }
+
+    fn statement(kind: SettlementKind, sql: &Sql) -> &str {
+        match kind {
+            SettlementKind::Delete => &sql.outbox.delete,
+            SettlementKind::Failed => &sql.outbox.failed,
+            SettlementKind::Released => &sql.outbox.free,
+            SettlementKind::DeadLetter => &sql.outbox.dead_letter,
+        }
+    }
+
+    fn parameter(&self) -> HeldParameter<'_> {
+        match self.cause() {
+            Some(cause) => HeldParameter::with_cause(self.ownership(), &cause),
+            None => HeldParameter::new(self.ownership()),
+        }
+    }
+}

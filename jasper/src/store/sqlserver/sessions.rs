@@ -1,0 +1,39 @@
+//! Sessions that are ended from outside, as what they hold keeps others waiting.
+
+use std::time::Duration;
+
+use super::connection::SqlServerConnection;
+use super::error::Result;
+use crate::store::sql::columns::Columns;
+
+/// How long it takes at first until the sessions that were ended are looked for again.
+const FIRST_LOOK: Duration = Duration::from_millis(5);
+
+const NAMED: &str = "\
+select cast(session_id as bigint) from sys.dm_exec_sessions
+where program_name = @P1 and session_id <> @@spid";
+
+/// Ends the session of this name, and returns when the server has undone its transaction.
+pub(super) async fn end(connection: &mut SqlServerConnection, name: &str) -> Result<()> {
+    let mut pause = FIRST_LOOK;
+    loop {
+        let found = connection.rows(NAMED, &[&name]).await?;
+        if found.is_empty() {
+            return Ok(());
+        }
+        for session in &found {
+            kill(connection, session.number(0)?).await?;
+        }
+        tokio::time::sleep(pause).await;
+        pause *= 2;
+    }
+}
+
+/// Ends a session. One that is not there any more has ended by itself.
+pub(super) async fn kill(connection: &mut SqlServerConnection, session: i64) -> Result<()> {
+    const NO_SUCH_SESSION: u32 = 6106;
+    match connection.batch(&format!("kill {session}")).await {
+        Err(error) if error.code() == Some(NO_SUCH_SESSION) => Ok(()),
+        done => Ok(done.map(drop)?),
+    }
+}

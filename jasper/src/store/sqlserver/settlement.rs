@@ -1,0 +1,261 @@
+//! The ends and changes of ownership in the inbox, each by compare-and-set, and what both tables
+//! do to settle many rows in one trip.
+
+use std::collections::HashSet;
+
+use futures_util::FutureExt;
+use tiberius::ToSql;
+
+use super::connection::SqlServerConnection;
+use super::error::Result;
+use super::internal_pool::{InternalPool, Work};
+use super::parameters::{HeldParameter, json};
+use super::rows::{SHARED_ROWS, keys};
+use super::sql::{self, Sql, statements};
+use crate::envelope::time::to_micros;
+use crate::store::portions::Weigh;
+use crate::store::sql::coalescer::Coalescer;
+use crate::store::sql::key::{Key, key_of};
+use crate::store::sql::rounds::rounds;
+use crate::store::{Ownership, Settled, Settlement};
+
+/// Most rows are not kept, so that the second statement is rarely needed.
+const HANDLED: &str = "\
+delete from {incoming} with (rowlock)
+output deleted.id, deleted.destination
+from {asked}
+where {held_incoming} and jasper_incoming.attempts = asked.attempts
+    and jasper_incoming.status = 'incoming' and jasper_incoming.retention is null
+{by_key};
+if @@rowcount < (select count(*) from openjson(@P1))
+    update {incoming} with (rowlock)
+    set status = 'handled', owner = 0, body = null, retained_until = {now} + case
+        when jasper_incoming.retention > 4611686018427387903 then 4611686018427387903
+        else jasper_incoming.retention end
+    output inserted.id, inserted.destination
+    from {asked}
+    where {held_incoming} and jasper_incoming.attempts = asked.attempts
+        and jasper_incoming.status = 'incoming' and jasper_incoming.retention is not null
+    {by_key};
+";
+
+const COUNT_ATTEMPT: &str = "\
+update {incoming} with (rowlock) set attempts = asked.attempts + 1
+output inserted.id, inserted.destination
+from {asked}
+where {held_incoming} and jasper_incoming.status = 'incoming'
+    and jasper_incoming.attempts between asked.attempts and asked.attempts + 1
+{by_key};
+";
+
+const SCHEDULE: &str = "\
+update {incoming} with (rowlock) set status = 'scheduled', owner = 0, due_at = asked.due_at
+output inserted.id, inserted.destination
+from openjson(@P1) with (id uniqueidentifier, destination nvarchar(255), owner bigint,
+    attempts bigint, due_at bigint) asked
+where {held_incoming} and jasper_incoming.attempts = asked.attempts
+    and jasper_incoming.status = 'incoming'
+{by_key};
+";
+
+const RELEASE: &str = "\
+update {incoming} with (rowlock) set owner = 0, attempts = case
+    when jasper_incoming.attempts > asked.undone then jasper_incoming.attempts - asked.undone
+    else 0 end
+output inserted.id, inserted.destination
+from openjson(@P1) with (id uniqueidentifier, destination nvarchar(255), owner bigint,
+    attempts bigint, undone bigint) asked
+where {held_incoming} and jasper_incoming.status = 'incoming'
+    and case when jasper_incoming.attempts > 4294967295 then 4294967295
+        else jasper_incoming.attempts end = asked.attempts
+{by_key};
+";
+
+statements!(SettlementSql {
+    handled: HANDLED,
+    count_attempt: COUNT_ATTEMPT,
+    schedule: SCHEDULE,
+    release: RELEASE,
+    dead_letter: dead_letter(
+        "incoming",
+        "deleted.retention",
+        " and jasper_incoming.status = 'incoming'",
+    ),
+});
+
+/// What moves rows of a table to the dead letters, in place of letters with their keys: within a
+/// transaction, and once in a batch.
+pub(super) fn dead_letter(table: &str, retention: &str, and: &str) -> String {
+    const MOVE: &str = "\
+declare @moved table (
+    id binary(16) not null, destination nvarchar(255) {bytes} not null,
+    message_type nvarchar(255) {bytes} not null, attempts bigint not null,
+    body varbinary(max) not null, group_id nvarchar(max), tenant_id nvarchar(max),
+    correlation_id nvarchar(max), sent_at bigint not null, retention bigint,
+    primary key (id, destination)
+);
+delete from {{table}} with (rowlock)
+output deleted.id, deleted.destination, deleted.message_type, deleted.attempts, deleted.body,
+    deleted.group_id, deleted.tenant_id, deleted.correlation_id, deleted.sent_at, {retention}
+into @moved (id, destination, message_type, attempts, body, group_id, tenant_id, correlation_id,
+    sent_at, retention)
+from {asked}
+where {held_{table}} and jasper_{table}.attempts = asked.attempts{and}
+{by_key};
+delete from {dead_letters} with (rowlock)
+from @moved moved
+where jasper_dead_letters.id = moved.id and jasper_dead_letters.destination = moved.destination
+{by_key};
+insert into {dead_letters} (id, destination, reason, message_type, error_type, error_message,
+    attempts, body, dead_lettered_at, group_id, tenant_id, correlation_id, sent_at, retention)
+select row.id, row.destination, asked.reason, row.message_type, asked.error_type,
+    asked.error_message, row.attempts, row.body, {now}, row.group_id, row.tenant_id,
+    row.correlation_id, row.sent_at, row.retention
+from openjson(@P1) with (id uniqueidentifier, destination nvarchar(255), reason varchar(32),
+    error_type nvarchar(max), error_message nvarchar(max)) asked
+join @moved row on {same}
+{by_key};
+select id, destination from @moved;
+";
+    MOVE.replace("{table}", table).replace("{retention}", retention).replace("{and}", and)
+}
+
+/// What settles rows of a table.
+pub(super) trait Settle: Weigh + Clone + Send + Sync + 'static {
+    type Kind: Copy + Eq + Send + Sync;
+
+    const KINDS: &'static [Self::Kind];
+
+    fn kind(&self) -> Self::Kind;
+
+    fn ownership(&self) -> &Ownership;
+
+    /// What does this to the rows of its first parameter, and gives the keys of those that it met.
+    fn statement(kind: Self::Kind, sql: &Sql) -> &str;
+
+    fn parameter(&self) -> HeldParameter<'_>;
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SettlementKind {
+    Handled,
+    Attempt,
+    Schedule,
+    Release,
+    DeadLetter,
+}
+
+impl Settle for Settlement {
+    type Kind = SettlementKind;
+
+    const KINDS: &'static [SettlementKind] = &[
+        SettlementKind::Handled,
+        SettlementKind::Attempt,
+        SettlementKind::Schedule,
+        SettlementKind::Release,
+        SettlementKind::DeadLetter,
+    ];
+
+    fn kind(&self) -> SettlementKind {
+        match self {
+            Self::Handled(_) => SettlementKind::Handled,
+            Self::Attempt(_) => SettlementKind::Attempt,
+            Self::Schedule(..) => SettlementKind::Schedule,
+            Self::Release { .. } => SettlementKind::Release,
+            Self::DeadLetter { .. } => SettlementKind::DeadLetter,
+        }
+    }
+
+    fn ownership(&self) -> &Ownership {
+        self.ownership()
+    }
+
+    fn statement(kind: SettlementKind, sql: &Sql) -> &str {
+        match kind {
+            SettlementKind::Handled => &sql.settlement.handled,
+            SettlementKind::Attempt => &sql.settlement.count_attempt,
+            SettlementKind::Schedule => &sql.settlement.schedule,
+            SettlementKind::Release => &sql.settlement.release,
+            SettlementKind::DeadLetter => &sql.settlement.dead_letter,
+        }
+    }
+
+    fn parameter(&self) -> HeldParameter<'_> {
+        if let Some(cause) = self.cause() {
+            return HeldParameter::with_cause(self.ownership(), &cause);
+        }
+        let mut held = HeldParameter::new(self.ownership());
+        match self {
+            Self::Schedule(_, due_at) => held.due_at = Some(to_micros(*due_at)),
+            Self::Release { attempt_began, .. } => held.undone = Some(u8::from(!attempt_began)),
+            Self::Handled(_) | Self::Attempt(_) | Self::DeadLetter { .. } => {}
+        }
+        held
+    }
+}
+
+/// What settles the rows of a table for all callers.
+pub(super) fn coalescer<S: Settle>(internal: &InternalPool) -> Coalescer<S, Settled> {
+    let internal = internal.clone();
+    Coalescer::new(SHARED_ROWS, 1, move |settlements| {
+        let internal = internal.clone();
+        async move { internal.work(SettleRows(settlements)).await }.boxed()
+    })
+}
+
+struct SettleRows<S>(Vec<S>);
+
+impl<S: Settle> Work for SettleRows<S> {
+    type Output = Vec<Settled>;
+
+    /// One trip, unless a row is settled twice. Rounds after the first are done again with it where
+    /// the database has rolled one back, and find what they have done before.
+    async fn run(&self, connection: &mut SqlServerConnection, sql: &Sql) -> Result<Vec<Settled>> {
+        let mut answers = vec![Settled::Fenced; self.0.len()];
+        let rounds = rounds(self.0.iter().map(Settle::ownership));
+        let alone = rounds.len() < 2;
+        if !alone {
+            connection.batch("begin transaction").await?;
+        }
+        for round in rounds {
+            let settlements: Vec<&S> = round.iter().map(|&at| &self.0[at]).collect();
+            let done = settle(connection, sql, &settlements).await?;
+            for at in round {
+                if done.contains(&key_of(self.0[at].ownership())) {
+                    answers[at] = Settled::Done;
+                }
+            }
+        }
+        if !alone {
+            connection.batch("commit transaction").await?;
+        }
+        Ok(answers)
+    }
+}
+
+/// Settles rows of which each stands there once, and gives the keys of those that were held so.
+async fn settle<S: Settle>(
+    connection: &mut SqlServerConnection,
+    sql: &Sql,
+    settlements: &[&S],
+) -> Result<HashSet<Key>> {
+    let (statement, parameters) = batch(sql, settlements);
+    let parameters: Vec<&dyn ToSql> = parameters.iter().map(|json| json as &dyn ToSql).collect();
+    keys(&connection.rows(&statement, &parameters).await?)
+}
+
+/// One statement for each kind of settlement among these, in one transaction.
+pub(super) fn batch<S: Settle>(sql: &Sql, settlements: &[&S]) -> (String, Vec<String>) {
+    let mut statement = "begin transaction; ".to_owned();
+    let mut parameters = Vec::new();
+    for &kind in S::KINDS {
+        let of_kind = settlements.iter().filter(|settlement| settlement.kind() == kind);
+        let of_kind: Vec<_> = of_kind.map(|settlement| settlement.parameter()).collect();
+        if !of_kind.is_empty() {
+            parameters.push(json(&of_kind));
+            statement += &sql::about(S::statement(kind, sql), parameters.len());
+        }
+    }
+    statement += "commit transaction";
+    (statement, parameters)
+}

@@ -1,0 +1,118 @@
+//! The transaction in which a durable handler runs.
+
+use std::any::Any;
+
+use futures_util::future::BoxFuture;
+use tokio::time::timeout;
+
+use super::completion::{self, Written};
+use super::error;
+use super::error::Result;
+use super::internal_pool::InternalPool;
+use super::pool::{Pool, PooledConnection};
+use crate::store::{Committed, Completion, Settled, StoreError, StoreTransaction};
+
+/// One run of a handler, on a connection of its own.
+///
+/// Dropped before its end it closes the connection, which the server rolls back: a connection that
+/// is left in the middle of a statement is of no further use.
+pub(super) struct SqlServerTransaction {
+    connection: PooledConnection,
+    internal: InternalPool,
+}
+
+impl SqlServerTransaction {
+    pub(super) async fn begin(pool: &Pool, internal: &InternalPool) -> Result<Self, StoreError> {
+        loop {
+            let mut connection =
+                pool.acquire().await.map_err(|error| internal.place.error(error))?;
+            match in_time(connection.begin(), internal).await {
+                Ok(Ok(())) => return Ok(Self { connection, internal: internal.clone() }),
+                // It has ended since it was used; one that is new is asked then.
+                Ok(Err(error)) if !connection.is_new && error::is_of_connection(&error) => {
+                    pool.forget_idle();
+                }
+                Ok(Err(error)) => return Err(internal.place.error(error)),
+                Err(elapsed) => return Err(elapsed),
+            }
+        }
+    }
+
+    async fn complete(mut self, completion: Completion) -> Result<Committed, StoreError> {
+        let sql = self.internal.sql.clone();
+        let written = completion::write(&mut self.connection.connection, &sql, &completion);
+        match in_time(written, &self.internal).await? {
+            Ok(Written::Done(committed)) if committed.settled == Settled::Done => {
+                match in_time(self.connection.is_as_before(), &self.internal).await {
+                    Ok(Ok(true)) => self.connection.give_back(),
+                    // Its settings would reach another message.
+                    _changed_or_lost => self.connection.close(),
+                }
+                Ok(committed)
+            }
+            Ok(Written::Done(fenced)) => {
+                self.undo().await?;
+                Ok(fenced)
+            }
+            Ok(Written::TransactionEnded) => Err(self.refuse(StoreError::TransactionEnded).await),
+            Err(error) => {
+                let error = self.internal.place.completion_error(error);
+                Err(self.refuse(error).await)
+            }
+        }
+    }
+
+    /// Undoes it, so that what follows meets none of its locks.
+    async fn refuse(self, error: StoreError) -> StoreError {
+        // The first error says what is wrong; where the rollback fails as well, the session ends.
+        let _ = self.undo().await;
+        error
+    }
+
+    async fn undo(mut self) -> Result<(), StoreError> {
+        let limit = self.internal.pool.server().limit() / 2;
+        match timeout(limit, self.connection.roll_back()).await {
+            // Settings of the handler would reach another message.
+            Ok(Ok(())) => {
+                self.connection.close();
+                Ok(())
+            }
+            Ok(Err(error)) if !error::is_of_connection(&error) => {
+                Err(self.internal.place.error(error))
+            }
+            // Ended, by the handler or the server, or silent for too long. A server that answers
+            // says when the session is gone, and what was done in it.
+            Ok(Err(_)) | Err(_) => {
+                let name = self.connection.name.clone();
+                self.connection.close();
+                self.internal.pool.server().end(&name, limit).await
+            }
+        }
+    }
+}
+
+/// The answer, if it comes in time. After an error nothing is known of the session.
+async fn in_time<T>(
+    answer: impl Future<Output = Result<T>>,
+    internal: &InternalPool,
+) -> Result<Result<T>, StoreError> {
+    let limit = internal.pool.server().limit();
+    timeout(limit, answer).await.map_err(|_elapsed| StoreError::Deadline { limit })
+}
+
+impl StoreTransaction for SqlServerTransaction {
+    fn connection(&mut self) -> Option<&mut (dyn Any + Send)> {
+        Some(&mut self.connection.connection)
+    }
+
+    fn commit(
+        self: Box<Self>,
+        completion: Completion,
+    ) -> BoxFuture<'static, Result<Committed, StoreError>> {
+        Box::pin(self.complete(completion))
+    }
+
+    fn rollback(self: Box<Self>) -> BoxFuture<'static, Result<(), StoreError>> {
+        Box::pin(self.undo())
+    }
+}
