@@ -6,6 +6,8 @@ pub mod conformance;
 mod faults;
 pub mod fuzz;
 mod routes;
+#[cfg(feature = "testing-servicebus")]
+pub mod servicebus;
 mod tracking;
 
 pub use self::faults::{Fault, Faults, FaultyStore};

@@ -1,0 +1,217 @@
+//! The queues, topics and subscriptions of a broker.
+
+use std::collections::BTreeMap;
+
+use fe2o3_amqp_types::primitives::Value;
+
+use super::address::{self, EntityName};
+use super::counts::Counts;
+use super::entity::Entity;
+use super::letter::{self, Letter};
+use super::refusal::{ALREADY_EXISTS, NOT_ALLOWED, NOT_FOUND, Refusal};
+use super::rules::Filter;
+use super::settings::EntitySettings;
+
+const DEFAULT_RULE: &str = "$Default";
+const ENQUEUED_SEQUENCE: &str = "x-opt-enqueue-sequence-number";
+
+#[derive(Debug, Default)]
+pub(super) struct Namespace {
+    /// Queues and subscriptions by their paths, and topics as what their messages go through.
+    entities: BTreeMap<String, Entity>,
+    topics: BTreeMap<String, Vec<Subscription>>,
+    /// What each entity was created with, for a restart without its messages.
+    settings: BTreeMap<String, EntitySettings>,
+}
+
+#[derive(Debug)]
+struct Subscription {
+    path: String,
+    rules: BTreeMap<String, Filter>,
+}
+
+impl Namespace {
+    pub(super) fn create_queue(
+        &mut self,
+        name: &str,
+        settings: EntitySettings,
+    ) -> Result<(), Refusal> {
+        self.create(address::path_of(name), settings)
+    }
+
+    pub(super) fn create_topic(
+        &mut self,
+        name: &str,
+        settings: EntitySettings,
+    ) -> Result<(), Refusal> {
+        let path = address::path_of(name);
+        // Sessions are a matter of the subscriptions.
+        let settings = EntitySettings { requires_session: false, ..settings };
+        self.create(path.clone(), settings)?;
+        self.topics.insert(path, Vec::new());
+        Ok(())
+    }
+
+    pub(super) fn create_subscription(
+        &mut self,
+        topic: &str,
+        name: &str,
+        settings: EntitySettings,
+    ) -> Result<(), Refusal> {
+        let topic = address::path_of(topic);
+        if !self.topics.contains_key(&topic) {
+            return Err(not_found(&topic));
+        }
+        let path = address::subscription(&topic, name);
+        let settings = EntitySettings { duplicate_window: None, ..settings };
+        self.create(path.clone(), settings)?;
+        let rules = BTreeMap::from([(DEFAULT_RULE.to_owned(), Filter::True)]);
+        self.topics.entry(topic).or_default().push(Subscription { path, rules });
+        Ok(())
+    }
+
+    pub(super) fn add_rule(
+        &mut self,
+        subscription: &EntityName,
+        name: &str,
+        filter: Filter,
+    ) -> Result<(), Refusal> {
+        let rules = self.rules_mut(subscription)?;
+        if rules.contains_key(name) {
+            return Err(Refusal::new(ALREADY_EXISTS, format!("The rule '{name}' exists already.")));
+        }
+        rules.insert(name.to_owned(), filter);
+        Ok(())
+    }
+
+    pub(super) fn remove_rule(
+        &mut self,
+        subscription: &EntityName,
+        name: &str,
+    ) -> Result<(), Refusal> {
+        let removed = self.rules_mut(subscription)?.remove(name);
+        removed.map(drop).ok_or_else(|| not_found(name))
+    }
+
+    pub(super) fn rules_mut(
+        &mut self,
+        subscription: &EntityName,
+    ) -> Result<&mut BTreeMap<String, Filter>, Refusal> {
+        let mut all = self.topics.values_mut().flatten();
+        let found = all.find(|it| it.path == subscription.path && !subscription.is_dead_letters);
+        found.map(|it| &mut it.rules).ok_or_else(|| not_found(&subscription.path))
+    }
+
+    /// Where messages are received.
+    pub(super) fn receiving(&mut self, name: &EntityName) -> Result<&mut Entity, Refusal> {
+        if self.topics.contains_key(&name.path) {
+            let description = format!("'{}' is a topic: receive from a subscription.", name.path);
+            return Err(Refusal::new(NOT_ALLOWED, description));
+        }
+        self.any(name)
+    }
+
+    /// An entity of any kind, for what needs no receiver.
+    pub(super) fn any(&mut self, name: &EntityName) -> Result<&mut Entity, Refusal> {
+        let entity = self.entities.get_mut(&name.path);
+        let found =
+            if name.is_dead_letters { entity.and_then(Entity::dead_letters_mut) } else { entity };
+        found.ok_or_else(|| not_found(&name.path))
+    }
+
+    /// Whether messages can be sent here.
+    pub(super) fn check_sending(&self, name: &EntityName) -> Result<(), Refusal> {
+        if !self.entities.contains_key(&name.path) {
+            return Err(not_found(&name.path));
+        }
+        if name.is_dead_letters || name.path.contains("/subscriptions/") {
+            let description = format!("Messages cannot be sent to '{}'.", name.path);
+            return Err(Refusal::new(NOT_ALLOWED, description));
+        }
+        Ok(())
+    }
+
+    /// Takes all of these messages, or none. A duplicate has no sequence number.
+    pub(super) fn send(
+        &mut self,
+        name: &EntityName,
+        letters: Vec<Letter>,
+        now: i64,
+    ) -> Result<Vec<Option<i64>>, Refusal> {
+        self.check_sending(name)?;
+        let entity = self.any(name)?;
+        letters.iter().try_for_each(|letter| entity.check(letter))?;
+        let numbers = letters.into_iter().map(|letter| entity.enqueue(letter, now)).collect();
+        self.fan_out(&name.path, now);
+        Ok(numbers)
+    }
+
+    /// Brings every entity to this time. Says whether anything has changed.
+    pub(super) fn advance(&mut self, now: i64) -> bool {
+        let mut has_changed = false;
+        for entity in self.entities.values_mut() {
+            has_changed |= entity.advance(now);
+        }
+        let topics: Vec<String> = self.topics.keys().cloned().collect();
+        for topic in topics.iter().filter(|_| has_changed) {
+            self.fan_out(topic, now);
+        }
+        has_changed
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<i64> {
+        self.entities.values().filter_map(Entity::next_deadline).min()
+    }
+
+    pub(super) fn counts(&self, name: &EntityName) -> Option<Counts> {
+        let entity = self.entities.get(&name.path)?;
+        let entity = if name.is_dead_letters { entity.dead_letters()? } else { entity };
+        Some(entity.counts())
+    }
+
+    /// Every message is gone; entities and rules stay.
+    pub(super) fn forget_messages(&mut self) {
+        for (path, settings) in &self.settings {
+            self.entities.insert(path.clone(), Entity::new(settings.clone()));
+        }
+    }
+
+    fn create(&mut self, path: String, settings: EntitySettings) -> Result<(), Refusal> {
+        if self.entities.contains_key(&path) {
+            return Err(Refusal::new(ALREADY_EXISTS, format!("'{path}' exists already.")));
+        }
+        self.settings.insert(path.clone(), settings.clone());
+        self.entities.insert(path, Entity::new(settings));
+        Ok(())
+    }
+
+    /// Hands what a topic has taken on to its subscriptions.
+    fn fan_out(&mut self, topic: &str, now: i64) {
+        let Some(subscriptions) = self.topics.get(topic) else {
+            return;
+        };
+        let intake = self.entities.get_mut(topic);
+        let taken = std::iter::from_fn({
+            let mut intake = intake;
+            move || intake.as_mut()?.take(None, false, now)
+        });
+        for delivery in taken.collect::<Vec<_>>() {
+            let mut letter = delivery.message.letter;
+            let sequence = Value::Long(delivery.message.sequence);
+            letter::annotate(&mut letter, ENQUEUED_SEQUENCE, sequence);
+            for subscription in subscriptions {
+                let is_wanted = subscription.rules.values().any(|rule| rule.lets_through(&letter));
+                let entity = self.entities.get_mut(&subscription.path).filter(|_| is_wanted);
+                // A message without a session goes to no subscription that requires one.
+                if let Some(entity) = entity.filter(|entity| entity.check(&letter).is_ok()) {
+                    entity.enqueue(letter.clone(), now);
+                }
+            }
+        }
+    }
+}
+
+fn not_found(path: &str) -> Refusal {
+    let description = format!("The messaging entity '{path}' could not be found.");
+    Refusal::new(NOT_FOUND, description)
+}
