@@ -13,7 +13,7 @@
 //! | [`queues`] | local queues: what is stored, in what order, how many at once |
 //! | [`endpoints`] | messages between processes |
 //! | [`tcp`], [`rabbitmq`] | one page for each transport; [`wire_protocol`] has the bytes of `tcp://` |
-//! | [`sqlite`], [`postgres`], [`mysql`], [`sqlserver`] | one page for each store |
+//! | [`memory`], [`sqlite`], [`postgres`], [`mysql`], [`sqlserver`] | one page for each store |
 //! | [`testing`] | handlers, whole applications, and what a message causes |
 //! | [`operating`] | nodes, leases, what to watch, backups, upgrades |
 //! | [`performance`] | what it costs, beside hand-written loops |
@@ -52,6 +52,7 @@ pages! {
     tcp: "tcp.md",
     wire_protocol: "wire_protocol.md",
     rabbitmq: "rabbitmq.md",
+    memory: "memory.md",
     sqlite: "sqlite.md",
     postgres: "postgres.md",
     mysql: "mysql.md",

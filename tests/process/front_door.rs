@@ -10,6 +10,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tests::program;
 use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
@@ -221,7 +222,26 @@ async fn the_handlers_of_a_crate_that_is_named_are_in_the_program() {
     let output = Command::new(program("shop")).output().await.unwrap();
     let said = text(&output.stdout);
     assert!(output.status.success(), "{}", text(&output.stderr));
-    assert!(said.starts_with("3 reserved, 2 left\n2 reserved, 0 left\n4 not reserved: "), "{said}");
+    let lines = [
+        "3 reserved, 2 left",
+        "2 reserved, 0 left",
+        "sold out, so ten more are ordered: mug",
+        "4 reserved, 6 left",
+        "20 not reserved: only 6 of mug left",
+    ];
+    assert_eq!(said.lines().collect::<Vec<_>>(), lines);
+}
+
+#[tokio::test]
+async fn the_test_broker_says_where_it_is_and_answers_there() {
+    let mut command = Command::new(program("servicebus_broker"));
+    command.args(["0", "orders", "events/billing"]).stdout(Stdio::piped()).kill_on_drop(true);
+    let mut broker = command.spawn().unwrap();
+    let mut said = BufReader::new(broker.stdout.take().unwrap()).lines();
+    let line = timeout(LIMIT, said.next_line()).await.expect("it starts").unwrap().unwrap();
+    let place = line.strip_prefix("Endpoint=sb://").and_then(|rest| rest.split(';').next());
+    TcpStream::connect(place.expect(&line)).await.unwrap();
+    broker.kill().await.unwrap();
 }
 
 #[tokio::test]

@@ -1,4 +1,6 @@
 //! A store in memory, with the same rules as the durable ones and no durability.
+//!
+//! [`guide::memory`](crate::guide::memory) is its page.
 
 mod admin;
 mod completion;
