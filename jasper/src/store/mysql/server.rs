@@ -6,13 +6,12 @@ use std::time::Duration;
 
 use sqlx::{Connection, MySqlConnection};
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
 
 use super::credentials::Credentials;
 use super::error::{self, Place};
 use super::marks::{self, Kill, Mark, Marks};
 use crate::store::StoreError;
-use crate::store::sql::limits::StatementLimits;
+use crate::store::sql::limits::{StatementLimits, within};
 
 /// The bounds of how long an answer is waited for.
 const SHORTEST: Duration = Duration::from_secs(1);
@@ -82,10 +81,8 @@ impl Server {
             let detail = "a connection is lost, and its session cannot be found".to_owned();
             return Err(StoreError::Unreachable { place: self.place.name(), detail, source: None });
         };
-        match timeout(limit, self.end_marked(mark)).await {
-            Ok(ended) => ended.map_err(|error| self.place.error(error)),
-            Err(_elapsed) => Err(StoreError::Deadline { limit }),
-        }
+        let ended = within(limit, self.end_marked(mark)).await?;
+        ended.map_err(|error| self.place.error(error))
     }
 
     async fn end_marked(&self, mark: &Mark) -> sqlx::Result<()> {

@@ -11,6 +11,7 @@ use super::completion;
 use super::error;
 use super::internal_pool::InternalPool;
 use super::pool::{Pool, PooledConnection};
+use crate::store::sql::limits::within;
 use crate::store::{
     Committed, Completion, Settled, StoreError, StoreTransaction, TransactionOptions,
 };
@@ -42,7 +43,7 @@ impl MysqlTransaction {
             let mut connection =
                 pool.acquire().await.map_err(|error| internal.place.error(error))?;
             let begun = connection.begin(options.limit, pool.server());
-            match in_time(begun, internal).await {
+            match within(internal.limit(), begun).await {
                 Ok(Ok(())) => return Ok(Self { connection, internal: internal.clone() }),
                 // It has ended since it was used; one that is new is asked then.
                 Ok(Err(error)) if !connection.is_new && error::is_of_connection(&error) => {
@@ -58,7 +59,7 @@ impl MysqlTransaction {
         let place = self.internal.place.clone();
         let sql = self.internal.sql.clone();
         let written = completion::write(&mut self.connection.connection, &sql, &completion);
-        let committed = match in_time(written, &self.internal).await? {
+        let committed = match within(self.internal.limit(), written).await? {
             Ok(committed) => committed,
             Err(error) => return Err(self.refuse(place.completion_error(error)).await),
         };
@@ -66,7 +67,7 @@ impl MysqlTransaction {
             self.undo().await?;
             return Ok(committed);
         }
-        match in_time(self.connection.commit(), &self.internal).await? {
+        match within(self.internal.limit(), self.connection.commit()).await? {
             Ok(true) => self.connection.give_back(),
             Ok(false) => self.connection.part(),
             Err(error) => return Err(self.refuse(place.commit_error(error)).await),
@@ -125,15 +126,6 @@ impl MysqlTransaction {
             }
         }
     }
-}
-
-/// The answer, if it comes in time. After an error nothing is known of the session.
-async fn in_time<T>(
-    answer: impl Future<Output = sqlx::Result<T>>,
-    internal: &InternalPool,
-) -> Result<sqlx::Result<T>, StoreError> {
-    let limit = internal.pool.server().limit();
-    timeout(limit, answer).await.map_err(|_elapsed| StoreError::Deadline { limit })
 }
 
 impl StoreTransaction for MysqlTransaction {

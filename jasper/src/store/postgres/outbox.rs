@@ -289,7 +289,7 @@ impl Settle for OutgoingSettlement {
     fn bind(
         of_kind: &[&Self],
         kind: OutgoingKind,
-        _told: i64,
+        _announced: i64,
         arguments: &mut PgArguments,
     ) -> sqlx::Result<()> {
         let settlements = of_kind.iter();

@@ -9,6 +9,7 @@ use super::rows::{self, bind, bind_reasons};
 use super::settle::Settle;
 use super::sql::{Sql, statements};
 use crate::envelope::time::to_micros;
+use crate::store::sql::settlement_kind::SettlementKind;
 use crate::store::{Ownership, Settlement, Subscription};
 
 /// Of each pair one does something: a row is deleted, or kept as handled.
@@ -90,36 +91,15 @@ statements!(SettlementSql {
     notify: "select {notify}",
 });
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum SettlementKind {
-    Handled,
-    Attempt,
-    Schedule,
-    Release,
-    DeadLetter,
-}
-
 impl Settle for Settlement {
     type Kind = SettlementKind;
 
     type Pair = Subscription;
 
-    const KINDS: &'static [SettlementKind] = &[
-        SettlementKind::Handled,
-        SettlementKind::Attempt,
-        SettlementKind::Schedule,
-        SettlementKind::Release,
-        SettlementKind::DeadLetter,
-    ];
+    const KINDS: &'static [SettlementKind] = SettlementKind::ALL;
 
     fn kind(&self) -> SettlementKind {
-        match self {
-            Self::Handled(_) => SettlementKind::Handled,
-            Self::Attempt(_) => SettlementKind::Attempt,
-            Self::Schedule(..) => SettlementKind::Schedule,
-            Self::Release { .. } => SettlementKind::Release,
-            Self::DeadLetter { .. } => SettlementKind::DeadLetter,
-        }
+        SettlementKind::of(self)
     }
 
     fn ownership(&self) -> &Ownership {

@@ -4,7 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+#[cfg(any(feature = "mysql", feature = "sqlserver"))]
+use tokio::time::timeout;
+
 use super::number::micros;
+#[cfg(any(feature = "mysql", feature = "sqlserver"))]
+use crate::store::StoreError;
 
 /// The limit of a statement where no node has joined yet.
 const USUAL: Duration = Duration::from_secs(5);
@@ -43,6 +48,15 @@ impl StatementLimits {
         let limit = u64::try_from(micros(limit)).unwrap_or(u64::MAX);
         self.now.store(limit, Ordering::Relaxed);
     }
+}
+
+/// The answer, if it comes within the limit.
+#[cfg(any(feature = "mysql", feature = "sqlserver"))]
+pub(crate) async fn within<T>(
+    limit: Duration,
+    answer: impl Future<Output = T>,
+) -> Result<T, StoreError> {
+    timeout(limit, answer).await.map_err(|_elapsed| StoreError::Deadline { limit })
 }
 
 #[cfg(test)]

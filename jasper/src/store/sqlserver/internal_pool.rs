@@ -8,6 +8,7 @@ use super::error::{self, Place, Result};
 use super::pool::Pool;
 use super::sql::Sql;
 use crate::store::StoreError;
+use crate::store::sql::limits::within;
 
 /// How often something is tried of which the database says that it met something else.
 pub(super) const TRIES: u32 = 10;
@@ -42,6 +43,11 @@ pub(super) struct InternalPool {
 }
 
 impl InternalPool {
+    /// For how long an answer of the server is waited for.
+    pub(super) fn limit(&self) -> Duration {
+        self.pool.server().limit()
+    }
+
     /// Does it in a task of its own, so that what has begun is finished whether or not the caller
     /// still waits: a connection that is left in the middle of a statement is of no further use.
     pub(super) async fn give<W: Work>(&self, work: W) -> Result<W::Output, StoreError> {
@@ -58,13 +64,12 @@ impl InternalPool {
                 self.pool.acquire().await.map_err(|error| self.place.error(error))?;
             let limit = work.limit(self.pool.server().limit());
             let tries = self.tries(&work, &mut connection.connection);
-            let error = match tokio::time::timeout(limit, tries).await {
-                Ok(Ok(done)) => {
+            let error = match within(limit, tries).await? {
+                Ok(done) => {
                     connection.give_back();
                     return Ok(done);
                 }
-                Ok(Err(error)) => error,
-                Err(_elapsed) => return Err(StoreError::Deadline { limit }),
+                Err(error) => error,
             };
             if !error::is_of_connection(&error) {
                 // What it has begun is undone. A lock that was waited for in vain is of no harm.

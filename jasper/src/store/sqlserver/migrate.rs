@@ -7,6 +7,7 @@ use super::error::{Error, Result};
 use super::server::Server;
 use super::sql::Names;
 use crate::store::sql::columns::Columns;
+use crate::store::sql::limits::within;
 use crate::store::sql::migrations::{
     Migration, Question, Schema, Tries, migrations, newest_known, version,
 };
@@ -239,10 +240,7 @@ impl<'s> SchemaWork<'s> {
             let rows = self.connection.batch(&text).await?;
             rows.last().map(|row| row.number(0)).transpose()
         };
-        match tokio::time::timeout(PATIENCE, answer).await {
-            Ok(answer) => answer.map_err(|error| self.said(error)),
-            Err(_elapsed) => Err(StoreError::Deadline { limit: PATIENCE }),
-        }
+        within(PATIENCE, answer).await?.map_err(|error| self.said(error))
     }
 
     /// What an error means here.

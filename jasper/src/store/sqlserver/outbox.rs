@@ -171,7 +171,7 @@ impl Work for KeepUnreadable {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum SettlementKind {
+pub(super) enum OutgoingKind {
     Delete,
     Failed,
     Released,
@@ -179,21 +179,21 @@ pub(super) enum SettlementKind {
 }
 
 impl Settle for OutgoingSettlement {
-    type Kind = SettlementKind;
+    type Kind = OutgoingKind;
 
-    const KINDS: &'static [SettlementKind] = &[
-        SettlementKind::Delete,
-        SettlementKind::Failed,
-        SettlementKind::Released,
-        SettlementKind::DeadLetter,
+    const KINDS: &'static [OutgoingKind] = &[
+        OutgoingKind::Delete,
+        OutgoingKind::Failed,
+        OutgoingKind::Released,
+        OutgoingKind::DeadLetter,
     ];
 
-    fn kind(&self) -> SettlementKind {
+    fn kind(&self) -> OutgoingKind {
         match self {
-            Self::Sent(_) | Self::Discarded(_) => SettlementKind::Delete,
-            Self::Failed(_) => SettlementKind::Failed,
-            Self::Released(_) => SettlementKind::Released,
-            Self::Refused { .. } => SettlementKind::DeadLetter,
+            Self::Sent(_) | Self::Discarded(_) => OutgoingKind::Delete,
+            Self::Failed(_) => OutgoingKind::Failed,
+            Self::Released(_) => OutgoingKind::Released,
+            Self::Refused { .. } => OutgoingKind::DeadLetter,
         }
     }
 
@@ -201,12 +201,12 @@ impl Settle for OutgoingSettlement {
         self.ownership()
     }
 
-    fn statement(kind: SettlementKind, sql: &Sql) -> &str {
+    fn statement(kind: OutgoingKind, sql: &Sql) -> &str {
         match kind {
-            SettlementKind::Delete => &sql.outbox.delete,
-            SettlementKind::Failed => &sql.outbox.failed,
-            SettlementKind::Released => &sql.outbox.free,
-            SettlementKind::DeadLetter => &sql.outbox.dead_letter,
+            OutgoingKind::Delete => &sql.outbox.delete,
+            OutgoingKind::Failed => &sql.outbox.failed,
+            OutgoingKind::Released => &sql.outbox.free,
+            OutgoingKind::DeadLetter => &sql.outbox.dead_letter,
         }
     }
 

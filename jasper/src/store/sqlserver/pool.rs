@@ -44,7 +44,7 @@ impl managed::Manager for Opener {
     async fn create(&self) -> Result<Session> {
         loop {
             match Session::open(&self.server, self.purpose).await {
-                // Whoever asks has a time limit.
+                // `acquire` has a time limit.
                 Err(error) if error::is_of_start(&error) => tokio::time::sleep(PAUSE).await,
                 opened => return opened,
             }

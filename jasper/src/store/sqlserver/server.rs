@@ -14,7 +14,7 @@ use super::error::{Error, Place, Result};
 use super::mark::Mark;
 use super::sessions;
 use crate::store::StoreError;
-use crate::store::sql::limits::StatementLimits;
+use crate::store::sql::limits::{StatementLimits, within};
 
 /// The bounds of how long an answer is waited for.
 const SHORTEST: Duration = Duration::from_secs(1);
@@ -90,10 +90,7 @@ impl Server {
             let (mut connection, _name) = self.connect().await?;
             sessions::end(&mut connection, name).await
         };
-        match timeout(limit, end).await {
-            Ok(ended) => ended.map_err(|error| self.place.error(error)),
-            Err(_elapsed) => Err(StoreError::Deadline { limit }),
-        }
+        within(limit, end).await?.map_err(|error| self.place.error(error))
     }
 
     /// Says once that sessions of others cannot be ended.

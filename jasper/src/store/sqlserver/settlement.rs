@@ -17,6 +17,7 @@ use crate::store::portions::Weigh;
 use crate::store::sql::coalescer::Coalescer;
 use crate::store::sql::key::{Key, key_of};
 use crate::store::sql::rounds::rounds;
+use crate::store::sql::settlement_kind::SettlementKind;
 use crate::store::{Ownership, Settled, Settlement};
 
 /// Most rows are not kept, so that the second statement is rarely needed.
@@ -136,34 +137,13 @@ pub(super) trait Settle: Weigh + Clone + Send + Sync + 'static {
     fn parameter(&self) -> HeldParameter<'_>;
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum SettlementKind {
-    Handled,
-    Attempt,
-    Schedule,
-    Release,
-    DeadLetter,
-}
-
 impl Settle for Settlement {
     type Kind = SettlementKind;
 
-    const KINDS: &'static [SettlementKind] = &[
-        SettlementKind::Handled,
-        SettlementKind::Attempt,
-        SettlementKind::Schedule,
-        SettlementKind::Release,
-        SettlementKind::DeadLetter,
-    ];
+    const KINDS: &'static [SettlementKind] = SettlementKind::ALL;
 
     fn kind(&self) -> SettlementKind {
-        match self {
-            Self::Handled(_) => SettlementKind::Handled,
-            Self::Attempt(_) => SettlementKind::Attempt,
-            Self::Schedule(..) => SettlementKind::Schedule,
-            Self::Release { .. } => SettlementKind::Release,
-            Self::DeadLetter { .. } => SettlementKind::DeadLetter,
-        }
+        SettlementKind::of(self)
     }
 
     fn ownership(&self) -> &Ownership {

@@ -92,7 +92,8 @@ impl<R: Insert> Work for StoreRows<R> {
     }
 }
 
-/// Finds at most so many rows, of an owner where there is one, and does the same to each.
+/// Finds rows, at most `limit`, and does what the statement says to each; those of `owner` where
+/// there is one.
 ///
 /// A row that is locked is left for another time: a process that hangs in the middle of a commit,
 /// or a handler that takes its time, must not keep the others from being handled.
@@ -115,7 +116,7 @@ impl Work for Sweep {
     }
 }
 
-/// At most so many rows that an owner holds.
+/// Lists the rows of an owner, at most `limit`.
 struct Owned {
     statement: String,
     owner: Owner,

@@ -10,6 +10,7 @@ use super::error;
 use super::error::Result;
 use super::internal_pool::InternalPool;
 use super::pool::{Pool, PooledConnection};
+use crate::store::sql::limits::within;
 use crate::store::{Committed, Completion, Settled, StoreError, StoreTransaction};
 
 /// One run of a handler, on a connection of its own.
@@ -26,7 +27,7 @@ impl SqlServerTransaction {
         loop {
             let mut connection =
                 pool.acquire().await.map_err(|error| internal.place.error(error))?;
-            match in_time(connection.begin(), internal).await {
+            match within(internal.limit(), connection.begin()).await {
                 Ok(Ok(())) => return Ok(Self { connection, internal: internal.clone() }),
                 // It has ended since it was used; one that is new is asked then.
                 Ok(Err(error)) if !connection.is_new && error::is_of_connection(&error) => {
@@ -41,9 +42,9 @@ impl SqlServerTransaction {
     async fn complete(mut self, completion: Completion) -> Result<Committed, StoreError> {
         let sql = self.internal.sql.clone();
         let written = completion::write(&mut self.connection.connection, &sql, &completion);
-        match in_time(written, &self.internal).await? {
+        match within(self.internal.limit(), written).await? {
             Ok(Written::Done(committed)) if committed.settled == Settled::Done => {
-                match in_time(self.connection.is_as_before(), &self.internal).await {
+                match within(self.internal.limit(), self.connection.is_as_before()).await {
                     Ok(Ok(true)) => self.connection.give_back(),
                     // Its settings would reach another message.
                     _changed_or_lost => self.connection.close(),
@@ -89,15 +90,6 @@ impl SqlServerTransaction {
             }
         }
     }
-}
-
-/// The answer, if it comes in time. After an error nothing is known of the session.
-async fn in_time<T>(
-    answer: impl Future<Output = Result<T>>,
-    internal: &InternalPool,
-) -> Result<Result<T>, StoreError> {
-    let limit = internal.pool.server().limit();
-    timeout(limit, answer).await.map_err(|_elapsed| StoreError::Deadline { limit })
 }
 
 impl StoreTransaction for SqlServerTransaction {
