@@ -1,13 +1,14 @@
 //! Events that a program has to handle, and what a handler is looked for in vain.
 
-use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use jasper::Problem;
 use jasper::prelude::*;
 use jasper::store::sqlite::SqliteStore;
 use serde::{Deserialize, Serialize};
 use sqlx::{SqliteConnection, SqlitePool};
+use tests::log::Log;
+use tracing::Level;
 
 #[derive(Event, Serialize, Deserialize)]
 #[event(name = "handled-events.placed", handled)]
@@ -113,27 +114,10 @@ fn a_state_of_a_like_type_is_named_where_the_right_one_is_missing() {
     Jasper::builder().handler(tick).state(clock).check().unwrap();
 }
 
-/// Keeps what is logged.
-#[derive(Debug, Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(text);
-        Ok(text.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn a_durable_handler_over_a_pool_is_warned_of_once() {
     let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let _guard = tracing::subscriber::set_default(log.subscriber(Level::INFO));
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(folder.path().join("app.db")).await.unwrap();
     let app = Jasper::builder()
@@ -149,7 +133,7 @@ async fn a_durable_handler_over_a_pool_is_warned_of_once() {
     }
     app.until_idle().await.unwrap();
     app.stop().await.unwrap();
-    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let text = log.text();
     let warnings: Vec<_> = text.lines().filter(|line| line.contains("over the pool")).collect();
     assert_eq!(warnings.len(), 1, "{text}");
     assert!(warnings[0].contains("handled_events::count "), "{text}");

@@ -1,5 +1,6 @@
 //! What several of the tests need.
 
+pub mod log;
 pub mod proxy;
 pub mod servers;
 

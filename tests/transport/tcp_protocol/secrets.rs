@@ -1,32 +1,16 @@
 //! What a message holds is in no line of the log and in no text of a dead letter.
 
-use std::io;
-use std::sync::{Arc, Mutex};
-
 use bytes::Bytes;
 use jasper::envelope::Envelope;
 use jasper::message::MessageType;
 use jasper::store::DeadLetterQuery;
 use tests::Journal;
+use tests::log::Log;
 use tracing::Level;
 
 use crate::document::{application, connected_as_python};
 use crate::raw::{RECEIPTS, batch};
 use crate::receiver::within;
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 /// A message that is wrong in one way, with a canary wherever a sender may put text.
 fn envelope(message_type: &'static str, payload: &'static str) -> Vec<u8> {
@@ -46,10 +30,7 @@ fn envelope(message_type: &'static str, payload: &'static str) -> Vec<u8> {
 #[tokio::test]
 async fn canaries_in_payload_headers_and_keys_are_in_no_log_and_no_letter() {
     let log = Log::default();
-    let to_log = log.clone();
-    let subscriber = tracing_subscriber::fmt().with_writer(move || to_log.clone());
-    let subscriber = subscriber.with_max_level(Level::TRACE).with_ansi(false).finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let _guard = tracing::subscriber::set_default(log.subscriber(Level::TRACE));
 
     let app = application(&Journal::default(), "durable://127.0.0.1:9");
     let app = app.listen("durable://127.0.0.1:0").start().await.unwrap();
@@ -72,7 +53,7 @@ async fn canaries_in_payload_headers_and_keys_are_in_no_log_and_no_letter() {
         assert!(letter.error_message.contains(" at line 1 column "), "{}", letter.error_message);
     }
     app.stop().await.unwrap();
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let log = log.text();
     assert!(log.contains("given up; kept as a dead letter"), "the log is looked at: {log}");
     assert!(!log.contains("canary"), "{log}");
 }
