@@ -39,7 +39,7 @@ use proc_macro::TokenStream;
 /// * `reply`: the type with which `bus.invoke(…)` answers. With `to` it travels, so it derives
 ///   `Serialize` and `Deserialize` as the command does. Default: `()`.
 /// * `deliver_within`: how long after sending it is still worth handling: `"500ms"`, `"30s"`,
-///   `"5m"`, `"2h"`, `"7d"`. Default: for ever.
+///   `"5m"`, `"2h"`, `"7d"`. Default: no limit.
 /// * `crate`: where jasper is found: `crate = company::messaging`, of a crate with
 ///   `pub use jasper::*;` or `pub use jasper as messaging;`. Default: `::jasper`.
 ///
@@ -56,7 +56,7 @@ pub fn derive_command(item: TokenStream) -> TokenStream {
 ///   the type's name, `order-placed` for `OrderPlaced`.
 /// * `version`: a whole number from 1 to 65535. Default: 1.
 /// * `deliver_within`: how long after publishing it is still worth handling, such as `"1h"`.
-///   Default: for ever.
+///   Default: no limit.
 /// * `handled`: a word without a value, `#[event(handled)]`: a program that links the event and has
 ///   no handler for it does not start, unless it publishes the event to an endpoint. The linker
 ///   drops the handlers of a crate that the program does not name, and an event may be published

@@ -82,7 +82,7 @@ async fn a_sent_message_whose_outcome_is_lost_is_kept_and_its_sender_does_not_kn
     let mut client = Client::connect(&broker).await;
     let mut sender = client.sender().await;
     broker.faults().lose_outcomes_of_sends(QUEUE, 1);
-    // This client may wait for ever for an outcome that was lost.
+    // This client has no limit for an outcome that was lost.
     let sending = tokio::spawn(async move { sender.send("kept").await });
     until(&broker, QUEUE, |counts| counts.active == 1 && broker.connections() == 0).await;
     sending.abort();

@@ -216,7 +216,7 @@ async fn tick(heartbeat: &mut Option<Interval>) {
     }
 }
 
-/// Waits for ever where there is no deadline.
+/// Never ends where there is no deadline.
 pub(super) async fn sleep_until(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => tokio::time::sleep_until(deadline).await,
