@@ -16,11 +16,11 @@ pub(super) struct FilteredBatch {
 }
 
 /// Reads the envelopes of a batch, and keeps back what this peer may not send.
-pub(super) fn screen(peer: Option<&Peer>, batch: Vec<Bytes>) -> FilteredBatch {
+pub(super) fn screen(peer: Option<&Peer>, batch: Vec<Bytes>, frame: usize) -> FilteredBatch {
     let mut screened =
         FilteredBatch { envelopes: Vec::with_capacity(batch.len()), fixed: Vec::new() };
     for bytes in batch {
-        let envelope = Envelope::from_bytes(&bytes).map(|envelope| unpinned(envelope, &bytes));
+        let envelope = Envelope::from_bytes(&bytes).map(|envelope| unpinned(envelope, frame));
         let forbidden = match &envelope {
             Ok(envelope) => forbidden(peer, envelope),
             // It cannot be known whether it is of a type that such a peer may send.
@@ -39,10 +39,10 @@ pub(super) fn screen(peer: Option<&Peer>, batch: Vec<Bytes>) -> FilteredBatch {
     screened
 }
 
-/// A payload is a part of its frame and keeps all of it in memory: a small one is copied out of a
-/// large one.
-fn unpinned(mut envelope: Envelope, bytes: &Bytes) -> Envelope {
-    if envelope.payload.len() * 8 < bytes.len() || envelope.payload.len() < SMALL {
+/// A payload is a part of its frame and keeps all of it in memory. One that is less than half of
+/// it is copied, so that what stays in memory is at most twice what is counted for it.
+fn unpinned(mut envelope: Envelope, frame: usize) -> Envelope {
+    if envelope.payload.len() < (frame / 2).max(SMALL) {
         envelope.payload = Bytes::copy_from_slice(&envelope.payload);
     }
     envelope
