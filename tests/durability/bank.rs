@@ -38,29 +38,29 @@ fn crashes(url: String, nodes: usize, kills: usize) -> Crashes {
 /// messages as `JASPER_HARMS` says whose handler harms its own transaction.
 fn freezes(url: String) -> Crashes {
     let lease = Duration::from_millis(from_env("JASPER_LEASE", 2_000));
-    let crashes = crashes(url, 3, from_env("JASPER_FREEZES", 5));
+    let crashes = crashes(url, 3, from_env("JASPER_FREEZES", 3));
     // Of every kind, beside the transfers.
     let harms = from_env("JASPER_HARMS", 10);
     Crashes { lease, mishap: Mishap::Freeze, harms, ..crashes }
 }
 
 #[tokio::test]
-async fn on_sqlite_fifty_kills_lose_no_transfer_and_do_none_twice() {
+async fn on_sqlite_kills_lose_no_transfer_and_do_none_twice() {
     let folder = TempDir::new().unwrap();
-    let crashes = Crashes { rate: 2_000, ..crashes(sqlite(&folder), 1, kills(50)) };
+    let crashes = Crashes { rate: 2_000, ..crashes(sqlite(&folder), 1, kills(25)) };
     crashes.run(Seed::from_env()).await;
 }
 
 #[tokio::test]
-async fn on_postgres_two_hundred_kills_of_three_nodes_lose_no_transfer_and_do_none_twice() {
+async fn on_postgres_kills_of_three_nodes_lose_no_transfer_and_do_none_twice() {
     let url = new_postgres_database("bank").await;
-    crashes(url, 3, kills(200)).run(Seed::from_env()).await;
+    crashes(url, 3, kills(40)).run(Seed::from_env()).await;
 }
 
 #[tokio::test]
-async fn on_mariadb_fifty_kills_lose_no_transfer_and_do_none_twice() {
+async fn on_mariadb_kills_of_three_nodes_lose_no_transfer_and_do_none_twice() {
     let url = new_mariadb_database("bank").await;
-    crashes(url, 3, kills(50)).run(Seed::from_env()).await;
+    crashes(url, 3, kills(25)).run(Seed::from_env()).await;
 }
 
 /// With so much time between the kills that no process is killed that has just taken the work over,
@@ -70,7 +70,7 @@ async fn the_work_of_a_killed_node_goes_on_after_its_lease() {
     let url = new_postgres_database("bank").await;
     let lease = Duration::from_millis(from_env("JASPER_LEASE", 2_000));
     let apart = lease * 2;
-    let crashes = crashes(url, 3, kills(8));
+    let crashes = crashes(url, 3, kills(4));
     let crashes = Crashes { lease, apart, jitter: 0.25, rate: 200, ..crashes };
     crashes.run(Seed::from_env()).await;
 }

@@ -48,8 +48,9 @@ impl Newcomer {
         command.current_dir(self.path(folder)).env_clear().env("ROOT", ROOT);
         command.env("PATH", std::env::var_os("PATH").unwrap());
         command.env("HOME", self.path("home")).env("RUSTUP_HOME", rustup_home());
-        // One for both programs, so that what both use is built once.
+        // One for all programs, so that what they use in common is built once, and only once.
         command.env("CARGO_TARGET_DIR", self.path("target"));
+        command.env("CARGO_PROFILE_DEV_DEBUG", "false").env("CARGO_INCREMENTAL", "0");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.kill_on_drop(true);
         command
@@ -188,6 +189,9 @@ async fn follow_the_first_page(newcomer: &Newcomer) {
     for block in blocks(&page) {
         if let Some((file, is_added)) = file_of(&block) {
             write(&newcomer.path(&folder), file, &block.code, is_added);
+            if file == "Cargo.toml" {
+                write(&newcomer.path(&folder), file, &optimised(newcomer), true);
+            }
         } else if block.language == "sh" {
             said = newcomer.succeed(&folder, &block.code).await;
             if folder.is_empty() {
@@ -204,6 +208,14 @@ async fn follow_the_first_page(newcomer: &Newcomer) {
     }
 }
 
+/// What this repository optimises for its tests: another profile would build all libraries again.
+fn optimised(newcomer: &Newcomer) -> String {
+    let manifest = fs::read_to_string(newcomer.path("jasper/Cargo.toml")).unwrap();
+    let start = manifest.find("[profile.dev.package]").expect("the manifest has the section");
+    let section = &manifest[start..];
+    section[..section.find("\n\n").unwrap_or(section.len())].to_owned()
+}
+
 /// Removes the attributes of the first handler, and puts them back.
 async fn make_the_mistake(newcomer: &Newcomer, folder: &str, error: &str) {
     let file = newcomer.path(folder).join("src/handlers.rs");
@@ -211,7 +223,7 @@ async fn make_the_mistake(newcomer: &Newcomer, folder: &str, error: &str) {
     let wrong = right.replacen("#[handler]\n#[durable]\n", "", 1);
     assert_ne!(wrong, right);
     fs::write(&file, wrong).unwrap();
-    let output = newcomer.shell(folder, "cargo check").output().await.unwrap();
+    let output = newcomer.shell(folder, "cargo build").output().await.unwrap();
     let errors = text(&output.stderr).replace("`messages::PlaceOrder`", "`PlaceOrder`");
     assert!(!output.status.success() && errors.contains(error), "{error}\n{errors}");
     fs::write(&file, right).unwrap();
@@ -222,14 +234,13 @@ async fn the_handlers_of_a_crate_that_is_named_are_in_the_program() {
     let output = Command::new(program("shop")).output().await.unwrap();
     let said = text(&output.stdout);
     assert!(output.status.success(), "{}", text(&output.stderr));
-    let lines = [
-        "3 reserved, 2 left",
-        "2 reserved, 0 left",
-        "sold out, so ten more are ordered: mug",
-        "4 reserved, 6 left",
-        "20 not reserved: only 6 of mug left",
-    ];
-    assert_eq!(said.lines().collect::<Vec<_>>(), lines);
+    let said: Vec<_> = said.lines().collect();
+    let [first, second, third, rest @ ..] = &said[..] else { panic!("{said:?}") };
+    assert_eq!(*first, "3 reserved, 2 left");
+    // The event is handled beside the sender, which goes on meanwhile.
+    let beside = ["2 reserved, 0 left", "sold out, so ten more are ordered: mug"];
+    assert!([*second, *third] == beside || [*third, *second] == beside, "{said:?}");
+    assert_eq!(rest, ["4 reserved, 6 left", "20 not reserved: only 6 of mug left"]);
 }
 
 #[tokio::test]

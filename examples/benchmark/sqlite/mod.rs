@@ -62,11 +62,13 @@ async fn jasper(folder: &Folder, round: usize, n: usize, report: &mut Report) ->
     report.add(ONE_SENDER, ours::through_handler(&app, (n / 10).max(50), 1).await?);
     report.add(SIXTEEN_SENDERS, ours::through_handler(&app, n, 16).await?);
     report.add(SEND_ALONE, ours::send_alone(&app, n, 16).await?);
-    let latency = ours::latency(&app, 500).await?;
+    let latency = ours::latency(&app, n.min(500)).await?;
     report.add(LATENCY_P50, latency.0);
     report.add(LATENCY_P99, latency.1);
-    report.add(PLAIN_CALL, ours::plain_calls(200_000).await);
-    report.add(INVOKE, ours::invocations(&app, 200_000).await?);
+    // As many as a usual run has, or few of all where few are asked for.
+    let calls = (n as u64).saturating_mul(50).min(200_000);
+    report.add(PLAIN_CALL, ours::plain_calls(calls).await);
+    report.add(INVOKE, ours::invocations(&app, calls).await?);
     app.stop().await?;
     Ok(())
 }

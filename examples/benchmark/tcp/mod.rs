@@ -100,7 +100,7 @@ const LAYOUT: Layout = Layout {
     ],
 };
 
-/// Messages at 100 per second, for the latencies.
+/// Messages at 100 per second, for the latencies; no more than all.
 const TICKS: usize = 300;
 
 pub(crate) async fn measure(messages: usize) -> Outcome<()> {
@@ -123,18 +123,19 @@ async fn measure_size(
     round: usize,
     report: &mut Report,
 ) -> Outcome<()> {
+    let ticks = TICKS.min(messages);
     let file = |what: &str| folder.file(&format!("{what}-{}", names.bytes), round);
     let echo = raw::Echo::start().await?;
     // Warm, as connections are that are in use.
     echo.rate(messages / 10, names.bytes, Writes::Shared).await?;
     report.add(names.echo, echo.rate(messages, names.bytes, Writes::Shared).await?);
     report.add(names.echo_singly, echo.rate(messages, names.bytes, Writes::Single).await?);
-    let latency = echo.latency(TICKS, names.bytes).await?;
+    let latency = echo.latency(ticks, names.bytes).await?;
     report.add_all(names.echo_latency, latency);
     let pair = Pair::buffered().await?;
     pair.rate(messages / 10, names.bytes).await?;
     report.add(names.buffered, pair.rate(messages, names.bytes).await?);
-    report.add_all(names.buffered_latency, pair.latency(TICKS, names.bytes).await?);
+    report.add_all(names.buffered_latency, pair.latency(ticks, names.bytes).await?);
     pair.stop().await?;
     let stores = stores::Stores::open(&file("a"), &file("b")).await?;
     stores.rate(messages / 10, names.bytes).await?;
@@ -142,6 +143,6 @@ async fn measure_size(
     let pair = Pair::durable(&file("sender"), &file("receiver")).await?;
     pair.rate(messages / 10, names.bytes).await?;
     report.add(names.durable, pair.rate(messages, names.bytes).await?);
-    report.add_all(names.durable_latency, pair.latency(TICKS, names.bytes).await?);
+    report.add_all(names.durable_latency, pair.latency(ticks, names.bytes).await?);
     pair.stop().await
 }

@@ -139,7 +139,7 @@ async fn what_a_dead_node_has_left_is_carried_on_beside_live_traffic() {
     let store = PostgresStore::connect(server.url()).await.unwrap();
     raw_sql("create table carried_on (id bigint not null)").execute(store.pool()).await.unwrap();
     store.admin().prepare().await.unwrap();
-    let rows: i64 = from_env("JASPER_BACKLOG", 20_000);
+    let rows: i64 = from_env("JASPER_BACKLOG", 8_000);
     let hour = Duration::from_secs(3_600);
     let dead = store.nodes().join("dead", hour, &[]).await.unwrap().owner;
     leave_work(&store, dead, rows).await;

@@ -150,7 +150,7 @@ async fn nodes_that_freeze_past_their_lease_are_fenced_and_double_nothing() {
         Node::start(server.url(), "first", 0).await,
         Node::start(server.url(), "second", 1_000_000).await,
     ];
-    let (freezes, mut taken) = (from_env("JASPER_FREEZES", 12), 0);
+    let (freezes, mut taken) = (from_env("JASPER_FREEZES", 5), 0);
     for _ in 0..freezes {
         // Real time: the moment at which a node freezes is what is random here.
         tokio::time::sleep(Duration::from_millis(300 + seed.number() % 500)).await;
