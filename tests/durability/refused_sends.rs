@@ -11,8 +11,6 @@ use jasper::{InvokeError, SendError};
 use serde::{Deserialize, Serialize};
 use tests::{Fixture, Hand, Journal};
 
-
-
 macro_rules! messages {
     ($($(#[$attribute:meta])* $name:ident)*) => {$(
         #[derive(Clone, Serialize, Deserialize)]

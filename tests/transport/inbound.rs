@@ -23,7 +23,7 @@ struct Slow;
 struct Stuck;
 
 #[derive(Command, Serialize, Deserialize)]
-#[command(name = "inbound.pay", reply = String)]
+#[command(name = "inbound.pay", to = "payments", reply = String)]
 struct Pay;
 
 /// What handlers wait for.
@@ -69,7 +69,7 @@ impl Shop {
     async fn open(address: &str) -> Self {
         let (hand, gate) = (Hand::default(), Gate(Arc::new(Semaphore::new(0))));
         let journal = Journal::default();
-        let narrow = || QueueOptions::new().capacity(1).parallelism(1);
+        let narrow = || QueueOptions::new().capacity(1).concurrency(1);
         let app = Jasper::builder()
             .store(MemoryStore::new())
             .transport(hand.clone())
@@ -80,6 +80,7 @@ impl Shop {
             .handler(pay)
             .queue("slow", narrow())
             .queue("stuck", narrow())
+            .endpoint("payments", "local://payments")
             .listen(address)
             .start()
             .await

@@ -172,7 +172,8 @@ async fn a_side_that_names_no_protocol_or_another_one_is_refused() {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut roots = rustls::RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(authority.root.as_bytes()).unwrap()).unwrap();
-    let listener = listen(&Tcp::new().tls(authority.tls("jasper.test")), &TestReceiver::new()).await;
+    let listener =
+        listen(&Tcp::new().tls(authority.tls("jasper.test")), &TestReceiver::new()).await;
     let mut client = rustls::ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
         .unwrap()

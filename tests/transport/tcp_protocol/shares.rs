@@ -44,9 +44,8 @@ async fn an_address_has_its_share_of_the_connections_and_leaves_the_rest_to_othe
     assert_eq!(shake_hands(&mut other).await, READY);
     drop(taken.pop());
     // The place is free as soon as the end of the connection is noticed.
-    let freed = async {
-        while shake_hands(&mut connect_from(ONE, &*listener).await).await != READY {}
-    };
+    let freed =
+        async { while shake_hands(&mut connect_from(ONE, &*listener).await).await != READY {} };
     within(freed).await;
 }
 

@@ -22,6 +22,9 @@ pub struct Authority {
 impl Authority {
     pub fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
+        // A revocation list is looked up by the name of its issuer.
+        let name = uuid::Uuid::now_v7().to_string();
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
         let root = params.self_signed(&key).unwrap().pem();
@@ -202,7 +205,8 @@ async fn a_proof_that_is_relayed_through_another_session_is_refused() {
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
-    (near.alpn_protocols, far.alpn_protocols) = (vec![b"jasper".to_vec()], vec![b"jasper".to_vec()]);
+    (near.alpn_protocols, far.alpn_protocols) =
+        (vec![b"jasper".to_vec()], vec![b"jasper".to_vec()]);
     let relaying = async {
         let (stream, _from) = within(between.accept()).await.unwrap();
         let mut near = TlsAcceptor::from(Arc::new(near)).accept(stream).await.unwrap();

@@ -9,7 +9,7 @@ use ring::hmac;
 use rustls::pki_types::{CertificateDer, ServerName};
 
 use crate::message::{Message, MessageType};
-use crate::transport::tls::secret;
+use crate::transport::pem::secret;
 
 /// A secret of fewer bytes could be guessed.
 const SHORTEST: usize = 16;

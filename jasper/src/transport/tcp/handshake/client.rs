@@ -137,7 +137,9 @@ fn agree(welcome: &Welcome, limits: &Limits) -> Result<Agreed, ClientError> {
     }
     let number = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
     // No listener of jasper's takes less; one that does would make dead letters of all messages.
-    if number(welcome.frame.min(welcome.window)) < FLOOR || welcome.batches.min(welcome.requests) == 0 {
+    if number(welcome.frame.min(welcome.window)) < FLOOR
+        || welcome.batches.min(welcome.requests) == 0
+    {
         let why = format!(
             "it takes frames of {} bytes, {} bytes, {} batches and {} requests at once, and no \
              listener may take less than {FLOOR} bytes and one of each",

@@ -219,7 +219,11 @@ impl Acceptor {
         }
     }
 
-    async fn open(&self, stream: TcpStream, from: IpAddr) -> Result<OpenConnection, HandshakeError> {
+    async fn open(
+        &self,
+        stream: TcpStream,
+        from: IpAddr,
+    ) -> Result<OpenConnection, HandshakeError> {
         let shared = &self.shared;
         let halves = Halves::accepted(stream, self.tls.as_ref()).await?;
         let vitals = Arc::new(Vitals::new());
@@ -241,8 +245,7 @@ impl Acceptor {
             Err(WelcomeError::Gone(why)) => return Err(HandshakeError::Gone(why)),
         };
         let ServerShared { limits, budget, reply_sizes, .. } = &**shared;
-        let session =
-            ServerSession::new(&accepted, limits, budget, reply_sizes, &self.receiver);
+        let session = ServerSession::new(&accepted, limits, budget, reply_sizes, &self.receiver);
         Ok(OpenConnection { reader, writer, vitals, session, place: accepted.place })
     }
 }

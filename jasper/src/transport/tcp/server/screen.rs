@@ -91,3 +91,47 @@ fn forbidden(peer: Option<&Peer>, envelope: &Envelope) -> Option<String> {
     rejected("forbidden", 1);
     Some(format!("the peer `{}` may not send `{}`", peer.name(), envelope.message_type))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::envelope::Address;
+    use crate::message::MessageType;
+
+    /// A frame with envelopes of these payloads, in one piece of memory.
+    fn batch(payloads: &[usize]) -> (Vec<Bytes>, usize) {
+        let encoded = payloads.iter().map(|bytes| {
+            let (of, to) = (MessageType::new("take", 1), Address::local("queue", "handler"));
+            Envelope::new(of, "text/plain", vec![7; *bytes].into(), to).to_bytes()
+        });
+        let encoded: Vec<_> = encoded.collect();
+        let frame = Bytes::from(encoded.concat());
+        let mut start = 0;
+        let slices = encoded.iter().map(|envelope| {
+            start += envelope.len();
+            frame.slice(start - envelope.len()..start)
+        });
+        (slices.collect(), frame.len())
+    }
+
+    /// What of the frame the payloads hold in memory once all else is dropped.
+    fn held(payloads: &[usize]) -> Vec<bool> {
+        let (batch, frame) = batch(payloads);
+        let (envelopes, _fixed) = screen(None, batch, frame).parts();
+        let payloads = envelopes.into_iter().map(|envelope| envelope.unwrap().payload);
+        let payloads: Vec<_> = payloads.collect();
+        // Each that is a part of the frame shares it with the others that are.
+        payloads.iter().map(|payload| !payload.is_unique()).collect()
+    }
+
+    #[test]
+    fn a_payload_holds_no_memory_of_a_frame_that_is_larger_than_twice_its_size() {
+        assert_eq!(held(&[2_048; 100]), [false; 100]);
+        assert_eq!(held(&[10_000, 100_000, 50_000]), [false; 3], "each has its own");
+        let (batch, frame) = batch(&[100_000, 10]);
+        let place = batch[0].as_ptr_range();
+        let (envelopes, _fixed) = screen(None, batch.clone(), frame).parts();
+        let large = envelopes.into_iter().next().unwrap().unwrap().payload;
+        assert!(place.contains(&large.as_ptr()), "what is most of its frame is not copied");
+    }
+}

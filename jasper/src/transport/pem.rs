@@ -1,12 +1,14 @@
-//! Files of certificates and of secrets.
+//! PEM, and files of certificates and of secrets.
 
 use std::io;
 use std::path::Path;
 use std::time::SystemTime;
 
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::{self, PemObject};
 use zeroize::Zeroizing;
 
-use super::error::TlsError;
+use super::tls_error::TlsError;
 
 /// When a file was last written, and how long it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +36,7 @@ fn unreadable(path: &Path, error: &io::Error) -> TlsError {
 }
 
 /// The content of a file that only its owner should be able to read; warns where others can.
-pub(in super::super) fn secret(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
+pub(super) fn secret(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     let content = std::fs::read(path).map(Zeroizing::new)?;
     if is_open_to_others(path) {
         tracing::warn!(
@@ -56,4 +58,20 @@ fn is_open_to_others(path: &Path) -> bool {
 #[cfg(not(unix))]
 fn is_open_to_others(_path: &Path) -> bool {
     false
+}
+
+/// The certificates of PEM text, of which there is at least one.
+pub(super) fn certificates(
+    pem: &[u8],
+    what: &'static str,
+) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    some(CertificateDer::pem_slice_iter(pem).collect(), what)
+}
+
+/// What was found, if it was found and can be read.
+pub(super) fn some<T>(
+    found: Result<Vec<T>, pem::Error>,
+    what: &'static str,
+) -> Result<Vec<T>, TlsError> {
+    found.ok().filter(|found| !found.is_empty()).ok_or(TlsError::Pem { what })
 }

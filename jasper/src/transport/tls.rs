@@ -1,28 +1,21 @@
 //! Certificates, keys and roots for TLS 1.3.
 
-mod certificate;
-mod error;
-mod files;
-
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 #[cfg(feature = "tcp")]
 use rustls::ServerConfig;
-use rustls::client::WebPkiServerVerifier;
-use rustls::crypto::CryptoProvider;
-use rustls::pki_types::pem::{self, PemObject};
-use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
+use rustls::client::{Resumption, WebPkiServerVerifier};
+use rustls::pki_types::CertificateRevocationListDer;
+use rustls::pki_types::pem::PemObject;
 #[cfg(feature = "tcp")]
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore};
 
-use self::certificate::Certificate;
-pub use self::error::TlsError;
-use self::files::read;
-#[cfg(feature = "tcp")]
-pub(super) use self::files::secret;
+use super::certificate::{Certificate, provider};
+use super::pem::{certificates, read, some};
+pub use super::tls_error::TlsError;
 
 /// A listener of another protocol with the same certificate does not take these connections.
 #[cfg(feature = "tcp")]
@@ -154,6 +147,9 @@ impl Tls {
         };
         let mut config = builder.with_cert_resolver(Arc::clone(certificate) as _);
         config.alpn_protocols = vec![PROTOCOL.to_vec()];
+        // A session that is resumed has the certificates of the first: a new or a revoked one would
+        // not be looked at. Connections are few and last.
+        config.send_tls13_tickets = 0;
         Ok(Arc::new(config))
     }
 
@@ -179,10 +175,13 @@ impl Tls {
             .with_protocol_versions(&[&rustls::version::TLS13])
             .map_err(|error| error.to_string())?
             .with_webpki_verifier(verifier);
-        Ok(match &self.certificate {
+        let mut config = match &self.certificate {
             Some(certificate) => builder.with_client_cert_resolver(Arc::clone(certificate) as _),
             None => builder.with_no_client_auth(),
-        })
+        };
+        // As for listeners.
+        config.resumption = Resumption::disabled();
+        Ok(config)
     }
 }
 
@@ -194,18 +193,4 @@ impl fmt::Debug for Tls {
             .field("require_client_certificates", &self.require_client_certificates)
             .finish()
     }
-}
-
-/// Named at each use, so that no provider of the process is needed or changed.
-fn provider() -> Arc<CryptoProvider> {
-    Arc::new(rustls::crypto::ring::default_provider())
-}
-
-fn certificates(pem: &[u8], what: &'static str) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    some(CertificateDer::pem_slice_iter(pem).collect(), what)
-}
-
-/// What was found, if it was found and can be read.
-fn some<T>(found: Result<Vec<T>, pem::Error>, what: &'static str) -> Result<Vec<T>, TlsError> {
-    found.ok().filter(|found| !found.is_empty()).ok_or(TlsError::Pem { what })
 }

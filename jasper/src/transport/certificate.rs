@@ -5,17 +5,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use rustls::SignatureScheme;
 use rustls::client::ResolvesClientCert;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::sign::CertifiedKey;
-use rustls::SignatureScheme;
 #[cfg(feature = "tcp")]
 use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
 
-use super::error::TlsError;
-use super::files::{Stamp, read, read_secret};
-use super::{certificates, provider};
+use super::pem::{Stamp, certificates, read, read_secret};
+use super::tls_error::TlsError;
 
 /// What is shown to other sides.
 pub(super) struct Certificate {
@@ -97,11 +97,7 @@ impl ResolvesServerCert for Certificate {
 }
 
 impl ResolvesClientCert for Certificate {
-    fn resolve(
-        &self,
-        _roots: &[&[u8]],
-        _schemes: &[SignatureScheme],
-    ) -> Option<Arc<CertifiedKey>> {
+    fn resolve(&self, _roots: &[&[u8]], _schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
         Some(self.now())
     }
 
@@ -114,4 +110,9 @@ impl fmt::Debug for Certificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Certificate").field("files", &self.files).finish_non_exhaustive()
     }
+}
+
+/// Named at each use, so that no provider of the process is needed or changed.
+pub(super) fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
 }
