@@ -1,8 +1,5 @@
 //! What could not be read again is refused when it is sent, whichever way it would take.
 
-#[path = "refused_sends/hand.rs"]
-mod hand;
-
 use std::time::Duration;
 
 use jasper::envelope::{Address, Excess, MAX_FIELD_BYTES, MAX_HEADER_BYTES, MAX_HEADERS};
@@ -12,9 +9,7 @@ use jasper::store::{DeadLetterQuery, DeadLetterReason};
 use jasper::transport::{Guarantee, Receipt, Received, ReceivedRequest};
 use jasper::{InvokeError, SendError};
 use serde::{Deserialize, Serialize};
-use tests::{Fixture, Journal};
-
-use crate::hand::Hand;
+use tests::{Fixture, Hand, Journal};
 
 macro_rules! messages {
     ($($(#[$attribute:meta])* $name:ident)*) => {$(

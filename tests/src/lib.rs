@@ -1,8 +1,11 @@
 //! What several of the tests need.
 
+mod hand;
 pub mod log;
 pub mod proxy;
 pub mod servers;
+
+pub use hand::Hand;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use jasper::prelude::*;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -126,13 +126,22 @@ async fn ten_thousand_idle_and_slow_connections_leave_one_that_works_alone() {
     client.stop().await.unwrap();
 }
 
+/// A connection from one of the addresses of this machine that no other test has.
+async fn connect_from(number: usize, to: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    let last = u8::try_from(number + 11).unwrap();
+    socket.bind(SocketAddr::from(([127, 0, 0, last], 0))).unwrap();
+    socket.connect(to).await.unwrap()
+}
+
 /// Opens so many connections that say this, and gives the memory that the server has then.
 async fn resident_beside(server: &Server, says: impl Fn(usize) -> Vec<u8>) -> u64 {
-    // No more than may be about to prove themselves.
+    // No more than may be about to prove themselves, in all and from one address.
     const CONNECTIONS: usize = 900;
+    const ADDRESSES: usize = 4;
     let mut streams = Vec::new();
     for number in 0..CONNECTIONS {
-        let mut stream = TcpStream::connect(server.addr).await.unwrap();
+        let mut stream = connect_from(number % ADDRESSES, server.addr).await;
         // The server may have refused it before all is said.
         drop(stream.write_all(&says(number)).await);
         streams.push(stream);

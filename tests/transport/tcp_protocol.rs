@@ -1,5 +1,7 @@
 //! The TCP transport at its port, and its protocol as strangers speak it.
 
+#[path = "tcp_protocol/certificates.rs"]
+mod certificates;
 #[path = "tcp_protocol/document.rs"]
 mod document;
 #[path = "tcp_protocol/exchange.rs"]
@@ -22,6 +24,8 @@ mod requests;
 mod secrets;
 #[path = "tcp_protocol/settings.rs"]
 mod settings;
+#[path = "tcp_protocol/shares.rs"]
+mod shares;
 #[path = "tcp_protocol/telemetry.rs"]
 mod telemetry;
 #[path = "tcp_protocol/tls.rs"]

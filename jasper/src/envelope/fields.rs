@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -30,7 +31,7 @@ pub struct Envelope {
     pub headers: Headers,
     /// Where it goes.
     pub destination: Address,
-    /// The service that sent it.
+    /// The service that sent it, as the message says: a claim. [`peer`](Self::peer) is proved.
     pub source: Option<String>,
     /// Carried for the application; jasper does nothing with it.
     pub reply_to: Option<Address>,
@@ -62,6 +63,8 @@ pub struct Envelope {
     /// Whether a broker has said that it may have delivered it before: a first run may have begun.
     /// Where it says so of none, as over TCP, this is false.
     pub redelivered: bool,
+    /// No message can say it of itself: the receiver sets it for all that it takes.
+    pub(crate) peer: Option<Arc<str>>,
 }
 
 impl Envelope {
@@ -95,7 +98,17 @@ impl Envelope {
             due_at: None,
             attempts: 0,
             redelivered: false,
+            peer: None,
         }
+    }
+
+    /// The name of the peer that sent it, as it was proved to the listener that took it: by a key
+    /// or by a certificate.
+    ///
+    /// `None` where the transport asks for no proof, as RabbitMQ and a listener without peers do,
+    /// and for a message of this application. It is stored with the message and not passed on.
+    pub fn peer(&self) -> Option<&str> {
+        self.peer.as_deref()
     }
 
     /// Whether its `deliver_by` has passed.

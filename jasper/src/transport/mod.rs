@@ -11,6 +11,8 @@ mod batch;
 #[cfg(any(feature = "rabbitmq", feature = "tcp"))]
 mod cause;
 #[cfg(any(feature = "rabbitmq", feature = "tcp"))]
+mod certificate;
+#[cfg(any(feature = "rabbitmq", feature = "tcp"))]
 mod connect;
 mod convention;
 mod deployment;
@@ -19,6 +21,8 @@ mod foreign;
 mod info;
 #[cfg(feature = "rabbitmq")]
 mod mapped;
+#[cfg(any(feature = "rabbitmq", feature = "tcp"))]
+mod pem;
 #[cfg(feature = "rabbitmq")]
 pub mod rabbitmq;
 mod request;
@@ -28,6 +32,8 @@ mod shared_connection;
 pub mod tcp;
 #[cfg(any(feature = "rabbitmq", feature = "tcp"))]
 mod tls;
+#[cfg(any(feature = "rabbitmq", feature = "tcp"))]
+mod tls_error;
 mod uri;
 
 use std::fmt;

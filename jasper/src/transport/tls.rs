@@ -6,17 +6,20 @@ use std::sync::Arc;
 
 #[cfg(feature = "tcp")]
 use rustls::ServerConfig;
-use rustls::crypto::CryptoProvider;
+use rustls::client::{Resumption, WebPkiServerVerifier};
+use rustls::pki_types::CertificateRevocationListDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 #[cfg(feature = "tcp")]
 use rustls::server::WebPkiClientVerifier;
-use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, RootCertStore};
+
+use super::certificate::{Certificate, provider};
+use super::pem::{certificates, read, some};
+pub use super::tls_error::TlsError;
 
 /// A listener of another protocol with the same certificate does not take these connections.
 #[cfg(feature = "tcp")]
-const PROTOCOL: &[u8] = b"jasper";
+pub(super) const PROTOCOL: &[u8] = b"jasper";
 
 /// TLS for all connections of a transport: version 1.3, and nothing older.
 ///
@@ -24,8 +27,9 @@ const PROTOCOL: &[u8] = b"jasper";
 /// certificate is also shown to a listener that asks for one. `Debug` shows no key.
 #[derive(Clone, Default)]
 pub struct Tls {
-    certificate: Option<Arc<CertifiedKey>>,
+    certificate: Option<Arc<Certificate>>,
     roots: Option<Arc<RootCertStore>>,
+    revocation_lists: Vec<CertificateRevocationListDer<'static>>,
     require_client_certificates: bool,
 }
 
@@ -41,25 +45,26 @@ impl Tls {
     /// One of the two cannot be read ([`TlsError::Pem`]), or they do not belong together
     /// ([`TlsError::Certificate`]).
     pub fn certificate_pem(mut self, chain: &[u8], key: &[u8]) -> Result<Self, TlsError> {
-        let chain = certificates(chain, "certificate chain")?;
-        let key = PrivateKeyDer::from_pem_slice(key)
-            .map_err(|_error| TlsError::Pem { what: "private key" })?;
-        let pair = CertifiedKey::from_der(chain, key, &provider())
-            .map_err(|error| TlsError::Certificate { why: error.to_string() })?;
-        self.certificate = Some(Arc::new(pair));
+        self.certificate = Some(Arc::new(Certificate::of_pem(chain, key)?));
         Ok(self)
     }
 
-    /// As [`certificate_pem`](Self::certificate_pem), from two files. They are read once.
+    /// As [`certificate_pem`](Self::certificate_pem), from two files.
+    ///
+    /// Where one of them has changed, new connections show what it holds then. Where the two do not
+    /// belong together or cannot be read at that moment, a warning is logged and the certificate
+    /// before them is shown until they change again.
     ///
     /// # Errors
     /// As there, or a file cannot be read ([`TlsError::File`]).
     pub fn certificate_files(
-        self,
-        chain: impl AsRef<Path>,
-        key: impl AsRef<Path>,
+        mut self,
+        chain: impl Into<PathBuf>,
+        key: impl Into<PathBuf>,
     ) -> Result<Self, TlsError> {
-        self.certificate_pem(&read(chain.as_ref())?, &read(key.as_ref())?)
+        let certificate = Certificate::of_files(chain.into(), key.into())?;
+        self.certificate = Some(Arc::new(certificate));
+        Ok(self)
     }
 
     /// The certificates by which the other side is judged, as PEM; in addition to those given
@@ -84,6 +89,25 @@ impl Tls {
         self.roots_pem(&read(roots.as_ref())?)
     }
 
+    /// Certificates that their authorities have revoked, as PEM; in addition to those given before.
+    /// A certificate that none of the lists speaks of is judged by the roots alone.
+    ///
+    /// # Errors
+    /// They cannot be read ([`TlsError::Pem`]).
+    pub fn revocation_lists_pem(mut self, lists: &[u8]) -> Result<Self, TlsError> {
+        let found = CertificateRevocationListDer::pem_slice_iter(lists);
+        self.revocation_lists.extend(some(found.collect(), "certificate revocation list")?);
+        Ok(self)
+    }
+
+    /// As [`revocation_lists_pem`](Self::revocation_lists_pem), from a file. It is read once.
+    ///
+    /// # Errors
+    /// As there, or the file cannot be read ([`TlsError::File`]).
+    pub fn revocation_lists_file(self, lists: impl AsRef<Path>) -> Result<Self, TlsError> {
+        self.revocation_lists_pem(&read(lists.as_ref())?)
+    }
+
     /// Takes only connections that show a certificate which the roots vouch for.
     #[must_use]
     pub fn require_client_certificates(mut self) -> Self {
@@ -101,7 +125,7 @@ impl Tls {
     pub(super) fn server(&self, asks: bool) -> Result<Arc<ServerConfig>, String> {
         let no_certificate = "TLS has no certificate to listen with: give it one with \
                               `Tls::certificate_files(…)`";
-        let pair = self.certificate.as_ref().ok_or(no_certificate)?;
+        let certificate = self.certificate.as_ref().ok_or(no_certificate)?;
         let builder = ServerConfig::builder_with_provider(provider())
             .with_protocol_versions(&[&rustls::version::TLS13])
             .map_err(|error| error.to_string())?;
@@ -109,7 +133,9 @@ impl Tls {
             let no_roots = "TLS has no roots to judge the certificates of peers by: give it some \
                             with `Tls::roots_file(…)`";
             let roots = Arc::clone(self.roots.as_ref().ok_or(no_roots)?);
-            let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider());
+            let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider())
+                .with_crls(self.revocation_lists.clone())
+                .allow_unknown_revocation_status();
             let verifier = if self.require_client_certificates {
                 verifier
             } else {
@@ -119,8 +145,11 @@ impl Tls {
         } else {
             builder.with_no_client_auth()
         };
-        let mut config = builder.with_cert_resolver(resolver(pair));
+        let mut config = builder.with_cert_resolver(Arc::clone(certificate) as _);
         config.alpn_protocols = vec![PROTOCOL.to_vec()];
+        // A session that is resumed has the certificates of the first: a new or a revoked one would
+        // not be looked at. Connections are few and last.
+        config.send_tls13_tickets = 0;
         Ok(Arc::new(config))
     }
 
@@ -137,14 +166,22 @@ impl Tls {
         let no_roots = "TLS has no roots to judge the other side by: give it some with \
                         `Tls::roots_file(…)`";
         let roots = Arc::clone(self.roots.as_ref().ok_or(no_roots)?);
+        let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider())
+            .with_crls(self.revocation_lists.clone())
+            .allow_unknown_revocation_status()
+            .build()
+            .map_err(|error| error.to_string())?;
         let builder = ClientConfig::builder_with_provider(provider())
             .with_protocol_versions(&[&rustls::version::TLS13])
             .map_err(|error| error.to_string())?
-            .with_root_certificates(roots);
-        Ok(match &self.certificate {
-            Some(pair) => builder.with_client_cert_resolver(resolver(pair)),
+            .with_webpki_verifier(verifier);
+        let mut config = match &self.certificate {
+            Some(certificate) => builder.with_client_cert_resolver(Arc::clone(certificate) as _),
             None => builder.with_no_client_auth(),
-        })
+        };
+        // As for listeners.
+        config.resumption = Resumption::disabled();
+        Ok(config)
     }
 }
 
@@ -156,52 +193,4 @@ impl fmt::Debug for Tls {
             .field("require_client_certificates", &self.require_client_certificates)
             .finish()
     }
-}
-
-/// TLS cannot be used as it is configured. No text quotes a key.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum TlsError {
-    /// A file cannot be read.
-    #[error("{} cannot be read: {why}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        why: String,
-    },
-    /// There is no PEM section of the kind that is wanted.
-    #[error("there is no {what} in PEM")]
-    Pem {
-        /// What was looked for.
-        what: &'static str,
-    },
-    /// A certificate or a key is not usable.
-    #[error("the certificate or its key cannot be used: {why}")]
-    Certificate {
-        /// What is wrong.
-        why: String,
-    },
-}
-
-/// Named at each use, so that no provider of the process is needed or changed.
-fn provider() -> Arc<CryptoProvider> {
-    Arc::new(rustls::crypto::ring::default_provider())
-}
-
-fn resolver(pair: &CertifiedKey) -> Arc<SingleCertAndKey> {
-    Arc::new(SingleCertAndKey::from(pair.clone()))
-}
-
-fn certificates(pem: &[u8], what: &'static str) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
-    match found {
-        Ok(found) if !found.is_empty() => Ok(found),
-        _ => Err(TlsError::Pem { what }),
-    }
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
-    std::fs::read(path)
-        .map_err(|error| TlsError::File { path: path.to_owned(), why: error.to_string() })
 }

@@ -83,8 +83,8 @@ async fn a_slow_batch_does_not_keep_a_later_one_waiting() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn all_senders_to_a_place_share_one_connection_which_one_of_them_dials() {
-    let server = Tcp::new().limits(Limits::default().connections(1));
+async fn all_senders_to_an_address_share_one_connection_which_one_of_them_dials() {
+    let server = Tcp::new().limits(Limits::default().connections(2));
     let (receiver, client) = (TestReceiver::new(), Tcp::new());
     let listener = listen(&server, &receiver).await;
     let tcp = sender_to(&client, &*listener);
@@ -98,7 +98,7 @@ async fn all_senders_to_a_place_share_one_connection_which_one_of_them_dials() {
         assert_eq!(receipts.unwrap(), vec![Receipt::Accepted]);
     }
     let refused = send(&sender_to(&Tcp::new(), &*listener), Vec::new()).await.unwrap_err();
-    assert!(refused.to_string().contains("all of its 1 connections"), "{refused}");
+    assert!(refused.to_string().contains("all of its 2 connections"), "{refused}");
 }
 
 #[tokio::test]

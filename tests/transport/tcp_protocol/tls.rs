@@ -14,14 +14,17 @@ use crate::raw::place_of;
 use crate::receiver::{TestReceiver, envelope, listen, send, within};
 
 /// An authority and the certificates that it gives out.
-struct Authority {
-    root: String,
-    issuer: Issuer<'static, KeyPair>,
+pub struct Authority {
+    pub root: String,
+    pub issuer: Issuer<'static, KeyPair>,
 }
 
 impl Authority {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
+        // A revocation list is looked up by the name of its issuer.
+        let name = uuid::Uuid::now_v7().to_string();
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
         let root = params.self_signed(&key).unwrap().pem();
@@ -29,19 +32,19 @@ impl Authority {
     }
 
     /// A chain and a key for this name, as PEM.
-    fn certificate(&self, name: &str) -> (String, String) {
+    pub fn certificate(&self, name: &str) -> (String, String) {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         (params.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
     }
 
-    fn tls(&self, name: &str) -> Tls {
+    pub fn tls(&self, name: &str) -> Tls {
         let (chain, key) = self.certificate(name);
         let tls = Tls::new().certificate_pem(chain.as_bytes(), key.as_bytes()).unwrap();
         tls.roots_pem(self.root.as_bytes()).unwrap()
     }
 
-    fn roots(&self) -> Tls {
+    pub fn roots(&self) -> Tls {
         Tls::new().roots_pem(self.root.as_bytes()).unwrap()
     }
 }
@@ -55,12 +58,12 @@ fn sender(client: &Tcp, place: &str, name: &str) -> Arc<dyn Sender> {
     client.sender(&format!("tcp://{place}?server_name={name}").parse().unwrap()).unwrap()
 }
 
-async fn sent(client: &Tcp, place: &str, name: &str) -> Result<Vec<Receipt>, TransportError> {
+pub async fn sent(client: &Tcp, place: &str, name: &str) -> Result<Vec<Receipt>, TransportError> {
     send(&sender(client, place, name), vec![envelope("take", "x")]).await
 }
 
 #[track_caller]
-fn rejected(result: Result<Vec<Receipt>, TransportError>, expected: &str) {
+pub fn rejected(result: Result<Vec<Receipt>, TransportError>, expected: &str) {
     let error = result.unwrap_err();
     assert!(matches!(error, TransportError::Rejected { .. }), "{error}");
     assert!(error.to_string().contains(expected), "{error}");
@@ -186,7 +189,7 @@ async fn a_proof_that_is_relayed_through_another_session_is_refused() {
 
     let (chain, private) = authority.certificate("jasper.test");
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let near = rustls::ServerConfig::builder_with_provider(provider.clone())
+    let mut near = rustls::ServerConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
@@ -197,11 +200,13 @@ async fn a_proof_that_is_relayed_through_another_session_is_refused() {
         .unwrap();
     let mut roots = rustls::RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(authority.root.as_bytes()).unwrap()).unwrap();
-    let far = rustls::ClientConfig::builder_with_provider(provider)
+    let mut far = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
+    (near.alpn_protocols, far.alpn_protocols) =
+        (vec![b"jasper".to_vec()], vec![b"jasper".to_vec()]);
     let relaying = async {
         let (stream, _from) = within(between.accept()).await.unwrap();
         let mut near = TlsAcceptor::from(Arc::new(near)).accept(stream).await.unwrap();

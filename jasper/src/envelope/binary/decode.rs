@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::{Buf, Bytes};
@@ -118,6 +119,7 @@ struct Fields {
     due_at: Option<SystemTime>,
     attempts: Option<u32>,
     redelivered: Option<bool>,
+    peer: Option<Arc<str>>,
 }
 
 impl Fields {
@@ -148,6 +150,7 @@ impl Fields {
             tag::DUE_AT => set(&mut self.due_at, "due-at", micros(&value)),
             tag::ATTEMPTS => set(&mut self.attempts, "attempts", number(&value)),
             tag::REDELIVERED => set(&mut self.redelivered, "redelivered", Some(true)),
+            tag::PEER => set_text(&mut self.peer, "peer", &value, shared_text),
             _ => Ok(()),
         }
     }
@@ -190,6 +193,7 @@ impl Fields {
             due_at: self.due_at,
             attempts: self.attempts.unwrap_or(0),
             redelivered: self.redelivered.unwrap_or(false),
+            peer: self.peer,
         })
     }
 }
@@ -221,6 +225,10 @@ fn required<T>(slot: Option<T>, field: &'static str) -> Result<T, DecodeError> {
 
 fn text(value: &[u8]) -> Option<String> {
     std::str::from_utf8(value).ok().map(str::to_owned)
+}
+
+fn shared_text(value: &[u8]) -> Option<Arc<str>> {
+    std::str::from_utf8(value).ok().map(Arc::from)
 }
 
 fn parsed<T: FromStr>(value: &[u8]) -> Option<T> {

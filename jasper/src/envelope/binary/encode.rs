@@ -55,6 +55,7 @@ impl FieldWriter {
     fn places(&mut self, envelope: &Envelope) {
         self.text(tag::DESTINATION, envelope.destination.as_str());
         self.optional(tag::SOURCE, envelope.source.as_deref());
+        self.optional(tag::PEER, envelope.peer.as_deref());
         let reply_to = envelope.reply_to.as_ref().map(|address| address.as_str());
         self.optional(tag::REPLY_TO, reply_to);
     }

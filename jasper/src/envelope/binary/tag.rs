@@ -25,3 +25,4 @@ pub(super) const DELIVER_BY: u8 = 18;
 pub(super) const DUE_AT: u8 = 19;
 pub(super) const ATTEMPTS: u8 = 20;
 pub(super) const REDELIVERED: u8 = 21;
+pub(super) const PEER: u8 = 22;

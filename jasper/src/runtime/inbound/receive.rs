@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::receiver::InboundReceiver;
 use super::unknown::MOST;
@@ -46,6 +47,9 @@ struct ReceivedBatch {
     placed: Vec<usize>,
     /// One for each envelope, in the end.
     receipts: Vec<Option<Receipt>>,
+    /// Until when envelopes of the batch wait for room in their queues, from the first that waits:
+    /// a full queue keeps the rest of the batch waiting once, and not once for each envelope.
+    wait_until: Option<Instant>,
     /// What is acknowledged when its handler is done, by the number of its envelope.
     running: Vec<(usize, oneshot::Receiver<()>)>,
 }
@@ -69,12 +73,13 @@ impl InboundReceiver {
             routed: RoutedMessages::default(),
             placed: Vec::new(),
             receipts: vec![None; count],
+            wait_until: None,
             running: Vec::new(),
         };
         for (number, envelope) in received.envelopes.into_iter().enumerate() {
             received_batch.receipts[number] = match envelope {
                 Ok(envelope) => {
-                    let envelope = from_peer(envelope, received.peer.as_deref());
+                    let envelope = from_peer(envelope, received.peer.as_ref());
                     let receipt = self.place(&mut received_batch, number, envelope).await;
                     let left = self.isolate_next.load(Ordering::Relaxed);
                     if left > 0 {
@@ -99,6 +104,10 @@ impl InboundReceiver {
         if envelope.is_expired(self.core.clock().now()) {
             let name = self.address.as_str().to_owned();
             metrics::counter!(telemetry::EXPIRED, telemetry::DESTINATION => name).increment(1);
+            tracing::info!(
+                message_id = %envelope.id, message_type = %envelope.message_type,
+                address = %self.address, "a message had expired when it came, and is left out",
+            );
             return Some(Receipt::Accepted);
         }
         // One that a transport has made itself, and not read.
@@ -175,14 +184,17 @@ impl InboundReceiver {
                 None => {
                     // It may be what came before that takes all of the room.
                     self.accept(received_batch).await;
-                    let slot = self.patient(queue.room.reserve()).await?;
+                    let slot = self.patient(received_batch, queue.room.reserve()).await?;
                     slot.ok_or(Receipt::deferred(STOPPING))?
                 }
             });
         }
         if !MemorySlot::try_weigh_all(&mut room, bytes) {
             self.accept(received_batch).await;
-            let weighed = self.patient(MemorySlot::weigh_all(&mut room, bytes)).await?;
+            let weighed = {
+                let weighed = MemorySlot::weigh_all(&mut room, bytes);
+                self.patient(received_batch, weighed).await?
+            };
             weighed.ok_or(Receipt::deferred(STOPPING))?;
         }
         Ok(room)
@@ -190,9 +202,14 @@ impl InboundReceiver {
 
     /// Waits for room, for a short time only, as the transport's memory for all messages is used
     /// meanwhile. `None`: the application stops.
-    async fn patient<T>(&self, room: impl Future<Output = T>) -> Result<Option<T>, Receipt> {
+    async fn patient<T>(
+        &self,
+        received_batch: &mut ReceivedBatch,
+        room: impl Future<Output = T>,
+    ) -> Result<Option<T>, Receipt> {
+        let until = *received_batch.wait_until.get_or_insert_with(|| Instant::now() + PATIENCE);
         let room = self.core.lifecycle().draining().run_until_cancelled(room);
-        let room = tokio::time::timeout(PATIENCE, room).await;
+        let room = tokio::time::timeout_at(until, room).await;
         room.map_err(|_elapsed| Receipt::deferred("the queue is full"))
     }
 
@@ -292,8 +309,9 @@ impl InboundReceiver {
 ///
 /// The ids of each peer are its own: a peer that reuses the id of another one's message does not
 /// make that a duplicate.
-fn from_peer(mut envelope: Envelope, peer: Option<&str>) -> Envelope {
+pub(super) fn from_peer(mut envelope: Envelope, peer: Option<&Arc<str>>) -> Envelope {
     envelope.attempts = 0;
+    envelope.peer = peer.cloned();
     if let Some(peer) = peer {
         envelope.id = envelope.id.of_peer(peer);
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::held_memory::HeldMemory;
 use super::limits::Limits;
@@ -12,11 +12,38 @@ use super::write_queue::WriteQueue;
 /// What a connection may hold without asking, so that none waits for others with a small frame.
 const FREE: usize = 4 << 10;
 
+/// Bytes that may be held together: by all, by one peer, by one connection.
+#[derive(Debug, Clone)]
+pub(super) struct Portion {
+    bytes: Arc<Semaphore>,
+    total: u32,
+}
+
+impl Portion {
+    pub(super) fn new(bytes: usize) -> Self {
+        let total = u32::try_from(bytes).unwrap_or(u32::MAX).max(1);
+        let permits = usize::try_from(total).unwrap_or(Semaphore::MAX_PERMITS);
+        Self { bytes: Arc::new(Semaphore::new(permits)), total }
+    }
+
+    /// More than there is at all is given when everything is free.
+    fn at_most(&self, bytes: usize) -> u32 {
+        u32::try_from(bytes).unwrap_or(u32::MAX).min(self.total)
+    }
+
+    fn try_take(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.bytes).try_acquire_many_owned(self.at_most(bytes)).ok()
+    }
+
+    async fn take(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.bytes).acquire_many_owned(self.at_most(bytes)).await.ok()
+    }
+}
+
 /// Bytes that all connections may hold together.
 #[derive(Debug)]
 pub(super) struct ReceiveBudget {
-    bytes: Arc<Semaphore>,
-    total: usize,
+    all: Portion,
     /// Who holds it needs no bytes. Without it, connections that have read half a frame each could
     /// use up all bytes and wait for each other.
     beyond: Arc<Semaphore>,
@@ -24,18 +51,13 @@ pub(super) struct ReceiveBudget {
 
 impl ReceiveBudget {
     pub(super) fn new(limits: &Limits) -> Arc<Self> {
-        let total = limits.memory.min(u32::MAX as usize);
-        Arc::new(Self {
-            bytes: Arc::new(Semaphore::new(total)),
-            total,
-            beyond: Arc::new(Semaphore::new(1)),
-        })
+        Arc::new(Self { all: Portion::new(limits.memory), beyond: Arc::new(Semaphore::new(1)) })
     }
 
     /// How many bytes are left.
     #[cfg(test)]
     pub(super) fn left(&self) -> usize {
-        self.bytes.available_permits()
+        self.all.bytes.available_permits()
     }
 }
 
@@ -44,21 +66,25 @@ impl ReceiveBudget {
 pub(super) struct Allowance {
     budget: Option<Arc<ReceiveBudget>>,
     free: Arc<Semaphore>,
+    /// Of the connection, of its peer, and of all: memory is taken from each of them.
+    portions: Vec<Portion>,
     write_queue: Option<Arc<WriteQueue>>,
     sign_of_life: Duration,
 }
 
 impl Allowance {
-    /// For a connection that was accepted. While it waits, the other side gets a sign of life this
-    /// often.
+    /// For a connection that was accepted, within these portions. While it waits, the other side
+    /// gets a sign of life this often.
     pub(super) fn of(
         budget: &Arc<ReceiveBudget>,
+        portions: impl IntoIterator<Item = Portion>,
         write_queue: &Arc<WriteQueue>,
         sign_of_life: Duration,
     ) -> Self {
         Self {
             budget: Some(Arc::clone(budget)),
             free: Arc::new(Semaphore::new(FREE)),
+            portions: portions.into_iter().chain([budget.all.clone()]).collect(),
             write_queue: Some(Arc::clone(write_queue)),
             sign_of_life,
         }
@@ -70,6 +96,7 @@ impl Allowance {
         Self {
             budget: None,
             free: Arc::new(Semaphore::new(0)),
+            portions: Vec::new(),
             write_queue: None,
             sign_of_life: Duration::MAX,
         }
@@ -83,20 +110,20 @@ impl Allowance {
         if hold.beyond.is_some() || bytes == 0 {
             return;
         }
-        let asked = u32::try_from(bytes).unwrap_or(u32::MAX);
-        // More than there is at all is given when everything is free.
-        let bytes = u32::try_from(bytes.min(budget.total)).unwrap_or(u32::MAX);
-        for (semaphore, bytes) in [(&self.free, asked), (&budget.bytes, bytes)] {
-            if let Ok(permit) = Arc::clone(semaphore).try_acquire_many_owned(bytes) {
-                return hold.parts.push(permit);
-            }
+        let free = u32::try_from(bytes).unwrap_or(u32::MAX);
+        if let Ok(permit) = Arc::clone(&self.free).try_acquire_many_owned(free) {
+            return hold.parts.push(permit);
         }
+        let at_once = self.portions.iter().map_while(|portion| portion.try_take(bytes));
+        let at_once: Vec<_> = at_once.collect();
+        if at_once.len() == self.portions.len() {
+            return hold.parts.extend(at_once);
+        }
+        drop(at_once);
         let wait = async {
             tokio::select! {
                 biased;
-                permit = Arc::clone(&budget.bytes).acquire_many_owned(bytes) => {
-                    hold.parts.extend(permit);
-                }
+                () = self.take(&mut hold.parts, bytes) => {}
                 permit = Arc::clone(&budget.beyond).acquire_owned() => hold.beyond = permit.ok(),
             }
         };
@@ -107,6 +134,15 @@ impl Allowance {
             }
         }
     }
+
+    /// The narrowest portion first: what waits for its own takes nothing from others.
+    async fn take(&self, parts: &mut Vec<OwnedSemaphorePermit>, bytes: usize) {
+        let mut taken = Vec::with_capacity(self.portions.len());
+        for portion in &self.portions {
+            taken.extend(portion.take(bytes).await);
+        }
+        parts.append(&mut taken);
+    }
 }
 
 #[cfg(test)]
@@ -114,7 +150,7 @@ mod tests {
     use super::*;
 
     fn allowance(budget: &Arc<ReceiveBudget>) -> Allowance {
-        Allowance::of(budget, &WriteQueue::new(), Duration::from_secs(10))
+        Allowance::of(budget, [], &WriteQueue::new(), Duration::from_secs(10))
     }
 
     #[tokio::test]
@@ -141,6 +177,27 @@ mod tests {
         let mut waiting = Box::pin(other.grow(&mut second, 10_000));
         assert!(futures_util::poll!(&mut waiting).is_pending());
         drop(first);
+        waiting.await;
+    }
+
+    #[tokio::test]
+    async fn one_that_has_all_of_its_portion_leaves_the_rest_to_others() {
+        let budget = ReceiveBudget::new(&Limits::default().memory(20_000));
+        let write_queue = WriteQueue::new();
+        let narrow = Portion::new(5_000);
+        let second = Duration::from_secs(10);
+        let one = Allowance::of(&budget, [narrow], &write_queue, second);
+        let other = allowance(&budget);
+        let mut holds: Vec<_> = (0..4).map(|_| HeldMemory::default()).collect();
+        one.grow(&mut holds[0], 5_000).await;
+        // The one frame that may go beyond.
+        one.grow(&mut holds[1], 5_000).await;
+        let mut last = std::mem::take(&mut holds[2]);
+        let mut waiting = Box::pin(one.grow(&mut last, 5_000));
+        assert!(futures_util::poll!(&mut waiting).is_pending());
+        other.grow(&mut holds[3], 15_000).await;
+        assert_eq!(budget.left(), 0);
+        holds.truncate(1);
         waiting.await;
     }
 

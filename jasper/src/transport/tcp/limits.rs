@@ -8,9 +8,11 @@ use super::frame::LENGTH;
 const SHORTEST_PING: Duration = Duration::from_millis(100);
 
 /// No frame is larger, whatever the configuration says: 256 MiB.
-const CEILING: usize = 256 << 20;
+pub(super) const CEILING: usize = 256 << 20;
 /// Room for the receipts of the most envelopes that a frame can hold, each without its reason.
-const FLOOR: usize = 16 << 10;
+pub(super) const FLOOR: usize = 16 << 10;
+/// Batches, and requests, that a peer may send before it has an answer to any: never more.
+pub(super) const MOST_IN_FLIGHT: usize = 1 << 16;
 /// No time is longer, so that no sum of times overflows.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -31,11 +33,16 @@ pub struct Limits {
     pub first_frame: usize,
     /// Connections that a process takes at all its listeners together: 1,024.
     pub connections: usize,
+    /// Connections that one peer has at all listeners together: 256. What has not proved who it is
+    /// is counted by its address.
+    pub peer_connections: usize,
     /// Connections that are not yet taken, at all listeners together: 1,024.
     pub handshakes: usize,
+    /// Connections from one address that are not yet taken: 256.
+    pub address_handshakes: usize,
     /// Bytes of received messages in memory, for all connections together: 64 MiB. Where they are
     /// used up, connections wait to be read; one frame at a time may go beyond, so that they never
-    /// wait for each other.
+    /// wait for each other. One peer has at most half of it, and one connection a quarter.
     pub memory: usize,
     /// How long connecting, TLS and the proof of who is who may take together: 5 s.
     pub handshake: Duration,
@@ -61,7 +68,9 @@ impl Default for Limits {
             frame: 4 << 20,
             first_frame: 4 << 10,
             connections: 1_024,
+            peer_connections: 256,
             handshakes: 1_024,
+            address_handshakes: 256,
             memory: 64 << 20,
             handshake: Duration::from_secs(5),
             frame_time: Duration::from_secs(30),
@@ -97,10 +106,24 @@ impl Limits {
         self
     }
 
+    /// Connections of one peer; at least one.
+    #[must_use]
+    pub fn peer_connections(mut self, count: usize) -> Self {
+        self.peer_connections = count.clamp(1, 1 << 20);
+        self
+    }
+
     /// Connections that are not yet taken; at least one.
     #[must_use]
     pub fn handshakes(mut self, count: usize) -> Self {
         self.handshakes = count.clamp(1, 1 << 20);
+        self
+    }
+
+    /// Connections from one address that are not yet taken; at least one.
+    #[must_use]
+    pub fn address_handshakes(mut self, count: usize) -> Self {
+        self.address_handshakes = count.clamp(1, 1 << 20);
         self
     }
 
@@ -151,14 +174,14 @@ impl Limits {
     /// Batches that a peer may send before it has the receipts of any; at least one.
     #[must_use]
     pub fn batches(mut self, count: usize) -> Self {
-        self.batches = count.clamp(1, 1 << 16);
+        self.batches = count.clamp(1, MOST_IN_FLIGHT);
         self
     }
 
     /// Requests that a peer may send before it has the answer to any; at least one.
     #[must_use]
     pub fn requests(mut self, count: usize) -> Self {
-        self.requests = count.clamp(1, 1 << 16);
+        self.requests = count.clamp(1, MOST_IN_FLIGHT);
         self
     }
 
@@ -167,7 +190,9 @@ impl Limits {
         self.frame(self.frame)
             .first_frame(self.first_frame)
             .connections(self.connections)
+            .peer_connections(self.peer_connections)
             .handshakes(self.handshakes)
+            .address_handshakes(self.address_handshakes)
             .memory(self.memory)
             .handshake(self.handshake)
             .frame_time(self.frame_time)

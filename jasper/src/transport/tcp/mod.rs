@@ -1,8 +1,8 @@
 //! Between processes, with nothing in between: TCP, with TLS and shared keys.
 //!
-//! Addresses are `tcp://host:port` and `durable://host:port`. Both lead to the same listener and
-//! share one connection; they differ in what stands behind a message in the sending process, memory
-//! or its store.
+//! Addresses are `tcp://host:port` and `durable://host:port`. Both lead to the same listener, each
+//! by a connection of its own; they differ in what stands behind a message in the sending process,
+//! memory or its store.
 //!
 //! Within one machine nothing has to be configured. Beyond it, TLS and a proof of who connects are
 //! asked for:
@@ -36,6 +36,7 @@ mod peer;
 mod reader;
 mod server;
 mod settings;
+mod shares;
 mod streams;
 mod vitals;
 mod write_queue;
@@ -129,7 +130,7 @@ impl Transport for Tcp {
     }
 
     fn sender(&self, uri: &EndpointUri) -> Result<Arc<dyn Sender>, TransportError> {
-        let connection = self.used.connection(self.settings.dialler(uri)?);
+        let connection = self.used.connection(self.settings.dialler(uri)?, uri.address.scheme());
         let patience = self.settings.limits.receipt;
         Ok(Arc::new(TcpSender::new(uri.address.clone(), connection, patience)))
     }

@@ -9,6 +9,7 @@ use ring::hmac;
 use rustls::pki_types::{CertificateDer, ServerName};
 
 use crate::message::{Message, MessageType};
+use crate::transport::pem::secret;
 
 /// A secret of fewer bytes could be guessed.
 const SHORTEST: usize = 16;
@@ -47,9 +48,9 @@ impl SharedKey {
     /// As [`new`](Self::new), or the file cannot be read ([`KeyError::File`]).
     pub fn from_file(id: impl Into<String>, path: impl AsRef<Path>) -> Result<Self, KeyError> {
         let path = path.as_ref();
-        let content = std::fs::read(path)
+        let content = secret(path)
             .map_err(|error| KeyError::File { path: path.to_owned(), why: error.to_string() })?;
-        let line = content.strip_suffix(b"\n").unwrap_or(&content);
+        let line = content.strip_suffix(b"\n").unwrap_or(&content[..]);
         Self::new(id, line.strip_suffix(b"\r").unwrap_or(line))
     }
 

@@ -17,6 +17,8 @@ use super::vitals::Vitals;
 const BUFFER: usize = 4 << 10;
 /// What the buffer of a frame grows by, when what it has is full.
 const STEP: usize = 64 << 10;
+/// What it grows by at first: a length alone costs the other side nothing.
+const FIRST_STEP: usize = 4 << 10;
 
 /// A frame whose kind has not been looked at.
 #[derive(Debug)]
@@ -104,7 +106,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         let mut body = Vec::new();
         while body.len() < length {
             if body.len() == body.capacity() {
-                let step = STEP.min(length - body.len());
+                let step = body.len().clamp(FIRST_STEP, STEP).min(length - body.len());
                 let asked = Instant::now();
                 allowance.grow(&mut hold, step).await;
                 // The other side is not to blame for the time that this one has no memory.
@@ -202,11 +204,23 @@ mod tests {
         let (mut here, mut reader) = connection();
         let budget = ReceiveBudget::new(&Limits::default());
         let before = budget.left();
-        let allowance = Allowance::of(&budget, &WriteQueue::new(), PATIENCE.frame);
+        let allowance = Allowance::of(&budget, [], &WriteQueue::new(), PATIENCE.frame);
         here.write_all(&frame(1 << 20, 10)).await.unwrap();
         let mut reading = Box::pin(reader.next(PATIENCE, &allowance));
         assert!(futures_util::poll!(&mut reading).is_pending());
-        assert_eq!(before - budget.left(), STEP);
+        assert_eq!(before, budget.left(), "a connection has that much for nothing");
+        let mut come = 10;
+        for more in [10_000, 100_000, 300_000] {
+            let writing = here.write_all(&vec![7; more]);
+            tokio::select! {
+                written = writing => written.unwrap(),
+                _ = &mut reading => panic!("the frame has not come yet"),
+            }
+            come += more;
+            assert!(futures_util::poll!(&mut reading).is_pending());
+            let held = before - budget.left();
+            assert!(held > come / 2 && held < come * 2, "{held} bytes for {come}");
+        }
         drop(reading);
         assert_eq!(before, budget.left());
     }
@@ -249,7 +263,7 @@ mod tests {
     async fn a_peer_is_not_blamed_for_memory_that_this_side_lacks() {
         let (mut here, mut reader) = connection();
         let budget = ReceiveBudget::new(&Limits::default().memory(100_000));
-        let allowance = Allowance::of(&budget, &WriteQueue::new(), PATIENCE.frame);
+        let allowance = Allowance::of(&budget, [], &WriteQueue::new(), PATIENCE.frame);
         let (mut rest, mut beyond) = (HeldMemory::default(), HeldMemory::default());
         allowance.grow(&mut rest, 100_000).await;
         allowance.grow(&mut beyond, 100_000).await;

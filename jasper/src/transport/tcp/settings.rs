@@ -146,8 +146,9 @@ fn insecure(uri: &EndpointUri, why: &str) -> TransportError {
     TransportError::Insecure { address: uri.to_string(), why: why.to_owned() }
 }
 
-/// A place, and the name that its certificate is to have.
-type ConnectionKey = (Authority, Option<String>);
+/// A place, the name that its certificate is to have, and the scheme: what is sent from memory does
+/// not fill the window of what is stored.
+type ConnectionKey = (Authority, Option<String>, String);
 
 /// What the transport has opened so far, under settings that do not change any more.
 #[derive(Debug, Default)]
@@ -157,10 +158,10 @@ pub(super) struct Used {
 }
 
 impl Used {
-    /// The one connection to this place.
-    pub(super) fn connection(&self, dialler: Dialler) -> Arc<PeerConnection> {
+    /// The one connection to this place for addresses of this scheme.
+    pub(super) fn connection(&self, dialler: Dialler, scheme: &str) -> Arc<PeerConnection> {
         let name = dialler.tls.as_ref().map(|(_config, name)| name.to_str().into_owned());
-        let place = (dialler.authority.clone(), name);
+        let place = (dialler.authority.clone(), name, scheme.to_owned());
         let mut connections = self.connections.lock();
         Arc::clone(connections.entry(place).or_insert_with(|| PeerConnection::new(dialler)))
     }

@@ -10,6 +10,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
+use crate::transport::tls::PROTOCOL;
+
 /// The label under which TLS derives what binds a proof to its session.
 const EXPORTER: &[u8] = b"EXPORTER-jasper-tcp";
 
@@ -41,6 +43,7 @@ impl Halves {
         };
         let stream = TlsAcceptor::from(Arc::clone(config)).accept(stream).await?;
         let (_tcp, session) = stream.get_ref();
+        speaks_jasper(session.alpn_protocol())?;
         let binding = session.export_keying_material(Binding::default(), EXPORTER, None);
         let shown = session.peer_certificates().and_then(<[_]>::first);
         let certificate = shown.map(|certificate| certificate.clone().into_owned());
@@ -58,6 +61,7 @@ impl Halves {
         };
         let stream = TlsConnector::from(Arc::clone(config)).connect(name, stream).await?;
         let (_tcp, session) = stream.get_ref();
+        speaks_jasper(session.alpn_protocol())?;
         let binding = session.export_keying_material(Binding::default(), EXPORTER, None);
         Self::under_tls(stream, binding, None)
     }
@@ -92,6 +96,14 @@ impl fmt::Debug for Halves {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Halves").field("tls", &self.binding.is_some()).finish_non_exhaustive()
     }
+}
+
+/// A side that names no protocol at all would be taken by TLS.
+fn speaks_jasper(protocol: Option<&[u8]>) -> io::Result<()> {
+    if protocol == Some(PROTOCOL) {
+        return Ok(());
+    }
+    Err(io::Error::other(rustls::Error::NoApplicationProtocol))
 }
 
 /// What TLS has against the other side, or the other side against this one.

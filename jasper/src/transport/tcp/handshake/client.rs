@@ -6,7 +6,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::super::budget::Allowance;
 use super::super::frame::{Frame, FrameError, HEAD, Hello, LENGTH, Welcome};
-use super::super::limits::Limits;
+use super::super::limits::{CEILING, FLOOR, Limits, MOST_IN_FLIGHT};
 use super::super::peer::SharedKey;
 use super::super::reader::{FrameReader, RawFrame, ReadError, ReadLimits};
 use super::super::streams::{Binding, tls_error};
@@ -136,17 +136,25 @@ fn agree(welcome: &Welcome, limits: &Limits) -> Result<Agreed, ClientError> {
         return Err(ClientError::Rejected(why.into()));
     }
     let number = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+    // No listener of jasper's takes less; one that does would make dead letters of all messages.
+    if number(welcome.frame.min(welcome.window)) < FLOOR
+        || welcome.batches.min(welcome.requests) == 0
+    {
+        let why = format!(
+            "it takes frames of {} bytes, {} bytes, {} batches and {} requests at once, and no \
+             listener may take less than {FLOOR} bytes and one of each",
+            welcome.frame, welcome.window, welcome.batches, welcome.requests
+        );
+        return Err(ClientError::Rejected(why.into()));
+    }
     // A frame has to fit into the window, with its length.
     let in_window = number(welcome.window).saturating_sub(LENGTH);
     let agreed = Agreed {
         frame: number(welcome.frame).min(in_window).min(limits.frame),
-        window: number(welcome.window),
-        batches: number(welcome.batches),
-        requests: number(welcome.requests),
+        // A listener that takes more than any may is given no more than any may take.
+        window: number(welcome.window).min(CEILING + LENGTH),
+        batches: number(welcome.batches).min(MOST_IN_FLIGHT),
+        requests: number(welcome.requests).min(MOST_IN_FLIGHT),
     };
-    let smallest = agreed.frame.min(agreed.batches).min(agreed.requests);
-    if smallest == 0 {
-        return Err(ClientError::Rejected("it takes nothing at all".into()));
-    }
     Ok(agreed)
 }

@@ -1,19 +1,20 @@
 //! The side that listens.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use ring::hmac;
 use ring::rand::SystemRandom;
 use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::super::budget::Allowance;
 use super::super::frame::{Frame, FrameError, HEAD, Hello, Proof, RejectCode, Rejected, Welcome};
 use super::super::limits::Limits;
 use super::super::peer::{Peer, Peers, SharedKey};
 use super::super::reader::{FrameReader, RawFrame, ReadError, ReadLimits};
+use super::super::shares::{Place, Places, ShareOwner};
 use super::super::streams::Binding;
 use super::proof::{Role, Transcript, nonce};
 use super::wire::{HIGHEST, LOWEST, looks_like_tls, write};
@@ -23,7 +24,9 @@ use super::wire::{HIGHEST, LOWEST, looks_like_tls, write};
 pub(in super::super) struct Welcoming<'a> {
     pub(in super::super) limits: &'a Limits,
     pub(in super::super) peers: &'a Peers,
-    pub(in super::super) connections: &'a Arc<Semaphore>,
+    pub(in super::super) places: &'a Places,
+    /// Where the other side is.
+    pub(in super::super) from: IpAddr,
     pub(in super::super) binding: Option<&'a Binding>,
     pub(in super::super) certificate: Option<&'a CertificateDer<'static>>,
 }
@@ -36,7 +39,7 @@ pub(in super::super) struct AcceptedPeer {
     /// The largest frame that the other side takes.
     pub(in super::super) frame: usize,
     /// Its place among all connections.
-    pub(in super::super) permit: OwnedSemaphorePermit,
+    pub(in super::super) place: Place,
 }
 
 /// Why a connection is not taken.
@@ -114,17 +117,17 @@ pub(in super::super) async fn welcome<R: AsyncRead + Unpin>(
         binding: welcoming.binding,
     };
     let known = identify(welcoming, &hello.key_id, proof, &said)?;
-    let permit = Arc::clone(welcoming.connections).try_acquire_owned().map_err(|_full| {
-        let why = format!("this process has all of its {} connections", limits.connections);
-        WelcomeError::new(RejectCode::Limit, why)
-    })?;
+    let owner = known.as_ref().map(|(peer, _key)| ShareOwner::Peer(Arc::clone(peer.name())));
+    let owner = owner.unwrap_or(ShareOwner::Address(welcoming.from));
+    let place = welcoming.places.take(owner);
+    let place = place.map_err(|why| WelcomeError::new(RejectCode::Limit, why))?;
     let proof = known
         .as_ref()
         .and_then(|(_peer, key)| key.as_ref())
         .map(|key| said.prove(Role::Server, key.hmac()));
     write(writer, Frame::Ready(proof)).await?;
     let frame = usize::try_from(hello.frame).unwrap_or(usize::MAX);
-    Ok(AcceptedPeer { peer: known.map(|(peer, _key)| peer), frame, permit })
+    Ok(AcceptedPeer { peer: known.map(|(peer, _key)| peer), frame, place })
 }
 
 /// Sends the other side the reason why it is not accepted, and waits until it has ended the

@@ -1,7 +1,7 @@
 //! Accepting connections: how many, from which peers, and until when.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,8 +21,10 @@ use super::super::handshake::{WelcomeError, Welcoming, turn_away, welcome};
 use super::super::limits::Limits;
 use super::super::peer::Peers;
 use super::super::reader::FrameReader;
+use super::super::shares::{Place, Places, Shares};
 use super::super::streams::{Halves, Reading, Writing, tls_error};
 use super::super::vitals::Vitals;
+use super::reply_sizes::ReplySizes;
 use super::session::{LINGER, ServerSession};
 use crate::envelope::Address;
 use crate::transport::{Listener, Receiver};
@@ -39,8 +41,12 @@ pub(in super::super) struct ServerShared {
     limits: Limits,
     peers: Peers,
     budget: Arc<ReceiveBudget>,
-    connections: Arc<Semaphore>,
+    reply_sizes: Arc<ReplySizes>,
+    places: Places,
+    /// Of connections that have ended, and brought what is still being worked on.
+    leftovers: Arc<Semaphore>,
     handshakes: Arc<Semaphore>,
+    handshakes_of: Shares<IpAddr, Semaphore>,
     warned: Mutex<Option<Instant>>,
 }
 
@@ -50,10 +56,26 @@ impl ServerShared {
             limits,
             peers,
             budget: ReceiveBudget::new(&limits),
-            connections: Arc::new(Semaphore::new(limits.connections)),
+            reply_sizes: Arc::new(ReplySizes::new(limits.frame)),
+            places: Places::new(&limits),
+            leftovers: Arc::new(Semaphore::new(limits.connections)),
             handshakes: Arc::new(Semaphore::new(limits.handshakes)),
+            handshakes_of: Shares::new(),
             warned: Mutex::new(None),
         })
+    }
+
+    /// Room for one more that has not shaken hands yet.
+    fn handshake(&self, from: IpAddr) -> Result<HandshakePermits, String> {
+        let Limits { handshakes, address_handshakes, .. } = self.limits;
+        let of_address = self.handshakes_of.of(from, || Semaphore::new(address_handshakes));
+        let of_address = of_address.try_acquire_owned().map_err(|_full| {
+            format!("{address_handshakes} others from its address have not shaken hands yet")
+        })?;
+        let of_all = Arc::clone(&self.handshakes)
+            .try_acquire_owned()
+            .map_err(|_full| format!("{handshakes} others have not shaken hands yet"))?;
+        Ok(HandshakePermits { _of_address: of_address, _of_all: of_all })
     }
 
     /// Counts a connection that is not taken, and warns of it; but strangers must not be able to
@@ -160,10 +182,9 @@ impl Acceptor {
     }
 
     fn let_in(self: &Arc<Self>, stream: TcpStream, from: SocketAddr) {
-        let Ok(permit) = Arc::clone(&self.shared.handshakes).try_acquire_owned() else {
-            let limit = self.shared.limits.handshakes;
-            let why = format!("{limit} others have not shaken hands yet");
-            return self.shared.report(from, "limit", &why);
+        let permits = match self.shared.handshake(from.ip()) {
+            Ok(permits) => permits,
+            Err(why) => return self.shared.report(from, "limit", &why),
         };
         let acceptor = Arc::clone(self);
         self.tasks.spawn(async move {
@@ -171,30 +192,38 @@ impl Acceptor {
             tokio::select! {
                 biased;
                 () = kill.cancelled() => {}
-                () = acceptor.serve(stream, from, permit) => {}
+                () = acceptor.serve(stream, from, permits) => {}
             }
         });
     }
 
-    async fn serve(&self, stream: TcpStream, from: SocketAddr, permit: OwnedSemaphorePermit) {
+    async fn serve(&self, stream: TcpStream, from: SocketAddr, permits: HandshakePermits) {
         let shared = &self.shared;
         let limits = &shared.limits;
-        let opening = timeout(limits.handshake, self.open(stream));
+        let opening = timeout(limits.handshake, self.open(stream, from.ip()));
         let opened = tokio::select! {
             () = self.stop.cancelled() => return,
             opened = opening => opened.unwrap_or(Err(HandshakeError::Late)),
         };
         match opened {
             Ok(OpenConnection { reader, writer, vitals, session, place }) => {
-                drop(permit);
+                drop(permits);
                 session.run(reader, writer, &vitals, &self.stop).await;
-                drop(place);
+                // The place ends with the socket, unless as many others have left work behind.
+                let leftover = Arc::clone(&shared.leftovers).try_acquire_owned();
+                let place = leftover.is_err().then_some(place);
+                session.answered().await;
+                drop((leftover, place));
             }
             Err(turned) => turned.away(shared, from).await,
         }
     }
 
-    async fn open(&self, stream: TcpStream) -> Result<OpenConnection, HandshakeError> {
+    async fn open(
+        &self,
+        stream: TcpStream,
+        from: IpAddr,
+    ) -> Result<OpenConnection, HandshakeError> {
         let shared = &self.shared;
         let halves = Halves::accepted(stream, self.tls.as_ref()).await?;
         let vitals = Arc::new(Vitals::new());
@@ -203,7 +232,8 @@ impl Acceptor {
         let welcoming = Welcoming {
             limits: &shared.limits,
             peers: &shared.peers,
-            connections: &shared.connections,
+            places: &shared.places,
+            from,
             binding: halves.binding.as_ref(),
             certificate: halves.certificate.as_ref(),
         };
@@ -214,9 +244,16 @@ impl Acceptor {
             }
             Err(WelcomeError::Gone(why)) => return Err(HandshakeError::Gone(why)),
         };
-        let session = ServerSession::new(&accepted, &shared.limits, &shared.budget, &self.receiver);
-        Ok(OpenConnection { reader, writer, vitals, session, place: accepted.permit })
+        let ServerShared { limits, budget, reply_sizes, .. } = &**shared;
+        let session = ServerSession::new(&accepted, limits, budget, reply_sizes, &self.receiver);
+        Ok(OpenConnection { reader, writer, vitals, session, place: accepted.place })
     }
+}
+
+/// What a handshake takes up.
+struct HandshakePermits {
+    _of_address: OwnedSemaphorePermit,
+    _of_all: OwnedSemaphorePermit,
 }
 
 /// A connection on which both sides know each other.
@@ -226,7 +263,7 @@ struct OpenConnection {
     vitals: Arc<Vitals>,
     session: Arc<ServerSession>,
     /// Among all connections.
-    place: OwnedSemaphorePermit,
+    place: Place,
 }
 
 /// Why a connection did not come that far.

@@ -16,11 +16,11 @@ pub(super) struct FilteredBatch {
 }
 
 /// Reads the envelopes of a batch, and keeps back what this peer may not send.
-pub(super) fn screen(peer: Option<&Peer>, batch: Vec<Bytes>) -> FilteredBatch {
+pub(super) fn screen(peer: Option<&Peer>, batch: Vec<Bytes>, frame: usize) -> FilteredBatch {
     let mut screened =
         FilteredBatch { envelopes: Vec::with_capacity(batch.len()), fixed: Vec::new() };
     for bytes in batch {
-        let envelope = Envelope::from_bytes(&bytes).map(|envelope| unpinned(envelope, &bytes));
+        let envelope = Envelope::from_bytes(&bytes).map(|envelope| unpinned(envelope, frame));
         let forbidden = match &envelope {
             Ok(envelope) => forbidden(peer, envelope),
             // It cannot be known whether it is of a type that such a peer may send.
@@ -39,10 +39,10 @@ pub(super) fn screen(peer: Option<&Peer>, batch: Vec<Bytes>) -> FilteredBatch {
     screened
 }
 
-/// A payload is a part of its frame and keeps all of it in memory: a small one is copied out of a
-/// large one.
-fn unpinned(mut envelope: Envelope, bytes: &Bytes) -> Envelope {
-    if envelope.payload.len() * 8 < bytes.len() || envelope.payload.len() < SMALL {
+/// A payload is a part of its frame and keeps all of it in memory. One that is less than half of
+/// it is copied, so that what stays in memory is at most twice what is counted for it.
+fn unpinned(mut envelope: Envelope, frame: usize) -> Envelope {
+    if envelope.payload.len() < (frame / 2).max(SMALL) {
         envelope.payload = Bytes::copy_from_slice(&envelope.payload);
     }
     envelope
@@ -90,4 +90,48 @@ fn forbidden(peer: Option<&Peer>, envelope: &Envelope) -> Option<String> {
     }
     rejected("forbidden", 1);
     Some(format!("the peer `{}` may not send `{}`", peer.name(), envelope.message_type))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::envelope::Address;
+    use crate::message::MessageType;
+
+    /// A frame with envelopes of these payloads, in one piece of memory.
+    fn batch(payloads: &[usize]) -> (Vec<Bytes>, usize) {
+        let encoded = payloads.iter().map(|bytes| {
+            let (of, to) = (MessageType::new("take", 1), Address::local("queue", "handler"));
+            Envelope::new(of, "text/plain", vec![7; *bytes].into(), to).to_bytes()
+        });
+        let encoded: Vec<_> = encoded.collect();
+        let frame = Bytes::from(encoded.concat());
+        let mut start = 0;
+        let slices = encoded.iter().map(|envelope| {
+            start += envelope.len();
+            frame.slice(start - envelope.len()..start)
+        });
+        (slices.collect(), frame.len())
+    }
+
+    /// What of the frame the payloads hold in memory once all else is dropped.
+    fn held(payloads: &[usize]) -> Vec<bool> {
+        let (batch, frame) = batch(payloads);
+        let (envelopes, _fixed) = screen(None, batch, frame).parts();
+        let payloads = envelopes.into_iter().map(|envelope| envelope.unwrap().payload);
+        let payloads: Vec<_> = payloads.collect();
+        // Each that is a part of the frame shares it with the others that are.
+        payloads.iter().map(|payload| !payload.is_unique()).collect()
+    }
+
+    #[test]
+    fn a_payload_holds_no_memory_of_a_frame_that_is_larger_than_twice_its_size() {
+        assert_eq!(held(&[2_048; 100]), [false; 100]);
+        assert_eq!(held(&[10_000, 100_000, 50_000]), [false; 3], "each has its own");
+        let (batch, frame) = batch(&[100_000, 10]);
+        let place = batch[0].as_ptr_range();
+        let (envelopes, _fixed) = screen(None, batch.clone(), frame).parts();
+        let large = envelopes.into_iter().next().unwrap().unwrap().payload;
+        assert!(place.contains(&large.as_ptr()), "what is most of its frame is not copied");
+    }
 }

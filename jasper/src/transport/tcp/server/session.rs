@@ -9,10 +9,11 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::super::budget::{Allowance, ReceiveBudget};
+use super::super::budget::{Allowance, Portion, ReceiveBudget};
 use super::super::counting::{Counted, rejected};
 use super::super::frame::{self, Frame, RejectCode, Rejected};
 use super::super::handshake::{AcceptedPeer, WelcomeError};
@@ -22,6 +23,7 @@ use super::super::peer::Peer;
 use super::super::reader::{FrameReader, RawFrame, ReadError, ReadLimits};
 use super::super::vitals::Vitals;
 use super::super::write_queue::{QueuedFrame, WriteQueue};
+use super::reply_sizes::ReplySizes;
 use super::screen::{FilteredBatch, screen, screen_request};
 use super::window::{Unanswered, Window, WindowEntry};
 use crate::envelope::Envelope;
@@ -35,6 +37,7 @@ use crate::transport::{
 pub(super) const LINGER: Duration = Duration::from_secs(1);
 const STOPPING: &str = "the receiver is stopping";
 const FAILED: &str = "the receiver failed";
+const NO_MEMORY: &str = "the receiver had no memory for the reply in time";
 
 /// What becomes of an envelope in memory beside its bytes.
 const ENVELOPE: usize = size_of::<Result<Envelope, Unreadable>>();
@@ -49,6 +52,7 @@ pub(super) struct ServerSession {
     receiver: Arc<dyn Receiver>,
     write_queue: Arc<WriteQueue>,
     allowance: Allowance,
+    reply_sizes: Arc<ReplySizes>,
     window: Arc<Window>,
     /// What was received and is not answered yet.
     tasks: TaskTracker,
@@ -60,23 +64,28 @@ impl ServerSession {
         accepted: &AcceptedPeer,
         limits: &Limits,
         budget: &Arc<ReceiveBudget>,
+        reply_sizes: &Arc<ReplySizes>,
         receiver: &Arc<dyn Receiver>,
     ) -> Arc<Self> {
         let write_queue = WriteQueue::new();
+        let of_connection = Portion::new(limits.memory / 4);
+        let portions = [of_connection, accepted.place.share().memory().clone()];
         Arc::new(Self {
             peer: accepted.peer.clone(),
             frame: accepted.frame,
             limits: *limits,
             receiver: Arc::clone(receiver),
-            allowance: Allowance::of(budget, &write_queue, limits.ping),
+            allowance: Allowance::of(budget, portions, &write_queue, limits.ping),
             write_queue,
+            reply_sizes: Arc::clone(reply_sizes),
             window: Window::new(limits),
             tasks: TaskTracker::new(),
             is_leaving: AtomicBool::new(false),
         })
     }
 
-    /// Serves the connection until it ends and all that it brought is answered.
+    /// Serves the connection until it ends. What it brought may still be worked on; see
+    /// [`answered`](Self::answered).
     pub(super) async fn run<R, W>(
         self: &Arc<Self>,
         mut reader: FrameReader<R>,
@@ -104,7 +113,6 @@ impl ServerSession {
             }
         }
         self.write_queue.abandon();
-        self.answered().await;
     }
 
     /// Reads until the connection ends, or the listener stops and everything is answered.
@@ -136,13 +144,14 @@ impl ServerSession {
             self.write_queue.close();
             let _ended = tokio::time::timeout(LINGER, reader.drain()).await;
         } else {
-            self.answered().await;
+            // Who has ended its half may still read.
+            let _late = tokio::time::timeout(LINGER, self.answered()).await;
             self.write_queue.close();
         }
     }
 
     /// Returns when nothing is left to be answered.
-    async fn answered(&self) {
+    pub(super) async fn answered(&self) {
         self.tasks.close();
         self.tasks.wait().await;
     }
@@ -167,12 +176,12 @@ impl ServerSession {
         match Frame::decode(kind, body).map_err(ReadError::from)? {
             Frame::Batch { number, guarantee, envelopes } => {
                 let entry = self.open(WindowEntry::Batch, size)?;
-                let entry = SessionEntry { number, entry, hold };
+                let entry = SessionEntry { number, size, entry, hold };
                 self.start(self.clone().receive(entry, guarantee, envelopes).boxed()).await;
             }
             Frame::Request { number, timeout_ms, envelope } => {
                 let entry = self.open(WindowEntry::Request, size)?;
-                let entry = SessionEntry { number, entry, hold };
+                let entry = SessionEntry { number, size, entry, hold };
                 let timeout = Duration::from_millis(timeout_ms.into());
                 self.start(self.clone().answer(entry, timeout, envelope).boxed()).await;
             }
@@ -205,7 +214,7 @@ impl ServerSession {
         let receipts = if self.is_leaving.load(Ordering::Relaxed) {
             vec![Receipt::deferred(STOPPING); batch.len()]
         } else {
-            let (envelopes, fixed) = screen(self.peer.as_deref(), batch).parts();
+            let (envelopes, fixed) = screen(self.peer.as_deref(), batch, entry.size).parts();
             let given = self.given(guarantee, envelopes).await;
             FilteredBatch::receipts(fixed, given)
         };
@@ -234,27 +243,41 @@ impl ServerSession {
         let answer = if self.is_leaving.load(Ordering::Relaxed) {
             Err(RemoteFailure::new(FailureKind::Unavailable, STOPPING))
         } else {
-            self.answer_of(timeout, &envelope).await
+            self.answer_of(&mut entry.hold, timeout, &envelope).await
         };
-        if let Ok(reply) = &answer {
-            // It is in memory by now; to count it keeps others from adding to it.
-            self.allowance.grow(&mut entry.hold, reply.payload.len()).await;
-        }
         self.finish(entry, |number| frame::answer(number, &answer, self.frame));
     }
 
-    async fn answer_of(&self, timeout: Duration, envelope: &Bytes) -> Answer {
+    async fn answer_of(
+        &self,
+        hold: &mut HeldMemory,
+        timeout: Duration,
+        envelope: &Bytes,
+    ) -> Answer {
         let envelope = screen_request(self.peer.as_deref(), envelope)?;
+        let asked = envelope.message_type.clone();
+        let started = Instant::now();
+        // Taken before there is a reply: one that exists is in memory, counted or not.
+        let reserving = self.reply_sizes.reserve(&asked, &self.allowance, hold);
+        tokio::time::timeout(timeout, reserving)
+            .await
+            .map_err(|_elapsed| RemoteFailure::new(FailureKind::Unavailable, NO_MEMORY))?;
+        let timeout = timeout.saturating_sub(started.elapsed());
         let request = ReceivedRequest { peer: self.peer_name_owned(), envelope, timeout };
         let answering = AssertUnwindSafe(async { self.receiver.answer(request).await });
-        answering.catch_unwind().await.unwrap_or_else(|_panic| {
+        let answer = answering.catch_unwind().await.unwrap_or_else(|_panic| {
             tracing::error!("a receiver has panicked");
             Err(RemoteFailure::new(FailureKind::Failed, FAILED))
-        })
+        });
+        if let Ok(reply) = &answer {
+            let more = self.reply_sizes.note(&asked, reply.payload.len());
+            self.allowance.grow(hold, more).await;
+        }
+        answer
     }
 
     fn finish(&self, entry: SessionEntry, encode: impl FnOnce(u64) -> frame::Encoded) {
-        let SessionEntry { number, entry, hold } = entry;
+        let SessionEntry { number, entry, hold, .. } = entry;
         let gate = move || {
             drop(entry);
             true
@@ -275,6 +298,8 @@ impl ServerSession {
 #[derive(Debug)]
 struct SessionEntry {
     number: u64,
+    /// The bytes of its frame, which a payload that is a part of it keeps in memory.
+    size: usize,
     entry: Unanswered,
     hold: HeldMemory,
 }

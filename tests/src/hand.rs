@@ -10,12 +10,15 @@ use jasper::transport::{
     TransportError, TransportInfo,
 };
 
-/// Listens at `hand://…`.
+/// Listens at `hand://…`, which stores what comes, and at `memory-hand://…`, which does not.
 #[derive(Debug, Clone, Default)]
 pub struct Hand(Arc<Mutex<Option<Arc<dyn Receiver>>>>);
 
 impl Hand {
     /// The application's side of the listener.
+    ///
+    /// # Panics
+    /// It does not listen yet.
     pub fn receiver(&self) -> Arc<dyn Receiver> {
         Arc::clone(self.0.lock().unwrap().as_ref().expect("it listens"))
     }
@@ -23,7 +26,10 @@ impl Hand {
 
 impl Transport for Hand {
     fn info(&self) -> TransportInfo {
-        const SCHEMES: &[Scheme] = &[Scheme { name: "hand", mode: Mode::Durable }];
+        const SCHEMES: &[Scheme] = &[
+            Scheme { name: "hand", mode: Mode::Durable },
+            Scheme { name: "memory-hand", mode: Mode::Buffered },
+        ];
         TransportInfo::new("hand", SCHEMES, Capabilities::NONE)
     }
 

@@ -1,0 +1,77 @@
+//! PEM, and files of certificates and of secrets.
+
+use std::io;
+use std::path::Path;
+use std::time::SystemTime;
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::{self, PemObject};
+use zeroize::Zeroizing;
+
+use super::tls_error::TlsError;
+
+/// When a file was last written, and how long it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stamp(SystemTime, u64);
+
+impl Stamp {
+    /// `None` where there is no such file at the moment.
+    pub(super) fn of(path: &Path) -> Option<Self> {
+        let metadata = std::fs::metadata(path).ok()?;
+        Some(Self(metadata.modified().ok()?, metadata.len()))
+    }
+}
+
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
+    std::fs::read(path).map_err(|error| unreadable(path, &error))
+}
+
+/// As [`read`], for what is not to stay in memory that is free again.
+pub(super) fn read_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, TlsError> {
+    secret(path).map_err(|error| unreadable(path, &error))
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> TlsError {
+    TlsError::File { path: path.to_owned(), why: error.to_string() }
+}
+
+/// The content of a file that only its owner should be able to read; warns where others can.
+pub(super) fn secret(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
+    let content = std::fs::read(path).map(Zeroizing::new)?;
+    if is_open_to_others(path) {
+        tracing::warn!(
+            file = %path.display(),
+            "a file with a secret can be read or changed by every user of this machine",
+        );
+    }
+    Ok(content)
+}
+
+/// Only other users count: a group is how such a file is usually shared.
+#[cfg(unix)]
+fn is_open_to_others(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+
+    std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o007 != 0)
+}
+
+#[cfg(not(unix))]
+fn is_open_to_others(_path: &Path) -> bool {
+    false
+}
+
+/// The certificates of PEM text, of which there is at least one.
+pub(super) fn certificates(
+    pem: &[u8],
+    what: &'static str,
+) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    some(CertificateDer::pem_slice_iter(pem).collect(), what)
+}
+
+/// What was found, if it was found and can be read.
+pub(super) fn some<T>(
+    found: Result<Vec<T>, pem::Error>,
+    what: &'static str,
+) -> Result<Vec<T>, TlsError> {
+    found.ok().filter(|found| !found.is_empty()).ok_or(TlsError::Pem { what })
+}

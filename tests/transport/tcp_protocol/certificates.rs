@@ -1,0 +1,273 @@
+//! Certificates that change, that are revoked, and that are for another protocol.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jasper::transport::tcp::{Peer, SharedKey, Tcp, Tls};
+use rcgen::{
+    CertificateParams, CertificateRevocationListParams, KeyIdMethod, KeyPair, RevokedCertParams,
+    SerialNumber, date_time_ymd,
+};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tempfile::TempDir;
+use tests::log::Log;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+use tracing::Level;
+
+use crate::raw::{Raw, place_of};
+use crate::receiver::{TestReceiver, listen, within};
+use crate::tls::{Authority, rejected, sent};
+
+/// Two files that are replaced, each as a whole.
+struct Files {
+    folder: TempDir,
+}
+
+impl Files {
+    fn new((chain, key): &(String, String)) -> Self {
+        let files = Self { folder: TempDir::new().unwrap() };
+        files.replace("chain.pem", chain);
+        files.replace("key.pem", key);
+        files
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn replace(&self, name: &str, content: &str) {
+        let new = self.path("new");
+        fs::write(&new, content).unwrap();
+        fs::set_permissions(&new, fs::Permissions::from_mode(0o600)).unwrap();
+        fs::rename(new, self.path(name)).unwrap();
+    }
+
+    fn tls(&self) -> Tls {
+        Tls::new().certificate_files(self.path("chain.pem"), self.path("key.pem")).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_listener_shows_the_certificate_that_its_files_hold_now() {
+    let (old, new) = (Authority::new(), Authority::new());
+    let files = Files::new(&old.certificate("jasper.test"));
+    let listener = listen(&Tcp::new().tls(files.tls()), &TestReceiver::new()).await;
+    let place = place_of(&*listener);
+    let client = |authority: &Authority| Tcp::new().tls(authority.roots());
+    sent(&client(&old), &place, "jasper.test").await.unwrap();
+    rejected(sent(&client(&new), &place, "jasper.test").await, "TLS failed");
+    let (chain, key) = new.certificate("jasper.test");
+    files.replace("chain.pem", &chain);
+    files.replace("key.pem", &key);
+    sent(&client(&new), &place, "jasper.test").await.unwrap();
+    rejected(sent(&client(&old), &place, "jasper.test").await, "TLS failed");
+}
+
+#[tokio::test]
+async fn a_sender_shows_the_certificate_that_its_files_hold_now() {
+    let authority = Authority::new();
+    let server = Tcp::new().tls(authority.tls("jasper.test"));
+    let server = server.peer(Peer::named("shop").certificate("shop.test"));
+    let receiver = TestReceiver::new();
+    let listener = listen(&server, &receiver).await;
+    let place = place_of(&*listener);
+    let files = Files::new(&authority.certificate("other.test"));
+    let tls = files.tls().roots_pem(authority.root.as_bytes()).unwrap();
+    let client = Tcp::new().tls(tls);
+    rejected(sent(&client, &place, "jasper.test").await, "known peers only");
+    let (chain, key) = authority.certificate("shop.test");
+    files.replace("chain.pem", &chain);
+    files.replace("key.pem", &key);
+    sent(&client, &place, "jasper.test").await.unwrap();
+    assert_eq!(receiver.seen()[0].peer.as_deref(), Some("shop"));
+}
+
+#[tokio::test]
+async fn files_that_cannot_be_used_leave_the_certificate_before_them() {
+    let log = Log::default();
+    let _guard = tracing::subscriber::set_default(log.subscriber(Level::WARN));
+    let authority = Authority::new();
+    let files = Files::new(&authority.certificate("jasper.test"));
+    let listener = listen(&Tcp::new().tls(files.tls()), &TestReceiver::new()).await;
+    let place = place_of(&*listener);
+    for content in ["nonsense", "", &authority.certificate("jasper.test").1] {
+        files.replace("key.pem", content);
+        sent(&Tcp::new().tls(authority.roots()), &place, "jasper.test").await.unwrap();
+        sent(&Tcp::new().tls(authority.roots()), &place, "jasper.test").await.unwrap();
+    }
+    fs::remove_file(files.path("key.pem")).unwrap();
+    sent(&Tcp::new().tls(authority.roots()), &place, "jasper.test").await.unwrap();
+    let said = log.text();
+    assert_eq!(said.matches("the one before it stays").count(), 3, "{said}");
+    assert!(!said.contains("nonsense"), "{said}");
+}
+
+impl Authority {
+    /// A certificate with this number, and the list that revokes it.
+    fn revoked(&self, name: &str, number: u64) -> ((String, String), String) {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.serial_number = Some(SerialNumber::from(number));
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        let revoked = RevokedCertParams {
+            serial_number: SerialNumber::from(number),
+            revocation_time: date_time_ymd(2026, 1, 1),
+            reason_code: None,
+            invalidity_date: None,
+        };
+        let list = CertificateRevocationListParams {
+            this_update: date_time_ymd(2026, 1, 1),
+            next_update: date_time_ymd(2099, 1, 1),
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: vec![revoked],
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        let list = list.signed_by(&self.issuer).unwrap().pem().unwrap();
+        ((certificate.pem(), key.serialize_pem()), list)
+    }
+}
+
+fn tls_of((chain, key): &(String, String), authority: &Authority) -> Tls {
+    let tls = Tls::new().certificate_pem(chain.as_bytes(), key.as_bytes()).unwrap();
+    tls.roots_pem(authority.root.as_bytes()).unwrap()
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_revoked_is_refused_on_either_side() {
+    let authority = Authority::new();
+    let (revoked, list) = authority.revoked("jasper.test", 7);
+    let (good, _other_list) = authority.revoked("jasper.test", 8);
+    let receiver = TestReceiver::new();
+
+    let strict = tls_of(&good, &authority).revocation_lists_pem(list.as_bytes()).unwrap();
+    let server = Tcp::new().tls(strict.require_client_certificates());
+    let listener = listen(&server, &receiver).await;
+    let place = place_of(&*listener);
+    sent(&Tcp::new().tls(tls_of(&good, &authority)), &place, "jasper.test").await.unwrap();
+    sent(&Tcp::new().tls(tls_of(&revoked, &authority)), &place, "jasper.test").await.unwrap_err();
+    assert_eq!(receiver.seen().len(), 1);
+
+    let listener = listen(&Tcp::new().tls(tls_of(&revoked, &authority)), &receiver).await;
+    let place = place_of(&*listener);
+    let client = authority.roots().revocation_lists_pem(list.as_bytes()).unwrap();
+    rejected(sent(&Tcp::new().tls(client), &place, "jasper.test").await, "TLS failed");
+    sent(&Tcp::new().tls(authority.roots()), &place, "jasper.test").await.unwrap();
+
+    let unknown = Authority::new();
+    let (of_other, _list) = unknown.revoked("jasper.test", 7);
+    let listener = listen(&Tcp::new().tls(tls_of(&of_other, &unknown)), &receiver).await;
+    let client = unknown.roots().revocation_lists_pem(list.as_bytes()).unwrap();
+    sent(&Tcp::new().tls(client), &place_of(&*listener), "jasper.test").await.unwrap();
+    assert!(Tls::new().revocation_lists_pem(b"nonsense").is_err());
+}
+
+#[tokio::test]
+async fn a_side_that_names_no_protocol_or_another_one_is_refused() {
+    let authority = Authority::new();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(authority.root.as_bytes()).unwrap()).unwrap();
+    let listener =
+        listen(&Tcp::new().tls(authority.tls("jasper.test")), &TestReceiver::new()).await;
+    let mut client = rustls::ClientConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    for protocols in [vec![], vec![b"h2".to_vec()]] {
+        client.alpn_protocols = protocols;
+        let stream = TcpStream::connect(place_of(&*listener)).await.unwrap();
+        let name = ServerName::try_from("jasper.test").unwrap();
+        let connector = TlsConnector::from(Arc::new(client.clone()));
+        // With another protocol TLS itself ends it; with none, TLS has no reason to.
+        let Ok(mut stream) = within(connector.connect(name, stream)).await else { continue };
+        let mut end = Vec::new();
+        let ended = within(tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut end)).await;
+        assert!(ended.is_err() || end.is_empty());
+    }
+
+    let (chain, private) = authority.certificate("jasper.test");
+    let server = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![CertificateDer::from_pem_slice(chain.as_bytes()).unwrap()],
+            PrivateKeyDer::from_pem_slice(private.as_bytes()).unwrap(),
+        )
+        .unwrap();
+    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let place = socket.local_addr().unwrap().to_string();
+    let accepting = async {
+        let (stream, _from) = within(socket.accept()).await.unwrap();
+        let mut stream = TlsAcceptor::from(Arc::new(server)).accept(stream).await.unwrap();
+        let mut end = Vec::new();
+        let _ended = tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut end).await;
+        assert_eq!(end, b"", "nothing is said to a side that speaks something else");
+    };
+    let client = Tcp::new().tls(authority.roots());
+    let (result, ()) = tokio::join!(sent(&client, &place, "jasper.test"), accepting);
+    rejected(result, "TLS failed");
+}
+
+fn warnings(path: &Path, mode: u32) -> String {
+    let log = Log::default();
+    let _guard = tracing::subscriber::set_default(log.subscriber(Level::WARN));
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    SharedKey::from_file("shop", path).unwrap();
+    log.text()
+}
+
+#[test]
+fn a_file_with_a_secret_that_everyone_can_read_is_warned_of() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("secret");
+    fs::write(&path, "a secret of more than sixteen bytes\n").unwrap();
+    for (mode, is_warned_of) in [(0o600, false), (0o640, false), (0o644, true), (0o602, true)] {
+        let said = warnings(&path, mode);
+        assert_eq!(said.contains("can be read or changed by every user"), is_warned_of, "{mode:o}");
+        assert!(!said.contains("sixteen"), "{said}");
+    }
+}
+
+/// What a listener says that takes so much at once.
+async fn said_to_a_listener_with(numbers: [u32; 4]) -> jasper::transport::TransportError {
+    use jasper::transport::Transport;
+
+    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("tcp://{}", socket.local_addr().unwrap());
+    let sender = Tcp::new().sender(&address.parse().unwrap()).unwrap();
+    let welcoming = async {
+        let (stream, _from) = within(socket.accept()).await.unwrap();
+        let mut raw = Raw { stream };
+        raw.read().await.unwrap();
+        let mut body = vec![1];
+        body.extend([9; 32]);
+        body.extend(numbers.into_iter().flat_map(u32::to_be_bytes));
+        raw.send(&crate::raw::frame(crate::raw::WELCOME, &body)).await;
+        raw.last_words().await
+    };
+    let sending = crate::receiver::send(&sender, vec![crate::receiver::envelope("take", "x")]);
+    let (result, _words) = tokio::join!(sending, welcoming);
+    result.unwrap_err()
+}
+
+#[tokio::test]
+async fn a_listener_that_takes_less_than_any_may_makes_no_dead_letters() {
+    const MEGABYTE: u32 = 1 << 20;
+    for numbers in [
+        [1, MEGABYTE, 1, 1],
+        [0, MEGABYTE, 1, 1],
+        [MEGABYTE, 20, 1, 1],
+        [MEGABYTE, MEGABYTE, 0, 1],
+        [MEGABYTE, MEGABYTE, 1, 0],
+    ] {
+        let error = said_to_a_listener_with(numbers).await;
+        assert!(error.to_string().contains("no listener may take less"), "{error}");
+    }
+}

@@ -1,0 +1,114 @@
+//! What one peer, or one address, may take of what all have together.
+
+use std::net::{IpAddr, SocketAddr};
+
+use jasper::transport::Listener;
+use jasper::transport::tcp::{Limits, Peer, SharedKey, Tcp};
+use tokio::net::TcpSocket;
+
+use crate::raw::{self, HELLO, PROOF, READY, Raw, WELCOME, place_of};
+use crate::receiver::{TestReceiver, envelope, listen, pair, send, sender_to, within};
+
+/// A connection from this address of the machine.
+async fn connect_from(address: [u8; 4], listener: &dyn Listener) -> Raw {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::new(IpAddr::from(address), 0)).unwrap();
+    let place = place_of(listener).parse().unwrap();
+    Raw { stream: within(socket.connect(place)).await.unwrap() }
+}
+
+/// Shakes hands without a key. What is read last: `READY`, or a refusal.
+async fn shake_hands(raw: &mut Raw) -> u8 {
+    raw.send(&raw::frame(HELLO, &raw::hello([1, 1], [7; 32], ""))).await;
+    assert_eq!(raw.read().await.unwrap().0, WELCOME);
+    raw.send(&raw::frame(PROOF, &[])).await;
+    raw.read().await.unwrap().0
+}
+
+const ONE: [u8; 4] = [127, 0, 0, 2];
+const OTHER: [u8; 4] = [127, 0, 0, 3];
+
+#[tokio::test]
+async fn an_address_has_its_share_of_the_connections_and_leaves_the_rest_to_others() {
+    let limits = Limits::default().connections(10).peer_connections(2);
+    let (_receiver, listener, _sender) = pair(Tcp::new().limits(limits), &Tcp::new()).await;
+    let mut taken = Vec::new();
+    for _ in 0..2 {
+        let mut raw = connect_from(ONE, &*listener).await;
+        assert_eq!(shake_hands(&mut raw).await, READY);
+        taken.push(raw);
+    }
+    let mut refused = connect_from(ONE, &*listener).await;
+    assert_ne!(shake_hands(&mut refused).await, READY);
+    let mut other = connect_from(OTHER, &*listener).await;
+    assert_eq!(shake_hands(&mut other).await, READY);
+    drop(taken.pop());
+    // The place is free as soon as the end of the connection is noticed.
+    let freed =
+        async { while shake_hands(&mut connect_from(ONE, &*listener).await).await != READY {} };
+    within(freed).await;
+}
+
+#[tokio::test]
+async fn a_peer_has_its_share_of_the_connections_wherever_it_comes_from() {
+    let key = |id: &str| SharedKey::new(id, [7; 32]).unwrap();
+    let limits = Limits::default().connections(10).peer_connections(1);
+    let server = Tcp::new().limits(limits);
+    let server = server.peer(Peer::named("shop").key(key("shop")));
+    let server = server.peer(Peer::named("billing").key(key("billing")));
+    let listener = listen(&server, &TestReceiver::new()).await;
+    let sender = |id: &str| sender_to(&Tcp::new().identity(key(id)), &*listener);
+    let (first, second, other) = (sender("shop"), sender("shop"), sender("billing"));
+    send(&first, vec![envelope("take", "")]).await.unwrap();
+    let refused = send(&second, vec![envelope("take", "")]).await.unwrap_err();
+    assert!(refused.to_string().contains("all of the 1 connections that one peer"), "{refused}");
+    send(&other, vec![envelope("take", "")]).await.unwrap();
+}
+
+#[tokio::test]
+async fn silent_strangers_of_one_address_keep_no_other_from_shaking_hands() {
+    let limits = Limits::default().handshakes(8).address_handshakes(4);
+    let (_receiver, listener, sender) = pair(Tcp::new().limits(limits), &Tcp::new()).await;
+    let mut silent = Vec::new();
+    for _ in 0..8 {
+        silent.push(connect_from(ONE, &*listener).await);
+    }
+    for raw in &mut silent[4..] {
+        assert_eq!(raw.read().await, None, "more than the share of its address");
+    }
+    send(&sender, vec![envelope("take", "")]).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_place_of_a_connection_is_free_when_its_socket_is_closed() {
+    let limits = Limits::default().connections(1);
+    let (receiver, listener, sender) = pair(Tcp::new().limits(limits), &Tcp::new()).await;
+    let mut raw = Raw::connected(&*listener).await;
+    // It waits for as long as the receiver likes.
+    raw.send(&raw::batch(1, &[raw::bytes_of(&envelope("wait", "x"))])).await;
+    receiver.wait_for(1).await;
+    drop(raw);
+    within(async { while send(&sender, Vec::new()).await.is_err() {} }).await;
+    receiver.open_gate();
+    within(listener.stop()).await;
+}
+
+#[tokio::test]
+async fn messages_from_memory_leave_room_for_those_from_a_store() {
+    let limits = Limits::default().batches(1);
+    let (receiver, listener, memory) = pair(Tcp::new().limits(limits), &Tcp::new()).await;
+    let client = Tcp::new();
+    let address = listener.address().as_str().to_owned();
+    let [memory_of_client, stored] = ["tcp://", "durable://"].map(|scheme| {
+        use jasper::transport::Transport;
+        client.sender(&address.replace("tcp://", scheme).parse().unwrap()).unwrap()
+    });
+    let waiting = tokio::spawn(async move {
+        send(&memory_of_client, vec![envelope("wait", "x")]).await.unwrap();
+    });
+    receiver.wait_for(1).await;
+    send(&stored, vec![envelope("take", "y")]).await.unwrap();
+    receiver.open_gate();
+    within(waiting).await.unwrap();
+    drop(memory);
+}
