@@ -3,25 +3,29 @@
 #[path = "sqlserver_faults/server.rs"]
 mod server;
 
-use jasper::store::StoreError;
-use jasper::store::sqlserver::SqlServerStore;
+use std::time::Duration;
 
-use server::{Plan, start};
+use jasper::store::sqlserver::SqlServerStore;
+use jasper::store::{MessageStore, StoreError};
+
+use server::{Plan, Seen, start};
+use tokio::sync::mpsc::UnboundedReceiver;
 
 /// Without TLS, as the server has none.
 const PLAIN: &str = "Encrypt=DANGER_PLAINTEXT";
 
 /// What becomes of a store that is opened there.
 async fn refusal(plan: Plan, options: &str) -> StoreError {
-    let port = start(plan).await;
-    let address = format!(
-        "Server=tcp:127.0.0.1,{port};Database=shop;User Id=app;Password=hidden-one;{options}"
-    );
-    let refused = SqlServerStore::connect(&address).await.unwrap_err();
+    let (port, _seen) = start(plan).await;
+    let refused = SqlServerStore::connect(&address(port, options)).await.unwrap_err();
     let shown = format!("{refused} {refused:?}");
     assert!(shown.contains(&format!("127.0.0.1:{port}")), "{shown}");
     assert!(!shown.contains("hidden-one"), "{shown}");
     refused
+}
+
+fn address(port: u16, options: &str) -> String {
+    format!("Server=tcp:127.0.0.1,{port};Database=shop;User Id=app;Password=hidden-one;{options}")
 }
 
 #[tokio::test]
@@ -65,4 +69,45 @@ async fn a_server_that_says_nothing_is_given_up() {
 async fn a_schema_that_needs_care_is_refused_before_any_connection() {
     let refused = SqlServerStore::builder().schema("a]b").connect("Server=tcp:127.0.0.1,1").await;
     assert!(matches!(refused, Err(StoreError::BadName { name }) if name == "a]b"));
+}
+
+/// The first things that clients do.
+async fn first(number: usize, seen: &mut UnboundedReceiver<Seen>) -> Vec<Seen> {
+    let mut first = Vec::new();
+    while first.len() < number {
+        first.push(seen.recv().await.unwrap());
+    }
+    first
+}
+
+fn assert_given_up(error: &StoreError) {
+    let StoreError::Deadline { limit } = error else { panic!("{error:?}") };
+    assert!(*limit < Duration::from_secs(10), "{limit:?}");
+    assert!(error.is_transient());
+}
+
+#[tokio::test]
+async fn calls_that_are_not_answered_end_and_their_connections_and_sessions_with_them() {
+    let (port, mut seen) = start(Plan::SilentCalls).await;
+    let store = SqlServerStore::connect(&address(port, PLAIN)).await.unwrap();
+    let nodes = store.nodes();
+    let (one, other) = tokio::join!(nodes.alive(), nodes.now());
+    assert_given_up(&one.unwrap_err());
+    assert_given_up(&other.unwrap_err());
+    let seen = first(6, &mut seen).await;
+    assert_eq!(seen[..2], [Seen::Call, Seen::Call], "none waits for the other");
+    let times = |what| seen.iter().filter(|seen| **seen == what).count();
+    assert_eq!((times(Seen::Close), times(Seen::SearchForSession)), (2, 2), "{seen:?}");
+}
+
+#[tokio::test]
+async fn what_is_asked_after_a_call_that_was_not_answered_is_asked_over_another_connection() {
+    let (port, mut seen) = start(Plan::SilentCalls).await;
+    let store = SqlServerStore::connect(&address(port, PLAIN)).await.unwrap();
+    for _ in 0..2 {
+        assert_given_up(&store.nodes().now().await.unwrap_err());
+    }
+    // The server takes one call of a connection.
+    let seen = first(5, &mut seen).await;
+    assert_eq!(seen.iter().filter(|seen| **seen == Seen::Call).count(), 2, "{seen:?}");
 }

@@ -4,12 +4,14 @@
 mod sqlserver_schema;
 
 use jasper::prelude::*;
-use jasper::store::sqlserver::{SqlServerConnection, tiberius};
+use jasper::store::sqlserver::{SqlServerConnection, SqlServerPool, tiberius};
 use jasper::store::{DeadLetterQuery, DeadLetterReason, MessageStore};
 use serde::{Deserialize, Serialize};
 use sqlserver_schema::{Schema, connect, execute, number};
 use sqlx::SqliteConnection;
 use tests::Journal;
+use tests::log::Log;
+use tracing::Level;
 
 type DriverError = tiberius::error::Error;
 
@@ -54,6 +56,14 @@ struct Other;
 #[handler(queue = "other")]
 #[durable]
 async fn other(_cmd: Other, _db: &mut SqliteConnection) {}
+
+#[derive(Command, Serialize, Deserialize)]
+#[command(name = "sqlserver.over-pool")]
+struct OverPool;
+
+#[handler]
+#[durable]
+async fn over_pool(_cmd: OverPool, _pool: State<SqlServerPool>) {}
 
 /// An application on a schema of its own with a table of effects.
 struct Stage {
@@ -155,6 +165,20 @@ mod on_sqlserver {
         assert_eq!(stage.reasons().await, []);
         assert_eq!(stage.effects().await, 2);
         stage.app.stop().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_durable_handler_over_a_pool_is_warned_of() {
+        let log = Log::default();
+        let _guard = tracing::subscriber::set_default(log.subscriber(Level::WARN));
+        let schema = Schema::new();
+        let store = schema.store().await;
+        let app = Jasper::builder().state(store.pool().clone()).store(store);
+        app.handler(over_pool).start().await.unwrap().stop().await.unwrap();
+        let text = log.text();
+        let warnings: Vec<_> = text.lines().filter(|line| line.contains("over the pool")).collect();
+        assert_eq!(warnings.len(), 1, "{text}");
+        assert!(warnings[0].contains("SqlServerPool"), "{text}");
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
