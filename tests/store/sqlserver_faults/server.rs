@@ -20,6 +20,8 @@ pub enum Plan {
     /// It answers what a store asks at its start and as it sets up a session, and nothing after
     /// that.
     SilentCalls,
+    /// The same, with this error in place of silence.
+    FailCalls(u32),
 }
 
 /// What a client does, in order.
@@ -66,8 +68,12 @@ async fn serve(mut socket: TcpStream, plan: Plan, seen: UnboundedSender<Seen>) -
         return until_closed(&mut socket).await;
     }
     answer(&mut socket, &[login_ack(), done(0)].concat()).await?;
-    if plan == Plan::SilentCalls {
-        return answer_until_a_call(&mut socket, &seen).await;
+    match plan {
+        Plan::SilentCalls => return answer_until_a_call(&mut socket, None, &seen).await,
+        Plan::FailCalls(number) => {
+            return answer_until_a_call(&mut socket, Some(number), &seen).await;
+        }
+        _ => {}
     }
     read(&mut socket).await?;
     // A packet of which the header promises more.
@@ -77,6 +83,7 @@ async fn serve(mut socket: TcpStream, plan: Plan, seen: UnboundedSender<Seen>) -
 
 async fn answer_until_a_call(
     socket: &mut TcpStream,
+    failure: Option<u32>,
     seen: &UnboundedSender<Seen>,
 ) -> io::Result<()> {
     loop {
@@ -89,6 +96,10 @@ async fn answer_until_a_call(
             let is_search = asked.contains("sys.dm_exec_sessions");
             // The test may have ended.
             let _ = seen.send(if is_search { Seen::SearchForSession } else { Seen::Call });
+            if let Some(number) = failure {
+                answer(socket, &error(number, "It is refused.")).await?;
+                continue;
+            }
             until_closed(socket).await?;
             if !is_search {
                 let _ = seen.send(Seen::Close);
