@@ -56,7 +56,8 @@ const USAGE: &str = "usage: benchmark [sqlite | postgres URL | mysql URL | sqlse
                      or benchmark rabbitmq URL POSTGRES_URL [MESSAGES], \
                      or benchmark memory small|large|retries [sqlite | postgres URL], \
                      or benchmark backlog|unknown [sqlite | postgres URL | mysql URL | \
-                     sqlserver STRING] [MESSAGES], or benchmark drain URL [MESSAGES] [snapshot] [no-autovacuum] \
+                     sqlserver STRING] [MESSAGES], \
+                     or benchmark drain URL [MESSAGES] [snapshot] [no-autovacuum] \
                      [sixteen | share]";
 
 #[tokio::main]

@@ -52,8 +52,8 @@ pub(crate) enum Runs {
 }
 
 /// Handlers that take a connection, and their messages: a handler is typed by its connection, and a
-/// command has one handler. Beside it stand `effect`, which writes a business row, and `open`, which
-/// opens the store.
+/// command has one handler. Beside it stand `effect`, which writes a business row, and `open`,
+/// which opens the store.
 macro_rules! application {
     (
         $database:ty, $store:ty, $connection:ty,
