@@ -1,6 +1,6 @@
 //! A schema for one test alone, on the SQL Server that all tests share.
 
-use jasper::store::sqlserver::tiberius::Config;
+use jasper::store::sqlserver::tiberius::{self, Config};
 use jasper::store::sqlserver::{SqlServerConnection, SqlServerStore};
 use tests::servers::sqlserver_connection_string;
 
@@ -49,25 +49,31 @@ pub async fn number(connection: &mut SqlServerConnection, query: &str) -> i64 {
 }
 
 /// Its tables, and then the schema itself.
-const DROP: &str = "\
-set lock_timeout 5000;
-declare @drop nvarchar(max) = '';
-select @drop = @drop + 'drop table [{schema}].[' + name + ']; ' from sys.tables
-where schema_id = schema_id('{schema}');
-exec (@drop);
-if schema_id('{schema}') is not null exec ('drop schema [{schema}]');
-";
+async fn drop_schema(schema: &str) -> tiberius::Result<()> {
+    let config = Config::from_ado_string(&sqlserver_connection_string())?;
+    let mut connection = SqlServerConnection::connect(&config).await?;
+    let tables = format!(
+        "set lock_timeout 5000; select name from sys.tables where schema_id = schema_id('{schema}')"
+    );
+    let tables = connection.simple_query(tables).await?.into_first_result().await?;
+    for row in tables {
+        let table: &str = row.get(0).unwrap_or_default();
+        let drop_table = format!("drop table [{schema}].[{table}]");
+        connection.simple_query(drop_table).await?.into_results().await?;
+    }
+    let drop_schema = format!("drop schema if exists [{schema}]");
+    connection.simple_query(drop_schema).await?.into_results().await.map(drop)
+}
 
 impl Drop for Schema {
     fn drop(&mut self) {
-        let batch = DROP.replace("{schema}", &self.name);
+        let name = std::mem::take(&mut self.name);
         let dropped = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.unwrap().block_on(async {
-                let config = Config::from_ado_string(&sqlserver_connection_string()).ok()?;
-                let mut connection = SqlServerConnection::connect(&config).await.ok()?;
-                connection.simple_query(batch).await.ok()?.into_results().await.ok()
-            })
+            // It harms no other test.
+            if let Err(error) = runtime.unwrap().block_on(drop_schema(&name)) {
+                eprintln!("the schema `{name}` is left on the server: {error}");
+            }
         });
         drop(dropped.join());
     }

@@ -12,8 +12,9 @@
 //!                                                  that were killed; see `watch.rs`
 //! ```
 //!
-//! URL is `sqlite:FILE`, `postgres://USER@HOST:PORT/DATABASE` or the like with `mysql:`. Another
-//! database is another file like `sqlite.rs`, and a line in `main`.
+//! URL is `sqlite:FILE`, `postgres://USER@HOST:PORT/DATABASE`, the like with `mysql:`, or
+//! `sqlserver:SCHEMA;CONNECTION STRING`. Another database is another file like `sqlite.rs`, and a
+//! line in `main`.
 //! A transfer that `send` has written to FILE was accepted: whatever is killed, it takes effect
 //! once. One that is not in FILE may have been accepted too, so `send` sends it again under the
 //! same key when it is started again.
@@ -26,6 +27,7 @@ mod node;
 mod postgres;
 mod send;
 mod sqlite;
+mod sqlserver;
 mod watch;
 
 use std::env;
@@ -48,6 +50,7 @@ async fn main() -> Outcome<ExitCode> {
             let bank = postgres::PostgresBank::connect(&arguments.url).await?;
             run(&bank, &arguments).await
         }
+        "sqlserver" => run(&sqlserver::SqlServerBank::connect(place).await?, &arguments).await,
         _ => Err(format!("`{}`: there is no bank for that", arguments.url).into()),
     }
 }

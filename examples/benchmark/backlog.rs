@@ -18,6 +18,7 @@ use crate::memory;
 use crate::server::Application;
 use crate::server::mysql::OnMysql;
 use crate::server::postgres::OnPostgres;
+use crate::server::sqlserver::OnSqlServer;
 
 /// Rows of one call of the store.
 const PAGE: usize = 500;
@@ -58,6 +59,7 @@ pub(crate) async fn measure(what: What, store: &[&str], rows: usize) -> Outcome<
         }
         ["postgres", url] => on_server::<OnPostgres>(what, url, rows).await,
         ["mysql", url] => on_server::<OnMysql>(what, url, rows).await,
+        ["sqlserver", url] => on_server::<OnSqlServer>(what, url, rows).await,
         _ => Err(crate::USAGE.into()),
     }
 }

@@ -5,6 +5,8 @@
 //!                                      `tmpfs` on `/tmp` does not flatter any of them
 //! benchmark postgres URL [MESSAGES]    in databases of its own on that server, and with the
 //! benchmark mysql URL [MESSAGES]       durability that the server has
+//! benchmark sqlserver STRING [MESSAGES]   the same in the schema `jasper_benchmark` of a database,
+//!                                      by its connection string in ADO form
 //! benchmark rabbitmq URL POSTGRES_URL [MESSAGES]   by way of that broker, with nothing at both
 //!                                      ends and with databases of their own on that server
 //! benchmark tcp [MESSAGES]             between two applications, each with SQLite or nothing
@@ -16,7 +18,8 @@
 //!                                      with an old snapshot held open, without autovacuum, and by
 //!                                      a handler with `concurrency = 16` or `share = 50`
 //! benchmark backlog STORE [MESSAGES]   a backlog of a million: start, rates, peak of memory;
-//!                                      STORE: sqlite, or postgres URL, or mysql URL
+//!                                      STORE: sqlite, or postgres URL, or mysql URL, or
+//!                                      sqlserver STRING
 //! benchmark unknown STORE [MESSAGES]   the time of a look, while messages of as many unknown types
 //!                                      wait
 //! ```
@@ -38,6 +41,7 @@ use std::error::Error;
 
 use self::server::mysql::OnMysql;
 use self::server::postgres::OnPostgres;
+use self::server::sqlserver::OnSqlServer;
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -47,11 +51,13 @@ const ROUNDS: usize = 3;
 const FEW: usize = 4_000;
 const MANY: usize = 10_000;
 
-const USAGE: &str = "usage: benchmark [sqlite | postgres URL | mysql URL | tcp] [MESSAGES], \
+const USAGE: &str = "usage: benchmark [sqlite | postgres URL | mysql URL | sqlserver STRING | tcp] \
+                     [MESSAGES], \
                      or benchmark rabbitmq URL POSTGRES_URL [MESSAGES], \
                      or benchmark memory small|large|retries [sqlite | postgres URL], \
-                     or benchmark backlog|unknown [sqlite | postgres URL | mysql URL] \
-                     [MESSAGES], or benchmark drain URL [MESSAGES] [snapshot] [no-autovacuum] \
+                     or benchmark backlog|unknown [sqlite | postgres URL | mysql URL | \
+                     sqlserver STRING] [MESSAGES], \
+                     or benchmark drain URL [MESSAGES] [snapshot] [no-autovacuum] \
                      [sixteen | share]";
 
 #[tokio::main]
@@ -62,6 +68,7 @@ async fn main() -> Outcome<()> {
         [] | ["sqlite"] => sqlite::measure(FEW).await,
         ["postgres", url] => server::measure::<OnPostgres>(url, MANY).await,
         ["mysql", url] => server::measure::<OnMysql>(url, MANY).await,
+        ["sqlserver", url] => server::measure::<OnSqlServer>(url, MANY).await,
         ["drain", url, ref options @ ..] => {
             server::drain::measure(url, server::drain::Plan::of(options).ok_or(USAGE)?).await
         }
@@ -77,6 +84,7 @@ async fn main() -> Outcome<()> {
         [messages] | ["sqlite", messages] => sqlite::measure(count(messages)?).await,
         ["postgres", url, messages] => server::measure::<OnPostgres>(url, count(messages)?).await,
         ["mysql", url, messages] => server::measure::<OnMysql>(url, count(messages)?).await,
+        ["sqlserver", url, messages] => server::measure::<OnSqlServer>(url, count(messages)?).await,
         _ => Err(USAGE.into()),
     }
 }

@@ -7,6 +7,9 @@ mod crashes;
 mod program;
 #[path = "bank/recovery.rs"]
 mod recovery;
+#[expect(dead_code, reason = "the bank makes its own tables")]
+#[path = "../sqlserver_schema.rs"]
+mod sqlserver_schema;
 
 use std::fmt::Debug;
 use std::str::FromStr;
@@ -14,11 +17,12 @@ use std::time::Duration;
 
 use crashes::{Crashes, Mishap};
 use program::Bank;
+use sqlserver_schema::Schema;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, query};
 use tempfile::TempDir;
 use tests::Seed;
-use tests::servers::{new_mariadb_database, new_postgres_database};
+use tests::servers::{new_mariadb_database, new_postgres_database, sqlserver_connection_string};
 
 fn sqlite(folder: &TempDir) -> String {
     format!("sqlite:{}", folder.path().join("bank.db").display())
@@ -61,6 +65,20 @@ async fn on_postgres_kills_of_three_nodes_lose_no_transfer_and_do_none_twice() {
 async fn on_mariadb_kills_of_three_nodes_lose_no_transfer_and_do_none_twice() {
     let url = new_mariadb_database("bank").await;
     crashes(url, 3, kills(25)).run(Seed::from_env()).await;
+}
+
+/// `tests/run` leaves it out by this name where there is no server.
+mod on_sqlserver {
+    use super::*;
+
+    #[tokio::test]
+    async fn ten_kills_lose_no_transfer_and_do_none_twice() {
+        let schema = Schema::new();
+        let url = format!("sqlserver:{};{}", schema.name(), sqlserver_connection_string());
+        let crashes = crashes(url, 2, kills(10));
+        let (lease, apart) = (Duration::from_secs(6), Duration::from_secs(2));
+        Crashes { lease, apart, rate: 20, ..crashes }.run(Seed::from_env()).await;
+    }
 }
 
 /// With so much time between the kills that no process is killed that has just taken the work over,

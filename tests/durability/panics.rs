@@ -1,26 +1,21 @@
 //! Panics of an application's own code, wherever it is called: none ends a worker, strands a row or
 //! costs another message anything.
 
+#[path = "panics/transports.rs"]
+mod transports;
+
 use std::fmt;
 use std::panic::panic_any;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
-use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use jasper::codec::{Codec, CodecError, Json, Visit};
-use jasper::envelope::Address;
 use jasper::message::Encodable;
 use jasper::prelude::*;
 use jasper::store::memory::MemoryStore;
 use jasper::store::{
     DeadLetter, DeadLetterQuery, DeadLetterReason, DeadLetters, Inbox, MessageStore, Nodes, Outbox,
     StoreAdmin, StoreError, StoreInfo, StoreTransaction, TransactionOptions,
-};
-use jasper::transport::{
-    Answer, Batch, Capabilities, Direction, EndpointUri, Listener, Mode, Receipt, Receiver,
-    Request, Scheme, Sender, Transport, TransportError, TransportInfo,
 };
 use jasper::{InvokeError, SendError};
 use serde::de::Deserializer;
@@ -200,11 +195,12 @@ async fn a_panic_anywhere_in_a_run_is_a_failed_attempt() {
 }
 
 #[tokio::test]
-async fn a_message_that_panics_where_it_is_read_has_its_attempts_and_no_run() {
+async fn a_message_that_panics_where_it_is_read_is_an_invalid_message_at_once() {
     for is_stored in [true, false] {
         let (letter, runs) = letter_of(trip_by("never", "deserialize"), is_stored).await;
-        assert_eq!((runs, letter.attempts), (0, 2));
-        assert!(letter.error_message.starts_with("it panicked: "), "{}", letter.error_message);
+        assert_eq!((runs, letter.attempts), (0, 1));
+        assert_eq!(letter.reason, DeadLetterReason::Undecodable);
+        assert!(letter.error_message.contains("that panicked: "), "{}", letter.error_message);
     }
 }
 
@@ -254,7 +250,7 @@ impl Codec for Fragile {
 }
 
 #[tokio::test]
-async fn a_codec_that_panics_fails_the_message_and_no_other() {
+async fn a_codec_that_panics_makes_an_invalid_message_of_one_and_of_no_other() {
     let journal = Journal::default();
     let app = Jasper::builder()
         .store(MemoryStore::new())
@@ -271,8 +267,10 @@ async fn a_codec_that_panics_fails_the_message_and_no_other() {
     journal.wait_for("run well").await;
     app.until_idle().await.unwrap();
     let letters = letters(&app).await;
-    assert_eq!((letters.len(), letters[0].attempts), (1, 2));
-    assert_eq!(letters[0].error_message, "it panicked: as told");
+    assert_eq!((letters.len(), letters[0].attempts), (1, 1));
+    assert_eq!(letters[0].reason, DeadLetterReason::Undecodable);
+    assert!(letters[0].error_message.contains("that panicked: as told"), "{letters:?}");
+    assert_eq!(journal.notes(), ["run well"]);
     app.stop().await.unwrap();
 }
 
@@ -327,126 +325,5 @@ async fn a_panic_beside_the_handler_is_a_failed_attempt_too() {
     assert_eq!((letters.len(), letters[0].attempts), (1, 2));
     assert_eq!(letters[0].error_message, "it panicked: as told");
     assert_eq!(journal.sorted(), ["run follow", "run follow", "run well"]);
-    app.stop().await.unwrap();
-}
-
-#[derive(Command, Serialize, Deserialize)]
-#[command(name = "panics.parcel", to = "shaky")]
-struct Parcel {
-    number: usize,
-}
-
-/// A transport whose first calls panic, each in a way of its own; what comes later it keeps.
-#[derive(Debug, Clone, Default)]
-struct Shaky {
-    calls: Arc<AtomicUsize>,
-    journal: Journal,
-}
-
-impl Transport for Shaky {
-    fn info(&self) -> TransportInfo {
-        const SCHEMES: &[Scheme] = &[Scheme { name: "shaky", mode: Mode::Durable }];
-        TransportInfo::new("shaky", SCHEMES, Capabilities::NONE)
-    }
-
-    fn check(&self, _uri: &EndpointUri, _direction: Direction) -> Result<(), TransportError> {
-        Ok(())
-    }
-
-    fn sender(&self, _uri: &EndpointUri) -> Result<Arc<dyn Sender>, TransportError> {
-        Ok(Arc::new(self.clone()))
-    }
-
-    fn listen(
-        &self,
-        uri: EndpointUri,
-        _receiver: Arc<dyn Receiver>,
-    ) -> BoxFuture<'_, Result<Box<dyn Listener>, TransportError>> {
-        let is_stopped = uri.options.contains_key("stop");
-        async move {
-            assert!(is_stopped, "as told");
-            let listener: Box<dyn Listener> = Box::new(Deaf(uri.address));
-            Ok(listener)
-        }
-        .boxed()
-    }
-}
-
-impl Sender for Shaky {
-    fn send(&self, batch: Batch) -> BoxFuture<'_, Result<Vec<Receipt>, TransportError>> {
-        match self.calls.fetch_add(1, Ordering::SeqCst) {
-            0 => panic!("before there is a future"),
-            1 => async { panic_any(Bomb("within it")) }.boxed(),
-            2 => {
-                let guard = Bomb("at its end");
-                async move {
-                    let _guard = guard;
-                    Ok(Vec::new())
-                }
-                .boxed()
-            }
-            _ => async move {
-                for envelope in &batch.envelopes {
-                    self.journal.note(String::from_utf8_lossy(&envelope.payload));
-                }
-                Ok(vec![Receipt::Accepted; batch.envelopes.len()])
-            }
-            .boxed(),
-        }
-    }
-
-    fn request(&self, _request: Request) -> BoxFuture<'_, Result<Answer, TransportError>> {
-        panic!("as told")
-    }
-}
-
-/// A listener that panics when it is stopped.
-#[derive(Debug)]
-struct Deaf(Address);
-
-impl Listener for Deaf {
-    fn address(&self) -> Address {
-        self.0.clone()
-    }
-
-    fn stop(&self) -> BoxFuture<'_, ()> {
-        panic!("as told")
-    }
-}
-
-#[tokio::test]
-async fn a_transport_that_panics_is_tried_again_and_loses_nothing() {
-    let shaky = Shaky::default();
-    let app = Jasper::builder()
-        .store(MemoryStore::new())
-        .transport(shaky.clone())
-        .state(Journal::default())
-        .endpoint("shaky", "shaky://there")
-        .start()
-        .await
-        .unwrap();
-    let asked = app.bus().invoke(Parcel { number: 0 }).await.unwrap_err();
-    assert!(asked.to_string().contains("panicked: as told"), "{asked}");
-    for number in 1..=3 {
-        app.bus().send(Parcel { number }).await.unwrap();
-    }
-    shaky.journal.wait_for(r#"{"number":3}"#).await;
-    app.until_idle().await.unwrap();
-    let mut notes = shaky.journal.sorted();
-    notes.dedup();
-    assert_eq!(notes, [r#"{"number":1}"#, r#"{"number":2}"#, r#"{"number":3}"#]);
-    let counts = app.store().unwrap().admin().counts().await.unwrap();
-    assert_eq!((counts.outgoing, counts.dead_letters), (0, 0));
-    app.stop().await.unwrap();
-}
-
-#[tokio::test]
-async fn a_transport_that_panics_where_it_listens_is_an_error_of_the_start() {
-    let app = || Jasper::builder().store(MemoryStore::new()).state(Journal::default());
-    let app = || app().transport(Shaky::default());
-    let app = || app().endpoint("shaky", "shaky://there");
-    let refused = app().listen("shaky://here").start().await.unwrap_err();
-    assert!(refused.to_string().contains("panicked: as told"), "{refused}");
-    let app = app().listen("shaky://here?stop=yes").start().await.unwrap();
     app.stop().await.unwrap();
 }

@@ -6,7 +6,7 @@ use jasper::Problem;
 use jasper::prelude::*;
 use jasper::store::sqlite::SqliteStore;
 use serde::{Deserialize, Serialize};
-use sqlx::{SqliteConnection, SqlitePool};
+use sqlx::{PgPool, SqliteConnection, SqlitePool};
 use tests::log::Log;
 use tracing::Level;
 
@@ -47,6 +47,14 @@ async fn count_within(
 ) -> sqlx::Result<()> {
     sqlx::query("select 1").execute(db).await.map(drop)
 }
+
+#[derive(Command, Serialize, Deserialize)]
+struct CountElsewhere;
+
+/// Over the pool of a database that is not the store's: there is no connection to take instead.
+#[handler]
+#[durable]
+async fn count_elsewhere(_: CountElsewhere, _pool: State<PgPool>) {}
 
 fn unhandled(problems: &[Problem]) -> Vec<&'static str> {
     let message = |problem: &Problem| match problem {
@@ -125,6 +133,8 @@ async fn a_durable_handler_over_a_pool_is_warned_of_once() {
         .state(store.pool().clone())
         .handler(count)
         .handler(count_within)
+        .state(PgPool::connect_lazy("postgres://127.0.0.1:1/other").unwrap())
+        .handler(count_elsewhere)
         .start()
         .await
         .unwrap();

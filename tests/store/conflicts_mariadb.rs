@@ -28,7 +28,7 @@ async fn on_mariadb(
     cmd: Meet,
     db: &mut MySqlConnection,
     runs: State<Arc<Runs>>,
-) -> Result<(), AppError> {
+) -> Result<(), AppError<sqlx::Error>> {
     let Meet { sql, times, wrap } = cmd;
     let of = format!("{sql}{}", wrap as u8);
     let sql = if runs.count(&of) <= times { sql } else { "select 1".to_owned() };
@@ -38,7 +38,7 @@ async fn on_mariadb(
 
 async fn mariadb() -> Stage<MysqlStore> {
     let url = new_mariadb_database("conflicts").await;
-    Stage::start(MysqlStore::connect(&url).await.unwrap()).await
+    Stage::start(MysqlStore::connect(&url).await.unwrap(), |app| app).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

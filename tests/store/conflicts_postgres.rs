@@ -34,7 +34,7 @@ async fn on_postgres(
     cmd: Meet,
     db: &mut PgConnection,
     runs: State<Arc<Runs>>,
-) -> Result<(), AppError> {
+) -> Result<(), AppError<sqlx::Error>> {
     let of = format!("{}{}", cmd.sql, cmd.wrap as u8);
     let sql = if runs.count(&of) <= cmd.times { cmd.sql } else { "select 1".to_owned() };
     let done = raw_sql(AssertSqlSafe(sql)).execute(db).await;
@@ -47,13 +47,13 @@ async fn shared(
     cmd: MeetShared,
     db: &mut PgConnection,
     runs: State<Arc<Runs>>,
-) -> Result<(), AppError> {
+) -> Result<(), AppError<sqlx::Error>> {
     on_postgres(cmd.0, db, runs).await
 }
 
 async fn postgres() -> Stage<PostgresStore> {
     let url = new_postgres_database("conflicts").await;
-    Stage::start(PostgresStore::connect(&url).await.unwrap()).await
+    Stage::start(PostgresStore::connect(&url).await.unwrap(), |app| app).await
 }
 
 fn raised(code: &str) -> String {
@@ -110,7 +110,7 @@ async fn handlers_that_change_one_row_at_once_all_succeed() {
     let url = new_postgres_database("conflicts").await;
     let options: PgConnectOptions = url.parse().unwrap();
     let options = options.options([("default_transaction_isolation", "serializable")]);
-    let stage = Stage::start(PostgresStore::connect_with(options).await.unwrap()).await;
+    let stage = Stage::start(PostgresStore::connect_with(options).await.unwrap(), |app| app).await;
     let table = "create table numbers (number bigint); insert into numbers values (0)";
     raw_sql(table).execute(stage.store.pool()).await.unwrap();
     for _ in 0..10 {

@@ -25,7 +25,7 @@ async fn on_sqlite(
     cmd: MeetSqlite,
     db: &mut SqliteConnection,
     runs: State<Arc<Runs>>,
-) -> Result<(), AppError> {
+) -> Result<(), AppError<sqlx::Error>> {
     let around = |error| Wrap::Within.around(error);
     let runs = runs.count("sqlite");
     raw_sql("create table if not exists numbers (number integer)")
@@ -44,7 +44,7 @@ async fn on_sqlite(
 async fn a_busy_file_costs_no_attempt_within_bounds() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("conflicts.db");
-    let stage = Stage::start(SqliteStore::open(&path).await.unwrap()).await;
+    let stage = Stage::start(SqliteStore::open(&path).await.unwrap(), |app| app).await;
     let path = path.to_str().unwrap().to_owned();
     stage.app.bus().send(MeetSqlite { path: path.clone(), times: 2 }).await.unwrap();
     assert_eq!(stage.letters().await, []);

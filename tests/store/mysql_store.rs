@@ -106,6 +106,7 @@ async fn a_password_is_never_shown() {
     assert!(!format!("{error} {error:?}").contains("secret"), "{error}");
 
     let error = MysqlStore::connect("mysql://me:secret@host:port/shop").await.unwrap_err();
+    assert!(matches!(error, StoreError::Unsuitable { .. }), "{error:?}");
     assert!(!format!("{error} {error:?}").contains("secret"), "{error}");
 
     let database = Database::create().await;

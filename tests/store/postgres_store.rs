@@ -38,6 +38,7 @@ async fn a_password_is_never_shown() {
     let error = PostgresStore::connect(url).await.unwrap_err();
     assert!(matches!(&error, StoreError::Unreachable { place, .. } if place == "127.0.0.1:1/shop"));
     let refused = PostgresStore::connect("postgres://me:secret@host:port/shop").await.unwrap_err();
+    assert!(matches!(refused, StoreError::Unsuitable { .. }), "{refused:?}");
     let (store, _schema) = Schema::open().await;
     for shown in [format!("{error} {error:?}"), format!("{refused}"), format!("{store:?}")] {
         assert!(!shown.contains("secret") && !shown.contains("postgres@"), "{shown}");

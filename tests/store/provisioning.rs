@@ -2,8 +2,12 @@
 
 #[path = "../mariadb_database.rs"]
 mod mariadb_database;
+#[path = "provisioning/on_sqlserver.rs"]
+mod on_sqlserver;
 #[path = "../postgres_schema.rs"]
 mod postgres_schema;
+#[path = "../sqlserver_schema.rs"]
+mod sqlserver_schema;
 
 use std::sync::Arc;
 use std::time::Duration;

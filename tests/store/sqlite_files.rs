@@ -42,9 +42,18 @@ async fn a_missing_directory_is_named() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("nowhere").join("shop.db");
     let error = SqliteStore::open(&path).await.unwrap_err();
-    assert!(matches!(error, StoreError::Unreachable { .. }), "{error:?}");
+    assert_unsuitable(&error, "its directory is not there");
     assert!(error.to_string().contains("nowhere"), "{error}");
-    assert!(error.to_string().contains("look whether its directory exists"), "{error}");
+}
+
+#[tokio::test]
+async fn a_path_with_a_file_for_a_directory_and_a_directory_for_a_file_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let error = SqliteStore::open(directory.path()).await.unwrap_err();
+    assert_unsuitable(&error, "it is a directory");
+    std::fs::write(file(&directory), "").unwrap();
+    let error = SqliteStore::open(file(&directory).join("shop.db")).await.unwrap_err();
+    assert_unsuitable(&error, "a directory that is a file");
 }
 
 #[tokio::test]
@@ -52,7 +61,7 @@ async fn a_missing_file_is_not_made_unless_the_options_say_so() {
     let directory = tempfile::tempdir().unwrap();
     let options = SqliteConnectOptions::new().filename(file(&directory));
     let error = SqliteStore::open_with(options).await.unwrap_err();
-    assert!(matches!(error, StoreError::Unreachable { .. }), "{error:?}");
+    assert_unsuitable(&error, "create_if_missing(true)");
 }
 
 #[tokio::test]
@@ -99,7 +108,7 @@ async fn a_database_in_memory_is_refused() {
     ];
     for options in options {
         let error = SqliteStore::open_with(options).await.unwrap_err();
-        assert!(error.to_string().contains("MemoryStore"), "{error}");
+        assert_unsuitable(&error, "MemoryStore");
     }
     MemoryStore::new().admin().prepare().await.unwrap();
 }
@@ -247,6 +256,13 @@ async fn prepared() -> (TempDir, SqliteStore) {
     let store = SqliteStore::open(file(&directory)).await.unwrap();
     store.admin().prepare().await.unwrap();
     (directory, store)
+}
+
+/// Whether the application has to be changed, and the error says so.
+fn assert_unsuitable(error: &StoreError, why: &str) {
+    assert!(matches!(error, StoreError::Unsuitable { .. }), "{error:?}");
+    assert!(!error.is_transient(), "{error}");
+    assert!(error.to_string().contains(why), "{error}");
 }
 
 fn file(directory: &TempDir) -> std::path::PathBuf {

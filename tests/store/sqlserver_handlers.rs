@@ -4,12 +4,14 @@
 mod sqlserver_schema;
 
 use jasper::prelude::*;
-use jasper::store::sqlserver::{SqlServerConnection, tiberius};
+use jasper::store::sqlserver::{SqlServerConnection, SqlServerPool, tiberius};
 use jasper::store::{DeadLetterQuery, DeadLetterReason, MessageStore};
 use serde::{Deserialize, Serialize};
 use sqlserver_schema::{Schema, connect, execute, number};
 use sqlx::SqliteConnection;
 use tests::Journal;
+use tests::log::Log;
+use tracing::Level;
 
 type DriverError = tiberius::error::Error;
 
@@ -55,6 +57,34 @@ struct Other;
 #[durable]
 async fn other(_cmd: Other, _db: &mut SqliteConnection) {}
 
+/// Notes in which session it runs, and then executes this.
+#[derive(Command, Serialize, Deserialize)]
+#[command(name = "sqlserver.look")]
+struct Look {
+    then: String,
+}
+
+#[handler(queue = "sqlserver")]
+#[durable]
+async fn look(
+    cmd: Look,
+    db: &mut SqlServerConnection,
+    journal: State<Journal>,
+) -> Result<(), DriverError> {
+    let session = "select concat(@@spid, ', lock time-out ', @@lock_timeout)";
+    let session = db.simple_query(session).await?.into_row().await?;
+    journal.note(session.as_ref().and_then(|row| row.get::<&str, _>(0)).unwrap_or_default());
+    db.simple_query(cmd.then).await?.into_results().await.map(drop)
+}
+
+#[derive(Command, Serialize, Deserialize)]
+#[command(name = "sqlserver.over-pool")]
+struct OverPool;
+
+#[handler]
+#[durable]
+async fn over_pool(_cmd: OverPool, _pool: State<SqlServerPool>) {}
+
 /// An application on a schema of its own with a table of effects.
 struct Stage {
     app: Jasper,
@@ -69,7 +99,7 @@ impl Stage {
         let (schema, journal) = (Schema::new(), Journal::default());
         let store = schema.store().await;
         let builder = Jasper::builder().store(store.clone()).state(journal.clone());
-        let app = builder.handler(write).handler(written).start().await.unwrap();
+        let app = builder.handler(write).handler(written).handler(look).start().await.unwrap();
         let table = format!("[{}].effects", schema.name());
         let create = format!("create table {table} (number bigint not null)");
         execute(&mut connect().await, &create).await;
@@ -155,6 +185,36 @@ mod on_sqlserver {
         assert_eq!(stage.reasons().await, []);
         assert_eq!(stage.effects().await, 2);
         stage.app.stop().await.unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_session_serves_one_run_after_another_until_one_leaves_its_settings() {
+        let stage = Stage::start().await;
+        let set_anew = "set xact_abort on; set lock_timeout 5; set implicit_transactions off";
+        for then in ["select 1", set_anew, "set nocount on", "select 1"] {
+            stage.app.bus().send(Look { then: then.to_owned() }).await.unwrap();
+            stage.app.until_idle().await.unwrap();
+        }
+        let [first, second, third, fourth] = &stage.journal.notes()[..] else { panic!() };
+        assert!(first.ends_with(", lock time-out -1"), "{first}");
+        assert_eq!(first, second, "it is closed after each run");
+        assert_eq!(first, third, "what each run begins with is not compared");
+        assert_ne!(first, fourth, "`set nocount on` reaches the next message");
+        stage.app.stop().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_durable_handler_over_a_pool_is_warned_of() {
+        let log = Log::default();
+        let _guard = tracing::subscriber::set_default(log.subscriber(Level::WARN));
+        let schema = Schema::new();
+        let store = schema.store().await;
+        let app = Jasper::builder().state(store.pool().clone()).store(store);
+        app.handler(over_pool).start().await.unwrap().stop().await.unwrap();
+        let text = log.text();
+        let warnings: Vec<_> = text.lines().filter(|line| line.contains("over the pool")).collect();
+        assert_eq!(warnings.len(), 1, "{text}");
+        assert!(warnings[0].contains("SqlServerPool"), "{text}");
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

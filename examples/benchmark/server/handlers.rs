@@ -52,10 +52,11 @@ pub(crate) enum Runs {
 }
 
 /// Handlers that take a connection, and their messages: a handler is typed by its connection, and a
-/// command has one handler.
+/// command has one handler. Beside it stand `effect`, which writes a business row, and `open`,
+/// which opens the store.
 macro_rules! application {
     (
-        $database:ty, $store:ty, $connection:ty, $effect:literal,
+        $database:ty, $store:ty, $connection:ty,
         names: $write:literal, $write_together:literal, $begin:literal $(,)?
     ) => {
         #[derive(Command, Serialize, Deserialize)]
@@ -70,8 +71,8 @@ macro_rules! application {
             cmd: Write,
             db: &mut $connection,
             handled: State<Handled>,
-        ) -> sqlx::Result<Delayed<FollowUp>> {
-            sqlx::query($effect).bind(&cmd.note).execute(db).await?;
+        ) -> Result<Delayed<FollowUp>, <$database as Database>::Error> {
+            effect(db, &cmd.note).await?;
             handled.add_one();
             Ok(follow_up())
         }
@@ -88,8 +89,8 @@ macro_rules! application {
             cmd: WriteTogether,
             db: &mut $connection,
             handled: State<Handled>,
-        ) -> sqlx::Result<Delayed<FollowUp>> {
-            sqlx::query($effect).bind(&cmd.note).execute(db).await?;
+        ) -> Result<Delayed<FollowUp>, <$database as Database>::Error> {
+            effect(db, &cmd.note).await?;
             handled.add_one();
             Ok(follow_up())
         }
@@ -110,7 +111,7 @@ macro_rules! application {
             type Store = $store;
 
             async fn store(&self) -> Outcome<$store> {
-                Ok(<$store>::connect_with(self.0.clone()).await?)
+                Ok(open(self).await?)
             }
 
             fn handlers(builder: Builder) -> Builder {

@@ -6,7 +6,9 @@ pub(crate) mod mysql;
 mod ours;
 pub(crate) mod postgres;
 mod raw;
+pub(crate) mod sqlserver;
 
+use std::error::Error;
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -17,11 +19,10 @@ use self::raw::Raw;
 use crate::report::{Layout, Report};
 use crate::{Outcome, ROUNDS};
 
-pub(crate) type ConnectionOf<D> = <<D as Database>::Driver as sqlx::Database>::Connection;
-
 /// What one kind of server brings for the hand-written loops.
 pub(crate) trait Database: Clone + Send + Sync + 'static {
-    type Driver: sqlx::Database;
+    type Connection: Send + 'static;
+    type Error: Error + Send + Sync + 'static;
 
     const LAYOUT: Layout;
 
@@ -30,36 +31,39 @@ pub(crate) trait Database: Clone + Send + Sync + 'static {
 
     async fn remove(url: &str, name: &str) -> Outcome<()>;
 
-    async fn connect(&self) -> Outcome<ConnectionOf<Self>>;
+    async fn connect(&self) -> Outcome<Self::Connection>;
 
-    async fn create_tables(db: &mut ConnectionOf<Self>) -> sqlx::Result<()>;
+    async fn create_tables(db: &mut Self::Connection) -> Result<(), Self::Error>;
 
     /// Lets the planner know what is stored by now.
-    async fn analyze(db: &mut ConnectionOf<Self>) -> sqlx::Result<()>;
+    async fn analyze(db: &mut Self::Connection) -> Result<(), Self::Error>;
 
     /// Stores messages in one statement that commits by itself.
     fn insert(
-        db: &mut ConnectionOf<Self>,
+        db: &mut Self::Connection,
         messages: &[Uuid],
-    ) -> impl Future<Output = sqlx::Result<()>> + Send;
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
     /// Takes at most 100 of the oldest messages out of the store, and says how many there were.
-    fn take(db: &mut ConnectionOf<Self>) -> impl Future<Output = sqlx::Result<usize>> + Send;
+    fn take(db: &mut Self::Connection) -> impl Future<Output = Result<usize, Self::Error>> + Send;
 
     /// Makes at most 100 of the oldest messages its own.
-    fn lease(db: &mut ConnectionOf<Self>) -> impl Future<Output = sqlx::Result<Vec<Uuid>>> + Send;
+    fn lease(
+        db: &mut Self::Connection,
+    ) -> impl Future<Output = Result<Vec<Uuid>, Self::Error>> + Send;
 
     /// Deletes messages that are its own.
     fn delete(
-        db: &mut ConnectionOf<Self>,
+        db: &mut Self::Connection,
         messages: &[Uuid],
-    ) -> impl Future<Output = sqlx::Result<()>> + Send;
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
-    /// What is done for one message: a business row, a follow-up for later, and it is deleted.
+    /// Handles messages in one transaction. What is done for each: a business row, a follow-up for
+    /// later, and it is deleted.
     fn handle(
-        db: &mut ConnectionOf<Self>,
-        message: Uuid,
-    ) -> impl Future<Output = sqlx::Result<()>> + Send;
+        db: &mut Self::Connection,
+        messages: &[Uuid],
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send;
 }
 
 const COMMIT: &str = "one-row commit, p50";

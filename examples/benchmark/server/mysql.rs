@@ -2,7 +2,7 @@
 
 use jasper::prelude::*;
 use jasper::runtime::{Builder, Sending};
-use jasper::store::Incoming;
+use jasper::store::{Incoming, StoreError};
 use serde::{Deserialize, Serialize};
 use sqlx::mysql::MySqlConnectOptions;
 use sqlx::{
@@ -41,7 +41,8 @@ const OLDEST: &str = "\
 select id, body from messages where owner = 0 order by sent_at limit 100 for update skip locked";
 
 impl Database for OnMysql {
-    type Driver = MySql;
+    type Connection = MySqlConnection;
+    type Error = sqlx::Error;
 
     const LAYOUT: Layout = Layout {
         conditions: "MariaDB or MySQL with the durability of the server",
@@ -120,11 +121,24 @@ impl Database for OnMysql {
         delete.push(")").build().execute(db).await.map(drop)
     }
 
-    async fn handle(db: &mut MySqlConnection, message: Uuid) -> sqlx::Result<()> {
-        query("insert into effects (note) values (?)").bind(NOTE).execute(&mut *db).await?;
-        insert(db, &[Uuid::now_v7()], FOR_LATER).await?;
-        query("delete from messages where id = ?").bind(message).execute(db).await.map(drop)
+    async fn handle(db: &mut MySqlConnection, messages: &[Uuid]) -> sqlx::Result<()> {
+        let mut transaction = db.begin().await?;
+        for message in messages {
+            effect(&mut transaction, NOTE).await?;
+            insert(&mut transaction, &[Uuid::now_v7()], FOR_LATER).await?;
+            let delete = query("delete from messages where id = ?").bind(message);
+            delete.execute(&mut *transaction).await?;
+        }
+        transaction.commit().await
     }
+}
+
+async fn effect(db: &mut MySqlConnection, note: &str) -> sqlx::Result<()> {
+    query("insert into effects (note) values (?)").bind(note).execute(db).await.map(drop)
+}
+
+async fn open(database: &OnMysql) -> Result<MysqlStore, StoreError> {
+    MysqlStore::connect_with(database.0.clone()).await
 }
 
 async fn insert(db: &mut MySqlConnection, messages: &[Uuid], owner: i64) -> sqlx::Result<()> {
@@ -154,6 +168,5 @@ application! {
     OnMysql,
     MysqlStore,
     MySqlConnection,
-    "insert into effects (note) values (?)",
     names: "mysql.write", "mysql.write-together", "mysql.begin",
 }

@@ -2,10 +2,10 @@
 
 use jasper::prelude::*;
 use jasper::runtime::{Builder, Sending};
-use jasper::store::Incoming;
+use jasper::store::{Incoming, StoreError};
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{AssertSqlSafe, Connection, PgConnection, Postgres, query, query_scalar, raw_sql};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, query, query_scalar, raw_sql};
 use uuid::Uuid;
 
 use super::handlers::{
@@ -53,7 +53,8 @@ update messages set owner = $1, attempts = attempts + 1 where id = any (array(
 )) returning id, body";
 
 impl Database for OnPostgres {
-    type Driver = Postgres;
+    type Connection = PgConnection;
+    type Error = sqlx::Error;
 
     const LAYOUT: Layout = Layout {
         conditions: "PostgreSQL with the durability of the server",
@@ -110,11 +111,24 @@ impl Database for OnPostgres {
         query("delete from messages where id = any ($1)").bind(messages).execute(db).await.map(drop)
     }
 
-    async fn handle(db: &mut PgConnection, message: Uuid) -> sqlx::Result<()> {
-        query("insert into effects (note) values ($1)").bind(NOTE).execute(&mut *db).await?;
-        insert(db, Uuid::now_v7(), FOR_LATER).await?;
-        query("delete from messages where id = $1").bind(message).execute(db).await.map(drop)
+    async fn handle(db: &mut PgConnection, messages: &[Uuid]) -> sqlx::Result<()> {
+        let mut transaction = db.begin().await?;
+        for message in messages {
+            effect(&mut transaction, NOTE).await?;
+            insert(&mut transaction, Uuid::now_v7(), FOR_LATER).await?;
+            let delete = query("delete from messages where id = $1").bind(message);
+            delete.execute(&mut *transaction).await?;
+        }
+        transaction.commit().await
     }
+}
+
+async fn effect(db: &mut PgConnection, note: &str) -> sqlx::Result<()> {
+    query("insert into effects (note) values ($1)").bind(note).execute(db).await.map(drop)
+}
+
+async fn open(database: &OnPostgres) -> Result<PostgresStore, StoreError> {
+    PostgresStore::connect_with(database.0.clone()).await
 }
 
 async fn insert(db: &mut PgConnection, id: Uuid, owner: i64) -> sqlx::Result<()> {
@@ -135,6 +149,5 @@ application! {
     OnPostgres,
     PostgresStore,
     PgConnection,
-    "insert into effects (note) values ($1)",
     names: "postgres.write", "postgres.write-together", "postgres.begin",
 }

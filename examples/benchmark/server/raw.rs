@@ -1,13 +1,12 @@
-//! Hand-written loops over sqlx: the limits that jasper is held against.
+//! Hand-written loops over the driver: the limits that jasper is held against.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use sqlx::Connection;
 use tokio::sync::{Mutex, mpsc};
 use uuid::Uuid;
 
-use super::{ConnectionOf, Database};
+use super::Database;
 use crate::Outcome;
 use crate::report::percentile;
 
@@ -59,7 +58,7 @@ impl<D: Database> Raw<D> {
     /// Messages per second that are stored by a statement and a commit each.
     pub(super) async fn inserts(&self, n: usize, connections: usize) -> Outcome<f64> {
         let each = n / connections;
-        let work = |mut db: ConnectionOf<D>| async move {
+        let work = |mut db: D::Connection| async move {
             for _ in 0..each {
                 D::insert(&mut db, &[Uuid::now_v7()]).await?;
             }
@@ -76,7 +75,7 @@ impl<D: Database> Raw<D> {
     /// Messages per second that are taken out of a backlog, so many to a statement.
     pub(super) async fn taken(&self, n: usize, connections: usize) -> Outcome<f64> {
         self.fill(n).await?;
-        let work = |mut db: ConnectionOf<D>| async move {
+        let work = |mut db: D::Connection| async move {
             let mut all = 0;
             loop {
                 match D::take(&mut db).await? {
@@ -91,7 +90,7 @@ impl<D: Database> Raw<D> {
     /// Messages per second of a backlog that each connection leases and then deletes, by hundreds.
     pub(super) async fn leased_and_deleted(&self, n: usize, connections: usize) -> Outcome<f64> {
         self.fill(n).await?;
-        let work = |mut db: ConnectionOf<D>| async move {
+        let work = |mut db: D::Connection| async move {
             let mut all = 0;
             loop {
                 let leased = D::lease(&mut db).await?;
@@ -122,11 +121,11 @@ impl<D: Database> Raw<D> {
     /// Messages per second that are stored by a commit each and handled by another one.
     pub(super) async fn inserted_and_handled(&self, n: usize, connections: usize) -> Outcome<f64> {
         let each = n / connections;
-        let work = |mut db: ConnectionOf<D>| async move {
+        let work = |mut db: D::Connection| async move {
             for _ in 0..each {
                 let message = Uuid::now_v7();
                 D::insert(&mut db, &[message]).await?;
-                handle::<D>(&mut db, &[message]).await?;
+                D::handle(&mut db, &[message]).await?;
             }
             Ok(each)
         };
@@ -139,7 +138,7 @@ impl<D: Database> Raw<D> {
     }
 
     /// Messages per second that tasks with a connection each work off.
-    async fn rate<F>(&self, connections: usize, work: impl Fn(ConnectionOf<D>) -> F) -> Outcome<f64>
+    async fn rate<F>(&self, connections: usize, work: impl Fn(D::Connection) -> F) -> Outcome<f64>
     where
         F: Future<Output = Outcome<usize>> + Send + 'static,
     {
@@ -157,7 +156,7 @@ impl<D: Database> Raw<D> {
     }
 }
 
-async fn insert_all<D: Database>(mut db: ConnectionOf<D>, n: usize) -> Outcome<usize> {
+async fn insert_all<D: Database>(mut db: D::Connection, n: usize) -> Outcome<usize> {
     let batches = n / BATCH;
     for _ in 0..batches {
         let messages: [Uuid; BATCH] = std::array::from_fn(|_| Uuid::now_v7());
@@ -167,7 +166,7 @@ async fn insert_all<D: Database>(mut db: ConnectionOf<D>, n: usize) -> Outcome<u
 }
 
 async fn lease_all<D: Database>(
-    mut db: ConnectionOf<D>,
+    mut db: D::Connection,
     leases: mpsc::Sender<Vec<Uuid>>,
     each: usize,
 ) -> Outcome<()> {
@@ -183,7 +182,7 @@ async fn lease_all<D: Database>(
 }
 
 async fn handle_leased<D: Database>(
-    mut db: ConnectionOf<D>,
+    mut db: D::Connection,
     leased: Arc<Mutex<mpsc::Receiver<Vec<Uuid>>>>,
 ) -> Outcome<usize> {
     let mut handled = 0;
@@ -192,16 +191,7 @@ async fn handle_leased<D: Database>(
         let Some(messages) = messages else {
             return Ok(handled);
         };
-        handle::<D>(&mut db, &messages).await?;
+        D::handle(&mut db, &messages).await?;
         handled += messages.len();
     }
-}
-
-/// Handles messages in one transaction.
-async fn handle<D: Database>(db: &mut ConnectionOf<D>, messages: &[Uuid]) -> Outcome<()> {
-    let mut transaction = db.begin().await?;
-    for message in messages {
-        D::handle(&mut transaction, *message).await?;
-    }
-    Ok(transaction.commit().await?)
 }

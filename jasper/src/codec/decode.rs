@@ -1,6 +1,7 @@
 //! From a payload to a value.
 
-use super::format::{Codec, CodecError};
+use super::format::{Codec, CodecError, Visit};
+use crate::caught::caught;
 use crate::message::{Encoding, Payload, encoding};
 
 /// Decodes a payload into a value of type `T`.
@@ -18,9 +19,16 @@ pub(crate) fn decode_as<T>(
     payload: &[u8],
 ) -> Result<T, CodecError> {
     let mut value = None;
-    codec.decode(payload, &mut |deserializer| {
+    read(codec, payload, &mut |deserializer| {
         value = Some(encoding.read(deserializer)?);
         Ok(())
     })?;
     value.ok_or_else(|| CodecError::new("the codec handed out no deserializer"))
+}
+
+/// A panic of the codec or of the type is an error like another: the same bytes would panic each
+/// time.
+fn read(codec: &dyn Codec, payload: &[u8], visit: Visit<'_>) -> Result<(), CodecError> {
+    caught(|| codec.decode(payload, visit))
+        .unwrap_or_else(|panic| Err(CodecError::new(format!("that panicked: {panic}"))))
 }

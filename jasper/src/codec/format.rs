@@ -32,7 +32,7 @@ pub trait Codec: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// The payload is not of this format, or not of the type that `visit` reads. The message
     /// becomes an invalid message at once, with its bytes and these words, and its handler does not
-    /// run. For a reply the caller gets `InvokeError::Reply`. A panic is a failed attempt.
+    /// run. For a reply the caller gets `InvokeError::Reply`. A panic is such an error, too.
     fn decode(&self, payload: &[u8], visit: Visit<'_>) -> Result<(), CodecError>;
 }
 

@@ -49,7 +49,8 @@ pub enum StoreError {
         /// The file or server.
         place: String,
     },
-    /// The database cannot hold what this store writes.
+    /// The address is none of a database, or the database cannot hold what this store writes:
+    /// waiting does not help.
     #[error("`{place}` cannot be used: {detail}")]
     Unsuitable {
         /// The file or server.

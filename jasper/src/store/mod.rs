@@ -14,7 +14,6 @@ pub mod mysql;
 mod node;
 mod operation;
 mod outbox;
-mod pools;
 mod portions;
 #[cfg(feature = "postgres")]
 pub mod postgres;
@@ -28,6 +27,7 @@ pub mod sqlserver;
 mod transaction;
 mod weights;
 
+use std::any::TypeId;
 use std::error::Error;
 use std::fmt;
 
@@ -53,7 +53,6 @@ pub use self::migration_script::MigrationScript;
 pub use self::node::{Gone, LiveNode, NodeLease, Nodes, Owner, Pulse, Subscription};
 pub use self::operation::StoreOperation;
 pub use self::outbox::{Outbox, OutgoingSettlement};
-pub(crate) use self::pools::is_pool;
 pub use self::record::{Incoming, Outgoing, Ownership, Placement};
 pub use self::transaction::{
     Committed, Completion, Connection, ConnectionType, StoreTransaction, TransactionOptions,
@@ -202,6 +201,10 @@ pub struct StoreInfo {
     /// Whether all writes share one connection, so that what is sent waits while a durable handler
     /// runs.
     pub single_writer: bool,
+    /// The type of the pool by which the application reaches the same database; `None` where there
+    /// is none. What a durable handler writes over one is not in its transaction, which a start
+    /// warns of.
+    pub pool: Option<TypeId>,
 }
 
 /// Looks at one error of a handler or at one of its causes; see [`StoreInfo::is_conflict`].
@@ -215,7 +218,22 @@ impl StoreInfo {
         durable: bool,
     ) -> Self {
         let is_conflict = |_error: &(dyn Error + 'static)| false;
-        Self { name, connection, durable, notifies: false, is_conflict, single_writer: false }
+        Self {
+            name,
+            connection,
+            durable,
+            notifies: false,
+            is_conflict,
+            single_writer: false,
+            pool: None,
+        }
+    }
+
+    /// Of a store whose database the application reaches by pools of the type `P`.
+    #[must_use]
+    pub const fn with_pool<P: 'static>(mut self) -> Self {
+        self.pool = Some(TypeId::of::<P>());
+        self
     }
 
     /// Of a store that knows the errors of its database with which a transaction met another one.

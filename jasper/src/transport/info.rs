@@ -74,7 +74,8 @@ impl fmt::Display for Mode {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Capabilities {
-    /// Answers come back to who asked.
+    /// Answers come back to who asked. Without it `Bus::invoke` of a command that goes there is
+    /// refused.
     pub requests: bool,
     /// What one sender sends one after the other arrives in that order.
     pub order: bool,

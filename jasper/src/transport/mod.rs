@@ -59,10 +59,10 @@ pub use self::uri::{EndpointUri, UriError};
 /// A way to other processes.
 ///
 /// What a transport gives as an error, the runtime judges: nothing is tried again within a
-/// transport. A panic in [`prepare`](Self::prepare), [`sender`](Self::sender),
-/// [`listen`](Self::listen), a [`Sender`] or a [`Listener`] is an error like another.
+/// transport. A panic in one of its methods, a [`Sender`] or a [`Listener`] is an error like
+/// another.
 pub trait Transport: fmt::Debug + Send + Sync + 'static {
-    /// What it is and can do, as data.
+    /// What it is and can do, as data. Asked for once by each application.
     fn info(&self) -> TransportInfo;
 
     /// Takes what the deployment says, before anything else is asked of it. It may be called again,
@@ -177,7 +177,8 @@ pub trait Sender: fmt::Debug + Send + Sync + 'static {
 
     /// Sends one envelope and waits for what its handler answers, on the same connection.
     ///
-    /// A transport without [`Capabilities::requests`] answers [`TransportError::Rejected`].
+    /// Never called where the transport has no [`Capabilities::requests`]: the caller of
+    /// `Bus::invoke` gets [`TransportError::Rejected`] there.
     ///
     /// # Errors
     /// There is no answer, and the handler may or may not have run, as

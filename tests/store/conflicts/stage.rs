@@ -1,10 +1,12 @@
 //! What the tests of conflicts share: runs that are counted, and errors that are wrapped.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jasper::prelude::*;
+use jasper::runtime::Builder;
 use jasper::store::{DeadLetter, DeadLetterQuery, MessageStore};
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
@@ -34,14 +36,19 @@ impl Runs {
 
 /// How an application shows the error of its database.
 #[derive(Debug, thiserror::Error)]
-pub enum AppError {
+pub enum AppError<E: Error + 'static> {
     #[error(transparent)]
-    Transparent(sqlx::Error),
+    Transparent(E),
     #[error("it did not work")]
-    Within(#[source] Box<Self>),
+    Within(#[source] Outer<E>),
     #[error("it was shared")]
-    Shared(#[source] Arc<sqlx::Error>),
+    Shared(#[source] Arc<E>),
 }
+
+/// An error of another part of the application.
+#[derive(Debug, thiserror::Error)]
+#[error("the database refused")]
+pub struct Outer<E: Error + 'static>(#[source] E);
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
 pub enum Wrap {
@@ -51,10 +58,10 @@ pub enum Wrap {
 }
 
 impl Wrap {
-    pub fn around(self, error: sqlx::Error) -> AppError {
+    pub fn around<E: Error + 'static>(self, error: E) -> AppError<E> {
         match self {
             Self::Transparent => AppError::Transparent(error),
-            Self::Within => AppError::Within(Box::new(AppError::Transparent(error))),
+            Self::Within => AppError::Within(Outer(error)),
             Self::Shared => AppError::Shared(Arc::new(error)),
         }
     }
@@ -67,10 +74,10 @@ pub struct Stage<S> {
 }
 
 impl<S: MessageStore + Clone> Stage<S> {
-    pub async fn start(store: S) -> Self {
+    pub async fn start(store: S, setup: impl FnOnce(Builder) -> Builder) -> Self {
         let runs = Arc::new(Runs::default());
         let builder = Jasper::builder().store(store.clone()).state(Arc::clone(&runs));
-        Self { app: builder.start().await.unwrap(), store, runs }
+        Self { app: setup(builder).start().await.unwrap(), store, runs }
     }
 
     /// The dead letters once all is done.

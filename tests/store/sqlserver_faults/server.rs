@@ -4,6 +4,7 @@ use std::io;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// What the server does once it is connected to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +17,22 @@ pub enum Plan {
     RefuseLogin(u32),
     /// It takes the login, and closes the connection in the middle of the first answer.
     CutReply,
+    /// It answers what a store asks at its start and as it sets up a session, and nothing after
+    /// that.
+    SilentCalls,
+    /// The same, with this error in place of silence.
+    FailCalls(u32),
+}
+
+/// What a client does, in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seen {
+    /// It asks what is not answered.
+    Call,
+    /// It asks for a session at the server, which it wants to end.
+    SearchForSession,
+    /// It closes a connection over which it has asked what is not answered.
+    Close,
 }
 
 /// The type of a packet with an answer, and the last packet of a message.
@@ -25,20 +42,21 @@ const LAST: u8 = 0x01;
 /// The server says that it cannot encrypt.
 const NOT_SUPPORTED: u8 = 0x02;
 
-/// Starts it, and gives its port.
-pub async fn start(plan: Plan) -> u16 {
+/// Starts it, and gives its port, and what its clients do.
+pub async fn start(plan: Plan) -> (u16, UnboundedReceiver<Seen>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
+    let (seen, log) = unbounded_channel();
     tokio::spawn(async move {
         while let Ok((socket, _from)) = listener.accept().await {
             // A client that gives up ends this.
-            tokio::spawn(serve(socket, plan));
+            tokio::spawn(serve(socket, plan, seen.clone()));
         }
     });
-    port
+    (port, log)
 }
 
-async fn serve(mut socket: TcpStream, plan: Plan) -> io::Result<()> {
+async fn serve(mut socket: TcpStream, plan: Plan, seen: UnboundedSender<Seen>) -> io::Result<()> {
     read(&mut socket).await?;
     if plan == Plan::Silence {
         return until_closed(&mut socket).await;
@@ -49,23 +67,60 @@ async fn serve(mut socket: TcpStream, plan: Plan) -> io::Result<()> {
         answer(&mut socket, &error(number, "Login failed for user 'app'.")).await?;
         return until_closed(&mut socket).await;
     }
-    answer(&mut socket, &[login_ack(), done()].concat()).await?;
+    answer(&mut socket, &[login_ack(), done(0)].concat()).await?;
+    match plan {
+        Plan::SilentCalls => return answer_until_a_call(&mut socket, None, &seen).await,
+        Plan::FailCalls(number) => {
+            return answer_until_a_call(&mut socket, Some(number), &seen).await;
+        }
+        _ => {}
+    }
     read(&mut socket).await?;
     // A packet of which the header promises more.
-    let cut = packet(&done());
+    let cut = packet(&done(0));
     socket.write_all(&cut[..cut.len() / 2]).await
 }
 
+async fn answer_until_a_call(
+    socket: &mut TcpStream,
+    failure: Option<u32>,
+    seen: &UnboundedSender<Seen>,
+) -> io::Result<()> {
+    loop {
+        let asked = text_of(&read(socket).await?);
+        if asked.contains("db_name()") {
+            answer(socket, &[row(&["shop", ""]), done(1)].concat()).await?;
+        } else if asked.contains("set ansi_nulls") {
+            answer(socket, &done(0)).await?;
+        } else {
+            let is_search = asked.contains("sys.dm_exec_sessions");
+            // The test may have ended.
+            let _ = seen.send(if is_search { Seen::SearchForSession } else { Seen::Call });
+            if let Some(number) = failure {
+                answer(socket, &error(number, "It is refused.")).await?;
+                continue;
+            }
+            until_closed(socket).await?;
+            if !is_search {
+                let _ = seen.send(Seen::Close);
+            }
+            return Ok(());
+        }
+    }
+}
+
 /// Reads one message, of however many packets.
-async fn read(socket: &mut TcpStream) -> io::Result<()> {
+async fn read(socket: &mut TcpStream) -> io::Result<Vec<u8>> {
+    let mut message = Vec::new();
     loop {
         let mut header = [0; 8];
         socket.read_exact(&mut header).await?;
         let length = usize::from(u16::from_be_bytes([header[2], header[3]]));
         let mut body = vec![0; length.saturating_sub(header.len())];
         socket.read_exact(&mut body).await?;
+        message.extend(body);
         if header[1] & LAST != 0 {
-            return Ok(());
+            return Ok(message);
         }
     }
 }
@@ -98,10 +153,34 @@ fn login_ack() -> Vec<u8> {
     token(0xad, &body)
 }
 
-fn done() -> Vec<u8> {
-    let mut done = vec![0xfd];
-    done.extend([0; 12]);
+/// So many rows.
+fn done(rows: u8) -> Vec<u8> {
+    const COUNTED: u8 = 0x10;
+    let mut done = vec![0xfd, COUNTED];
+    done.extend([0, 0, 0, rows]);
+    done.extend([0; 7]);
     done
+}
+
+/// One row of texts, with what describes its columns.
+fn row(texts: &[&str]) -> Vec<u8> {
+    const NVARCHAR: u8 = 0xe7;
+    const LONGEST: u16 = 256;
+    let mut answer = vec![0x81];
+    answer.extend(u16::try_from(texts.len()).unwrap().to_le_bytes());
+    for _ in texts {
+        // The type of a user, flags, the type, an order for texts, and no name.
+        answer.extend([0, 0, 0, 0, 0, 0, NVARCHAR]);
+        answer.extend(LONGEST.to_le_bytes());
+        answer.extend([0x09, 0x04, 0xd0, 0x00, 0x34, 0]);
+    }
+    answer.push(0xd1);
+    for text in texts {
+        let text = utf16(text);
+        answer.extend(u16::try_from(text.len()).unwrap().to_le_bytes());
+        answer.extend(text);
+    }
+    answer
 }
 
 fn error(number: u32, message: &str) -> Vec<u8> {
@@ -113,7 +192,7 @@ fn error(number: u32, message: &str) -> Vec<u8> {
     body.extend(utf16(message));
     // The names of the server and of the procedure, and the line.
     body.extend([0, 0, 1, 0, 0, 0]);
-    [token(0xaa, &body), done()].concat()
+    [token(0xaa, &body), done(0)].concat()
 }
 
 fn token(kind: u8, body: &[u8]) -> Vec<u8> {
@@ -123,4 +202,15 @@ fn token(kind: u8, body: &[u8]) -> Vec<u8> {
 
 fn utf16(text: &str) -> Vec<u8> {
     text.encode_utf16().flat_map(u16::to_le_bytes).collect()
+}
+
+/// What stands in a message as text, in spite of what is before it.
+fn text_of(message: &[u8]) -> String {
+    let read = |from: usize| {
+        let units = message[from.min(message.len())..].chunks_exact(2);
+        String::from_utf16_lossy(
+            &units.map(|u| u16::from_le_bytes([u[0], u[1]])).collect::<Vec<_>>(),
+        )
+    };
+    read(0) + &read(1)
 }

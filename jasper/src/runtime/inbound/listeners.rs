@@ -11,7 +11,6 @@ use super::receiver::InboundReceiver;
 use crate::envelope::Address;
 use crate::runtime::core::Core;
 use crate::runtime::endpoint_state::EndpointState;
-use crate::runtime::panic_safe::PanicSafeListener;
 use crate::runtime::start::endpoint_config::ListenerSpec;
 use crate::transport::{Direction, EndpointUri, Listener, Receiver, TransportError};
 
@@ -84,7 +83,7 @@ impl ListenerSlot {
         receiver: Arc<InboundReceiver>,
     ) -> Result<Self, TransportError> {
         let port: Arc<dyn Receiver> = Arc::<InboundReceiver>::clone(&receiver);
-        let listener = PanicSafeListener::open(&*spec.transport, spec.uri.clone(), port).await?;
+        let listener = spec.transport.listen(spec.uri.clone(), port).await?;
         let address = listener.address();
         tracing::info!(%address, mode = %spec.mode, "listening");
         Ok(Self { spec, receiver, listener: Mutex::new(Some(listener)), address })
@@ -115,7 +114,7 @@ impl ListenerSlot {
         let options = self.spec.uri.options.clone();
         let uri = EndpointUri { address: self.address.clone(), options };
         let receiver: Arc<dyn Receiver> = Arc::<InboundReceiver>::clone(&self.receiver);
-        let listener = PanicSafeListener::open(&*self.spec.transport, uri, receiver).await?;
+        let listener = self.spec.transport.listen(uri, receiver).await?;
         let second = self.listener().replace(listener);
         match second {
             // Another call has resumed it meanwhile: one of the two listeners is stopped.

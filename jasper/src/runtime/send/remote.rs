@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::envelope::{encode, envelope};
-use crate::caught::caught;
 use crate::codec::{self, CodecError};
 use crate::envelope::Envelope;
 use crate::error::InvokeError;
@@ -31,10 +30,7 @@ where
     let command = encode(&core, message);
     async move {
         let reply = ask(&core, scope, command?).await?;
-        let decode = || codec::decode(core.codec(), &reply.payload);
-        let panicked = |panic| Err(CodecError::new(format!("that panicked: {panic}")));
-        caught(decode)
-            .unwrap_or_else(panicked)
+        codec::decode(core.codec(), &reply.payload)
             .map_err(|source| InvokeError::Reply { message_type: M::TYPE, source })
     }
 }

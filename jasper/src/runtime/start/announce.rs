@@ -1,12 +1,15 @@
 //! What the log says at a start.
 
+use std::any::TypeId;
+
 use super::plan::StartPlan;
 use crate::handler::HandlerRegistration;
-use crate::store::{self, MessageStore};
+use crate::store::MessageStore;
 
 /// A handler that is missing here was dropped by the linker; see `jasper::handlers_of!`.
 pub(crate) fn start(plan: &StartPlan, store: Option<&dyn MessageStore>) {
-    let store = store.map_or("none", |store| store.info().name);
+    let info = store.map(MessageStore::info);
+    let (store, pool) = info.map_or(("none", None), |info| (info.name, info.pool));
     let (service, send_only) = (&plan.settings.service, plan.settings.send_only);
     tracing::info!(service, store, handlers = plan.handlers.len(), send_only, "starting");
     for handler in &plan.handlers {
@@ -17,14 +20,14 @@ pub(crate) fn start(plan: &StartPlan, store: Option<&dyn MessageStore>) {
             durable = handler.durable,
             "handler"
         );
-        note_pool(handler);
+        note_pool(handler, pool);
     }
 }
 
-/// What a handler does over a pool of the database is in no transaction of the handler's.
-fn note_pool(handler: &HandlerRegistration) {
+/// What a handler does over a pool of the store's database is in no transaction of the handler's.
+fn note_pool(handler: &HandlerRegistration, pool_of_store: Option<TypeId>) {
     let mut states = handler.requirements.iter().filter_map(|of| of());
-    let pool = states.find(|state| store::is_pool(state.type_id));
+    let pool = states.find(|state| Some(state.type_id) == pool_of_store);
     if let Some(pool) = pool
         && handler.durable
         && handler.connection.is_none()

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::handler::HandlerRegistration;
 use crate::message::{MessageKind, MessageRegistration, MessageType};
-use crate::transport::{ConventionalPlace, Transport};
+use crate::runtime::panic_safe::PanicSafeTransport;
+use crate::transport::ConventionalPlace;
 
 /// The name of a service that has none.
 pub(super) const NO_SERVICE: &str = "jasper";
@@ -34,17 +35,15 @@ impl Conventions {
     ///
     /// # Errors
     /// They cannot be followed; said in words.
-    pub(super) fn of(transport: &dyn Transport, routed: &Routed<'_>) -> Result<Self, String> {
+    pub(super) fn of(transport: &PanicSafeTransport, routed: &Routed<'_>) -> Result<Self, String> {
         if routed.service == NO_SERVICE {
             return Err("conventional routing calls queues by the service: give it a name of its \
                         own by `.service(\"…\")`, or in the configuration"
                 .to_owned());
         }
         let place = |place: ConventionalPlace<'_>| {
-            transport.convention(&place).ok_or_else(|| {
-                let name = transport.info().name;
-                format!("conventional routing: the transport `{name}` has no conventions")
-            })
+            let address = transport.convention(&place);
+            address.map_err(|why| format!("conventional routing: {why}"))
         };
         let mut conventions = Self::default();
         for (endpoint, names) in routed.commands_elsewhere() {

@@ -13,7 +13,7 @@ use crate::runtime::memory::budget::Budget;
 use crate::runtime::outbound::endpoint::{Endpoint, destination};
 use crate::runtime::outbound::options::{SendOptions, take_mode};
 use crate::runtime::outbound::target::Target;
-use crate::runtime::panic_safe::PanicSafeSender;
+use crate::runtime::panic_safe::PanicSafeTransport;
 use crate::transport::{
     Deployment, Direction, EndpointUri, Mode, Transport, TransportRegistration, UriError, masked,
 };
@@ -44,7 +44,7 @@ pub(crate) struct ResolvedEndpoints {
     pub(crate) listeners: Vec<String>,
     pub(crate) publications: Vec<(MessageType, String)>,
     pub(crate) never_sent: BTreeSet<MessageType>,
-    transports: Vec<Arc<dyn Transport>>,
+    transports: Vec<PanicSafeTransport>,
     problems: Vec<Problem>,
 }
 
@@ -54,13 +54,13 @@ pub(crate) enum Route {
     /// To a queue of this process.
     Queue(String),
     /// To another process.
-    Remote(Arc<dyn Transport>, EndpointUri, SendOptions),
+    Remote(PanicSafeTransport, EndpointUri, SendOptions),
 }
 
 /// Where and how to listen.
 #[derive(Debug, Clone)]
 pub(crate) struct ListenerSpec {
-    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) transport: PanicSafeTransport,
     pub(crate) uri: EndpointUri,
     pub(crate) mode: Mode,
 }
@@ -100,8 +100,14 @@ impl EndpointConfig {
         publications.sort_unstable();
         publications.dedup();
         let defaults = inventory::iter::<TransportRegistration>().map(|default| (default.make)());
-        let transports: Vec<_> = self.transports.iter().cloned().chain(defaults).collect();
         let mut problems: Vec<_> = mistakes.map(|why| Problem::Config { why }).collect();
+        let mut transports = Vec::new();
+        for transport in self.transports.iter().cloned().chain(defaults) {
+            match PanicSafeTransport::new(transport) {
+                Ok(transport) => transports.push(transport),
+                Err(why) => problems.push(Problem::Config { why }),
+            }
+        }
         problems.extend(configure(&transports, service, &self.config));
         let mut resolved = ResolvedEndpoints {
             endpoints,
@@ -119,7 +125,7 @@ impl EndpointConfig {
 }
 
 /// Configures the transports by what the deployment says of them; gives what is wrong with that.
-fn configure(transports: &[Arc<dyn Transport>], service: &str, config: &Config) -> Vec<Problem> {
+fn configure(transports: &[PanicSafeTransport], service: &str, config: &Config) -> Vec<Problem> {
     let deployment = Deployment::new(service, config.brokers.clone());
     let is_of = |broker: &str, transport: &str| {
         let rest = broker.strip_prefix(transport);
@@ -162,7 +168,7 @@ impl ResolvedEndpoints {
         };
         let transport = self.transports.iter().find(|transport| transport.info().name == name);
         let conventions = match transport {
-            Some(transport) => Conventions::of(&**transport, &routed),
+            Some(transport) => Conventions::of(transport, &routed),
             None => Err(format!(
                 "conventional routing: this build has no transport `{name}`; those are: {}",
                 self.names()
@@ -273,7 +279,7 @@ impl ResolvedEndpoints {
         }
         let checked = transport.check(&uri, Direction::Send);
         checked.map_err(|error| wrong(error.to_string()))?;
-        Ok(Route::Remote(Arc::clone(transport), uri, options))
+        Ok(Route::Remote(transport.clone(), uri, options))
     }
 
     /// Where and how to listen by this address.
@@ -287,7 +293,7 @@ impl ResolvedEndpoints {
         let mode = take_mode(&mut uri, mode).map_err(wrong)?;
         let checked = transport.check(&uri, Direction::Listen);
         checked.map_err(|error| wrong(error.to_string()))?;
-        Ok(ListenerSpec { transport: Arc::clone(transport), uri, mode })
+        Ok(ListenerSpec { transport: transport.clone(), uri, mode })
     }
 
     /// The targets of all endpoints; their ways are checked.
@@ -305,7 +311,7 @@ impl ResolvedEndpoints {
                         let (endpoint, why) = (name.clone(), error.to_string());
                         failed(Problem::Endpoint { endpoint, why })
                     };
-                    let sender = PanicSafeSender::open(&*transport, &uri).map_err(why)?;
+                    let sender = transport.sender(&uri).map_err(why)?;
                     let endpoint =
                         Endpoint::new(name.clone(), uri.address, options, sender, budget);
                     Target::Remote(Arc::new(endpoint))
@@ -316,7 +322,7 @@ impl ResolvedEndpoints {
         Ok(targets)
     }
 
-    fn transport(&self, scheme: &str) -> Option<(&Arc<dyn Transport>, Mode)> {
+    fn transport(&self, scheme: &str) -> Option<(&PanicSafeTransport, Mode)> {
         self.transports.iter().find_map(|transport| {
             let of_name = transport.info().schemes.iter().find(|known| known.name == scheme)?;
             Some((transport, of_name.mode))

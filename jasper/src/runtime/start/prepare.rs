@@ -1,15 +1,13 @@
 //! What transports find on the other side before anything is sent or received.
 
-use std::sync::Arc;
-
 use super::endpoint_config::{ResolvedEndpoints, Route};
 use crate::error::{Problem, StartupProblems};
-use crate::runtime::panic_safe;
-use crate::transport::{Direction, EndpointUri, Transport};
+use crate::runtime::panic_safe::PanicSafeTransport;
+use crate::transport::{Direction, EndpointUri};
 
 /// The endpoints and listeners of one transport, each with the name for a problem of it.
 struct Prepared<'a> {
-    transport: Arc<dyn Transport>,
+    transport: PanicSafeTransport,
     endpoints: Vec<(EndpointUri, Direction)>,
     names: Vec<Name<'a>>,
 }
@@ -35,7 +33,7 @@ impl Name<'_> {
 pub(super) async fn prepare(resolved: &ResolvedEndpoints) -> Result<(), StartupProblems> {
     let mut problems = Vec::new();
     for prepared in by_transport(resolved) {
-        let found = panic_safe::prepare(&*prepared.transport, &prepared.endpoints).await;
+        let found = prepared.transport.prepare(&prepared.endpoints).await;
         for (number, error) in found {
             problems.extend(prepared.names.get(number).map(|name| name.problem(error.to_string())));
         }
@@ -45,8 +43,8 @@ pub(super) async fn prepare(resolved: &ResolvedEndpoints) -> Result<(), StartupP
 
 fn by_transport(resolved: &ResolvedEndpoints) -> Vec<Prepared<'_>> {
     let mut all: Vec<Prepared<'_>> = Vec::new();
-    let mut add = |transport: Arc<dyn Transport>, uri, direction, name| {
-        let known = all.iter().position(|known| Arc::ptr_eq(&known.transport, &transport));
+    let mut add = |transport: PanicSafeTransport, uri, direction, name| {
+        let known = all.iter().position(|known| known.transport.is(&transport));
         let number = known.unwrap_or(all.len());
         if known.is_none() {
             all.push(Prepared { transport, endpoints: Vec::new(), names: Vec::new() });

@@ -26,6 +26,11 @@ use crate::store::sql::insert_queues::{InsertQueues, KEYED_CONNECTIONS, KEYED_WA
 use crate::store::sql::place::of_url;
 use crate::store::sql::write_batchers::WriteBatchers;
 
+/// How a URL begins.
+const SCHEMES: [&str; 2] = ["mysql", "mariadb"];
+
+const EXAMPLE: &str = "mysql://user:password@host:3306/database";
+
 /// The connections for handlers of a store that says no number.
 const CONNECTIONS: u32 = 16;
 
@@ -87,12 +92,12 @@ impl MysqlStoreBuilder {
     /// Connects to the database of a URL such as `mysql://user:password@host:3306/database`.
     ///
     /// # Errors
-    /// The URL is none ([`StoreError::Unreachable`]), or as [`connect_with`](Self::connect_with).
+    /// The URL is none ([`StoreError::Unsuitable`]), or as [`connect_with`](Self::connect_with).
     ///
     /// # Panics
     /// Outside of a tokio runtime.
     pub async fn connect(self, url: &str) -> Result<MysqlStore, StoreError> {
-        self.connect_with(of_url(url)?).await
+        self.connect_with(of_url(url, &SCHEMES, EXAMPLE)?).await
     }
 
     /// Connects with options of your own.

@@ -62,7 +62,9 @@ impl TransactionScope for sqlx::Transaction<'_, MySql> {
 impl MessageStore for MysqlStore {
     fn info(&self) -> StoreInfo {
         let connection = ConnectionType::of::<MySqlConnection>();
-        StoreInfo::new("mysql", Some(connection), true).with_conflicts(error::is_conflict)
+        StoreInfo::new("mysql", Some(connection), true)
+            .with_pool::<sqlx::MySqlPool>()
+            .with_conflicts(error::is_conflict)
     }
 
     fn begin(

@@ -22,6 +22,11 @@ use crate::store::sql::place::of_url;
 /// The schema of a store that names none.
 const SCHEMA: &str = "jasper";
 
+/// How a URL begins.
+const SCHEMES: [&str; 2] = ["postgres", "postgresql"];
+
+const EXAMPLE: &str = "postgres://user:password@host:5432/database";
+
 /// The connections of a store that says no number.
 const CONNECTIONS: u32 = 16;
 
@@ -99,9 +104,9 @@ impl PostgresStoreBuilder {
     /// Connects to the database of a URL such as `postgres://user:password@host:5432/database`.
     ///
     /// # Errors
-    /// The URL is none ([`StoreError::Unreachable`]), or as [`connect_with`](Self::connect_with).
+    /// The URL is none ([`StoreError::Unsuitable`]), or as [`connect_with`](Self::connect_with).
     pub async fn connect(self, url: &str) -> Result<PostgresStore, StoreError> {
-        self.connect_with(of_url(url)?).await
+        self.connect_with(of_url(url, &SCHEMES, EXAMPLE)?).await
     }
 
     /// Connects with options of your own.

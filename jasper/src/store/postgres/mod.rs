@@ -67,7 +67,7 @@ impl TransactionScope for sqlx::Transaction<'_, Postgres> {
 impl MessageStore for PostgresStore {
     fn info(&self) -> StoreInfo {
         let connection = ConnectionType::of::<PgConnection>();
-        let info = StoreInfo::new("postgres", Some(connection), true);
+        let info = StoreInfo::new("postgres", Some(connection), true).with_pool::<sqlx::PgPool>();
         info.with_notifications().with_conflicts(error::is_conflict)
     }
 

@@ -70,15 +70,24 @@ impl<T: ErrorTable> Place<T> {
     }
 }
 
-/// What a URL says of a database.
+/// What a URL with one of these schemes, such as the example, says of a database.
 ///
 /// # Errors
 /// It is none. The URL is not repeated, as it may have a password in it.
-pub(crate) fn of_url<O: FromStr<Err = sqlx::Error>>(url: &str) -> Result<O, StoreError> {
-    O::from_str(url).map_err(|error| StoreError::Unreachable {
+pub(crate) fn of_url<O: FromStr<Err = sqlx::Error>>(
+    url: &str,
+    schemes: &[&str],
+    example: &str,
+) -> Result<O, StoreError> {
+    let scheme = url.split_once("://").map_or("", |(scheme, _rest)| scheme);
+    let parsed = if schemes.iter().any(|known| known.eq_ignore_ascii_case(scheme)) {
+        O::from_str(url).map_err(|error| error.to_string())
+    } else {
+        Err(format!("it does not begin with `{}://`", schemes.join("://` or `")))
+    };
+    parsed.map_err(|why| StoreError::Unsuitable {
         place: "the URL".to_owned(),
-        detail: error.to_string(),
-        source: caused_by(error),
+        detail: format!("{why}; write one such as `{example}`"),
     })
 }
 
@@ -121,19 +130,32 @@ mod tests {
     }
 
     #[test]
-    fn a_url_that_is_none_is_not_repeated() {
+    fn a_url_that_is_none_is_no_fault_of_the_server_and_is_not_repeated() {
         #[derive(Debug)]
         struct Options;
 
         impl FromStr for Options {
             type Err = sqlx::Error;
 
-            fn from_str(_url: &str) -> sqlx::Result<Self> {
-                Err(sqlx::Error::RowNotFound)
+            fn from_str(url: &str) -> sqlx::Result<Self> {
+                url.ends_with("/shop").then_some(Self).ok_or(sqlx::Error::RowNotFound)
             }
         }
 
-        let refused = of_url::<Options>("db://me:secret@host").unwrap_err();
-        assert!(!refused.to_string().contains("secret"), "{refused}");
+        let parse = |url| of_url::<Options>(url, &["db", "dbx"], "db://user@host/shop");
+        let other_scheme = "it does not begin with `db://` or `dbx://`";
+        for (wrong, why) in [
+            ("db://me:secret@host", "no rows"),
+            ("other://me:secret@host/shop", other_scheme),
+            ("secret", other_scheme),
+        ] {
+            let refused = parse(wrong).unwrap_err();
+            assert!(matches!(refused, StoreError::Unsuitable { .. }), "{refused:?}");
+            assert!(!refused.is_transient(), "{refused}");
+            let said = refused.to_string();
+            assert!(said.contains(why) && said.contains("db://user@host/shop"), "{said}");
+            assert!(!format!("{refused:?} {said}").contains("secret"), "{refused:?}");
+        }
+        assert!(parse("DBX://me:secret@host/shop").is_ok());
     }
 }

@@ -1,6 +1,7 @@
 //! From SQLite's result codes to what the caller can do about them.
 
 use std::error::Error;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -97,6 +98,41 @@ impl Place {
             code::NOT_A_DATABASE => StoreError::NotADatabase { place, detail, source: Some(error) },
             _ => StoreError::Database(error),
         }
+    }
+
+    /// What it means that the file cannot be opened for the first time: what is wrong with its path
+    /// does not change by itself. Later a file that is out of reach may come back.
+    pub(super) fn error_at_start(&self, error: StoreError) -> StoreError {
+        match (&error, self.wrong_path()) {
+            (StoreError::Unreachable { .. }, Some(detail)) => {
+                StoreError::Unsuitable { place: self.name(), detail: detail.to_owned() }
+            }
+            _ => error,
+        }
+    }
+
+    /// What is wrong with the path, and what to do.
+    fn wrong_path(&self) -> Option<&'static str> {
+        let is_missing = |path: &Path| {
+            std::fs::metadata(path).is_err_and(|error| error.kind() == ErrorKind::NotFound)
+        };
+        match self.0.parent() {
+            Some(parent) if parent.as_os_str().is_empty() => {}
+            Some(parent) if is_missing(parent) => {
+                return Some("its directory is not there; make it, or name another file");
+            }
+            Some(parent) if !parent.is_dir() => {
+                return Some("it is named as if in a directory that is a file; name another file");
+            }
+            _ => {}
+        }
+        if self.0.is_dir() {
+            return Some("it is a directory; name a file");
+        }
+        is_missing(&self.0).then_some(
+            "it is not there, and is not made: set `create_if_missing(true)`, and let this process \
+             write in its directory",
+        )
     }
 
     /// The error of a caller whose work was undone because the transaction that it shared failed.

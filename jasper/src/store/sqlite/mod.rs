@@ -50,6 +50,7 @@ impl MessageStore for SqliteStore {
     fn info(&self) -> StoreInfo {
         let connection = ConnectionType::of::<SqliteConnection>();
         StoreInfo::new("sqlite", Some(connection), true)
+            .with_pool::<sqlx::SqlitePool>()
             .with_conflicts(error::is_conflict)
             .with_single_writer()
     }

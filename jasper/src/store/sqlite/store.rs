@@ -40,8 +40,9 @@ impl SqliteStore {
     /// Opens a database file, which is created if it is not there.
     ///
     /// # Errors
-    /// The file is not a database ([`StoreError::NotADatabase`]), cannot be opened
-    /// ([`StoreError::Unreachable`]), or can only be read ([`StoreError::ReadOnly`]).
+    /// The file is not a database ([`StoreError::NotADatabase`]), cannot be one
+    /// ([`StoreError::Unsuitable`]: its directory is missing, say), can only be read
+    /// ([`StoreError::ReadOnly`]), or cannot be opened for now ([`StoreError::Unreachable`]).
     ///
     /// # Panics
     /// Outside of a tokio runtime.
@@ -56,8 +57,8 @@ impl SqliteStore {
     /// five seconds for other processes.
     ///
     /// # Errors
-    /// As [`open`](Self::open); also [`StoreError::Unreachable`] for a database in memory, which a
-    /// pool of connections cannot share.
+    /// As [`open`](Self::open); also [`StoreError::Unsuitable`] for a database in memory, which a
+    /// pool of connections cannot share, and for a missing file that the options do not make.
     ///
     /// # Panics
     /// Outside of a tokio runtime.
@@ -70,7 +71,8 @@ impl SqliteStore {
             .foreign_keys(true);
         let writing = options.clone().statement_cache_capacity(STATEMENTS);
         let connector = Connector::new(writing, place.clone());
-        let mut session = connector.connect().await?;
+        let connected = connector.connect().await;
+        let mut session = connected.map_err(|error| place.error_at_start(error))?;
         session.check(&place).await?;
         let pool =
             SqlitePoolOptions::new().max_connections(POOL_SIZE).connect_lazy_with(options.clone());

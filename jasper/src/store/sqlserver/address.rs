@@ -25,10 +25,9 @@ pub(super) fn parse(text: &str) -> Result<Config, StoreError> {
         }
         _ado => of_ado(text),
     };
-    parsed.map_err(|detail| StoreError::Unreachable {
+    parsed.map_err(|detail| StoreError::Unsuitable {
         place: "the connection string".to_owned(),
         detail,
-        source: None,
     })
 }
 
@@ -138,7 +137,10 @@ mod tests {
             ("Server=db;Encrypt=secretly;Password=secret", ""),
         ];
         for (text, expected) in cases {
-            let refused = parse(text).unwrap_err().to_string();
+            let refused = parse(text).unwrap_err();
+            assert!(matches!(refused, StoreError::Unsuitable { .. }), "{refused:?}");
+            assert!(!refused.is_transient(), "{refused}");
+            let refused = refused.to_string();
             assert!(refused.contains(expected), "{text}: {refused}");
             assert!(!refused.contains("secret"), "{refused}");
         }

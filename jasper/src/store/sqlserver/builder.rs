@@ -98,8 +98,7 @@ impl SqlServerStoreBuilder {
     /// says otherwise.
     ///
     /// # Errors
-    /// The string is none, the schema cannot be one, the server cannot be reached, or its database
-    /// has a compatibility level that is too old.
+    /// The string is none ([`StoreError::Unsuitable`]), or as [`connect_with`](Self::connect_with).
     ///
     /// # Panics
     /// Outside of a tokio runtime.
@@ -116,8 +115,9 @@ impl SqlServerStoreBuilder {
     /// configuration's.
     ///
     /// # Errors
-    /// The schema cannot be one, the server cannot be reached, or its database has a compatibility
-    /// level that is too old.
+    /// The schema cannot be one ([`StoreError::BadName`]), the server cannot be reached
+    /// ([`StoreError::Unreachable`]), or its database has a compatibility level that is too old
+    /// ([`StoreError::Unsuitable`]).
     ///
     /// # Panics
     /// Outside of a tokio runtime.

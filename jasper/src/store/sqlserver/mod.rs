@@ -53,7 +53,9 @@ use super::{
 impl MessageStore for SqlServerStore {
     fn info(&self) -> StoreInfo {
         let connection = ConnectionType::of::<SqlServerConnection>();
-        StoreInfo::new("sqlserver", Some(connection), true).with_conflicts(error::is_conflict)
+        StoreInfo::new("sqlserver", Some(connection), true)
+            .with_pool::<SqlServerPool>()
+            .with_conflicts(error::is_conflict)
     }
 
     fn begin(

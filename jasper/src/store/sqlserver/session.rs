@@ -25,10 +25,11 @@ set implicit_transactions off; set xact_abort off; set lock_timeout -1; \
 set transaction isolation level read committed; \
 begin transaction; begin transaction; set implicit_transactions on";
 
-/// What handlers are known to change. What they leave besides, such as temporary tables, is seen by
-/// whatever runs on the connection later.
-const SETTINGS: &str =
-    "select cast(@@options as bigint), db_name(), cast(@@lock_timeout as bigint)";
+/// What handlers are known to change, without what [`BEGIN`] sets each time: of the options those
+/// are implicit transactions (2) and `xact_abort` (16384), which the completion sets too. What
+/// handlers leave besides, such as temporary tables, is seen by whatever runs on the connection
+/// later.
+const SETTINGS: &str = "select cast(@@options & ~(2 | 16384) as bigint), db_name()";
 
 const ROLLBACK: &str = "if @@trancount > 0 rollback transaction";
 
@@ -53,7 +54,7 @@ pub(super) struct Session {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-struct Settings(i64, String, i64);
+struct Settings(i64, String);
 
 impl Session {
     pub(super) async fn open(server: &Server, purpose: SessionPurpose) -> Result<Self> {
@@ -99,7 +100,7 @@ impl Session {
 
 impl Settings {
     fn read(row: &tiberius::Row) -> Result<Self> {
-        Ok(Self(row.number(0)?, row.text(1)?.into_owned(), row.number(2)?))
+        Ok(Self(row.number(0)?, row.text(1)?.into_owned()))
     }
 }
 

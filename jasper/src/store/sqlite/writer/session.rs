@@ -145,10 +145,9 @@ impl Session {
             .await
             .map_err(|error| place.error(error))?;
         if journal == "memory" {
-            return Err(StoreError::Unreachable {
+            return Err(StoreError::Unsuitable {
                 place: place.name(),
                 detail: "it would be lost with its connection; use `MemoryStore`".to_owned(),
-                source: None,
             });
         }
         match self.execute(WRITE_NOTHING).await.map_err(|error| place.error(error)) {
