@@ -90,12 +90,16 @@ impl Listening {
             return false;
         }
         let mut settled = link.settle(info, &settlement).await;
+        // What was said without an answer may have been done, which ends the lock too.
+        let mut is_repeated = false;
         let mut pause = FIRST;
         loop {
             match (settled, lock) {
                 (Ok(()), _) => return true,
                 (Err(Fault::Refused(refusal)), Some(lock)) if refusal.is_lock_lost() => {
-                    lock.lose();
+                    if !is_repeated {
+                        lock.lose();
+                    }
                     return false;
                 }
                 (Err(Fault::Refused(refusal)), _) => {
@@ -105,6 +109,7 @@ impl Listening {
                 }
                 // The link has ended, and its lock may hold.
                 (Err(_unknown), Some(lock)) if !lock.is_lost() => {
+                    is_repeated = true;
                     settled = lock.settle(&settlement).await;
                     let is_left = settled.is_err() && self.stop.is_cancelled();
                     if is_left {
