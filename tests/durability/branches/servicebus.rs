@@ -1,5 +1,5 @@
-//! The branches with Azure Service Bus between them, as the test broker has it: connections are cut,
-//! locks run out, the broker goes away and comes back.
+//! The branches with Azure Service Bus between them, as the test broker has it: connections are
+//! cut, locks run out, the broker goes away and comes back.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
