@@ -12,5 +12,7 @@ mod foreign;
 mod locks;
 #[path = "servicebus_endpoints/sending.rs"]
 mod sending;
+#[path = "servicebus_endpoints/sessions.rs"]
+mod sessions;
 #[path = "servicebus_endpoints/settings.rs"]
 mod settings;

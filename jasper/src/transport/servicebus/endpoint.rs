@@ -86,8 +86,11 @@ impl ServiceBusEndpoint {
                 format!("{what} is not there; make it in the namespace ({refusal})")
             }
             Fault::Refused(refusal) if refusal.is_not_allowed() => {
-                let here = "without sessions here, and with sessions at the broker: make it \
-                            without, as this transport does not listen to sessions yet";
+                let here = if self.listening.sessions.is_some() {
+                    "with sessions here, and has none at the broker: leave `sessions` out"
+                } else {
+                    "without sessions here, and with sessions at the broker: write `sessions=8`"
+                };
                 format!("{what} is listened to {here} ({refusal})")
             }
             _ => return fault.not_sent(address),
@@ -135,6 +138,9 @@ fn finish(
     let listening = match listens {
         Some(is_of_dead_letters) => {
             let options = ListenOptions::take(&mut uri)?;
+            if is_of_dead_letters && options.sessions.is_some() {
+                return Err(unusable(&uri, "`sessions`: dead letters have no sessions"));
+            }
             ListenOptions { is_of_dead_letters, ..options }
         }
         None => ListenOptions::default(),
@@ -219,6 +225,8 @@ mod tests {
         for (text, expected) in [
             ("asb://topic/a", "listen at `asb://topic/NAME/subscription/NAME`"),
             ("asb://queue/a?prefetch=0", "write 1 to"),
+            ("asb://queue/a?sessions=many", "write 1 to 256"),
+            ("asb://dead-letters/queue/a?sessions=1", "no sessions"),
             ("asb://queue/a?type=x", "not a message type"),
             ("asb://queue/a?mapper=none", "`.mapper(\"none\", …)`"),
             ("asb://queue/a?consumers=2", "no option `consumers`"),

@@ -278,22 +278,26 @@ impl Transport for ServiceBus {
                 None => None,
             };
             let connection = self.connection(&uri, &endpoint, Direction::Listen)?;
-            let locks = Locks::new(uri.address.clone(), Arc::clone(&connection), endpoint.path());
-            let listening = Listening {
-                address: uri.address.clone(),
+            let mapper = self.settings.mapper(endpoint.mapper.as_deref());
+            let address = uri.address;
+            let worker = || Listening {
+                address: address.clone(),
                 turns: turns(&*receiver, &endpoint),
-                locks,
+                locks: Locks::new(address.clone(), Arc::clone(&connection), endpoint.path()),
                 tasks: TaskTracker::new(),
                 abort: CancellationToken::new(),
-                connection,
-                mapper: self.settings.mapper(endpoint.mapper.as_deref()),
-                endpoint,
-                serving: Serving::new(Arc::clone(&receiver), replies),
-                receiver,
+                connection: Arc::clone(&connection),
+                mapper: mapper.clone(),
+                endpoint: endpoint.clone(),
+                serving: Serving::new(Arc::clone(&receiver), replies.clone()),
+                receiver: Arc::clone(&receiver),
                 stop: CancellationToken::new(),
                 state: watch::Sender::default(),
             };
-            Ok(Box::new(ServiceBusListener::start(listening).await?) as Box<dyn Listener>)
+            let count = endpoint.listening.sessions.unwrap_or(1);
+            let workers = (0..count).map(|_| worker()).collect();
+            let listener = ServiceBusListener::start(address.clone(), workers).await?;
+            Ok(Box::new(listener) as Box<dyn Listener>)
         })
     }
 }
@@ -301,7 +305,9 @@ impl Transport for ServiceBus {
 /// How much is taken at the same time: one batch after the other, so that their order is kept; but
 /// what is settled at the end of its handler waits for none of the others.
 fn turns(receiver: &dyn Receiver, endpoint: &ServiceBusEndpoint) -> Arc<Semaphore> {
-    let is_inline = receiver.mode() == Mode::Inline && !endpoint.listening.is_of_dead_letters;
+    let options = &endpoint.listening;
+    let is_ordered = options.is_of_dead_letters || options.sessions.is_some();
+    let is_inline = receiver.mode() == Mode::Inline && !is_ordered;
     Arc::new(Semaphore::new(if is_inline { endpoint.listening.prefetch as usize } else { 1 }))
 }
 

@@ -18,6 +18,9 @@ use crate::transport::cause::Cause;
 /// How long the broker may take to attach a link.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long a session is held that has no messages.
+const IDLE: Duration = Duration::from_secs(1);
+
 /// The most messages, and about the most bytes, that are taken together.
 const MOST: usize = 500;
 const MOST_BYTES: usize = 4 * 1024 * 1024;
@@ -35,12 +38,43 @@ impl Listening {
         };
         let address = self.address.as_str();
         let connected = connected.map_err(|error| error.not_sent(address))?;
+        if self.endpoint.listening.sessions.is_some() {
+            return self.consume_sessions(&connected).await;
+        }
         let attaching = self.attach(&connected);
-        let mut attached = timeout(PATIENCE, attaching).await.map_err(|_late| {
+        let attached = timeout(PATIENCE, attaching).await.map_err(|_late| {
             let why = format!("the broker has not answered within {PATIENCE:?}");
             Cause::from(why).unreachable(address)
         })??;
         self.note_up();
+        self.work_off(attached).await
+    }
+
+    /// One session after the other, each until it has no more messages.
+    async fn consume_sessions(
+        self: &Arc<Self>,
+        connected: &Arc<Connected>,
+    ) -> Result<(), TransportError> {
+        self.note_up();
+        while !self.stop.is_cancelled() {
+            let (path, options) = (self.endpoint.path(), &self.endpoint.listening);
+            // As long as the broker lets it wait for a session.
+            let attached = tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return Ok(()),
+                attached = Attached::attach(connected, &path, &self.locks, options) => attached,
+            };
+            match attached {
+                Ok(attached) => self.work_off(attached).await?,
+                Err(Fault::Refused(refusal)) if refusal.is_time_out() => {}
+                Err(fault) => return Err(self.endpoint.refused(self.address.as_str(), fault)),
+            }
+        }
+        Ok(())
+    }
+
+    /// All that comes by a link, and its end.
+    async fn work_off(self: &Arc<Self>, mut attached: Attached) -> Result<(), TransportError> {
         self.take_all(&mut attached).await?;
         self.give_back(&mut attached).await;
         self.settle_all().await;
@@ -49,13 +83,13 @@ impl Listening {
     }
 
     async fn attach(&self, connected: &Arc<Connected>) -> Result<Attached, TransportError> {
-        let (path, prefetch) = (self.endpoint.path(), self.endpoint.listening.prefetch);
-        let attached = Attached::attach(connected, &path, &self.locks, prefetch).await;
+        let (path, options) = (self.endpoint.path(), &self.endpoint.listening);
+        let attached = Attached::attach(connected, &path, &self.locks, options).await;
         attached.map_err(|fault| self.endpoint.refused(self.address.as_str(), fault))
     }
 
     /// In order and one batch at a time; but where a message is settled at the end of its handler,
-    /// each by itself and several at once. Returns when it is stopped.
+    /// each by itself and several at once. Returns when it is stopped, or when a session is empty.
     ///
     /// # Errors
     /// The link has ended, and all that came by it is being taken.
@@ -69,10 +103,12 @@ impl Listening {
             };
             // They are never closed.
             let Ok(turn) = turn else { return Ok(()) };
+            let is_session = self.endpoint.listening.sessions.is_some();
             let next = tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return Ok(()),
                 next = attached.arrivals.recv() => next,
+                () = tokio::time::sleep(IDLE), if is_session => return Ok(()),
             };
             let first = self.arrived(next)?;
             let items = self.gathered(attached, first, most);

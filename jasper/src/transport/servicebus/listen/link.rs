@@ -7,23 +7,31 @@ use fe2o3_amqp::Receiver;
 use fe2o3_amqp::link::delivery::DeliveryInfo;
 use fe2o3_amqp::link::receiver::CreditMode;
 use fe2o3_amqp::session::SessionHandle;
-use fe2o3_amqp_types::definitions::ReceiverSettleMode;
+use fe2o3_amqp_types::definitions::{Fields, ReceiverSettleMode};
 use fe2o3_amqp_types::messaging::{DeliveryState, Source};
+use fe2o3_amqp_types::primitives::{Symbol, Value};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
 use super::super::connection::{Connected, Outcomes};
 use super::super::endpoint::ServiceBusEndpoint;
 use super::super::failure::{Fault, Refusal, STOPPED};
+use super::super::listen_options::ListenOptions;
 use super::locks::Locks;
 use super::pump::{Arrived, Command, Pump};
 use super::settlement::Settlement;
 
 /// How long the broker may take to say what became of a settlement.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+const SESSION_FILTER: &str = "com.microsoft:session-filter";
+const TIMEOUT: &str = "com.microsoft:timeout";
+/// How long the broker lets a link wait for a session, in milliseconds.
+const SESSION_WAIT_MS: u32 = 30_000;
 
 /// A link from one entity, for what settles its messages.
 #[derive(Debug)]
@@ -42,6 +50,8 @@ pub(super) struct Attached {
     /// What comes; the last one is why nothing more does.
     pub(super) arrivals: mpsc::UnboundedReceiver<Result<Arrived, Fault>>,
     pumping: JoinHandle<()>,
+    /// Renews the lock of the session, where the link is of one.
+    _renewing: Option<AbortOnDropHandle<()>>,
     /// The link lives as long as its session.
     _session: SessionHandle<()>,
 }
@@ -55,24 +65,35 @@ pub(in super::super) async fn check(
     endpoint: &ServiceBusEndpoint,
 ) -> Result<(), Fault> {
     let path = endpoint.path();
-    let (receiver, _session) = attach(connected, &path, &link_name(&path)).await?;
+    // A session that has no messages is free.
+    let named = || Value::String(link_name("check"));
+    let wanted = endpoint.listening.sessions.map(|_| named());
+    let (receiver, _session) = attach(connected, &path, &link_name(&path), wanted).await?;
     if let Err(error) = connected.unless_ended(async { Ok(receiver.close().await) }).await? {
         tracing::debug!(%error, "the link had ended");
     }
     Ok(())
 }
 
+/// `wanted` is the session, or null for the next one that has messages.
 async fn attach(
     connected: &Arc<Connected>,
     path: &str,
     name: &str,
+    wanted: Option<Value>,
 ) -> Result<(Receiver, SessionHandle<()>), Fault> {
     connected.authorize(path).await?;
     let mut session = connected.session().await?;
+    let (mut source, mut properties) = (Source::from(path), Fields::new());
+    if let Some(wanted) = wanted {
+        source.filter.get_or_insert_default().insert(Symbol::from(SESSION_FILTER), wanted);
+        properties.insert(Symbol::from(TIMEOUT), Value::Uint(SESSION_WAIT_MS));
+    }
     let attaching = async {
         let attaching = Receiver::builder()
             .name(name)
-            .source(Source::from(path))
+            .source(source)
+            .properties(properties)
             // The broker answers each settlement with what became of it.
             .receiver_settle_mode(ReceiverSettleMode::Second)
             .credit_mode(CreditMode::Manual)
@@ -88,6 +109,19 @@ fn link_name(path: &str) -> String {
     format!("{path}-{}", Uuid::now_v7().simple())
 }
 
+/// The session that the broker has given to this link.
+fn session_of(receiver: &Receiver) -> Option<String> {
+    let filter = receiver.source().as_ref()?.filter.as_ref()?;
+    let value = match filter.get(&Symbol::from(SESSION_FILTER))? {
+        Value::Described(described) => &described.value,
+        value => value,
+    };
+    match value {
+        Value::String(name) => Some(name.clone()),
+        _ => None,
+    }
+}
+
 impl Attached {
     /// Attaches a link, and asks for messages.
     ///
@@ -97,10 +131,12 @@ impl Attached {
         connected: &Arc<Connected>,
         path: &str,
         locks: &Arc<Locks>,
-        prefetch: u32,
+        listening: &ListenOptions,
     ) -> Result<Self, Fault> {
         let name = link_name(path);
-        let (receiver, session) = attach(connected, path, &name).await?;
+        let wanted = listening.sessions.map(|_| Value::Null);
+        let (receiver, session) = attach(connected, path, &name, wanted).await?;
+        let held = listening.sessions.and_then(|_| session_of(&receiver));
         let outcomes = Arc::clone(connected.outcomes());
         let channel = outcomes.take_channel(&name);
         let channel = channel.ok_or_else(|| Fault::Ended(STOPPED.into()))?;
@@ -111,20 +147,27 @@ impl Attached {
             receiver,
             commands: to_obey,
             arrived,
-            locks: Some(Arc::clone(locks)),
+            locks: held.is_none().then(|| Arc::clone(locks)),
             drained: outcomes.drained(channel),
             _ended: ended.clone().drop_guard(),
-            prefetch,
+            prefetch: listening.prefetch,
         };
+        let renewing = held.map(|held| {
+            let locks = Arc::clone(locks);
+            let ended = ended.clone();
+            AbortOnDropHandle::new(tokio::spawn(async move {
+                locks.keep_session(&held, &ended).await;
+            }))
+        });
         let pumping = tokio::spawn(pump.run());
         let connected = Arc::clone(connected);
         let link = Arc::new(Link { connected, outcomes, channel, commands, ended });
-        Ok(Self { link, arrivals, pumping, _session: session })
+        Ok(Self { link, arrivals, pumping, _renewing: renewing, _session: session })
     }
 
     /// Ends it, when all that came is settled.
     pub(super) async fn close(self) {
-        let Self { link, pumping, _session, .. } = self;
+        let Self { link, pumping, _renewing, _session, .. } = self;
         let connected = Arc::clone(&link.connected);
         // Without a handle of it, the pump closes the link.
         drop(link);

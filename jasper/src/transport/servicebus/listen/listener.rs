@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, join_all};
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
@@ -49,11 +49,17 @@ pub(in super::super) enum State {
     Waiting(String),
 }
 
+/// One of the tasks of a listener: the only one, or one for each session that is held.
+#[derive(Debug)]
+struct Worker {
+    listening: Arc<Listening>,
+    task: Mutex<Option<JoinHandle<()>>>,
+}
+
 #[derive(Debug)]
 pub(in super::super) struct ServiceBusListener {
     address: Address,
-    listening: Arc<Listening>,
-    task: Mutex<Option<JoinHandle<()>>>,
+    workers: Vec<Worker>,
 }
 
 /// How long a listener waits before it tries again, at first and at most.
@@ -62,30 +68,44 @@ const LONGEST: Duration = Duration::from_millis(500);
 
 impl ServiceBusListener {
     /// Begins to consume. That the broker cannot be reached is no error: it is tried again.
-    pub(in super::super) async fn start(listening: Listening) -> Result<Self, TransportError> {
-        let listening = Arc::new(listening);
-        let mut state = listening.state.subscribe();
-        let task = tokio::spawn(run(Arc::clone(&listening)));
-        let listener =
-            Self { address: listening.address.clone(), listening, task: Mutex::new(Some(task)) };
-        // The sender lives as long as the task.
-        let first = state
-            .wait_for(|state| !matches!(state, State::Starting))
-            .await
-            .map(|state| state.clone())
-            .unwrap_or_default();
-        match first {
-            State::Down(
+    pub(in super::super) async fn start(
+        address: Address,
+        all: Vec<Listening>,
+    ) -> Result<Self, TransportError> {
+        let workers: Vec<_> = all.into_iter().map(Worker::start).collect();
+        let listener = Self { address, workers };
+        for worker in &listener.workers {
+            if let State::Down(
                 error @ (TransportError::Address { .. }
                 | TransportError::Insecure { .. }
                 | TransportError::Mismatch { .. }
                 | TransportError::Rejected { .. }),
-            ) => {
+            ) = worker.first_state().await
+            {
                 listener.end().await;
-                Err(error)
+                return Err(error);
             }
-            _ => Ok(listener),
         }
+        Ok(listener)
+    }
+
+    async fn end(&self) {
+        join_all(self.workers.iter().map(Worker::end)).await;
+    }
+}
+
+impl Worker {
+    fn start(listening: Listening) -> Self {
+        let listening = Arc::new(listening);
+        let task = tokio::spawn(run(Arc::clone(&listening)));
+        Self { listening, task: Mutex::new(Some(task)) }
+    }
+
+    async fn first_state(&self) -> State {
+        let mut state = self.listening.state.subscribe();
+        // The sender lives as long as the worker.
+        let first = state.wait_for(|state| !matches!(state, State::Starting)).await;
+        first.map(|state| state.clone()).unwrap_or_default()
     }
 
     async fn end(&self) {
@@ -94,12 +114,21 @@ impl ServiceBusListener {
         if let Some(task) = task
             && let Err(error) = task.await
         {
-            tracing::error!(address = %self.address, %error, "a listener has ended badly");
+            let address = &self.listening.address;
+            tracing::error!(%address, %error, "a listener has ended badly");
+        }
+    }
+
+    fn problem(&self) -> Option<String> {
+        match &*self.listening.state.borrow() {
+            State::Starting | State::Up => None,
+            State::Down(error) => Some(error.to_string()),
+            State::Waiting(why) => Some(format!("what has come is not taken yet: {why}")),
         }
     }
 }
 
-impl Drop for ServiceBusListener {
+impl Drop for Worker {
     fn drop(&mut self) {
         // Not stopped in an orderly way: what is not settled is delivered again.
         self.listening.abort.cancel();
@@ -194,11 +223,7 @@ impl Listener for ServiceBusListener {
     }
 
     fn problem(&self) -> Option<String> {
-        match &*self.listening.state.borrow() {
-            State::Starting | State::Up => None,
-            State::Down(error) => Some(error.to_string()),
-            State::Waiting(why) => Some(format!("what has come is not taken yet: {why}")),
-        }
+        self.workers.iter().find_map(Worker::problem)
     }
 
     fn stop(&self) -> BoxFuture<'_, ()> {

@@ -142,6 +142,34 @@ impl Locks {
         tracing::warn!(address, lock = %token, "the lock of a message is lost; it comes again");
     }
 
+    /// Renews the lock of a session, until that is lost, which ends its link.
+    pub(super) async fn keep_session(&self, session: &str, link: &CancellationToken) {
+        loop {
+            let renewed = match self.node().await {
+                Ok(node) => node.renew_session(session).await,
+                Err(error) => Err(error),
+            };
+            match renewed {
+                Ok(until) => tokio::time::sleep(until_renewal(until)).await,
+                Err(error) if is_lost(&error) => {
+                    let address = self.address.as_str();
+                    metrics::counter!(LOST_LOCKS, DESTINATION => address.to_owned()).increment(1);
+                    tracing::warn!(
+                        address,
+                        "the lock of a session is lost; its messages come again"
+                    );
+                    return link.cancel();
+                }
+                Err(error) => {
+                    tracing::warn!(
+                        address = %self.address, %error, "a session is not renewed; tried again"
+                    );
+                    tokio::time::sleep(AGAIN).await;
+                }
+            }
+        }
+    }
+
     /// Renews all in time, for as long as it is polled.
     pub(super) async fn renew_all(&self) {
         loop {

@@ -42,7 +42,10 @@ impl Listening {
     pub(super) async fn settle_all(&self) {
         self.tasks.close();
         self.tasks.wait().await;
-        self.serving.end().await;
+        self.tasks.reopen();
+        if self.stop.is_cancelled() {
+            self.serving.end().await;
+        }
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
