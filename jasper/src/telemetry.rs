@@ -16,6 +16,7 @@
 //! | `jasper.store.errors` | counter | error | op |
 //! | `jasper.transport.connections` | gauge | connection | `side`: `dialled` or `accepted` |
 //! | `jasper.transport.redelivered` | counter | message | destination |
+//! | `jasper.transport.lost_locks` | counter | message | destination |
 //! | `jasper.transport.rejected` | counter | event | `reason`, as below |
 //!
 //! What a peer asked for and did not get has one of these reasons: `auth` (it could not prove who
@@ -55,6 +56,8 @@ pub const STORE_ERRORS: &str = "jasper.store.errors";
 pub const CONNECTIONS: &str = "jasper.transport.connections";
 /// Messages that a broker has delivered again, as they had not been acknowledged.
 pub const REDELIVERED: &str = "jasper.transport.redelivered";
+/// Messages that a broker has given to another receiver while they were handled here.
+pub const LOST_LOCKS: &str = "jasper.transport.lost_locks";
 /// Connections and messages of peers that were not taken.
 pub const CONNECTIONS_REJECTED: &str = "jasper.transport.rejected";
 

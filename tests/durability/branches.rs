@@ -12,6 +12,8 @@ mod broker;
 mod network;
 #[path = "branches/process.rs"]
 mod process;
+#[path = "branches/servicebus.rs"]
+mod servicebus;
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

@@ -8,31 +8,33 @@
 //! [`guide::endpoints`](crate::guide::endpoints) is the page for those who use transports.
 
 mod batch;
-#[cfg(any(feature = "rabbitmq", feature = "tcp"))]
+#[cfg(any(feature = "rabbitmq", feature = "servicebus", feature = "tcp"))]
 mod cause;
-#[cfg(any(feature = "rabbitmq", feature = "tcp"))]
+#[cfg(any(feature = "rabbitmq", feature = "servicebus", feature = "tcp"))]
 mod certificate;
-#[cfg(any(feature = "rabbitmq", feature = "tcp"))]
+#[cfg(any(feature = "rabbitmq", feature = "servicebus", feature = "tcp"))]
 mod connect;
 mod convention;
 mod deployment;
 mod error;
 mod foreign;
 mod info;
-#[cfg(feature = "rabbitmq")]
+#[cfg(any(feature = "rabbitmq", feature = "servicebus"))]
 mod mapped;
-#[cfg(any(feature = "rabbitmq", feature = "tcp"))]
+#[cfg(any(feature = "rabbitmq", feature = "servicebus", feature = "tcp"))]
 mod pem;
 #[cfg(feature = "rabbitmq")]
 pub mod rabbitmq;
 mod request;
-#[cfg(any(feature = "rabbitmq", feature = "tcp"))]
+#[cfg(feature = "servicebus")]
+pub mod servicebus;
+#[cfg(any(feature = "rabbitmq", feature = "servicebus", feature = "tcp"))]
 mod shared_connection;
 #[cfg(feature = "tcp")]
 pub mod tcp;
-#[cfg(any(feature = "rabbitmq", feature = "tcp"))]
+#[cfg(any(feature = "rabbitmq", feature = "servicebus", feature = "tcp"))]
 mod tls;
-#[cfg(any(feature = "rabbitmq", feature = "tcp"))]
+#[cfg(any(feature = "rabbitmq", feature = "servicebus", feature = "tcp"))]
 mod tls_error;
 mod uri;
 

@@ -1,4 +1,4 @@
-//! Certificates, keys and roots for TLS 1.3.
+//! Certificates, keys and roots for TLS.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use rustls::pki_types::CertificateRevocationListDer;
 use rustls::pki_types::pem::PemObject;
 #[cfg(feature = "tcp")]
 use rustls::server::WebPkiClientVerifier;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 
 use super::certificate::{Certificate, provider};
 use super::pem::{certificates, read, some};
@@ -21,7 +21,8 @@ pub use super::tls_error::TlsError;
 #[cfg(feature = "tcp")]
 pub(super) const PROTOCOL: &[u8] = b"jasper";
 
-/// TLS for all connections of a transport: version 1.3, and nothing older.
+/// TLS for all connections of a transport: version 1.3, and nothing older unless the transport says
+/// so.
 ///
 /// To listen it needs a certificate with its key, to dial it needs roots. Where both are given, the
 /// certificate is also shown to a listener that asks for one. `Debug` shows no key.
@@ -162,7 +163,21 @@ impl Tls {
     }
 
     /// For who dials, whatever the protocol.
+    #[cfg(any(feature = "rabbitmq", feature = "tcp"))]
     pub(super) fn dialling(&self) -> Result<ClientConfig, String> {
+        self.dialling_in(&[&rustls::version::TLS13])
+    }
+
+    /// For a service that may not speak version 1.3.
+    #[cfg(feature = "servicebus")]
+    pub(super) fn dialling_since_1_2(&self) -> Result<ClientConfig, String> {
+        self.dialling_in(&[&rustls::version::TLS13, &rustls::version::TLS12])
+    }
+
+    fn dialling_in(
+        &self,
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> Result<ClientConfig, String> {
         let no_roots = "TLS has no roots to judge the other side by: give it some with \
                         `Tls::roots_file(…)`";
         let roots = Arc::clone(self.roots.as_ref().ok_or(no_roots)?);
@@ -172,7 +187,7 @@ impl Tls {
             .build()
             .map_err(|error| error.to_string())?;
         let builder = ClientConfig::builder_with_provider(provider())
-            .with_protocol_versions(&[&rustls::version::TLS13])
+            .with_protocol_versions(versions)
             .map_err(|error| error.to_string())?
             .with_webpki_verifier(verifier);
         let mut config = match &self.certificate {

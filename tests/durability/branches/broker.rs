@@ -106,14 +106,14 @@ async fn answers(port: u16) -> SystemTime {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Mishap {
+pub(crate) enum Mishap {
     Kill,
     Cut,
     Restart,
 }
 
 /// All of them, in an order of chance.
-fn mishaps(seed: &mut Seed) -> Vec<Mishap> {
+pub(crate) fn mishaps(seed: &mut Seed) -> Vec<Mishap> {
     let numbers = [
         (Mishap::Kill, number("JASPER_KILLS", 6)),
         (Mishap::Cut, number("JASPER_CUTS", 60)),

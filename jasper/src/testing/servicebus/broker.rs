@@ -10,7 +10,7 @@ use super::address::{self, EntityName};
 use super::connection;
 use super::counts::Counts;
 use super::faults::BrokerFaults;
-use super::refusal::Refusal;
+use super::refusal::{NOT_FOUND, Refusal};
 use super::rules::Filter;
 use super::settings::EntitySettings;
 use super::shared::{Command, Shared};
@@ -165,6 +165,18 @@ impl Broker {
         settings: EntitySettings,
     ) -> Result<(), BrokerError> {
         Ok(self.shared.state.lock().namespace.create_subscription(topic, name, settings)?)
+    }
+
+    /// Removes a queue, a topic with its subscriptions, or a subscription
+    /// (`TOPIC/Subscriptions/NAME`), with the messages in it. The links to it are detached.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError::Entity`] where there is none of this name.
+    pub fn remove(&self, entity: &str) -> Result<(), BrokerError> {
+        self.shared.state.lock().namespace.remove(entity)?;
+        self.faults().detach_links(entity, NOT_FOUND, "The messaging entity was deleted.");
+        Ok(())
     }
 
     /// Adds a rule to a subscription, beside those that it has.

@@ -70,6 +70,23 @@ impl Namespace {
         Ok(())
     }
 
+    /// Removes a queue, a subscription, or a topic with its subscriptions.
+    pub(super) fn remove(&mut self, name: &str) -> Result<(), Refusal> {
+        let path = address::path_of(name);
+        if self.entities.remove(&path).is_none() {
+            return Err(not_found(&path));
+        }
+        self.settings.remove(&path);
+        for subscription in self.topics.remove(&path).into_iter().flatten() {
+            self.entities.remove(&subscription.path);
+            self.settings.remove(&subscription.path);
+        }
+        for subscriptions in self.topics.values_mut() {
+            subscriptions.retain(|subscription| subscription.path != path);
+        }
+        Ok(())
+    }
+
     pub(super) fn add_rule(
         &mut self,
         subscription: &EntityName,

@@ -211,7 +211,8 @@ mod tests {
         assert_eq!(before, budget.left(), "a connection has that much for nothing");
         let mut come = 10;
         for more in [10_000, 100_000, 300_000] {
-            let writing = here.write_all(&vec![7; more]);
+            let bytes = vec![7; more];
+            let writing = here.write_all(&bytes);
             tokio::select! {
                 written = writing => written.unwrap(),
                 _ = &mut reading => panic!("the frame has not come yet"),

@@ -124,9 +124,15 @@ fn next_parcel(link: &mut Outgoing, context: &Context<'_>) -> Result<Option<Parc
     };
     let now = context.shared.clock.now();
     let mut state = context.shared.state.lock();
-    let entity = state.namespace.receiving(name).ok();
-    let taken = entity.and_then(|it| it.take(link.session.as_deref(), link.is_locking, now));
-    let Some(delivery) = taken else {
+    let Ok(entity) = state.namespace.receiving(name) else {
+        return Ok(None);
+    };
+    let before = entity.counts().active;
+    let Some(delivery) = entity.take(link.session.as_deref(), link.is_locking, now) else {
+        // What has expired was removed when it was looked at.
+        if entity.counts().active != before {
+            context.shared.note_change();
+        }
         return Ok(None);
     };
     let bytes = delivery.message.encode(delivery.locked_until)?;

@@ -2,15 +2,16 @@
 
 #![cfg(test)]
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf};
-use tokio::sync::Semaphore;
 
 use super::super::frame::{Frame, Rejected};
 use super::super::limits::Limits;
 use super::super::peer::{Peer, Peers, SharedKey};
 use super::super::reader::FrameReader;
+use super::super::shares::Places;
 use super::super::streams::Binding;
 use super::super::vitals::Vitals;
 use super::wire::write;
@@ -46,11 +47,12 @@ async fn shake(
 ) -> (Result<Agreed, ClientError>, Result<AcceptedPeer, WelcomeError>) {
     let (mut client, server) = ends();
     let limits = Limits::default();
-    let connections = Arc::new(Semaphore::new(1));
+    let places = Places::new(&limits);
     let welcoming = Welcoming {
         limits: &limits,
         peers: &peers,
-        connections: &connections,
+        places: &places,
+        from: IpAddr::from([127, 0, 0, 1]),
         binding: bindings.1.as_ref(),
         certificate: None,
     };
@@ -193,11 +195,12 @@ async fn answer_to(bytes: &[u8]) -> Vec<u8> {
     let (reading, writing) = tokio::io::split(there);
     let reader = FrameReader::new(reading, Arc::new(Vitals::new()));
     let (limits, peers) = (Limits::default(), peers());
-    let connections = Arc::new(Semaphore::new(1));
+    let places = Places::new(&limits);
     let welcoming = Welcoming {
         limits: &limits,
         peers: &peers,
-        connections: &connections,
+        places: &places,
+        from: IpAddr::from([127, 0, 0, 1]),
         binding: None,
         certificate: None,
     };
@@ -242,12 +245,13 @@ async fn a_recorded_handshake_cannot_be_played_again() {
     let (mut client, mut server) = ends();
     let identity = key("old", 1);
     let limits = Limits::default();
-    let connections = Arc::new(Semaphore::new(1));
+    let places = Places::new(&limits);
     let known = peers();
     let welcoming = Welcoming {
         limits: &limits,
         peers: &known,
-        connections: &connections,
+        places: &places,
+        from: IpAddr::from([127, 0, 0, 1]),
         binding: None,
         certificate: None,
     };

@@ -130,7 +130,7 @@ mod tests {
         assert_eq!(held(&[10_000, 100_000, 50_000]), [false; 3], "each has its own");
         let (batch, frame) = batch(&[100_000, 10]);
         let place = batch[0].as_ptr_range();
-        let (envelopes, _fixed) = screen(None, batch.clone(), frame).parts();
+        let (envelopes, _fixed) = screen(None, batch, frame).parts();
         let large = envelopes.into_iter().next().unwrap().unwrap().payload;
         assert!(place.contains(&large.as_ptr()), "what is most of its frame is not copied");
     }

@@ -1,0 +1,215 @@
+//! The task that has a receiving link to itself: what comes goes out of it, settlements go into it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fe2o3_amqp::Receiver;
+use fe2o3_amqp::link::delivery::DeliveryInfo;
+use fe2o3_amqp::link::{DispositionError, RecvError};
+use fe2o3_amqp_types::definitions::{self, ErrorCondition, Fields};
+use fe2o3_amqp_types::messaging::{Body, Modified};
+use fe2o3_amqp_types::primitives::{Symbol, Value};
+use tokio::sync::{Notify, mpsc};
+use tokio::time::timeout;
+use tokio_util::sync::DropGuard;
+use uuid::Uuid;
+
+use super::super::failure::Fault;
+use super::super::message::{DEATH_DESCRIPTION, DEATH_REASON, Letter, locked_until};
+use super::locks::{Lock, Locks};
+use super::settlement::Settlement;
+use crate::envelope::time;
+use crate::transport::cause::Cause;
+
+const DEAD_LETTER: &str = "com.microsoft:dead-letter";
+/// The most characters of a reason and of a description of a dead letter in the service.
+const MOST_TEXT: usize = 4_096;
+/// How long the broker may take to take credit back.
+const DRAINING: Duration = Duration::from_secs(1);
+/// For what the broker sent before that, and is on its way within this process.
+const QUIET: Duration = Duration::from_millis(20);
+
+/// A message that has come and is not settled.
+#[derive(Debug)]
+pub(super) struct Arrived {
+    pub(super) info: DeliveryInfo,
+    /// The message, or what is wrong with its bytes.
+    pub(super) letter: Result<Letter, String>,
+    /// `None` in a session, whose lock is that of all its messages.
+    pub(super) lock: Option<Lock>,
+}
+
+#[derive(Debug)]
+pub(super) enum Command {
+    Settle(DeliveryInfo, Settlement),
+    /// It is not settled: the broker has given it away.
+    Forget,
+    /// Take nothing more.
+    Drain,
+}
+
+/// The receiver with what it needs.
+#[derive(Debug)]
+pub(super) struct Pump {
+    pub(super) receiver: Receiver,
+    pub(super) commands: mpsc::UnboundedReceiver<Command>,
+    /// Closed once nothing more comes; the last one is why.
+    pub(super) arrived: mpsc::UnboundedSender<Result<Arrived, Fault>>,
+    /// `None` in a session.
+    pub(super) locks: Option<Arc<Locks>>,
+    pub(super) drained: Arc<Notify>,
+    /// Cancelled when it runs no more.
+    pub(super) _ended: DropGuard,
+    /// The most messages that have come and are not settled.
+    pub(super) prefetch: u32,
+}
+
+/// How much is asked for and how much of it is here.
+#[derive(Debug, Default)]
+struct Counts {
+    credit: u32,
+    unsettled: u32,
+}
+
+impl Pump {
+    /// Runs until the link ends, or nothing has a handle of it any more.
+    pub(super) async fn run(mut self) {
+        let mut counts = Counts::default();
+        if let Err(fault) = self.pass_on(&mut counts).await {
+            // Nothing waits for it any more where the listener is gone.
+            let _ = self.arrived.send(Err(fault));
+            return;
+        }
+        drop(self.arrived);
+        // What has come is still to be settled.
+        while let Some(command) = self.commands.recv().await {
+            obey(&self.receiver, command, &mut counts).await;
+        }
+        if let Err(error) = self.receiver.close().await {
+            tracing::debug!(%error, "the link had ended");
+        }
+    }
+
+    /// Until nothing more is to come.
+    async fn pass_on(&mut self, counts: &mut Counts) -> Result<(), Fault> {
+        loop {
+            self.top_up(counts).await?;
+            tokio::select! {
+                biased;
+                command = self.commands.recv() => match command {
+                    None => return Ok(()),
+                    Some(Command::Drain) => return self.drain(counts).await,
+                    Some(command) => obey(&self.receiver, command, counts).await,
+                },
+                received = self.receiver.recv::<Body<Value>>() => {
+                    self.hand_over(received, counts)?;
+                }
+            }
+        }
+    }
+
+    /// Asks for more where a quarter of what may be here is missing.
+    async fn top_up(&mut self, counts: &mut Counts) -> Result<(), Fault> {
+        let here = counts.credit + counts.unsettled;
+        let is_low = here + (self.prefetch / 4).max(1) <= self.prefetch;
+        if is_low {
+            counts.credit = self.prefetch.saturating_sub(counts.unsettled);
+            let asked = self.receiver.set_credit(counts.credit).await;
+            asked.map_err(|error| Fault::Ended(Cause::of(error)))?;
+        }
+        Ok(())
+    }
+
+    /// Takes credit back, and what comes until then.
+    async fn drain(&mut self, counts: &mut Counts) -> Result<(), Fault> {
+        if self.receiver.drain().await.is_err() {
+            return Ok(());
+        }
+        let drained = Arc::clone(&self.drained);
+        let mut is_drained = Box::pin(timeout(DRAINING, drained.notified()));
+        loop {
+            tokio::select! {
+                biased;
+                received = self.receiver.recv::<Body<Value>>() => {
+                    self.hand_over(received, counts)?;
+                }
+                Some(command) = self.commands.recv() => obey(&self.receiver, command, counts).await,
+                _drained = &mut is_drained => break,
+            }
+        }
+        while let Ok(received) = timeout(QUIET, self.receiver.recv::<Body<Value>>()).await {
+            self.hand_over(received, counts)?;
+        }
+        Ok(())
+    }
+
+    fn hand_over(
+        &self,
+        received: Result<fe2o3_amqp::Delivery<Body<Value>>, RecvError>,
+        counts: &mut Counts,
+    ) -> Result<(), Fault> {
+        let (info, letter) = match received {
+            Ok(delivery) => {
+                let (info, letter) = delivery.into_parts();
+                (info, Ok(letter))
+            }
+            Err(RecvError::MessageDecode(error)) => (error.info, Err(error.source.to_string())),
+            Err(error) => return Err(error.into()),
+        };
+        counts.credit = counts.credit.saturating_sub(1);
+        counts.unsettled += 1;
+        let until = letter.as_ref().ok().and_then(locked_until).unwrap_or_else(time::now);
+        let token = <[u8; 16]>::try_from(info.delivery_tag().as_ref()).ok();
+        let lock = self.locks.as_ref().zip(token);
+        // As .NET writes a GUID: its first three fields with the low byte first.
+        let lock = lock.map(|(locks, tag)| locks.keep(Uuid::from_bytes_le(tag), until));
+        // Nothing waits for it any more where the listener is gone.
+        let _ = self.arrived.send(Ok(Arrived { info, letter, lock }));
+        Ok(())
+    }
+}
+
+async fn obey(receiver: &Receiver, command: Command, counts: &mut Counts) {
+    counts.unsettled = counts.unsettled.saturating_sub(match command {
+        Command::Settle(..) | Command::Forget => 1,
+        Command::Drain => 0,
+    });
+    if let Command::Settle(info, settlement) = command
+        && let Err(error) = settle(receiver, info, settlement).await
+    {
+        // The link has ended, which is said where messages come.
+        tracing::debug!(%error, "a settlement is not sent");
+    }
+}
+
+async fn settle(
+    receiver: &Receiver,
+    info: DeliveryInfo,
+    settlement: Settlement,
+) -> Result<(), DispositionError> {
+    match settlement {
+        Settlement::Complete => receiver.accept(info).await,
+        Settlement::Release => receiver.release(info).await,
+        Settlement::Abandon => {
+            let failed = Modified {
+                delivery_failed: Some(true),
+                undeliverable_here: None,
+                message_annotations: None,
+            };
+            receiver.modify(info, failed).await
+        }
+        Settlement::DeadLetter { reason, description } => {
+            receiver.reject(info, dead_letter(reason, &description)).await
+        }
+    }
+}
+
+/// What the service reads: the reason and the description as fields of the error.
+fn dead_letter(reason: &str, description: &str) -> definitions::Error {
+    let short = |text: &str| Value::String(text.chars().take(MOST_TEXT).collect());
+    let mut info = Fields::new();
+    info.insert(Symbol::from(DEATH_REASON), short(reason));
+    info.insert(Symbol::from(DEATH_DESCRIPTION), short(description));
+    let condition = ErrorCondition::Custom(Symbol::from(DEAD_LETTER));
+    definitions::Error::new(condition, None, Some(info))
+}
