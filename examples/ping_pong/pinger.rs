@@ -15,6 +15,18 @@
 //! JASPER_LISTEN=rabbitmq://queue/pinger JASPER_ENDPOINT_PONGER=rabbitmq://queue/ponger \
 //!     cargo run -p ping_pong --bin pinger --features jasper/rabbitmq
 //! ```
+//!
+//! And with `--features jasper/servicebus`, of Azure Service Bus: of the test broker with the
+//! connection string that it prints, or of a namespace of yours, which also needs the roots of TLS.
+//!
+//! ```sh
+//! cargo run -p servicebus_broker -- 5672 pinger ponger &
+//! export JASPER_BROKER_SERVICEBUS='Endpoint=sb://127.0.0.1:5672;UseDevelopmentEmulator=true;…'
+//! JASPER_LISTEN=asb://queue/ponger JASPER_ENDPOINT_PINGER=asb://queue/pinger \
+//!     cargo run -p ping_pong --bin ponger --features jasper/servicebus &
+//! JASPER_LISTEN=asb://queue/pinger JASPER_ENDPOINT_PONGER=asb://queue/ponger \
+//!     cargo run -p ping_pong --bin pinger --features jasper/servicebus
+//! ```
 
 mod messages;
 

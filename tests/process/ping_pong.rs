@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use jasper::testing::servicebus::{Broker, EntitySettings};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, query_scalar};
 use tempfile::TempDir;
@@ -21,6 +22,8 @@ struct Players {
     folder: TempDir,
     /// Where each listens.
     addresses: [String; 2],
+    /// Lies between the two, as long as they play.
+    broker: Option<Broker>,
 }
 
 impl Players {
@@ -37,8 +40,20 @@ impl Players {
         Self::at(["pinger", "ponger"].map(|name| format!("rabbitmq://queue/{name}-{number}")))
     }
 
+    /// By way of the test broker of Azure Service Bus.
+    async fn by_servicebus() -> Self {
+        let broker = Broker::start().await.unwrap();
+        let queues = ["pinger", "ponger"];
+        for queue in queues {
+            let settings = EntitySettings::new().lock_duration(Duration::from_secs(2));
+            broker.create_queue(queue, settings.max_delivery_count(1_000)).unwrap();
+        }
+        let players = Self::at(queues.map(|name| format!("asb://queue/{name}")));
+        Self { broker: Some(broker), ..players }
+    }
+
     fn at(addresses: [String; 2]) -> Self {
-        Self { folder: TempDir::new().unwrap(), addresses }
+        Self { folder: TempDir::new().unwrap(), addresses, broker: None }
     }
 
     fn start(&self, player: usize) -> Child {
@@ -49,7 +64,10 @@ impl Players {
         command.stdout(Stdio::null());
         command.env("JASPER_LISTEN", &self.addresses[player]);
         command.env(other, &self.addresses[1 - player]);
-        command.env("JASPER_BROKER_RABBITMQ", rabbitmq_url());
+        match &self.broker {
+            Some(broker) => command.env("JASPER_BROKER_SERVICEBUS", broker.connection_string()),
+            None => command.env("JASPER_BROKER_RABBITMQ", rabbitmq_url()),
+        };
         command.spawn().unwrap()
     }
 
@@ -86,6 +104,11 @@ async fn every_ping_is_answered_once_whichever_process_is_killed() {
 #[tokio::test]
 async fn every_ping_is_answered_once_by_way_of_a_broker_too() {
     play(Players::by_rabbitmq()).await;
+}
+
+#[tokio::test]
+async fn every_ping_is_answered_once_by_way_of_azure_service_bus_too() {
+    play(Players::by_servicebus().await).await;
 }
 
 async fn play(players: Players) {

@@ -147,6 +147,16 @@ async fn a_request_without_a_reply_queue_says_what_is_missing() {
 }
 
 #[tokio::test]
+async fn a_request_to_a_topic_is_refused() {
+    let broker = Broker::start().await.unwrap();
+    broker.create_topic("news", EntitySettings::new()).unwrap();
+    let sender = sender(&broker, "asb://topic/news").start().await.unwrap();
+    let error = sender.bus().invoke(note("asked")).await.unwrap_err().to_string();
+    assert!(error.contains("goes to one receiver"), "{error}");
+    sender.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn an_answer_goes_nowhere_but_to_the_reply_queue_of_the_receiver() {
     let (broker, journal) = (broker(settings()).await, Journal::default());
     for queue in ["replies", "elsewhere"] {

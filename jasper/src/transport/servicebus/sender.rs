@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::endpoint::ServiceBusEndpoint;
+use super::endpoint::{Entity, ServiceBusEndpoint};
 use super::failure::Refusal;
 use super::message::{Outgoing, from_foreign, write};
 use super::publisher::{LinkError, Outcome, Publisher, SendLink, live};
@@ -138,6 +138,10 @@ impl ServiceBusSender {
 
     async fn ask(&self, request: Request) -> Result<Answer, TransportError> {
         let address = self.address.as_str();
+        if let Entity::Topic(_) = self.endpoint.entity {
+            let why = "a request goes to one receiver: send it to `asb://queue/NAME`".to_owned();
+            return Err(TransportError::Address { address: address.to_owned(), why });
+        }
         let Some(requester) = &self.requester else {
             let why = "a request needs a queue with sessions at which its answer comes: give the \
                        transport a `.reply_queue(\"NAME\")`, here and at the receiver";
