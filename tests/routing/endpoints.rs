@@ -327,7 +327,7 @@ fn what_is_wrong_with_endpoints_is_reported_at_start_and_all_at_once() {
         "10 problems",
         "the durable endpoint `notes` needs a message store",
         "`typo` is at `http://127.0.0.1:80`, and this build has no transport for it; supported: \
-         local, durable, rabbitmq, tcp",
+         local, asb, durable, rabbitmq, tcp",
         "`portless`",
         "write `durable`, `buffered` or `inline`",
         "`speed`",
