@@ -155,9 +155,22 @@ impl std::fmt::Display for Seed {
 
 /// The program of an example, built if it is not.
 ///
+/// `JASPER_TEST_PROGRAMS=built` says that it is: Cargo would wait for whatever else it builds at the
+/// moment before it finds that out.
+///
 /// # Panics
 /// It does not build.
 pub fn program(name: &str) -> PathBuf {
+    if std::env::var_os("JASPER_TEST_PROGRAMS").is_none_or(|programs| programs != "built") {
+        build(name);
+    }
+    // A test lies in target/<profile>/deps.
+    let test = std::env::current_exe().expect("a test is a program");
+    let profile = test.parent().and_then(|deps| deps.parent()).expect("target/<profile>/deps");
+    profile.with_file_name("debug").join(name)
+}
+
+fn build(name: &str) {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = std::process::Command::new(cargo);
     // As `tests/run` builds everything: with other features the dependencies would be built again.
@@ -175,8 +188,4 @@ pub fn program(name: &str) -> PathBuf {
     }
     let built = command.status().expect("cargo runs");
     assert!(built.success(), "the example `{name}` does not build");
-    // A test lies in target/<profile>/deps.
-    let test = std::env::current_exe().expect("a test is a program");
-    let profile = test.parent().and_then(|deps| deps.parent()).expect("target/<profile>/deps");
-    profile.with_file_name("debug").join(name)
 }
