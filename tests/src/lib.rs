@@ -155,8 +155,8 @@ impl std::fmt::Display for Seed {
 
 /// The program of an example, built if it is not.
 ///
-/// `JASPER_TEST_PROGRAMS=built` says that it is: Cargo would wait for whatever else it builds at the
-/// moment before it finds that out.
+/// `JASPER_TEST_PROGRAMS=built` says that it is: Cargo would wait for whatever else it builds at
+/// the moment before it finds that out.
 ///
 /// # Panics
 /// It does not build.
