@@ -147,7 +147,7 @@ async fn a_handler_sees_who_has_proved_to_have_sent_a_message_and_who_only_says_
         assert_eq!(shop.hand.receiver().receive(batch).await, [Receipt::Accepted]);
         shop.app.until_idle().await.unwrap();
         claims.id = envelope(Pay::TYPE).id;
-        // A stored form that says whom it is from is a claim too, when it comes from outside.
+        // The same from a listener that asks for no proof.
         let stored = shop.receive(vec![claims.clone()]).await;
         assert_eq!(stored, [Receipt::Accepted]);
         shop.app.until_idle().await.unwrap();
