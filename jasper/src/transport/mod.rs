@@ -14,17 +14,25 @@ mod cause;
 mod certificate;
 #[cfg(any(feature = "rabbitmq", feature = "servicebus", feature = "tcp"))]
 mod connect;
+#[cfg(any(feature = "rabbitmq", feature = "servicebus"))]
+mod connection_end;
 mod convention;
+#[cfg(any(feature = "rabbitmq", feature = "servicebus", feature = "tcp"))]
+mod counted;
 mod deployment;
 mod error;
 mod foreign;
 mod info;
+#[cfg(any(feature = "rabbitmq", feature = "servicebus"))]
+mod listener_state;
 #[cfg(any(feature = "rabbitmq", feature = "servicebus"))]
 mod mapped;
 #[cfg(any(feature = "rabbitmq", feature = "servicebus", feature = "tcp"))]
 mod pem;
 #[cfg(feature = "rabbitmq")]
 pub mod rabbitmq;
+#[cfg(any(feature = "rabbitmq", feature = "servicebus"))]
+mod receipts;
 mod request;
 #[cfg(feature = "servicebus")]
 pub mod servicebus;

@@ -20,7 +20,6 @@ use std::sync::Arc;
 use futures_util::future::{BoxFuture, join_all};
 use lapin::options::QueuePurgeOptions;
 use parking_lot::Mutex;
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use self::connection::{BrokerConnection, Connected, Connections};
@@ -33,6 +32,7 @@ use self::requests::Requester;
 use self::sender::RabbitSender;
 use self::settings::{NAME, Settings};
 use self::topology::Binding;
+use super::listener_state::ListenerState;
 use super::{
     BrokerAddress, Capabilities, ConventionalPlace, Deployment, Direction, EndpointUri,
     EnvelopeMapper, Listener, Mode, Receiver, Scheme, Sender, Transport, TransportError,
@@ -304,7 +304,7 @@ impl Transport for RabbitMq {
                 publisher,
                 receiver,
                 stop: CancellationToken::new(),
-                state: watch::Sender::default(),
+                state: ListenerState::new(uri.address.clone()),
             };
             Ok(Box::new(RabbitListener::start(listening).await?) as Box<dyn Listener>)
         })

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use futures_util::future::{BoxFuture, join_all};
 use parking_lot::Mutex;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -30,6 +30,7 @@ use self::publisher::{LinkDialler, Publisher, live};
 use self::requests::{Requester, Serving};
 use self::sender::ServiceBusSender;
 use self::settings::{NAME, Settings};
+use super::listener_state::ListenerState;
 use super::{
     BrokerAddress, Capabilities, Deployment, Direction, EndpointUri, EnvelopeMapper, Listener,
     Mode, Receiver, Scheme, Sender, Transport, TransportError, TransportInfo,
@@ -292,7 +293,7 @@ impl Transport for ServiceBus {
                 serving: Serving::new(Arc::clone(&receiver), replies.clone()),
                 receiver: Arc::clone(&receiver),
                 stop: CancellationToken::new(),
-                state: watch::Sender::default(),
+                state: ListenerState::new(address.clone()),
             };
             let count = endpoint.listening.sessions.unwrap_or(1);
             let workers = (0..count).map(|_| worker()).collect();

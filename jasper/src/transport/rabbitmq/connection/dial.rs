@@ -16,9 +16,10 @@ use super::super::failure::{AmqpFault, fault_of};
 use super::super::settings::Reached;
 use super::error::DialError;
 use super::kit::{Kit, Socket};
-use crate::telemetry::CONNECTIONS;
 use crate::transport::cause::Cause;
 use crate::transport::connect::connect;
+use crate::transport::connection_end::{a_moment_after, unless_ended};
+use crate::transport::counted::Counted;
 use crate::transport::shared_connection::Dial;
 
 /// All that is needed to dial one broker.
@@ -62,28 +63,12 @@ impl Connected {
         &self,
         answer: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
-        unless_ended(&self.ended, answer).await
+        unless_ended(&self.ended, answer, aborted).await
     }
 }
 
-/// What this gives, unless what is watched ends first.
-async fn unless_ended<T>(
-    ended: &CancellationToken,
-    answer: impl Future<Output = Result<T, Error>>,
-) -> Result<T, Error> {
-    tokio::select! {
-        biased;
-        answer = answer => answer,
-        () = a_moment_after(ended) => {
-            Err(io::Error::from(io::ErrorKind::ConnectionAborted).into())
-        }
-    }
-}
-
-async fn a_moment_after(ended: &CancellationToken) {
-    ended.cancelled().await;
-    // Real time: for what is on its way within this process.
-    tokio::time::sleep(Duration::from_millis(50)).await;
+fn aborted() -> Error {
+    io::Error::from(io::ErrorKind::ConnectionAborted).into()
 }
 
 impl Dial for Dialler {
@@ -115,24 +100,23 @@ impl Dialler {
         let socket = parking_lot::Mutex::new(Some(socket));
         let connect = async move |_uri, _runtime| {
             mute_this_thread();
-            let again = || Error::from(io::Error::from(io::ErrorKind::ConnectionAborted));
-            socket.lock().take().map(AsyncTcpStream::Plain).ok_or_else(again)
+            socket.lock().take().map(AsyncTcpStream::Plain).ok_or_else(aborted)
         };
         let name = self.name.as_str().into();
         let properties = ConnectionProperties::default().with_connection_name(name);
         let (uri, runtime) = (self.reached.broker.uri.clone(), Runtime::new(Kit::current()));
         let connecting = Connection::connector(uri, runtime, connect, properties);
-        let connection = unless_ended(&socket_ended, connecting).await.map_err(|error| {
-            match fault_of(&error) {
+        let connection = unless_ended(&socket_ended, connecting, aborted).await.map_err(
+            |error| match fault_of(&error) {
                 Some(AmqpFault { why, .. }) => DialError::Refused(Cause::because(why, error)),
                 None => DialError::Gone(Cause::of(error)),
-            }
-        })?;
+            },
+        )?;
         let broker = self.reached.broker.to_string();
         tracing::info!(broker, connection = self.name, "connected");
         let ended = CancellationToken::new();
         let blocked = watch_over(&connection, broker, ended.clone());
-        Ok(Connected { connection, blocked, ended, _counted: Counted::new() })
+        Ok(Connected { connection, blocked, ended, _counted: Counted::new("dialled") })
     }
 
     async fn socket(&self) -> io::Result<Socket> {
@@ -184,21 +168,4 @@ fn watch_over(
         }
     });
     watched
-}
-
-/// A connection, for telemetry, as long as this lives.
-#[derive(Debug)]
-struct Counted;
-
-impl Counted {
-    fn new() -> Self {
-        metrics::gauge!(CONNECTIONS, "side" => "dialled").increment(1.0);
-        Self
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        metrics::gauge!(CONNECTIONS, "side" => "dialled").decrement(1.0);
-    }
 }

@@ -47,7 +47,7 @@ impl Listening {
             let why = format!("the broker has not answered within {PATIENCE:?}");
             Cause::from(why).unreachable(&self.address)
         })??;
-        self.note_up();
+        self.state.note_up();
         let tags: Vec<_> =
             consumers.iter().map(|(channel, consumer)| (channel.clone(), consumer.tag())).collect();
         let taking = consumers.into_iter().map(|(_, consumer)| self.take_all(consumer, &connected));

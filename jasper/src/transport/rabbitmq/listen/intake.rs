@@ -17,9 +17,8 @@ use crate::envelope::{DecodeError, Envelope, MessageId};
 use crate::telemetry::{DESTINATION, REDELIVERED};
 use crate::transport::cause::Cause;
 use crate::transport::mapped::read_by;
-use crate::transport::{
-    Guarantee, Receipt, Received, ReceivedDeadLetter, TransportError, Unreadable,
-};
+use crate::transport::receipts::{Offer, receipts, receipts_of_dead_letters};
+use crate::transport::{Guarantee, Receipt, ReceivedDeadLetter, TransportError, Unreadable};
 
 /// A message that has come and is not acknowledged.
 #[derive(Debug)]
@@ -36,7 +35,15 @@ pub(super) struct Item {
 /// Where the broker writes the stream_offset of a message in its stream.
 const PLACE: &str = "x-stream-offset";
 
-impl Item {
+impl Offer for Item {
+    fn guarantee(&self) -> Guarantee {
+        self.guarantee
+    }
+
+    fn envelope(&self) -> &Result<Envelope, Unreadable> {
+        &self.envelope
+    }
+
     fn dead_letter(&self) -> ReceivedDeadLetter {
         let Death { kind, why } = death(&self.properties);
         ReceivedDeadLetter { envelope: self.envelope.clone(), kind, why }
@@ -103,7 +110,7 @@ impl Listening {
             let Some(why) = self.offer(&mut items, is_one_of_many).await? else {
                 return Ok(());
             };
-            self.note_waiting(&why);
+            self.state.note_waiting(&why);
             let wait = tokio::time::sleep(pause);
             if self.stop.run_until_cancelled(wait).await.is_none() {
                 return Ok(());
@@ -141,7 +148,7 @@ impl Listening {
         self.acknowledge(&taken, at_once).await?;
         self.note_stream_offset(&taken, &left);
         if left.is_empty() {
-            self.note_up();
+            self.state.note_taken();
         }
         *items = left;
         Ok(why)
@@ -157,19 +164,12 @@ impl Listening {
         }
     }
 
-    /// One receipt for each. Those that follow each other under one guarantee go together.
     async fn receipts(&self, items: &[Item]) -> Vec<Receipt> {
         if self.endpoint.listening.is_of_dead_letters {
-            let letters = items.iter().map(Item::dead_letter).collect();
-            return one_for_each(self.receiver.store_dead_letters(letters).await, items.len());
+            receipts_of_dead_letters(&*self.receiver, items).await
+        } else {
+            receipts(&*self.receiver, items).await
         }
-        let mut receipts = Vec::with_capacity(items.len());
-        for group in items.chunk_by(|one, next| one.guarantee == next.guarantee) {
-            let envelopes = group.iter().map(|item| item.envelope.clone()).collect();
-            let received = Received { peer: None, guarantee: group[0].guarantee, envelopes };
-            receipts.extend(one_for_each(self.receiver.receive(received).await, group.len()));
-        }
-        receipts
     }
 
     async fn acknowledge(&self, items: &[Item], at_once: bool) -> Result<(), TransportError> {
@@ -193,24 +193,5 @@ fn stream_offset_of(properties: &BasicProperties) -> Option<i64> {
     match properties.headers().as_ref()?.inner().get(PLACE)? {
         AMQPValue::LongLongInt(stream_offset) => Some(*stream_offset),
         _ => None,
-    }
-}
-
-/// One receipt for each of `count` messages: a receiver that gives too few has not taken the rest.
-fn one_for_each(mut receipts: Vec<Receipt>, count: usize) -> Vec<Receipt> {
-    receipts.resize_with(count, || Receipt::deferred("there was no receipt"));
-    receipts
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_receiver_that_gives_too_few_receipts_or_too_many_moves_none_to_another_message() {
-        let accepted = |count| vec![Receipt::Accepted; count];
-        let few = one_for_each(accepted(1), 2);
-        assert_eq!(few, [Receipt::Accepted, Receipt::deferred("there was no receipt")]);
-        assert_eq!(one_for_each(accepted(3), 2), accepted(2));
     }
 }

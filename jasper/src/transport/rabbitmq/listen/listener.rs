@@ -1,11 +1,9 @@
 //! A listener: a task that consumes, and begins anew whatever ends it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -14,6 +12,7 @@ use super::super::endpoint::RabbitEndpoint;
 use super::super::listen_options::Offset;
 use super::super::publisher::Publisher;
 use crate::envelope::Address;
+use crate::transport::listener_state::ListenerState;
 use crate::transport::{EnvelopeMapper, Listener, Receiver, TransportError};
 
 /// What a listener needs.
@@ -29,18 +28,7 @@ pub(in super::super) struct Listening {
     /// The offset at which a stream is read on after a new connection.
     pub(in super::super) position: Mutex<Option<Offset>>,
     pub(in super::super) stop: CancellationToken,
-    pub(in super::super) state: watch::Sender<State>,
-}
-
-/// Whether messages come.
-#[derive(Debug, Clone, Default)]
-pub(in super::super) enum State {
-    #[default]
-    Starting,
-    Up,
-    /// Nothing comes, or what comes is not taken.
-    Down(TransportError),
-    Waiting(String),
+    pub(in super::super) state: ListenerState,
 }
 
 #[derive(Debug)]
@@ -50,36 +38,18 @@ pub(in super::super) struct RabbitListener {
     task: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// How long a listener waits before it tries again, at first and at most.
-const FIRST: Duration = Duration::from_millis(50);
-const LONGEST: Duration = Duration::from_millis(500);
-
 impl RabbitListener {
     /// Begins to consume. That the broker cannot be reached is no error: it is tried again.
     pub(in super::super) async fn start(listening: Listening) -> Result<Self, TransportError> {
         let listening = Arc::new(listening);
-        let mut state = listening.state.subscribe();
         let task = tokio::spawn(run(Arc::clone(&listening)));
         let listener =
             Self { address: listening.address.clone(), listening, task: Mutex::new(Some(task)) };
-        // The sender lives as long as the task.
-        let first = state
-            .wait_for(|state| !matches!(state, State::Starting))
-            .await
-            .map(|state| state.clone())
-            .unwrap_or_default();
-        match first {
-            State::Down(
-                error @ (TransportError::Address { .. }
-                | TransportError::Insecure { .. }
-                | TransportError::Mismatch { .. }
-                | TransportError::Rejected { .. }),
-            ) => {
-                listener.end().await;
-                Err(error)
-            }
-            _ => Ok(listener),
+        if let Err(error) = listener.listening.state.first().await {
+            listener.end().await;
+            return Err(error);
         }
+        Ok(listener)
     }
 
     async fn end(&self) {
@@ -103,48 +73,8 @@ impl Drop for RabbitListener {
 }
 
 async fn run(listening: Arc<Listening>) {
-    let mut pause = FIRST;
-    while let Err(error) = listening.consume().await {
-        if matches!(*listening.state.borrow(), State::Up | State::Waiting(_)) {
-            pause = FIRST;
-        }
-        let is_news = listening.is_down_with(&error);
-        if is_news {
-            tracing::warn!(address = %listening.address, %error, "the listener is down");
-        }
-        listening.state.send_replace(State::Down(error));
-        let wait = tokio::time::sleep(pause);
-        if listening.stop.run_until_cancelled(wait).await.is_none() {
-            return;
-        }
-        pause = (pause * 2).min(LONGEST);
-    }
-}
-
-impl Listening {
-    /// Whether it is down for another reason than until now.
-    fn is_down_with(&self, error: &TransportError) -> bool {
-        match &*self.state.borrow() {
-            State::Down(known) => known.to_string() != error.to_string(),
-            _ => true,
-        }
-    }
-
-    /// Messages come, and are taken.
-    pub(super) fn note_up(&self) {
-        let was_down = !matches!(self.state.send_replace(State::Up), State::Up | State::Starting);
-        if was_down {
-            tracing::info!(address = %self.address, "the listener works again");
-        }
-    }
-
-    /// What came is not taken at present.
-    pub(super) fn note_waiting(&self, why: &str) {
-        let before = self.state.send_replace(State::Waiting(why.to_owned()));
-        if !matches!(before, State::Waiting(_)) {
-            tracing::warn!(address = %self.address, why, "what has come is not taken yet");
-        }
-    }
+    let Listening { state, stop, .. } = &*listening;
+    state.consume_again_and_again(stop, || listening.consume()).await;
 }
 
 impl Listener for RabbitListener {
@@ -153,11 +83,7 @@ impl Listener for RabbitListener {
     }
 
     fn problem(&self) -> Option<String> {
-        match &*self.listening.state.borrow() {
-            State::Starting | State::Up => None,
-            State::Down(error) => Some(error.to_string()),
-            State::Waiting(why) => Some(format!("what has come is not taken yet: {why}")),
-        }
+        self.listening.state.problem()
     }
 
     fn stop(&self) -> BoxFuture<'_, ()> {

@@ -22,9 +22,10 @@ use super::outcomes::Outcomes;
 use super::request_link::RequestLink;
 use super::socket::Socket;
 use super::tokens::Tokens;
-use crate::telemetry::CONNECTIONS;
 use crate::transport::cause::Cause;
 use crate::transport::connect::connect;
+use crate::transport::connection_end::{a_moment_after, unless_ended};
+use crate::transport::counted::Counted;
 use crate::transport::shared_connection::Dial;
 
 /// All that is needed to dial one namespace.
@@ -100,7 +101,7 @@ impl Connected {
         &self,
         answer: impl Future<Output = Result<T, Fault>>,
     ) -> Result<T, Fault> {
-        unless_ended(&self.ended, answer).await
+        unless_ended(&self.ended, answer, stopped).await
     }
 }
 
@@ -110,21 +111,8 @@ impl Drop for Connected {
     }
 }
 
-async fn unless_ended<T>(
-    ended: &CancellationToken,
-    answer: impl Future<Output = Result<T, Fault>>,
-) -> Result<T, Fault> {
-    tokio::select! {
-        biased;
-        answer = answer => answer,
-        () = a_moment_after(ended) => Err(Fault::Ended(STOPPED.into())),
-    }
-}
-
-async fn a_moment_after(ended: &CancellationToken) {
-    ended.cancelled().await;
-    // Real time: for what is on its way within this process.
-    tokio::time::sleep(Duration::from_millis(50)).await;
+fn stopped() -> Fault {
+    Fault::Ended(STOPPED.into())
 }
 
 impl Dial for Dialler {
@@ -168,7 +156,7 @@ impl Dialler {
             let session = session.map_err(|error| Fault::Ended(Cause::because(STOPPED, error)))?;
             RequestLink::attach(session, "$cbs").await
         };
-        let node = unless_ended(&ended, node).await.map_err(gone)?;
+        let node = unless_ended(&ended, node, stopped).await.map_err(gone)?;
         let tokens = Tokens::new(self.reached.clone(), node);
         let keeping = tokio::spawn(Arc::clone(&tokens).keep()).abort_handle();
         let namespace = self.reached.namespace.to_string();
@@ -179,7 +167,7 @@ impl Dialler {
             outcomes,
             ended,
             keeping,
-            _counted: Counted::new(),
+            _counted: Counted::new("dialled"),
         })
     }
 
@@ -206,22 +194,5 @@ fn refused(error: OpenError) -> DialError {
             DialError::Refused(Cause::because("the broker does not let this process in", error))
         }
         other => DialError::Gone(Cause::of(other)),
-    }
-}
-
-/// A connection, for telemetry, as long as this lives.
-#[derive(Debug)]
-struct Counted;
-
-impl Counted {
-    fn new() -> Self {
-        metrics::gauge!(CONNECTIONS, "side" => "dialled").increment(1.0);
-        Self
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        metrics::gauge!(CONNECTIONS, "side" => "dialled").decrement(1.0);
     }
 }

@@ -46,7 +46,7 @@ impl Listening {
             let why = format!("the broker has not answered within {PATIENCE:?}");
             Cause::from(why).unreachable(address)
         })??;
-        self.note_up();
+        self.state.note_up();
         self.work_off(attached).await
     }
 
@@ -55,7 +55,7 @@ impl Listening {
         self: &Arc<Self>,
         connected: &Arc<Connected>,
     ) -> Result<(), TransportError> {
-        self.note_up();
+        self.state.note_up();
         while !self.stop.is_cancelled() {
             let (path, options) = (self.endpoint.path(), &self.endpoint.listening);
             // As long as the broker lets it wait for a session.

@@ -16,7 +16,8 @@ use super::settlement::Settlement;
 use crate::envelope::{DecodeError, Envelope};
 use crate::telemetry::{DESTINATION, REDELIVERED};
 use crate::transport::mapped::read_by;
-use crate::transport::{Guarantee, Receipt, Received, ReceivedDeadLetter, Unreadable};
+use crate::transport::receipts::{Offer, receipts, receipts_of_dead_letters};
+use crate::transport::{Guarantee, Receipt, ReceivedDeadLetter, Unreadable};
 
 /// How a message is settled: by the link by which it has come, or by its lock.
 #[derive(Debug)]
@@ -52,16 +53,26 @@ impl Item {
         }
     }
 
+    fn is_lost(&self) -> bool {
+        self.delivery.is_lost()
+    }
+}
+
+impl Offer for Item {
+    fn guarantee(&self) -> Guarantee {
+        self.guarantee
+    }
+
+    fn envelope(&self) -> &Result<Envelope, Unreadable> {
+        &self.envelope
+    }
+
     fn dead_letter(&self) -> ReceivedDeadLetter {
         let Death { kind, why } = self.death.clone().unwrap_or_else(|| Death {
             kind: "unknown".to_owned(),
             why: "it was in a queue of dead letters".to_owned(),
         });
         ReceivedDeadLetter { envelope: self.envelope.clone(), kind, why }
-    }
-
-    fn is_lost(&self) -> bool {
-        self.delivery.is_lost()
     }
 }
 
@@ -153,8 +164,8 @@ impl Listening {
             }
         }
         match waits {
-            Some(why) => self.note_waiting(&why),
-            None => self.note_taken(),
+            Some(why) => self.state.note_waiting(&why),
+            None => self.state.note_taken(),
         }
         offered
     }
@@ -182,37 +193,11 @@ impl Listening {
         }
     }
 
-    /// One receipt for each. Those that follow each other under one guarantee go together.
     async fn receipts(&self, items: &[Item]) -> Vec<Receipt> {
         if self.endpoint.listening.is_of_dead_letters {
-            let letters = items.iter().map(Item::dead_letter).collect();
-            return one_for_each(self.receiver.store_dead_letters(letters).await, items.len());
+            receipts_of_dead_letters(&*self.receiver, items).await
+        } else {
+            receipts(&*self.receiver, items).await
         }
-        let mut receipts = Vec::with_capacity(items.len());
-        for group in items.chunk_by(|one, next| one.guarantee == next.guarantee) {
-            let envelopes = group.iter().map(|item| item.envelope.clone()).collect();
-            let received = Received { peer: None, guarantee: group[0].guarantee, envelopes };
-            receipts.extend(one_for_each(self.receiver.receive(received).await, group.len()));
-        }
-        receipts
-    }
-}
-
-/// One receipt for each of `count` messages: a receiver that gives too few has not taken the rest.
-fn one_for_each(mut receipts: Vec<Receipt>, count: usize) -> Vec<Receipt> {
-    receipts.resize_with(count, || Receipt::deferred("there was no receipt"));
-    receipts
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_receiver_that_gives_too_few_receipts_or_too_many_moves_none_to_another_message() {
-        let accepted = |count| vec![Receipt::Accepted; count];
-        let few = one_for_each(accepted(1), 2);
-        assert_eq!(few, [Receipt::Accepted, Receipt::deferred("there was no receipt")]);
-        assert_eq!(one_for_each(accepted(3), 2), accepted(2));
     }
 }

@@ -9,7 +9,6 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::super::budget::Allowance;
-use super::super::counting::Counted;
 use super::super::frame::{self, BATCH_HEAD, ENVELOPE_HEAD, Encoded, Frame, LENGTH, REQUEST_HEAD};
 use super::super::handshake::Agreed;
 use super::super::held_memory::HeldMemory;
@@ -19,6 +18,7 @@ use super::super::vitals::Vitals;
 use super::super::write_queue::{QueuedFrame, WriteQueue};
 use super::in_flight::{ExchangeError, Expected, InFlight, Response, ResponseOutcome};
 use crate::transport::cause::Cause;
+use crate::transport::counted::Counted;
 use crate::transport::{Answer, Guarantee, Receipt};
 
 const STOPPING: &str = "the other side is stopping";

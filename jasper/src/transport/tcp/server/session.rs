@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::super::budget::{Allowance, Portion, ReceiveBudget};
-use super::super::counting::{Counted, rejected};
+use super::super::counting::rejected;
 use super::super::frame::{self, Frame, RejectCode, Rejected};
 use super::super::handshake::{AcceptedPeer, WelcomeError};
 use super::super::held_memory::HeldMemory;
@@ -27,6 +27,7 @@ use super::reply_sizes::ReplySizes;
 use super::screen::{FilteredBatch, screen, screen_request};
 use super::window::{Unanswered, Window, WindowEntry};
 use crate::envelope::Envelope;
+use crate::transport::counted::Counted;
 use crate::transport::{
     Answer, FailureKind, Guarantee, Receipt, Received, ReceivedRequest, Receiver, RemoteFailure,
     Unreadable,
@@ -176,12 +177,12 @@ impl ServerSession {
         match Frame::decode(kind, body).map_err(ReadError::from)? {
             Frame::Batch { number, guarantee, envelopes } => {
                 let entry = self.open(WindowEntry::Batch, size)?;
-                let entry = SessionEntry { number, size, entry, hold };
+                let entry = SessionEntry { number, entry, hold };
                 self.start(self.clone().receive(entry, guarantee, envelopes).boxed()).await;
             }
             Frame::Request { number, timeout_ms, envelope } => {
                 let entry = self.open(WindowEntry::Request, size)?;
-                let entry = SessionEntry { number, size, entry, hold };
+                let entry = SessionEntry { number, entry, hold };
                 let timeout = Duration::from_millis(timeout_ms.into());
                 self.start(self.clone().answer(entry, timeout, envelope).boxed()).await;
             }
@@ -214,7 +215,8 @@ impl ServerSession {
         let receipts = if self.is_leaving.load(Ordering::Relaxed) {
             vec![Receipt::deferred(STOPPING); batch.len()]
         } else {
-            let (envelopes, fixed) = screen(self.peer.as_deref(), batch, entry.size).parts();
+            let (envelopes, fixed) =
+                screen(self.peer.as_deref(), batch, entry.entry.size()).parts();
             let given = self.given(guarantee, envelopes).await;
             FilteredBatch::receipts(fixed, given)
         };
@@ -277,7 +279,7 @@ impl ServerSession {
     }
 
     fn finish(&self, entry: SessionEntry, encode: impl FnOnce(u64) -> frame::Encoded) {
-        let SessionEntry { number, entry, hold, .. } = entry;
+        let SessionEntry { number, entry, hold } = entry;
         let gate = move || {
             drop(entry);
             true
@@ -298,8 +300,6 @@ impl ServerSession {
 #[derive(Debug)]
 struct SessionEntry {
     number: u64,
-    /// The bytes of its frame, which a payload that is a part of it keeps in memory.
-    size: usize,
     entry: Unanswered,
     hold: HeldMemory,
 }

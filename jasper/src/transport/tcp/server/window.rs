@@ -57,6 +57,13 @@ impl Window {
     }
 }
 
+impl Unanswered {
+    /// The bytes of its frame.
+    pub(super) const fn size(&self) -> usize {
+        self.size
+    }
+}
+
 impl Drop for Unanswered {
     fn drop(&mut self) {
         self.window.bytes.fetch_sub(self.size, Ordering::AcqRel);
