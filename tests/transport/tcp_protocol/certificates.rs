@@ -10,8 +10,7 @@ use rcgen::{
     CertificateParams, CertificateRevocationListParams, KeyIdMethod, KeyPair, RevokedCertParams,
     SerialNumber, date_time_ymd,
 };
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::pki_types::ServerName;
 use tempfile::TempDir;
 use tests::log::Log;
 use tokio::net::{TcpListener, TcpStream};
@@ -169,16 +168,9 @@ async fn a_certificate_that_is_revoked_is_refused_on_either_side() {
 #[tokio::test]
 async fn a_side_that_names_no_protocol_or_another_one_is_refused() {
     let authority = Authority::new();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(authority.root.as_bytes()).unwrap()).unwrap();
     let listener =
         listen(&Tcp::new().tls(authority.tls("jasper.test")), &TestReceiver::new()).await;
-    let mut client = rustls::ClientConfig::builder_with_provider(provider.clone())
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+    let mut client = authority.foreign_client();
     for protocols in [vec![], vec![b"h2".to_vec()]] {
         client.alpn_protocols = protocols;
         let stream = TcpStream::connect(place_of(&*listener)).await.unwrap();
@@ -191,16 +183,7 @@ async fn a_side_that_names_no_protocol_or_another_one_is_refused() {
         assert!(ended.is_err() || end.is_empty());
     }
 
-    let (chain, private) = authority.certificate("jasper.test");
-    let server = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(
-            vec![CertificateDer::from_pem_slice(chain.as_bytes()).unwrap()],
-            PrivateKeyDer::from_pem_slice(private.as_bytes()).unwrap(),
-        )
-        .unwrap();
+    let server = authority.foreign_server();
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let place = socket.local_addr().unwrap().to_string();
     let accepting = async {

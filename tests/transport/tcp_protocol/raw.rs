@@ -41,7 +41,7 @@ pub fn hello(versions: [u8; 2], nonce: [u8; 32], key_id: &str) -> Vec<u8> {
     body
 }
 
-/// The body of a welcome with room for so many batches.
+/// The body of a welcome with room for this many batches.
 pub fn welcome(batches: u32) -> Vec<u8> {
     let mut body = vec![1];
     body.extend([9; 32]);
@@ -94,7 +94,7 @@ impl Raw {
         raw
     }
 
-    /// Takes every client, with room for so many batches.
+    /// Takes every client, with room for this many batches.
     pub async fn accepted(listener: &TcpListener, batches: u32) -> Self {
         let (stream, _from) = within(listener.accept()).await.unwrap();
         let mut raw = Self { stream };

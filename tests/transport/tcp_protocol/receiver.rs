@@ -64,7 +64,7 @@ impl TestReceiver {
         self.batches.lock().unwrap().clone()
     }
 
-    /// Waits until so many envelopes have come.
+    /// Waits until this many envelopes have come.
     pub async fn wait_for(&self, count: usize) {
         let mut counts = self.count.subscribe();
         within(counts.wait_for(|now| *now >= count)).await.unwrap();

@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use jasper::transport::Listener;
 use jasper::transport::tcp::{Limits, Peer, SharedKey, Tcp};
+use jasper::transport::{Listener, Transport};
 use tokio::net::TcpSocket;
 
 use crate::raw::{self, HELLO, PROOF, READY, Raw, WELCOME, place_of};
@@ -96,19 +96,17 @@ async fn the_place_of_a_connection_is_free_when_its_socket_is_closed() {
 #[tokio::test]
 async fn messages_from_memory_leave_room_for_those_from_a_store() {
     let limits = Limits::default().batches(1);
-    let (receiver, listener, memory) = pair(Tcp::new().limits(limits), &Tcp::new()).await;
+    let receiver = TestReceiver::new();
+    let listener = listen(&Tcp::new().limits(limits), &receiver).await;
     let client = Tcp::new();
     let address = listener.address().as_str().to_owned();
-    let [memory_of_client, stored] = ["tcp://", "durable://"].map(|scheme| {
-        use jasper::transport::Transport;
-        client.sender(&address.replace("tcp://", scheme).parse().unwrap()).unwrap()
-    });
+    let [memory, stored] = ["tcp://", "durable://"]
+        .map(|scheme| client.sender(&address.replace("tcp://", scheme).parse().unwrap()).unwrap());
     let waiting = tokio::spawn(async move {
-        send(&memory_of_client, vec![envelope("wait", "x")]).await.unwrap();
+        send(&memory, vec![envelope("wait", "x")]).await.unwrap();
     });
     receiver.wait_for(1).await;
     send(&stored, vec![envelope("take", "y")]).await.unwrap();
     receiver.open_gate();
     within(waiting).await.unwrap();
-    drop(memory);
 }

@@ -44,9 +44,38 @@ impl Authority {
         tls.roots_pem(self.root.as_bytes()).unwrap()
     }
 
+    /// A side of another program that listens, with a certificate for `jasper.test`.
+    pub fn foreign_server(&self) -> rustls::ServerConfig {
+        let (chain, private) = self.certificate("jasper.test");
+        rustls::ServerConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(
+                vec![CertificateDer::from_pem_slice(chain.as_bytes()).unwrap()],
+                PrivateKeyDer::from_pem_slice(private.as_bytes()).unwrap(),
+            )
+            .unwrap()
+    }
+
+    /// A side of another program that dials.
+    pub fn foreign_client(&self) -> rustls::ClientConfig {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(self.root.as_bytes()).unwrap()).unwrap();
+        rustls::ClientConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth()
+    }
+
     pub fn roots(&self) -> Tls {
         Tls::new().roots_pem(self.root.as_bytes()).unwrap()
     }
+}
+
+fn provider() -> Arc<rustls::crypto::CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
 }
 
 fn key() -> SharedKey {
@@ -187,24 +216,7 @@ async fn a_proof_that_is_relayed_through_another_session_is_refused() {
     let place = between.local_addr().unwrap().to_string();
     let client = Tcp::new().tls(authority.roots()).identity(key());
 
-    let (chain, private) = authority.certificate("jasper.test");
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut near = rustls::ServerConfig::builder_with_provider(provider.clone())
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(
-            vec![CertificateDer::from_pem_slice(chain.as_bytes()).unwrap()],
-            PrivateKeyDer::from_pem_slice(private.as_bytes()).unwrap(),
-        )
-        .unwrap();
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(authority.root.as_bytes()).unwrap()).unwrap();
-    let mut far = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+    let (mut near, mut far) = (authority.foreign_server(), authority.foreign_client());
     (near.alpn_protocols, far.alpn_protocols) =
         (vec![b"jasper".to_vec()], vec![b"jasper".to_vec()]);
     let relaying = async {
