@@ -61,7 +61,7 @@ impl Report {
     }
 }
 
-/// The value below which so many per cent of the figures lie.
+/// The value below which this many per cent of the figures lie.
 pub(crate) fn percentile(mut figures: Vec<f64>, percent: usize) -> f64 {
     figures.sort_by(f64::total_cmp);
     let last = figures.len().saturating_sub(1);

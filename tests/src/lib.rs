@@ -67,7 +67,7 @@ impl Journal {
         self.wait_until(|notes| notes.iter().any(|n| n == note), note).await;
     }
 
-    /// Waits until there are so many notes.
+    /// Waits until there are this many notes.
     ///
     /// # Panics
     /// There are not after a minute.

@@ -50,7 +50,7 @@ async fn a_claim_reads_no_more_after_many_others_although_an_old_snapshot_is_ope
     assert!(read < 4 * rows as i64, "{read} entries were read for {rows} rows");
 }
 
-/// How many entries of this index were read in more than so many scans, once that is known.
+/// How many entries of this index were read in more than this many scans, once that is known.
 async fn entries_read(schema: &Schema, index: &str, scans: usize) -> i64 {
     // Statistics of a session are there once it has ended.
     let mut connection = PgConnection::connect(&postgres_url()).await.unwrap();
@@ -193,7 +193,7 @@ async fn what_another_node_gives_back_is_found_although_newer_rows_were_claimed(
     }
 }
 
-/// A node with so many rows that wait for it.
+/// A node with this many rows that wait for it.
 async fn with_backlog(store: &PostgresStore, rows: usize) -> Owner {
     let all: Vec<_> = (1..=rows as u64).map(|n| unowned(envelope(n))).collect();
     store.inbox().store(all).await.unwrap();

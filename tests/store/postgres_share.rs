@@ -114,7 +114,7 @@ fn application(store: PostgresStore, leaks: &Leaks) -> Builder {
     app.handler(work).handler(other).handler(failing)
 }
 
-/// Handles so many messages with each setting, and says in how many transactions.
+/// Handles this many messages with each setting, and says in how many transactions.
 async fn handle(store: PostgresStore, db: &mut PgConnection, each: usize) -> (i64, Vec<String>) {
     let leaks = Leaks::default();
     let expected: String = {

@@ -134,7 +134,7 @@ async fn connect_from(number: usize, to: SocketAddr) -> TcpStream {
     socket.connect(to).await.unwrap()
 }
 
-/// Opens so many connections that say this, and gives the memory that the server has then.
+/// Opens this many connections that say this, and gives the memory that the server has then.
 async fn resident_beside(server: &Server, says: impl Fn(usize) -> Vec<u8>) -> u64 {
     // No more than may be about to prove themselves, in all and from one address.
     const CONNECTIONS: usize = 900;

@@ -41,7 +41,7 @@ impl App {
         Ok(Self { jasper, handled, arrivals })
     }
 
-    /// Waits until so many are handled, and the last of them committed.
+    /// Waits until this many are handled, and the last of them committed.
     async fn finish(&self, n: usize) -> Outcome<()> {
         self.handled.reaches(n).await?;
         Ok(self.jasper.until_idle().await?)

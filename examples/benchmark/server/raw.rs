@@ -67,12 +67,12 @@ impl<D: Database> Raw<D> {
         self.rate(connections, work).await
     }
 
-    /// Messages per second that are stored so many to a statement.
+    /// Messages per second that are stored this many to a statement.
     pub(super) async fn batches(&self, n: usize) -> Outcome<f64> {
         self.rate(1, |db| insert_all::<D>(db, n)).await
     }
 
-    /// Messages per second that are taken out of a backlog, so many to a statement.
+    /// Messages per second that are taken out of a backlog, this many to a statement.
     pub(super) async fn taken(&self, n: usize, connections: usize) -> Outcome<f64> {
         self.fill(n).await?;
         let work = |mut db: D::Connection| async move {
@@ -104,7 +104,7 @@ impl<D: Database> Raw<D> {
         self.rate(connections, work).await
     }
 
-    /// Messages per second of a backlog that one connection leases and others handle, so many to a
+    /// Messages per second of a backlog that one connection leases and others handle, `each` to a
     /// transaction.
     pub(super) async fn handled(&self, n: usize, connections: usize, each: usize) -> Outcome<f64> {
         self.fill(n).await?;

@@ -46,7 +46,7 @@ impl Database {
     }
 
     /// Messages per second when each is written, handled with one business row and one follow-up,
-    /// and both are deleted, so many to a transaction.
+    /// and both are deleted, this many to a transaction.
     pub(crate) async fn same_writes(&self, n: usize, each: usize) -> Outcome<f64> {
         let mut db = self.options.connect().await?;
         let started = Instant::now();

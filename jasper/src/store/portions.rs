@@ -69,13 +69,13 @@ impl Default for Guess {
 
 #[cfg(feature = "mysql")]
 impl Guess {
-    /// At most so many.
+    /// At most this many.
     pub(super) fn rows(&self, limit: usize) -> usize {
         self.0.load(std::sync::atomic::Ordering::Relaxed).min(limit)
     }
 
-    /// Whether a look at so many rows may have missed some that the claim has room for; learns from
-    /// the lengths of those that it found.
+    /// Whether a look at this many rows may have missed some that the claim has room for; learns
+    /// from the lengths of those that it found.
     pub(super) fn missed(&self, rows: usize, limit: usize, lengths: &[usize]) -> bool {
         let bytes: usize = lengths.iter().sum();
         let usual = bytes / lengths.len().max(1);

@@ -103,7 +103,7 @@ impl Proxy {
         *self.network.rule() = Some(Rule::bytes(is_meant, chance));
     }
 
-    /// Lets the connections of the next so many `COMMIT`s fall silent: they stay open, nothing
+    /// Lets the connections of the next this many `COMMIT`s fall silent: they stay open, nothing
     /// passes any more, and no side is notified, also where the other closes. All others go on.
     pub fn swallow_commits(&self, lost: Lost, times: u64) {
         *self.network.rule() = Some(Rule::swallow_commits(lost, times));
@@ -157,7 +157,7 @@ impl Proxy {
         *self.network.upstream.lock().expect("nobody panics with it") = upstream;
     }
 
-    /// Writes so many bytes at once and no more, so that nothing arrives in one piece; 0 for all.
+    /// Writes this many bytes at once and no more, so that nothing arrives in one piece; 0 for all.
     pub fn slice(&self, bytes: usize) {
         self.network.slice.store(bytes, Ordering::SeqCst);
     }

@@ -53,7 +53,7 @@ pub(super) struct Rule {
 #[derive(Debug)]
 enum How {
     Cut(Chance),
-    /// So many more times.
+    /// This many more times.
     Swallow(Lost, u64),
 }
 

@@ -153,7 +153,7 @@ fn login_ack() -> Vec<u8> {
     token(0xad, &body)
 }
 
-/// So many rows.
+/// The end of a statement that has changed this many rows.
 fn done(rows: u8) -> Vec<u8> {
     const COUNTED: u8 = 0x10;
     let mut done = vec![0xfd, COUNTED];

@@ -24,7 +24,7 @@ enum Ending {
     HalfClose,
 }
 
-/// Forwards to the broker, and ends each connection after so many bytes from there.
+/// Forwards to the broker, and ends each connection after this many bytes from there.
 async fn cutting(broker: SocketAddr, after: usize, ending: Ending) -> (SocketAddr, JoinHandle<()>) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let address = listener.local_addr().unwrap();

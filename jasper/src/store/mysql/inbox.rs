@@ -201,7 +201,7 @@ impl Found {
     }
 }
 
-/// What finds the first page, of so many.
+/// What finds the first page, of this many.
 pub(super) fn waiting_sql(statement: &SqlStr, page: usize) -> SqlStr {
     // Constants of this store, and a number.
     AssertSqlSafe(statement.as_str().replace("{page}", &page.to_string())).into_sql_str()
@@ -259,7 +259,7 @@ impl Claim {
         Ok(oldest.into_iter().map(|(_sent_at, key, _length)| key).collect())
     }
 
-    /// The oldest rows with the lengths of their bodies, at most so many.
+    /// The oldest rows with the lengths of their bodies, at most this many.
     async fn find(
         &self,
         limit: usize,
@@ -294,7 +294,7 @@ fn lengths(found: &[Candidate]) -> Vec<usize> {
     found.iter().map(|(.., length)| *length).collect()
 }
 
-/// What finds the rows of so many subscriptions.
+/// What finds the rows of this many subscriptions.
 pub(super) fn claim_sql(part: &SqlStr, subscriptions: usize) -> SqlStr {
     let parts = vec![part.as_str(); subscriptions].join(" union all ");
     // Constants of this store; what users give is bound.

@@ -146,7 +146,7 @@ impl Claim {
         Ok(keys)
     }
 
-    /// The keys of the oldest rows and the lengths of their bodies, at most so many.
+    /// The keys of the oldest rows and the lengths of their bodies, at most this many.
     async fn find(
         &self,
         limit: usize,

@@ -99,7 +99,7 @@ async fn execute(connection: &mut MySqlConnection, sql: &str) {
     done.expect("the server does it");
 }
 
-/// All that look for rows, with lists of so many.
+/// All that look for rows, with lists of this many.
 fn statements(store: &MysqlStore, length: usize) -> Vec<(&'static str, String)> {
     let all = store.sql().list().into_iter().map(|(name, text)| {
         let text = match name {

@@ -248,7 +248,7 @@ async fn schedule(
 /// The most rows that are scheduled in one statement, which looks for each of them in all cases.
 const SCHEDULES: usize = 32;
 
-/// The statement that schedules so many rows.
+/// The statement that schedules this many rows.
 pub(super) fn schedule_sql(statement: &SqlStr, rows: usize) -> SqlStr {
     sql::keyed(&sql::repeated(statement, "{cases}", CASE, " ", rows), rows)
 }

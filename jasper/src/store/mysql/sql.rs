@@ -94,7 +94,7 @@ pub(super) fn literal(text: &str) -> String {
     format!("_utf8mb4 x'{digits}' collate utf8mb4_bin")
 }
 
-/// A statement with so many keys for `{keys}`.
+/// A statement with this many keys for `{keys}`.
 pub(super) fn keyed(statement: &SqlStr, keys: usize) -> SqlStr {
     let [before, key, after] = KEYS;
     let list = [before, &vec![key; keys].join(", "), after].concat();
@@ -102,7 +102,7 @@ pub(super) fn keyed(statement: &SqlStr, keys: usize) -> SqlStr {
     AssertSqlSafe(statement.as_str().replace("{keys}", &list)).into_sql_str()
 }
 
-/// A statement with so many of `one` for `place`.
+/// A statement with this many of `one` for `place`.
 pub(super) fn repeated(
     statement: &SqlStr,
     place: &str,

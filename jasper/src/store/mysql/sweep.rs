@@ -43,7 +43,7 @@ impl Sweep {
         Self { kind: SweepKind::Due, limit }
     }
 
-    /// Deletes at most so many handled rows whose time of keeping is over.
+    /// Deletes at most this many handled rows whose time of keeping is over.
     pub(super) const fn purge(limit: usize) -> Self {
         Self { kind: SweepKind::Purge, limit }
     }

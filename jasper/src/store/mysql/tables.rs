@@ -79,7 +79,7 @@ impl<R: Insert> Work for StoreRows<R> {
     }
 }
 
-/// At most so many rows that an owner holds.
+/// At most this many rows that an owner holds.
 struct Owned {
     table: Table,
     owner: Owner,

@@ -34,7 +34,7 @@ impl SharedTransactions {
         Self { handlers: Mutex::default(), new: Sharing::new(pool, internal) }
     }
 
-    /// Waits for the turn of a run that at most so many share their transaction with.
+    /// Waits for the turn of a run that at most this many share their transaction with.
     ///
     /// # Cancel safety
     /// Dropped, the turn goes to the next.

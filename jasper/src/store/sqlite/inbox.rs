@@ -177,7 +177,7 @@ impl SqliteStore {
     }
 }
 
-/// What finds which of so many subscriptions rows wait for, at least one.
+/// What finds which of this many subscriptions rows wait for, at least one.
 pub(super) fn taken_sql(subscriptions: usize) -> String {
     SQL.inbox.taken.replace("{takes}", &vec!["(?, ?)"; subscriptions].join(", "))
 }
@@ -245,7 +245,7 @@ impl Write for BecomeDue {
 
 struct Claim(ClaimRequest);
 
-/// What finds the oldest rows of so many subscriptions, at least one.
+/// What finds the oldest rows of this many subscriptions, at least one.
 pub(super) fn claim_sql(subscriptions: usize) -> String {
     let each = vec![SQL.inbox.claimable; subscriptions].join(" union all ");
     format!(

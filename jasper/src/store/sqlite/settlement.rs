@@ -79,7 +79,7 @@ impl Batchable for Settlement {
     }
 }
 
-/// What became of a settlement by the next so many statements of a batch that was run.
+/// What became of a settlement by the next this many statements of a batch that was run.
 pub(super) fn answer(
     statements: usize,
     ran: &mut impl Iterator<Item = StatementResult>,

@@ -97,7 +97,7 @@ impl<R: Stores> Messages<R> for SqliteStore {
     }
 }
 
-/// Rows of an owner that is gone, at most so many of one table.
+/// Rows of an owner that is gone, at most this many of one table.
 struct Release {
     /// The table's statement, with the owner and the limit as its arguments.
     sql: &'static str,

@@ -36,7 +36,7 @@ pub(super) struct SessionLimits {
     pub(super) time: Duration,
     /// Also for messages that are sent for a later time.
     pub(super) with_scheduled: bool,
-    /// Until so many messages of these types are handled or given up.
+    /// Until this many messages of these types are handled or given up.
     pub(super) until: Vec<(MessageType, usize)>,
 }
 

@@ -102,7 +102,7 @@ impl Allowance {
         }
     }
 
-    /// Room for so many bytes in addition to what is held; waits until there is.
+    /// Room for this many bytes in addition to what is held; waits until there is.
     pub(super) async fn grow(&self, hold: &mut HeldMemory, bytes: usize) {
         let Some(budget) = &self.budget else {
             return;
@@ -114,12 +114,12 @@ impl Allowance {
         if let Ok(permit) = Arc::clone(&self.free).try_acquire_many_owned(free) {
             return hold.parts.push(permit);
         }
-        let at_once = self.portions.iter().map_while(|portion| portion.try_take(bytes));
-        let at_once: Vec<_> = at_once.collect();
-        if at_once.len() == self.portions.len() {
-            return hold.parts.extend(at_once);
+        let held = hold.parts.len();
+        hold.parts.extend(self.portions.iter().map_while(|portion| portion.try_take(bytes)));
+        if hold.parts.len() - held == self.portions.len() {
+            return;
         }
-        drop(at_once);
+        hold.parts.truncate(held);
         let wait = async {
             tokio::select! {
                 biased;

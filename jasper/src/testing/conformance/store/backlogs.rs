@@ -152,7 +152,7 @@ pub async fn what_commits_late_after_a_backlog_is_claimed_soon<F: StoreFixture>(
 
 const DONE: Settled = Settled::Done;
 
-/// So many rows, sent one second after the other or as `order` says.
+/// This many rows, sent one second after the other or as `order` says.
 async fn with_backlog<F: StoreFixture>(fixture: &F, order: fn(u64) -> u64) -> Subject<'_, F> {
     let subject = Subject::of(fixture).await;
     let row = |n| unowned(Envelope { sent_at: at(SENT + order(n)), ..envelope() });

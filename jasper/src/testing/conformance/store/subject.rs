@@ -168,7 +168,7 @@ pub(super) fn to(destination: &Address) -> Envelope {
 /// What the rows of one claim may have together, beside one more row: 8 MiB.
 pub(super) const PORTION: usize = 8 << 20;
 
-/// With a payload of so many bytes.
+/// With a payload of this many bytes.
 pub(super) fn large(envelope: Envelope, bytes: usize) -> Envelope {
     Envelope { payload: vec![b' '; bytes].into(), ..envelope }
 }

@@ -324,7 +324,7 @@ fn outgoing() -> Outgoing {
     Outgoing { envelope: envelope(), owner: None }
 }
 
-/// A completion with so many new messages for each of inbox and outbox.
+/// A completion with this many new messages for each of inbox and outbox.
 fn completion(handled: Option<Ownership>, messages: usize) -> Completion {
     let incoming: Vec<Incoming> = (0..messages).map(|_| unowned(envelope())).collect();
     Completion { handled, incoming, outgoing: (0..messages).map(|_| outgoing()).collect() }
@@ -352,7 +352,7 @@ async fn run<F: StoreFixture>(subject: &Subject<'_, F>, completion: Completion) 
     }
 }
 
-/// How many rows of its own so many runs leave.
+/// How many rows of its own this many runs leave.
 fn effects_of<F: StoreFixture>(subject: &Subject<'_, F>, runs: u64) -> u64 {
     match subject.effects() {
         Some(_) => runs,

@@ -37,7 +37,7 @@ pub(super) struct Job {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Act {
     Succeed,
-    /// Fails in its first so many attempts.
+    /// Fails in its first this many attempts.
     Fail(u32),
     FailForGood,
     /// Waits for the gate to open.
@@ -155,7 +155,7 @@ impl ReceivedNotes {
         self.notes().into_iter().map(|note| note.text).collect()
     }
 
-    /// Waits until there are so many notes, and gives them.
+    /// Waits until there are this many notes, and gives them.
     pub(super) async fn wait_for(&self, count: usize) -> Vec<Note> {
         let mut counts = self.count.subscribe();
         // What it gives locks the count, which a note is about to change under the lock of notes.
@@ -165,7 +165,7 @@ impl ReceivedNotes {
         self.notes()
     }
 
-    /// Waits until there are so many notes with different texts.
+    /// Waits until there are this many notes with different texts.
     pub(super) async fn wait_for_different(&self, count: usize) {
         let different = || self.texts().into_iter().collect::<BTreeSet<_>>();
         let mut counts = self.count.subscribe();

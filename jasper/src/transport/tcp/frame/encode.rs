@@ -22,7 +22,7 @@ pub(crate) struct Encoded {
 }
 
 impl Encoded {
-    /// Begins a frame, of which so many bytes follow the length.
+    /// Begins a frame, of which this many bytes follow the length.
     fn with_kind(kind: u8, length: usize) -> Self {
         let mut open = BytesMut::with_capacity(LENGTH + length.min(WORTH_A_SEGMENT));
         open.put_u32(wire_u32(length));

@@ -2,7 +2,7 @@
 
 use bytes::{BufMut, BytesMut};
 
-/// As much of a text as fits into so many bytes.
+/// As much of a text as fits into this many bytes.
 pub(super) fn clip(text: &str, most: usize) -> &str {
     &text[..text.floor_char_boundary(most)]
 }

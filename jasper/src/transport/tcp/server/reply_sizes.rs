@@ -13,14 +13,14 @@ use crate::message::MessageType;
 #[derive(Debug)]
 pub(super) struct ReplySizes {
     largest: Mutex<HashMap<MessageType, usize>>,
-    /// Where nothing is known yet, in bytes.
+    /// What is expected of the first reply to a type, in bytes.
     unknown: usize,
     /// Sends whenever one of the sizes has changed.
     changes: watch::Sender<()>,
 }
 
 impl ReplySizes {
-    /// What is not known yet counts as so many bytes.
+    /// The first reply to each type of request is expected to have this many bytes.
     pub(super) fn new(unknown: usize) -> Self {
         Self { largest: Mutex::default(), unknown, changes: watch::Sender::new(()) }
     }
