@@ -118,6 +118,28 @@ async fn an_inline_send_returns_when_the_receiver_has_it_and_fails_where_there_i
     sender.stop().await.unwrap();
 }
 
+#[derive(Command, Serialize, Deserialize)]
+#[command(name = "endpoints.impossible", to = "notes")]
+struct Impossible;
+
+#[handler(attempts = 1)]
+async fn never(_cmd: Impossible) -> Result<(), std::fmt::Error> {
+    Err(std::fmt::Error)
+}
+
+#[tokio::test]
+async fn an_inline_send_fails_in_the_words_of_the_handler_that_gives_it_up() {
+    let receiver = Jasper::builder().handler(never).listen("tcp://127.0.0.1:0?mode=inline");
+    let receiver = receiver.start().await.unwrap();
+    let sender = sender(&receiver, "?mode=inline", as_it_is).await;
+    let error = sender.bus().send(Impossible).await.unwrap_err();
+    assert!(matches!(error, SendError::NotTaken { .. }), "{error}");
+    let expected = "the handler gave it up (exhausted): an error occurred when formatting";
+    assert!(error.to_string().contains(expected), "{error}");
+    sender.stop().await.unwrap();
+    receiver.stop().await.unwrap();
+}
+
 #[tokio::test]
 async fn a_durable_listener_stores_what_a_buffered_sender_sends() {
     let journal = Journal::default();

@@ -6,9 +6,13 @@ use std::time::Duration;
 use jasper::envelope::{Address, Envelope};
 use jasper::message::{Message, MessageType};
 use jasper::prelude::*;
+use jasper::runtime::Builder;
+use jasper::store::DeadLetterQuery;
 use jasper::store::memory::MemoryStore;
+use jasper::store::sqlite::SqliteStore;
 use jasper::transport::{Guarantee, Receipt, Received, ReceivedRequest};
 use serde::{Deserialize, Serialize};
+use tempfile::TempDir;
 use tests::log::Log;
 use tests::{Hand, Journal};
 use tokio::sync::Semaphore;
@@ -185,4 +189,77 @@ async fn a_message_that_has_expired_when_it_comes_is_a_line_in_the_log() {
     let line = format!("message_id={}", late.id);
     assert!(log.text().lines().any(|said| said.contains("had expired") && said.contains(&line)));
     shop.close().await;
+}
+
+#[derive(Event, Serialize, Deserialize)]
+#[event(name = "inbound.failing")]
+struct Failing;
+
+#[handler(attempts = 2)]
+async fn fail(_: Failing, journal: State<Journal>) -> Result<(), Refusal> {
+    journal.note("failed");
+    Err(Refusal)
+}
+
+#[handler]
+async fn take_beside(_: Failing, journal: State<Journal>) {
+    journal.note("taken");
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("no such customer")]
+struct Refusal;
+
+/// An application that takes each message until the end of its handlers.
+fn inline(hand: &Hand, journal: &Journal) -> Builder {
+    let builder = Jasper::builder().transport(hand.clone()).state(journal.clone());
+    builder.handler(fail).handler(take_beside).listen("memory-hand://here?mode=inline")
+}
+
+#[tokio::test]
+async fn without_a_store_an_inline_listener_refuses_what_a_handler_gives_up() {
+    let (hand, journal) = (Hand::default(), Journal::default());
+    let app = inline(&hand, &journal).start().await.unwrap();
+    let mut invalid = envelope(Failing::TYPE);
+    invalid.payload = b"{".as_slice().into();
+    let batch = received(vec![envelope(Failing::TYPE), invalid]);
+    let receipts = hand.receiver().receive(batch).await;
+    let why = |receipt: &Receipt| match receipt {
+        Receipt::Refused { why } => why.to_string(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(why(&receipts[0]), "the handler gave it up (exhausted): no such customer");
+    assert!(why(&receipts[1]).contains("(undecodable)"), "{receipts:?}");
+    // What one handler does not take, another one has taken.
+    assert_eq!(journal.sorted(), ["failed", "failed", "taken"]);
+    app.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn with_a_store_an_inline_listener_has_what_a_handler_gives_up_as_a_dead_letter() {
+    let (hand, journal, store) = (Hand::default(), Journal::default(), MemoryStore::new());
+    let app = inline(&hand, &journal).store(store).start().await.unwrap();
+    let batch = received(vec![envelope(Failing::TYPE)]);
+    assert_eq!(hand.receiver().receive(batch).await, [Receipt::Accepted]);
+    let letters = app.store().unwrap().dead_letters();
+    let letters = letters.list(DeadLetterQuery::default()).await.unwrap();
+    assert_eq!(letters.len(), 1);
+    assert_eq!(letters[0].error_message, "no such customer");
+    app.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_given_up_and_cannot_be_stored_before_the_stop_is_for_the_sender_to_send_again() {
+    let (hand, journal, folder) = (Hand::default(), Journal::default(), TempDir::new().unwrap());
+    let store = SqliteStore::open(folder.path().join("test.db")).await.unwrap();
+    let pool = store.pool().clone();
+    let app = inline(&hand, &journal).store(store).start().await.unwrap();
+    sqlx::query("drop table jasper_dead_letters").execute(&pool).await.unwrap();
+    let receiver = hand.receiver();
+    let batch = received(vec![envelope(Failing::TYPE)]);
+    let receiving = tokio::spawn(async move { receiver.receive(batch).await });
+    journal.wait_for_number(3).await;
+    app.stop().await.unwrap();
+    let receipts = receiving.await.unwrap();
+    assert!(matches!(receipts[0], Receipt::Deferred { .. }), "{receipts:?}");
 }

@@ -123,6 +123,12 @@ impl Client {
         assert!(confirmed.is_ack() && confirmed.take_message().is_none(), "a queue takes it");
     }
 
+    /// Whether no message of this queue waits for a receiver.
+    pub(crate) async fn is_empty(&self, queue: &str) -> bool {
+        let got = self.channel.basic_get(queue.into(), BasicGetOptions { no_ack: true }).await;
+        got.unwrap().is_none()
+    }
+
     /// The next message of this queue, as soon as there is one.
     pub(crate) async fn get(&self, queue: &str) -> Delivery {
         let got = async {

@@ -208,3 +208,31 @@ async fn a_stop_gives_back_what_was_not_begun() {
     assert_eq!(journal.notes(), ["a came", "a went"]);
     assert!(client.get(&queue).await.data.ends_with(br#""b"}"#));
 }
+
+#[derive(Event, Serialize, Deserialize)]
+#[event(name = "rabbit.impossible")]
+struct Impossible;
+
+#[handler(attempts = 1)]
+async fn never(_event: Impossible) -> Result<(), std::io::Error> {
+    // As long as errors come, in letters of several bytes.
+    Err(std::io::Error::other("€".repeat(1_000_000)))
+}
+
+#[tokio::test]
+async fn what_an_inline_handler_gives_up_without_a_store_is_a_dead_letter_of_the_queue() {
+    let (url, queue) = (rabbitmq_url(), unique("given-up"));
+    let client = Client::connect(&url).await;
+    client.make_queue(&format!("{queue}.dead-letters"), "quorum").await;
+    let app = Jasper::builder().handler(never).transport(RabbitMq::at(&*url));
+    let app = app.listen(format!("rabbitmq://queue/{queue}?mode=inline")).start().await.unwrap();
+    let properties = BasicProperties::default().with_type("rabbit.impossible".into());
+    client.publish(&queue, "null", properties).await;
+    let letter = client.get(&format!("{queue}.dead-letters")).await;
+    assert_eq!(letter.data, b"null");
+    let headers = letter.properties.headers().as_ref().unwrap().inner();
+    let why = headers["jasper-refused"].as_long_string().unwrap().to_string();
+    assert!(why.starts_with("the handler gave it up (exhausted): €€"), "{why}");
+    app.stop().await.unwrap();
+    assert!(client.is_empty(&queue).await);
+}

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use tests::Journal;
 
 use crate::bench::{
-    ADDRESS, QUEUE, broker, letter, note, receiver, sender, settings, transport, until,
+    ADDRESS, Note, QUEUE, broker, letter, note, receiver, sender, settings, transport, until,
 };
 
 const DEAD: &str = "asb://dead-letters/queue/orders";
@@ -58,6 +58,33 @@ async fn what_a_listener_without_a_store_refuses_is_a_dead_letter_of_the_queue_i
     let letter = letter(&keeps).await;
     assert_eq!((letter.reason, &*letter.error_type), (DeadLetterReason::Broker, "Refused"));
     assert!(letter.error_message.contains("takes `asb.note@1`"), "{}", letter.error_message);
+    sender.stop().await.unwrap();
+    keeps.stop().await.unwrap();
+}
+
+#[handler(attempts = 1)]
+async fn never(_cmd: Note) -> Result<(), std::io::Error> {
+    // As long as errors come, in letters of several bytes.
+    Err(std::io::Error::other("€".repeat(1_000_000)))
+}
+
+#[tokio::test]
+async fn what_an_inline_handler_gives_up_without_a_store_is_a_dead_letter_in_its_words() {
+    let (broker, journal) = (broker(settings()).await, Journal::default());
+    let refuses = Jasper::builder().handler(never).transport(transport(&broker));
+    let refuses = refuses.endpoint("notes", "local://never");
+    let refuses = refuses.listen(format!("{ADDRESS}?mode=inline")).start().await.unwrap();
+    let sender = sender(&broker, ADDRESS).start().await.unwrap();
+    sender.bus().send(note("impossible")).await.unwrap();
+    until(&broker, QUEUE, |counts| counts.dead_lettered == 1).await;
+    refuses.stop().await.unwrap();
+    let keeps = receiver(&broker, &journal).listen(DEAD).start().await.unwrap();
+    let letter = letter(&keeps).await;
+    assert_eq!((letter.reason, &*letter.error_type), (DeadLetterReason::Broker, "Refused"));
+    let (text, beginning) = (&letter.error_message, "the handler gave it up (exhausted): €€");
+    assert!(text.starts_with(beginning), "{text}");
+    let length = text.chars().count();
+    assert!((2_000..=4_096).contains(&length), "what the service takes: {length}");
     sender.stop().await.unwrap();
     keeps.stop().await.unwrap();
 }

@@ -12,6 +12,7 @@ use crate::runtime::memory::budget::Budget;
 use crate::runtime::memory::room::{MemorySlot, Room};
 use crate::runtime::own::rows_in_memory::InMemoryGuard;
 use crate::store::{Owner, Ownership, Subscription};
+use crate::transport::Receipt;
 
 /// One message in memory, on its way to its handler.
 #[derive(Debug)]
@@ -23,8 +24,8 @@ pub(crate) struct Delivery {
     pub(crate) interrupted_by: Vec<Owner>,
     pub(crate) queue: Arc<Queue>,
     pub(crate) guards: Guards,
-    /// Sent to when it is handled or kept as a dead letter; dropped where it is not.
-    pub(crate) done: Option<oneshot::Sender<()>>,
+    /// Of a message that is settled at the end of its handler. Dropped where that does not come.
+    pub(crate) done: Option<oneshot::Sender<Receipt>>,
 }
 
 impl Delivery {
@@ -67,11 +68,11 @@ impl Delivery {
         self.envelope.attempts.saturating_sub(cut_short)
     }
 
-    /// The sender who waits for it, if there is one, goes on.
-    pub(crate) fn note_done(&mut self) {
+    /// Its handler will not run again. The receipt is for a listener that waits for that.
+    pub(crate) fn note_done(&mut self, receipt: Receipt) {
         if let Some(done) = self.done.take() {
-            // Who waited may be gone.
-            let _ = done.send(());
+            // The listener may have ended.
+            let _ = done.send(receipt);
         }
     }
 }

@@ -2,16 +2,19 @@
 
 use crate::runtime::core::Core;
 use crate::runtime::handle::queue::{Backing, Delivery};
-use crate::runtime::storage::dead_letters::{log_dead_letter, settle_as_letter, store_until_done};
+use crate::runtime::storage::dead_letters::{
+    Outcome, log_dead_letter, settle_as_letter, store_until_done,
+};
 use crate::runtime::storage::health::Retries;
 use crate::store::{DeadLetter, DeadLetterId, DeadLetterReason, Settlement};
+use crate::transport::Receipt;
 
 /// It is handled.
 pub(super) async fn handled(core: &Core, delivery: &mut Delivery) {
     if let Some(owner) = delivery.owner() {
         core.store().settle(Settlement::Handled(delivery.ownership(owner))).await;
     }
-    delivery.note_done();
+    delivery.note_done(Receipt::Accepted);
 }
 
 /// Gives the message back where not its handler but the end of the application or of the lease
@@ -29,7 +32,8 @@ pub(super) async fn give_back(core: &Core, delivery: &Delivery) {
     }
 }
 
-/// It becomes a dead letter, however long the store takes to keep it.
+/// It becomes a dead letter, however long the store takes to keep it. Where there is no store, one
+/// that is settled at the end of its handler is refused: its broker, or its sender, keeps it.
 pub(super) async fn as_letter(
     core: &Core,
     delivery: &mut Delivery,
@@ -63,6 +67,12 @@ pub(super) async fn as_letter(
         body: envelope.to_bytes(),
         dead_lettered_at: core.clock().now(),
     };
-    store_until_done(core.store(), letter).await;
-    delivery.note_done();
+    match store_until_done(core.store(), letter).await {
+        Outcome::Stored => delivery.note_done(Receipt::Accepted),
+        Outcome::NoStore => {
+            let why = format!("the handler gave it up ({reason}): {error_message}");
+            delivery.note_done(Receipt::refused(why));
+        }
+        Outcome::Ending => {}
+    }
 }

@@ -50,8 +50,8 @@ struct ReceivedBatch {
     /// Until when envelopes of the batch wait for room in their queues, from the first that waits:
     /// a full queue keeps the rest of the batch waiting once, and not once for each envelope.
     wait_until: Option<Instant>,
-    /// What is acknowledged when its handler is done, by the number of its envelope.
-    running: Vec<(usize, oneshot::Receiver<()>)>,
+    /// What is settled at the end of its handler, by the number of its envelope.
+    running: Vec<(usize, oneshot::Receiver<Receipt>)>,
 }
 
 impl InboundReceiver {
@@ -293,15 +293,31 @@ impl InboundReceiver {
 
     async fn finish(&self, mut received_batch: ReceivedBatch) -> Vec<Receipt> {
         self.accept(&mut received_batch).await;
-        for (number, running) in received_batch.running {
+        let mut receipts = received_batch.receipts;
+        let running = received_batch.running.into_iter();
+        let handed_over: Vec<_> =
+            running.filter(|(number, _)| receipts[*number] == Some(Receipt::Accepted)).collect();
+        for (number, running) in handed_over {
             // The sender is dropped where the handler is not going to finish.
-            let is_done = running.await.is_ok();
-            if !is_done && received_batch.receipts[number] == Some(Receipt::Accepted) {
-                received_batch.receipts[number] = Some(Receipt::deferred(STOPPING));
+            let done = running.await.unwrap_or(Receipt::deferred(STOPPING));
+            let receipt = receipts[number].get_or_insert(Receipt::Accepted);
+            if finality(&done) < finality(receipt) {
+                *receipt = done;
             }
         }
         let missing = || Receipt::deferred("there was no receipt");
-        received_batch.receipts.into_iter().map(|receipt| receipt.unwrap_or_else(missing)).collect()
+        receipts.into_iter().map(|receipt| receipt.unwrap_or_else(missing)).collect()
+    }
+}
+
+/// Which receipt counts where the handlers of one message give several, the smaller first: as long
+/// as one of them has not ended, the message comes again.
+const fn finality(receipt: &Receipt) -> u8 {
+    match receipt {
+        Receipt::Deferred { .. } => 0,
+        Receipt::Unknown { .. } => 1,
+        Receipt::Refused { .. } => 2,
+        Receipt::Accepted => 3,
     }
 }
 

@@ -12,6 +12,7 @@ use crate::runtime::observation::{MessageEvent, ObservedBatch};
 use crate::runtime::outbound::endpoint::Endpoint;
 use crate::runtime::own::rows_in_memory::InMemoryGuard;
 use crate::store::{Incoming, Outgoing, Owner, Placement};
+use crate::transport::Receipt;
 
 /// For how long the id of a message that may come again stays known after it is handled.
 pub(crate) const DEDUPLICATION_WINDOW: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -72,7 +73,7 @@ pub(crate) struct InMemory {
     pub(crate) entry: Arc<HandlerEntry>,
     pub(crate) slot: MemorySlot,
     /// Notified when it is handled.
-    pub(crate) done: Option<oneshot::Sender<()>>,
+    pub(crate) done: Option<oneshot::Sender<Receipt>>,
 }
 
 /// What this node has in memory for a row of the outbox that it owns.

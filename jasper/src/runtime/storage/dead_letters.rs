@@ -14,17 +14,28 @@ use crate::telemetry;
 /// What is left out of a letter that the store refuses, the least first: its text, its body.
 const REDUCTIONS: [(bool, bool); 3] = [(true, false), (false, true), (true, true)];
 
-/// Keeps a dead letter that never stood in the store; without a store it is only logged.
-pub(crate) async fn store_until_done(client: &StoreClient, letter: DeadLetter) {
+/// What became of a dead letter that never stood in the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Stored,
+    /// There is no store: it is only logged.
+    NoStore,
+    /// The application ends, and the store has not taken it.
+    Ending,
+}
+
+/// Stores a dead letter that never stood in the store.
+pub(crate) async fn store_until_done(client: &StoreClient, letter: DeadLetter) -> Outcome {
     let Some(store) = client.get() else {
-        return;
+        return Outcome::NoStore;
     };
     let mut retries = Retries::new();
     while let Err(error) = store_letter(client, store, &letter).await {
         if retries.wait(client.health(), StoreOperation::StoreDeadLetter, &error).await.is_none() {
-            return;
+            return Outcome::Ending;
         }
     }
+    Outcome::Stored
 }
 
 /// Stores a letter, if need be without what the store refuses.

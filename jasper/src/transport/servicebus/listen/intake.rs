@@ -112,7 +112,7 @@ impl Listening {
             Err(why) => {
                 let description = format!("it is no message of AMQP: {why}");
                 tracing::warn!(address = %self.address, why = description, "a message is refused");
-                let settlement = Settlement::DeadLetter { reason: UNREADABLE, description };
+                let settlement = Settlement::dead_letter(UNREADABLE, &description);
                 return Err(Box::new((delivery, settlement)));
             }
         };
@@ -179,10 +179,8 @@ impl Listening {
                 Err(why.into_owned())
             }
             Receipt::Refused { why } => {
-                let description = why.into_owned();
-                let address = &self.address;
-                tracing::warn!(%address, why = description, "a message is refused");
-                Ok(Settlement::DeadLetter { reason: REFUSED, description })
+                tracing::warn!(address = %self.address, %why, "a message is refused");
+                Ok(Settlement::dead_letter(REFUSED, &why))
             }
             Receipt::Deferred { why } => Err(why.into_owned()),
             // It may be this message that is at fault, so that it counts a delivery.

@@ -22,8 +22,6 @@ use crate::envelope::time;
 use crate::transport::cause::Cause;
 
 const DEAD_LETTER: &str = "com.microsoft:dead-letter";
-/// The most characters of a reason and of a description of a dead letter in the service.
-const MOST_TEXT: usize = 4_096;
 /// How long the broker may take to take credit back.
 const DRAINING: Duration = Duration::from_secs(1);
 /// For what the broker sent before that, and is on its way within this process.
@@ -206,10 +204,10 @@ async fn settle(
 
 /// What the service reads: the reason and the description as fields of the error.
 fn dead_letter(reason: &str, description: &str) -> definitions::Error {
-    let short = |text: &str| Value::String(text.chars().take(MOST_TEXT).collect());
+    let text = |text: &str| Value::String(text.to_owned());
     let mut info = Fields::new();
-    info.insert(Symbol::from(DEATH_REASON), short(reason));
-    info.insert(Symbol::from(DEATH_DESCRIPTION), short(description));
+    info.insert(Symbol::from(DEATH_REASON), text(reason));
+    info.insert(Symbol::from(DEATH_DESCRIPTION), text(description));
     let condition = ErrorCondition::Custom(Symbol::from(DEAD_LETTER));
     definitions::Error::new(condition, None, Some(info))
 }

@@ -74,7 +74,7 @@ impl Listening {
         };
         if let Some(description) = self.serving.refusal(&asked) {
             tracing::warn!(address = %self.address, why = description, "a request is refused");
-            let refused = Settlement::DeadLetter { reason: "Forbidden", description };
+            let refused = Settlement::dead_letter("Forbidden", &description);
             self.settle(delivery, refused).await;
             return;
         }
