@@ -33,6 +33,30 @@ fn cut_to(text: &str, most: usize) -> Cow<'_, str> {
     Cow::Owned(format!("{kept}… ({} bytes left out)", text.len() - kept.len()))
 }
 
+/// Words of another process, so that they stay on their line of a log or a terminal: characters
+/// that control one, or the direction in which it is read, are shown by their escapes.
+pub(crate) fn on_one_line(words: &str) -> Cow<'_, str> {
+    if !words.contains(is_control) {
+        return Cow::Borrowed(words);
+    }
+    let mut shown = String::with_capacity(words.len() + MARK);
+    for character in words.chars() {
+        if is_control(character) {
+            shown.extend(character.escape_default());
+        } else {
+            shown.push(character);
+        }
+    }
+    Cow::Owned(shown)
+}
+
+/// Control characters, separators of lines, and marks that change the direction of what follows.
+pub(crate) fn is_control(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}')
+        || matches!(character, '\u{2066}'..='\u{2069}')
+}
+
 /// Takes words that are being written, and keeps as many as may be stored.
 #[derive(Debug, Default)]
 pub(crate) struct Cutter {
@@ -85,6 +109,14 @@ mod tests {
             cutter.write_str(&text).unwrap();
             assert_eq!(cutter.finish(), text);
         }
+    }
+
+    #[test]
+    fn words_that_control_a_line_are_shown_by_their_escapes() {
+        assert!(matches!(on_one_line("größer — €"), Cow::Borrowed("größer — €")));
+        let forged = "no\r\nERROR paid\t\x1b[2J\u{7}\u{9b}31m\u{202e}\u{2028}\0";
+        let shown = r"no\r\nERROR paid\t\u{1b}[2J\u{7}\u{9b}31m\u{202e}\u{2028}\u{0}";
+        assert_eq!(on_one_line(forged), shown);
     }
 
     #[test]

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use crate::error_text::is_control;
+
 /// A stable name and a version, written `place-order@1`.
 ///
 /// Names are lower-case words joined by `-` and grouped by `.`; the derives check that when they
@@ -46,7 +48,7 @@ impl fmt::Debug for MessageType {
 
 /// The text is not a message type such as `place-order@1`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not a message type: expected a name and a version, such as `place-order@1`")]
+#[error("{text:?} is not a message type: expected a name and a version, such as `place-order@1`")]
 pub struct ParseMessageTypeError {
     text: String,
 }
@@ -58,7 +60,7 @@ impl FromStr for MessageType {
         let refused = || ParseMessageTypeError { text: text.to_owned() };
         let (name, version) = text.rsplit_once('@').ok_or_else(refused)?;
         let version = version.parse().map_err(|_| refused())?;
-        if name.is_empty() {
+        if name.is_empty() || name.contains(is_control) {
             return Err(refused());
         }
         Ok(Self { name: Cow::Owned(name.to_owned()), version })

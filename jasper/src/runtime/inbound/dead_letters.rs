@@ -3,6 +3,7 @@
 use super::receive::NO_STORE;
 use super::receiver::InboundReceiver;
 use crate::envelope::{Address, Envelope};
+use crate::error_text::on_one_line;
 use crate::store::{DeadLetter, DeadLetterId, DeadLetterReason};
 use crate::transport::{Receipt, ReceivedDeadLetter};
 
@@ -36,8 +37,8 @@ impl InboundReceiver {
                 id: DeadLetterId { id: envelope.id, destination: envelope.destination.clone() },
                 reason: DeadLetterReason::Broker,
                 message_type: envelope.message_type.to_string(),
-                error_type: letter.kind.clone(),
-                error_message: letter.why.clone(),
+                error_type: on_one_line(&letter.kind).into_owned(),
+                error_message: on_one_line(&letter.why).into_owned(),
                 attempts: 0,
                 body: envelope.to_bytes(),
                 dead_lettered_at: self.core.clock().now(),

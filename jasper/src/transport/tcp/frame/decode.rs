@@ -11,6 +11,7 @@ use super::format::{
 use super::hello::MAGIC;
 use super::hello::{Hello, Proof, RejectCode, Rejected, Welcome};
 use super::kind;
+use crate::error_text::on_one_line;
 use crate::transport::{Answer, FailureKind, Guarantee, Receipt, RemoteFailure, RemoteReply};
 
 impl Frame {
@@ -25,7 +26,7 @@ impl Frame {
             kind::READY => Self::Ready(rest.proof()?),
             kind::REJECTED => Self::Rejected(Rejected {
                 code: RejectCode::from_byte(rest.u8()?).unwrap_or(RejectCode::Protocol),
-                why: rest.text(LONGEST_REASON)?,
+                why: rest.words(LONGEST_REASON)?,
             }),
             kind::BATCH => batch(&mut rest)?,
             kind::RECEIPTS => receipts(&mut rest)?,
@@ -99,8 +100,8 @@ fn receipts(rest: &mut RestOfFrame) -> Result<Frame, FrameError> {
     for _ in 0..count {
         receipts.push(match rest.u8()? {
             0 => Receipt::Accepted,
-            1 => Receipt::Deferred { why: Cow::Owned(rest.text(LONGEST_REASON)?) },
-            2 => Receipt::Refused { why: Cow::Owned(rest.text(LONGEST_REASON)?) },
+            1 => Receipt::deferred(rest.words(LONGEST_REASON)?),
+            2 => Receipt::refused(rest.words(LONGEST_REASON)?),
             _ => return Err(FrameError::Invalid("receipt")),
         });
     }
@@ -110,13 +111,13 @@ fn receipts(rest: &mut RestOfFrame) -> Result<Frame, FrameError> {
 fn answer(rest: &mut RestOfFrame) -> Result<Answer, FrameError> {
     match rest.u8()? {
         0 => {
-            let content_type = Cow::Owned(rest.text(LONGEST_REASON)?);
+            let content_type = Cow::Owned(rest.words(LONGEST_REASON)?);
             Ok(Ok(RemoteReply { content_type, payload: rest.all() }))
         }
         code => {
             let kind = FailureKind::ALL.into_iter().find(|kind| failure_code(*kind) == code);
             let kind = kind.ok_or(FrameError::Invalid("kind of failure"))?;
-            Ok(Err(RemoteFailure { kind, message: rest.text(LONGEST_FAILURE)? }))
+            Ok(Err(RemoteFailure { kind, message: rest.words(LONGEST_FAILURE)? }))
         }
     }
 }
@@ -174,6 +175,14 @@ impl RestOfFrame {
         let bytes = self.take(length)?;
         let text = std::str::from_utf8(&bytes).map_err(|_error| FrameError::Invalid("text"))?;
         Ok(text.to_owned())
+    }
+
+    /// A text for people, which ends in logs and errors.
+    fn words(&mut self, most: usize) -> Result<String, FrameError> {
+        self.text(most).map(|text| match on_one_line(&text) {
+            Cow::Borrowed(_) => text,
+            Cow::Owned(shown) => shown,
+        })
     }
 
     fn proof(&mut self) -> Result<Option<Proof>, FrameError> {

@@ -129,6 +129,29 @@ fn a_count_that_cannot_be_true_is_refused() {
 }
 
 #[test]
+fn words_of_the_other_side_stay_on_one_line() {
+    let (forged, shown) = ("no\n\x1b[31mERROR paid", r"no\n\u{1b}[31mERROR paid");
+    let rejected =
+        |why: &str| Frame::Rejected(Rejected { code: RejectCode::Limit, why: why.to_owned() });
+    let receipts = |why: &'static str| {
+        let receipts = vec![Receipt::deferred(why), Receipt::refused(why)];
+        Frame::Receipts { number: 1, receipts }
+    };
+    let failed = |why: &str| Frame::Answer {
+        number: 1,
+        answer: Err(RemoteFailure::new(FailureKind::Failed, why)),
+    };
+    let answered = |content_type: &'static str| {
+        let reply = RemoteReply { content_type: content_type.into(), payload: Bytes::new() };
+        Frame::Answer { number: 1, answer: Ok(reply) }
+    };
+    assert_eq!(parse(&bytes_of(&rejected(forged))).unwrap(), rejected(shown));
+    assert_eq!(parse(&bytes_of(&receipts(forged))).unwrap(), receipts(shown));
+    assert_eq!(parse(&bytes_of(&failed(forged))).unwrap(), failed(shown));
+    assert_eq!(parse(&bytes_of(&answered(forged))).unwrap(), answered(shown));
+}
+
+#[test]
 fn an_unknown_kind_and_a_foreign_protocol_are_different_errors() {
     assert_eq!(Frame::decode(99, Bytes::new()), Err(FrameError::UnknownKind(99)));
     let foreign = Bytes::from_static(b"ET / HTTP/1.1\r\n");

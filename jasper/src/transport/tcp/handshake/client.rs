@@ -12,6 +12,7 @@ use super::super::reader::{FrameReader, RawFrame, ReadError, ReadLimits};
 use super::super::streams::{Binding, tls_error};
 use super::proof::{Role, Transcript, nonce};
 use super::wire::{HIGHEST, LOWEST, looks_like_tls, write};
+use crate::error_text::on_one_line;
 use crate::transport::cause::Cause;
 
 /// What the side that listens takes, as both know now.
@@ -37,7 +38,8 @@ pub(in super::super) enum ClientError {
 
 impl From<io::Error> for ClientError {
     fn from(error: io::Error) -> Self {
-        match tls_error(&error).map(|tls| format!("TLS failed: {tls}")) {
+        match tls_error(&error).map(|tls| format!("TLS failed: {}", on_one_line(&tls.to_string())))
+        {
             Some(why) => Self::Rejected(Cause::because(why, error)),
             None => Self::Gone(Cause::of(error)),
         }

@@ -27,6 +27,7 @@ use super::super::vitals::Vitals;
 use super::reply_sizes::ReplySizes;
 use super::session::{LINGER, ServerSession};
 use crate::envelope::Address;
+use crate::error_text::on_one_line;
 use crate::transport::{Listener, Receiver};
 
 /// The pauses after which accepting is tried again when the system has no more sockets.
@@ -296,7 +297,7 @@ impl HandshakeError {
 impl From<io::Error> for HandshakeError {
     fn from(error: io::Error) -> Self {
         match tls_error(&error) {
-            Some(tls) => Self::Tls(tls.to_string()),
+            Some(tls) => Self::Tls(on_one_line(&tls.to_string()).into_owned()),
             None => Self::Gone(error.to_string()),
         }
     }
