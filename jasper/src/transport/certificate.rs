@@ -3,8 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::SystemTime;
 
-use parking_lot::Mutex;
 use rustls::SignatureScheme;
 use rustls::client::ResolvesClientCert;
 use rustls::crypto::CryptoProvider;
@@ -14,78 +14,64 @@ use rustls::pki_types::pem::PemObject;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
-use super::pem::{Stamp, certificates, read, read_secret};
+use super::expiry::{Expiry, ExpiryWarning};
+use super::pem::{certificates, read, read_secret};
+use super::reloaded::Reloaded;
 use super::tls_error::TlsError;
 
 /// What is shown to other sides.
 pub(super) struct Certificate {
-    files: Option<Files>,
-    current: Mutex<Current>,
+    pair: Reloaded<Pair>,
+    warning: ExpiryWarning,
 }
 
-#[derive(Debug)]
-struct Files {
-    chain: PathBuf,
-    key: PathBuf,
-}
-
-struct Current {
-    pair: Arc<CertifiedKey>,
-    /// Of the files when they were last read, whether they could be used or not.
-    stamps: Option<[Stamp; 2]>,
+struct Pair {
+    shown: Arc<CertifiedKey>,
+    expiry: Option<Expiry>,
 }
 
 impl Certificate {
     /// One that stays.
     pub(super) fn of_pem(chain: &[u8], key: &[u8]) -> Result<Self, TlsError> {
-        let current = Current { pair: Arc::new(pair(chain, key)?), stamps: None };
-        Ok(Self { files: None, current: Mutex::new(current) })
+        let shown = pair(chain, key)?.shown;
+        Self::of(Reloaded::new(Vec::new(), move || Ok(Pair::new(Arc::clone(&shown))))?)
     }
 
     /// One that is read again where a file has changed.
     pub(super) fn of_files(chain: PathBuf, key: PathBuf) -> Result<Self, TlsError> {
-        let files = Files { chain, key };
-        let stamps = files.stamps();
-        let current = Current { pair: Arc::new(files.read()?), stamps };
-        Ok(Self { files: Some(files), current: Mutex::new(current) })
+        let files = vec![chain.clone(), key.clone()];
+        Self::of(Reloaded::new(files, move || pair(&read(&chain)?, &read_secret(&key)?))?)
     }
 
-    /// The one to show now. Where the files have changed and cannot be used, the one before stays.
+    fn of(pair: Reloaded<Pair>) -> Result<Self, TlsError> {
+        let certificate = Self { pair, warning: ExpiryWarning::default() };
+        certificate.now();
+        Ok(certificate)
+    }
+
+    /// The one to show now; warns where it is about to expire.
     fn now(&self) -> Arc<CertifiedKey> {
-        let mut current = self.current.lock();
-        if let Some(files) = &self.files
-            && let stamps = files.stamps()
-            && stamps.is_some()
-            && stamps != current.stamps
-        {
-            current.stamps = stamps;
-            match files.read() {
-                Ok(pair) => current.pair = Arc::new(pair),
-                Err(error) => tracing::warn!(
-                    chain = %files.chain.display(), %error,
-                    "a certificate that has changed cannot be used; the one before it stays",
-                ),
-            }
+        let pair = self.pair.now();
+        if let Some(expiry) = pair.expiry {
+            self.warning.look_at(expiry, SystemTime::now());
         }
-        Arc::clone(&current.pair)
+        Arc::clone(&pair.shown)
     }
 }
 
-impl Files {
-    fn stamps(&self) -> Option<[Stamp; 2]> {
-        Some([Stamp::of(&self.chain)?, Stamp::of(&self.key)?])
-    }
-
-    fn read(&self) -> Result<CertifiedKey, TlsError> {
-        pair(&read(&self.chain)?, &read_secret(&self.key)?)
+impl Pair {
+    fn new(shown: Arc<CertifiedKey>) -> Self {
+        Self { expiry: Expiry::of(&shown.cert), shown }
     }
 }
 
-fn pair(chain: &[u8], key: &[u8]) -> Result<CertifiedKey, TlsError> {
+fn pair(chain: &[u8], key: &[u8]) -> Result<Pair, TlsError> {
     let chain = certificates(chain, "certificate chain")?;
     let key = PrivateKeyDer::from_pem_slice(key)
         .map_err(|_error| TlsError::Pem { what: "private key" })?;
-    CertifiedKey::from_der(chain, key, &provider())
+    let shown = CertifiedKey::from_der(chain, key, &provider());
+    shown
+        .map(|shown| Pair::new(Arc::new(shown)))
         .map_err(|error| TlsError::Certificate { why: error.to_string() })
 }
 
@@ -108,7 +94,7 @@ impl ResolvesClientCert for Certificate {
 
 impl fmt::Debug for Certificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Certificate").field("files", &self.files).finish_non_exhaustive()
+        f.debug_struct("Certificate").field("pair", &self.pair).finish_non_exhaustive()
     }
 }
 

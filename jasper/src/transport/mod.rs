@@ -21,6 +21,8 @@ mod convention;
 mod counted;
 mod deployment;
 mod error;
+#[cfg(any(feature = "rabbitmq", feature = "servicebus", feature = "tcp"))]
+mod expiry;
 mod foreign;
 mod info;
 #[cfg(any(feature = "rabbitmq", feature = "servicebus"))]
@@ -33,6 +35,8 @@ mod pem;
 pub mod rabbitmq;
 #[cfg(any(feature = "rabbitmq", feature = "servicebus"))]
 mod receipts;
+#[cfg(any(feature = "rabbitmq", feature = "servicebus", feature = "tcp"))]
+mod reloaded;
 mod request;
 #[cfg(feature = "servicebus")]
 pub mod servicebus;
@@ -44,6 +48,8 @@ pub mod tcp;
 mod tls;
 #[cfg(any(feature = "rabbitmq", feature = "servicebus", feature = "tcp"))]
 mod tls_error;
+#[cfg(any(feature = "rabbitmq", feature = "servicebus", feature = "tcp"))]
+mod trust;
 mod uri;
 
 use std::fmt;

@@ -6,16 +6,12 @@ use std::sync::Arc;
 
 #[cfg(feature = "tcp")]
 use rustls::ServerConfig;
-use rustls::client::{Resumption, WebPkiServerVerifier};
-use rustls::pki_types::CertificateRevocationListDer;
-use rustls::pki_types::pem::PemObject;
-#[cfg(feature = "tcp")]
-use rustls::server::WebPkiClientVerifier;
-use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
+use rustls::client::Resumption;
+use rustls::{ClientConfig, SupportedProtocolVersion};
 
 use super::certificate::{Certificate, provider};
-use super::pem::{certificates, read, some};
 pub use super::tls_error::TlsError;
+use super::trust::Trust;
 
 /// A listener of another protocol with the same certificate does not take these connections.
 #[cfg(feature = "tcp")]
@@ -29,8 +25,7 @@ pub(super) const PROTOCOL: &[u8] = b"jasper";
 #[derive(Clone, Default)]
 pub struct Tls {
     certificate: Option<Arc<Certificate>>,
-    roots: Option<Arc<RootCertStore>>,
-    revocation_lists: Vec<CertificateRevocationListDer<'static>>,
+    trust: Trust,
     require_client_certificates: bool,
 }
 
@@ -74,20 +69,19 @@ impl Tls {
     /// # Errors
     /// They cannot be read ([`TlsError::Pem`]), or one is no root ([`TlsError::Certificate`]).
     pub fn roots_pem(mut self, roots: &[u8]) -> Result<Self, TlsError> {
-        let mut all = self.roots.as_deref().cloned().unwrap_or_else(RootCertStore::empty);
-        for root in certificates(roots, "root certificate")? {
-            all.add(root).map_err(|error| TlsError::Certificate { why: error.to_string() })?;
-        }
-        self.roots = Some(Arc::new(all));
+        self.trust.add_roots(roots)?;
         Ok(self)
     }
 
-    /// As [`roots_pem`](Self::roots_pem), from a file. It is read once.
+    /// As [`roots_pem`](Self::roots_pem), from a file. Where it has changed, new connections are
+    /// judged by what it holds then; where that cannot be used, a warning is logged and the roots
+    /// before it stay.
     ///
     /// # Errors
     /// As there, or the file cannot be read ([`TlsError::File`]).
-    pub fn roots_file(self, roots: impl AsRef<Path>) -> Result<Self, TlsError> {
-        self.roots_pem(&read(roots.as_ref())?)
+    pub fn roots_file(mut self, roots: impl AsRef<Path>) -> Result<Self, TlsError> {
+        self.trust.add_roots_file(roots.as_ref().to_owned())?;
+        Ok(self)
     }
 
     /// Certificates that their authorities have revoked, as PEM; in addition to those given before.
@@ -96,17 +90,18 @@ impl Tls {
     /// # Errors
     /// They cannot be read ([`TlsError::Pem`]).
     pub fn revocation_lists_pem(mut self, lists: &[u8]) -> Result<Self, TlsError> {
-        let found = CertificateRevocationListDer::pem_slice_iter(lists);
-        self.revocation_lists.extend(some(found.collect(), "certificate revocation list")?);
+        self.trust.add_lists(lists)?;
         Ok(self)
     }
 
-    /// As [`revocation_lists_pem`](Self::revocation_lists_pem), from a file. It is read once.
+    /// As [`revocation_lists_pem`](Self::revocation_lists_pem), from a file. Where it has changed,
+    /// new connections are judged by what it holds then, as by [`roots_file`](Self::roots_file).
     ///
     /// # Errors
     /// As there, or the file cannot be read ([`TlsError::File`]).
-    pub fn revocation_lists_file(self, lists: impl AsRef<Path>) -> Result<Self, TlsError> {
-        self.revocation_lists_pem(&read(lists.as_ref())?)
+    pub fn revocation_lists_file(mut self, lists: impl AsRef<Path>) -> Result<Self, TlsError> {
+        self.trust.add_lists_file(lists.as_ref().to_owned())?;
+        Ok(self)
     }
 
     /// Takes only connections that show a certificate which the roots vouch for.
@@ -133,16 +128,11 @@ impl Tls {
         let builder = if asks || self.require_client_certificates {
             let no_roots = "TLS has no roots to judge the certificates of peers by: give it some \
                             with `Tls::roots_file(…)`";
-            let roots = Arc::clone(self.roots.as_ref().ok_or(no_roots)?);
-            let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider())
-                .with_crls(self.revocation_lists.clone())
-                .allow_unknown_revocation_status();
-            let verifier = if self.require_client_certificates {
-                verifier
-            } else {
-                verifier.allow_unauthenticated()
-            };
-            builder.with_client_cert_verifier(verifier.build().map_err(|error| error.to_string())?)
+            if self.trust.is_empty() {
+                return Err(no_roots.to_owned());
+            }
+            let trust = self.trust.of_clients(self.require_client_certificates);
+            builder.with_client_cert_verifier(Arc::new(trust.map_err(|error| error.to_string())?))
         } else {
             builder.with_no_client_auth()
         };
@@ -180,16 +170,16 @@ impl Tls {
     ) -> Result<ClientConfig, String> {
         let no_roots = "TLS has no roots to judge the other side by: give it some with \
                         `Tls::roots_file(…)`";
-        let roots = Arc::clone(self.roots.as_ref().ok_or(no_roots)?);
-        let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider())
-            .with_crls(self.revocation_lists.clone())
-            .allow_unknown_revocation_status()
-            .build()
-            .map_err(|error| error.to_string())?;
+        if self.trust.is_empty() {
+            return Err(no_roots.to_owned());
+        }
+        let trust = self.trust.of_servers().map_err(|error| error.to_string())?;
         let builder = ClientConfig::builder_with_provider(provider())
             .with_protocol_versions(versions)
             .map_err(|error| error.to_string())?
-            .with_webpki_verifier(verifier);
+            // The verifier of rustls itself, with the roots of now.
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(trust));
         let mut config = match &self.certificate {
             Some(certificate) => builder.with_client_cert_resolver(Arc::clone(certificate) as _),
             None => builder.with_no_client_auth(),
@@ -204,7 +194,7 @@ impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tls")
             .field("certificate", &self.certificate.is_some())
-            .field("roots", &self.roots.as_ref().map_or(0, |roots| roots.len()))
+            .field("trust", &self.trust)
             .field("require_client_certificates", &self.require_client_certificates)
             .finish()
     }

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use jasper::transport::tcp::{Peer, SharedKey, Tcp, Tls};
 use rcgen::{
@@ -18,8 +19,8 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 use tracing::Level;
 
 use crate::raw::{Raw, place_of};
-use crate::receiver::{TestReceiver, listen, within};
-use crate::tls::{Authority, rejected, sent};
+use crate::receiver::{TestReceiver, envelope, listen, send, within};
+use crate::tls::{Authority, rejected, sender, sent};
 
 /// Two files that are replaced, each as a whole.
 struct Files {
@@ -101,7 +102,7 @@ async fn files_that_cannot_be_used_leave_the_certificate_before_them() {
     fs::remove_file(files.path("key.pem")).unwrap();
     sent(&Tcp::new().tls(authority.roots()), &place, "jasper.test").await.unwrap();
     let said = log.text();
-    assert_eq!(said.matches("the one before it stays").count(), 3, "{said}");
+    assert_eq!(said.matches("what it held before stays").count(), 3, "{said}");
     assert!(!said.contains("nonsense"), "{said}");
 }
 
@@ -163,6 +164,89 @@ async fn a_certificate_that_is_revoked_is_refused_on_either_side() {
     let client = unknown.roots().revocation_lists_pem(list.as_bytes()).unwrap();
     sent(&Tcp::new().tls(client), &place_of(&*listener), "jasper.test").await.unwrap();
     assert!(Tls::new().revocation_lists_pem(b"nonsense").is_err());
+}
+
+#[tokio::test]
+async fn a_sender_judges_by_the_roots_that_their_file_holds_now() {
+    let log = Log::default();
+    let _guard = tracing::subscriber::set_default(log.subscriber(Level::WARN));
+    let (old, new) = (Authority::new(), Authority::new());
+    let listener = listen(&Tcp::new().tls(new.tls("jasper.test")), &TestReceiver::new()).await;
+    let place = place_of(&*listener);
+    let files = Files::new(&(old.root.clone(), String::new()));
+    let roots = files.path("chain.pem");
+    let client = Tcp::new().tls(Tls::new().roots_file(&roots).unwrap());
+    let sender = sender(&client, &place, "jasper.test");
+    let sent = || send(&sender, vec![envelope("take", "x")]);
+    rejected(sent().await, "TLS failed");
+    for unusable in ["nonsense", "", &new.certificate("jasper.test").1] {
+        files.replace("chain.pem", unusable);
+        rejected(sent().await, "TLS failed");
+    }
+    assert_eq!(log.text().matches("what it held before stays").count(), 3, "{}", log.text());
+    files.replace("chain.pem", &new.root);
+    sent().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_listener_judges_by_the_roots_and_the_lists_that_their_files_hold_now() {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let (certificate, list) = authority.revoked("shop.test", 7);
+    let (_, list_of_another) = authority.revoked("desk.test", 8);
+    let files = Files::new(&(other.root.clone(), list_of_another));
+    let (chain, key) = authority.certificate("jasper.test");
+    let tls = Tls::new().certificate_pem(chain.as_bytes(), key.as_bytes()).unwrap();
+    let tls = tls.roots_file(files.path("chain.pem")).unwrap();
+    let tls = tls.revocation_lists_file(files.path("key.pem")).unwrap();
+    let server = Tcp::new().tls(tls.require_client_certificates());
+    let listener = listen(&server, &TestReceiver::new()).await;
+    let place = place_of(&*listener);
+    let shop = || Tcp::new().tls(tls_of(&certificate, &authority));
+    sent(&shop(), &place, "jasper.test").await.unwrap_err();
+    files.replace("chain.pem", &authority.root);
+    sent(&shop(), &place, "jasper.test").await.unwrap();
+    files.replace("key.pem", &list);
+    sent(&shop(), &place, "jasper.test").await.unwrap_err();
+}
+
+impl Authority {
+    /// One that was made `since` hours ago, and expires in `left`.
+    fn lasting(&self, since: u64, left: i64) -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec!["jasper.test".to_owned()]).unwrap();
+        let hour = Duration::from_secs(60 * 60);
+        let now = SystemTime::now();
+        params.not_before = (now - hour * u32::try_from(since).unwrap()).into();
+        let away = hour * u32::try_from(left.unsigned_abs()).unwrap();
+        params.not_after = if left < 0 { now - away } else { now + away }.into();
+        (params.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_about_to_expire_is_warned_of_once_a_day() {
+    let authority = Authority::new();
+    // A year with two months left, and a day with most of it left; then with less than that.
+    let quiet = [(305 * 24, 60 * 24), (1, 23)];
+    let warned = [(362 * 24, 3 * 24), (20, 5)].map(|lasting| (lasting, "will expire"));
+    let expired = [((48, -24), "has expired"), ((365 * 24, -1), "has expired")];
+    for ((since, left), expected) in
+        quiet.map(|lasting| (lasting, "")).into_iter().chain(warned).chain(expired)
+    {
+        let log = Log::default();
+        let _guard = tracing::subscriber::set_default(log.subscriber(Level::WARN));
+        let files = Files::new(&authority.lasting(since, left));
+        let listener = listen(&Tcp::new().tls(files.tls()), &TestReceiver::new()).await;
+        let place = place_of(&*listener);
+        for _ in 0..2 {
+            let client = Tcp::new().tls(authority.roots());
+            assert_eq!(sent(&client, &place, "jasper.test").await.is_ok(), left > 0);
+        }
+        let said = log.text();
+        let times = said.matches("the certificate of this process").count();
+        assert_eq!(times, usize::from(!expected.is_empty()), "{since} {left}: {said}");
+        assert!(said.contains(expected), "{since} {left}: {said}");
+    }
 }
 
 #[tokio::test]

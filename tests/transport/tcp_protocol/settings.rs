@@ -1,7 +1,11 @@
 //! What is wrong with an address or a configuration is said in words, before anything is opened.
 
-use jasper::transport::tcp::{Peer, SharedKey, Tcp, Tls};
+use jasper::transport::tcp::{Limits, Peer, SharedKey, Tcp, Tls};
 use jasper::transport::{Direction, Transport, TransportError};
+use tests::log::Log;
+use tracing::Level;
+
+use crate::receiver::{TestReceiver, listen};
 
 fn peer() -> Peer {
     Peer::named("shop").key(SharedKey::new("2026-11", [7; 32]).unwrap())
@@ -121,4 +125,20 @@ fn no_secret_is_in_what_debug_shows() {
     for form in [secret, &hex, list] {
         assert!(!shown.contains(form), "{shown}");
     }
+}
+
+#[tokio::test]
+async fn a_listener_that_takes_more_than_the_process_may_open_warns_at_its_start() {
+    let log = Log::default();
+    let _guard = tracing::subscriber::set_default(log.subscriber(Level::WARN));
+    let receiver = TestReceiver::new();
+    let (_soft, hard) = rlimit::getrlimit(rlimit::Resource::NOFILE).unwrap();
+    rlimit::setrlimit(rlimit::Resource::NOFILE, 600, hard).unwrap();
+    let few = Limits::default().connections(100).handshakes(100);
+    listen(&Tcp::new().limits(few), &receiver).await;
+    assert_eq!(log.text(), "");
+    listen(&Tcp::new(), &receiver).await;
+    let text = log.text();
+    assert!(text.contains("too few file descriptors"), "{text}");
+    assert!(text.contains("allowed=600 wanted=896"), "{text}");
 }

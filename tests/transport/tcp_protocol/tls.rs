@@ -83,7 +83,7 @@ fn key() -> SharedKey {
 }
 
 /// A sender that expects this name in the certificate.
-fn sender(client: &Tcp, place: &str, name: &str) -> Arc<dyn Sender> {
+pub fn sender(client: &Tcp, place: &str, name: &str) -> Arc<dyn Sender> {
     client.sender(&format!("tcp://{place}?server_name={name}").parse().unwrap()).unwrap()
 }
 
@@ -246,5 +246,9 @@ fn certificates_that_cannot_be_used_are_refused_in_words() {
     let missing = Tls::new().roots_file("/nowhere/roots.pem").unwrap_err().to_string();
     assert!(missing.contains("/nowhere/roots.pem"), "{missing}");
     let shown = format!("{:?}", authority.tls("a.test"));
-    assert_eq!(shown, "Tls { certificate: true, roots: 1, require_client_certificates: false }");
+    assert_eq!(
+        shown,
+        "Tls { certificate: true, trust: Trust { roots: 1, root_files: [], lists: 0, \
+                 list_files: [] }, require_client_certificates: false }"
+    );
 }

@@ -31,14 +31,14 @@ pub struct Limits {
     pub frame: usize,
     /// The largest frame, in bytes, before a peer has proved who it is: 4 KiB.
     pub first_frame: usize,
-    /// Connections that a process takes at all its listeners together: 1,024.
+    /// Connections that a process takes at all its listeners together: 512.
     pub connections: usize,
-    /// Connections that one peer has at all listeners together: 256. What has not proved who it is
+    /// Connections that one peer has at all listeners together: 128. What has not proved who it is
     /// is counted by its address.
     pub peer_connections: usize,
-    /// Connections that are not yet taken, at all listeners together: 1,024.
+    /// Connections that are not yet taken, at all listeners together: 256.
     pub handshakes: usize,
-    /// Connections from one address that are not yet taken: 256.
+    /// Connections from one address that are not yet taken: 64.
     pub address_handshakes: usize,
     /// Bytes of received messages in memory, for all connections together: 64 MiB. Where they are
     /// used up, connections wait to be read; one frame at a time may go beyond, so that they never
@@ -67,10 +67,10 @@ impl Default for Limits {
         Self {
             frame: 4 << 20,
             first_frame: 4 << 10,
-            connections: 1_024,
-            peer_connections: 256,
-            handshakes: 1_024,
-            address_handshakes: 256,
+            connections: 512,
+            peer_connections: 128,
+            handshakes: 256,
+            address_handshakes: 64,
             memory: 64 << 20,
             handshake: Duration::from_secs(5),
             frame_time: Duration::from_secs(30),

@@ -28,6 +28,7 @@ mod address;
 mod budget;
 mod client;
 mod counting;
+mod descriptors;
 pub(crate) mod frame;
 mod handshake;
 mod held_memory;
@@ -142,6 +143,7 @@ impl Transport for Tcp {
     ) -> BoxFuture<'_, Result<Box<dyn Listener>, TransportError>> {
         Box::pin(async move {
             let (authority, tls) = self.settings.listen_config(&uri)?;
+            descriptors::check(&self.settings.limits);
             let address = uri.address.to_string();
             let bind = |error: std::io::Error| Cause::of(error).bind(&address);
             let Authority { host, port } = &authority;
