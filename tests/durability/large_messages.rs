@@ -36,9 +36,7 @@ fn rows() -> Vec<Incoming> {
 
 /// The most memory that this process has had, in bytes.
 fn peak() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    peak.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+    tests::memory::peak_kib(std::process::id()) * 1024
 }
 
 async fn store_commit_and_claim(store: &impl MessageStore) {

@@ -2,6 +2,7 @@
 
 mod hand;
 pub mod log;
+pub mod memory;
 pub mod proxy;
 pub mod servers;
 

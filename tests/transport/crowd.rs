@@ -1,12 +1,12 @@
 //! Ten thousand connections that say nothing, or too much, beside one that works.
 
-use std::fs;
 use std::net::SocketAddr;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use jasper::prelude::*;
 use serde::{Deserialize, Serialize};
+use tests::memory;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::process::{Child, Command};
@@ -51,10 +51,7 @@ impl Server {
 
     /// Its memory, in KiB.
     fn resident(&self) -> u64 {
-        let status =
-            fs::read_to_string(format!("/proc/{}/status", self.child.id().unwrap())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+        memory::resident_kib(self.child.id().unwrap())
     }
 
     async fn client(&self) -> Jasper {
@@ -137,7 +134,7 @@ async fn connect_from(number: usize, to: SocketAddr) -> TcpStream {
 /// Opens this many connections that say this, and gives the memory that the server has then.
 async fn resident_beside(server: &Server, says: impl Fn(usize) -> Vec<u8>) -> u64 {
     // No more than may be about to prove themselves, in all and from one address.
-    const CONNECTIONS: usize = 900;
+    const CONNECTIONS: usize = 240;
     const ADDRESSES: usize = 4;
     let mut streams = Vec::new();
     for number in 0..CONNECTIONS {

@@ -26,6 +26,8 @@ mod secrets;
 mod settings;
 #[path = "tcp_protocol/shares.rs"]
 mod shares;
+#[path = "tcp_protocol/siege.rs"]
+mod siege;
 #[path = "tcp_protocol/telemetry.rs"]
 mod telemetry;
 #[path = "tcp_protocol/tls.rs"]

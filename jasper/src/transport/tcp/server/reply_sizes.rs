@@ -1,9 +1,10 @@
 //! How large replies are, so that memory for them is taken before they are made.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use super::super::budget::Allowance;
 use super::super::held_memory::HeldMemory;
@@ -15,6 +16,9 @@ pub(super) struct ReplySizes {
     largest: Mutex<HashMap<MessageType, usize>>,
     /// What is expected of the first reply to a type, in bytes.
     unknown: usize,
+    /// One reply of unknown size may go beyond the memory of all: while others use that up, a small
+    /// reply would wait until its type is known, and that it would never be.
+    first: Arc<Semaphore>,
     /// Sends whenever one of the sizes has changed.
     changes: watch::Sender<()>,
 }
@@ -22,7 +26,8 @@ pub(super) struct ReplySizes {
 impl ReplySizes {
     /// The first reply to each type of request is expected to have this many bytes.
     pub(super) fn new(unknown: usize) -> Self {
-        Self { largest: Mutex::default(), unknown, changes: watch::Sender::new(()) }
+        let (first, changes) = (Arc::new(Semaphore::new(1)), watch::Sender::new(()));
+        Self { largest: Mutex::default(), unknown, first, changes }
     }
 
     /// Waits for memory for a reply to a request of this type.
@@ -37,10 +42,13 @@ impl ReplySizes {
     ) {
         let mut changes = self.changes.subscribe();
         loop {
-            let expected = self.expected(request);
+            let known = self.known(request);
             tokio::select! {
                 biased;
-                () = allowance.grow(hold, expected) => return,
+                () = allowance.grow(hold, known.unwrap_or(self.unknown)) => return,
+                permit = Arc::clone(&self.first).acquire_owned(), if known.is_none() => {
+                    return hold.parts.extend(permit);
+                }
                 // By now less may be enough. The sender lives as long as this.
                 _changed = changes.changed() => {}
             }
@@ -58,14 +66,13 @@ impl ReplySizes {
         bytes.saturating_sub(known.unwrap_or(self.unknown))
     }
 
-    fn expected(&self, request: &MessageType) -> usize {
-        self.largest.lock().get(request).copied().unwrap_or(self.unknown)
+    fn known(&self, request: &MessageType) -> Option<usize> {
+        self.largest.lock().get(request).copied()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::time::Duration;
 
     use super::super::super::budget::ReceiveBudget;
@@ -80,17 +87,18 @@ mod tests {
         let budget = ReceiveBudget::new(&Limits::default().memory(100_000));
         let second = Duration::from_secs(1);
         let allowance = || Allowance::of(&budget, [], &WriteQueue::new(), second);
-        let (mut first, mut beyond) = (HeldMemory::default(), HeldMemory::default());
+        let [mut first, mut beyond, mut beyond_too] = [(); 3].map(|()| HeldMemory::default());
         sizes.reserve(&request, &allowance(), &mut first).await;
-        // The one that needs no memory of the budget.
+        // The one that needs no memory of the budget, and the one whose size is not known.
         sizes.reserve(&request, &allowance(), &mut beyond).await;
+        sizes.reserve(&request, &allowance(), &mut beyond_too).await;
         let (third, mut hold) = (allowance(), HeldMemory::default());
         let mut waiting = Box::pin(sizes.reserve(&request, &third, &mut hold));
         assert!(futures_util::poll!(&mut waiting).is_pending());
         assert_eq!(sizes.note(&request, 100), 0);
         waiting.await;
         assert_eq!(sizes.note(&request, 150), 50, "it is larger than any before it");
-        assert_eq!(sizes.expected(&request), 150);
-        drop((first, beyond, Arc::clone(&budget)));
+        assert_eq!(sizes.known(&request), Some(150));
+        drop((first, beyond, beyond_too, Arc::clone(&budget)));
     }
 }
