@@ -8,7 +8,7 @@ use jasper::message::Message;
 use jasper::prelude::*;
 use jasper::store::memory::MemoryStore;
 use jasper::store::{DeadLetterQuery, DeadLetterReason};
-use jasper::{QueueOptions, SendError};
+use jasper::{InvokeError, QueueOptions, SendError};
 use serde::{Deserialize, Serialize};
 use tests::Journal;
 use tokio::sync::Semaphore;
@@ -205,6 +205,10 @@ async fn fail(
     let watcher = journal.clone();
     match cmd.how.as_str() {
         "panic" => panic!("as told"),
+        "cancel" => {
+            token.cancel();
+            Ok(())
+        }
         "hang" => {
             tokio::spawn(async move {
                 token.cancelled().await;
@@ -214,6 +218,25 @@ async fn fail(
         }
         _ => Err(HandlerError::terminal(HandlerError::new("as told"))),
     }
+}
+
+#[tokio::test]
+async fn the_token_of_an_invoked_handler_is_its_own_and_is_cancelled_by_its_time_out() {
+    let journal = Journal::default();
+    let builder = Jasper::builder().store(MemoryStore::new()).state(journal.clone());
+    let app = builder.handler(fail).start().await.unwrap();
+    let bus = app.bus();
+    let fail = |how: &str| Fail { how: how.into() };
+    bus.invoke(fail("cancel")).await.unwrap();
+    let error = bus.invoke(fail("hang")).await.unwrap_err();
+    assert!(matches!(error, InvokeError::TimedOut { .. }), "{error}");
+    journal.wait_for("told").await;
+    // What one of them has cancelled is not the application.
+    bus.send(fail("cancel")).await.unwrap();
+    bus.invoke(fail("cancel")).await.unwrap();
+    app.until_idle().await.unwrap();
+    app.stop().await.unwrap();
+    assert_eq!(journal.notes().iter().filter(|note| *note == "run").count(), 4);
 }
 
 async fn letter_of(how: &str) -> (Vec<String>, DeadLetterReason, String) {

@@ -59,11 +59,13 @@ impl Excess {
     /// Refuses a text field that is too long.
     pub(crate) const fn check_field(field: &'static str, text: Option<&str>) -> Result<(), Self> {
         match text {
-            Some(text) if text.len() > MAX_FIELD_BYTES => {
-                Err(Self::Field { field, bytes: text.len() })
-            }
-            _ => Ok(()),
+            Some(text) => Self::check_len(field, text.len()),
+            None => Ok(()),
         }
+    }
+
+    const fn check_len(field: &'static str, bytes: usize) -> Result<(), Self> {
+        if bytes > MAX_FIELD_BYTES { Err(Self::Field { field, bytes }) } else { Ok(()) }
     }
 
     /// Refuses headers that are too many or too large.
@@ -96,7 +98,7 @@ impl Envelope {
     pub fn check(&self) -> Result<(), Excess> {
         let mut fields = self.fields().into_iter();
         fields.try_for_each(|(field, text)| Excess::check_field(field, text))?;
-        Excess::check_field("message type", Some(&self.message_type.to_string()))?;
+        Excess::check_len("message type", self.message_type.text_len())?;
         Excess::check_headers(&self.headers)?;
         match u32::try_from(self.payload.len()) {
             Ok(_) => Ok(()),

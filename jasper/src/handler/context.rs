@@ -3,7 +3,7 @@
 use std::any::{Any, type_name};
 use std::error::Error;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tokio_util::sync::CancellationToken;
 
@@ -21,7 +21,9 @@ use crate::store::{Connection, IsConflict};
 pub struct HandlerContext<'run> {
     envelope: EnvelopeSource<'run>,
     states: &'run States,
-    cancellation: &'run CancellationToken,
+    aborting: &'run CancellationToken,
+    /// Made when it is asked for, as most handlers never do.
+    cancellation: OnceLock<CancellationToken>,
     scope: ScopeSource<'run>,
     connection: Option<&'run mut (dyn Any + Send)>,
     is_conflict: IsConflict,
@@ -38,33 +40,42 @@ impl<'run> HandlerContext<'run> {
     pub(crate) fn received(
         envelope: &'run Envelope,
         states: &'run States,
-        cancellation: &'run CancellationToken,
+        aborting: &'run CancellationToken,
         scope: ScopeSource<'run>,
         codec: &'run dyn Codec,
     ) -> Self {
-        Self::new(EnvelopeSource::Received(envelope), states, cancellation, scope, codec)
+        Self::new(EnvelopeSource::Received(envelope), states, aborting, scope, codec)
     }
 
     pub(crate) fn invoked(
         envelope: &'run (dyn Fn() -> Envelope + Sync),
         states: &'run States,
-        cancellation: &'run CancellationToken,
+        aborting: &'run CancellationToken,
         scope: ScopeSource<'run>,
         codec: &'run dyn Codec,
     ) -> Self {
-        Self::new(EnvelopeSource::Invoked(envelope), states, cancellation, scope, codec)
+        Self::new(EnvelopeSource::Invoked(envelope), states, aborting, scope, codec)
     }
 
     const fn new(
         envelope: EnvelopeSource<'run>,
         states: &'run States,
-        cancellation: &'run CancellationToken,
+        aborting: &'run CancellationToken,
         scope: ScopeSource<'run>,
         codec: &'run dyn Codec,
     ) -> Self {
         let cascades = Cascades::new(codec);
         let is_conflict = |_error: &(dyn Error + 'static)| false;
-        Self { envelope, states, cancellation, scope, connection: None, is_conflict, cascades }
+        Self {
+            envelope,
+            states,
+            aborting,
+            cancellation: OnceLock::new(),
+            scope,
+            connection: None,
+            is_conflict,
+            cascades,
+        }
     }
 
     #[must_use]
@@ -101,8 +112,16 @@ impl<'run> HandlerContext<'run> {
     }
 
     /// Cancelled when the run should end: its time-out has passed or the application is stopping.
-    pub const fn cancellation(&self) -> &CancellationToken {
-        self.cancellation
+    /// To cancel it ends nothing but what the handler has started with it.
+    pub fn cancellation(&self) -> &CancellationToken {
+        self.cancellation.get_or_init(|| self.aborting.child_token())
+    }
+
+    /// Cancels what the handler has started, where it asked for the token.
+    pub(crate) fn cancel(&self) {
+        if let Some(token) = self.cancellation.get() {
+            token.cancel();
+        }
     }
 
     /// The run as what is sent in it sees it.

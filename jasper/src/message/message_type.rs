@@ -32,6 +32,12 @@ impl MessageType {
     pub const fn version(&self) -> u16 {
         self.version
     }
+
+    /// How many bytes it takes as text.
+    pub(crate) fn text_len(&self) -> usize {
+        let digits = 1 + self.version.checked_ilog10().unwrap_or(0);
+        self.name.len() + "@".len() + digits as usize
+    }
 }
 
 impl fmt::Display for MessageType {
@@ -64,5 +70,18 @@ impl FromStr for MessageType {
             return Err(refused());
         }
         Ok(Self { name: Cow::Owned(name.to_owned()), version })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn its_length_is_that_of_its_text() {
+        for version in [0, 1, 9, 10, 99, 100, u16::MAX] {
+            let message_type = MessageType::new("größe", version);
+            assert_eq!(message_type.text_len(), message_type.to_string().len(), "{version}");
+        }
     }
 }

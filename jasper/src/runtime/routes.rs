@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use smallvec::{SmallVec, smallvec};
+
 use super::handle::entry::HandlerEntry;
 use super::handle::queue::Queue;
 use super::handle::table::HandlerTable;
@@ -25,6 +27,9 @@ pub(crate) struct Routes {
     never_sent: BTreeSet<MessageType>,
     queues: HashMap<&'static str, Arc<Queue>>,
 }
+
+/// Where one message goes: mostly to one place.
+pub(crate) type Destinations<'a> = SmallVec<[Destination<'a>; 1]>;
 
 /// One place that a message goes to.
 #[derive(Debug, Clone, Copy)]
@@ -97,13 +102,13 @@ impl Routes {
     pub(crate) fn destinations(
         &self,
         message: &OutgoingMessage,
-    ) -> Result<Vec<Destination<'_>>, SendError> {
+    ) -> Result<Destinations<'_>, SendError> {
         let message_type = &message.message_type;
         if let Some(endpoint) = message.options.to.as_deref() {
-            return Ok(vec![self.at_endpoint(endpoint, message_type)?]);
+            return Ok(smallvec![self.at_endpoint(endpoint, message_type)?]);
         }
         if let Some(endpoint) = message.to {
-            return Ok(vec![self.at_own_endpoint(endpoint, message_type)?]);
+            return Ok(smallvec![self.at_own_endpoint(endpoint, message_type)?]);
         }
         let handlers = self.handlers.of_type(message_type);
         if handlers.is_empty() && message.kind == MessageKind::Command {

@@ -146,7 +146,8 @@ impl Run<'_> {
                     .call(StoreOperation::Begin, store.begin(self.transaction_options()))
                     .await;
                 let transaction = begin.map_err(Failure::NotBegun)?;
-                self.in_transaction(transaction, reply).await
+                // Larger than all that a message in memory needs.
+                Box::pin(self.in_transaction(transaction, reply)).await
             }
             _ => self.without_connection(reply).await,
         }
@@ -186,13 +187,14 @@ impl Run<'_> {
             (Some(store), Backing::Stored { .. }) if !messages.is_empty() => {
                 let begin = store.begin(self.transaction_options());
                 let transaction = self.core.store().call(StoreOperation::Begin, begin).await?;
-                self.commit(transaction, messages, &scope).await
+                Box::pin(self.commit(transaction, messages, &scope)).await
             }
-            (_, Backing::Stored { .. }) => Ok(Success::Unsettled),
-            (_, Backing::Memory) => {
-                Dispatcher::of(self.core).dispatch(messages, &Origin::of(scope)).await?;
+            (_, Backing::Memory) if !messages.is_empty() => {
+                let origin = Origin::of(scope);
+                Box::pin(Dispatcher::of(self.core).dispatch(messages, &origin)).await?;
                 Ok(Success::Unsettled)
             }
+            _ => Ok(Success::Unsettled),
         }
     }
 
@@ -241,13 +243,13 @@ impl Run<'_> {
         connection: Option<&mut (dyn Any + Send)>,
         reply: &mut Option<Bytes>,
     ) -> Result<Vec<OutgoingMessage>, Failure> {
-        let cancellation = self.core.lifecycle().aborting().child_token();
+        let aborting = self.core.lifecycle().aborting();
         let source = || Arc::clone(scope);
         let store = self.core.store().get_arc().filter(|_| connection.is_some());
         let mut cx = HandlerContext::received(
             self.envelope,
             self.core.states(),
-            &cancellation,
+            aborting,
             &source,
             self.core.codec(),
         )
@@ -259,10 +261,10 @@ impl Run<'_> {
         let run = if reply.is_some() { registration.answer } else { registration.run };
         let run = Caught::of(|| run(self.envelope, self.core.codec(), &mut cx));
         let run = Arc::clone(scope).run(run);
-        let ended = run_bounded(run, self.limit, &cancellation).await;
+        let ended = run_bounded(run, self.limit, aborting).await;
         if matches!(ended, Err(Failure::TimedOut(_))) {
             // It is cancelled for tasks that the handler has started, too.
-            cancellation.cancel();
+            cx.cancel();
         }
         if let Some(given) = ended?? {
             *reply = Some(given);
@@ -276,7 +278,7 @@ impl Run<'_> {
 pub(crate) async fn run_bounded<T>(
     body: impl Future<Output = Result<T, Panic>>,
     limit: Duration,
-    cancellation: &CancellationToken,
+    aborting: &CancellationToken,
 ) -> Result<T, Failure> {
     let mut body = pin!(body);
     // A body that never waits needs neither a timer nor a place among those to be cancelled.
@@ -284,7 +286,7 @@ pub(crate) async fn run_bounded<T>(
         return ended.map_err(Failure::Panicked);
     }
     let body = tokio::time::timeout(limit, body);
-    match cancellation.run_until_cancelled(body).await {
+    match aborting.run_until_cancelled(body).await {
         None => Err(Failure::Stopped),
         Some(Err(_)) => Err(Failure::TimedOut(limit)),
         Some(Ok(ended)) => ended.map_err(Failure::Panicked),

@@ -9,14 +9,14 @@ use crate::runtime::core::Core;
 use crate::runtime::memory::budget::bytes_to_send;
 use crate::runtime::memory::room::{MemorySlot, Room};
 use crate::runtime::outbound::endpoint::Endpoint;
-use crate::runtime::routes::Destination;
+use crate::runtime::routes::{Destination, Destinations};
 
 /// Waits for room in memory for the messages that are not stored.
 pub(crate) async fn take_room(
     core: &Core,
     messages: &[OutgoingMessage],
 ) -> Result<Vec<MemorySlot>, SendError> {
-    let (mut wanted, mut bytes, now) = (Vec::new(), 0, core.clock().now());
+    let (mut wanted, mut bytes, now) = (Destinations::new(), 0, core.clock().now());
     for message in messages {
         let requires_storage = message_requires_storage(message, now);
         let is_stored =

@@ -49,7 +49,8 @@ impl<'a> Dispatcher<'a> {
         }
         // First those that may be refused, as nothing is kept then.
         for (envelope, endpoint) in std::mem::take(&mut routed.to_endpoints.inline) {
-            send_inline(core, envelope, &endpoint).await?;
+            // Larger than all that other messages need.
+            Box::pin(send_inline(core, envelope, &endpoint)).await?;
         }
         Ok(self.store_and_hand_over(routed).await?)
     }

@@ -1,5 +1,7 @@
 //! From a message to its envelope.
 
+use std::sync::LazyLock;
+
 use crate::caught::caught;
 use crate::codec::CodecError;
 use crate::envelope::{Address, Envelope, Excess, MessageId, time};
@@ -7,6 +9,9 @@ use crate::error::SendError;
 use crate::handler::{DeliveryOptions, OutgoingMessage, RunScope};
 use crate::message::Message;
 use crate::runtime::core::Core;
+
+/// The destination of an envelope until it has one: replaced for each.
+static UNPLACED: LazyLock<Address> = LazyLock::new(|| Address::local("", ""));
 
 /// Encodes a message, without options.
 pub(crate) fn encode<M: Message>(core: &Core, message: &M) -> Result<OutgoingMessage, SendError> {
@@ -32,8 +37,7 @@ pub(crate) fn envelope(
         message.message_type.clone(),
         message.content_type.clone(),
         message.payload.clone(),
-        // Replaced for each destination.
-        Address::local("", ""),
+        UNPLACED.clone(),
     );
     envelope.source = Some(core.settings().service.clone());
     envelope.headers = options.headers.clone();

@@ -167,7 +167,11 @@ async fn body<H: Handler>(
     let run = Caught::of(|| handle::<H>(message, &mut cx).boxed());
     let reply = match run_bounded(run, limit, core.lifecycle().aborting()).await {
         Ok(result) => result.map_err(InvokeError::Failed)?,
-        Err(Failure::TimedOut(limit)) => return Err(InvokeError::TimedOut { limit }),
+        Err(Failure::TimedOut(limit)) => {
+            // It is cancelled for tasks that the handler has started, too.
+            cx.cancel();
+            return Err(InvokeError::TimedOut { limit });
+        }
         Err(Failure::Panicked(panic)) => {
             return Err(InvokeError::Panicked { message: panic.to_string() });
         }

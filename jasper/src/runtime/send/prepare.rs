@@ -22,6 +22,7 @@ pub(crate) fn prepare(
     slots: &mut Vec<MemorySlot>,
 ) -> Result<RoutedMessages, SendError> {
     let mut routed = RoutedMessages::default();
+    routed.to_handlers.in_memory.reserve_exact(slots.len());
     for message in messages {
         let template = envelope(core, &message, scope, joining == Joining::Run)?;
         let destinations = core.routes().destinations(&message)?;
