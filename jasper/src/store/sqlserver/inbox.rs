@@ -186,7 +186,7 @@ impl Work for FindClaimable {
 }
 
 /// As a parameter, each once.
-fn subscriptions(all: &[Subscription]) -> String {
+pub(super) fn subscriptions(all: &[Subscription]) -> String {
     let once: HashSet<_> = all.iter().map(SubscriptionParameter::of).collect();
     json(&once.into_iter().collect::<Vec<_>>())
 }

@@ -15,6 +15,9 @@ where program_name = @P1 and session_id <> @@spid";
 
 const NUMBERED: &str = "select 1 from sys.dm_exec_sessions where session_id = @P1";
 
+#[cfg(test)]
+pub(super) const TEXTS: [&str; 2] = [NAMED, NUMBERED];
+
 /// Ends the session of this name, and returns when the server has undone its transaction.
 pub(super) async fn end(connection: &mut SqlServerConnection, name: &str) -> Result<()> {
     let mut pause = FIRST_LOOK;
