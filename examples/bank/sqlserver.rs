@@ -4,7 +4,9 @@ use std::time::SystemTime;
 
 use jasper::prelude::*;
 use jasper::runtime::Builder;
-use jasper::store::sqlserver::{SqlServerConnection, SqlServerPoolConnection, tiberius};
+use jasper::store::sqlserver::{
+    SqlServerConnection, SqlServerPool, SqlServerPoolConnection, tiberius,
+};
 use jasper::store::{MessageStore, StoreError};
 use jasper::{Bus, SendError};
 use serde::{Deserialize, Serialize};
@@ -31,6 +33,15 @@ struct Credit {
     id: i64,
     to: i64,
     amount: i64,
+}
+
+/// Harms its own transaction.
+#[derive(Command, Serialize, Deserialize)]
+#[command(name = "sqlserver.harm")]
+struct Harm {
+    id: i64,
+    from: i64,
+    sql: String,
 }
 
 /// In which schema the tables are, those of the messages too.
@@ -72,6 +83,38 @@ async fn credit(
     note(db, &schema, (cmd.id, "credit", None), &node).await
 }
 
+#[handler(attempts = 3, delays = ["10ms"])]
+#[durable]
+async fn harm(
+    cmd: Harm,
+    db: &mut SqlServerConnection,
+    schema: State<Schema>,
+    node: State<Node>,
+    pool: State<SqlServerPool>,
+) -> Result<(), DriverError> {
+    // Not in the transaction: each run counts, also one that meets a connection of the pool which
+    // was ended while the process was frozen.
+    while note_run(&pool, &schema, cmd.id).await.is_err() {}
+    book(db, &schema, cmd.from, -1).await?;
+    note(db, &schema, (cmd.id, "harm", None), &node).await?;
+    db.simple_query(cmd.sql).await?.into_results().await.map(drop)
+}
+
+async fn note_run(pool: &SqlServerPool, schema: &Schema, id: i64) -> Outcome<()> {
+    let run = schema.statement("insert into {schema}.harms (id) values (@P1)");
+    pool.acquire().await?.execute(run, &[&id]).await?;
+    Ok(())
+}
+
+/// What a handler may do to its transaction.
+const HARMS: &[&str] = &[
+    "select * from nothing",
+    "throw 50001, 'it fails', 1",
+    "commit transaction",
+    "rollback transaction",
+    "rollback transaction; begin transaction; begin transaction",
+];
+
 async fn book(
     db: &mut SqlServerConnection,
     schema: &Schema,
@@ -106,7 +149,9 @@ if object_id('{schema}.accounts') is null
 if object_id('{schema}.effects') is null
     create table {schema}.effects (
         id bigint not null, leg nvarchar(10) not null, node nvarchar(100) not null, waited bigint
-    );";
+    );
+if object_id('{schema}.harms') is null
+    create table {schema}.harms (id bigint not null);";
 
 const ACCOUNT: &str = "\
 insert into {schema}.accounts (id, balance)
@@ -164,7 +209,7 @@ impl Bank for SqlServerBank {
 
     fn application(&self) -> Builder {
         let app = Jasper::builder().store(self.store.clone()).state(self.schema.clone());
-        app.handler(debit).handler(credit)
+        app.state(self.store.pool().clone()).handler(debit).handler(credit).handler(harm)
     }
 
     async fn setup(&self) -> Outcome<()> {
@@ -184,6 +229,17 @@ impl Bank for SqlServerBank {
         let sent_at = SystemTime::now();
         let transfer = bus.send(Transfer { id, from, to, amount, sent_at });
         transfer.deduplicate(id.to_string()).await.map(drop)
+    }
+
+    async fn harm(&self, bus: &Bus, order: Order) -> Outcome<()> {
+        let Order { id, from, .. } = order;
+        let sql = HARMS[id as usize % HARMS.len()].to_owned();
+        let harm = bus.send(Harm { id, from, sql });
+        Ok(harm.deduplicate(id.to_string()).await.map(drop)?)
+    }
+
+    async fn harms(&self) -> Outcome<Vec<i64>> {
+        self.numbers("select id from {schema}.harms", &[]).await
     }
 
     async fn effects(&self) -> Outcome<Vec<(i64, String)>> {

@@ -79,6 +79,16 @@ mod on_sqlserver {
         let (lease, apart) = (Duration::from_secs(6), Duration::from_secs(2));
         Crashes { lease, apart, rate: 20, ..crashes }.run(Seed::from_env()).await;
     }
+
+    #[tokio::test]
+    async fn nodes_that_freeze_until_others_have_done_their_work_double_nothing() {
+        let schema = Schema::new();
+        let url = format!("sqlserver:{};{}", schema.name(), sqlserver_connection_string());
+        let lease = Duration::from_millis(from_env("JASPER_LEASE", 6_000));
+        let crashes = Crashes { lease, nodes: 2, ..freezes(url) };
+        let apart = Duration::from_secs(2);
+        Crashes { apart, rate: 5, ..crashes }.run(Seed::from_env()).await;
+    }
 }
 
 /// With so much time between the kills that no process is killed that has just taken the work over,

@@ -6,8 +6,12 @@ mod server;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jasper::store::sqlserver::{SqlServerStore, tiberius};
-use jasper::store::{MessageStore, StoreError};
+use jasper::envelope::Address;
+use jasper::store::sqlserver::tiberius::{self, AuthMethod, Config, EncryptionLevel};
+use jasper::store::sqlserver::{SqlServerConnection, SqlServerStore};
+use jasper::store::{
+    ClaimRequest, MessageStore, Owner, StoreError, Subscription, TransactionOptions,
+};
 
 use server::{Plan, Seen, start};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -165,4 +169,97 @@ async fn a_right_that_the_login_lacks_is_forbidden_in_words() {
             assert!(said.contains("give it the right"), "{said}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_transaction_of_the_users_that_does_not_begin_is_given_up() {
+    let (port, mut seen) = start(Plan::SilentCalls).await;
+    let store = SqlServerStore::connect(&address(port, PLAIN)).await.unwrap();
+    assert_given_up(&store.pool().begin().await.map(drop).unwrap_err());
+    assert_eq!(first(2, &mut seen).await, [Seen::Call, Seen::Close]);
+}
+
+#[tokio::test]
+async fn a_statement_that_a_handler_leaves_is_cancelled_and_its_transaction_undone() {
+    let (port, mut seen) = start(Plan::Hang).await;
+    let store = SqlServerStore::connect(&address(port, PLAIN)).await.unwrap();
+    let mut run = store.begin(TransactionOptions::of("hanging")).await.unwrap();
+    let db: &mut SqlServerConnection = run.connection().unwrap().downcast_mut().unwrap();
+    let hangs = db.simple_query("hang");
+    tokio::time::timeout(Duration::from_millis(50), hangs).await.map(drop).unwrap_err();
+    run.rollback().await.unwrap();
+    // No session has to be ended for it.
+    assert_eq!(first(3, &mut seen).await, [Seen::Call, Seen::Attention, Seen::Rollback]);
+}
+
+#[tokio::test]
+async fn a_transaction_that_nothing_is_left_of_is_undone_at_once() {
+    let (port, mut seen) = start(Plan::Hang).await;
+    let store = SqlServerStore::connect(&address(port, PLAIN)).await.unwrap();
+    let run = store.begin(TransactionOptions::of("idle")).await.unwrap();
+    run.rollback().await.unwrap();
+    assert_eq!(first(1, &mut seen).await, [Seen::Rollback]);
+}
+
+/// How often each table is claimed from where another claim is first with the rows so often.
+async fn claims(late: usize) -> (usize, usize) {
+    let (port, mut seen) = start(Plan::LateClaims(late)).await;
+    let store = SqlServerStore::connect(&address(port, PLAIN)).await.unwrap();
+    let (destination, owner) = (Address::local("queue", "handler"), Owner::new(7));
+    let subscription =
+        Subscription { destination: destination.clone(), message_type: "t@1".to_owned() };
+    let request =
+        ClaimRequest { owner, limit: 5, count_attempt: true, subscriptions: vec![subscription] };
+    assert!(store.inbox().claim(request).await.unwrap().is_empty());
+    let mut claims = || std::iter::from_fn(|| seen.try_recv().ok()).count();
+    let of_inbox = claims();
+    assert!(store.outbox().claim(owner, &destination, 5).await.unwrap().is_empty());
+    (of_inbox, claims())
+}
+
+#[tokio::test]
+async fn a_claim_that_finds_another_one_first_takes_the_next_rows() {
+    assert_eq!(claims(3).await, (4, 1));
+}
+
+#[tokio::test]
+async fn a_claim_of_which_nothing_is_left_is_over_at_once() {
+    assert_eq!(claims(0).await, (1, 1));
+}
+
+#[tokio::test]
+async fn a_claim_that_is_late_again_and_again_is_left_to_the_next_look() {
+    assert_eq!(claims(usize::MAX).await, (10, 10));
+}
+
+fn with_token(port: u16, token: &str) -> Config {
+    let mut config = Config::new();
+    config.host("127.0.0.1");
+    config.port(port);
+    config.encryption(EncryptionLevel::NotSupported);
+    config.authentication(AuthMethod::aad_token(token));
+    config
+}
+
+async fn login(seen: &mut UnboundedReceiver<Seen>) -> String {
+    match seen.recv().await {
+        Some(Seen::Login(text)) => text,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_in_the_login_and_a_new_one_in_the_next() {
+    let (port, mut seen) = start(Plan::ReportLogin).await;
+    let store = SqlServerStore::connect_with(with_token(port, "token-one")).await.unwrap();
+    assert!(login(&mut seen).await.contains("token-one"));
+    store.set_config(with_token(port, "token-two"));
+    let asked = tokio::spawn({
+        let store = store.clone();
+        async move { store.nodes().now().await }
+    });
+    let next = login(&mut seen).await;
+    assert!(next.contains("token-two") && !next.contains("token-one"), "{next:?}");
+    assert!(!format!("{store:?}").contains("token-"));
+    asked.abort();
 }

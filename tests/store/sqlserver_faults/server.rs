@@ -22,21 +22,37 @@ pub enum Plan {
     SilentCalls,
     /// The same, with this error in place of silence.
     FailCalls(u32),
+    /// Another claim was first with the rows of this many claims, and after that none is left.
+    LateClaims(usize),
+    /// It answers all but statements that have `hang` in them, until it is asked to give them up.
+    Hang,
+    /// It reports what a login says.
+    ReportLogin,
 }
 
 /// What a client does, in order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Seen {
+    /// It logs in, with this text in what it says.
+    Login(String),
     /// It asks what is not answered.
     Call,
     /// It asks for a session at the server, which it wants to end.
     SearchForSession,
     /// It closes a connection over which it has asked what is not answered.
     Close,
+    /// It claims rows.
+    Claim,
+    /// It asks the server to give up what it does (attention).
+    Attention,
+    /// It undoes a transaction.
+    Rollback,
 }
 
-/// The type of a packet with an answer, and the last packet of a message.
+/// The type of a packet with an answer, of one that asks the server to give up, and the last packet
+/// of a message.
 const ANSWER: u8 = 0x04;
+const ATTENTION: u8 = 0x06;
 const LAST: u8 = 0x01;
 
 /// The server says that it cannot encrypt.
@@ -62,17 +78,25 @@ async fn serve(mut socket: TcpStream, plan: Plan, seen: UnboundedSender<Seen>) -
         return until_closed(&mut socket).await;
     }
     answer(&mut socket, &prelogin()).await?;
-    read(&mut socket).await?;
+    let login = read(&mut socket).await?;
+    if plan == Plan::ReportLogin {
+        // The test may have ended.
+        let _ = seen.send(Seen::Login(text_of(&login)));
+    }
     if let Plan::RefuseLogin(number) = plan {
         answer(&mut socket, &error(number, "Login failed for user 'app'.")).await?;
         return until_closed(&mut socket).await;
     }
     answer(&mut socket, &[login_ack(), done(0)].concat()).await?;
     match plan {
-        Plan::SilentCalls => return answer_until_a_call(&mut socket, None, &seen).await,
+        Plan::SilentCalls | Plan::ReportLogin => {
+            return answer_until_a_call(&mut socket, None, &seen).await;
+        }
         Plan::FailCalls(number) => {
             return answer_until_a_call(&mut socket, Some(number), &seen).await;
         }
+        Plan::LateClaims(late) => return answer_claims(&mut socket, late, &seen).await,
+        Plan::Hang => return answer_until_it_hangs(&mut socket, &seen).await,
         _ => {}
     }
     read(&mut socket).await?;
@@ -88,11 +112,7 @@ async fn answer_until_a_call(
 ) -> io::Result<()> {
     loop {
         let asked = text_of(&read(socket).await?);
-        if asked.contains("db_name()") {
-            answer(socket, &[row(&["shop", ""]), done(1)].concat()).await?;
-        } else if asked.contains("set ansi_nulls") {
-            answer(socket, &done(0)).await?;
-        } else {
+        if !answer_at_start(socket, &asked).await? {
             let is_search = asked.contains("sys.dm_exec_sessions");
             // The test may have ended.
             let _ = seen.send(if is_search { Seen::SearchForSession } else { Seen::Call });
@@ -109,8 +129,70 @@ async fn answer_until_a_call(
     }
 }
 
+/// Answers what a store asks at its start and as it sets up a session. Says whether this was that.
+async fn answer_at_start(socket: &mut TcpStream, asked: &str) -> io::Result<bool> {
+    if asked.contains("@@options") {
+        answer(socket, &[settings(), done(1)].concat()).await?;
+    } else if asked.contains("db_name()") {
+        answer(socket, &[row(&["shop", ""]), done(1)].concat()).await?;
+    } else if asked.contains("set ansi_nulls") {
+        answer(socket, &done(0)).await?;
+    } else {
+        return Ok(false);
+    }
+    Ok(true)
+}
+
+async fn answer_claims(
+    socket: &mut TcpStream,
+    late: usize,
+    seen: &UnboundedSender<Seen>,
+) -> io::Result<()> {
+    let mut claims = 0;
+    loop {
+        let asked = text_of(&read(socket).await?);
+        if answer_at_start(socket, &asked).await? {
+            continue;
+        }
+        if asked.contains("select top (1) 1") && claims <= late {
+            answer(socket, &[row(&["1"]), done(1)].concat()).await?;
+            continue;
+        }
+        if asked.contains("update") {
+            claims += 1;
+            let _ = seen.send(Seen::Claim);
+        }
+        answer(socket, &done(0)).await?;
+    }
+}
+
+async fn answer_until_it_hangs(
+    socket: &mut TcpStream,
+    seen: &UnboundedSender<Seen>,
+) -> io::Result<()> {
+    loop {
+        let (kind, message) = read_packets(socket).await?;
+        let asked = text_of(&message);
+        if kind == ATTENTION {
+            let _ = seen.send(Seen::Attention);
+            answer(socket, &given_up()).await?;
+        } else if asked.contains("hang") {
+            let _ = seen.send(Seen::Call);
+        } else if !answer_at_start(socket, &asked).await? {
+            let is_search = asked.contains("sys.dm_exec_sessions");
+            let _ = seen.send(if is_search { Seen::SearchForSession } else { Seen::Rollback });
+            answer(socket, &done(0)).await?;
+        }
+    }
+}
+
 /// Reads one message, of however many packets.
 async fn read(socket: &mut TcpStream) -> io::Result<Vec<u8>> {
+    Ok(read_packets(socket).await?.1)
+}
+
+/// The same, with its type.
+async fn read_packets(socket: &mut TcpStream) -> io::Result<(u8, Vec<u8>)> {
     let mut message = Vec::new();
     loop {
         let mut header = [0; 8];
@@ -120,7 +202,7 @@ async fn read(socket: &mut TcpStream) -> io::Result<Vec<u8>> {
         socket.read_exact(&mut body).await?;
         message.extend(body);
         if header[1] & LAST != 0 {
-            return Ok(message);
+            return Ok((header[0], message));
         }
     }
 }
@@ -156,10 +238,34 @@ fn login_ack() -> Vec<u8> {
 /// The end of a statement that has changed this many rows.
 fn done(rows: u8) -> Vec<u8> {
     const COUNTED: u8 = 0x10;
-    let mut done = vec![0xfd, COUNTED];
+    ended(COUNTED, rows)
+}
+
+/// The end of what the server was asked to give up.
+fn given_up() -> Vec<u8> {
+    const ATTENTION_DONE: u8 = 0x20;
+    ended(ATTENTION_DONE, 0)
+}
+
+fn ended(status: u8, rows: u8) -> Vec<u8> {
+    let mut done = vec![0xfd, status];
     done.extend([0, 0, 0, rows]);
     done.extend([0; 7]);
     done
+}
+
+/// The settings of a session: a number and a text.
+fn settings() -> Vec<u8> {
+    const NUMBER: u8 = 0x7f;
+    let text = row(&["shop"]);
+    // The description of the text without its head, and its value without the sign of a row.
+    let (described, value) = text[3..].split_at(text.len() - 3 - 11);
+    let mut answer = vec![0x81, 2, 0, 0, 0, 0, 0, 0, 0, NUMBER, 0];
+    answer.extend(described);
+    answer.push(0xd1);
+    answer.extend(7_i64.to_le_bytes());
+    answer.extend(&value[1..]);
+    answer
 }
 
 /// One row of texts, with what describes its columns.

@@ -38,7 +38,43 @@ fn of_ado(text: &str) -> Result<Config, String> {
             .to_owned());
     }
     // What the driver says of it repeats keywords and nothing else.
-    Config::from_ado_string(text).map_err(|error| error.to_string())
+    let config = Config::from_ado_string(text).map_err(|error| error.to_string())?;
+    if asks_for_windows(text) && !has_windows_authentication() {
+        return Err("it asks for Windows authentication, which is a feature of the driver: name \
+                    tiberius 0.13 among your dependencies with the feature `winauth` on Windows, \
+                    or `integrated-auth-gssapi` elsewhere"
+            .to_owned());
+    }
+    Ok(config)
+}
+
+/// Whether it says that the user of the operating system logs in.
+fn asks_for_windows(ado: &str) -> bool {
+    settings(ado).any(|setting| {
+        let (name, value) = setting.split_once('=').unwrap_or((setting, ""));
+        let name = name.replace(' ', "").to_lowercase();
+        let value = value.trim().to_lowercase();
+        name == "integratedsecurity" && matches!(&*value, "sspi" | "true" | "yes")
+    })
+}
+
+/// The settings of a string in ADO form. A `;` between quotes belongs to a value.
+fn settings(ado: &str) -> impl Iterator<Item = &str> {
+    let mut quote = None;
+    ado.split(move |character| {
+        match (character, quote) {
+            ('"' | '\'', None) => quote = Some(character),
+            (end, Some(begun)) if end == begun => quote = None,
+            _ => {}
+        }
+        character == ';' && quote.is_none()
+    })
+}
+
+/// Whether the driver is built with a way of the operating system to log in. Without one it takes
+/// no notice of that setting, whatever it says, and logs in without a name.
+fn has_windows_authentication() -> bool {
+    Config::from_ado_string("Server=any;Integrated Security=neither").is_err()
 }
 
 fn of_url(text: &str) -> Result<Config, String> {
@@ -134,6 +170,8 @@ mod tests {
                 "exclude each other",
             ),
             ("Server=db;Password='secret", "quote"),
+            ("Server=db;Integrated Security=SSPI", "the feature `winauth`"),
+            ("Server=db;integratedsecurity= true;Password=secret", "Windows authentication"),
             ("Server=db;Encrypt=secretly;Password=secret", ""),
         ];
         for (text, expected) in cases {
@@ -144,6 +182,15 @@ mod tests {
             assert!(refused.contains(expected), "{text}: {refused}");
             assert!(!refused.contains("secret"), "{refused}");
         }
+    }
+
+    #[test]
+    fn windows_authentication_is_asked_for_by_a_setting_and_not_by_a_value() {
+        for own in ["Integrated Security=false", "Password='a;Integrated Security=SSPI;'", "User=a"]
+        {
+            assert!(!asks_for_windows(&format!("Server=db;{own}")), "{own}");
+        }
+        assert!(asks_for_windows("Integrated Security=yes ;Server=db"));
     }
 
     #[test]

@@ -4,11 +4,11 @@ use tiberius::{Row, ToSql};
 
 use super::connection::SqlServerConnection;
 use super::error::Result;
-use super::parameters::{Bodies, HeldParameter, json};
+use super::parameters::Bodies;
 use super::rows::{Insert, answers, checked, keys};
 use super::sql::{Sql, about, statements};
 use crate::store::sql::columns::Columns;
-use crate::store::{Committed, Completion, Incoming, Outgoing, Settled};
+use crate::store::{Committed, Completion, Incoming, Outgoing, Ownership, Settled};
 
 /// A handler that has ended its transaction, or begun another one, finds nothing done.
 const BEGIN: &str = "\
@@ -20,25 +20,21 @@ begin
 end;
 ";
 
-/// The handled row, compared and set as the last thing.
+/// The handled row, compared and set as the last thing. It is one, so that each of its values is a
+/// parameter: a list would be read as JSON.
 const HANDLED: &str = "\
 declare @settled bigint = 0;
 delete from {incoming} with (rowlock)
-from {asked}
-where {held_incoming} and jasper_incoming.attempts = asked.attempts
-    and jasper_incoming.status = 'incoming' and jasper_incoming.retention is null
-{by_key};
+where id = convert(binary(16), @id) and destination = @destination and owner = @owner
+    and attempts = @attempts and status = 'incoming' and retention is null;
 set @settled = @@rowcount;
 if @settled = 0
 begin
     update {incoming} with (rowlock)
     set status = 'handled', owner = 0, body = null, retained_until = {now} + case
-        when jasper_incoming.retention > 4611686018427387903 then 4611686018427387903
-        else jasper_incoming.retention end
-    from {asked}
-    where {held_incoming} and jasper_incoming.attempts = asked.attempts
-        and jasper_incoming.status = 'incoming' and jasper_incoming.retention is not null
-    {by_key};
+        when retention > 4611686018427387903 then 4611686018427387903 else retention end
+    where id = convert(binary(16), @id) and destination = @destination and owner = @owner
+        and attempts = @attempts and status = 'incoming' and retention is not null;
     set @settled = @@rowcount;
 end;
 ";
@@ -90,14 +86,26 @@ impl Batch {
         batch.insert(sql, &completion.incoming)?;
         batch.insert(sql, &completion.outgoing)?;
         match &completion.handled {
-            Some(row) => {
-                batch.parameters.push(Box::new(json(&[HeldParameter::new(row)])));
-                batch.statement += &about(&sql.completion.handled, batch.parameters.len());
-            }
+            Some(row) => batch.handle(sql, row),
             None => batch.statement += &sql.completion.invoked,
         }
         batch.statement += &sql.completion.commit;
         Ok(batch)
+    }
+
+    fn handle(&mut self, sql: &Sql, row: &Ownership) {
+        let values: [(&str, Box<dyn ToSql>); 4] = [
+            ("@id", Box::new(row.id.as_uuid().as_bytes().to_vec())),
+            ("@destination", Box::new(row.destination.as_str().to_owned())),
+            ("@owner", Box::new(row.owner.number())),
+            ("@attempts", Box::new(i64::from(row.attempts))),
+        ];
+        let mut statement = sql.completion.handled.clone();
+        for (name, value) in values {
+            self.parameters.push(value);
+            statement = statement.replace(name, &format!("@P{}", self.parameters.len()));
+        }
+        self.statement += &statement;
     }
 
     /// All rows in one statement, however many bytes they have: they are in memory anyhow.

@@ -47,7 +47,9 @@ impl SqlServerConnection {
         for _redirection in 0..REDIRECTIONS {
             let socket = TcpStream::connect_named(&config).await?;
             socket.set_nodelay(true)?;
-            match Client::connect(config.clone(), socket.compat_write()).await {
+            // It is large, and whatever waits for it would hold it on its stack.
+            let connecting = Box::pin(Client::connect(config.clone(), socket.compat_write()));
+            match connecting.await {
                 Err(DriverError::Routing { host, port }) => {
                     config.host(host);
                     config.port(port);
@@ -126,5 +128,19 @@ impl DerefMut for SqlServerConnection {
 impl fmt::Debug for SqlServerConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SqlServerConnection").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each caller of a caller holds it, on its stack as long as nothing moves it to the heap.
+    #[test]
+    fn the_futures_of_a_connection_are_small() {
+        const SMALL: usize = 4096;
+        let config = Config::new();
+        let connecting = size_of_val(&SqlServerConnection::connect(&config));
+        assert!(connecting < SMALL, "{connecting}");
     }
 }

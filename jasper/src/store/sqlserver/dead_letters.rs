@@ -165,7 +165,7 @@ impl Work for List {
     }
 }
 
-fn key_parameters(page: &[DeadLetterId]) -> String {
+pub(super) fn key_parameters(page: &[DeadLetterId]) -> String {
     json(&page.iter().enumerate().map(KeyParameter::of_letter).collect::<Vec<_>>())
 }
 

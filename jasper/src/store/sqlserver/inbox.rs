@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use tiberius::Row;
+use tiberius::{Row, ToSql};
 
 use super::connection::SqlServerConnection;
 use super::error::Result;
@@ -69,7 +69,7 @@ where jasper_incoming.id = due.id and jasper_incoming.destination = due.destinat
 
 // The oldest of each subscription, and of those the oldest of all, as long as those before have
 // less than a portion. Rows that another claim is about to take are left to it; where a server does
-// not leave them, the owner is compared again.
+// not leave them, the owner is compared again, and `CLAIMABLE` finds out what is left.
 const CLAIM: &str = "\
 update {incoming} with (rowlock) set owner = @P1, attempts = case
     when jasper_incoming.attempts < @P2 then @P2
@@ -97,6 +97,14 @@ where oldest.bytes_before < {portion}
     and jasper_incoming.owner = 0 and jasper_incoming.status = 'incoming'
 {by_key}";
 
+const CLAIMABLE: &str = "\
+select top (1) 1
+from openjson(@P1) with (destination nvarchar(255), message_type nvarchar(255)) taken
+join {incoming} row with (readcommittedlock, readpast)
+    on row.destination = taken.destination {bytes} and row.message_type = taken.message_type {bytes}
+where row.owner = 0 and row.status = 'incoming'
+{by_key}";
+
 /// The owner is noted for the attempt, unless another is.
 const RELEASE: &str = "\
 update {incoming} with (rowlock) set owner = 0, interrupted_by = case
@@ -119,6 +127,7 @@ statements!(InboxSql {
     waiting: WAITING,
     become_due: BECOME_DUE,
     claim: CLAIM,
+    claimable: CLAIMABLE,
     release: RELEASE,
     owned: OWNED,
 });
@@ -177,7 +186,7 @@ impl Work for FindClaimable {
 }
 
 /// As a parameter, each once.
-fn subscriptions(all: &[Subscription]) -> String {
+pub(super) fn subscriptions(all: &[Subscription]) -> String {
     let once: HashSet<_> = all.iter().map(SubscriptionParameter::of).collect();
     json(&once.into_iter().collect::<Vec<_>>())
 }
@@ -192,8 +201,10 @@ impl Work for Claim {
         let (owner, counted) = (request.owner.number(), i64::from(request.count_attempt));
         let limit = number::limit(request.limit);
         let takes = subscriptions(&request.subscriptions);
-        let mut rows =
-            connection.rows(&sql.inbox.claim, &[&owner, &counted, &limit, &takes]).await?;
+        let claim =
+            Asked { statement: &sql.inbox.claim, parameters: &[&owner, &counted, &limit, &takes] };
+        let claimable = Asked { statement: &sql.inbox.claimable, parameters: &[&takes] };
+        let mut rows = claimed_rows(connection, claim, claimable).await?;
         in_order(&mut rows, 5)?;
         let claimed = |row: &Row| {
             let is_first = request.count_attempt && columns::count(row, 2)? == 0;
@@ -202,6 +213,37 @@ impl Work for Claim {
         };
         columns::all(&rows, claimed)
     }
+}
+
+/// A statement and its parameters.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'s> {
+    pub(super) statement: &'s str,
+    pub(super) parameters: &'s [&'s dyn ToSql],
+}
+
+/// How often a claim is tried that finds that another one was first with all of its rows.
+const TRIES: usize = 10;
+
+/// The rows that a claim gets. A server that does not pass over the rows of another claim gives it
+/// none of those, though there may be more.
+pub(super) async fn claimed_rows(
+    connection: &mut SqlServerConnection,
+    claim: Asked<'_>,
+    claimable: Asked<'_>,
+) -> Result<Vec<Row>> {
+    for _try in 0..TRIES {
+        let rows = connection.rows(claim.statement, claim.parameters).await?;
+        if !rows.is_empty() {
+            return Ok(rows);
+        }
+        let left = connection.rows(claimable.statement, claimable.parameters).await?;
+        if left.is_empty() {
+            return Ok(rows);
+        }
+    }
+    // The next look finds what is still there.
+    Ok(Vec::new())
 }
 
 /// Sorts rows that begin with their keys by the time in this column: an update gives what it has

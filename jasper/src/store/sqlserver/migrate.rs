@@ -255,3 +255,19 @@ impl<'s> SchemaWork<'s> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_that_changes_the_schema_is_as_it_was_reviewed() {
+        let names = Names::of("shop").expect("a schema");
+        let scripts = scripts(&names).into_iter().map(|script| script.sql);
+        let others =
+            [HAS_VERSIONS, NEWEST_VERSION, USABLE_FROM, LAST_NODE, DROP, GO_ON_AFTER, LOCK];
+        let others = others.map(|text| statement(&names, text));
+        let texts: Vec<String> = scripts.chain(others).collect();
+        insta::assert_snapshot!(texts.join("\n----\n"));
+    }
+}

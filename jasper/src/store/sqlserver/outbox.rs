@@ -2,7 +2,7 @@
 
 use super::connection::SqlServerConnection;
 use super::error::Result;
-use super::inbox::in_order;
+use super::inbox::{Asked, claimed_rows, in_order};
 use super::internal_pool::Work;
 use super::parameters::{HeldParameter, json};
 use super::settlement::{Settle, dead_letter};
@@ -34,6 +34,10 @@ from (
 where oldest.bytes_before < {portion} and jasper_outgoing.owner = 0
     and jasper_outgoing.id = oldest.id and jasper_outgoing.destination = oldest.destination
 {by_key}";
+
+const CLAIMABLE: &str = "\
+select top (1) 1 from {outgoing} with (readcommittedlock, readpast)
+where owner = 0 and destination = @P1";
 
 const RELEASE: &str = "\
 update {outgoing} with (rowlock) set owner = 0
@@ -91,6 +95,7 @@ select destination from @found";
 
 statements!(OutboxSql {
     claim: CLAIM,
+    claimable: CLAIMABLE,
     release: RELEASE,
     owned: OWNED,
     delete: DELETE,
@@ -140,9 +145,11 @@ impl Work for Claim {
     ) -> Result<ClaimedOutgoing> {
         let Self(OutgoingClaim { owner, destination, limit }) = self;
         let limit = number::limit(*limit);
-        let parameters: [&dyn tiberius::ToSql; 3] =
-            [&owner.number(), &limit, &destination.as_str()];
-        let mut rows = connection.rows(&sql.outbox.claim, &parameters).await?;
+        let (number, destination) = (owner.number(), destination.as_str());
+        let claim =
+            Asked { statement: &sql.outbox.claim, parameters: &[&number, &limit, &destination] };
+        let claimable = Asked { statement: &sql.outbox.claimable, parameters: &[&destination] };
+        let mut rows = claimed_rows(connection, claim, claimable).await?;
         in_order(&mut rows, 4)?;
         let mut claimed = ClaimedOutgoing::default();
         for row in &rows {

@@ -9,15 +9,17 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::completion::Batch;
-use super::parameters::Bodies;
+use super::dead_letters::key_parameters;
+use super::inbox::subscriptions;
+use super::parameters::{Bodies, LetterParameter, ReplayParameter, json};
 use super::rows::Insert;
 use super::settlement::batch;
 use super::sql::{Names, Sql};
 use crate::envelope::time::from_micros;
 use crate::envelope::{Address, Envelope, MessageId};
 use crate::store::{
-    Completion, DeadLetterReason, Incoming, Outgoing, OutgoingSettlement, Owner, Ownership,
-    Placement, Settlement,
+    Completion, DeadLetter, DeadLetterId, DeadLetterReason, Incoming, Outgoing, OutgoingSettlement,
+    Owner, Ownership, Placement, Settlement, Subscription,
 };
 
 fn sql() -> Sql {
@@ -112,9 +114,59 @@ fn settlements_of_the_outbox_are_one_batch() {
         OutgoingSettlement::Sent(held(1)),
         OutgoingSettlement::Failed(held(2)),
         OutgoingSettlement::Discarded(held(3)),
+        OutgoingSettlement::Released(held(4)),
+        OutgoingSettlement::Refused { ownership: held(5), error_message: "no such".to_owned() },
     ];
     let (statement, parameters) = batch(&sql(), &settlements.iter().collect::<Vec<_>>());
     insta::assert_snapshot!([statement, parameters.join("\n")].join("\n----\n"));
+}
+
+fn letter(error: &str) -> DeadLetter {
+    let envelope = Envelope { group_id: Some("a \u{1F980}".to_owned()), ..envelope(6) };
+    DeadLetter {
+        id: DeadLetterId { id: envelope.id, destination: envelope.destination.clone() },
+        reason: DeadLetterReason::Exhausted,
+        message_type: envelope.message_type.to_string(),
+        error_type: "shop::Error".to_owned(),
+        error_message: error.to_owned(),
+        attempts: 3,
+        body: envelope.to_bytes(),
+        dead_lettered_at: from_micros(9),
+    }
+}
+
+/// What a letter is stored with.
+fn stored(letter: &DeadLetter) -> String {
+    let envelope = Envelope::from_bytes(&letter.body).ok();
+    json(&[LetterParameter::new(letter, &letter.message_type, envelope.as_ref())])
+}
+
+#[test]
+fn letters_are_asked_for_moved_and_stored_by_one_parameter() {
+    let letter = letter("no stock");
+    let mut bodies = Bodies::default();
+    let key = (letter.id.id, letter.id.destination.clone());
+    let moved = ReplayParameter::new(&key, bodies.push([b"{}", b""]));
+    let keys = key_parameters(&[letter.id.clone(), letter.id.clone()]);
+    insta::assert_snapshot!([keys, json(&[moved]), stored(&letter)].join("\n"));
+}
+
+#[test]
+fn subscriptions_are_one_parameter_and_each_is_in_it_once() {
+    let to = Address::local("orders", "place");
+    let one = Subscription { destination: to, message_type: "shop.place-order@1".to_owned() };
+    insta::assert_snapshot!(subscriptions(&[one.clone(), one]));
+}
+
+/// What a parameter says of a text is the text, without the one character that not all servers
+/// take out of JSON.
+#[test]
+fn texts_of_any_characters_are_in_a_parameter_as_they_are() {
+    let odd = "a\0b \u{1F980} \u{e9} \u{FFFF} \u{10FFFF} \r\n\t\u{1}\u{7f}\u{2028} ' \" \\ / %";
+    let parameter: serde_json::Value =
+        serde_json::from_str(&stored(&letter(odd))).expect("it is JSON");
+    let text = parameter[0]["error_message"].as_str();
+    assert_eq!(text, Some(&*odd.replace('\0', "\u{FFFD}")));
 }
 
 #[test]

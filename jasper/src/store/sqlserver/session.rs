@@ -109,3 +109,17 @@ fn internal(limit: Duration) -> String {
     let patience = limit.saturating_sub(Duration::from_millis(500));
     format!("{OPTIONS}{ALL_OR_NOTHING}set lock_timeout {}", patience.as_millis())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::sqlserver::{sessions, user_transaction};
+
+    #[test]
+    fn all_that_sets_up_and_ends_a_session_is_as_it_was_reviewed() {
+        let internal = internal(Duration::from_secs(5));
+        let texts = [OPTIONS, &internal, BEGIN, SETTINGS, ROLLBACK];
+        let texts = texts.into_iter().chain(sessions::TEXTS).chain(user_transaction::TEXTS);
+        insta::assert_snapshot!(texts.collect::<Vec<_>>().join("\n----\n"));
+    }
+}

@@ -13,6 +13,11 @@ const NAMED: &str = "\
 select cast(session_id as bigint) from sys.dm_exec_sessions
 where program_name = @P1 and session_id <> @@spid";
 
+const NUMBERED: &str = "select 1 from sys.dm_exec_sessions where session_id = @P1";
+
+#[cfg(test)]
+pub(super) const TEXTS: [&str; 2] = [NAMED, NUMBERED];
+
 /// Ends the session of this name, and returns when the server has undone its transaction.
 pub(super) async fn end(connection: &mut SqlServerConnection, name: &str) -> Result<()> {
     let mut pause = FIRST_LOOK;
@@ -31,9 +36,10 @@ pub(super) async fn end(connection: &mut SqlServerConnection, name: &str) -> Res
 
 /// Ends a session. One that is not there any more has ended by itself.
 pub(super) async fn kill(connection: &mut SqlServerConnection, session: i64) -> Result<()> {
-    const NO_SUCH_SESSION: u32 = 6106;
-    match connection.batch(&format!("kill {session}")).await {
-        Err(error) if error.code() == Some(NO_SUCH_SESSION) => Ok(()),
-        done => Ok(done.map(drop)?),
-    }
+    let Err(refused) = connection.batch(&format!("kill {session}")).await else {
+        return Ok(());
+    };
+    // What is said of one that has just ended differs.
+    let is_there = !connection.rows(NUMBERED, &[&session]).await?.is_empty();
+    if is_there { Err(refused.into()) } else { Ok(()) }
 }

@@ -1,6 +1,7 @@
 //! The transaction in which a durable handler runs.
 
 use std::any::Any;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::time::timeout;
@@ -12,6 +13,9 @@ use super::internal_pool::InternalPool;
 use super::pool::{Pool, PooledConnection};
 use crate::store::sql::limits::within;
 use crate::store::{Committed, Completion, Settled, StoreError, StoreTransaction};
+
+/// For how long a rollback waits for what the handler has begun, before that is cancelled.
+const GRACE: Duration = Duration::from_millis(200);
 
 /// One run of a handler, on a connection of its own.
 ///
@@ -72,7 +76,7 @@ impl SqlServerTransaction {
 
     async fn undo(mut self) -> Result<(), StoreError> {
         let limit = self.internal.pool.server().limit() / 2;
-        match timeout(limit, self.connection.roll_back()).await {
+        match timeout(limit, self.roll_back()).await {
             // Settings of the handler would reach another message.
             Ok(Ok(())) => {
                 self.connection.close();
@@ -89,6 +93,16 @@ impl SqlServerTransaction {
                 self.internal.pool.server().end(&name, limit).await
             }
         }
+    }
+
+    /// A handler whose time is over may have left a statement under way, which the server is asked
+    /// to give up: what it holds keeps others waiting until then.
+    async fn roll_back(&mut self) -> Result<()> {
+        if let Ok(done) = timeout(GRACE, self.connection.roll_back()).await {
+            return done;
+        }
+        self.connection.connection.cancel_query().await?;
+        self.connection.roll_back().await
     }
 }
 

@@ -7,6 +7,7 @@ use super::error::{Error, Place};
 use super::pool::{Pool, PooledConnection};
 use super::user_transaction::Transaction;
 use crate::store::StoreError;
+use crate::store::sql::limits::within;
 
 /// Connections for reading and writing of your own outside of handlers. Clones share them.
 #[derive(Debug, Clone)]
@@ -35,7 +36,7 @@ impl SqlServerPool {
     /// A transaction on a connection of its own, for `bus.enlist(&mut transaction)`.
     ///
     /// # Errors
-    /// No connection is free in time, or the server cannot be reached.
+    /// No connection is free in time, or the server cannot be reached or does not answer.
     ///
     /// # Cancel safety
     /// Dropped, nothing is begun.
@@ -43,7 +44,8 @@ impl SqlServerPool {
         loop {
             let connection = self.pool.acquire().await.map_err(|error| self.place.error(error))?;
             let is_new = connection.is_new;
-            match Transaction::begin_pooled(connection).await {
+            let begun = Transaction::begin_pooled(connection);
+            match within(self.pool.server().limit(), begun).await? {
                 Ok(transaction) => return Ok(transaction),
                 // It has ended since it was used; one that is new is asked then.
                 Err(_ended) if !is_new => self.pool.forget_idle(),

@@ -13,6 +13,9 @@ const BEGIN: &str = "set implicit_transactions off; begin transaction";
 const COMMIT: &str = "commit transaction";
 const ROLLBACK: &str = "if @@trancount > 0 rollback transaction";
 
+#[cfg(test)]
+pub(super) const TEXTS: [&str; 3] = [BEGIN, COMMIT, ROLLBACK];
+
 /// An open transaction, for `bus.enlist(&mut transaction)`.
 ///
 /// Dropped without an end it is rolled back where its connection came from the store: that
