@@ -4,6 +4,8 @@
 mod bench;
 #[path = "servicebus_endpoints/dead_letters.rs"]
 mod dead_letters;
+#[path = "servicebus_endpoints/declaring.rs"]
+mod declaring;
 #[path = "servicebus_endpoints/faults.rs"]
 mod faults;
 #[path = "servicebus_endpoints/foreign.rs"]
@@ -16,3 +18,5 @@ mod sending;
 mod sessions;
 #[path = "servicebus_endpoints/settings.rs"]
 mod settings;
+#[path = "servicebus_endpoints/tls.rs"]
+mod tls;

@@ -19,10 +19,14 @@ mod connection_end;
 mod convention;
 #[cfg(any(feature = "rabbitmq", feature = "servicebus", feature = "tcp"))]
 mod counted;
+#[cfg(any(feature = "rabbitmq", feature = "servicebus"))]
+mod declare;
 mod deployment;
 mod error;
 mod foreign;
 mod info;
+#[cfg(any(feature = "servicebus", feature = "testing-servicebus"))]
+pub(crate) mod iso_duration;
 #[cfg(any(feature = "rabbitmq", feature = "servicebus"))]
 mod listener_state;
 #[cfg(any(feature = "rabbitmq", feature = "servicebus"))]
@@ -45,6 +49,8 @@ mod tls;
 #[cfg(any(feature = "rabbitmq", feature = "servicebus", feature = "tcp"))]
 mod tls_error;
 mod uri;
+#[cfg(any(feature = "servicebus", feature = "testing-servicebus"))]
+pub(crate) mod xml;
 
 use std::fmt;
 use std::sync::Arc;

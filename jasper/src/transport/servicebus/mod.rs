@@ -1,7 +1,9 @@
 //! Over Azure Service Bus. [`guide::servicebus`](crate::guide::servicebus) is its page.
 
+mod administration;
 mod connection;
 mod credential;
+mod declare;
 mod endpoint;
 mod failure;
 mod listen;
@@ -12,6 +14,8 @@ mod publisher;
 mod requests;
 mod sender;
 mod settings;
+mod token;
+mod topology;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -24,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::connection::{BrokerConnection, Connections};
+use self::declare::declare;
 use self::endpoint::ServiceBusEndpoint;
 use self::listen::{Listening, Locks, ServiceBusListener};
 use self::publisher::{LinkDialler, Publisher, live};
@@ -38,6 +43,8 @@ use super::{
 };
 
 pub use self::credential::{AccessToken, CredentialError, ENTRA_SCOPE, TokenCredential};
+pub use self::topology::{CorrelationFilter, Filter, Queue, Subscription, Topic};
+pub use super::declare::Declare;
 pub use super::tls::{Tls, TlsError};
 
 const SCHEMES: &[Scheme] = &[Scheme { name: "asb", mode: Mode::Durable }];
@@ -102,6 +109,38 @@ impl ServiceBus {
     #[must_use]
     pub fn allow_plaintext_beyond_loopback(self) -> Self {
         self.with(|settings| settings.allow_plaintext = true)
+    }
+
+    /// What is done about queues, topics and subscriptions where an address does not say. Default:
+    /// [`Declare::Never`], as it takes the right to manage the namespace.
+    #[must_use]
+    pub fn declare(self, declare: Declare) -> Self {
+        self.with(|settings| settings.declare = declare)
+    }
+
+    /// How a queue is declared that endpoints name.
+    #[must_use]
+    pub fn queue(self, queue: Queue) -> Self {
+        self.with(|settings| {
+            settings.queues.insert(queue.name.clone(), queue);
+        })
+    }
+
+    /// How a topic is declared that endpoints name.
+    #[must_use]
+    pub fn topic(self, topic: Topic) -> Self {
+        self.with(|settings| {
+            settings.topics.insert(topic.name.clone(), topic);
+        })
+    }
+
+    /// How a subscription is declared that listeners name.
+    #[must_use]
+    pub fn subscription(self, subscription: Subscription) -> Self {
+        self.with(|settings| {
+            let key = (subscription.topic.clone(), subscription.name.clone());
+            settings.subscriptions.insert(key, subscription);
+        })
     }
 
     /// The queue by which the answers of requests come back. It has to have sessions, as each
@@ -192,8 +231,11 @@ impl ServiceBus {
         let endpoint = self.destination(uri, direction)?;
         let address = uri.address.as_str();
         let connection = self.connection(uri, &endpoint, direction)?;
-        let prepared = match direction {
-            Direction::Send => {
+        let reached = self.settings.reached(uri, &endpoint.broker)?;
+        let declared = declare(reached, address, &endpoint, self.settings.patience).await;
+        let prepared = match (declared, direction) {
+            (Err(error), _) => Err(error),
+            (Ok(()), Direction::Send) => {
                 let link = live(&self.publisher(&connection, endpoint.entity.path())).await;
                 match link {
                     Err(error) if error.not_found().is_some() => {
@@ -204,7 +246,7 @@ impl ServiceBus {
                     link => link.map(drop).map_err(|error| error.not_sent(address)),
                 }
             }
-            Direction::Listen => match connection.get_or_connect().await {
+            (Ok(()), Direction::Listen) => match connection.get_or_connect().await {
                 Ok(connected) => {
                     let checked = listen::check(&connected, &endpoint).await;
                     checked.map_err(|fault| endpoint.refused(address, fault))
