@@ -2,6 +2,8 @@
 
 #[path = "servicebus_endpoints/bench.rs"]
 mod bench;
+#[path = "servicebus_endpoints/conventions.rs"]
+mod conventions;
 #[path = "servicebus_endpoints/dead_letters.rs"]
 mod dead_letters;
 #[path = "servicebus_endpoints/declaring.rs"]
@@ -20,3 +22,5 @@ mod sessions;
 mod settings;
 #[path = "servicebus_endpoints/tls.rs"]
 mod tls;
+#[path = "servicebus_endpoints/tokens.rs"]
+mod tokens;

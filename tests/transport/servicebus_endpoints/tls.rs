@@ -1,13 +1,10 @@
 //! Namespaces under TLS, with the settings that the other transports have.
 
-use std::time::Duration;
-
-use jasper::prelude::*;
 use jasper::testing::servicebus::Broker;
 use jasper::transport::servicebus::{Declare, ServiceBus, Tls};
 use tests::{Certified, Journal, certified};
 
-use crate::bench::{ADDRESS, QUEUE, note, receiver_by, sender_by, settings};
+use crate::bench::{ADDRESS, QUEUE, note, problem_of, receiver_by, sender_by, settings};
 
 async fn broker(certified: &Certified) -> Broker {
     let (chain, key) = (certified.chain.as_bytes(), certified.key.as_bytes());
@@ -48,15 +45,5 @@ async fn a_certificate_of_another_name_or_authority_is_refused() {
         assert!(problem.contains(expected) || problem.contains("certificate"), "{problem}");
         sender.stop().await.unwrap();
         assert_eq!(broker.counts(QUEUE).sent, 0);
-    }
-}
-
-async fn problem_of(app: &Jasper) -> String {
-    loop {
-        if let Some(problem) = app.endpoints().into_iter().find_map(|state| state.problem) {
-            return problem;
-        }
-        // Real time: a state gives no word.
-        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::task::AbortHandle;
 
@@ -148,6 +149,15 @@ impl Broker {
     #[must_use]
     pub fn key(&self) -> (&str, &str) {
         (&self.shared.key.name, &self.shared.key.key)
+    }
+
+    /// A shared access signature of the key, for an entity and no longer than this; counted in
+    /// whole seconds. When it expires, links that it has opened are detached.
+    #[must_use]
+    pub fn signature(&self, entity: &str, lifetime: Duration) -> String {
+        let lifetime = i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX);
+        let until_s = (self.shared.clock.now() / 1_000).saturating_add(lifetime);
+        self.shared.key.sign(&format!("sb://{}/{entity}", self.address), until_s)
     }
 
     /// Creates a queue.

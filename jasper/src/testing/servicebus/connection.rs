@@ -107,9 +107,13 @@ impl Connection<'_> {
                     return Ok(Next::End);
                 }
             }
+            if self.access.close_expired(self.shared.clock.now()) {
+                self.each_channel(Channel::detach_closed)?;
+            }
             self.each_channel(Channel::deliver)?;
             self.flush();
-            let deadline = self.channels.values().filter_map(Channel::deadline).min();
+            let deadlines = self.channels.values().filter_map(Channel::deadline);
+            let deadline = deadlines.chain(self.access.deadline()).min();
             let deadline = deadline.map(|at| self.shared.clock.instant(at));
             tokio::select! {
                 read = reader.read_buf(&mut buffer) => if read? == 0 {

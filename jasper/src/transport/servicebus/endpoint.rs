@@ -5,7 +5,7 @@ use super::listen_options::{self, ListenOptions};
 use super::settings::{Settings, unusable};
 use super::topology::{Property, Queue, SESSIONS, Subscription, Topic, Topology};
 use crate::transport::declare::Declare;
-use crate::transport::{EndpointUri, TransportError};
+use crate::transport::{ConventionalPlace, EndpointUri, TransportError};
 
 /// What an address of this transport says, with its options.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -212,6 +212,28 @@ fn topology(entity: &Entity, settings: &Settings, sessions: Option<bool>) -> Top
         topology.queues.push(queue);
     }
     topology
+}
+
+/// The place of each of these messages, where an address names several: `asb://queues/a,b`.
+pub(super) fn several(uri: &EndpointUri) -> Option<Vec<(String, EndpointUri)>> {
+    let names = uri.address.rest().strip_prefix("queues/")?;
+    let one = |name: &str| {
+        let address = format!("asb://queue/{name}").parse().ok()?;
+        Some((name.to_owned(), EndpointUri { address, options: uri.options.clone() }))
+    };
+    names.split(',').map(one).collect()
+}
+
+/// The address of a place by the conventions of this transport.
+pub(super) fn conventional(place: &ConventionalPlace<'_>) -> Option<String> {
+    Some(match place {
+        ConventionalPlace::Commands { names } => format!("asb://queues/{}", names.join(",")),
+        ConventionalPlace::Command { name } => format!("asb://queue/{name}"),
+        ConventionalPlace::Event { name } => format!("asb://topic/{name}"),
+        ConventionalPlace::Subscription { name, service } => {
+            format!("asb://topic/{name}/subscription/{service}")
+        }
+    })
 }
 
 /// What kind of place it is, and what follows.

@@ -12,6 +12,7 @@ mod message;
 mod namespace;
 mod publisher;
 mod requests;
+mod routed_sender;
 mod sender;
 mod settings;
 mod token;
@@ -29,17 +30,18 @@ use tokio_util::task::TaskTracker;
 
 use self::connection::{BrokerConnection, Connections};
 use self::declare::declare;
-use self::endpoint::ServiceBusEndpoint;
+use self::endpoint::{ServiceBusEndpoint, several};
 use self::listen::{Listening, Locks, ServiceBusListener};
 use self::publisher::{LinkDialler, Publisher, live};
 use self::requests::{Requester, Serving};
+use self::routed_sender::RoutedSender;
 use self::sender::ServiceBusSender;
 use self::settings::{NAME, Settings};
 use super::listener_state::ListenerState;
 use super::{
-    BrokerAddress, Capabilities, Deployment, Direction, EndpointUri, EnvelopeMapper, Listener,
-    Mode, Receiver, Scheme, Sender, Transport, TransportError, TransportInfo,
-    TransportRegistration,
+    BrokerAddress, Capabilities, ConventionalPlace, Deployment, Direction, EndpointUri,
+    EnvelopeMapper, Listener, Mode, Receiver, Scheme, Sender, Transport, TransportError,
+    TransportInfo, TransportRegistration,
 };
 
 pub use self::credential::{AccessToken, CredentialError, ENTRA_SCOPE, TokenCredential};
@@ -223,6 +225,17 @@ impl ServiceBus {
 
     /// Looks whether the entity is there and as it is to be. That the broker is away is no error
     /// here.
+    async fn prepare_all(
+        &self,
+        uri: &EndpointUri,
+        direction: Direction,
+    ) -> Result<(), TransportError> {
+        for uri in places(uri, direction) {
+            self.prepare_one(&uri, direction).await?;
+        }
+        Ok(())
+    }
+
     async fn prepare_one(
         &self,
         uri: &EndpointUri,
@@ -275,8 +288,11 @@ impl Transport for ServiceBus {
     }
 
     fn check(&self, uri: &EndpointUri, direction: Direction) -> Result<(), TransportError> {
-        let endpoint = self.destination(uri, direction)?;
-        self.settings.reached(uri, &endpoint.broker).map(drop)
+        for uri in places(uri, direction) {
+            let endpoint = self.destination(&uri, direction)?;
+            self.settings.reached(&uri, &endpoint.broker)?;
+        }
+        Ok(())
     }
 
     fn prepare<'a>(
@@ -285,13 +301,22 @@ impl Transport for ServiceBus {
     ) -> BoxFuture<'a, Vec<(usize, TransportError)>> {
         Box::pin(async move {
             // At once, as a broker that does not answer keeps each of them waiting.
-            let all = endpoints.iter().map(|(uri, direction)| self.prepare_one(uri, *direction));
+            let all = endpoints.iter().map(|(uri, direction)| self.prepare_all(uri, *direction));
             let all = join_all(all).await.into_iter().enumerate();
             all.filter_map(|(number, prepared)| Some((number, prepared.err()?))).collect()
         })
     }
 
+    fn convention(&self, place: &ConventionalPlace<'_>) -> Option<String> {
+        endpoint::conventional(place)
+    }
+
     fn sender(&self, uri: &EndpointUri) -> Result<Arc<dyn Sender>, TransportError> {
+        if let Some(queues) = several(uri) {
+            let sender = |(name, uri): (String, EndpointUri)| Ok((name, self.sender(&uri)?));
+            let senders = queues.into_iter().map(sender).collect::<Result<_, _>>()?;
+            return Ok(Arc::new(RoutedSender { address: uri.address.clone(), senders }));
+        }
         let endpoint = self.destination(uri, Direction::Send)?;
         let connection = self.connection(uri, &endpoint, Direction::Send)?;
         Ok(Arc::new(ServiceBusSender {
@@ -342,6 +367,15 @@ impl Transport for ServiceBus {
             let listener = ServiceBusListener::start(address.clone(), workers).await?;
             Ok(Box::new(listener) as Box<dyn Listener>)
         })
+    }
+}
+
+/// The places that an address names: one, but for a sender to several queues.
+fn places(uri: &EndpointUri, direction: Direction) -> Vec<EndpointUri> {
+    let queues = several(uri).filter(|_| direction == Direction::Send);
+    match queues {
+        Some(queues) => queues.into_iter().map(|(_, uri)| uri).collect(),
+        None => vec![uri.clone()],
     }
 }
 

@@ -124,9 +124,9 @@ fn authorize(request: &Request<Incoming>, shared: &Shared) -> Result<(), Refusal
     let shown = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let opened = shown.and_then(|token| shared.key.opens(token, shared.clock.now() / 1_000));
     let mut access = Access::default();
-    if let Some(resource) = opened {
+    if let Some((resource, until_s)) = opened {
         // The client for JavaScript signs the whole address, with its query.
-        access.open(resource.split('?').next().unwrap_or_default());
+        access.open(resource.split('?').next().unwrap_or_default(), until_s);
     }
     if access.allows(&EntityName::parse(request.uri().path())) {
         return Ok(());
