@@ -32,6 +32,10 @@ impl TransportFixture for Namespace {
 }
 
 impl Wire {
+    fn is_emulator(&self) -> bool {
+        self.connection.contains("UseDevelopmentEmulator=true")
+    }
+
     fn transport(&self) -> ServiceBus {
         let queue = Queue::new(&*self.queue)
             .lock_duration(Duration::from_secs(5))
@@ -40,7 +44,7 @@ impl Wire {
             .declare(Declare::Provision)
             .queue(queue)
             .reply_queue(&*self.replies);
-        if self.connection.contains("UseDevelopmentEmulator=true") {
+        if self.is_emulator() {
             return transport;
         }
         let roots = std::env::var("SSL_CERT_FILE");
@@ -51,7 +55,10 @@ impl Wire {
 
 impl Drop for Wire {
     fn drop(&mut self) {
-        remove_queues(&self.connection, &[&self.queue, &self.replies]);
+        // Where there is an emulator, all is gone with it.
+        if !self.is_emulator() {
+            remove_queues(&self.connection, &[&self.queue, &self.replies]);
+        }
     }
 }
 
@@ -80,6 +87,11 @@ impl Link for Wire {
 
     fn address(&self) -> String {
         format!("asb://queue/{}?order=strict", self.queue)
+    }
+
+    /// A namespace of the standard tier takes 256 KiB.
+    fn large(&self) -> usize {
+        200_000
     }
 
     /// The connections of a real namespace cannot be cut from here, and no clause below asks for

@@ -24,3 +24,5 @@ mod settings;
 mod tls;
 #[path = "servicebus_endpoints/tokens.rs"]
 mod tokens;
+#[path = "servicebus_endpoints/web_socket.rs"]
+mod web_socket;

@@ -126,6 +126,14 @@ impl Broker {
         format!("{};ManagementPort={management}", self.string(host, self.address.port()))
     }
 
+    /// The same for AMQP through a WebSocket.
+    #[must_use]
+    pub fn web_socket_connection_string(&self, host: &str) -> String {
+        let port = self.administration.port();
+        let place = self.string(host, port);
+        format!("{place};ManagementPort={port};TransportType=AmqpWebSockets")
+    }
+
     /// What a client for administration connects with, by a name of this machine.
     #[must_use]
     pub fn administration_connection_string(&self, host: &str) -> String {
@@ -286,6 +294,7 @@ impl Broker {
 
 impl Drop for Broker {
     fn drop(&mut self) {
+        self.faults().cut_connections();
         for task in &self.tasks {
             task.abort();
         }

@@ -36,11 +36,12 @@
 //! - Rules with filters that compare properties, and with filters in SQL: comparisons, `AND`, `OR`,
 //!   `NOT`, `IN`, `LIKE`, `IS NULL`, `EXISTS`, over properties of the application and `sys.` ones.
 //! - The management of queues, topics, subscriptions and rules over HTTP, at a port of its own.
+//! - AMQP through a WebSocket, at the port of the management.
 //! - TLS at both ports, with a certificate of yours.
 //!
 //! # What it does not have
 //!
-//! - AMQP over WebSocket, Microsoft Entra tokens, several keys or rights of keys.
+//! - Microsoft Entra tokens, several keys or rights of keys.
 //! - Transactions, partitions, forwarding, the transfer dead-letter queue, the list of sessions.
 //! - Rules with actions, and what of the service's SQL the rules above do not have: arithmetic,
 //!   functions, parameters, `ESCAPE`, other `sys.` properties. They are refused in words.
@@ -72,6 +73,7 @@ mod settlement;
 mod shared;
 mod shared_access;
 mod sql;
+mod web_socket;
 mod wire;
 
 pub use self::broker::{Broker, BrokerBuilder};

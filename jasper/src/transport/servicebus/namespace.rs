@@ -9,6 +9,8 @@ use std::str::FromStr;
 pub(super) struct Namespace {
     pub(super) host: String,
     pub(super) port: u16,
+    /// Whether AMQP goes through a WebSocket.
+    pub(super) is_web_socket: bool,
     /// Where it is managed over HTTP.
     pub(super) management_port: u16,
     /// Whether it says that it is an emulator, which has no TLS.
@@ -32,7 +34,9 @@ const FORM: &str = "it is not the address of a namespace: write \
                     SharedAccessKey=…`, as the portal shows it";
 const UNKNOWN: &str = "it has an entry that this transport does not know: it knows `Endpoint`, \
                        `SharedAccessKeyName`, `SharedAccessKey`, `SharedAccessSignature`, \
-                       `EntityPath`, `UseDevelopmentEmulator` and `ManagementPort`";
+                       `EntityPath`, `UseDevelopmentEmulator`, `TransportType` and \
+                       `ManagementPort`";
+const NO_TRANSPORT: &str = "`TransportType` is `Amqp` or `AmqpWebSockets`";
 const NO_PORT: &str = "`ManagementPort` is a number from 1 to 65535";
 const HALF: &str = "`SharedAccessKeyName` and `SharedAccessKey` belong together: one is missing";
 const TWO: &str = "it has a key and a token: leave one of the two out";
@@ -51,6 +55,7 @@ struct Entries<'a> {
     key: Option<&'a str>,
     signature: Option<&'a str>,
     management_port: Option<&'a str>,
+    is_web_socket: bool,
     is_emulator: bool,
 }
 
@@ -66,6 +71,7 @@ impl FromStr for Namespace {
         } else {
             (TLS_PORT, HTTPS_PORT)
         };
+        let default = if entries.is_web_socket { default_management } else { default };
         let management_port = match entries.management_port.map(str::parse) {
             Some(Ok(port)) if port > 0 => port,
             Some(_) => return Err(NO_PORT),
@@ -81,7 +87,8 @@ impl FromStr for Namespace {
             (_, _, Some(_)) => return Err(TWO),
         };
         let port = port.unwrap_or(default);
-        Ok(Self { host, port, management_port, is_emulator: entries.is_emulator, access })
+        let Entries { is_emulator, is_web_socket, .. } = entries;
+        Ok(Self { host, port, is_web_socket, management_port, is_emulator, access })
     }
 }
 
@@ -103,6 +110,11 @@ impl<'a> Entries<'a> {
                 "usedevelopmentemulator" => {
                     entries.is_emulator = value.eq_ignore_ascii_case("true");
                 }
+                "transporttype" if value.eq_ignore_ascii_case("AmqpWebSockets") => {
+                    entries.is_web_socket = true;
+                }
+                "transporttype" if value.eq_ignore_ascii_case("Amqp") => {}
+                "transporttype" => return Err(NO_TRANSPORT),
                 "managementport" => entries.management_port = Some(value),
                 // The addresses of endpoints say it.
                 "entitypath" => {}
@@ -148,6 +160,13 @@ impl Namespace {
             HTTPS_PORT => host,
             port => format!("{host}:{port}"),
         }
+    }
+
+    /// Where AMQP goes through a WebSocket. TLS is below it, so that the address does not say it.
+    pub(super) fn web_socket(&self) -> String {
+        let place = self.to_string();
+        let place = place.strip_prefix("sb").unwrap_or(&place);
+        format!("ws{place}/$servicebus/websocket/")
     }
 
     /// What a token for this entity is for.
@@ -198,6 +217,8 @@ mod tests {
         assert_eq!((cloud.management_port, emulator.management_port), (443, 5300));
         let elsewhere = read("Endpoint=sb://h;UseDevelopmentEmulator=true;ManagementPort=7002");
         assert_eq!((elsewhere.port, elsewhere.management_port), (5672, 7002));
+        let web = read("Endpoint=sb://h;TransportType=AmqpWebSockets");
+        assert!(web.is_web_socket && web.port == 443 && !cloud.is_web_socket);
         let token = "SharedAccessSignature sr=a&sig=b&se=1&skn=c";
         assert!(emulator.access == Access::Signature(token.to_owned()));
         let bare = read("sb://[::1]:9");
@@ -216,6 +237,7 @@ mod tests {
             ("Endpoint=sb://host/;SharedAccessKeyName=canary", HALF),
             ("Endpoint=sb://host/;Password=canary", UNKNOWN),
             ("Endpoint=sb://host/;ManagementPort=canary", NO_PORT),
+            ("Endpoint=sb://host/;TransportType=canary", NO_TRANSPORT),
             (
                 "Endpoint=sb://h/;SharedAccessSignature=canary;SharedAccessKeyName=a;\
                  SharedAccessKey=b",

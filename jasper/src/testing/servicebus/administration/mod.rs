@@ -25,6 +25,7 @@ use super::access::Access;
 use super::address::EntityName;
 use super::refusal::{self, Refusal};
 use super::shared::Shared;
+use super::web_socket;
 use crate::transport::xml::Element;
 
 /// In bytes.
@@ -41,12 +42,23 @@ where
         async move { Ok::<_, Infallible>(respond(request, &shared).await) }
     });
     let serving = hyper::server::conn::http1::Builder::new();
-    if let Err(error) = serving.serve_connection(TokioIo::new(stream), service).await {
+    if let Err(error) =
+        serving.serve_connection(TokioIo::new(stream), service).with_upgrades().await
+    {
         tracing::debug!(%error, "the connection of an administrator has ended");
     }
 }
 
-async fn respond(request: Request<Incoming>, shared: &Shared) -> Response<Full<Bytes>> {
+async fn respond(request: Request<Incoming>, shared: &Arc<Shared>) -> Response<Full<Bytes>> {
+    let is_web_socket = request.uri().path().trim_end_matches('/') == web_socket::PATH;
+    if is_web_socket {
+        let refused = || {
+            let mut response = Response::new(Full::default());
+            *response.status_mut() = StatusCode::BAD_REQUEST;
+            response
+        };
+        return web_socket::upgrade(request, shared).unwrap_or_else(refused);
+    }
     let answered = answer(request, shared).await;
     let (status, body) = match answered {
         Ok((status, body)) => (status, body),
