@@ -103,7 +103,10 @@ mod tests {
 
     #[test]
     fn a_token_of_the_key_opens_its_resource() {
-        assert_eq!(key().opens(&token("secret", 100), 99).as_deref(), Some("orders"));
+        let opened = key().opens(&token("secret", 100), 99);
+        assert_eq!(opened, Some(("orders".to_owned(), 100)));
+        let signed = key().sign("sb://127.0.0.1:5672/Orders", 100);
+        assert_eq!(key().opens(&signed, 99), opened);
     }
 
     #[test]
