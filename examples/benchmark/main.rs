@@ -9,6 +9,8 @@
 //!                                      by its connection string in ADO form
 //! benchmark rabbitmq URL POSTGRES_URL [MESSAGES]   by way of that broker, with nothing at both
 //!                                      ends and with databases of their own on that server
+//! benchmark servicebus [MESSAGES]      by way of the test broker of Azure Service Bus, in the same
+//!                                      process, with nothing and with SQLite at both ends
 //! benchmark tcp [MESSAGES]             between two applications, each with SQLite or nothing
 //! benchmark memory small|large STORE   the peak of memory of `send_all`: of 1,000,000 messages of
 //!                                      150 bytes, of 600 of 2 MiB; STORE: sqlite, or postgres URL
@@ -33,6 +35,7 @@ mod memory;
 mod rabbitmq;
 mod report;
 mod server;
+mod servicebus;
 mod sqlite;
 mod tcp;
 
@@ -51,8 +54,8 @@ const ROUNDS: usize = 3;
 const FEW: usize = 4_000;
 const MANY: usize = 10_000;
 
-const USAGE: &str = "usage: benchmark [sqlite | postgres URL | mysql URL | sqlserver STRING | tcp] \
-                     [MESSAGES], \
+const USAGE: &str = "usage: benchmark [sqlite | postgres URL | mysql URL | sqlserver STRING | \
+                     servicebus | tcp] [MESSAGES], \
                      or benchmark rabbitmq URL POSTGRES_URL [MESSAGES], \
                      or benchmark memory small|large|retries [sqlite | postgres URL], \
                      or benchmark backlog|unknown [sqlite | postgres URL | mysql URL | \
@@ -78,6 +81,8 @@ async fn main() -> Outcome<()> {
         ["rabbitmq", broker, database, messages] => {
             rabbitmq::measure(broker, database, count(messages)?).await
         }
+        ["servicebus"] => servicebus::measure(MANY).await,
+        ["servicebus", messages] => servicebus::measure(count(messages)?).await,
         ["tcp"] => tcp::measure(MANY).await,
         ["memory", what, ref store @ ..] => memory::measure(what, store).await,
         ["tcp", messages] => tcp::measure(count(messages)?).await,

@@ -1,11 +1,14 @@
 //! What several of the tests need.
 
+mod certificate;
 mod hand;
 pub mod log;
 pub mod memory;
 pub mod proxy;
 pub mod servers;
+pub mod servicebus;
 
+pub use certificate::{Certified, certified};
 pub use hand::Hand;
 
 use std::path::PathBuf;

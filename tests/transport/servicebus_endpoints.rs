@@ -2,8 +2,12 @@
 
 #[path = "servicebus_endpoints/bench.rs"]
 mod bench;
+#[path = "servicebus_endpoints/conventions.rs"]
+mod conventions;
 #[path = "servicebus_endpoints/dead_letters.rs"]
 mod dead_letters;
+#[path = "servicebus_endpoints/declaring.rs"]
+mod declaring;
 #[path = "servicebus_endpoints/faults.rs"]
 mod faults;
 #[path = "servicebus_endpoints/foreign.rs"]
@@ -16,3 +20,9 @@ mod sending;
 mod sessions;
 #[path = "servicebus_endpoints/settings.rs"]
 mod settings;
+#[path = "servicebus_endpoints/tls.rs"]
+mod tls;
+#[path = "servicebus_endpoints/tokens.rs"]
+mod tokens;
+#[path = "servicebus_endpoints/web_socket.rs"]
+mod web_socket;

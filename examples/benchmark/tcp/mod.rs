@@ -3,7 +3,7 @@
 
 pub(crate) mod ours;
 mod raw;
-mod stores;
+pub(crate) mod stores;
 
 use self::ours::Pair;
 use self::raw::Writes;

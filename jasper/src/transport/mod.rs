@@ -19,12 +19,16 @@ mod connection_end;
 mod convention;
 #[cfg(any(feature = "rabbitmq", feature = "servicebus", feature = "tcp"))]
 mod counted;
+#[cfg(any(feature = "rabbitmq", feature = "servicebus"))]
+mod declare;
 mod deployment;
 mod error;
 #[cfg(any(feature = "rabbitmq", feature = "servicebus", feature = "tcp"))]
 mod expiry;
 mod foreign;
 mod info;
+#[cfg(any(feature = "servicebus", feature = "testing-servicebus"))]
+pub(crate) mod iso_duration;
 #[cfg(any(feature = "rabbitmq", feature = "servicebus"))]
 mod listener_state;
 #[cfg(any(feature = "rabbitmq", feature = "servicebus"))]
@@ -51,6 +55,8 @@ mod tls_error;
 #[cfg(any(feature = "rabbitmq", feature = "servicebus", feature = "tcp"))]
 mod trust;
 mod uri;
+#[cfg(any(feature = "servicebus", feature = "testing-servicebus"))]
+pub(crate) mod xml;
 
 use std::fmt;
 use std::sync::Arc;

@@ -5,24 +5,15 @@ use std::path::Path;
 
 use jasper::prelude::*;
 use jasper::transport::rabbitmq::{RabbitMq, Tls};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
-use tests::Journal;
 use tests::servers::Server;
+use tests::{Certified, Journal};
 
 use crate::bench::{note, receiver_by, sender_by};
 
 /// A certificate of an authority, and what trusts that.
 fn certified(folder: &Path, name: &str) -> Tls {
-    let mut params = CertificateParams::new(Vec::new()).unwrap();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let key = KeyPair::generate().unwrap();
-    let root = params.self_signed(&key).unwrap().pem();
-    let issuer = Issuer::new(params, key);
-    let key = KeyPair::generate().unwrap();
-    let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-    let chain = params.signed_by(&key, &issuer).unwrap().pem();
-    let key = key.serialize_pem();
+    let Certified { root, chain, key } = tests::certified(name);
     for (file, text) in [("root.pem", &root), ("chain.pem", &chain), ("key.pem", &key)] {
         std::fs::write(folder.join(file), text).unwrap();
     }

@@ -1,6 +1,6 @@
 //! A broker for one test, and the programs that judge it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -70,13 +70,25 @@ impl Judge {
     }
 
     pub(crate) fn start(self, step: &str, connection: &str, entities: &[&str]) -> Step {
-        let mut command = self.command();
+        Self::begin(self.command(), step, connection, entities)
+    }
+
+    fn begin(mut command: Command, step: &str, connection: &str, entities: &[&str]) -> Step {
         command.arg(step).arg(connection).args(entities).kill_on_drop(true);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let input = child.stdin.take().unwrap();
         let output = BufReader::new(child.stdout.take().unwrap());
         Step { child, input, output }
+    }
+
+    /// What the step prints that administers a broker under TLS.
+    pub(crate) async fn administer(self, broker: &Broker, root: &Path) -> String {
+        let connection = broker.administration_connection_string("localhost");
+        let mut command = self.command();
+        // Each of the two clients takes roots by a variable of its own.
+        command.env("REQUESTS_CA_BUNDLE", root).env("NODE_EXTRA_CA_CERTS", root);
+        Self::begin(command, "administer", &connection, &[&connection]).finish().await
     }
 
     /// What the step prints.

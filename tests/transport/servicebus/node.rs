@@ -95,8 +95,15 @@ async fn rules_are_added_listed_and_removed_and_sql_is_refused_in_words() {
     let broker = broker(EntitySettings::new()).await;
     broker.create_topic("news", EntitySettings::new()).unwrap();
     broker.create_subscription("news", "blue", EntitySettings::new()).unwrap();
+    let expected = "all - -\nblue paint blue\nrefused: true\nblue -\n\
+                    large size > 7 AND sys.Label LIKE 'w%d'\nright\nlarge\n";
     let printed = Judge::Node.run("rules", &broker, &["news", "blue"]).await;
-    assert_eq!(printed, "all - -\nblue paint blue\nrefused: true\nright\n");
+    assert_eq!(printed, expected);
     let counts = broker.counts("news/Subscriptions/blue");
-    assert_eq!((counts.sent, counts.completed), (1, 1));
+    assert_eq!((counts.sent, counts.completed), (2, 2));
+}
+
+#[tokio::test]
+async fn queues_topics_subscriptions_and_rules_are_made_listed_changed_and_deleted() {
+    steps::administer(Judge::Node).await;
 }

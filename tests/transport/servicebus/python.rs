@@ -96,3 +96,8 @@ async fn the_next_session_is_waited_for_and_given_up() {
     let printed = Judge::Python.run("no_session", &broker, &[QUEUE]).await;
     assert_eq!(printed, "OperationTimeoutError\n");
 }
+
+#[tokio::test]
+async fn queues_topics_subscriptions_and_rules_are_made_listed_changed_and_deleted() {
+    steps::administer(Judge::Python).await;
+}

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use jasper::testing::servicebus::{CorrelationFilter, EntitySettings, Filter};
+use jasper::testing::servicebus::{Broker, CorrelationFilter, EntitySettings, Filter};
+use tempfile::TempDir;
+use tests::certified;
 
 use crate::bench::{Judge, QUEUE, broker, until};
 
@@ -136,6 +138,20 @@ pub(crate) async fn topic(judge: Judge) {
     assert_eq!(broker.counts("news/Subscriptions/all").completed, 2);
     let blue = broker.counts("news/Subscriptions/blue");
     assert_eq!((blue.sent, blue.completed, blue.active), (1, 1, 0));
+}
+
+pub(crate) async fn administer(judge: Judge) {
+    let folder = TempDir::new().unwrap();
+    let certified = certified("localhost");
+    let root = folder.path().join("root.pem");
+    std::fs::write(&root, &certified.root).unwrap();
+    let (chain, key) = (certified.chain.as_bytes(), certified.key.as_bytes());
+    let broker = Broker::builder().certificate_pem(chain, key).start().await.unwrap();
+    let expected = "orders 30 5 120\nTrue True\nexists already\norders 30 7 120\nTrue True\n\
+                    4 queues orders queue-0 queue-1 queue-2\n0 messages\nnot found\n\
+                    news\nmine other\n3\n$Default TrueFilter -\nblue CorrelationFilter paint\n\
+                    blue\nwood\nblue\nother\n0 topics\n";
+    assert_eq!(judge.administer(&broker, &root).await, expected);
 }
 
 pub(crate) async fn throttled(judge: Judge) {

@@ -123,3 +123,17 @@ pub(crate) async fn letter(app: &Jasper) -> DeadLetter {
     };
     timeout(PATIENCE, found).await.expect("a dead letter comes in time")
 }
+
+/// Why something is not sent or received, once it is so.
+pub(crate) async fn problem_of(app: &Jasper) -> String {
+    let found = async {
+        loop {
+            if let Some(problem) = app.endpoints().into_iter().find_map(|state| state.problem) {
+                return problem;
+            }
+            // Real time: a state gives no word.
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(PATIENCE, found).await.expect("a problem comes in time")
+}

@@ -9,7 +9,7 @@ use jasper::Jasper;
 use jasper::testing::servicebus::Broker;
 use tests::{Journal, Seed};
 
-use crate::bench::{ADDRESS, QUEUE, broker, note, receiver, sender, settings, until};
+use crate::bench::{ADDRESS, QUEUE, broker, note, problem_of, receiver, sender, settings, until};
 
 /// How many messages are sent between two mishaps.
 const EACH: usize = 20;
@@ -106,4 +106,31 @@ async fn restarts_of_the_broker_lose_and_double_nothing() {
         load.broker.faults().accept_connections();
     }
     load.check().await;
+}
+
+#[tokio::test]
+async fn the_endpoints_of_an_application_say_while_its_namespace_is_away() {
+    let (broker, journal) = (broker(settings()).await, Journal::default());
+    let receiver = receiver(&broker, &journal).listen(ADDRESS).start().await.unwrap();
+    let sender = sender(&broker, ADDRESS).start().await.unwrap();
+    sender.bus().send(note("before")).await.unwrap();
+    journal.wait_for("before").await;
+    let problems = |app: &Jasper| {
+        let states = app.endpoints();
+        states.into_iter().filter_map(|state| state.problem).collect::<Vec<_>>()
+    };
+    assert!(problems(&receiver).is_empty() && problems(&sender).is_empty());
+    broker.faults().refuse_connections();
+    broker.faults().cut_connections();
+    sender.bus().send(note("meanwhile")).await.unwrap();
+    for app in [&receiver, &sender] {
+        let problem = problem_of(app).await;
+        assert!(!problem.contains("SharedAccessKey"), "{problem}");
+    }
+    broker.faults().accept_connections();
+    journal.wait_for("meanwhile").await;
+    sender.until_idle().await.unwrap();
+    assert!(problems(&receiver).is_empty() && problems(&sender).is_empty());
+    sender.stop().await.unwrap();
+    receiver.stop().await.unwrap();
 }

@@ -1,16 +1,17 @@
 //! The broker as tests hold it.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::net::TcpListener;
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::AbortHandle;
 
 use super::address::{self, EntityName};
+use super::broker_error::BrokerError;
 use super::connection;
 use super::counts::Counts;
+use super::door::{Door, Protocol, accept, acceptor, bind};
 use super::faults::BrokerFaults;
-use super::refusal::{NOT_FOUND, Refusal};
 use super::rules::Filter;
 use super::settings::EntitySettings;
 use super::shared::{Command, Shared};
@@ -19,35 +20,13 @@ use super::shared_access::AccessKey;
 /// In bytes, as in the standard tier.
 const MAX_MESSAGE_SIZE: u64 = 262_144;
 
-/// Why the broker could not do what a test asked for.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum BrokerError {
-    /// The port cannot be listened on.
-    #[error("cannot listen on {address}: {source}")]
-    Bind {
-        /// The address with the port.
-        address: SocketAddr,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// The entity is there already, or what it belongs to is missing.
-    #[error("{0}")]
-    Entity(String),
-}
-
-impl From<Refusal> for BrokerError {
-    fn from(refusal: Refusal) -> Self {
-        Self::Entity(refusal.description)
-    }
-}
-
 /// Builds a [`Broker`].
 #[derive(Debug)]
 pub struct BrokerBuilder {
     port: u16,
     key: AccessKey,
     max_message_size: u64,
+    certificate: Option<(Vec<u8>, Vec<u8>)>,
 }
 
 impl BrokerBuilder {
@@ -72,20 +51,36 @@ impl BrokerBuilder {
         self
     }
 
+    /// Speaks TLS, with this chain of certificates and their key in PEM. Clients have to call the
+    /// broker by a name of the certificate: see [`Broker::connection_string_of`].
+    #[must_use]
+    pub fn certificate_pem(mut self, chain: &[u8], key: &[u8]) -> Self {
+        self.certificate = Some((chain.to_vec(), key.to_vec()));
+        self
+    }
+
     /// Starts the broker. Not cancel safe: what has started ends again.
     ///
     /// # Errors
     ///
-    /// [`BrokerError::Bind`] where the port is taken.
+    /// [`BrokerError::Bind`] where the port is taken, [`BrokerError::Certificate`] where the
+    /// certificate cannot be used.
     pub async fn start(self) -> Result<Broker, BrokerError> {
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
-        let failed = |source| BrokerError::Bind { address, source };
-        let listener = TcpListener::bind(address).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
+        let tls = match &self.certificate {
+            Some((chain, key)) => Some(acceptor(chain, key).map_err(BrokerError::Certificate)?),
+            None => None,
+        };
+        let (listener, address) = bind(self.port).await?;
+        let (administered, administration) = bind(0).await?;
         let shared = Arc::new(Shared::new(self.key, self.max_message_size));
-        let accepting = tokio::spawn(accept(listener, Arc::clone(&shared))).abort_handle();
+        let doors = [(listener, Protocol::Amqp), (administered, Protocol::Http)];
+        let [messages, administrators] = doors.map(|(listener, protocol)| {
+            let door = Door { protocol, tls: tls.clone(), shared: Arc::clone(&shared) };
+            tokio::spawn(accept(listener, door)).abort_handle()
+        });
         let timing = tokio::spawn(keep_time(Arc::clone(&shared))).abort_handle();
-        Ok(Broker { shared, address, tasks: [accepting, timing] })
+        let tasks = [messages, administrators, timing];
+        Ok(Broker { shared, address, administration, is_under_tls: tls.is_some(), tasks })
     }
 }
 
@@ -94,14 +89,17 @@ impl BrokerBuilder {
 pub struct Broker {
     shared: Arc<Shared>,
     address: SocketAddr,
-    tasks: [AbortHandle; 2],
+    administration: SocketAddr,
+    is_under_tls: bool,
+    tasks: [AbortHandle; 3],
 }
 
 impl Broker {
     /// A broker without entities.
     #[must_use]
     pub fn builder() -> BrokerBuilder {
-        BrokerBuilder { port: 0, key: AccessKey::random(), max_message_size: MAX_MESSAGE_SIZE }
+        let (key, max_message_size) = (AccessKey::random(), MAX_MESSAGE_SIZE);
+        BrokerBuilder { port: 0, key, max_message_size, certificate: None }
     }
 
     /// Starts a broker on any free port, with a random key.
@@ -113,12 +111,39 @@ impl Broker {
         Self::builder().start().await
     }
 
-    /// What a client connects with. It says `UseDevelopmentEmulator=true`, so that clients take the
-    /// port and leave TLS out.
+    /// What a client connects with. Without TLS it says `UseDevelopmentEmulator=true`, so that
+    /// clients take the port and leave TLS out. `ManagementPort` is for jasper, and others do not
+    /// look at it.
     #[must_use]
     pub fn connection_string(&self) -> String {
+        self.connection_string_of("127.0.0.1")
+    }
+
+    /// The same by another name of this machine, such as `localhost`.
+    #[must_use]
+    pub fn connection_string_of(&self, host: &str) -> String {
+        let management = self.administration.port();
+        format!("{};ManagementPort={management}", self.string(host, self.address.port()))
+    }
+
+    /// The same for AMQP through a WebSocket.
+    #[must_use]
+    pub fn web_socket_connection_string(&self, host: &str) -> String {
+        let port = self.administration.port();
+        let place = self.string(host, port);
+        format!("{place};ManagementPort={port};TransportType=AmqpWebSockets")
+    }
+
+    /// What a client for administration connects with, by a name of this machine.
+    #[must_use]
+    pub fn administration_connection_string(&self, host: &str) -> String {
+        self.string(host, self.administration.port())
+    }
+
+    fn string(&self, host: &str, port: u16) -> String {
         let AccessKey { name, key } = &self.shared.key;
-        let endpoint = format!("Endpoint=sb://{};UseDevelopmentEmulator=true", self.address);
+        let emulator = if self.is_under_tls { "" } else { ";UseDevelopmentEmulator=true" };
+        let endpoint = format!("Endpoint=sb://{host}:{port}{emulator}");
         format!("{endpoint};SharedAccessKeyName={name};SharedAccessKey={key}")
     }
 
@@ -132,6 +157,15 @@ impl Broker {
     #[must_use]
     pub fn key(&self) -> (&str, &str) {
         (&self.shared.key.name, &self.shared.key.key)
+    }
+
+    /// A shared access signature of the key, for an entity and no longer than this; counted in
+    /// whole seconds. When it expires, links that it has opened are detached.
+    #[must_use]
+    pub fn signature(&self, entity: &str, lifetime: Duration) -> String {
+        let lifetime = i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX);
+        let until_s = (self.shared.clock.now() / 1_000).saturating_add(lifetime);
+        self.shared.key.sign(&format!("sb://{}/{entity}", self.address), until_s)
     }
 
     /// Creates a queue.
@@ -175,7 +209,7 @@ impl Broker {
     /// [`BrokerError::Entity`] where there is none of this name.
     pub fn remove(&self, entity: &str) -> Result<(), BrokerError> {
         self.shared.state.lock().namespace.remove(entity)?;
-        self.faults().detach_links(entity, NOT_FOUND, "The messaging entity was deleted.");
+        self.shared.detach_deleted(entity);
         Ok(())
     }
 
@@ -260,25 +294,10 @@ impl Broker {
 
 impl Drop for Broker {
     fn drop(&mut self) {
+        self.faults().cut_connections();
         for task in &self.tasks {
             task.abort();
         }
-    }
-}
-
-async fn accept(listener: TcpListener, shared: Arc<Shared>) {
-    // They end with this task.
-    let mut connections = JoinSet::new();
-    loop {
-        match listener.accept().await {
-            Ok((stream, _)) if !shared.state.lock().refuses_connections => {
-                connections.spawn(connection::serve(stream, Arc::clone(&shared)));
-            }
-            Ok(_) => {}
-            // Of one connection only: the next one may be better.
-            Err(error) => tracing::debug!(%error, "a connection could not be accepted"),
-        }
-        while connections.try_join_next().is_some() {}
     }
 }
 

@@ -6,9 +6,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use fe2o3_amqp_types::performatives::{ChannelMax, Close, End, MaxFrameSize, Open, Performative};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
@@ -37,13 +35,12 @@ enum Next {
 }
 
 /// Serves a client until it goes or is cut off.
-pub(super) async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
+pub(super) async fn serve<S>(mut stream: S, shared: Arc<Shared>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let mut buffer = BytesMut::new();
-    let greeted = async {
-        stream.set_nodelay(true)?;
-        sasl::greet(&mut stream, &mut buffer, &shared.key).await
-    };
-    let access = match greeted.await {
+    let access = match sasl::greet(&mut stream, &mut buffer, &shared.key).await {
         Ok(access) => access,
         Err(error) => return tracing::debug!(%error, "a client was not let in"),
     };
@@ -55,7 +52,7 @@ pub(super) async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
         number
     };
     shared.note_change();
-    let (reader, writer) = stream.into_split();
+    let (reader, writer) = tokio::io::split(stream);
     let (frames, to_write) = mpsc::unbounded_channel();
     let mut connection = Connection {
         shared: &shared,
@@ -84,7 +81,7 @@ pub(super) async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
     shared.wake_receivers();
 }
 
-async fn write(mut writer: OwnedWriteHalf, mut frames: mpsc::UnboundedReceiver<Bytes>) {
+async fn write(mut writer: impl AsyncWrite + Unpin, mut frames: mpsc::UnboundedReceiver<Bytes>) {
     while let Some(bytes) = frames.recv().await {
         if writer.write_all(&bytes).await.is_err() {
             return;
@@ -98,7 +95,7 @@ impl Connection<'_> {
     /// `End` after an orderly close, `Continue` after a cut.
     async fn run(
         &mut self,
-        mut reader: OwnedReadHalf,
+        mut reader: impl AsyncRead + Unpin,
         mut buffer: BytesMut,
         mut orders: mpsc::UnboundedReceiver<Command>,
     ) -> Result<Next, WireError> {
@@ -110,9 +107,13 @@ impl Connection<'_> {
                     return Ok(Next::End);
                 }
             }
+            if self.access.close_expired(self.shared.clock.now()) {
+                self.each_channel(Channel::detach_closed)?;
+            }
             self.each_channel(Channel::deliver)?;
             self.flush();
-            let deadline = self.channels.values().filter_map(Channel::deadline).min();
+            let deadlines = self.channels.values().filter_map(Channel::deadline);
+            let deadline = deadlines.chain(self.access.deadline()).min();
             let deadline = deadline.map(|at| self.shared.clock.instant(at));
             tokio::select! {
                 read = reader.read_buf(&mut buffer) => if read? == 0 {

@@ -105,3 +105,23 @@ pub(super) fn text_property<'a>(letter: &'a Letter, name: &str) -> Option<&'a st
         _ => None,
     }
 }
+
+/// A field of a message by its name in a request.
+pub(super) fn field(letter: &Letter, name: &str) -> Option<String> {
+    let properties = letter.properties.as_ref()?;
+    let id = |id: &Option<MessageId>| match id {
+        Some(MessageId::String(text)) => Some(text.clone()),
+        _ => None,
+    };
+    match name {
+        "correlation-id" => id(&properties.correlation_id),
+        "message-id" => id(&properties.message_id),
+        "to" => properties.to.clone(),
+        "reply-to" => properties.reply_to.clone(),
+        "label" => properties.subject.clone(),
+        "session-id" => properties.group_id.clone(),
+        "reply-to-session-id" => properties.reply_to_group_id.clone(),
+        "content-type" => properties.content_type.as_ref().map(|text| text.as_str().to_owned()),
+        _ => None,
+    }
+}

@@ -1,7 +1,7 @@
 //! A test broker that speaks the protocol of Azure Service Bus.
 //!
-//! It is a **test double**: it keeps everything in memory, listens on 127.0.0.1 only, has one key
-//! and no TLS, and exists so that tests and examples need no Azure. Microsoft's own clients for
+//! It is a **test double**: it keeps everything in memory, listens on 127.0.0.1 only, has one key,
+//! and exists so that tests and examples need no Azure. Microsoft's own clients for
 //! Python and JavaScript are run against it, unmodified, in the tests of this project. What it does
 //! was written from the documentation and from what those clients ask for; it was not compared with
 //! a real namespace.
@@ -33,24 +33,32 @@
 //!   schedule-message, cancel-scheduled-message, peek-message, receive-by-sequence-number,
 //!   update-disposition, add-rule, remove-rule, enumerate-rules.
 //!
+//! - Rules with filters that compare properties, and with filters in SQL: comparisons, `AND`, `OR`,
+//!   `NOT`, `IN`, `LIKE`, `IS NULL`, `EXISTS`, over properties of the application and `sys.` ones.
+//! - The management of queues, topics, subscriptions and rules over HTTP, at a port of its own.
+//! - AMQP through a WebSocket, at the port of the management.
+//! - TLS at both ports, with a certificate of yours.
+//!
 //! # What it does not have
 //!
-//! - The management of entities over HTTP: create them with [`Broker`].
-//! - TLS, AMQP over WebSocket, Microsoft Entra tokens, several keys or rights of keys.
+//! - Microsoft Entra tokens, several keys or rights of keys.
 //! - Transactions, partitions, forwarding, the transfer dead-letter queue, the list of sessions.
-//! - Rules with filters in SQL (`1=1` and `1=0` excepted) and with actions. They are refused in
-//!   words.
+//! - Rules with actions, and what of the service's SQL the rules above do not have: arithmetic,
+//!   functions, parameters, `ESCAPE`, other `sys.` properties. They are refused in words.
 //! - The limits of the service on numbers and sizes, but for the size of a message.
 //!
 //! A message whose time to live has passed is removed when it is about to be delivered.
 
 mod access;
 mod address;
+mod administration;
 mod broker;
+mod broker_error;
 mod channel;
 mod clock;
 mod connection;
 mod counts;
+mod door;
 mod entity;
 mod faults;
 mod letter;
@@ -64,10 +72,13 @@ mod settings;
 mod settlement;
 mod shared;
 mod shared_access;
+mod sql;
+mod web_socket;
 mod wire;
 
-pub use self::broker::{Broker, BrokerBuilder, BrokerError};
+pub use self::broker::{Broker, BrokerBuilder};
+pub use self::broker_error::BrokerError;
 pub use self::counts::Counts;
 pub use self::faults::BrokerFaults;
-pub use self::rules::{CorrelationFilter, Filter};
+pub use self::rules::{CorrelationFilter, Filter, SqlFilter};
 pub use self::settings::EntitySettings;

@@ -8,11 +8,10 @@ use super::address::{self, EntityName};
 use super::counts::Counts;
 use super::entity::Entity;
 use super::letter::{self, Letter};
-use super::refusal::{ALREADY_EXISTS, NOT_ALLOWED, NOT_FOUND, Refusal};
+use super::refusal::{ALREADY_EXISTS, ARGUMENT_ERROR, NOT_ALLOWED, NOT_FOUND, Refusal};
 use super::rules::Filter;
 use super::settings::EntitySettings;
 
-const DEFAULT_RULE: &str = "$Default";
 const ENQUEUED_SEQUENCE: &str = "x-opt-enqueue-sequence-number";
 
 #[derive(Debug, Default)]
@@ -24,6 +23,14 @@ pub(super) struct Namespace {
     settings: BTreeMap<String, EntitySettings>,
 }
 
+/// What an entity is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Queue,
+    Topic,
+    Subscription,
+}
+
 #[derive(Debug)]
 struct Subscription {
     path: String,
@@ -31,6 +38,9 @@ struct Subscription {
 }
 
 impl Namespace {
+    /// The rule that a subscription has which is created without one.
+    pub(super) const DEFAULT_RULE: &str = "$Default";
+
     pub(super) fn create_queue(
         &mut self,
         name: &str,
@@ -65,8 +75,53 @@ impl Namespace {
         let path = address::subscription(&topic, name);
         let settings = EntitySettings { duplicate_window: None, ..settings };
         self.create(path.clone(), settings)?;
-        let rules = BTreeMap::from([(DEFAULT_RULE.to_owned(), Filter::True)]);
+        let rules = BTreeMap::from([(Self::DEFAULT_RULE.to_owned(), Filter::True)]);
         self.topics.entry(topic).or_default().push(Subscription { path, rules });
+        Ok(())
+    }
+
+    /// What is at this path.
+    pub(super) fn kind(&self, path: &str) -> Option<Kind> {
+        self.entities.get(path)?;
+        Some(match path {
+            path if self.topics.contains_key(path) => Kind::Topic,
+            path if path.contains("/subscriptions/") => Kind::Subscription,
+            _ => Kind::Queue,
+        })
+    }
+
+    /// What an entity has been created with, and changed to.
+    pub(super) fn settings(&self, path: &str) -> Option<&EntitySettings> {
+        self.settings.get(path)
+    }
+
+    /// The paths of all queues, or of all topics.
+    pub(super) fn names(&self, kind: Kind) -> Vec<String> {
+        let paths = self.entities.keys().filter(|path| self.kind(path) == Some(kind));
+        paths.cloned().collect()
+    }
+
+    /// The names of the subscriptions of a topic.
+    pub(super) fn subscriptions(&self, topic: &str) -> Result<Vec<String>, Refusal> {
+        let subscriptions = self.topics.get(topic).ok_or_else(|| not_found(topic))?;
+        let name = |it: &Subscription| it.path.rsplit('/').next().map(str::to_owned);
+        Ok(subscriptions.iter().filter_map(name).collect())
+    }
+
+    /// Changes the settings of an entity, as far as they can be changed.
+    pub(super) fn update(&mut self, name: &str, settings: EntitySettings) -> Result<(), Refusal> {
+        let path = address::path_of(name);
+        let known = self.settings.get_mut(&path).ok_or_else(|| not_found(&path))?;
+        let is_fixed = known.requires_session == settings.requires_session
+            && known.duplicate_window.is_some() == settings.duplicate_window.is_some();
+        if !is_fixed {
+            let description = "Sessions and duplicate detection cannot be changed.";
+            return Err(Refusal::new(ARGUMENT_ERROR, description));
+        }
+        known.clone_from(&settings);
+        if let Some(entity) = self.entities.get_mut(&path) {
+            entity.change(settings);
+        }
         Ok(())
     }
 

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use fe2o3_amqp_types::messaging::MessageId;
 use fe2o3_amqp_types::primitives::{SimpleValue, Value};
 
+use super::broker_error::BrokerError;
 use super::letter::{self, Letter};
+use super::refusal::{NOT_IMPLEMENTED, Refusal};
+use super::sql::Expression;
 
-/// A filter of a subscription's rule. Filters in SQL beyond `1=1` and `1=0`, and actions, are not
-/// supported.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A filter of a subscription's rule. Actions are not supported.
+#[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Filter {
     /// Every message.
@@ -18,7 +19,13 @@ pub enum Filter {
     False,
     /// Messages whose properties are equal to those of the filter.
     Correlation(CorrelationFilter),
+    /// Messages of which an expression in SQL is true: see [`Filter::sql`].
+    Sql(SqlFilter),
 }
+
+/// A filter in SQL.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SqlFilter(pub(super) Expression);
 
 /// Properties that have to be equal; those that are not set may be anything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -76,38 +83,45 @@ impl CorrelationFilter {
             known.and_then(|known| known.get(name)).is_some_and(|found| found == value)
         };
         let is_equal = |(name, value): (&&'static str, &String)| {
-            field_of(letter, name).as_deref() == Some(value.as_str())
+            letter::field(letter, name).as_deref() == Some(value.as_str())
         };
         self.fields.iter().all(is_equal) && self.properties.iter().all(has)
     }
 }
 
 impl Filter {
+    /// Messages of which this expression is true, such as `size > 3 AND sys.Label LIKE 'shop.%'`.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError::Entity`] where something in it is not supported; it is named.
+    pub fn sql(expression: &str) -> Result<Self, BrokerError> {
+        Ok(Self::from_sql(expression)?)
+    }
+
+    /// A filter by an expression in SQL.
+    pub(super) fn from_sql(expression: &str) -> Result<Self, Refusal> {
+        match expression.replace(' ', "").as_str() {
+            "1=1" => Ok(Self::True),
+            "1=0" => Ok(Self::False),
+            _ => match Expression::read(expression) {
+                Ok(expression) => Ok(Self::Sql(SqlFilter(expression))),
+                Err(what) => {
+                    let description =
+                        format!("The test broker does not support {what} in a filter in SQL.");
+                    Err(Refusal::new(NOT_IMPLEMENTED, description))
+                }
+            },
+        }
+    }
+
     pub(super) fn lets_through(&self, letter: &Letter) -> bool {
         match self {
             Self::True => true,
             Self::False => false,
             Self::Correlation(filter) => filter.lets_through(letter),
+            Self::Sql(filter) => filter.0.lets_through(letter),
         }
-    }
-}
-
-fn field_of(letter: &Letter, name: &str) -> Option<String> {
-    let properties = letter.properties.as_ref()?;
-    let id = |id: &Option<MessageId>| match id {
-        Some(MessageId::String(text)) => Some(text.clone()),
-        _ => None,
-    };
-    match name {
-        "correlation-id" => id(&properties.correlation_id),
-        "message-id" => id(&properties.message_id),
-        "to" => properties.to.clone(),
-        "reply-to" => properties.reply_to.clone(),
-        "label" => properties.subject.clone(),
-        "session-id" => properties.group_id.clone(),
-        "reply-to-session-id" => properties.reply_to_group_id.clone(),
-        "content-type" => properties.content_type.as_ref().map(|text| text.as_str().to_owned()),
-        _ => None,
     }
 }
 

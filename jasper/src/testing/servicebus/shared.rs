@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, watch};
 use super::address::EntityName;
 use super::clock::Clock;
 use super::namespace::Namespace;
-use super::refusal::Refusal;
+use super::refusal::{NOT_FOUND, Refusal};
 use super::shared_access::AccessKey;
 
 #[derive(Debug)]
@@ -63,6 +63,13 @@ impl Shared {
             deliverable: watch::Sender::new(()),
             changed: watch::Sender::new(()),
         }
+    }
+
+    /// Detaches the links to an entity that is not there any more.
+    pub(super) fn detach_deleted(&self, entity: &str) {
+        let refusal = Refusal::new(NOT_FOUND, "The messaging entity was deleted.");
+        let command = Command::Detach(EntityName::parse(entity), refusal);
+        self.state.lock().command_all(&command);
     }
 
     /// To be called after what may let a message be received.

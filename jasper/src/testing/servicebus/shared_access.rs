@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use ring::hmac;
 
 use super::address::path_of;
@@ -28,9 +29,9 @@ impl AccessKey {
         Self { name: "RootManageSharedAccessKey".to_owned(), key: STANDARD.encode(bytes) }
     }
 
-    /// The path that the token opens; `""` is the whole namespace. `None` where the token is not of
-    /// this key, or has expired, which counts in seconds since the Unix epoch.
-    pub(super) fn opens(&self, token: &str, now_s: i64) -> Option<String> {
+    /// The path that the token opens, and until when, in seconds since the Unix epoch; `""` is the
+    /// whole namespace. `None` where the token is not of this key, or has expired.
+    pub(super) fn opens(&self, token: &str, now_s: i64) -> Option<(String, i64)> {
         let fields = token.strip_prefix(SCHEME)?;
         let field = |name: &str| {
             let pairs = fields.split('&').filter_map(|pair| pair.split_once('='));
@@ -39,12 +40,21 @@ impl AccessKey {
         let (resource, expiry) = (field("sr")?, field("se")?);
         let signature = STANDARD.decode(percent_decode(field("sig")?)?).ok()?;
         let is_known = percent_decode(field("skn")?)? == self.name;
-        let is_valid = expiry.parse::<i64>().is_ok_and(|expiry| expiry > now_s);
+        let until = expiry.parse::<i64>().ok().filter(|until| *until > now_s)?;
         let key = hmac::Key::new(hmac::HMAC_SHA256, self.key.as_bytes());
         let signed = format!("{resource}\n{expiry}");
         hmac::verify(&key, signed.as_bytes(), &signature).ok()?;
-        (is_known && is_valid).then_some(())?;
-        Some(path_of(&percent_decode(resource)?))
+        is_known.then_some((path_of(&percent_decode(resource)?), until))
+    }
+
+    /// A token of this key for this resource, until this time in seconds since the Unix epoch.
+    pub(super) fn sign(&self, resource: &str, until_s: i64) -> String {
+        let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+        let resource = encoded(resource);
+        let key = hmac::Key::new(hmac::HMAC_SHA256, self.key.as_bytes());
+        let signature = hmac::sign(&key, format!("{resource}\n{until_s}").as_bytes());
+        let (signature, name) = (encoded(&STANDARD.encode(signature)), encoded(&self.name));
+        format!("{SCHEME}sr={resource}&sig={signature}&se={until_s}&skn={name}")
     }
 
     /// Whether the response of SASL PLAIN is `\0name\0key`.
@@ -93,7 +103,10 @@ mod tests {
 
     #[test]
     fn a_token_of_the_key_opens_its_resource() {
-        assert_eq!(key().opens(&token("secret", 100), 99).as_deref(), Some("orders"));
+        let opened = key().opens(&token("secret", 100), 99);
+        assert_eq!(opened, Some(("orders".to_owned(), 100)));
+        let signed = key().sign("sb://127.0.0.1:5672/Orders", 100);
+        assert_eq!(key().opens(&signed, 99), opened);
     }
 
     #[test]

@@ -11,8 +11,9 @@ use lapin::{Channel, Error};
 use super::connection::Connected;
 use super::endpoint::RabbitEndpoint;
 use super::failure::{fault_of, is_not_found, is_not_permitted, not_sent};
-use super::topology::{Declare, Exchange, Queue, table};
+use super::topology::{Exchange, Queue, table};
 use crate::transport::TransportError;
+use crate::transport::declare::Declare;
 
 /// Declares what this endpoint needs, as far as it may.
 ///

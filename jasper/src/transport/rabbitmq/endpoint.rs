@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::listen_options::{self, ListenOptions};
 use super::settings::{Settings, unusable};
-use super::topology::{Binding, DeadLettersTo, Declare, Exchange, Queue, Topology};
+use super::topology::{Binding, DeadLettersTo, Exchange, Queue, Topology};
+use crate::transport::declare::Declare;
 use crate::transport::{ConventionalPlace, EndpointUri, TransportError};
 
 /// What an address of this transport says, with its options.

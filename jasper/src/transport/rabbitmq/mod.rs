@@ -39,7 +39,8 @@ use super::{
     TransportInfo, TransportRegistration,
 };
 
-pub use self::topology::{Argument, Declare, Exchange, Queue};
+pub use self::topology::{Argument, Exchange, Queue};
+pub use super::declare::Declare;
 pub use super::tls::{Tls, TlsError};
 
 const SCHEMES: &[Scheme] = &[Scheme { name: "rabbitmq", mode: Mode::Durable }];

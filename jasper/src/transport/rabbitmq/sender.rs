@@ -13,9 +13,9 @@ use super::failure::{is_not_found, no_connection, not_sent};
 use super::message::{Outgoing, from_foreign, properties};
 use super::publisher::{Outcome, Publisher};
 use super::requests::Requester;
-use super::topology::Declare;
 use crate::envelope::{Address, Envelope};
 use crate::transport::cause::Cause;
+use crate::transport::declare::Declare;
 use crate::transport::mapped::write_by;
 use crate::transport::{
     Answer, Batch, EnvelopeMapper, ForeignMessage, Guarantee, Receipt, Request, Sender,

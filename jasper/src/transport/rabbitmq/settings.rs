@@ -9,7 +9,8 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
 use super::broker::Broker;
-use super::topology::{Binding, DeadLettersTo, Declare, Exchange, Queue, Topology};
+use super::topology::{Binding, DeadLettersTo, Exchange, Queue, Topology};
+use crate::transport::declare::Declare;
 use crate::transport::tls::Tls;
 use crate::transport::{BrokerAddress, Deployment, EndpointUri, EnvelopeMapper, TransportError};
 

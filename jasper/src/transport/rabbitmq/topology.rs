@@ -5,29 +5,6 @@ use std::collections::BTreeMap;
 use lapin::ExchangeKind;
 use lapin::types::{AMQPValue, FieldTable};
 
-/// What is done about queues, exchanges and bindings that endpoints need.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Declare {
-    /// What is missing is made; what is there is compared.
-    #[default]
-    Provision,
-    /// Nothing is made: what is missing, or is otherwise, is a problem at start.
-    Check,
-    /// The broker is asked for nothing: others see to it.
-    Never,
-}
-
-impl Declare {
-    pub(super) fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "provision" => Some(Self::Provision),
-            "check" => Some(Self::Check),
-            "never" => Some(Self::Never),
-            _ => None,
-        }
-    }
-}
-
 /// A queue as this application declares it. It outlives a restart of the broker.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Queue {

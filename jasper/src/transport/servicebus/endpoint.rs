@@ -3,7 +3,9 @@
 use super::failure::Fault;
 use super::listen_options::{self, ListenOptions};
 use super::settings::{Settings, unusable};
-use crate::transport::{EndpointUri, TransportError};
+use super::topology::{Property, Queue, SESSIONS, Subscription, Topic, Topology};
+use crate::transport::declare::Declare;
+use crate::transport::{ConventionalPlace, EndpointUri, TransportError};
 
 /// What an address of this transport says, with its options.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +16,9 @@ pub(super) struct ServiceBusEndpoint {
     pub(super) listening: ListenOptions,
     /// What reads and writes the messages.
     pub(super) mapper: Option<String>,
+    pub(super) declare: Declare,
+    /// What it needs at the broker.
+    pub(super) topology: Topology,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,6 +133,7 @@ fn finish(
     let mut uri = uri.clone();
     let broker = uri.take("broker").unwrap_or_default();
     let mapper = uri.take("mapper");
+    let declare = declare(&mut uri, settings)?;
     if let Some(name) = mapper.as_ref().filter(|name| !settings.mappers.contains_key(*name)) {
         let why = format!(
             "`mapper={name}`: the transport's builder has no mapper of this name; add \
@@ -152,11 +158,82 @@ fn finish(
         };
         let why = format!(
             "the Service Bus transport has no option `{unknown}` here: it has `broker`, \
-             `mapper`{more}"
+             `declare`, `mapper`{more}"
         );
         return Err(unusable(&uri, why));
     }
-    Ok(ServiceBusEndpoint { broker, entity, listening, mapper })
+    let sessions = listens.map(|_| listening.sessions.is_some());
+    let topology = topology(&entity, settings, sessions.filter(|_| !listening.is_of_dead_letters));
+    Ok(ServiceBusEndpoint { broker, entity, listening, mapper, declare, topology })
+}
+
+fn declare(uri: &mut EndpointUri, settings: &Settings) -> Result<Declare, TransportError> {
+    let Some(name) = uri.take("declare") else {
+        return Ok(settings.declare);
+    };
+    Declare::from_name(&name).ok_or_else(|| {
+        let why = format!("`declare={name}`: write `provision`, `check` or `never`");
+        unusable(uri, why)
+    })
+}
+
+/// What an endpoint needs; `sessions` says whether its entity has some, where the endpoint says it.
+fn topology(entity: &Entity, settings: &Settings, sessions: Option<bool>) -> Topology {
+    let mut topology = Topology::default();
+    let sessions = sessions.map(Property::Flag);
+    let topic = |name: &str| {
+        let known = settings.topics.get(name).cloned();
+        known.unwrap_or_else(|| Topic::new(name))
+    };
+    match entity {
+        Entity::Queue(name) => {
+            let known = settings.queues.get(name).cloned();
+            let mut queue = known.unwrap_or_else(|| Queue::new(name));
+            if let Some(sessions) = sessions {
+                queue = queue.with(SESSIONS, sessions);
+            }
+            topology.queues.push(queue);
+        }
+        Entity::Topic(name) => topology.topics.push(topic(name)),
+        Entity::Subscription { topic: of, name } => {
+            topology.topics.push(topic(of));
+            let known = settings.subscriptions.get(&(of.clone(), name.clone())).cloned();
+            let mut subscription = known.unwrap_or_else(|| Subscription::new(of, name));
+            if let Some(sessions) = sessions {
+                subscription = subscription.with(SESSIONS, sessions);
+            }
+            topology.subscriptions.push(subscription);
+        }
+    }
+    if let Some(replies) = &settings.reply_queue {
+        let known = settings.queues.get(replies).cloned();
+        let queue = known.unwrap_or_else(|| Queue::new(replies)).requires_session();
+        topology.queues.retain(|other| other.name != *replies);
+        topology.queues.push(queue);
+    }
+    topology
+}
+
+/// The place of each of these messages, where an address names several: `asb://queues/a,b`.
+pub(super) fn several(uri: &EndpointUri) -> Option<Vec<(String, EndpointUri)>> {
+    let names = uri.address.rest().strip_prefix("queues/")?;
+    let one = |name: &str| {
+        let address = format!("asb://queue/{name}").parse().ok()?;
+        Some((name.to_owned(), EndpointUri { address, options: uri.options.clone() }))
+    };
+    names.split(',').map(one).collect()
+}
+
+/// The address of a place by the conventions of this transport.
+pub(super) fn conventional(place: &ConventionalPlace<'_>) -> Option<String> {
+    Some(match place {
+        ConventionalPlace::Commands { names } => format!("asb://queues/{}", names.join(",")),
+        ConventionalPlace::Command { name } => format!("asb://queue/{name}"),
+        ConventionalPlace::Event { name } => format!("asb://topic/{name}"),
+        ConventionalPlace::Subscription { name, service } => {
+            format!("asb://topic/{name}/subscription/{service}")
+        }
+    })
 }
 
 /// What kind of place it is, and what follows.

@@ -1,7 +1,9 @@
 //! Over Azure Service Bus. [`guide::servicebus`](crate::guide::servicebus) is its page.
 
+mod administration;
 mod connection;
 mod credential;
+mod declare;
 mod endpoint;
 mod failure;
 mod listen;
@@ -10,8 +12,11 @@ mod message;
 mod namespace;
 mod publisher;
 mod requests;
+mod routed_sender;
 mod sender;
 mod settings;
+mod token;
+mod topology;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -24,20 +29,24 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::connection::{BrokerConnection, Connections};
-use self::endpoint::ServiceBusEndpoint;
+use self::declare::declare;
+use self::endpoint::{ServiceBusEndpoint, several};
 use self::listen::{Listening, Locks, ServiceBusListener};
 use self::publisher::{LinkDialler, Publisher, live};
 use self::requests::{Requester, Serving};
+use self::routed_sender::RoutedSender;
 use self::sender::ServiceBusSender;
 use self::settings::{NAME, Settings};
 use super::listener_state::ListenerState;
 use super::{
-    BrokerAddress, Capabilities, Deployment, Direction, EndpointUri, EnvelopeMapper, Listener,
-    Mode, Receiver, Scheme, Sender, Transport, TransportError, TransportInfo,
-    TransportRegistration,
+    BrokerAddress, Capabilities, ConventionalPlace, Deployment, Direction, EndpointUri,
+    EnvelopeMapper, Listener, Mode, Receiver, Scheme, Sender, Transport, TransportError,
+    TransportInfo, TransportRegistration,
 };
 
 pub use self::credential::{AccessToken, CredentialError, ENTRA_SCOPE, TokenCredential};
+pub use self::topology::{CorrelationFilter, Filter, Queue, Subscription, Topic};
+pub use super::declare::Declare;
 pub use super::tls::{Tls, TlsError};
 
 const SCHEMES: &[Scheme] = &[Scheme { name: "asb", mode: Mode::Durable }];
@@ -102,6 +111,38 @@ impl ServiceBus {
     #[must_use]
     pub fn allow_plaintext_beyond_loopback(self) -> Self {
         self.with(|settings| settings.allow_plaintext = true)
+    }
+
+    /// What is done about queues, topics and subscriptions where an address does not say. Default:
+    /// [`Declare::Never`], as it takes the right to manage the namespace.
+    #[must_use]
+    pub fn declare(self, declare: Declare) -> Self {
+        self.with(|settings| settings.declare = declare)
+    }
+
+    /// How a queue is declared that endpoints name.
+    #[must_use]
+    pub fn queue(self, queue: Queue) -> Self {
+        self.with(|settings| {
+            settings.queues.insert(queue.name.clone(), queue);
+        })
+    }
+
+    /// How a topic is declared that endpoints name.
+    #[must_use]
+    pub fn topic(self, topic: Topic) -> Self {
+        self.with(|settings| {
+            settings.topics.insert(topic.name.clone(), topic);
+        })
+    }
+
+    /// How a subscription is declared that listeners name.
+    #[must_use]
+    pub fn subscription(self, subscription: Subscription) -> Self {
+        self.with(|settings| {
+            let key = (subscription.topic.clone(), subscription.name.clone());
+            settings.subscriptions.insert(key, subscription);
+        })
     }
 
     /// The queue by which the answers of requests come back. It has to have sessions, as each
@@ -184,6 +225,17 @@ impl ServiceBus {
 
     /// Looks whether the entity is there and as it is to be. That the broker is away is no error
     /// here.
+    async fn prepare_all(
+        &self,
+        uri: &EndpointUri,
+        direction: Direction,
+    ) -> Result<(), TransportError> {
+        for uri in places(uri, direction) {
+            self.prepare_one(&uri, direction).await?;
+        }
+        Ok(())
+    }
+
     async fn prepare_one(
         &self,
         uri: &EndpointUri,
@@ -192,8 +244,11 @@ impl ServiceBus {
         let endpoint = self.destination(uri, direction)?;
         let address = uri.address.as_str();
         let connection = self.connection(uri, &endpoint, direction)?;
-        let prepared = match direction {
-            Direction::Send => {
+        let reached = self.settings.reached(uri, &endpoint.broker)?;
+        let declared = declare(reached, address, &endpoint, self.settings.patience).await;
+        let prepared = match (declared, direction) {
+            (Err(error), _) => Err(error),
+            (Ok(()), Direction::Send) => {
                 let link = live(&self.publisher(&connection, endpoint.entity.path())).await;
                 match link {
                     Err(error) if error.not_found().is_some() => {
@@ -204,7 +259,7 @@ impl ServiceBus {
                     link => link.map(drop).map_err(|error| error.not_sent(address)),
                 }
             }
-            Direction::Listen => match connection.get_or_connect().await {
+            (Ok(()), Direction::Listen) => match connection.get_or_connect().await {
                 Ok(connected) => {
                     let checked = listen::check(&connected, &endpoint).await;
                     checked.map_err(|fault| endpoint.refused(address, fault))
@@ -233,8 +288,11 @@ impl Transport for ServiceBus {
     }
 
     fn check(&self, uri: &EndpointUri, direction: Direction) -> Result<(), TransportError> {
-        let endpoint = self.destination(uri, direction)?;
-        self.settings.reached(uri, &endpoint.broker).map(drop)
+        for uri in places(uri, direction) {
+            let endpoint = self.destination(&uri, direction)?;
+            self.settings.reached(&uri, &endpoint.broker)?;
+        }
+        Ok(())
     }
 
     fn prepare<'a>(
@@ -243,13 +301,22 @@ impl Transport for ServiceBus {
     ) -> BoxFuture<'a, Vec<(usize, TransportError)>> {
         Box::pin(async move {
             // At once, as a broker that does not answer keeps each of them waiting.
-            let all = endpoints.iter().map(|(uri, direction)| self.prepare_one(uri, *direction));
+            let all = endpoints.iter().map(|(uri, direction)| self.prepare_all(uri, *direction));
             let all = join_all(all).await.into_iter().enumerate();
             all.filter_map(|(number, prepared)| Some((number, prepared.err()?))).collect()
         })
     }
 
+    fn convention(&self, place: &ConventionalPlace<'_>) -> Option<String> {
+        endpoint::conventional(place)
+    }
+
     fn sender(&self, uri: &EndpointUri) -> Result<Arc<dyn Sender>, TransportError> {
+        if let Some(queues) = several(uri) {
+            let sender = |(name, uri): (String, EndpointUri)| Ok((name, self.sender(&uri)?));
+            let senders = queues.into_iter().map(sender).collect::<Result<_, _>>()?;
+            return Ok(Arc::new(RoutedSender { address: uri.address.clone(), senders }));
+        }
         let endpoint = self.destination(uri, Direction::Send)?;
         let connection = self.connection(uri, &endpoint, Direction::Send)?;
         Ok(Arc::new(ServiceBusSender {
@@ -300,6 +367,15 @@ impl Transport for ServiceBus {
             let listener = ServiceBusListener::start(address.clone(), workers).await?;
             Ok(Box::new(listener) as Box<dyn Listener>)
         })
+    }
+}
+
+/// The places that an address names: one, but for a sender to several queues.
+fn places(uri: &EndpointUri, direction: Direction) -> Vec<EndpointUri> {
+    let queues = several(uri).filter(|_| direction == Direction::Send);
+    match queues {
+        Some(queues) => queues.into_iter().map(|(_, uri)| uri).collect(),
+        None => vec![uri.clone()],
     }
 }
 

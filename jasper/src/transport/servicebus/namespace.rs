@@ -9,6 +9,10 @@ use std::str::FromStr;
 pub(super) struct Namespace {
     pub(super) host: String,
     pub(super) port: u16,
+    /// Whether AMQP goes through a WebSocket.
+    pub(super) is_web_socket: bool,
+    /// Where it is managed over HTTP.
+    pub(super) management_port: u16,
     /// Whether it says that it is an emulator, which has no TLS.
     pub(super) is_emulator: bool,
     pub(super) access: Access,
@@ -30,12 +34,18 @@ const FORM: &str = "it is not the address of a namespace: write \
                     SharedAccessKey=…`, as the portal shows it";
 const UNKNOWN: &str = "it has an entry that this transport does not know: it knows `Endpoint`, \
                        `SharedAccessKeyName`, `SharedAccessKey`, `SharedAccessSignature`, \
-                       `EntityPath` and `UseDevelopmentEmulator`";
+                       `EntityPath`, `UseDevelopmentEmulator`, `TransportType` and \
+                       `ManagementPort`";
+const NO_TRANSPORT: &str = "`TransportType` is `Amqp` or `AmqpWebSockets`";
+const NO_PORT: &str = "`ManagementPort` is a number from 1 to 65535";
 const HALF: &str = "`SharedAccessKeyName` and `SharedAccessKey` belong together: one is missing";
 const TWO: &str = "it has a key and a token: leave one of the two out";
 
 const TLS_PORT: u16 = 5671;
 const PLAIN_PORT: u16 = 5672;
+const HTTPS_PORT: u16 = 443;
+/// Of Microsoft's emulator.
+const EMULATOR_MANAGEMENT_PORT: u16 = 5300;
 
 /// The entries of a connection string, as far as they matter here.
 #[derive(Default)]
@@ -44,6 +54,8 @@ struct Entries<'a> {
     name: Option<&'a str>,
     key: Option<&'a str>,
     signature: Option<&'a str>,
+    management_port: Option<&'a str>,
+    is_web_socket: bool,
     is_emulator: bool,
 }
 
@@ -54,7 +66,17 @@ impl FromStr for Namespace {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let entries = Entries::read(text.trim())?;
         let (host, port) = place(entries.endpoint.ok_or(FORM)?)?;
-        let default = if entries.is_emulator { PLAIN_PORT } else { TLS_PORT };
+        let (default, default_management) = if entries.is_emulator {
+            (PLAIN_PORT, EMULATOR_MANAGEMENT_PORT)
+        } else {
+            (TLS_PORT, HTTPS_PORT)
+        };
+        let default = if entries.is_web_socket { default_management } else { default };
+        let management_port = match entries.management_port.map(str::parse) {
+            Some(Ok(port)) if port > 0 => port,
+            Some(_) => return Err(NO_PORT),
+            None => default_management,
+        };
         let access = match (entries.name, entries.key, entries.signature) {
             (Some(name), Some(key), None) => {
                 Access::Key { name: name.to_owned(), key: key.to_owned() }
@@ -65,7 +87,8 @@ impl FromStr for Namespace {
             (_, _, Some(_)) => return Err(TWO),
         };
         let port = port.unwrap_or(default);
-        Ok(Self { host, port, is_emulator: entries.is_emulator, access })
+        let Entries { is_emulator, is_web_socket, .. } = entries;
+        Ok(Self { host, port, is_web_socket, management_port, is_emulator, access })
     }
 }
 
@@ -87,6 +110,12 @@ impl<'a> Entries<'a> {
                 "usedevelopmentemulator" => {
                     entries.is_emulator = value.eq_ignore_ascii_case("true");
                 }
+                "transporttype" if value.eq_ignore_ascii_case("AmqpWebSockets") => {
+                    entries.is_web_socket = true;
+                }
+                "transporttype" if value.eq_ignore_ascii_case("Amqp") => {}
+                "transporttype" => return Err(NO_TRANSPORT),
+                "managementport" => entries.management_port = Some(value),
                 // The addresses of endpoints say it.
                 "entitypath" => {}
                 _ => return Err(UNKNOWN),
@@ -121,6 +150,23 @@ impl Namespace {
             Ok(address) => address.to_canonical().is_loopback(),
             Err(_name) => self.host.eq_ignore_ascii_case("localhost"),
         }
+    }
+
+    /// The value of the header `Host` where it is managed.
+    pub(super) fn management_host(&self) -> String {
+        let host =
+            if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        match self.management_port {
+            HTTPS_PORT => host,
+            port => format!("{host}:{port}"),
+        }
+    }
+
+    /// Where AMQP goes through a WebSocket. TLS is below it, so that the address does not say it.
+    pub(super) fn web_socket(&self) -> String {
+        let place = self.to_string();
+        let place = place.strip_prefix("sb").unwrap_or(&place);
+        format!("ws{place}/$servicebus/websocket/")
     }
 
     /// What a token for this entity is for.
@@ -168,6 +214,11 @@ mod tests {
              SharedAccessSignature sr=a&sig=b&se=1&skn=c;",
         );
         assert!(emulator.is_emulator && emulator.is_loopback() && emulator.port == 7001);
+        assert_eq!((cloud.management_port, emulator.management_port), (443, 5300));
+        let elsewhere = read("Endpoint=sb://h;UseDevelopmentEmulator=true;ManagementPort=7002");
+        assert_eq!((elsewhere.port, elsewhere.management_port), (5672, 7002));
+        let web = read("Endpoint=sb://h;TransportType=AmqpWebSockets");
+        assert!(web.is_web_socket && web.port == 443 && !cloud.is_web_socket);
         let token = "SharedAccessSignature sr=a&sig=b&se=1&skn=c";
         assert!(emulator.access == Access::Signature(token.to_owned()));
         let bare = read("sb://[::1]:9");
@@ -185,6 +236,8 @@ mod tests {
             ("Endpoint=sb://host/;SharedAccessKey=canary", HALF),
             ("Endpoint=sb://host/;SharedAccessKeyName=canary", HALF),
             ("Endpoint=sb://host/;Password=canary", UNKNOWN),
+            ("Endpoint=sb://host/;ManagementPort=canary", NO_PORT),
+            ("Endpoint=sb://host/;TransportType=canary", NO_TRANSPORT),
             (
                 "Endpoint=sb://h/;SharedAccessSignature=canary;SharedAccessKeyName=a;\
                  SharedAccessKey=b",

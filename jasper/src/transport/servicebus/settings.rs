@@ -11,6 +11,8 @@ use rustls::pki_types::ServerName;
 
 use super::credential::TokenCredential;
 use super::namespace::{Access, Namespace};
+use super::topology::{Queue, Subscription, Topic};
+use crate::transport::declare::Declare;
 use crate::transport::tls::Tls;
 use crate::transport::{BrokerAddress, Deployment, EndpointUri, EnvelopeMapper, TransportError};
 
@@ -24,6 +26,11 @@ pub(super) struct Settings {
     pub(super) credential: Option<Arc<dyn TokenCredential>>,
     pub(super) tls: Option<Tls>,
     pub(super) allow_plaintext: bool,
+    pub(super) declare: Declare,
+    pub(super) queues: BTreeMap<String, Queue>,
+    pub(super) topics: BTreeMap<String, Topic>,
+    /// By the topic and the name.
+    pub(super) subscriptions: BTreeMap<(String, String), Subscription>,
     /// What reads and writes messages of other programs, by name.
     pub(super) mappers: BTreeMap<String, Arc<dyn EnvelopeMapper>>,
     /// The queue at which answers come back, if there is one.
@@ -46,6 +53,11 @@ impl Default for Settings {
             credential: None,
             tls: None,
             allow_plaintext: false,
+            // The right to manage a namespace is not what an application usually has.
+            declare: Declare::Never,
+            queues: BTreeMap::new(),
+            topics: BTreeMap::new(),
+            subscriptions: BTreeMap::new(),
             mappers: BTreeMap::new(),
             reply_queue: None,
             max_message: 100 * 1024 * 1024,

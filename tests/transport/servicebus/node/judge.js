@@ -7,7 +7,7 @@
 "use strict";
 
 const readline = require("node:readline");
-const { ServiceBusClient } = require("@azure/service-bus");
+const { ServiceBusAdministrationClient, ServiceBusClient } = require("@azure/service-bus");
 
 const WAIT = { maxWaitTimeInMs: 10_000 };
 
@@ -242,16 +242,29 @@ const steps = {
       console.log(name, filter.subject ?? "-", filter.applicationProperties?.colour ?? "-");
     }
     await rules.deleteRule("all");
-    await rules.createRule("sql", { sqlExpression: "size > 7" }).then(
+    await rules.createRule("sql", { sqlExpression: "size + 1 > 7" }).then(
       () => console.log("created"),
       (error) => console.log("refused:", error.message.includes("SQL")),
     );
+    await rules.createRule("large", { sqlExpression: "size > 7 AND sys.Label LIKE 'w%d'" });
+    for await (const { name, filter } of rules.listRules()) {
+      console.log(name, filter.sqlExpression ?? "-");
+    }
     await send(client, topic, ["wrong subject"], { subject: "wood", applicationProperties });
     await send(client, topic, ["right"], { subject: "paint", applicationProperties });
+    const large = { size: 8 };
+    await send(client, topic, ["large"], { subject: "wood", applicationProperties: large });
     const receiver = client.createReceiver(topic, subscription);
-    const [message] = await take(receiver, 1);
-    console.log(message.body);
-    await receiver.completeMessage(message);
+    for (const message of await take(receiver, 2)) {
+      console.log(message.body);
+      await receiver.completeMessage(message);
+    }
+  },
+
+  async administer(_client, connectionString) {
+    const client = new ServiceBusAdministrationClient(connectionString);
+    await administerQueues(client);
+    await administerTopics(client);
   },
 
   async refused(client, queue) {
@@ -275,6 +288,82 @@ async function readDeadLetter(client, queue) {
   const { deadLetterReason, deadLetterErrorDescription } = message;
   console.log(message.body, "|", deadLetterReason, "|", deadLetterErrorDescription);
   await receiver.completeMessage(message);
+}
+
+async function all(list, show) {
+  const shown = [];
+  for await (const one of list) {
+    shown.push(show(one));
+  }
+  return shown;
+}
+
+async function administerQueues(client) {
+  await client.createQueue("orders", {
+    lockDuration: "PT30S",
+    maxDeliveryCount: 5,
+    requiresSession: true,
+    requiresDuplicateDetection: true,
+    duplicateDetectionHistoryTimeWindow: "PT2M",
+    deadLetteringOnMessageExpiration: true,
+  });
+  showQueue(await client.getQueue("orders"));
+  await client.createQueue("orders").then(
+    () => console.log("created"),
+    (error) => console.log(
+      error.code === "MessageEntityAlreadyExistsError" ? "exists already" : error,
+    ),
+  );
+  await client.updateQueue({ ...(await client.getQueue("orders")), maxDeliveryCount: 7 });
+  showQueue(await client.getQueue("orders"));
+  for (let number = 0; number < 3; number++) {
+    await client.createQueue(`queue-${number}`);
+  }
+  const names = [];
+  for await (const page of client.listQueues().byPage({ maxPageSize: 2 })) {
+    names.push(...page.map((queue) => queue.name));
+  }
+  console.log(names.length, "queues", ...names);
+  const { activeMessageCount } = await client.getQueueRuntimeProperties("orders");
+  console.log(activeMessageCount, "messages");
+  for (const name of names) {
+    await client.deleteQueue(name);
+  }
+  console.log((await client.queueExists("orders")) ? "found" : "not found");
+}
+
+function showQueue(queue) {
+  const seconds = (text) => Number(text.replace(/^PT(\d+)S$/, "$1"));
+  const window = seconds(queue.duplicateDetectionHistoryTimeWindow);
+  console.log(queue.name, seconds(queue.lockDuration), queue.maxDeliveryCount, window);
+  const word = (flag) => (flag ? "True" : "False");
+  console.log(word(queue.requiresSession), word(queue.deadLetteringOnMessageExpiration));
+}
+
+async function administerTopics(client) {
+  await client.createTopic("news");
+  console.log(...(await all(client.listTopics(), (topic) => topic.name)));
+  await client.createSubscription("news", "mine", { maxDeliveryCount: 3 });
+  await client.createSubscription("news", "other");
+  const subscriptions = () => all(client.listSubscriptions("news"), (it) => it.subscriptionName);
+  console.log(...(await subscriptions()));
+  console.log((await client.getSubscription("news", "mine")).maxDeliveryCount);
+  const wanted = { subject: "paint", applicationProperties: { colour: "blue" } };
+  await client.createRule("news", "mine", "blue", wanted);
+  for await (const { name, filter } of client.listRules("news", "mine")) {
+    const kind = filter.sqlExpression === "1=1" ? "TrueFilter" : "CorrelationFilter";
+    console.log(name, kind, filter.subject ?? "-");
+  }
+  const rule = await client.getRule("news", "mine", "blue");
+  console.log(rule.filter.applicationProperties.colour);
+  await client.updateRule("news", "mine", { ...rule, filter: { subject: "wood" } });
+  console.log((await client.getRule("news", "mine", "blue")).filter.subject);
+  await client.deleteRule("news", "mine", "$Default");
+  console.log(...(await all(client.listRules("news", "mine"), (it) => it.name)));
+  await client.deleteSubscription("news", "mine");
+  console.log(...(await subscriptions()));
+  await client.deleteTopic("news");
+  console.log((await all(client.listTopics(), (topic) => topic.name)).length, "topics");
 }
 
 async function main() {

@@ -9,6 +9,7 @@ it prints "ready" and reads a line.
 import sys
 from datetime import datetime, timedelta, timezone
 
+from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.servicebus import (
     NEXT_AVAILABLE_SESSION,
     ServiceBusClient,
@@ -17,6 +18,7 @@ from azure.servicebus import (
     ServiceBusSubQueue,
 )
 from azure.servicebus.exceptions import ServiceBusError
+from azure.servicebus.management import CorrelationRuleFilter, ServiceBusAdministrationClient
 
 WAIT = 10
 
@@ -245,6 +247,86 @@ def too_large(client, queue):
         print("sent")
     except ServiceBusError as error:
         print(type(error).__name__)
+
+
+def administer(_client, connection_string):
+    with ServiceBusAdministrationClient.from_connection_string(connection_string) as client:
+        administer_queues(client)
+        administer_topics(client)
+
+
+def administer_queues(client):
+    client.create_queue(
+        "orders",
+        lock_duration=timedelta(seconds=30),
+        max_delivery_count=5,
+        requires_session=True,
+        requires_duplicate_detection=True,
+        duplicate_detection_history_time_window=timedelta(minutes=2),
+        dead_lettering_on_message_expiration=True,
+    )
+    show_queue(client.get_queue("orders"))
+    try:
+        client.create_queue("orders")
+        print("created")
+    except ResourceExistsError:
+        print("exists already")
+    queue = client.get_queue("orders")
+    queue.max_delivery_count = 7
+    client.update_queue(queue)
+    show_queue(client.get_queue("orders"))
+    for number in range(3):
+        client.create_queue(f"queue-{number}")
+    names = [queue.name for queue in client.list_queues(max_page_size=2)]
+    print(len(names), "queues", *names)
+    print(client.get_queue_runtime_properties("orders").active_message_count, "messages")
+    for name in names:
+        client.delete_queue(name)
+    try:
+        client.get_queue("orders")
+        print("found")
+    except ResourceNotFoundError:
+        print("not found")
+
+
+def show_queue(queue):
+    lock, window = queue.lock_duration, queue.duplicate_detection_history_time_window
+    print(queue.name, lock.seconds, queue.max_delivery_count, window.seconds)
+    print(queue.requires_session, queue.dead_lettering_on_message_expiration)
+
+
+def administer_topics(client):
+    client.create_topic("news")
+    print(*[topic.name for topic in client.list_topics()])
+    client.create_subscription("news", "mine", max_delivery_count=3)
+    client.create_subscription("news", "other")
+    print(*[it.name for it in client.list_subscriptions("news")])
+    print(client.get_subscription("news", "mine").max_delivery_count)
+    wanted = CorrelationRuleFilter(label="paint", properties={"colour": "blue"})
+    client.create_rule("news", "mine", "blue", filter=wanted)
+    for rule in client.list_rules("news", "mine"):
+        label = getattr(rule.filter, "label", None)
+        print(rule.name, type(rule.filter).__name__.replace("Rule", ""), label or "-")
+    rule = client.get_rule("news", "mine", "blue")
+    print(rule.filter.properties["colour"])
+    rule.filter = CorrelationRuleFilter(label="wood")
+    client.update_rule("news", "mine", rule)
+    print(client.get_rule("news", "mine", "blue").filter.label)
+    client.delete_rule("news", "mine", "$Default")
+    print(*[rule.name for rule in client.list_rules("news", "mine")])
+    client.delete_subscription("news", "mine")
+    print(*[it.name for it in client.list_subscriptions("news")])
+    client.delete_topic("news")
+    print(len(list(client.list_topics())), "topics")
+
+
+def remove_queues(_client, connection_string, *queues):
+    with ServiceBusAdministrationClient.from_connection_string(connection_string) as client:
+        for queue in queues:
+            try:
+                client.delete_queue(queue)
+            except ResourceNotFoundError:
+                pass
 
 
 def main():

@@ -66,6 +66,11 @@ pub trait Link: Send + Sync {
     /// Cuts all connections that there are; new ones are welcome.
     fn cut(&self) -> BoxFuture<'_, ()>;
 
+    /// The bytes of the largest text that is to arrive.
+    fn large(&self) -> usize {
+        1_000_000
+    }
+
     /// A number of bytes that one message cannot have.
     fn too_large(&self) -> usize {
         5 * 1024 * 1024

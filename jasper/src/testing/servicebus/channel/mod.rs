@@ -17,7 +17,7 @@ use uuid::Uuid;
 use self::links::{Link, Waiting};
 use super::access::Access;
 use super::address::{EntityName, Node};
-use super::refusal::Refusal;
+use super::refusal::{Refusal, UNAUTHORIZED};
 use super::shared::Shared;
 use super::wire::{self, AMQP_FRAME, WireError};
 
@@ -126,6 +126,21 @@ impl Channel {
         let meant = self.links.iter().filter(|(_, link)| is_meant(link));
         let handles: Vec<u32> = meant.map(|(handle, _)| *handle).collect();
         handles.into_iter().try_for_each(|handle| self.detach(handle, Some(refusal), context))
+    }
+
+    /// Detaches the links that no token opens any more.
+    pub(super) fn detach_closed(&mut self, context: &mut Context<'_>) -> Result<(), WireError> {
+        let is_closed = |link: &Link| {
+            let node = match link {
+                Link::Incoming(link) => &link.node,
+                Link::Outgoing(link) => &link.node,
+            };
+            node.entity().is_some_and(|entity| !context.access.allows(entity))
+        };
+        let closed = self.links.iter().filter(|(_, link)| is_closed(link));
+        let handles: Vec<u32> = closed.map(|(handle, _)| *handle).collect();
+        let refusal = Refusal::new(UNAUTHORIZED, "ExpiredToken: The token has expired.");
+        handles.into_iter().try_for_each(|handle| self.detach(handle, Some(&refusal), context))
     }
 
     /// Gives back what the links of this channel hold.

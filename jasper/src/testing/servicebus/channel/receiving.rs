@@ -149,8 +149,8 @@ fn put_token(request: &Letter, context: &mut Context<'_>) -> Letter {
     let now_s = context.shared.clock.now() / 1000;
     let opened = token.and_then(|token| context.shared.key.opens(token, now_s));
     match opened {
-        Some(path) => {
-            context.access.open(&path);
+        Some((path, until_s)) => {
+            context.access.open(&path, until_s.saturating_mul(1_000));
             reply::response(request, ACCEPTED, "Accepted", Value::Null)
         }
         None => {

@@ -84,15 +84,16 @@ pub(super) struct Delivery {
 
 impl Entity {
     pub(super) fn new(settings: EntitySettings) -> Self {
-        let dead = EntitySettings {
-            requires_session: false,
-            max_delivery_count: u32::MAX,
-            duplicate_window: None,
-            dead_letters_expired: false,
-            ..settings
-        };
-        let dead_letters = Some(Box::new(Self::empty(dead, None)));
+        let dead_letters = Some(Box::new(Self::empty(of_dead_letters(&settings), None)));
         Self::empty(settings, dead_letters)
+    }
+
+    /// Takes other settings, for what is received and sent from now on.
+    pub(super) fn change(&mut self, settings: EntitySettings) {
+        if let Some(dead) = self.dead_letters_mut() {
+            dead.settings = of_dead_letters(&settings);
+        }
+        self.settings = settings;
     }
 
     fn empty(settings: EntitySettings, dead_letters: Option<Box<Self>>) -> Self {
@@ -151,5 +152,15 @@ impl Entity {
         let lock = self.locks.remove(&token)?;
         self.lock_ends.remove(&(lock.until, token));
         Some(lock)
+    }
+}
+
+fn of_dead_letters(settings: &EntitySettings) -> EntitySettings {
+    EntitySettings {
+        requires_session: false,
+        max_delivery_count: u32::MAX,
+        duplicate_window: None,
+        dead_letters_expired: false,
+        lock_duration: settings.lock_duration,
     }
 }

@@ -11,6 +11,7 @@ use super::request::{Answer, Request, missing};
 
 const RULE: u64 = 0x0000_0137_0000_0004;
 const NO_ACTION: u64 = 0x0000_0137_0000_0005;
+const SQL: u64 = 0x0000_0013_7000_0006;
 const TRUE: u64 = 0x0000_0013_7000_0007;
 const FALSE: u64 = 0x0000_0013_7000_0008;
 const CORRELATION: u64 = 0x0000_0013_7000_0009;
@@ -45,11 +46,7 @@ fn filter(description: &Value) -> Result<Filter, Refusal> {
     }
     if let Some(sql) = reply::entry(description, "sql-filter") {
         let expression = reply::entry(sql, "expression").and_then(reply::text);
-        return match expression.unwrap_or_default().replace(' ', "").as_str() {
-            "1=1" => Ok(Filter::True),
-            "1=0" => Ok(Filter::False),
-            _ => Err(unsupported("filters in SQL other than 1=1 and 1=0")),
-        };
+        return Filter::from_sql(expression.unwrap_or_default());
     }
     let wanted = reply::entry(description, "correlation-filter");
     correlation(wanted.ok_or_else(|| missing("correlation-filter"))?)
@@ -81,6 +78,10 @@ fn describe(name: &str, filter: &Filter) -> Value {
     let filter = match filter {
         Filter::True => described(TRUE, Vec::new()),
         Filter::False => described(FALSE, Vec::new()),
+        Filter::Sql(filter) => {
+            let text = Value::String(filter.0.text().to_owned());
+            described(SQL, vec![text, Value::Int(20)])
+        }
         Filter::Correlation(filter) => described(CORRELATION, correlation_fields(filter)),
     };
     let action = described(NO_ACTION, Vec::new());

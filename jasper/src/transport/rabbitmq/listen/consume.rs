@@ -17,10 +17,10 @@ use super::super::connection::Connected;
 use super::super::declare::declare;
 use super::super::failure::{no_connection, not_sent};
 use super::super::requests::Serving;
-use super::super::topology::Declare;
 use super::intake::Item;
 use super::listener::Listening;
 use crate::transport::cause::Cause;
+use crate::transport::declare::Declare;
 use crate::transport::{Mode, TransportError};
 
 /// How long the broker may take to answer what a listener asks at first.

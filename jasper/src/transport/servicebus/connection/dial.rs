@@ -8,7 +8,9 @@ use fe2o3_amqp::connection::{ConnectionHandle, OpenError};
 use fe2o3_amqp::sasl_profile::SaslProfile;
 use fe2o3_amqp::session::SessionHandle;
 use fe2o3_amqp::{Connection, Session};
+use fe2o3_amqp_ws::WebSocketStream;
 use futures_util::future::BoxFuture;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -181,10 +183,25 @@ impl Dialler {
         stream.set_nodelay(true)?;
         let (outcomes, ended) = (Arc::clone(outcomes), ended.clone());
         let Some((config, name)) = self.reached.tls.clone() else {
-            return Ok(Socket::new(stream, outcomes, ended));
+            return self.through(stream, outcomes, ended).await;
         };
         let stream = TlsConnector::from(config).connect(name, stream).await?;
-        Ok(Socket::new(stream, outcomes, ended))
+        self.through(stream, outcomes, ended).await
+    }
+
+    /// Through a WebSocket, where the namespace is to be reached so.
+    async fn through(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        outcomes: Arc<Outcomes>,
+        ended: CancellationToken,
+    ) -> io::Result<Socket> {
+        if !self.reached.namespace.is_web_socket {
+            return Ok(Socket::new(stream, outcomes, ended));
+        }
+        let address = self.reached.namespace.web_socket();
+        let stream = WebSocketStream::connect_with_stream(address, stream).await;
+        Ok(Socket::new(stream.map_err(io::Error::other)?, outcomes, ended))
     }
 }
 

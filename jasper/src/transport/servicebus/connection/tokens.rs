@@ -8,15 +8,11 @@ use fe2o3_amqp_types::primitives::{SimpleValue, Value};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::super::credential::{AccessToken, given, signed};
-use super::super::failure::{Fault, Refusal};
-use super::super::namespace::Access;
+use super::super::failure::Fault;
 use super::super::settings::Reached;
+use super::super::token::token;
 use super::request_link::{Asked, RequestLink};
 use crate::envelope::time;
-
-const SIGNATURE: &str = "servicebus.windows.net:sastoken";
-const ENTRA: &str = "jwt";
 
 /// How long the broker may take to look at a token.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -53,29 +49,19 @@ impl Tokens {
 
     async fn put(&self, entity: &str) -> Result<(), Fault> {
         let resource = self.reached.namespace.resource(entity);
-        let (token, kind) = self.token(&resource).await?;
+        let (token, kind) = token(&self.reached, &resource).await?;
         let text = |text: &str| SimpleValue::String(text.to_owned());
-        let properties =
-            vec![("operation", text("put-token")), ("type", text(kind)), ("name", text(&resource))];
+        let properties = vec![
+            ("operation", text("put-token")),
+            ("type", text(kind.name())),
+            ("name", text(&resource)),
+        ];
         let asked = Asked { properties, body: Value::String(token.expose().to_owned()) };
         self.node.ask(asked, PATIENCE).await?;
         let due = renewal(time::now(), token.expires_at());
         self.due.lock().insert(entity.to_owned(), due);
         self.changed.notify_one();
         Ok(())
-    }
-
-    async fn token(&self, resource: &str) -> Result<(AccessToken, &'static str), Fault> {
-        let now = time::now();
-        match (&self.reached.namespace.access, &self.reached.credential) {
-            (Access::Key { name, key }, _) => Ok((signed(name, key, resource, now), SIGNATURE)),
-            (Access::Signature(signature), _) => Ok((given(signature, now), SIGNATURE)),
-            (Access::Credential, Some(credential)) => match credential.token().await {
-                Ok(token) => Ok((token, ENTRA)),
-                Err(error) => Err(no_token(&error.to_string())),
-            },
-            (Access::Credential, None) => Err(no_token("there is none")),
-        }
     }
 
     /// Renews each before it expires, for as long as the connection lives.
@@ -107,10 +93,6 @@ impl Tokens {
 fn renewal(now: SystemTime, expires_at: SystemTime) -> SystemTime {
     let left = expires_at.duration_since(now).unwrap_or_default();
     time::after(now, (left * 3 / 4).max(PAUSE))
-}
-
-fn no_token(why: &str) -> Fault {
-    Fault::Refused(Refusal::new("", format!("the credential gives no token: {why}")))
 }
 
 #[cfg(test)]

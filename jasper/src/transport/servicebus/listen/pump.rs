@@ -62,11 +62,47 @@ pub(super) struct Pump {
     pub(super) prefetch: u32,
 }
 
+/// About the most bytes of messages that have come and are not settled, unless it is one message.
+const MOST_BYTES: usize = 64 * 1024 * 1024;
+/// How many messages are asked for before the size of any is known.
+const FIRST: u32 = 32;
+
 /// How much is asked for and how much of it is here.
 #[derive(Debug, Default)]
 struct Counts {
     credit: u32,
     unsettled: u32,
+    /// Of what is not settled, in bytes: each counts as the average when it is settled.
+    held: usize,
+    /// What a message is taken to have, in bytes: as the large ones among the last.
+    size: Option<usize>,
+}
+
+impl Counts {
+    fn arrived(&mut self, size: usize) {
+        self.credit = self.credit.saturating_sub(1);
+        self.unsettled += 1;
+        self.held += size;
+        let before = self.size.unwrap_or_default();
+        // Slowly less, at once more.
+        self.size = Some(size.max(before - before / 32));
+    }
+
+    fn settled(&mut self) {
+        self.held -= self.held / self.unsettled.max(1) as usize;
+        self.unsettled = self.unsettled.saturating_sub(1);
+    }
+
+    /// How much may be asked for at present.
+    fn wanted(&self, prefetch: u32) -> u32 {
+        let places = prefetch.saturating_sub(self.unsettled);
+        let Some(size) = self.size else {
+            return places.min(FIRST);
+        };
+        let fit = MOST_BYTES.saturating_sub(self.held) / size.max(1);
+        let fit = if self.unsettled == 0 { fit.max(1) } else { fit };
+        places.min(u32::try_from(fit).unwrap_or(u32::MAX))
+    }
 }
 
 impl Pump {
@@ -108,10 +144,11 @@ impl Pump {
 
     /// Asks for more where a quarter of what may be here is missing.
     async fn top_up(&mut self, counts: &mut Counts) -> Result<(), Fault> {
-        let here = counts.credit + counts.unsettled;
-        let is_low = here + (self.prefetch / 4).max(1) <= self.prefetch;
+        let wanted = counts.wanted(self.prefetch);
+        let step = ((wanted + counts.unsettled) / 4).max(1);
+        let is_low = counts.credit + step <= wanted;
         if is_low {
-            counts.credit = self.prefetch.saturating_sub(counts.unsettled);
+            counts.credit = wanted;
             let asked = self.receiver.set_credit(counts.credit).await;
             asked.map_err(|error| Fault::Ended(Cause::of(error)))?;
         }
@@ -154,8 +191,7 @@ impl Pump {
             Err(RecvError::MessageDecode(error)) => (error.info, Err(error.source.to_string())),
             Err(error) => return Err(error.into()),
         };
-        counts.credit = counts.credit.saturating_sub(1);
-        counts.unsettled += 1;
+        counts.arrived(letter.as_ref().map_or(0, size));
         let until = letter.as_ref().ok().and_then(locked_until).unwrap_or_else(time::now);
         let token = <[u8; 16]>::try_from(info.delivery_tag().as_ref()).ok();
         let lock = self.locks.as_ref().zip(token);
@@ -167,11 +203,26 @@ impl Pump {
     }
 }
 
+/// About how many bytes a message has here.
+fn size(letter: &Letter) -> usize {
+    /// Of the fields around a body.
+    const HEAD: usize = 1024;
+    let body = match &letter.body {
+        Body::Data(parts) => parts.iter().map(|part| part.0.len()).sum(),
+        Body::Value(value) => match &value.0 {
+            Value::String(text) => text.len(),
+            Value::Binary(bytes) => bytes.len(),
+            _ => 0,
+        },
+        _ => 0,
+    };
+    HEAD + body
+}
+
 async fn obey(receiver: &Receiver, command: Command, counts: &mut Counts) {
-    counts.unsettled = counts.unsettled.saturating_sub(match command {
-        Command::Settle(..) | Command::Forget => 1,
-        Command::Drain => 0,
-    });
+    if matches!(command, Command::Settle(..) | Command::Forget) {
+        counts.settled();
+    }
     if let Command::Settle(info, settlement) = command
         && let Err(error) = settle(receiver, info, settlement).await
     {
@@ -210,4 +261,36 @@ fn dead_letter(reason: &str, description: &str) -> definitions::Error {
     info.insert(Symbol::from(DEATH_DESCRIPTION), text(description));
     let condition = ErrorCondition::Custom(Symbol::from(DEAD_LETTER));
     definitions::Error::new(condition, None, Some(info))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_for_is_bounded_by_messages_and_by_bytes() {
+        let mut counts = Counts::default();
+        assert_eq!((counts.wanted(500), counts.wanted(7)), (FIRST, 7));
+        counts.arrived(1_000);
+        assert_eq!(counts.wanted(500), 499);
+        counts.arrived(MOST_BYTES / 4);
+        assert_eq!(counts.wanted(500), 2);
+        for _ in 0..3 {
+            counts.arrived(MOST_BYTES / 4);
+        }
+        assert_eq!(counts.wanted(500), 0, "{counts:?}");
+        while counts.unsettled > 0 {
+            counts.settled();
+        }
+        assert_eq!((counts.held, counts.wanted(500)), (0, 4));
+        counts.arrived(2 * MOST_BYTES);
+        assert_eq!(counts.wanted(500), 0);
+        counts.settled();
+        assert_eq!(counts.wanted(500), 1, "one message is always asked for");
+        for _ in 0..500 {
+            counts.arrived(1_000);
+            counts.settled();
+        }
+        assert_eq!(counts.wanted(500), 500);
+    }
 }
