@@ -25,6 +25,7 @@ pub(super) struct Certificate {
     warning: ExpiryWarning,
 }
 
+#[derive(Clone)]
 struct Pair {
     shown: Arc<CertifiedKey>,
     expiry: Option<Expiry>,
@@ -33,20 +34,22 @@ struct Pair {
 impl Certificate {
     /// One that stays.
     pub(super) fn of_pem(chain: &[u8], key: &[u8]) -> Result<Self, TlsError> {
-        let shown = pair(chain, key)?.shown;
-        Self::of(Reloaded::new(Vec::new(), move || Ok(Pair::new(Arc::clone(&shown))))?)
+        let pair = pair(chain, key)?;
+        Reloaded::new(Vec::new(), move || Ok(pair.clone())).map(Self::of)
     }
 
     /// One that is read again where a file has changed.
     pub(super) fn of_files(chain: PathBuf, key: PathBuf) -> Result<Self, TlsError> {
         let files = vec![chain.clone(), key.clone()];
-        Self::of(Reloaded::new(files, move || pair(&read(&chain)?, &read_secret(&key)?))?)
+        let pair = Reloaded::new(files, move || pair(&read(&chain)?, &read_secret(&key)?));
+        pair.map(Self::of)
     }
 
-    fn of(pair: Reloaded<Pair>) -> Result<Self, TlsError> {
+    fn of(pair: Reloaded<Pair>) -> Self {
         let certificate = Self { pair, warning: ExpiryWarning::default() };
+        // For the warning.
         certificate.now();
-        Ok(certificate)
+        certificate
     }
 
     /// The one to show now; warns where it is about to expire.
@@ -59,20 +62,13 @@ impl Certificate {
     }
 }
 
-impl Pair {
-    fn new(shown: Arc<CertifiedKey>) -> Self {
-        Self { expiry: Expiry::of(&shown.cert), shown }
-    }
-}
-
 fn pair(chain: &[u8], key: &[u8]) -> Result<Pair, TlsError> {
     let chain = certificates(chain, "certificate chain")?;
     let key = PrivateKeyDer::from_pem_slice(key)
         .map_err(|_error| TlsError::Pem { what: "private key" })?;
-    let shown = CertifiedKey::from_der(chain, key, &provider());
-    shown
-        .map(|shown| Pair::new(Arc::new(shown)))
-        .map_err(|error| TlsError::Certificate { why: error.to_string() })
+    let shown = CertifiedKey::from_der(chain, key, &provider())
+        .map_err(|error| TlsError::Certificate { why: error.to_string() })?;
+    Ok(Pair { expiry: Expiry::of(&shown.cert), shown: Arc::new(shown) })
 }
 
 #[cfg(feature = "tcp")]

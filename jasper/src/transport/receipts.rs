@@ -14,8 +14,17 @@ pub(super) trait Offer {
     fn dead_letter(&self) -> ReceivedDeadLetter;
 }
 
-/// Those that follow each other under one guarantee go together.
-pub(super) async fn receipts(receiver: &dyn Receiver, items: &[impl Offer]) -> Vec<Receipt> {
+/// Those that follow each other under one guarantee go together. Dead letters of the broker go to
+/// those of the store instead.
+pub(super) async fn receipts(
+    receiver: &dyn Receiver,
+    items: &[impl Offer],
+    are_dead_letters: bool,
+) -> Vec<Receipt> {
+    if are_dead_letters {
+        let letters = items.iter().map(Offer::dead_letter).collect();
+        return one_for_each(receiver.store_dead_letters(letters).await, items.len());
+    }
     let mut receipts = Vec::with_capacity(items.len());
     for group in items.chunk_by(|one, next| one.guarantee() == next.guarantee()) {
         let envelopes = group.iter().map(|item| item.envelope().clone()).collect();
@@ -23,15 +32,6 @@ pub(super) async fn receipts(receiver: &dyn Receiver, items: &[impl Offer]) -> V
         receipts.extend(one_for_each(receiver.receive(received).await, group.len()));
     }
     receipts
-}
-
-/// The same for dead letters of the broker, which go to those of the store.
-pub(super) async fn receipts_of_dead_letters(
-    receiver: &dyn Receiver,
-    items: &[impl Offer],
-) -> Vec<Receipt> {
-    let letters = items.iter().map(Offer::dead_letter).collect();
-    one_for_each(receiver.store_dead_letters(letters).await, items.len())
 }
 
 /// One receipt for each of `count` messages: a receiver that gives too few has not taken the rest.

@@ -17,7 +17,7 @@ use crate::envelope::{DecodeError, Envelope, MessageId};
 use crate::telemetry::{DESTINATION, REDELIVERED};
 use crate::transport::cause::Cause;
 use crate::transport::mapped::read_by;
-use crate::transport::receipts::{Offer, receipts, receipts_of_dead_letters};
+use crate::transport::receipts::{Offer, receipts};
 use crate::transport::{Guarantee, Receipt, ReceivedDeadLetter, TransportError, Unreadable};
 
 /// A message that has come and is not acknowledged.
@@ -125,7 +125,8 @@ impl Listening {
         items: &mut Vec<Item>,
         is_one_of_many: bool,
     ) -> Result<Option<String>, TransportError> {
-        let receipts = self.receipts(items).await;
+        let are_dead_letters = self.endpoint.listening.is_of_dead_letters;
+        let receipts = receipts(&*self.receiver, items, are_dead_letters).await;
         let (mut taken, mut left, mut why) = (Vec::new(), Vec::new(), None);
         for (item, receipt) in items.drain(..).zip(receipts) {
             match receipt {
@@ -161,14 +162,6 @@ impl Listening {
             taken.iter().filter_map(|item| item.stream_offset).max().map(|last| last + 1);
         if let Some(next) = first_left.or(after_taken) {
             *self.position.lock() = Some(Offset::At(next));
-        }
-    }
-
-    async fn receipts(&self, items: &[Item]) -> Vec<Receipt> {
-        if self.endpoint.listening.is_of_dead_letters {
-            receipts_of_dead_letters(&*self.receiver, items).await
-        } else {
-            receipts(&*self.receiver, items).await
         }
     }
 

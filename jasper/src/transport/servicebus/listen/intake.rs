@@ -16,7 +16,7 @@ use super::settlement::Settlement;
 use crate::envelope::{DecodeError, Envelope};
 use crate::telemetry::{DESTINATION, REDELIVERED};
 use crate::transport::mapped::read_by;
-use crate::transport::receipts::{Offer, receipts, receipts_of_dead_letters};
+use crate::transport::receipts::{Offer, receipts};
 use crate::transport::{Guarantee, Receipt, ReceivedDeadLetter, Unreadable};
 
 /// How a message is settled: by the link by which it has come, or by its lock.
@@ -152,7 +152,8 @@ impl Listening {
             Offered { pause: (pause * 2).clamp(FIRST, LONGEST), ..Offered::default() };
         let (lost, items): (Vec<_>, Vec<_>) = items.into_iter().partition(Item::is_lost);
         offered.lost.extend(lost.into_iter().map(|item| item.delivery));
-        let receipts = self.receipts(&items).await;
+        let are_dead_letters = self.endpoint.listening.is_of_dead_letters;
+        let receipts = receipts(&*self.receiver, &items, are_dead_letters).await;
         let mut waits = None;
         for (item, receipt) in items.into_iter().zip(receipts) {
             match self.settlement(receipt) {
@@ -188,14 +189,6 @@ impl Listening {
                 tracing::warn!(address = %self.address, %why, "a message is given back");
                 Ok(Settlement::Abandon)
             }
-        }
-    }
-
-    async fn receipts(&self, items: &[Item]) -> Vec<Receipt> {
-        if self.endpoint.listening.is_of_dead_letters {
-            receipts_of_dead_letters(&*self.receiver, items).await
-        } else {
-            receipts(&*self.receiver, items).await
         }
     }
 }
