@@ -4,6 +4,7 @@ mod certificate;
 mod hand;
 pub mod log;
 pub mod memory;
+pub mod programs;
 pub mod proxy;
 pub mod servers;
 pub mod servicebus;

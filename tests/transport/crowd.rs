@@ -1,13 +1,13 @@
 //! Ten thousand connections that say nothing, or too much, beside one that works.
 
 use std::net::SocketAddr;
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use jasper::prelude::*;
 use serde::{Deserialize, Serialize};
 use tests::memory;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tests::programs::listening;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
@@ -41,12 +41,8 @@ impl Server {
         // The crowd takes a file descriptor each, here and there.
         rlimit::increase_nofile_limit(20_000).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_crowd-server"));
-        command.kill_on_drop(true).stdin(Stdio::null()).stdout(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let mut lines = BufReader::new(child.stdout.as_mut().unwrap()).lines();
-        let line = timeout(LIMIT, lines.next_line()).await.unwrap().unwrap().unwrap();
-        let addr = line.strip_prefix("listening ").unwrap().parse().unwrap();
-        Self { child, addr }
+        let (child, address) = listening(&mut command).await;
+        Self { child, addr: address.parse().unwrap() }
     }
 
     /// Its memory, in KiB.

@@ -1,10 +1,9 @@
 //! The processes of the branches.
 
-use std::process::Stdio;
 use std::time::Duration;
 
 use tests::Seed;
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tests::programs::listening;
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
@@ -29,15 +28,7 @@ pub struct Process(Child);
 impl Process {
     /// Starts it; says where it listens, without the scheme.
     pub async fn start(command: &mut Command) -> (Self, String) {
-        command.kill_on_drop(true).stdin(Stdio::null()).stdout(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let mut lines = BufReader::new(child.stdout.as_mut().unwrap()).lines();
-        let line = timeout(LIMIT, lines.next_line())
-            .await
-            .expect("it starts in time")
-            .unwrap()
-            .expect("it starts");
-        let address = line.strip_prefix("listening ").expect("it says where").to_owned();
+        let (child, address) = listening(command).await;
         (Self(child), address)
     }
 

@@ -1,10 +1,12 @@
 //! The protocol spoken by hand, from its description and not from the library's code.
 
+use std::net::{IpAddr, SocketAddr};
+
 use jasper::envelope::Envelope;
 use jasper::transport::Listener;
 use ring::hmac;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use crate::receiver::within;
 
@@ -87,11 +89,23 @@ impl Raw {
     /// Connects and is taken, without a key.
     pub async fn connected(listener: &dyn Listener) -> Self {
         let mut raw = Self::connect(listener).await;
-        raw.send(&frame(HELLO, &hello([1, 1], [7; 32], ""))).await;
-        assert_eq!(raw.read().await.unwrap().0, WELCOME);
-        raw.send(&frame(PROOF, &[])).await;
-        assert_eq!(raw.read().await.unwrap().0, READY);
+        assert_eq!(raw.shake_hands().await, READY);
         raw
+    }
+
+    /// Connects from this address of the machine.
+    pub async fn connect_from(address: [u8; 4], place: &str) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::new(IpAddr::from(address), 0)).unwrap();
+        Self { stream: within(socket.connect(place.parse().unwrap())).await.unwrap() }
+    }
+
+    /// Shakes hands without a key. What is read last: `READY`, or a refusal.
+    pub async fn shake_hands(&mut self) -> u8 {
+        self.send(&frame(HELLO, &hello([1, 1], [7; 32], ""))).await;
+        assert_eq!(self.read().await.unwrap().0, WELCOME);
+        self.send(&frame(PROOF, &[])).await;
+        self.read().await.unwrap().0
     }
 
     /// Takes every client, with room for this many batches.

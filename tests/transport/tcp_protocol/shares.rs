@@ -1,29 +1,10 @@
 //! What one peer, or one address, may take of what all have together.
 
-use std::net::{IpAddr, SocketAddr};
-
+use jasper::transport::Transport;
 use jasper::transport::tcp::{Limits, Peer, SharedKey, Tcp};
-use jasper::transport::{Listener, Transport};
-use tokio::net::TcpSocket;
 
-use crate::raw::{self, HELLO, PROOF, READY, Raw, WELCOME, place_of};
+use crate::raw::{READY, Raw, batch, bytes_of, place_of};
 use crate::receiver::{TestReceiver, envelope, listen, pair, send, sender_to, within};
-
-/// A connection from this address of the machine.
-async fn connect_from(address: [u8; 4], listener: &dyn Listener) -> Raw {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.bind(SocketAddr::new(IpAddr::from(address), 0)).unwrap();
-    let place = place_of(listener).parse().unwrap();
-    Raw { stream: within(socket.connect(place)).await.unwrap() }
-}
-
-/// Shakes hands without a key. What is read last: `READY`, or a refusal.
-async fn shake_hands(raw: &mut Raw) -> u8 {
-    raw.send(&raw::frame(HELLO, &raw::hello([1, 1], [7; 32], ""))).await;
-    assert_eq!(raw.read().await.unwrap().0, WELCOME);
-    raw.send(&raw::frame(PROOF, &[])).await;
-    raw.read().await.unwrap().0
-}
 
 const ONE: [u8; 4] = [127, 0, 0, 2];
 const OTHER: [u8; 4] = [127, 0, 0, 3];
@@ -34,18 +15,19 @@ async fn an_address_has_its_share_of_the_connections_and_leaves_the_rest_to_othe
     let (_receiver, listener, _sender) = pair(Tcp::new().limits(limits), &Tcp::new()).await;
     let mut taken = Vec::new();
     for _ in 0..2 {
-        let mut raw = connect_from(ONE, &*listener).await;
-        assert_eq!(shake_hands(&mut raw).await, READY);
+        let mut raw = Raw::connect_from(ONE, &place_of(&*listener)).await;
+        assert_eq!(raw.shake_hands().await, READY);
         taken.push(raw);
     }
-    let mut refused = connect_from(ONE, &*listener).await;
-    assert_ne!(shake_hands(&mut refused).await, READY);
-    let mut other = connect_from(OTHER, &*listener).await;
-    assert_eq!(shake_hands(&mut other).await, READY);
+    let mut refused = Raw::connect_from(ONE, &place_of(&*listener)).await;
+    assert_ne!(refused.shake_hands().await, READY);
+    let mut other = Raw::connect_from(OTHER, &place_of(&*listener)).await;
+    assert_eq!(other.shake_hands().await, READY);
     drop(taken.pop());
     // The place is free as soon as the end of the connection is noticed.
+    let place = place_of(&*listener);
     let freed =
-        async { while shake_hands(&mut connect_from(ONE, &*listener).await).await != READY {} };
+        async { while Raw::connect_from(ONE, &place).await.shake_hands().await != READY {} };
     within(freed).await;
 }
 
@@ -71,7 +53,7 @@ async fn silent_strangers_of_one_address_keep_no_other_from_shaking_hands() {
     let (_receiver, listener, sender) = pair(Tcp::new().limits(limits), &Tcp::new()).await;
     let mut silent = Vec::new();
     for _ in 0..8 {
-        silent.push(connect_from(ONE, &*listener).await);
+        silent.push(Raw::connect_from(ONE, &place_of(&*listener)).await);
     }
     for raw in &mut silent[4..] {
         assert_eq!(raw.read().await, None, "more than the share of its address");
@@ -85,7 +67,7 @@ async fn the_place_of_a_connection_is_free_when_its_socket_is_closed() {
     let (receiver, listener, sender) = pair(Tcp::new().limits(limits), &Tcp::new()).await;
     let mut raw = Raw::connected(&*listener).await;
     // It waits for as long as the receiver likes.
-    raw.send(&raw::batch(1, &[raw::bytes_of(&envelope("wait", "x"))])).await;
+    raw.send(&batch(1, &[bytes_of(&envelope("wait", "x"))])).await;
     receiver.wait_for(1).await;
     drop(raw);
     within(async { while send(&sender, Vec::new()).await.is_err() {} }).await;

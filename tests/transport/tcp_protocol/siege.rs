@@ -1,20 +1,17 @@
 //! All that a stranger may do to the memory of a listener, at once.
 
-use std::net::SocketAddr;
-use std::process::Stdio;
 use std::time::Duration;
 
 use jasper::Envelope;
 use jasper::message::MessageType;
 use tests::memory;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpSocket;
-use tokio::process::{Child, Command};
+use tests::programs::listening;
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::raw::{HELLO, PROOF, READY, Raw, WELCOME, batch, bytes_of, frame, hello};
-use crate::receiver::within;
+use crate::raw::{READY, Raw, batch, bytes_of, frame};
 
 /// What the server takes, for received messages and replies and for messages in its queues.
 const BUDGETS: u64 = (64 + 64) << 10;
@@ -22,30 +19,10 @@ const MORE: u64 = 64 << 10;
 const REQUEST: u8 = 8;
 const ANSWER: u8 = 9;
 
-async fn server() -> (Child, SocketAddr) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_crowd-server"));
-    command.kill_on_drop(true).stdin(Stdio::null()).stdout(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    let mut lines = BufReader::new(child.stdout.as_mut().unwrap()).lines();
-    let line = within(lines.next_line()).await.unwrap().unwrap();
-    let addr = line.strip_prefix("listening ").unwrap().parse().unwrap();
-    (child, addr)
-}
-
-/// A connection from the address 127.0.0.`last`.
-async fn from(last: u8, to: SocketAddr) -> Raw {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.bind(SocketAddr::from(([127, 0, 0, last], 0))).unwrap();
-    Raw { stream: socket.connect(to).await.unwrap() }
-}
-
-/// The same, taken by the server.
-async fn taken(last: u8, to: SocketAddr) -> Raw {
-    let mut raw = from(last, to).await;
-    raw.send(&frame(HELLO, &hello([1, 1], [7; 32], ""))).await;
-    assert_eq!(raw.read().await.unwrap().0, WELCOME);
-    raw.send(&frame(PROOF, &[])).await;
-    assert_eq!(raw.read().await.unwrap().0, READY);
+/// A connection from the address 127.0.0.`last`, taken by the server.
+async fn taken(last: u8, place: &str) -> Raw {
+    let mut raw = Raw::connect_from([127, 0, 0, last], place).await;
+    assert_eq!(raw.shake_hands().await, READY);
     raw
 }
 
@@ -104,13 +81,14 @@ async fn attack(mut raw: Raw, frame: fn(u64) -> Vec<u8>) -> Raw {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_attacks_at_once_cost_no_more_memory_than_the_budgets_allow() {
-    let (child, addr) = server().await;
+    let mut command = Command::new(env!("CARGO_BIN_EXE_crowd-server"));
+    let (child, place) = listening(&mut command).await;
     let id = child.id().unwrap();
     let before = memory::resident_kib(id);
     let mut connections = Vec::new();
     for last in 101..107 {
         for frames in [pinned, headers, inflating, unended].repeat(4) {
-            connections.push((taken(last, addr).await, frames));
+            connections.push((taken(last, &place).await, frames));
         }
     }
     let mut attackers = JoinSet::new();
@@ -119,8 +97,9 @@ async fn all_attacks_at_once_cost_no_more_memory_than_the_budgets_allow() {
     }
     for last in 101..107 {
         for number in 0..40_usize {
+            let place = place.clone();
             attackers.spawn(async move {
-                let mut raw = from(last, addr).await;
+                let mut raw = Raw::connect_from([127, 0, 0, last], &place).await;
                 let length = [u32::MAX, 4 << 20, 4_000][number % 3].to_be_bytes();
                 // The server may have ended it before all is said.
                 drop(raw.stream.write_all(&[length.as_slice(), &[1; 64]].concat()).await);
@@ -130,7 +109,7 @@ async fn all_attacks_at_once_cost_no_more_memory_than_the_budgets_allow() {
     }
     let raws = attackers.join_all().await;
     // Its connections stay open: one that works is served beside them.
-    let mut honest = taken(1, addr).await;
+    let mut honest = taken(1, &place).await;
     honest.send(&request(1, &envelope("crowd.echo", 10))).await;
     let (kind, answer) = honest.read_news().await.unwrap();
     assert_eq!(kind, ANSWER);
