@@ -11,6 +11,7 @@
 //!                                      ends and with databases of their own on that server
 //! benchmark servicebus [MESSAGES]      by way of the test broker of Azure Service Bus, in the same
 //!                                      process, with nothing and with SQLite at both ends
+//! benchmark local [MESSAGES]           a queue in memory, beside a channel
 //! benchmark tcp [MESSAGES]             between two applications, each with SQLite or nothing
 //! benchmark memory small|large STORE   the peak of memory of `send_all`: of 1,000,000 messages of
 //!                                      150 bytes, of 600 of 2 MiB; STORE: sqlite, or postgres URL
@@ -31,6 +32,7 @@
 
 mod backlog;
 mod folder;
+mod local;
 mod memory;
 mod rabbitmq;
 mod report;
@@ -55,7 +57,7 @@ const FEW: usize = 4_000;
 const MANY: usize = 10_000;
 
 const USAGE: &str = "usage: benchmark [sqlite | postgres URL | mysql URL | sqlserver STRING | \
-                     servicebus | tcp] [MESSAGES], \
+                     servicebus | local | tcp] [MESSAGES], \
                      or benchmark rabbitmq URL POSTGRES_URL [MESSAGES], \
                      or benchmark memory small|large|retries [sqlite | postgres URL], \
                      or benchmark backlog|unknown [sqlite | postgres URL | mysql URL | \
@@ -83,6 +85,8 @@ async fn main() -> Outcome<()> {
         }
         ["servicebus"] => servicebus::measure(MANY).await,
         ["servicebus", messages] => servicebus::measure(count(messages)?).await,
+        ["local"] => local::measure(200_000).await,
+        ["local", messages] => local::measure(count(messages)?).await,
         ["tcp"] => tcp::measure(MANY).await,
         ["memory", what, ref store @ ..] => memory::measure(what, store).await,
         ["tcp", messages] => tcp::measure(count(messages)?).await,

@@ -14,7 +14,7 @@ struct Count {
 async fn count(_cmd: Count) {}
 
 /// As many as there are, and then room for what a change of a dependency brings.
-const MOST: u64 = 20;
+const MOST: u64 = 12;
 
 const MESSAGES: u64 = 1_000;
 

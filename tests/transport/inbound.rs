@@ -51,6 +51,16 @@ async fn pay(_: Pay, envelope: Envelope, journal: State<Journal>) -> Reply<Strin
     Reply(peer.unwrap_or_default().to_owned())
 }
 
+#[derive(Command, Serialize, Deserialize)]
+#[command(name = "inbound.turn")]
+struct Turn;
+
+/// Keeps its queue busy by itself, until a payment has gone through the same queue.
+#[handler(queue = "payments")]
+async fn turn(turn: Turn, journal: State<Journal>) -> Option<Turn> {
+    journal.notes().is_empty().then_some(turn)
+}
+
 fn envelope(message_type: MessageType) -> Envelope {
     let address = Address::local("any", "any");
     Envelope::new(message_type, "application/json", b"null".as_slice().into(), address)
@@ -163,6 +173,27 @@ async fn a_handler_sees_who_has_proved_to_have_sent_a_message_and_who_only_says_
         assert_eq!(notes, ["billing as desk", "billing as none", "billing as shop"]);
         shop.close().await;
     }
+}
+
+#[tokio::test]
+async fn a_request_gets_its_turn_in_a_queue_that_never_runs_empty() {
+    let (hand, journal) = (Hand::default(), Journal::default());
+    let app = Jasper::builder()
+        .transport(hand.clone())
+        .state(journal.clone())
+        .handler(pay)
+        .handler(turn)
+        .queue("payments", QueueOptions::new().concurrency(1))
+        .endpoint("payments", "local://payments")
+        .listen("memory-hand://here");
+    let app = app.start().await.unwrap();
+    app.bus().send(Turn).await.unwrap();
+    let timeout = Duration::from_secs(30);
+    let request = ReceivedRequest { peer: None, envelope: envelope(Pay::TYPE), timeout };
+    hand.receiver().answer(request).await.unwrap();
+    app.until_idle().await.unwrap();
+    assert_eq!(journal.notes(), ["none as none"]);
+    app.stop().await.unwrap();
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! The route table: which handler takes what, on which queue, and where endpoint names lead.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use smallvec::{SmallVec, smallvec};
@@ -25,7 +25,8 @@ pub(crate) struct Routes {
     endpoints: EndpointTable,
     /// What the application has stated that it never sends.
     never_sent: BTreeSet<MessageType>,
-    queues: HashMap<&'static str, Arc<Queue>>,
+    /// In the order of their indices.
+    queues: Vec<Arc<Queue>>,
 }
 
 /// Where one message goes: mostly to one place.
@@ -60,12 +61,12 @@ impl Routes {
             handlers,
             endpoints: EndpointTable::of(targets, &plan.endpoints.publications),
             never_sent: plan.endpoints.never_sent.clone(),
-            queues: HashMap::new(),
+            queues: Vec::new(),
         }
     }
 
-    /// The same with the queues on which the handlers run.
-    pub(crate) fn with_queues(self, queues: HashMap<&'static str, Arc<Queue>>) -> Self {
+    /// The same with the queues on which the handlers run, in the order of their indices.
+    pub(crate) fn with_queues(self, queues: Vec<Arc<Queue>>) -> Self {
         Self { queues, ..self }
     }
 
@@ -81,13 +82,13 @@ impl Routes {
 
     /// The queues, in no order.
     pub(crate) fn queues(&self) -> impl ExactSizeIterator<Item = &Arc<Queue>> {
-        self.queues.values()
+        self.queues.iter()
     }
 
     /// The queue on which a handler runs.
     pub(crate) fn queue_of(&self, entry: &HandlerEntry) -> &Arc<Queue> {
         // Every entry's queue is made with the routes; see the assembly.
-        &self.queues[entry.registration.queue]
+        &self.queues[entry.queue]
     }
 
     /// Refuses what this application has stated that it never sends.

@@ -24,10 +24,10 @@ pub(crate) async fn answer_in_turn(
 ) -> Answer {
     let deadline = Instant::now() + limit;
     let entry = answering(core, &envelope)?;
-    let running = Arc::clone(&core.routes().queue_of(entry).running).acquire_owned();
-    let permit = core.lifecycle().draining().run_until_cancelled(running);
+    let place = core.routes().queue_of(entry).place();
+    let permit = core.lifecycle().draining().run_until_cancelled(place);
     match tokio::time::timeout_at(deadline, permit).await {
-        Ok(Some(Ok(permit))) => {
+        Ok(Some(Some(permit))) => {
             let left = deadline.saturating_duration_since(Instant::now());
             answer(core, envelope, left, Some(permit)).await
         }

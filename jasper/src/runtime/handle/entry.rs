@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::metrics::HandlerMetrics;
 use crate::envelope::Address;
 use crate::error_policy::ErrorPolicy;
 use crate::handler::HandlerRegistration;
@@ -16,6 +17,9 @@ pub(crate) struct HandlerEntry {
     pub(crate) registration: HandlerRegistration,
     pub(crate) message_type: MessageType,
     pub(crate) address: Address,
+    /// Of its queue among those of the application.
+    pub(crate) queue: usize,
+    pub(crate) metrics: HandlerMetrics,
     pub(crate) policy: ErrorPolicy,
     pub(crate) timeout: Duration,
     /// How many of its runs may share a transaction.
@@ -27,7 +31,11 @@ pub(crate) struct HandlerEntry {
 
 impl HandlerEntry {
     /// A handler of an application, as it was decided for it.
-    pub(crate) fn new(registration: &HandlerRegistration, plan: &StartPlan) -> Self {
+    pub(crate) fn new(
+        registration: &HandlerRegistration,
+        queue_index: usize,
+        plan: &StartPlan,
+    ) -> Self {
         let queue = plan.handling.queue(registration.queue);
         let options = plan.handling.handler(registration);
         let runs_here = queue.runs_here(plan.settings.send_only);
@@ -35,6 +43,8 @@ impl HandlerEntry {
         Self {
             message_type: (registration.message_type)(),
             address: Address::local(registration.queue, registration.name),
+            queue: queue_index,
+            metrics: HandlerMetrics::of(registration.queue),
             policy: if plan.settings.without_delays { policy.without_delays() } else { policy },
             timeout: options.timeout.unwrap_or(plan.settings.timeouts.handler),
             share: options.share.unwrap_or(1).max(1),

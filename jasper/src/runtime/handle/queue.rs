@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::sync::{Notify, Semaphore, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::entry::HandlerEntry;
+use super::waiting::WaitingMessages;
 use crate::envelope::{Envelope, MessageId};
 use crate::runtime::memory::activity::Active;
 use crate::runtime::memory::budget::Budget;
@@ -108,11 +108,10 @@ pub(crate) struct Queue {
     /// Whether a claim counts the first attempt: not where a handler has no other.
     pub(crate) count_attempt: bool,
     /// How many of its handlers run at once.
-    pub(crate) running: Arc<Semaphore>,
+    running: Arc<Semaphore>,
     /// How many of its messages are in memory.
     pub(crate) room: Arc<Room>,
-    first: UnboundedSender<Delivery>,
-    others: UnboundedSender<Delivery>,
+    waiting: WaitingMessages<Delivery>,
 }
 
 impl Queue {
@@ -122,47 +121,35 @@ impl Queue {
         capacity: usize,
         budget: &Arc<Budget>,
         pager: Arc<Notify>,
-    ) -> (Self, QueueReceiver) {
-        let (first, firsts) = unbounded_channel();
-        let (others, rest) = unbounded_channel();
+    ) -> Self {
         let running = Arc::new(Semaphore::new(concurrency));
         let room = Room::new(capacity, budget, pager);
-        (
-            Self { takes, count_attempt: true, running, room, first, others },
-            QueueReceiver { first: firsts, others: rest },
-        )
+        Self { takes, count_attempt: true, running, room, waiting: WaitingMessages::new() }
     }
 
-    /// What was taken over from a node that is gone goes before all else: it has waited for the end
-    /// of a lease, while the others may have come just now.
+    /// Puts a message behind those that wait. What was taken over from a node that is gone goes
+    /// before all else: it has waited for the end of a lease, while the others may have come just
+    /// now.
     ///
     /// `Err`: the id of a message that comes too late, as the application has ended.
     pub(crate) fn push(&self, delivery: Delivery) -> Result<(), MessageId> {
-        let sender = if delivery.interrupted_by.is_empty() { &self.others } else { &self.first };
-        let sent = sender.send(delivery);
-        sent.map_err(|refused| refused.0.envelope.id)
-    }
-}
-
-/// The messages that wait in a queue, for its one loop.
-#[derive(Debug)]
-pub(crate) struct QueueReceiver {
-    first: UnboundedReceiver<Delivery>,
-    others: UnboundedReceiver<Delivery>,
-}
-
-impl QueueReceiver {
-    /// The next one, once there is one. `None`: there will be none.
-    pub(crate) async fn next(&mut self) -> Option<Delivery> {
-        tokio::select! {
-            biased;
-            Some(first) = self.first.recv() => Some(first),
-            other = self.others.recv() => other,
-        }
+        let is_taken_over = !delivery.interrupted_by.is_empty();
+        self.waiting.push(delivery, is_taken_over).map_err(|late| late.envelope.id)
     }
 
-    /// The next one that is there already.
-    pub(crate) fn try_next(&mut self) -> Option<Delivery> {
-        self.first.try_recv().or_else(|_| self.others.try_recv()).ok()
+    /// The messages that wait for a worker.
+    pub(super) const fn waiting(&self) -> &WaitingMessages<Delivery> {
+        &self.waiting
+    }
+
+    /// A place in the queue's parallelism, as soon as there is one.
+    pub(super) async fn place(&self) -> Option<OwnedSemaphorePermit> {
+        // The semaphore is never closed, so there is always one in the end.
+        Arc::clone(&self.running).acquire_owned().await.ok()
+    }
+
+    /// The same, if there is one now.
+    pub(super) fn try_place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.running).try_acquire_owned().ok()
     }
 }

@@ -17,6 +17,7 @@ use crate::store::Subscription;
 pub(crate) struct HandlerTable {
     by_type: HashMap<MessageType, Vec<Arc<HandlerEntry>>>,
     by_address: HashMap<(Address, MessageType), Arc<HandlerEntry>>,
+    queues: Vec<&'static str>,
     /// Of handlers whose time-out is not what their attributes and the defaults say. Mostly empty,
     /// so that an invocation asks for nothing.
     configured_timeouts: HashMap<HandlerKey, Duration>,
@@ -27,13 +28,27 @@ impl HandlerTable {
     pub(crate) fn of(plan: &StartPlan) -> Self {
         let mut table = Self::default();
         for registration in &plan.handlers {
-            let entry = HandlerEntry::new(registration, plan);
+            let queue = table.queue_named(registration.queue);
+            let entry = HandlerEntry::new(registration, queue, plan);
             if entry.timeout != registration.timeout.unwrap_or(plan.settings.timeouts.handler) {
                 table.configured_timeouts.insert(key_of(registration), entry.timeout);
             }
             table.add(Arc::new(entry));
         }
         table
+    }
+
+    /// The index of a queue, which is added where it is new.
+    fn queue_named(&mut self, name: &'static str) -> usize {
+        self.queues.iter().position(|known| *known == name).unwrap_or_else(|| {
+            self.queues.push(name);
+            self.queues.len() - 1
+        })
+    }
+
+    /// The names of the queues on which they run, in the order of their indices.
+    pub(crate) fn queues(&self) -> &[&'static str] {
+        &self.queues
     }
 
     fn add(&mut self, entry: Arc<HandlerEntry>) {

@@ -29,8 +29,8 @@ use crate::telemetry;
 const MOST_UNCOUNTED: u32 = 5;
 
 /// A message with the worker's place in its queue's parallelism.
-pub(crate) struct Worker {
-    core: Arc<Core>,
+pub(crate) struct Worker<'a> {
+    core: &'a Arc<Core>,
     delivery: Delivery,
     permit: Option<OwnedSemaphorePermit>,
     /// The next run shares its transaction with none: it may be this one that spoils it for others.
@@ -39,9 +39,9 @@ pub(crate) struct Worker {
     uncounted: u32,
 }
 
-impl Worker {
+impl<'a> Worker<'a> {
     pub(crate) const fn new(
-        core: Arc<Core>,
+        core: &'a Arc<Core>,
         delivery: Delivery,
         permit: OwnedSemaphorePermit,
     ) -> Self {
@@ -49,8 +49,9 @@ impl Worker {
     }
 
     /// Takes the message through its attempts until it is handled, waits for a later time, becomes
-    /// a dead letter, or belongs to another node.
-    pub(crate) async fn run(mut self) {
+    /// a dead letter, or belongs to another node. Gives back its place in the queue's parallelism,
+    /// unless another run has it by then.
+    pub(crate) async fn run(mut self) -> Option<OwnedSemaphorePermit> {
         let mut retries = Retries::new();
         loop {
             let step = AssertUnwindSafe(self.step(&mut retries)).catch_unwind().await;
@@ -60,22 +61,26 @@ impl Worker {
             };
             match next {
                 Next::Again => {}
-                Next::Done => return,
-                Next::Later(due_at) => return deliver_at(&self.core, self.delivery, due_at),
+                Next::Done => break,
+                Next::Later(due_at) => {
+                    deliver_at(self.core, self.delivery, due_at);
+                    break;
+                }
             }
         }
+        self.permit
     }
 
     /// One attempt, and what follows from it.
     async fn step(&mut self, retries: &mut Retries) -> Next {
         if !self.is_ours().await {
-            settle::give_back(&self.core, &self.delivery).await;
+            settle::give_back(self.core, &self.delivery).await;
             return Next::Done;
         }
         if !self.take_place().await || !self.may_start(retries).await {
             return Next::Done;
         }
-        if self.delivery.envelope.is_expired(self.core.clock().now()) {
+        if self.is_expired() {
             let queue = self.delivery.entry.registration.queue;
             metrics::counter!(telemetry::EXPIRED, telemetry::DESTINATION => queue).increment(1);
             tracing::info!(message.id = %self.delivery.envelope.id, "expired; not handled");
@@ -90,10 +95,15 @@ impl Worker {
         }
     }
 
+    fn is_expired(&self) -> bool {
+        let envelope = &self.delivery.envelope;
+        envelope.deliver_by.is_some() && envelope.is_expired(self.core.clock().now())
+    }
+
     /// A panic that nothing before has caught is a failed attempt. Where that cannot be settled
     /// either, the row is given back like any that this node owns and does not hold.
     async fn after_panic(&mut self, panic: Panic, retries: &mut Retries) -> Next {
-        let core = Arc::clone(&self.core);
+        let core = Arc::clone(self.core);
         let after = self.after(Failure::Panicked(panic), retries);
         AssertUnwindSafe(after).catch_unwind().await.unwrap_or_else(|payload| {
             let panic = Panic::of(payload);
@@ -122,9 +132,9 @@ impl Worker {
     /// failed. `false`: the application ends.
     async fn take_place(&mut self) -> bool {
         if self.permit.is_none() {
-            let running = Arc::clone(&self.delivery.queue.running).acquire_owned();
-            let permit = self.core.lifecycle().aborting().run_until_cancelled(running).await;
-            self.permit = permit.and_then(Result::ok);
+            let place = self.delivery.queue.place();
+            let permit = self.core.lifecycle().aborting().run_until_cancelled(place).await;
+            self.permit = permit.flatten();
         }
         self.permit.is_some()
     }
@@ -132,24 +142,24 @@ impl Worker {
     /// Counts the coming attempt. `false`: the message has none left, or its row belongs to another
     /// node.
     async fn may_start(&mut self, retries: &mut Retries) -> bool {
-        match attempts::count(&self.core, &mut self.delivery, retries).await {
+        match attempts::count(self.core, &mut self.delivery, retries).await {
             AttemptCount::Yes => return true,
             AttemptCount::No => {}
             AttemptCount::NoneLeft => {
                 let (kind, why) = ("interrupted", attempts::INTERRUPTED);
                 self.give_up_as(DeadLetterReason::Exhausted, kind, why).await;
             }
-            AttemptCount::Ending => settle::give_back(&self.core, &self.delivery).await,
+            AttemptCount::Ending => settle::give_back(self.core, &self.delivery).await,
         }
         false
     }
 
     async fn attempt(&mut self) -> Result<(), Failure> {
         let queue = self.delivery.entry.registration.queue;
-        metrics::counter!(telemetry::CONSUMED, telemetry::DESTINATION => queue).increment(1);
+        self.delivery.entry.metrics.note_consumed();
         let started = Instant::now();
         let run = Run {
-            core: &self.core,
+            core: self.core,
             entry: &self.delivery.entry,
             envelope: &self.delivery.envelope,
             backing: self.delivery.backing,
@@ -170,12 +180,7 @@ impl Worker {
         observers.note(|| Observed::new(MessageEvent::ExecutionStarted, &self.delivery.envelope));
         let result = run.perform().instrument(span).await;
         let error_type = result.as_ref().err().map_or("", Failure::kind);
-        metrics::histogram!(
-            telemetry::PROCESS_DURATION,
-            telemetry::DESTINATION => queue,
-            telemetry::ERROR_TYPE => error_type,
-        )
-        .record(started.elapsed());
+        self.delivery.entry.metrics.note_run(error_type, started.elapsed());
         if result? == Success::Unsettled {
             self.handled().await;
         }
@@ -203,7 +208,7 @@ impl Worker {
                 Next::Done
             }
             Failure::Stopped => {
-                settle::give_back(&self.core, &self.delivery).await;
+                settle::give_back(self.core, &self.delivery).await;
                 Next::Done
             }
             Failure::Undecodable(_) => self.give_up(DeadLetterReason::Undecodable, &failure).await,
@@ -230,11 +235,11 @@ impl Worker {
         let is_over = self.core.lifecycle().is_draining();
         let again = !is_over
             && retries.wait(self.core.store().health(), "run", error).await.is_some()
-            && attempts::is_store_back(&self.core, &self.delivery, retries).await;
+            && attempts::is_store_back(self.core, &self.delivery, retries).await;
         if again {
             return Next::Again;
         }
-        settle::give_back(&self.core, &self.delivery).await;
+        settle::give_back(self.core, &self.delivery).await;
         Next::Done
     }
 
@@ -267,7 +272,7 @@ impl Worker {
     async fn handled(&mut self) {
         // Only the commit is left: the place in the queue's parallelism is for the next body.
         self.permit = None;
-        settle::handled(&self.core, &mut self.delivery).await;
+        settle::handled(self.core, &mut self.delivery).await;
     }
 
     async fn give_up(&mut self, reason: DeadLetterReason, failure: &Failure) -> Next {
@@ -278,7 +283,7 @@ impl Worker {
     async fn give_up_as(&mut self, reason: DeadLetterReason, error_type: &str, error: &str) {
         // However long the store takes, the next message may run.
         self.permit = None;
-        settle::as_letter(&self.core, &mut self.delivery, reason, error_type, error).await;
+        settle::as_letter(self.core, &mut self.delivery, reason, error_type, error).await;
         self.note(
             |observed| observed.because(&format_args!("{reason}: {error}")),
             MessageEvent::DeadLettered,

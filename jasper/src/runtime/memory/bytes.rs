@@ -64,6 +64,11 @@ impl RoomBytes {
         }
     }
 
+    /// Whether a caller waits for bytes.
+    pub(super) fn are_waited_for(&self) -> bool {
+        self.turn.available_permits() == 0
+    }
+
     /// Notes the bytes of one more message.
     pub(super) fn counted(&self, weight: Weight) -> Weight {
         self.weighed.fetch_add(1, Ordering::SeqCst);

@@ -48,6 +48,11 @@ impl Room {
         Some(slot)
     }
 
+    /// Room for one message of this size, if there is any now and no sender waits for some.
+    pub(crate) fn reserve_now(self: &Arc<Self>, bytes: usize) -> Option<MemorySlot> {
+        if self.bytes.are_waited_for() { None } else { self.try_reserve(bytes) }
+    }
+
     /// Room for a message that is about to be stored, unless others wait in the store that are
     /// older: were it to go before them, a backlog would last as long as senders are busy.
     pub(crate) fn try_reserve_in_turn(self: &Arc<Self>, bytes: usize) -> Option<MemorySlot> {

@@ -75,35 +75,52 @@ impl AfterCommit {
         for ((endpoint, owned), stored) in self.outgoing.into_iter().zip(outgoing) {
             hand_over_outgoing(core, &endpoint, owned, stored);
         }
-        for InMemory { envelope, entry, slot, done } in self.to_handlers {
-            note_sent(entry.registration.queue.into());
-            let queue = Arc::clone(core.routes().queue_of(&entry));
-            let delivery = Delivery::new(envelope, entry, queue, Backing::Memory, slot);
-            deliver(core, Delivery { done, ..delivery });
+        for message in self.to_handlers {
+            hand_over_to_handler(core, message);
         }
         for (envelope, endpoint, slot) in self.to_endpoints {
-            note_sent(name_of(&endpoint));
-            endpoint.queue.push(PendingSend::new(envelope, slot, core.lifecycle().activity()));
+            hand_over_to_endpoint(core, envelope, &endpoint, slot);
         }
     }
 }
 
+/// Puts a message that is only in memory into the queue of its handler.
+pub(super) fn hand_over_to_handler(core: &Arc<Core>, message: InMemory) {
+    let InMemory { envelope, entry, slot, done } = message;
+    entry.metrics.note_sent();
+    let queue = Arc::clone(core.routes().queue_of(&entry));
+    let delivery = Delivery::new(envelope, entry, queue, Backing::Memory, slot);
+    deliver(core, Delivery { done, ..delivery });
+}
+
+/// Puts a message that is only in memory before the relay of its endpoint.
+pub(super) fn hand_over_to_endpoint(
+    core: &Core,
+    envelope: Envelope,
+    endpoint: &Endpoint,
+    slot: MemorySlot,
+) {
+    note_sent(name_of(endpoint));
+    endpoint.queue.push(PendingSend::new(envelope, slot, core.lifecycle().activity()));
+}
+
 fn hand_over_incoming(core: &Arc<Core>, after: AfterInsert, stored: Inserted) {
-    let name: SharedString = match &after {
-        AfterInsert::Deliver { entry, .. } | AfterInsert::Wait { entry, .. } => {
-            entry.registration.queue.into()
-        }
-        AfterInsert::Unknown => "unknown".into(),
+    let entry = match &after {
+        AfterInsert::Deliver { entry, .. } | AfterInsert::Wait { entry, .. } => Some(entry),
+        AfterInsert::Unknown => None,
     };
     if stored == Inserted::Duplicate {
-        note_duplicate(name);
+        note_duplicate(entry.map_or("unknown", |entry| entry.registration.queue).into());
         // The store may have repeated its own call: then the row of the first one is this node's.
         if matches!(after, AfterInsert::Deliver { .. }) {
             core.node().rows().reconcile_inbox();
         }
         return;
     }
-    note_sent(name);
+    match entry {
+        Some(entry) => entry.metrics.note_sent(),
+        None => note_sent("unknown".into()),
+    }
     match after {
         AfterInsert::Deliver { envelope, entry, owner, slot, hold } => {
             let backing = Backing::Stored { owner, attempt_counted: envelope.attempts > 0 };

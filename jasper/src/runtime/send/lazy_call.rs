@@ -17,6 +17,13 @@ pub(crate) enum LazyCall<'a, O, T> {
     Done,
 }
 
+/// What a call does when it is first polled.
+pub(crate) enum Begun<'a, T> {
+    /// It has ended already.
+    Ended(T),
+    Running(BoxFuture<'a, T>),
+}
+
 impl<'a, O, T> LazyCall<'a, O, T> {
     pub(crate) fn new(options: O) -> Self {
         Self::Configuring(Box::new(Mutex::new(options)))
@@ -34,10 +41,13 @@ impl<'a, O, T> LazyCall<'a, O, T> {
     pub(crate) fn poll(
         &mut self,
         cx: &mut Context<'_>,
-        start: impl FnOnce(O) -> BoxFuture<'a, T>,
+        begin: impl FnOnce(O) -> Begun<'a, T>,
     ) -> Poll<T> {
         let mut running = match std::mem::replace(self, Self::Done) {
-            Self::Configuring(options) => Mutex::new(start(options.into_inner())),
+            Self::Configuring(options) => match begin(options.into_inner()) {
+                Begun::Ended(ended) => return Poll::Ready(ended),
+                Begun::Running(running) => Mutex::new(running),
+            },
             Self::Running(running) => running,
             Self::Done => return Poll::Pending,
         };

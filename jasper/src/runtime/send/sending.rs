@@ -3,14 +3,16 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, SystemTime};
 
 use futures_util::future::FutureExt;
+use tokio::task::coop;
 
 use super::dispatch::Dispatcher;
 use super::envelope::{check, encode};
-use super::lazy_call::LazyCall;
+use super::immediate::{self, Immediate};
+use super::lazy_call::{Begun, LazyCall};
 use super::origin::Origin;
 use super::user_transaction::UserTransaction;
 use crate::error::SendError;
@@ -112,14 +114,30 @@ impl<'tx> Sending<'tx> {
     }
 }
 
-impl SendRequest<'_> {
-    async fn submit(self) -> Result<Sent, SendError> {
-        let message = self.message?;
-        let duplicate = match self.sender {
-            SentBy::Bus(origin) => submit(&self.core, &origin, vec![message]).await?,
-            SentBy::User(transaction) => transaction.write(&self.core, message).await?,
+impl<'tx> SendRequest<'tx> {
+    /// Sends what waits for nothing; all else is a future.
+    fn begin(self) -> Begun<'tx, Result<Sent, SendError>> {
+        let Self { core, message, sender } = self;
+        let message = match (message, &sender) {
+            (Err(error), _) => return Begun::Ended(Err(error)),
+            (Ok(message), SentBy::User(_)) => message,
+            (Ok(message), SentBy::Bus(origin)) => {
+                match immediate::try_send(&core, origin, message) {
+                    Immediate::Done(sent) => {
+                        return Begun::Ended(sent.map(|()| Sent { duplicate: false }));
+                    }
+                    Immediate::Waits(message) => message,
+                }
+            }
         };
-        Ok(Sent { duplicate })
+        let submitted = async move {
+            let duplicate = match sender {
+                SentBy::Bus(origin) => submit(&core, &origin, vec![message]).await?,
+                SentBy::User(transaction) => transaction.write(&core, message).await?,
+            };
+            Ok(Sent { duplicate })
+        };
+        Begun::Running(submitted.boxed())
     }
 }
 
@@ -159,7 +177,13 @@ impl Future for Sending<'_> {
     type Output = Result<Sent, SendError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.call.poll(cx, |options| options.submit().boxed())
+        // A send that is done at once has to leave other tasks their turn all the same.
+        let turn = ready!(coop::poll_proceed(cx));
+        let polled = self.call.poll(cx, SendRequest::begin);
+        if polled.is_ready() {
+            turn.made_progress();
+        }
+        polled
     }
 }
 

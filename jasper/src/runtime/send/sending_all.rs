@@ -10,7 +10,7 @@ use futures_util::future::FutureExt;
 use futures_util::stream::{BoxStream, Fuse, Stream, StreamExt};
 use tokio::time::Instant;
 
-use super::lazy_call::LazyCall;
+use super::lazy_call::{Begun, LazyCall};
 use super::origin::Origin;
 use super::prepare::is_stored;
 use super::sending::submit;
@@ -96,7 +96,7 @@ impl Future for SendingAll<'_> {
     type Output = Result<usize, SendAllError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.call.poll(cx, |options| options.submit().boxed())
+        self.call.poll(cx, |options| Begun::Running(options.submit().boxed()))
     }
 }
 

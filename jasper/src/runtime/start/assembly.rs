@@ -1,6 +1,5 @@
 //! From the parts of an application to the running whole.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio::sync::Notify;
@@ -8,11 +7,10 @@ use tokio::sync::Notify;
 use super::parts::Parts;
 use super::plan::StartPlan;
 use super::settings::Settings;
-use super::tasks::{self, Receivers};
-use super::{announce, prepare};
+use super::{announce, prepare, tasks};
 use crate::error::{Error, Problem, StartupProblems};
 use crate::runtime::core::{Core, Resources};
-use crate::runtime::handle::queue::{Queue, QueueReceiver};
+use crate::runtime::handle::queue::Queue;
 use crate::runtime::handle::table::HandlerTable;
 use crate::runtime::inbound::listeners::Listeners;
 use crate::runtime::memory::budget::Budget;
@@ -31,11 +29,11 @@ pub(crate) async fn start(parts: Parts, plan: StartPlan) -> Result<(Arc<Core>, L
         None => None,
     };
     announce::start(&plan, parts.store.as_deref());
-    let (core, receivers) = build(parts, &plan, handlers, owner)?;
+    let core = build(parts, &plan, handlers, owner)?;
     if let Some(store) = core.store().get_arc() {
         core.clock().read(&**store).await?;
     }
-    tasks::spawn(&core, receivers);
+    tasks::spawn(&core);
     let specs = plan
         .endpoints
         .listeners
@@ -66,34 +64,22 @@ fn build(
     plan: &StartPlan,
     handlers: HandlerTable,
     owner: Option<Owner>,
-) -> Result<(Arc<Core>, Receivers), StartupProblems> {
+) -> Result<Arc<Core>, StartupProblems> {
     let no_codec = || StartupProblems::new(vec![Problem::NoCodec]);
     let codec = parts.codec.ok_or_else(no_codec)?;
     let settings = plan.settings.clone();
     let budget = Budget::new(settings.memory.budget);
     let routes = Routes::new(handlers, plan, plan.endpoints.targets(&budget)?);
     let wake = Arc::new(Notify::new());
-    let (mut queues, mut receivers) = (HashMap::new(), Receivers::new());
-    for handler in &plan.handlers {
-        let name = handler.queue;
-        if queues.contains_key(name) {
-            continue;
-        }
-        let (queue, receiver) = queue_named(name, plan, &routes, &budget, &wake);
-        let queue = Arc::new(queue);
-        queues.insert(name, Arc::clone(&queue));
-        // What does not run here is never put into memory.
-        if !queue.takes.is_empty() {
-            receivers.push((queue, receiver));
-        }
-    }
-    let core = Arc::new_cyclic(|core| {
+    let names = routes.handlers().queues().iter();
+    let queues = names.map(|name| Arc::new(queue_named(name, plan, &routes, &budget, &wake)));
+    let queues = queues.collect();
+    Ok(Arc::new_cyclic(|core| {
         let mut states = parts.states;
         states.insert(CoreRef::new(core.clone()));
         let resources = Resources { codec, states };
         Core::new(settings, resources, routes.with_queues(queues), parts.store, owner, wake)
-    });
-    Ok((core, receivers))
+    }))
 }
 
 fn queue_named(
@@ -102,7 +88,7 @@ fn queue_named(
     routes: &Routes,
     budget: &Arc<Budget>,
     wake: &Arc<Notify>,
-) -> (Queue, QueueReceiver) {
+) -> Queue {
     let (options, defaults) = (plan.handling.queue(name), &plan.settings);
     let entries = routes.handlers().all().filter(|entry| entry.registration.queue == name);
     // Runs that share a transaction have to be under way together.
@@ -111,7 +97,7 @@ fn queue_named(
     let said = options.concurrency.or_else(|| said.chain(shared).max());
     let here = entries.filter(|entry| entry.runs_here);
     let count_attempt = here.clone().all(|entry| entry.policy.attempts() > 1);
-    let (mut queue, waiting) = Queue::new(
+    let mut queue = Queue::new(
         here.map(|entry| entry.subscription()).collect(),
         said.unwrap_or(defaults.concurrency),
         options.capacity.unwrap_or(defaults.memory.queue_capacity),
@@ -119,5 +105,5 @@ fn queue_named(
         Arc::clone(wake),
     );
     queue.count_attempt = count_attempt;
-    (queue, waiting)
+    queue
 }

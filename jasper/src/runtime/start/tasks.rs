@@ -5,18 +5,14 @@ use std::sync::Arc;
 use crate::runtime::claim::{enlisted_polls, pager};
 use crate::runtime::core::Core;
 use crate::runtime::handle::consumer;
-use crate::runtime::handle::queue::{Queue, QueueReceiver};
 use crate::runtime::outbound::{look, relay};
 use crate::runtime::own::{comparison, purge, recovery, renewal, watchdog};
 
-/// The queues, each with the end at which its messages come out.
-pub(crate) type Receivers = Vec<(Arc<Queue>, QueueReceiver)>;
-
 /// Starts all of them.
-pub(crate) fn spawn(core: &Arc<Core>, receivers: Receivers) {
-    for (queue, receiver) in receivers {
-        let consume = consumer::consume(Arc::clone(core), queue, receiver);
-        core.lifecycle().spawn(consume);
+pub(crate) fn spawn(core: &Arc<Core>) {
+    // What does not run here is never put into memory.
+    for queue in core.routes().queues().filter(|queue| !queue.takes.is_empty()) {
+        core.lifecycle().spawn(consumer::consume(Arc::clone(core), Arc::clone(queue)));
     }
     for endpoint in core.routes().endpoints().remote() {
         let relay = relay::relay(Arc::clone(core), Arc::clone(endpoint));

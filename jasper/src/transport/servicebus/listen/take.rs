@@ -32,10 +32,7 @@ impl Listening {
     /// Settles these in a task of its own.
     pub(super) fn begin_to_settle(self: &Arc<Self>, settled: Vec<(Delivery, Settlement)>) {
         let listening = Arc::clone(self);
-        self.spawn(async move {
-            let settling = settled.into_iter().map(|(it, how)| listening.settle(it, how));
-            join_all(settling).await;
-        });
+        self.spawn(async move { listening.settle_each(settled).await });
     }
 
     /// Waits until all that has come is settled and answered.
@@ -55,15 +52,23 @@ impl Listening {
 
     async fn take(self: &Arc<Self>, mut items: Vec<Item>, turn: OwnedSemaphorePermit) {
         let mut pause = Duration::ZERO;
-        while !items.is_empty() {
+        loop {
             let offered = self.offer(items, pause).await;
             for lost in offered.lost {
                 lost.link.forget();
             }
+            if offered.left.is_empty() {
+                // The next are taken while the broker answers.
+                drop(turn);
+                return self.settle_each(offered.settled).await;
+            }
             self.begin_to_settle(offered.settled);
             (items, pause) = (offered.left, offered.pause);
         }
-        drop(turn);
+    }
+
+    async fn settle_each(&self, settled: Vec<(Delivery, Settlement)>) {
+        join_all(settled.into_iter().map(|(delivery, how)| self.settle(delivery, how))).await;
     }
 
     /// Answers a request. It is settled before its handler runs: where the process ends, another
