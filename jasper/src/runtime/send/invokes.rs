@@ -21,10 +21,10 @@ pub struct Invocation {
     pub(super) origin: Origin,
 }
 
-/// A handler of `M`, as one bound: `Handler<Message = M>` is two, each reported on its own.
-pub trait HandlerOf<M: Message>: Handler<Message = M> {}
+/// A handler of `M`. Where there are two, the compiler lists them for [`HandledBy`] alone.
+pub trait HandlerOf<M: Message>: Handler<M> {}
 
-impl<H: Handler> HandlerOf<H::Message> for H {}
+impl<M: Message, H: Handler<M>> HandlerOf<M> for H {}
 
 /// A message of this kind can be given to `Bus::invoke`.
 #[diagnostic::on_unimplemented(
@@ -71,7 +71,7 @@ where
 {
     fn invoke_here(self, call: Invocation) -> BoxFuture<'static, Result<M::Reply, InvokeError>> {
         let Invocation { core, origin } = call;
-        async move { invoke::invoke::<OneHandler>(&core, origin, self).await }.boxed()
+        async move { invoke::invoke::<M, OneHandler>(&core, origin, self).await }.boxed()
     }
 }
 
