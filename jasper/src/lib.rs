@@ -333,7 +333,7 @@ pub mod __private {
         Encodable, Encoding, Message, MessageKind, MessageRegistration, MessageType,
         SourceLocation, encoding, is_decodable_reply, is_encodable_reply, kind,
     };
-    pub use crate::routing::{HandledBy, Reaches};
+    pub use crate::routing::{HandledBy, KindReaches};
     pub use crate::store::ConnectionType;
     pub use crate::{__handler as handler, __items as items};
     pub use inventory;
