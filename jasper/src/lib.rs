@@ -324,17 +324,17 @@ macro_rules! __items {
 /// Not public API. Used by generated code.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::__items as items;
     pub use crate::handler::{
         Called, Cascade, Cascades, FirstArgument, FromContext, Handler, HandlerContext,
-        HandlerError, HandlerRegistration, Holds, Leaf, Marker, Proven, is_argument, is_connection,
+        HandlerError, HandlerRegistration, Holds, Leaf, Proven, is_argument, is_connection,
         is_message, push, run,
     };
     pub use crate::message::{
         Encodable, Encoding, Message, MessageKind, MessageRegistration, MessageType,
         SourceLocation, encoding, is_decodable_reply, is_encodable_reply, kind,
     };
-    pub use crate::routing::{HandledBy, Reaches};
+    pub use crate::routing::{HandledBy, KindReaches};
     pub use crate::store::ConnectionType;
+    pub use crate::{__handler as handler, __items as items};
     pub use inventory;
 }

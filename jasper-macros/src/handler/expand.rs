@@ -2,28 +2,97 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
-use syn::Type;
+use syn::{Attribute, Type};
 
 use super::model::{Argument, Model};
 use crate::lifetimes::without_names;
-use crate::paths::{ends, generated_at, private, submit, with_import};
+use crate::paths::{ends, generated_at};
 use crate::signature::has_word;
 use crate::value::expand_duration;
 
-/// All that the macro emits beside the function.
-///
-/// It lies in a constant, so that none of its names is visible to the program or shadowed by it:
-/// every name starts with two underscores. The constant has a name, as it may stand in an `impl`,
-/// where a function without `self` is not to be told from a free one.
+/// All that the macro emits beside the function: a call of the macro that has the rest.
 pub(super) fn expand(model: &Model<'_>) -> TokenStream {
     let Some(message) = model.message else {
         return TokenStream::new();
     };
-    let subject = subject(model, message);
-    let proof = proof(model, message);
-    let handler = handler_impl(model);
-    let submission = submission(model);
-    beside(model, &quote!(#subject #proof #handler #submission))
+    let place = generated_at(model.place());
+    // Spanned so that lints of the user's crate do not apply to it.
+    let mut function = model.ident().clone();
+    function.set_span(place);
+    let name = model.name();
+    let run = run(model);
+    let settings = settings(model, place);
+    let mut questions = TokenStream::new();
+    let mut values = TokenStream::new();
+    let mut connections = TokenStream::new();
+    let mut passed = TokenStream::new();
+    for (index, argument) in model.arguments.iter().enumerate() {
+        let (taken, conditions, typed, word) = match argument {
+            Argument::Value(value, conditions) => (&mut values, conditions, *value, "is_argument"),
+            Argument::Connection(reference, conditions) => {
+                (&mut connections, conditions, &*reference.elem, "is_connection")
+            }
+            // Refused before; nothing is expanded for a handler with a mistake.
+            Argument::Shared(_) => continue,
+        };
+        let name = format_ident!("__argument_{index}", span = place);
+        let typed = without_names(typed.to_token_stream());
+        questions.extend(question(model, conditions, &typed, word));
+        taken.extend(quote_spanned!(place=> #(#conditions)* #name: #typed,));
+        passed.extend(quote_spanned!(place=> #(#conditions)* #name,));
+    }
+    let (first, proof) = (Ident::new(FIRST, place), Ident::new(PROOF, place));
+    let proofs = if questions.is_empty() {
+        quote_spanned!(place=> #proof [])
+    } else {
+        quote_spanned!(place=> #first [#proof #questions])
+    };
+    let rest = quote_spanned! {place=>
+        #function #name (#run) [#settings] #proofs [#values] [#connections] [#passed]
+    };
+    beside(model, message, &rest)
+}
+
+const PROOF: &str = "__Proof";
+/// The proof of the message alone: of the arguments is asked where it holds.
+const FIRST: &str = "__First";
+
+/// The hidden module of jasper.
+fn private(model: &Model<'_>, span: Span) -> TokenStream {
+    match &model.args.root {
+        Some(root) => quote_spanned!(span=> #root::__private),
+        None => quote_spanned!(span=> ::jasper::__private),
+    }
+}
+
+/// Asks whether an argument is what it has to be. All of it has the place of the argument's type,
+/// where the compiler then shows what it is not.
+fn question(
+    model: &Model<'_>,
+    conditions: &[&Attribute],
+    typed: &TokenStream,
+    question: &str,
+) -> TokenStream {
+    let span = ends(typed).0;
+    let private = private(model, span);
+    let question = Ident::new(question, span);
+    let first = Ident::new(FIRST, generated_at(span));
+    quote_spanned! {span=>
+        #(#conditions)* #private::#question::<#private::Proven<#typed, #first>>();
+    }
+}
+
+/// Spanned at the return type, where the compiler reports what cannot be returned or has no
+/// handler; in a call it would report that at the argument.
+fn run(model: &Model<'_>) -> TokenStream {
+    let (first, last) = match model.output() {
+        Some(output) => ends(&output.to_token_stream()),
+        None => (model.place(), model.place()),
+    };
+    let private = private(model, first);
+    let proof = Ident::new(PROOF, generated_at(first));
+    let open = quote_spanned!(first=> #private::run::<__Message, #proof, _, _);
+    quote_spanned!(last=> #open>)
 }
 
 /// What a handler with a mistake leaves behind: its message counts as handled, so that the mistake
@@ -39,34 +108,40 @@ pub(super) fn stand_in(model: &Model<'_>) -> TokenStream {
         Type::Reference(reference) => &reference.elem,
         message => message,
     };
-    beside(model, &subject(model, message))
+    beside(model, message, &TokenStream::new())
 }
 
-fn beside(model: &Model<'_>, items: &TokenStream) -> TokenStream {
-    let place = generated_at(model.place());
+/// The call of the macro. What it emits is a constant, which has a name, as it may stand in an
+/// `impl`, where a function without `self` is not to be told from a free one.
+///
+/// The impl is shown at the function's name, where the compiler points when a command has two
+/// handlers.
+fn beside(model: &Model<'_>, message: &Type, rest: &TokenStream) -> TokenStream {
+    let shown = model.place();
+    let place = generated_at(shown);
     let conditions = &model.conditions;
     let deprecated = model.is_deprecated.then(|| quote_spanned!(place=> #[allow(deprecated)]));
-    let items = with_import(model.args.root.as_ref(), place, items);
-    let name = constant_ident(model);
+    let marker = marker_ident(model);
+    let constant = constant_ident(model, &marker);
+    let message = without_names(message.to_token_stream());
+    let header = quote_spanned!(shown=> impl {});
+    let private = private(model, place);
     quote_spanned! {place=>
-        #(#conditions)*
-        #deprecated
-        const #name: () = {
-            #items
-        };
+        #private::handler! {
+            #(#conditions)* #deprecated #constant #marker #header (#message) #rest
+        }
     }
 }
 
 /// The name of the constant. The message is in it, so that a function that was copied, and kept its
 /// name, is not reported twice.
-fn constant_ident(model: &Model<'_>) -> Ident {
-    let marker = marker_ident(model);
+fn constant_ident(model: &Model<'_>, marker: &Ident) -> Ident {
     let Some(Type::Path(message)) = model.message else {
-        return marker;
+        return marker.clone();
     };
     match message.path.segments.last() {
         Some(last) => format_ident!("{}_of_{}", marker, last.ident, span = marker.span()),
-        None => marker,
+        None => marker.clone(),
     }
 }
 
@@ -75,115 +150,8 @@ fn marker_ident(model: &Model<'_>) -> Ident {
     format_ident!("__handler_{}", model.name(), span = generated_at(model.place()))
 }
 
-/// The type that stands for the handler, and what it handles.
-///
-/// The type is public whatever the function is, as the compiler infers it wherever the message is
-/// sent; and it has the message as a parameter, so that it is no more visible than a private
-/// message. It has no values.
-///
-/// The impl is shown at the function's name, where the compiler points when a command has two
-/// handlers.
-fn subject(model: &Model<'_>, message: &Type) -> TokenStream {
-    let shown = model.place();
-    let place = generated_at(shown);
-    let (private, private_shown) = (private(place), private(shown));
-    let marker = marker_ident(model);
-    let message = without_names(message.to_token_stream());
-    let subject = Ident::new(SUBJECT, shown);
-    let handled = quote_spanned! {shown=>
-        impl #private_shown::HandledBy<#marker> for #subject {}
-    };
-    quote_spanned! {place=>
-        type #subject = #message;
-        pub struct #marker<__M = #subject> { never: #private::Marker<__M> }
-        #handled
-    }
-}
-
-const SUBJECT: &str = "__Subject";
-const PROOF: &str = "__Proof";
-/// The proof of the message alone: of the arguments is asked where it holds.
-const FIRST: &str = "__First";
-
-/// Asks the compiler once, at the user's own tokens, whether the message, the arguments and the
-/// connection are what they have to be.
-///
-/// Everything else names its types through `Proven`. Where the answer is no, the constant in it is
-/// an error that has been reported, and the compiler says nothing more of what depends on it.
-fn proof(model: &Model<'_>, message: &Type) -> TokenStream {
-    let place = generated_at(model.place());
-    let private = private(place);
-    let (proof, first) = (Ident::new(PROOF, place), Ident::new(FIRST, place));
-    let of_message = question(&[], without_names(message.to_token_stream()), "is_message");
-    let holds =
-        |questions: &TokenStream| quote_spanned!(place=> #private::Holds<{ #questions true }>);
-    let of_message = holds(&of_message);
-    if model.arguments.is_empty() {
-        return quote_spanned!(place=> type #proof = #of_message;);
-    }
-    let others = model.arguments.iter().filter_map(|argument| match argument {
-        Argument::Value(value, conditions) => Some((conditions, *value, "is_argument")),
-        Argument::Connection(reference, conditions) => {
-            Some((conditions, &*reference.elem, "is_connection"))
-        }
-        // Refused before; nothing is expanded for a handler with a mistake.
-        Argument::Shared(_) => None,
-    });
-    let others = others.map(|(conditions, asked, word)| {
-        let tokens = without_names(asked.to_token_stream());
-        let shown = ends(&tokens).0;
-        question(conditions, proven(shown, &tokens, FIRST), word)
-    });
-    let of_others = holds(&others.collect());
-    quote_spanned! {place=>
-        type #first = #of_message;
-        type #proof = #of_others;
-    }
-}
-
-fn question(conditions: &[&syn::Attribute], asked: TokenStream, question: &str) -> TokenStream {
-    let span = ends(&asked).0;
-    let private = private(span);
-    let question = Ident::new(question, span);
-    quote_spanned!(span=> #(#conditions)* #private::#question::<#asked>();)
-}
-
-/// `inner`, as far as the proof holds.
-fn proven(place: Span, inner: &TokenStream, proof: &str) -> TokenStream {
-    let private = private(place);
-    let proof = Ident::new(proof, generated_at(place));
-    quote_spanned!(place=> #private::Proven<#inner, #proof>)
-}
-
-fn handler_impl(model: &Model<'_>) -> TokenStream {
-    let place = generated_at(model.place());
-    let private = private(place);
-    let marker = marker_ident(model);
-    let subject = proven(place, &Ident::new(SUBJECT, place).into_token_stream(), PROOF);
-    let subject = quote_spanned!(place=> <#subject as #private::FirstArgument>::Itself);
-    let registration = registration(model);
-    let call = call(model);
-    quote_spanned! {place=>
-        impl #private::Handler for #marker {
-            type Message = #subject;
-            const REGISTRATION: #private::HandlerRegistration = #registration;
-            #call
-        }
-    }
-}
-
-/// The function as a value, spanned at its name.
-fn function(model: &Model<'_>) -> Ident {
-    let mut function = model.ident().clone();
-    function.set_span(generated_at(model.place()));
-    function
-}
-
-fn registration(model: &Model<'_>) -> TokenStream {
-    let place = generated_at(model.place());
-    let private = private(place);
-    let function = function(model);
-    let name = model.name();
+/// What the attributes say, as calls of methods of the registration.
+fn settings(model: &Model<'_>, place: Span) -> TokenStream {
     let args = &model.args;
     let queue = args.queue.as_ref().map(|it| quote_spanned!(place=> .queue(#it)));
     let concurrency = args.concurrency.map(|it| quote_spanned!(place=> .concurrency(#it)));
@@ -200,125 +168,5 @@ fn registration(model: &Model<'_>) -> TokenStream {
         let share = durable.share.map(|it| quote_spanned!(place=> .share(#it)));
         quote_spanned!(place=> .durable() #share)
     });
-    let connections = model.arguments.iter().filter_map(|argument| match argument {
-        Argument::Connection(reference, conditions) => {
-            let connection = without_names(reference.elem.to_token_stream());
-            let connection = proven(place, &connection, PROOF);
-            Some(quote_spanned! {place=>
-                #(#conditions)*
-                let __it = __it.connection::<#connection>();
-            })
-        }
-        _ => None,
-    });
-    let requirements = model.arguments.iter().filter_map(|argument| match argument {
-        Argument::Value(value, conditions) => {
-            let of = from_context(place, value);
-            Some(quote_spanned!(place=> #(#conditions)* #of::requirement))
-        }
-        _ => None,
-    });
-    let registration = quote_spanned! {place=>
-        #private::HandlerRegistration::new::<Self, _>(
-            &#function,
-            #name,
-            ::core::module_path!(),
-            &[#(#requirements),*],
-        )
-        #queue #concurrency #attempts #delays #timeout #durable
-    };
-    if model.connection().is_none() {
-        return registration;
-    }
-    quote_spanned! {place=>
-        {
-            let __it = #registration;
-            #(#connections)*
-            __it
-        }
-    }
-}
-
-fn from_context(place: Span, value: &Type) -> TokenStream {
-    let private = private(place);
-    let proven = proven(place, &without_names(value.to_token_stream()), PROOF);
-    quote_spanned!(place=> <#proven as #private::FromContext>)
-}
-
-/// The values are taken before the connection, which keeps the context borrowed; the function gets
-/// them in its own order.
-fn call(model: &Model<'_>) -> TokenStream {
-    let place = generated_at(model.place());
-    let private = private(place);
-    let local = Span::mixed_site().located_at(model.place());
-    let (message, cx) = (Ident::new("__message", local), Ident::new("__cx", local));
-    let codec = Ident::new("__codec", local);
-    let run_ident = Ident::new("__run", local);
-    // Named as it is in the registration, so that the compiler says once where it finds no such
-    // function: in an `impl`.
-    let function_ident = Ident::new("__function", local);
-    let mut values = Vec::new();
-    let mut connections = Vec::new();
-    let mut passed = Vec::new();
-    for (index, argument) in model.arguments.iter().enumerate() {
-        let name = format_ident!("__argument_{index}", span = local);
-        match argument {
-            Argument::Value(value, conditions) => {
-                let taken = from_context(place, value);
-                values.push(quote_spanned! {place=>
-                    #(#conditions)*
-                    let #name = #taken::from_context(#cx)?;
-                });
-                passed.push(quote_spanned!(place=> #(#conditions)* #name));
-            }
-            Argument::Connection(reference, conditions) => {
-                let connection = without_names(reference.elem.to_token_stream());
-                let connection = proven(place, &connection, PROOF);
-                connections.push(quote_spanned! {place=>
-                    #(#conditions)*
-                    let #name = #cx.connection::<#connection>()?;
-                });
-                passed.push(quote_spanned!(place=> #(#conditions)* #name));
-            }
-            Argument::Shared(_) => {}
-        }
-    }
-    let function = function(model);
-    let run = run(model);
-    quote_spanned! {place=>
-        fn call<'__a>(
-            #message: Self::Message,
-            #cx: &'__a mut #private::HandlerContext<'_>,
-        ) -> #private::Called<'__a, Self> {
-            let #codec = #cx.codec();
-            #(#values)*
-            #(#connections)*
-            let #run_ident = #run;
-            let #function_ident = #function;
-            #run_ident(#codec, #function_ident(#message #(, #passed)*))
-        }
-    }
-}
-
-/// Spanned at the return type, where the compiler reports what cannot be returned or has no
-/// handler; in a call it would report that at the argument.
-fn run(model: &Model<'_>) -> TokenStream {
-    let (first, last) = match model.output() {
-        Some(output) => ends(&output.to_token_stream()),
-        None => (model.place(), model.place()),
-    };
-    let private = private(first);
-    let proof = Ident::new(PROOF, generated_at(first));
-    let open = quote_spanned!(first=> #private::run::<Self::Message, #proof, _, _);
-    quote_spanned!(last=> #open>)
-}
-
-fn submission(model: &Model<'_>) -> TokenStream {
-    let place = generated_at(model.place());
-    let private = private(place);
-    let submit = submit(model.args.root.as_ref(), place);
-    let marker = marker_ident(model);
-    quote_spanned! {place=>
-        #submit(<#marker as #private::Handler>::REGISTRATION);
-    }
+    quote!(#queue #concurrency #attempts #delays #timeout #durable)
 }

@@ -183,7 +183,7 @@ fn cascade_impl(model: &Model) -> TokenStream {
     quote_spanned! {shown=>
         impl<__H> #private_shown::Cascade<#private_shown::Leaf<#kind, __H>> for #ident
         where
-            #kind: #private_shown::Reaches<#ident, __H>,
+            #kind: #private_shown::KindReaches<#ident, __H>,
         #body
     }
 }

@@ -14,44 +14,40 @@ use crate::message::{Encodable, Message};
 
 /// Used by generated code as the `run` of a registration.
 #[doc(hidden)]
-pub fn run_unanswered<'a, H: Handler>(
+pub fn run_unanswered<'a, M: Message, H: Handler<M>>(
     envelope: &'a Envelope,
     codec: &'a dyn Codec,
     cx: &'a mut HandlerContext<'_>,
 ) -> BoxFuture<'a, Result<Option<Bytes>, RunError>> {
-    perform::<H>(envelope, codec, cx, false)
+    perform::<M, H>(envelope, codec, cx, false)
 }
 
 /// Used by generated code as the `answer` of a registration.
 #[doc(hidden)]
-pub fn answer<'a, H: Handler>(
+pub fn answer<'a, M: Message, H: Handler<M>>(
     envelope: &'a Envelope,
     codec: &'a dyn Codec,
     cx: &'a mut HandlerContext<'_>,
 ) -> BoxFuture<'a, Result<Option<Bytes>, RunError>> {
-    perform::<H>(envelope, codec, cx, true)
+    perform::<M, H>(envelope, codec, cx, true)
 }
 
 /// One function for both, as there is one of it for each handler of a program.
 #[inline(never)]
-fn perform<'a, H: Handler>(
+fn perform<'a, M: Message, H: Handler<M>>(
     envelope: &'a Envelope,
     codec: &'a dyn Codec,
     cx: &'a mut HandlerContext<'_>,
     is_answered: bool,
 ) -> BoxFuture<'a, Result<Option<Bytes>, RunError>> {
     async move {
-        let message = codec::decode_as(&H::Message::ENCODING, codec, &envelope.payload)
+        let message = codec::decode_as(&M::ENCODING, codec, &envelope.payload)
             .map_err(RunError::Undecodable)?;
         // Plain data from here on, so that no code of it runs where a panic is not caught.
         let is_conflict = cx.is_conflict();
         let failed = |error| RunError::Failed(HandlerFailure::of(error, is_conflict));
-        let reply = handle::<H>(message, cx).await.map_err(failed)?;
-        if is_answered {
-            encode_reply(codec, H::Message::encodable_reply(&reply))
-        } else {
-            Ok(None)
-        }
+        let reply = handle::<M, H>(message, cx).await.map_err(failed)?;
+        if is_answered { encode_reply(codec, M::encodable_reply(&reply)) } else { Ok(None) }
     }
     .boxed()
 }
@@ -97,12 +93,11 @@ mod tests {
     /// The handler of `Double`, as the macro writes one.
     struct Doubles;
 
-    impl Handler for Doubles {
-        type Message = Double;
+    impl Handler<Double> for Doubles {
         const REGISTRATION: HandlerRegistration =
-            HandlerRegistration::new::<Self, _>(&(), "double", "tests", &[]);
+            HandlerRegistration::new::<Double, Self, _>(&(), "double", "tests", &[]);
 
-        fn call<'a>(message: Double, cx: &'a mut HandlerContext<'_>) -> Called<'a, Self> {
+        fn call<'a>(message: Double, cx: &'a mut HandlerContext<'_>) -> Called<'a, Double> {
             run::<Double, (), _, _>(cx.codec(), ready(Reply(message.0 * 2)))
         }
     }

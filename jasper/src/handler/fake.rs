@@ -3,19 +3,14 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use futures_util::future::BoxFuture;
-
 use super::cascade::{Returned, Settles};
-use super::error::HandlerError;
-use super::function::{Called, Handler};
-use super::run::{Outcome, run};
+use super::function::Called;
+use super::run::run;
 use super::states::States;
 use crate::codec::Codec;
 use crate::message::Message;
 
-type FakeFn<M> = dyn for<'a> Fn(M, &'a dyn Codec) -> Result<BoxFuture<'a, Outcome<M>>, HandlerError>
-    + Send
-    + Sync;
+type FakeFn<M> = dyn for<'a> Fn(M, &'a dyn Codec) -> Called<'a, M> + Send + Sync;
 
 /// A closure in place of the handler of `M`, kept among the states of an application.
 pub(crate) struct Fake<M: Message>(Arc<FakeFn<M>>);
@@ -35,10 +30,7 @@ impl<M: Message> Fake<M> {
         states.get::<Self>()
     }
 
-    pub(crate) fn call<'a, H>(&self, message: M, codec: &'a dyn Codec) -> Called<'a, H>
-    where
-        H: Handler<Message = M>,
-    {
+    pub(crate) fn call<'a>(&self, message: M, codec: &'a dyn Codec) -> Called<'a, M> {
         (self.0)(message, codec)
     }
 }

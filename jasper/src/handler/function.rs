@@ -11,11 +11,9 @@ use crate::message::Message;
 /// One annotated function, under the marker type that `#[handler]` emits for it.
 ///
 /// The marker cannot be named: a program names a handler by its function, as in
-/// `Jasper::builder().handler(place_order)`.
-pub trait Handler: 'static {
-    /// The message that it takes.
-    type Message: Message;
-
+/// `Jasper::builder().handler(place_order)`. The message is a parameter, and no associated type, so
+/// that it may be private to the module of its handler.
+pub trait Handler<M: Message>: 'static {
     /// Its registration.
     const REGISTRATION: HandlerRegistration;
 
@@ -26,12 +24,10 @@ pub trait Handler: 'static {
     ///
     /// # Errors
     /// An argument is not to be had.
-    fn call<'a>(message: Self::Message, cx: &'a mut HandlerContext<'_>) -> Called<'a, Self>
-    where
-        Self: Sized;
+    fn call<'a>(message: M, cx: &'a mut HandlerContext<'_>) -> Called<'a, M>;
 }
 
 /// Not public API. What `Handler::call` gives: the future of the function, with what it returns
 /// settled.
 #[doc(hidden)]
-pub type Called<'a, H> = Result<BoxFuture<'a, Outcome<<H as Handler>::Message>>, HandlerError>;
+pub type Called<'a, M> = Result<BoxFuture<'a, Outcome<M>>, HandlerError>;

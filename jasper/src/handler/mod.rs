@@ -11,6 +11,7 @@ mod failure;
 mod fake;
 mod function;
 mod handle;
+mod items;
 mod options;
 mod outgoing;
 mod proof;
@@ -48,7 +49,7 @@ pub use self::erased::{answer, run_unanswered};
 pub use self::function::Called;
 #[doc(hidden)]
 pub use self::proof::{
-    FirstArgument, Holds, Marker, Proven, is_argument, is_connection, is_message, message_type,
+    FirstArgument, Holds, Proven, is_argument, is_connection, is_message, message_type,
 };
 #[doc(hidden)]
 pub use self::run::{Outcome, SettledReturn, run};

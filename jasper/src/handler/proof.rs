@@ -1,22 +1,8 @@
 //! What `#[handler]` proves things with.
 
-use std::convert::Infallible;
-use std::fmt;
-use std::marker::PhantomData;
-
 use super::extract::FromContext;
 use crate::message::{Message, MessageType};
 use crate::store::Connection;
-
-/// Not public API. What the marker of a handler consists of: it has no values.
-#[doc(hidden)]
-pub struct Marker<Message>(Infallible, PhantomData<Message>);
-
-impl<Message> fmt::Debug for Marker<Message> {
-    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {}
-    }
-}
 
 /// Not public API. Says that a type in a handler's signature is what it has to be.
 ///
@@ -65,12 +51,6 @@ impl<M: Message> FirstArgument for M {
     type Itself = M;
 }
 
-/// Not public API. The type of `M`.
-#[doc(hidden)]
-pub fn message_type<M: Message>() -> MessageType {
-    M::TYPE
-}
-
 /// Not public API. Compiles for what a handler may take after its message.
 #[doc(hidden)]
 pub const fn is_argument<A: FromContext>() {}
@@ -78,3 +58,9 @@ pub const fn is_argument<A: FromContext>() {}
 /// Not public API. Compiles for what a handler may take as `&mut`.
 #[doc(hidden)]
 pub const fn is_connection<C: Connection>() {}
+
+/// Not public API. The type of `M`.
+#[doc(hidden)]
+pub fn message_type<M: Message>() -> MessageType {
+    M::TYPE
+}

@@ -15,7 +15,7 @@ impl HandlerRegistration {
     /// Used by generated code, for a handler whose attribute says nothing.
     #[doc(hidden)]
     #[track_caller]
-    pub const fn new<H: Handler, F: 'static>(
+    pub const fn new<M: Message, H: Handler<M>, F: 'static>(
         _function: &F,
         name: &'static str,
         module: &'static str,
@@ -27,8 +27,8 @@ impl HandlerRegistration {
             name,
             module,
             location: SourceLocation { file: place.file(), line: place.line() },
-            message_type: message_type::<H::Message>,
-            kind: <<H::Message as Message>::Kind as Kind>::KIND,
+            message_type: message_type::<M>,
+            kind: <M::Kind as Kind>::KIND,
             queue: name,
             names_queue: false,
             concurrency: None,
@@ -39,8 +39,8 @@ impl HandlerRegistration {
             share: None,
             connection: None,
             requirements,
-            run: run_unanswered::<H>,
-            answer: answer::<H>,
+            run: run_unanswered::<M, H>,
+            answer: answer::<M, H>,
         }
     }
 }

@@ -8,4 +8,4 @@ mod proof;
 mod refused;
 
 pub use self::bounds::{Publishable, Sendable};
-pub use self::proof::{Handled, HandledBy, Publishes, Reaches, Sends};
+pub use self::proof::{Handled, HandledBy, KindReaches, Publishes, Reaches, Sends};

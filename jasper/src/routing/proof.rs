@@ -27,12 +27,20 @@ impl<M: HandledBy<OneHandler>, OneHandler> Handled<OneHandler> for M {}
 /// of which there are no other messages that it would list.
 pub trait HandledBy<Marker> {}
 
-/// A message of this kind has a place to go; implemented for the kinds.
+/// A message of this kind has a place to go.
+///
+/// It has one impl, as [`Sends`] has, and asks [`KindReaches`]: where a type derives both `Command`
+/// and `Event`, the compiler reports that, and not that it cannot choose between the kinds.
 pub trait Reaches<M, OneHandler> {}
 
-impl<M, OneHandler> Reaches<M, OneHandler> for Command where M: Handled<OneHandler> {}
-impl<M> Reaches<M, ()> for Event {}
-impl<M> Reaches<M, ()> for Routed {}
+impl<K: KindReaches<M, OneHandler>, M, OneHandler> Reaches<M, OneHandler> for K {}
+
+/// [`Reaches`], implemented for the kinds.
+pub trait KindReaches<M, OneHandler> {}
+
+impl<M, OneHandler> KindReaches<M, OneHandler> for Command where M: Handled<OneHandler> {}
+impl<M> KindReaches<M, ()> for Event {}
+impl<M> KindReaches<M, ()> for Routed {}
 
 /// A message of this kind can be given to `Bus::send`.
 #[diagnostic::on_unimplemented(
@@ -43,10 +51,15 @@ impl<M> Reaches<M, ()> for Routed {}
 )]
 pub trait Sends<M, OneHandler> {}
 
-impl<M, OneHandler> Sends<M, OneHandler> for Command where M: Handled<OneHandler> {}
+impl<K: KindSends<M, OneHandler>, M, OneHandler> Sends<M, OneHandler> for K {}
+
+/// [`Sends`], implemented for the kinds.
+pub trait KindSends<M, OneHandler> {}
+
+impl<M, OneHandler> KindSends<M, OneHandler> for Command where M: Handled<OneHandler> {}
 #[diagnostic::do_not_recommend]
-impl<M> Sends<M, ()> for Routed {}
-impl<M: IsSent> Sends<M, ()> for Event {}
+impl<M> KindSends<M, ()> for Routed {}
+impl<M: IsSent> KindSends<M, ()> for Event {}
 
 /// A message of this kind can be given to `Bus::publish`.
 #[diagnostic::on_unimplemented(

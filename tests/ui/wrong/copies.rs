@@ -73,7 +73,6 @@ mod command_and_event_returned {
     async fn run(_: Run) {}
 }
 
-// 2 errors: that of the derives, and that the compiler does not know of which kind the message is.
 mod command_and_event_sent_to_a_handler {
     use jasper::prelude::*;
 
@@ -85,6 +84,128 @@ mod command_and_event_sent_to_a_handler {
 
     async fn call(bus: Bus) {
         let _ = bus.send(Run).await;
+    }
+}
+
+mod command_and_event_sent_later {
+    use std::time::Duration;
+
+    use jasper::prelude::*;
+
+    #[derive(Command, Event, serde::Serialize, serde::Deserialize)]
+    struct Run;
+
+    #[handler]
+    async fn run(_: Run) {}
+
+    async fn call(bus: Bus) {
+        let _ = bus.send(Run).delay(Duration::from_secs(1)).await;
+    }
+}
+
+mod command_and_event_sent_in_a_list {
+    use jasper::prelude::*;
+
+    #[derive(Command, Event, serde::Serialize, serde::Deserialize)]
+    struct Run;
+
+    #[handler]
+    async fn run(_: Run) {}
+
+    async fn call(bus: Bus) {
+        let _ = bus.send_all(vec![Run]).await;
+    }
+}
+
+mod command_and_event_sent_in_a_transaction {
+    use jasper::prelude::*;
+
+    #[derive(Command, Event, serde::Serialize, serde::Deserialize)]
+    struct Run;
+
+    #[handler]
+    async fn run(_: Run) {}
+
+    async fn call(bus: Bus, tx: &mut sqlx::Transaction<'static, sqlx::Sqlite>) {
+        let _ = bus.enlist(tx).send(Run).await;
+    }
+}
+
+mod command_and_event_invoked {
+    use jasper::prelude::*;
+
+    #[derive(Command, Event, serde::Serialize, serde::Deserialize)]
+    struct Run;
+
+    #[handler]
+    async fn run(_: Run) {}
+
+    async fn call(bus: Bus) {
+        let _ = bus.invoke(Run).await;
+    }
+}
+
+mod command_and_event_published {
+    use jasper::prelude::*;
+
+    #[derive(Command, Event, serde::Serialize, serde::Deserialize)]
+    struct Run;
+
+    #[handler]
+    async fn run(_: Run) {}
+
+    async fn call(bus: Bus) {
+        let _ = bus.publish(Run).await;
+    }
+}
+
+mod command_and_event_returned_for_later {
+    use jasper::prelude::*;
+
+    command!(Open);
+
+    #[derive(Command, Event, serde::Serialize, serde::Deserialize)]
+    struct Run;
+
+    #[handler]
+    async fn open(_: Open) -> Option<Delayed<Run>> {
+        None
+    }
+
+    #[handler]
+    async fn run(_: Run) {}
+}
+
+mod command_and_event_with_a_reply {
+    use jasper::prelude::*;
+
+    #[derive(Command, Event, serde::Serialize, serde::Deserialize)]
+    #[command(reply = u8)]
+    struct Run;
+
+    #[handler]
+    async fn run(_: Run) -> Reply<u8> {
+        Reply(7)
+    }
+}
+
+mod command_and_event_as_a_reply {
+    use jasper::prelude::*;
+
+    #[derive(Command, Event, serde::Serialize, serde::Deserialize)]
+    struct Answer;
+
+    #[derive(Command, serde::Serialize, serde::Deserialize)]
+    #[command(reply = Answer)]
+    struct Run;
+
+    #[handler]
+    async fn run(_: Run) -> Reply<Answer> {
+        Reply(Answer)
+    }
+
+    async fn call(bus: Bus) {
+        let _: Result<Answer, _> = bus.invoke(Run).await;
     }
 }
 

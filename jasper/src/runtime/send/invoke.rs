@@ -29,36 +29,34 @@ use crate::runtime::handle::execute::{Failure, roll_back, run_bounded};
 use crate::runtime::observation::ObservedRun;
 use crate::store::{MessageStore, StoreOperation, TransactionOptions};
 
-type HandlerReply<H> = <<H as Handler>::Message as Message>::Reply;
-
 /// Runs `H` over `message`. A durable handler runs in a transaction of its own.
-pub(crate) async fn invoke<H: Handler>(
+pub(crate) async fn invoke<M: Message, H: Handler<M>>(
     core: &Arc<Core>,
     origin: Origin,
-    message: H::Message,
-) -> Result<HandlerReply<H>, InvokeError> {
+    message: M,
+) -> Result<M::Reply, InvokeError> {
     let observed =
-        ObservedRun::start(core.observers(), || observed_envelope::<H>(core, &origin, &message));
-    let replied = reply_of::<H>(core, origin, message).await;
+        ObservedRun::start(core.observers(), || observed_envelope::<M, H>(core, &origin, &message));
+    let replied = reply_of::<M, H>(core, origin, message).await;
     if let Some(observed) = observed {
         observed.end(replied.as_ref().err().map(|error| error as &dyn fmt::Display));
     }
     replied
 }
 
-async fn reply_of<H: Handler>(
+async fn reply_of<M: Message, H: Handler<M>>(
     core: &Arc<Core>,
     origin: Origin,
-    message: H::Message,
-) -> Result<HandlerReply<H>, InvokeError> {
+    message: M,
+) -> Result<M::Reply, InvokeError> {
     let registration = H::REGISTRATION;
     #[cfg(feature = "testing")]
-    let registration = match Fake::<H::Message>::of(core.states()) {
+    let registration = match Fake::<M>::of(core.states()) {
         Some(_) => registration.faked(),
         None => registration,
     };
     if !registration.durable {
-        return plain::<H>(core, &origin, message).await;
+        return plain::<M, H>(core, &origin, message).await;
     }
     if origin.is_in_transaction() {
         return Err(InvokeError::InsideTransaction { handler: registration.name });
@@ -66,17 +64,17 @@ async fn reply_of<H: Handler>(
     match core.store().get() {
         Some(store) => {
             origin.wait_for_run(store).await?;
-            in_transaction::<H>(core, store, origin.causation(), message).await
+            in_transaction::<M, H>(core, store, origin.causation(), message).await
         }
         None => Err(InvokeError::Send(SendError::NeedsStore { what: "a durable handler" })),
     }
 }
 
-async fn plain<H: Handler>(
+async fn plain<M: Message, H: Handler<M>>(
     core: &Arc<Core>,
     origin: &Origin,
-    message: H::Message,
-) -> Result<HandlerReply<H>, InvokeError> {
+    message: M,
+) -> Result<M::Reply, InvokeError> {
     let name = H::REGISTRATION.name;
     let made = OnceLock::new();
     let make = || Arc::new(RunScope::new(Causation::of_invocation(name, origin.causation())));
@@ -86,7 +84,7 @@ async fn plain<H: Handler>(
         _ => Arc::clone(made.get_or_init(make)),
     };
     let limit = limit_of(core, &H::REGISTRATION);
-    let (reply, messages) = body::<H>(core, &scope, limit, message, None).await?;
+    let (reply, messages) = body::<M, H>(core, &scope, limit, message, None).await?;
     let sent = async {
         let mut sent = Vec::new();
         for message in messages {
@@ -101,12 +99,12 @@ async fn plain<H: Handler>(
     answered(reply, sent.await).map(|(reply, ())| reply)
 }
 
-async fn in_transaction<H: Handler>(
+async fn in_transaction<M: Message, H: Handler<M>>(
     core: &Arc<Core>,
     store: &dyn MessageStore,
     parent: Option<&Causation>,
-    message: H::Message,
-) -> Result<HandlerReply<H>, InvokeError> {
+    message: M,
+) -> Result<M::Reply, InvokeError> {
     let name = H::REGISTRATION.name;
     let causation = Causation::of_invocation(name, parent);
     let scope = Arc::new(RunScope::in_transaction(causation).holding_connection());
@@ -114,7 +112,7 @@ async fn in_transaction<H: Handler>(
     let options = TransactionOptions { limit, ..TransactionOptions::of(name) };
     let mut transaction = core.store().call(StoreOperation::Begin, store.begin(options)).await?;
     let source = || Arc::clone(&scope);
-    let run = body::<H>(core, &source, limit, message, transaction.connection());
+    let run = body::<M, H>(core, &source, limit, message, transaction.connection());
     let outcome = Arc::clone(&scope).run(run).await;
     let mut messages = scope.close();
     let prepared = outcome.and_then(|(reply, returned)| {
@@ -147,15 +145,15 @@ fn answered<R, T, E: Into<InvokeError>>(
     }
 }
 
-async fn body<H: Handler>(
+async fn body<M: Message, H: Handler<M>>(
     core: &Arc<Core>,
     scope: ScopeSource<'_>,
     limit: Duration,
-    message: H::Message,
+    message: M,
     connection: Option<&mut (dyn Any + Send)>,
-) -> Result<(HandlerReply<H>, Vec<OutgoingMessage>), InvokeError> {
+) -> Result<(M::Reply, Vec<OutgoingMessage>), InvokeError> {
     let registration = &H::REGISTRATION;
-    let envelope = || invoked_envelope::<H>(core, registration, scope().causation());
+    let envelope = || invoked_envelope::<M>(core, registration, scope().causation());
     let mut cx = HandlerContext::invoked(
         &envelope,
         core.states(),
@@ -164,7 +162,7 @@ async fn body<H: Handler>(
         core.codec(),
     )
     .with_connection(connection);
-    let run = Caught::of(|| handle::<H>(message, &mut cx).boxed());
+    let run = Caught::of(|| handle::<M, H>(message, &mut cx).boxed());
     let reply = match run_bounded(run, limit, core.lifecycle().aborting()).await {
         Ok(result) => result.map_err(InvokeError::Failed)?,
         Err(Failure::TimedOut(limit)) => {
@@ -188,13 +186,13 @@ fn limit_of(core: &Core, handler: &HandlerRegistration) -> Duration {
 }
 
 /// The envelope of a command that was never encoded; made when a handler asks for it.
-fn invoked_envelope<H: Handler>(
+fn invoked_envelope<M: Message>(
     core: &Arc<Core>,
     registration: &HandlerRegistration,
     causation: &Causation,
 ) -> Envelope {
     let mut envelope = Envelope::new(
-        H::Message::TYPE,
+        M::TYPE,
         core.codec().content_type(),
         Bytes::new(),
         Address::local(registration.queue, registration.name),
@@ -208,13 +206,13 @@ fn invoked_envelope<H: Handler>(
 
 /// The same for observers, with the command in it.
 #[cold]
-fn observed_envelope<H: Handler>(
+fn observed_envelope<M: Message, H: Handler<M>>(
     core: &Arc<Core>,
     origin: &Origin,
-    message: &H::Message,
+    message: &M,
 ) -> Envelope {
     let causation = Causation::of_invocation(H::REGISTRATION.name, origin.causation());
-    let mut envelope = invoked_envelope::<H>(core, &H::REGISTRATION, &causation);
+    let mut envelope = invoked_envelope::<M>(core, &H::REGISTRATION, &causation);
     if let Ok(encoded) = encode(core, message) {
         envelope.payload = encoded.payload;
     }

@@ -21,12 +21,13 @@ pub struct Invocation {
     pub(super) origin: Origin,
 }
 
-/// A handler of `M`, as one bound: `Handler<Message = M>` is two, each reported on its own.
-pub trait HandlerOf<M: Message>: Handler<Message = M> {}
+/// A handler of `M`. Where there are two, the compiler lists them for [`HandledBy`] alone.
+pub trait HandlerOf<M: Message>: Handler<M> {}
 
-impl<H: Handler> HandlerOf<H::Message> for H {}
+impl<M: Message, H: Handler<M>> HandlerOf<M> for H {}
 
-/// A message of this kind can be given to `Bus::invoke`.
+/// A message of this kind can be given to `Bus::invoke`. As [`Sends`](crate::routing::Sends) it has
+/// one impl.
 #[diagnostic::on_unimplemented(
     message = "`{M}` can be any message here, and only a command with a handler can be invoked",
     label = "not known to be a command with a handler",
@@ -40,8 +41,31 @@ pub trait Invokes<M: Message, OneHandler> {
     fn invoke(call: Invocation, message: M) -> BoxFuture<'static, Result<M::Reply, InvokeError>>;
 }
 
-impl<M: InvokedHere<OneHandler>, OneHandler> Invokes<M, OneHandler> for Command {
+impl<K, M, OneHandler> Invokes<M, OneHandler> for K
+where
+    K: KindInvokes<M, OneHandler>,
+    M: Message,
+{
     fn invoke(call: Invocation, message: M) -> BoxFuture<'static, Result<M::Reply, InvokeError>> {
+        K::invoke_by_kind(call, message)
+    }
+}
+
+/// [`Invokes`], implemented for the kinds.
+pub trait KindInvokes<M: Message, OneHandler> {
+    /// Not public API.
+    #[doc(hidden)]
+    fn invoke_by_kind(
+        call: Invocation,
+        message: M,
+    ) -> BoxFuture<'static, Result<M::Reply, InvokeError>>;
+}
+
+impl<M: InvokedHere<OneHandler>, OneHandler> KindInvokes<M, OneHandler> for Command {
+    fn invoke_by_kind(
+        call: Invocation,
+        message: M,
+    ) -> BoxFuture<'static, Result<M::Reply, InvokeError>> {
         message.invoke_here(call)
     }
 }
@@ -71,23 +95,29 @@ where
 {
     fn invoke_here(self, call: Invocation) -> BoxFuture<'static, Result<M::Reply, InvokeError>> {
         let Invocation { core, origin } = call;
-        async move { invoke::invoke::<OneHandler>(&core, origin, self).await }.boxed()
+        async move { invoke::invoke::<M, OneHandler>(&core, origin, self).await }.boxed()
     }
 }
 
 #[diagnostic::do_not_recommend]
-impl<M> Invokes<M, ()> for Routed
+impl<M> KindInvokes<M, ()> for Routed
 where
     M: Message,
     M::Reply: Payload,
 {
-    fn invoke(call: Invocation, message: M) -> BoxFuture<'static, Result<M::Reply, InvokeError>> {
+    fn invoke_by_kind(
+        call: Invocation,
+        message: M,
+    ) -> BoxFuture<'static, Result<M::Reply, InvokeError>> {
         remote::invoke(call.core, call.origin.scope().cloned(), &message).boxed()
     }
 }
 
-impl<M: Message + IsInvoked> Invokes<M, ()> for Event {
-    fn invoke(_: Invocation, message: M) -> BoxFuture<'static, Result<M::Reply, InvokeError>> {
+impl<M: Message + IsInvoked> KindInvokes<M, ()> for Event {
+    fn invoke_by_kind(
+        _: Invocation,
+        message: M,
+    ) -> BoxFuture<'static, Result<M::Reply, InvokeError>> {
         message.never()
     }
 }

@@ -76,8 +76,8 @@ impl Builder {
     }
 
     /// As [`handler`](Self::handler), for one that has no function.
-    pub(crate) fn registered<H: Handler>(mut self) -> Self {
-        self.parts.selection.register::<H>();
+    pub(crate) fn registered<M: Message, H: Handler<M>>(mut self) -> Self {
+        self.parts.selection.register::<M, H>();
         self
     }
 }

@@ -7,7 +7,7 @@ use crate::error::Problem;
 use crate::handler::Handler;
 use crate::handler::HandlerRegistration;
 #[cfg(feature = "testing")]
-use crate::message::MessageType;
+use crate::message::{Message, MessageType};
 
 /// Which handlers an application has: those of the program, or those that were chosen.
 #[derive(Debug, Default)]
@@ -41,7 +41,7 @@ impl Selection {
 
     /// The same for one that has no function.
     #[cfg(feature = "testing")]
-    pub(crate) fn register<H: Handler>(&mut self) {
+    pub(crate) fn register<M: Message, H: Handler<M>>(&mut self) {
         self.chosen.get_or_insert_default().push(H::REGISTRATION);
     }
 

@@ -218,18 +218,21 @@ macro_rules! handler {
 
         impl HandledBy<$marker> for $message {}
 
-        impl Handler for $marker {
-            type Message = $message;
-
+        impl Handler<$message> for $marker {
             const REGISTRATION: HandlerRegistration = {
                 let function = PhantomData::<Self>;
                 let name = stringify!($marker);
-                let it = HandlerRegistration::new::<Self, _>(&function, name, module_path!(), &[]);
+                let it = HandlerRegistration::new::<$message, Self, _>(
+                    &function,
+                    name,
+                    module_path!(),
+                    &[],
+                );
                 let it = it.queue($queue).concurrency(1).attempts(3).delays(&[]);
                 if $durable { it.durable() } else { it }
             };
 
-            fn call<'a>($value: $message, cx: &'a mut HandlerContext<'_>) -> Called<'a, Self> {
+            fn call<'a>($value: $message, cx: &'a mut HandlerContext<'_>) -> Called<'a, $message> {
                 let $received = State::<ReceivedNotes>::from_context(cx)?;
                 let $envelope = cx.envelope();
                 let function = async move {

@@ -73,7 +73,7 @@ pub async fn a_receiver_without_a_store_takes_nothing_durable<F: TransportFixtur
     let mut stage = Stage::empty(fixture, |builder| builder).await;
     let listening = stage.link.receive_in_memory(crate::Jasper::builder());
     let forgetful = listening
-        .registered::<super::cast::WorkOff>()
+        .registered::<_, super::cast::WorkOff>()
         .state(stage.received.clone())
         .start()
         .await
@@ -100,7 +100,7 @@ pub async fn two_senders_share_one_outbox<F: TransportFixture>(fixture: &F) {
             .store(store.clone())
             .endpoint(super::cast::RECEIVER, stage.link.address())
             .state(stage.received.clone())
-            .registered::<super::cast::TakeOrder>();
+            .registered::<_, super::cast::TakeOrder>();
         sender.start().await.expect(WORKS)
     };
     let (one, two) = (start().await, start().await);

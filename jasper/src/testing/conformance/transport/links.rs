@@ -104,7 +104,7 @@ pub async fn an_event_is_published_to_several_applications<F: TransportFixture>(
         .endpoint("two", &*both[1])
         .publish_to::<News>("one")
         .publish_to::<News>("two")
-        .registered::<super::cast::TakeOrder>()
+        .registered::<_, super::cast::TakeOrder>()
         .start()
         .await
         .expect(WORKS);
@@ -129,7 +129,7 @@ pub async fn a_destination_that_is_down_does_not_delay_others<F: TransportFixtur
         .state(up.received.clone())
         .endpoint(RECEIVER, up.link.address())
         .endpoint("down", down.link.address())
-        .registered::<super::cast::TakeOrder>()
+        .registered::<_, super::cast::TakeOrder>()
         .start()
         .await
         .expect(WORKS);

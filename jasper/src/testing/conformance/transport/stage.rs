@@ -51,14 +51,16 @@ impl<F: TransportFixture> Stage<F> {
             .state(self.received.clone())
             .poll_interval(Duration::from_millis(50))
             .unhandled_timeout(Duration::ZERO)
-            .registered::<TakeOrder>();
+            .registered::<_, TakeOrder>();
         (self.setup)(builder)
     }
 
     fn hearing(builder: Builder) -> Builder {
-        let builder =
-            builder.registered::<WorkOff>().registered::<ReadNews>().registered::<KeepNews>();
-        builder.registered::<TakeMeasure>()
+        let builder = builder
+            .registered::<_, WorkOff>()
+            .registered::<_, ReadNews>()
+            .registered::<_, KeepNews>();
+        builder.registered::<_, TakeMeasure>()
     }
 
     pub(super) async fn start_receiver(&mut self) {
