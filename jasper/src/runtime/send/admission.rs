@@ -53,6 +53,27 @@ pub(crate) async fn take_room(
     stopping.run_until_cancelled(taken).await.unwrap_or(Err(SendError::Stopping))
 }
 
+/// Waits for room in memory for one message of this size at one destination.
+pub(super) async fn room_at(
+    core: &Core,
+    destination: Destination<'_>,
+    bytes: usize,
+) -> Result<MemorySlot, SendError> {
+    let taken = async {
+        let mut slot = room_of(core, destination).reserve().await;
+        MemorySlot::weigh_all(std::slice::from_mut(&mut slot), bytes).await;
+        slot
+    };
+    let taken = async {
+        match destination {
+            Destination::Handler(_) => Ok(taken.await),
+            Destination::Endpoint(endpoint) => endpoint.unless_down(taken).await,
+        }
+    };
+    let stopping = core.lifecycle().draining();
+    stopping.run_until_cancelled(taken).await.unwrap_or(Err(SendError::Stopping))
+}
+
 fn first_endpoint<'a>(wanted: &[Destination<'a>]) -> Option<&'a Arc<Endpoint>> {
     wanted.iter().find_map(|destination| match destination {
         Destination::Endpoint(endpoint) => Some(*endpoint),
@@ -60,7 +81,7 @@ fn first_endpoint<'a>(wanted: &[Destination<'a>]) -> Option<&'a Arc<Endpoint>> {
     })
 }
 
-fn room_of<'a>(core: &'a Core, destination: Destination<'a>) -> &'a Arc<Room> {
+pub(super) fn room_of<'a>(core: &'a Core, destination: Destination<'a>) -> &'a Arc<Room> {
     match destination {
         Destination::Handler(entry) => &core.routes().queue_of(entry).room,
         Destination::Endpoint(endpoint) => &endpoint.room,

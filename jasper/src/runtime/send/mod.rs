@@ -6,7 +6,7 @@ pub(crate) mod dispatch;
 pub(crate) mod enlisted;
 pub(crate) mod envelope;
 pub(crate) mod hand_over;
-mod immediate;
+mod in_memory;
 pub(crate) mod invoke;
 pub(crate) mod invokes;
 pub(crate) mod lazy_call;

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, SystemTime};
 
-use futures_util::future::FutureExt;
+use futures_util::future::{FutureExt, TryFutureExt};
 use tokio::task::coop;
 
 use super::dispatch::Dispatcher;
 use super::envelope::{check, encode};
-use super::immediate::{self, Immediate};
+use super::in_memory::OneDestination;
 use super::lazy_call::{Begun, LazyCall};
 use super::origin::Origin;
 use super::user_transaction::UserTransaction;
@@ -118,26 +118,43 @@ impl<'tx> SendRequest<'tx> {
     /// Sends what waits for nothing; all else is a future.
     fn begin(self) -> Begun<'tx, Result<Sent, SendError>> {
         let Self { core, message, sender } = self;
-        let message = match (message, &sender) {
-            (Err(error), _) => return Begun::Ended(Err(error)),
-            (Ok(message), SentBy::User(_)) => message,
-            (Ok(message), SentBy::Bus(origin)) => {
-                match immediate::try_send(&core, origin, message) {
-                    Immediate::Done(sent) => {
-                        return Begun::Ended(sent.map(|()| Sent { duplicate: false }));
-                    }
-                    Immediate::Waits(message) => message,
-                }
-            }
+        let message = match message {
+            Ok(message) => message,
+            Err(error) => return Begun::Ended(Err(error)),
         };
+        match sender {
+            SentBy::Bus(origin) => begin_by_bus(core, origin, message),
+            SentBy::User(transaction) => {
+                let written = async move {
+                    let duplicate = transaction.write(&core, message).await?;
+                    Ok(Sent { duplicate })
+                };
+                Begun::Running(written.boxed())
+            }
+        }
+    }
+}
+
+fn begin_by_bus<'a>(
+    core: Arc<Core>,
+    origin: Origin,
+    message: OutgoingMessage,
+) -> Begun<'a, Result<Sent, SendError>> {
+    const SENT: Sent = Sent { duplicate: false };
+    let destination = match OneDestination::of(&core, &origin, &message) {
+        Ok(destination) => destination,
+        Err(error) => return Begun::Ended(Err(error)),
+    };
+    let Some(destination) = destination else {
         let submitted = async move {
-            let duplicate = match sender {
-                SentBy::Bus(origin) => submit(&core, &origin, vec![message]).await?,
-                SentBy::User(transaction) => transaction.write(&core, message).await?,
-            };
+            let duplicate = submit(&core, &origin, vec![message]).await?;
             Ok(Sent { duplicate })
         };
-        Begun::Running(submitted.boxed())
+        return Begun::Running(submitted.boxed());
+    };
+    match destination.room_now(&core, &message) {
+        Some(slot) => Begun::Ended(destination.hand_over(&core, &message, slot).map(|()| SENT)),
+        None => Begun::Running(destination.send(core, message).map_ok(|()| SENT).boxed()),
     }
 }
 
