@@ -59,7 +59,7 @@ async fn work(
         let Some(place) = left.or_else(|| queue.try_place()) else {
             return;
         };
-        let Some(next) = queue.waiting().search().await else {
+        let Some(next) = queue.waiting().take() else {
             return;
         };
         (delivery, permit) = (next, place);

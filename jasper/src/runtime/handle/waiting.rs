@@ -5,7 +5,6 @@ use std::fmt;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
-use tokio::task::yield_now;
 
 /// The messages that wait in a local queue: its loop waits for them, and each of its workers takes
 /// the next when it is done with one.
@@ -17,19 +16,13 @@ pub(super) struct WaitingMessages<T> {
 struct Lists<T> {
     first: VecDeque<T>,
     others: VecDeque<T>,
-    /// How many workers are about to look once more: what comes meanwhile wakes no other.
-    searching: usize,
     is_closed: bool,
 }
 
 impl<T> WaitingMessages<T> {
     pub(super) const fn new() -> Self {
-        let lists = Mutex::new(Lists {
-            first: VecDeque::new(),
-            others: VecDeque::new(),
-            searching: 0,
-            is_closed: false,
-        });
+        let lists =
+            Mutex::new(Lists { first: VecDeque::new(), others: VecDeque::new(), is_closed: false });
         Self { lists, arrived: Notify::const_new() }
     }
 
@@ -43,30 +36,14 @@ impl<T> WaitingMessages<T> {
         }
         let list = if first { &mut lists.first } else { &mut lists.others };
         list.push_back(message);
-        let is_searched_for = lists.searching > 0;
         drop(lists);
-        if !is_searched_for {
-            self.arrived.notify_one();
-        }
+        self.arrived.notify_one();
         Ok(())
     }
 
     /// The next one, if there is one.
     pub(super) fn take(&self) -> Option<T> {
         self.lists.lock().pop()
-    }
-
-    /// The next one, if there is one now or once other tasks have had their turn: to start a worker
-    /// costs more than that. Cancel safe: what comes meanwhile is left to others.
-    pub(super) async fn search(&self) -> Option<T> {
-        if let Some(message) = self.take() {
-            return Some(message);
-        }
-        let search = Search::begin(self);
-        yield_now().await;
-        let found = self.take();
-        drop(search);
-        found
     }
 
     /// All of them, in their order.
@@ -103,28 +80,6 @@ impl<T> Lists<T> {
 
     fn is_empty(&self) -> bool {
         self.first.is_empty() && self.others.is_empty()
-    }
-}
-
-/// A worker that is about to look once more. At its end, what it leaves wakes another.
-struct Search<'a, T>(&'a WaitingMessages<T>);
-
-impl<'a, T> Search<'a, T> {
-    fn begin(waiting: &'a WaitingMessages<T>) -> Self {
-        waiting.lists.lock().searching += 1;
-        Self(waiting)
-    }
-}
-
-impl<T> Drop for Search<'_, T> {
-    fn drop(&mut self) {
-        let mut lists = self.0.lists.lock();
-        lists.searching -= 1;
-        let is_left = !lists.is_empty();
-        drop(lists);
-        if is_left {
-            self.0.arrived.notify_one();
-        }
     }
 }
 
@@ -165,29 +120,6 @@ mod tests {
         assert!(arrival.as_mut().now_or_never().is_none());
         waiting.push(2, false).unwrap();
         assert!(arrival.now_or_never().is_some());
-    }
-
-    #[test]
-    fn what_comes_while_a_worker_searches_is_taken_by_it_and_the_rest_wakes_another() {
-        let waiting = WaitingMessages::new();
-        let mut search = std::pin::pin!(waiting.search());
-        assert!(search.as_mut().now_or_never().is_none());
-        let mut arrival = std::pin::pin!(waiting.arrived.notified());
-        waiting.push(1, false).unwrap();
-        waiting.push(2, false).unwrap();
-        assert!(arrival.as_mut().now_or_never().is_none(), "the worker takes it");
-        assert_eq!(search.now_or_never(), Some(Some(1)));
-        assert!(arrival.now_or_never().is_some(), "one is left");
-    }
-
-    #[test]
-    fn what_comes_while_a_worker_searches_that_is_ended_wakes_another() {
-        let waiting = WaitingMessages::new();
-        let mut search = Box::pin(waiting.search());
-        assert!(search.as_mut().now_or_never().is_none());
-        waiting.push(1, false).unwrap();
-        drop(search);
-        assert!(waiting.arrived.notified().now_or_never().is_some());
     }
 
     #[test]
