@@ -91,7 +91,7 @@ async fn by_all<F>(messages: usize, send: impl Fn() -> F + Clone + Send + 'stati
 where
     F: Future<Output = Outcome<()>> + Send,
 {
-    let each = messages / SENDERS;
+    let each = (messages / SENDERS).max(1);
     let tasks = (0..SENDERS).map(|_| {
         let send = send.clone();
         tokio::spawn(async move {

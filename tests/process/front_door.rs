@@ -258,7 +258,7 @@ async fn the_test_broker_says_where_it_is_and_answers_there() {
 #[tokio::test]
 async fn the_benchmark_runs_to_its_end() {
     let folder = TempDir::new().unwrap();
-    for what in ["sqlite", "tcp"] {
+    for what in ["sqlite", "tcp", "local"] {
         let mut command = Command::new(program("benchmark"));
         command.args([what, "10"]).current_dir(folder.path()).kill_on_drop(true);
         let output = timeout(LIMIT, command.output()).await.expect("it ends").unwrap();
