@@ -52,10 +52,11 @@ async fn work(
     let (mut delivery, mut permit) = (delivery, permit);
     loop {
         let left = Worker::new(&core, delivery, permit).run().await;
+        // Other tasks have their turn; after it the stop is seen, so that nothing begins behind it.
+        consume_budget().await;
         if core.lifecycle().is_draining() || began.elapsed() > TURN {
             return;
         }
-        consume_budget().await;
         let Some(place) = left.or_else(|| queue.try_place()) else {
             return;
         };
