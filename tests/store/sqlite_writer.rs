@@ -1,6 +1,7 @@
 //! What handlers may do with the connection that they borrow, and what they cannot spoil with it.
 
 use std::task::Poll;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -8,10 +9,10 @@ use jasper::envelope::{Address, Envelope};
 use jasper::message::MessageType;
 use jasper::store::sqlite::SqliteStore;
 use jasper::store::{
-    Completion, Incoming, Inserted, MessageStore, Placement, Settled, StoreError, StoreTransaction,
-    TransactionOptions,
+    Completion, Incoming, Inserted, MessageStore, Owner, Ownership, Placement, Settled, Settlement,
+    StoreError, StoreTransaction, TransactionOptions,
 };
-use sqlx::{Connection, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
 use tempfile::TempDir;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -209,6 +210,93 @@ fn a_store_whose_runtime_is_gone_says_that_it_is_closed() {
         let error = store.begin(TransactionOptions::of("late")).await.err().unwrap();
         assert!(matches!(error, StoreError::Closed), "{error:?}");
     });
+}
+
+/// On a runtime of one thread the writer sees all calls at once, and tries them in one trip.
+#[tokio::test]
+async fn an_insert_that_is_refused_spoils_none_that_came_with_it() {
+    let (_directory, store) = open().await;
+    refuse(&store, "before insert", "new").await;
+    let calls = (0..5).map(|at| store.inbox().store(vec![if at == 2 { bad() } else { unowned() }]));
+    for (at, answer) in join_all(calls).await.into_iter().enumerate() {
+        match answer {
+            Ok(inserted) => assert!(at != 2 && inserted == [Inserted::New], "{at}: {inserted:?}"),
+            Err(error) => assert!(at == 2 && !error.is_transient(), "{at}: {error}"),
+        }
+    }
+    assert_eq!(store.admin().counts().await.unwrap().incoming, 4);
+    keeps_working(&store).await;
+}
+
+#[tokio::test]
+async fn a_settlement_that_is_refused_spoils_none_that_came_with_it() {
+    let (_directory, store) = open().await;
+    let day = Duration::from_secs(24 * 60 * 60);
+    let owner = store.nodes().join("settling", day, &[]).await.unwrap().owner;
+    let owned = |row: Incoming| Incoming { placement: Placement::Owned(owner), ..row };
+    let rows: Vec<_> = (0..5).map(|at| owned(if at == 2 { bad() } else { unowned() })).collect();
+    store.inbox().store(rows.clone()).await.unwrap();
+    refuse(&store, "before delete", "old").await;
+    let held = rows.iter().map(|row| Settlement::Handled(Ownership::of(&row.envelope, owner)));
+    let calls = held.map(|handled| store.inbox().settle(vec![handled]));
+    for (at, answer) in join_all(calls).await.into_iter().enumerate() {
+        match answer {
+            Ok(settled) => assert!(at != 2 && settled == [Settled::Done], "{at}: {settled:?}"),
+            Err(error) => assert!(at == 2 && !error.is_transient(), "{at}: {error}"),
+        }
+    }
+    assert_eq!(store.admin().counts().await.unwrap().incoming, 1);
+    keeps_working(&store).await;
+}
+
+/// More than a trip takes, some of which come again, and some of which are kept as handled.
+#[tokio::test]
+async fn many_that_are_handled_at_once_are_each_answered_for_themselves() {
+    let (_directory, store) = open().await;
+    let day = Duration::from_secs(24 * 60 * 60);
+    let owner = store.nodes().join("settling", day, &[]).await.unwrap().owner;
+    let retention = |at: usize| at.is_multiple_of(3).then_some(day);
+    let placement = Placement::Owned(owner);
+    let rows: Vec<_> =
+        (0..100).map(|at| Incoming { placement, retention: retention(at), ..unowned() }).collect();
+    store.inbox().store(rows.clone()).await.unwrap();
+    let (mut settlements, mut expected) = (Vec::new(), Vec::new());
+    for (at, row) in rows.iter().enumerate() {
+        let held = Ownership::of(&row.envelope, owner);
+        let foreign = Ownership { owner: Owner::new(owner.number() + 1), ..held.clone() };
+        if at.is_multiple_of(5) {
+            settlements.push(Settlement::Handled(foreign));
+            expected.push(Settled::Fenced);
+        }
+        settlements.push(Settlement::Handled(held.clone()));
+        expected.push(Settled::Done);
+        if at.is_multiple_of(7) {
+            settlements.push(Settlement::Handled(held));
+            expected.push(Settled::Fenced);
+        }
+    }
+    assert_eq!(store.inbox().settle(settlements).await.unwrap(), expected);
+    assert_eq!(store.admin().counts().await.unwrap().incoming, 0);
+    // Those that are kept are known when they come again; the others are new.
+    for (at, again) in rows.into_iter().enumerate() {
+        let kept = if retention(at).is_some() { Inserted::Duplicate } else { Inserted::New };
+        assert_eq!(store.inbox().store(vec![again]).await.unwrap(), [kept], "{at}");
+    }
+}
+
+/// Lets the database refuse what is done to a bad row.
+async fn refuse(store: &SqliteStore, when: &str, row: &str) {
+    let trigger = format!(
+        "create trigger refuse {when} on jasper_incoming when {row}.correlation_id = 'bad'
+        begin select raise(abort, 'not this one'); end"
+    );
+    sqlx::raw_sql(AssertSqlSafe(trigger)).execute(store.pool()).await.unwrap();
+}
+
+fn bad() -> Incoming {
+    let mut row = unowned();
+    row.envelope.correlation_id = Some("bad".to_owned());
+    row
 }
 
 async fn open() -> (TempDir, SqliteStore) {

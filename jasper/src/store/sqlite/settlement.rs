@@ -1,11 +1,15 @@
 //! The ends and changes of ownership in the inbox, each by compare-and-set.
 
+use std::collections::HashSet;
+
 use super::rows::{bind_key, bind_ownership};
 use super::sql::{SQL, statements};
 use super::statement_batch::{SETTLEMENTS_PER_TRIP, StatementBatch, StatementResult};
 use super::writer::batchable::Batchable;
 use crate::envelope::time::{now, to_micros};
 use crate::store::dead_letter::DeadLetterCause;
+use crate::store::sql::columns;
+use crate::store::sql::key::key_of;
 use crate::store::{Ownership, Settled, Settlement};
 
 const DELETE_HANDLED: &str = "\
@@ -19,6 +23,31 @@ set status = 'handled', owner = 0, body = null,
     retained_until = ? + min(retention, 4611686018427387903)
 where id = ? and destination = ? and owner = ? and attempts = ?
     and status = 'incoming' and retention is not null";
+
+/// The same for many rows in one statement.
+const DELETE_ALL_HANDLED: &str = "\
+with held (id, destination, owner, attempts) as (values {held})
+delete from jasper_incoming where seq in (
+    select row.seq
+    from held cross join jasper_incoming row
+    where row.id = held.id and row.destination = held.destination and row.owner = held.owner
+        and row.attempts = held.attempts and row.status = 'incoming' and row.retention is null
+)
+returning id, destination";
+
+const RETAIN_ALL_HANDLED: &str = "\
+with held (id, destination, owner, attempts) as (values {held})
+update jasper_incoming
+set status = 'handled', owner = 0, body = null,
+    retained_until = ? + min(retention, 4611686018427387903)
+where seq in (
+    select row.seq
+    from held cross join jasper_incoming row
+    where row.id = held.id and row.destination = held.destination and row.owner = held.owner
+        and row.attempts = held.attempts and row.status = 'incoming'
+        and row.retention is not null
+)
+returning id, destination";
 
 const COUNT_ATTEMPT: &str = "\
 update jasper_incoming set attempts = ?
@@ -51,6 +80,8 @@ where id = ? and destination = ? and owner = ? and attempts = ? and status = 'in
 statements!(SettlementSql {
     delete_handled: DELETE_HANDLED,
     retain_handled: RETAIN_HANDLED,
+    delete_all_handled: DELETE_ALL_HANDLED,
+    retain_all_handled: RETAIN_ALL_HANDLED,
     count_attempt: COUNT_ATTEMPT,
     schedule: SCHEDULE,
     release: RELEASE,
@@ -68,15 +99,80 @@ impl Batchable for Settlement {
     }
 
     fn push(items: &[&Self], batch: &mut StatementBatch) -> sqlx::Result<()> {
-        items.iter().try_for_each(|settlement| push(settlement, batch))
+        together(items).try_for_each(|some| match some {
+            [only] => push(only, batch),
+            handled => push_all_handled(handled, batch),
+        })
     }
 
     fn answers(
         items: &[&Self],
         ran: &mut impl Iterator<Item = StatementResult>,
     ) -> sqlx::Result<Vec<Settled>> {
-        Ok(items.iter().map(|settlement| answer(statements(settlement), ran)).collect())
+        let mut answers = Vec::with_capacity(items.len());
+        for some in together(items) {
+            match some {
+                [only] => answers.push(answer(statements(only), ran)),
+                handled => answers.extend(answers_of_handled(handled, ran)?),
+            }
+        }
+        Ok(answers)
     }
+}
+
+/// The parts of which each is done by statements of its own: a settlement, or neighbours that are
+/// handled. No row stands in one twice, as a statement sees each as it was before.
+fn together<'i>(items: &'i [&'i Settlement]) -> impl Iterator<Item = &'i [&'i Settlement]> {
+    let mut rest = items;
+    std::iter::from_fn(move || {
+        let (part, after) = rest.split_at(first_part(rest));
+        rest = after;
+        (!part.is_empty()).then_some(part)
+    })
+}
+
+fn first_part(items: &[&Settlement]) -> usize {
+    let is_handled = |item: &Settlement| matches!(item, Settlement::Handled(_));
+    let is_same = |one: &Ownership, other: &Ownership| {
+        (one.id, &one.destination) == (other.id, &other.destination)
+    };
+    let joins = |at: &usize| {
+        let (before, item) = (&items[..*at], items[*at]);
+        is_handled(item)
+            && is_handled(before[0])
+            && !before.iter().any(|other| is_same(other.ownership(), item.ownership()))
+    };
+    (0..items.len()).take_while(|at| *at == 0 || joins(at)).count()
+}
+
+/// Adds what [`push_handled`] does for many rows.
+fn push_all_handled(handled: &[&Settlement], batch: &mut StatementBatch) -> sqlx::Result<()> {
+    let bind_rows = |batch: &mut StatementBatch| {
+        handled.iter().try_for_each(|settlement| bind_ownership(settlement.ownership(), batch))
+    };
+    batch.push(for_all(SQL.settlement.delete_all_handled, handled.len()));
+    bind_rows(batch)?;
+    batch.push(for_all(SQL.settlement.retain_all_handled, handled.len()));
+    bind_rows(batch)?;
+    batch.bind(to_micros(now()))
+}
+
+/// A statement for this many rows that are held.
+pub(super) fn for_all(sql: &str, rows: usize) -> String {
+    sql.replace("{held}", &vec!["(?, ?, ?, ?)"; rows].join(", "))
+}
+
+/// The answers of [`push_all_handled`].
+fn answers_of_handled(
+    handled: &[&Settlement],
+    ran: &mut impl Iterator<Item = StatementResult>,
+) -> sqlx::Result<Vec<Settled>> {
+    let mut ended = HashSet::with_capacity(handled.len());
+    for row in ran.take(HANDLED_STATEMENTS).flat_map(|ran| ran.rows) {
+        ended.insert(columns::key(&row, 0)?);
+    }
+    let answer = |row| if ended.remove(&key_of(row)) { Settled::Done } else { Settled::Fenced };
+    Ok(handled.iter().map(|settlement| settlement.ownership()).map(answer).collect())
 }
 
 /// What became of a settlement by the next this many statements of a batch that was run.

@@ -54,7 +54,8 @@ impl SqliteStore {
     /// Opens a database with options of your own.
     ///
     /// The store sets write-ahead logging, `synchronous = full` and foreign keys, and waits up to
-    /// five seconds for other processes.
+    /// five seconds for other processes. The connection that handlers borrow has temporary data in
+    /// memory (`temp_store`), whatever the options say.
     ///
     /// # Errors
     /// As [`open`](Self::open); also [`StoreError::Unsuitable`] for a database in memory, which a
@@ -69,7 +70,10 @@ impl SqliteStore {
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(BUSY_TIMEOUT)
             .foreign_keys(true);
-        let writing = options.clone().statement_cache_capacity(STATEMENTS);
+        // A savepoint keeps each page that is changed after it. By default these go to a file, made
+        // and removed for each transaction with more than 64 KiB of them, as most have.
+        let writing =
+            options.clone().statement_cache_capacity(STATEMENTS).pragma("temp_store", "memory");
         let connector = Connector::new(writing, place.clone());
         let connected = connector.connect().await;
         let mut session = connected.map_err(|error| place.error_at_start(error))?;

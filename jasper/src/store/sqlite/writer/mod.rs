@@ -111,6 +111,8 @@ async fn serve(
                 None
             }
         };
+        // A caller that has its answer may ask again at once, and then shares the next transaction.
+        tokio::task::yield_now().await;
     }
     if let Some(session) = session {
         session.close().await;
@@ -125,17 +127,13 @@ async fn serve_group(
     place: &Place,
     leases: &Arc<Leases>,
 ) -> Option<Session> {
-    // A lone request needs one trip, with the transaction around it.
-    let first = if queue.is_empty() {
-        match alone::serve(first, session, place).await {
-            alone::Served::Done(session) => return session,
-            alone::Served::NotAlone(request, given_back) => {
-                session = *given_back;
-                request
-            }
+    // Requests of one kind alone need one trip, with the transaction around it.
+    let first = match alone::serve(first, queue, session, place).await {
+        alone::Served::Done(session) => return session,
+        alone::Served::NotAlone(request, given_back) => {
+            session = *given_back;
+            request
         }
-    } else {
-        first
     };
     match session.begin().await {
         Ok(()) => {
