@@ -1,9 +1,9 @@
-//! `send_all` and `send_stream` hold a page, not the whole.
+//! `send_all` and `send_stream` hold two pages, not the whole.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use jasper::SendError;
 use jasper::prelude::*;
 use jasper::store::memory::MemoryStore;
@@ -57,7 +57,44 @@ async fn messages_are_encoded_a_page_at_a_time_and_the_caller_sees_how_far_it_is
         seen.push((accepted, made.load(Ordering::SeqCst)));
     });
     assert_eq!(all.await.unwrap(), 2_500);
-    assert_eq!(seen, [(1_000, 1_000), (2_000, 2_000), (2_500, 2_500)]);
+    let accepted: Vec<_> = seen.iter().map(|(accepted, _made)| *accepted).collect();
+    assert_eq!(accepted, [1_000, 2_000, 2_500]);
+    for (accepted, made) in seen {
+        assert!((accepted..=accepted + 1_000).contains(&made), "{made} for {accepted}");
+    }
+    app.stop().await.unwrap();
+}
+
+/// The caller sees the first page before there is anything of the second.
+#[tokio::test]
+async fn a_page_that_is_accepted_does_not_wait_for_the_next_one() {
+    let app = start(&Journal::default()).await;
+    let (progress, mut seen) = mpsc::unbounded_channel();
+    let (more, mut receiver) = mpsc::channel(1);
+    let first = stream::iter((0..1_000).map(|_| Line::of(1)));
+    let lines = first.chain(stream::poll_fn(move |cx| receiver.poll_recv(cx)));
+    let bus = app.bus().clone();
+    let sending = tokio::spawn(async move {
+        let report = move |accepted| progress.send(accepted).unwrap();
+        bus.send_stream(lines).on_progress(report).await
+    });
+    assert_eq!(seen.recv().await, Some(1_000));
+    more.send(Line::of(1)).await.unwrap();
+    drop(more);
+    assert_eq!(seen.recv().await, Some(1_001));
+    assert_eq!(sending.await.unwrap().unwrap(), 1_001);
+    app.stop().await.unwrap();
+}
+
+/// Its pages are one after the other, so that a failure leaves out none before it.
+#[tokio::test]
+async fn pages_are_accepted_in_order() {
+    let journal = Journal::default();
+    let app = start(&journal).await;
+    let lines = (0..3_000).map(|n| if n == 1_500 { Line::bad() } else { Line::of(1) });
+    let error = app.bus().send_all(lines).await.unwrap_err();
+    assert_eq!(error.accepted, 1_000);
+    assert_eq!(waiting_or_kept(&app, &journal).await, 1_000);
     app.stop().await.unwrap();
 }
 

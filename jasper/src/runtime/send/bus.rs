@@ -109,7 +109,7 @@ impl Bus {
     /// result, which is how many were accepted.
     ///
     /// They are taken from the iterator, encoded and accepted in order, page by page: at most 1,000
-    /// messages or 8 MiB in one transaction. So the whole of them is never in memory, and
+    /// messages or 8 MiB in one transaction, of which two are in memory at most, and
     /// [`on_progress`](SendingAll::on_progress) says how far it is. Messages that are not stored
     /// are accepted one by one, as there is room.
     ///
@@ -154,7 +154,7 @@ impl Bus {
     /// Sends the commands of a stream, as [`send_all`](Self::send_all) does.
     ///
     /// A page that is not full waits at most 100 ms for a stream that has nothing ready. While a
-    /// page is stored, the stream is not asked for more.
+    /// page is stored, the next one is taken from the stream, and no more.
     ///
     /// # Errors
     /// As [`send_all`](Self::send_all).

@@ -1,12 +1,12 @@
 //! Many messages in one call, a page at a time.
 
 use std::fmt;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::future::FutureExt;
+use futures_util::future::{Either, FutureExt, select};
 use futures_util::stream::{BoxStream, Fuse, Stream, StreamExt};
 use tokio::time::Instant;
 
@@ -72,23 +72,33 @@ impl<'messages> SendingAll<'messages> {
 }
 
 impl BulkRequest<'_> {
-    async fn submit(mut self) -> Result<usize, SendAllError> {
+    /// Sends page after page, and gathers the next one while the last is on its way to the store.
+    async fn submit(self) -> Result<usize, SendAllError> {
+        let Self { core, origin, mut pages, mut progress } = self;
         let mut accepted = 0;
         let failed = |accepted, source| SendAllError { accepted, source };
-        loop {
-            let page = self.pages.next(&self.core).await;
-            let page = page.map_err(|error| failed(accepted, error))?;
-            if page.is_empty() {
-                return Ok(accepted);
-            }
+        let mut page = pages.next(&core).await.map_err(|error| failed(accepted, error))?;
+        while !page.is_empty() {
             let count = page.len();
-            let sent = submit(&self.core, &self.origin, page).await;
+            let sending = pin!(submit(&core, &origin, page));
+            let mut gathering = pin!(pages.next(&core));
+            let (sent, gathered) = match select(sending, gathering.as_mut()).await {
+                Either::Left((sent, _gathering)) => (sent, None),
+                Either::Right((gathered, sending)) => (sending.await, Some(gathered)),
+            };
             sent.map_err(|error| failed(accepted, error))?;
             accepted += count;
-            if let Some(progress) = &mut self.progress {
+            if let Some(progress) = &mut progress {
                 progress(accepted);
             }
+            let gathered = match gathered {
+                Some(gathered) => gathered,
+                // A stream may have nothing for long; what is accepted does not wait for it.
+                None => gathering.await,
+            };
+            page = gathered.map_err(|error| failed(accepted, error))?;
         }
+        Ok(accepted)
     }
 }
 
