@@ -5,6 +5,7 @@ mod redacted;
 mod strict;
 mod watch;
 
+use std::cell::Cell;
 use std::fmt;
 
 use bytes::Bytes;
@@ -14,8 +15,13 @@ use self::watch::{Findings, MAX_DEPTH, Refused};
 use super::format::{Codec, CodecError, Visit};
 use crate::message::Encodable;
 
-/// Room for an ordinary message, so that the buffer seldom grows.
-const TYPICAL_PAYLOAD: usize = 128;
+/// The most bytes that a thread keeps to write the next message into.
+const KEPT: usize = 256 << 10;
+
+thread_local! {
+    /// What messages are written into, so that a large one does not move while it grows.
+    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
 
 /// `application/json` by `serde_json`. What it encodes, it decodes to the same value.
 ///
@@ -34,11 +40,19 @@ impl Codec for Json {
     }
 
     fn encode(&self, message: &dyn Encodable) -> Result<Bytes, CodecError> {
-        let (payload, found) = write(message)?;
-        if found.needs_proof {
-            self.prove(message, &payload, found)?;
+        // A message may encode another one while it is written, which has a buffer of its own then.
+        let mut buffer = BUFFER.try_with(Cell::take).unwrap_or_default();
+        buffer.clear();
+        let payload = write(message, &mut buffer).and_then(|found| {
+            if found.needs_proof {
+                self.prove(message, &buffer, found)?;
+            }
+            Ok(Bytes::copy_from_slice(&buffer))
+        });
+        if buffer.capacity() <= KEPT {
+            let _ending = BUFFER.try_with(|kept| kept.set(buffer));
         }
-        Ok(Bytes::from(payload))
+        payload
     }
 
     fn decode(&self, payload: &[u8], visit: Visit<'_>) -> Result<(), CodecError> {
@@ -76,7 +90,8 @@ impl Json {
         read.map_err(|error| refused(error.to_string()))?;
         // A wide integer that does not fit one variant may fit another.
         if let (true, Some(another)) = (found.is_wide, another) {
-            let (again, _) = write(&*another)?;
+            let mut again = Vec::new();
+            write(&*another, &mut again)?;
             if !is_rearranged(payload, &again) {
                 return Err(refused("a 128-bit integer comes back as something else".to_owned()));
             }
@@ -85,9 +100,8 @@ impl Json {
     }
 }
 
-fn write(message: &dyn Encodable) -> Result<(Vec<u8>, Findings), CodecError> {
-    let mut payload = Vec::with_capacity(TYPICAL_PAYLOAD);
-    let found = strict::write(message, &mut payload).map_err(|refused| {
+fn write(message: &dyn Encodable, into: &mut Vec<u8>) -> Result<Findings, CodecError> {
+    strict::write(message, into).map_err(|refused| {
         CodecError::new(match refused {
             Refused::NotFinite { field } => format!(
                 "JSON has no NaN and no infinities, and {field} is one; send an `Option`, or text"
@@ -98,8 +112,7 @@ fn write(message: &dyn Encodable) -> Result<(Vec<u8>, Findings), CodecError> {
             ),
             Refused::Other(error) => format!("the message is not valid JSON: {error}"),
         })
-    })?;
-    Ok((payload, found))
+    })
 }
 
 /// Whether the same bytes stand in both, in whatever order: two maps that are equal may have their

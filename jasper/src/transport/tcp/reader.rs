@@ -15,9 +15,8 @@ use super::vitals::Vitals;
 
 /// What is read at once while frames are small.
 const BUFFER: usize = 4 << 10;
-/// What the buffer of a frame grows by, when what it has is full.
-const STEP: usize = 64 << 10;
-/// What it grows by at first: a length alone costs the other side nothing.
+/// What the buffer of a frame has at first: a length alone costs the other side nothing. It doubles
+/// when it is full, so that few bytes are moved again.
 const FIRST_STEP: usize = 4 << 10;
 
 /// A frame whose kind has not been looked at.
@@ -106,7 +105,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         let mut body = Vec::new();
         while body.len() < length {
             if body.len() == body.capacity() {
-                let step = body.len().clamp(FIRST_STEP, STEP).min(length - body.len());
+                let step = body.len().max(FIRST_STEP).min(length - body.len());
                 let asked = Instant::now();
                 allowance.grow(&mut hold, step).await;
                 // The other side is not to blame for the time that this one has no memory.
