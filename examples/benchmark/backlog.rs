@@ -71,19 +71,45 @@ async fn on_server<D: Application>(what: What, url: &str, rows: usize) -> Outcom
     measured
 }
 
+/// Messages per second from the start of an application that finds at least this many stored, by a
+/// handler without a connection.
+pub(crate) async fn rate(store: impl MessageStore, rows: usize) -> Outcome<f64> {
+    let rows = rows.next_multiple_of(PAGE);
+    fill(What::Known, &store, rows).await?;
+    let handled = Arc::new(Semaphore::new(0));
+    let started = Instant::now();
+    let app = start(store, &handled).await?;
+    handled.acquire_many(rows.try_into()?).await?.forget();
+    app.until_idle().await?;
+    let rate = rows as f64 / started.elapsed().as_secs_f64();
+    app.stop().await?;
+    Ok(rate)
+}
+
 async fn run(what: What, store: impl MessageStore, rows: usize) -> Outcome<()> {
-    store.admin().prepare().await?;
     let started = Instant::now();
     let rows = rows / PAGE / PORTIONS * PAGE * PORTIONS;
-    for page in 0..rows / PAGE {
-        let page = (0..PAGE).map(|at| row(what, page * PAGE + at)).collect::<Outcome<_>>()?;
-        store.inbox().store(page).await?;
-    }
+    fill(what, &store, rows).await?;
     println!("{rows} rows stored in {:.1} s", started.elapsed().as_secs_f64());
     match what {
         What::Known => drain(store, rows).await,
         What::Unknown => look(&store).await,
     }
+}
+
+/// Stores whole pages.
+async fn fill(what: What, store: &impl MessageStore, rows: usize) -> Outcome<()> {
+    store.admin().prepare().await?;
+    for page in 0..rows / PAGE {
+        let page = (0..PAGE).map(|at| row(what, page * PAGE + at)).collect::<Outcome<_>>()?;
+        store.inbox().store(page).await?;
+    }
+    Ok(())
+}
+
+async fn start(store: impl MessageStore, handled: &Arc<Semaphore>) -> Outcome<Jasper> {
+    let builder = Jasper::builder().store(store).handler(drained).state(Arc::clone(handled));
+    Ok(builder.start().await?)
 }
 
 fn row(what: What, number: usize) -> Outcome<Incoming> {
@@ -99,8 +125,7 @@ fn row(what: What, number: usize) -> Outcome<Incoming> {
 async fn drain(store: impl MessageStore, rows: usize) -> Outcome<()> {
     let handled = Arc::new(Semaphore::new(0));
     let (before, started) = (memory::peak()?, Instant::now());
-    let app =
-        Jasper::builder().store(store).handler(drained).state(Arc::clone(&handled)).start().await?;
+    let app = start(store, &handled).await?;
     println!("started in {:?}", started.elapsed());
     handled.acquire().await?.forget();
     println!("the first message was handled after {:?}", started.elapsed());

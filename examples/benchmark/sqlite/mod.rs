@@ -3,6 +3,9 @@
 mod ours;
 mod raw;
 
+use jasper::prelude::SqliteStore;
+
+use crate::backlog;
 use crate::folder::Folder;
 use crate::report::{Layout, Report};
 use crate::{Outcome, ROUNDS};
@@ -11,6 +14,8 @@ const COMMIT: &str = "one-row commit";
 const ONE_EACH: &str = "(a) same writes, one transaction each";
 const HUNDRED_EACH: &str = "(b) same writes, 100 to a transaction";
 const GROUP_COMMIT: &str = "group-commit loop, 16 senders";
+const TAKEN: &str = "(c) 100 at a time claimed, then deleted";
+const DRAIN: &str = "durable no-op handler, from a backlog";
 const ONE_SENDER: &str = "durable handler, 1 sender";
 const SIXTEEN_SENDERS: &str = "durable handler, 16 senders";
 const SEND_ALONE: &str = "send alone, 16 senders";
@@ -21,7 +26,16 @@ const INVOKE: &str = "invoke";
 
 const LAYOUT: Layout = Layout {
     conditions: "synchronous=FULL",
-    rates: &[ONE_EACH, HUNDRED_EACH, ONE_SENDER, SIXTEEN_SENDERS, GROUP_COMMIT, SEND_ALONE],
+    rates: &[
+        ONE_EACH,
+        HUNDRED_EACH,
+        ONE_SENDER,
+        SIXTEEN_SENDERS,
+        GROUP_COMMIT,
+        SEND_ALONE,
+        TAKEN,
+        DRAIN,
+    ],
     times: &[COMMIT, LATENCY_P50, LATENCY_P99],
     moments: &[PLAIN_CALL, INVOKE],
     ratios: &[
@@ -29,9 +43,13 @@ const LAYOUT: Layout = Layout {
         (SIXTEEN_SENDERS, ONE_EACH, ">= 3"),
         (SIXTEEN_SENDERS, HUNDRED_EACH, ">= 0.5"),
         (SEND_ALONE, GROUP_COMMIT, ">= 0.8"),
+        (DRAIN, TAKEN, ">= 0.3"),
         (LATENCY_P50, COMMIT, "<= 2"),
     ],
 };
+
+/// How many times as many messages there are where a statement serves many.
+const OF_STATEMENTS: usize = 10;
 
 pub(crate) async fn measure(messages: usize) -> Outcome<()> {
     let folder = Folder::new()?;
@@ -49,15 +67,18 @@ pub(crate) async fn measure(messages: usize) -> Outcome<()> {
 
 async fn raw_loops(folder: &Folder, round: usize, n: usize, report: &mut Report) -> Outcome<()> {
     let few = (n / 10).max(50);
-    let raw = raw::Database::create(&folder.file("raw", round)).await?;
-    report.add(COMMIT, raw.commit_latency(few).await?);
-    report.add(ONE_EACH, raw.same_writes(few, 1).await?);
-    report.add(HUNDRED_EACH, raw.same_writes(n, 100).await?);
+    let raw = raw::Database::create(&folder.file("raw", round))?;
+    report.add(COMMIT, raw.commit_latency(few)?);
+    report.add(ONE_EACH, raw.same_writes(few, 1)?);
+    report.add(HUNDRED_EACH, raw.same_writes(n, 100)?);
     report.add(GROUP_COMMIT, raw.group_commit(n, 16).await?);
+    report.add(TAKEN, raw.claimed_and_deleted(n * OF_STATEMENTS)?);
     Ok(())
 }
 
 async fn jasper(folder: &Folder, round: usize, n: usize, report: &mut Report) -> Outcome<()> {
+    let store = SqliteStore::open(folder.file("backlog", round)).await?;
+    report.add(DRAIN, backlog::rate(store, n * OF_STATEMENTS).await?);
     let app = ours::start(&folder.file("jasper", round)).await?;
     report.add(ONE_SENDER, ours::through_handler(&app, (n / 10).max(50), 1).await?);
     report.add(SIXTEEN_SENDERS, ours::through_handler(&app, n, 16).await?);
