@@ -327,7 +327,7 @@ pub mod __private {
     pub use crate::handler::{
         Called, Cascade, Cascades, FirstArgument, FromContext, Handler, HandlerContext,
         HandlerError, HandlerRegistration, Holds, Leaf, Proven, is_argument, is_connection,
-        is_message, push, run,
+        is_message, is_one_message, push, run,
     };
     pub use crate::message::{
         Encodable, Encoding, Message, MessageKind, MessageRegistration, MessageType,

@@ -49,7 +49,8 @@ pub use self::erased::{answer, run_unanswered};
 pub use self::function::Called;
 #[doc(hidden)]
 pub use self::proof::{
-    FirstArgument, Holds, Proven, is_argument, is_connection, is_message, message_type,
+    FirstArgument, Holds, Proven, is_argument, is_connection, is_message, is_one_message,
+    message_type,
 };
 #[doc(hidden)]
 pub use self::run::{Outcome, SettledReturn, run};

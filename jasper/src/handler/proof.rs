@@ -59,6 +59,11 @@ pub const fn is_argument<A: FromContext>() {}
 #[doc(hidden)]
 pub const fn is_connection<C: Connection>() {}
 
+/// Not public API. Compiles for a type that derives one of `Command` and `Event`, and one time. For
+/// another one it adds no error to that of the derives, as its impls of `Message` are reported.
+#[doc(hidden)]
+pub const fn is_one_message<M: Message>() {}
+
 /// Not public API. The type of `M`.
 #[doc(hidden)]
 pub fn message_type<M: Message>() -> MessageType {
