@@ -175,6 +175,7 @@ fn cascade_impl(model: &Model) -> TokenStream {
             true
         }>
     };
+    let proven = quote_spanned!(shown=> #private_shown::Proven<#kind, #proof>);
     let body = quote_spanned! {place=>
         {
             type Reply = ();
@@ -188,9 +189,7 @@ fn cascade_impl(model: &Model) -> TokenStream {
         }
     };
     quote_spanned! {shown=>
-        impl<__H>
-            #private_shown::Cascade<#private_shown::Leaf<#private_shown::Proven<#kind, #proof>, __H>>
-            for #ident
+        impl<__H> #private_shown::Cascade<#private_shown::Leaf<#proven, __H>> for #ident
         where
             #kind: #private_shown::KindReaches<#ident, __H>,
         #body
