@@ -6,7 +6,10 @@
 mod args;
 mod expand;
 mod model;
+mod plain;
+mod reader;
 mod validate;
+mod writer;
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
@@ -14,11 +17,21 @@ use syn::{Attribute, Meta, Path};
 
 use self::args::{Args, DurableArgs};
 use self::model::Model;
+use self::plain::Expanding;
 use crate::diagnostics::Diagnostics;
 use crate::signature::{Function, is_function};
 
 /// Expands `#[handler]`, and a `#[durable]` after it.
 pub(crate) fn handler(args: TokenStream, item: TokenStream) -> TokenStream {
+    if args.is_empty()
+        && let Some(expansion) = plain::expand(item.clone(), Expanding::Handler)
+    {
+        return expansion;
+    }
+    handler_in_full(args, item)
+}
+
+fn handler_in_full(args: TokenStream, item: TokenStream) -> TokenStream {
     if is_expanded(&args) {
         return item;
     }
@@ -42,6 +55,15 @@ pub(crate) fn handler(args: TokenStream, item: TokenStream) -> TokenStream {
 
 /// Expands `#[durable]`, and the `#[handler]` after it.
 pub(crate) fn durable(args: TokenStream, item: TokenStream) -> TokenStream {
+    if args.is_empty()
+        && let Some(expansion) = plain::expand(item.clone(), Expanding::Durable)
+    {
+        return expansion;
+    }
+    durable_in_full(args, item)
+}
+
+fn durable_in_full(args: TokenStream, item: TokenStream) -> TokenStream {
     if is_expanded(&args) {
         return item;
     }
