@@ -17,6 +17,9 @@ pub(super) enum Expanding {
     Durable,
 }
 
+/// What marks an attribute that has been expanded with the other one.
+pub(super) const EXPANDED: &str = "__expanded";
+
 /// The function and what stands beside it, if the function is a plain one: `async fn` with a
 /// message and further arguments, whose types are paths, and nothing above it but documentation,
 /// lints and the attributes of jasper.
@@ -35,7 +38,7 @@ fn expanded(attribute: &TokenTree) -> TokenTree {
     let TokenTree::Group(attribute) = attribute else {
         return attribute.clone();
     };
-    let mark = Ident::new(super::EXPANDED, Span::call_site());
+    let mark = Ident::new(EXPANDED, Span::call_site());
     let mark = TokenStream::from(TokenTree::from(mark));
     let mark = TokenTree::from(Group::new(Delimiter::Parenthesis, mark));
     let tokens = attribute.stream().into_iter().chain([mark]).collect();
@@ -242,90 +245,5 @@ fn is_unusual(token: &TokenTree) -> bool {
         TokenTree::Ident(word) => matches!(word.to_string().as_str(), "impl" | "Self" | "where"),
         TokenTree::Group(group) => group.stream().into_iter().any(|token| is_unusual(&token)),
         TokenTree::Punct(_) | TokenTree::Literal(_) => false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Without spaces, which depend on how the tokens were made.
-    fn text(tokens: &TokenStream) -> String {
-        tokens.to_string().split_whitespace().collect()
-    }
-
-    #[test]
-    fn a_plain_function_expands_as_if_it_were_read_in_full() {
-        let functions = [
-            "async fn run(_: Run) {}",
-            "pub async fn run(mut cmd: orders::Run, bus: Bus,) -> Result<Placed, OrderError> { x }",
-            "/// Runs.\n #[allow(dead_code)] pub(crate) async fn run(_: ::orders::Run) -> (A, B) {}",
-            "async fn run(_: Run, a: State<Vec<Vec<u8>>>, b: State<dyn a::Clock>) {}",
-            "async fn run(_: Run, a: State<HashMap<u8, A>>) -> Vec<&'static str> {}",
-        ];
-        for function in functions {
-            let item: TokenStream = function.parse().unwrap();
-            let plain = expand(item.clone(), Expanding::Handler).expect(function);
-            let full = super::super::handler_in_full(TokenStream::new(), item);
-            assert_eq!(text(&plain), text(&full), "{function}");
-        }
-    }
-
-    #[test]
-    fn a_plain_durable_function_does_too() {
-        let function = "async fn run(_: Run, bus: Bus, db: &mut sqlx::PgConnection) -> Placed {}";
-        let durable: TokenStream = format!("#[durable] {function}").parse().unwrap();
-        let plain = expand(durable.clone(), Expanding::Handler).expect("it is plain");
-        let full = super::super::handler_in_full(TokenStream::new(), durable);
-        assert_eq!(text(&plain), text(&full));
-        let handler: TokenStream = format!("#[handler] {function}").parse().unwrap();
-        let plain = expand(handler.clone(), Expanding::Durable).expect("it is plain");
-        let full = super::super::durable_in_full(TokenStream::new(), handler);
-        assert_eq!(text(&plain), text(&full));
-    }
-
-    #[test]
-    fn any_other_function_is_read_in_full() {
-        let functions = [
-            "fn run(_: Run) {}",
-            "async fn run() {}",
-            "async fn run(self) {}",
-            "async fn run(self: Run) {}",
-            "async fn run(_: Run);",
-            "async fn run(_) {}",
-            "async fn run(_: ) {}",
-            "async fn run(_: Run Run) {}",
-            "async fn run(_: Run, a: State<>) {}",
-            "async fn run(_: Run, a: State<(u8, u8)>) {}",
-            "async fn run(_: &Run) {}",
-            "async fn run(_: Option<Run>) {}",
-            "async fn run(_: Self) {}",
-            "async fn run(_: Run, a: impl Clock) {}",
-            "async fn run(_: Run, a: State<&'static str>) {}",
-            "async fn run(_: Run, db: &mut PgConnection) {}",
-            "async fn run(_: Run, State(a): State<u8>) {}",
-            "async fn run(_: Run, #[cfg(unix)] a: Bus) {}",
-            "async fn run(_: Run) -> impl Future {}",
-            "async fn run(_: Run) -> Vec<Self> {}",
-            "async fn run(_: Run) -> {}",
-            "async fn run(_: Run) where A: B {}",
-            "async fn run<T>(_: T) {}",
-            "async fn r#match(_: Run) {}",
-            "async unsafe fn run(_: Run) {}",
-            "#[cfg(unix)] async fn run(_: Run) {}",
-            "#[deprecated] async fn run(_: Run) {}",
-            "#[tracing::instrument] async fn run(_: Run) {}",
-            "#[handler] async fn run(_: Run) {}",
-            "#[durable] #[durable] async fn run(_: Run) {}",
-            "#[durable(share = 2)] async fn run(_: Run, db: &mut PgConnection) {}",
-            "#[durable] async fn run(_: Run, a: &mut PgConnection, b: &mut PgConnection) {}",
-            "struct Run;",
-        ];
-        for function in functions {
-            let item: TokenStream = function.parse().unwrap();
-            assert!(expand(item, Expanding::Handler).is_none(), "{function}");
-        }
-        let alone: TokenStream = "async fn run(_: Run) {}".parse().unwrap();
-        assert!(expand(alone, Expanding::Durable).is_none(), "it is no handler");
     }
 }
