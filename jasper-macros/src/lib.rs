@@ -15,6 +15,9 @@
 //! is left to trait bounds, spanned at the user's own tokens: no type is ever recognised by its
 //! name.
 //!
+//! What most handlers need is done a second time without `syn`, in `handler::plain`, as macros run
+//! again at each check.
+//!
 //! With `JASPER_MACROS_DEBUG=1` in the environment each expansion is printed to stderr.
 
 mod attribute;

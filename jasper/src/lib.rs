@@ -325,9 +325,8 @@ macro_rules! __items {
 #[doc(hidden)]
 pub mod __private {
     pub use crate::handler::{
-        Called, Cascade, Cascades, FirstArgument, FromContext, Handler, HandlerContext,
-        HandlerError, HandlerRegistration, Holds, Leaf, Proven, is_argument, is_connection,
-        is_message, push, run,
+        Call, Called, Cascade, Cascades, Handler, HandlerError, HandlerRegistration, Holds, Leaf,
+        Proved, Proven, is_message, is_one_message, push,
     };
     pub use crate::message::{
         Encodable, Encoding, Message, MessageKind, MessageRegistration, MessageType,

@@ -2,7 +2,7 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
-use syn::{Attribute, Type};
+use syn::Type;
 
 use super::model::{Argument, Model};
 use crate::lifetimes::without_names;
@@ -16,46 +16,66 @@ pub(super) fn expand(model: &Model<'_>) -> TokenStream {
         return TokenStream::new();
     };
     let place = generated_at(model.place());
-    // Spanned so that lints of the user's crate do not apply to it.
-    let mut function = model.ident().clone();
-    function.set_span(place);
+    let function = function(model);
     let name = model.name();
-    let run = run(model);
     let settings = settings(model, place);
-    let mut questions = TokenStream::new();
-    let mut values = TokenStream::new();
-    let mut connections = TokenStream::new();
-    let mut passed = TokenStream::new();
-    for (index, argument) in model.arguments.iter().enumerate() {
-        let (taken, conditions, typed, word) = match argument {
-            Argument::Value(value, conditions) => (&mut values, conditions, *value, "is_argument"),
+    let call = Ident::new("__call", place);
+    let body = body(model, &call);
+    let rest = quote_spanned!(place=> #function #name [#settings] #call [#body]);
+    beside(model, message, &rest)
+}
+
+/// The call of the function: what it takes, one after the other, and then the function itself.
+///
+/// The compiler infers the types. What it reports of an argument has the place of the argument's
+/// type; what cannot be returned, or has no handler, that of the return type. In a call it would
+/// show that at what is passed, so what is called stands before the call.
+fn body(model: &Model<'_>, call: &Ident) -> TokenStream {
+    let mut statements = TokenStream::new();
+    let mut steps = call.to_token_stream();
+    for argument in &model.arguments {
+        let (typed, conditions, step) = match argument {
+            Argument::Value(value, conditions) => (*value, conditions, "argument"),
             Argument::Connection(reference, conditions) => {
-                (&mut connections, conditions, &*reference.elem, "is_connection")
+                (&*reference.elem, conditions, "connection")
             }
             // Refused before; nothing is expanded for a handler with a mistake.
             Argument::Shared(_) => continue,
         };
-        let name = format_ident!("__argument_{index}", span = place);
-        let typed = without_names(typed.to_token_stream());
-        questions.extend(question(model, conditions, &typed, word));
-        taken.extend(quote_spanned!(place=> #(#conditions)* #name: #typed,));
-        passed.extend(quote_spanned!(place=> #(#conditions)* #name,));
+        let place = ends(&typed.to_token_stream()).0;
+        let step = Ident::new(step, place);
+        if conditions.is_empty() {
+            steps = quote_spanned!(place=> #steps.#step());
+            continue;
+        }
+        // Only a statement can have a condition.
+        statements.extend(quote_spanned! {place=>
+            let #call = #steps;
+            #(#conditions)* let #call = #call.#step();
+        });
+        steps = call.to_token_stream();
     }
-    let (first, proof) = (Ident::new(FIRST, place), Ident::new(PROOF, place));
-    let proofs = if questions.is_empty() {
-        quote_spanned!(place=> #proof [])
-    } else {
-        quote_spanned!(place=> #first [#proof #questions])
+    let shown = match model.output() {
+        Some(output) => ends(&output.to_token_stream()).0,
+        None => model.place(),
     };
-    let rest = quote_spanned! {place=>
-        #function #name (#run) [#settings] #proofs [#values] [#connections] [#passed]
-    };
-    beside(model, message, &rest)
+    let place = generated_at(shown);
+    let (private, run) = (private(model, shown), Ident::new("__run", place));
+    let run_of_call = quote_spanned!(shown=> #private::Call::<__Message, _>::run::<_, _, _>);
+    let function = function(model);
+    quote_spanned! {place=>
+        #statements
+        let #run = #run_of_call;
+        #run(#steps, #function, 0)
+    }
 }
 
-const PROOF: &str = "__Proof";
-/// The proof of the message alone: of the arguments is asked where it holds.
-const FIRST: &str = "__First";
+/// The function's name. Spanned so that lints of the user's crate do not apply to it.
+fn function(model: &Model<'_>) -> Ident {
+    let mut function = model.ident().clone();
+    function.set_span(generated_at(model.place()));
+    function
+}
 
 /// The hidden module of jasper.
 fn private(model: &Model<'_>, span: Span) -> TokenStream {
@@ -63,36 +83,6 @@ fn private(model: &Model<'_>, span: Span) -> TokenStream {
         Some(root) => quote_spanned!(span=> #root::__private),
         None => quote_spanned!(span=> ::jasper::__private),
     }
-}
-
-/// Asks whether an argument is what it has to be. All of it has the place of the argument's type,
-/// where the compiler then shows what it is not.
-fn question(
-    model: &Model<'_>,
-    conditions: &[&Attribute],
-    typed: &TokenStream,
-    question: &str,
-) -> TokenStream {
-    let span = ends(typed).0;
-    let private = private(model, span);
-    let question = Ident::new(question, span);
-    let first = Ident::new(FIRST, generated_at(span));
-    quote_spanned! {span=>
-        #(#conditions)* #private::#question::<#private::Proven<#typed, #first>>();
-    }
-}
-
-/// Spanned at the return type, where the compiler reports what cannot be returned or has no
-/// handler; in a call it would report that at the argument.
-fn run(model: &Model<'_>) -> TokenStream {
-    let (first, last) = match model.output() {
-        Some(output) => ends(&output.to_token_stream()),
-        None => (model.place(), model.place()),
-    };
-    let private = private(model, first);
-    let proof = Ident::new(PROOF, generated_at(first));
-    let open = quote_spanned!(first=> #private::run::<__Message, #proof, _, _);
-    quote_spanned!(last=> #open>)
 }
 
 /// What a handler with a mistake leaves behind: its message counts as handled, so that the mistake
@@ -164,9 +154,10 @@ fn settings(model: &Model<'_>, place: Span) -> TokenStream {
         let timeout = expand_duration(place, it);
         quote_spanned!(place=> .timeout(#timeout))
     });
+    let connection = model.connection().map(|_| quote_spanned!(place=> .takes_connection()));
     let durable = model.durable.as_ref().map(|durable| {
         let share = durable.share.map(|it| quote_spanned!(place=> .share(#it)));
         quote_spanned!(place=> .durable() #share)
     });
-    quote!(#queue #concurrency #attempts #delays #timeout #durable)
+    quote!(#queue #concurrency #attempts #delays #timeout #durable #connection)
 }

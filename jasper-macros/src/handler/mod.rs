@@ -6,7 +6,10 @@
 mod args;
 mod expand;
 mod model;
+mod plain;
+mod reader;
 mod validate;
+mod writer;
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
@@ -14,11 +17,21 @@ use syn::{Attribute, Meta, Path};
 
 use self::args::{Args, DurableArgs};
 use self::model::Model;
+use self::plain::{EXPANDED, Expanding};
 use crate::diagnostics::Diagnostics;
 use crate::signature::{Function, is_function};
 
 /// Expands `#[handler]`, and a `#[durable]` after it.
 pub(crate) fn handler(args: TokenStream, item: TokenStream) -> TokenStream {
+    if args.is_empty()
+        && let Some(expansion) = plain::expand(item.clone(), Expanding::Handler)
+    {
+        return expansion;
+    }
+    handler_in_full(args, item)
+}
+
+fn handler_in_full(args: TokenStream, item: TokenStream) -> TokenStream {
     if is_expanded(&args) {
         return item;
     }
@@ -42,6 +55,15 @@ pub(crate) fn handler(args: TokenStream, item: TokenStream) -> TokenStream {
 
 /// Expands `#[durable]`, and the `#[handler]` after it.
 pub(crate) fn durable(args: TokenStream, item: TokenStream) -> TokenStream {
+    if args.is_empty()
+        && let Some(expansion) = plain::expand(item.clone(), Expanding::Durable)
+    {
+        return expansion;
+    }
+    durable_in_full(args, item)
+}
+
+fn durable_in_full(args: TokenStream, item: TokenStream) -> TokenStream {
     if is_expanded(&args) {
         return item;
     }
@@ -73,8 +95,6 @@ fn expanded(path: &Path) -> TokenStream {
 fn is_expanded(args: &TokenStream) -> bool {
     args.to_string() == EXPANDED
 }
-
-const EXPANDED: &str = "__expanded";
 
 const HANDLER_TWICE: &str = "`#[handler]` stands here twice: keep one of them";
 const DURABLE_TWICE: &str = "`#[durable]` stands here twice: keep one of them";
@@ -151,5 +171,90 @@ fn attribute_args(attribute: &Attribute, diagnostics: &mut Diagnostics) -> Token
                 .at(pair, "write parentheses: `#[…(key = value)]`, or nothing after the name");
             TokenStream::new()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Without spaces, which depend on how the tokens were made.
+    fn text(tokens: &TokenStream) -> String {
+        tokens.to_string().split_whitespace().collect()
+    }
+
+    #[test]
+    fn a_plain_function_expands_as_if_it_were_read_in_full() {
+        let functions = [
+            "async fn run(_: Run) {}",
+            "pub async fn run(mut cmd: orders::Run, bus: Bus,) -> Result<Placed, Error> {}",
+            "#[doc = \"\"] #[allow(unused)] pub(crate) async fn run(_: ::orders::Run) -> (A,) {}",
+            "async fn run(_: Run, a: State<Vec<Vec<u8>>>, b: State<dyn a::Clock>) {}",
+            "async fn run(_: Run, a: State<HashMap<u8, A>>) -> Vec<&'static str> {}",
+        ];
+        for function in functions {
+            let item: TokenStream = function.parse().unwrap();
+            let plain = plain::expand(item.clone(), Expanding::Handler).expect(function);
+            let full = handler_in_full(TokenStream::new(), item);
+            assert_eq!(text(&plain), text(&full), "{function}");
+        }
+    }
+
+    #[test]
+    fn a_plain_durable_function_does_too() {
+        let function = "async fn run(_: Run, bus: Bus, db: &mut sqlx::PgConnection) -> Placed {}";
+        let durable: TokenStream = format!("#[durable] {function}").parse().unwrap();
+        let plain = plain::expand(durable.clone(), Expanding::Handler).expect("it is plain");
+        let full = handler_in_full(TokenStream::new(), durable);
+        assert_eq!(text(&plain), text(&full));
+        let handler: TokenStream = format!("#[handler] {function}").parse().unwrap();
+        let plain = plain::expand(handler.clone(), Expanding::Durable).expect("it is plain");
+        let full = durable_in_full(TokenStream::new(), handler);
+        assert_eq!(text(&plain), text(&full));
+    }
+
+    #[test]
+    fn any_other_function_is_read_in_full() {
+        let functions = [
+            "fn run(_: Run) {}",
+            "async fn run() {}",
+            "async fn run(self) {}",
+            "async fn run(self: Run) {}",
+            "async fn run(_: Run);",
+            "async fn run(_) {}",
+            "async fn run(_: ) {}",
+            "async fn run(_: Run Run) {}",
+            "async fn run(_: Run, a: State<>) {}",
+            "async fn run(_: Run, a: State<(u8, u8)>) {}",
+            "async fn run(_: &Run) {}",
+            "async fn run(_: Option<Run>) {}",
+            "async fn run(_: Self) {}",
+            "async fn run(_: Run, a: impl Clock) {}",
+            "async fn run(_: Run, a: State<&'static str>) {}",
+            "async fn run(_: Run, db: &mut PgConnection) {}",
+            "async fn run(_: Run, State(a): State<u8>) {}",
+            "async fn run(_: Run, #[cfg(unix)] a: Bus) {}",
+            "async fn run(_: Run) -> impl Future {}",
+            "async fn run(_: Run) -> Vec<Self> {}",
+            "async fn run(_: Run) -> {}",
+            "async fn run(_: Run) where A: B {}",
+            "async fn run<T>(_: T) {}",
+            "async fn r#match(_: Run) {}",
+            "async unsafe fn run(_: Run) {}",
+            "#[cfg(unix)] async fn run(_: Run) {}",
+            "#[deprecated] async fn run(_: Run) {}",
+            "#[tracing::instrument] async fn run(_: Run) {}",
+            "#[handler] async fn run(_: Run) {}",
+            "#[durable] #[durable] async fn run(_: Run) {}",
+            "#[durable(share = 2)] async fn run(_: Run, db: &mut PgConnection) {}",
+            "#[durable] async fn run(_: Run, a: &mut PgConnection, b: &mut PgConnection) {}",
+            "struct Run;",
+        ];
+        for function in functions {
+            let item: TokenStream = function.parse().unwrap();
+            assert!(plain::expand(item, Expanding::Handler).is_none(), "{function}");
+        }
+        let alone: TokenStream = "async fn run(_: Run) {}".parse().unwrap();
+        assert!(plain::expand(alone, Expanding::Durable).is_none(), "it is no handler");
     }
 }

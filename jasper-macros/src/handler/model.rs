@@ -28,6 +28,9 @@ pub(super) struct Model<'a> {
     pub(super) args: Args,
 }
 
+/// As many arguments as `jasper` passes on, after the message.
+pub(super) const MOST_ARGUMENTS: usize = 16;
+
 /// The `#[cfg(…)]` under which something exists.
 pub(super) type Conditions<'a> = Vec<&'a Attribute>;
 

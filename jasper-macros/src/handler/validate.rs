@@ -3,7 +3,7 @@
 use syn::visit::{self, Visit};
 use syn::{Safety, Type, TypeImplTrait};
 
-use super::model::{Argument, Model};
+use super::model::{Argument, MOST_ARGUMENTS, Model};
 use crate::diagnostics::Diagnostics;
 use crate::message::{QUEUE_GRAMMAR, is_queue};
 
@@ -89,6 +89,20 @@ fn check_message(model: &Model<'_>, diagnostics: &mut Diagnostics) {
 }
 
 fn check_arguments(model: &Model<'_>, diagnostics: &mut Diagnostics) {
+    // Those under conditions may not be there.
+    let is_there = |argument: &&Argument<'_>| match argument {
+        Argument::Value(_, conditions) | Argument::Connection(_, conditions) => {
+            conditions.is_empty()
+        }
+        Argument::Shared(_) => true,
+    };
+    if model.arguments.iter().filter(is_there).count() > MOST_ARGUMENTS {
+        let message = format!(
+            "a handler takes at most {MOST_ARGUMENTS} arguments after its message: register one \
+             value that has several of these, and take it as `State`"
+        );
+        diagnostics.at(&model.signature.ident, message);
+    }
     for argument in &model.arguments {
         match argument {
             Argument::Value(value, _) => refuse_impl_trait(value, ARGUMENT_IMPL, diagnostics),

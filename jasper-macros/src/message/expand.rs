@@ -160,14 +160,22 @@ fn proven(inner: &TokenStream, question: &str) -> TokenStream {
 /// The leaf at which the compiler arrives when a handler returns the type, however deep within
 /// other types.
 ///
-/// The kind in the proof keeps a type that derives both `Command` and `Event` at one error, not
-/// two.
+/// The block keeps a type that derives both `Command` and `Event`, or one of them twice, at one
+/// error: its impls of `Message` are reported, the kind is an error then, and nothing more is said
+/// of the two impls of this trait.
 fn cascade_impl(model: &Model) -> TokenStream {
     let shown = model.ident.span();
     let place = generated_at(shown);
     let (private, private_shown) = (private(place), private(shown));
     let ident = &model.ident;
     let kind = kind_type(model, shown);
+    let proof = quote_spanned! {place=>
+        #private::Holds<{
+            #private::is_one_message::<#ident>();
+            true
+        }>
+    };
+    let proven = quote_spanned!(shown=> #private_shown::Proven<#kind, #proof>);
     let body = quote_spanned! {place=>
         {
             type Reply = ();
@@ -181,7 +189,7 @@ fn cascade_impl(model: &Model) -> TokenStream {
         }
     };
     quote_spanned! {shown=>
-        impl<__H> #private_shown::Cascade<#private_shown::Leaf<#kind, __H>> for #ident
+        impl<__H> #private_shown::Cascade<#private_shown::Leaf<#proven, __H>> for #ident
         where
             #kind: #private_shown::KindReaches<#ident, __H>,
         #body

@@ -261,9 +261,9 @@ impl<M, Declared> ReplyOf<M, Declared> for Declared {
     }
 }
 
-/// Not public API. The proof for a single message, with the kind that its derive gives it: a type
-/// that derives both `Command` and `Event` then has two impls of `Message`, which is one error, and
-/// of nothing else.
+/// Not public API. The proof for a single message, with the kind that its derive gives it. That is
+/// an error for a type that derives both `Command` and `Event`, whose two impls of `Message` are
+/// the one error that is reported.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Leaf<Kind, Proof>(PhantomData<(Kind, Proof)>);

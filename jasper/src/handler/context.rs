@@ -134,20 +134,9 @@ impl<'run> HandlerContext<'run> {
         self.scope().causation().clone()
     }
 
-    /// The connection of the handler's transaction.
-    ///
-    /// # Errors
-    /// The store has connections of another type, or the run is not in a transaction. The check at
-    /// start finds both.
-    pub fn connection<C: Connection>(&mut self) -> Result<&mut C, HandlerError> {
-        self.connection.as_deref_mut().and_then(|connection| connection.downcast_mut()).ok_or_else(
-            || {
-                HandlerError::new(format!(
-                    "this run has no transaction with a `{}`",
-                    type_name::<C>()
-                ))
-            },
-        )
+    /// The connection of the handler's transaction, for the one call of its function.
+    pub(super) const fn take_connection(&mut self) -> Option<&'run mut (dyn Any + Send)> {
+        self.connection.take()
     }
 
     /// How the messages that the handler returns are encoded.
@@ -167,4 +156,18 @@ impl fmt::Debug for HandlerContext<'_> {
             .field("causation", self.scope().causation())
             .finish_non_exhaustive()
     }
+}
+
+/// The connection of the handler's transaction, as its store gives it.
+///
+/// # Errors
+/// The store has connections of another type, or the run is not in a transaction. The check at
+/// start has seen to both.
+pub(super) fn connection_of<C: Connection>(
+    connection: Option<&mut (dyn Any + Send)>,
+) -> Result<&mut C, HandlerError> {
+    connection.and_then(|connection| connection.downcast_mut()).ok_or_else(|| {
+        let what = type_name::<C>();
+        HandlerError::new(format!("this run has no transaction with a `{what}`"))
+    })
 }

@@ -73,7 +73,7 @@ mod tests {
     use crate::envelope::Address;
     use crate::handler::causation::Causation;
     use crate::handler::scope::RunScope;
-    use crate::handler::{Called, HandlerRegistration, Reply, RunFn, States, run};
+    use crate::handler::{Call, Called, HandlerRegistration, Reply, RunFn, States};
     use crate::message::{Encoding, MessageType, encoding, kind};
 
     #[derive(Serialize, Deserialize)]
@@ -95,10 +95,10 @@ mod tests {
 
     impl Handler<Double> for Doubles {
         const REGISTRATION: HandlerRegistration =
-            HandlerRegistration::new::<Double, Self, _>(&(), "double", "tests", &[]);
+            HandlerRegistration::new::<Double, Self, _>(&(), "double", "tests");
 
-        fn call<'a>(message: Double, cx: &'a mut HandlerContext<'_>) -> Called<'a, Double> {
-            run::<Double, (), _, _>(cx.codec(), ready(Reply(message.0 * 2)))
+        fn call(call: Call<'_, Double>) -> Called<'_, Double> {
+            call.run(|message: Double| ready(Reply(message.0 * 2)), 0)
         }
     }
 

@@ -3,9 +3,9 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use super::call::Called;
 use super::cascade::{Returned, Settles};
-use super::function::Called;
-use super::run::run;
+use super::run::SendAsProven;
 use super::states::States;
 use crate::codec::Codec;
 use crate::message::Message;
@@ -22,7 +22,9 @@ impl<M: Message> Fake<M> {
         R: Future + Send + 'static,
         Returned<R::Output>: Settles<M, OneHandler>,
     {
-        Self(Arc::new(move |message, codec| run::<M, (), _, _>(codec, fake(message))))
+        Self(Arc::new(move |message, codec| {
+            Ok(SendAsProven::<i32>::settled::<M, OneHandler>(fake(message), codec))
+        }))
     }
 
     /// The fake of this message's handler, if there is one.

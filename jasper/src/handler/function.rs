@@ -1,11 +1,7 @@
 //! A handler's function, as the runtime calls it.
 
-use futures_util::future::BoxFuture;
-
-use super::context::HandlerContext;
-use super::error::HandlerError;
+use super::call::{Call, Called};
 use super::registration::HandlerRegistration;
-use super::run::Outcome;
 use crate::message::Message;
 
 /// One annotated function, under the marker type that `#[handler]` emits for it.
@@ -17,17 +13,12 @@ pub trait Handler<M: Message>: 'static {
     /// Its registration.
     const REGISTRATION: HandlerRegistration;
 
-    /// Takes the arguments out of the context and calls the function.
+    /// Takes the arguments of the function and calls it.
     ///
     /// What the function returns is hidden in the future, so that it may be less visible than the
     /// message.
     ///
     /// # Errors
     /// An argument is not to be had.
-    fn call<'a>(message: M, cx: &'a mut HandlerContext<'_>) -> Called<'a, M>;
+    fn call(call: Call<'_, M>) -> Called<'_, M>;
 }
-
-/// Not public API. What `Handler::call` gives: the future of the function, with what it returns
-/// settled.
-#[doc(hidden)]
-pub type Called<'a, M> = Result<BoxFuture<'a, Outcome<M>>, HandlerError>;

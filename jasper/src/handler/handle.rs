@@ -1,10 +1,11 @@
 //! Calls the function of a handler, or what stands in for it in a test.
 
+use super::call::{Call, Called};
 use super::context::HandlerContext;
 use super::error::HandlerError;
 #[cfg(feature = "testing")]
 use super::fake::Fake;
-use super::function::{Called, Handler};
+use super::function::Handler;
 use crate::message::Message;
 
 /// Runs a handler over a message.
@@ -25,5 +26,5 @@ fn call<'a, M: Message, H: Handler<M>>(
     if let Some(fake) = Fake::<M>::of(cx.states()) {
         return fake.call(message, cx.codec());
     }
-    H::call(message, cx)
+    H::call(Call::new(message, cx))
 }

@@ -1,5 +1,6 @@
 //! What is done with a message: the handler seam, its arguments, what it returns and how it fails.
 
+mod call;
 mod cascade;
 mod causation;
 mod context;
@@ -37,19 +38,19 @@ pub(crate) use self::handle::handle;
 pub use self::options::DeliveryOptions;
 pub use self::outgoing::{Cascades, OutgoingMessage};
 pub use self::registration::{HandlerRegistration, RunError, RunFn};
-pub use self::requirement::StateRequirement;
+pub use self::requirement::{Requirements, StateRequirement};
 pub(crate) use self::scope::{RunScope, ScopeSource};
 pub use self::states::States;
 
+#[doc(hidden)]
+pub use self::call::{Call, Called, Function};
 #[doc(hidden)]
 pub use self::cascade::{Leaf, push};
 #[doc(hidden)]
 pub use self::erased::{answer, run_unanswered};
 #[doc(hidden)]
-pub use self::function::Called;
-#[doc(hidden)]
 pub use self::proof::{
-    FirstArgument, Holds, Proven, is_argument, is_connection, is_message, message_type,
+    FirstArgument, Holds, Proved, Proven, is_message, is_one_message, message_type,
 };
 #[doc(hidden)]
-pub use self::run::{Outcome, SettledReturn, run};
+pub use self::run::{Outcome, SendAsProven, SettledReturn};

@@ -1,8 +1,6 @@
 //! What `#[handler]` proves things with.
 
-use super::extract::FromContext;
 use crate::message::{Message, MessageType};
-use crate::store::Connection;
 
 /// Not public API. Says that a type in a handler's signature is what it has to be.
 ///
@@ -51,13 +49,14 @@ impl<M: Message> FirstArgument for M {
     type Itself = M;
 }
 
-/// Not public API. Compiles for what a handler may take after its message.
+/// Not public API. The message of a handler, as far as `Proof` holds.
 #[doc(hidden)]
-pub const fn is_argument<A: FromContext>() {}
+pub type Proved<M, Proof> = <Proven<M, Proof> as FirstArgument>::Itself;
 
-/// Not public API. Compiles for what a handler may take as `&mut`.
+/// Not public API. Compiles for a type that derives one of `Command` and `Event`, and one time. For
+/// another one it adds no error to that of the derives, as its impls of `Message` are reported.
 #[doc(hidden)]
-pub const fn is_connection<C: Connection>() {}
+pub const fn is_one_message<M: Message>() {}
 
 /// Not public API. The type of `M`.
 #[doc(hidden)]

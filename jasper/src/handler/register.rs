@@ -3,11 +3,12 @@
 use std::any::TypeId;
 use std::panic::Location;
 
+use super::call::Call;
 use super::erased::{answer, run_unanswered};
 use super::function::Handler;
 use super::proof::message_type;
 use super::registration::HandlerRegistration;
-use super::requirement::StateRequirement;
+use super::requirement::Requirements;
 use crate::message::kind::Kind;
 use crate::message::{Message, SourceLocation};
 
@@ -19,7 +20,6 @@ impl HandlerRegistration {
         _function: &F,
         name: &'static str,
         module: &'static str,
-        requirements: &'static [fn() -> Option<StateRequirement>],
     ) -> Self {
         let place = Location::caller();
         Self {
@@ -37,10 +37,18 @@ impl HandlerRegistration {
             timeout: None,
             durable: false,
             share: None,
-            connection: None,
-            requirements,
+            takes_connection: false,
+            requirements: requirements_of::<M, H>,
             run: run_unanswered::<M, H>,
             answer: answer::<M, H>,
         }
     }
+}
+
+/// What the arguments of the function need.
+fn requirements_of<M: Message, H: Handler<M>>() -> Requirements {
+    let mut requirements = Requirements::default();
+    // It is described, and not run.
+    drop(H::call(Call::describing(&mut requirements)));
+    requirements
 }

@@ -9,11 +9,10 @@ use futures_util::future::BoxFuture;
 
 use super::context::HandlerContext;
 use super::failure::HandlerFailure;
-use super::requirement::StateRequirement;
+use super::requirement::Requirements;
 use crate::codec::{Codec, CodecError};
 use crate::envelope::Envelope;
 use crate::message::{MessageKind, MessageType, SourceLocation};
-use crate::store::{Connection, ConnectionType};
 
 /// Decodes the payload, runs the handler, and gives its reply as the codec encodes it, where a
 /// sender waits for it.
@@ -66,10 +65,10 @@ pub struct HandlerRegistration {
     pub durable: bool,
     /// How many of its runs may share a transaction, where the attribute says so.
     pub share: Option<u32>,
-    /// The connection that it takes as `&mut`, if it takes one.
-    pub connection: Option<ConnectionType>,
-    /// What its arguments need to be registered.
-    pub requirements: &'static [fn() -> Option<StateRequirement>],
+    /// Whether it takes the connection of its transaction as `&mut`.
+    pub takes_connection: bool,
+    /// What its arguments need.
+    pub requirements: fn() -> Requirements,
     /// Runs it for a sender who does not wait: there is no reply.
     pub run: RunFn,
     /// Runs it for a sender who waits: there is a reply if its message is one with `to`, whose
@@ -127,17 +126,18 @@ impl HandlerRegistration {
         Self { share: Some(share), ..self }
     }
 
-    /// Used by generated code: the connection that the function takes.
+    /// Used by generated code: the function takes the connection of its transaction.
     #[doc(hidden)]
     #[must_use]
-    pub const fn connection<C: Connection>(self) -> Self {
-        Self { connection: Some(ConnectionType::of::<C>()), ..self }
+    pub const fn takes_connection(self) -> Self {
+        Self { takes_connection: true, ..self }
     }
 
     /// As it is where a closure stands in for it, which needs nothing.
     #[cfg(feature = "testing")]
     pub(crate) const fn faked(self) -> Self {
-        Self { durable: false, share: None, connection: None, requirements: &[], ..self }
+        let requirements = Requirements::default;
+        Self { durable: false, share: None, takes_connection: false, requirements, ..self }
     }
 
     /// Whether both are of one function.

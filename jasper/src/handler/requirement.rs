@@ -3,6 +3,18 @@
 use std::any::{TypeId, type_name};
 use std::sync::Arc;
 
+use crate::store::ConnectionType;
+
+/// What the arguments of a handler need.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Requirements {
+    /// The states that have to be registered.
+    pub states: Vec<StateRequirement>,
+    /// The connection that it takes as `&mut`, if it takes one.
+    pub connection: Option<ConnectionType>,
+}
+
 /// A state that a handler cannot do without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StateRequirement {

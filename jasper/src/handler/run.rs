@@ -1,7 +1,7 @@
 //! A handler's function on its way, from the call to what becomes of its return value.
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, ready};
 
 use futures_util::future::{BoxFuture, FutureExt};
 
@@ -36,29 +36,55 @@ impl<R> fmt::Debug for SettledReturn<R> {
     }
 }
 
-/// Used by generated code: settles what the function returns.
+/// Not public API. The future of a handler's function. It is `Send`, and the compiler says nothing
+/// of that where it has reported something else: an argument that cannot be supplied is often one
+/// that cannot be sent either.
 ///
-/// Generated code does not await the function itself, so that the compiler has no second future to
-/// check for each handler.
+/// `Proof` is the type of a number that nothing else decides. The compiler takes `i32` for it when
+/// all else is known, or an error where it has reported one; of several impls, it can choose none
+/// before.
 #[doc(hidden)]
-pub fn run<'a, M, Proof, F, OneHandler>(
-    codec: &'a dyn Codec,
-    function: F,
-) -> Result<BoxFuture<'a, Outcome<M>>, HandlerError>
-where
-    M: Message,
-    F: Future + SendAsProven<Proof> + 'a,
-    Returned<F::Output>: Settles<M, OneHandler>,
-{
-    Ok(function.map(move |output| settle::<M, _, OneHandler>(output, codec)).boxed())
+pub trait SendAsProven<Proof>: Future + Sized {
+    /// Settles what the function returns.
+    ///
+    /// Generated code does not await the function itself, so that the compiler has no second future
+    /// to check for each handler.
+    fn settled<'a, M, OneHandler>(self, codec: &'a dyn Codec) -> BoxFuture<'a, Outcome<M>>
+    where
+        Self: 'a,
+        M: Message,
+        Returned<Self::Output>: Settles<M, OneHandler>;
 }
 
-/// Not public API. `Send`, and nothing that the compiler reports where the proof does not hold: an
-/// argument that cannot be supplied is often one that cannot be sent either.
-#[doc(hidden)]
-pub trait SendAsProven<Proof>: Send {}
+impl<F: Future + Send> SendAsProven<i32> for F {
+    fn settled<'a, M, OneHandler>(self, codec: &'a dyn Codec) -> BoxFuture<'a, Outcome<M>>
+    where
+        Self: 'a,
+        M: Message,
+        Returned<Self::Output>: Settles<M, OneHandler>,
+    {
+        self.map(move |output| settle::<M, _, OneHandler>(output, codec)).boxed()
+    }
+}
 
-impl<F: Send, Proof> SendAsProven<Proof> for F {}
+/// Never chosen, and never the only one that could be.
+macro_rules! never {
+    ($proof:ty) => {
+        impl<F: Future> SendAsProven<$proof> for F {
+            fn settled<'a, M, OneHandler>(self, _: &'a dyn Codec) -> BoxFuture<'a, Outcome<M>>
+            where
+                Self: 'a,
+                M: Message,
+                Returned<Self::Output>: Settles<M, OneHandler>,
+            {
+                ready(Err(HandlerError::new("a future that is not `Send` was not run"))).boxed()
+            }
+        }
+    };
+}
+
+never!(u32);
+never!(u64);
 
 fn settle<M, T, OneHandler>(output: T, codec: &dyn Codec) -> Outcome<M>
 where

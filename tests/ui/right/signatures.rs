@@ -276,6 +276,24 @@ mod many_arguments {
     }
 }
 
+/// As many as there may be, and one more under a condition.
+mod sixteen_arguments {
+    use jasper::prelude::*;
+
+    command!(Run);
+
+    #[handler]
+    #[rustfmt::skip]
+    #[expect(clippy::too_many_arguments)]
+    async fn run(
+        _: Run,
+        _: Bus, _: Bus, _: Bus, _: Bus, _: Bus, _: Bus, _: Bus, _: Bus,
+        _: Bus, _: Bus, _: Bus, _: Bus, _: Bus, _: Bus, _: Bus, _: State<u8>,
+        #[cfg(any())] _: Bus,
+    ) {
+    }
+}
+
 /// A handler that does its work in other functions, tasks and blocking threads.
 mod delegates {
     use jasper::{Bus, HandlerError, handler};

@@ -322,6 +322,38 @@ mod two_arguments_at_fault {
     async fn run(_: Run, _: State<u8>, _: u16) {}
 }
 
+mod not_send_and_an_argument_at_fault {
+    use jasper::prelude::*;
+
+    command!(Run);
+
+    #[handler]
+    async fn run(_: Run, _: u16) {
+        let count = std::rc::Rc::new(1);
+        tokio::task::yield_now().await;
+        drop(count);
+    }
+}
+
+mod seventeen_arguments {
+    use jasper::prelude::*;
+
+    command!(Run);
+
+    #[handler]
+    #[rustfmt::skip]
+    async fn run(
+        _: Run,
+        _: Bus, _: Bus, _: Bus, _: Bus, _: Bus, _: Bus, _: Bus, _: Bus, _: Bus,
+        _: Bus, _: Bus, _: Bus, _: Bus, _: Bus, _: Bus, _: Bus, _: Bus,
+    ) {
+    }
+
+    async fn call(bus: Bus) {
+        let _ = bus.send(Run).await;
+    }
+}
+
 mod wrong_field_of_a_state {
     use jasper::prelude::*;
 

@@ -55,7 +55,6 @@ mod copied_whole {
     async fn run(_: Open) {}
 }
 
-// 3 errors: that of the derives, and that the compiler does not know of which kind the message is.
 mod command_and_event_returned {
     use jasper::prelude::*;
 
@@ -206,6 +205,164 @@ mod command_and_event_as_a_reply {
 
     async fn call(bus: Bus) {
         let _: Result<Answer, _> = bus.invoke(Run).await;
+    }
+}
+
+mod command_and_event_returned_plain {
+    use jasper::prelude::*;
+
+    command!(Open);
+
+    #[derive(Command, Event, serde::Serialize, serde::Deserialize)]
+    struct Run;
+
+    #[handler]
+    async fn open(_: Open) -> Run {
+        Run
+    }
+
+    #[handler]
+    async fn run(_: Run) {}
+}
+
+mod command_and_event_returned_among_others {
+    use jasper::prelude::*;
+
+    command!(Open);
+
+    #[derive(Event, serde::Serialize, serde::Deserialize)]
+    struct Opened;
+
+    #[derive(Command, Event, serde::Serialize, serde::Deserialize)]
+    struct Run;
+
+    #[handler]
+    async fn open(_: Open) -> Result<(Opened, Vec<Run>), HandlerError> {
+        Ok((Opened, vec![Run]))
+    }
+
+    #[handler]
+    async fn run(_: Run) {}
+}
+
+mod command_and_event_in_two_attributes {
+    use jasper::prelude::*;
+
+    command!(Open);
+
+    #[derive(Command, serde::Serialize, serde::Deserialize)]
+    #[derive(Event)]
+    struct Run;
+
+    #[handler]
+    async fn open(_: Open) -> Run {
+        Run
+    }
+
+    #[handler]
+    async fn run(_: Run) {}
+}
+
+mod routed_command_and_event_returned {
+    use jasper::prelude::*;
+
+    command!(Open);
+
+    #[derive(Command, Event, serde::Serialize, serde::Deserialize)]
+    #[command(to = "shipping", reply = u8)]
+    struct Run;
+
+    #[handler]
+    async fn open(_: Open) -> Run {
+        Run
+    }
+}
+
+mod command_twice {
+    use jasper::prelude::*;
+
+    command!(Open);
+
+    #[derive(Command, Command, serde::Serialize, serde::Deserialize)]
+    struct Run;
+
+    #[handler]
+    async fn open(_: Open) -> Run {
+        Run
+    }
+
+    #[handler]
+    async fn run(_: Run) {}
+
+    async fn call(bus: Bus) {
+        let _ = bus.send(Run).await;
+    }
+}
+
+mod command_twice_in_two_attributes {
+    use jasper::prelude::*;
+
+    #[derive(Command, serde::Serialize, serde::Deserialize)]
+    #[derive(Command)]
+    #[command(reply = u8)]
+    struct Run;
+
+    #[handler]
+    async fn run(_: Run) -> Reply<u8> {
+        Reply(7)
+    }
+
+    async fn call(bus: Bus) {
+        let _: Result<u8, _> = bus.invoke(Run).await;
+    }
+}
+
+mod event_twice {
+    use jasper::prelude::*;
+
+    command!(Open);
+
+    #[derive(Event, Event, serde::Serialize, serde::Deserialize)]
+    struct Opened;
+
+    #[handler]
+    async fn open(_: Open) -> Opened {
+        Opened
+    }
+
+    #[handler]
+    async fn note(_: Opened) {}
+
+    async fn call(bus: Bus) {
+        let _ = bus.publish(Opened).await;
+    }
+}
+
+mod event_twice_in_two_attributes {
+    use jasper::prelude::*;
+
+    #[derive(Event, serde::Serialize, serde::Deserialize)]
+    #[derive(Event)]
+    #[event(name = "opened")]
+    struct Opened;
+
+    #[handler]
+    async fn note(_: Opened) {}
+}
+
+mod attribute_of_a_command_twice {
+    use jasper::prelude::*;
+
+    #[derive(Command, serde::Serialize, serde::Deserialize)]
+    #[command(name = "run")]
+    #[command(name = "runs")]
+    struct Run;
+
+    #[handler]
+    async fn run(_: Run) {}
+
+    async fn call(bus: Bus) {
+        let _ = bus.send(Run).await;
     }
 }
 

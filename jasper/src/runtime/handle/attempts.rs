@@ -68,7 +68,7 @@ async fn is_given_up(core: &Core, delivery: &Delivery, retries: &mut Retries) ->
 /// Waits until the store answers, as a handler that takes no connection runs without asking it.
 /// `false`: the application ends.
 pub(super) async fn is_store_back(core: &Core, delivery: &Delivery, retries: &mut Retries) -> bool {
-    let takes_connection = delivery.entry.registration.connection.is_some();
+    let takes_connection = delivery.entry.registration.takes_connection;
     match core.store().get().filter(|_| !takes_connection) {
         Some(store) => alive(core, store, retries).await.is_some(),
         None => true,

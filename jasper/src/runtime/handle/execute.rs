@@ -138,8 +138,8 @@ impl Run<'_> {
 
     /// `reply`: the place for the encoded reply, where it is wanted.
     async fn run(self, reply: &mut Option<Bytes>) -> Result<Success, Failure> {
-        match (self.core.store().get_arc(), self.entry.registration.connection) {
-            (Some(store), Some(_)) => {
+        match (self.core.store().get_arc(), self.entry.registration.takes_connection) {
+            (Some(store), true) => {
                 let begin = self
                     .core
                     .store()

@@ -26,11 +26,11 @@ pub(crate) fn start(plan: &StartPlan, store: Option<&dyn MessageStore>) {
 
 /// What a handler does over a pool of the store's database is in no transaction of the handler's.
 fn note_pool(handler: &HandlerRegistration, pool_of_store: Option<TypeId>) {
-    let mut states = handler.requirements.iter().filter_map(|of| of());
-    let pool = states.find(|state| Some(state.type_id) == pool_of_store);
+    let states = (handler.requirements)().states;
+    let pool = states.iter().find(|state| Some(state.type_id) == pool_of_store);
     if let Some(pool) = pool
         && handler.durable
-        && handler.connection.is_none()
+        && !handler.takes_connection
     {
         tracing::warn!(
             handler = format_args!("{}::{}", handler.module, handler.name),

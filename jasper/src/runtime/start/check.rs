@@ -9,7 +9,7 @@ use crate::envelope::Address;
 use crate::error::Problem;
 use crate::handler::{HandlerRegistration, States};
 use crate::message::{MessageKind, MessageRegistration, MessageType};
-use crate::store::StoreInfo;
+use crate::store::{ConnectionType, StoreInfo};
 
 /// What is checked.
 pub(crate) struct Checked<'a> {
@@ -212,10 +212,11 @@ impl Configured<'_> {
     }
 
     fn handler(&self, handler: &HandlerRegistration, problems: &mut Vec<Problem>) {
+        let requirements = (handler.requirements)();
         if handler.durable {
-            self.durable_handler(handler, problems);
+            self.durable_handler(handler, requirements.connection, problems);
         }
-        for requirement in handler.requirements.iter().filter_map(|of| of()) {
+        for requirement in requirements.states {
             if !self.states.meets(&requirement) {
                 problems.push(Problem::MissingState {
                     handler: handler.name,
@@ -227,7 +228,12 @@ impl Configured<'_> {
         }
     }
 
-    fn durable_handler(&self, handler: &HandlerRegistration, problems: &mut Vec<Problem>) {
+    fn durable_handler(
+        &self,
+        handler: &HandlerRegistration,
+        takes: Option<ConnectionType>,
+        problems: &mut Vec<Problem>,
+    ) {
         let mode = self.handling.queue(handler.queue).mode;
         if mode == Some(QueueMode::Buffered) {
             problems.push(Problem::DurableOnBuffered {
@@ -242,7 +248,7 @@ impl Configured<'_> {
             });
             return;
         };
-        let Some(takes) = handler.connection else {
+        let Some(takes) = takes else {
             return;
         };
         if store.connection != Some(takes) {

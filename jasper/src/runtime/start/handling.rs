@@ -56,7 +56,7 @@ impl HandlingConfig {
             ];
             let mut of_handler = [layers[0], layers[2]].into_iter().flatten();
             let shares = of_handler.any(|options| options.share.is_some());
-            if shares && handler.connection.is_none() {
+            if shares && !handler.takes_connection {
                 problems.push(mistake(nothing_to_share(handler)));
             }
             let said = layers

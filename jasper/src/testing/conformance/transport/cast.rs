@@ -15,8 +15,8 @@ use tokio::sync::watch;
 
 use crate::envelope::{Envelope, time};
 use crate::handler::{
-    Called, Cascade, Cascades, DeliveryOptions, FromContext, Handler, HandlerContext, HandlerError,
-    HandlerRegistration, Reply, State, run,
+    Call, Called, Cascade, Cascades, DeliveryOptions, Handler, HandlerError, HandlerRegistration,
+    Reply, State,
 };
 use crate::message::{Encodable, Encoding, Message, MessageType, encoding, kind as kinds};
 use crate::routing::HandledBy;
@@ -222,24 +222,19 @@ macro_rules! handler {
             const REGISTRATION: HandlerRegistration = {
                 let function = PhantomData::<Self>;
                 let name = stringify!($marker);
-                let it = HandlerRegistration::new::<$message, Self, _>(
-                    &function,
-                    name,
-                    module_path!(),
-                    &[],
-                );
+                let it =
+                    HandlerRegistration::new::<$message, Self, _>(&function, name, module_path!());
                 let it = it.queue($queue).concurrency(1).attempts(3).delays(&[]);
                 if $durable { it.durable() } else { it }
             };
 
-            fn call<'a>($value: $message, cx: &'a mut HandlerContext<'_>) -> Called<'a, $message> {
-                let $received = State::<ReceivedNotes>::from_context(cx)?;
-                let $envelope = cx.envelope();
-                let function = async move {
+            fn call(call: Call<'_, $message>) -> Called<'_, $message> {
+                let function = |$value: $message, $received, $envelope: Envelope| async move {
+                    let $received: State<ReceivedNotes> = $received;
                     let output: $output = $body;
                     output
                 };
-                run::<$message, (), _, _>(cx.codec(), function)
+                call.argument().argument().run(function, 0)
             }
         }
     };
