@@ -8,6 +8,8 @@ mod conventions;
 mod dead_letters;
 #[path = "servicebus_endpoints/declaring.rs"]
 mod declaring;
+#[path = "servicebus_endpoints/declaring_faults.rs"]
+mod declaring_faults;
 #[path = "servicebus_endpoints/faults.rs"]
 mod faults;
 #[path = "servicebus_endpoints/foreign.rs"]

@@ -52,6 +52,7 @@
 mod access;
 mod address;
 mod administration;
+mod administration_failure;
 mod broker;
 mod broker_error;
 mod channel;
@@ -76,6 +77,7 @@ mod sql;
 mod web_socket;
 mod wire;
 
+pub use self::administration_failure::AdministrationFailure;
 pub use self::broker::{Broker, BrokerBuilder};
 pub use self::broker_error::BrokerError;
 pub use self::counts::Counts;
