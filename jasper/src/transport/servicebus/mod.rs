@@ -120,6 +120,13 @@ impl ServiceBus {
         self.with(|settings| settings.declare = declare)
     }
 
+    /// Begins all names of queues and topics so, for a namespace that several share: those of
+    /// addresses, of conventional routing, and of what the builder says of them.
+    #[must_use]
+    pub fn prefix(self, prefix: impl Into<String>) -> Self {
+        self.with(|settings| settings.prefix = prefix.into())
+    }
+
     /// How a queue is declared that endpoints name.
     #[must_use]
     pub fn queue(self, queue: Queue) -> Self {
@@ -214,7 +221,7 @@ impl ServiceBus {
     }
 
     fn requester(&self, connection: &Arc<BrokerConnection>) -> Option<Requester> {
-        let queue = self.settings.reply_queue.clone()?;
+        let queue = self.settings.reply_queue_at_broker()?;
         let mut requesters = self.used.requesters.lock();
         let requester = requesters.entry(Arc::as_ptr(connection) as usize).or_insert_with(|| {
             let Settings { patience, pick_up, .. } = self.settings;
@@ -338,10 +345,10 @@ impl Transport for ServiceBus {
     ) -> BoxFuture<'_, Result<Box<dyn Listener>, TransportError>> {
         Box::pin(async move {
             let endpoint = self.destination(&uri, Direction::Listen)?;
-            let replies = match &self.settings.reply_queue {
+            let replies = match self.settings.reply_queue_at_broker() {
                 Some(queue) => {
                     let connection = self.connection(&uri, &endpoint, Direction::Send)?;
-                    Some((queue.clone(), self.publisher(&connection, queue.clone())))
+                    Some((queue.clone(), self.publisher(&connection, queue)))
                 }
                 None => None,
             };
