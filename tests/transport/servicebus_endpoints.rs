@@ -4,6 +4,8 @@
 mod bench;
 #[path = "servicebus_endpoints/conventions.rs"]
 mod conventions;
+#[path = "servicebus_endpoints/counts.rs"]
+mod counts;
 #[path = "servicebus_endpoints/dead_letters.rs"]
 mod dead_letters;
 #[path = "servicebus_endpoints/declaring.rs"]

@@ -2,6 +2,7 @@
 
 mod administration;
 mod connection;
+mod counts;
 mod credential;
 mod declare;
 mod endpoint;
@@ -39,9 +40,9 @@ use self::sender::ServiceBusSender;
 use self::settings::{NAME, Settings};
 use super::listener_state::ListenerState;
 use super::{
-    BrokerAddress, Capabilities, ConventionalPlace, Deployment, Direction, EndpointUri,
-    EnvelopeMapper, Listener, Mode, Receiver, Scheme, Sender, Transport, TransportError,
-    TransportInfo, TransportRegistration,
+    BrokerAddress, BrokerCounts, Capabilities, ConventionalPlace, Deployment, Direction,
+    EndpointUri, EnvelopeMapper, Listener, Mode, Receiver, Scheme, Sender, Transport,
+    TransportError, TransportInfo, TransportRegistration,
 };
 
 pub use self::credential::{AccessToken, CredentialError, ENTRA_SCOPE, TokenCredential};
@@ -316,6 +317,25 @@ impl Transport for ServiceBus {
 
     fn convention(&self, place: &ConventionalPlace<'_>) -> Option<String> {
         endpoint::conventional(place)
+    }
+
+    fn counts<'a>(
+        &'a self,
+        uri: &'a EndpointUri,
+    ) -> BoxFuture<'a, Result<Option<BrokerCounts>, TransportError>> {
+        Box::pin(async move {
+            let (endpoint, address) =
+                (self.destination(uri, Direction::Listen)?, uri.address.as_str());
+            let reached = self.settings.reached(uri, &endpoint.broker)?;
+            let counts = counts::counts(reached, address, &endpoint, self.settings.patience);
+            let counts = counts.await?;
+            if endpoint.listening.sessions.is_none() {
+                return Ok(Some(counts));
+            }
+            let connection = self.connection(uri, &endpoint, Direction::Listen)?;
+            let sessions = counts::sessions(&connection, address, &endpoint).await?;
+            Ok(Some(counts.with_sessions(sessions)))
+        })
     }
 
     fn sender(&self, uri: &EndpointUri) -> Result<Arc<dyn Sender>, TransportError> {
