@@ -12,7 +12,7 @@
 //! | [`failures`] | attempts, delays, dead letters and invalid messages |
 //! | [`queues`] | local queues: what is stored, in what order, how many at once |
 //! | [`endpoints`] | messages between processes |
-//! | [`tcp`], [`rabbitmq`], [`servicebus`] | one page for each transport; [`wire_protocol`] has the bytes of `tcp://` |
+//! | [`tcp`], [`rabbitmq`], [`servicebus`] | one page for each transport; [`wire_protocol`] has the bytes of `tcp://`, [`servicebus_entities`] how queues are made |
 //! | [`memory`], [`sqlite`], [`postgres`], [`mysql`], [`sqlserver`] | one page for each store |
 //! | [`testing`] | handlers, whole applications, and what a message causes |
 //! | [`operating`] | nodes, leases, what to watch, backups, upgrades |
@@ -53,6 +53,7 @@ pages! {
     wire_protocol: "wire_protocol.md",
     rabbitmq: "rabbitmq.md",
     servicebus: "servicebus.md",
+    servicebus_entities: "servicebus_entities.md",
     memory: "memory.md",
     sqlite: "sqlite.md",
     postgres: "postgres.md",

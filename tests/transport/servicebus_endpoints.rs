@@ -4,10 +4,14 @@
 mod bench;
 #[path = "servicebus_endpoints/conventions.rs"]
 mod conventions;
+#[path = "servicebus_endpoints/counts.rs"]
+mod counts;
 #[path = "servicebus_endpoints/dead_letters.rs"]
 mod dead_letters;
 #[path = "servicebus_endpoints/declaring.rs"]
 mod declaring;
+#[path = "servicebus_endpoints/declaring_faults.rs"]
+mod declaring_faults;
 #[path = "servicebus_endpoints/faults.rs"]
 mod faults;
 #[path = "servicebus_endpoints/foreign.rs"]

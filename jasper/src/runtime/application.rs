@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::broker_backlog::BrokerBacklog;
 use super::core::Core;
 use super::endpoint_state::EndpointState;
 use super::inbound::listeners::Listeners;
@@ -58,6 +59,17 @@ impl Jasper {
     pub fn endpoints(&self) -> Vec<EndpointState> {
         let endpoints = self.core.routes().endpoints().remote().map(|endpoint| endpoint.state());
         endpoints.chain(self.listeners.states()).collect()
+    }
+
+    /// What waits at the brokers from which the application receives, asked of them now. Listeners
+    /// whose transport has no broker, or one that does not say it, are left out; the page of a
+    /// transport says what it takes. For people and for what scales a deployment, not once a
+    /// second.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, nothing is changed by it.
+    pub async fn broker_backlogs(&self) -> Vec<BrokerBacklog> {
+        self.listeners.backlogs().await
     }
 
     /// Receives nothing new, and returns when all that was received is answered. Senders keep what

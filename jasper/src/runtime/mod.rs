@@ -5,6 +5,7 @@
 
 mod application;
 mod backoff;
+mod broker_backlog;
 mod claim;
 mod clock;
 pub(crate) mod core;
@@ -28,6 +29,7 @@ mod start;
 mod storage;
 
 pub use self::application::Jasper;
+pub use self::broker_backlog::BrokerBacklog;
 pub use self::endpoint_state::EndpointState;
 pub use self::observation::MessageEvent;
 pub use self::send::bus::Bus;

@@ -10,8 +10,8 @@ use super::backoff::Backoff;
 use crate::caught::{Caught, Panic, caught};
 use crate::envelope::Address;
 use crate::transport::{
-    Answer, Batch, ConventionalPlace, Deployment, Direction, EndpointUri, Listener, Receipt,
-    Receiver, Request, Sender, Transport, TransportError, TransportInfo,
+    Answer, Batch, BrokerCounts, ConventionalPlace, Deployment, Direction, EndpointUri, Listener,
+    Receipt, Receiver, Request, Sender, Transport, TransportError, TransportInfo,
 };
 
 /// A transport whose panics are errors. Clones are the same transport.
@@ -85,6 +85,18 @@ impl PanicSafeTransport {
             Ok(None) => Err(format!("the transport `{}` has no conventions", self.info.name)),
             Err(panic) => Err(format!("the transport `{}` panicked: {panic}", self.info.name)),
         }
+    }
+
+    /// As [`Transport::counts`].
+    ///
+    /// # Errors
+    /// As [`Transport::counts`].
+    pub(crate) async fn counts(
+        &self,
+        uri: &EndpointUri,
+    ) -> Result<Option<BrokerCounts>, TransportError> {
+        let counts = Caught::of(|| self.inner.counts(uri)).await;
+        counts.unwrap_or_else(|panic| Err(unusable(&uri.address, &panic)))
     }
 
     /// The way to a destination.

@@ -8,6 +8,7 @@
 //! [`guide::endpoints`](crate::guide::endpoints) is the page for those who use transports.
 
 mod batch;
+mod broker_counts;
 #[cfg(any(feature = "rabbitmq", feature = "servicebus", feature = "tcp"))]
 mod cause;
 #[cfg(any(feature = "rabbitmq", feature = "servicebus", feature = "tcp"))]
@@ -67,6 +68,7 @@ use futures_util::future::BoxFuture;
 use crate::envelope::Address;
 
 pub use self::batch::{Batch, Guarantee, Receipt, Received, ReceivedDeadLetter, Unreadable};
+pub use self::broker_counts::BrokerCounts;
 pub use self::convention::ConventionalPlace;
 pub use self::deployment::{BrokerAddress, Deployment};
 pub use self::error::TransportError;
@@ -125,6 +127,19 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// conventions.
     fn convention(&self, _place: &ConventionalPlace<'_>) -> Option<String> {
         None
+    }
+
+    /// How many messages wait at the broker where a listener receives; `None` where the transport
+    /// has no broker, or one that does not say it. Asked for by `Jasper::broker_backlogs` alone,
+    /// also while the listener pauses.
+    ///
+    /// # Errors
+    /// The broker cannot be reached, or does not let this process see it.
+    fn counts<'a>(
+        &'a self,
+        _uri: &'a EndpointUri,
+    ) -> BoxFuture<'a, Result<Option<BrokerCounts>, TransportError>> {
+        Box::pin(std::future::ready(Ok(None)))
     }
 
     /// The way to a destination. Opens nothing: it connects when it is first used, and again

@@ -85,10 +85,25 @@ impl Judge {
     /// What the step prints that administers a broker under TLS.
     pub(crate) async fn administer(self, broker: &Broker, root: &Path) -> String {
         let connection = broker.administration_connection_string("localhost");
+        let command = self.command_under_tls(root);
+        Self::begin(command, "administer", &connection, &[&connection]).finish().await
+    }
+
+    /// What the step prints that goes through a WebSocket under TLS. Neither client has one that
+    /// is not under TLS.
+    pub(crate) async fn web_socket(self, broker: &Broker, root: &Path) -> String {
+        // The WebSocket is at the port of the administration.
+        let connection = broker.administration_connection_string("localhost");
+        let entities = [QUEUE, &connection, root.to_str().unwrap()];
+        let command = self.command_under_tls(root);
+        Self::begin(command, "web_socket", &connection, &entities).finish().await
+    }
+
+    fn command_under_tls(self, root: &Path) -> Command {
         let mut command = self.command();
         // Each of the two clients takes roots by a variable of its own.
         command.env("REQUESTS_CA_BUNDLE", root).env("NODE_EXTRA_CA_CERTS", root);
-        Self::begin(command, "administer", &connection, &[&connection]).finish().await
+        command
     }
 
     /// What the step prints.

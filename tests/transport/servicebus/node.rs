@@ -91,6 +91,11 @@ async fn a_message_beyond_the_limit_is_refused() {
 }
 
 #[tokio::test]
+async fn a_batch_goes_through_a_web_socket() {
+    steps::web_socket(Judge::Node).await;
+}
+
+#[tokio::test]
 async fn rules_are_added_listed_and_removed_and_sql_is_refused_in_words() {
     let broker = broker(EntitySettings::new()).await;
     broker.create_topic("news", EntitySettings::new()).unwrap();

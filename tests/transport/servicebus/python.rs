@@ -91,6 +91,20 @@ async fn a_message_beyond_the_limit_is_refused() {
 }
 
 #[tokio::test]
+async fn sessions_with_messages_or_a_state_are_listed() {
+    let broker = broker(EntitySettings::new().requires_session()).await;
+    let printed = Judge::Python.run("list_sessions", &broker, &[QUEUE]).await;
+    let expected = "with messages green red\nwith messages or a state green red\nchanged red\n\
+                    0 later\n122 sessions\n";
+    assert_eq!(printed, expected);
+}
+
+#[tokio::test]
+async fn a_batch_goes_through_a_web_socket() {
+    steps::web_socket(Judge::Python).await;
+}
+
+#[tokio::test]
 async fn the_next_session_is_waited_for_and_given_up() {
     let broker = broker(EntitySettings::new().requires_session()).await;
     let printed = Judge::Python.run("no_session", &broker, &[QUEUE]).await;

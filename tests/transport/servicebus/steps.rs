@@ -1,5 +1,6 @@
 //! What each judge has to see, and what the broker has to have counted then.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use jasper::testing::servicebus::{Broker, CorrelationFilter, EntitySettings, Filter};
@@ -140,13 +141,29 @@ pub(crate) async fn topic(judge: Judge) {
     assert_eq!((blue.sent, blue.completed, blue.active), (1, 1, 0));
 }
 
-pub(crate) async fn administer(judge: Judge) {
+/// A broker under TLS, and a file with the root by which it is judged.
+async fn under_tls() -> (Broker, TempDir, PathBuf) {
     let folder = TempDir::new().unwrap();
     let certified = certified("localhost");
     let root = folder.path().join("root.pem");
     std::fs::write(&root, &certified.root).unwrap();
     let (chain, key) = (certified.chain.as_bytes(), certified.key.as_bytes());
     let broker = Broker::builder().certificate_pem(chain, key).start().await.unwrap();
+    (broker, folder, root)
+}
+
+pub(crate) async fn web_socket(judge: Judge) {
+    let (broker, _folder, root) = under_tls().await;
+    broker.create_queue(QUEUE, EntitySettings::new()).unwrap();
+    let printed = judge.web_socket(&broker, &root).await;
+    assert_eq!(printed, "one id one blue 7\ntwo id two blue 7\nthree id three blue 7\n");
+    let counts = broker.counts(QUEUE);
+    assert_eq!((counts.sent, counts.delivered, counts.completed), (3, 3, 3));
+    assert_eq!((counts.active, counts.locked, counts.dead_lettered), (0, 0, 0));
+}
+
+pub(crate) async fn administer(judge: Judge) {
+    let (broker, _folder, root) = under_tls().await;
     let expected = "orders 30 5 120\nTrue True\nexists already\norders 30 7 120\nTrue True\n\
                     4 queues orders queue-0 queue-1 queue-2\n0 messages\nnot found\n\
                     news\nmine other\n3\n$Default TrueFilter -\nblue CorrelationFilter paint\n\

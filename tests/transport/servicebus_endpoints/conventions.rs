@@ -47,7 +47,13 @@ async fn note_shipped(event: Shipped, journal: State<Journal>) {
 }
 
 fn service(name: &str, broker: &Broker) -> Builder {
+    service_under("", name, broker)
+}
+
+/// The same with a prefix for names.
+fn service_under(prefix: &str, name: &str, broker: &Broker) -> Builder {
     let transport = transport(broker).declare(Declare::Provision).reply_queue("replies");
+    let transport = transport.prefix(prefix);
     let builder = Jasper::builder().service(name).store(MemoryStore::new()).transport(transport);
     builder.conventional_routing("servicebus")
 }
@@ -87,4 +93,35 @@ async fn an_event_that_no_service_listens_for_is_no_dead_letter() {
     assert_eq!((counts.outgoing, counts.dead_letters), (0, 0));
     assert_eq!(broker.counts("asb-type.shipped").sent, 1);
     app.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_prefix_keeps_two_deployments_in_one_namespace_apart() {
+    let broker = Broker::start().await.unwrap();
+    let (one, two) = (Journal::default(), Journal::default());
+    let mut apps = Vec::new();
+    for (prefix, journal) in [("one.", &one), ("two.", &two)] {
+        let builder = service_under(prefix, "shipping", &broker).handler(ship).handler(quote);
+        apps.push(builder.state(journal.clone()).start().await.unwrap());
+        let builder = service_under(prefix, "orders", &broker).handler(note_shipped);
+        apps.push(builder.state(journal.clone()).start().await.unwrap());
+    }
+    let orders = &apps[1];
+    orders.bus().send(Ship { order: 7 }).await.unwrap();
+    one.wait_for("shipped 7").await;
+    assert_eq!(orders.bus().invoke(Quote { order: 7 }).await.unwrap(), 70);
+    assert!(two.notes().is_empty());
+    for (entity, sent) in [
+        ("one.asb-type.ship", 1),
+        ("one.asb-type.shipped/Subscriptions/orders", 1),
+        ("one.replies", 1),
+        ("two.asb-type.ship", 0),
+        ("two.replies", 0),
+        ("asb-type.ship", 0),
+    ] {
+        assert_eq!(broker.counts(entity).sent, sent, "{entity}");
+    }
+    for app in apps {
+        app.stop().await.unwrap();
+    }
 }

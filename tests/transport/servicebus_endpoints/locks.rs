@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jasper::prelude::*;
 use jasper::runtime::Builder;
-use jasper::testing::servicebus::{Broker, EntitySettings};
+use jasper::testing::servicebus::{Broker, Counts, EntitySettings};
 use serde::{Deserialize, Serialize};
 use tests::Journal;
 use tokio::sync::watch;
@@ -125,4 +125,22 @@ async fn what_was_handled_while_the_connection_was_cut_is_completed_by_the_next_
     assert_eq!((counts.delivered, counts.expired_locks), (1, 0));
     app.stop().await.unwrap();
     assert_eq!(journal.notes(), ["kept came, redelivered: false", "kept went"]);
+}
+
+#[tokio::test]
+async fn of_messages_that_are_completed_together_those_whose_lock_is_lost_are_told_apart() {
+    let long = settings().lock_duration(Duration::from_secs(60));
+    let (broker, journal) = (broker(long).await, Journal::default());
+    let (open, gate) = watch::channel(false);
+    let app = inline(&broker, &journal, &gate).start().await.unwrap();
+    send(&broker, &["a", "b", "c"]).await;
+    journal.wait_for_number(3).await;
+    broker.faults().expire_locks(QUEUE);
+    // They come again, to the same listener here: of six that end together three are lost.
+    journal.wait_for_number(6).await;
+    open.send_replace(true);
+    let is_settled = |it: &Counts| it.completed == 3 && it.late_settlements == 3;
+    let counts = until(&broker, QUEUE, is_settled).await;
+    app.stop().await.unwrap();
+    assert_eq!((counts.delivered, counts.active, counts.locked), (6, 0, 0));
 }

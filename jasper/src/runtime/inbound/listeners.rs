@@ -9,6 +9,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::receiver::InboundReceiver;
 use crate::envelope::Address;
+use crate::runtime::broker_backlog::BrokerBacklog;
 use crate::runtime::core::Core;
 use crate::runtime::endpoint_state::EndpointState;
 use crate::runtime::start::endpoint_config::ListenerSpec;
@@ -63,6 +64,12 @@ impl Listeners {
         self.0.iter().map(ListenerSlot::state)
     }
 
+    /// What waits at the broker of each, where there is one that says it.
+    pub(crate) async fn backlogs(&self) -> Vec<BrokerBacklog> {
+        let all = join_all(self.0.iter().map(ListenerSlot::backlog)).await;
+        all.into_iter().flatten().collect()
+    }
+
     /// Receives nothing new, and returns when all that was received is answered.
     pub(crate) async fn stop(&self) {
         join_all(self.0.iter().map(ListenerSlot::stop)).await;
@@ -98,6 +105,11 @@ impl ListenerSlot {
             problem: listener.as_ref().and_then(|listener| listener.problem()),
             is_paused: listener.is_none(),
         }
+    }
+
+    async fn backlog(&self) -> Option<BrokerBacklog> {
+        let counts = self.spec.transport.counts(&self.spec.uri).await.transpose()?;
+        Some(BrokerBacklog { address: self.address.clone(), counts })
     }
 
     async fn stop(&self) {

@@ -1,6 +1,7 @@
 //! Faults on demand.
 
 use super::address::EntityName;
+use super::administration_failure::AdministrationFailure;
 use super::refusal::{LINK_STOLEN, Refusal};
 use super::shared::{Command, Direction, Shared};
 
@@ -80,5 +81,24 @@ impl BrokerFaults<'_> {
         let mut state = self.shared.state.lock();
         let refusals = state.refusals.entry(EntityName::parse(entity)).or_default();
         refusals.extend(std::iter::repeat_n(refusal, deliveries));
+    }
+
+    /// The next requests over HTTP that only look (`GET`) fail so.
+    pub fn fail_administration_reads(&self, requests: usize, failure: AdministrationFailure) {
+        let failures = &mut self.shared.state.lock().administration_failures;
+        failures.reads.extend(std::iter::repeat_n(failure, requests));
+    }
+
+    /// The next requests over HTTP that change something (`PUT` and `DELETE`) fail so.
+    pub fn fail_administration_writes(&self, requests: usize, failure: AdministrationFailure) {
+        let failures = &mut self.shared.state.lock().administration_failures;
+        failures.writes.extend(std::iter::repeat_n(failure, requests));
+    }
+
+    /// How many requests over HTTP are still to fail.
+    #[must_use]
+    pub fn administration_failures_left(&self) -> usize {
+        let failures = &self.shared.state.lock().administration_failures;
+        failures.reads.len() + failures.writes.len()
     }
 }

@@ -31,7 +31,7 @@
 //! - Scheduled messages and their cancel, time to live, duplicate detection.
 //! - `$management`: renew-lock, renew-session-lock, get-session-state, set-session-state,
 //!   schedule-message, cancel-scheduled-message, peek-message, receive-by-sequence-number,
-//!   update-disposition, add-rule, remove-rule, enumerate-rules.
+//!   update-disposition, get-message-sessions, add-rule, remove-rule, enumerate-rules.
 //!
 //! - Rules with filters that compare properties, and with filters in SQL: comparisons, `AND`, `OR`,
 //!   `NOT`, `IN`, `LIKE`, `IS NULL`, `EXISTS`, over properties of the application and `sys.` ones.
@@ -42,7 +42,7 @@
 //! # What it does not have
 //!
 //! - Microsoft Entra tokens, several keys or rights of keys.
-//! - Transactions, partitions, forwarding, the transfer dead-letter queue, the list of sessions.
+//! - Transactions, partitions, forwarding, the transfer dead-letter queue.
 //! - Rules with actions, and what of the service's SQL the rules above do not have: arithmetic,
 //!   functions, parameters, `ESCAPE`, other `sys.` properties. They are refused in words.
 //! - The limits of the service on numbers and sizes, but for the size of a message.
@@ -52,6 +52,7 @@
 mod access;
 mod address;
 mod administration;
+mod administration_failure;
 mod broker;
 mod broker_error;
 mod channel;
@@ -76,6 +77,7 @@ mod sql;
 mod web_socket;
 mod wire;
 
+pub use self::administration_failure::AdministrationFailure;
 pub use self::broker::{Broker, BrokerBuilder};
 pub use self::broker_error::BrokerError;
 pub use self::counts::Counts;

@@ -6,6 +6,7 @@ use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 
 use super::address::EntityName;
+use super::administration_failure::AdministrationFailures;
 use super::clock::Clock;
 use super::namespace::Namespace;
 use super::refusal::{NOT_FOUND, Refusal};
@@ -30,6 +31,7 @@ pub(super) struct State {
     pub(super) refusals: BTreeMap<EntityName, VecDeque<Refusal>>,
     /// How many outcomes of each entity are never to arrive.
     pub(super) lost_outcomes: BTreeMap<(EntityName, Direction), usize>,
+    pub(super) administration_failures: AdministrationFailures,
     pub(super) refuses_connections: bool,
     pub(super) connections: BTreeMap<u64, mpsc::UnboundedSender<Command>>,
     last_number: u64,

@@ -20,6 +20,8 @@ use super::connection;
 use super::shared::Shared;
 
 pub(super) const PATH: &str = "/$servicebus/websocket";
+/// What clients call AMQP there: by the standard, and as Microsoft's do.
+const PROTOCOLS: [&str; 2] = ["amqp", "AMQPWSB10"];
 /// How many bytes are on their way within the broker.
 const BUFFER: usize = 64 * 1024;
 
@@ -29,6 +31,8 @@ pub(super) fn upgrade<B: Default>(
     shared: &Arc<Shared>,
 ) -> Option<Response<B>> {
     let key = request.headers().get(SEC_WEBSOCKET_KEY)?;
+    // A client that is answered with another one than it has named does not go on.
+    let protocol = HeaderValue::from_static(protocol(&request)?);
     let accepted = HeaderValue::from_str(&derive_accept_key(key.as_bytes())).ok()?;
     let shared = Arc::clone(shared);
     // It ends when the broker does, which cuts all connections then.
@@ -44,8 +48,14 @@ pub(super) fn upgrade<B: Default>(
     headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
     headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
     headers.insert(SEC_WEBSOCKET_ACCEPT, accepted);
-    headers.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static("amqp"));
+    headers.insert(SEC_WEBSOCKET_PROTOCOL, protocol);
     Some(response)
+}
+
+fn protocol<B>(request: &Request<B>) -> Option<&'static str> {
+    let named = request.headers().get_all(SEC_WEBSOCKET_PROTOCOL).into_iter();
+    let mut named = named.filter_map(|value| value.to_str().ok()).flat_map(|it| it.split(','));
+    named.find_map(|name| PROTOCOLS.into_iter().find(|known| *known == name.trim()))
 }
 
 async fn serve<S>(stream: S, shared: Arc<Shared>)
@@ -83,5 +93,21 @@ where
         if !handed_on {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_is_answered_with_the_protocol_that_it_names() {
+        let request = |named: &str| {
+            Request::builder().header(SEC_WEBSOCKET_PROTOCOL, named).body(()).unwrap()
+        };
+        assert_eq!(protocol(&request("amqp")), Some("amqp"));
+        assert_eq!(protocol(&request("mqtt, AMQPWSB10")), Some("AMQPWSB10"));
+        assert_eq!(protocol(&request("mqtt")), None);
+        assert_eq!(protocol(&Request::new(())), None);
     }
 }

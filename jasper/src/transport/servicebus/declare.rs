@@ -26,8 +26,7 @@ pub(super) async fn declare(
     if endpoint.declare == Declare::Never {
         return Ok(());
     }
-    let connected = Administrator::connect(reached, patience).await;
-    let administrator = connected.map_err(|failed| failed.not_sent(address))?;
+    let administrator = Administrator::new(reached, patience);
     let mut declaring = Declaring { administrator, address, mode: endpoint.declare };
     for queue in &endpoint.topology.queues {
         let what = format!("the queue `{}`", queue.name);
@@ -113,12 +112,19 @@ impl Declaring<'_> {
             let why = format!("{what} is not there; make it, or write `declare=provision`");
             return Err(self.mismatch(why));
         }
-        let put = self.administrator.put(path, entry).await;
-        if put.map_err(|failed| self.failed(failed))? == Put::Made {
-            tracing::info!(what, "made");
+        loop {
+            let put = self.administrator.put(path, entry).await;
+            if put.map_err(|failed| self.failed(failed))? == Put::Made {
+                tracing::info!(what, "made");
+            }
+            if let Some(found) = self.look(path).await? {
+                return Ok(found);
+            }
+            // Another process is making it at present, or has removed it.
+            if !self.administrator.wait().await {
+                return Err(self.mismatch(format!("{what} was removed as it was made")));
+            }
         }
-        let found = self.look(path).await?;
-        found.ok_or_else(|| self.mismatch(format!("{what} was removed as it was made")))
     }
 
     /// The service answers with an empty list where there is no queue and no topic.

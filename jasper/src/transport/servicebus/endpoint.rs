@@ -3,7 +3,7 @@
 use super::failure::Fault;
 use super::listen_options::{self, ListenOptions};
 use super::settings::{Settings, unusable};
-use super::topology::{Property, Queue, SESSIONS, Subscription, Topic, Topology};
+use super::topology::{Property, SESSIONS, Topology};
 use crate::transport::declare::Declare;
 use crate::transport::{ConventionalPlace, EndpointUri, TransportError};
 
@@ -113,6 +113,18 @@ impl Entity {
         }
     }
 
+    /// With names as they are at the broker.
+    fn at_broker(self, uri: &EndpointUri, settings: &Settings) -> Result<Self, TransportError> {
+        let named = |name: &str| named(uri, settings.with_prefix(name));
+        Ok(match self {
+            Self::Queue(name) => Self::Queue(named(&name)?),
+            Self::Topic(name) => Self::Topic(named(&name)?),
+            Self::Subscription { topic, name } => {
+                Self::Subscription { topic: named(&topic)?, name }
+            }
+        })
+    }
+
     /// What it is, in words.
     pub(super) fn kind(&self) -> &'static str {
         match self {
@@ -164,6 +176,7 @@ fn finish(
     }
     let sessions = listens.map(|_| listening.sessions.is_some());
     let topology = topology(&entity, settings, sessions.filter(|_| !listening.is_of_dead_letters));
+    let entity = entity.at_broker(&uri, settings)?;
     Ok(ServiceBusEndpoint { broker, entity, listening, mapper, declare, topology })
 }
 
@@ -181,24 +194,18 @@ fn declare(uri: &mut EndpointUri, settings: &Settings) -> Result<Declare, Transp
 fn topology(entity: &Entity, settings: &Settings, sessions: Option<bool>) -> Topology {
     let mut topology = Topology::default();
     let sessions = sessions.map(Property::Flag);
-    let topic = |name: &str| {
-        let known = settings.topics.get(name).cloned();
-        known.unwrap_or_else(|| Topic::new(name))
-    };
     match entity {
         Entity::Queue(name) => {
-            let known = settings.queues.get(name).cloned();
-            let mut queue = known.unwrap_or_else(|| Queue::new(name));
+            let mut queue = settings.queue(name);
             if let Some(sessions) = sessions {
                 queue = queue.with(SESSIONS, sessions);
             }
             topology.queues.push(queue);
         }
-        Entity::Topic(name) => topology.topics.push(topic(name)),
-        Entity::Subscription { topic: of, name } => {
-            topology.topics.push(topic(of));
-            let known = settings.subscriptions.get(&(of.clone(), name.clone())).cloned();
-            let mut subscription = known.unwrap_or_else(|| Subscription::new(of, name));
+        Entity::Topic(name) => topology.topics.push(settings.topic(name)),
+        Entity::Subscription { topic, name } => {
+            topology.topics.push(settings.topic(topic));
+            let mut subscription = settings.subscription(topic, name);
             if let Some(sessions) = sessions {
                 subscription = subscription.with(SESSIONS, sessions);
             }
@@ -206,9 +213,8 @@ fn topology(entity: &Entity, settings: &Settings, sessions: Option<bool>) -> Top
         }
     }
     if let Some(replies) = &settings.reply_queue {
-        let known = settings.queues.get(replies).cloned();
-        let queue = known.unwrap_or_else(|| Queue::new(replies)).requires_session();
-        topology.queues.retain(|other| other.name != *replies);
+        let queue = settings.queue(replies).requires_session();
+        topology.queues.retain(|other| other.name != queue.name);
         topology.queues.push(queue);
     }
     topology
@@ -242,7 +248,7 @@ fn parts(uri: &EndpointUri) -> Result<Vec<&str>, TransportError> {
     if parts.iter().any(|part| part.is_empty()) { Err(unusable(uri, FORMS)) } else { Ok(parts) }
 }
 
-/// A name with `%2F` and the like in it; no longer than the service takes.
+/// A name with `%2F` and the like in it.
 fn decoded(uri: &EndpointUri, text: &str) -> Result<String, TransportError> {
     let is_digit =
         |at: usize, after: &str| after.as_bytes().get(at).is_some_and(u8::is_ascii_hexdigit);
@@ -251,15 +257,21 @@ fn decoded(uri: &EndpointUri, text: &str) -> Result<String, TransportError> {
     }
     let name = percent_encoding::percent_decode_str(text).decode_utf8();
     let name = name.map_err(|_error| unusable(uri, "a name in it is not UTF-8"))?;
+    named(uri, name.into_owned())
+}
+
+/// A name that the service takes.
+fn named(uri: &EndpointUri, name: String) -> Result<String, TransportError> {
     if name.contains('$') || name.chars().count() > MOST {
         let why = format!("`{name}`: a name has 1 to {MOST} characters, and no `$`");
         return Err(unusable(uri, why));
     }
-    Ok(name.into_owned())
+    Ok(name)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::topology::Queue;
     use super::*;
 
     fn to_send(text: &str) -> Result<ServiceBusEndpoint, TransportError> {
@@ -281,6 +293,31 @@ mod tests {
         assert_eq!(listener.listening.prefetch, 7);
         let dead = to_listen("asb://dead-letters/queue/orders?type=a.b@2").unwrap();
         assert_eq!(dead.path(), "orders/$DeadLetterQueue");
+    }
+
+    #[test]
+    fn a_prefix_stands_before_names_of_queues_and_topics() {
+        let known = Queue::new("orders").max_delivery_count(7);
+        let settings = Settings {
+            prefix: "staging.".into(),
+            queues: [("orders".into(), known)].into(),
+            reply_queue: Some("replies".into()),
+            ..Settings::default()
+        };
+        let queue = ServiceBusEndpoint::to_send(&"asb://queue/orders".parse().unwrap(), &settings);
+        let queue = queue.unwrap();
+        assert_eq!(queue.path(), "staging.orders");
+        let names = queue.topology.queues.iter().map(|queue| queue.name.as_str());
+        assert_eq!(names.collect::<Vec<_>>(), ["staging.orders", "staging.replies"]);
+        assert_eq!(queue.topology.queues[0].properties.len(), 1, "it is the known one");
+        let news = "asb://topic/news/subscription/mine".parse().unwrap();
+        let news = ServiceBusEndpoint::to_listen(&news, &settings).unwrap();
+        assert_eq!(news.path(), "staging.news/Subscriptions/mine");
+        let subscription = &news.topology.subscriptions[0];
+        assert_eq!((&*subscription.topic, &*subscription.name), ("staging.news", "mine"));
+        let long = Settings { prefix: "x".repeat(255), ..Settings::default() };
+        let long = ServiceBusEndpoint::to_send(&"asb://queue/orders".parse().unwrap(), &long);
+        assert!(long.unwrap_err().to_string().contains("1 to 260 characters"));
     }
 
     #[test]

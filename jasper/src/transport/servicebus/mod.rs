@@ -2,6 +2,7 @@
 
 mod administration;
 mod connection;
+mod counts;
 mod credential;
 mod declare;
 mod endpoint;
@@ -39,9 +40,9 @@ use self::sender::ServiceBusSender;
 use self::settings::{NAME, Settings};
 use super::listener_state::ListenerState;
 use super::{
-    BrokerAddress, Capabilities, ConventionalPlace, Deployment, Direction, EndpointUri,
-    EnvelopeMapper, Listener, Mode, Receiver, Scheme, Sender, Transport, TransportError,
-    TransportInfo, TransportRegistration,
+    BrokerAddress, BrokerCounts, Capabilities, ConventionalPlace, Deployment, Direction,
+    EndpointUri, EnvelopeMapper, Listener, Mode, Receiver, Scheme, Sender, Transport,
+    TransportError, TransportInfo, TransportRegistration,
 };
 
 pub use self::credential::{AccessToken, CredentialError, ENTRA_SCOPE, TokenCredential};
@@ -118,6 +119,13 @@ impl ServiceBus {
     #[must_use]
     pub fn declare(self, declare: Declare) -> Self {
         self.with(|settings| settings.declare = declare)
+    }
+
+    /// Begins all names of queues and topics so, for a namespace that several share: those of
+    /// addresses, of conventional routing, and of what the builder says of them.
+    #[must_use]
+    pub fn prefix(self, prefix: impl Into<String>) -> Self {
+        self.with(|settings| settings.prefix = prefix.into())
     }
 
     /// How a queue is declared that endpoints name.
@@ -214,7 +222,7 @@ impl ServiceBus {
     }
 
     fn requester(&self, connection: &Arc<BrokerConnection>) -> Option<Requester> {
-        let queue = self.settings.reply_queue.clone()?;
+        let queue = self.settings.reply_queue_at_broker()?;
         let mut requesters = self.used.requesters.lock();
         let requester = requesters.entry(Arc::as_ptr(connection) as usize).or_insert_with(|| {
             let Settings { patience, pick_up, .. } = self.settings;
@@ -311,6 +319,25 @@ impl Transport for ServiceBus {
         endpoint::conventional(place)
     }
 
+    fn counts<'a>(
+        &'a self,
+        uri: &'a EndpointUri,
+    ) -> BoxFuture<'a, Result<Option<BrokerCounts>, TransportError>> {
+        Box::pin(async move {
+            let (endpoint, address) =
+                (self.destination(uri, Direction::Listen)?, uri.address.as_str());
+            let reached = self.settings.reached(uri, &endpoint.broker)?;
+            let counts = counts::counts(reached, address, &endpoint, self.settings.patience);
+            let counts = counts.await?;
+            if endpoint.listening.sessions.is_none() {
+                return Ok(Some(counts));
+            }
+            let connection = self.connection(uri, &endpoint, Direction::Listen)?;
+            let sessions = counts::sessions(&connection, address, &endpoint).await?;
+            Ok(Some(counts.with_sessions(sessions)))
+        })
+    }
+
     fn sender(&self, uri: &EndpointUri) -> Result<Arc<dyn Sender>, TransportError> {
         if let Some(queues) = several(uri) {
             let sender = |(name, uri): (String, EndpointUri)| Ok((name, self.sender(&uri)?));
@@ -338,10 +365,10 @@ impl Transport for ServiceBus {
     ) -> BoxFuture<'_, Result<Box<dyn Listener>, TransportError>> {
         Box::pin(async move {
             let endpoint = self.destination(&uri, Direction::Listen)?;
-            let replies = match &self.settings.reply_queue {
+            let replies = match self.settings.reply_queue_at_broker() {
                 Some(queue) => {
                     let connection = self.connection(&uri, &endpoint, Direction::Send)?;
-                    Some((queue.clone(), self.publisher(&connection, queue.clone())))
+                    Some((queue.clone(), self.publisher(&connection, queue)))
                 }
                 None => None,
             };

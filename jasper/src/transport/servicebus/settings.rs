@@ -27,13 +27,15 @@ pub(super) struct Settings {
     pub(super) tls: Option<Tls>,
     pub(super) allow_plaintext: bool,
     pub(super) declare: Declare,
+    pub(super) prefix: String,
+    /// By their names without the prefix, as topics and subscriptions are.
     pub(super) queues: BTreeMap<String, Queue>,
     pub(super) topics: BTreeMap<String, Topic>,
     /// By the topic and the name.
     pub(super) subscriptions: BTreeMap<(String, String), Subscription>,
     /// What reads and writes messages of other programs, by name.
     pub(super) mappers: BTreeMap<String, Arc<dyn EnvelopeMapper>>,
-    /// The queue at which answers come back, if there is one.
+    /// The queue at which answers come back, if there is one; without the prefix.
     pub(super) reply_queue: Option<String>,
     pub(super) max_message: usize,
     /// How long a connection or a link may take.
@@ -55,6 +57,7 @@ impl Default for Settings {
             allow_plaintext: false,
             // The right to manage a namespace is not what an application usually has.
             declare: Declare::Never,
+            prefix: String::new(),
             queues: BTreeMap::new(),
             topics: BTreeMap::new(),
             subscriptions: BTreeMap::new(),
@@ -86,6 +89,36 @@ impl Settings {
     /// The mapper that an address names.
     pub(super) fn mapper(&self, name: Option<&str>) -> Option<Arc<dyn EnvelopeMapper>> {
         self.mappers.get(name?).cloned()
+    }
+
+    /// A name with the prefix of this application, as the broker has it.
+    pub(super) fn with_prefix(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
+    }
+
+    /// The queue of this name as the builder has it, or with nothing said of it, with its name at
+    /// the broker.
+    pub(super) fn queue(&self, name: &str) -> Queue {
+        let known = self.queues.get(name).cloned();
+        Queue { name: self.with_prefix(name), ..known.unwrap_or_else(|| Queue::new(name)) }
+    }
+
+    /// The same for a topic.
+    pub(super) fn topic(&self, name: &str) -> Topic {
+        let known = self.topics.get(name).cloned();
+        Topic { name: self.with_prefix(name), ..known.unwrap_or_else(|| Topic::new(name)) }
+    }
+
+    /// The same for a subscription, whose name has no prefix beside that of its topic.
+    pub(super) fn subscription(&self, topic: &str, name: &str) -> Subscription {
+        let known = self.subscriptions.get(&(topic.to_owned(), name.to_owned())).cloned();
+        let known = known.unwrap_or_else(|| Subscription::new(topic, name));
+        Subscription { topic: self.with_prefix(topic), ..known }
+    }
+
+    /// The queue at which answers come back, as the broker calls it.
+    pub(super) fn reply_queue_at_broker(&self) -> Option<String> {
+        self.reply_queue.as_ref().map(|name| self.with_prefix(name))
     }
 
     /// The namespace of this name, if it is safe to talk to. What the deployment says goes first.

@@ -7,9 +7,11 @@
 "use strict";
 
 const readline = require("node:readline");
+const WebSocket = require("ws");
 const { ServiceBusAdministrationClient, ServiceBusClient } = require("@azure/service-bus");
 
 const WAIT = { maxWaitTimeInMs: 10_000 };
+const retryOptions = { maxRetries: 0, timeoutInMs: 10_000 };
 
 async function send(client, queue, texts, settings = {}) {
   const sender = client.createSender(queue);
@@ -213,6 +215,13 @@ const steps = {
     await next.completeMessage(message);
   },
 
+  async web_socket(_client, queue, connectionString) {
+    const webSocketOptions = { webSocket: WebSocket };
+    const client = new ServiceBusClient(connectionString, { retryOptions, webSocketOptions });
+    await steps.batch(client, queue);
+    await client.close();
+  },
+
   async no_session(client, queue) {
     await client.acceptNextSession(queue).then(
       () => console.log("accepted"),
@@ -368,7 +377,6 @@ async function administerTopics(client) {
 
 async function main() {
   const [step, connectionString, ...entities] = process.argv.slice(2);
-  const retryOptions = { maxRetries: 0, timeoutInMs: 10_000 };
   const client = new ServiceBusClient(connectionString, { retryOptions });
   await steps[step](client, ...entities);
   await client.close();

@@ -16,6 +16,7 @@ from azure.servicebus import (
     ServiceBusMessage,
     ServiceBusReceiveMode,
     ServiceBusSubQueue,
+    TransportType,
 )
 from azure.servicebus.exceptions import ServiceBusError
 from azure.servicebus.management import CorrelationRuleFilter, ServiceBusAdministrationClient
@@ -210,6 +211,39 @@ def held_session(client, queue):
         [message] = take(next_holder, 1)
         print(message, failures(message))
         next_holder.complete_message(message)
+
+
+def list_sessions(client, queue):
+    for text, session in (("1", "red"), ("2", "green"), ("3", "red")):
+        send(client, queue, text, session_id=session)
+    print("with messages", *client.list_queue_sessions(queue))
+    with client.get_queue_receiver(queue, session_id="red") as red:
+        red.session.set_state("half way")
+        for message in take(red, 2):
+            red.complete_message(message)
+    print("with messages or a state", *client.list_queue_sessions(queue))
+    now = datetime.now(timezone.utc)
+    changed = client.list_queue_sessions(queue, state_updated_after=now - timedelta(hours=1))
+    print("changed", *changed)
+    later = client.list_queue_sessions(queue, state_updated_after=now + timedelta(hours=1))
+    print(len(list(later)), "later")
+    with client.get_queue_sender(queue) as sender:
+        for number in range(120):
+            sender.send_messages(ServiceBusMessage("one of many", session_id=f"{number:03}"))
+    print(len(set(client.list_queue_sessions(queue))), "sessions")
+
+
+def web_socket(_client, queue, connection_string, root):
+    client = ServiceBusClient.from_connection_string(
+        connection_string,
+        retry_total=0,
+        transport_type=TransportType.AmqpOverWebsocket,
+        # This client leaves the port of a connection string out, and takes the one that is here.
+        custom_endpoint_address=connection_string.split("Endpoint=", 1)[1].split(";", 1)[0],
+        connection_verify=root,
+    )
+    with client:
+        batch(client, queue)
 
 
 def no_session(client, queue):

@@ -1,5 +1,7 @@
 //! Entries and feeds of Atom, in which everything travels.
 
+use hyper::StatusCode;
+
 use crate::transport::xml::Element;
 
 const ATOM: &str = "http://www.w3.org/2005/Atom";
@@ -31,6 +33,12 @@ pub(super) fn feed(host: &str, path: &str, next: Option<String>, entries: Vec<El
         .with(link("self", &format!("https://{host}/{path}")))
         .with_all(next)
         .with_all(entries)
+}
+
+/// What the service says in place of an entry.
+pub(super) fn error(status: StatusCode, detail: impl Into<String>) -> String {
+    let code = Element::of("Code", status.as_str());
+    Element::new("Error").with(code).with(Element::of("Detail", detail)).document()
 }
 
 fn link(relation: &str, target: &str) -> Element {

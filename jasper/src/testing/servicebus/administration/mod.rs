@@ -1,8 +1,10 @@
 //! The management of queues, topics, subscriptions and rules over HTTP, as Microsoft's clients for
 //! administration ask for it.
 
+mod body;
 mod description;
 mod entries;
+mod failing;
 mod operations;
 mod rule_description;
 mod target;
@@ -10,8 +12,7 @@ mod target;
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, IF_MATCH};
 use hyper::service::service_fn;
@@ -19,6 +20,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use self::body::AnswerBody;
 use self::operations::{Administration, Answer};
 use self::target::Target;
 use super::access::Access;
@@ -49,30 +51,35 @@ where
     }
 }
 
-async fn respond(request: Request<Incoming>, shared: &Arc<Shared>) -> Response<Full<Bytes>> {
+async fn respond(request: Request<Incoming>, shared: &Arc<Shared>) -> Response<AnswerBody> {
     let is_web_socket = request.uri().path().trim_end_matches('/') == web_socket::PATH;
     if is_web_socket {
         let refused = || {
-            let mut response = Response::new(Full::default());
+            let mut response = Response::new(AnswerBody::default());
             *response.status_mut() = StatusCode::BAD_REQUEST;
             response
         };
         return web_socket::upgrade(request, shared).unwrap_or_else(refused);
     }
-    let answered = answer(request, shared).await;
-    let (status, body) = match answered {
-        Ok((status, body)) => (status, body),
-        Err(Refused(status, refusal)) => {
-            let error = Element::new("Error")
-                .with(Element::of("Code", status.as_str()))
-                .with(Element::of("Detail", refusal.description));
-            (status, error.document())
+    let mut response = match failing::next_failure(shared, request.method()) {
+        Some(failure) if failure.is_done() => {
+            failing::answered(failure, written(answer(request, shared).await))
         }
+        Some(failure) => failing::refused(failure),
+        None => written(answer(request, shared).await),
     };
-    let mut response = Response::new(Full::from(body));
-    *response.status_mut() = status;
     let kind = hyper::header::HeaderValue::from_static(ATOM);
     response.headers_mut().insert(CONTENT_TYPE, kind);
+    response
+}
+
+fn written(answered: Result<(StatusCode, String), Refused>) -> Response<AnswerBody> {
+    let (status, body) = match answered {
+        Ok((status, body)) => (status, body),
+        Err(Refused(status, refusal)) => (status, entries::error(status, refusal.description)),
+    };
+    let mut response = Response::new(AnswerBody::whole(body));
+    *response.status_mut() = status;
     response
 }
 

@@ -65,6 +65,8 @@ struct Lock {
 #[derive(Debug, Default)]
 struct Session {
     state: Option<Vec<u8>>,
+    /// When the state was set last.
+    state_set_at: i64,
     lock: Option<SessionLock>,
 }
 

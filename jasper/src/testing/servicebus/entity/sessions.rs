@@ -1,8 +1,10 @@
 //! Sessions: who holds which, and what is kept with them.
 
+use std::collections::BTreeSet;
+
 use super::super::clock::millis;
 use super::super::refusal::{Refusal, SESSION_CANNOT_BE_LOCKED};
-use super::{Entity, ReceiverId, SessionLock};
+use super::{Entity, ReceiverId, Session, SessionLock};
 
 impl Entity {
     /// Locks the session with this name for a receiver. Returns until when.
@@ -81,8 +83,25 @@ impl Entity {
     ) -> Result<(), Refusal> {
         self.expire(now);
         let session = self.sessions.get_mut(name).filter(|session| session.lock.is_some());
-        session.ok_or_else(Refusal::session_lock_lost)?.state = state;
+        let session = session.ok_or_else(Refusal::session_lock_lost)?;
+        (session.state, session.state_set_at) = (state, now);
         Ok(())
+    }
+
+    /// The sessions that have messages or a state; with a time, those that have a state which was
+    /// set later.
+    pub(in super::super) fn session_names(&self, since: Option<i64>) -> BTreeSet<String> {
+        let is_listed =
+            |it: &Session| it.state.is_some() && since.is_none_or(|since| it.state_set_at > since);
+        let stateful = self.sessions.iter().filter(|(_, session)| is_listed(session));
+        let mut names: BTreeSet<_> = stateful.map(|(name, _)| name.clone()).collect();
+        if since.is_none() {
+            let ready = self.ready.iter().filter(|(_, numbers)| !numbers.is_empty());
+            names.extend(ready.filter_map(|(name, _)| name.clone()));
+            let locked = self.locks.values().filter_map(|lock| self.messages.get(&lock.sequence));
+            names.extend(locked.filter_map(|message| message.session.clone()));
+        }
+        names
     }
 
     pub(super) fn session_locked_until(&self, name: &str) -> i64 {

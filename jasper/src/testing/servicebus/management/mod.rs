@@ -47,6 +47,7 @@ fn operate(operation: &str, request: Request<'_>) -> Answer {
         "renew-session-lock" => sessions::renew(request),
         "get-session-state" => sessions::state(request),
         "set-session-state" => sessions::set_state(request),
+        "get-message-sessions" => sessions::list(request),
         "add-rule" => rules::add(request),
         "remove-rule" => rules::remove(request),
         "enumerate-rules" => rules::list(request),

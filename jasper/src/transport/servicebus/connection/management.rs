@@ -16,6 +16,12 @@ use crate::envelope::time;
 /// How long the broker may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How many sessions are listed at a time.
+const PAGE: usize = 100;
+/// The end of the times of .NET, in milliseconds: for it the service lists all sessions, and not
+/// those alone whose state has changed since.
+const ANY_STATE_MS: i64 = 253_402_300_800_000;
+
 /// The node of one entity.
 #[derive(Debug)]
 pub(in super::super) struct Management {
@@ -94,6 +100,25 @@ impl Management {
         let response = self.ask("com.microsoft:renew-session-lock", body).await?;
         let until = body_entry(&response, "expiration").and_then(stamp);
         until.ok_or_else(|| Fault::Refused(Refusal::new("", "the broker names no time")))
+    }
+
+    /// How many sessions with messages or a state there are behind these, up to a page of them.
+    ///
+    /// # Errors
+    /// The entity has no sessions, or there is no answer.
+    pub(in super::super) async fn sessions(&self, skipped: usize) -> Result<usize, Fault> {
+        let number = |number: usize| Value::Int(i32::try_from(number).unwrap_or(i32::MAX));
+        let body = properties_map([
+            ("last-updated-time", Value::Timestamp(Timestamp::from_milliseconds(ANY_STATE_MS))),
+            ("skip", number(skipped)),
+            ("top", number(PAGE)),
+        ]);
+        let response = self.ask("com.microsoft:get-message-sessions", body).await?;
+        Ok(match body_entry(&response, "sessions-ids") {
+            Some(Value::Array(names)) => names.0.len(),
+            Some(Value::List(names)) => names.len(),
+            _ => 0,
+        })
     }
 
     async fn ask(&self, operation: &str, body: Value) -> Result<Letter, Fault> {

@@ -33,6 +33,8 @@ pub(in super::super) struct Awaited {
     outcomes: Arc<Outcomes>,
     key: (u16, u32),
     outcome: oneshot::Receiver<Option<DeliveryState>>,
+    /// Nothing waits for it any more.
+    has_come: bool,
 }
 
 impl Outcomes {
@@ -46,7 +48,7 @@ impl Outcomes {
         let (sender, outcome) = oneshot::channel();
         let key = (channel, delivery);
         self.0.lock().awaited.insert(key, sender);
-        Awaited { outcomes: Arc::clone(self), key, outcome }
+        Awaited { outcomes: Arc::clone(self), key, outcome, has_come: false }
     }
 
     /// Notified when the broker has sent all that it wants to send on the link of this channel.
@@ -81,12 +83,26 @@ impl Outcomes {
         if disposition.role != Role::Sender || !disposition.settled {
             return;
         }
-        let last = disposition.last.unwrap_or(disposition.first);
+        let first = disposition.first;
+        // The numbers begin again behind the last.
+        let more = disposition.last.unwrap_or(first).wrapping_sub(first);
+        if more > u32::MAX / 2 {
+            // It ends before it begins.
+            return;
+        }
         let mut state = self.0.lock();
-        let awaited = state.awaited.extract_if(|(on, delivery), _| {
-            *on == channel && (disposition.first..=last).contains(delivery)
-        });
-        for (_, sender) in awaited.collect::<Vec<_>>() {
+        let is_wide = usize::try_from(more).is_ok_and(|more| more >= state.awaited.len());
+        let awaited: Vec<_> = if is_wide {
+            let inside = |(on, delivery): &(u16, u32), _: &mut _| {
+                *on == channel && delivery.wrapping_sub(first) <= more
+            };
+            state.awaited.extract_if(inside).map(|(_, sender)| sender).collect()
+        } else {
+            let numbers = (0..=more).map(|number| first.wrapping_add(number));
+            numbers.filter_map(|number| state.awaited.remove(&(channel, number))).collect()
+        };
+        drop(state);
+        for sender in awaited {
             // What waited for it may have given up.
             let _ = sender.send(disposition.state.clone());
         }
@@ -99,13 +115,17 @@ impl Awaited {
     /// # Cancel safety
     /// It may be dropped at any time.
     pub(in super::super) async fn outcome(&mut self) -> Option<DeliveryState> {
-        (&mut self.outcome).await.ok().flatten()
+        let outcome = (&mut self.outcome).await.ok().flatten();
+        self.has_come = true;
+        outcome
     }
 }
 
 impl Drop for Awaited {
     fn drop(&mut self) {
-        self.outcomes.0.lock().awaited.remove(&self.key);
+        if !self.has_come {
+            self.outcomes.0.lock().awaited.remove(&self.key);
+        }
     }
 }
 
@@ -131,9 +151,20 @@ mod tests {
         outcomes.note(3, &disposition(7, None, accepted.clone()));
         let rejected = DeliveryState::Rejected(Rejected { error: None });
         outcomes.note(3, &disposition(8, Some(9), rejected.clone()));
-        assert_eq!(one.outcome().await, Some(accepted));
-        assert_eq!(two.outcome().await, Some(rejected));
+        assert_eq!(one.outcome().await, Some(accepted.clone()));
+        assert_eq!(two.outcome().await, Some(rejected.clone()));
         assert_eq!(outcomes.0.lock().awaited.len(), 1, "that of the other channel is open");
+        let mut last = outcomes.awaited(3, u32::MAX);
+        let mut next = outcomes.awaited(3, 0);
+        outcomes.note(3, &disposition(u32::MAX, Some(0), rejected.clone()));
+        assert_eq!(
+            (last.outcome().await, next.outcome().await),
+            (Some(rejected.clone()), Some(rejected))
+        );
+        let far = outcomes.awaited(3, 1_000_000);
+        outcomes.note(3, &disposition(10, Some(999_999), accepted.clone()));
+        assert_eq!(outcomes.0.lock().awaited.len(), 2, "it is behind the last one");
+        drop(far);
         drop(other);
         assert!(outcomes.0.lock().awaited.is_empty());
         outcomes.note(3, b"no frame");

@@ -142,7 +142,7 @@ impl Listening {
     /// Offers these to the receiver once, after a pause. What is not taken stays here with its
     /// lock, and is not given back to the broker: it would come again at once, and would count a
     /// delivery.
-    pub(super) async fn offer(&self, items: Vec<Item>, pause: Duration) -> Offered {
+    pub(super) async fn offer(&self, mut items: Vec<Item>, pause: Duration) -> Offered {
         let wait = tokio::time::sleep(pause);
         if !pause.is_zero() && self.stop.run_until_cancelled(wait).await.is_none() {
             let settled = items.into_iter().map(|item| (item.delivery, Settlement::Release));
@@ -150,8 +150,8 @@ impl Listening {
         }
         let mut offered =
             Offered { pause: (pause * 2).clamp(FIRST, LONGEST), ..Offered::default() };
-        let (lost, items): (Vec<_>, Vec<_>) = items.into_iter().partition(Item::is_lost);
-        offered.lost.extend(lost.into_iter().map(|item| item.delivery));
+        let lost = items.extract_if(.., |item| item.is_lost());
+        offered.lost.extend(lost.map(|item| item.delivery));
         let are_dead_letters = self.endpoint.listening.is_of_dead_letters;
         let receipts = receipts(&*self.receiver, &items, are_dead_letters).await;
         let mut waits = None;

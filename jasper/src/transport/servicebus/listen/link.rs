@@ -185,12 +185,12 @@ impl Link {
     /// It is not so: its lock is lost, say. Or nothing is known of it.
     pub(super) async fn settle(
         &self,
-        info: &DeliveryInfo,
-        settlement: &Settlement,
+        info: DeliveryInfo,
+        settlement: Settlement,
     ) -> Result<(), Fault> {
         let ended = || Fault::Ended(STOPPED.into());
         let mut awaited = self.outcomes.awaited(self.channel, info.delivery_id());
-        let command = Command::Settle(info.clone(), settlement.clone());
+        let command = Command::Settle(info, settlement);
         self.commands.send(command).map_err(|_ended| ended())?;
         let outcome = tokio::select! {
             biased;

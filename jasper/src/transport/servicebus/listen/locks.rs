@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
@@ -43,7 +44,7 @@ pub(in super::super) struct Locks {
 #[derive(Debug)]
 struct Held {
     renew_at: Instant,
-    lost: CancellationToken,
+    is_lost: Arc<AtomicBool>,
 }
 
 /// A lock, kept until this is dropped.
@@ -51,13 +52,13 @@ struct Held {
 pub(super) struct Lock {
     locks: Arc<Locks>,
     token: Uuid,
-    lost: CancellationToken,
+    is_lost: Arc<AtomicBool>,
 }
 
 impl Lock {
     /// Whether the broker has given the message away.
     pub(super) fn is_lost(&self) -> bool {
-        self.lost.is_cancelled()
+        self.is_lost.load(Ordering::Relaxed)
     }
 
     /// The broker says that it is lost.
@@ -115,24 +116,24 @@ impl Locks {
 
     /// Keeps the lock of a message, until when the broker says.
     pub(super) fn keep(self: &Arc<Self>, token: Uuid, until: SystemTime) -> Lock {
-        let lost = CancellationToken::new();
+        let is_lost = Arc::new(AtomicBool::new(false));
         let renew_at = Instant::now() + until_renewal(until);
         let is_first = {
             let mut held = self.held.lock();
             let is_first = held.values().all(|other| renew_at < other.renew_at);
-            held.insert(token, Held { renew_at, lost: lost.clone() });
+            held.insert(token, Held { renew_at, is_lost: Arc::clone(&is_lost) });
             is_first
         };
         if is_first {
             self.changed.notify_one();
         }
-        Lock { locks: Arc::clone(self), token, lost }
+        Lock { locks: Arc::clone(self), token, is_lost }
     }
 
     fn lose(&self, token: Uuid) {
         if let Some(held) = self.held.lock().remove(&token) {
             self.note_lost(token);
-            held.lost.cancel();
+            held.is_lost.store(true, Ordering::Relaxed);
         }
     }
 

@@ -66,6 +66,8 @@ pub(super) struct Pump {
 const MOST_BYTES: usize = 64 * 1024 * 1024;
 /// How many messages are asked for before the size of any is known.
 const FIRST: u32 = 32;
+/// The most commands that are taken together.
+const COMMANDS: usize = 500;
 
 /// How much is asked for and how much of it is here.
 #[derive(Debug, Default)]
@@ -116,8 +118,9 @@ impl Pump {
         }
         drop(self.arrived);
         // What has come is still to be settled.
-        while let Some(command) = self.commands.recv().await {
-            obey(&self.receiver, command, &mut counts).await;
+        let mut asked = Vec::new();
+        while self.commands.recv_many(&mut asked, COMMANDS).await > 0 {
+            obey(&self.receiver, &mut asked, &mut counts).await;
         }
         if let Err(error) = self.receiver.close().await {
             tracing::debug!(%error, "the link had ended");
@@ -126,15 +129,19 @@ impl Pump {
 
     /// Until nothing more is to come.
     async fn pass_on(&mut self, counts: &mut Counts) -> Result<(), Fault> {
+        let mut asked = Vec::new();
         loop {
             self.top_up(counts).await?;
             tokio::select! {
                 biased;
-                command = self.commands.recv() => match command {
-                    None => return Ok(()),
-                    Some(Command::Drain) => return self.drain(counts).await,
-                    Some(command) => obey(&self.receiver, command, counts).await,
-                },
+                count = self.commands.recv_many(&mut asked, COMMANDS) => {
+                    if count == 0 {
+                        return Ok(());
+                    }
+                    if obey(&self.receiver, &mut asked, counts).await {
+                        return self.drain(counts).await;
+                    }
+                }
                 received = self.receiver.recv::<Body<Value>>() => {
                     self.hand_over(received, counts)?;
                 }
@@ -162,13 +169,16 @@ impl Pump {
         }
         let drained = Arc::clone(&self.drained);
         let mut is_drained = Box::pin(timeout(DRAINING, drained.notified()));
+        let mut asked = Vec::new();
         loop {
             tokio::select! {
                 biased;
                 received = self.receiver.recv::<Body<Value>>() => {
                     self.hand_over(received, counts)?;
                 }
-                Some(command) = self.commands.recv() => obey(&self.receiver, command, counts).await,
+                1.. = self.commands.recv_many(&mut asked, COMMANDS) => {
+                    obey(&self.receiver, &mut asked, counts).await;
+                }
                 _drained = &mut is_drained => break,
             }
         }
@@ -219,13 +229,30 @@ fn size(letter: &Letter) -> usize {
     HEAD + body
 }
 
-async fn obey(receiver: &Receiver, command: Command, counts: &mut Counts) {
-    if matches!(command, Command::Settle(..) | Command::Forget) {
-        counts.settled();
+/// Does what has been asked by now, and says whether nothing more is to be taken. Completed
+/// messages whose numbers follow each other are one frame.
+async fn obey(receiver: &Receiver, asked: &mut Vec<Command>, counts: &mut Counts) -> bool {
+    let (mut is_to_drain, mut complete) = (false, Vec::new());
+    for command in asked.drain(..) {
+        match command {
+            Command::Drain => is_to_drain = true,
+            Command::Forget => counts.settled(),
+            Command::Settle(info, Settlement::Complete) => {
+                counts.settled();
+                complete.push(info);
+            }
+            Command::Settle(info, settlement) => {
+                counts.settled();
+                note(settle(receiver, info, settlement).await);
+            }
+        }
     }
-    if let Command::Settle(info, settlement) = command
-        && let Err(error) = settle(receiver, info, settlement).await
-    {
+    note(receiver.accept_all(complete).await);
+    is_to_drain
+}
+
+fn note(settled: Result<(), DispositionError>) {
+    if let Err(error) = settled {
         // The link has ended, which is said where messages come.
         tracing::debug!(%error, "a settlement is not sent");
     }

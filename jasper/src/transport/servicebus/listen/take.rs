@@ -67,7 +67,14 @@ impl Listening {
         }
     }
 
-    async fn settle_each(&self, settled: Vec<(Delivery, Settlement)>) {
+    async fn settle_each(&self, mut settled: Vec<(Delivery, Settlement)>) {
+        // Most often it is one, where each message is settled at the end of its handler.
+        if settled.len() == 1
+            && let Some((delivery, how)) = settled.pop()
+        {
+            self.settle(delivery, how).await;
+            return;
+        }
         join_all(settled.into_iter().map(|(delivery, how)| self.settle(delivery, how))).await;
     }
 
@@ -92,17 +99,18 @@ impl Listening {
     /// Settles a message, and says whether that is done. A lock that is lost is no error: the
     /// message comes again.
     async fn settle(&self, delivery: Delivery, settlement: Settlement) -> bool {
-        let Delivery { link, info, lock } = &delivery;
-        if delivery.is_lost() {
+        let is_lost = delivery.is_lost();
+        let Delivery { link, info, lock } = delivery;
+        if is_lost {
             link.forget();
             return false;
         }
-        let mut settled = link.settle(info, &settlement).await;
+        let mut settled = link.settle(info, settlement.clone()).await;
         // What was said without an answer may have been done, which ends the lock too.
         let mut is_repeated = false;
         let mut pause = FIRST;
         loop {
-            match (settled, lock) {
+            match (settled, &lock) {
                 (Ok(()), _) => return true,
                 (Err(Fault::Refused(refusal)), Some(lock)) if refusal.is_lock_lost() => {
                     if !is_repeated {
