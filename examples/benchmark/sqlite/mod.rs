@@ -1,4 +1,5 @@
-//! SQLite: one file for each round, with `synchronous=FULL`.
+//! SQLite: one file for each round, with `synchronous=FULL`. The loops by hand run on one thread;
+//! jasper, as its handlers, uses a driver that hands each statement to a thread of its own.
 
 mod ours;
 mod raw;
@@ -40,9 +41,9 @@ const LAYOUT: Layout = Layout {
     moments: &[PLAIN_CALL, INVOKE],
     ratios: &[
         (ONE_SENDER, ONE_EACH, "-"),
-        (SIXTEEN_SENDERS, ONE_EACH, ">= 3"),
-        (SIXTEEN_SENDERS, HUNDRED_EACH, ">= 0.5"),
-        (SEND_ALONE, GROUP_COMMIT, ">= 0.8"),
+        (SIXTEEN_SENDERS, ONE_EACH, "-"),
+        (SIXTEEN_SENDERS, HUNDRED_EACH, ">= 0.2"),
+        (SEND_ALONE, GROUP_COMMIT, ">= 0.7"),
         (DRAIN, TAKEN, ">= 0.3"),
         (LATENCY_P50, COMMIT, "<= 2"),
     ],

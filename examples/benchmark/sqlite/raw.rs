@@ -142,7 +142,10 @@ fn write(mut db: Connection, mut requests: mpsc::Receiver<Request>) -> Outcome<(
     Ok(())
 }
 
-fn claim(db: &Connection) -> Outcome<Vec<(Vec<u8>, String, Vec<u8>)>> {
+/// Its id, destination and body.
+type Message = (Vec<u8>, String, Vec<u8>);
+
+fn claim(db: &Connection) -> Outcome<Vec<Message>> {
     let mut claim = db.prepare_cached(
         "update messages set owner = 1 where id in
             (select id from messages where owner = 0 order by id limit ?)
