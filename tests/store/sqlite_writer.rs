@@ -1,5 +1,6 @@
 //! What handlers may do with the connection that they borrow, and what they cannot spoil with it.
 
+use std::fmt::Debug;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -218,12 +219,7 @@ async fn an_insert_that_is_refused_spoils_none_that_came_with_it() {
     let (_directory, store) = open().await;
     refuse(&store, "before insert", "new").await;
     let calls = (0..5).map(|at| store.inbox().store(vec![if at == 2 { bad() } else { unowned() }]));
-    for (at, answer) in join_all(calls).await.into_iter().enumerate() {
-        match answer {
-            Ok(inserted) => assert!(at != 2 && inserted == [Inserted::New], "{at}: {inserted:?}"),
-            Err(error) => assert!(at == 2 && !error.is_transient(), "{at}: {error}"),
-        }
-    }
+    only_the_bad_one_is_refused(join_all(calls).await, &[Inserted::New]);
     assert_eq!(store.admin().counts().await.unwrap().incoming, 4);
     keeps_working(&store).await;
 }
@@ -239,12 +235,7 @@ async fn a_settlement_that_is_refused_spoils_none_that_came_with_it() {
     refuse(&store, "before delete", "old").await;
     let held = rows.iter().map(|row| Settlement::Handled(Ownership::of(&row.envelope, owner)));
     let calls = held.map(|handled| store.inbox().settle(vec![handled]));
-    for (at, answer) in join_all(calls).await.into_iter().enumerate() {
-        match answer {
-            Ok(settled) => assert!(at != 2 && settled == [Settled::Done], "{at}: {settled:?}"),
-            Err(error) => assert!(at == 2 && !error.is_transient(), "{at}: {error}"),
-        }
-    }
+    only_the_bad_one_is_refused(join_all(calls).await, &[Settled::Done]);
     assert_eq!(store.admin().counts().await.unwrap().incoming, 1);
     keeps_working(&store).await;
 }
@@ -291,6 +282,19 @@ async fn refuse(store: &SqliteStore, when: &str, row: &str) {
         begin select raise(abort, 'not this one'); end"
     );
     sqlx::raw_sql(AssertSqlSafe(trigger)).execute(store.pool()).await.unwrap();
+}
+
+/// It is the third.
+fn only_the_bad_one_is_refused<A: Debug + PartialEq>(
+    answers: Vec<Result<Vec<A>, StoreError>>,
+    others: &[A],
+) {
+    for (at, answer) in answers.into_iter().enumerate() {
+        match answer {
+            Ok(answer) => assert!(at != 2 && answer == others, "{at}: {answer:?}"),
+            Err(error) => assert!(at == 2 && !error.is_transient(), "{at}: {error}"),
+        }
+    }
 }
 
 fn bad() -> Incoming {

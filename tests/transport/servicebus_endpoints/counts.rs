@@ -12,7 +12,7 @@ use crate::bench::{ADDRESS, QUEUE, broker, note, receiver, sender, settings, unt
 use crate::foreign::Client;
 
 const DEAD: &str = "asb://dead-letters/queue/orders";
-/// What is sent as a client goes may go to it, once, and comes back.
+/// A message that is sent while a client detaches may be delivered to it once, and comes back.
 const DELIVERIES: u32 = 2;
 
 /// What an application sees that listens at these addresses, and nowhere at present.
@@ -21,7 +21,8 @@ async fn paused(app: &Jasper) -> Vec<BrokerBacklog> {
     app.broker_backlogs().await
 }
 
-/// Takes a message and holds it for too long, twice, as the last of so many.
+/// Lets the lock of a message expire at each of its deliveries, and waits until the queue has this
+/// many dead letters.
 async fn give_up(broker: &Broker, dead_lettered: usize) {
     let mut client = Client::connect(broker).await;
     client.take(QUEUE).await;

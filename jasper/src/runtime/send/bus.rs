@@ -109,7 +109,7 @@ impl Bus {
     /// result, which is how many were accepted.
     ///
     /// They are taken from the iterator, encoded and accepted in order, page by page: at most 1,000
-    /// messages or 8 MiB in one transaction, of which two are in memory at most, and
+    /// messages or 8 MiB in one transaction. At most two pages are in memory, and
     /// [`on_progress`](SendingAll::on_progress) says how far it is. Messages that are not stored
     /// are accepted one by one, as there is room.
     ///

@@ -4,7 +4,7 @@
 use super::super::error::Place;
 use super::batchable::is_one_trip;
 use super::queue::RequestQueue;
-use super::request::{Queued, QueuedCall, WriterRequest};
+use super::request::{Queued, QueuedCall, WriterRequest, with_answers};
 use super::session::Session;
 use crate::store::sql::reply::send_reply;
 
@@ -44,9 +44,7 @@ async fn share<T: Queued>(
     }
     let error = match session.alone(&items).await {
         Ok(answers) => {
-            let mut answers = answers.into_iter();
-            for call in calls {
-                let own = answers.by_ref().take(call.items.len()).collect();
+            for (call, own) in with_answers(calls, answers) {
                 send_reply(call.reply, Ok(own));
             }
             return Served::Done(Some(session));

@@ -19,6 +19,18 @@ pub(in super::super) struct QueuedCall<T, A> {
     pub(super) reply: ReplySender<Vec<A>>,
 }
 
+/// Each of these calls with its own answers, given those of all in order.
+pub(super) fn with_answers<T, A>(
+    calls: Vec<QueuedCall<T, A>>,
+    answers: Vec<A>,
+) -> impl Iterator<Item = (QueuedCall<T, A>, Vec<A>)> {
+    let mut answers = answers.into_iter();
+    calls.into_iter().map(move |call| {
+        let own = answers.by_ref().take(call.items.len()).collect();
+        (call, own)
+    })
+}
+
 /// What waits in the queue.
 pub(in super::super) enum WriterRequest {
     Incoming(QueuedCall<Incoming, Inserted>),

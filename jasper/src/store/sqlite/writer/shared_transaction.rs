@@ -12,7 +12,7 @@ use super::job::ErasedWrite;
 use super::lost::{LossCause, LostTransaction};
 use super::participant::Participant;
 use super::queue::RequestQueue;
-use super::request::{Queued, QueuedCall, WriterRequest};
+use super::request::{Queued, QueuedCall, WriterRequest, with_answers};
 use super::session::{BUSY_TIMEOUT, CompletionRefusal, Session};
 use crate::store::sql::borrowed_connection::{BorrowedConnection, ReturnedConnection, RunOutcome};
 use crate::store::sql::reply::{ReplySender, send_reply};
@@ -121,10 +121,8 @@ impl SharedTransaction {
                 };
             }
         };
-        let mut answers = answers.into_iter();
         let savepoint = self.session.savepoint();
-        for call in calls {
-            let own = answers.by_ref().take(call.items.len()).collect();
+        for (call, own) in with_answers(calls, answers) {
             self.participants.push(Participant::call(savepoint, call, own));
         }
         Ok(self)
