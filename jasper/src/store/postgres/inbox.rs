@@ -20,7 +20,8 @@ use crate::store::{ClaimRequest, Claimable, ClaimableRequest, Claimed, Owner, St
 const CLAIM: &str = "\
 with oldest as materialized (
     select candidate.*
-    from unnest($2::text[], $3::text[], $5::bigint[], $6::bigint[])
+    from {without_flush}
+        cross join unnest($2::text[], $3::text[], $5::bigint[], $6::bigint[])
             as wanted (destination, message_type, since, until)
         cross join lateral (
             select ctid as row_ctid, id, destination, sent_at, attempts,

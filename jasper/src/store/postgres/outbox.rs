@@ -24,7 +24,7 @@ use crate::store::{OutgoingSettlement, Owner, Ownership, StoreError};
 const CLAIM: &str = "\
 with oldest as materialized (
     select candidate.*
-    from unnest($5::bigint[], $6::bigint[]) as wanted (since, until)
+    from {without_flush} cross join unnest($5::bigint[], $6::bigint[]) as wanted (since, until)
         cross join lateral (
             select ctid as row_ctid, id, sent_at, octet_length(body) as length from {outgoing} row
             where row.owner = 0 and row.destination = $2

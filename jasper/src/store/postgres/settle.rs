@@ -159,9 +159,10 @@ impl<S: Settle> SettlementStatement<'_, S> {
         S::bind(&self.settlements, self.kind, S::frontier(internal).announced(), &mut arguments)?;
         let query = sqlx::query_with(S::statement(self.kind, &internal.sql).clone(), arguments);
         let rows = query.fetch_all(executor).await?;
-        let done = keys(&rows)?;
+        // No row is in the statement twice, so the keys are of use only where some are fenced.
+        let all_are_done = rows.len() == self.places.len();
+        let done = if all_are_done { HashSet::new() } else { keys(&rows)? };
         for (at, row) in self.places.iter().zip(held) {
-            let all_are_done = done.len() == self.places.len();
             if all_are_done || done.contains(&key_of(row)) {
                 settled[*at] = Settled::Done;
             }

@@ -34,6 +34,11 @@ const RUNNING: &str = "coalesce(current_setting('jasper.run', true), '') = 'on'"
 /// reads all dead rows with it. Below zero, where no older build has its keys.
 const COMMIT_GUARD_KEY: &str = "(-1 - txid_current() % 2147483648)::integer";
 
+/// Lets the commit of a claim return before it is on disk. A crash of the database can undo a claim
+/// only together with all that was committed after it, and what was claimed is unowned then: what
+/// its node still commits finds that it is fenced.
+const WITHOUT_FLUSH: &str = "(select set_config('synchronous_commit', 'off', true)) without_flush";
+
 /// How a letter takes the place of one with its key.
 const OR_REPLACE: &str = "\
 on conflict (id, destination) do update set
@@ -69,7 +74,8 @@ impl Names {
     /// `{running}` is whether the transaction that a handler was given is still open,
     /// `{commit_guard_key}` is the key of the commit guard of a shared one, and `{notify}` notifies
     /// of rows that any node may claim, once the transaction commits. What is due before `{soon}`
-    /// is to be notified. An insert of dead letters ends in `{or_replace}`.
+    /// is to be notified. An insert of dead letters ends in `{or_replace}`. The commit of a statement
+    /// that selects from `{without_flush}` returns before it is on disk.
     pub(super) fn statement(&self, text: &str) -> SqlStr {
         let schema = &self.schema;
         let text = with_tables(text, |name| format!("\"{schema}\".{name}"))
@@ -79,6 +85,7 @@ impl Names {
             .replace("{or_replace}", OR_REPLACE)
             .replace("{notified_early}", &NOTIFIED_EARLY.as_micros().to_string())
             .replace("{soon}", &format!("({NOW} + {SOON})"))
+            .replace("{without_flush}", WITHOUT_FLUSH)
             .replace("{running}", RUNNING)
             .replace("{commit_guard_key}", COMMIT_GUARD_KEY)
             .replace("{now}", NOW);
