@@ -291,13 +291,16 @@ async fn a_row_that_is_locked_does_not_keep_the_leases_of_others_from_ending() {
         owners.sort_unstable();
         owners
     };
-    let expired = || async { sorted(store.nodes().expired(Some(own)).await.unwrap().owners) };
-    assert_eq!(expired().await, [gone[0], gone[2]]);
+    let look = || async { store.nodes().expired(Some(own)).await.unwrap() };
+    let found = look().await;
+    assert_eq!(sorted(found.owners), [gone[0], gone[2]]);
+    assert_eq!(found.next_end, Some(Duration::ZERO), "the lease that is over is not forgotten");
     let pulse = store.nodes().pulse(own, PATIENCE).await.unwrap();
     assert!(pulse.is_renewed);
     assert_eq!(pulse.gone.map(|gone| sorted(gone.owners)), Some(vec![gone[0], gone[2]]));
     transaction.rollback().await.unwrap();
-    assert_eq!(expired().await, gone);
+    let found = look().await;
+    assert_eq!((sorted(found.owners), found.next_end), (gone, None));
 }
 
 /// Stores `count` letters, each with a payload of `bytes` bytes.

@@ -228,7 +228,8 @@ pub struct Gone {
     /// The owners that are gone and may still own rows.
     pub owners: Vec<Owner>,
     /// How long it is until the first of the leases ends that run, unless its node renews it; not
-    /// that of the node that asks. `None`: none runs.
+    /// that of the node that asks. Zero: one is over that this look has not ended. `None`: none
+    /// runs.
     pub next_end: Option<Duration>,
 }
 

@@ -65,7 +65,7 @@ select 'gone', owner from (
 ) owners
 where not exists (select 1 from {nodes} where node = owners.owner)
 union
-select 'next', min(lease_until) - {now} from {nodes} where lease_until > {now} and node <> {node}";
+select 'next', min(lease_until) - {now} from {nodes} where lease_until > 0 and node <> {node}";
 
 /// What a node with nothing to do asks with its renewal: whether others may be gone, whether it
 /// owns rows, and how long it is until the next lease of another ends.
@@ -83,7 +83,7 @@ union
 select 'owns', null from dual where exists (select 1 from {incoming} where owner = {node})
     or exists (select 1 from {outgoing} where owner = {node})
 union
-select 'next', min(lease_until) - {now} from {nodes} where lease_until > {now} and node <> {node}";
+select 'next', min(lease_until) - {now} from {nodes} where lease_until > 0 and node <> {node}";
 
 statements!(NodesSql {
     now: NOW,

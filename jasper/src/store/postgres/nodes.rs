@@ -100,10 +100,13 @@ const AFTER_RENEWAL: &str = "
 const FOUND: &str = "\
 select 'gone' as what, node from (";
 
-/// How long it is until the next lease ends, beside the owners that are gone.
+/// How long it is until the next lease ends, beside the owners that are gone; less than 0 where one
+/// is over that was not ended here, as it ended just now or its row is locked.
 const NEXT_END: &str = ") gone
 union all
-select 'next', min(lease_until) - {now} from {nodes} where lease_until > {now} and node <> $1";
+select 'next', min(lease_until) - {now} from {nodes} node
+where lease_until > 0 and node.node <> $1
+    and not exists (select from ended where ended.node = node.node)";
 
 /// Whether the node has renewed its lease and owns rows, beside that.
 const PULSE: &str = "

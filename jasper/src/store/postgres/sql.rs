@@ -74,8 +74,8 @@ impl Names {
     /// `{running}` is whether the transaction that a handler was given is still open,
     /// `{commit_guard_key}` is the key of the commit guard of a shared one, and `{notify}` notifies
     /// of rows that any node may claim, once the transaction commits. What is due before `{soon}`
-    /// is to be notified. An insert of dead letters ends in `{or_replace}`. The commit of a statement
-    /// that selects from `{without_flush}` returns before it is on disk.
+    /// is to be notified. An insert of dead letters ends in `{or_replace}`. The commit of a
+    /// statement that selects from `{without_flush}` returns before it is on disk.
     pub(super) fn statement(&self, text: &str) -> SqlStr {
         let schema = &self.schema;
         let text = with_tables(text, |name| format!("\"{schema}\".{name}"))

@@ -80,14 +80,15 @@ update {nodes} with (updlock, readpast, rowlock) set lease_until = 0
 where lease_until > 0 and lease_until <= {now} and node <> @P1;
 ";
 
-/// Who is gone (1), and how long it is until the next lease of another ends (2).
+/// Who is gone (1), and how long it is until the next lease of another ends (2), less than 0 where
+/// one is over that was not ended before.
 const FOUND: &str = "\
 select 1 as what, node as number from {nodes} where lease_until = 0
 union
 select 1, owner from @owners owners
 where not exists (select 1 from {nodes} where node = owners.owner)
 union
-select 2, min(lease_until) - {now} from {nodes} where lease_until > {now} and node <> @P1";
+select 2, min(lease_until) - {now} from {nodes} where lease_until > 0 and node <> @P1";
 
 /// The renewal (3), and whether the node owns rows (4), beside that.
 const RENEWED: &str = "\

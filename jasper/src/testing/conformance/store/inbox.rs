@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::StoreFixture;
-use super::subject::{LONG, Subject, envelope, full_envelope, kept, local, unowned};
+use super::subject::{
+    LONG, PORTION, Subject, envelope, full_envelope, kept, large, local, unowned,
+};
 use crate::envelope::Envelope;
 use crate::store::{Incoming, Inserted, MessageStore, Placement, Settled, Settlement};
 
@@ -68,6 +70,17 @@ pub async fn many_rows_are_answered_in_order<F: StoreFixture>(fixture: &F) {
         .collect();
     assert_eq!(subject.store(rows).await, expected);
     assert_eq!(subject.counts().await.incoming, 250);
+}
+
+/// The same with more bytes than a statement takes: what was new is stored, and nothing twice.
+pub async fn many_bytes_are_answered_in_order<F: StoreFixture>(fixture: &F) {
+    let subject = Subject::of(fixture).await;
+    let rows: Vec<_> = (0..4).map(|_| unowned(large(envelope(), PORTION * 3 / 8))).collect();
+    subject.store(rows[2..3].to_vec()).await;
+    let [new, repeat] = [Inserted::New, Inserted::Duplicate];
+    assert_eq!(subject.store(rows.clone()).await, [new, new, repeat, new]);
+    assert_eq!(subject.store(rows).await, [repeat; 4]);
+    assert_eq!(subject.counts().await.incoming, 4);
 }
 
 /// Nothing is lost on the way through the database.

@@ -50,6 +50,7 @@ macro_rules! __store_clauses {
                 a_key_that_stands_twice_in_one_call_is_stored_once
                 one_message_at_two_destinations_is_two_rows
                 many_rows_are_answered_in_order
+                many_bytes_are_answered_in_order
                 an_envelope_comes_back_with_every_field
                 a_row_stored_as_owned_is_not_claimable
                 storing_nothing_is_harmless
