@@ -58,10 +58,17 @@ impl Server {
 
     /// A new session, with a name of its own.
     pub(super) async fn connect(&self) -> Result<(SqlServerConnection, String)> {
+        self.connect_within(self.limit()).await
+    }
+
+    /// The same, if the server takes no longer than this.
+    pub(super) async fn connect_within(
+        &self,
+        limit: Duration,
+    ) -> Result<(SqlServerConnection, String)> {
         let mut config = Config::clone(&self.config.lock());
         let name = self.mark.next();
         config.application_name(&name);
-        let limit = self.limit();
         let connected = connect_within(limit, config).await?;
         Ok((connected, name))
     }
