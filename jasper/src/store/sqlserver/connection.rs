@@ -13,6 +13,9 @@ use tokio_util::compat::{Compat, TokioAsyncWriteCompatExt};
 use super::error::{Error, Result};
 use crate::store::Connection;
 
+/// The longest time for which an answer to the store itself is waited for.
+pub(super) const LONGEST: Duration = Duration::from_secs(20);
+
 /// How often a server may name another one to connect to.
 const REDIRECTIONS: usize = 3;
 
@@ -82,6 +85,11 @@ impl SqlServerConnection {
         self.limit = limit;
     }
 
+    /// For how long a statement of the store itself waits for a lock.
+    pub(super) fn lock_patience(&self) -> Duration {
+        lock_patience(self.limit.unwrap_or(LONGEST))
+    }
+
     /// The rows of all results of a statement.
     pub(super) async fn rows(
         &mut self,
@@ -116,6 +124,11 @@ impl SqlServerConnection {
         let answer = self.client.execute(statement, parameters);
         Ok(in_time(self.limit, answer).await?.total())
     }
+}
+
+/// A lock is waited for less long than the answer.
+pub(super) fn lock_patience(limit: Duration) -> Duration {
+    limit.saturating_sub(Duration::from_millis(500))
 }
 
 async fn in_time<T>(

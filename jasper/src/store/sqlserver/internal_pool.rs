@@ -74,11 +74,12 @@ impl InternalPool {
                 return Err(self.place.error(error));
             }
             if !error::is_of_connection(&error) {
-                // What it has begun is undone. A lock that was waited for in vain is of no harm.
+                // A lock that was waited for in vain is of no harm, and what else has begun is
+                // undone: the session is worth more than a new one.
                 if error::is_locked(&error) {
                     connection.give_back();
                 } else {
-                    connection.close();
+                    connection.clean().await;
                 }
                 return Err(self.place.error(error));
             }

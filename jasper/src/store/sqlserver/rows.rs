@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tiberius::Row;
@@ -100,8 +101,8 @@ statements!(RowsSql {
     insert_one_outgoing: [INTO_OUTGOING, ONE_OUTGOING].concat(),
 });
 
-/// Before an insert for which others wait.
-const HARDLY_WAITING: &str = "set lock_timeout 50; ";
+/// For how long an insert waits for a lock for which others wait.
+const HARDLY_WAITING: Duration = Duration::from_millis(50);
 
 const BEGIN: &str = "begin transaction";
 const COMMIT: &str = "commit transaction";
@@ -256,18 +257,19 @@ pub(super) async fn store<R: Insert>(
 ) -> Result<Vec<Inserted>> {
     let once = checked(rows)?;
     let portions: Vec<&[&R]> = portions(&once, size.rows()).collect();
-    let before = match wait {
-        // The setting ends with the statement.
+    // Each says it, as the setting of another insert may outlast that one.
+    let patience = match wait {
         Wait::Short => HARDLY_WAITING,
-        Wait::Usual => "",
+        Wait::Usual => connection.lock_patience(),
     };
+    let before = format!("set lock_timeout {}; ", patience.as_millis());
     let is_one = portions.len() < 2;
     let mut new = HashSet::with_capacity(once.len());
     if !is_one {
         connection.batch(BEGIN).await?;
     }
     for portion in portions {
-        let inserted = insert_portion(connection, sql, portion, before).await;
+        let inserted = insert_portion(connection, sql, portion, &before).await;
         match &inserted {
             Ok(_) => size.was_answered(portion.len()),
             Err(Error::Silent(_)) => size.was_too_slow(portion.len()),

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::connection::SqlServerConnection;
+use super::connection::{LONGEST, SqlServerConnection, lock_patience};
 use super::error::Result;
-use super::server::{LONGEST, Server};
+use super::server::Server;
 use crate::store::sql::columns::Columns;
 
 /// For how long a session is opened at most, by whichever call asked for it first.
@@ -113,10 +113,8 @@ impl Settings {
     }
 }
 
-/// A lock is waited for less long than the answer.
 fn internal(limit: Duration) -> String {
-    let patience = limit.saturating_sub(Duration::from_millis(500));
-    format!("{OPTIONS}{ALL_OR_NOTHING}set lock_timeout {}", patience.as_millis())
+    format!("{OPTIONS}{ALL_OR_NOTHING}set lock_timeout {}", lock_patience(limit).as_millis())
 }
 
 #[cfg(test)]

@@ -21,16 +21,19 @@ const ANSWERS: &str = "the store answers";
 pub async fn a_key_that_is_held_keeps_no_other_row_waiting<F: StoreFixture>(fixture: &F) {
     let subject = Subject::of(fixture).await;
     let Some(effects) = locking(&subject) else { return };
-    let held = keyed("held");
-    let transaction = hold(&subject, effects, vec![held.clone()]).await;
-    let sent = Outgoing { envelope: to(&Address::endpoint("a")), owner: None };
-    let sent = subject.store_out(vec![sent]);
-    let others = async {
-        let ((), sent) = tokio::join!(store_others(&subject, "other"), sent);
-        assert_eq!(sent, [Inserted::New]);
+    let round = async |round: usize| {
+        let held = keyed(&format!("{round}, held"));
+        let transaction = hold(&subject, effects, vec![held.clone()]).await;
+        let sent = Outgoing { envelope: to(&Address::endpoint("a")), owner: None };
+        let others = async {
+            let sent = subject.store_out(vec![sent]);
+            let ((), sent) = tokio::join!(store_others(&subject, round), sent);
+            assert_eq!(sent, [Inserted::New]);
+        };
+        let waiting = Waiting(vec![subject.store.inbox().store(vec![held])]);
+        waiting.until(others, transaction.commit(), Inserted::Duplicate).await
     };
-    let waiting = Waiting::new(vec![subject.store.inbox().store(vec![held])]);
-    waiting.until(others, transaction.commit(), Inserted::Duplicate).await.assert_first();
+    assert_others_are_first(round).await;
 }
 
 /// However many keys are held, and however many calls wait for each of them.
@@ -43,29 +46,29 @@ pub async fn many_keys_that_are_held_keep_no_other_row_waiting<F: StoreFixture>(
         let transaction = hold(&subject, effects, held.clone()).await;
         let calls = held.iter().cycle().take(40).cloned();
         let calls = calls.map(|row| subject.store.inbox().store(vec![row]));
-        let key = format!("{round}, other");
-        let others = store_others(&subject, &key);
-        let waiting = Waiting::new(calls.collect());
+        let others = store_others(&subject, round);
+        let waiting = Waiting(calls.collect());
         waiting.until(others, transaction.commit(), Inserted::Duplicate).await
     };
-    // It opens connections, of which some servers do the first statements slowly.
-    round(0).await;
-    round(1).await.assert_first();
+    assert_others_are_first(round).await;
 }
 
 /// What another process sends again has an id that looks like a new one.
 pub async fn a_repeat_that_waits_keeps_no_other_row_waiting<F: StoreFixture>(fixture: &F) {
     let subject = Subject::of(fixture).await;
     let Some(effects) = locking(&subject) else { return };
-    let received = kept(envelope(), LONG);
-    let transaction = hold(&subject, effects, vec![received.clone()]).await;
-    let fresh = (0..OTHERS).map(|_| subject.store_new(unowned(envelope())));
-    let repeats = (0..OTHERS).map(|_| subject.store_new(kept(envelope(), LONG)));
-    let others = async {
-        tokio::join!(join_all(fresh), join_all(repeats));
+    let round = async |_round: usize| {
+        let received = kept(envelope(), LONG);
+        let transaction = hold(&subject, effects, vec![received.clone()]).await;
+        let fresh = (0..OTHERS).map(|_| subject.store_new(unowned(envelope())));
+        let repeats = (0..OTHERS).map(|_| subject.store_new(kept(envelope(), LONG)));
+        let others = async {
+            tokio::join!(join_all(fresh), join_all(repeats));
+        };
+        let waiting = Waiting(vec![subject.store.inbox().store(vec![received])]);
+        waiting.until(others, transaction.rollback(), Inserted::New).await
     };
-    let waiting = Waiting::new(vec![subject.store.inbox().store(vec![received])]);
-    waiting.until(others, transaction.rollback(), Inserted::New).await.assert_first();
+    assert_others_are_first(round).await;
 }
 
 /// The outbox has keys, too.
@@ -77,17 +80,28 @@ pub async fn an_outgoing_key_that_is_held_keeps_no_other_row_waiting<F: StoreFix
         Outgoing { envelope, owner: None }
     };
     let outbox = subject.store.outbox();
-    let mut transaction = effects.begin(&subject.store).await;
-    let stored = outbox.store_within(transaction.connection(), vec![of("held")]).await;
-    assert_eq!(stored.expect(ANSWERS), [Inserted::New]);
-    let others = (0..OTHERS).flat_map(|number| {
-        let fresh = Outgoing { envelope: to(&Address::endpoint("a")), owner: None };
-        [fresh, of(&format!("other {number}"))]
-    });
-    let others = join_all(others.map(|row| subject.store_out(vec![row])));
-    let others = async { assert_eq!(others.await, vec![[Inserted::New]; 2 * OTHERS]) };
-    let waiting = Waiting::new(vec![outbox.store(vec![of("held")])]);
-    waiting.until(others, transaction.commit(), Inserted::Duplicate).await.assert_first();
+    let round = async |round: usize| {
+        let held = of(&format!("{round}, held"));
+        let mut transaction = effects.begin(&subject.store).await;
+        let stored = outbox.store_within(transaction.connection(), vec![held.clone()]).await;
+        assert_eq!(stored.expect(ANSWERS), [Inserted::New]);
+        let others = (0..OTHERS).flat_map(|number| {
+            let fresh = Outgoing { envelope: to(&Address::endpoint("a")), owner: None };
+            [fresh, of(&format!("{round}, other {number}"))]
+        });
+        let others = join_all(others.map(|row| subject.store_out(vec![row])));
+        let others = async { assert_eq!(others.await, vec![[Inserted::New]; 2 * OTHERS]) };
+        let waiting = Waiting(vec![outbox.store(vec![held])]);
+        waiting.until(others, transaction.commit(), Inserted::Duplicate).await
+    };
+    assert_others_are_first(round).await;
+}
+
+/// What waits behind a call that waits for a key goes on when that gives up, and not before. The
+/// first round opens connections, over which some servers do the first statements slowly.
+async fn assert_others_are_first(round: impl AsyncFn(usize) -> usize) {
+    round(0).await;
+    assert_eq!(round(1).await, 0, "calls were answered before the other rows were stored");
 }
 
 /// The user's transactions of a store that locks rows, and no more than them.
@@ -110,35 +124,32 @@ async fn hold<F: StoreFixture>(
 }
 
 /// Stores rows with new ids, and rows with other keys.
-async fn store_others<F: StoreFixture>(subject: &Subject<'_, F>, key: &str) {
+async fn store_others<F: StoreFixture>(subject: &Subject<'_, F>, round: usize) {
     let fresh = (0..OTHERS).map(|_| subject.store_new(unowned(envelope())));
-    let keyed = (0..OTHERS).map(|number| subject.store_new(keyed(&format!("{key} {number}"))));
+    let key = |number| format!("{round}, other {number}");
+    let keyed = (0..OTHERS).map(|number| subject.store_new(keyed(&key(number))));
     tokio::join!(join_all(fresh), join_all(keyed));
 }
 
 /// Calls that store rows whose keys are held.
 struct Waiting<C>(Vec<C>);
 
-/// How many calls that waited had an answer before the other rows were stored.
-struct AnsweredBefore(usize);
-
 impl<C: Future<Output = Result<Vec<Inserted>, StoreError>>> Waiting<C> {
-    const fn new(calls: Vec<C>) -> Self {
-        Self(calls)
-    }
-
     /// Makes the calls, stores other rows while they wait, and ends the transaction then. A call
-    /// that has not given up before finds its row as it is `afterwards`.
+    /// that has not given up finds its row as it is `afterwards`. Says how many calls had an answer
+    /// before the other rows were stored, or gave up. One that is refused has not waited: where a
+    /// server does not say by the number of its error that it met a lock, that is so at once.
     async fn until(
         self,
         others: impl Future<Output = ()>,
         end: impl Future<Output = ()>,
         afterwards: Inserted,
-    ) -> AnsweredBefore {
+    ) -> usize {
         let answered = AtomicUsize::new(0);
         let calls = self.0.into_iter().map(async |call: C| {
             let stored = call.await;
-            answered.fetch_add(1, Ordering::SeqCst);
+            let has_waited = stored.as_ref().err().is_none_or(StoreError::is_transient);
+            answered.fetch_add(usize::from(has_waited), Ordering::SeqCst);
             assert!(stored.is_err() || stored.is_ok_and(|stored| stored == [afterwards]));
         });
         let others = async {
@@ -148,13 +159,6 @@ impl<C: Future<Output = Result<Vec<Inserted>, StoreError>>> Waiting<C> {
             before
         };
         let (_, before) = tokio::join!(join_all(calls), others);
-        AnsweredBefore(before)
-    }
-}
-
-impl AnsweredBefore {
-    /// What waits behind one of those calls goes on when that gives up, and not before.
-    fn assert_first(self) {
-        assert_eq!(self.0, 0, "calls were answered before the other rows were stored");
+        before
     }
 }
