@@ -9,11 +9,11 @@ use tokio::sync::Semaphore;
 
 use super::address;
 use super::error::{Error, Place};
-use super::insert_size::InsertSize;
+use super::insert_size::{InsertSize, SHARED_ROWS};
 use super::internal_pool::InternalPool;
 use super::mark::Mark;
 use super::pool::Pool;
-use super::rows::{Insert, SHARED_ROWS};
+use super::rows::Insert;
 use super::server::{Server, connect_within};
 use super::session::SessionPurpose;
 use super::settlement;

@@ -2,7 +2,8 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::rows::SHARED_ROWS;
+/// The most rows of one statement, and of one flush that several callers share.
+pub(super) const SHARED_ROWS: usize = 500;
 
 /// By which part of it it grows with an insert that is answered.
 const PART: usize = 8;

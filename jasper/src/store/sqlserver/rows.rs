@@ -11,7 +11,7 @@ use tiberius::error::Error as DriverError;
 use super::batch::{Batch, NamedValue};
 use super::connection::SqlServerConnection;
 use super::error::{self, Error, Result, Unstorable};
-use super::insert_size::InsertSize;
+use super::insert_size::{InsertSize, SHARED_ROWS};
 use super::parameters::{Bodies, IncomingParameter, OutgoingParameter, json};
 use super::sql::{Sql, statements};
 use crate::envelope::{Address, Envelope, MessageId};
@@ -23,9 +23,6 @@ use crate::store::{Incoming, Inserted, Outgoing};
 
 /// The most UTF-16 code units of a destination and of a message type.
 const LONGEST_NAME: usize = 255;
-
-/// The most rows of one statement, and of one flush that several callers share.
-pub(super) const SHARED_ROWS: usize = 500;
 
 /// The most bytes of a body.
 const LARGEST_BODY: usize = 0x7fff_ffff;
