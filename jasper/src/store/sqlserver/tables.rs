@@ -112,11 +112,10 @@ impl Work for Sweep {
 
     async fn run(&self, connection: &mut SqlServerConnection, _sql: &Sql) -> Result<u64> {
         let limit = number::limit(self.limit);
-        let swept = match self.owner {
+        match self.owner {
             Some(owner) => connection.write(&self.statement, &[&limit, &owner.number()]).await,
             None => connection.write(&self.statement, &[&limit]).await,
-        };
-        swept
+        }
     }
 }
 
