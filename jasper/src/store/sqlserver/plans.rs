@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use tiberius::ColumnData;
 use uuid::Uuid;
 
 use super::batch::Batch;
@@ -141,10 +142,15 @@ fn letter(error: &str) -> DeadLetter {
     }
 }
 
-/// What a batch is sent with.
+/// What a batch is sent with. Of a body it is the length: there are ids in it that are new.
 fn sent(batch: &Batch<'_>) -> String {
-    let values = batch.parameters().into_iter().zip(1..);
-    let values = values.map(|(value, number)| format!("@P{number}: {:?}", value.to_sql()));
+    let values = batch.parameters().into_iter().zip(1..).map(|(value, number)| {
+        let value = match value.to_sql() {
+            ColumnData::Binary(Some(bytes)) => format!("{} bytes", bytes.len()),
+            value => format!("{value:?}"),
+        };
+        format!("@P{number}: {value}")
+    });
     [batch.text.clone()].into_iter().chain(values).collect::<Vec<_>>().join("\n")
 }
 
