@@ -160,7 +160,7 @@ fn letters_are_asked_for_and_moved_by_one_parameter() {
     let mut bodies = Bodies::default();
     let key = (letter.id.id, letter.id.destination.clone());
     let moved = ReplayParameter::new(&key, bodies.push([b"{}", b""]));
-    let keys = key_parameters(&[letter.id.clone(), letter.id.clone()]);
+    let keys = key_parameters(&[letter.id.clone(), letter.id]);
     insta::assert_snapshot!([keys, json(&[moved])].join("\n"));
 }
 
