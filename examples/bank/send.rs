@@ -21,7 +21,7 @@ use crate::node;
 /// How many transfers are on their way to the store at once.
 const SENDERS: usize = 10;
 
-/// How often a transfer is sent before its sender gives up, and how long it waits in between.
+/// How often a message is sent before its sender gives up, and how long it waits in between.
 const TRIES: usize = 100;
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -48,7 +48,7 @@ pub(crate) async fn send(bank: &impl Bank, arguments: &Arguments, count: i64) ->
             let Some(order) = next else {
                 return Outcome::<()>::Ok(());
             };
-            send_one(bank, app.bus(), order).await?;
+            accept(async || Ok(bank.send(app.bus(), order).await?)).await?;
             if let Some(mut file) = file.as_ref() {
                 // In one call, so that a kill leaves no half of a line.
                 file.write_all(format!("{}\n", order.id).as_bytes())?;
@@ -59,7 +59,8 @@ pub(crate) async fn send(bank: &impl Bank, arguments: &Arguments, count: i64) ->
         for id in first..first + arguments.harms {
             // Not all at once: the handlers of transfers run beside them.
             tokio::time::sleep(PAUSE / 10).await;
-            bank.harm(app.bus(), order(id, arguments.seed)).await?;
+            let order = order(id, arguments.seed);
+            accept(async || bank.harm(app.bus(), order).await).await?;
         }
         Outcome::Ok(())
     };
@@ -68,13 +69,14 @@ pub(crate) async fn send(bank: &impl Bank, arguments: &Arguments, count: i64) ->
     Ok(app.stop().await?)
 }
 
-/// A transfer without an answer may have been accepted: sent again, it is the same one.
-async fn send_one(bank: &impl Bank, bus: &Bus, order: Order) -> Outcome<()> {
+/// What has no answer may have been accepted: sent again, it is the same message. A node that was
+/// frozen finds its connections ended.
+async fn accept(send: impl AsyncFn() -> Outcome<()>) -> Outcome<()> {
     let mut tries = 0;
-    while let Err(error) = bank.send(bus, order).await {
+    while let Err(error) = send().await {
         tries += 1;
         if tries == TRIES {
-            return Err(error.into());
+            return Err(error);
         }
         tokio::time::sleep(PAUSE).await;
     }

@@ -6,11 +6,13 @@ mod server;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jasper::envelope::Address;
+use jasper::envelope::{Address, Envelope};
+use jasper::message::MessageType;
 use jasper::store::sqlserver::tiberius::{self, AuthMethod, Config, EncryptionLevel};
 use jasper::store::sqlserver::{SqlServerConnection, SqlServerStore};
 use jasper::store::{
-    ClaimRequest, MessageStore, Owner, StoreError, Subscription, TransactionOptions,
+    ClaimRequest, Incoming, MessageStore, Owner, Placement, StoreError, Subscription,
+    TransactionOptions,
 };
 
 use server::{Plan, Seen, start};
@@ -262,4 +264,80 @@ async fn a_token_is_in_the_login_and_a_new_one_in_the_next() {
     assert!(next.contains("token-two") && !next.contains("token-one"), "{next:?}");
     assert!(!format!("{store:?}").contains("token-"));
     asked.abort();
+}
+
+/// What is left to see, without waiting.
+fn rest(seen: &mut UnboundedReceiver<Seen>) -> Vec<Seen> {
+    std::iter::from_fn(|| seen.try_recv().ok()).collect()
+}
+
+#[tokio::test]
+async fn sessions_that_give_up_what_they_were_too_slow_for_are_used_again() {
+    let (port, mut seen) = start(Plan::SlowSessions).await;
+    let store = SqlServerStore::connect(&address(port, PLAIN)).await.unwrap();
+    // As many as the leases of nodes have.
+    let nodes = store.nodes();
+    let (one, other) = tokio::join!(nodes.now(), nodes.now());
+    assert_given_up(&one.unwrap_err());
+    assert_given_up(&other.unwrap_err());
+    // A session that begins anew would be as slow again.
+    nodes.now().await.unwrap();
+    let seen = rest(&mut seen);
+    let logins = seen.iter().filter(|seen| matches!(seen, Seen::Login(_))).count();
+    let times = |what| seen.iter().filter(|seen| **seen == what).count();
+    assert_eq!((logins, times(Seen::Call)), (3, 2), "{seen:?}");
+    assert_eq!(times(Seen::Attention), times(Seen::Rollback), "{seen:?}");
+}
+
+#[tokio::test]
+async fn a_session_that_was_opened_too_slowly_for_one_call_is_there_for_the_next() {
+    let (port, mut seen) = start(Plan::SlowLogins(Duration::from_secs(6))).await;
+    let store = SqlServerStore::connect(&address(port, PLAIN)).await.unwrap();
+    assert_given_up(&store.nodes().now().await.unwrap_err());
+    store.nodes().now().await.unwrap();
+    let seen = rest(&mut seen);
+    assert!(matches!(seen[..], [Seen::Login(_), Seen::Login(_)]), "{seen:?}");
+}
+
+/// A store whose calls are each given up after a second, as its node has so short a lease.
+async fn impatient(port: u16) -> SqlServerStore {
+    let store = SqlServerStore::connect(&address(port, PLAIN)).await.unwrap();
+    store.nodes().join("node", Duration::from_secs(2), &[]).await.unwrap();
+    store
+}
+
+fn rows(number: usize) -> Vec<Incoming> {
+    let message_type: MessageType = "test.message@1".parse().unwrap();
+    let row = |_| Incoming {
+        envelope: Envelope::new(
+            message_type.clone(),
+            "application/json",
+            "{}".into(),
+            Address::local("queue", "handler"),
+        ),
+        placement: Placement::Unowned,
+        retention: None,
+    };
+    (0..number).map(row).collect()
+}
+
+#[tokio::test]
+async fn an_insert_of_many_portions_goes_on_as_long_as_each_is_answered() {
+    // More than a call is given for one answer, and less for each.
+    let (port, mut seen) = start(Plan::SlowInserts(Duration::from_secs(2))).await;
+    let store = SqlServerStore::connect(&address(port, PLAIN)).await.unwrap();
+    store.inbox().store(rows(1_200)).await.unwrap();
+    assert_eq!(rest(&mut seen), [Seen::Insert, Seen::Insert, Seen::Insert]);
+}
+
+#[tokio::test]
+async fn an_insert_that_is_too_slow_is_tried_again_in_smaller_portions() {
+    let (port, mut seen) = start(Plan::LargeInserts(12)).await;
+    let store = impatient(port).await;
+    for _ in 0..2 {
+        assert_given_up(&store.inbox().store(rows(40)).await.unwrap_err());
+        assert_eq!(first(3, &mut seen).await, [Seen::Call, Seen::Attention, Seen::Rollback]);
+    }
+    store.inbox().store(rows(40)).await.unwrap();
+    assert_eq!(rest(&mut seen), [const { Seen::Insert }; 4]);
 }

@@ -1,6 +1,8 @@
 //! A server that speaks as much of the protocol (MS-TDS) as connections need that fail.
 
+use std::collections::HashSet;
 use std::io;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -28,6 +30,15 @@ pub enum Plan {
     Hang,
     /// It reports what a login says.
     ReportLogin,
+    /// The same, and what a session asks for the first time it does not answer until it is asked to
+    /// give it up.
+    SlowSessions,
+    /// It takes this long for each login after the first, and reports it.
+    SlowLogins(Duration),
+    /// It answers an insert after this time.
+    SlowInserts(Duration),
+    /// It does not answer an insert of more rows than this until it is asked to give it up.
+    LargeInserts(usize),
 }
 
 /// What a client does, in order.
@@ -47,6 +58,8 @@ pub enum Seen {
     Attention,
     /// It undoes a transaction.
     Rollback,
+    /// It inserts rows into the inbox.
+    Insert,
 }
 
 /// The type of a packet with an answer, of one that asks the server to give up, and the last packet
@@ -64,24 +77,38 @@ pub async fn start(plan: Plan) -> (u16, UnboundedReceiver<Seen>) {
     let port = listener.local_addr().unwrap().port();
     let (seen, log) = unbounded_channel();
     tokio::spawn(async move {
+        let mut number = 0;
         while let Ok((socket, _from)) = listener.accept().await {
             // A client that gives up ends this.
-            tokio::spawn(serve(socket, plan, seen.clone()));
+            tokio::spawn(serve(socket, plan, number, seen.clone()));
+            number += 1;
         }
     });
     (port, log)
 }
 
-async fn serve(mut socket: TcpStream, plan: Plan, seen: UnboundedSender<Seen>) -> io::Result<()> {
+/// Serves the connection of this number.
+async fn serve(
+    mut socket: TcpStream,
+    plan: Plan,
+    number: usize,
+    seen: UnboundedSender<Seen>,
+) -> io::Result<()> {
     read(&mut socket).await?;
     if plan == Plan::Silence {
         return until_closed(&mut socket).await;
     }
     answer(&mut socket, &prelogin()).await?;
     let login = read(&mut socket).await?;
-    if plan == Plan::ReportLogin {
+    if matches!(plan, Plan::ReportLogin | Plan::SlowSessions | Plan::SlowLogins(_)) {
         // The test may have ended.
         let _ = seen.send(Seen::Login(text_of(&login)));
+    }
+    if let Plan::SlowLogins(time) = plan
+        && number > 0
+    {
+        // Real time: the client has a limit for it.
+        tokio::time::sleep(time).await;
     }
     if let Plan::RefuseLogin(number) = plan {
         answer(&mut socket, &error(number, "Login failed for user 'app'.")).await?;
@@ -97,6 +124,9 @@ async fn serve(mut socket: TcpStream, plan: Plan, seen: UnboundedSender<Seen>) -
         }
         Plan::LateClaims(late) => return answer_claims(&mut socket, late, &seen).await,
         Plan::Hang => return answer_until_it_hangs(&mut socket, &seen).await,
+        Plan::SlowSessions | Plan::SlowLogins(_) | Plan::SlowInserts(_) | Plan::LargeInserts(_) => {
+            return answer_slowly(&mut socket, plan, &seen).await;
+        }
         _ => {}
     }
     read(&mut socket).await?;
@@ -182,6 +212,53 @@ async fn answer_until_it_hangs(
             let is_search = asked.contains("sys.dm_exec_sessions");
             let _ = seen.send(if is_search { Seen::SearchForSession } else { Seen::Rollback });
             answer(socket, &done(0)).await?;
+        }
+    }
+}
+
+async fn answer_slowly(
+    socket: &mut TcpStream,
+    plan: Plan,
+    seen: &UnboundedSender<Seen>,
+) -> io::Result<()> {
+    let mut known = HashSet::new();
+    loop {
+        let (kind, message) = read_packets(socket).await?;
+        let asked = text_of(&message);
+        let is_insert = asked.contains("insert into [jasper].[jasper_incoming]");
+        if kind == ATTENTION {
+            let _ = seen.send(Seen::Attention);
+            answer(socket, &given_up()).await?;
+            continue;
+        }
+        if answer_at_start(socket, &asked).await? {
+            continue;
+        }
+        if asked.contains("rollback") {
+            let _ = seen.send(Seen::Rollback);
+            answer(socket, &done(0)).await?;
+            continue;
+        }
+        let is_left = match plan {
+            Plan::SlowSessions => known.insert(asked.clone()),
+            Plan::LargeInserts(most) => {
+                is_insert && asked.matches("\"destination\"").count() > most
+            }
+            _ => false,
+        };
+        if is_left {
+            let _ = seen.send(Seen::Call);
+            continue;
+        }
+        if is_insert {
+            let _ = seen.send(Seen::Insert);
+            if let Plan::SlowInserts(time) = plan {
+                // Real time: the client has a limit for it.
+                tokio::time::sleep(time).await;
+            }
+            answer(socket, &done(0)).await?;
+        } else {
+            answer(socket, &[settings(), done(1)].concat()).await?;
         }
     }
 }

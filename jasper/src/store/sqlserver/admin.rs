@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use super::connection::SqlServerConnection;
+use super::connection::{LONGEST, SqlServerConnection};
 use super::error::Result;
 use super::internal_pool::Work;
 use super::migrate;
-use super::server::LONGEST;
 use super::sql::{Sql, statements};
 use super::store::SqlServerStore;
 use super::tables::Sweep;

@@ -9,10 +9,11 @@ use tokio::sync::Semaphore;
 
 use super::address;
 use super::error::{Error, Place};
+use super::insert_size::{InsertSize, SHARED_ROWS};
 use super::internal_pool::InternalPool;
 use super::mark::Mark;
 use super::pool::Pool;
-use super::rows::{Insert, SHARED_ROWS};
+use super::rows::Insert;
 use super::server::{Server, connect_within};
 use super::session::SessionPurpose;
 use super::settlement;
@@ -207,8 +208,10 @@ fn insert_queues<R: Insert + Keyed>(
     waiting: &Arc<Semaphore>,
 ) -> InsertQueues<R> {
     let pools = (internal.clone(), keyed.clone());
-    let insert = |internal: InternalPool, rows, wait| {
-        async move { internal.work(StoreRows { rows, wait }).await }.boxed()
+    let size = Arc::<InsertSize>::default();
+    let insert = move |internal: InternalPool, rows, wait| {
+        let size = Arc::clone(&size);
+        async move { internal.work(StoreRows { rows, wait, size }).await }.boxed()
     };
     InsertQueues::new(SHARED_ROWS, waiting, internal.place.name(), pools, insert)
 }

@@ -1,14 +1,15 @@
 //! The last writes of a durable handler's transaction, and its commit, in one trip.
 
-use tiberius::{Row, ToSql};
+use tiberius::Row;
 
+use super::batch::Batch;
 use super::connection::SqlServerConnection;
 use super::error::Result;
-use super::parameters::Bodies;
-use super::rows::{Insert, answers, checked, keys};
-use super::sql::{Sql, about, statements};
+use super::parameters::HeldParameter;
+use super::rows::{Insert, add_insert, answers, checked, keys};
+use super::sql::{Sql, statements};
 use crate::store::sql::columns::Columns;
-use crate::store::{Committed, Completion, Incoming, Outgoing, Ownership, Settled};
+use crate::store::{Committed, Completion, Incoming, Outgoing, Settled};
 
 /// A handler that has ended its transaction, or begun another one, finds nothing done.
 const BEGIN: &str = "\
@@ -20,8 +21,7 @@ begin
 end;
 ";
 
-/// The handled row, compared and set as the last thing. It is one, so that each of its values is a
-/// parameter: a list would be read as JSON.
+/// The handled row, compared and set as the last thing.
 const HANDLED: &str = "\
 declare @settled bigint = 0;
 delete from {incoming} with (rowlock)
@@ -69,65 +69,30 @@ pub(super) async fn write(
     sql: &Sql,
     completion: &Completion,
 ) -> Result<Written> {
-    let batch = Batch::of(sql, completion)?;
-    let results = connection.results(&batch.statement, &batch.parameters()).await?;
+    let results = batch(sql, completion)?.results(connection).await?;
     read(completion, results)
 }
 
-/// The statement of a completion, and its parameters.
-pub(super) struct Batch {
-    pub(super) statement: String,
-    parameters: Vec<Box<dyn ToSql>>,
+/// The batch of a completion. All rows of a table are in one statement, however many bytes they
+/// have: they are in memory anyhow.
+pub(super) fn batch<'r>(sql: &Sql, completion: &'r Completion) -> Result<Batch<'r>> {
+    let mut batch = Batch::new(&sql.completion.begin);
+    insert(&mut batch, sql, &completion.incoming)?;
+    insert(&mut batch, sql, &completion.outgoing)?;
+    match &completion.handled {
+        Some(row) => batch.add_one(&sql.completion.handled, HeldParameter::new(row).values()),
+        None => batch.add(&sql.completion.invoked),
+    }
+    batch.add(&sql.completion.commit);
+    Ok(batch)
 }
 
-impl Batch {
-    pub(super) fn of(sql: &Sql, completion: &Completion) -> Result<Self> {
-        let mut batch = Self { statement: sql.completion.begin.clone(), parameters: Vec::new() };
-        batch.insert(sql, &completion.incoming)?;
-        batch.insert(sql, &completion.outgoing)?;
-        match &completion.handled {
-            Some(row) => batch.handle(sql, row),
-            None => batch.statement += &sql.completion.invoked,
-        }
-        batch.statement += &sql.completion.commit;
-        Ok(batch)
+fn insert<'r, R: Insert>(batch: &mut Batch<'r>, sql: &Sql, rows: &'r [R]) -> Result<()> {
+    let rows = checked(rows)?;
+    if !rows.is_empty() {
+        add_insert(batch, sql, &rows);
     }
-
-    fn handle(&mut self, sql: &Sql, row: &Ownership) {
-        let values: [(&str, Box<dyn ToSql>); 4] = [
-            ("@id", Box::new(row.id.as_uuid().as_bytes().to_vec())),
-            ("@destination", Box::new(row.destination.as_str().to_owned())),
-            ("@owner", Box::new(row.owner.number())),
-            ("@attempts", Box::new(i64::from(row.attempts))),
-        ];
-        let mut statement = sql.completion.handled.clone();
-        for (name, value) in values {
-            self.parameters.push(value);
-            statement = statement.replace(name, &format!("@P{}", self.parameters.len()));
-        }
-        self.statement += &statement;
-    }
-
-    /// All rows in one statement, however many bytes they have: they are in memory anyhow.
-    fn insert<R: Insert>(&mut self, sql: &Sql, rows: &[R]) -> Result<()> {
-        let rows = checked(rows)?;
-        if rows.is_empty() {
-            return Ok(());
-        }
-        let mut bodies = Bodies::default();
-        let parameter = R::parameter(&rows, &mut bodies);
-        let at = self.parameters.len();
-        let insertion = R::insertion(sql).replace("@P2", "@bodies");
-        let insertion = about(&insertion, at + 1).replace("@bodies", &format!("@P{}", at + 2));
-        self.statement += &insertion;
-        self.parameters.push(Box::new(parameter));
-        self.parameters.push(Box::new(bodies.0));
-        Ok(())
-    }
-
-    fn parameters(&self) -> Vec<&dyn ToSql> {
-        self.parameters.iter().map(|parameter| &**parameter).collect()
-    }
+    Ok(())
 }
 
 /// The results are one for each insert, and how it ended.

@@ -2,13 +2,19 @@
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
+use std::time::Duration;
 
 use tiberius::error::Error as DriverError;
 use tiberius::{Client, Config, Row, SqlBrowser, ToSql};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tokio_util::compat::{Compat, TokioAsyncWriteCompatExt};
 
+use super::error::{Error, Result};
 use crate::store::Connection;
+
+/// The longest time for which an answer to the store itself is waited for.
+pub(super) const LONGEST: Duration = Duration::from_secs(20);
 
 /// How often a server may name another one to connect to.
 const REDIRECTIONS: usize = 3;
@@ -27,6 +33,9 @@ const REDIRECTIONS: usize = 3;
 /// ```
 pub struct SqlServerConnection {
     client: Client<Compat<TcpStream>>,
+    /// For how long each answer to the store itself is waited for. A handler's statement may take
+    /// as long as the handler.
+    limit: Option<Duration>,
 }
 
 impl Connection for SqlServerConnection {}
@@ -62,7 +71,7 @@ impl SqlServerConnection {
 
     /// A client that you have connected by yourself.
     pub const fn new(client: Client<Compat<TcpStream>>) -> Self {
-        Self { client }
+        Self { client, limit: None }
     }
 
     /// The client alone.
@@ -70,12 +79,23 @@ impl SqlServerConnection {
         self.client
     }
 
+    /// From now on each answer to the store itself is waited for so long: what takes several trips
+    /// is not given up as long as the server answers.
+    pub(super) const fn answer_within(&mut self, limit: Option<Duration>) {
+        self.limit = limit;
+    }
+
+    /// For how long a statement of the store itself waits for a lock.
+    pub(super) fn lock_patience(&self) -> Duration {
+        lock_patience(self.limit.unwrap_or(LONGEST))
+    }
+
     /// The rows of all results of a statement.
     pub(super) async fn rows(
         &mut self,
         statement: &str,
         parameters: &[&dyn ToSql],
-    ) -> Result<Vec<Row>, DriverError> {
+    ) -> Result<Vec<Row>> {
         Ok(self.results(statement, parameters).await?.into_iter().flatten().collect())
     }
 
@@ -84,14 +104,15 @@ impl SqlServerConnection {
         &mut self,
         statement: &str,
         parameters: &[&dyn ToSql],
-    ) -> Result<Vec<Vec<Row>>, DriverError> {
-        self.client.query(statement, parameters).await?.into_results().await
+    ) -> Result<Vec<Vec<Row>>> {
+        let answer = async { self.client.query(statement, parameters).await?.into_results().await };
+        in_time(self.limit, answer).await
     }
 
     /// The rows of all results of a batch without parameters. What it sets stays set.
-    pub(super) async fn batch(&mut self, batch: &str) -> Result<Vec<Row>, DriverError> {
-        let results = self.client.simple_query(batch).await?.into_results().await?;
-        Ok(results.into_iter().flatten().collect())
+    pub(super) async fn batch(&mut self, batch: &str) -> Result<Vec<Row>> {
+        let answer = async { self.client.simple_query(batch).await?.into_results().await };
+        Ok(in_time(self.limit, answer).await?.into_iter().flatten().collect())
     }
 
     /// How many rows a statement has written.
@@ -99,8 +120,27 @@ impl SqlServerConnection {
         &mut self,
         statement: &str,
         parameters: &[&dyn ToSql],
-    ) -> Result<u64, DriverError> {
-        Ok(self.client.execute(statement, parameters).await?.total())
+    ) -> Result<u64> {
+        let answer = self.client.execute(statement, parameters);
+        Ok(in_time(self.limit, answer).await?.total())
+    }
+}
+
+/// A lock is waited for less long than the answer.
+pub(super) fn lock_patience(limit: Duration) -> Duration {
+    limit.saturating_sub(Duration::from_millis(500))
+}
+
+async fn in_time<T>(
+    limit: Option<Duration>,
+    answer: impl Future<Output = Result<T, DriverError>>,
+) -> Result<T> {
+    let Some(limit) = limit else {
+        return Ok(answer.await?);
+    };
+    match timeout(limit, answer).await {
+        Ok(answer) => Ok(answer?),
+        Err(_elapsed) => Err(Error::Silent(limit)),
     }
 }
 

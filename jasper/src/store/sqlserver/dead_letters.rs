@@ -5,10 +5,11 @@ use std::collections::{HashMap, HashSet};
 
 use tiberius::ToSql;
 
+use super::batch::Batch;
 use super::connection::SqlServerConnection;
 use super::error::Result;
 use super::internal_pool::Work;
-use super::parameters::{Bodies, KeyParameter, LetterParameter, ReplayParameter, json};
+use super::parameters::{Bodies, KeyParameter, ReplayParameter, json, letter_values};
 use super::rows;
 use super::sql::{Sql, statements};
 use super::store::SqlServerStore;
@@ -98,18 +99,11 @@ where {same_letter}
 const STORE: &str = "\
 begin transaction;
 delete from {dead_letters} with (rowlock)
-from {keys}
-where {same_letter}
-{by_key};
+where id = convert(binary(16), @id) and destination = @destination;
 insert into {dead_letters} (id, destination, reason, message_type, error_type, error_message,
     attempts, body, group_id, tenant_id, correlation_id, sent_at, dead_lettered_at)
-select convert(binary(16), letter.id), letter.destination, letter.reason, letter.message_type,
-    letter.error_type, letter.error_message, letter.attempts, @P2, letter.group_id,
-    letter.tenant_id, letter.correlation_id, letter.sent_at, {now}
-from openjson(@P1) with (id uniqueidentifier, destination nvarchar(255), reason varchar(32),
-    message_type nvarchar(255), error_type nvarchar(max), error_message nvarchar(max),
-    attempts bigint, group_id nvarchar(max), tenant_id nvarchar(max),
-    correlation_id nvarchar(max), sent_at bigint) letter;
+values (convert(binary(16), @id), @destination, @reason, @message_type, @error_type, @error_message,
+    @attempts, @body, @group_id, @tenant_id, @correlation_id, @sent_at, {now});
 commit transaction";
 
 statements!(DeadLettersSql {
@@ -227,8 +221,19 @@ impl Work for StoreDeadLetter {
         let message_type = rows::fitting_name(&letter.message_type);
         rows::check_names(&letter.id.destination, message_type)?;
         let envelope = Envelope::from_bytes(&letter.body).ok();
-        let row = json(&[LetterParameter::new(letter, message_type, envelope.as_ref())]);
-        connection.rows(&sql.dead_letters.store, &[&row, &&letter.body[..]]).await?;
+        store_batch(sql, letter, message_type, envelope.as_ref()).rows(connection).await?;
         Ok(())
     }
+}
+
+/// Stores a letter whose type is known to fit, with the envelope of its body if that can be read.
+pub(super) fn store_batch<'r>(
+    sql: &Sql,
+    letter: &'r DeadLetter,
+    message_type: &'r str,
+    envelope: Option<&'r Envelope>,
+) -> Batch<'r> {
+    let mut batch = Batch::default();
+    batch.add_one(&sql.dead_letters.store, letter_values(letter, message_type, envelope));
+    batch
 }

@@ -4,11 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::connection::SqlServerConnection;
-use super::error::{self, Place, Result};
+use super::error::{self, Error, Place, Result};
 use super::pool::Pool;
 use super::sql::Sql;
 use crate::store::StoreError;
-use crate::store::sql::limits::within;
 
 /// How often something is tried of which the database says that it met something else.
 pub(super) const TRIES: u32 = 10;
@@ -27,7 +26,8 @@ pub(super) trait Work: Send + Sync + 'static {
         sql: &Sql,
     ) -> impl Future<Output = Result<Self::Output>> + Send;
 
-    /// How long it may take, where this is usual: less than a lease lasts and a caller waits.
+    /// For how long each answer is waited for, where this is usual: less than a lease lasts and a
+    /// caller waits.
     fn limit(&self, usual: Duration) -> Duration {
         usual
     }
@@ -56,27 +56,30 @@ impl InternalPool {
         done.unwrap_or(Err(StoreError::Closed))
     }
 
-    /// Does it. Not to be dropped before it is done. A connection over which no answer came is
-    /// closed, and its session ended.
+    /// Does it. Not to be dropped before it is done.
     pub(super) async fn work<W: Work>(&self, work: W) -> Result<W::Output, StoreError> {
         loop {
             let mut connection =
                 self.pool.acquire().await.map_err(|error| self.place.error(error))?;
-            let limit = work.limit(self.pool.server().limit());
-            let tries = self.tries(&work, &mut connection.connection);
-            let error = match within(limit, tries).await? {
+            connection.connection.answer_within(Some(work.limit(self.limit())));
+            let error = match self.tries(&work, &mut connection.connection).await {
                 Ok(done) => {
                     connection.give_back();
                     return Ok(done);
                 }
                 Err(error) => error,
             };
+            if let Error::Silent(_) = error {
+                connection.calm_later();
+                return Err(self.place.error(error));
+            }
             if !error::is_of_connection(&error) {
-                // What it has begun is undone. A lock that was waited for in vain is of no harm.
+                // A lock that was waited for in vain is of no harm, and what else has begun is
+                // undone: the session is worth more than a new one.
                 if error::is_locked(&error) {
                     connection.give_back();
                 } else {
-                    connection.close();
+                    connection.clean().await;
                 }
                 return Err(self.place.error(error));
             }

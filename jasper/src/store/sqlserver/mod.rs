@@ -3,22 +3,25 @@
 //!
 //! Handlers run on connections of a pool, each in a transaction of its own. What the store does by
 //! itself goes over other connections, and what many callers ask for at once goes in one statement,
-//! as JSON: whatever waits when one ends is the next one.
+//! as JSON: whatever waits when one ends is the next one. One row goes as plain parameters.
 //!
 //! No statement relies on a lock hint: each compares the owner again as it sets it.
 
 mod address;
 mod admin;
+mod batch;
 mod builder;
 mod completion;
 mod connection;
 mod dead_letters;
 mod error;
 mod inbox;
+mod insert_size;
 mod internal_pool;
 mod mark;
 mod migrate;
 mod nodes;
+mod opener;
 mod outbox;
 mod parameters;
 #[cfg(test)]

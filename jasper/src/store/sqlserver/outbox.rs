@@ -5,7 +5,7 @@ use super::error::Result;
 use super::inbox::{Asked, claimed_rows, in_order};
 use super::internal_pool::Work;
 use super::parameters::{HeldParameter, json};
-use super::settlement::{Settle, dead_letter};
+use super::settlement::{Settle, dead_letter, dead_letters};
 use super::sql::{Sql, statements};
 use super::store::SqlServerStore;
 use crate::envelope::{Address, Envelope};
@@ -101,6 +101,7 @@ statements!(OutboxSql {
     delete: DELETE,
     failed: FAILED,
     free: FREE,
+    dead_letters: dead_letters("outgoing", "null", ""),
     dead_letter: dead_letter("outgoing", "null", ""),
     destinations: DESTINATIONS,
 });
@@ -171,7 +172,7 @@ impl Work for KeepUnreadable {
         });
         let letters = json(&letters.collect::<Vec<_>>());
         let statement =
-            ["begin transaction; ", &sql.outbox.dead_letter, " commit transaction"].concat();
+            ["begin transaction; ", &sql.outbox.dead_letters, " commit transaction"].concat();
         connection.rows(&statement, &[&letters]).await?;
         Ok(())
     }
@@ -213,8 +214,12 @@ impl Settle for OutgoingSettlement {
             OutgoingKind::Delete => &sql.outbox.delete,
             OutgoingKind::Failed => &sql.outbox.failed,
             OutgoingKind::Released => &sql.outbox.free,
-            OutgoingKind::DeadLetter => &sql.outbox.dead_letter,
+            OutgoingKind::DeadLetter => &sql.outbox.dead_letters,
         }
+    }
+
+    fn letter_statement(kind: OutgoingKind, sql: &Sql) -> Option<&str> {
+        (kind == OutgoingKind::DeadLetter).then_some(&sql.outbox.dead_letter)
     }
 
     fn parameter(&self) -> HeldParameter<'_> {

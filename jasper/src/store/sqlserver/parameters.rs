@@ -1,10 +1,12 @@
-//! Many rows as one parameter: JSON, and the bodies one after the other beside it.
+//! Rows as parameters: many as one, which is JSON, with the bodies one after the other beside it;
+//! one as its values.
 
 use std::borrow::Cow;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
+use super::batch::{NamedValue, named, named_text};
 use crate::envelope::time::{now, to_micros};
 use crate::envelope::{Address, Envelope, MessageId};
 use crate::store::dead_letter::DeadLetterCause;
@@ -17,10 +19,14 @@ pub(super) fn json<T: Serialize>(rows: &[T]) -> String {
     serde_json::to_string(rows).unwrap_or_default()
 }
 
-/// An id as the database takes it out of JSON: it stores the first three groups of a
-/// `uniqueidentifier` with their bytes reversed, and the column has those of the id as they are.
-fn id(id: MessageId) -> String {
-    Uuid::from_bytes_le(*id.as_uuid().as_bytes()).to_string()
+/// An id as a `uniqueidentifier`: the database stores the first three groups of one with their
+/// bytes reversed, and the column has those of the id as they are.
+fn id(id: MessageId) -> Uuid {
+    Uuid::from_bytes_le(*id.as_uuid().as_bytes())
+}
+
+fn as_text<S: Serializer>(id: &Uuid, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(id)
 }
 
 /// Text as JSON carries it to every server: not all take the character of the number 0. The body
@@ -32,7 +38,8 @@ pub(super) fn storable(text: &str) -> Cow<'_, str> {
 /// The key of a row.
 #[derive(Debug, Serialize)]
 pub(super) struct KeyParameter<'r> {
-    id: String,
+    #[serde(serialize_with = "as_text")]
+    id: Uuid,
     destination: &'r str,
     /// Where it stands in the list.
     at: usize,
@@ -47,7 +54,8 @@ impl<'r> KeyParameter<'r> {
 /// A letter on its way back into the inbox.
 #[derive(Debug, Serialize)]
 pub(super) struct ReplayParameter<'r> {
-    id: String,
+    #[serde(serialize_with = "as_text")]
+    id: Uuid,
     destination: &'r str,
     #[serde(flatten)]
     body: BodyPlace,
@@ -62,7 +70,8 @@ impl<'r> ReplayParameter<'r> {
 /// A row as it is held, with what is to become of it.
 #[derive(Debug, Serialize)]
 pub(super) struct HeldParameter<'r> {
-    id: String,
+    #[serde(serialize_with = "as_text")]
+    id: Uuid,
     destination: &'r str,
     owner: i64,
     attempts: u32,
@@ -102,6 +111,24 @@ impl<'r> HeldParameter<'r> {
             error_message: storable(&cause.error_message).into_owned().into(),
         };
         Self { cause: Some(cause), ..Self::new(row) }
+    }
+
+    /// Those of a row alone.
+    pub(super) fn values(self) -> Vec<NamedValue<'r>> {
+        let mut values = vec![
+            named("@id", self.id),
+            named("@destination", self.destination),
+            named("@owner", self.owner),
+            named("@attempts", i64::from(self.attempts)),
+        ];
+        if let Some(CauseParameter { reason, error_type, error_message }) = self.cause {
+            values.extend([
+                named("@reason", reason),
+                named("@error_type", error_type),
+                named("@error_message", error_message),
+            ]);
+        }
+        values
     }
 }
 
@@ -144,7 +171,8 @@ impl Bodies {
 /// What rows of both tables have.
 #[derive(Debug, Serialize)]
 struct EnvelopeParameter<'r> {
-    id: String,
+    #[serde(serialize_with = "as_text")]
+    id: Uuid,
     destination: &'r str,
     message_type: String,
     #[serde(flatten)]
@@ -171,6 +199,20 @@ impl<'r> EnvelopeParameter<'r> {
             attempts: envelope.attempts,
         }
     }
+
+    fn values(self, body: Bodies) -> Vec<NamedValue<'r>> {
+        vec![
+            named("@id", self.id),
+            named("@destination", self.destination),
+            named("@message_type", self.message_type),
+            named("@body", body.0),
+            named_text("@group_id", self.group_id),
+            named_text("@tenant_id", self.tenant_id),
+            named_text("@correlation_id", self.correlation_id),
+            named("@sent_at", self.sent_at),
+            named("@attempts", i64::from(self.attempts)),
+        ]
+    }
 }
 
 /// A row that is inserted into the inbox.
@@ -190,6 +232,20 @@ impl<'r> IncomingParameter<'r> {
         let envelope = EnvelopeParameter::new(&row.envelope, bodies);
         Self { envelope, status, owner, due_at, retention }
     }
+
+    /// Those of a row alone.
+    pub(super) fn values(row: &'r Incoming) -> Vec<NamedValue<'r>> {
+        let mut body = Bodies::default();
+        let Self { envelope, status, owner, due_at, retention } = Self::new(row, &mut body);
+        let mut values = envelope.values(body);
+        values.extend([
+            named("@status", status),
+            named("@owner", owner),
+            named("@due_at", due_at),
+            named("@retention", retention),
+        ]);
+        values
+    }
 }
 
 /// A row that is inserted into the outbox.
@@ -206,44 +262,37 @@ impl<'r> OutgoingParameter<'r> {
         let (owner, deliver_by) = placement::outgoing(row);
         Self { envelope: EnvelopeParameter::new(&row.envelope, bodies), owner, deliver_by }
     }
-}
 
-/// A letter, all but its body.
-#[derive(Debug, Serialize)]
-pub(super) struct LetterParameter<'r> {
-    id: String,
-    destination: &'r str,
-    reason: &'static str,
-    message_type: &'r str,
-    error_type: Cow<'r, str>,
-    error_message: Cow<'r, str>,
-    attempts: u32,
-    group_id: Option<Cow<'r, str>>,
-    tenant_id: Option<Cow<'r, str>>,
-    correlation_id: Option<Cow<'r, str>>,
-    sent_at: i64,
-}
-
-impl<'r> LetterParameter<'r> {
-    /// Of a letter whose type is known to fit, with the envelope of its body if it can be read.
-    pub(super) fn new(
-        letter: &'r DeadLetter,
-        message_type: &'r str,
-        envelope: Option<&'r Envelope>,
-    ) -> Self {
-        let column = |text: fn(&Envelope) -> Option<&str>| envelope.and_then(text).map(storable);
-        Self {
-            id: id(letter.id.id),
-            destination: letter.id.destination.as_str(),
-            reason: letter.reason.as_str(),
-            message_type,
-            error_type: storable(&letter.error_type),
-            error_message: storable(&letter.error_message),
-            attempts: letter.attempts,
-            group_id: column(|envelope| envelope.group_id.as_deref()),
-            tenant_id: column(|envelope| envelope.tenant_id.as_deref()),
-            correlation_id: column(|envelope| envelope.correlation_id.as_deref()),
-            sent_at: to_micros(envelope.map_or_else(now, |envelope| envelope.sent_at)),
-        }
+    /// Those of a row alone.
+    pub(super) fn values(row: &'r Outgoing) -> Vec<NamedValue<'r>> {
+        let mut body = Bodies::default();
+        let Self { envelope, owner, deliver_by } = Self::new(row, &mut body);
+        let mut values = envelope.values(body);
+        values.extend([named("@owner", owner), named("@deliver_by", deliver_by)]);
+        values
     }
+}
+
+/// The values of a letter whose type is known to fit, with the envelope of its body if that can be
+/// read.
+pub(super) fn letter_values<'r>(
+    letter: &'r DeadLetter,
+    message_type: &'r str,
+    envelope: Option<&'r Envelope>,
+) -> Vec<NamedValue<'r>> {
+    let column = |text: fn(&Envelope) -> Option<&str>| envelope.and_then(text).map(storable);
+    vec![
+        named("@id", id(letter.id.id)),
+        named("@destination", letter.id.destination.as_str()),
+        named("@reason", letter.reason.as_str()),
+        named("@message_type", message_type),
+        named("@error_type", storable(&letter.error_type)),
+        named("@error_message", storable(&letter.error_message)),
+        named("@attempts", i64::from(letter.attempts)),
+        named("@body", &letter.body[..]),
+        named_text("@group_id", column(|envelope| envelope.group_id.as_deref())),
+        named_text("@tenant_id", column(|envelope| envelope.tenant_id.as_deref())),
+        named_text("@correlation_id", column(|envelope| envelope.correlation_id.as_deref())),
+        named("@sent_at", to_micros(envelope.map_or_else(now, |envelope| envelope.sent_at))),
+    ]
 }

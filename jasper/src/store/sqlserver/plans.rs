@@ -1,22 +1,25 @@
 //! Every statement as it was reviewed, with the names of one schema in it, and the parameters that
-//! several rows make. A change of SQL shows here where no server runs.
+//! rows make. A change of SQL shows here where no server runs.
 //!
 //! That each statement finds its rows through an index is read off what stands in it: keys, and the
 //! predicates of the indexes. No server that the tests of this repository can start explains it.
 
 use std::time::Duration;
 
+use tiberius::ColumnData;
 use uuid::Uuid;
 
-use super::completion::Batch;
-use super::dead_letters::key_parameters;
+use super::batch::Batch;
+use super::completion;
+use super::dead_letters::{key_parameters, store_batch};
 use super::inbox::subscriptions;
-use super::parameters::{Bodies, LetterParameter, ReplayParameter, json};
+use super::parameters::{Bodies, HeldParameter, ReplayParameter, json};
 use super::rows::Insert;
 use super::settlement::batch;
 use super::sql::{Names, Sql};
 use crate::envelope::time::from_micros;
 use crate::envelope::{Address, Envelope, MessageId};
+use crate::store::dead_letter::DeadLetterCause;
 use crate::store::{
     Completion, DeadLetter, DeadLetterId, DeadLetterReason, Incoming, Outgoing, OutgoingSettlement,
     Owner, Ownership, Placement, Settlement, Subscription,
@@ -91,8 +94,8 @@ fn rows_are_one_parameter_and_their_bodies_another() {
 
 #[test]
 fn settlements_of_all_kinds_are_one_batch() {
-    let letter = Settlement::DeadLetter {
-        ownership: held(5),
+    let letter = |number| Settlement::DeadLetter {
+        ownership: held(number),
         reason: DeadLetterReason::Exhausted,
         error_type: "shop::Error".to_owned(),
         error_message: "no stock".to_owned(),
@@ -102,23 +105,27 @@ fn settlements_of_all_kinds_are_one_batch() {
         Settlement::Attempt(held(2)),
         Settlement::Schedule(held(3), from_micros(8)),
         Settlement::Release { ownership: held(4), attempt_began: false },
-        letter,
+        letter(5),
+        letter(6),
     ];
-    let (statement, parameters) = batch(&sql(), &settlements.iter().collect::<Vec<_>>());
-    insta::assert_snapshot!([statement, parameters.join("\n")].join("\n----\n"));
+    insta::assert_snapshot!(sent(&batch(&sql(), &settlements.iter().collect::<Vec<_>>())));
 }
 
 #[test]
 fn settlements_of_the_outbox_are_one_batch() {
+    let refused = |number| OutgoingSettlement::Refused {
+        ownership: held(number),
+        error_message: "no such".to_owned(),
+    };
     let settlements = [
         OutgoingSettlement::Sent(held(1)),
         OutgoingSettlement::Failed(held(2)),
         OutgoingSettlement::Discarded(held(3)),
         OutgoingSettlement::Released(held(4)),
-        OutgoingSettlement::Refused { ownership: held(5), error_message: "no such".to_owned() },
+        refused(5),
+        refused(6),
     ];
-    let (statement, parameters) = batch(&sql(), &settlements.iter().collect::<Vec<_>>());
-    insta::assert_snapshot!([statement, parameters.join("\n")].join("\n----\n"));
+    insta::assert_snapshot!(sent(&batch(&sql(), &settlements.iter().collect::<Vec<_>>())));
 }
 
 fn letter(error: &str) -> DeadLetter {
@@ -135,20 +142,49 @@ fn letter(error: &str) -> DeadLetter {
     }
 }
 
-/// What a letter is stored with.
-fn stored(letter: &DeadLetter) -> String {
-    let envelope = Envelope::from_bytes(&letter.body).ok();
-    json(&[LetterParameter::new(letter, &letter.message_type, envelope.as_ref())])
+/// What a batch is sent with. Of a body it is the length: there are ids in it that are new.
+fn sent(batch: &Batch<'_>) -> String {
+    let values = batch.parameters().into_iter().zip(1..).map(|(value, number)| {
+        let value = match value.to_sql() {
+            ColumnData::Binary(Some(bytes)) => format!("{} bytes", bytes.len()),
+            value => format!("{value:?}"),
+        };
+        format!("@P{number}: {value}")
+    });
+    [batch.text.clone()].into_iter().chain(values).collect::<Vec<_>>().join("\n")
 }
 
 #[test]
-fn letters_are_asked_for_moved_and_stored_by_one_parameter() {
+fn letters_are_asked_for_and_moved_by_one_parameter() {
     let letter = letter("no stock");
     let mut bodies = Bodies::default();
     let key = (letter.id.id, letter.id.destination.clone());
     let moved = ReplayParameter::new(&key, bodies.push([b"{}", b""]));
-    let keys = key_parameters(&[letter.id.clone(), letter.id.clone()]);
-    insta::assert_snapshot!([keys, json(&[moved]), stored(&letter)].join("\n"));
+    let keys = key_parameters(&[letter.id.clone(), letter.id]);
+    insta::assert_snapshot!([keys, json(&[moved])].join("\n"));
+}
+
+#[test]
+fn a_letter_is_stored_by_its_values() {
+    let letter = letter("a\0 'quote'\n");
+    let envelope = Envelope::from_bytes(&letter.body).ok();
+    let stored = store_batch(&sql(), &letter, &letter.message_type, envelope.as_ref());
+    insta::assert_snapshot!(sent(&stored));
+}
+
+#[test]
+fn one_row_becomes_a_dead_letter_by_its_values() {
+    let letter = Settlement::DeadLetter {
+        ownership: held(5),
+        reason: DeadLetterReason::Exhausted,
+        error_type: "shop::Error".to_owned(),
+        error_message: "a\0 'quote'\n".to_owned(),
+    };
+    let refused =
+        OutgoingSettlement::Refused { ownership: held(6), error_message: "no such".to_owned() };
+    let (sql, letter, refused) = (sql(), [&letter], [&refused]);
+    let batches = [sent(&batch(&sql, &letter)), sent(&batch(&sql, &refused))];
+    insta::assert_snapshot!(batches.join("\n----\n"));
 }
 
 #[test]
@@ -158,22 +194,36 @@ fn subscriptions_are_one_parameter_and_each_is_in_it_once() {
     insta::assert_snapshot!(subscriptions(&[one.clone(), one]));
 }
 
-/// What a parameter says of a text is the text, without the one character that not all servers
-/// take out of JSON.
+/// What a parameter of many rows says of a text is the text, without the one character that not all
+/// servers take out of JSON.
 #[test]
 fn texts_of_any_characters_are_in_a_parameter_as_they_are() {
     let odd = "a\0b \u{1F980} \u{e9} \u{FFFF} \u{10FFFF} \r\n\t\u{1}\u{7f}\u{2028} ' \" \\ / %";
-    let parameter: serde_json::Value =
-        serde_json::from_str(&stored(&letter(odd))).expect("it is JSON");
+    let held = held(1);
+    let cause = DeadLetterCause::of_unreadable(&held, odd);
+    let parameter = json(&[HeldParameter::with_cause(&held, &cause)]);
+    let parameter: serde_json::Value = serde_json::from_str(&parameter).expect("it is JSON");
     let text = parameter[0]["error_message"].as_str();
     assert_eq!(text, Some(&*odd.replace('\0', "\u{FFFD}")));
 }
 
 #[test]
 fn a_completion_is_one_statement() {
-    let completion =
-        Completion { handled: Some(held(9)), incoming: incoming(), outgoing: outgoing() };
-    let whole = Batch::of(&sql(), &completion).expect("the tables hold it");
-    let alone = Batch::of(&sql(), &Completion::default()).expect("the tables hold it");
-    insta::assert_snapshot!([whole.statement, alone.statement].join("\n----\n"));
+    let outgoing = [outgoing(), outgoing()].concat();
+    let outgoing = outgoing.into_iter().zip(3..);
+    let outgoing = outgoing.map(|(row, number)| Outgoing { envelope: envelope(number), ..row });
+    let handled = Some(held(9));
+    let many = Completion { handled, incoming: incoming(), outgoing: outgoing.collect() };
+    let (sql, alone) = (sql(), Completion::default());
+    let batches = [&many, &alone]
+        .map(|completion| completion::batch(&sql, completion).expect("the tables hold it").text);
+    insta::assert_snapshot!(batches.join("\n----\n"));
+}
+
+#[test]
+fn what_a_completion_inserts_alone_is_in_it_by_its_values() {
+    let incoming = incoming().into_iter().take(1).collect();
+    let completion = Completion { handled: Some(held(9)), incoming, outgoing: outgoing() };
+    let batch = completion::batch(&sql(), &completion).expect("the tables hold it");
+    insta::assert_snapshot!(sent(&batch));
 }

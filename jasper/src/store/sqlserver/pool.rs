@@ -6,22 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool::Runtime;
-use deadpool::managed::{self, Metrics, Object, RecycleError, RecycleResult, Timeouts};
+use deadpool::managed::{self, Object, Timeouts};
 use tokio::runtime;
 
-use super::error::{self, Error, Result};
+use super::error::{Error, Result};
+use super::opener::Opener;
 use super::server::Server;
 use super::session::{Session, SessionPurpose};
 
 /// For how long a caller waits for a connection, and no longer than for an answer.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// Between two attempts to connect to a server that starts or is crowded.
-const PAUSE: Duration = Duration::from_millis(50);
-
-/// For how long a connection is kept that nothing uses, and for how long any.
-const IDLE: Duration = Duration::from_secs(600);
-const AGE: Duration = Duration::from_secs(1800);
 
 /// The connections of one purpose.
 #[derive(Clone)]
@@ -31,40 +25,12 @@ pub(super) struct Pool {
     home: runtime::Id,
 }
 
-/// What opens the connections of a pool.
-struct Opener {
-    server: Arc<Server>,
-    purpose: SessionPurpose,
-}
-
-impl managed::Manager for Opener {
-    type Type = Session;
-    type Error = Error;
-
-    async fn create(&self) -> Result<Session> {
-        loop {
-            match Session::open(&self.server, self.purpose).await {
-                // `acquire` has a time limit.
-                Err(error) if error::is_of_start(&error) => tokio::time::sleep(PAUSE).await,
-                opened => return opened,
-            }
-        }
-    }
-
-    async fn recycle(&self, _session: &mut Session, metrics: &Metrics) -> RecycleResult<Error> {
-        if metrics.age() > AGE || metrics.last_used() > IDLE {
-            return Err(RecycleError::message("it is old"));
-        }
-        Ok(())
-    }
-}
-
 impl Pool {
     /// # Panics
     /// Outside of a tokio runtime.
     pub(super) fn new(server: Arc<Server>, purpose: SessionPurpose, connections: u32) -> Self {
         let places = usize::try_from(connections).unwrap_or(usize::MAX);
-        let pool = managed::Pool::builder(Opener { server, purpose })
+        let pool = managed::Pool::builder(Opener::new(server, purpose))
             .max_size(places)
             .runtime(Runtime::Tokio1)
             .build();
@@ -79,8 +45,8 @@ impl Pool {
         if runtime::Handle::current().id() == self.home {
             return self.clone();
         }
-        let Opener { server, purpose } = self.shared.manager();
-        Self::new(Arc::clone(server), *purpose, 1)
+        let opener = self.shared.manager();
+        Self::new(Arc::clone(&opener.server), opener.purpose, 1)
     }
 
     pub(super) fn server(&self) -> &Arc<Server> {
@@ -100,6 +66,7 @@ impl Pool {
     /// Gives up those that nothing uses. What has ended one of them has mostly ended all.
     pub(super) fn forget_idle(&self) {
         self.shared.retain(|_session, _metrics| false);
+        self.shared.manager().forget_left();
     }
 }
 
@@ -137,6 +104,19 @@ impl PooledConnection {
         if let Ok(Ok(())) = tokio::time::timeout(limit, self.roll_back()).await {
             self.give_back();
         }
+    }
+
+    /// Lets others have it after an answer that did not come in time. The server may be slow, and a
+    /// session that it knows is worth more than one that begins anew and is slow again: it is asked
+    /// to give up what it does. Where it does not answer that while the lease still lasts, the
+    /// connection is closed, and its session ended.
+    pub(super) fn calm_later(mut self) {
+        let limit = self.server.limit() / 4;
+        tokio::spawn(async move {
+            if let Ok(Ok(true)) = tokio::time::timeout(limit, self.calm()).await {
+                self.give_back();
+            }
+        });
     }
 
     fn take(&mut self) -> Option<Session> {

@@ -2,13 +2,16 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tiberius::Row;
 use tiberius::error::Error as DriverError;
 
+use super::batch::{Batch, NamedValue};
 use super::connection::SqlServerConnection;
 use super::error::{self, Error, Result, Unstorable};
+use super::insert_size::{InsertSize, SHARED_ROWS};
 use super::parameters::{Bodies, IncomingParameter, OutgoingParameter, json};
 use super::sql::{Sql, statements};
 use crate::envelope::{Address, Envelope, MessageId};
@@ -21,9 +24,6 @@ use crate::store::{Incoming, Inserted, Outgoing};
 /// The most UTF-16 code units of a destination and of a message type.
 const LONGEST_NAME: usize = 255;
 
-/// The most rows of one statement, and of one flush that several callers share.
-pub(super) const SHARED_ROWS: usize = 500;
-
 /// The most bytes of a body.
 const LARGEST_BODY: usize = 0x7fff_ffff;
 
@@ -31,12 +31,21 @@ const LARGEST_BODY: usize = 0x7fff_ffff;
 /// between.
 const TRIES: u32 = 10;
 
-// What is there already is left out; what comes in between is refused by the key, and the statement
-// is tried again.
-const INSERT_INCOMING: &str = "\
+const INTO_INCOMING: &str = "\
 insert into {incoming} (id, destination, status, owner, attempts, due_at, message_type, body,
     group_id, tenant_id, correlation_id, sent_at, retention)
 output inserted.id, inserted.destination
+";
+
+const INTO_OUTGOING: &str = "\
+insert into {outgoing} (id, destination, owner, attempts, deliver_by, message_type, body, group_id,
+    tenant_id, correlation_id, sent_at)
+output inserted.id, inserted.destination
+";
+
+// What is there already is left out; what comes in between is refused by the key, and the statement
+// is tried again.
+const MANY_INCOMING: &str = "\
 select convert(binary(16), new.id), new.destination, new.status, new.owner, new.attempts,
     new.due_at, new.message_type, substring(@P2, new.start, new.length), new.group_id,
     new.tenant_id, new.correlation_id, new.sent_at, new.retention
@@ -51,10 +60,7 @@ where not exists (
 {by_key};
 ";
 
-const INSERT_OUTGOING: &str = "\
-insert into {outgoing} (id, destination, owner, attempts, deliver_by, message_type, body, group_id,
-    tenant_id, correlation_id, sent_at)
-output inserted.id, inserted.destination
+const MANY_OUTGOING: &str = "\
 select convert(binary(16), new.id), new.destination, new.owner, new.attempts, new.deliver_by,
     new.message_type, substring(@P2, new.start, new.length), new.group_id, new.tenant_id,
     new.correlation_id, new.sent_at
@@ -69,51 +75,103 @@ where not exists (
 {by_key};
 ";
 
-statements!(RowsSql { insert_incoming: INSERT_INCOMING, insert_outgoing: INSERT_OUTGOING });
+const ONE_INCOMING: &str = "\
+select convert(binary(16), @id), @destination, @status, @owner, @attempts, @due_at, @message_type,
+    @body, @group_id, @tenant_id, @correlation_id, @sent_at, @retention
+where not exists (
+    select 1 from {incoming} where id = convert(binary(16), @id) and destination = @destination
+);
+";
 
-/// Before an insert for which others wait.
-const HARDLY_WAITING: &str = "set lock_timeout 50; ";
+const ONE_OUTGOING: &str = "\
+select convert(binary(16), @id), @destination, @owner, @attempts, @deliver_by, @message_type, @body,
+    @group_id, @tenant_id, @correlation_id, @sent_at
+where not exists (
+    select 1 from {outgoing} where id = convert(binary(16), @id) and destination = @destination
+);
+";
+
+statements!(RowsSql {
+    insert_incoming: [INTO_INCOMING, MANY_INCOMING].concat(),
+    insert_one_incoming: [INTO_INCOMING, ONE_INCOMING].concat(),
+    insert_outgoing: [INTO_OUTGOING, MANY_OUTGOING].concat(),
+    insert_one_outgoing: [INTO_OUTGOING, ONE_OUTGOING].concat(),
+});
+
+/// For how long an insert waits for a lock for which others wait.
+const HARDLY_WAITING: Duration = Duration::from_millis(50);
 
 const BEGIN: &str = "begin transaction";
 const COMMIT: &str = "commit transaction";
 
 /// A row that is inserted under a message id and a destination.
 pub(super) trait Insert: Weigh + Clone + Send + Sync + 'static {
-    /// What inserts rows.
-    fn insertion(sql: &Sql) -> &str;
-
     fn envelope(&self) -> &Envelope;
+
+    /// What inserts rows that are one parameter.
+    fn insertion(sql: &Sql) -> &str;
 
     /// The rows as JSON; their bodies are added to these.
     fn parameter(rows: &[&Self], bodies: &mut Bodies) -> String;
+
+    /// What inserts one row by its values.
+    fn insertion_of_one(sql: &Sql) -> &str;
+
+    fn values(&self) -> Vec<NamedValue<'_>>;
 }
 
 impl Insert for Incoming {
-    fn insertion(sql: &Sql) -> &str {
-        &sql.rows.insert_incoming
-    }
-
     fn envelope(&self) -> &Envelope {
         &self.envelope
+    }
+
+    fn insertion(sql: &Sql) -> &str {
+        &sql.rows.insert_incoming
     }
 
     fn parameter(rows: &[&Self], bodies: &mut Bodies) -> String {
         json(&rows.iter().map(|row| IncomingParameter::new(row, bodies)).collect::<Vec<_>>())
     }
+
+    fn insertion_of_one(sql: &Sql) -> &str {
+        &sql.rows.insert_one_incoming
+    }
+
+    fn values(&self) -> Vec<NamedValue<'_>> {
+        IncomingParameter::values(self)
+    }
 }
 
 impl Insert for Outgoing {
-    fn insertion(sql: &Sql) -> &str {
-        &sql.rows.insert_outgoing
-    }
-
     fn envelope(&self) -> &Envelope {
         &self.envelope
+    }
+
+    fn insertion(sql: &Sql) -> &str {
+        &sql.rows.insert_outgoing
     }
 
     fn parameter(rows: &[&Self], bodies: &mut Bodies) -> String {
         json(&rows.iter().map(|row| OutgoingParameter::new(row, bodies)).collect::<Vec<_>>())
     }
+
+    fn insertion_of_one(sql: &Sql) -> &str {
+        &sql.rows.insert_one_outgoing
+    }
+
+    fn values(&self) -> Vec<NamedValue<'_>> {
+        OutgoingParameter::values(self)
+    }
+}
+
+/// Adds what inserts these rows.
+pub(super) fn add_insert<'r, R: Insert>(batch: &mut Batch<'r>, sql: &Sql, rows: &[&'r R]) {
+    if let [row] = rows {
+        return batch.add_one(R::insertion_of_one(sql), row.values());
+    }
+    let mut bodies = Bodies::default();
+    let parameter = R::parameter(rows, &mut bodies);
+    batch.add_many_with_bodies(R::insertion(sql), parameter, bodies.0);
 }
 
 /// Whether a table can hold these.
@@ -177,7 +235,7 @@ pub(super) async fn insert<R: Insert>(
     for portion in portions(&checked(rows)?, SHARED_ROWS) {
         let mut tried = 1;
         new.extend(loop {
-            match insert_portion(connection, R::insertion(sql), portion).await {
+            match insert_portion(connection, sql, portion, "").await {
                 Err(error) if tried < TRIES && error::is_duplicate(&error) => tried += 1,
                 inserted => break inserted?,
             }
@@ -192,21 +250,29 @@ pub(super) async fn store<R: Insert>(
     sql: &Sql,
     rows: &[R],
     wait: Wait,
+    size: &InsertSize,
 ) -> Result<Vec<Inserted>> {
     let once = checked(rows)?;
-    let portions: Vec<&[&R]> = portions(&once, SHARED_ROWS).collect();
-    let insertion = match wait {
-        // The setting ends with the statement.
-        Wait::Short => [HARDLY_WAITING, R::insertion(sql)].concat(),
-        Wait::Usual => R::insertion(sql).to_owned(),
+    let portions: Vec<&[&R]> = portions(&once, size.rows()).collect();
+    // Each says it, as the setting of another insert may outlast that one.
+    let patience = match wait {
+        Wait::Short => HARDLY_WAITING,
+        Wait::Usual => connection.lock_patience(),
     };
+    let before = format!("set lock_timeout {}; ", patience.as_millis());
     let is_one = portions.len() < 2;
     let mut new = HashSet::with_capacity(once.len());
     if !is_one {
         connection.batch(BEGIN).await?;
     }
     for portion in portions {
-        new.extend(insert_portion(connection, &insertion, portion).await?);
+        let inserted = insert_portion(connection, sql, portion, &before).await;
+        match &inserted {
+            Ok(_) => size.was_answered(portion.len()),
+            Err(Error::Silent(_)) => size.was_too_slow(portion.len()),
+            Err(_) => {}
+        }
+        new.extend(inserted?);
     }
     if !is_one {
         connection.batch(COMMIT).await?;
@@ -216,13 +282,13 @@ pub(super) async fn store<R: Insert>(
 
 async fn insert_portion<R: Insert>(
     connection: &mut SqlServerConnection,
-    insertion: &str,
+    sql: &Sql,
     rows: &[&R],
+    before: &str,
 ) -> Result<HashSet<Key>> {
-    let mut bodies = Bodies::default();
-    let parameter = R::parameter(rows, &mut bodies);
-    let inserted = connection.rows(insertion, &[&parameter, &bodies.0]).await?;
-    keys(&inserted)
+    let mut batch = Batch::new(before);
+    add_insert(&mut batch, sql, rows);
+    keys(&batch.rows(connection).await?)
 }
 
 /// The keys of rows that begin with them.

@@ -9,16 +9,15 @@ use tiberius::Config;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::connection::SqlServerConnection;
+use super::connection::{LONGEST, SqlServerConnection};
 use super::error::{Error, Place, Result};
 use super::mark::Mark;
 use super::sessions;
 use crate::store::StoreError;
 use crate::store::sql::limits::{StatementLimits, within};
 
-/// The bounds of how long an answer is waited for.
+/// The shortest time for which an answer is waited for.
 const SHORTEST: Duration = Duration::from_secs(1);
-pub(super) const LONGEST: Duration = Duration::from_secs(20);
 
 /// Connections that end sessions at once.
 const ENDING: usize = 4;
@@ -58,10 +57,17 @@ impl Server {
 
     /// A new session, with a name of its own.
     pub(super) async fn connect(&self) -> Result<(SqlServerConnection, String)> {
+        self.connect_within(self.limit()).await
+    }
+
+    /// The same, if the server takes no longer than this.
+    pub(super) async fn connect_within(
+        &self,
+        limit: Duration,
+    ) -> Result<(SqlServerConnection, String)> {
         let mut config = Config::clone(&self.config.lock());
         let name = self.mark.next();
         config.application_name(&name);
-        let limit = self.limit();
         let connected = connect_within(limit, config).await?;
         Ok((connected, name))
     }

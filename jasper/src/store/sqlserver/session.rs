@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use super::connection::SqlServerConnection;
-use super::error::{Error, Result};
+use super::connection::{LONGEST, SqlServerConnection, lock_patience};
+use super::error::Result;
 use super::server::Server;
 use crate::store::sql::columns::Columns;
+
+/// For how long a session is opened at most, by whichever call asked for it first.
+const OPENING: Duration = LONGEST;
 
 /// What indexes for some rows need, whatever the login's defaults are.
 const OPTIONS: &str = "\
@@ -58,20 +61,14 @@ struct Settings(i64, String);
 
 impl Session {
     pub(super) async fn open(server: &Server, purpose: SessionPurpose) -> Result<Self> {
-        let (mut connection, name) = server.connect().await?;
-        let set_up = async {
-            match purpose {
-                SessionPurpose::Runs => connection.batch(OPTIONS).await?,
-                SessionPurpose::Users => Vec::new(),
-                SessionPurpose::Internal => connection.batch(&internal(server.limit())).await?,
-            };
-            Ok::<_, Error>(connection)
+        let (mut connection, name) = server.connect_within(OPENING).await?;
+        connection.answer_within(Some(OPENING));
+        match purpose {
+            SessionPurpose::Runs => connection.batch(OPTIONS).await?,
+            SessionPurpose::Users => Vec::new(),
+            SessionPurpose::Internal => connection.batch(&internal(server.limit())).await?,
         };
-        let limit = server.limit();
-        let connection = match tokio::time::timeout(limit, set_up).await {
-            Ok(connection) => connection?,
-            Err(_elapsed) => return Err(Error::Silent(limit)),
-        };
+        connection.answer_within(None);
         Ok(Self { connection, name, settings: None })
     }
 
@@ -92,6 +89,18 @@ impl Session {
         Ok(now.last().map(Settings::read).transpose()? == self.settings)
     }
 
+    /// Asks the server to give up what it was asked last, and undoes what is open.
+    pub(super) async fn give_up(&mut self) -> Result<()> {
+        self.connection.cancel_query().await?;
+        self.roll_back().await
+    }
+
+    /// The same. Says whether another piece of work may have the session.
+    pub(super) async fn calm(&mut self) -> Result<bool> {
+        self.give_up().await?;
+        Ok(self.settings.is_none() || self.is_as_before().await?)
+    }
+
     pub(super) async fn roll_back(&mut self) -> Result<()> {
         self.connection.batch(ROLLBACK).await?;
         Ok(())
@@ -104,10 +113,8 @@ impl Settings {
     }
 }
 
-/// A lock is waited for less long than the answer.
 fn internal(limit: Duration) -> String {
-    let patience = limit.saturating_sub(Duration::from_millis(500));
-    format!("{OPTIONS}{ALL_OR_NOTHING}set lock_timeout {}", patience.as_millis())
+    format!("{OPTIONS}{ALL_OR_NOTHING}set lock_timeout {}", lock_patience(limit).as_millis())
 }
 
 #[cfg(test)]

@@ -41,5 +41,5 @@ pub(super) async fn kill(connection: &mut SqlServerConnection, session: i64) -> 
     };
     // What is said of one that has just ended differs.
     let is_there = !connection.rows(NUMBERED, &[&session]).await?.is_empty();
-    if is_there { Err(refused.into()) } else { Ok(()) }
+    if is_there { Err(refused) } else { Ok(()) }
 }

@@ -4,14 +4,15 @@
 use std::collections::HashSet;
 
 use futures_util::FutureExt;
-use tiberius::ToSql;
 
+use super::batch::Batch;
 use super::connection::SqlServerConnection;
 use super::error::Result;
+use super::insert_size::SHARED_ROWS;
 use super::internal_pool::{InternalPool, Work};
 use super::parameters::{HeldParameter, json};
-use super::rows::{SHARED_ROWS, keys};
-use super::sql::{self, Sql, statements};
+use super::rows::keys;
+use super::sql::{Sql, statements};
 use crate::envelope::time::to_micros;
 use crate::store::portions::Weigh;
 use crate::store::sql::coalescer::Coalescer;
@@ -72,21 +73,45 @@ where {held_incoming} and jasper_incoming.status = 'incoming'
 {by_key};
 ";
 
+/// What is peculiar to the inbox where a row becomes a dead letter.
+const RETENTION: &str = "deleted.retention";
+const AND_INCOMING: &str = " and jasper_incoming.status = 'incoming'";
+
 statements!(SettlementSql {
     handled: HANDLED,
     count_attempt: COUNT_ATTEMPT,
     schedule: SCHEDULE,
     release: RELEASE,
-    dead_letter: dead_letter(
-        "incoming",
-        "deleted.retention",
-        " and jasper_incoming.status = 'incoming'",
-    ),
+    dead_letters: dead_letters("incoming", RETENTION, AND_INCOMING),
+    dead_letter: dead_letter("incoming", RETENTION, AND_INCOMING),
 });
+
+/// Letters with their keys, and what they are to say.
+const LETTERS: [&str; 2] = [
+    "{asked}",
+    "openjson(@P1) with (id uniqueidentifier, destination nvarchar(255), reason varchar(32),
+    error_type nvarchar(max), error_message nvarchar(max)) asked",
+];
+
+/// The same of one, as values: its texts arrive as they are.
+const LETTER: [&str; 2] = [
+    "(select @id as id, @destination as destination, @owner as owner, @attempts as attempts) asked",
+    "(select @id as id, @destination as destination, @reason as reason, @error_type as error_type,
+    @error_message as error_message) asked",
+];
 
 /// What moves rows of a table to the dead letters, in place of letters with their keys: within a
 /// transaction, and once in a batch.
+pub(super) fn dead_letters(table: &str, retention: &str, and: &str) -> String {
+    dead_letters_of(LETTERS, table, retention, and)
+}
+
+/// The same with one row, by its values.
 pub(super) fn dead_letter(table: &str, retention: &str, and: &str) -> String {
+    dead_letters_of(LETTER, table, retention, and)
+}
+
+fn dead_letters_of([asked, causes]: [&str; 2], table: &str, retention: &str, and: &str) -> String {
     const MOVE: &str = "\
 declare @moved table (
     id binary(16) not null, destination nvarchar(255) {bytes} not null,
@@ -112,13 +137,13 @@ insert into {dead_letters} (id, destination, reason, message_type, error_type, e
 select row.id, row.destination, asked.reason, row.message_type, asked.error_type,
     asked.error_message, row.attempts, row.body, {now}, row.group_id, row.tenant_id,
     row.correlation_id, row.sent_at, row.retention
-from openjson(@P1) with (id uniqueidentifier, destination nvarchar(255), reason varchar(32),
-    error_type nvarchar(max), error_message nvarchar(max)) asked
+from {causes}
 join @moved row on {same}
 {by_key};
 select id, destination from @moved;
 ";
-    MOVE.replace("{table}", table).replace("{retention}", retention).replace("{and}", and)
+    let text = MOVE.replace("{table}", table).replace("{retention}", retention);
+    text.replace("{and}", and).replace("{asked}", asked).replace("{causes}", causes)
 }
 
 /// What settles rows of a table.
@@ -133,6 +158,9 @@ pub(super) trait Settle: Weigh + Clone + Send + Sync + 'static {
 
     /// What does this to the rows of its first parameter, and gives the keys of those that it met.
     fn statement(kind: Self::Kind, sql: &Sql) -> &str;
+
+    /// What makes one row a dead letter by its values, if that is what it is about.
+    fn letter_statement(kind: Self::Kind, sql: &Sql) -> Option<&str>;
 
     fn parameter(&self) -> HeldParameter<'_>;
 }
@@ -156,8 +184,12 @@ impl Settle for Settlement {
             SettlementKind::Attempt => &sql.settlement.count_attempt,
             SettlementKind::Schedule => &sql.settlement.schedule,
             SettlementKind::Release => &sql.settlement.release,
-            SettlementKind::DeadLetter => &sql.settlement.dead_letter,
+            SettlementKind::DeadLetter => &sql.settlement.dead_letters,
         }
+    }
+
+    fn letter_statement(kind: SettlementKind, sql: &Sql) -> Option<&str> {
+        (kind == SettlementKind::DeadLetter).then_some(&sql.settlement.dead_letter)
     }
 
     fn parameter(&self) -> HeldParameter<'_> {
@@ -219,23 +251,24 @@ async fn settle<S: Settle>(
     sql: &Sql,
     settlements: &[&S],
 ) -> Result<HashSet<Key>> {
-    let (statement, parameters) = batch(sql, settlements);
-    let parameters: Vec<&dyn ToSql> = parameters.iter().map(|json| json as &dyn ToSql).collect();
-    keys(&connection.rows(&statement, &parameters).await?)
+    keys(&batch(sql, settlements).rows(connection).await?)
 }
 
 /// One statement for each kind of settlement among these, in one transaction.
-pub(super) fn batch<S: Settle>(sql: &Sql, settlements: &[&S]) -> (String, Vec<String>) {
-    let mut statement = "begin transaction; ".to_owned();
-    let mut parameters = Vec::new();
+pub(super) fn batch<'r, S: Settle>(sql: &Sql, settlements: &[&'r S]) -> Batch<'r> {
+    let mut batch = Batch::new("begin transaction; ");
     for &kind in S::KINDS {
         let of_kind = settlements.iter().filter(|settlement| settlement.kind() == kind);
-        let of_kind: Vec<_> = of_kind.map(|settlement| settlement.parameter()).collect();
-        if !of_kind.is_empty() {
-            parameters.push(json(&of_kind));
-            statement += &sql::about(S::statement(kind, sql), parameters.len());
+        let mut of_kind: Vec<_> = of_kind.map(|settlement| settlement.parameter()).collect();
+        match (S::letter_statement(kind, sql), of_kind.len()) {
+            (_, 0) => {}
+            (Some(statement), 1) => {
+                let values = of_kind.pop().map(HeldParameter::values);
+                batch.add_one(statement, values.unwrap_or_default());
+            }
+            _ => batch.add_many(S::statement(kind, sql), json(&of_kind)),
         }
     }
-    statement += "commit transaction";
-    (statement, parameters)
+    batch.add("commit transaction");
+    batch
 }

@@ -24,11 +24,15 @@ use crate::store::sql::write_batchers::WriteBatchers;
 ///
 /// # Silence
 ///
-/// No call of the store waits for the server longer than half a lease: then its connection is
-/// closed, and its session ended from another one. A statement of a handler may take as long as the
-/// handler. A node ends the sessions that a process has left which is gone, frozen or cut off; for
-/// that its login needs `VIEW SERVER STATE` and `ALTER ANY CONNECTION`. Without these what such a
-/// process has locked stays locked until the server finds the connection broken.
+/// No call of the store waits for an answer of the server longer than half a lease: then the server
+/// is asked to give up what it does. A session that does so is used again, as a new one would be
+/// slow again at a server that is slow; where no answer comes to that either, the connection is
+/// closed, and its session ended from another one. An insert of many rows that was given up is
+/// smaller when it is tried again. A statement of a handler may take as long as the handler.
+///
+/// A node ends the sessions that a process has left which is gone, frozen or cut off; for that its
+/// login needs `VIEW SERVER STATE` and `ALTER ANY CONNECTION`. Without these what such a process
+/// has locked stays locked until the server finds the connection broken.
 ///
 /// # Sessions
 ///

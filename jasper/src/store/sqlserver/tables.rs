@@ -1,7 +1,10 @@
 //! What is done alike with both tables of messages in SQL Server.
 
+use std::sync::Arc;
+
 use super::connection::SqlServerConnection;
 use super::error::Result;
+use super::insert_size::InsertSize;
 use super::internal_pool::Work;
 use super::rows::{self, Insert};
 use super::sql::Sql;
@@ -82,13 +85,14 @@ impl<R: Stores> Messages<R> for SqlServerStore {
 pub(super) struct StoreRows<R> {
     pub(super) rows: Vec<R>,
     pub(super) wait: Wait,
+    pub(super) size: Arc<InsertSize>,
 }
 
 impl<R: Insert> Work for StoreRows<R> {
     type Output = Vec<Inserted>;
 
     async fn run(&self, connection: &mut SqlServerConnection, sql: &Sql) -> Result<Vec<Inserted>> {
-        rows::store(connection, sql, &self.rows, self.wait).await
+        rows::store(connection, sql, &self.rows, self.wait, &self.size).await
     }
 }
 
@@ -108,11 +112,10 @@ impl Work for Sweep {
 
     async fn run(&self, connection: &mut SqlServerConnection, _sql: &Sql) -> Result<u64> {
         let limit = number::limit(self.limit);
-        let swept = match self.owner {
+        match self.owner {
             Some(owner) => connection.write(&self.statement, &[&limit, &owner.number()]).await,
             None => connection.write(&self.statement, &[&limit]).await,
-        };
-        Ok(swept?)
+        }
     }
 }
 

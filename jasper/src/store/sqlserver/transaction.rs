@@ -38,7 +38,10 @@ impl SqlServerTransaction {
                     pool.forget_idle();
                 }
                 Ok(Err(error)) => return Err(internal.place.error(error)),
-                Err(elapsed) => return Err(elapsed),
+                Err(elapsed) => {
+                    connection.calm_later();
+                    return Err(elapsed);
+                }
             }
         }
     }
@@ -46,7 +49,14 @@ impl SqlServerTransaction {
     async fn complete(mut self, completion: Completion) -> Result<Committed, StoreError> {
         let sql = self.internal.sql.clone();
         let written = completion::write(&mut self.connection.connection, &sql, &completion);
-        match within(self.internal.limit(), written).await? {
+        let written = match within(self.internal.limit(), written).await {
+            Ok(written) => written,
+            Err(elapsed) => {
+                self.connection.calm_later();
+                return Err(elapsed);
+            }
+        };
+        match written {
             Ok(Written::Done(committed)) if committed.settled == Settled::Done => {
                 match within(self.internal.limit(), self.connection.is_as_before()).await {
                     Ok(Ok(true)) => self.connection.give_back(),
@@ -101,8 +111,7 @@ impl SqlServerTransaction {
         if let Ok(done) = timeout(GRACE, self.connection.roll_back()).await {
             return done;
         }
-        self.connection.connection.cancel_query().await?;
-        self.connection.roll_back().await
+        self.connection.give_up().await
     }
 }
 

@@ -40,7 +40,7 @@ impl<'c> Transaction<'c> {
     /// # Cancel safety
     /// Dropped, the transaction may be open on the connection, which is then of no further use.
     pub async fn begin(connection: &'c mut SqlServerConnection) -> Result<Self, DriverError> {
-        connection.batch(BEGIN).await?;
+        execute(connection, BEGIN).await?;
         Ok(Self { connection: Held::Borrowed(connection) })
     }
 }
@@ -49,7 +49,7 @@ impl Transaction<'static> {
     pub(super) async fn begin_pooled(
         mut connection: PooledConnection,
     ) -> Result<Self, DriverError> {
-        connection.connection.batch(BEGIN).await?;
+        execute(&mut connection.connection, BEGIN).await?;
         Ok(Self { connection: Held::Pooled(Box::new(connection)) })
     }
 }
@@ -79,12 +79,16 @@ impl Transaction<'_> {
     }
 
     async fn end(mut self, how: &str) -> Result<(), DriverError> {
-        self.batch(how).await?;
+        execute(&mut self, how).await?;
         if let Held::Pooled(connection) = self.connection {
             connection.give_back();
         }
         Ok(())
     }
+}
+
+async fn execute(connection: &mut SqlServerConnection, batch: &str) -> Result<(), DriverError> {
+    connection.simple_query(batch).await?.into_results().await.map(drop)
 }
 
 impl TransactionScope for Transaction<'_> {

@@ -3,17 +3,17 @@
 //! For stores in which transactions that write different rows do not wait for each other; see
 //! [`StoreFixture::locks_rows`].
 
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures_util::future::join_all;
 
 use super::subject::{LONG, Subject, envelope, kept, keyed, to, unowned, with_key};
 use super::{Effects, OwnTransaction, StoreFixture};
 use crate::envelope::Address;
-use crate::store::{Incoming, Inserted, MessageStore, Outgoing};
+use crate::store::{Incoming, Inserted, MessageStore, Outgoing, StoreError};
 
-// Real time: how long a call waits for a lock is decided by the database.
-
-/// Longer than any store needs for a row, and shorter than it waits for a lock.
-const AT_ONCE: Duration = Duration::from_millis(900);
+/// Rows of each kind that are stored while keys are held.
+const OTHERS: usize = 5;
 
 const ANSWERS: &str = "the store answers";
 
@@ -21,60 +21,54 @@ const ANSWERS: &str = "the store answers";
 pub async fn a_key_that_is_held_keeps_no_other_row_waiting<F: StoreFixture>(fixture: &F) {
     let subject = Subject::of(fixture).await;
     let Some(effects) = locking(&subject) else { return };
-    let held = keyed("held");
-    let transaction = hold(&subject, effects, vec![held.clone()]).await;
-    let others = async {
-        for number in 0..10 {
-            at_once(&subject, unowned(envelope())).await;
-            at_once(&subject, keyed(&format!("other {number}"))).await;
-        }
-        let started = Instant::now();
+    let round = async |round: usize| {
+        let held = keyed(&format!("{round}, held"));
+        let transaction = hold(&subject, effects, vec![held.clone()]).await;
         let sent = Outgoing { envelope: to(&Address::endpoint("a")), owner: None };
-        assert_eq!(subject.store_out(vec![sent]).await, [Inserted::New]);
-        assert!(started.elapsed() < AT_ONCE, "{:?}", started.elapsed());
-        transaction.commit().await;
+        let others = async {
+            let sent = subject.store_out(vec![sent]);
+            let ((), sent) = tokio::join!(store_others(&subject, round), sent);
+            assert_eq!(sent, [Inserted::New]);
+        };
+        let waiting = Waiting(vec![subject.store.inbox().store(vec![held])]);
+        waiting.until(others, transaction.commit(), Inserted::Duplicate).await
     };
-    let (stored, ()) = tokio::join!(subject.store.inbox().store(vec![held]), others);
-    assert!(stored.is_err() || stored.is_ok_and(|stored| stored == [Inserted::Duplicate]));
+    assert_others_are_first(round).await;
 }
 
 /// However many keys are held, and however many calls wait for each of them.
 pub async fn many_keys_that_are_held_keep_no_other_row_waiting<F: StoreFixture>(fixture: &F) {
     let subject = Subject::of(fixture).await;
     let Some(effects) = locking(&subject) else { return };
-    let held: Vec<Incoming> = (0..10).map(|number| keyed(&number.to_string())).collect();
-    let transaction = hold(&subject, effects, held.clone()).await;
-    let calls = held.iter().cycle().take(40).cloned();
-    let waiting = calls.map(|row| subject.store.inbox().store(vec![row]));
-    let waiting = futures_util::future::join_all(waiting);
-    let others = async {
-        for number in 0..10 {
-            at_once(&subject, unowned(envelope())).await;
-            at_once(&subject, keyed(&format!("other {number}"))).await;
-        }
-        transaction.commit().await;
+    let round = async |round: usize| {
+        let held = (0..10).map(|number| keyed(&format!("{round}, {number}")));
+        let held: Vec<Incoming> = held.collect();
+        let transaction = hold(&subject, effects, held.clone()).await;
+        let calls = held.iter().cycle().take(40).cloned();
+        let calls = calls.map(|row| subject.store.inbox().store(vec![row]));
+        let others = store_others(&subject, round);
+        let waiting = Waiting(calls.collect());
+        waiting.until(others, transaction.commit(), Inserted::Duplicate).await
     };
-    let (stored, ()) = tokio::join!(waiting, others);
-    for stored in stored {
-        assert!(stored.is_err() || stored.is_ok_and(|stored| stored == [Inserted::Duplicate]));
-    }
+    assert_others_are_first(round).await;
 }
 
 /// What another process sends again has an id that looks like a new one.
 pub async fn a_repeat_that_waits_keeps_no_other_row_waiting<F: StoreFixture>(fixture: &F) {
     let subject = Subject::of(fixture).await;
     let Some(effects) = locking(&subject) else { return };
-    let received = kept(envelope(), LONG);
-    let transaction = hold(&subject, effects, vec![received.clone()]).await;
-    let others = async {
-        for _ in 0..10 {
-            at_once(&subject, unowned(envelope())).await;
-            at_once(&subject, kept(envelope(), LONG)).await;
-        }
-        transaction.rollback().await;
+    let round = async |_round: usize| {
+        let received = kept(envelope(), LONG);
+        let transaction = hold(&subject, effects, vec![received.clone()]).await;
+        let fresh = (0..OTHERS).map(|_| subject.store_new(unowned(envelope())));
+        let repeats = (0..OTHERS).map(|_| subject.store_new(kept(envelope(), LONG)));
+        let others = async {
+            tokio::join!(join_all(fresh), join_all(repeats));
+        };
+        let waiting = Waiting(vec![subject.store.inbox().store(vec![received])]);
+        waiting.until(others, transaction.rollback(), Inserted::New).await
     };
-    let (stored, ()) = tokio::join!(subject.store.inbox().store(vec![received]), others);
-    assert!(stored.is_err() || stored.is_ok_and(|stored| stored == [Inserted::New]));
+    assert_others_are_first(round).await;
 }
 
 /// The outbox has keys, too.
@@ -86,22 +80,28 @@ pub async fn an_outgoing_key_that_is_held_keeps_no_other_row_waiting<F: StoreFix
         Outgoing { envelope, owner: None }
     };
     let outbox = subject.store.outbox();
-    let mut transaction = effects.begin(&subject.store).await;
-    let stored = outbox.store_within(transaction.connection(), vec![of("held")]).await;
-    assert_eq!(stored.expect(ANSWERS), [Inserted::New]);
-    let others = async {
-        for number in 0..10 {
+    let round = async |round: usize| {
+        let held = of(&format!("{round}, held"));
+        let mut transaction = effects.begin(&subject.store).await;
+        let stored = outbox.store_within(transaction.connection(), vec![held.clone()]).await;
+        assert_eq!(stored.expect(ANSWERS), [Inserted::New]);
+        let others = (0..OTHERS).flat_map(|number| {
             let fresh = Outgoing { envelope: to(&Address::endpoint("a")), owner: None };
-            for row in [fresh, of(&format!("other {number}"))] {
-                let started = Instant::now();
-                assert_eq!(subject.store_out(vec![row]).await, [Inserted::New]);
-                assert!(started.elapsed() < AT_ONCE, "{:?}", started.elapsed());
-            }
-        }
-        transaction.commit().await;
+            [fresh, of(&format!("{round}, other {number}"))]
+        });
+        let others = join_all(others.map(|row| subject.store_out(vec![row])));
+        let others = async { assert_eq!(others.await, vec![[Inserted::New]; 2 * OTHERS]) };
+        let waiting = Waiting(vec![outbox.store(vec![held])]);
+        waiting.until(others, transaction.commit(), Inserted::Duplicate).await
     };
-    let (stored, ()) = tokio::join!(outbox.store(vec![of("held")]), others);
-    assert!(stored.is_err() || stored.is_ok_and(|stored| stored == [Inserted::Duplicate]));
+    assert_others_are_first(round).await;
+}
+
+/// What waits behind a call that waits for a key goes on when that gives up, and not before. The
+/// first round opens connections, over which some servers do the first statements slowly.
+async fn assert_others_are_first(round: impl AsyncFn(usize) -> usize) {
+    round(0).await;
+    assert_eq!(round(1).await, 0, "calls were answered before the other rows were stored");
 }
 
 /// The user's transactions of a store that locks rows, and no more than them.
@@ -123,8 +123,42 @@ async fn hold<F: StoreFixture>(
     transaction
 }
 
-async fn at_once<F: StoreFixture>(subject: &Subject<'_, F>, row: Incoming) {
-    let started = Instant::now();
-    subject.store_new(row).await;
-    assert!(started.elapsed() < AT_ONCE, "{:?}", started.elapsed());
+/// Stores rows with new ids, and rows with other keys.
+async fn store_others<F: StoreFixture>(subject: &Subject<'_, F>, round: usize) {
+    let fresh = (0..OTHERS).map(|_| subject.store_new(unowned(envelope())));
+    let key = |number| format!("{round}, other {number}");
+    let keyed = (0..OTHERS).map(|number| subject.store_new(keyed(&key(number))));
+    tokio::join!(join_all(fresh), join_all(keyed));
+}
+
+/// Calls that store rows whose keys are held.
+struct Waiting<C>(Vec<C>);
+
+impl<C: Future<Output = Result<Vec<Inserted>, StoreError>>> Waiting<C> {
+    /// Makes the calls, stores other rows while they wait, and ends the transaction then. A call
+    /// that has not given up finds its row as it is `afterwards`. Says how many calls had an answer
+    /// before the other rows were stored, or gave up. One that is refused has not waited: where a
+    /// server does not say by the number of its error that it met a lock, that is so at once.
+    async fn until(
+        self,
+        others: impl Future<Output = ()>,
+        end: impl Future<Output = ()>,
+        afterwards: Inserted,
+    ) -> usize {
+        let answered = AtomicUsize::new(0);
+        let calls = self.0.into_iter().map(async |call: C| {
+            let stored = call.await;
+            let has_waited = stored.as_ref().err().is_none_or(StoreError::is_transient);
+            answered.fetch_add(usize::from(has_waited), Ordering::SeqCst);
+            assert!(stored.is_err() || stored.is_ok_and(|stored| stored == [afterwards]));
+        });
+        let others = async {
+            others.await;
+            let before = answered.load(Ordering::SeqCst);
+            end.await;
+            before
+        };
+        let (_, before) = tokio::join!(join_all(calls), others);
+        before
+    }
 }
