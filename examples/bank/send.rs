@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use futures_util::future::{try_join, try_join_all};
-use jasper::Bus;
 use tokio::sync::Mutex;
 use tokio::time::interval;
 
