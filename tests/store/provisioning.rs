@@ -27,6 +27,9 @@ use tests::Journal;
 use tests::servers::postgres_url;
 use tokio::sync::Notify;
 
+/// A node learns soon that its tables are new, and no answer takes half of it.
+const LEASE: Duration = Duration::from_secs(4);
+
 const ALL: [StorageProvisioning; 4] = [
     StorageProvisioning::Migrate,
     StorageProvisioning::Check,
@@ -68,7 +71,7 @@ async fn start(
     provisioning: StorageProvisioning,
 ) -> Result<Jasper, Error> {
     let app = Jasper::builder().store(store).state(journal.clone()).handler(work);
-    let app = app.queue("work", QueueOptions::new().durable()).lease(Duration::from_secs(1));
+    let app = app.queue("work", QueueOptions::new().durable()).lease(LEASE);
     app.storage_provisioning(provisioning).start().await
 }
 
