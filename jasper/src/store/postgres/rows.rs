@@ -55,27 +55,25 @@ on conflict do nothing returning id, destination";
 
 /// Nodes are notified only where something was stored that others may claim soon, by the clock of
 /// the database.
-const OR_DUPLICATE_AND_NOTIFY: &str = "
-on conflict do nothing returning id, destination,
+const NOTIFICATION: &str = "
     case when owner = 0 and coalesce(due_at, 0) < {soon}
         then (select true from {notify} notified)
     end";
 
-/// The same, where a row cannot be a duplicate.
-const AND_NOTIFY: &str = "
-returning case when owner = 0 and coalesce(due_at, 0) < {soon}
-    then (select true from {notify} notified)
-end";
+/// What comes before it.
+const AND: &str = ",";
+const RETURNING: &str = "
+returning";
 
 statements!(RowsSql {
     fresh_incoming: INSERT_INCOMING,
-    fresh_claimable: [INSERT_INCOMING, AND_NOTIFY].concat(),
+    fresh_claimable: [INSERT_INCOMING, RETURNING, NOTIFICATION].concat(),
     fresh_outgoing: INSERT_OUTGOING,
     store_incoming: [INSERT_INCOMING, OR_DUPLICATE].concat(),
-    store_claimable: [INSERT_INCOMING, OR_DUPLICATE_AND_NOTIFY].concat(),
+    store_claimable: [INSERT_INCOMING, OR_DUPLICATE, AND, NOTIFICATION].concat(),
     store_outgoing: [INSERT_OUTGOING, OR_DUPLICATE].concat(),
     try_incoming: [&without_waiting(INSERT_INCOMING), OR_DUPLICATE].concat(),
-    try_claimable: [&without_waiting(INSERT_INCOMING), OR_DUPLICATE_AND_NOTIFY].concat(),
+    try_claimable: [&without_waiting(INSERT_INCOMING), OR_DUPLICATE, AND, NOTIFICATION].concat(),
     try_outgoing: [&without_waiting(INSERT_OUTGOING), OR_DUPLICATE].concat(),
     complete_incoming: [INSERT_INCOMING, WHILE_RUNNING, OR_DUPLICATE].concat(),
     complete_outgoing: [INSERT_OUTGOING, WHILE_RUNNING, OR_DUPLICATE].concat(),
