@@ -7,11 +7,11 @@ use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use super::rows;
 use super::sql::{SQL, statements};
-use super::statement_batch::StatementBatch;
+use super::statement_batch::{StatementBatch, StatementResult};
 use super::store::SqliteStore;
 use super::writer::Write;
 use crate::envelope::time::{from_micros, now, to_micros};
-use crate::store::portions::claimed;
+use crate::store::portions::{PORTION, claimed};
 use crate::store::sql::columns::{self, Columns};
 use crate::store::sql::number;
 use crate::store::sql::ports::messages::SqlInbox;
@@ -80,8 +80,17 @@ select * from (
     order by sent_at limit ?
 )";
 
+/// The body only where it is small: many that are large would not fit into memory.
+const OLDEST: &str = "\
+select row.id, row.destination, row.attempts, case when length(row.body) <= ? then row.body end,
+    row.sent_at, row.seq, coalesce(row.interrupted_by, ''), length(row.body)
+from (
+    select seq from ({claimable}) order by sent_at, seq limit ?
+) one cross join jasper_incoming row on row.seq = one.seq";
+
+/// The bodies that [`OLDEST`] left out, with what stands beside them.
 const READ: &str = "\
-select id, destination, attempts, body, sent_at, seq, coalesce(interrupted_by, '')
+select id, destination, attempts, body, sent_at, seq, coalesce(interrupted_by, ''), length(body)
 from jasper_incoming
 where seq in (select value from json_each(?))";
 
@@ -90,7 +99,7 @@ const PARTS: usize = 100;
 
 const TAKE: &str = "\
 update jasper_incoming
-set status = 'incoming', owner = ?, due_at = null, attempts = min(max(attempts, ?), 4294967295)
+set owner = ?, attempts = min(max(attempts, ?), 4294967295)
 where seq in (select value from json_each(?))";
 
 const RELEASE: &str = "\
@@ -115,6 +124,7 @@ statements!(InboxSql {
     repair: REPAIR,
     next_due: NEXT_DUE,
     claimable: CLAIMABLE,
+    oldest: OLDEST,
     read: READ,
     take: TAKE,
     release: RELEASE,
@@ -246,38 +256,101 @@ impl Write for BecomeDue {
 struct Claim(ClaimRequest);
 
 /// What finds the oldest rows of this many subscriptions, at least one.
-pub(super) fn claim_sql(subscriptions: usize) -> String {
+pub(super) fn oldest_sql(subscriptions: usize) -> String {
     let each = vec![SQL.inbox.claimable; subscriptions].join(" union all ");
-    format!(
-        "select sent_at, seq, (select length(body) from jasper_incoming row where row.seq = one.seq)
-        from ({each}) one order by sent_at, seq limit ?"
-    )
+    SQL.inbox.oldest.replace("{claimable}", &each)
+}
+
+/// A row that a claim has found.
+struct Found {
+    /// What older rows have less of.
+    age: (i64, i64),
+    /// Bytes of the body.
+    length: usize,
+    row: SqliteRow,
+}
+
+impl Found {
+    fn of(row: SqliteRow) -> sqlx::Result<Self> {
+        let age = (row.number(4)?, row.number(5)?);
+        let length = number::size(row.maybe_number(7)?);
+        Ok(Self { age, length, row })
+    }
+
+    const fn seq(&self) -> i64 {
+        self.age.1
+    }
+}
+
+fn found(ran: Vec<StatementResult>) -> impl Iterator<Item = sqlx::Result<Found>> {
+    ran.into_iter().flat_map(|results| results.rows).map(Found::of)
 }
 
 impl Claim {
-    /// The numbers of the oldest rows of all.
-    async fn oldest(&self, connection: &mut SqliteConnection) -> sqlx::Result<Vec<i64>> {
+    /// The longest body that is read before it is known how many rows are taken.
+    fn small(&self) -> usize {
+        PORTION / self.0.limit.max(1)
+    }
+
+    /// The oldest rows of all, no more than a claim holds.
+    async fn oldest(&self, connection: &mut SqliteConnection) -> sqlx::Result<Vec<Found>> {
         let Self(request) = self;
         let limit = number::limit(request.limit);
         let mut oldest = Vec::new();
         for subscriptions in request.subscriptions.chunks(PARTS) {
             let mut batch = StatementBatch::default();
-            batch.push(claim_sql(subscriptions.len()));
+            batch.push(oldest_sql(subscriptions.len()));
+            batch.bind(number::limit(self.small()))?;
             for subscription in subscriptions {
                 batch.bind(subscription.destination.as_str())?;
                 batch.bind(subscription.message_type.as_str())?;
                 batch.bind(limit)?;
             }
             batch.bind(limit)?;
-            for row in batch.run(connection).await?.iter().flat_map(|results| &results.rows) {
-                let age = (row.number(0)?, row.number(1)?);
-                oldest.push((age, number::size(row.maybe_number(2)?)));
+            for found in found(batch.run(connection).await?) {
+                oldest.push(found?);
             }
         }
-        oldest.sort_unstable();
+        oldest.sort_unstable_by_key(|found| found.age);
         oldest.truncate(request.limit);
-        oldest.truncate(claimed(oldest.iter().map(|(_age, length)| *length)));
-        Ok(oldest.into_iter().map(|((_sent_at, seq), _length)| seq).collect())
+        oldest.truncate(claimed(oldest.iter().map(|found| found.length)));
+        Ok(oldest)
+    }
+
+    /// Makes these its own, and reads the bodies that were left out.
+    async fn take(
+        &self,
+        oldest: &mut [Found],
+        connection: &mut SqliteConnection,
+    ) -> sqlx::Result<()> {
+        let ran = self.taking(oldest)?.run(connection).await?;
+        for whole in found(ran) {
+            let whole = whole?;
+            if let Ok(at) = oldest.binary_search_by_key(&whole.age, |found| found.age) {
+                oldest[at] = whole;
+            }
+        }
+        Ok(())
+    }
+
+    fn taking(&self, oldest: &[Found]) -> sqlx::Result<StatementBatch> {
+        let small = self.small();
+        let large: Vec<_> = oldest.iter().filter(|found| found.length > small).collect();
+        let mut batch = StatementBatch::default();
+        if !large.is_empty() {
+            batch.push(SQL.inbox.read);
+            batch.bind(rows::row_numbers(large.into_iter().map(Found::seq)))?;
+        }
+        batch.push(SQL.inbox.take);
+        batch.bind(self.0.owner.number())?;
+        batch.bind(i64::from(self.0.count_attempt))?;
+        batch.bind(rows::row_numbers(oldest.iter().map(Found::seq)))?;
+        Ok(batch)
+    }
+
+    fn claimed(&self, Found { row, .. }: &Found) -> sqlx::Result<Claimed> {
+        let is_first = self.0.count_attempt && columns::count(row, 2)? == 0;
+        columns::claimed(row, self.0.owner, is_first, &row.text(6)?)
     }
 }
 
@@ -285,24 +358,11 @@ impl Write for Claim {
     type Output = Vec<Claimed>;
 
     async fn run(&self, connection: &mut SqliteConnection) -> sqlx::Result<Vec<Claimed>> {
-        let oldest = self.oldest(connection).await?;
+        let mut oldest = self.oldest(connection).await?;
         if oldest.is_empty() {
             return Ok(Vec::new());
         }
-        let mut claimed = Vec::with_capacity(oldest.len());
-        let numbers = rows::row_numbers(oldest.into_iter());
-        let mut take = StatementBatch::of(SQL.inbox.read);
-        take.push(SQL.inbox.take);
-        take.bind(numbers.clone())?;
-        take.bind(self.0.owner.number())?;
-        take.bind(i64::from(self.0.count_attempt))?;
-        take.bind(numbers)?;
-        for row in take.run(connection).await?.iter().flat_map(|results| &results.rows) {
-            let is_first = self.0.count_attempt && columns::count(row, 2)? == 0;
-            let age = (row.number(4)?, row.number(5)?);
-            claimed.push((age, columns::claimed(row, self.0.owner, is_first, &row.text(6)?)?));
-        }
-        claimed.sort_unstable_by_key(|(age, _)| *age);
-        Ok(claimed.into_iter().map(|(_age, one)| one).collect())
+        self.take(&mut oldest, connection).await?;
+        oldest.iter().map(|found| self.claimed(found)).collect()
     }
 }

@@ -38,9 +38,9 @@ async fn plan(connection: &mut SqliteConnection, sql: &str) -> Vec<String> {
 #[tokio::test]
 async fn no_statement_scans_a_table() {
     let mut connection = connect().await;
-    let claim = inbox::claim_sql(2);
+    let claim = inbox::oldest_sql(2);
     let statements = SQL.list().into_iter().filter_map(|(_name, text)| match *text {
-        text if text == SQL.inbox.claimable => Some(claim.clone()),
+        text if text == SQL.inbox.oldest => Some(claim.clone()),
         text if text == SQL.inbox.taken => Some(inbox::taken_sql(2)),
         // It deletes all there is.
         text if text == SQL.admin.clear => None,

@@ -1,15 +1,12 @@
 //! The ends and changes of ownership in the inbox, each by compare-and-set.
 
-use std::collections::HashSet;
-
 use super::rows::{bind_key, bind_ownership};
 use super::sql::{SQL, statements};
 use super::statement_batch::{SETTLEMENTS_PER_TRIP, StatementBatch, StatementResult};
 use super::writer::batchable::Batchable;
 use crate::envelope::time::{now, to_micros};
 use crate::store::dead_letter::DeadLetterCause;
-use crate::store::sql::columns;
-use crate::store::sql::key::key_of;
+use crate::store::sql::columns::Columns;
 use crate::store::{Ownership, Settled, Settlement};
 
 const DELETE_HANDLED: &str = "\
@@ -24,19 +21,29 @@ set status = 'handled', owner = 0, body = null,
 where id = ? and destination = ? and owner = ? and attempts = ?
     and status = 'incoming' and retention is not null";
 
-/// The same for many rows in one statement.
+/// Which of many rows are held, as the bits of a number: one row of an answer costs less than many,
+/// and less than what a `returning` has to keep.
+const HELD: &str = "\
+with held (bit, id, destination, owner, attempts) as (values {held})
+select coalesce(sum(1 << bit), 0)
+from held cross join jasper_incoming row
+where row.id = held.id and row.destination = held.destination and row.owner = held.owner
+    and row.attempts = held.attempts and row.status = 'incoming'";
+
+/// As [`DELETE_HANDLED`], for many rows.
 const DELETE_ALL_HANDLED: &str = "\
-with held (id, destination, owner, attempts) as (values {held})
+with held (bit, id, destination, owner, attempts) as (values {held})
 delete from jasper_incoming where seq in (
     select row.seq
     from held cross join jasper_incoming row
     where row.id = held.id and row.destination = held.destination and row.owner = held.owner
         and row.attempts = held.attempts and row.status = 'incoming' and row.retention is null
-)
-returning id, destination";
+)";
 
+/// As [`RETAIN_HANDLED`], for many rows. It looks for none where [`DELETE_ALL_HANDLED`], which runs
+/// before it, has deleted them all.
 const RETAIN_ALL_HANDLED: &str = "\
-with held (id, destination, owner, attempts) as (values {held})
+with held (bit, id, destination, owner, attempts) as (values {held})
 update jasper_incoming
 set status = 'handled', owner = 0, body = null,
     retained_until = ? + min(retention, 4611686018427387903)
@@ -46,8 +53,8 @@ where seq in (
     where row.id = held.id and row.destination = held.destination and row.owner = held.owner
         and row.attempts = held.attempts and row.status = 'incoming'
         and row.retention is not null
-)
-returning id, destination";
+    limit iif(changes() < {count}, -1, 0)
+)";
 
 const COUNT_ATTEMPT: &str = "\
 update jasper_incoming set attempts = ?
@@ -80,6 +87,7 @@ where id = ? and destination = ? and owner = ? and attempts = ? and status = 'in
 statements!(SettlementSql {
     delete_handled: DELETE_HANDLED,
     retain_handled: RETAIN_HANDLED,
+    held: HELD,
     delete_all_handled: DELETE_ALL_HANDLED,
     retain_all_handled: RETAIN_ALL_HANDLED,
     count_attempt: COUNT_ATTEMPT,
@@ -145,11 +153,19 @@ fn first_part(items: &[&Settlement]) -> usize {
     (0..items.len()).take_while(|at| *at == 0 || joins(at)).count()
 }
 
+/// How many statements [`push_all_handled`] adds.
+const ALL_HANDLED_STATEMENTS: usize = 3;
+
+// Each has a bit of what `HELD` answers.
+const _: () = assert!(SETTLEMENTS_PER_TRIP < i64::BITS as usize);
+
 /// Adds what [`push_handled`] does for many rows.
 fn push_all_handled(handled: &[&Settlement], batch: &mut StatementBatch) -> sqlx::Result<()> {
     let bind_rows = |batch: &mut StatementBatch| {
         handled.iter().try_for_each(|settlement| bind_ownership(settlement.ownership(), batch))
     };
+    batch.push(for_all(SQL.settlement.held, handled.len()));
+    bind_rows(batch)?;
     batch.push(for_all(SQL.settlement.delete_all_handled, handled.len()));
     bind_rows(batch)?;
     batch.push(for_all(SQL.settlement.retain_all_handled, handled.len()));
@@ -159,7 +175,8 @@ fn push_all_handled(handled: &[&Settlement], batch: &mut StatementBatch) -> sqlx
 
 /// A statement for this many rows that are held.
 pub(super) fn for_all(sql: &str, rows: usize) -> String {
-    sql.replace("{held}", &vec!["(?, ?, ?, ?)"; rows].join(", "))
+    let held: Vec<_> = (0..rows).map(|bit| format!("({bit}, ?, ?, ?, ?)")).collect();
+    sql.replace("{held}", &held.join(", ")).replace("{count}", &rows.to_string())
 }
 
 /// The answers of [`push_all_handled`].
@@ -167,12 +184,12 @@ fn answers_of_handled(
     handled: &[&Settlement],
     ran: &mut impl Iterator<Item = StatementResult>,
 ) -> sqlx::Result<Vec<Settled>> {
-    let mut ended = HashSet::with_capacity(handled.len());
-    for row in ran.take(HANDLED_STATEMENTS).flat_map(|ran| ran.rows) {
-        ended.insert(columns::key(&row, 0)?);
+    let mut held: i64 = 0;
+    for row in ran.take(ALL_HANDLED_STATEMENTS).flat_map(|ran| ran.rows) {
+        held |= row.number(0)?;
     }
-    let answer = |row| if ended.remove(&key_of(row)) { Settled::Done } else { Settled::Fenced };
-    Ok(handled.iter().map(|settlement| settlement.ownership()).map(answer).collect())
+    let answer = |bit| if held & (1_i64 << bit) == 0 { Settled::Fenced } else { Settled::Done };
+    Ok((0..handled.len()).map(answer).collect())
 }
 
 /// What became of a settlement by the next this many statements of a batch that was run.

@@ -55,8 +55,10 @@ impl RequestQueue {
         let weight =
             |call: &QueuedCall<T, T::Answer>| call.items.iter().map(Weigh::weight).sum::<usize>();
         let (mut count, mut bytes) = (first.items.len(), weight(&first));
-        let mut calls = vec![first];
-        for request in std::mem::take(&mut self.waiting) {
+        let (mut calls, mut passed) = (vec![first], Vec::new());
+        while count < T::MOST
+            && let Some(request) = self.waiting.pop_front()
+        {
             match T::of_request(request) {
                 Ok(call) if call.reply.is_closed() => {}
                 Ok(call)
@@ -66,9 +68,12 @@ impl RequestQueue {
                     bytes += weight(&call);
                     calls.push(call);
                 }
-                Ok(call) => self.waiting.push_back(T::request(call)),
-                Err(other) => self.waiting.push_back(other),
+                Ok(call) => passed.push(T::request(call)),
+                Err(other) => passed.push(other),
             }
+        }
+        for request in passed.into_iter().rev() {
+            self.waiting.push_front(request);
         }
         calls
     }

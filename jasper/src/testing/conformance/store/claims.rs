@@ -14,9 +14,13 @@ use crate::envelope::{Envelope, MessageId, time};
 use crate::message::MessageType;
 use crate::store::{
     ClaimRequest, Claimable, ClaimableRequest, Claimed, DeadLetter, DeadLetterId, DeadLetterReason,
-    Incoming, Inserted, MessageStore, NextPage, Ownership, Placement, Settled, Settlement,
+    Incoming, Inserted, MessageStore, NextPage, Owner, Ownership, Placement, Settled, Settlement,
     Subscription,
 };
+
+fn limited(limit: usize, owner: Owner) -> ClaimRequest {
+    ClaimRequest { limit, ..all(owner) }
+}
 
 /// The first claim counts an attempt; after that the runtime does, when the handler begins.
 pub async fn a_first_claim_counts_an_attempt_and_a_later_one_does_not<F: StoreFixture>(
@@ -94,11 +98,11 @@ pub async fn a_claim_takes_no_more_than_its_limit<F: StoreFixture>(fixture: &F) 
     let owner = subject.join().await;
     let rows = (0..5).map(|_| unowned(envelope())).collect();
     subject.store(rows).await;
-    let limited = |limit| ClaimRequest { limit, ..all(owner) };
-    assert_eq!(subject.claim(limited(0)).await.len(), 0);
-    assert_eq!(subject.claim(limited(3)).await.len(), 3);
-    assert_eq!(subject.claim(limited(3)).await.len(), 2);
-    assert_eq!(subject.claim(limited(3)).await.len(), 0);
+    let claim = async |limit| subject.claim(limited(limit, owner)).await.len();
+    assert_eq!(claim(0).await, 0);
+    assert_eq!(claim(3).await, 3);
+    assert_eq!(claim(3).await, 2);
+    assert_eq!(claim(3).await, 0);
 }
 
 /// What a process reads at once has a bound in bytes, and large rows come all the same.
@@ -120,6 +124,21 @@ pub async fn a_claim_of_large_rows_is_bounded_in_bytes<F: StoreFixture>(fixture:
         claims += 1;
     }
     assert!(claims <= 6, "small ones come together");
+}
+
+/// Whatever is beside it in a claim, a row comes with its own body and in its turn.
+pub async fn a_claim_of_large_and_small_rows_has_each_with_its_body<F: StoreFixture>(fixture: &F) {
+    let subject = Subject::of(fixture).await;
+    let owner = subject.join().await;
+    let length = |order: u64| [10, 2_000, 100, 60_000, 9_000][order as usize % 5];
+    let sent = |order| Envelope { sent_at: at(order), ..large(envelope(), length(order)) };
+    let rows: Vec<_> = (0..30).map(sent).collect();
+    subject.store(rows.iter().rev().cloned().map(unowned).collect()).await;
+    let claimed = [subject.claim(limited(20, owner)).await, subject.claim_all(owner).await];
+    let claimed = claimed.into_iter().flatten();
+    let payloads = claimed.map(|row| row.envelope.map(|one| (one.id, one.payload)));
+    let expected: Vec<_> = rows.into_iter().map(|row| (row.id, row.payload)).collect();
+    assert_eq!(payloads.collect::<Result<Vec<_>, _>>().expect("they are readable"), expected);
 }
 
 /// However large it is, a row can be claimed.

@@ -69,6 +69,7 @@ macro_rules! __store_clauses {
                 a_claim_takes_no_more_than_its_limit
                 a_claim_takes_the_oldest_first
                 a_claim_of_large_rows_is_bounded_in_bytes
+                a_claim_of_large_and_small_rows_has_each_with_its_body
                 a_row_that_fills_a_claim_is_claimed
                 a_claim_takes_only_the_destinations_that_it_lists
                 a_row_that_is_not_yet_due_is_not_claimed
@@ -107,6 +108,7 @@ macro_rules! __store_clauses {
                 every_settlement_of_a_released_row_is_fenced
                 a_row_is_settled_once
                 settlements_are_answered_in_order
+                many_handled_rows_are_forgotten_kept_or_fenced
                 the_release_of_an_owner_is_bounded_and_spares_others
             }
             transactions {

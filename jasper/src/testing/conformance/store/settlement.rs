@@ -182,6 +182,33 @@ pub async fn settlements_are_answered_in_order<F: StoreFixture>(fixture: &F) {
     assert_eq!(subject.counts().await, Counts::default());
 }
 
+/// Of many that are handled in one call, each is forgotten, kept or fenced by itself.
+pub async fn many_handled_rows_are_forgotten_kept_or_fenced<F: StoreFixture>(fixture: &F) {
+    let subject = Subject::of(fixture).await;
+    let owner = subject.join().await;
+    let (mut settlements, mut expected) = (Vec::new(), Vec::new());
+    for row in 0..140 {
+        // Neighbours that are all forgotten, all kept, and of both kinds.
+        let is_kept = [false, true, row % 2 == 0, row % 3 == 0][row / 35];
+        let held = subject.store_owned(owner, is_kept.then_some(LONG)).await;
+        let is_fenced = row > 35 && row % 7 == 0;
+        let attempts = held.attempts + u32::from(is_fenced);
+        settlements.push(Settlement::Handled(Ownership { attempts, ..held.clone() }));
+        expected.push((held, is_kept, is_fenced));
+    }
+    let settled = subject.store.inbox().settle(settlements).await.expect("the store answers");
+    for (settled, (held, _is_kept, is_fenced)) in settled.iter().zip(&expected) {
+        assert_eq!(*settled == Settled::Fenced, *is_fenced, "{held:?}");
+    }
+    let kept = expected.iter().filter(|(_held, is_kept, is_fenced)| *is_kept && !is_fenced);
+    assert_eq!(subject.counts().await.handled, kept.count() as u64);
+    let fenced = expected.into_iter().filter(|(_held, _is_kept, is_fenced)| *is_fenced);
+    let again = fenced.map(|(held, ..)| Settlement::Handled(held));
+    let again = subject.store.inbox().settle(again.collect()).await.expect("the store answers");
+    assert!(again.iter().all(|settled| *settled == Settled::Done), "{again:?}");
+    assert_eq!(subject.counts().await.incoming, 0);
+}
+
 /// Recovery of a dead owner takes rows in portions, from no other owner, with attempts as they are.
 pub async fn the_release_of_an_owner_is_bounded_and_spares_others<F: StoreFixture>(fixture: &F) {
     let subject = Subject::of(fixture).await;
