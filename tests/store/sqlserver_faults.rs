@@ -11,8 +11,8 @@ use jasper::message::MessageType;
 use jasper::store::sqlserver::tiberius::{self, AuthMethod, Config, EncryptionLevel};
 use jasper::store::sqlserver::{SqlServerConnection, SqlServerStore};
 use jasper::store::{
-    ClaimRequest, Incoming, MessageStore, Owner, Placement, StoreError, Subscription,
-    TransactionOptions,
+    ClaimRequest, Incoming, MessageStore, Owner, Placement, StoreError, StoreTransaction,
+    Subscription, TransactionOptions,
 };
 
 use server::{Plan, Seen, start};
@@ -201,6 +201,44 @@ async fn a_transaction_that_nothing_is_left_of_is_undone_at_once() {
     let run = store.begin(TransactionOptions::of("idle")).await.unwrap();
     run.rollback().await.unwrap();
     assert_eq!(first(1, &mut seen).await, [Seen::Rollback]);
+}
+
+/// A run over whose connection nothing is answered any more.
+async fn silent_run(store: &SqlServerStore) -> Box<dyn StoreTransaction> {
+    let mut run = store.begin(TransactionOptions::of("silent")).await.unwrap();
+    let db: &mut SqlServerConnection = run.connection().unwrap().downcast_mut().unwrap();
+    let hangs = db.simple_query("hang");
+    tokio::time::timeout(Duration::from_millis(50), hangs).await.map(drop).unwrap_err();
+    run
+}
+
+#[tokio::test]
+async fn a_session_that_is_not_listed_is_over_when_its_lock_is_free() {
+    let (port, mut seen) = start(Plan::SilentSession { held: 2, silent_search: None }).await;
+    let store = impatient(port).await;
+    silent_run(&store).await.rollback().await.unwrap();
+    let held = [Seen::SearchForSession, Seen::HeldLock];
+    let free = [Seen::SearchForSession, Seen::FreeLock];
+    assert_eq!(rest(&mut seen), [held.clone(), held, free].concat());
+}
+
+#[tokio::test]
+async fn a_rollback_does_not_say_that_it_is_done_where_the_lock_of_a_session_is_held() {
+    let plan = Plan::SilentSession { held: usize::MAX, silent_search: None };
+    let (port, _seen) = start(plan).await;
+    let store = impatient(port).await;
+    assert_given_up(&silent_run(&store).await.rollback().await.unwrap_err());
+}
+
+#[tokio::test]
+async fn the_end_of_a_session_is_tried_again_over_another_connection() {
+    // After those of the start, of the node and of the run.
+    let plan = Plan::SilentSession { held: 0, silent_search: Some(3) };
+    let (port, mut seen) = start(plan).await;
+    let store = impatient(port).await;
+    assert_given_up(&silent_run(&store).await.rollback().await.unwrap_err());
+    let again = [Seen::SearchForSession, Seen::SearchForSession, Seen::FreeLock];
+    assert_eq!(first(3, &mut seen).await, again);
 }
 
 /// How often each table is claimed from where another claim is first with the rows so often.

@@ -39,6 +39,14 @@ pub enum Plan {
     SlowInserts(Duration),
     /// It does not answer an insert of more rows than this until it is asked to give it up.
     LargeInserts(usize),
+    /// A connection over which `hang` is asked is silent from then on, and its session is not
+    /// listed.
+    SilentSession {
+        /// How often the lock of a session is asked for in vain over one connection.
+        held: usize,
+        /// The number of a connection over which a search for a session is not answered.
+        silent_search: Option<usize>,
+    },
 }
 
 /// What a client does, in order.
@@ -60,6 +68,9 @@ pub enum Seen {
     Rollback,
     /// It inserts rows into the inbox.
     Insert,
+    /// It asks for the lock of a session, which is held or free.
+    HeldLock,
+    FreeLock,
 }
 
 /// The type of a packet with an answer, of one that asks the server to give up, and the last packet
@@ -124,6 +135,10 @@ async fn serve(
         }
         Plan::LateClaims(late) => return answer_claims(&mut socket, late, &seen).await,
         Plan::Hang => return answer_until_it_hangs(&mut socket, &seen).await,
+        Plan::SilentSession { held, silent_search } => {
+            let is_silent = silent_search == Some(number);
+            return answer_until_it_is_silent(&mut socket, held, is_silent, &seen).await;
+        }
         Plan::SlowSessions | Plan::SlowLogins(_) | Plan::SlowInserts(_) | Plan::LargeInserts(_) => {
             return answer_slowly(&mut socket, plan, &seen).await;
         }
@@ -161,7 +176,7 @@ async fn answer_until_a_call(
 
 /// Answers what a store asks at its start and as it sets up a session. Says whether this was that.
 async fn answer_at_start(socket: &mut TcpStream, asked: &str) -> io::Result<bool> {
-    if asked.contains("@@options") {
+    if asked.contains("@@options") || is_lock(asked, "Exclusive") {
         answer(socket, &[settings(), done(1)].concat()).await?;
     } else if asked.contains("db_name()") {
         answer(socket, &[row(&["shop", ""]), done(1)].concat()).await?;
@@ -171,6 +186,11 @@ async fn answer_at_start(socket: &mut TcpStream, asked: &str) -> io::Result<bool
         return Ok(false);
     }
     Ok(true)
+}
+
+/// Whether it asks for the lock of a session in this mode.
+fn is_lock(asked: &str, mode: &str) -> bool {
+    asked.contains("cast(@locked") && asked.contains(mode)
 }
 
 async fn answer_claims(
@@ -212,6 +232,36 @@ async fn answer_until_it_hangs(
             let is_search = asked.contains("sys.dm_exec_sessions");
             let _ = seen.send(if is_search { Seen::SearchForSession } else { Seen::Rollback });
             answer(socket, &done(0)).await?;
+        }
+    }
+}
+
+async fn answer_until_it_is_silent(
+    socket: &mut TcpStream,
+    held: usize,
+    is_search_silent: bool,
+    seen: &UnboundedSender<Seen>,
+) -> io::Result<()> {
+    let mut asked_for_lock = 0;
+    loop {
+        let asked = text_of(&read(socket).await?);
+        let is_search = asked.contains("sys.dm_exec_sessions");
+        if is_search {
+            let _ = seen.send(Seen::SearchForSession);
+        }
+        if asked.contains("hang") || is_search && is_search_silent {
+            return until_closed(socket).await;
+        }
+        if is_search {
+            answer(socket, &done(0)).await?;
+        } else if is_lock(&asked, "Shared") {
+            asked_for_lock += 1;
+            let is_held = asked_for_lock <= held;
+            let _ = seen.send(if is_held { Seen::HeldLock } else { Seen::FreeLock });
+            let answered = if is_held { number(-1) } else { number(0) };
+            answer(socket, &[answered, done(1)].concat()).await?;
+        } else if !answer_at_start(socket, &asked).await? {
+            answer(socket, &[settings(), done(1)].concat()).await?;
         }
     }
 }
@@ -333,6 +383,11 @@ fn ended(status: u8, rows: u8) -> Vec<u8> {
 
 /// The settings of a session: a number and a text.
 fn settings() -> Vec<u8> {
+    number(7)
+}
+
+/// One row of a number and a text.
+fn number(number: i64) -> Vec<u8> {
     const NUMBER: u8 = 0x7f;
     let text = row(&["shop"]);
     // The description of the text without its head, and its value without the sign of a row.
@@ -340,7 +395,7 @@ fn settings() -> Vec<u8> {
     let mut answer = vec![0x81, 2, 0, 0, 0, 0, 0, 0, 0, NUMBER, 0];
     answer.extend(described);
     answer.push(0xd1);
-    answer.extend(7_i64.to_le_bytes());
+    answer.extend(number.to_le_bytes());
     answer.extend(&value[1..]);
     answer
 }
