@@ -11,8 +11,8 @@ use jasper::message::MessageType;
 use jasper::store::sqlserver::tiberius::{self, AuthMethod, Config, EncryptionLevel};
 use jasper::store::sqlserver::{SqlServerConnection, SqlServerStore};
 use jasper::store::{
-    ClaimRequest, Incoming, MessageStore, Owner, Placement, StoreError, StoreTransaction,
-    Subscription, TransactionOptions,
+    ClaimRequest, Incoming, MessageStore, Owner, Ownership, Placement, Settlement, StoreError,
+    StoreTransaction, Subscription, TransactionOptions,
 };
 
 use server::{Plan, Seen, start};
@@ -241,16 +241,19 @@ async fn the_end_of_a_session_is_tried_again_over_another_connection() {
     assert_eq!(first(3, &mut seen).await, again);
 }
 
+fn claim_of(limit: usize) -> ClaimRequest {
+    let destination = Address::local("queue", "handler");
+    let subscription = Subscription { destination, message_type: "t@1".to_owned() };
+    let subscriptions = vec![subscription];
+    ClaimRequest { owner: Owner::new(7), limit, count_attempt: true, subscriptions }
+}
+
 /// How often each table is claimed from where another claim is first with the rows so often.
 async fn claims(late: usize) -> (usize, usize) {
     let (port, mut seen) = start(Plan::LateClaims(late)).await;
     let store = SqlServerStore::connect(&address(port, PLAIN)).await.unwrap();
     let (destination, owner) = (Address::local("queue", "handler"), Owner::new(7));
-    let subscription =
-        Subscription { destination: destination.clone(), message_type: "t@1".to_owned() };
-    let request =
-        ClaimRequest { owner, limit: 5, count_attempt: true, subscriptions: vec![subscription] };
-    assert!(store.inbox().claim(request).await.unwrap().is_empty());
+    assert!(store.inbox().claim(claim_of(5)).await.unwrap().is_empty());
     let mut claims = || std::iter::from_fn(|| seen.try_recv().ok()).count();
     let of_inbox = claims();
     assert!(store.outbox().claim(owner, &destination, 5).await.unwrap().is_empty());
@@ -370,7 +373,7 @@ async fn an_insert_of_many_portions_goes_on_as_long_as_each_is_answered() {
 
 #[tokio::test]
 async fn an_insert_that_is_too_slow_is_tried_again_in_smaller_portions() {
-    let (port, mut seen) = start(Plan::LargeInserts(12)).await;
+    let (port, mut seen) = start(Plan::LargeWrites(12)).await;
     let store = impatient(port).await;
     for _ in 0..2 {
         assert_given_up(&store.inbox().store(rows(40)).await.unwrap_err());
@@ -378,4 +381,36 @@ async fn an_insert_that_is_too_slow_is_tried_again_in_smaller_portions() {
     }
     store.inbox().store(rows(40)).await.unwrap();
     assert_eq!(rest(&mut seen), [const { Seen::Insert }; 4]);
+}
+
+#[tokio::test]
+async fn settlements_that_are_too_slow_are_tried_again_in_smaller_portions() {
+    let (port, mut seen) = start(Plan::LargeWrites(12)).await;
+    let store = impatient(port).await;
+    let handled = |row: Incoming| {
+        let envelope = row.envelope;
+        let (id, destination) = (envelope.id, envelope.destination);
+        Settlement::Handled(Ownership { id, destination, owner: Owner::new(7), attempts: 1 })
+    };
+    let settlements: Vec<_> = rows(40).into_iter().map(handled).collect();
+    for _ in 0..2 {
+        let late = store.inbox().settle(settlements.clone()).await;
+        assert_given_up(&late.unwrap_err());
+        assert_eq!(first(3, &mut seen).await, [Seen::Call, Seen::Attention, Seen::Rollback]);
+    }
+    assert_eq!(store.inbox().settle(settlements).await.unwrap().len(), 40);
+    assert_eq!(rest(&mut seen), [const { Seen::Settlement }; 4]);
+}
+
+#[tokio::test]
+async fn a_claim_that_is_too_slow_is_tried_again_in_smaller_portions_and_gives_all_rows() {
+    let (port, mut seen) = start(Plan::LargeClaims(25, 12)).await;
+    let store = impatient(port).await;
+    for _ in 0..2 {
+        assert_given_up(&store.inbox().claim(claim_of(40)).await.map(drop).unwrap_err());
+        assert_eq!(first(3, &mut seen).await, [Seen::Call, Seen::Attention, Seen::Rollback]);
+    }
+    // Fewer than were asked for would say that none is left.
+    assert_eq!(store.inbox().claim(claim_of(40)).await.unwrap().len(), 25);
+    assert_eq!(rest(&mut seen), [const { Seen::Claim }; 3]);
 }

@@ -37,8 +37,11 @@ pub enum Plan {
     SlowLogins(Duration),
     /// It answers an insert after this time.
     SlowInserts(Duration),
-    /// It does not answer an insert of more rows than this until it is asked to give it up.
-    LargeInserts(usize),
+    /// It does not answer a write of more rows than this until it is asked to give it up.
+    LargeWrites(usize),
+    /// It has this many rows to claim, and does not answer a claim of more than the second number
+    /// until it is asked to give it up.
+    LargeClaims(usize, usize),
     /// A connection over which `hang` is asked is silent from then on, and its session is not
     /// listed.
     SilentSession {
@@ -68,6 +71,8 @@ pub enum Seen {
     Rollback,
     /// It inserts rows into the inbox.
     Insert,
+    /// It settles rows of the inbox.
+    Settlement,
     /// It asks for the lock of a session, which is held or free.
     HeldLock,
     FreeLock,
@@ -134,12 +139,15 @@ async fn serve(
             return answer_until_a_call(&mut socket, Some(number), &seen).await;
         }
         Plan::LateClaims(late) => return answer_claims(&mut socket, late, &seen).await,
+        Plan::LargeClaims(rows, most) => {
+            return answer_small_claims(&mut socket, rows, most, &seen).await;
+        }
         Plan::Hang => return answer_until_it_hangs(&mut socket, &seen).await,
         Plan::SilentSession { held, silent_search } => {
             let is_silent = silent_search == Some(number);
             return answer_until_it_is_silent(&mut socket, held, is_silent, &seen).await;
         }
-        Plan::SlowSessions | Plan::SlowLogins(_) | Plan::SlowInserts(_) | Plan::LargeInserts(_) => {
+        Plan::SlowSessions | Plan::SlowLogins(_) | Plan::SlowInserts(_) | Plan::LargeWrites(_) => {
             return answer_slowly(&mut socket, plan, &seen).await;
         }
         _ => {}
@@ -216,6 +224,41 @@ async fn answer_claims(
     }
 }
 
+async fn answer_small_claims(
+    socket: &mut TcpStream,
+    mut rows: usize,
+    most: usize,
+    seen: &UnboundedSender<Seen>,
+) -> io::Result<()> {
+    loop {
+        let (kind, message) = read_packets(socket).await?;
+        let asked = text_of(&message);
+        if kind == ATTENTION {
+            let _ = seen.send(Seen::Attention);
+            answer(socket, &given_up()).await?;
+        } else if asked.contains("if @@trancount > 0 rollback") {
+            let _ = seen.send(Seen::Rollback);
+            answer(socket, &done(0)).await?;
+        } else if asked.contains("order by found.sent_at") {
+            // The last parameter is a number.
+            let (_, limit) = message.split_last_chunk().expect("a number has 8 bytes");
+            let limit = usize::try_from(i64::from_le_bytes(*limit)).unwrap();
+            if limit > most {
+                let _ = seen.send(Seen::Call);
+                continue;
+            }
+            let _ = seen.send(Seen::Claim);
+            let given = limit.min(rows);
+            rows -= given;
+            answer(socket, &[claimed(given), done(1)].concat()).await?;
+        } else if asked.contains("select top (1) 1") {
+            answer(socket, &done(0)).await?;
+        } else if !answer_at_start(socket, &asked).await? {
+            answer(socket, &[settings(), done(1)].concat()).await?;
+        }
+    }
+}
+
 async fn answer_until_it_hangs(
     socket: &mut TcpStream,
     seen: &UnboundedSender<Seen>,
@@ -276,6 +319,7 @@ async fn answer_slowly(
         let (kind, message) = read_packets(socket).await?;
         let asked = text_of(&message);
         let is_insert = asked.contains("insert into [jasper].[jasper_incoming]");
+        let is_settlement = asked.contains("delete from [jasper].[jasper_incoming]");
         if kind == ATTENTION {
             let _ = seen.send(Seen::Attention);
             answer(socket, &given_up()).await?;
@@ -291,8 +335,8 @@ async fn answer_slowly(
         }
         let is_left = match plan {
             Plan::SlowSessions => known.insert(asked.clone()),
-            Plan::LargeInserts(most) => {
-                is_insert && asked.matches("\"destination\"").count() > most
+            Plan::LargeWrites(most) => {
+                (is_insert || is_settlement) && asked.matches("\"destination\"").count() > most
             }
             _ => false,
         };
@@ -300,7 +344,10 @@ async fn answer_slowly(
             let _ = seen.send(Seen::Call);
             continue;
         }
-        if is_insert {
+        if is_settlement {
+            let _ = seen.send(Seen::Settlement);
+            answer(socket, &done(0)).await?;
+        } else if is_insert {
             let _ = seen.send(Seen::Insert);
             if let Plan::SlowInserts(time) = plan {
                 // Real time: the client has a limit for it.
@@ -417,6 +464,39 @@ fn row(texts: &[&str]) -> Vec<u8> {
         let text = utf16(text);
         answer.extend(u16::try_from(text.len()).unwrap().to_le_bytes());
         answer.extend(text);
+    }
+    answer
+}
+
+/// So many rows as a claim of the inbox gives them; their bodies are no messages.
+fn claimed(rows: usize) -> Vec<u8> {
+    const BINARY: u8 = 0xad;
+    const VARBINARY: u8 = 0xa5;
+    const NVARCHAR: u8 = 0xe7;
+    const NUMBER: u8 = 0x7f;
+    const LONGEST: u8 = 0x40;
+    const NO_NAME: u8 = 0;
+    let order = [0x09, 0x04, 0xd0, 0x00, 0x34];
+    let text = [&[NVARCHAR, LONGEST, 0][..], &order].concat();
+    let columns: [&[u8]; 6] =
+        [&[BINARY, 16, 0], &text, &[NUMBER], &[VARBINARY, LONGEST, 0], &text, &[NUMBER]];
+    let mut answer = vec![0x81, 6, 0];
+    for column in columns {
+        answer.extend([0; 6]);
+        answer.extend(column);
+        answer.push(NO_NAME);
+    }
+    for number in 0..rows {
+        let number = u8::try_from(number).unwrap();
+        answer.push(0xd1);
+        answer.extend([16, 0]);
+        answer.extend([number; 16]);
+        answer.extend([2, 0]);
+        answer.extend(utf16("d"));
+        answer.extend(1_i64.to_le_bytes());
+        answer.extend([1, 0, number]);
+        answer.extend([0, 0]);
+        answer.extend(1_i64.to_le_bytes());
     }
     answer
 }
