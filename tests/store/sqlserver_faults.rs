@@ -11,8 +11,8 @@ use jasper::message::MessageType;
 use jasper::store::sqlserver::tiberius::{self, AuthMethod, Config, EncryptionLevel};
 use jasper::store::sqlserver::{SqlServerConnection, SqlServerStore};
 use jasper::store::{
-    ClaimRequest, Incoming, MessageStore, Owner, Placement, StoreError, Subscription,
-    TransactionOptions,
+    ClaimRequest, Incoming, MessageStore, Owner, Ownership, Placement, Settlement, StoreError,
+    StoreTransaction, Subscription, TransactionOptions,
 };
 
 use server::{Plan, Seen, start};
@@ -203,16 +203,57 @@ async fn a_transaction_that_nothing_is_left_of_is_undone_at_once() {
     assert_eq!(first(1, &mut seen).await, [Seen::Rollback]);
 }
 
+/// A run over whose connection nothing is answered any more.
+async fn silent_run(store: &SqlServerStore) -> Box<dyn StoreTransaction> {
+    let mut run = store.begin(TransactionOptions::of("silent")).await.unwrap();
+    let db: &mut SqlServerConnection = run.connection().unwrap().downcast_mut().unwrap();
+    let hangs = db.simple_query("hang");
+    tokio::time::timeout(Duration::from_millis(50), hangs).await.map(drop).unwrap_err();
+    run
+}
+
+#[tokio::test]
+async fn a_session_that_is_not_listed_is_over_when_its_lock_is_free() {
+    let (port, mut seen) = start(Plan::SilentSession { held: 2, silent_search: None }).await;
+    let store = impatient(port).await;
+    silent_run(&store).await.rollback().await.unwrap();
+    let held = [Seen::SearchForSession, Seen::HeldLock];
+    let free = [Seen::SearchForSession, Seen::FreeLock];
+    assert_eq!(rest(&mut seen), [held.clone(), held, free].concat());
+}
+
+#[tokio::test]
+async fn a_rollback_does_not_say_that_it_is_done_where_the_lock_of_a_session_is_held() {
+    let plan = Plan::SilentSession { held: usize::MAX, silent_search: None };
+    let (port, _seen) = start(plan).await;
+    let store = impatient(port).await;
+    assert_given_up(&silent_run(&store).await.rollback().await.unwrap_err());
+}
+
+#[tokio::test]
+async fn the_end_of_a_session_is_tried_again_over_another_connection() {
+    // After those of the start, of the node and of the run.
+    let plan = Plan::SilentSession { held: 0, silent_search: Some(3) };
+    let (port, mut seen) = start(plan).await;
+    let store = impatient(port).await;
+    assert_given_up(&silent_run(&store).await.rollback().await.unwrap_err());
+    let again = [Seen::SearchForSession, Seen::SearchForSession, Seen::FreeLock];
+    assert_eq!(first(3, &mut seen).await, again);
+}
+
+fn claim_of(limit: usize) -> ClaimRequest {
+    let destination = Address::local("queue", "handler");
+    let subscription = Subscription { destination, message_type: "t@1".to_owned() };
+    let subscriptions = vec![subscription];
+    ClaimRequest { owner: Owner::new(7), limit, count_attempt: true, subscriptions }
+}
+
 /// How often each table is claimed from where another claim is first with the rows so often.
 async fn claims(late: usize) -> (usize, usize) {
     let (port, mut seen) = start(Plan::LateClaims(late)).await;
     let store = SqlServerStore::connect(&address(port, PLAIN)).await.unwrap();
     let (destination, owner) = (Address::local("queue", "handler"), Owner::new(7));
-    let subscription =
-        Subscription { destination: destination.clone(), message_type: "t@1".to_owned() };
-    let request =
-        ClaimRequest { owner, limit: 5, count_attempt: true, subscriptions: vec![subscription] };
-    assert!(store.inbox().claim(request).await.unwrap().is_empty());
+    assert!(store.inbox().claim(claim_of(5)).await.unwrap().is_empty());
     let mut claims = || std::iter::from_fn(|| seen.try_recv().ok()).count();
     let of_inbox = claims();
     assert!(store.outbox().claim(owner, &destination, 5).await.unwrap().is_empty());
@@ -332,7 +373,7 @@ async fn an_insert_of_many_portions_goes_on_as_long_as_each_is_answered() {
 
 #[tokio::test]
 async fn an_insert_that_is_too_slow_is_tried_again_in_smaller_portions() {
-    let (port, mut seen) = start(Plan::LargeInserts(12)).await;
+    let (port, mut seen) = start(Plan::LargeWrites(12)).await;
     let store = impatient(port).await;
     for _ in 0..2 {
         assert_given_up(&store.inbox().store(rows(40)).await.unwrap_err());
@@ -340,4 +381,36 @@ async fn an_insert_that_is_too_slow_is_tried_again_in_smaller_portions() {
     }
     store.inbox().store(rows(40)).await.unwrap();
     assert_eq!(rest(&mut seen), [const { Seen::Insert }; 4]);
+}
+
+#[tokio::test]
+async fn settlements_that_are_too_slow_are_tried_again_in_smaller_portions() {
+    let (port, mut seen) = start(Plan::LargeWrites(12)).await;
+    let store = impatient(port).await;
+    let handled = |row: Incoming| {
+        let envelope = row.envelope;
+        let (id, destination) = (envelope.id, envelope.destination);
+        Settlement::Handled(Ownership { id, destination, owner: Owner::new(7), attempts: 1 })
+    };
+    let settlements: Vec<_> = rows(40).into_iter().map(handled).collect();
+    for _ in 0..2 {
+        let late = store.inbox().settle(settlements.clone()).await;
+        assert_given_up(&late.unwrap_err());
+        assert_eq!(first(3, &mut seen).await, [Seen::Call, Seen::Attention, Seen::Rollback]);
+    }
+    assert_eq!(store.inbox().settle(settlements).await.unwrap().len(), 40);
+    assert_eq!(rest(&mut seen), [const { Seen::Settlement }; 4]);
+}
+
+#[tokio::test]
+async fn a_claim_that_is_too_slow_is_tried_again_in_smaller_portions_and_gives_all_rows() {
+    let (port, mut seen) = start(Plan::LargeClaims(25, 12)).await;
+    let store = impatient(port).await;
+    for _ in 0..2 {
+        assert_given_up(&store.inbox().claim(claim_of(40)).await.map(drop).unwrap_err());
+        assert_eq!(first(3, &mut seen).await, [Seen::Call, Seen::Attention, Seen::Rollback]);
+    }
+    // Fewer than were asked for would say that none is left.
+    assert_eq!(store.inbox().claim(claim_of(40)).await.unwrap().len(), 25);
+    assert_eq!(rest(&mut seen), [const { Seen::Claim }; 3]);
 }

@@ -37,8 +37,19 @@ pub enum Plan {
     SlowLogins(Duration),
     /// It answers an insert after this time.
     SlowInserts(Duration),
-    /// It does not answer an insert of more rows than this until it is asked to give it up.
-    LargeInserts(usize),
+    /// It does not answer a write of more rows than this until it is asked to give it up.
+    LargeWrites(usize),
+    /// It has this many rows to claim, and does not answer a claim of more than the second number
+    /// until it is asked to give it up.
+    LargeClaims(usize, usize),
+    /// A connection over which `hang` is asked is silent from then on, and its session is not
+    /// listed.
+    SilentSession {
+        /// How often the lock of a session is asked for in vain over one connection.
+        held: usize,
+        /// The number of a connection over which a search for a session is not answered.
+        silent_search: Option<usize>,
+    },
 }
 
 /// What a client does, in order.
@@ -60,6 +71,11 @@ pub enum Seen {
     Rollback,
     /// It inserts rows into the inbox.
     Insert,
+    /// It settles rows of the inbox.
+    Settlement,
+    /// It asks for the lock of a session, which is held or free.
+    HeldLock,
+    FreeLock,
 }
 
 /// The type of a packet with an answer, of one that asks the server to give up, and the last packet
@@ -123,8 +139,15 @@ async fn serve(
             return answer_until_a_call(&mut socket, Some(number), &seen).await;
         }
         Plan::LateClaims(late) => return answer_claims(&mut socket, late, &seen).await,
+        Plan::LargeClaims(rows, most) => {
+            return answer_small_claims(&mut socket, rows, most, &seen).await;
+        }
         Plan::Hang => return answer_until_it_hangs(&mut socket, &seen).await,
-        Plan::SlowSessions | Plan::SlowLogins(_) | Plan::SlowInserts(_) | Plan::LargeInserts(_) => {
+        Plan::SilentSession { held, silent_search } => {
+            let is_silent = silent_search == Some(number);
+            return answer_until_it_is_silent(&mut socket, held, is_silent, &seen).await;
+        }
+        Plan::SlowSessions | Plan::SlowLogins(_) | Plan::SlowInserts(_) | Plan::LargeWrites(_) => {
             return answer_slowly(&mut socket, plan, &seen).await;
         }
         _ => {}
@@ -161,7 +184,7 @@ async fn answer_until_a_call(
 
 /// Answers what a store asks at its start and as it sets up a session. Says whether this was that.
 async fn answer_at_start(socket: &mut TcpStream, asked: &str) -> io::Result<bool> {
-    if asked.contains("@@options") {
+    if asked.contains("@@options") || is_lock(asked, "Exclusive") {
         answer(socket, &[settings(), done(1)].concat()).await?;
     } else if asked.contains("db_name()") {
         answer(socket, &[row(&["shop", ""]), done(1)].concat()).await?;
@@ -171,6 +194,11 @@ async fn answer_at_start(socket: &mut TcpStream, asked: &str) -> io::Result<bool
         return Ok(false);
     }
     Ok(true)
+}
+
+/// Whether it asks for the lock of a session in this mode.
+fn is_lock(asked: &str, mode: &str) -> bool {
+    asked.contains("cast(@locked") && asked.contains(mode)
 }
 
 async fn answer_claims(
@@ -196,6 +224,41 @@ async fn answer_claims(
     }
 }
 
+async fn answer_small_claims(
+    socket: &mut TcpStream,
+    mut rows: usize,
+    most: usize,
+    seen: &UnboundedSender<Seen>,
+) -> io::Result<()> {
+    loop {
+        let (kind, message) = read_packets(socket).await?;
+        let asked = text_of(&message);
+        if kind == ATTENTION {
+            let _ = seen.send(Seen::Attention);
+            answer(socket, &given_up()).await?;
+        } else if asked.contains("if @@trancount > 0 rollback") {
+            let _ = seen.send(Seen::Rollback);
+            answer(socket, &done(0)).await?;
+        } else if asked.contains("order by found.sent_at") {
+            // The last parameter is a number.
+            let (_, limit) = message.split_last_chunk().expect("a number has 8 bytes");
+            let limit = usize::try_from(i64::from_le_bytes(*limit)).unwrap();
+            if limit > most {
+                let _ = seen.send(Seen::Call);
+                continue;
+            }
+            let _ = seen.send(Seen::Claim);
+            let given = limit.min(rows);
+            rows -= given;
+            answer(socket, &[claimed(given), done(1)].concat()).await?;
+        } else if asked.contains("select top (1) 1") {
+            answer(socket, &done(0)).await?;
+        } else if !answer_at_start(socket, &asked).await? {
+            answer(socket, &[settings(), done(1)].concat()).await?;
+        }
+    }
+}
+
 async fn answer_until_it_hangs(
     socket: &mut TcpStream,
     seen: &UnboundedSender<Seen>,
@@ -216,6 +279,36 @@ async fn answer_until_it_hangs(
     }
 }
 
+async fn answer_until_it_is_silent(
+    socket: &mut TcpStream,
+    held: usize,
+    is_search_silent: bool,
+    seen: &UnboundedSender<Seen>,
+) -> io::Result<()> {
+    let mut asked_for_lock = 0;
+    loop {
+        let asked = text_of(&read(socket).await?);
+        let is_search = asked.contains("sys.dm_exec_sessions");
+        if is_search {
+            let _ = seen.send(Seen::SearchForSession);
+        }
+        if asked.contains("hang") || is_search && is_search_silent {
+            return until_closed(socket).await;
+        }
+        if is_search {
+            answer(socket, &done(0)).await?;
+        } else if is_lock(&asked, "Shared") {
+            asked_for_lock += 1;
+            let is_held = asked_for_lock <= held;
+            let _ = seen.send(if is_held { Seen::HeldLock } else { Seen::FreeLock });
+            let answered = if is_held { number(-1) } else { number(0) };
+            answer(socket, &[answered, done(1)].concat()).await?;
+        } else if !answer_at_start(socket, &asked).await? {
+            answer(socket, &[settings(), done(1)].concat()).await?;
+        }
+    }
+}
+
 async fn answer_slowly(
     socket: &mut TcpStream,
     plan: Plan,
@@ -226,6 +319,7 @@ async fn answer_slowly(
         let (kind, message) = read_packets(socket).await?;
         let asked = text_of(&message);
         let is_insert = asked.contains("insert into [jasper].[jasper_incoming]");
+        let is_settlement = asked.contains("delete from [jasper].[jasper_incoming]");
         if kind == ATTENTION {
             let _ = seen.send(Seen::Attention);
             answer(socket, &given_up()).await?;
@@ -241,8 +335,8 @@ async fn answer_slowly(
         }
         let is_left = match plan {
             Plan::SlowSessions => known.insert(asked.clone()),
-            Plan::LargeInserts(most) => {
-                is_insert && asked.matches("\"destination\"").count() > most
+            Plan::LargeWrites(most) => {
+                (is_insert || is_settlement) && asked.matches("\"destination\"").count() > most
             }
             _ => false,
         };
@@ -250,7 +344,10 @@ async fn answer_slowly(
             let _ = seen.send(Seen::Call);
             continue;
         }
-        if is_insert {
+        if is_settlement {
+            let _ = seen.send(Seen::Settlement);
+            answer(socket, &done(0)).await?;
+        } else if is_insert {
             let _ = seen.send(Seen::Insert);
             if let Plan::SlowInserts(time) = plan {
                 // Real time: the client has a limit for it.
@@ -333,6 +430,11 @@ fn ended(status: u8, rows: u8) -> Vec<u8> {
 
 /// The settings of a session: a number and a text.
 fn settings() -> Vec<u8> {
+    number(7)
+}
+
+/// One row of a number and a text.
+fn number(number: i64) -> Vec<u8> {
     const NUMBER: u8 = 0x7f;
     let text = row(&["shop"]);
     // The description of the text without its head, and its value without the sign of a row.
@@ -340,7 +442,7 @@ fn settings() -> Vec<u8> {
     let mut answer = vec![0x81, 2, 0, 0, 0, 0, 0, 0, 0, NUMBER, 0];
     answer.extend(described);
     answer.push(0xd1);
-    answer.extend(7_i64.to_le_bytes());
+    answer.extend(number.to_le_bytes());
     answer.extend(&value[1..]);
     answer
 }
@@ -362,6 +464,39 @@ fn row(texts: &[&str]) -> Vec<u8> {
         let text = utf16(text);
         answer.extend(u16::try_from(text.len()).unwrap().to_le_bytes());
         answer.extend(text);
+    }
+    answer
+}
+
+/// So many rows as a claim of the inbox gives them; their bodies are no messages.
+fn claimed(rows: usize) -> Vec<u8> {
+    const BINARY: u8 = 0xad;
+    const VARBINARY: u8 = 0xa5;
+    const NVARCHAR: u8 = 0xe7;
+    const NUMBER: u8 = 0x7f;
+    const LONGEST: u8 = 0x40;
+    const NO_NAME: u8 = 0;
+    let order = [0x09, 0x04, 0xd0, 0x00, 0x34];
+    let text = [&[NVARCHAR, LONGEST, 0][..], &order].concat();
+    let columns: [&[u8]; 6] =
+        [&[BINARY, 16, 0], &text, &[NUMBER], &[VARBINARY, LONGEST, 0], &text, &[NUMBER]];
+    let mut answer = vec![0x81, 6, 0];
+    for column in columns {
+        answer.extend([0; 6]);
+        answer.extend(column);
+        answer.push(NO_NAME);
+    }
+    for number in 0..rows {
+        let number = u8::try_from(number).unwrap();
+        answer.push(0xd1);
+        answer.extend([16, 0]);
+        answer.extend([number; 16]);
+        answer.extend([2, 0]);
+        answer.extend(utf16("d"));
+        answer.extend(1_i64.to_le_bytes());
+        answer.extend([1, 0, number]);
+        answer.extend([0, 0]);
+        answer.extend(1_i64.to_le_bytes());
     }
     answer
 }

@@ -9,7 +9,6 @@ use tokio::sync::Semaphore;
 
 use super::address;
 use super::error::{Error, Place};
-use super::insert_size::{InsertSize, SHARED_ROWS};
 use super::internal_pool::InternalPool;
 use super::mark::Mark;
 use super::pool::Pool;
@@ -18,7 +17,8 @@ use super::server::{Server, connect_within};
 use super::session::SessionPurpose;
 use super::settlement;
 use super::sql::{Names, Sql};
-use super::store::{Connections, SqlServerStore, StoreShared};
+use super::statement_size::{SHARED_ROWS, StatementSize};
+use super::store::{ClaimSizes, Connections, SqlServerStore, StoreShared};
 use super::tables::StoreRows;
 use super::user_pool::SqlServerPool;
 use crate::store::StoreError;
@@ -195,6 +195,7 @@ impl SqlServerStore {
                     settlements: settlement::coalescer(internal),
                     outgoing_settlements: settlement::coalescer(internal),
                 },
+                claims: ClaimSizes::default(),
                 connections,
             }),
         }
@@ -208,7 +209,7 @@ fn insert_queues<R: Insert + Keyed>(
     waiting: &Arc<Semaphore>,
 ) -> InsertQueues<R> {
     let pools = (internal.clone(), keyed.clone());
-    let size = Arc::<InsertSize>::default();
+    let size = Arc::new(StatementSize::of(SHARED_ROWS));
     let insert = move |internal: InternalPool, rows, wait| {
         let size = Arc::clone(&size);
         async move { internal.work(StoreRows { rows, wait, size }).await }.boxed()

@@ -47,6 +47,8 @@ pub(crate) enum Error {
     Unstorable(#[from] Unstorable),
     #[error("no connection is free, and no new one could be opened")]
     NoConnection,
+    #[error("the server does not give a session the lock of its name")]
+    NoLock,
     #[error("no answer within {0:?}")]
     Silent(Duration),
     #[error("the pool of connections is closed")]
@@ -160,7 +162,7 @@ impl Error {
 
 fn meaning(error: &Error) -> Option<Meaning> {
     match error {
-        Error::NoConnection => Some(Meaning::Busy),
+        Error::NoConnection | Error::NoLock => Some(Meaning::Busy),
         Error::Silent(_) | Error::Unstorable(_) | Error::Closed => None,
         Error::Driver(DriverError::Server(said)) => of_number(said.code()),
         Error::Driver(

@@ -1,6 +1,7 @@
 //! The inbox in SQL Server.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tiberius::{Row, ToSql};
@@ -10,8 +11,10 @@ use super::error::Result;
 use super::internal_pool::Work;
 use super::parameters::{SubscriptionParameter, json};
 use super::sql::{Sql, statements};
+use super::statement_size::StatementSize;
 use super::store::SqlServerStore;
 use super::tables::Sweep;
+use crate::store::portions::PORTION;
 use crate::store::sql::columns::{self, Columns};
 use crate::store::sql::number;
 use crate::store::sql::ports::messages::SqlInbox;
@@ -78,12 +81,12 @@ update {incoming} with (rowlock) set owner = @P1, attempts = case
 output inserted.id, inserted.destination, oldest.attempts, inserted.body,
     inserted.interrupted_by, inserted.sent_at
 from (
-    select top (@P3) found.id, found.destination, found.attempts, sum(found.bytes) over (
+    select top (@P4) found.id, found.destination, found.attempts, sum(found.bytes) over (
         order by found.sent_at, found.id, found.destination rows unbounded preceding
     ) - found.bytes as bytes_before
-    from openjson(@P4) with (destination nvarchar(255), message_type nvarchar(255)) taken
+    from openjson(@P3) with (destination nvarchar(255), message_type nvarchar(255)) taken
     cross apply (
-        select top (@P3) id, destination, attempts, sent_at,
+        select top (@P4) id, destination, attempts, sent_at,
             cast(datalength(body) as bigint) as bytes
         from {incoming} with (updlock, readpast, rowlock)
         where owner = 0 and status = 'incoming' and destination = taken.destination {bytes}
@@ -150,7 +153,8 @@ impl SqlInbox for SqlServerStore {
         if request.subscriptions.is_empty() || request.limit == 0 {
             return Ok(Vec::new());
         }
-        self.internal_pool().give(Claim(request)).await
+        let size = Arc::clone(&self.shared.claims.incoming);
+        self.internal_pool().give(Claim { request, size }).await
     }
 }
 
@@ -191,20 +195,24 @@ pub(super) fn subscriptions(all: &[Subscription]) -> String {
     json(&once.into_iter().collect::<Vec<_>>())
 }
 
-struct Claim(ClaimRequest);
+struct Claim {
+    request: ClaimRequest,
+    size: Arc<StatementSize>,
+}
 
 impl Work for Claim {
     type Output = Vec<Claimed>;
 
     async fn run(&self, connection: &mut SqlServerConnection, sql: &Sql) -> Result<Vec<Claimed>> {
-        let Self(request) = self;
+        let Self { request, size } = self;
         let (owner, counted) = (request.owner.number(), i64::from(request.count_attempt));
-        let limit = number::limit(request.limit);
         let takes = subscriptions(&request.subscriptions);
-        let claim =
-            Asked { statement: &sql.inbox.claim, parameters: &[&owner, &counted, &limit, &takes] };
-        let claimable = Asked { statement: &sql.inbox.claimable, parameters: &[&takes] };
-        let mut rows = claimed_rows(connection, claim, claimable).await?;
+        let claiming = Claiming {
+            claim: Asked { statement: &sql.inbox.claim, parameters: &[&owner, &counted, &takes] },
+            claimable: Asked { statement: &sql.inbox.claimable, parameters: &[&takes] },
+            size,
+        };
+        let mut rows = claiming.rows(connection, request.limit).await?;
         in_order(&mut rows, 5)?;
         let claimed = |row: &Row| {
             let is_first = request.count_attempt && columns::count(row, 2)? == 0;
@@ -225,25 +233,72 @@ pub(super) struct Asked<'s> {
 /// How often a claim is tried that finds that another one was first with all of its rows.
 const TRIES: usize = 10;
 
-/// The rows that a claim gets. A server that does not pass over the rows of another claim gives it
-/// none of those, though there may be more.
-pub(super) async fn claimed_rows(
-    connection: &mut SqlServerConnection,
-    claim: Asked<'_>,
-    claimable: Asked<'_>,
-) -> Result<Vec<Row>> {
-    for _try in 0..TRIES {
-        let rows = connection.rows(claim.statement, claim.parameters).await?;
-        if !rows.is_empty() {
-            return Ok(rows);
+/// The column in which a claim gives the body of a row.
+const BODY: usize = 3;
+
+/// What claims rows of a table.
+pub(super) struct Claiming<'s> {
+    /// Its last parameter is how many rows it takes, after these.
+    pub(super) claim: Asked<'s>,
+    /// Whether something is left for it.
+    pub(super) claimable: Asked<'s>,
+    pub(super) size: &'s StatementSize,
+}
+
+impl Claiming<'_> {
+    /// The rows that a claim gets, in one trip unless the server was too slow for so many. They are
+    /// fewer only where none is left or their bodies are a portion: a caller takes it so.
+    pub(super) async fn rows(
+        &self,
+        connection: &mut SqlServerConnection,
+        limit: usize,
+    ) -> Result<Vec<Row>> {
+        let most = self.size.rows();
+        if limit <= most {
+            return self.rows_at_once(connection, limit).await;
         }
-        let left = connection.rows(claimable.statement, claimable.parameters).await?;
-        if left.is_empty() {
-            return Ok(rows);
+        let (mut rows, mut bytes) = (Vec::new(), 0);
+        connection.batch("begin transaction").await?;
+        while rows.len() < limit && bytes < PORTION {
+            let wanted = most.min(limit - rows.len());
+            let claimed = self.rows_at_once(connection, wanted).await?;
+            let is_last = claimed.len() < wanted;
+            for row in claimed {
+                bytes += row.try_get::<&[u8], _>(BODY)?.map_or(0, <[u8]>::len);
+                rows.push(row);
+            }
+            if is_last {
+                break;
+            }
         }
+        connection.batch("commit transaction").await?;
+        Ok(rows)
     }
-    // The next look finds what is still there.
-    Ok(Vec::new())
+
+    /// A server that does not pass over the rows of another claim gives it none of those, though
+    /// there may be more.
+    async fn rows_at_once(
+        &self,
+        connection: &mut SqlServerConnection,
+        limit: usize,
+    ) -> Result<Vec<Row>> {
+        let most = number::limit(limit);
+        let parameters = [self.claim.parameters, &[&most as &dyn ToSql]].concat();
+        for _try in 0..TRIES {
+            let rows = connection.rows(self.claim.statement, &parameters).await;
+            self.size.note(limit, &rows);
+            let rows = rows?;
+            if !rows.is_empty() {
+                return Ok(rows);
+            }
+            let Asked { statement, parameters } = self.claimable;
+            if connection.rows(statement, parameters).await?.is_empty() {
+                return Ok(rows);
+            }
+        }
+        // The next look finds what is still there.
+        Ok(Vec::new())
+    }
 }
 
 /// Sorts rows that begin with their keys by the time in this column: an update gives what it has

@@ -1,17 +1,19 @@
 //! The outbox in SQL Server.
 
+use std::sync::Arc;
+
 use super::connection::SqlServerConnection;
 use super::error::Result;
-use super::inbox::{Asked, claimed_rows, in_order};
+use super::inbox::{Asked, Claiming, in_order};
 use super::internal_pool::Work;
 use super::parameters::{HeldParameter, json};
 use super::settlement::{Settle, dead_letter, dead_letters};
 use super::sql::{Sql, statements};
+use super::statement_size::StatementSize;
 use super::store::SqlServerStore;
 use crate::envelope::{Address, Envelope};
 use crate::store::dead_letter::DeadLetterCause;
 use crate::store::sql::columns::{self, ClaimedOutgoing};
-use crate::store::sql::number;
 use crate::store::sql::ports::messages::{OutgoingClaim, SqlOutbox};
 use crate::store::{OutgoingSettlement, Ownership, StoreError};
 
@@ -25,9 +27,9 @@ from (
         order by found.sent_at, found.id rows unbounded preceding
     ) - found.bytes as bytes_before
     from (
-        select top (@P2) id, destination, sent_at, cast(datalength(body) as bigint) as bytes
+        select top (@P3) id, destination, sent_at, cast(datalength(body) as bigint) as bytes
         from {outgoing} with (updlock, readpast, rowlock)
-        where owner = 0 and destination = @P3
+        where owner = 0 and destination = @P2
         order by sent_at, id
     ) found
 ) oldest
@@ -108,8 +110,9 @@ statements!(OutboxSql {
 
 impl SqlOutbox for SqlServerStore {
     async fn claim(&self, request: OutgoingClaim) -> Result<Vec<Envelope>, StoreError> {
+        let size = Arc::clone(&self.shared.claims.outgoing);
         let ClaimedOutgoing { envelopes, unreadable } =
-            self.internal_pool().give(Claim(request)).await?;
+            self.internal_pool().give(Claim { request, size }).await?;
         if !unreadable.is_empty() {
             // Until then they are this owner's, and found as such.
             self.internal_pool().give(KeepUnreadable(unreadable)).await?;
@@ -134,7 +137,10 @@ impl Work for Destinations {
     }
 }
 
-struct Claim(OutgoingClaim);
+struct Claim {
+    request: OutgoingClaim,
+    size: Arc<StatementSize>,
+}
 
 impl Work for Claim {
     type Output = ClaimedOutgoing;
@@ -144,13 +150,14 @@ impl Work for Claim {
         connection: &mut SqlServerConnection,
         sql: &Sql,
     ) -> Result<ClaimedOutgoing> {
-        let Self(OutgoingClaim { owner, destination, limit }) = self;
-        let limit = number::limit(*limit);
+        let Self { request: OutgoingClaim { owner, destination, limit }, size } = self;
         let (number, destination) = (owner.number(), destination.as_str());
-        let claim =
-            Asked { statement: &sql.outbox.claim, parameters: &[&number, &limit, &destination] };
-        let claimable = Asked { statement: &sql.outbox.claimable, parameters: &[&destination] };
-        let mut rows = claimed_rows(connection, claim, claimable).await?;
+        let claiming = Claiming {
+            claim: Asked { statement: &sql.outbox.claim, parameters: &[&number, &destination] },
+            claimable: Asked { statement: &sql.outbox.claimable, parameters: &[&destination] },
+            size,
+        };
+        let mut rows = claiming.rows(connection, *limit).await?;
         in_order(&mut rows, 4)?;
         let mut claimed = ClaimedOutgoing::default();
         for row in &rows {

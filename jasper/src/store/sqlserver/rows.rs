@@ -11,9 +11,9 @@ use tiberius::error::Error as DriverError;
 use super::batch::{Batch, NamedValue};
 use super::connection::SqlServerConnection;
 use super::error::{self, Error, Result, Unstorable};
-use super::insert_size::{InsertSize, SHARED_ROWS};
 use super::parameters::{Bodies, IncomingParameter, OutgoingParameter, json};
 use super::sql::{Sql, statements};
+use super::statement_size::{SHARED_ROWS, StatementSize};
 use crate::envelope::{Address, Envelope, MessageId};
 use crate::store::portions::{Weigh, portions};
 use crate::store::sql::columns::{self, Columns};
@@ -250,7 +250,7 @@ pub(super) async fn store<R: Insert>(
     sql: &Sql,
     rows: &[R],
     wait: Wait,
-    size: &InsertSize,
+    size: &StatementSize,
 ) -> Result<Vec<Inserted>> {
     let once = checked(rows)?;
     let portions: Vec<&[&R]> = portions(&once, size.rows()).collect();
@@ -267,11 +267,7 @@ pub(super) async fn store<R: Insert>(
     }
     for portion in portions {
         let inserted = insert_portion(connection, sql, portion, &before).await;
-        match &inserted {
-            Ok(_) => size.was_answered(portion.len()),
-            Err(Error::Silent(_)) => size.was_too_slow(portion.len()),
-            Err(_) => {}
-        }
+        size.note(portion.len(), &inserted);
         new.extend(inserted?);
     }
     if !is_one {

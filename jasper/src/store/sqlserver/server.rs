@@ -2,7 +2,7 @@
 //! and how one that hangs is ended from another connection.
 
 use std::sync::{Arc, Once};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tiberius::Config;
@@ -21,6 +21,11 @@ const SHORTEST: Duration = Duration::from_secs(1);
 
 /// Connections that end sessions at once.
 const ENDING: usize = 4;
+
+/// Between two attempts to end a session, and for how long it is attempted. A server finds out by
+/// itself within about as long that a connection is broken.
+const ENDING_PAUSE: Duration = Duration::from_millis(100);
+const ENDING_FOR: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
 pub(super) struct Server {
@@ -72,31 +77,56 @@ impl Server {
         Ok((connected, name))
     }
 
-    /// Ends a session without waiting, in the background and for as long as an answer may take.
+    /// Ends a session without waiting, in the background.
     pub(super) fn end_later(self: &Arc<Self>, name: String) {
         // Without a runtime the process is about to end, and its sessions with it.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             return;
         };
-        let server = Arc::clone(self);
+        let ending = Arc::clone(self).end_until_seen(name);
         runtime.spawn(async move {
-            if let Err(error) = server.end(&name, server.limit()).await {
+            if let Err(error) = ending.await {
                 tracing::debug!(%error, "a session was left to the server to end");
             }
         });
     }
 
-    /// Ends the session of this name, and waits until it is gone, for this long at most.
+    /// Ends the session of this name, and waits until it is seen to be over, for this long at most.
+    /// The ending goes on after that.
     ///
     /// # Errors
     /// It may be there still.
-    pub(super) async fn end(&self, name: &str, limit: Duration) -> Result<(), StoreError> {
-        let end = async {
-            let _place = self.ending.acquire().await.map_err(|_closed| Error::Closed)?;
-            let (mut connection, _name) = self.connect().await?;
-            sessions::end(&mut connection, name).await
-        };
-        within(limit, end).await?.map_err(|error| self.place.error(error))
+    pub(super) async fn end(
+        self: &Arc<Self>,
+        name: String,
+        limit: Duration,
+    ) -> Result<(), StoreError> {
+        let ending = tokio::spawn(Arc::clone(self).end_until_seen(name));
+        within(limit, ending).await?.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// Tries it again while the server cannot be reached or does not answer: nothing else ends the
+    /// sessions of a process that lives, and what they have locked keeps others waiting.
+    async fn end_until_seen(self: Arc<Self>, name: String) -> Result<(), StoreError> {
+        let begun = Instant::now();
+        loop {
+            let limit = self.limit();
+            let error = match within(limit, self.try_to_end(&name)).await {
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(error)) => self.place.error(error),
+                Err(late) => late,
+            };
+            if !error.is_transient() || begun.elapsed() > ENDING_FOR {
+                return Err(error);
+            }
+            tokio::time::sleep(ENDING_PAUSE).await;
+        }
+    }
+
+    async fn try_to_end(&self, name: &str) -> Result<()> {
+        let _place = self.ending.acquire().await.map_err(|_closed| Error::Closed)?;
+        let (mut connection, _name) = self.connect().await?;
+        sessions::end(&mut connection, name).await
     }
 
     /// Says once that sessions of others cannot be ended.

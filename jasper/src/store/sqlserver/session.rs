@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::connection::{LONGEST, SqlServerConnection, lock_patience};
 use super::error::Result;
 use super::server::Server;
+use super::sessions;
 use crate::store::sql::columns::Columns;
 
 /// For how long a session is opened at most, by whichever call asked for it first.
@@ -68,6 +69,7 @@ impl Session {
             SessionPurpose::Users => Vec::new(),
             SessionPurpose::Internal => connection.batch(&internal(server.limit())).await?,
         };
+        sessions::hold(&mut connection, &name).await?;
         connection.answer_within(None);
         Ok(Self { connection, name, settings: None })
     }
@@ -120,7 +122,7 @@ fn internal(limit: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::sqlserver::{sessions, user_transaction};
+    use crate::store::sqlserver::user_transaction;
 
     #[test]
     fn all_that_sets_up_and_ends_a_session_is_as_it_was_reviewed() {

@@ -2,17 +2,18 @@
 //! do to settle many rows in one trip.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use futures_util::FutureExt;
 
 use super::batch::Batch;
 use super::connection::SqlServerConnection;
 use super::error::Result;
-use super::insert_size::SHARED_ROWS;
 use super::internal_pool::{InternalPool, Work};
 use super::parameters::{HeldParameter, json};
 use super::rows::keys;
 use super::sql::{Sql, statements};
+use super::statement_size::{SHARED_ROWS, StatementSize};
 use crate::envelope::time::to_micros;
 use crate::store::portions::Weigh;
 use crate::store::sql::coalescer::Coalescer;
@@ -208,32 +209,40 @@ impl Settle for Settlement {
 
 /// What settles the rows of a table for all callers.
 pub(super) fn coalescer<S: Settle>(internal: &InternalPool) -> Coalescer<S, Settled> {
-    let internal = internal.clone();
+    let (internal, size) = (internal.clone(), Arc::new(StatementSize::of(SHARED_ROWS)));
     Coalescer::new(SHARED_ROWS, 1, move |settlements| {
-        let internal = internal.clone();
-        async move { internal.work(SettleRows(settlements)).await }.boxed()
+        let (internal, size) = (internal.clone(), Arc::clone(&size));
+        async move { internal.work(SettleRows { settlements, size }).await }.boxed()
     })
 }
 
-struct SettleRows<S>(Vec<S>);
+struct SettleRows<S> {
+    settlements: Vec<S>,
+    size: Arc<StatementSize>,
+}
 
 impl<S: Settle> Work for SettleRows<S> {
     type Output = Vec<Settled>;
 
-    /// One trip, unless a row is settled twice. Rounds after the first are done again with it where
-    /// the database has rolled one back, and find what they have done before.
+    /// One trip, unless a row is settled twice or the server was too slow for so many. Those after
+    /// the first are done again with it where the database has rolled one back, and find what they
+    /// have done before.
     async fn run(&self, connection: &mut SqlServerConnection, sql: &Sql) -> Result<Vec<Settled>> {
-        let mut answers = vec![Settled::Fenced; self.0.len()];
-        let rounds = rounds(self.0.iter().map(Settle::ownership));
-        let alone = rounds.len() < 2;
+        let mut answers = vec![Settled::Fenced; self.settlements.len()];
+        let rounds = rounds(self.settlements.iter().map(Settle::ownership));
+        let most = self.size.rows();
+        let trips: Vec<&[usize]> = rounds.iter().flat_map(|round| round.chunks(most)).collect();
+        let alone = trips.len() < 2;
         if !alone {
             connection.batch("begin transaction").await?;
         }
-        for round in rounds {
-            let settlements: Vec<&S> = round.iter().map(|&at| &self.0[at]).collect();
-            let done = settle(connection, sql, &settlements).await?;
-            for at in round {
-                if done.contains(&key_of(self.0[at].ownership())) {
+        for trip in trips {
+            let settlements: Vec<&S> = trip.iter().map(|&at| &self.settlements[at]).collect();
+            let done = settle(connection, sql, &settlements).await;
+            self.size.note(trip.len(), &done);
+            let done = done?;
+            for &at in trip {
+                if done.contains(&key_of(self.settlements[at].ownership())) {
                     answers[at] = Settled::Done;
                 }
             }

@@ -9,6 +9,7 @@ use super::error::{Error, Place};
 use super::internal_pool::InternalPool;
 use super::pool::Pool;
 use super::sql::{Names, Sql};
+use super::statement_size::StatementSize;
 use super::user_pool::SqlServerPool;
 use crate::store::StoreError;
 use crate::store::sql::write_batchers::WriteBatchers;
@@ -27,7 +28,7 @@ use crate::store::sql::write_batchers::WriteBatchers;
 /// No call of the store waits for an answer of the server longer than half a lease: then the server
 /// is asked to give up what it does. A session that does so is used again, as a new one would be
 /// slow again at a server that is slow; where no answer comes to that either, the connection is
-/// closed, and its session ended from another one. An insert of many rows that was given up is
+/// closed, and its session ended from another one. What was given up that is about many rows is
 /// smaller when it is tried again. A statement of a handler may take as long as the handler.
 ///
 /// A node ends the sessions that a process has left which is gone, frozen or cut off; for that its
@@ -47,6 +48,21 @@ pub struct SqlServerStore {
 pub(super) struct StoreShared {
     pub(super) connections: Connections,
     pub(super) gathered: WriteBatchers,
+    pub(super) claims: ClaimSizes,
+}
+
+/// How many rows one statement claims. A claim takes as many as it is asked for, unless the server
+/// was too slow for that.
+pub(super) struct ClaimSizes {
+    pub(super) incoming: Arc<StatementSize>,
+    pub(super) outgoing: Arc<StatementSize>,
+}
+
+impl Default for ClaimSizes {
+    fn default() -> Self {
+        let size = || Arc::new(StatementSize::of(usize::MAX));
+        Self { incoming: size(), outgoing: size() }
+    }
 }
 
 /// What a store reaches its database with.

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::connection::SqlServerConnection;
 use super::error::Result;
-use super::insert_size::InsertSize;
 use super::internal_pool::Work;
 use super::rows::{self, Insert};
 use super::sql::Sql;
+use super::statement_size::StatementSize;
 use super::store::SqlServerStore;
 use crate::store::sql::columns;
 use crate::store::sql::insert_queues::Wait;
@@ -85,7 +85,7 @@ impl<R: Stores> Messages<R> for SqlServerStore {
 pub(super) struct StoreRows<R> {
     pub(super) rows: Vec<R>,
     pub(super) wait: Wait,
-    pub(super) size: Arc<InsertSize>,
+    pub(super) size: Arc<StatementSize>,
 }
 
 impl<R: Insert> Work for StoreRows<R> {

@@ -100,7 +100,7 @@ impl SqlServerTransaction {
             Ok(Err(_)) | Err(_) => {
                 let name = self.connection.name.clone();
                 self.connection.close();
-                self.internal.pool.server().end(&name, limit).await
+                self.internal.pool.server().end(name, limit).await
             }
         }
     }
