@@ -10,7 +10,7 @@ use sqlx::{
 };
 
 /// How many settlements go in one trip. Each number of them is a text of its own in the cache.
-pub(super) const SETTLEMENTS_PER_TRIP: usize = 32;
+pub(super) const SETTLEMENTS_PER_TRIP: usize = 60;
 
 /// Statements with their arguments, executed in order until one fails.
 ///

@@ -20,6 +20,10 @@ const POOL_SIZE: u32 = 4;
 /// handlers'.
 const STATEMENTS: usize = 512;
 
+/// Rows that the thread of the writing connection hands over before it waits until they are taken:
+/// more than those of a claim.
+const ROWS: usize = 512;
+
 /// A message store in a SQLite file. Clones share one writer.
 #[derive(Clone)]
 pub struct SqliteStore {
@@ -72,8 +76,11 @@ impl SqliteStore {
             .foreign_keys(true);
         // A savepoint keeps each page that is changed after it. By default these go to a file, made
         // and removed for each transaction with more than 64 KiB of them, as most have.
-        let writing =
-            options.clone().statement_cache_capacity(STATEMENTS).pragma("temp_store", "memory");
+        let writing = options
+            .clone()
+            .statement_cache_capacity(STATEMENTS)
+            .row_buffer_size(ROWS)
+            .pragma("temp_store", "memory");
         let connector = Connector::new(writing, place.clone());
         let connected = connector.connect().await;
         let mut session = connected.map_err(|error| place.error_at_start(error))?;

@@ -97,11 +97,23 @@ pub async fn an_outgoing_key_that_is_held_keeps_no_other_row_waiting<F: StoreFix
     assert_others_are_first(round).await;
 }
 
-/// What waits behind a call that waits for a key goes on when that gives up, and not before. The
-/// first round opens connections, over which some servers do the first statements slowly.
+/// How many rounds there are at most after the first.
+const ROUNDS: usize = 3;
+
+/// What waits behind a call that waits for a key goes on when that gives up, and not before: so it
+/// is in every round. In one round alone the machine may have been slow for as long.
+///
+/// The first round opens connections, over which some servers do the first statements slowly.
 async fn assert_others_are_first(round: impl AsyncFn(usize) -> usize) {
     round(0).await;
-    assert_eq!(round(1).await, 0, "calls were answered before the other rows were stored");
+    let mut early = Vec::new();
+    while early.len() < ROUNDS && !early.ends_with(&[0]) {
+        early.push(round(1 + early.len()).await);
+    }
+    assert!(
+        early.ends_with(&[0]),
+        "in each round calls were answered before the other rows were stored: {early:?}"
+    );
 }
 
 /// The user's transactions of a store that locks rows, and no more than them.
