@@ -297,3 +297,41 @@ async fn sessions_of_a_process_that_has_left_are_left_alone_whatever_numbers_it_
     run.commit(Completion::default()).await.unwrap();
     assert_eq!(balance(&mut db).await, 7);
 }
+
+/// Lists all sessions, but only while the test does not hold a lock.
+const SLOW_LIST: &str = "\
+create view public.pg_stat_activity as
+    select list.* from pg_catalog.pg_stat_activity list,
+        (select pg_advisory_xact_lock_shared(1)) waited";
+
+#[tokio::test]
+async fn a_node_is_not_forgotten_until_its_sessions_could_be_ended() {
+    let (url, mut db) = database().await;
+    raw_sql(SLOW_LIST).execute(&mut db).await.unwrap();
+    let lost = PostgresStore::connect(&url).await.unwrap();
+    lost.admin().prepare().await.unwrap();
+    let options = "options=-c%20search_path%3Dpublic%2Cpg_catalog";
+    let separator = if url.contains('?') { '&' } else { '?' };
+    let heir = PostgresStore::connect(&format!("{url}{separator}{options}")).await.unwrap();
+    heir.nodes().join("heir", *LEASE, &[]).await.unwrap();
+    let owner = lost.nodes().join("lost", Duration::from_millis(1), &[]).await.unwrap().owner;
+    let mut run = lost.begin(TransactionOptions::of("lost")).await.unwrap();
+    let connection: &mut PgConnection = run.connection().unwrap().downcast_mut().unwrap();
+    query("update accounts set balance = 7 where id = 0").execute(connection).await.unwrap();
+
+    raw_sql("select pg_advisory_lock(1)").execute(&mut db).await.unwrap();
+    let is_known = async || heir.nodes().expired(None).await.unwrap().owners.contains(&owner);
+    while !is_known().await {
+        // Real time: the lease ends by the server's clock.
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let error = heir.nodes().forget(owner).await.unwrap_err();
+    assert!(error.is_transient(), "{error:?}");
+    assert!(is_known().await, "its sessions are looked for again");
+
+    raw_sql("select pg_advisory_unlock(1)").execute(&mut db).await.unwrap();
+    heir.nodes().forget(owner).await.unwrap();
+    assert!(!is_known().await);
+    query("update accounts set balance = 1 where id = 0").execute(&mut db).await.unwrap();
+    run.commit(Completion::default()).await.unwrap_err();
+}

@@ -15,7 +15,7 @@ use jasper::store::{
     StoreTransaction, Subscription, TransactionOptions,
 };
 
-use server::{Plan, Seen, start};
+use server::{GONE, Plan, Seen, start};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 type DriverError = tiberius::error::Error;
@@ -239,6 +239,20 @@ async fn the_end_of_a_session_is_tried_again_over_another_connection() {
     assert_given_up(&silent_run(&store).await.rollback().await.unwrap_err());
     let again = [Seen::SearchForSession, Seen::SearchForSession, Seen::FreeLock];
     assert_eq!(first(3, &mut seen).await, again);
+}
+
+#[tokio::test]
+async fn a_node_is_not_forgotten_until_its_sessions_could_be_looked_for() {
+    let looks = [Seen::SearchForSession, Seen::SearchForSession, Seen::Forget];
+    // After those of the start, of the node and of the look.
+    for (silent, seen_until_forgotten) in [(None, &looks[1..]), (Some(3), &looks)] {
+        let (port, mut seen) = start(Plan::SilentSession { held: 0, silent_search: silent }).await;
+        let store = impatient(port).await;
+        let gone = store.nodes().expired(None).await.unwrap().owners;
+        assert_eq!(gone, [Owner::new(GONE)]);
+        store.nodes().forget(gone[0]).await.unwrap();
+        assert_eq!(rest(&mut seen), seen_until_forgotten);
+    }
 }
 
 fn claim_of(limit: usize) -> ClaimRequest {

@@ -193,8 +193,9 @@ pub trait Nodes: Send + Sync {
     /// Forgets an owner that is gone and owns nothing any more; any other stays.
     ///
     /// # Errors
-    /// It stays. The runtime logs a warning and tries again when it next looks for owners that are
-    /// gone; at a stop `Jasper::stop` gives the error to its caller.
+    /// It stays, also where its sessions in the database could not be ended yet. The runtime logs a
+    /// warning and tries again when it next looks for owners that are gone; at a stop
+    /// `Jasper::stop` gives the error to its caller.
     fn forget(&self, owner: Owner) -> BoxFuture<'_, Result<(), StoreError>>;
 
     /// Waits until rows may have become claimable by something else: another process, or a

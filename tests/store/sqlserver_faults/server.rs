@@ -43,7 +43,7 @@ pub enum Plan {
     /// until it is asked to give it up.
     LargeClaims(usize, usize),
     /// A connection over which `hang` is asked is silent from then on, and its session is not
-    /// listed.
+    /// listed. The node [`GONE`] is gone.
     SilentSession {
         /// How often the lock of a session is asked for in vain over one connection.
         held: usize,
@@ -73,10 +73,14 @@ pub enum Seen {
     Insert,
     /// It settles rows of the inbox.
     Settlement,
+    /// It forgets a node.
+    Forget,
     /// It asks for the lock of a session, which is held or free.
     HeldLock,
     FreeLock,
 }
+
+pub const GONE: i64 = 5;
 
 /// The type of a packet with an answer, of one that asks the server to give up, and the last packet
 /// of a message.
@@ -297,6 +301,11 @@ async fn answer_until_it_is_silent(
         }
         if is_search {
             answer(socket, &done(0)).await?;
+        } else if asked.contains("select 1 as what") {
+            answer(socket, &[gone(GONE), done(1)].concat()).await?;
+        } else if asked.contains("where node = @P1 and lease_until = 0") {
+            let _ = seen.send(Seen::Forget);
+            answer(socket, &done(0)).await?;
         } else if is_lock(&asked, "Shared") {
             asked_for_lock += 1;
             let is_held = asked_for_lock <= held;
@@ -444,6 +453,20 @@ fn number(number: i64) -> Vec<u8> {
     answer.push(0xd1);
     answer.extend(number.to_le_bytes());
     answer.extend(&value[1..]);
+    answer
+}
+
+/// What says that this node is gone.
+fn gone(node: i64) -> Vec<u8> {
+    const NUMBER: u8 = 0x7f;
+    const SHORT_NUMBER: u8 = 0x38;
+    let mut answer = vec![0x81, 2, 0];
+    for kind in [SHORT_NUMBER, NUMBER] {
+        answer.extend([0, 0, 0, 0, 0, 0, kind, 0]);
+    }
+    answer.push(0xd1);
+    answer.extend(1_i32.to_le_bytes());
+    answer.extend(node.to_le_bytes());
     answer
 }
 

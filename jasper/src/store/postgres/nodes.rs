@@ -227,6 +227,10 @@ impl SqlNodes for PostgresStore {
     }
 
     async fn forget(&self, owner: Owner) -> Result<(), StoreError> {
+        if self.sessions_left().is_err() {
+            self.end_sessions_of_gone().await;
+            self.sessions_left()?;
+        }
         let query = sqlx::query(self.sql().nodes.forget.clone()).bind(owner.number());
         let forgotten = self.internal_pool().run(query).await;
         forgotten.map(|_done| ()).map_err(|error| self.error(error))

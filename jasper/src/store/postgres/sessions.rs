@@ -67,23 +67,36 @@ impl InternalPool {
 
 impl PostgresStore {
     /// Ends the sessions of nodes that are gone: what a frozen process has locked would keep others
-    /// waiting that take its work over.
+    /// waiting that take its work over. Where that fails at present, [`sessions_left`] says so.
+    ///
+    /// [`sessions_left`]: Self::sessions_left
     pub(super) async fn end_sessions_of_gone(&self) {
         let internal = self.internal_pool();
         let end = internal.end_until_none(&internal.sql.sessions.end_of_gone, internal.mark.word());
-        let Err(error) = internal.in_time(end).await else {
-            return;
-        };
-        let error = internal.error(error);
-        // The same at each recovery, where the role may not.
-        if self.shared.has_warned.swap(true, std::sync::atomic::Ordering::Relaxed) {
-            tracing::debug!(%error, "sessions of nodes that are gone could not be ended");
-        } else {
-            tracing::warn!(
-                %error,
-                "sessions of nodes that are gone could not be ended; what they have locked stays \
-                 locked until the server ends them"
-            );
+        let ended = internal.in_time(end).await.map_err(|error| internal.error(error));
+        match &ended {
+            Ok(()) => {}
+            Err(error) if error.is_transient() => {
+                tracing::debug!(%error, "sessions of nodes that are gone could not be ended yet");
+            }
+            // The same at each recovery, where the role may not.
+            Err(error) => self.shared.has_warned.call_once(|| {
+                tracing::warn!(
+                    %error,
+                    "sessions of nodes that are gone could not be ended; what they have locked \
+                     stays locked until the server ends them"
+                );
+            }),
         }
+        *self.shared.sessions_left.lock() = ended.err().filter(StoreError::is_transient);
+    }
+
+    /// Whether sessions of nodes that are gone may be left, by the last try to end them.
+    ///
+    /// # Errors
+    /// They may, for this reason. A node that is forgotten then has sessions that are never looked
+    /// for again.
+    pub(super) fn sessions_left(&self) -> Result<(), StoreError> {
+        self.shared.sessions_left.lock().clone().map_or(Ok(()), Err)
     }
 }

@@ -1,10 +1,10 @@
 //! What the clones of a store share.
 
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Once};
 
 use futures_util::FutureExt;
+use parking_lot::Mutex;
 use sqlx::PgPool;
 use tokio::runtime;
 use tokio::sync::Semaphore;
@@ -46,7 +46,9 @@ pub(super) struct StoreShared {
     /// Where nothing waits but leases.
     pub(super) nodes: InternalPool,
     pub(super) internal: InternalPool,
-    pub(super) has_warned: AtomicBool,
+    pub(super) has_warned: Once,
+    /// Why sessions of nodes that are gone may be left.
+    pub(super) sessions_left: Mutex<Option<StoreError>>,
     /// The runtime that serves the connections of the pools.
     pub(super) home: runtime::Id,
     pub(super) listener: NotificationListener,
@@ -87,7 +89,8 @@ impl PostgresStore {
                 pool,
                 nodes,
                 internal,
-                has_warned: AtomicBool::new(false),
+                has_warned: Once::new(),
+                sessions_left: Mutex::default(),
                 home: runtime::Handle::current().id(),
                 listener,
                 forgotten: QueryPace::default(),

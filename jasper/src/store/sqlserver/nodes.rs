@@ -171,6 +171,11 @@ impl SqlNodes for SqlServerStore {
     }
 
     async fn forget(&self, owner: Owner) -> Result<(), StoreError> {
+        let server = self.internal_pool().pool.server();
+        if server.sessions_left().is_err() {
+            self.internal_pool().end_sessions_of_gone().await;
+            server.sessions_left()?;
+        }
         self.internal_pool().give(Forget(owner)).await
     }
 }
@@ -186,7 +191,8 @@ impl InternalPool {
     /// Ends the sessions of nodes that are gone: what a frozen process has locked would keep others
     /// waiting that take its work over.
     ///
-    /// A login without `VIEW SERVER STATE` sees only the sessions of its own.
+    /// A login without `VIEW SERVER STATE` sees only the sessions of its own. Where that fails at
+    /// present, [`sessions_left`](super::server::Server::sessions_left) says so.
     pub(super) async fn end_sessions_of_gone(&self) {
         let server = self.pool.server();
         let end = async {
@@ -200,14 +206,8 @@ impl InternalPool {
             Ok::<_, Error>(())
         };
         let limit = server.limit();
-        match tokio::time::timeout(limit, end).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => server.warn_of_missing_right(&error),
-            Err(_elapsed) => {
-                let error = StoreError::Deadline { limit };
-                tracing::debug!(%error, "sessions of nodes that are gone were not ended");
-            }
-        }
+        let ended = tokio::time::timeout(limit, end).await;
+        server.note_sessions_left(ended.unwrap_or(Err(Error::Silent(limit))));
     }
 }
 

@@ -36,6 +36,8 @@ pub(super) struct Server {
     pub(super) limits: StatementLimits,
     ending: Semaphore,
     forbidden: Once,
+    /// Why sessions of nodes that are gone may be left.
+    sessions_left: Mutex<Option<StoreError>>,
 }
 
 impl Server {
@@ -47,6 +49,7 @@ impl Server {
             limits: StatementLimits::between(SHORTEST, LONGEST),
             ending: Semaphore::new(ENDING),
             forbidden: Once::new(),
+            sessions_left: Mutex::default(),
         }
     }
 
@@ -129,8 +132,31 @@ impl Server {
         sessions::end(&mut connection, name).await
     }
 
+    /// Notes what came of a try to end the sessions of nodes that are gone.
+    pub(super) fn note_sessions_left(&self, ended: Result<()>) {
+        let left = ended.err().and_then(|error| {
+            let said = self.place.error(error);
+            if !said.is_transient() {
+                self.warn_of_missing_right(&said);
+                return None;
+            }
+            tracing::debug!(error = %said, "sessions of nodes that are gone were not ended yet");
+            Some(said)
+        });
+        *self.sessions_left.lock() = left;
+    }
+
+    /// Whether sessions of nodes that are gone may be left, by the last try to end them.
+    ///
+    /// # Errors
+    /// They may, for this reason. A node that is forgotten then has sessions that are never looked
+    /// for again.
+    pub(super) fn sessions_left(&self) -> Result<(), StoreError> {
+        self.sessions_left.lock().clone().map_or(Ok(()), Err)
+    }
+
     /// Says once that sessions of others cannot be ended.
-    pub(super) fn warn_of_missing_right(&self, error: &Error) {
+    fn warn_of_missing_right(&self, error: &StoreError) {
         self.forbidden.call_once(|| {
             tracing::warn!(
                 %error,
