@@ -200,6 +200,12 @@ async fn answer_at_start(socket: &mut TcpStream, asked: &str) -> io::Result<bool
     Ok(true)
 }
 
+/// Gives up what was not answered.
+async fn answer_attention(socket: &mut TcpStream, seen: &UnboundedSender<Seen>) -> io::Result<()> {
+    let _ = seen.send(Seen::Attention);
+    answer(socket, &given_up()).await
+}
+
 /// Whether it asks for the lock of a session in this mode.
 fn is_lock(asked: &str, mode: &str) -> bool {
     asked.contains("cast(@locked") && asked.contains(mode)
@@ -238,8 +244,7 @@ async fn answer_small_claims(
         let (kind, message) = read_packets(socket).await?;
         let asked = text_of(&message);
         if kind == ATTENTION {
-            let _ = seen.send(Seen::Attention);
-            answer(socket, &given_up()).await?;
+            answer_attention(socket, seen).await?;
         } else if asked.contains("if @@trancount > 0 rollback") {
             let _ = seen.send(Seen::Rollback);
             answer(socket, &done(0)).await?;
@@ -271,8 +276,7 @@ async fn answer_until_it_hangs(
         let (kind, message) = read_packets(socket).await?;
         let asked = text_of(&message);
         if kind == ATTENTION {
-            let _ = seen.send(Seen::Attention);
-            answer(socket, &given_up()).await?;
+            answer_attention(socket, seen).await?;
         } else if asked.contains("hang") {
             let _ = seen.send(Seen::Call);
         } else if !answer_at_start(socket, &asked).await? {
@@ -330,8 +334,7 @@ async fn answer_slowly(
         let is_insert = asked.contains("insert into [jasper].[jasper_incoming]");
         let is_settlement = asked.contains("delete from [jasper].[jasper_incoming]");
         if kind == ATTENTION {
-            let _ = seen.send(Seen::Attention);
-            answer(socket, &given_up()).await?;
+            answer_attention(socket, seen).await?;
             continue;
         }
         if answer_at_start(socket, &asked).await? {
@@ -491,7 +494,7 @@ fn row(texts: &[&str]) -> Vec<u8> {
     answer
 }
 
-/// So many rows as a claim of the inbox gives them; their bodies are no messages.
+/// This number of rows, as a claim of the inbox gives them. Their bodies are no messages.
 fn claimed(rows: usize) -> Vec<u8> {
     const BINARY: u8 = 0xad;
     const VARBINARY: u8 = 0xa5;

@@ -227,9 +227,9 @@ impl SqlNodes for PostgresStore {
     }
 
     async fn forget(&self, owner: Owner) -> Result<(), StoreError> {
-        if self.sessions_left().is_err() {
+        if self.shared.sessions_left.check().is_err() {
             self.end_sessions_of_gone().await;
-            self.sessions_left()?;
+            self.shared.sessions_left.check()?;
         }
         let query = sqlx::query(self.sql().nodes.forget.clone()).bind(owner.number());
         let forgotten = self.internal_pool().run(query).await;

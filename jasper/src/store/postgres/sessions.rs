@@ -67,9 +67,7 @@ impl InternalPool {
 
 impl PostgresStore {
     /// Ends the sessions of nodes that are gone: what a frozen process has locked would keep others
-    /// waiting that take its work over. Where that fails at present, [`sessions_left`] says so.
-    ///
-    /// [`sessions_left`]: Self::sessions_left
+    /// waiting that take its work over. Where that fails at present, `sessions_left` says so.
     pub(super) async fn end_sessions_of_gone(&self) {
         let internal = self.internal_pool();
         let end = internal.end_until_none(&internal.sql.sessions.end_of_gone, internal.mark.word());
@@ -88,15 +86,6 @@ impl PostgresStore {
                 );
             }),
         }
-        *self.shared.sessions_left.lock() = ended.err().filter(StoreError::is_transient);
-    }
-
-    /// Whether sessions of nodes that are gone may be left, by the last try to end them.
-    ///
-    /// # Errors
-    /// They may, for this reason. A node that is forgotten then has sessions that are never looked
-    /// for again.
-    pub(super) fn sessions_left(&self) -> Result<(), StoreError> {
-        self.shared.sessions_left.lock().clone().map_or(Ok(()), Err)
+        self.shared.sessions_left.note(ended);
     }
 }

@@ -4,7 +4,6 @@ use std::fmt;
 use std::sync::{Arc, Once};
 
 use futures_util::FutureExt;
-use parking_lot::Mutex;
 use sqlx::PgPool;
 use tokio::runtime;
 use tokio::sync::Semaphore;
@@ -19,6 +18,7 @@ use super::sharing::SharedTransactions;
 use super::sql::Sql;
 use crate::store::StoreError;
 use crate::store::sql::insert_queues::{InsertQueues, KEYED_WAITING, Keyed};
+use crate::store::sql::sessions_left::SessionsLeft;
 use crate::store::sql::write_batchers::WriteBatchers;
 
 /// A message store in a schema of a PostgreSQL database. Clones share their connections.
@@ -47,8 +47,7 @@ pub(super) struct StoreShared {
     pub(super) nodes: InternalPool,
     pub(super) internal: InternalPool,
     pub(super) has_warned: Once,
-    /// Why sessions of nodes that are gone may be left.
-    pub(super) sessions_left: Mutex<Option<StoreError>>,
+    pub(super) sessions_left: SessionsLeft,
     /// The runtime that serves the connections of the pools.
     pub(super) home: runtime::Id,
     pub(super) listener: NotificationListener,
@@ -90,7 +89,7 @@ impl PostgresStore {
                 nodes,
                 internal,
                 has_warned: Once::new(),
-                sessions_left: Mutex::default(),
+                sessions_left: SessionsLeft::default(),
                 home: runtime::Handle::current().id(),
                 listener,
                 forgotten: QueryPace::default(),

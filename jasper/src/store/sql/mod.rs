@@ -30,6 +30,8 @@ pub(super) mod reply;
 pub(super) mod rounds;
 pub(super) mod schema;
 #[cfg(any(feature = "postgres", feature = "sqlserver"))]
+pub(super) mod sessions_left;
+#[cfg(any(feature = "postgres", feature = "sqlserver"))]
 pub(super) mod settlement_kind;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub(super) mod sqlx_migrations;

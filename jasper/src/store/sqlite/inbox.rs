@@ -263,7 +263,7 @@ pub(super) fn oldest_sql(subscriptions: usize) -> String {
 
 /// A row that a claim has found.
 struct Found {
-    /// What older rows have less of.
+    /// When it was sent, and the number of its row.
     age: (i64, i64),
     /// Bytes of the body.
     length: usize,

@@ -246,8 +246,9 @@ pub(super) struct Claiming<'s> {
 }
 
 impl Claiming<'_> {
-    /// The rows that a claim gets, in one trip unless the server was too slow for so many. They are
-    /// fewer only where none is left or their bodies are a portion: a caller takes it so.
+    /// The rows that a claim gets: `limit` of them, or fewer where no more are left or their bodies
+    /// have the bytes of a portion. One trip, or several after one that the server was too slow
+    /// for.
     pub(super) async fn rows(
         &self,
         connection: &mut SqlServerConnection,

@@ -172,9 +172,9 @@ impl SqlNodes for SqlServerStore {
 
     async fn forget(&self, owner: Owner) -> Result<(), StoreError> {
         let server = self.internal_pool().pool.server();
-        if server.sessions_left().is_err() {
+        if server.sessions_left.check().is_err() {
             self.internal_pool().end_sessions_of_gone().await;
-            server.sessions_left()?;
+            server.sessions_left.check()?;
         }
         self.internal_pool().give(Forget(owner)).await
     }
@@ -192,7 +192,7 @@ impl InternalPool {
     /// waiting that take its work over.
     ///
     /// A login without `VIEW SERVER STATE` sees only the sessions of its own. Where that fails at
-    /// present, [`sessions_left`](super::server::Server::sessions_left) says so.
+    /// present, `sessions_left` says so.
     pub(super) async fn end_sessions_of_gone(&self) {
         let server = self.pool.server();
         let end = async {

@@ -15,6 +15,7 @@ use super::mark::Mark;
 use super::sessions;
 use crate::store::StoreError;
 use crate::store::sql::limits::{StatementLimits, within};
+use crate::store::sql::sessions_left::SessionsLeft;
 
 /// The shortest time for which an answer is waited for.
 const SHORTEST: Duration = Duration::from_secs(1);
@@ -36,8 +37,7 @@ pub(super) struct Server {
     pub(super) limits: StatementLimits,
     ending: Semaphore,
     forbidden: Once,
-    /// Why sessions of nodes that are gone may be left.
-    sessions_left: Mutex<Option<StoreError>>,
+    pub(super) sessions_left: SessionsLeft,
 }
 
 impl Server {
@@ -49,7 +49,7 @@ impl Server {
             limits: StatementLimits::between(SHORTEST, LONGEST),
             ending: Semaphore::new(ENDING),
             forbidden: Once::new(),
-            sessions_left: Mutex::default(),
+            sessions_left: SessionsLeft::default(),
         }
     }
 
@@ -134,25 +134,15 @@ impl Server {
 
     /// Notes what came of a try to end the sessions of nodes that are gone.
     pub(super) fn note_sessions_left(&self, ended: Result<()>) {
-        let left = ended.err().and_then(|error| {
-            let said = self.place.error(error);
-            if !said.is_transient() {
-                self.warn_of_missing_right(&said);
-                return None;
+        let ended = ended.map_err(|error| self.place.error(error));
+        match &ended {
+            Ok(()) => {}
+            Err(error) if error.is_transient() => {
+                tracing::debug!(%error, "sessions of nodes that are gone were not ended yet");
             }
-            tracing::debug!(error = %said, "sessions of nodes that are gone were not ended yet");
-            Some(said)
-        });
-        *self.sessions_left.lock() = left;
-    }
-
-    /// Whether sessions of nodes that are gone may be left, by the last try to end them.
-    ///
-    /// # Errors
-    /// They may, for this reason. A node that is forgotten then has sessions that are never looked
-    /// for again.
-    pub(super) fn sessions_left(&self) -> Result<(), StoreError> {
-        self.sessions_left.lock().clone().map_or(Ok(()), Err)
+            Err(error) => self.warn_of_missing_right(error),
+        }
+        self.sessions_left.note(ended);
     }
 
     /// Says once that sessions of others cannot be ended.

@@ -224,9 +224,9 @@ struct SettleRows<S> {
 impl<S: Settle> Work for SettleRows<S> {
     type Output = Vec<Settled>;
 
-    /// One trip, unless a row is settled twice or the server was too slow for so many. Those after
-    /// the first are done again with it where the database has rolled one back, and find what they
-    /// have done before.
+    /// One trip; several where a row is settled twice, and after one that the server was too slow
+    /// for. Several share a transaction: where the database rolls it back all are done again, and
+    /// find what they have done before.
     async fn run(&self, connection: &mut SqlServerConnection, sql: &Sql) -> Result<Vec<Settled>> {
         let mut answers = vec![Settled::Fenced; self.settlements.len()];
         let rounds = rounds(self.settlements.iter().map(Settle::ownership));
