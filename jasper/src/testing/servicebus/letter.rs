@@ -3,9 +3,11 @@
 use fe2o3_amqp_types::messaging::annotations::OwnedKey;
 use fe2o3_amqp_types::messaging::message::__private::Serializable;
 use fe2o3_amqp_types::messaging::message::DecodeIntoMessage;
-use fe2o3_amqp_types::messaging::{Body, Message, MessageId};
+use fe2o3_amqp_types::messaging::{Body, Header, Message, MessageAnnotations, MessageId};
 use fe2o3_amqp_types::primitives::{OrderedMap, SimpleValue, Timestamp, Value};
+use serde::Serialize;
 use serde_amqp::read::SliceReader;
+use serde_amqp::ser::Serializer;
 
 use super::refusal::{DECODE_ERROR, Refusal};
 
@@ -33,6 +35,30 @@ pub(super) fn decode_all(bytes: &[u8], format: u32) -> Result<Vec<Letter>, Refus
 
 pub(super) fn encode(letter: &Letter) -> Result<Vec<u8>, serde_amqp::Error> {
     serde_amqp::to_vec(&Serializable(letter))
+}
+
+/// The same with these in place of its own, and without annotations for one delivery: a message is
+/// its sections, one after the other.
+pub(super) fn encode_delivered(
+    letter: &Letter,
+    header: &Header,
+    annotations: &MessageAnnotations,
+) -> Result<Vec<u8>, serde_amqp::Error> {
+    let mut bytes = Vec::new();
+    let mut put = Serializer::new(&mut bytes);
+    header.serialize(&mut put)?;
+    annotations.serialize(&mut put)?;
+    if let Some(properties) = &letter.properties {
+        properties.serialize(&mut put)?;
+    }
+    if let Some(properties) = &letter.application_properties {
+        properties.serialize(&mut put)?;
+    }
+    letter.body.serialize(&mut put)?;
+    if let Some(footer) = &letter.footer {
+        footer.serialize(&mut put)?;
+    }
+    Ok(bytes)
 }
 
 /// The message id as a text: ids of different types are different texts.
@@ -72,8 +98,7 @@ pub(super) fn expires_at(letter: &Letter, now: i64) -> Option<i64> {
     Some(now.saturating_add(i64::from(ttl)))
 }
 
-pub(super) fn annotate(letter: &mut Letter, name: &str, value: Value) {
-    let annotations = letter.message_annotations.get_or_insert_default();
+pub(super) fn annotate(annotations: &mut MessageAnnotations, name: &str, value: Value) {
     annotations.0.insert(OwnedKey::from(name), value);
 }
 
@@ -123,5 +148,57 @@ pub(super) fn field(letter: &Letter, name: &str) -> Option<String> {
         "reply-to-session-id" => properties.reply_to_group_id.clone(),
         "content-type" => properties.content_type.as_ref().map(|text| text.as_str().to_owned()),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fe2o3_amqp_types::messaging::{
+        AmqpValue, ApplicationProperties, Batch, Data, DeliveryAnnotations, Footer, Properties,
+    };
+    use fe2o3_amqp_types::primitives::Binary;
+
+    use super::*;
+
+    fn letter(body: Body<Value>) -> Letter {
+        let mut letter = Message { body, ..decode(&[0x00, 0x53, 0x77, 0x40]).unwrap() };
+        let subject = Some("a.b@1".to_owned());
+        letter.properties = Some(Properties { subject, ..Properties::default() });
+        let mut properties = ApplicationProperties::default();
+        properties.0.insert("colour".to_owned(), SimpleValue::String("blau".to_owned()));
+        letter.application_properties = Some(properties);
+        letter.footer = Some(Footer::default());
+        letter
+    }
+
+    #[test]
+    fn a_message_that_is_written_by_its_sections_is_the_one_that_is_written_as_a_whole() {
+        let data = |texts: &[&str]| {
+            let parts = texts.iter().map(|text| Data(Binary::from(text.as_bytes())));
+            Batch::new(parts.collect::<Vec<_>>())
+        };
+        let value = |value| Body::Value(AmqpValue(value));
+        let bodies = [
+            Body::Data(data(&["one"])),
+            Body::Data(data(&["one", "two"])),
+            value(Value::String("text".to_owned())),
+            value(Value::Null),
+            Body::Empty,
+        ];
+        let header = Header { delivery_count: 3, ..Header::default() };
+        let mut annotations = MessageAnnotations::default();
+        annotate(&mut annotations, SCHEDULED, timestamp(7));
+        for body in bodies {
+            let mut letter = letter(body);
+            letter.delivery_annotations = Some(DeliveryAnnotations::default());
+            let by_sections = encode_delivered(&letter, &header, &annotations).unwrap();
+            letter.delivery_annotations = None;
+            letter.header = Some(header.clone());
+            letter.message_annotations = Some(annotations.clone());
+            assert_eq!(by_sections, encode(&letter).unwrap(), "{:?}", letter.body);
+            let bare = Letter { properties: None, application_properties: None, ..letter };
+            let by_sections = encode_delivered(&bare, &header, &annotations).unwrap();
+            assert_eq!(by_sections, encode(&bare).unwrap(), "{:?}", bare.body);
+        }
     }
 }

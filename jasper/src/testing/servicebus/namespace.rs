@@ -265,12 +265,13 @@ impl Namespace {
         let intake = self.entities.get_mut(topic);
         let taken = std::iter::from_fn({
             let mut intake = intake;
-            move || intake.as_mut()?.take(None, false, now)
+            move || Some(intake.as_mut()?.take(None, false, now)?.message.into_owned())
         });
-        for delivery in taken.collect::<Vec<_>>() {
-            let mut letter = delivery.message.letter;
-            let sequence = Value::Long(delivery.message.sequence);
-            letter::annotate(&mut letter, ENQUEUED_SEQUENCE, sequence);
+        for message in taken.collect::<Vec<_>>() {
+            let mut letter = message.letter;
+            let annotations = letter.message_annotations.get_or_insert_default();
+            let sequence = Value::Long(message.sequence);
+            letter::annotate(annotations, ENQUEUED_SEQUENCE, sequence);
             for subscription in subscriptions {
                 let is_wanted = subscription.rules.values().any(|rule| rule.lets_through(&letter));
                 let entity = self.entities.get_mut(&subscription.path).filter(|_| is_wanted);

@@ -35,6 +35,7 @@ impl Channel {
         if has_lost_session(link, context) {
             return self.detach(handle, Some(&Refusal::session_lock_lost()), context);
         }
+        let delivered_before = self.next_delivery;
         while self.remote_window > 0 {
             let Some(Link::Outgoing(link)) = self.links.get_mut(&handle) else {
                 return Ok(());
@@ -46,6 +47,8 @@ impl Channel {
             link.delivery_count = link.delivery_count.wrapping_add(1);
             let entity = link.node.entity().filter(|_| parcel.is_locked).cloned();
             self.send_parcel(handle, entity, &parcel, context)?;
+        }
+        if self.next_delivery != delivered_before {
             context.shared.note_change();
         }
         self.end_drain(handle, context)

@@ -11,6 +11,7 @@ mod taking;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
 use uuid::Uuid;
@@ -77,11 +78,12 @@ struct SessionLock {
 }
 
 /// A message on its way to a receiver.
-#[derive(Debug, Clone)]
-pub(super) struct Delivery {
+#[derive(Debug)]
+pub(super) struct Delivery<'e> {
     pub(super) token: Uuid,
     pub(super) locked_until: Option<i64>,
-    pub(super) message: Stored,
+    /// Owned where the entity has it no more.
+    pub(super) message: Cow<'e, Stored>,
 }
 
 impl Entity {

@@ -27,18 +27,18 @@ impl Stored {
         locked_until: Option<i64>,
         state: Option<i32>,
     ) -> Result<Vec<u8>, serde_amqp::Error> {
-        let mut letter = self.letter.clone();
-        letter.delivery_annotations = None;
-        letter.header.get_or_insert_default().delivery_count = self.delivery_count;
-        letter::annotate(&mut letter, SEQUENCE, Value::Long(self.sequence));
-        letter::annotate(&mut letter, ENQUEUED_AT, letter::timestamp(self.enqueued_at));
+        let mut header = self.letter.header.clone().unwrap_or_default();
+        header.delivery_count = self.delivery_count;
+        let mut annotations = self.letter.message_annotations.clone().unwrap_or_default();
+        letter::annotate(&mut annotations, SEQUENCE, Value::Long(self.sequence));
+        letter::annotate(&mut annotations, ENQUEUED_AT, letter::timestamp(self.enqueued_at));
         if let Some(until) = locked_until {
-            letter::annotate(&mut letter, LOCKED_UNTIL, letter::timestamp(until));
+            letter::annotate(&mut annotations, LOCKED_UNTIL, letter::timestamp(until));
         }
         if let Some(state) = state {
-            letter::annotate(&mut letter, STATE, Value::Int(state));
+            letter::annotate(&mut annotations, STATE, Value::Int(state));
         }
-        letter::encode(&letter)
+        letter::encode_delivered(&self.letter, &header, &annotations)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Messages that receivers take or look at.
 
+use std::borrow::Cow;
+
 use uuid::Uuid;
 
 use super::super::clock::millis;
@@ -14,7 +16,7 @@ impl Entity {
         session: Option<&str>,
         is_locking: bool,
         now: i64,
-    ) -> Option<Delivery> {
+    ) -> Option<Delivery<'_>> {
         let key = session.map(str::to_owned);
         loop {
             let sequence = *self.ready.get(&key)?.first()?;
@@ -34,7 +36,7 @@ impl Entity {
         sequence: i64,
         is_locking: bool,
         now: i64,
-    ) -> Result<Delivery, Refusal> {
+    ) -> Result<Delivery<'_>, Refusal> {
         let is_there = self.deferred.remove(&sequence);
         let delivery = is_there.then(|| self.deliver(sequence, is_locking, true, now)).flatten();
         delivery.ok_or_else(|| {
@@ -76,15 +78,15 @@ impl Entity {
         is_locking: bool,
         is_deferred: bool,
         now: i64,
-    ) -> Option<Delivery> {
+    ) -> Option<Delivery<'_>> {
         self.tally.delivered += 1;
         let token = Uuid::from_u128(fastrand::u128(..));
         if !is_locking {
             let message = self.messages.remove(&sequence)?;
             self.tally.completed += 1;
-            return Some(Delivery { token, locked_until: None, message });
+            return Some(Delivery { token, locked_until: None, message: Cow::Owned(message) });
         }
-        let message = self.messages.get(&sequence)?.clone();
+        let message = self.messages.get(&sequence)?;
         let until = match &message.session {
             Some(session) => self.session_locked_until(session),
             None => now.saturating_add(millis(self.settings.lock_duration)),
@@ -93,6 +95,6 @@ impl Entity {
             self.lock_ends.insert((until, token));
         }
         self.locks.insert(token, Lock { sequence, until, is_deferred });
-        Some(Delivery { token, locked_until: Some(until), message })
+        Some(Delivery { token, locked_until: Some(until), message: Cow::Borrowed(message) })
     }
 }

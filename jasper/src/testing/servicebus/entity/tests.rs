@@ -21,6 +21,11 @@ fn letter(id: &str, session: Option<&str>) -> Letter {
     Letter { properties: Some(properties), ..empty }
 }
 
+fn schedule(letter: &mut Letter, at: i64) {
+    let annotations = letter.message_annotations.get_or_insert_default();
+    letter::annotate(annotations, "x-opt-scheduled-enqueue-time", letter::timestamp(at));
+}
+
 fn entity(settings: EntitySettings) -> Entity {
     Entity::new(settings.lock_duration(Duration::from_secs(30)))
 }
@@ -29,14 +34,15 @@ fn entity(settings: EntitySettings) -> Entity {
 fn a_lock_holds_until_its_time_and_then_costs_a_delivery() {
     let mut queue = entity(EntitySettings::new());
     queue.enqueue(letter("a", None), 0);
-    let first = queue.take(None, true, 0).unwrap();
+    let first = queue.take(None, true, 0).unwrap().token;
     assert!(!queue.advance(30 * SECOND - 1));
     assert!(queue.take(None, true, 30 * SECOND - 1).is_none());
     assert!(queue.advance(30 * SECOND));
     let again = queue.take(None, true, 30 * SECOND).unwrap();
     assert_eq!(again.message.delivery_count, 1);
-    queue.settle(first.token, Settlement::Complete, 30 * SECOND).unwrap_err();
-    queue.settle(again.token, Settlement::Complete, 30 * SECOND).unwrap();
+    let again = again.token;
+    queue.settle(first, Settlement::Complete, 30 * SECOND).unwrap_err();
+    queue.settle(again, Settlement::Complete, 30 * SECOND).unwrap();
     let counts = queue.counts();
     assert_eq!((counts.expired_locks, counts.late_settlements, counts.completed), (1, 1, 1));
 }
@@ -124,14 +130,14 @@ fn a_message_without_a_session_is_refused_where_sessions_are_required() {
 fn a_scheduled_message_comes_in_its_time_under_a_new_number() {
     let mut queue = entity(EntitySettings::new());
     let mut scheduled = letter("a", None);
-    letter::annotate(&mut scheduled, "x-opt-scheduled-enqueue-time", letter::timestamp(10));
+    schedule(&mut scheduled, 10);
     let number = queue.enqueue(scheduled.clone(), 0).unwrap();
     assert!(queue.take(None, true, 9).is_none());
     assert_eq!(queue.next_deadline(), Some(10));
     assert!(queue.advance(10));
     assert_ne!(queue.take(None, true, 10).unwrap().message.sequence, number);
     queue.cancel(number).unwrap_err();
-    letter::annotate(&mut scheduled, "x-opt-scheduled-enqueue-time", letter::timestamp(20));
+    schedule(&mut scheduled, 20);
     let number = queue.enqueue(scheduled, 10).unwrap();
     queue.cancel(number).unwrap();
     queue.advance(20);
