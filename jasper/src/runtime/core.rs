@@ -6,6 +6,7 @@ use tokio::sync::Notify;
 
 use super::claim::wakeups::Wakeups;
 use super::clock::Clock;
+use super::handle::handled::HandledMessages;
 use super::lifecycle::Lifecycle;
 use super::observation::Observers;
 use super::own::node::Node;
@@ -28,6 +29,7 @@ pub(crate) struct Core {
     clock: Clock,
     lifecycle: Lifecycle,
     wakeups: Wakeups,
+    handled: HandledMessages,
 }
 
 /// What handlers are given, and what reads and writes their messages.
@@ -45,7 +47,7 @@ impl Core {
         routes: Routes,
         store: Option<Arc<dyn MessageStore>>,
         owner: Option<Owner>,
-        pager: Arc<Notify>,
+        room: Arc<Notify>,
     ) -> Self {
         let (clock, lifecycle, outbox) = (Clock::default(), Lifecycle::default(), Arc::default());
         let held = routes.endpoints().remote().map(|endpoint| Arc::clone(&endpoint.rows)).collect();
@@ -54,7 +56,8 @@ impl Core {
         Self {
             store: StoreClient::new(store, settings.timeouts.store, Arc::clone(&rows), ending),
             node: Node::new(owner, settings.lease, rows),
-            wakeups: Wakeups::new(pager, outbox, clock.clone()),
+            wakeups: Wakeups::new(room, outbox, clock.clone()),
+            handled: HandledMessages::default(),
             settings,
             resources,
             routes,
@@ -117,6 +120,11 @@ impl Core {
     /// What wakes the tasks that look into the store.
     pub(crate) const fn wakeups(&self) -> &Wakeups {
         &self.wakeups
+    }
+
+    /// Messages that are handled and not settled.
+    pub(crate) const fn handled(&self) -> &HandledMessages {
+        &self.handled
     }
 
     /// Whether this node may own rows in the store.

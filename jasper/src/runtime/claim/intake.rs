@@ -31,20 +31,23 @@ impl Claimer {
     }
 
     /// Claims at most `limit` rows of these subscriptions.
-    pub(super) async fn claim(
+    pub(super) fn claim(
         &self,
         subscriptions: Vec<Subscription>,
         limit: usize,
         count_attempt: bool,
-    ) -> Result<Vec<Claimed>, StoreError> {
-        // What is claimed now would not begin any more.
-        if self.core.lifecycle().is_draining() {
-            return Ok(Vec::new());
+    ) -> impl Future<Output = Result<Vec<Claimed>, StoreError>> + use<> {
+        let (core, store) = (Arc::clone(&self.core), Arc::clone(&self.store));
+        async move {
+            // What is claimed now would not begin any more.
+            if core.lifecycle().is_draining() {
+                return Ok(Vec::new());
+            }
+            let owner = core.node().owner();
+            let request = ClaimRequest { owner, subscriptions, limit, count_attempt };
+            let claim = store.inbox().claim(request);
+            core.store().call_without_deadline(StoreOperation::Claim, claim).await
         }
-        let owner = self.core.node().owner();
-        let request = ClaimRequest { owner, subscriptions, limit, count_attempt };
-        let claim = self.store.inbox().claim(request);
-        self.core.store().call_without_deadline(StoreOperation::Claim, claim).await
     }
 
     /// Gives back what was deferred, once nothing else is done with it here.

@@ -1,28 +1,23 @@
 //! The pager: brings stored messages into memory as there is room: due ones, those that did not
 //! fit, those that others left behind, and those that the user's own transactions wrote.
 
+mod backlog;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::time::Instant;
 
-use super::intake::{Claimer, has_more};
+use super::intake::Claimer;
 use super::missing;
 use super::pace::PollPace;
 use super::unhandled_rows::UnhandledRows;
 use crate::runtime::core::Core;
-use crate::runtime::handle::queue::Queue;
 use crate::runtime::own::comparison::PeriodicComparison;
 use crate::store::{
     Claimable, ClaimableRequest, MessageStore, StoreError, StoreOperation, Subscription,
 };
-
-/// The most rows of one claim.
-const PAGE: usize = 250;
-
-/// The most claims for one queue between two looks: others have their turn after them.
-const CLAIMS: usize = 4;
 
 /// How many subscriptions one look finds beside those that this node takes.
 const LOOK_PAGE: usize = 200;
@@ -84,17 +79,19 @@ impl Pager {
             // A notification may have been lost meanwhile.
             wait = wait.min(self.pace.longest(self.core.settings().poll, false));
         }
-        let wait = self.core.wakeups().next_poll().remaining_pause(wait);
+        let wakeups = self.core.wakeups();
+        let wait = wakeups.next_poll().remaining_pause(wait);
         let look_at = Instant::now() + wait;
-        let pager = self.core.wakeups().pager();
-        let woken =
-            tokio::time::timeout(wait.min(self.comparison.remaining_pause()), pager.notified())
-                .await;
-        self.next_look = if woken.is_ok() { Instant::now() } else { look_at };
+        self.next_look = tokio::select! {
+            () = wakeups.pager().notified() => Instant::now(),
+            () = wakeups.room().notified() => Instant::now(),
+            () = tokio::time::sleep(wait.min(self.comparison.remaining_pause())) => look_at,
+        };
         if self.is_look_due() {
             tokio::time::sleep(self.pace.remaining_pause()).await;
             // What has come by now is seen by the look that follows.
-            let _woken_again = pager.notified().now_or_never();
+            let _woken_again = wakeups.pager().notified().now_or_never();
+            let _has_room_again = wakeups.room().notified().now_or_never();
         }
     }
 
@@ -131,15 +128,7 @@ impl Pager {
         self.pace.note(false);
         let look = self.claimable().await?;
         let looked_at = Instant::now();
-        let mut more = false;
-        let core = Arc::clone(&self.core);
-        for queue in core.routes().queues() {
-            let waits = |takes: &&Subscription| look.now.binary_search(takes).is_ok();
-            let waiting: Vec<_> = queue.takes.iter().filter(waits).cloned().collect();
-            if !waiting.is_empty() {
-                more |= self.fill(queue, waiting).await?;
-            }
-        }
+        let mut more = self.work_off(&look).await?;
         let Self { intake, pace, unhandled, .. } = self;
         more |= unhandled.take_in(intake, pace, &look, &self.known).await?;
         // What is left is for a queue that is full and wakes this task when it has room, or waits
@@ -180,56 +169,5 @@ impl Pager {
         let is_notified = self.core.store().is_notified();
         let poll = if is_quiet { self.pace.longest(poll, is_notified) } else { poll };
         look.next_due.map_or(poll, |wait| self.pace.until_due(wait).min(poll))
-    }
-
-    /// Fills the memory of one queue. `true`: there is room still and there may be more.
-    async fn fill(
-        &mut self,
-        queue: &Arc<Queue>,
-        waiting: Vec<Subscription>,
-    ) -> Result<bool, StoreError> {
-        for _ in 0..CLAIMS {
-            if !self.fill_page(queue, waiting.clone()).await? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    async fn fill_page(
-        &mut self,
-        queue: &Arc<Queue>,
-        waiting: Vec<Subscription>,
-    ) -> Result<bool, StoreError> {
-        // Large pages: a little room is left to grow.
-        let room = &queue.room;
-        let slots = if room.is_roomy() { room.reserve_up_to(PAGE) } else { Vec::new() };
-        if slots.is_empty() {
-            queue.room.note_rows_in_store();
-            return Ok(false);
-        }
-        let noted = queue.room.rows_in_store();
-        let wanted = slots.len();
-        let claimed = self
-            .intake
-            .claim(waiting, wanted, queue.count_attempt)
-            .await
-            .inspect_err(|_| queue.room.note_rows_in_store())?;
-        let full = has_more(&claimed, wanted);
-        if !claimed.is_empty() {
-            self.pace.note(true);
-        }
-        for (claimed, slot) in claimed.into_iter().zip(slots) {
-            match self.intake.handler_of(&claimed) {
-                Some(entry) => self.intake.admit(claimed, entry, slot).await,
-                None => self.intake.give_up_invalid(claimed).await,
-            }
-        }
-        if full {
-            queue.room.note_rows_in_store();
-        } else {
-            queue.room.clear_rows_in_store(noted);
-        }
-        Ok(full)
     }
 }

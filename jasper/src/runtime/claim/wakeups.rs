@@ -10,7 +10,8 @@ use crate::runtime::clock::Clock;
 /// What wakes the tasks that look into the store.
 #[derive(Debug)]
 pub(crate) struct Wakeups {
-    pager: Arc<Notify>,
+    pager: Notify,
+    room: Arc<Notify>,
     outbox: Arc<Notify>,
     enlisted: Notify,
     next_poll: NextPoll,
@@ -18,14 +19,26 @@ pub(crate) struct Wakeups {
 }
 
 impl Wakeups {
-    pub(crate) fn new(pager: Arc<Notify>, outbox: Arc<Notify>, clock: Clock) -> Self {
-        let (enlisted, rounds) = (Notify::new(), watch::Sender::new(0));
-        Self { pager, outbox, enlisted, next_poll: NextPoll::new(clock), rounds }
+    /// `room` is notified by the queues.
+    pub(crate) fn new(room: Arc<Notify>, outbox: Arc<Notify>, clock: Clock) -> Self {
+        Self {
+            pager: Notify::new(),
+            room,
+            outbox,
+            enlisted: Notify::new(),
+            next_poll: NextPoll::new(clock),
+            rounds: watch::Sender::new(0),
+        }
     }
 
     /// Wakes the pager: something in the inbox may be ready for memory.
-    pub(crate) const fn pager(&self) -> &Arc<Notify> {
+    pub(crate) const fn pager(&self) -> &Notify {
         &self.pager
+    }
+
+    /// Wakes it too: a queue for which rows may wait has room.
+    pub(crate) fn room(&self) -> &Notify {
+        &self.room
     }
 
     /// Wakes the task that looks for rows of the outbox.

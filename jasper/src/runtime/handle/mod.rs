@@ -6,6 +6,7 @@ pub(crate) mod consumer;
 pub(crate) mod delivery;
 pub(crate) mod entry;
 pub(crate) mod execute;
+pub(crate) mod handled;
 pub(crate) mod metrics;
 pub(crate) mod queue;
 mod settle;

@@ -1,12 +1,17 @@
 //! What becomes of a message in the store, and of the sender who waits for it.
 
+use std::sync::Arc;
+
 use crate::runtime::core::Core;
 use crate::runtime::handle::queue::{Backing, Delivery};
+use crate::runtime::observation::{MessageEvent, Observed};
 use crate::runtime::storage::dead_letters::{
     Outcome, log_dead_letter, settle_as_letter, store_until_done,
 };
 use crate::runtime::storage::health::Retries;
-use crate::store::{DeadLetter, DeadLetterId, DeadLetterReason, Settlement};
+use crate::store::{
+    DeadLetter, DeadLetterId, DeadLetterReason, Settlement, StoreError, StoreOperation,
+};
 use crate::transport::Receipt;
 
 /// It is handled.
@@ -15,6 +20,60 @@ pub(super) async fn handled(core: &Core, delivery: &mut Delivery) {
         core.store().settle(Settlement::Handled(delivery.ownership(owner))).await;
     }
     delivery.note_done(Receipt::Accepted);
+}
+
+/// Its handler has succeeded: it is settled together with others, soon.
+pub(super) fn handled_soon(core: &Arc<Core>, delivery: Delivery) {
+    if core.handled().push(delivery) {
+        let core = Arc::clone(core);
+        core.clone().lifecycle().spawn(async move {
+            while let Some(batch) = core.handled().next() {
+                handled_together(&core, batch).await;
+            }
+        });
+    }
+}
+
+/// Settles all of these, however long the store is away.
+async fn handled_together(core: &Arc<Core>, batch: Vec<Delivery>) {
+    let rows = || {
+        let owned = batch.iter().filter_map(|delivery| {
+            let owner = delivery.owner()?;
+            Some(Settlement::Handled(delivery.ownership(owner)))
+        });
+        owned.collect::<Vec<_>>()
+    };
+    let mut retries = Retries::new();
+    while let Err(error) = core.store().settle_once(rows()).await {
+        if concerns_one(&error) {
+            // The others must not fail with it, nor wait for it.
+            batch.into_iter().for_each(|delivery| handled_alone(core, delivery));
+            return;
+        }
+        if retries.wait(core.store().health(), StoreOperation::Settle, &error).await.is_none() {
+            return;
+        }
+    }
+    batch.into_iter().for_each(|delivery| note_handled(core, delivery));
+}
+
+/// Whether one row of several may be what a call has failed at.
+const fn concerns_one(error: &StoreError) -> bool {
+    matches!(error, StoreError::Busy { .. }) || !error.is_transient()
+}
+
+fn handled_alone(core: &Arc<Core>, mut delivery: Delivery) {
+    let core = Arc::clone(core);
+    core.clone().lifecycle().spawn(async move {
+        handled(&core, &mut delivery).await;
+        note_handled(&core, delivery);
+    });
+}
+
+fn note_handled(core: &Core, mut delivery: Delivery) {
+    delivery.note_done(Receipt::Accepted);
+    let finished = MessageEvent::ExecutionFinished;
+    core.observers().note(|| Observed::new(finished, &delivery.envelope));
 }
 
 /// Gives the message back where not its handler but the end of the application or of the lease

@@ -23,6 +23,7 @@ use crate::runtime::observation::{MessageEvent, Observed};
 use crate::runtime::storage::health::Retries;
 use crate::store::{DeadLetterReason, Settlement};
 use crate::telemetry;
+use crate::transport::Receipt;
 
 /// How many runs of one message may fail with the store or meet another transaction, and cost it no
 /// attempt, before each costs one: a fault that comes again is taken for the handler's.
@@ -62,6 +63,10 @@ impl<'a> Worker<'a> {
             match next {
                 Next::Again => {}
                 Next::Done => break,
+                Next::Handled => {
+                    settle::handled_soon(self.core, self.delivery);
+                    break;
+                }
                 Next::Later(due_at) => {
                     deliver_at(self.core, self.delivery, due_at);
                     break;
@@ -89,7 +94,7 @@ impl<'a> Worker<'a> {
             return Next::Done;
         }
         match self.attempt().await {
-            Ok(()) => Next::Done,
+            Ok(next) => next,
             // Rare, and larger than all the rest: not part of every worker.
             Err(failure) => Box::pin(self.after(failure, retries)).await,
         }
@@ -154,7 +159,7 @@ impl<'a> Worker<'a> {
         false
     }
 
-    async fn attempt(&mut self) -> Result<(), Failure> {
+    async fn attempt(&mut self) -> Result<Next, Failure> {
         let queue = self.delivery.entry.registration.queue;
         self.delivery.entry.metrics.note_consumed();
         let started = Instant::now();
@@ -181,11 +186,13 @@ impl<'a> Worker<'a> {
         let result = run.perform().instrument(span).await;
         let error_type = result.as_ref().err().map_or("", Failure::kind);
         self.delivery.entry.metrics.note_run(error_type, started.elapsed());
-        if result? == Success::Unsettled {
-            self.handled().await;
+        match result? {
+            Success::Unsettled if self.delivery.owner().is_some() => return Ok(Next::Handled),
+            Success::Unsettled => self.delivery.note_done(Receipt::Accepted),
+            Success::Settled => {}
         }
         self.note(|observed| observed, MessageEvent::ExecutionFinished);
-        Ok(())
+        Ok(Next::Done)
     }
 
     /// Notifies the observers of the application.
@@ -310,6 +317,8 @@ enum Next {
     Again,
     /// Nothing more to do here.
     Done,
+    /// Its row is to be settled.
+    Handled,
     /// Another attempt at this time; the message waits in memory.
     Later(SystemTime),
 }

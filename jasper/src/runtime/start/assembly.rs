@@ -70,15 +70,15 @@ fn build(
     let settings = plan.settings.clone();
     let budget = Budget::new(settings.memory.budget);
     let routes = Routes::new(handlers, plan, plan.endpoints.targets(&budget)?);
-    let wake = Arc::new(Notify::new());
+    let room = Arc::new(Notify::new());
     let names = routes.handlers().queues().iter();
-    let queues = names.map(|name| Arc::new(queue_named(name, plan, &routes, &budget, &wake)));
+    let queues = names.map(|name| Arc::new(queue_named(name, plan, &routes, &budget, &room)));
     let queues = queues.collect();
     Ok(Arc::new_cyclic(|core| {
         let mut states = parts.states;
         states.insert(CoreRef::new(core.clone()));
         let resources = Resources { codec, states };
-        Core::new(settings, resources, routes.with_queues(queues), parts.store, owner, wake)
+        Core::new(settings, resources, routes.with_queues(queues), parts.store, owner, room)
     }))
 }
 
@@ -87,7 +87,7 @@ fn queue_named(
     plan: &StartPlan,
     routes: &Routes,
     budget: &Arc<Budget>,
-    wake: &Arc<Notify>,
+    room: &Arc<Notify>,
 ) -> Queue {
     let (options, defaults) = (plan.handling.queue(name), &plan.settings);
     let entries = routes.handlers().all().filter(|entry| entry.registration.queue == name);
@@ -102,7 +102,7 @@ fn queue_named(
         said.unwrap_or(defaults.concurrency),
         options.capacity.unwrap_or(defaults.memory.queue_capacity),
         budget,
-        Arc::clone(wake),
+        Arc::clone(room),
     );
     queue.count_attempt = count_attempt;
     queue

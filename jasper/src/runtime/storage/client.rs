@@ -112,6 +112,17 @@ impl StoreClient {
         self.settled(StoreOperation::Settle, settle).await
     }
 
+    /// Settles rows in one call, and tries it once.
+    pub(crate) async fn settle_once(&self, settlements: Vec<Settlement>) -> Result<(), StoreError> {
+        let Some(store) = self.store.as_deref() else {
+            return Ok(());
+        };
+        let settle = store.inbox().settle(settlements);
+        let settled = self.call_without_deadline(StoreOperation::Settle, settle).await?;
+        self.note_fenced(StoreOperation::Settle, &settled);
+        Ok(())
+    }
+
     /// Settles rows of the outbox in one call, however long the store is away.
     pub(crate) async fn settle_outgoing(&self, settlements: Vec<OutgoingSettlement>) {
         let Some(store) = self.store.as_deref().filter(|_| !settlements.is_empty()) else {
