@@ -1,5 +1,5 @@
 //! The README and the first page of the guide, done as they say: in a copy of the repository as a
-//! clone has it, with nothing built, and with a home folder in which there is nothing.
+//! clone has it, with nothing built, and with a home folder that holds only a profile for Cargo.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -29,8 +29,9 @@ impl Newcomer {
         let newcomer = Self { folder: TempDir::new().unwrap() };
         fs::create_dir_all(newcomer.path("home/.cargo")).unwrap();
         fs::create_dir(newcomer.path("jasper")).unwrap();
-        // What was downloaded for this repository; no configuration stands in it.
+        // What was downloaded for this repository.
         symlink(cargo_home().join("registry"), newcomer.path("home/.cargo/registry")).unwrap();
+        fs::write(newcomer.path("home/.cargo/config.toml"), unoptimised()).unwrap();
         let copy = "git -C \"$ROOT\" ls-files -z --cached --others --exclude-standard \
                     | tar -C \"$ROOT\" --null -T - -c | tar -C jasper -x";
         newcomer.succeed("", copy).await;
@@ -80,6 +81,15 @@ fn cargo_home() -> PathBuf {
 
 fn rustup_home() -> PathBuf {
     std::env::var_os("RUSTUP_HOME").map_or_else(|| home().join(".rustup"), PathBuf::from)
+}
+
+/// What this repository optimises for its tests, not optimised: that takes longer than it saves
+/// here, and an application of another profile would build all libraries again.
+fn unoptimised() -> String {
+    let manifest = fs::read_to_string(Path::new(ROOT).join("Cargo.toml")).unwrap();
+    let start = manifest.find("[profile.dev.package]").expect("the manifest has the section");
+    let section = manifest[start..].split("\n\n").next().unwrap_or_default();
+    section.replace("opt-level = 1", "opt-level = 0")
 }
 
 /// A block of code in a page, with the paragraph before it.
@@ -189,9 +199,6 @@ async fn follow_the_first_page(newcomer: &Newcomer) {
     for block in blocks(&page) {
         if let Some((file, is_added)) = file_of(&block) {
             write(&newcomer.path(&folder), file, &block.code, is_added);
-            if file == "Cargo.toml" {
-                write(&newcomer.path(&folder), file, &optimised(newcomer), true);
-            }
         } else if block.language == "sh" {
             said = newcomer.succeed(&folder, &block.code).await;
             if folder.is_empty() {
@@ -206,14 +213,6 @@ async fn follow_the_first_page(newcomer: &Newcomer) {
             make_the_mistake(newcomer, &folder, block.code.trim()).await;
         }
     }
-}
-
-/// What this repository optimises for its tests: another profile would build all libraries again.
-fn optimised(newcomer: &Newcomer) -> String {
-    let manifest = fs::read_to_string(newcomer.path("jasper/Cargo.toml")).unwrap();
-    let start = manifest.find("[profile.dev.package]").expect("the manifest has the section");
-    let section = &manifest[start..];
-    section[..section.find("\n\n").unwrap_or(section.len())].to_owned()
 }
 
 /// Removes the attributes of the first handler, and puts them back.
