@@ -19,6 +19,11 @@ pub trait Fakeable<H>: Message<Kind: Fakes<Self, H>> {}
 impl<M: Message<Kind: Fakes<M, H>>, H> Fakeable<H> for M {}
 
 /// A message of this kind is faked: a command, whose handler the compiler finds.
+#[diagnostic::on_unimplemented(
+    message = "`{M}` cannot be faked: it is not a command with one visible handler",
+    label = "no handler that a closure could stand in for",
+    note = "for an event or a command with `to = \"…\"`: write a `#[handler]` for it in the test"
+)]
 pub trait Fakes<M, H> {}
 
 impl<M: Handled<H>, H> Fakes<M, H> for Command {}
