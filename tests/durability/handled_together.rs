@@ -138,3 +138,51 @@ async fn a_row_that_is_locked_keeps_no_other_from_being_settled() {
     assert_eq!((left().await, node.handled().len()), (0, ROWS as usize));
     node.app.stop().await.unwrap();
 }
+
+#[derive(Command, Serialize, Deserialize)]
+#[command(name = "together.beside")]
+struct Beside {
+    number: u32,
+}
+
+/// Of a queue of its own, with little room.
+#[handler(queue = "beside")]
+#[durable]
+async fn beside(cmd: Beside, journal: State<Journal>) {
+    journal.note(format!("beside {}", cmd.number));
+}
+
+/// The clock stands still, and goes on only where nothing else does: to the next look, for example.
+#[tokio::test(start_paused = true)]
+async fn a_backlog_without_room_keeps_no_other_queue_waiting_for_the_next_look() {
+    let store = MemoryStore::new();
+    fill(&store, 100).await;
+    let (gate, journal) = (Arc::new(Semaphore::new(0)), Journal::default());
+    let app = Jasper::builder()
+        .store(store)
+        .state(Arc::clone(&gate))
+        .state(journal.clone())
+        .queue("together", QueueOptions::new().concurrency(1).capacity(2))
+        .queue("beside", QueueOptions::new().concurrency(1).capacity(2))
+        .handler(work)
+        .handler(beside)
+        .start()
+        .await
+        .unwrap();
+    for round in 0..20 {
+        // One goes, so that the backlog is worked off while the others come.
+        gate.add_permits(1);
+        let began = tokio::time::Instant::now();
+        for number in 0..10 {
+            app.bus().send(Beside { number: round * 10 + number }).await.unwrap();
+        }
+        for number in 0..10 {
+            journal.wait_for(&format!("beside {}", round * 10 + number)).await;
+        }
+        let took = began.elapsed();
+        assert!(took < std::time::Duration::from_millis(500), "round {round}: {took:?}");
+    }
+    gate.add_permits(100);
+    app.until_idle().await.unwrap();
+    app.stop().await.unwrap();
+}

@@ -61,7 +61,7 @@ impl Pager {
     /// is so now.
     pub(super) async fn work_off(&mut self, look: &Claimable) -> Result<bool, StoreError> {
         let until = Instant::now() + BETWEEN_LOOKS;
-        let mut backlogs = self.backlogs(look);
+        let (mut backlogs, mut was_woken) = (self.backlogs(look), false);
         while !backlogs.is_empty() {
             let (mut left, mut has_room) = (Vec::with_capacity(backlogs.len()), false);
             for backlog in backlogs {
@@ -73,15 +73,17 @@ impl Pager {
                 left.push(backlog);
             }
             backlogs = left;
-            if !backlogs.is_empty() {
-                match self.next(has_room, until).await {
-                    Next::Claim => {}
-                    Next::Look => return Ok(true),
-                    Next::Rest => return Ok(false),
-                }
+            if backlogs.is_empty() {
+                break;
+            }
+            match self.next(&backlogs, has_room, until).await {
+                Next::Claim => was_woken |= !has_room,
+                Next::Look => return Ok(true),
+                Next::Rest => break,
             }
         }
-        Ok(false)
+        // What has woken this task may have been another queue too.
+        Ok(was_woken && self.has_room_elsewhere(&backlogs))
     }
 
     /// The queues for which a look has found rows.
@@ -96,15 +98,33 @@ impl Pager {
     }
 
     /// Waits for room where there is none. What is new in the store is looked for first.
-    async fn next(&self, has_room: bool, until: Instant) -> Next {
+    async fn next(&self, backlogs: &[Backlog], has_room: bool, until: Instant) -> Next {
         let wakeups = self.core.wakeups();
-        tokio::select! {
-            biased;
-            () = wakeups.pager().notified() => Next::Look,
-            () = tokio::time::sleep_until(until) => if has_room { Next::Look } else { Next::Rest },
-            () = std::future::ready(()), if has_room => Next::Claim,
-            () = wakeups.room().notified() => Next::Claim,
+        loop {
+            tokio::select! {
+                biased;
+                () = wakeups.pager().notified() => return Next::Look,
+                () = tokio::time::sleep_until(until) => {
+                    return if has_room { Next::Look } else { Next::Rest };
+                }
+                () = std::future::ready(()), if has_room => return Next::Claim,
+                () = wakeups.room().notified() => {}
+            }
+            if backlogs.iter().any(|backlog| backlog.queue.room.is_roomy()) {
+                return Next::Claim;
+            }
+            if self.has_room_elsewhere(backlogs) {
+                return Next::Look;
+            }
         }
+    }
+
+    /// Whether another queue has room for rows that may wait in the store.
+    fn has_room_elsewhere(&self, backlogs: &[Backlog]) -> bool {
+        self.core.routes().queues().any(|queue| {
+            let is_here = backlogs.iter().any(|backlog| Arc::ptr_eq(&backlog.queue, queue));
+            !is_here && queue.room.may_have_rows_in_store() && queue.room.is_roomy()
+        })
     }
 
     /// Fills the memory of one queue.
