@@ -23,7 +23,6 @@ use crate::runtime::observation::{MessageEvent, Observed};
 use crate::runtime::storage::health::Retries;
 use crate::store::{DeadLetterReason, Settlement};
 use crate::telemetry;
-use crate::transport::Receipt;
 
 /// How many runs of one message may fail with the store or meet another transaction, and cost it no
 /// attempt, before each costs one: a fault that comes again is taken for the handler's.
@@ -188,7 +187,7 @@ impl<'a> Worker<'a> {
         self.delivery.entry.metrics.note_run(error_type, started.elapsed());
         match result? {
             Success::Unsettled if self.delivery.owner().is_some() => return Ok(Next::Handled),
-            Success::Unsettled => self.delivery.note_done(Receipt::Accepted),
+            Success::Unsettled => self.handled().await,
             Success::Settled => {}
         }
         self.note(|observed| observed, MessageEvent::ExecutionFinished);
