@@ -25,12 +25,14 @@ pub(super) async fn handled(core: &Core, delivery: &mut Delivery) {
 /// Its handler has succeeded: it is settled together with others, soon.
 pub(super) fn handled_soon(core: &Arc<Core>, delivery: Delivery) {
     if core.handled().push(delivery) {
-        let core = Arc::clone(core);
-        core.clone().lifecycle().spawn(async move {
-            while let Some(batch) = core.handled().next() {
-                handled_together(&core, batch).await;
-            }
-        });
+        core.lifecycle().spawn(settle_handled(Arc::clone(core)));
+    }
+}
+
+/// Settles until nothing waits.
+async fn settle_handled(core: Arc<Core>) {
+    while let Some(batch) = core.handled().next() {
+        handled_together(&core, batch).await;
     }
 }
 
@@ -47,7 +49,9 @@ async fn handled_together(core: &Arc<Core>, batch: Vec<Delivery>) {
     while let Err(error) = core.store().settle_once(rows()).await {
         if concerns_one(&error) {
             // The others must not fail with it, nor wait for it.
-            batch.into_iter().for_each(|delivery| handled_alone(core, delivery));
+            for delivery in batch {
+                core.lifecycle().spawn(handled_alone(Arc::clone(core), delivery));
+            }
             return;
         }
         if retries.wait(core.store().health(), StoreOperation::Settle, &error).await.is_none() {
@@ -62,12 +66,9 @@ const fn concerns_one(error: &StoreError) -> bool {
     matches!(error, StoreError::Busy { .. }) || !error.is_transient()
 }
 
-fn handled_alone(core: &Arc<Core>, mut delivery: Delivery) {
-    let core = Arc::clone(core);
-    core.clone().lifecycle().spawn(async move {
-        handled(&core, &mut delivery).await;
-        note_handled(&core, delivery);
-    });
+async fn handled_alone(core: Arc<Core>, mut delivery: Delivery) {
+    handled(&core, &mut delivery).await;
+    note_handled(&core, delivery);
 }
 
 fn note_handled(core: &Core, mut delivery: Delivery) {

@@ -117,10 +117,8 @@ impl StoreClient {
         let Some(store) = self.store.as_deref() else {
             return Ok(());
         };
-        let settle = store.inbox().settle(settlements);
-        let settled = self.call_without_deadline(StoreOperation::Settle, settle).await?;
-        self.note_fenced(StoreOperation::Settle, &settled);
-        Ok(())
+        let settle = || store.inbox().settle(settlements);
+        self.settled_once(StoreOperation::Settle, settle).await.map(drop)
     }
 
     /// Settles rows of the outbox in one call, however long the store is away.
@@ -140,14 +138,22 @@ impl StoreClient {
     ) -> Option<Vec<Settled>> {
         let mut retries = Retries::new();
         loop {
-            match self.call_without_deadline(operation, async { settle().await }).await {
-                Ok(settled) => {
-                    self.note_fenced(operation, &settled);
-                    return Some(settled);
-                }
+            match self.settled_once(operation, &settle).await {
+                Ok(settled) => return Some(settled),
                 Err(error) => retries.wait(&self.health, operation, &error).await?,
             }
         }
+    }
+
+    async fn settled_once<'store>(
+        &self,
+        operation: StoreOperation,
+        settle: impl FnOnce() -> BoxFuture<'store, Result<Vec<Settled>, StoreError>>,
+    ) -> Result<Vec<Settled>, StoreError> {
+        // A store can panic before it gives its future, too.
+        let settled = self.call_without_deadline(operation, async { settle().await }).await?;
+        self.note_fenced(operation, &settled);
+        Ok(settled)
     }
 
     /// Notes that rows were not held as they were thought to be.
@@ -158,5 +164,19 @@ impl StoreClient {
             metrics::counter!(telemetry::FENCED, "op" => operation.as_str()).increment(fenced);
             self.rows.reconcile();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_store_that_panics_before_it_gives_a_future_has_failed() {
+        let limit = Duration::from_secs(1);
+        let rows = Arc::new(OwnedRows::new(Vec::new(), limit, Arc::default()));
+        let client = StoreClient::new(None, limit, rows, CancellationToken::new());
+        let settle = || panic!("this panic is part of the test");
+        client.settled_once(StoreOperation::Settle, settle).await.unwrap_err();
     }
 }
