@@ -14,6 +14,7 @@ mod work;
 
 use std::time::Duration;
 
+use jasper::Jasper;
 use jasper::testing::Faults;
 
 use storm::Storm;
@@ -80,4 +81,18 @@ fn everything(faults: Faults) -> Faults {
         let delay = Duration::from_millis(3);
         faults.fail(operation, 0.1).fail_after(operation, 0.1).delay(operation, 0.1, delay)
     })
+}
+
+/// Waits until nothing is in memory, and nothing in the store: neither to be handled now nor later.
+/// A run for which the store has failed too often costs an attempt, and the next one is scheduled.
+async fn until_done(app: &Jasper) {
+    loop {
+        app.until_idle().await.unwrap();
+        let counts = app.store().unwrap().admin().counts().await.unwrap();
+        if counts.incoming + counts.scheduled == 0 {
+            return;
+        }
+        // Real time: what is scheduled has to become due.
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }

@@ -296,15 +296,18 @@ async fn many_retries_are_notified_to_others_once() {
     let (store, schema) = Schema::open().await;
     let owner = store.nodes().join("test", Duration::from_secs(60), &[]).await.unwrap().owner;
     let mut listener = PgListener::connect_with(store.pool()).await.unwrap();
-    let schedule = async |number, delay: u64| {
+    let mut slow = 0;
+    let mut schedule = async |number, delay: u64| {
         let mut row = row("looks.work@1", number);
         row.placement = Placement::Owned(owner);
         row.envelope.attempts = 1;
         let ownership = Ownership::of(&row.envelope, owner);
         store.inbox().store(vec![row]).await.unwrap();
         let due_at = store.nodes().now().await.unwrap().unwrap() + Duration::from_secs(delay);
+        let began = Instant::now();
         let settled = store.inbox().settle(vec![Settlement::Schedule(ownership, due_at)]).await;
         assert_eq!(settled.unwrap(), [Settled::Done]);
+        slow += usize::from(began.elapsed() >= Duration::from_millis(200));
     };
     // Word from before is no word of what follows.
     schedule(0, 60).await;
@@ -320,5 +323,7 @@ async fn many_retries_are_notified_to_others_once() {
     while listener.recv().await.unwrap().channel() != "end" {
         words += 1;
     }
-    assert_eq!(words, 2, "of the first, and of one that is due before it");
+    // After a commit that took long, others are notified again: they may have looked before it.
+    let expected = 2..=2 + slow;
+    assert!(expected.contains(&words), "{words}: of the first, and of one that is due before it");
 }

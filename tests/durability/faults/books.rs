@@ -1,9 +1,7 @@
 //! What must have come of the work, and what has.
 
 use std::collections::{BTreeMap, HashMap};
-use std::time::Duration;
 
-use jasper::Jasper;
 use jasper::prelude::SqliteStore;
 use jasper::store::{DeadLetterQuery, MessageStore};
 use sqlx::query_as;
@@ -59,20 +57,6 @@ impl Books {
 
     pub fn verdict(self) -> Result<(), String> {
         if self.complaints.is_empty() { Ok(()) } else { Err(self.complaints.join("; ")) }
-    }
-
-    /// Waits until nothing is in memory, and nothing in the store: neither to be handled now or
-    /// later, nor owned by a node that does not know of it.
-    pub async fn until_done(&self, app: &Jasper) {
-        loop {
-            app.until_idle().await.unwrap();
-            let counts = self.store.admin().counts().await.unwrap();
-            if counts.incoming + counts.scheduled == 0 {
-                return;
-            }
-            // Real time: what is scheduled has to become due.
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
     }
 
     pub async fn check(&mut self) {

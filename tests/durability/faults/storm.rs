@@ -10,6 +10,7 @@ use tests::{Fixture, Seed};
 use tokio::time::timeout;
 
 use crate::books::{Books, Strictness};
+use crate::until_done;
 use crate::work::{Fail, Pay, Seen, Struggle, application};
 
 const RUNS: usize = 12;
@@ -84,7 +85,7 @@ impl Storm {
         drop(timeout(STORM, app.until_idle()).await);
         store.calm();
         let calm = Instant::now();
-        if timeout(LIMIT, books.until_done(&app)).await.is_err() {
+        if timeout(LIMIT, until_done(&app)).await.is_err() {
             books.complain("it is not done");
         }
         books.check().await;

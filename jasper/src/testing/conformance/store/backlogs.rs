@@ -25,8 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What was given back by settlements comes first again.
 pub async fn what_is_given_back_after_a_backlog_is_claimed_first<F: StoreFixture>(fixture: &F) {
-    let subject = with_backlog(fixture, |n| n).await;
-    let owner = subject.join().await;
+    let (subject, owner) = with_backlog(fixture, |n| n).await;
     let claimed = claim_backlog(&subject, owner).await;
     let back = [&claimed[700], &claimed[3], &claimed[1_499], &claimed[4]];
     for row in back {
@@ -44,8 +43,7 @@ pub async fn what_is_given_back_after_a_backlog_is_claimed_first<F: StoreFixture
 
 /// More rows than anything remembers one by one.
 pub async fn many_rows_given_back_after_a_backlog_are_claimed<F: StoreFixture>(fixture: &F) {
-    let subject = with_backlog(fixture, |n| n).await;
-    let owner = subject.join().await;
+    let (subject, owner) = with_backlog(fixture, |n| n).await;
     let claimed = claim_backlog(&subject, owner).await;
     let release = claimed
         .iter()
@@ -66,8 +64,8 @@ pub async fn many_rows_given_back_after_a_backlog_are_claimed<F: StoreFixture>(f
 
 /// The rows of a node that is gone were claimed among the others.
 pub async fn what_a_gone_owner_had_of_a_backlog_is_claimed<F: StoreFixture>(fixture: &F) {
-    let subject = with_backlog(fixture, |n| n).await;
-    let [gone, owner] = [subject.join().await, subject.join().await];
+    let (subject, gone) = with_backlog(fixture, |n| n).await;
+    let owner = subject.join().await;
     let of_gone = look_and_claim(&subject, gone, PAGE).await;
     claim_backlog(&subject, owner).await;
     subject.store.nodes().leave(gone).await.expect("the store answers");
@@ -78,8 +76,7 @@ pub async fn what_a_gone_owner_had_of_a_backlog_is_claimed<F: StoreFixture>(fixt
 
 /// Rows whose time comes were sent long before.
 pub async fn what_is_due_after_a_backlog_is_claimed_first<F: StoreFixture>(fixture: &F) {
-    let subject = with_backlog(fixture, |n| n).await;
-    let owner = subject.join().await;
+    let (subject, owner) = with_backlog(fixture, |n| n).await;
     let first = Envelope { sent_at: at(0), ..envelope() };
     subject.store_new(scheduled(first.clone(), at(SENT))).await;
     // Found by the look before the claims, and claimed with them.
@@ -95,8 +92,7 @@ pub async fn what_is_due_after_a_backlog_is_claimed_first<F: StoreFixture>(fixtu
 
 /// Senders' clocks differ, and letters are old.
 pub async fn what_was_sent_before_a_backlog_is_claimed_first<F: StoreFixture>(fixture: &F) {
-    let subject = with_backlog(fixture, |n| n).await;
-    let owner = subject.join().await;
+    let (subject, owner) = with_backlog(fixture, |n| n).await;
     let claimed = claim_backlog(&subject, owner).await;
     let older = Envelope { sent_at: at(2), ..envelope() };
     subject.store_new(unowned(older.clone())).await;
@@ -117,8 +113,7 @@ pub async fn what_was_sent_before_a_backlog_is_claimed_first<F: StoreFixture>(fi
 
 /// A page may end between rows that were sent at the same time.
 pub async fn rows_sent_at_one_time_are_each_claimed_once<F: StoreFixture>(fixture: &F) {
-    let subject = with_backlog(fixture, |_| 0).await;
-    let owner = subject.join().await;
+    let (subject, owner) = with_backlog(fixture, |_| 0).await;
     let mut claimed = HashSet::new();
     for _ in 0..ROWS as usize / PAGE {
         claimed.extend(ids(&look_and_claim(&subject, owner, PAGE).await));
@@ -129,8 +124,7 @@ pub async fn rows_sent_at_one_time_are_each_claimed_once<F: StoreFixture>(fixtur
 
 /// A transaction of the user's own commits after rows were claimed that were sent later.
 pub async fn what_commits_late_after_a_backlog_is_claimed_soon<F: StoreFixture>(fixture: &F) {
-    let subject = with_backlog(fixture, |n| n).await;
-    let owner = subject.join().await;
+    let (subject, owner) = with_backlog(fixture, |n| n).await;
     let late = Envelope { sent_at: at(3), ..envelope() };
     let Some(effects) = subject.effects() else {
         return;
@@ -152,12 +146,17 @@ pub async fn what_commits_late_after_a_backlog_is_claimed_soon<F: StoreFixture>(
 
 const DONE: Settled = Settled::Done;
 
-/// This many rows, sent one second after the other or as `order` says.
-async fn with_backlog<F: StoreFixture>(fixture: &F, order: fn(u64) -> u64) -> Subject<'_, F> {
+/// This many rows, sent one second after the other or as `order` says, and a node.
+async fn with_backlog<F: StoreFixture>(
+    fixture: &F,
+    order: fn(u64) -> u64,
+) -> (Subject<'_, F>, Owner) {
     let subject = Subject::of(fixture).await;
+    // First: how long a call may take follows from the lease.
+    let owner = subject.join().await;
     let row = |n| unowned(Envelope { sent_at: at(SENT + order(n)), ..envelope() });
     subject.store((0..ROWS).map(row).collect()).await;
-    subject
+    (subject, owner)
 }
 
 /// Claims most of it, as a node does.
