@@ -14,10 +14,10 @@ use sqlx::PgConnection;
 use tests::servers::{new_mariadb_database, new_postgres_database};
 use tokio::time::timeout;
 
-const LEASE: Duration = Duration::from_secs(1);
+const LEASE: Duration = Duration::from_secs(3);
 
-/// How long a handler blocks: four leases.
-const BLOCKED: Duration = Duration::from_secs(4);
+/// How long a handler blocks: three leases.
+const BLOCKED: Duration = Duration::from_secs(9);
 
 const STUCK: Duration = Duration::from_secs(60);
 

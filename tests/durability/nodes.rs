@@ -1,5 +1,8 @@
 //! Several nodes on one store: what each takes, and what it leaves to others.
 
+#[path = "nodes/locks.rs"]
+mod locks;
+
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;

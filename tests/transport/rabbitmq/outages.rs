@@ -34,14 +34,14 @@ async fn receiver(url: &str, database: &str, journal: &Journal) -> Jasper {
     let builder = Jasper::builder().service("receiver").store(store).state(journal.clone());
     let builder = builder.handler(book).endpoint("bookings", "local://book");
     let builder = builder.transport(RabbitMq::at(url)).listen(ADDRESS);
-    builder.lease(Duration::from_secs(1)).start().await.unwrap()
+    builder.lease(Duration::from_secs(2)).start().await.unwrap()
 }
 
 async fn sender(url: &str, database: &str) -> Jasper {
     let store = PostgresStore::connect(database).await.unwrap();
     let builder = Jasper::builder().service("sender").store(store).handler(unbook);
     let builder = builder.transport(RabbitMq::at(url)).endpoint("bookings", ADDRESS);
-    builder.lease(Duration::from_secs(1)).start().await.unwrap()
+    builder.lease(Duration::from_secs(2)).start().await.unwrap()
 }
 
 #[derive(Event, Serialize, Deserialize)]
