@@ -67,6 +67,8 @@ async fn a_stop_waits_for_a_file_that_is_locked() {
     let app = start(store.clone()).await;
     let mut other = other.pool().acquire().await.unwrap();
     sqlx::raw_sql("begin immediate").execute(&mut *other).await.unwrap();
-    let unlock = async { drop(sqlx::raw_sql("rollback").execute(&mut *other).await.unwrap()) };
+    let unlock = async {
+        sqlx::raw_sql("rollback").execute(&mut *other).await.unwrap();
+    };
     leaves_once_it_is_unlocked(app, store, unlock).await;
 }
