@@ -1,6 +1,7 @@
 //! SQLite: one file for each round, with `synchronous=FULL`. The loops by hand run on one thread;
 //! jasper, as its handlers, uses a driver that hands each statement to a thread of its own.
 
+mod driver;
 mod ours;
 mod raw;
 
@@ -14,6 +15,7 @@ use crate::{Outcome, ROUNDS};
 const COMMIT: &str = "one-row commit";
 const ONE_EACH: &str = "(a) same writes, one transaction each";
 const HUNDRED_EACH: &str = "(b) same writes, 100 to a transaction";
+const BY_DRIVER: &str = "(b) through the driver of the handlers";
 const GROUP_COMMIT: &str = "group-commit loop, 16 senders";
 const TAKEN: &str = "(c) 100 at a time claimed, then deleted";
 const DRAIN: &str = "durable no-op handler, from a backlog";
@@ -30,6 +32,7 @@ const LAYOUT: Layout = Layout {
     rates: &[
         ONE_EACH,
         HUNDRED_EACH,
+        BY_DRIVER,
         ONE_SENDER,
         SIXTEEN_SENDERS,
         GROUP_COMMIT,
@@ -43,6 +46,8 @@ const LAYOUT: Layout = Layout {
         (ONE_SENDER, ONE_EACH, "-"),
         (SIXTEEN_SENDERS, ONE_EACH, "-"),
         (SIXTEEN_SENDERS, HUNDRED_EACH, ">= 0.2"),
+        (BY_DRIVER, HUNDRED_EACH, "-"),
+        (SIXTEEN_SENDERS, BY_DRIVER, "-"),
         (SEND_ALONE, GROUP_COMMIT, ">= 0.7"),
         (DRAIN, TAKEN, ">= 0.3"),
         (LATENCY_P50, COMMIT, "<= 2"),
@@ -68,10 +73,12 @@ pub(crate) async fn measure(messages: usize) -> Outcome<()> {
 
 async fn raw_loops(folder: &Folder, round: usize, n: usize, report: &mut Report) -> Outcome<()> {
     let few = (n / 10).max(50);
-    let raw = raw::Database::create(&folder.file("raw", round))?;
+    let file = folder.file("raw", round);
+    let raw = raw::Database::create(&file)?;
     report.add(COMMIT, raw.commit_latency(few)?);
     report.add(ONE_EACH, raw.same_writes(few, 1)?);
     report.add(HUNDRED_EACH, raw.same_writes(n, 100)?);
+    report.add(BY_DRIVER, driver::same_writes(&file, n).await?);
     report.add(GROUP_COMMIT, raw.group_commit(n, 16).await?);
     report.add(TAKEN, raw.claimed_and_deleted(n * OF_STATEMENTS)?);
     Ok(())

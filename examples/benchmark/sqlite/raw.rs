@@ -12,7 +12,9 @@ use crate::Outcome;
 use crate::report::percentile;
 
 /// About what an order takes as JSON.
-const BODY: &[u8] = &[b'x'; 250];
+pub(super) const BODY: &[u8] = &[b'x'; 250];
+
+pub(super) const DESTINATION: &str = "local://place_order/place_order";
 
 /// Rows of one claim.
 const BATCH: i64 = 100;
@@ -157,7 +159,7 @@ fn claim(db: &Connection) -> Outcome<Vec<Message>> {
 
 fn insert(db: &Transaction<'_>, id: Uuid) -> Outcome<()> {
     let insert = "insert into messages (id, destination, body) values (?, ?, ?)";
-    let values = params![id.as_bytes(), "local://place_order/place_order", BODY];
+    let values = params![id.as_bytes(), DESTINATION, BODY];
     db.prepare_cached(insert)?.execute(values)?;
     Ok(())
 }
