@@ -1,5 +1,6 @@
-//! SQLite: one file for each round, with `synchronous=FULL`. The loops by hand run on one thread;
-//! jasper, as its handlers, uses a driver that hands each statement to a thread of its own.
+//! SQLite: one file for each round, with `synchronous=FULL`. The loops by hand run on one thread,
+//! but for one: it uses the driver of jasper and its handlers, which hands each statement to a
+//! thread of its own.
 
 mod driver;
 mod ours;
