@@ -1,7 +1,7 @@
 //! The bytes of the messages in one room.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tokio::sync::Semaphore;
 
@@ -24,6 +24,8 @@ pub(super) struct RoomBytes {
     usual: AtomicUsize,
     /// Of the callers that wait for bytes, only the first one tries to take them.
     turn: Semaphore,
+    /// That first one was refused them: none that came later takes any before it.
+    is_short: AtomicBool,
 }
 
 impl RoomBytes {
@@ -34,6 +36,7 @@ impl RoomBytes {
             bytes: AtomicUsize::new(0),
             usual: AtomicUsize::new(0),
             turn: Semaphore::new(1),
+            is_short: AtomicBool::new(false),
         }
     }
 
@@ -51,8 +54,12 @@ impl RoomBytes {
     /// Takes bytes as soon as there are some. A caller that waits has none, so
     /// that two of them never wait for each other.
     pub(super) async fn take(&self, bytes: usize) -> Weight {
+        if let Some(weight) = self.take_now(bytes) {
+            return weight;
+        }
         // The semaphore is never closed, so this is never an error.
         let _turn = self.turn.acquire().await;
+        let mut short = None;
         loop {
             let mut freed = std::pin::pin!(self.budget.freed().notified());
             // Woken by what is given back from here on.
@@ -60,13 +67,16 @@ impl RoomBytes {
             if let Some(weight) = self.try_take(bytes) {
                 return weight;
             }
+            short.get_or_insert_with(|| Short::of(&self.is_short));
             freed.await;
         }
     }
 
-    /// Whether a caller waits for bytes.
-    pub(super) fn are_waited_for(&self) -> bool {
-        self.turn.available_permits() == 0
+    /// Takes bytes if there are some now, and no caller was refused any that still waits. One that
+    /// merely waits for its turn keeps none from taking them: were each to queue up behind it, all
+    /// would take turns from then on, with a change of tasks for each message.
+    pub(super) fn take_now(&self, bytes: usize) -> Option<Weight> {
+        if self.is_short.load(Ordering::SeqCst) { None } else { self.try_take(bytes) }
     }
 
     /// Notes the bytes of one more message.
@@ -129,5 +139,21 @@ impl RoomBytes {
 
     fn is_empty(&self) -> bool {
         self.weighed.load(Ordering::SeqCst) == 0
+    }
+}
+
+/// Noted for as long as a caller waits for bytes, also where it is dropped.
+struct Short<'a>(&'a AtomicBool);
+
+impl<'a> Short<'a> {
+    fn of(is_short: &'a AtomicBool) -> Self {
+        is_short.store(true, Ordering::SeqCst);
+        Self(is_short)
+    }
+}
+
+impl Drop for Short<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::SeqCst);
     }
 }

@@ -42,15 +42,22 @@ impl Room {
 
     /// Room for one message of this size, if there is any now.
     pub(crate) fn try_reserve(self: &Arc<Self>, bytes: usize) -> Option<MemorySlot> {
-        let mut slot = self.try_slot()?;
-        let weight = self.bytes.try_take(bytes)?;
-        slot.put(weight, bytes);
-        Some(slot)
+        self.reserve_with(|room| room.try_take(bytes), bytes)
     }
 
     /// Room for one message of this size, if there is any now and no sender waits for some.
     pub(crate) fn reserve_now(self: &Arc<Self>, bytes: usize) -> Option<MemorySlot> {
-        if self.bytes.are_waited_for() { None } else { self.try_reserve(bytes) }
+        self.reserve_with(|room| room.take_now(bytes), bytes)
+    }
+
+    fn reserve_with(
+        self: &Arc<Self>,
+        take: impl FnOnce(&RoomBytes) -> Option<Weight>,
+        bytes: usize,
+    ) -> Option<MemorySlot> {
+        let mut slot = self.try_slot()?;
+        slot.put(take(&self.bytes)?, bytes);
+        Some(slot)
     }
 
     /// Room for a message that is about to be stored, unless others wait in the store that are
@@ -295,5 +302,41 @@ mod tests {
         assert!(waiting.as_mut().now_or_never().is_none());
         drop(of_one);
         assert!(waiting.as_mut().now_or_never().is_some());
+    }
+
+    #[test]
+    fn a_sender_that_waits_for_bytes_goes_before_later_ones_also_where_theirs_are_there() {
+        let (_, [one, _], _) = rooms();
+        let held = one.try_reserve(450_000).unwrap();
+        let mut large = [one.try_slot().unwrap()];
+        let mut large = Box::pin(MemorySlot::weigh_all(&mut large, 100_000));
+        assert!(large.as_mut().now_or_never().is_none());
+        assert!(one.reserve_now(10).is_none());
+        let mut small = [one.try_slot().unwrap()];
+        let mut small = Box::pin(MemorySlot::weigh_all(&mut small, 10));
+        assert!(small.as_mut().now_or_never().is_none());
+        drop(large);
+        assert!(one.reserve_now(10).is_some(), "it does not wait any more");
+        assert!(small.as_mut().now_or_never().is_some());
+        drop(held);
+    }
+
+    #[test]
+    fn a_sender_that_has_its_bytes_and_not_run_yet_keeps_no_later_one_waiting() {
+        let (_, [one, _], _) = rooms();
+        let held = one.try_reserve(450_000).unwrap();
+        let [mut first, mut second] = [(); 2].map(|()| [one.try_slot().unwrap()]);
+        let mut first = Box::pin(MemorySlot::weigh_all(&mut first, 100_000));
+        let mut second = Box::pin(MemorySlot::weigh_all(&mut second, 100_000));
+        assert!(first.as_mut().now_or_never().is_none());
+        assert!(second.as_mut().now_or_never().is_none());
+        drop(held);
+        assert!(first.as_mut().now_or_never().is_some());
+        // It is the second one's turn, which its task has not seen yet.
+        assert!(one.reserve_now(10).is_some());
+        let mut third = [one.try_slot().unwrap()];
+        let third = Box::pin(MemorySlot::weigh_all(&mut third, 10));
+        assert!(third.now_or_never().is_some());
+        assert!(second.as_mut().now_or_never().is_some());
     }
 }
