@@ -75,11 +75,22 @@ impl Envelope {
         payload: Bytes,
         destination: Address,
     ) -> Self {
+        Self::sent(message_type, content_type.into(), payload, destination, time::next())
+    }
+
+    /// The same, sent at this time.
+    pub(crate) fn sent(
+        message_type: MessageType,
+        content_type: Cow<'static, str>,
+        payload: Bytes,
+        destination: Address,
+        sent_at: SystemTime,
+    ) -> Self {
         let id = MessageId::new();
         Self {
             id,
             message_type,
-            content_type: content_type.into(),
+            content_type,
             payload,
             headers: Headers::default(),
             destination,
@@ -93,7 +104,7 @@ impl Envelope {
             tenant_id: None,
             group_id: None,
             deduplication_id: None,
-            sent_at: time::next(),
+            sent_at,
             deliver_by: None,
             due_at: None,
             attempts: 0,

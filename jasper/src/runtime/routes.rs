@@ -105,6 +105,8 @@ impl Routes {
         message: &OutgoingMessage,
     ) -> Result<Destinations<'_>, SendError> {
         let message_type = &message.message_type;
+        // What a handler returns was encoded before the routes were known.
+        self.check_sent(message_type)?;
         if let Some(endpoint) = message.options.to.as_deref() {
             return Ok(smallvec![self.at_endpoint(endpoint, message_type)?]);
         }

@@ -276,8 +276,10 @@ impl<'a> Worker<'a> {
     }
 
     async fn handled(&mut self) {
-        // Only the commit is left: the place in the queue's parallelism is for the next body.
-        self.permit = None;
+        if self.delivery.owner().is_some() {
+            // Only the commit is left: the place in the queue's parallelism is for the next body.
+            self.permit = None;
+        }
         settle::handled(self.core, &mut self.delivery).await;
     }
 

@@ -7,7 +7,7 @@ use crate::codec::CodecError;
 use crate::envelope::{Address, Envelope, Excess, MessageId, time};
 use crate::error::SendError;
 use crate::handler::{DeliveryOptions, OutgoingMessage, RunScope};
-use crate::message::Message;
+use crate::message::{Message, MessageType};
 use crate::runtime::core::Core;
 
 /// The destination of an envelope until it has one: replaced for each.
@@ -26,25 +26,20 @@ pub(crate) fn encode<M: Message>(core: &Core, message: &M) -> Result<OutgoingMes
 /// reader would take goes no further.
 pub(crate) fn envelope(
     core: &Core,
-    message: &OutgoingMessage,
+    message: OutgoingMessage,
     scope: Option<&RunScope>,
     commits_with_run: bool,
 ) -> Result<Envelope, SendError> {
-    // What a handler returns was encoded before the routes were known.
-    core.routes().check_sent(&message.message_type)?;
-    let options = &message.options;
-    let mut envelope = Envelope::new(
-        message.message_type.clone(),
-        message.content_type.clone(),
-        message.payload.clone(),
-        UNPLACED.clone(),
-    );
+    let of_type = message.deliver_within;
+    let OutgoingMessage { message_type, content_type, payload, options, .. } = message;
+    let sent_at = core.clock().next();
+    let mut envelope =
+        Envelope::sent(message_type, content_type, payload, UNPLACED.clone(), sent_at);
     envelope.source = Some(core.settings().service.clone());
-    envelope.headers = options.headers.clone();
-    envelope.sent_at = core.clock().next();
+    envelope.headers = options.headers;
     let due_after = options.delay.map(|delay| time::after(envelope.sent_at, delay));
     envelope.due_at = options.due_at.or(due_after);
-    let within = options.deliver_within.or(message.deliver_within);
+    let within = options.deliver_within.or(of_type);
     envelope.deliver_by = within.map(|within| time::after(envelope.sent_at, within));
     if let Some(scope) = scope {
         scope.causation().pass_on(&mut envelope);
@@ -52,30 +47,30 @@ pub(crate) fn envelope(
             scope.derive_id(&mut envelope);
         }
     }
-    envelope.group_id.clone_from(&options.group_id);
+    envelope.group_id = options.group_id;
     if options.tenant_id.is_some() {
-        envelope.tenant_id.clone_from(&options.tenant_id);
+        envelope.tenant_id = options.tenant_id;
     }
     if options.correlation_id.is_some() {
-        envelope.correlation_id.clone_from(&options.correlation_id);
+        envelope.correlation_id = options.correlation_id;
     }
-    if let Some(key) = &options.deduplication_id {
+    if let Some(key) = options.deduplication_id {
         if !core.store().is_configured() {
             return Err(SendError::NeedsStore { what: "a deduplication key" });
         }
-        let message_type = message.message_type.to_string();
-        envelope.id = MessageId::of_deduplication_id(&message_type, key);
-        envelope.deduplication_id = Some(key.clone());
+        let message_type = envelope.message_type.to_string();
+        envelope.id = MessageId::of_deduplication_id(&message_type, &key);
+        envelope.deduplication_id = Some(key);
     }
-    envelope.check().map_err(|excess| too_large(message, excess))?;
+    envelope.check().map_err(|excess| too_large(&envelope.message_type, excess))?;
     Ok(envelope)
 }
 
 /// Refuses a message that no envelope can hold, before anything is done for it.
 pub(crate) fn check(message: &OutgoingMessage) -> Result<(), SendError> {
-    message.options.check().map_err(|excess| too_large(message, excess))
+    message.options.check().map_err(|excess| too_large(&message.message_type, excess))
 }
 
-fn too_large(message: &OutgoingMessage, excess: Excess) -> SendError {
-    SendError::TooLarge { message_type: message.message_type.clone(), excess }
+fn too_large(message_type: &MessageType, excess: Excess) -> SendError {
+    SendError::TooLarge { message_type: message_type.clone(), excess }
 }

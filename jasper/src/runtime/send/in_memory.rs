@@ -73,7 +73,7 @@ impl OneDestination {
         message: OutgoingMessage,
     ) -> Result<(), SendError> {
         let slot = room_at(&core, self.get(), bytes_to_send(&message)).await?;
-        self.hand_over(&core, &message, slot)
+        self.hand_over(&core, message, slot)
     }
 
     /// Hands the message over.
@@ -83,7 +83,7 @@ impl OneDestination {
     pub(super) fn hand_over(
         self,
         core: &Arc<Core>,
-        message: &OutgoingMessage,
+        message: OutgoingMessage,
         slot: MemorySlot,
     ) -> Result<(), SendError> {
         let mut envelope = envelope(core, message, None, false)?;

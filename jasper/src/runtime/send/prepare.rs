@@ -24,8 +24,8 @@ pub(crate) fn prepare(
     let mut routed = RoutedMessages::default();
     routed.to_handlers.in_memory.reserve_exact(slots.len());
     for message in messages {
-        let template = envelope(core, &message, scope, joining == Joining::Run)?;
         let destinations = core.routes().destinations(&message)?;
+        let template = envelope(core, message, scope, joining == Joining::Run)?;
         if destinations.is_empty() && core.observers().is_observed() {
             routed.unsubscribed.push(template.clone());
         }

@@ -42,9 +42,9 @@ async fn ask(
     command: OutgoingMessage,
 ) -> Result<RemoteReply, InvokeError> {
     let scope = scope.as_deref();
-    let mut envelope = envelope(core, &command, scope, false)?;
-    let endpoint = command.to.unwrap_or_default();
-    let answer = match core.routes().at_own_endpoint(endpoint, &command.message_type)? {
+    let (endpoint, message_type) = (command.to.unwrap_or_default(), command.message_type.clone());
+    let mut envelope = envelope(core, command, scope, false)?;
+    let answer = match core.routes().at_own_endpoint(endpoint, &message_type)? {
         Destination::Endpoint(endpoint) => {
             envelope.destination = endpoint.id.destination.clone();
             request(core, endpoint, envelope).await?
@@ -57,8 +57,7 @@ async fn ask(
         return Ok(reply);
     }
     let why = format!("it is `{}`, not `{expected}`", reply.content_type);
-    let (message_type, source) = (command.message_type, CodecError::new(why));
-    Err(InvokeError::Reply { message_type, source })
+    Err(InvokeError::Reply { message_type, source: CodecError::new(why) })
 }
 
 async fn request(

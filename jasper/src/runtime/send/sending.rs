@@ -153,7 +153,7 @@ fn begin_by_bus<'a>(
         return Begun::Running(submitted.boxed());
     };
     match destination.room_now(&core, &message) {
-        Some(slot) => Begun::Ended(destination.hand_over(&core, &message, slot).map(|()| SENT)),
+        Some(slot) => Begun::Ended(destination.hand_over(&core, message, slot).map(|()| SENT)),
         None => Begun::Running(destination.send(core, message).map_ok(|()| SENT).boxed()),
     }
 }
