@@ -2,13 +2,16 @@
 
 use std::io;
 use std::path::Path;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{self, PemObject};
 use zeroize::Zeroizing;
 
 use super::tls_error::TlsError;
+
+/// The coarsest step of a file's time.
+const STEP: Duration = Duration::from_secs(2);
 
 /// When a file was last written, and how long it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +22,13 @@ impl Stamp {
     pub(super) fn of(path: &Path) -> Option<Self> {
         let metadata = std::fs::metadata(path).ok()?;
         Some(Self(metadata.modified().ok()?, metadata.len()))
+    }
+
+    /// Whether a change after `now` could have the same stamp: the times of files move in steps, of
+    /// some milliseconds in most file systems and of two seconds in FAT.
+    pub(super) fn is_recent(&self, now: SystemTime) -> bool {
+        let distance = now.duration_since(self.0).unwrap_or_else(|later| later.duration());
+        distance <= STEP
     }
 }
 

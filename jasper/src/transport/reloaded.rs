@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use parking_lot::Mutex;
 
@@ -22,6 +23,10 @@ struct Current<T> {
     value: Arc<T>,
     /// Of the files when they were last read, whether they could be used or not.
     stamps: Option<Vec<Stamp>>,
+    /// Whether a later change could have left the stamps as they are.
+    is_recent: bool,
+    /// Why the files could not be used, where that is so.
+    problem: Option<String>,
 }
 
 impl<T> Reloaded<T> {
@@ -33,36 +38,135 @@ impl<T> Reloaded<T> {
         files: Vec<PathBuf>,
         read: impl Fn() -> Result<T, TlsError> + Send + Sync + 'static,
     ) -> Result<Self, TlsError> {
-        let stamps = stamps(&files);
-        let current = Mutex::new(Current { value: Arc::new(read()?), stamps });
+        let (stamps, is_recent) = looked_at(&files);
+        let value = Arc::new(read()?);
+        let current = Mutex::new(Current { value, stamps, is_recent, problem: None });
         Ok(Self { files, read: Box::new(read), current })
     }
 
     /// The value of now. Where the files have changed and cannot be used, the one before stays.
     pub(super) fn now(&self) -> Arc<T> {
         let mut current = self.current.lock();
-        let stamps = stamps(&self.files);
-        if stamps.is_some() && stamps != current.stamps {
+        let (stamps, is_recent) = looked_at(&self.files);
+        let has_changed = stamps != current.stamps;
+        if stamps.is_some() && (has_changed || current.is_recent) {
             current.stamps = stamps;
+            current.is_recent = is_recent;
             match (self.read)() {
-                Ok(value) => current.value = Arc::new(value),
-                Err(error) => tracing::warn!(
-                    files = ?self.files, %error,
-                    "a file for TLS that has changed cannot be used; what it held before stays",
-                ),
+                Ok(value) => {
+                    current.value = Arc::new(value);
+                    current.problem = None;
+                }
+                Err(error) => self.keep(&mut current, has_changed, &error),
             }
         }
         Arc::clone(&current.value)
     }
+
+    /// Warns once of what the files hold now, however often that is read.
+    fn keep(&self, current: &mut Current<T>, has_changed: bool, error: &TlsError) {
+        let problem = Some(error.to_string());
+        if has_changed || problem != current.problem {
+            tracing::warn!(
+                files = ?self.files, %error,
+                "a file for TLS that has changed cannot be used; what it held before stays",
+            );
+        }
+        current.problem = problem;
+    }
 }
 
-/// `None` where one of them is not there at the moment.
-fn stamps(files: &[PathBuf]) -> Option<Vec<Stamp>> {
-    files.iter().map(|file| Stamp::of(file)).collect()
+/// The stamps, `None` where a file is not there at the moment, and whether one of them is recent.
+fn looked_at(files: &[PathBuf]) -> (Option<Vec<Stamp>>, bool) {
+    let now = SystemTime::now();
+    let stamps: Option<Vec<_>> = files.iter().map(|file| Stamp::of(file)).collect();
+    let is_recent = stamps.iter().flatten().any(|stamp| stamp.is_recent(now));
+    (stamps, is_recent)
 }
 
 impl<T> fmt::Debug for Reloaded<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reloaded").field("files", &self.files).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails with a panic")]
+mod tests {
+    use std::fs::{self, File};
+    use std::path::Path;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use super::*;
+
+    fn write(path: &Path, content: &str, time: SystemTime) {
+        fs::write(path, content).unwrap();
+        File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
+    }
+
+    /// The content of the file, of which "bad" is an error, and how often it was read.
+    fn content(path: &Path) -> (Reloaded<String>, Arc<AtomicUsize>) {
+        let (file, count) = (path.to_owned(), Arc::new(AtomicUsize::new(0)));
+        let reads = Arc::clone(&count);
+        let reloaded = Reloaded::new(vec![path.to_owned()], move || {
+            reads.fetch_add(1, Ordering::Relaxed);
+            let text = fs::read_to_string(&file).unwrap();
+            if text.starts_with("bad") { Err(TlsError::Pem { what: "key" }) } else { Ok(text) }
+        });
+        (reloaded.unwrap(), count)
+    }
+
+    #[test]
+    fn what_is_written_within_one_tick_of_the_clock_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, time) = (folder.path().join("key.pem"), SystemTime::now());
+        write(&path, "first", time);
+        let (reloaded, _count) = content(&path);
+        assert_eq!(*reloaded.now(), "first");
+        write(&path, "other", time);
+        assert_eq!(*reloaded.now(), "other");
+        write(&path, "third", time);
+        assert_eq!(*reloaded.now(), "third");
+    }
+
+    #[test]
+    fn a_file_that_takes_the_place_of_one_of_the_same_tick_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, new) = (folder.path().join("key.pem"), folder.path().join("new"));
+        let time = SystemTime::now();
+        write(&path, "first", time);
+        let (reloaded, _count) = content(&path);
+        write(&new, "other", time);
+        fs::rename(&new, &path).unwrap();
+        assert_eq!(*reloaded.now(), "other");
+    }
+
+    #[test]
+    fn a_file_that_comes_back_from_an_earlier_time_is_read_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, time) = (folder.path().join("key.pem"), SystemTime::now());
+        let (hour, day) = (Duration::from_secs(60 * 60), Duration::from_secs(24 * 60 * 60));
+        write(&path, "first", time - hour);
+        let (reloaded, count) = content(&path);
+        write(&path, "other", time - day);
+        for _ in 0..3 {
+            assert_eq!(*reloaded.now(), "other");
+        }
+        assert_eq!(count.load(Ordering::Relaxed), 2);
+    }
+
+    #[test]
+    fn a_file_of_the_same_tick_that_cannot_be_used_leaves_what_was_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, time) = (folder.path().join("key.pem"), SystemTime::now());
+        write(&path, "first", time);
+        let (reloaded, _count) = content(&path);
+        write(&path, "bad 1", time);
+        assert_eq!(*reloaded.now(), "first");
+        assert!(reloaded.current.lock().problem.is_some());
+        write(&path, "other", time);
+        assert_eq!(*reloaded.now(), "other");
+        assert!(reloaded.current.lock().problem.is_none());
     }
 }
