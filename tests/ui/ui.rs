@@ -1,8 +1,8 @@
 //! What the compiler says to mistakes, and what it lets pass.
 //!
 //! Each module of a file below `wrong` is a mistake that is made, each of a file below
-//! `right` a program as it is written. Many of them are in one file, so that the compiler
-//! reads jasper once for all of them. The texts belong to the compiler that `rust-toolchain.toml`
+//! `right` a piece of a program as it is written. Many mistakes are in one file, so that the
+//! compiler reads jasper once for all of them, and what is right is two programs. The texts belong to the compiler that `rust-toolchain.toml`
 //! pins: after raising it, run with `TRYBUILD=overwrite`, and read every text that has changed as a
 //! newcomer would.
 
@@ -42,32 +42,33 @@ fn a_mistake_is_one_error() {
 
 #[test]
 fn the_table_is_large() {
-    let wrong: usize = files_of(Path::new("wrong"))
-        .into_iter()
-        .filter(|file| is_rust(file))
-        .map(|file| wrong_cases(&file).len())
-        .sum();
-    let right: usize =
-        files_of(Path::new("right")).into_iter().map(|file| cases_of(&source(&file)).len()).sum();
+    let files_of = |folder| files_of(Path::new(folder)).into_iter().filter(|file| is_rust(file));
+    let wrong: usize = files_of("wrong").map(|file| wrong_cases(&file).len()).sum();
+    let right: usize = files_of("right").map(|file| cases_of(&source(&file)).len()).sum();
     assert!(wrong >= 150 && right >= 80, "{wrong} mistakes and {right} programs");
 }
 
-/// Cargo has built these as programs of this package, so that they have compiled.
+/// Cargo has built these programs, so that all their modules have compiled.
 #[test]
 fn what_is_right_compiles_and_runs() {
-    let cases = right_files();
-    assert!(!cases.is_empty(), "there is no case");
-    for case in cases {
-        let name = program_of(&case);
-        let target = format!("name = \"{name}\"\npath = \"{}\"\n", case.display());
-        let manifest = include_str!("Cargo.toml");
-        assert!(manifest.contains(&target), "tests/ui/Cargo.toml has no `[[bin]]` with:\n{target}");
-        let program = Path::new(env!("CARGO_BIN_EXE_right-calls")).with_file_name(name);
-        let output = Command::new(&program)
-            .output()
-            .unwrap_or_else(|e| panic!("{} does not start: {e}", program.display()));
+    for program in [env!("CARGO_BIN_EXE_right"), env!("CARGO_BIN_EXE_right-layout")] {
+        let output = Command::new(program).output().unwrap();
         let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{} fails:\n{errors}", case.display());
+        assert!(output.status.success(), "{program} fails:\n{errors}");
+    }
+}
+
+/// A file that is no module of a program compiles whatever stands in it.
+#[test]
+fn each_file_of_what_is_right_is_part_of_a_program() {
+    let (manifest, main) = (source(Path::new("Cargo.toml")), source(Path::new("right/main.rs")));
+    for folder in ["right", "right/handler", "right/message", "right/routing"] {
+        for file in files_of(Path::new(folder)).into_iter().filter(|file| is_rust(file)) {
+            let name = file.file_stem().unwrap_or_default().to_string_lossy();
+            let (module, path) =
+                (format!("pub mod {name};"), format!("path = \"{}\"", file.display()));
+            assert!(main.contains(&module) || manifest.contains(&path), "{}", file.display());
+        }
     }
 }
 
@@ -80,12 +81,6 @@ fn wrong_cases(file: &Path) -> Vec<Case> {
         return vec![Case { name, lines: 1..=source.lines().count(), errors: 1 }];
     }
     cases
-}
-
-/// `*/pass/*.rs` and `right/*.rs`, in order.
-fn right_files() -> Vec<PathBuf> {
-    let folders = ["handler/pass", "message/pass", "routing/pass", "right"];
-    folders.iter().flat_map(|folder| files_of(Path::new(folder))).collect()
 }
 
 fn files_of(folder: &Path) -> Vec<PathBuf> {
@@ -101,14 +96,4 @@ fn is_rust(file: &Path) -> bool {
 
 fn source(file: &Path) -> String {
     fs::read_to_string(file).unwrap_or_else(|e| panic!("{}: {e}", file.display()))
-}
-
-/// `pass-handler-share` for `handler/pass/share.rs`, `right-calls` for `right/calls.rs`.
-fn program_of(case: &Path) -> String {
-    let mut parts = case.components().map(|part| part.as_os_str().to_string_lossy());
-    let stem = case.file_stem().unwrap_or_default().to_string_lossy();
-    match parts.next().unwrap_or_default() {
-        folder if folder == "right" => format!("right-{stem}"),
-        subject => format!("pass-{subject}-{stem}"),
-    }
 }

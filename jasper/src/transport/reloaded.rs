@@ -91,7 +91,6 @@ impl<T> fmt::Debug for Reloaded<T> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test fails with a panic")]
 mod tests {
     use std::fs::{self, File};
     use std::path::Path;

@@ -292,5 +292,3 @@ mod shared_before_it_is_awaited {
         Ok(())
     }
 }
-
-fn main() {}

@@ -230,7 +230,7 @@ mod called_from_tests {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() {
+pub(crate) async fn main() {
     let words = [
         called_from_tests::anyhow_test().await.unwrap_err().to_string(),
         called_from_tests::eyre_test().await.unwrap_err().to_string(),

@@ -179,14 +179,14 @@ mod facade {
     use serde::{Deserialize, Serialize};
 
     #[derive(Command, Serialize, Deserialize)]
-    #[command(crate = crate::facade::company::messaging)]
+    #[command(crate = crate::hygiene::facade::company::messaging)]
     pub struct Place;
 
     #[derive(Event, Serialize, Deserialize)]
-    #[event(crate = "crate::facade::company::messaging")]
+    #[event(crate = "crate::hygiene::facade::company::messaging")]
     pub struct Placed;
 
-    #[handler(crate = crate::facade::company::messaging)]
+    #[handler(crate = crate::hygiene::facade::company::messaging)]
     pub async fn place(_: Place) -> Placed {
         Placed
     }
@@ -427,5 +427,3 @@ mod constants_named_as_arguments {
     #[handler]
     pub async fn one(_: One, _: Bus) {}
 }
-
-fn main() {}

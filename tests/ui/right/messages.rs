@@ -198,5 +198,3 @@ mod reply_in_process {
         Reply(std::sync::mpsc::channel().0)
     }
 }
-
-fn main() {}

@@ -394,5 +394,3 @@ mod circles {
         None
     }
 }
-
-fn main() {}

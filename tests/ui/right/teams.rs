@@ -392,5 +392,3 @@ mod structs_without_fields {
     #[handler]
     async fn b(B(): B) {}
 }
-
-fn main() {}

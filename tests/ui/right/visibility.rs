@@ -162,5 +162,3 @@ pub mod private_handler {
         bus.invoke(contract::Count).await
     }
 }
-
-fn main() {}

@@ -19,7 +19,7 @@ pub async fn place_order(
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() {
+pub(crate) async fn main() {
     let (_, second) = place_order(PlaceOrder, State::from("hello".to_owned())).await;
     assert!(second.is_none());
 }

@@ -3,5 +3,3 @@
 mod main_of_a_binary {
     jasper::handlers_of!(jasper, serde,);
 }
-
-fn main() {}

@@ -52,5 +52,3 @@ async fn second(_: OrderPlaced) -> With<Charge> {
 async fn started(_: Started) -> Option<PlaceOrder> {
     Some(PlaceOrder)
 }
-
-fn main() {}

@@ -3,7 +3,6 @@
 //!
 //! It is about the protocol, not about the code: the conformance suite holds the stores to it.
 
-#[path = "model/mod.rs"]
 mod inbox;
 
 use std::time::Instant;

@@ -20,7 +20,7 @@ async fn r#type(_: PlaceOrder) {}
 #[deprecated]
 async fn Another(_: OrderPlaced) {}
 
-fn main() {
+pub(crate) fn main() {
     #[expect(deprecated, reason = "the name is that of the function")]
     let registration = jasper::handler::HandlerRegistration::of(r#type);
     assert_eq!(registration.map(|it| it.name), Some("type"));

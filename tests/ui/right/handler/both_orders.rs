@@ -22,7 +22,7 @@ async fn place_order(_: PlaceOrder, _: &mut Connection) {}
 #[jasper::handler(queue = "charges")]
 async fn charge(_: Charge, _: &mut Connection) {}
 
-fn main() {
+pub(crate) fn main() {
     let place_order = HandlerRegistration::of(place_order).expect("it is a handler");
     let charge = HandlerRegistration::of(charge).expect("it is a handler");
     assert!(place_order.durable && charge.durable);

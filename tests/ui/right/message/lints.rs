@@ -33,5 +33,3 @@ async fn ask(_: Ask) -> (Reply<Private>, was_asked) {
 async fn charge(_: Charge) -> Reply<Private> {
     Reply(Private)
 }
-
-fn main() {}

@@ -15,5 +15,3 @@ async fn place_order(_: PlaceOrder, _: NoSuchType) {}
 #[handler]
 #[cfg(all())]
 async fn place_order(_: PlaceOrder) {}
-
-fn main() {}

@@ -31,7 +31,7 @@ struct HTTPCall(String);
 #[event(deliver_within = "7d")]
 struct OrderPlaced {}
 
-fn main() {
+pub(crate) fn main() {
     assert_eq!(PlaceOrder::TYPE.to_string(), "orders.place-order@2");
     assert_eq!(PlaceOrder::DELIVER_WITHIN, Some(Duration::from_secs(30)));
     assert_eq!(PlaceOrder::TO, None);

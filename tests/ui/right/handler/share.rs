@@ -10,7 +10,7 @@ struct PlaceOrder;
 #[handler]
 async fn place_order(_: PlaceOrder, _db: &mut SqliteConnection) {}
 
-fn main() {
+pub(crate) fn main() {
     let share = HandlerRegistration::of(place_order).and_then(|handler| handler.share);
     assert_eq!(share, Some(50));
 }

@@ -43,6 +43,6 @@ async fn application(bus: Bus) {
     let _counted: u32 = bus.invoke(Count).await.unwrap_or_default();
 }
 
-fn main() {
+pub(crate) fn main() {
     let _ = application;
 }

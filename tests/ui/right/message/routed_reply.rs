@@ -43,7 +43,7 @@ fn encoded<M: Message>(reply: &M::Reply) -> Option<String> {
     Some(serde_json::to_string(reply).expect("plain values can be encoded"))
 }
 
-fn main() {
+pub(crate) fn main() {
     let receipt = Receipt { total: vec![(1, 2)] };
     assert_eq!(encoded::<Charge>(&receipt).as_deref(), Some(r#"{"total":[[1,2]]}"#));
     assert_eq!(encoded::<Echo>(&Echo(1)).as_deref(), Some("1"));

@@ -37,5 +37,3 @@ async fn place_order(
     }
     Ok(OrderPlaced)
 }
-
-fn main() {}

@@ -22,7 +22,7 @@ async fn application(bus: Bus) -> Result<u64, jasper::InvokeError> {
     Ok(receipt.number)
 }
 
-fn main() {
+pub(crate) fn main() {
     fn is_send<T: Send>(_: impl FnOnce(Bus) -> T) {}
     is_send(application);
 }

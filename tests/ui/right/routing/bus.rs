@@ -34,7 +34,7 @@ async fn application(bus: Bus) -> Result<u32, Box<dyn std::error::Error>> {
     Ok(bus.invoke(Count).await?)
 }
 
-fn main() {
+pub(crate) fn main() {
     fn is_send<T: Send>(_: impl FnOnce(Bus) -> T) {}
     is_send(application);
 }
