@@ -2,9 +2,9 @@
 //!
 //! Each module of a file below `wrong` is a mistake that is made, each of a file below
 //! `right` a piece of a program as it is written. Many mistakes are in one file, so that the
-//! compiler reads jasper once for all of them, and what is right is two programs. The texts belong to the compiler that `rust-toolchain.toml`
-//! pins: after raising it, run with `TRYBUILD=overwrite`, and read every text that has changed as a
-//! newcomer would.
+//! compiler reads jasper once for all of them, and what is right is two programs. The texts
+//! belong to the compiler that `rust-toolchain.toml` pins: after raising it, run with
+//! `TRYBUILD=overwrite`, and read every text that has changed as a newcomer would.
 
 mod table;
 
