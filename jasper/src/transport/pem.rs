@@ -1,5 +1,6 @@
 //! PEM, and files of certificates and of secrets.
 
+use std::fs::Metadata;
 use std::io;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -13,21 +14,50 @@ use super::tls_error::TlsError;
 /// The coarsest step of a file's time.
 const STEP: Duration = Duration::from_secs(2);
 
-/// When a file was last written, and how long it is.
+/// By what a file is seen to be another one, or changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Stamp(SystemTime, u64);
+pub(super) struct Stamp {
+    modified: SystemTime,
+    length: u64,
+    inode: Inode,
+}
+
+/// Which file it is, and when it last changed in any way. What is unpacked or linked often has the
+/// length and the time of modification of what was there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Inode {
+    place: [u64; 2],
+    changed: SystemTime,
+}
+
+#[cfg(unix)]
+fn inode(metadata: &Metadata) -> io::Result<Inode> {
+    use std::os::unix::fs::MetadataExt;
+
+    let seconds = metadata.ctime().try_into().unwrap_or_default();
+    let nanos = metadata.ctime_nsec().try_into().unwrap_or_default();
+    let changed = SystemTime::UNIX_EPOCH + Duration::new(seconds, nanos);
+    Ok(Inode { place: [metadata.dev(), metadata.ino()], changed })
+}
+
+#[cfg(not(unix))]
+fn inode(metadata: &Metadata) -> io::Result<Inode> {
+    Ok(Inode { place: [0; 2], changed: metadata.modified()? })
+}
 
 impl Stamp {
     /// `None` where there is no such file at the moment.
     pub(super) fn of(path: &Path) -> Option<Self> {
         let metadata = std::fs::metadata(path).ok()?;
-        Some(Self(metadata.modified().ok()?, metadata.len()))
+        let (modified, inode) = (metadata.modified().ok()?, inode(&metadata).ok()?);
+        Some(Self { modified, length: metadata.len(), inode })
     }
 
     /// Whether a change after `now` could have the same stamp: the times of files move in steps, of
     /// some milliseconds in most file systems and of two seconds in FAT.
     pub(super) fn is_recent(&self, now: SystemTime) -> bool {
-        let distance = now.duration_since(self.0).unwrap_or_else(|later| later.duration());
+        let changed = self.inode.changed;
+        let distance = now.duration_since(changed).unwrap_or_else(|later| later.duration());
         distance <= STEP
     }
 }
