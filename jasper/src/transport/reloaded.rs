@@ -1,11 +1,13 @@
 //! What is read from files, and read again where one of them has changed.
 
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use parking_lot::Mutex;
+use zeroize::Zeroizing;
 
 use super::pem::Stamp;
 use super::tls_error::TlsError;
@@ -25,8 +27,8 @@ struct Current<T> {
     stamps: Option<Vec<Stamp>>,
     /// Whether a later change could have left the stamps as they are.
     is_recent: bool,
-    /// Why the files could not be used, where that is so.
-    problem: Option<String>,
+    /// Of what the files held then, to see such a change.
+    digest: Option<u64>,
 }
 
 impl<T> Reloaded<T> {
@@ -39,8 +41,9 @@ impl<T> Reloaded<T> {
         read: impl Fn() -> Result<T, TlsError> + Send + Sync + 'static,
     ) -> Result<Self, TlsError> {
         let (stamps, is_recent) = looked_at(&files);
+        let digest = digest(&files);
         let value = Arc::new(read()?);
-        let current = Mutex::new(Current { value, stamps, is_recent, problem: None });
+        let current = Mutex::new(Current { value, stamps, is_recent, digest });
         Ok(Self { files, read: Box::new(read), current })
     }
 
@@ -52,28 +55,33 @@ impl<T> Reloaded<T> {
         if stamps.is_some() && (has_changed || current.is_recent) {
             current.stamps = stamps;
             current.is_recent = is_recent;
-            match (self.read)() {
-                Ok(value) => {
-                    current.value = Arc::new(value);
-                    current.problem = None;
-                }
-                Err(error) => self.keep(&mut current, has_changed, &error),
+            let digest = digest(&self.files);
+            if has_changed || digest != current.digest {
+                current.digest = digest;
+                self.read_again(&mut current);
             }
         }
         Arc::clone(&current.value)
     }
 
-    /// Warns once of what the files hold now, however often that is read.
-    fn keep(&self, current: &mut Current<T>, has_changed: bool, error: &TlsError) {
-        let problem = Some(error.to_string());
-        if has_changed || problem != current.problem {
-            tracing::warn!(
+    fn read_again(&self, current: &mut Current<T>) {
+        match (self.read)() {
+            Ok(value) => current.value = Arc::new(value),
+            Err(error) => tracing::warn!(
                 files = ?self.files, %error,
                 "a file for TLS that has changed cannot be used; what it held before stays",
-            );
+            ),
         }
-        current.problem = problem;
     }
+}
+
+/// `None` where one of them cannot be read. Taken before they are, so that it is never of later.
+fn digest(files: &[PathBuf]) -> Option<u64> {
+    let mut hasher = DefaultHasher::new();
+    for file in files {
+        Zeroizing::new(std::fs::read(file).ok()?).hash(&mut hasher);
+    }
+    Some(hasher.finish())
 }
 
 /// The stamps, `None` where a file is not there at the moment, and whether one of them is recent.
@@ -183,12 +191,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (path, time) = (folder.path().join("key.pem"), SystemTime::now());
         write(&path, "first", time);
-        let (reloaded, _count) = content(&path);
+        let (reloaded, count) = content(&path);
         write(&path, "bad 1", time);
-        assert_eq!(*reloaded.now(), "first");
-        assert!(reloaded.current.lock().problem.is_some());
+        for _ in 0..3 {
+            assert_eq!(*reloaded.now(), "first");
+        }
+        // As often as it is warned of, and once before.
+        assert_eq!(count.load(Ordering::Relaxed), 2);
         write(&path, "other", time);
         assert_eq!(*reloaded.now(), "other");
-        assert!(reloaded.current.lock().problem.is_none());
     }
 }
