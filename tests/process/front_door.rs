@@ -43,11 +43,11 @@ impl Newcomer {
         self.folder.path().join(name)
     }
 
-    /// A shell in this folder, at a low priority, as other tests look at clocks, and not at the
-    /// lowest: beside other busy processes it would get nothing.
+    /// A shell in this folder, at a priority a little below that of the other tests, which look at
+    /// clocks: at a low one it would get next to nothing beside other busy processes.
     fn shell(&self, folder: &str, script: &str) -> Command {
         let mut command = Command::new("nice");
-        command.args(["-n", "5", "bash", "-euo", "pipefail", "-c", script]);
+        command.args(["-n", "2", "bash", "-euo", "pipefail", "-c", script]);
         command.current_dir(self.path(folder)).env_clear().env("ROOT", ROOT);
         command.env("PATH", std::env::var_os("PATH").unwrap());
         command.env("HOME", self.path("home")).env("RUSTUP_HOME", rustup_home());
