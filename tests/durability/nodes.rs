@@ -6,11 +6,15 @@ mod locks;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use jasper::Error;
 use jasper::envelope::{Address, Envelope};
 use jasper::message::Message;
 use jasper::prelude::*;
 use jasper::store::memory::MemoryStore;
-use jasper::store::{DeadLetterQuery, DeadLetterReason, Incoming, MessageStore, Placement};
+use jasper::store::{
+    DeadLetterQuery, DeadLetterReason, Incoming, MessageStore, Placement, StoreError,
+};
+use jasper::testing::{Faults, FaultyStore};
 use serde::{Deserialize, Serialize};
 use tests::Journal;
 
@@ -183,4 +187,34 @@ async fn a_node_that_renews_late_keeps_its_work_until_it_is_lost() {
     assert!(renewed.elapsed() > lease * 3 / 2);
     assert!(!cluster.store.nodes().renew(late, lease).await.unwrap());
     node.stop().await.unwrap();
+}
+
+/// As where the database is at its limit just then.
+#[tokio::test]
+async fn a_store_that_is_busy_for_a_moment_keeps_no_node_from_starting() {
+    for operation in ["prepare", "join", "now"] {
+        let store = FaultyStore::new(MemoryStore::new(), Faults::seeded(1).fail(operation, 1.0));
+        let builder = Jasper::builder().handler(new::work).state(Journal::default());
+        let calm_after_three = async {
+            while store.count(operation) < 3 {
+                tokio::task::yield_now().await;
+            }
+            store.calm();
+        };
+        let starting = builder.store(store.clone()).start();
+        let (app, ()) = tokio::join!(starting, calm_after_three);
+        app.unwrap_or_else(|error| panic!("{operation}: {error}")).stop().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_stays_away_is_the_error_of_the_start() {
+    for operation in ["prepare", "join", "now"] {
+        let store = FaultyStore::new(MemoryStore::new(), Faults::seeded(1).fail(operation, 1.0));
+        let builder = Jasper::builder().handler(new::work).state(Journal::default());
+        let error = builder.store(store.clone()).start().await.unwrap_err();
+        let is_away = matches!(error, Error::Store(StoreError::Unreachable { .. }));
+        assert!(is_away, "{operation}: {error}");
+        assert_eq!(store.calls(operation), 5, "{operation}");
+    }
 }

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use futures_util::future::{FusedFuture, FutureExt};
 
-use super::backoff::Backoff;
 use super::core::Core;
 use super::inbound::listeners::Listeners;
 use super::own::recovery;
+use super::storage::tries::in_some_tries;
 use crate::error::Error;
 use crate::store::{MessageStore, Owner, Settlement, StoreError, StoreOperation};
 
@@ -59,7 +59,8 @@ pub(super) async fn stop(core: &Arc<Core>, listeners: &Listeners) -> Result<(), 
         }
         core.lifecycle().tasks().close();
         core.lifecycle().tasks().wait().await;
-        give_back_in_some_tries(core).await
+        // What is not given back waits for the end of a lease.
+        in_some_tries(|| give_back(core)).await
     };
     match tokio::time::timeout(LAST, last).await {
         Ok(given_back) => given_back?,
@@ -70,26 +71,6 @@ pub(super) async fn stop(core: &Arc<Core>, listeners: &Listeners) -> Result<(), 
     }
     tracing::info!("stopped");
     Ok(())
-}
-
-/// How often the store is asked until what is owned is given back. One that refuses connections has
-/// then cost the stop less than a second.
-const TRIES: usize = 5;
-
-/// A store that is busy or slow for a moment is asked again: what is not given back waits for the
-/// end of a lease.
-async fn give_back_in_some_tries(core: &Core) -> Result<(), StoreError> {
-    let mut backoff = Backoff::new();
-    for _ in 1..TRIES {
-        match give_back(core).await {
-            Err(error) if error.is_transient() => {
-                tracing::debug!(%error, "the store could not be left yet; trying again");
-                tokio::time::sleep(backoff.next()).await;
-            }
-            given_back => return given_back,
-        }
-    }
-    give_back(core).await
 }
 
 /// Leaves the store, and gives back what this node still owns.

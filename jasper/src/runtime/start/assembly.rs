@@ -17,7 +17,8 @@ use crate::runtime::memory::budget::Budget;
 use crate::runtime::routes::Routes;
 use crate::runtime::send::bus::CoreRef;
 use crate::runtime::shutdown;
-use crate::store::{MessageStore, Owner, Subscription};
+use crate::runtime::storage::tries::in_some_tries;
+use crate::store::{MessageStore, Owner, StoreError, Subscription};
 
 /// Prepares the transports and the store, joins it as a node, starts to handle messages, and then
 /// to listen.
@@ -31,7 +32,7 @@ pub(crate) async fn start(parts: Parts, plan: StartPlan) -> Result<(Arc<Core>, L
     announce::start(&plan, parts.store.as_deref());
     let core = build(parts, &plan, handlers, owner)?;
     if let Some(store) = core.store().get_arc() {
-        core.clock().read(&**store).await?;
+        in_some_tries(|| core.clock().read(&**store)).await?;
     }
     tasks::spawn(&core);
     let specs = plan
@@ -54,9 +55,10 @@ async fn join(
     store: &dyn MessageStore,
     settings: &Settings,
     takes: &[Subscription],
-) -> Result<Owner, Error> {
-    settings.provisioning.apply(store).await?;
-    Ok(store.nodes().join(&settings.service, settings.lease, takes).await?.owner)
+) -> Result<Owner, StoreError> {
+    in_some_tries(|| settings.provisioning.apply(store)).await?;
+    let join = || store.nodes().join(&settings.service, settings.lease, takes);
+    Ok(in_some_tries(join).await?.owner)
 }
 
 fn build(

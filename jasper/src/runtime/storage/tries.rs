@@ -1,0 +1,71 @@
+//! Calls of the store at a start and at a stop, which nothing would repeat later.
+
+use crate::runtime::backoff::Backoff;
+use crate::store::StoreError;
+
+/// How often the store is asked at most. One that refuses connections has then cost less than a
+/// second.
+const TRIES: usize = 5;
+
+/// Asks a store again that is busy or slow for a moment.
+///
+/// # Errors
+/// The error of the last try, or the first one that will come again.
+pub(crate) async fn in_some_tries<T, F>(mut call: impl FnMut() -> F) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    let mut backoff = Backoff::new();
+    for _ in 1..TRIES {
+        match call().await {
+            Err(error) if error.is_transient() => {
+                tracing::debug!(%error, "the store did not do what was asked yet; trying again");
+                tokio::time::sleep(backoff.next()).await;
+            }
+            outcome => return outcome,
+        }
+    }
+    call().await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::time::Duration;
+
+    use super::*;
+
+    const LATE: StoreError = StoreError::Deadline { limit: Duration::from_secs(1) };
+
+    #[tokio::test(start_paused = true)]
+    async fn what_fails_for_a_moment_is_asked_again() {
+        let calls = Cell::new(0);
+        let call = || {
+            calls.set(calls.get() + 1);
+            std::future::ready(if calls.get() < TRIES { Err(LATE) } else { Ok(calls.get()) })
+        };
+        assert_eq!(in_some_tries(call).await.unwrap(), TRIES);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_goes_on_failing_is_the_error() {
+        let calls = Cell::new(0);
+        let call = || {
+            calls.set(calls.get() + 1);
+            std::future::ready(Err::<(), _>(LATE))
+        };
+        assert!(matches!(in_some_tries(call).await, Err(StoreError::Deadline { .. })));
+        assert_eq!(calls.get(), TRIES);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_will_fail_again_is_asked_once() {
+        let calls = Cell::new(0);
+        let call = || {
+            calls.set(calls.get() + 1);
+            std::future::ready(Err::<(), _>(StoreError::Closed))
+        };
+        assert!(matches!(in_some_tries(call).await, Err(StoreError::Closed)));
+        assert_eq!(calls.get(), 1);
+    }
+}
