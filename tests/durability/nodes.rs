@@ -189,30 +189,37 @@ async fn a_node_that_renews_late_keeps_its_work_until_it_is_lost() {
     node.stop().await.unwrap();
 }
 
+/// The calls of a store that each start makes.
+const CALLS_OF_A_START: [&str; 3] = ["prepare", "join", "now"];
+
+/// A store in which this call fails until it is calmed, and an application on it.
+fn on_a_store_that_fails(operation: &str) -> (FaultyStore<MemoryStore>, jasper::runtime::Builder) {
+    let store = FaultyStore::new(MemoryStore::new(), Faults::seeded(1).fail(operation, 1.0));
+    let builder = Jasper::builder().handler(new::work).state(Journal::default());
+    (store.clone(), builder.store(store))
+}
+
 /// As where the database is at its limit just then.
 #[tokio::test]
 async fn a_store_that_is_busy_for_a_moment_keeps_no_node_from_starting() {
-    for operation in ["prepare", "join", "now"] {
-        let store = FaultyStore::new(MemoryStore::new(), Faults::seeded(1).fail(operation, 1.0));
-        let builder = Jasper::builder().handler(new::work).state(Journal::default());
+    for operation in CALLS_OF_A_START {
+        let (store, builder) = on_a_store_that_fails(operation);
         let calm_after_three = async {
             while store.count(operation) < 3 {
                 tokio::task::yield_now().await;
             }
             store.calm();
         };
-        let starting = builder.store(store.clone()).start();
-        let (app, ()) = tokio::join!(starting, calm_after_three);
+        let (app, ()) = tokio::join!(builder.start(), calm_after_three);
         app.unwrap_or_else(|error| panic!("{operation}: {error}")).stop().await.unwrap();
     }
 }
 
 #[tokio::test]
 async fn a_store_that_stays_away_is_the_error_of_the_start() {
-    for operation in ["prepare", "join", "now"] {
-        let store = FaultyStore::new(MemoryStore::new(), Faults::seeded(1).fail(operation, 1.0));
-        let builder = Jasper::builder().handler(new::work).state(Journal::default());
-        let error = builder.store(store.clone()).start().await.unwrap_err();
+    for operation in CALLS_OF_A_START {
+        let (store, builder) = on_a_store_that_fails(operation);
+        let error = builder.start().await.unwrap_err();
         let is_away = matches!(error, Error::Store(StoreError::Unreachable { .. }));
         assert!(is_away, "{operation}: {error}");
         assert_eq!(store.calls(operation), 5, "{operation}");
