@@ -356,7 +356,7 @@ impl Builder {
 
     /// Checks the application, prepares the store, joins it as a node, and starts to handle
     /// messages; then it begins to listen. A store that is busy or slow for a moment is asked up to
-    /// five times.
+    /// five times, within eight seconds.
     ///
     /// # Errors
     /// There are problems, all of which are listed ([`Error::Startup`]); the store cannot be used
