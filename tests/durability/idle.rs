@@ -21,7 +21,8 @@ async fn work(_: Work) {}
 /// Long enough for what is asked for at the start to be over, and counted by the server.
 const SETTLED: Duration = Duration::from_secs(15);
 const COUNTED: Duration = Duration::from_secs(20);
-const WINDOWS: usize = 3;
+/// More than two minutes: what is asked once a minute falls into some of them.
+const WINDOWS: usize = 8;
 const NODES: u64 = 3;
 
 async fn start(store: impl MessageStore) -> Jasper {
@@ -29,8 +30,8 @@ async fn start(store: impl MessageStore) -> Jasper {
 }
 
 /// The statements of each node in a second; `counted` says how many there were by now. Where they
-/// are more than expected, it is measured again: on a busy machine some calls are made twice, but
-/// not all the time.
+/// are more than expected, it is measured again: once a minute a node purges, and reads the clock
+/// on a new connection; and on a busy machine some calls are made twice, but not all the time.
 async fn rate(expected: f64, counted: impl AsyncFn() -> i64) -> f64 {
     // Real time: it is a rate that is measured.
     tokio::time::sleep(SETTLED).await;
@@ -40,6 +41,7 @@ async fn rate(expected: f64, counted: impl AsyncFn() -> i64) -> f64 {
         // Real time: as above.
         tokio::time::sleep(COUNTED).await;
         rate = (counted().await - before) as f64 / COUNTED.as_secs_f64() / NODES as f64;
+        println!("{rate:.2} statements a second for each node");
         if rate <= expected {
             break;
         }
@@ -72,7 +74,6 @@ async fn an_idle_node_on_postgres_sends_a_statement_in_two_seconds() {
     };
     let expected = 0.6;
     let rate = rate(expected, count).await;
-    println!("{rate:.2} transactions a second for each node");
     assert!(rate <= expected, "{rate}");
     for app in apps {
         app.stop().await.unwrap();
@@ -99,7 +100,6 @@ async fn an_idle_node_on_mariadb_sends_a_statement_in_a_second() {
     };
     let expected = 1.2;
     let rate = rate(expected, count).await;
-    println!("{rate:.2} statements a second for each node");
     assert!(rate <= expected, "{rate}");
     for app in apps {
         app.stop().await.unwrap();
