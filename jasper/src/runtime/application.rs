@@ -95,6 +95,8 @@ impl Jasper {
     /// Waits until there is nothing to handle or send now: nothing in memory, and nothing in the
     /// store but what is scheduled for later. For programs that work off a batch, and for tests.
     ///
+    /// A send that was dropped before it returned may still be stored after that.
+    ///
     /// It waits for other processes on the same store too, for destinations that are down and for a
     /// store that cannot be reached, and has no limit of its own: put it under a time-out where
     /// that matters.
